@@ -1,0 +1,95 @@
+// Writes the two halves of the instruction set from the kernels' own signatures, so that a kernel is
+// declared once: assembly/dispatch.ts (wasm side: opcode -> call) and src/engine/recorder.ts (TypeScript
+// side: typed call -> instruction). A kernel is any exported function in assembly/kernels/ whose
+// parameters are (begin: u32, end: u32, [scratch: usize,] outputs, inputs, sizes, scalars).
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+
+const root = new URL("../", import.meta.url);
+const HEADER_BYTES = 16;
+const types = {
+  usize: { bytes: 4, kind: "u", typescript: "Pointer" },
+  u32: { bytes: 4, kind: "u", typescript: "number" },
+  f32: { bytes: 4, kind: "f", typescript: "number" },
+  f64: { bytes: 8, kind: "d", typescript: "number" },
+};
+
+/** @returns {{name: string, file: string, scratch: boolean, comment: string, parameters: {name: string, type: keyof typeof types}[]}[]} */
+function readKernels() {
+  const folder = new URL("assembly/kernels/", root);
+  const kernels = [];
+  for (const file of readdirSync(folder).sort()) {
+    if (!file.endsWith(".ts")) continue;
+    const source = readFileSync(new URL(file, folder), "utf8");
+    for (const match of source.matchAll(/(?:\/\*\*([^*]*(?:\*(?!\/)[^*]*)*)\*\/\n)?export function (\w+)\(([^)]*)\): void/g)) {
+      const parameters = match[3]
+        .split(",")
+        .map((text) => text.trim())
+        .filter((text) => text !== "")
+        .map((text) => {
+          const [name, type] = text.split(":").map((part) => part.trim());
+          if (!(type in types)) throw new Error(`${file}: kernel ${match[2]}: parameter "${text}" must be one of ${Object.keys(types)}`);
+          return { name, type };
+        });
+      const [begin, end, third] = parameters;
+      if (begin?.name !== "begin" || end?.name !== "end") throw new Error(`${file}: kernel ${match[2]} must start with (begin: u32, end: u32)`);
+      const scratch = third?.name === "scratch";
+      const comment = (match[1] ?? "").split("\n").map((line) => line.replace(/^\s*\*?\s?/, "").trim()).filter(Boolean).join(" ");
+      kernels.push({ name: match[2], file: file.slice(0, -3), scratch, comment, parameters: parameters.slice(scratch ? 3 : 2) });
+    }
+  }
+  return kernels;
+}
+
+function dispatcher(kernels) {
+  const files = [...new Set(kernels.map((kernel) => kernel.file))];
+  const lines = ["// Written by scripts/generate.mjs from the signatures in assembly/kernels/. Do not edit.", ""];
+  for (const file of files) {
+    const names = kernels.filter((kernel) => kernel.file === file).map((kernel) => kernel.name);
+    lines.push(`import { ${names.join(", ")} } from "./kernels/${file}";`, `export * from "./kernels/${file}";`);
+  }
+  lines.push("", "export function dispatch(at: usize, begin: u32, end: u32, scratch: usize): void {", "  switch (load<u32>(at)) {");
+  kernels.forEach((kernel, opcode) => {
+    let offset = HEADER_BYTES;
+    const loads = kernel.parameters.map(({ type }) => {
+      const text = `load<${type}>(at, ${offset})`;
+      offset += types[type].bytes;
+      return text;
+    });
+    const head = ["begin", "end", ...(kernel.scratch ? ["scratch"] : [])];
+    lines.push(`    case ${opcode}:`, `      ${kernel.name}(${[...head, ...loads].join(", ")});`, "      break;");
+  });
+  lines.push("    default:", "      unreachable();", "  }", "}", "");
+  return lines.join("\n");
+}
+
+function recorder(kernels) {
+  const lines = [
+    "// Written by scripts/generate.mjs from the signatures in assembly/kernels/. Do not edit.",
+    'import type { Emit, Pointer, Work } from "./instructions.js";',
+    "",
+    "/** Kernel names by opcode. */",
+    `export const kernelNames = ${JSON.stringify(kernels.map((kernel) => kernel.name))} as const;`,
+    "",
+    "/** One method a kernel: appends an instruction that runs it over `work.units` units. */",
+    "export function createRecorder(emit: Emit) {",
+    "  return {",
+  ];
+  kernels.forEach((kernel, opcode) => {
+    const typed = kernel.parameters.map(({ name, type }) => `${name}: ${types[type].typescript}`);
+    const kinds = kernel.parameters.map(({ type }) => types[type].kind).join("");
+    const names = kernel.parameters.map(({ name }) => name);
+    lines.push(`    /** assembly/kernels/${kernel.file}.ts: ${kernel.comment} */`);
+    lines.push(`    ${kernel.name}: (${["work: Work", ...typed].join(", ")}) => emit(${opcode}, work, "${kinds}", [${names.join(", ")}]),`);
+  });
+  lines.push("  };", "}", "", "export type Recorder = ReturnType<typeof createRecorder>;", "");
+  return lines.join("\n");
+}
+
+export function generate() {
+  const kernels = readKernels();
+  writeFileSync(new URL("assembly/dispatch.ts", root), dispatcher(kernels));
+  writeFileSync(new URL("src/engine/recorder.ts", root), recorder(kernels));
+  return kernels.length;
+}
+
+if (process.argv[1] && import.meta.url === new URL(`file://${process.argv[1]}`).href) console.log(`${generate()} kernels`);

@@ -1,0 +1,126 @@
+// The engine: one linear memory, one instance of the kernels over it, and programs that run there.
+import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
+import { type Allocator, createAllocator } from "./allocator.js";
+import { MemoryError, ModelError, SteepestError } from "./errors.js";
+import type { Pointer } from "./instructions.js";
+import { type Build, chooseBuild, loadModule, loadModuleSync } from "./module.js";
+
+export interface EngineOptions {
+  /** Default `"strict"`. */
+  build?: Build;
+}
+
+/** Scratch of one thread, for packing matrices: see assembly/kernels/gemm.ts. */
+export const THREAD_SCRATCH_BYTES = 1 << 20;
+
+const PAGE_BYTES = 65536;
+const MOST_PAGES = 65536;
+const BARRIER_BYTES = 64;
+
+/** The functions of the wasm module that the engine calls; kernels are there too, by name. */
+interface Exports extends Record<string, unknown> {
+  heapBase(): number;
+  run(program: number, end: number, steps: number, thread: number, threads: number, barrier: number, scratch: number): number;
+  runRange(instruction: number, begin: number, end: number, scratch: number): void;
+}
+
+export interface Engine {
+  readonly build: Build;
+  readonly threads: number;
+  /** Whether the memory is shared between threads. */
+  readonly shared: boolean;
+  readonly memory: WebAssembly.Memory;
+  readonly allocator: Allocator;
+  /** Views of memory. Take them anew for each use: growing memory leaves old views detached or short. */
+  floats(address: Pointer, length: number): Float32Array;
+  words(address: Pointer, length: number): Uint32Array;
+  doubles(address: Pointer, length: number): Float64Array;
+  /** Runs the program in [program, end) `steps` times. */
+  run(program: Pointer, end: Pointer, steps: number): void;
+  /** Runs part of one instruction, for tests. */
+  runRange(instruction: Pointer, begin: number, end: number): void;
+  /** Ends the engine: its memory is given back, and whatever uses it afterwards gets an error. */
+  dispose(): void;
+}
+
+/** Starts an engine. Rejects with SteepestError where the runtime has no SIMD. */
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  const build = chooseBuild(checkBuild(options.build));
+  const memory = createMemory();
+  return startEngine(build, memory, await loadModule(build, memory.shared));
+}
+
+/** The synchronous form of `createEngine`, where the runtime can read and compile synchronously. */
+export function createEngineSync(options: EngineOptions = {}): Engine {
+  const build = chooseBuild(checkBuild(options.build));
+  const memory = createMemory();
+  return startEngine(build, memory, loadModuleSync(build, memory.shared));
+}
+
+function checkBuild(build: Build = "strict"): Build {
+  if (build === "strict" || build === "fast" || build === "debug") return build;
+  throw new ModelError(`engine: build must be "strict", "fast" or "debug", got ${JSON.stringify(build)}`);
+}
+
+interface LinearMemory {
+  memory: WebAssembly.Memory;
+  shared: boolean;
+  mostPages: number;
+}
+
+/** A shared memory where the runtime has it, a plain one where not. Some runtimes reserve the maximum: halve it until it fits. */
+function createMemory(): LinearMemory {
+  for (const shared of typeof SharedArrayBuffer === "undefined" ? [false] : [true, false]) {
+    for (let mostPages = MOST_PAGES; mostPages >= 256; mostPages /= 2) {
+      try {
+        return { memory: new WebAssembly.Memory({ initial: 1, maximum: mostPages, shared }), shared, mostPages };
+      } catch {
+        // the next smaller maximum
+      }
+    }
+  }
+  throw new MemoryError("engine: the runtime refuses even 16 MiB of WebAssembly memory");
+}
+
+function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, module: WebAssembly.Module): Engine {
+  const { exports } = instantiateSync<Exports>(module, { env: { memory } });
+  const api = exports as ASUtil & Exports;
+  const grow = (end: number): void => {
+    const missing = Math.ceil(end / PAGE_BYTES) - memory.buffer.byteLength / PAGE_BYTES;
+    if (missing <= 0) return;
+    try {
+      memory.grow(missing);
+    } catch {
+      throw new MemoryError(`memory: the runtime refuses to grow to ${end} bytes: use a smaller model, batch or data set`);
+    }
+  };
+  const allocator = createAllocator(Math.max(PAGE_BYTES, api.heapBase()), mostPages * PAGE_BYTES, grow);
+  const barrier = allocator.allocate(BARRIER_BYTES);
+  const scratch = allocator.allocate(THREAD_SCRATCH_BYTES);
+  new Uint32Array(memory.buffer, barrier, BARRIER_BYTES / 4).fill(0);
+  let open = true;
+  const buffer = (): ArrayBufferLike => {
+    if (!open) throw new SteepestError("engine: it has been disposed of: compile the model again");
+    return memory.buffer;
+  };
+  return {
+    build,
+    threads: 1,
+    shared,
+    memory,
+    allocator,
+    floats: (address, length) => new Float32Array(buffer(), address, length),
+    words: (address, length) => new Uint32Array(buffer(), address, length),
+    doubles: (address, length) => new Float64Array(buffer(), address, length),
+    run(program, end, steps) {
+      if (!open) buffer();
+      api.run(program, end, steps, 0, 1, barrier, scratch);
+    },
+    runRange(instruction, begin, end) {
+      api.runRange(instruction, begin, end, scratch);
+    },
+    dispose() {
+      open = false;
+    },
+  };
+}

@@ -1,0 +1,73 @@
+// Encodes a program: see assembly/program.ts for the layout of an instruction.
+import { createRecorder, kernelNames, type Recorder } from "./recorder.js";
+
+/** A byte address in the engine's linear memory. */
+export type Pointer = number;
+
+/** How much an instruction has to do. */
+export interface Work {
+  /** Independent units; each thread takes a contiguous range of them. */
+  readonly units: number;
+  /** Estimated cost of all units together, in operations on one element: decides how many threads are worth waking. */
+  readonly cost: number;
+}
+
+export type Emit = (opcode: number, work: Work, kinds: string, values: readonly number[]) => void;
+
+const HEADER_WORDS = 4;
+// Waking a thread and meeting at the barrier costs microseconds: about this many element operations.
+const COST_PER_THREAD = 32768;
+
+/** A recorded program: instruction words, ready to be copied into linear memory. */
+export interface Recording {
+  readonly record: Recorder;
+  /** The instructions recorded so far. */
+  words(): Uint32Array;
+  /** Word offset and kernel name of each instruction, in order. */
+  listing(): readonly { offset: number; kernel: string; units: number }[];
+}
+
+export function startRecording(): Recording {
+  const bytes = new DataView(new ArrayBuffer(8));
+  const words: number[] = [];
+  const offsets: number[] = [];
+  const emit: Emit = (opcode, work, kinds, values) => {
+    const start = words.length;
+    const threads = Math.max(1, Math.min(work.units, Math.floor(work.cost / COST_PER_THREAD)));
+    offsets.push(start);
+    words.push(opcode, 0, work.units, threads);
+    for (let i = 0; i < kinds.length; i++) {
+      if (kinds[i] === "u") {
+        words.push(values[i] >>> 0);
+        continue;
+      }
+      const isDouble = kinds[i] === "d";
+      if (isDouble) bytes.setFloat64(0, values[i], true);
+      else bytes.setFloat32(0, values[i], true);
+      words.push(bytes.getUint32(0, true));
+      if (isDouble) words.push(bytes.getUint32(4, true));
+    }
+    words[start + 1] = (words.length - start) * 4;
+  };
+  return {
+    record: createRecorder(emit),
+    words: () => Uint32Array.from(words),
+    listing: () =>
+      offsets.map((offset) => ({ offset, kernel: kernelNames[words[offset]], units: words[offset + 2] })),
+  };
+}
+
+/** Units of a kernel that works on vectors of four elements: ceil(n / 4), `costPerElement` operations each element. */
+export function elements(n: number, costPerElement = 1): Work {
+  return { units: Math.ceil(n / 4), cost: n * costPerElement };
+}
+
+/** Units that are rows (or chunks, tiles, …): `units` of them, `cost` operations in all. */
+export function rows(units: number, cost: number): Work {
+  return { units, cost };
+}
+
+/** An instruction with a single unit: done by one thread. */
+export const serial: Work = { units: 1, cost: 0 };
+
+export { HEADER_WORDS };

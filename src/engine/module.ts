@@ -1,0 +1,105 @@
+// Gets the compiled kernels: which build, from where, for which kind of memory.
+import { SteepestError } from "./errors.js";
+import { hasRelaxedSimd, hasSimd } from "./features.js";
+
+/** `strict`: the same bits on every machine. `fast`: fused multiply-add where the runtime has it. `debug`: with assertions. */
+export type Build = "strict" | "fast" | "debug";
+
+/** Where a platform keeps the `.wasm` files: bytes, or a module where the platform compiled it already. */
+export interface KernelSource {
+  load(build: Build): Promise<BufferSource | WebAssembly.Module>;
+  /** Absent where the platform cannot read files synchronously. */
+  loadSync?(build: Build): BufferSource | WebAssembly.Module;
+}
+
+let source: KernelSource | undefined;
+const compiled = new Map<string, WebAssembly.Module>();
+let warned = false;
+
+/** Called once by a platform's entry: see src/platform/. */
+export function provideKernels(from: KernelSource): void {
+  source = from;
+  compiled.clear();
+}
+
+/** The build that will run for the one asked for: `fast` falls back to `strict`, and says so once. */
+export function chooseBuild(asked: Build): Build {
+  if (!hasSimd()) throw new SteepestError("engine: this runtime has no WebAssembly SIMD: use Node 20, Chrome 91, Firefox 89, Safari 16.4 or newer");
+  if (asked !== "fast" || hasRelaxedSimd()) return asked;
+  if (!warned) {
+    warned = true;
+    console.warn('steepest: this runtime has no relaxed SIMD, so build "fast" runs as "strict" (Node 20 has it behind --experimental-wasm-relaxed-simd)');
+  }
+  return "strict";
+}
+
+export async function loadModule(build: Build, shared: boolean): Promise<WebAssembly.Module> {
+  const key = `${build} ${shared}`;
+  const known = compiled.get(key);
+  if (known !== undefined) return known;
+  const loaded = await provided().load(build);
+  const module = loaded instanceof WebAssembly.Module ? loaded : await WebAssembly.compile(forMemory(loaded, shared));
+  compiled.set(key, module);
+  return module;
+}
+
+export function loadModuleSync(build: Build, shared: boolean): WebAssembly.Module {
+  const key = `${build} ${shared}`;
+  const known = compiled.get(key);
+  if (known !== undefined) return known;
+  const { loadSync } = provided();
+  if (loadSync === undefined) {
+    throw new SteepestError("engine: kernels cannot be loaded synchronously here: use the asynchronous form");
+  }
+  const loaded = loadSync(build);
+  const module = loaded instanceof WebAssembly.Module ? loaded : new WebAssembly.Module(forMemory(loaded, shared));
+  compiled.set(key, module);
+  return module;
+}
+
+function provided(): KernelSource {
+  if (source === undefined) throw new SteepestError('engine: no platform has provided the kernels: import from "steepest"');
+  return source;
+}
+
+const IMPORT_SECTION = 2;
+const MEMORY_SHARED_WITH_MAXIMUM = 3;
+const MEMORY_WITH_MAXIMUM = 1;
+
+/**
+ * The module's bytes for shared or plain memory. They differ in one flag of the imported memory's
+ * limits (1: has a maximum; 2: shared), so one file serves runtimes with and without shared memory.
+ */
+export function forMemory(bytes: BufferSource, shared: boolean): BufferSource {
+  if (shared) return bytes;
+  const view = ArrayBuffer.isView(bytes)
+    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : new Uint8Array(bytes);
+  const copy = Uint8Array.from(view);
+  let at = 8;
+  const readSize = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = copy[at++];
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < copy.length) {
+    const section = copy[at++];
+    const size = readSize();
+    if (section !== IMPORT_SECTION) {
+      at += size;
+      continue;
+    }
+    // Our only import besides debug's abort is env.memory, kind 2, and it comes as (…, 2, limits flag).
+    const end = at + size;
+    for (; at < end - 1; at++) {
+      if (copy[at] === 2 && copy[at + 1] === MEMORY_SHARED_WITH_MAXIMUM) {
+        copy[at + 1] = MEMORY_WITH_MAXIMUM;
+        return copy;
+      }
+    }
+  }
+  throw new SteepestError("engine: the kernels import no shared memory: rebuild them");
+}

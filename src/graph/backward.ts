@@ -1,0 +1,78 @@
+// Reverse-mode differentiation (the chain rule, from the loss back). It knows no operation: each brings
+// its own rule; what is common to all, accumulating and un-broadcasting, is done here and once.
+import { ModelError } from "../engine/errors.js";
+import type { Operation } from "./operation.js";
+import { type Node, sameShape, showShape, type Tensor } from "./tensor.js";
+
+/** The three operations that differentiation itself needs, handed in by src/ops. */
+export interface GradientRules {
+  add(a: Tensor, b: Tensor): Tensor;
+  /** Sums a broadcast gradient back to the shape it was broadcast from. */
+  sumTo(gradient: Tensor, shape: readonly number[]): Tensor;
+  /** A constant tensor of one value. */
+  full(shape: readonly number[], value: number): Tensor;
+}
+
+/** All nodes that `outputs` depend on, in topological order. */
+export function nodesBehind(outputs: readonly Tensor[]): Node[] {
+  const found = new Set<Node>();
+  const stack = [...outputs];
+  while (stack.length > 0) {
+    const { source } = stack.pop() as Tensor;
+    if (source.kind !== "result" || found.has(source.node)) continue;
+    found.add(source.node);
+    stack.push(...source.node.inputs);
+  }
+  return [...found].sort((a, b) => a.id - b.id);
+}
+
+/** Gradients of the scalar `loss` with respect to each tensor of `wrt`, as new tensors of the same shapes. */
+export function buildGradient(loss: Tensor, wrt: readonly Tensor[], rules: GradientRules): Tensor[] {
+  if (loss.shape.length !== 0) {
+    throw new ModelError(
+      `gradient: the loss must be a scalar, got ${loss.name} of shape ${showShape(loss.shape)}: reduce it with sum() or mean() first`,
+    );
+  }
+  const nodes = nodesBehind([loss]);
+  const needed = neededGradients(nodes, wrt);
+  if (!needed.has(loss)) {
+    throw new ModelError(`gradient: the loss does not depend on ${wrt.map((tensor) => tensor.name).join(", ")}`);
+  }
+  const gradients = new Map<Tensor, Tensor>([[loss, rules.full([], 1)]]);
+  for (const node of nodes.reverse()) {
+    if (node.outputs.some((tensor) => needed.has(tensor) && gradients.has(tensor))) backThrough(node, needed, gradients, rules);
+  }
+  return wrt.map((tensor) => gradients.get(tensor) ?? rules.full(tensor.shape, 0));
+}
+
+/** The needed-gradient mask: `wrt` and every tensor on a path from it. */
+function neededGradients(nodes: readonly Node[], wrt: readonly Tensor[]): Set<Tensor> {
+  const needed = new Set(wrt);
+  for (const node of nodes) {
+    if (node.inputs.some((tensor) => needed.has(tensor))) for (const output of node.outputs) needed.add(output);
+  }
+  return needed;
+}
+
+function backThrough(
+  node: Node,
+  needed: ReadonlySet<Tensor>,
+  gradients: Map<Tensor, Tensor>,
+  rules: GradientRules,
+): void {
+  const { backward, name } = node.operation as unknown as Operation<unknown>;
+  if (backward === undefined) {
+    throw new ModelError(`gradient: ${name} has no derivative, but the loss depends on it through ${node.inputs[0].name}`);
+  }
+  const needs = node.inputs.map((tensor) => needed.has(tensor));
+  const { inputs, outputs, attributes } = node;
+  const gradientOf = (output: Tensor) => gradients.get(output) ?? rules.full(output.shape, 0);
+  const contributions = backward({ inputs, outputs, attributes, gradient: gradientOf(outputs[0]), gradientOf, needs });
+  contributions.forEach((contribution, index) => {
+    if (contribution === undefined || !needs[index]) return;
+    const tensor = inputs[index];
+    const fitted = sameShape(contribution.shape, tensor.shape) ? contribution : rules.sumTo(contribution, tensor.shape);
+    const sofar = gradients.get(tensor);
+    gradients.set(tensor, sofar === undefined ? fitted : rules.add(sofar, fitted));
+  });
+}

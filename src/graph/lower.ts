@@ -1,0 +1,35 @@
+// Lowering: a planned graph becomes the instructions of a program.
+import { SteepestError } from "../engine/errors.js";
+import type { Pointer, Recording } from "../engine/instructions.js";
+import type { Operation } from "./operation.js";
+import type { Plan } from "./plan.js";
+import type { Tensor } from "./tensor.js";
+
+/** Records the plan's steps, with the arena at `arena` and pinned tensors where `pinned` says. Returns where each value lies. */
+export function lower(
+  plan: Plan,
+  recording: Recording,
+  arena: Pointer,
+  pinned: ReadonlyMap<Tensor, Pointer>,
+): (tensor: Tensor) => Pointer {
+  const addressOf = (tensor: Tensor): Pointer => {
+    const offset = plan.offsetOf(tensor);
+    if (offset !== undefined) return arena + offset;
+    const address = pinned.get(plan.pinnedOf(tensor) ?? tensor);
+    if (address === undefined) throw new SteepestError(`lower: ${tensor.name} (${tensor.source.kind}) has no address`);
+    return address;
+  };
+  for (const step of plan.steps) {
+    const operation = step.node.operation as unknown as Operation<unknown>;
+    operation.forward?.(recording.record, {
+      attributes: step.node.attributes,
+      inputs: step.node.inputs,
+      outputs: step.outputs,
+      from: step.node.inputs.map(addressOf),
+      to: step.outputs.map(addressOf),
+      scratch: arena + plan.scratchOffsetOf(step),
+      epilogue: step.epilogue,
+    });
+  }
+  return addressOf;
+}

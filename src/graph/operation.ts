@@ -1,0 +1,94 @@
+// What an operation is: one definition with its shape rule, its forward instructions and its backward nodes.
+import type { Pointer } from "../engine/instructions.js";
+import type { Recorder } from "../engine/recorder.js";
+import { type DType, type Node, nextId, type Shape, type Tensor } from "./tensor.js";
+
+/** An output that a node will have. */
+export interface Specification {
+  readonly shape: Shape;
+  readonly dtype?: DType;
+}
+
+/** What forward instructions are recorded with: addresses that the memory plan has given out. */
+export interface Placement<Attributes> {
+  readonly attributes: Attributes;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  /** Address of each input and output, in order. */
+  readonly from: readonly Pointer[];
+  readonly to: readonly Pointer[];
+  /** Address of the temporary bytes that `scratchBytes` asked for. */
+  readonly scratch: Pointer;
+  /** Code of the activation that was fused into this node, 0 for none; see `acceptsEpilogue`. */
+  readonly epilogue: number;
+}
+
+/** What backward nodes are built from. */
+export interface BackwardContext<Attributes> {
+  readonly attributes: Attributes;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  /** Gradient with respect to output 0, of its shape. */
+  readonly gradient: Tensor;
+  /** Gradient with respect to any output, for operations with several results. */
+  gradientOf(output: Tensor): Tensor;
+  /** For each input, whether anybody needs its gradient. */
+  readonly needs: readonly boolean[];
+}
+
+export interface Operation<Attributes = undefined> {
+  readonly name: string;
+  /** Shape rule: the outputs for these inputs. Throws ModelError where they do not fit. Output 0 is the result. */
+  infer(inputs: readonly Tensor[], attributes: Attributes): readonly Specification[];
+  /** Records the instructions that compute the outputs. Absent where output 0 is a view of input 0. */
+  forward?(record: Recorder, at: Placement<Attributes>): void;
+  /**
+   * The gradient for each input, `undefined` where it is zero or not needed. A gradient may have the
+   * broadcast shape of the output: it is summed back to its input's shape by the caller.
+   * Absent where the operation has no derivative.
+   */
+  backward?(context: BackwardContext<Attributes>): readonly (Tensor | undefined)[];
+  /** Temporary bytes that the instructions need beside inputs and outputs. */
+  scratchBytes?(inputs: readonly Tensor[], attributes: Attributes): number;
+  /** Inputs whose memory output 0 may take over when nobody else needs them. */
+  readonly inPlace?: readonly number[];
+  /** This elementwise operation can be the last pass of a node that `acceptsEpilogue`, under this code. */
+  readonly epilogue?: number;
+  readonly acceptsEpilogue?: boolean;
+}
+
+/** Applies an operation: makes the node, returns its outputs. */
+export function applyAll<Attributes>(
+  operation: Operation<Attributes>,
+  inputs: readonly Tensor[],
+  attributes: Attributes,
+): readonly Tensor[] {
+  const specifications = operation.infer(inputs, attributes);
+  const outputs: Tensor[] = [];
+  const node: Node = {
+    id: nextId(),
+    operation: operation as unknown as Operation<never>,
+    attributes,
+    inputs: [...inputs],
+    outputs,
+  };
+  specifications.forEach(({ shape, dtype }, index) => {
+    outputs.push({
+      id: nextId(),
+      name: operation.name,
+      shape: [...shape],
+      dtype: dtype ?? "float32",
+      source: { kind: "result", node, index },
+    });
+  });
+  return outputs;
+}
+
+/** Applies an operation and returns its result, output 0. */
+export function apply<Attributes>(
+  operation: Operation<Attributes>,
+  inputs: readonly Tensor[],
+  attributes: Attributes,
+): Tensor {
+  return applyAll(operation, inputs, attributes)[0];
+}

@@ -1,0 +1,169 @@
+// The memory plan: which node runs when, and where each value lies, before anything is allocated.
+//
+//   arena   ┌───────────────┬──────────┬───────────────┐   time (steps) runs downwards:
+//   step 0  │ hidden        │          │               │   a value takes its bytes from the step
+//   step 1  │ hidden        │ logits   │               │   that writes it to the last that reads it;
+//   step 2  │ hidden        │ logits   │ probabilities │   two values share bytes when their
+//   step 3  │ hidden        │ dlogits  │               │   lifetimes do not meet.
+//   step 4  │ dhidden       │ dlogits  │               │
+//           └───────────────┴──────────┴───────────────┘
+import type { Pointer } from "../engine/instructions.js";
+import { nodesBehind } from "./backward.js";
+import { bytesOf, type Node, type Tensor } from "./tensor.js";
+
+/** Values start on a cache line. */
+export const ALIGNMENT = 64;
+
+export function align(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}
+
+/** One node to run; with a fused activation its result is the activation's output. */
+export interface Step {
+  readonly node: Node;
+  readonly outputs: readonly Tensor[];
+  readonly epilogue: number;
+}
+
+/** Bytes that one or more values share: views of each other, or a value computed in another's place. */
+interface Storage {
+  bytes: number;
+  first: number;
+  last: number;
+  offset: number;
+}
+
+export interface Plan {
+  readonly steps: readonly Step[];
+  /** Bytes of the arena, and what its values would take if none shared bytes with another. */
+  readonly arenaBytes: number;
+  readonly unsharedBytes: number;
+  /** Offset of a value in the arena, `undefined` where it is pinned. */
+  offsetOf(tensor: Tensor): number | undefined;
+  /** The tensor whose pinned address this one shares. */
+  pinnedOf(tensor: Tensor): Tensor | undefined;
+  scratchOffsetOf(step: Step): number;
+}
+
+/**
+ * Plans the nodes behind `outputs`. Tensors in `pinned` lie where the caller says: leaves must all be
+ * there, and results that are no views (a parameter's gradient) may be.
+ */
+export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tensor, Pointer>): Plan {
+  const steps = fuse(nodesBehind(outputs), new Set([...outputs, ...pinned.keys()]));
+  const lastUse = lastUses(steps, outputs);
+  const storages = new Map<Tensor, Storage>();
+  const pinnedOf = new Map<Tensor, Tensor>();
+  const scratches = new Map<Step, Storage>();
+  const arena: Storage[] = [];
+  let unsharedBytes = 0;
+  const take = (bytes: number, first: number, last: number): Storage => {
+    const storage = { bytes: align(bytes), first, last, offset: 0 };
+    unsharedBytes += storage.bytes;
+    arena.push(storage);
+    return storage;
+  };
+
+  steps.forEach((step, time) => {
+    const { operation, inputs, attributes } = step.node;
+    step.outputs.forEach((tensor, index) => {
+      const last = lastUse.get(tensor) ?? time;
+      const isView = operation.forward === undefined && index === 0;
+      if (isView) return shareView(tensor, inputs[0], last);
+      if (pinned.has(tensor)) {
+        pinnedOf.set(tensor, tensor);
+        return;
+      }
+      const reused = index === 0 ? reusable(step, time, tensor) : undefined;
+      if (reused === undefined) storages.set(tensor, take(bytesOf(tensor), time, last));
+      else {
+        reused.last = last;
+        storages.set(tensor, reused);
+      }
+    });
+    const scratchBytes = operation.scratchBytes?.(inputs, attributes as never) ?? 0;
+    if (scratchBytes > 0) scratches.set(step, take(scratchBytes, time, time));
+  });
+
+  function shareView(view: Tensor, of: Tensor, last: number): void {
+    const storage = storages.get(of);
+    if (storage === undefined) pinnedOf.set(view, pinnedOf.get(of) ?? of);
+    else {
+      storage.last = Math.max(storage.last, last);
+      storages.set(view, storage);
+    }
+  }
+
+  /** The storage of an input that dies here and may be overwritten. */
+  function reusable(step: Step, time: number, output: Tensor): Storage | undefined {
+    for (const index of step.node.operation.inPlace ?? []) {
+      const tensor = step.node.inputs[index];
+      const storage = tensor && storages.get(tensor);
+      if (storage && storage.last === time && storage.bytes === align(bytesOf(output))) return storage;
+    }
+    return undefined;
+  }
+
+  const arenaBytes = placeAll(arena);
+  return {
+    steps,
+    arenaBytes,
+    unsharedBytes,
+    offsetOf: (tensor) => storages.get(tensor)?.offset,
+    pinnedOf: (tensor) => pinnedOf.get(tensor),
+    scratchOffsetOf: (step) => scratches.get(step)?.offset ?? 0,
+  };
+}
+
+/** Merges an activation into the node before it, where both declare it and nobody else reads what lies between. */
+function fuse(nodes: readonly Node[], kept: ReadonlySet<Tensor>): Step[] {
+  const readers = new Map<Tensor, Node[]>();
+  for (const node of nodes) {
+    for (const tensor of node.inputs) readers.set(tensor, [...(readers.get(tensor) ?? []), node]);
+  }
+  const fused = new Set<Node>();
+  const steps: Step[] = [];
+  for (const node of nodes) {
+    if (fused.has(node)) continue;
+    const [result] = node.outputs;
+    const [reader, ...others] = readers.get(result) ?? [];
+    const code = reader?.operation.epilogue;
+    if (node.operation.acceptsEpilogue && code !== undefined && others.length === 0 && !kept.has(result)) {
+      fused.add(reader);
+      steps.push({ node, outputs: reader.outputs, epilogue: code });
+    } else {
+      steps.push({ node, outputs: node.outputs, epilogue: 0 });
+    }
+  }
+  return steps;
+}
+
+/** The step at which each tensor is read last; outputs of the plan live to the end. */
+function lastUses(steps: readonly Step[], outputs: readonly Tensor[]): Map<Tensor, number> {
+  const last = new Map<Tensor, number>();
+  steps.forEach(({ node }, time) => {
+    for (const tensor of node.inputs) last.set(tensor, time);
+  });
+  for (const tensor of outputs) last.set(tensor, steps.length);
+  return last;
+}
+
+/** Gives each storage the lowest offset that is free for its whole life, largest first. Returns the bytes of all. */
+function placeAll(storages: readonly Storage[]): number {
+  const placed: Storage[] = [];
+  let total = 0;
+  for (const storage of [...storages].sort((a, b) => b.bytes - a.bytes || a.first - b.first)) {
+    const neighbours = placed
+      .filter((other) => other.first <= storage.last && storage.first <= other.last)
+      .sort((a, b) => a.offset - b.offset);
+    let offset = 0;
+    for (const other of neighbours) {
+      if (offset + storage.bytes <= other.offset) break;
+      offset = Math.max(offset, other.offset + other.bytes);
+    }
+    storage.offset = offset;
+    total = Math.max(total, offset + storage.bytes);
+    placed.push(storage);
+  }
+  return total;
+}

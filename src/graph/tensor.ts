@@ -1,0 +1,113 @@
+// The graph: symbolic tensors, and the nodes that make them. Nothing here names an operation.
+import { ModelError } from "../engine/errors.js";
+import type { Operation } from "./operation.js";
+
+/** Sizes of the axes, outermost first; `[]` is a scalar. Memory is row-major. */
+export type Shape = readonly number[];
+
+/** `uint32` holds indices, labels and counters; gradients exist for `float32` only. */
+export type DType = "float32" | "uint32";
+
+/** Fills `n` elements of a parameter when a program starts: see src/nn/initializers.ts. */
+export interface Initializer {
+  readonly name: string;
+  /** Records the instructions that fill the `shape` at `address`; `stream` numbers the parameter. */
+  record(recorder: import("../engine/recorder.js").Recorder, address: number, shape: Shape, random: RandomKey): void;
+}
+
+/** Which random numbers: those of `seed`, stream number `stream`. */
+export interface RandomKey {
+  readonly seed: readonly [low: number, high: number];
+  readonly stream: number;
+}
+
+/** Where a tensor comes from. */
+export type Source =
+  | { readonly kind: "input" }
+  | { readonly kind: "parameter"; readonly initializer: Initializer }
+  | { readonly kind: "constant"; readonly data: Float32Array | Uint32Array }
+  | { readonly kind: "result"; readonly node: Node; readonly index: number };
+
+/** A symbolic tensor: a shape, and where its values will come from. It holds no values. */
+export interface Tensor {
+  /** Ascending in the order of creation, which is also a topological order. */
+  readonly id: number;
+  readonly name: string;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly source: Source;
+}
+
+/** One application of an operation. */
+export interface Node {
+  readonly id: number;
+  readonly operation: Operation<never>;
+  readonly attributes: unknown;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+}
+
+let lastId = 0;
+
+/** The next number in the order of creation. */
+export function nextId(): number {
+  lastId += 1;
+  return lastId;
+}
+
+/** Number of elements. */
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Bytes of a tensor's values; every dtype has four a element. */
+export function bytesOf(tensor: { readonly shape: Shape }): number {
+  return sizeOf(tensor.shape) * 4;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((size, axis) => size === b[axis]);
+}
+
+/** A shape as text: `[32, 784]`. */
+export function showShape(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}
+
+function checkShape(where: string, shape: Shape): Shape {
+  for (const size of shape) {
+    if (!Number.isSafeInteger(size) || size < 1) {
+      throw new ModelError(`${where}: every size of a shape must be a whole number of at least 1, got ${showShape(shape)}`);
+    }
+  }
+  return [...shape];
+}
+
+function leaf(name: string, shape: Shape, dtype: DType, source: Source): Tensor {
+  return { id: nextId(), name, shape: checkShape(name, shape), dtype, source };
+}
+
+/** A tensor whose values are handed in at every run. */
+export function input(shape: Shape, options: { name?: string; dtype?: DType } = {}): Tensor {
+  return leaf(options.name ?? "input", shape, options.dtype ?? "float32", { kind: "input" });
+}
+
+/** A tensor whose values stay in the program's memory and are trained. */
+export function parameter(shape: Shape, initializer: Initializer, name = "parameter"): Tensor {
+  return leaf(name, shape, "float32", { kind: "parameter", initializer });
+}
+
+/** A tensor of fixed values, row-major; a number makes a scalar. */
+export function constant(values: number | readonly number[] | Float32Array | Uint32Array, shape?: Shape): Tensor {
+  const data =
+    typeof values === "number"
+      ? Float32Array.of(values)
+      : values instanceof Uint32Array || values instanceof Float32Array
+        ? values.slice()
+        : Float32Array.from(values);
+  const size = shape ?? (typeof values === "number" ? [] : [data.length]);
+  if (sizeOf(size) !== data.length) {
+    throw new ModelError(`constant: shape ${showShape(size)} has ${sizeOf(size)} elements, got ${data.length} values`);
+  }
+  return leaf("constant", size, data instanceof Uint32Array ? "uint32" : "float32", { kind: "constant", data });
+}

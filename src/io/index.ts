@@ -1,0 +1,10 @@
+export { FormatError } from "./formatError.js";
+export { type IdxArray, type IdxType, parseIdx } from "./idx.js";
+export {
+  decodeSafetensors,
+  encodeSafetensors,
+  type SafetensorsDtype,
+  type SafetensorsFile,
+  type SafetensorsInput,
+  type SafetensorsTensor,
+} from "./safetensors.js";

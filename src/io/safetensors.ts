@@ -1,0 +1,428 @@
+import { FormatError } from "./formatError.js";
+
+/*
+ * The safetensors format: https://github.com/huggingface/safetensors#format
+ *
+ *     byte 0      8                               8 + N                       end of file
+ *     | N (u64) | {"w": {…}, "b": {…}} + spaces  | w, row-major | b, row-major |     (all little-endian)
+ *
+ * Tensors follow one another without a gap or an overlap; `data_offsets` count from byte 8 + N.
+ * Typed arrays are taken to be little-endian, as WebAssembly memory is.
+ */
+
+const LENGTH_BYTES = 8;
+const HEADER_BYTES_LIMIT = 100_000_000;
+const HEADER_ALIGNMENT_BYTES = 8;
+const METADATA_KEY = "__metadata__";
+
+/** Every dtype that is understood, in the order of the reference implementation; files are written in reverse order. */
+const DTYPES = {
+  BOOL: { sizeBytes: 1, view: (raw: ArrayBuffer) => new Uint8Array(raw) },
+  U8: { sizeBytes: 1, view: (raw: ArrayBuffer) => new Uint8Array(raw) },
+  I8: { sizeBytes: 1, view: (raw: ArrayBuffer) => new Int8Array(raw) },
+  I16: { sizeBytes: 2, view: (raw: ArrayBuffer) => new Int16Array(raw) },
+  U16: { sizeBytes: 2, view: (raw: ArrayBuffer) => new Uint16Array(raw) },
+  F16: { sizeBytes: 2, view: float16ToFloat32 },
+  BF16: { sizeBytes: 2, view: bfloat16ToFloat32 },
+  I32: { sizeBytes: 4, view: (raw: ArrayBuffer) => new Int32Array(raw) },
+  U32: { sizeBytes: 4, view: (raw: ArrayBuffer) => new Uint32Array(raw) },
+  F32: { sizeBytes: 4, view: (raw: ArrayBuffer) => new Float32Array(raw) },
+  F64: { sizeBytes: 8, view: (raw: ArrayBuffer) => new Float64Array(raw) },
+  I64: { sizeBytes: 8, view: (raw: ArrayBuffer) => new BigInt64Array(raw) },
+  U64: { sizeBytes: 8, view: (raw: ArrayBuffer) => new BigUint64Array(raw) },
+};
+
+const DTYPE_NAMES = Object.keys(DTYPES);
+
+const DTYPE_OF_ARRAY: ReadonlyMap<string, SafetensorsDtype> = new Map([
+  ["Uint8Array", "U8"],
+  ["Int8Array", "I8"],
+  ["Int16Array", "I16"],
+  ["Uint16Array", "U16"],
+  ["Int32Array", "I32"],
+  ["Uint32Array", "U32"],
+  ["Float32Array", "F32"],
+  ["Float64Array", "F64"],
+  ["BigInt64Array", "I64"],
+  ["BigUint64Array", "U64"],
+]);
+
+/** Element types of a safetensors file that this library reads. */
+export type SafetensorsDtype = keyof typeof DTYPES;
+
+/** A tensor as read: `data` is row-major; `F16` and `BF16` values are widened, exactly, to a Float32Array. */
+export type SafetensorsTensor = {
+  [D in SafetensorsDtype]: { dtype: D; shape: number[]; data: ReturnType<(typeof DTYPES)[D]["view"]> };
+}[SafetensorsDtype];
+
+/** A tensor to write. Without `dtype`, the kind of typed array decides; `"BOOL"` takes a Uint8Array of 0 and 1. */
+export interface SafetensorsInput {
+  readonly dtype?: SafetensorsDtype | undefined;
+  readonly shape: readonly number[];
+  readonly data:
+    | Uint8Array
+    | Int8Array
+    | Int16Array
+    | Uint16Array
+    | Int32Array
+    | Uint32Array
+    | Float32Array
+    | Float64Array
+    | BigInt64Array
+    | BigUint64Array;
+}
+
+/** A decoded file: tensors in the order of their bytes, and the file's own notes (empty when it has none). */
+export interface SafetensorsFile {
+  readonly tensors: Map<string, SafetensorsTensor>;
+  readonly metadata: Record<string, string>;
+}
+
+/**
+ * Writes tensors as a safetensors file. Equal input gives equal bytes, whatever the order of its keys: larger dtypes
+ * come first, then names in UTF-8 order, as the reference implementation has it.
+ *
+ * @param tensors Name to tensor. Shapes are row-major, `[]` is a scalar. Bits are kept as they are, those of NaN too.
+ * @param metadata Notes to keep in the header, text to text. Default: none.
+ * @throws {FormatError} When a shape and its data disagree, a dtype does not fit its array, `F16` or `BF16` is asked
+ *   for (they are only read), or a name or a note is not well-formed text.
+ * @see https://github.com/huggingface/safetensors#format
+ *
+ * @example
+ * const bytes = encodeSafetensors({ bias: { shape: [2], data: Float32Array.of(0.5, -1) } }, { epoch: "3" });
+ * const { tensors, metadata } = decodeSafetensors(bytes, "model.safetensors");
+ * // tensors.get("bias"): { dtype: "F32", shape: [2], data: Float32Array [0.5, -1] }; metadata.epoch: "3"
+ */
+export function encodeSafetensors(
+  tensors: Readonly<Record<string, SafetensorsInput>>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const entries = Object.entries(tensors)
+    .map(([name, tensor]) => ({ name, dtype: checkInput(name, tensor), ...tensorBytes(tensor) }))
+    .sort((a, b) => dtypeRank(b.dtype) - dtypeRank(a.dtype) || compareUtf8(a.name, b.name));
+  const fields: string[] = [];
+  const notes = Object.entries(metadata).sort(([a], [b]) => compareUtf8(a, b));
+  if (notes.length > 0) {
+    const pairs = notes.map(([key, value]) => `${quote(key)}:${quote(value, `metadata ${describe(key)}`)}`);
+    fields.push(`"${METADATA_KEY}":{${pairs.join()}}`);
+  }
+  let dataBytes = 0;
+  for (const { name, dtype, shape, raw } of entries) {
+    const offsets = [dataBytes, dataBytes + raw.length];
+    fields.push(`${quote(name)}:{"dtype":"${dtype}","shape":[${shape.join()}],"data_offsets":[${offsets.join()}]}`);
+    dataBytes += raw.length;
+  }
+  const header = new TextEncoder().encode(`{${fields.join()}}`);
+  const headerBytes = Math.ceil(header.length / HEADER_ALIGNMENT_BYTES) * HEADER_ALIGNMENT_BYTES;
+  if (headerBytes > HEADER_BYTES_LIMIT) {
+    throw new FormatError(
+      `safetensors: the header must not exceed ${HEADER_BYTES_LIMIT} bytes, got ${headerBytes}: shorten the metadata`,
+    );
+  }
+  const file = new Uint8Array(LENGTH_BYTES + headerBytes + dataBytes);
+  new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  file.set(header, LENGTH_BYTES);
+  file.fill(0x20, LENGTH_BYTES + header.length, LENGTH_BYTES + headerBytes);
+  let offset = LENGTH_BYTES + headerBytes;
+  for (const { raw } of entries) {
+    file.set(raw, offset);
+    offset += raw.length;
+  }
+  return file;
+}
+
+/**
+ * Reads a safetensors file. Everything in the header is checked before it is used; the tensors' values are not.
+ *
+ * @param bytes The whole file.
+ * @param name The file's name, for error messages only.
+ * @returns Tensors in the order of their bytes, each with data of its own, and the metadata (`{}` when there is none).
+ * @throws {FormatError} When the file breaks a rule of the format, is truncated or has bytes left over, or holds a
+ *   dtype that is not in {@link SafetensorsDtype}.
+ * @see https://github.com/huggingface/safetensors#format
+ */
+export function decodeSafetensors(bytes: Uint8Array, name?: string): SafetensorsFile {
+  const where = name === undefined ? "safetensors file" : `safetensors file "${name}"`;
+  const { fields, data } = readHeader(bytes, where);
+  const { [METADATA_KEY]: notes = {}, ...rest } = fields;
+  const metadata = readMetadata(notes, where);
+  const entries = Object.entries(rest).map(([name, field]) => readEntry(name, field, data.length, where));
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  checkContiguous(entries, data.length, where);
+  const tensors = new Map<string, SafetensorsTensor>();
+  for (const { name, dtype, shape, begin, end } of entries) {
+    const raw = new Uint8Array(data.subarray(begin, end)).buffer;
+    tensors.set(name, { dtype, shape, data: DTYPES[dtype].view(raw) } as SafetensorsTensor);
+  }
+  return { tensors, metadata };
+}
+
+// Writing
+
+function checkInput(name: string, { dtype, shape, data }: SafetensorsInput): SafetensorsDtype {
+  const at = `safetensors tensor ${describe(name)}`;
+  if (name === METADATA_KEY) {
+    throw new FormatError(`${at}: this name is kept for the file's notes: rename the tensor`);
+  }
+  const kind = data[Symbol.toStringTag];
+  const natural = DTYPE_OF_ARRAY.get(kind);
+  if (natural === undefined) {
+    throw new FormatError(`${at}: data must be one of ${[...DTYPE_OF_ARRAY.keys()].join(", ")}, got ${kind}: copy it`);
+  }
+  const isBool = dtype === "BOOL" && natural === "U8";
+  if (dtype !== undefined && dtype !== natural && !isBool) {
+    throw new FormatError(`${at}: a ${kind} is written as ${natural}, got dtype ${describe(dtype)}: leave dtype out`);
+  }
+  if (isBool && !data.every((value) => value === 0 || value === 1)) {
+    throw new FormatError(`${at}: BOOL data must be 0 or 1: compare the values first, or leave dtype out`);
+  }
+  const count = elementCount(shape, at);
+  if (count !== data.length) {
+    throw new FormatError(
+      `${at}: shape [${shape.join(", ")}] has ${count} elements, data has ${data.length}: correct the shape`,
+    );
+  }
+  return isBool ? dtype : natural;
+}
+
+function tensorBytes({ shape, data }: SafetensorsInput) {
+  return { shape, raw: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
+}
+
+function dtypeRank(dtype: SafetensorsDtype): number {
+  return DTYPE_NAMES.indexOf(dtype);
+}
+
+/** Orders text as its UTF-8 bytes would be, which is by code point; `<` would go by UTF-16 units. */
+function compareUtf8(a: string, b: string): number {
+  const left = Array.from(a, (character) => character.codePointAt(0) as number);
+  const right = Array.from(b, (character) => character.codePointAt(0) as number);
+  const differ = left.findIndex((point, i) => point !== right[i]);
+  return differ < 0 ? left.length - right.length : (left[differ] as number) - (right[differ] ?? -1);
+}
+
+function quote(text: unknown, what = "name"): string {
+  if (!isText(text)) {
+    throw new FormatError(`safetensors: ${what} must be well-formed text, got ${describe(text)}: convert it`);
+  }
+  return JSON.stringify(text);
+}
+
+// Reading
+
+interface Entry {
+  name: string;
+  dtype: SafetensorsDtype;
+  shape: number[];
+  begin: number;
+  end: number;
+}
+
+function readHeader(bytes: Uint8Array, where: string) {
+  if (bytes.length < LENGTH_BYTES) {
+    throw new FormatError(
+      `${where}: the header length takes ${LENGTH_BYTES} bytes, file has ${bytes.length}: ` +
+        "the file is truncated, fetch it again",
+    );
+  }
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (length > HEADER_BYTES_LIMIT) {
+    throw new FormatError(
+      `${where}: the header must not exceed ${HEADER_BYTES_LIMIT} bytes, got ${length}: ` +
+        "check that this is a safetensors file",
+    );
+  }
+  const dataBegin = LENGTH_BYTES + Number(length);
+  if (dataBegin > bytes.length) {
+    throw new FormatError(
+      `${where}: the header takes ${length} bytes, file has ${bytes.length - LENGTH_BYTES} after its length: ` +
+        "the file is truncated, fetch it again",
+    );
+  }
+  // A copy, because browsers' TextDecoder refuses shared memory.
+  const header = new Uint8Array(bytes.subarray(LENGTH_BYTES, dataBegin));
+  if (header[0] !== 0x7b) {
+    throw new FormatError(`${where}: the header must begin with "{": check that this is a safetensors file`);
+  }
+  return { fields: parseHeader(header, where), data: bytes.subarray(dataBegin) };
+}
+
+function parseHeader(header: Uint8Array, where: string): Record<string, unknown> {
+  let json: string;
+  let fields: Record<string, unknown>;
+  try {
+    json = new TextDecoder("utf-8", { fatal: true }).decode(header);
+    fields = JSON.parse(json);
+  } catch (cause) {
+    throw new FormatError(`${where}: the header must be JSON in UTF-8: the file is damaged, fetch it again`, { cause });
+  }
+  const duplicate = findDuplicateKey(json);
+  if (duplicate !== undefined) {
+    throw new FormatError(
+      `${where}: a key must not occur twice in one object, got ${describe(duplicate)} twice: write the file anew`,
+    );
+  }
+  return fields;
+}
+
+/** The first key that an object of this valid JSON text repeats; JSON.parse would silently keep the last of them. */
+function findDuplicateKey(json: string): string | undefined {
+  const open: Set<string>[] = [];
+  for (let i = 0; i < json.length; i++) {
+    const character = json[i];
+    if (character === "{") open.push(new Set());
+    else if (character === "}") open.pop();
+    else if (character === '"') {
+      const begin = i;
+      for (i++; json[i] !== '"'; i++) if (json[i] === "\\") i++;
+      let next = i + 1;
+      while (" \n\r\t".includes(json[next] ?? "?")) next++;
+      if (json[next] !== ":") continue; // a value, only keys have a colon after them
+      const key = JSON.parse(json.slice(begin, i + 1));
+      const keys = open.at(-1);
+      if (keys?.has(key)) return key;
+      keys?.add(key);
+    }
+  }
+  return undefined;
+}
+
+function readMetadata(notes: unknown, where: string): Record<string, string> {
+  if (!isObject(notes)) {
+    throw new FormatError(
+      `${where}: ${METADATA_KEY} must be an object, got ${describe(notes)}: keep text in it, or leave it out`,
+    );
+  }
+  const metadata: Record<string, string> = Object.create(null); // so that no key has a meaning, __proto__ neither
+  for (const [key, value] of Object.entries(notes)) {
+    if (!isText(key) || !isText(value)) {
+      throw new FormatError(
+        `${where}: ${METADATA_KEY} must map text to text, got ${describe(key)}: ${describe(value)}: keep it as text`,
+      );
+    }
+    metadata[key] = value;
+  }
+  return metadata;
+}
+
+function readEntry(name: string, field: unknown, dataBytes: number, where: string): Entry {
+  const at = `${where}, tensor ${describe(name)}`;
+  if (!isText(name)) {
+    throw new FormatError(`${at}: a name must be well-formed text: rename the tensor`);
+  }
+  if (!isObject(field)) {
+    throw new FormatError(
+      `${at}: must be an object with dtype, shape and data_offsets, got ${describe(field)}: write the file anew`,
+    );
+  }
+  const { dtype, shape, data_offsets: offsets } = field;
+  if (!isDtype(dtype)) {
+    throw new FormatError(
+      `${at}: dtype must be one of ${DTYPE_NAMES.join(", ")}, got ${describe(dtype)}: convert the tensor`,
+    );
+  }
+  const sizeBytes = elementCount(shape, at) * DTYPES[dtype].sizeBytes;
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
+    throw new FormatError(
+      `${at}: data_offsets must be two counts of bytes, got ${describe(offsets)}: the file is damaged`,
+    );
+  }
+  const [begin, end] = offsets as [number, number];
+  if (end > dataBytes) {
+    throw new FormatError(
+      `${at}: its data ends at byte ${end}, the file holds ${dataBytes} bytes of data: ` +
+        "the file is truncated, fetch it again",
+    );
+  }
+  if (end - begin !== sizeBytes) {
+    throw new FormatError(
+      `${at}: ${dtype} ${describe(shape)} takes ${sizeBytes} bytes, data_offsets ${describe(offsets)} ` +
+        `hold ${end - begin}: write the file anew`,
+    );
+  }
+  return { name, dtype, shape: shape as number[], begin, end };
+}
+
+function checkContiguous(entries: readonly Entry[], dataBytes: number, where: string): void {
+  let covered = 0;
+  for (const { name, begin, end } of entries) {
+    if (begin !== covered) {
+      throw new FormatError(
+        `${where}: tensors must lie end to end, ${describe(name)} begins at byte ${begin} of the data and leaves ` +
+          `${begin < covered ? "an overlap with" : "a hole after"} byte ${covered}: write the file anew`,
+      );
+    }
+    covered = end;
+  }
+  if (covered !== dataBytes) {
+    throw new FormatError(
+      `${where}: tensors must cover all data, they end at byte ${covered} of ${dataBytes}: ` +
+        "cut off what follows, or fetch the file again",
+    );
+  }
+}
+
+// Both
+
+/** The number of elements of a shape that may come from anywhere: `[2, 3]` has 6, `[]` has 1, `[2, 0]` has 0. */
+function elementCount(shape: unknown, at: string): number {
+  if (!Array.isArray(shape) || !shape.every(isCount)) {
+    throw new FormatError(`${at}: shape must be a list of sizes from 0 up, got ${describe(shape)}: correct the shape`);
+  }
+  let count = 1;
+  for (const size of shape) {
+    count *= size;
+    // 8 is the size of the largest dtype: byte counts are exact as well.
+    if (count * 8 > Number.MAX_SAFE_INTEGER) {
+      throw new FormatError(`${at}: shape must be countable, got ${describe(shape)}: correct the shape`);
+    }
+  }
+  return count;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
+}
+
+function isDtype(value: unknown): value is SafetensorsDtype {
+  return typeof value === "string" && Object.hasOwn(DTYPES, value);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A string without lone surrogates, which UTF-8 cannot hold. */
+function isText(value: unknown): value is string {
+  return typeof value === "string" && !/\p{Surrogate}/u.test(value);
+}
+
+/** A value from a header for an error message: short however long it is, flat however deep it is. */
+function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (isObject(value)) return "an object";
+  if (!Array.isArray(value)) return String(value);
+  const items = value.slice(0, 8).map((item) => (Array.isArray(item) ? "[…]" : describe(item)));
+  return `[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`;
+}
+
+/** IEEE 754 binary16 to binary32, exact: sign, 5 bits of exponent (bias 15), 10 bits of fraction. */
+function float16ToFloat32(raw: ArrayBuffer): Float32Array<ArrayBuffer> {
+  const halves = new Uint16Array(raw);
+  const floats = new Float32Array(halves.length);
+  const bits = new Uint32Array(floats.buffer);
+  for (const [i, half] of halves.entries()) {
+    const sign = (half & 0x8000) << 16;
+    const exponent = (half >> 10) & 0x1f;
+    const fraction = half & 0x3ff;
+    if (exponent === 0)
+      floats[i] = (sign ? -fraction : fraction) / 0x1000000; // zeros, and subnormals of 2^-24
+    else bits[i] = sign | ((exponent === 0x1f ? 0xff : exponent + 127 - 15) << 23) | (fraction << 13);
+  }
+  return floats;
+}
+
+/** bfloat16 is the upper half of a binary32. */
+function bfloat16ToFloat32(raw: ArrayBuffer): Float32Array<ArrayBuffer> {
+  return new Float32Array(Uint32Array.from(new Uint16Array(raw), (half) => half << 16).buffer);
+}
