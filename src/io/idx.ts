@@ -74,12 +74,12 @@ export function parseIdx(bytes: Uint8Array, name?: string): IdxArray {
 }
 
 function readMagic(bytes: Uint8Array, where: string) {
-  const [zero, alsoZero, code, dimensions] = bytes;
-  if (zero === undefined || alsoZero === undefined || code === undefined || dimensions === undefined) {
+  if (bytes.length < 4) {
     throw new FormatError(
       `${where}: the magic number takes 4 bytes, file has ${bytes.length}: the file is truncated, fetch it again`,
     );
   }
+  const [zero = 0, alsoZero = 0, code = 0, dimensions = 0] = bytes;
   if (zero !== 0 || alsoZero !== 0) {
     const isGzip = zero === 0x1f && alsoZero === 0x8b;
     const remedy = isGzip ? "this is a gzip file, unzip it first" : "this is no IDX file, check its path or address";

@@ -348,8 +348,8 @@ function checkContiguous(entries: readonly Entry[], dataBytes: number, where: st
   for (const { name, begin, end } of entries) {
     if (begin !== covered) {
       throw new FormatError(
-        `${where}: tensors must lie end to end, ${describe(name)} begins at byte ${begin} of the data and leaves ` +
-          `${begin < covered ? "an overlap with" : "a hole after"} byte ${covered}: write the file anew`,
+        `${where}: tensors must lie end to end, ${describe(name)} begins at byte ${begin} of the data, not at ` +
+          `${covered} (${begin < covered ? "an overlap" : "a hole"}): write the file anew`,
       );
     }
     covered = end;

@@ -24,7 +24,7 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
     try {
       await writeAndSync(temporary, bytes);
       const old = await stat(target).catch(ifMissing(undefined));
-      if (old !== undefined) await chmod(temporary, old.mode);
+      if (old !== undefined) await chmod(temporary, old.mode & 0o7777);
       await rename(temporary, target);
     } catch (cause) {
       await rm(temporary, { force: true });

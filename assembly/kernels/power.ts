@@ -1,0 +1,84 @@
+// Powers with any exponent, through float64: log2 and exp2 with relative errors below 1e-11, so that the
+// float32 result is within 0.501 ULP. Unit: a vector of four elements.
+
+import { LANES, loadPart, select4, storePart } from "../simd";
+
+/** Bits of √½: mantissas are brought into [√½, √2). */
+const SQRT_HALF: i64 = 0x3fe6a09e667f3bcd;
+/** 1.5·2^52: added to a small whole number, it leaves that number in the low bits of the float64. */
+const WHOLE: f64 = 6755399441055744.0;
+const WHOLE_BITS: i64 = 0x4338000000000000;
+
+function horner2(p: v128, z: v128, c: f64): v128 {
+  return f64x2.add(f64x2.mul(p, z), f64x2.splat(c));
+}
+
+/** log2 of two positive, finite float64: exponent + 2/ln 2 · artanh(s), s = (m - 1)/(m + 1), series to s^13. */
+function logTwo2(x: v128): v128 {
+  const e = i64x2.shr_s(i64x2.sub(x, i64x2.splat(SQRT_HALF)), 52);
+  const m = i64x2.sub(x, i64x2.shl(e, 52));
+  const s = f64x2.div(f64x2.sub(m, f64x2.splat(1)), f64x2.add(m, f64x2.splat(1)));
+  const z = f64x2.mul(s, s);
+  let p = f64x2.splat(1.0 / 13.0);
+  p = horner2(p, z, 1.0 / 11.0);
+  p = horner2(p, z, 1.0 / 9.0);
+  p = horner2(p, z, 1.0 / 7.0);
+  p = horner2(p, z, 1.0 / 5.0);
+  p = horner2(p, z, 1.0 / 3.0);
+  p = horner2(p, z, 1.0);
+  const exponent = f64x2.sub(i64x2.add(e, i64x2.splat(WHOLE_BITS)), f64x2.splat(WHOLE));
+  return f64x2.add(exponent, f64x2.mul(f64x2.mul(s, p), f64x2.splat(2.8853900817779268)));
+}
+
+/** 2^t of two float64, t clamped to ±160 (beyond float32's range): 2^k · e^(f·ln 2), Taylor to the tenth power. */
+function expTwo2(t: v128): v128 {
+  const clamped = f64x2.pmax(f64x2.pmin(t, f64x2.splat(160)), f64x2.splat(-160));
+  const k = f64x2.nearest(clamped);
+  const f = f64x2.mul(f64x2.sub(clamped, k), f64x2.splat(0.6931471805599453));
+  let p = f64x2.splat(1.0 / 3628800.0);
+  p = horner2(p, f, 1.0 / 362880.0);
+  p = horner2(p, f, 1.0 / 40320.0);
+  p = horner2(p, f, 1.0 / 5040.0);
+  p = horner2(p, f, 1.0 / 720.0);
+  p = horner2(p, f, 1.0 / 120.0);
+  p = horner2(p, f, 1.0 / 24.0);
+  p = horner2(p, f, 1.0 / 6.0);
+  p = horner2(p, f, 0.5);
+  p = horner2(p, f, 1.0);
+  p = horner2(p, f, 1.0);
+  return f64x2.mul(p, i64x2.add(i64x2.shl(f64x2.add(k, f64x2.splat(WHOLE)), 52), f64x2.splat(1)));
+}
+
+/** |x|^p of two float32, the low lanes; 0 and infinity are the caller's. */
+function positivePower2(x: v128, p: f64): v128 {
+  const magnitude = f64x2.promote_low_f32x4(f32x4.abs(x));
+  return f32x4.demote_f64x2_zero(expTwo2(f64x2.mul(logTwo2(magnitude), f64x2.splat(p))));
+}
+
+/** x^p for p not 0, as C's pow: `odd` and `whole` are masks (all bits or none) that say what kind of number p is. */
+function power4(x: v128, p: f64, odd: v128, whole: v128): v128 {
+  const zero = f32x4.splat(0);
+  const infinity = f32x4.splat(Infinity);
+  const low = positivePower2(x, p);
+  const high = positivePower2(v128.shuffle<f32>(x, x, 2, 3, 2, 3), p);
+  const magnitude = f32x4.abs(x);
+  let y = v128.shuffle<f32>(low, high, 0, 1, 4, 5);
+  y = select4(f32x4.eq(magnitude, zero), p > 0 ? zero : infinity, y);
+  y = select4(f32x4.eq(magnitude, infinity), p > 0 ? infinity : zero, y);
+  y = v128.or(y, v128.and(v128.and(x, f32x4.splat(-0.0)), odd));
+  const undefined = v128.andnot(v128.and(f32x4.lt(x, zero), f32x4.lt(magnitude, infinity)), whole);
+  return select4(v128.or(undefined, f32x4.ne(x, x)), f32x4.splat(NaN), y);
+}
+
+/** y = x^p, p not 0; parity 0: p is no whole number, 1: odd, 2: even. [n], in place or not. As C's pow: NaN for
+ *  finite x < 0 where p is no whole number. Error at most 0.501 ULP. */
+export function power(begin: u32, end: u32, y: usize, x: usize, n: u32, p: f64, parity: u32): void {
+  const odd = i32x4.splat(parity == 1 ? -1 : 0);
+  const whole = i32x4.splat(parity != 0 ? -1 : 0);
+  const stop = min(end * LANES, n);
+  for (let i = begin * LANES; i < stop; i += LANES) {
+    const at = <usize>i << 2;
+    if (i + LANES <= stop) v128.store(y + at, power4(v128.load(x + at), p, odd, whole));
+    else storePart(y + at, power4(loadPart(x + at, stop - i), p, odd, whole), stop - i);
+  }
+}

@@ -1,0 +1,39 @@
+// What happens once a training step: the clock moves on, the loss is written down. Unit: the one
+// instruction, so one thread does it. The clock is a block of 64 bytes, one a trainer:
+//
+//   byte 0        4            8       12          16               20 … 63
+//   ┌────────────┬────────────┬───────┬───────────┬────────────────┬──────────┐
+//   │ step   u32 │ position   │ row   │ nextRow   │ learningRate   │ free     │
+//   │            │        u32 │   u32 │       u32 │            f32 │          │
+//   └────────────┴────────────┴───────┴───────────┴────────────────┴──────────┘
+//
+// `step` counts the optimizer steps from the start of training, `position` those of this call, both with
+// the running one; `row` is where this batch begins in the shuffled order, `nextRow` where the next will.
+
+export const CLOCK_STEP: usize = 0;
+export const CLOCK_POSITION: usize = 4;
+export const CLOCK_ROW: usize = 8;
+export const CLOCK_NEXT_ROW: usize = 12;
+export const CLOCK_LEARNING_RATE: usize = 16;
+
+/** The next step begins: step and position += 1, row = nextRow, nextRow += batch, in place; the learning rate
+ *  is rates[position before], one float32 a step of this call, or stays as it is where rates is 0. */
+export function advance(begin: u32, end: u32, clock: usize, rates: usize, batch: u32): void {
+  const position = load<u32>(clock, CLOCK_POSITION);
+  const row = load<u32>(clock, CLOCK_NEXT_ROW);
+  store<u32>(clock, load<u32>(clock, CLOCK_STEP) + 1, CLOCK_STEP);
+  store<u32>(clock, position + 1, CLOCK_POSITION);
+  store<u32>(clock, row, CLOCK_ROW);
+  store<u32>(clock, row + batch, CLOCK_NEXT_ROW);
+  if (rates != 0) store<f32>(clock, load<f32>(rates + (<usize>position << 2)), CLOCK_LEARNING_RATE);
+}
+
+/** trace[position - 1] = loss: the running step's loss, one float32. Overwrites. */
+export function traceLoss(begin: u32, end: u32, trace: usize, clock: usize, loss: usize): void {
+  store<f32>(trace + ((<usize>load<u32>(clock, CLOCK_POSITION) - 1) << 2), load<f32>(loss));
+}
+
+/** total += value · weight: a float64 sum of float32 values, rounded once an addition. Accumulates. */
+export function addTotal(begin: u32, end: u32, total: usize, value: usize, weight: f32): void {
+  store<f64>(total, load<f64>(total) + <f64>load<f32>(value) * <f64>weight);
+}

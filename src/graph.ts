@@ -1,0 +1,21 @@
+// steepest/graph: the engine below the layers, for learning and research. The public names, nothing else.
+
+export type { EngineOptions } from "./engine/engine.js";
+export {
+  type CompiledFunction,
+  type CompileFunctionOptions,
+  compileFunction,
+  compileFunctionSync,
+  type InputShapes,
+} from "./graph/function.js";
+export { constant, type DType, type Initializer, input, parameter, type Shape, type Tensor } from "./graph/tensor.js";
+export type { Nested, TypedArray, Values } from "./graph/values.js";
+export * from "./ops/index.js";
+export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";
+export { numericalGradient, type ScalarFunction } from "./optim/numericalGradient.js";
+export {
+  type CheckGradientsOptions,
+  checkGradients,
+  type GradientCheck,
+  type GradientReport,
+} from "./train/checkGradients.js";

@@ -1,0 +1,154 @@
+// Compiles any function of symbolic tensors to a program, and calls it with values.
+import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
+import { ModelError, SteepestError } from "../engine/errors.js";
+import type { Pointer } from "../engine/instructions.js";
+import { nodesBehind } from "./backward.js";
+import { planMemory } from "./plan.js";
+import { type BlockLayout, initializeParameters, installPlan, layoutBlock } from "./program.js";
+import { bytesOf, input, type Shape, sizeOf, type Tensor } from "./tensor.js";
+import { checkSize, flattenValues, type Values } from "./values.js";
+
+export interface CompileFunctionOptions extends EngineOptions {
+  /** Run in this engine, which others may share, instead of one of its own. */
+  engine?: Engine;
+  /** Seed of the parameters' initial values. Default 0. */
+  seed?: number;
+}
+
+/** Shapes by input name; a tensor made with `input()` where a name or another dtype is wanted. */
+export type InputShapes = Record<string, Shape | Tensor>;
+
+/** A program that takes values and gives values; its parameters stay in its memory between calls. */
+export interface CompiledFunction<I extends InputShapes, O extends Record<string, Tensor>> {
+  (values: { readonly [K in keyof I]: Values }): { [K in keyof O]: Float32Array };
+  /** Current values of a parameter, by its name, as a copy. */
+  parameter(name: string): Float32Array;
+  setParameter(name: string, values: Values): void;
+  /** Bytes of arena, inputs, parameters and instructions, as planned. */
+  readonly plannedBytes: number;
+  readonly engine: Engine;
+  /** Gives the memory back. Calling the function afterwards throws. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Traces `trace` once with symbolic inputs and compiles what it returns.
+ *
+ * @example
+ * const f = await compileFunction(({ x }) => ({ y: sum(square(x)) }), { x: [3] });
+ * f({ x: [1, 2, 3] }).y; // Float32Array [14]
+ */
+export async function compileFunction<I extends InputShapes, O extends Record<string, Tensor>>(
+  trace: (inputs: { [K in keyof I]: Tensor }) => O,
+  inputs: I,
+  options: CompileFunctionOptions = {},
+): Promise<CompiledFunction<I, O>> {
+  return build(trace, inputs, options, options.engine ?? (await createEngine(options)));
+}
+
+/** The synchronous form of `compileFunction`, where the runtime can load the kernels synchronously. */
+export function compileFunctionSync<I extends InputShapes, O extends Record<string, Tensor>>(
+  trace: (inputs: { [K in keyof I]: Tensor }) => O,
+  inputs: I,
+  options: CompileFunctionOptions = {},
+): CompiledFunction<I, O> {
+  return build(trace, inputs, options, options.engine ?? createEngineSync(options));
+}
+
+function build<I extends InputShapes, O extends Record<string, Tensor>>(
+  trace: (inputs: { [K in keyof I]: Tensor }) => O,
+  shapes: I,
+  options: CompileFunctionOptions,
+  engine: Engine,
+): CompiledFunction<I, O> {
+  const inputs = Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [name, "source" in shape ? shape : input(shape, { name })]),
+  ) as { [K in keyof I]: Tensor };
+  const outputs = trace(inputs);
+  const results = Object.values(outputs);
+  const leaves = findLeaves(results, Object.values(inputs));
+  const block: BlockLayout = layoutBlock(leaves);
+  const addresses: Pointer[] = [];
+  const take = (bytes: number): Pointer => {
+    const address = engine.allocator.allocate(bytes);
+    addresses.push(address);
+    return address;
+  };
+
+  const leafBlock = take(block.bytes);
+  const pinned = new Map(leaves.map((tensor) => [tensor, leafBlock + (block.offsets.get(tensor) as number)]));
+  const plan = planMemory(results, pinned);
+  const { program, addressOf } = installPlan(engine, plan, take(plan.arenaBytes), pinned);
+  addresses.push(program.address);
+  const parameters = leaves.filter((tensor) => tensor.source.kind === "parameter");
+  engine.words(leafBlock, block.bytes / 4).fill(0);
+  for (const tensor of leaves) {
+    if (tensor.source.kind === "constant") writeLeaf(engine, addressOf(tensor), tensor, tensor.source.data);
+  }
+  initializeParameters(engine, parameters, addressOf, [(options.seed ?? 0) >>> 0, 0]);
+
+  let open = true;
+  const checkOpen = (): void => {
+    if (!open) throw new SteepestError("compileFunction: this function has been disposed of: compile it again");
+  };
+  const parameterNamed = (name: string): Tensor => {
+    checkOpen();
+    const found = parameters.find((tensor) => tensor.name === name);
+    if (found) return found;
+    throw new ModelError(`compileFunction: no parameter is named "${name}": there are ${parameters.map((p) => p.name).join(", ")}`);
+  };
+  const call = (values: { readonly [K in keyof I]: Values }) => {
+    checkOpen();
+    for (const [name, tensor] of Object.entries(inputs)) writeLeaf(engine, addressOf(tensor), tensor, values[name], name);
+    engine.run(program.address, program.end, 1);
+    return Object.fromEntries(
+      Object.entries(outputs).map(([name, tensor]) => [
+        name,
+        engine.floats(addressOf(tensor), sizeOf(tensor.shape)).slice(),
+      ]),
+    ) as { [K in keyof O]: Float32Array };
+  };
+  const dispose = (): void => {
+    if (!open) return;
+    open = false;
+    for (const address of addresses) engine.allocator.free(address);
+    if (options.engine === undefined) engine.dispose();
+  };
+  return Object.assign(call, {
+    parameter: (name: string) => {
+      const tensor = parameterNamed(name);
+      return engine.floats(addressOf(tensor), sizeOf(tensor.shape)).slice();
+    },
+    setParameter: (name: string, values: Values) => {
+      const tensor = parameterNamed(name);
+      writeLeaf(engine, addressOf(tensor), tensor, values);
+    },
+    plannedBytes: block.bytes + plan.arenaBytes + (program.end - program.address),
+    engine,
+    dispose,
+    [Symbol.dispose]: dispose,
+  });
+}
+
+/** Inputs first, then every parameter and constant the results depend on, in order of creation. */
+function findLeaves(results: readonly Tensor[], inputs: readonly Tensor[]): Tensor[] {
+  const found = new Set<Tensor>();
+  const seen = [...results, ...nodesBehind(results).flatMap((node) => node.inputs)];
+  for (const tensor of seen.sort((a, b) => a.id - b.id)) {
+    if (tensor.source.kind === "result") continue;
+    if (tensor.source.kind === "input" && !inputs.includes(tensor)) {
+      throw new ModelError(`compileFunction: the result depends on input "${tensor.name}", which is not among the inputs`);
+    }
+    found.add(tensor);
+  }
+  return [...new Set([...inputs, ...found])];
+}
+
+function writeLeaf(engine: Engine, address: Pointer, tensor: Tensor, values: Values, name = tensor.name): void {
+  const where = `"${name}"`;
+  const flat = flattenValues(where, values);
+  checkSize(where, flat, tensor.shape);
+  if (tensor.dtype === "uint32") engine.words(address, bytesOf(tensor) / 4).set(flat.data);
+  else engine.floats(address, bytesOf(tensor) / 4).set(flat.data);
+}

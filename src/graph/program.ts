@@ -1,0 +1,83 @@
+// A program in linear memory: instructions copied behind one another, ready to run.
+import type { Engine } from "../engine/engine.js";
+import { type Pointer, type Recording, startRecording } from "../engine/instructions.js";
+import type { Recorder } from "../engine/recorder.js";
+import { lower } from "./lower.js";
+import type { Plan } from "./plan.js";
+import { type RandomKey, type Shape, sizeOf, type Tensor } from "./tensor.js";
+
+export interface Program {
+  readonly address: Pointer;
+  readonly end: Pointer;
+  /** Name of each instruction's kernel, in order, with its units. */
+  readonly listing: readonly { offset: number; kernel: string; units: number }[];
+}
+
+/** Copies recorded instructions into the engine's memory. */
+export function installProgram(engine: Engine, recording: Recording): Program {
+  const words = recording.words();
+  const address = engine.allocator.allocate(words.byteLength);
+  engine.words(address, words.length).set(words);
+  return { address, end: address + words.byteLength, listing: recording.listing() };
+}
+
+/** Runs what `record` records once, leaving nothing behind. */
+export function runOnce(engine: Engine, record: (recorder: Recorder) => void): void {
+  const recording = startRecording();
+  record(recording.record);
+  const program = installProgram(engine, recording);
+  try {
+    engine.run(program.address, program.end, 1);
+  } finally {
+    engine.allocator.free(program.address);
+  }
+}
+
+/** Records a plan: instructions `before` it, its steps, instructions `after`; and installs the program. */
+export function installPlan(
+  engine: Engine,
+  plan: Plan,
+  arena: Pointer,
+  pinned: ReadonlyMap<Tensor, Pointer>,
+  before: (recorder: Recorder) => void = () => {},
+  after: (recorder: Recorder, addressOf: (tensor: Tensor) => Pointer) => void = () => {},
+): { program: Program; addressOf: (tensor: Tensor) => Pointer } {
+  const recording = startRecording();
+  before(recording.record);
+  const addressOf = lower(plan, recording, arena, pinned);
+  after(recording.record, addressOf);
+  return { program: installProgram(engine, recording), addressOf };
+}
+
+/** Parameters one after another in a block, each on a cache line; offsets in bytes. */
+export interface BlockLayout {
+  readonly bytes: number;
+  readonly offsets: ReadonlyMap<Tensor, number>;
+}
+
+const LINE = 64;
+
+export function layoutBlock(parameters: readonly Tensor[]): BlockLayout {
+  const offsets = new Map<Tensor, number>();
+  let bytes = 0;
+  for (const tensor of parameters) {
+    offsets.set(tensor, bytes);
+    bytes += Math.ceil((sizeOf(tensor.shape) * 4) / LINE) * LINE;
+  }
+  return { bytes, offsets };
+}
+
+/** Fills each parameter by its own initializer; stream i + 1 is parameter i's, so that none depends on the others. */
+export function initializeParameters(
+  engine: Engine,
+  parameters: readonly Tensor[],
+  addressOf: (tensor: Tensor) => Pointer,
+  seed: RandomKey["seed"],
+): void {
+  runOnce(engine, (recorder) => {
+    parameters.forEach((tensor, index) => {
+      if (tensor.source.kind !== "parameter") return;
+      tensor.source.initializer.record(recorder, addressOf(tensor), tensor.shape as Shape, { seed, stream: index + 1 });
+    });
+  });
+}

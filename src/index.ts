@@ -1,0 +1,61 @@
+// steepest: models, training, prediction. The public names, nothing else.
+
+export { createEngine, createEngineSync, type Engine, type EngineOptions } from "./engine/engine.js";
+export { DataError, MemoryError, ModelError, SteepestError } from "./engine/errors.js";
+export type { Build } from "./engine/module.js";
+export type { Initializer, Shape } from "./graph/tensor.js";
+export type { Nested, TypedArray, Values } from "./graph/values.js";
+export {
+  elu,
+  gelu,
+  identity,
+  leakyRelu,
+  logSoftmax,
+  relu,
+  sigmoid,
+  silu,
+  softmax,
+  softplus,
+  step,
+  tanh,
+} from "./nn/activations.js";
+export { type DenseOptions, dense } from "./nn/dense.js";
+export { dropout } from "./nn/dropout.js";
+export { flatten } from "./nn/flatten.js";
+export * from "./nn/initializers.js";
+export type { Layer } from "./nn/layer.js";
+export {
+  binaryCrossEntropy,
+  crossEntropy,
+  halfSquaredError,
+  hinge,
+  huber,
+  type Loss,
+  type LossOptions,
+  meanAbsoluteError,
+  meanSquaredError,
+  perceptron,
+} from "./nn/losses.js";
+export type { MetricName } from "./nn/metrics.js";
+export { type Model, sequential } from "./nn/sequential.js";
+export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";
+export * from "./optim/index.js";
+export { numericalGradient, type ScalarFunction } from "./optim/numericalGradient.js";
+export {
+  type CheckGradientsOptions,
+  checkGradients,
+  type GradientCheck,
+  type GradientReport,
+} from "./train/checkGradients.js";
+export type { ResidentData, Samples } from "./train/data.js";
+export { DivergenceError, type EpochResult, type FitOptions, type Progress, type Scores } from "./train/fit.js";
+export {
+  type CompileOptions,
+  compile,
+  compileSync,
+  type EvaluateOptions,
+  type ParameterValues,
+  type PredictOptions,
+  type StepsOptions,
+  type Trainer,
+} from "./train/trainer.js";

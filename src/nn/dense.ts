@@ -1,0 +1,41 @@
+import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
+import { type Initializer, parameter, showShape } from "../graph/tensor.js";
+import { linear, matmul } from "../ops/matmul.js";
+import { glorotUniform, zeros } from "./initializers.js";
+import type { Layer } from "./layer.js";
+
+export interface DenseOptions {
+  /** Names the layer in parameter paths ("hidden.weight") and errors. */
+  name?: string;
+  /** Whether a bias is added. Default true. */
+  bias?: boolean;
+  /** Of the weight [inputs, units]. Default `glorotUniform()`, as in Keras. */
+  weightInitializer?: Initializer;
+  /** Of the bias [units]. Default `zeros()`. */
+  biasInitializer?: Initializer;
+}
+
+/**
+ * Fully connected layer: y = x·W + b, with x [batch, inputs], W [inputs, units] and b [units].
+ * No activation: add one behind it (`relu()`), and it is computed in the same pass.
+ */
+export function dense(units: number, options: DenseOptions = {}): Layer {
+  checkInteger("dense", "units", units, 1);
+  checkOptions("dense", options, ["name", "bias", "weightInitializer", "biasInitializer"]);
+  const { bias = true, weightInitializer = glorotUniform(), biasInitializer = zeros(), name } = options;
+  return {
+    kind: "dense",
+    name,
+    build({ where, path }, inputShape) {
+      if (inputShape.length !== 1) {
+        throw new ModelError(`${where}: input must be [batch, features], got ${showShape(["batch" as never, ...inputShape])}: add flatten() before it`);
+      }
+      const weight = parameter([inputShape[0], units], weightInitializer, `${path}.weight`);
+      const parameters = [{ name: "weight", tensor: weight }];
+      if (!bias) return { outputShape: [units], parameters, apply: (x) => matmul(x, weight) };
+      const offset = parameter([units], biasInitializer, `${path}.bias`);
+      parameters.push({ name: "bias", tensor: offset });
+      return { outputShape: [units], parameters, apply: (x) => linear(x, weight, offset) };
+    },
+  };
+}

@@ -1,0 +1,151 @@
+// Losses as options of compile(): which operation, what the targets are, and what a prediction is.
+import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import type { Tensor } from "../graph/tensor.js";
+import { identity, sigmoid, step } from "../ops/activation.js";
+import * as operations from "../ops/loss.js";
+import { softmax } from "../ops/softmax.js";
+
+export type Reduction = "mean" | "sum";
+
+/**
+ * What `y` holds: `values` any numbers of the output's shape; `bits` 0 or 1; `signs` -1 or 1;
+ * `probabilities` within [0, 1]; `classes` one index a sample; `distributions` rows that sum to 1.
+ */
+export type TargetKind = "values" | "bits" | "signs" | "probabilities" | "classes" | "distributions";
+
+export interface Loss {
+  readonly name: string;
+  readonly targets: TargetKind;
+  readonly reduction: Reduction;
+  /** Scalar loss of raw model outputs. */
+  build(output: Tensor, target: Tensor): Tensor;
+  /** What predict() makes of the raw outputs: probabilities of logits, for example. */
+  predict(output: Tensor): Tensor;
+  /** How many are right, as a scalar tensor; absent where "right" means nothing. */
+  correct?: (output: Tensor, target: Tensor) => Tensor;
+  /** Kinds of last layer that the loss has built in already, and must not get. */
+  readonly includes?: readonly string[];
+}
+
+export interface LossOptions {
+  /** Over all elements (cross-entropy: over the samples) of a batch. Default `"mean"`. */
+  reduction?: Reduction;
+}
+
+function reductionOf(where: string, options: LossOptions, known: readonly string[] = []): Reduction {
+  checkOptions(where, options, ["reduction", ...known]);
+  const { reduction = "mean" } = options;
+  if (reduction === "mean" || reduction === "sum") return reduction;
+  throw new ModelError(`${where}: reduction must be "mean" or "sum", got ${JSON.stringify(reduction)}`);
+}
+
+type Operation = (output: Tensor, target: Tensor, options: { reduction: Reduction }) => Tensor;
+
+function regression(name: string, operation: Operation, reduction: Reduction): Loss {
+  return {
+    name,
+    targets: "values",
+    reduction,
+    build: (output, target) => operation(output, target, { reduction }),
+    predict: identity,
+  };
+}
+
+/** Mean squared error: mean (or sum) of (t - y)² over all elements. */
+export function meanSquaredError(options: LossOptions = {}): Loss {
+  return regression("meanSquaredError", operations.meanSquaredError, reductionOf("meanSquaredError", options));
+}
+
+/** Half squared error: mean (or sum) of ½ (t - y)² over all elements; its gradient is y - t, as in textbooks. */
+export function halfSquaredError(options: LossOptions = {}): Loss {
+  return regression("halfSquaredError", operations.halfSquaredError, reductionOf("halfSquaredError", options));
+}
+
+/** Mean absolute error: mean (or sum) of |t - y|. */
+export function meanAbsoluteError(options: LossOptions = {}): Loss {
+  return regression("meanAbsoluteError", operations.meanAbsoluteError, reductionOf("meanAbsoluteError", options));
+}
+
+/** Huber (1964): quadratic within `delta` of the target, linear beyond. Default delta 1, as in PyTorch. */
+export function huber(options: LossOptions & { delta?: number } = {}): Loss {
+  const reduction = reductionOf("huber", options, ["delta"]);
+  const delta = checkNumber("huber", "delta", options.delta ?? 1, Number.MIN_VALUE, Number.POSITIVE_INFINITY);
+  return regression("huber", (y, t) => operations.huber(y, t, { reduction, delta }), reduction);
+}
+
+/** Hinge: max(0, 1 - t·y) with targets -1 and 1; a prediction is the raw score, right when its sign is. */
+export function hinge(options: LossOptions = {}): Loss {
+  const reduction = reductionOf("hinge", options);
+  return {
+    name: "hinge",
+    targets: "signs",
+    reduction,
+    build: (output, target) => operations.hinge(output, target, { reduction }),
+    predict: identity,
+    correct: (output, target) => operations.correctBinary(output, target, { threshold: 0, targetThreshold: 0 }),
+  };
+}
+
+/**
+ * The perceptron's: (step(y) - t)·y with targets 0 and 1. Its gradient is step(y) - t: one step of SGD is
+ * Rosenblatt's rule (1958), which changes weights on mistakes only. A prediction is step(y), 0 or 1.
+ */
+export function perceptron(options: LossOptions = {}): Loss {
+  const reduction = reductionOf("perceptron", options);
+  return {
+    name: "perceptron",
+    targets: "bits",
+    reduction,
+    build: (output, target) => operations.perceptronLoss(output, target, { reduction }),
+    predict: step,
+    correct: (output, target) => operations.correctBinary(output, target, { threshold: 0, targetThreshold: 0.5 }),
+  };
+}
+
+/**
+ * Binary cross-entropy. From logits (the default): the model ends without a sigmoid, and predict() gives
+ * probabilities. From probabilities: the model ends in sigmoid(). Targets lie within [0, 1].
+ */
+export function binaryCrossEntropy(options: LossOptions & { from?: "logits" | "probabilities" } = {}): Loss {
+  const reduction = reductionOf("binaryCrossEntropy", options, ["from"]);
+  const { from = "logits" } = options;
+  if (from !== "logits" && from !== "probabilities") {
+    throw new ModelError(`binaryCrossEntropy: from must be "logits" or "probabilities", got ${JSON.stringify(from)}`);
+  }
+  const logits = from === "logits";
+  const operation = logits ? operations.binaryCrossEntropyWithLogits : operations.binaryCrossEntropy;
+  const threshold = logits ? 0 : 0.5;
+  return {
+    name: "binaryCrossEntropy",
+    targets: "probabilities",
+    reduction,
+    build: (output, target) => operation(output, target, { reduction }),
+    predict: logits ? sigmoid : identity,
+    correct: (output, target) => operations.correctBinary(output, target, { threshold, targetThreshold: 0.5 }),
+    ...(logits ? { includes: ["sigmoid"] } : {}),
+  };
+}
+
+/**
+ * Cross-entropy of softmax(logits): the model ends in dense(classes), without a softmax, and predict()
+ * gives probabilities. Targets are class indices, one a sample (the default), or distributions
+ * (one-hot rows, for example).
+ */
+export function crossEntropy(options: LossOptions & { targets?: "classes" | "distributions" } = {}): Loss {
+  const reduction = reductionOf("crossEntropy", options, ["targets"]);
+  const { targets = "classes" } = options;
+  if (targets !== "classes" && targets !== "distributions") {
+    throw new ModelError(`crossEntropy: targets must be "classes" or "distributions", got ${JSON.stringify(targets)}`);
+  }
+  const classes = targets === "classes";
+  const operation = classes ? operations.softmaxCrossEntropy : operations.softmaxCrossEntropyWithDistributions;
+  return {
+    name: "crossEntropy",
+    targets,
+    reduction,
+    build: (output, target) => operation(output, target, { reduction }),
+    predict: softmax,
+    correct: classes ? operations.correctClasses : operations.correctDistributions,
+    includes: ["softmax", "logSoftmax"],
+  };
+}

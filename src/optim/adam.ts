@@ -1,0 +1,43 @@
+import { checkNumber, checkOptions } from "../engine/errors.js";
+import { elements } from "../engine/instructions.js";
+import { checkDecay, checkLearningRate, type LearningRate, type Optimizer } from "./optimizer.js";
+
+export interface AdamOptions {
+  /** Default 0.001. */
+  learningRate?: LearningRate;
+  /** Decay of the first moment, in [0, 1). Default 0.9. */
+  beta1?: number;
+  /** Decay of the second moment, in [0, 1). Default 0.999. */
+  beta2?: number;
+  /** Added to the root of the second moment, at least 1e-16. Default 1e-8. */
+  epsilon?: number;
+}
+
+// Second moments below 2^-126 count as zero, so their roots are exact to 2^-63 = 1.1e-19: epsilon must hide that.
+const LEAST_EPSILON = 1e-16;
+
+/**
+ * Adam (Kingma & Ba 2015, algorithm 1): steps along the mean of the gradients, divided by the root of the mean of
+ * their squares, both corrected for having started at zero. Epsilon is outside of the root, as in the paper and PyTorch.
+ *
+ * @throws ModelError for an unknown option, a learning rate below 0 or NaN, a beta outside of [0, 1), and an epsilon
+ * below 1e-16, with which parameters whose gradients vanish would be divided by zero.
+ * @example
+ * const optimizer = adam({ learningRate: (step) => 0.001 / Math.sqrt(step) });
+ */
+export function adam(options: AdamOptions = {}): Optimizer {
+  checkOptions("adam", options, ["learningRate", "beta1", "beta2", "epsilon"]);
+  const learningRate = checkLearningRate("adam", options.learningRate ?? 1e-3);
+  const beta1 = checkDecay("adam", "beta1", options.beta1 ?? 0.9);
+  const beta2 = checkDecay("adam", "beta2", options.beta2 ?? 0.999);
+  const epsilon = checkNumber("adam", "epsilon", options.epsilon ?? 1e-8, LEAST_EPSILON, 1);
+  return {
+    name: "adam",
+    learningRate,
+    slots: ["firstMoment", "secondMoment"],
+    hyperparameters: { beta1, beta2, epsilon },
+    record(recorder, { parameters, gradients, slots: [first, second], clock, length }) {
+      recorder.adam(elements(length, 8), parameters, first, second, gradients, clock, beta1, beta2, epsilon);
+    },
+  };
+}

@@ -1,0 +1,47 @@
+import { checkOptions, ModelError } from "../engine/errors.js";
+import { elements } from "../engine/instructions.js";
+import { checkDecay, checkLearningRate, type LearningRate, type Optimizer } from "./optimizer.js";
+
+export interface SgdOptions {
+  /** Default 0.01. */
+  learningRate?: LearningRate;
+  /** Share of the last step's velocity that is kept, in [0, 1). Default 0: no velocity, and no memory for it. */
+  momentum?: number;
+  /** Look ahead along the velocity; needs momentum. Default false. */
+  nesterov?: boolean;
+}
+
+/**
+ * Stochastic gradient descent, `p -= rate · g`; with momentum `v = momentum · v + g`, `p -= rate · v` (Polyak 1964);
+ * with nesterov `p -= rate · (g + momentum · v)` (Sutskever et al. 2013). The forms, and the results, are PyTorch's.
+ *
+ * @throws ModelError for an unknown option, a learning rate below 0 or NaN, a momentum outside of [0, 1), and
+ * nesterov without momentum.
+ * @example
+ * const optimizer = sgd({ learningRate: 0.1, momentum: 0.9 });
+ */
+export function sgd(options: SgdOptions = {}): Optimizer {
+  checkOptions("sgd", options, ["learningRate", "momentum", "nesterov"]);
+  const learningRate = checkLearningRate("sgd", options.learningRate ?? 0.01);
+  const momentum = checkDecay("sgd", "momentum", options.momentum ?? 0);
+  const nesterov = options.nesterov ?? false;
+  if (typeof nesterov !== "boolean") {
+    throw new ModelError(`sgd: nesterov must be true or false, got ${String(nesterov)}`);
+  }
+  if (nesterov && momentum === 0) {
+    throw new ModelError("sgd: nesterov needs a momentum above 0, got momentum 0: set momentum, for example to 0.9");
+  }
+  return {
+    name: "sgd",
+    learningRate,
+    slots: momentum === 0 ? [] : ["velocity"],
+    hyperparameters: { momentum, nesterov: nesterov ? 1 : 0 },
+    record(recorder, { parameters, gradients, slots: [velocity], clock, length }) {
+      if (momentum === 0) recorder.sgd(elements(length), parameters, gradients, clock);
+      else {
+        const step = nesterov ? recorder.sgdNesterov : recorder.sgdMomentum;
+        step(elements(length, 2), parameters, velocity, gradients, clock, momentum);
+      }
+    },
+  };
+}

@@ -1,0 +1,195 @@
+// Gradient checking for users' own functions and layers: exact gradients against finite differences.
+import type { Engine } from "../engine/engine.js";
+import { ModelError } from "../engine/errors.js";
+import { type CompiledFunction, compileFunction, type InputShapes } from "../graph/function.js";
+import { constant, input, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { flattenValues, type Values } from "../graph/values.js";
+import type { Loss } from "../nn/losses.js";
+import type { Model } from "../nn/sequential.js";
+import { multiply } from "../ops/elementwise.js";
+import { gradient } from "../ops/gradient.js";
+import { sum } from "../ops/reduce.js";
+import { countSamples, type Samples, targetSize } from "./data.js";
+
+/** One tensor's check: derivatives along random directions. */
+export interface GradientCheck {
+  /** Path of the parameter, or name of the input. */
+  readonly name: string;
+  /** Largest |exact - numerical| relative to the size of the gradient, over the directions tried. */
+  readonly error: number;
+  readonly exact: number;
+  readonly numerical: number;
+}
+
+export interface GradientReport {
+  /** Whether every error is within the tolerance. */
+  readonly passed: boolean;
+  readonly worst: GradientCheck;
+  readonly checks: readonly GradientCheck[];
+}
+
+export interface CheckGradientsOptions {
+  /** Largest error that passes. Default 2e-3: what float32 losses allow finite differences to show. */
+  tolerance?: number;
+  /** Random directions for each tensor. Default 5. */
+  directions?: number;
+  /** Of the directions, and of a model's first values. Default 1. */
+  seed?: number;
+  engine?: Engine;
+}
+
+type FunctionOptions = CheckGradientsOptions & { at: Record<string, { readonly shape: Shape; readonly values: Values }> };
+type ModelOptions = CheckGradientsOptions & { loss: Loss; data: Samples };
+
+/**
+ * Checks the gradients of a model's loss with respect to all its parameters (`{ loss, data }`), or of any
+ * function of tensors with respect to all its inputs (`{ at }`; a result that is no scalar is summed with
+ * random weights). Derivatives along random directions are compared with fourth-order central differences.
+ *
+ * @example
+ * const report = await checkGradients(model, { loss: crossEntropy(), data: { x, y } });
+ * if (!report.passed) throw new Error(`${report.worst.name}: ${report.worst.exact} against ${report.worst.numerical}`);
+ */
+export async function checkGradients(model: Model, options: ModelOptions): Promise<GradientReport>;
+export async function checkGradients(
+  f: (inputs: Record<string, Tensor>) => Tensor,
+  options: FunctionOptions,
+): Promise<GradientReport>;
+export async function checkGradients(
+  target: Model | ((inputs: Record<string, Tensor>) => Tensor),
+  options: ModelOptions | FunctionOptions,
+): Promise<GradientReport> {
+  const random = randomNumbers(options.seed ?? 1);
+  const subject =
+    typeof target === "function"
+      ? await functionSubject(target, options as FunctionOptions, random)
+      : await modelSubject(target, options as ModelOptions);
+  try {
+    const exact = subject.run();
+    const checks = subject.names.map((name) => checkTensor(subject, name, exact[name], random, options.directions ?? 5));
+    const worst = checks.reduce((a, b) => (b.error > a.error || Number.isNaN(b.error) ? b : a));
+    return { passed: worst.error <= (options.tolerance ?? 2e-3), worst, checks };
+  } finally {
+    subject.dispose();
+  }
+}
+
+/** What is checked: tensors that can be set, and a run that gives the loss and each one's gradient. */
+interface Subject {
+  readonly names: readonly string[];
+  get(name: string): Float32Array;
+  set(name: string, values: Float32Array): void;
+  run(): Record<string, Float32Array>;
+  dispose(): void;
+}
+
+const LOSS = "loss value";
+
+async function functionSubject(
+  f: (inputs: Record<string, Tensor>) => Tensor,
+  { at, engine }: FunctionOptions,
+  random: () => number,
+): Promise<Subject> {
+  const names = Object.keys(at);
+  if (names.length === 0) throw new ModelError("checkGradients: give the inputs' shapes and values in `at`");
+  const values = Object.fromEntries(names.map((name) => [name, Float32Array.from(flattenValues(name, at[name].values).data)]));
+  const shapes = Object.fromEntries(names.map((name) => [name, at[name].shape]));
+  const trace = (inputs: Record<string, Tensor>): Record<string, Tensor> => {
+    const result = f(inputs);
+    const weights = Float32Array.from({ length: sizeOf(result.shape) }, () => 2 * random() - 1);
+    const loss = result.shape.length === 0 ? result : sum(multiply(result, constant(weights, result.shape)));
+    const gradients = gradient(loss, names.map((name) => inputs[name]));
+    return { [LOSS]: loss, ...Object.fromEntries(names.map((name, i) => [name, gradients[i]])) };
+  };
+  const compiled: CompiledFunction<InputShapes, Record<string, Tensor>> = await compileFunction(trace, shapes, engine ? { engine } : {});
+  return {
+    names,
+    get: (name) => values[name].slice(),
+    set: (name, to) => {
+      values[name] = to.slice();
+    },
+    run: () => compiled(values),
+    dispose: compiled.dispose,
+  };
+}
+
+async function modelSubject(model: Model, { loss, data, seed, engine }: ModelOptions): Promise<Subject> {
+  const x = flattenValues("x", data.x);
+  const y = flattenValues("y", data.y);
+  const count = countSamples("x", x, model.inputShape);
+  const classes = loss.targets === "classes";
+  const perTarget = targetSize({ ...model, targets: loss.targets });
+  if (y.data.length !== count * perTarget) {
+    throw new ModelError(`checkGradients: y must have ${count * perTarget} values for ${count} samples, got ${y.data.length}`);
+  }
+  const names = [...model.parameters.keys()];
+  const inputs = {
+    x: input([count, ...model.inputShape], { name: "x" }),
+    y: input(classes ? [count] : [count, ...model.outputShape], { name: "y", dtype: classes ? "uint32" : "float32" }),
+    clock: input([16], { name: "clock", dtype: "uint32" }),
+  };
+  const trace = (feed: typeof inputs): Record<string, Tensor> => {
+    const output = model.apply(feed.x, { training: false, clock: feed.clock, seed: [0, 0] });
+    const value = loss.build(output, feed.y);
+    const gradients = gradient(value, names.map((name) => model.parameters.get(name) as Tensor));
+    return { [LOSS]: value, ...Object.fromEntries(names.map((name, i) => [name, gradients[i]])) };
+  };
+  const compiled = await compileFunction(trace, inputs, { seed: seed ?? 1, ...(engine ? { engine } : {}) });
+  const feed = { x: Float32Array.from(x.data), y: Float64Array.from(y.data), clock: new Uint32Array(16) };
+  return {
+    names,
+    get: (name) => compiled.parameter(name),
+    set: (name, values) => compiled.setParameter(name, values),
+    run: () => compiled(feed),
+    dispose: compiled.dispose,
+  };
+}
+
+// Where the function has kinks (ReLU) or little curvature, one step size suits better than another.
+const STEPS = [0.03, 0.01, 0.003];
+
+function checkTensor(subject: Subject, name: string, exactGradient: Float32Array, random: () => number, directions: number): GradientCheck {
+  const center = subject.get(name);
+  const scale = Math.max(0.1, Math.sqrt(center.reduce((sum, value) => sum + value * value, 0) / center.length));
+  let worst: GradientCheck = { name, error: 0, exact: 0, numerical: 0 };
+  for (let i = 0; i < directions; i++) {
+    const direction = Float64Array.from(center, () => 2 * random() - 1);
+    const length = norm(direction);
+    for (let k = 0; k < direction.length; k++) direction[k] *= scale / length;
+    const exact = exactGradient.reduce((sum, value, k) => sum + value * direction[k], 0);
+    const size = Math.max(Math.abs(exact), 0.1 * norm(exactGradient) * scale * Math.sqrt(1 / center.length), 1e-6);
+    const tries = STEPS.map((step) => derivativeAlong(subject, name, center, direction, step));
+    const numerical = tries.reduce((a, b) => (Math.abs(b - exact) < Math.abs(a - exact) ? b : a));
+    const error = Math.abs(exact - numerical) / size;
+    if (!(error <= worst.error)) worst = { name, error, exact, numerical };
+  }
+  subject.set(name, center);
+  return worst;
+}
+
+/** Fourth-order central difference of the loss along `direction`. */
+function derivativeAlong(subject: Subject, name: string, center: Float32Array, direction: Float64Array, step: number): number {
+  const lossAt = (factor: number): number => {
+    subject.set(name, center.map((value, k) => value + factor * step * direction[k]));
+    return subject.run()[LOSS][0];
+  };
+  return (8 * (lossAt(1) - lossAt(-1)) - (lossAt(2) - lossAt(-2))) / (12 * step);
+}
+
+function norm(values: Float32Array | Float64Array): number {
+  let sum = 0;
+  for (const value of values) sum += value * value;
+  return Math.sqrt(sum);
+}
+
+/** Numbers in [0, 1) from a 32-bit xorshift (Marsaglia 2003): directions need no better. */
+function randomNumbers(seed: number): () => number {
+  let state = (seed * 2654435761) >>> 0 || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    state >>>= 0;
+    return state / 2 ** 32;
+  };
+}

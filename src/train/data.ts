@@ -1,0 +1,131 @@
+// Data sets: checked, converted and laid into the trainer's memory, where batches are gathered from.
+import type { Engine } from "../engine/engine.js";
+import { DataError } from "../engine/errors.js";
+import type { Pointer } from "../engine/instructions.js";
+import { type Shape, sameShape, showShape, sizeOf } from "../graph/tensor.js";
+import { type FlatValues, flattenValues, type Values, writeFloats } from "../graph/values.js";
+import type { TargetKind } from "../nn/losses.js";
+
+/** Inputs: row-major typed array of samples behind one another, or nested arrays `[sample][feature]…`. */
+export interface Inputs {
+  x: Values;
+}
+
+/** Inputs with their targets, sample by sample: class indices, or values of the model's output shape. */
+export interface Samples extends Inputs {
+  y: Values;
+}
+
+/** Samples that lie in the trainer's memory, for several fits or evaluations: see Trainer.load. */
+export interface ResidentData {
+  readonly count: number;
+  readonly x: Pointer;
+  readonly y: Pointer;
+  /** Shuffled order of the samples, `count` indices. */
+  readonly order: Pointer;
+  readonly bytes: number;
+  /** Gives the memory back. */
+  dispose(): void;
+}
+
+/** How the samples of a model look. */
+export interface SampleFormat {
+  readonly inputShape: Shape;
+  readonly outputShape: Shape;
+  readonly targets: TargetKind;
+}
+
+/** Elements of one sample's target: 1 for a class index. */
+export function targetSize({ targets, outputShape }: SampleFormat): number {
+  return targets === "classes" ? 1 : sizeOf(outputShape);
+}
+
+/** Number of samples in `values`, each of `shape`. Throws DataError where they do not divide evenly, or are none. */
+export function countSamples(where: string, values: FlatValues, shape: Shape): number {
+  const size = sizeOf(shape);
+  const { data, shape: came } = values;
+  const rule = `${where}: must be samples of shape ${showShape(shape)}`;
+  if (data.length === 0) throw new DataError(`${rule}, got none: an empty data set cannot be used`);
+  if (came !== undefined && came.length > 1 && !sameShape(came.slice(1), shape) && !sameShape(came, shape)) {
+    throw new DataError(`${rule}, got nested arrays of shape ${showShape(came)}`);
+  }
+  if (data.length % size !== 0) {
+    throw new DataError(`${rule} (${size} values each), got ${data.length} values, which is no multiple of ${size}`);
+  }
+  return data.length / size;
+}
+
+/** Checks `samples` against the model and copies them into memory. Nothing stays allocated when it throws. */
+export function loadSamples(engine: Engine, samples: Samples, format: SampleFormat): ResidentData {
+  const x = flattenValues("x", samples.x);
+  const y = flattenValues("y", samples.y);
+  const count = countSamples("x", x, format.inputShape);
+  const ySize = targetSize(format);
+  checkTargetCount(y, count, ySize, format);
+  const xBytes = x.data.length * 4;
+  const yBytes = count * ySize * 4;
+  const addresses: Pointer[] = [];
+  const release = (): void => {
+    for (const address of addresses.splice(0)) engine.allocator.free(address);
+  };
+  try {
+    for (const bytes of [xBytes, yBytes, count * 4]) addresses.push(engine.allocator.allocate(bytes));
+    const [xAt, yAt, order] = addresses;
+    writeFloats("x", engine.floats(xAt, x.data.length), x.data);
+    writeTargets(engine, yAt, y, format);
+    return { count, x: xAt, y: yAt, order, bytes: xBytes + yBytes + count * 4, dispose: release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+function checkTargetCount(y: FlatValues, count: number, ySize: number, format: SampleFormat): void {
+  if (y.data.length === count * ySize) return;
+  if (format.targets === "classes" && y.data.length === count * sizeOf(format.outputShape)) {
+    throw new DataError(
+      `y: crossEntropy() takes one class index a sample, got ${y.data.length / count} values a sample: use crossEntropy({ targets: "distributions" }) for one-hot rows`,
+    );
+  }
+  throw new DataError(
+    `y: must have ${ySize} value${ySize === 1 ? "" : "s"} for each of the ${count} samples in x, got ${y.data.length} values for ${count * ySize}`,
+  );
+}
+
+/** Copies targets into memory, as floats or class indices, each checked against what the loss can take. */
+export function writeTargets(engine: Engine, address: Pointer, y: FlatValues, format: SampleFormat): void {
+  const { data } = y;
+  if (format.targets === "classes") {
+    const classes = sizeOf(format.outputShape);
+    const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= classes);
+    if (bad >= 0) throw new DataError(`y: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${bad}`);
+    engine.words(address, data.length).set(data);
+    return;
+  }
+  writeFloats("y", engine.floats(address, data.length), data);
+  checkTargetValues(data, format);
+}
+
+function checkTargetValues(data: FlatValues["data"], { targets, outputShape }: SampleFormat): void {
+  const refuse = (bad: number, rule: string): void => {
+    if (bad >= 0) throw new DataError(`y: ${rule}, got ${data[bad]} at index ${bad}`);
+  };
+  if (targets === "bits") refuse(findIndex(data, (v) => v !== 0 && v !== 1), "every target must be 0 or 1");
+  if (targets === "signs") refuse(findIndex(data, (v) => v !== -1 && v !== 1), "every target must be -1 or 1");
+  if (targets === "probabilities") refuse(findIndex(data, (v) => v < 0 || v > 1), "every target must lie within 0 and 1");
+  if (targets !== "distributions") return;
+  refuse(findIndex(data, (v) => v < 0 || v > 1), "every probability must lie within 0 and 1");
+  const classes = sizeOf(outputShape);
+  for (let row = 0; row < data.length; row += classes) {
+    let sum = 0;
+    for (let i = 0; i < classes; i++) sum += data[row + i];
+    if (Math.abs(sum - 1) > 1e-3) {
+      throw new DataError(`y: every distribution must sum to 1, got ${sum} for sample ${row / classes}`);
+    }
+  }
+}
+
+function findIndex(data: FlatValues["data"], test: (value: number) => boolean): number {
+  for (let i = 0; i < data.length; i++) if (test(data[i])) return i;
+  return -1;
+}

@@ -1,0 +1,272 @@
+// The training loop. A step is one instruction stream in wasm; one call runs many steps, a slice of time
+// long, and then lets the host breathe. How steps are grouped into calls changes no result.
+import { checkInteger, checkOptions, SteepestError } from "../engine/errors.js";
+import { runOnce } from "../graph/program.js";
+import { serial } from "../engine/instructions.js";
+import type { MetricName } from "../nn/metrics.js";
+import { learningRateAt } from "../optim/optimizer.js";
+import type { ResidentData, Samples } from "./data.js";
+import { evaluationProgram, type Feed, type StepProgram, trainingProgram } from "./programs.js";
+import { type State, STEPS_PER_CALL } from "./state.js";
+
+/** Loss and metrics, by name. */
+export type Scores<M extends MetricName> = { readonly loss: number } & { readonly [K in M]: number };
+
+/** What an epoch (one pass over all samples) came to. */
+export type EpochResult<M extends MetricName> = Scores<M> & {
+  /** From 1, counted since the trainer was made. */
+  readonly epoch: number;
+  /** Steps (one batch, one update of the parameters; also called iterations) since the trainer was made. */
+  readonly step: number;
+  /** Samples seen in this epoch. */
+  readonly samples: number;
+  readonly durationMs: number;
+  readonly samplesPerSecond: number;
+  /** Scores on the validation data, where there are any. */
+  readonly validation?: Scores<M>;
+};
+
+/** How far a fit has come; reported after each call into the engine. */
+export interface Progress<M extends MetricName> {
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Batches of this epoch done, and in all. */
+  readonly batch: number;
+  readonly batches: number;
+  /** Samples of this epoch done, and in all. */
+  readonly samples: number;
+  readonly samplesPerEpoch: number;
+  /** Means over this epoch so far. */
+  readonly scores: Scores<M>;
+  /** Loss of each step since the last report. */
+  readonly losses: Float32Array;
+  readonly samplesPerSecond: number;
+  /** Estimated time to the end of this epoch. */
+  readonly remainingMs: number;
+}
+
+export interface FitOptions<M extends MetricName = MetricName> {
+  /** Passes over the data. Default 1. */
+  epochs?: number;
+  /** Samples a step. Default 32. The last batch of an epoch may be smaller: its loss is the mean over its own samples. */
+  batchSize?: number;
+  /** New order every epoch, from the trainer's seed. Default true. */
+  shuffle?: boolean;
+  /** Scored after each epoch. */
+  validation?: Samples | ResidentData;
+  /** Ends the fit before the next call into the engine, by throwing the signal's reason. */
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress<M>) => void;
+}
+
+/** The loss of a step was NaN or infinite. */
+export class DivergenceError extends SteepestError {
+  override name = "DivergenceError";
+  /** The step, from 1, whose loss it was. */
+  readonly step: number;
+
+  constructor(step: number, epoch: number, loss: number, learningRate: number) {
+    super(
+      `fit: the loss became ${loss} at step ${step} (epoch ${epoch}), with learning rate ${learningRate}: call reset() and train with a smaller one`,
+    );
+    this.step = step;
+  }
+}
+
+// How long a call into the engine may take before the host gets its turn.
+const SLICE_MS = 12;
+
+/** Programs by use and batch size; recorded again when the arena has moved. */
+export interface ProgramCache {
+  get(key: string, make: () => StepProgram): StepProgram;
+  clear(): void;
+}
+
+export function createProgramCache(state: State): ProgramCache {
+  const programs = new Map<string, StepProgram>();
+  const most = 16;
+  const drop = (key: string): void => {
+    programs.get(key)?.dispose();
+    programs.delete(key);
+  };
+  return {
+    get(key, make) {
+      const known = programs.get(key);
+      if (known !== undefined && known.version === state.arena.version) return known;
+      drop(key);
+      const [oldest] = programs.keys();
+      if (programs.size >= most) drop(oldest);
+      const made = make();
+      programs.set(key, made);
+      return made;
+    },
+    clear() {
+      for (const key of [...programs.keys()]) drop(key);
+    },
+  };
+}
+
+/** Options of a fit, checked and complete. */
+export interface FitPlan<M extends MetricName> {
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly shuffle: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((progress: Progress<M>) => void) | undefined;
+}
+
+export function checkFitOptions<M extends MetricName>(options: FitOptions<M>): FitPlan<M> {
+  checkOptions("fit", options, ["epochs", "batchSize", "shuffle", "validation", "signal", "onProgress"]);
+  const { epochs = 1, batchSize = 32, shuffle = true, signal, onProgress } = options;
+  checkInteger("fit", "epochs", epochs, 1);
+  checkInteger("fit", "batchSize", batchSize, 1);
+  return { epochs, batchSize, shuffle, signal, onProgress };
+}
+
+/** Trains epoch by epoch. Yields `undefined` where the host may breathe, and each epoch's result. */
+export function* fitEpochs<M extends MetricName>(
+  state: State,
+  cache: ProgramCache,
+  data: ResidentData,
+  validation: ResidentData | undefined,
+  plan: FitPlan<M>,
+): Generator<EpochResult<M> | undefined, void> {
+  const stepsPerCall = { steps: 1 };
+  for (let i = 0; i < plan.epochs; i++) {
+    const start = performance.now();
+    clearTotals(state);
+    yield* fitEpoch(state, cache, data, plan, stepsPerCall, start);
+    state.epochs += 1;
+    const durationMs = performance.now() - start;
+    const scores = readScores<M>(state, data.count);
+    yield {
+      ...scores,
+      epoch: state.epochs,
+      step: state.steps,
+      samples: data.count,
+      durationMs,
+      samplesPerSecond: (data.count / durationMs) * 1000,
+      ...(validation === undefined ? {} : { validation: evaluateAll<M>(state, cache, validation) }),
+    };
+  }
+}
+
+function* fitEpoch<M extends MetricName>(
+  state: State,
+  cache: ProgramCache,
+  data: ResidentData,
+  plan: FitPlan<M>,
+  pace: { steps: number },
+  start: number,
+): Generator<undefined, void> {
+  const batchSize = Math.min(plan.batchSize, data.count);
+  const shuffled = plan.shuffle && batchSize < data.count;
+  if (shuffled) shuffleOrder(state, data);
+  state.engine.words(state.clock, 16).set([0, 0], 2);
+  const batches = Math.ceil(data.count / batchSize);
+  let samples = 0;
+  for (let batch = 0; batch < batches; ) {
+    plan.signal?.throwIfAborted();
+    const size = Math.min(batchSize, data.count - samples);
+    const steps = size === batchSize ? Math.min(pace.steps, Math.floor((data.count - samples) / size)) : 1;
+    const losses = runSteps(state, cache, { kind: "resident", data, shuffled }, size, steps, pace);
+    batch += steps;
+    samples += steps * size;
+    if (plan.onProgress !== undefined) {
+      const perMs = samples / Math.max(performance.now() - start, 1e-3);
+      plan.onProgress({
+        epoch: state.epochs + 1,
+        epochs: state.epochs + plan.epochs,
+        batch,
+        batches,
+        samples,
+        samplesPerEpoch: data.count,
+        scores: readScores<M>(state, samples),
+        losses,
+        samplesPerSecond: perMs * 1000,
+        remainingMs: (data.count - samples) / perMs,
+      });
+    }
+    yield undefined;
+  }
+}
+
+/** One call into the engine: `steps` training steps of `batch` samples. Returns the loss of each. */
+export function runSteps(
+  state: State,
+  cache: ProgramCache,
+  feed: Feed,
+  batch: number,
+  steps: number,
+  pace?: { steps: number },
+): Float32Array {
+  const { engine, recipe } = state;
+  const { program } = cache.get(trainingKey(feed, batch), () => trainingProgram(state, feed, batch));
+  const rates = engine.floats(state.rates, steps);
+  for (let i = 0; i < steps; i++) rates[i] = learningRateAt(recipe.optimizer, state.steps + i + 1);
+  engine.words(state.clock, 2)[1] = 0;
+  const start = performance.now();
+  engine.run(program.address, program.end, steps);
+  if (pace !== undefined) {
+    const stepMs = (performance.now() - start) / steps;
+    pace.steps = Math.max(1, Math.min(STEPS_PER_CALL, pace.steps * 2, Math.floor(SLICE_MS / Math.max(stepMs, 1e-6))));
+  }
+  state.steps += steps;
+  const losses = engine.floats(state.trace, steps).slice();
+  const bad = losses.findIndex((loss) => loss - loss !== 0);
+  if (bad >= 0) throw new DivergenceError(state.steps - steps + bad + 1, state.epochs + 1, losses[bad], rates[bad]);
+  return losses;
+}
+
+function trainingKey(feed: Feed, batch: number): string {
+  return feed.kind === "staged" ? `train staged ${feed.x} ${batch}` : `train ${feed.data.x} ${feed.shuffled} ${batch}`;
+}
+
+/** A new order of the samples: that of the coming epoch, from the seed. */
+export function shuffleOrder(state: State, data: ResidentData): void {
+  const [low, high] = state.recipe.seed;
+  runOnce(state.engine, (record) => record.shuffle(serial, data.order, data.count, low, high, state.epochs + 1));
+}
+
+/** Scores over all of `data`, without dropout, changing nothing. */
+export function evaluateAll<M extends MetricName>(state: State, cache: ProgramCache, data: ResidentData, batchSize = 256): Scores<M> {
+  const { engine } = state;
+  clearTotals(state);
+  engine.words(state.evaluationClock, 16).fill(0);
+  const size = Math.min(batchSize, data.count);
+  const feed: Feed = { kind: "resident", data, shuffled: false };
+  for (const [batch, steps] of [[size, Math.floor(data.count / size)] as const, [data.count % size, 1] as const]) {
+    if (batch === 0) continue;
+    const { program } = cache.get(`evaluate ${data.x} ${batch}`, () => evaluationProgram(state, feed, batch));
+    engine.run(program.address, program.end, steps);
+  }
+  return readScores<M>(state, data.count);
+}
+
+export function clearTotals(state: State): void {
+  state.engine.doubles(state.totals, 1 + state.recipe.metrics.length).fill(0);
+}
+
+/** Totals divided by what they were added up over. */
+export function readScores<M extends MetricName>(state: State, samples: number): Scores<M> {
+  const { loss, metrics } = state.recipe;
+  const [total, ...sums] = state.engine.doubles(state.totals, 1 + metrics.length);
+  const scores: Record<string, number> = { loss: loss.reduction === "mean" ? total / samples : total };
+  metrics.forEach((metric, index) => {
+    scores[metric.name] = sums[index] / (samples * metric.countPerSample);
+  });
+  return scores as Scores<M>;
+}
+
+/** Lets the host do other work before the next slice. */
+export function nextTask(): Promise<void> {
+  if (typeof setImmediate === "function") return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}

@@ -1,0 +1,134 @@
+// What a trainer keeps in linear memory, for as long as it lives:
+//
+//   parameters │ gradients │ slot 0 │ slot 1 …   one block each, the same layout in all: see layoutBlock
+//   clock, evaluation clock                      64 bytes each: see assembly/kernels/step.ts
+//   totals (float64: loss, metrics) │ trace (loss of each step of a call) │ rates (learning rate of each)
+//   arena                                        values between the layers, of whichever program needs most
+import type { Engine } from "../engine/engine.js";
+import { ModelError } from "../engine/errors.js";
+import type { Pointer } from "../engine/instructions.js";
+import { type BlockLayout, initializeParameters, layoutBlock } from "../graph/program.js";
+import { sizeOf, type Tensor } from "../graph/tensor.js";
+import type { Loss } from "../nn/losses.js";
+import type { Metric } from "../nn/metrics.js";
+import type { Model } from "../nn/sequential.js";
+import type { Optimizer } from "../optim/optimizer.js";
+
+/** Most steps of one call into the engine: lengths of trace and rates. */
+export const STEPS_PER_CALL = 4096;
+
+const CLOCK_BYTES = 64;
+
+/** What is to be trained, and how. */
+export interface Recipe {
+  readonly model: Model;
+  readonly loss: Loss;
+  readonly optimizer: Optimizer;
+  readonly metrics: readonly Metric[];
+  readonly seed: readonly [low: number, high: number];
+}
+
+export interface State {
+  readonly engine: Engine;
+  readonly recipe: Recipe;
+  readonly parameters: readonly Tensor[];
+  readonly layout: BlockLayout;
+  /** Addresses of the blocks. */
+  readonly values: Pointer;
+  readonly gradients: Pointer;
+  readonly slots: readonly Pointer[];
+  readonly clock: Pointer;
+  readonly evaluationClock: Pointer;
+  readonly totals: Pointer;
+  readonly trace: Pointer;
+  readonly rates: Pointer;
+  /** Bytes of everything above. */
+  readonly bytes: number;
+  /** The arena moves when a program needs a larger one; programs recorded for an older version are recorded again. */
+  arena: { address: Pointer; bytes: number; version: number };
+  /** Optimizer steps and epochs done since the start. */
+  steps: number;
+  epochs: number;
+}
+
+export function createState(engine: Engine, recipe: Recipe): State {
+  const parameters = [...recipe.model.parameters.values()];
+  if (parameters.length === 0) throw new ModelError("compile: the model has no parameters, so nothing can be trained: add dense(…)");
+  const layout = layoutBlock(parameters);
+  let bytes = 0;
+  const taken: Pointer[] = [];
+  const take = (size: number): Pointer => {
+    const address = engine.allocator.allocate(size);
+    bytes += size;
+    taken.push(address);
+    return address;
+  };
+  try {
+    const values = take(layout.bytes);
+    const state: State = {
+      engine,
+      recipe,
+      parameters,
+      layout,
+      values,
+      gradients: take(layout.bytes),
+      slots: recipe.optimizer.slots.map(() => take(layout.bytes)),
+      clock: take(CLOCK_BYTES),
+      evaluationClock: take(CLOCK_BYTES),
+      totals: take((1 + recipe.metrics.length) * 8),
+      trace: take(STEPS_PER_CALL * 4),
+      rates: take(STEPS_PER_CALL * 4),
+      bytes,
+      arena: { address: 0, bytes: 0, version: 0 },
+      steps: 0,
+      epochs: 0,
+    };
+    resetState(state);
+    return Object.assign(state, { bytes });
+  } catch (error) {
+    for (const address of taken) engine.allocator.free(address);
+    throw error;
+  }
+}
+
+/** Back to the start: parameters as initialized from the seed, optimizer state and clock zero. */
+export function resetState(state: State): void {
+  const { engine, layout, values, parameters, recipe } = state;
+  for (const block of [values, state.gradients, ...state.slots]) engine.words(block, layout.bytes / 4).fill(0);
+  for (const clock of [state.clock, state.evaluationClock]) engine.words(clock, CLOCK_BYTES / 4).fill(0);
+  initializeParameters(engine, parameters, (tensor) => addressOfParameter(state, tensor), recipe.seed);
+  state.steps = 0;
+  state.epochs = 0;
+}
+
+export function addressOfParameter(state: State, tensor: Tensor): Pointer {
+  return state.values + (state.layout.offsets.get(tensor) as number);
+}
+
+export function addressOfGradient(state: State, tensor: Tensor): Pointer {
+  return state.gradients + (state.layout.offsets.get(tensor) as number);
+}
+
+/** Makes the arena at least `bytes` long. */
+export function ensureArena(state: State, bytes: number): void {
+  const { engine, arena } = state;
+  if (arena.address !== 0 && arena.bytes >= bytes) return;
+  if (arena.address !== 0) engine.allocator.free(arena.address);
+  state.arena = { address: 0, bytes: 0, version: arena.version + 1 };
+  state.arena = { address: engine.allocator.allocate(bytes), bytes, version: arena.version + 1 };
+}
+
+/** Frees all blocks; the state must not be used afterwards. */
+export function releaseState(state: State): void {
+  const { allocator } = state.engine;
+  const { values, gradients, slots, clock, evaluationClock, totals, trace, rates, arena } = state;
+  for (const address of [values, gradients, ...slots, clock, evaluationClock, totals, trace, rates]) allocator.free(address);
+  if (arena.address !== 0) allocator.free(arena.address);
+}
+
+/** Number of trainable values. */
+export function parameterCount(parameters: Iterable<Tensor>): number {
+  let count = 0;
+  for (const tensor of parameters) count += sizeOf(tensor.shape);
+  return count;
+}

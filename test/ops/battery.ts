@@ -1,0 +1,458 @@
+// What every operation must hold, run over its sample cases: the forward result against a float64
+// reference, gradients against central differences of that reference, the same bits however the units are
+// split, in place or not, run once or twice, and not a word changed outside the planned buffers.
+import { setFlagsFromString } from "node:v8";
+import { describe, test } from "vitest";
+import { createEngineSync, type Engine } from "../../src/engine/engine.js";
+import { hasRelaxedSimd } from "../../src/engine/features.js";
+import { type Pointer, startRecording } from "../../src/engine/instructions.js";
+import { nodesBehind } from "../../src/graph/backward.js";
+import { lower } from "../../src/graph/lower.js";
+import { type Plan, planMemory } from "../../src/graph/plan.js";
+import { initializeParameters, installProgram, type Program } from "../../src/graph/program.js";
+import { bytesOf, input, type Shape, showShape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
+import { copyOf, multiply } from "../../src/ops/elementwise.js";
+import { gradient } from "../../src/ops/gradient.js";
+import { sum } from "../../src/ops/reduce.js";
+import "../../src/platform/node.js";
+
+/**
+ * Which values an input is filled with. `distribution`: rows (last axis) sum to 1; `distinct`: no two alike, in
+ * this input or in the case's other distinct ones; `signs`: -1 or 1; `bits`: 0 or 1; `{ classes }`: uint32 labels;
+ * `special`: 0, -0, infinities and NaN among ordinary values, where the reference says what must come out.
+ */
+export type Domain =
+  | "normal"
+  | "positive"
+  | "probability"
+  | "awayFromZero"
+  | "distinct"
+  | "signs"
+  | "bits"
+  | "special"
+  | "distribution"
+  | { readonly classes: number };
+
+export interface Case {
+  /** Default: the shapes. */
+  readonly name?: string;
+  readonly inputs: readonly { readonly shape: Shape; readonly domain?: Domain }[];
+  apply(...tensors: Tensor[]): Tensor;
+  /** The same in float64, row-major. */
+  reference(...inputs: Float64Array[]): ArrayLike<number>;
+  /** Which inputs get a gradient check. Default: all float inputs whose domain is not signs, bits or special. */
+  readonly differentiable?: readonly boolean[];
+  /** Largest forward error relative to scale (see `checkForward`), default 8·2^-24; gradients are allowed eight times it. */
+  readonly tolerance?: number;
+}
+
+export interface Sample {
+  readonly cases: readonly Case[];
+}
+
+/** Sizes below, at and above the lane width, its double and its fourfold. */
+export const laneSizes = [1, 3, 4, 5, 7, 8, 9, 16, 17] as const;
+
+const TOLERANCE = 8 * 2 ** -24;
+const GRADIENT_FACTOR = 8;
+/** More elements than this are not all perturbed: the ends and a random choice between are. */
+const MOST_PERTURBED = 96;
+
+// Node 20 has relaxed SIMD behind a flag; later versions know no such flag and need none.
+if (!hasRelaxedSimd()) setFlagsFromString("--experimental-wasm-relaxed-simd");
+const builds = hasRelaxedSimd() ? (["strict", "fast"] as const) : (["strict"] as const);
+const engines = new Map<string, Engine>();
+
+/** One engine a build, shared by all tests of a file. */
+export function engineOf(build: "strict" | "fast"): Engine {
+  const engine = engines.get(build) ?? createEngineSync({ build });
+  engines.set(build, engine);
+  return engine;
+}
+
+/** Registers the tests of one operation: every case in every build. */
+export function battery(name: string, sample: Sample): void {
+  describe(name, () => {
+    for (const build of builds) {
+      sample.cases.forEach((one, index) => {
+        test(`${build}: ${one.name ?? one.inputs.map(({ shape }) => showShape(shape)).join(" ")}`, () => {
+          checkCase(engineOf(build), one, index + 1);
+        });
+      });
+    }
+  });
+}
+
+/** Puts one case through everything; throws an Error that says what does not hold. */
+export function checkCase(engine: Engine, one: Case, seed = 1): void {
+  const random = createRandom(seed);
+  const values = drawInputs(one, random);
+  const forward = checkForward(engine, one, values, random);
+  checkInPlace(engine, one, values, forward);
+  if (differentiable(one).some(Boolean)) checkGradients(engine, one, values, random);
+}
+
+function makeInputs(one: Case): Tensor[] {
+  return one.inputs.map(({ shape, domain }, index) =>
+    input(shape, { name: `input ${index}`, dtype: typeof domain === "object" ? "uint32" : "float32" }),
+  );
+}
+
+function differentiable(one: Case): readonly boolean[] {
+  if (one.differentiable !== undefined) return one.differentiable;
+  const never = ["signs", "bits", "special"];
+  return one.inputs.map(({ domain = "normal" }) => typeof domain === "string" && !never.includes(domain));
+}
+
+/**
+ * |y - reference| ≤ tolerance · max(|reference|, root mean square of the reference), element by element; infinities
+ * and NaN must be where the reference (rounded to float32) has them; uint32 results must be equal.
+ */
+function checkForward(engine: Engine, one: Case, values: readonly Data[], random: Random): Data {
+  const inputs = makeInputs(one);
+  const output = one.apply(...inputs);
+  const expected = one.reference(...values.map((data) => Float64Array.from(data)));
+  if (expected.length !== sizeOf(output.shape)) {
+    throw new Error(`the reference has ${expected.length} values, the result ${showShape(output.shape)}`);
+  }
+  const [result] = runChecked(engine, inputs, [output], values, random);
+  const finite = Array.from(expected).filter((value) => Number.isFinite(value));
+  const rms = Math.sqrt(finite.reduce((total, value) => total + value * value, 0) / Math.max(1, finite.length));
+  const tolerance = output.dtype === "uint32" ? 0 : (one.tolerance ?? TOLERANCE);
+  result.forEach((actual, index) => {
+    const scale = Math.max(Math.abs(expected[index]), rms);
+    compare(`forward, element ${index}`, actual, expected[index], tolerance, scale);
+  });
+  return result;
+}
+
+/** Inputs that die in the operation, so that it may work in their place: the bits must not change. */
+function checkInPlace(engine: Engine, one: Case, values: readonly Data[], expected: Data): void {
+  const inputs = makeInputs(one);
+  const output = one.apply(...inputs.map((tensor) => copyOf(tensor)));
+  const compiled = compile(engine, inputs, [output]);
+  try {
+    const [result] = runWhole(compiled, values, PATTERNS[0]);
+    checkSameBits("in place", result, expected);
+  } finally {
+    compiled.dispose();
+  }
+}
+
+/**
+ * Gradients of sum(result · r), r random, against central differences of fourth order of the float64 reference:
+ * |g - expected| ≤ 8 · tolerance · the largest expected gradient of that input.
+ */
+function checkGradients(engine: Engine, one: Case, values: readonly Data[], random: Random): void {
+  const inputs = makeInputs(one);
+  const output = one.apply(...inputs);
+  const weight = input(output.shape, { name: "weight" });
+  const weights = Float32Array.from({ length: sizeOf(output.shape) }, random.normal);
+  const checked = differentiable(one).flatMap((wanted, index) => (wanted ? [index] : []));
+  const gradients = gradient(
+    sum(multiply(output, weight)),
+    checked.map((index) => inputs[index]),
+  );
+  const results = runChecked(engine, [...inputs, weight], gradients, [...values, weights], random);
+  const doubles = values.map((data) => Float64Array.from(data));
+  checked.forEach((index, at) => {
+    const places = perturbed(doubles[index].length, random);
+    const expected = places.map((place) => slope(one, doubles, weights, index, place));
+    const scale = Math.max(1e-3, ...expected.map(Math.abs));
+    places.forEach((place, i) => {
+      const tolerance = GRADIENT_FACTOR * (one.tolerance ?? TOLERANCE);
+      compare(`gradient of input ${index}, element ${place}`, results[at][place], expected[i], tolerance, scale);
+    });
+  });
+}
+
+/** The derivative of sum(reference · weights) by one element: truncation error O(h^4), about 1e-11 in all. */
+function slope(one: Case, inputs: Float64Array[], weights: Data, index: number, place: number): number {
+  const center = inputs[index][place];
+  const h = 2e-4 * Math.max(1, Math.abs(center));
+  const total = (offset: number): number => {
+    const moved = inputs.map((data) => data.slice());
+    moved[index][place] = center + offset;
+    const result = one.reference(...moved);
+    let value = 0;
+    for (let i = 0; i < weights.length; i++) value += result[i] * weights[i];
+    return value;
+  };
+  return (8 * (total(h) - total(-h)) - (total(2 * h) - total(-2 * h))) / (12 * h);
+}
+
+function perturbed(length: number, random: Random): number[] {
+  const all = Array.from({ length }, (_, index) => index);
+  if (length <= MOST_PERTURBED) return all;
+  const ends = [...all.slice(0, 5), ...all.slice(-17)];
+  return [...ends, ...Array.from({ length: MOST_PERTURBED - ends.length }, () => random.below(length))];
+}
+
+function compare(where: string, actual: number, expected: number, tolerance: number, scale: number): void {
+  const rounded = Math.fround(expected);
+  if (Object.is(actual, rounded) || actual === rounded) return;
+  const error = Math.abs(actual - expected) / scale;
+  if (Number.isFinite(rounded) && error <= tolerance) return;
+  throw new Error(`${where}: expected ${expected}, got ${actual}: error ${error} of scale ${scale}, allowed ${tolerance}`);
+}
+
+// ——— Running a program under watch ———
+
+type Data = Float32Array | Uint32Array;
+
+interface WatchedStep {
+  readonly name: string;
+  readonly instructions: readonly { address: Pointer; kernel: string; units: number }[];
+  /** Where the step may write: byte ranges of its outputs and scratch. */
+  readonly writable: readonly (readonly [Pointer, Pointer])[];
+}
+
+//   sandbox   │ guard │ input │ guard │ constant │ guard │ … │ arena │ guard │
+interface Compiled {
+  readonly engine: Engine;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly program: Program;
+  readonly steps: readonly WatchedStep[];
+  readonly leaves: readonly Tensor[];
+  readonly sandbox: Pointer;
+  readonly sandboxBytes: number;
+  addressOf(tensor: Tensor): Pointer;
+  dispose(): void;
+}
+
+const GUARD_BYTES = 256;
+// What unwritten memory holds: a NaN, then in the second run a number. Whoever reads it is found out.
+const PATTERNS = [0x7fc0beef, 0xc2f6e979] as const;
+
+function compile(engine: Engine, inputs: readonly Tensor[], outputs: readonly Tensor[]): Compiled {
+  const seen = [...inputs, ...outputs, ...nodesBehind(outputs).flatMap((node) => node.inputs)];
+  const leaves = [...new Set(seen)].filter((tensor) => tensor.source.kind !== "result");
+  const offsets = new Map<Tensor, number>();
+  let bytes = GUARD_BYTES;
+  for (const tensor of leaves) {
+    offsets.set(tensor, bytes);
+    bytes = Math.ceil((bytes + bytesOf(tensor)) / GUARD_BYTES + 1) * GUARD_BYTES;
+  }
+  const plan = planMemory(
+    outputs,
+    new Map(leaves.map((tensor) => [tensor, 0])), // where they lie does not change the plan
+  );
+  const sandboxBytes = bytes + plan.arenaBytes + GUARD_BYTES;
+  const sandbox = engine.allocator.allocate(sandboxBytes);
+  const pinned = new Map(leaves.map((tensor) => [tensor, sandbox + (offsets.get(tensor) as number)]));
+  const { program, steps, addressOf } = record(engine, plan, sandbox + bytes, pinned);
+  return {
+    engine,
+    inputs,
+    outputs,
+    program,
+    steps,
+    leaves,
+    sandbox,
+    sandboxBytes,
+    addressOf,
+    dispose() {
+      engine.allocator.free(sandbox);
+      engine.allocator.free(program.address);
+    },
+  };
+}
+
+/** Lowers the plan step by step, to know which instructions and which writable bytes belong to each. */
+function record(engine: Engine, plan: Plan, arena: Pointer, pinned: ReadonlyMap<Tensor, Pointer>) {
+  const recording = startRecording();
+  let addressOf = lower({ ...plan, steps: [] }, recording, arena, pinned);
+  const ends = plan.steps.map((step) => {
+    addressOf = lower({ ...plan, steps: [step] }, recording, arena, pinned);
+    return recording.listing().length;
+  });
+  const program = installProgram(engine, recording);
+  const steps = plan.steps.map((step, index): WatchedStep => {
+    const { operation, inputs, attributes } = step.node;
+    const scratch = arena + plan.scratchOffsetOf(step);
+    const scratchBytes = operation.scratchBytes?.(inputs, attributes as never) ?? 0;
+    return {
+      name: operation.name,
+      instructions: program.listing
+        .slice(index === 0 ? 0 : ends[index - 1], ends[index])
+        .map(({ offset, kernel, units }) => ({ address: program.address + offset * 4, kernel, units })),
+      writable: [
+        ...step.outputs.map((tensor) => [addressOf(tensor), addressOf(tensor) + bytesOf(tensor)] as const),
+        [scratch, scratch + scratchBytes],
+      ],
+    };
+  });
+  return { program, steps, addressOf };
+}
+
+/** Fills the sandbox with `pattern` and the leaves with their values. */
+function prepare(compiled: Compiled, values: readonly Data[], pattern: number): void {
+  const { engine, leaves, inputs, sandbox, sandboxBytes, addressOf } = compiled;
+  engine.words(sandbox, sandboxBytes / 4).fill(pattern);
+  initializeParameters(
+    engine,
+    leaves.filter(({ source }) => source.kind === "parameter"),
+    addressOf,
+    [0, 0],
+  );
+  for (const tensor of leaves) {
+    if (tensor.source.kind === "constant") write(engine, addressOf(tensor), tensor.source.data);
+  }
+  inputs.forEach((tensor, index) => {
+    write(engine, addressOf(tensor), values[index]);
+  });
+}
+
+function write(engine: Engine, address: Pointer, data: Data): void {
+  engine.words(address, data.length).set(new Uint32Array(data.buffer, data.byteOffset, data.length));
+}
+
+function read({ engine, outputs, addressOf }: Compiled): Data[] {
+  return outputs.map((tensor) => {
+    const length = sizeOf(tensor.shape);
+    const view = tensor.dtype === "uint32" ? engine.words : engine.floats;
+    return view(addressOf(tensor), length).slice();
+  });
+}
+
+/** The program as a user runs it. */
+function runWhole(compiled: Compiled, values: readonly Data[], pattern: number): Data[] {
+  prepare(compiled, values, pattern);
+  compiled.engine.run(compiled.program.address, compiled.program.end, 1);
+  return read(compiled);
+}
+
+/** Runs step by step with every instruction split at random and every written word watched, then whole, twice. */
+function runChecked(
+  engine: Engine,
+  inputs: readonly Tensor[],
+  outputs: readonly Tensor[],
+  values: readonly Data[],
+  random: Random,
+): Data[] {
+  const compiled = compile(engine, inputs, outputs);
+  try {
+    prepare(compiled, values, PATTERNS[0]);
+    for (const step of compiled.steps) runStep(compiled, step, random);
+    const results = read(compiled);
+    for (const pattern of PATTERNS) {
+      runWhole(compiled, values, pattern).forEach((again, index) => {
+        checkSameBits(`run again over memory full of 0x${pattern.toString(16)}, output ${index}`, again, results[index]);
+      });
+    }
+    return results;
+  } finally {
+    compiled.dispose();
+  }
+}
+
+function runStep({ engine, sandbox, sandboxBytes }: Compiled, step: WatchedStep, random: Random): void {
+  const memory = () => engine.words(sandbox, sandboxBytes / 4);
+  const start = memory().slice();
+  for (const { address, kernel, units } of step.instructions) {
+    const before = memory().slice();
+    engine.runRange(address, 0, units);
+    const after = memory().slice();
+    for (const cuts of splits(units, random)) {
+      memory().set(before);
+      for (const [begin, end] of cuts) engine.runRange(address, begin, end);
+      checkSameBits(`${step.name}: ${kernel} in parts ${JSON.stringify(cuts.slice(0, 8))}`, memory().slice(), after);
+    }
+    memory().set(after);
+  }
+  memory().forEach((word, index) => {
+    if (word === start[index]) return;
+    const address = sandbox + index * 4;
+    if (step.writable.some(([from, to]) => from <= address && address < to)) return;
+    const near = step.writable.map(([from, to]) => `[${from - sandbox}, ${to - sandbox})`).join(" ");
+    throw new Error(`guard: ${step.name} wrote at ${index * 4}, outside its buffers ${near}`);
+  });
+}
+
+/** Ways to share out `units`: a few at random in any order, and each unit by itself when there are few. */
+function splits(units: number, random: Random): (readonly [number, number])[][] {
+  if (units < 2) return [];
+  const cutAt = (places: readonly number[]) => {
+    const cuts = [0, ...[...new Set(places)].sort((a, b) => a - b), units];
+    const parts = cuts.slice(1).map((end, index) => [cuts[index], end] as const);
+    return parts.filter(([begin, end]) => begin < end).sort(() => random.uniform() - 0.5);
+  };
+  const some = [1, 2, 3].map((count) => cutAt(Array.from({ length: count }, () => random.below(units))));
+  return units <= 32 ? [...some, cutAt(Array.from({ length: units }, (_, index) => index))] : some;
+}
+
+/** Equal words; NaN equals NaN, whose payload WebAssembly leaves open. */
+function checkSameBits(where: string, actual: Data, expected: Data): void {
+  const bits = (data: Data) => new Uint32Array(data.buffer, data.byteOffset, data.length);
+  const [a, b] = [bits(actual), bits(expected)];
+  if (Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength))) return;
+  const isNaNBits = (word: number) => (word & 0x7fffffff) > 0x7f800000;
+  const index = a.findIndex((word, i) => word !== b[i] && !(isNaNBits(word) && isNaNBits(b[i])));
+  if (index < 0) return;
+  throw new Error(`${where}: other bits in word ${index}: 0x${a[index].toString(16)}, not 0x${b[index].toString(16)}`);
+}
+
+// ——— Inputs ———
+
+interface Random {
+  uniform(): number;
+  normal(): number;
+  below(count: number): number;
+}
+
+/** Mulberry32 (T. Ettinger, public domain): fixed numbers for a fixed seed. */
+export function createRandom(seed: number): Random {
+  let state = Math.imul(seed, 0x9e3779b9) >>> 0;
+  const uniform = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return {
+    uniform,
+    normal: () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
+    below: (count) => Math.floor(uniform() * count),
+  };
+}
+
+function drawInputs(one: Case, random: Random): Data[] {
+  return one.inputs.map(({ shape, domain = "normal" }, index) => {
+    const length = sizeOf(shape);
+    if (typeof domain === "object") return Uint32Array.from({ length }, () => random.below(domain.classes));
+    if (domain === "distinct") return drawDistinct(length, index / one.inputs.length, random);
+    if (domain === "distribution") return drawDistributions(length, shape.at(-1) ?? 1, random);
+    return Float32Array.from({ length }, scalarDomains[domain](random));
+  });
+}
+
+const SPECIAL = [0, -0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 1, -2.5, 0.75];
+
+const scalarDomains = {
+  normal: (random: Random) => random.normal,
+  positive: (random: Random) => () => 0.2 + 2.8 * random.uniform(),
+  probability: (random: Random) => () => 0.05 + 0.9 * random.uniform(),
+  awayFromZero: (random: Random) => () => (random.uniform() < 0.5 ? -1 : 1) * (0.2 + 2 * random.uniform()),
+  signs: (random: Random) => () => (random.uniform() < 0.5 ? -1 : 1),
+  bits: (random: Random) => () => random.below(2),
+  special: (random: Random) => () => SPECIAL[random.below(SPECIAL.length)],
+} as const;
+
+/** A shuffled grid around zero; `shift` (0 to 1) keeps the grids of several inputs apart. */
+function drawDistinct(length: number, shift: number, random: Random): Float32Array {
+  const grid = Float32Array.from({ length }, (_, index) => (index + 0.3 + shift - length / 2) * 0.03);
+  for (let last = length - 1; last > 0; last--) {
+    const other = random.below(last + 1);
+    [grid[last], grid[other]] = [grid[other], grid[last]];
+  }
+  return grid;
+}
+
+function drawDistributions(length: number, row: number, random: Random): Float32Array {
+  const weights = Array.from({ length }, () => 0.1 + random.uniform());
+  return Float32Array.from(weights, (weight, index) => {
+    const begin = index - (index % row);
+    return weight / weights.slice(begin, begin + row).reduce((a, b) => a + b);
+  });
+}

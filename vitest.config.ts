@@ -1,0 +1,15 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^steepest$/, replacement: source("./src/platform/node.ts") },
+      { find: /^steepest\/graph$/, replacement: source("./src/graph.ts") },
+      { find: /^steepest\/io$/, replacement: source("./src/io/index.ts") },
+    ],
+  },
+  test: { include: ["test/**/*.test.ts"], testTimeout: 60_000, pool: "threads", maxWorkers: 2 },
+});
