@@ -7,7 +7,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^steepest$/, replacement: source("./src/platform/node.ts") },
-      { find: /^steepest\/graph$/, replacement: source("./src/graph.ts") },
+      { find: /^steepest\/graph$/, replacement: source("./src/platform/nodeGraph.ts") },
       { find: /^steepest\/io$/, replacement: source("./src/io/index.ts") },
     ],
   },

@@ -27,8 +27,25 @@ export function laneMask(count: u32): v128 {
   return i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count));
 }
 
+/** Σ op.apply(x[i]) over n elements. */
+export function rowSum<Op>(x: usize, n: u32, op: Op): f32 {
+  let total = f32x4.splat(0);
+  for (let first: u32 = 0; first < n; first += BLOCK) {
+    const stop = first + min(BLOCK, n - first);
+    let sum = f32x4.splat(0);
+    let i = first;
+    for (; i + LANES <= stop; i += LANES) sum = f32x4.add(sum, op.apply(v128.load(x + (<usize>i << 2))));
+    if (i < stop) {
+      const part = op.apply(loadPart(x + (<usize>i << 2), stop - i));
+      sum = f32x4.add(sum, v128.and(part, laneMask(stop - i)));
+    }
+    total = f32x4.add(total, sum);
+  }
+  return horizontalSum(total);
+}
+
 /** Σ op.apply(a[i], b[i]) over n elements. */
-export function rowSum<Op>(a: usize, b: usize, n: u32, op: Op): f32 {
+export function pairSum<Op>(a: usize, b: usize, n: u32, op: Op): f32 {
   let total = f32x4.splat(0);
   for (let first: u32 = 0; first < n; first += BLOCK) {
     const stop = first + min(BLOCK, n - first);

@@ -14,30 +14,34 @@ function poly6(x: v128, c0: f32, c1: f32, c2: f32, c3: f32, c4: f32, c5: f32): v
 
 // @ts-ignore: decorator
 @inline
+function poly5(x: v128, c0: f32, c1: f32, c2: f32, c3: f32, c4: f32): v128 {
+  let p = madd(f32x4.splat(c4), x, f32x4.splat(c3));
+  p = madd(p, x, f32x4.splat(c2));
+  p = madd(p, x, f32x4.splat(c1));
+  return madd(p, x, f32x4.splat(c0));
+}
+// @ts-ignore: decorator
+@inline
+function expRest(x: v128, n: v128): v128 {
+  return madd(n, f32x4.splat(-1.428606765330187e-06), madd(n, f32x4.splat(-0.693145751953125), x));
+}
+// @ts-ignore: decorator
+@inline
 function expShift(x: v128): v128 {
-  return madd(x, f32x4.splat(0.7213475108146667), f32x4.splat(12583039.0));
+  return madd(x, f32x4.splat(1.4426950216293335), f32x4.splat(12583166.0));
 }
-
 // @ts-ignore: decorator
 @inline
-function expRest(x: v128, shift: v128): v128 {
-  const m = f32x4.sub(shift, f32x4.splat(12583039.0));
-  return madd(m, f32x4.splat(-2.857213530660374e-06), madd(m, f32x4.splat(-1.38629150390625), x));
-}
-
-// @ts-ignore: decorator
-@inline
-function expScale(shift: v128): v128 {
-  return i32x4.shl(shift, 23);
-}
-
-// @ts-ignore: decorator
-@inline
-function expm1Rest(r: v128): v128 {
-  const p = poly6(r, 0.5000002384185791, 0.16666647791862488, 0.0416620709002018, 0.008334259502589703, 0.0014091809280216694, 0.00019852655532304198);
+function expQ(r: v128): v128 {
+  const p = poly5(r, 0.4999999403953552, 0.1666652113199234, 0.041668254882097244, 0.008368662558495998, 0.001382149406708777);
   return madd(f32x4.mul(r, r), p, r);
 }
-
+// @ts-ignore: decorator
+@inline
+function expm1Q(r: v128): v128 {
+  const p = poly5(r, 0.4999999701976776, 0.1666654646396637, 0.04166744276881218, 0.008366257883608341, 0.0013869807589799166);
+  return madd(f32x4.mul(r, r), p, r);
+}
 // @ts-ignore: decorator
 @inline
 function expClamp(x: v128): v128 {
@@ -49,8 +53,21 @@ function expClamp(x: v128): v128 {
 export function exp4(x: v128): v128 {
   const y = expClamp(x);
   const shift = expShift(y);
-  const p = f32x4.add(f32x4.splat(1.0), expm1Rest(expRest(y, shift)));
-  const s = expScale(shift);
+  const p = f32x4.add(f32x4.splat(1.0), expQ(expRest(y, f32x4.sub(shift, f32x4.splat(12583166.0)))));
+  const half = i32x4.shr_u(shift, 1);
+  return f32x4.mul(f32x4.mul(p, i32x4.shl(half, 23)), i32x4.shl(i32x4.sub(shift, half), 23));
+}
+
+// full range variant
+// @ts-ignore: decorator
+@inline
+export function expFull4(x: v128): v128 {
+  const y = expClamp(x);
+  const shift = madd(y, f32x4.splat(0.7213475108146667), f32x4.splat(12583039.0));
+  const m = f32x4.sub(shift, f32x4.splat(12583039.0));
+  const r = madd(m, f32x4.splat(-2.857213530660374e-06), madd(m, f32x4.splat(-1.38629150390625), y));
+  const p = f32x4.add(f32x4.splat(1.0), madd(f32x4.mul(r, r), poly6(r, 0.5000003576278687, 0.166666179895401, 0.041661228984594345, 0.008335930295288563, 0.0014104763977229595, 0.00019630753376986831), r));
+  const s = i32x4.shl(shift, 23);
   return f32x4.mul(f32x4.mul(p, s), s);
 }
 
@@ -59,10 +76,11 @@ export function exp4(x: v128): v128 {
 export function expMinusOne4(x: v128): v128 {
   const y = f32x4.pmax(f32x4.pmin(x, f32x4.splat(89.0)), f32x4.splat(-18.0));
   const shift = expShift(y);
-  const q = expm1Rest(expRest(y, shift));
-  const s = expScale(shift);
-  const inverse = i32x4.sub(i32x4.splat(0x7f000000), s);
-  const e = f32x4.mul(madd(s, q, f32x4.sub(s, inverse)), s);
+  const q = expm1Q(expRest(y, f32x4.sub(shift, f32x4.splat(12583166.0))));
+  const half = i32x4.shr_u(shift, 1);
+  const s = i32x4.shl(half, 23);
+  const t = i32x4.shl(i32x4.sub(shift, half), 23);
+  const e = f32x4.mul(madd(s, q, f32x4.sub(s, i32x4.sub(i32x4.splat(0x7f000000), t))), t);
   return v128.or(e, v128.and(x, f32x4.splat(-0.0)));
 }
 
@@ -71,23 +89,41 @@ export function expMinusOne4(x: v128): v128 {
 export function sigmoid4(x: v128): v128 {
   const y = expClamp(x);
   const shift = expShift(y);
-  const p = f32x4.add(f32x4.splat(1.0), expm1Rest(expRest(y, shift)));
-  const s = expScale(shift);
-  const inverse = i32x4.sub(i32x4.splat(0x7f000000), s);
-  return f32x4.mul(f32x4.div(p, madd(s, p, inverse)), s);
+  const r = expRest(y, f32x4.sub(shift, f32x4.splat(12583166.0)));
+  const p = f32x4.add(f32x4.splat(1.0), expQ(r));
+  const half = i32x4.shr_u(shift, 1);
+  const s = i32x4.shl(half, 23);
+  const z = f32x4.mul(p, s);
+  const inverse = i32x4.sub(i32x4.splat(0x7f000000), i32x4.shl(i32x4.sub(shift, half), 23));
+  return f32x4.div(z, f32x4.add(z, inverse));
+}
+
+// @ts-ignore: decorator
+@inline
+export function sigmoidC4(x: v128): v128 {
+  const y = expClamp(x);
+  const shift = expShift(y);
+  const r = expRest(y, f32x4.sub(shift, f32x4.splat(12583166.0)));
+  const p = madd(f32x4.splat(1.75), expQ(r), f32x4.splat(1.75));
+  const half = i32x4.shr_u(shift, 1);
+  const s = i32x4.shl(half, 23);
+  const z = f32x4.mul(p, s);
+  const inverse = i32x4.sub(i32x4.splat(0x7f600000), i32x4.shl(i32x4.sub(shift, half), 23));
+  return f32x4.div(z, f32x4.add(z, inverse));
 }
 
 // @ts-ignore: decorator
 @inline
 export function tanh4(x: v128): v128 {
   const t = f32x4.pmin(f32x4.abs(f32x4.add(x, x)), f32x4.splat(18.5));
-  const shift = expShift(t);
-  const q = expm1Rest(expRest(t, shift));
-  const s = expScale(shift);
-  const s2 = f32x4.mul(s, s);
-  const u = madd(s2, q, f32x4.sub(s2, f32x4.splat(1.0)));
+  const shift = madd(t, f32x4.splat(1.4426950216293335), f32x4.splat(12583039.0));
+  const q = expm1Q(expRest(t, f32x4.sub(shift, f32x4.splat(12583039.0))));
+  const s = i32x4.shl(shift, 23);
+  const u = madd(s, q, f32x4.sub(s, f32x4.splat(1.0)));
   const v = f32x4.div(u, f32x4.add(u, f32x4.splat(2.0)));
-  return v128.or(v, v128.and(x, f32x4.splat(-0.0)));
+  const h = f32x4.mul(u, f32x4.splat(0.5));
+  const w = select4(f32x4.lt(u, f32x4.splat(0.0)), f32x4.sub(h, f32x4.mul(h, v)), v);
+  return v128.or(w, v128.and(x, f32x4.splat(-0.0)));
 }
 
 // @ts-ignore: decorator
@@ -164,12 +200,13 @@ export function erf4(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function sinHalfTurn(f: v128, shift: v128): v128 {
-  const z = f32x4.mul(f, f);
-  let p = madd(z, f32x4.splat(40.18475341796875), f32x4.splat(-76.64111328125));
-  p = madd(p, z, f32x4.splat(81.60527801513672));
-  p = madd(p, z, f32x4.splat(-41.34172821044922));
-  p = madd(p, z, f32x4.splat(6.2831854820251465));
-  return v128.xor(f32x4.mul(p, f), i32x4.shl(shift, 31));
+  const F = f32x4.mul(f, f32x4.splat(4.0));
+  const z = f32x4.mul(F, F);
+  let p = madd(z, f32x4.splat(-0.0001511778391432017), f32x4.splat(0.004521957598626614));
+  p = madd(p, z, f32x4.splat(-0.07516729086637497));
+  p = madd(p, z, f32x4.splat(0.5707963109016418));
+  p = madd(f32x4.mul(F, f32x4.sub(f32x4.splat(1.0), z)), p, F);
+  return v128.xor(p, i32x4.shl(shift, 31));
 }
 
 // @ts-ignore: decorator
@@ -194,8 +231,9 @@ export function normalPdf4(x: v128): v128 {
   const h = v128.and(a, i32x4.splat(0xfffff000));
   const y = f32x4.mul(f32x4.mul(h, h), f32x4.splat(-0.5));
   const low = f32x4.mul(f32x4.mul(f32x4.sub(a, h), f32x4.add(a, h)), f32x4.splat(-0.5));
-  const shift = expShift(y);
-  const p = f32x4.add(f32x4.splat(1.0), expm1Rest(f32x4.add(expRest(y, shift), low)));
-  const s = expScale(shift);
-  return f32x4.mul(f32x4.mul(f32x4.mul(p, f32x4.splat(0.3989422917366028)), s), s);
+  const shift = expShift(f32x4.add(y, low));
+  const q = expQ(f32x4.add(expRest(y, f32x4.sub(shift, f32x4.splat(12583166.0))), low));
+  const p = madd(q, f32x4.splat(0.3989422917366028), f32x4.splat(0.3989422917366028));
+  const half = i32x4.shr_u(shift, 1);
+  return f32x4.mul(f32x4.mul(p, i32x4.shl(half, 23)), i32x4.shl(i32x4.sub(shift, half), 23));
 }

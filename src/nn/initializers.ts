@@ -1,0 +1,161 @@
+// Initial values of parameters. All numbers are made inside wasm, from the seed and the parameter's stream number
+// alone: the same on every machine, for every number of threads, whatever other parameters there are.
+import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { elements, serial } from "../engine/instructions.js";
+import { type Initializer, type Shape, showShape, sizeOf } from "../graph/tensor.js";
+
+const LARGEST_FLOAT32 = 3.4028234663852886e38;
+
+/** Inputs and outputs that one weight's unit is connected with. */
+interface Fans {
+  readonly fanIn: number;
+  readonly fanOut: number;
+}
+
+/** `[in, out]`, or a convolution's `[...window, in, out]`, whose window multiplies both (the rule of Keras). */
+function fansOf(name: string, shape: Shape): Fans {
+  if (shape.length < 2) {
+    throw new ModelError(
+      `${name}: the shape must be [in, out] or [...window, in, out], got ${showShape(shape)}: use zeros, ones or normal()`,
+    );
+  }
+  const window = sizeOf(shape.slice(0, -2));
+  const [inputs, outputs] = shape.slice(-2);
+  return { fanIn: window * inputs, fanOut: window * outputs };
+}
+
+/** Uniform numbers in [-limit, limit], the limit chosen so that their variance is `varianceOf` the fans. */
+function scaledUniform(name: string, varianceOf: (fans: Fans) => number): Initializer {
+  return {
+    name,
+    record(recorder, address, shape, { seed, stream }) {
+      const n = sizeOf(shape);
+      const limit = Math.sqrt(3 * varianceOf(fansOf(name, shape)));
+      recorder.initializeUniform(elements(n, COST_OF_RANDOM), address, n, -limit, limit, ...seed, stream);
+    },
+  };
+}
+
+/** Normal numbers of mean 0, not truncated, of variance `varianceOf` the fans. */
+function scaledNormal(name: string, varianceOf: (fans: Fans) => number): Initializer {
+  return {
+    name,
+    record(recorder, address, shape, { seed, stream }) {
+      const n = sizeOf(shape);
+      const deviation = Math.sqrt(varianceOf(fansOf(name, shape)));
+      recorder.initializeNormal(elements(n, COST_OF_RANDOM), address, n, 0, deviation, ...seed, stream);
+    },
+  };
+}
+
+const COST_OF_RANDOM = 16;
+
+function filled(name: string, value: number): Initializer {
+  return {
+    name,
+    record(recorder, address, shape) {
+      const n = sizeOf(shape);
+      recorder.initializeConstant(elements(n), address, n, value);
+    },
+  };
+}
+
+/** All 0: what biases start with. */
+export function zeros(): Initializer {
+  return filled("zeros", 0);
+}
+
+/** All 1: what the scale of a normalisation starts with. */
+export function ones(): Initializer {
+  return filled("ones", 1);
+}
+
+/** All `value`. Throws ModelError unless it is a finite float32. */
+export function constantValue(value: number): Initializer {
+  return filled("constantValue", checkNumber("constantValue", "value", value, -LARGEST_FLOAT32, LARGEST_FLOAT32));
+}
+
+/** Uniform numbers between `low` (default -0.05) and `high` (default 0.05). Throws ModelError unless low < high. */
+export function uniform(options: { low?: number; high?: number } = {}): Initializer {
+  checkOptions("uniform", options, ["low", "high"]);
+  const low = checkNumber("uniform", "low", options.low ?? -0.05, -LARGEST_FLOAT32, LARGEST_FLOAT32);
+  const high = checkNumber("uniform", "high", options.high ?? 0.05, -LARGEST_FLOAT32, LARGEST_FLOAT32);
+  if (!(low < high) || high - low > LARGEST_FLOAT32) {
+    throw new ModelError(`uniform: low must be less than high by a finite float32, got low ${low} and high ${high}`);
+  }
+  return {
+    name: "uniform",
+    record(recorder, address, shape, { seed, stream }) {
+      const n = sizeOf(shape);
+      recorder.initializeUniform(elements(n, COST_OF_RANDOM), address, n, low, high, ...seed, stream);
+    },
+  };
+}
+
+/** Normal numbers of `mean` (default 0) and `standardDeviation` (default 0.05), not truncated. */
+export function normal(options: { mean?: number; standardDeviation?: number } = {}): Initializer {
+  checkOptions("normal", options, ["mean", "standardDeviation"]);
+  const mean = checkNumber("normal", "mean", options.mean ?? 0, -LARGEST_FLOAT32, LARGEST_FLOAT32);
+  const deviation = checkNumber("normal", "standardDeviation", options.standardDeviation ?? 0.05, 0, LARGEST_FLOAT32);
+  return {
+    name: "normal",
+    record(recorder, address, shape, { seed, stream }) {
+      const n = sizeOf(shape);
+      recorder.initializeNormal(elements(n, COST_OF_RANDOM), address, n, mean, deviation, ...seed, stream);
+    },
+  };
+}
+
+/** Uniform, variance 2 / (fanIn + fanOut): for tanh, sigmoid and linear layers. Glorot & Bengio 2010, equation 16. */
+export function glorotUniform(): Initializer {
+  return scaledUniform("glorotUniform", ({ fanIn, fanOut }) => 2 / (fanIn + fanOut));
+}
+
+/** Normal, variance 2 / (fanIn + fanOut). Glorot & Bengio 2010, equation 12. */
+export function glorotNormal(): Initializer {
+  return scaledNormal("glorotNormal", ({ fanIn, fanOut }) => 2 / (fanIn + fanOut));
+}
+
+/** Uniform, variance 2 / fanIn: for ReLU layers. He et al. 2015, equation 10. */
+export function heUniform(): Initializer {
+  return scaledUniform("heUniform", ({ fanIn }) => 2 / fanIn);
+}
+
+/** Normal, variance 2 / fanIn: for ReLU layers. He et al. 2015, equation 10. */
+export function heNormal(): Initializer {
+  return scaledNormal("heNormal", ({ fanIn }) => 2 / fanIn);
+}
+
+/** Uniform, variance 1 / fanIn: for SELU layers. LeCun et al. 1998, "Efficient BackProp", equation 16. */
+export function lecunUniform(): Initializer {
+  return scaledUniform("lecunUniform", ({ fanIn }) => 1 / fanIn);
+}
+
+/** Normal, variance 1 / fanIn: for SELU layers. LeCun et al. 1998, "Efficient BackProp", equation 16. */
+export function lecunNormal(): Initializer {
+  return scaledNormal("lecunNormal", ({ fanIn }) => 1 / fanIn);
+}
+
+/**
+ * An orthogonal matrix times `gain` (default 1), uniform among all of them: columns of length `gain` at right angles,
+ * or rows where they are fewer. A shape `[...window, in, out]` is taken as the matrix `[window · in, out]`.
+ * For the recurrent weights of a network. Saxe et al. 2014; signs after Mezzadri 2007.
+ *
+ * @throws ModelError where the gain is no finite float32, or the shape has fewer than two axes.
+ */
+export function orthogonal(options: { gain?: number } = {}): Initializer {
+  checkOptions("orthogonal", options, ["gain"]);
+  const gain = checkNumber("orthogonal", "gain", options.gain ?? 1, -LARGEST_FLOAT32, LARGEST_FLOAT32);
+  return {
+    name: "orthogonal",
+    record(recorder, address, shape, { seed, stream }) {
+      if (shape.length < 2) {
+        throw new ModelError(`orthogonal: the shape must have two axes or more, got ${showShape(shape)}`);
+      }
+      const n = sizeOf(shape);
+      const columns = shape[shape.length - 1];
+      recorder.initializeNormal(elements(n, COST_OF_RANDOM), address, n, 0, 1, ...seed, stream);
+      recorder.orthogonalize(serial, address, n / columns, columns, gain);
+    },
+  };
+}

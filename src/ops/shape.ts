@@ -1,0 +1,148 @@
+// Operations that only move elements: other shapes of the same memory, broadcasts, permutations of axes.
+import { ModelError } from "../engine/errors.js";
+import { rows } from "../engine/instructions.js";
+import { apply, type Operation } from "../graph/operation.js";
+import { sameShape, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { broadcastShape, fourAxes, mergeAxes, segments, stridesOf } from "./axes.js";
+
+const reshaping: Operation<{ shape: Shape }> = {
+  name: "reshape",
+  infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
+  backward: ({ gradient, inputs: [x] }) => [reshape(gradient, x.shape)],
+};
+
+/**
+ * The same elements, row-major, under another shape: a view, nothing is computed. One size may be -1: the one that fits.
+ * Throws ModelError where the numbers of elements differ.
+ *
+ * @example
+ * reshape(input([32, 784]), [32, 28, 28]); // or [-1, 28, 28]
+ */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const wanted = completeShape(x, shape);
+  return sameShape(wanted, x.shape) ? x : apply(reshaping, [x], { shape: wanted });
+}
+
+function completeShape(x: Tensor, shape: Shape): Shape {
+  const known = sizeOf(shape.filter((size) => size !== -1));
+  const completed = shape.map((size) => (size === -1 ? sizeOf(x.shape) / known : size));
+  const fits =
+    completed.every((size) => Number.isSafeInteger(size) && size > 0) &&
+    sizeOf(completed) === sizeOf(x.shape) &&
+    shape.filter((size) => size === -1).length <= 1;
+  if (fits) return completed;
+  throw new ModelError(
+    `reshape: the new shape must have the ${sizeOf(x.shape)} elements of ${x.name} ${showShape(x.shape)}, got ${showShape(shape)}`,
+  );
+}
+
+/** All axes from `from` (default 1, which keeps the batch) on made one: [32, 1, 28, 28] → [32, 784]. A view. */
+export function flatten(x: Tensor, from = 1): Tensor {
+  if (!Number.isInteger(from) || from < 0 || from > x.shape.length) {
+    throw new ModelError(`flatten: the first axis must be from 0 to ${x.shape.length} for ${showShape(x.shape)}, got ${from}`);
+  }
+  return reshape(x, [...x.shape.slice(0, from), sizeOf(x.shape.slice(from))]);
+}
+
+const broadcasting: Operation<{ shape: Shape }> = {
+  name: "broadcastTo",
+  infer: ([x], { shape }) => {
+    fourAxes("broadcastTo", shape, [stridesOf(x.shape, shape)]);
+    return [{ shape, dtype: x.dtype }];
+  },
+  forward: (record, { inputs: [x], outputs: [y], from, to }) => {
+    const axes = fourAxes("broadcastTo", y.shape, [stridesOf(x.shape, y.shape)]);
+    record.copyStrided(segments(axes), to[0], from[0], ...axes.sizes, ...axes.strides[0]);
+  },
+  backward: ({ gradient }) => [gradient],
+};
+
+/**
+ * `x` repeated to `shape` by NumPy's rule. Throws ModelError where it does not fit. Arithmetic broadcasts by itself:
+ * this is for operations that do not.
+ *
+ * @example
+ * broadcastTo(input([3]), [2, 3]);
+ */
+export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  if (sameShape(x.shape, shape)) return x;
+  if (!sameShape(broadcastShape("broadcastTo", x.shape, shape), shape)) {
+    throw new ModelError(`broadcastTo: ${x.name} of shape ${showShape(x.shape)} is larger than ${showShape(shape)}: sum() it instead`);
+  }
+  return apply(broadcasting, [x], { shape: [...shape] });
+}
+
+/** What `tensor` was broadcast from, so that an operation that broadcasts by itself can read it directly; else `tensor`. */
+export function broadcastSource(tensor: Tensor): Tensor {
+  const { source } = tensor;
+  const isBroadcast = source.kind === "result" && (source.node.operation as unknown) === broadcasting;
+  return isBroadcast ? source.node.inputs[0] : tensor;
+}
+
+const permuting: Operation<{ axes: readonly number[] }> = {
+  name: "transpose",
+  infer: ([x], { axes }) => {
+    const shape = axes.map((axis) => x.shape[axis]);
+    fourAxes("transpose", shape, [permutedStrides(x, axes)]);
+    return [{ shape, dtype: x.dtype }];
+  },
+  forward: (record, { attributes: { axes }, inputs: [x], outputs: [y], from, to }) => {
+    const strides = permutedStrides(x, axes);
+    const matrix = asMatrices(y.shape, strides);
+    if (matrix === undefined) {
+      const four = fourAxes("transpose", y.shape, [strides]);
+      record.copyStrided(segments(four), to[0], from[0], ...four.sizes, ...four.strides[0]);
+      return;
+    }
+    const { batch, height, width } = matrix;
+    const work = rows(batch * Math.ceil(width / BAND), batch * height * width * 2);
+    record.transpose(work, to[0], from[0], height, width);
+  },
+  backward: ({ attributes: { axes }, gradient }) => [transpose(gradient, invert(axes))],
+};
+
+/** Columns that one unit of the kernel turns: BAND of assembly/kernels/shape.ts. */
+const BAND = 16;
+
+function permutedStrides(x: Tensor, axes: readonly number[]): number[] {
+  const strides = stridesOf(x.shape, x.shape);
+  return axes.map((axis) => strides[axis]);
+}
+
+function invert(axes: readonly number[]): number[] {
+  return axes.map((_, axis) => axes.indexOf(axis));
+}
+
+/** The permutation as a batch of matrices [height, width], each transposed, where it is one. */
+function asMatrices(shape: Shape, strides: readonly number[]): { batch: number; height: number; width: number } | undefined {
+  const merged = mergeAxes(shape, [strides]);
+  const [batch, width, height] = merged.sizes.length === 2 ? [1, ...merged.sizes] : merged.sizes;
+  const [outer, down, across] = merged.sizes.length === 2 ? [0, ...merged.strides[0]] : merged.strides[0];
+  const fits = merged.sizes.length <= 3 && down === 1 && across === width && (batch === 1 || outer === height * width);
+  return fits ? { batch, height, width } : undefined;
+}
+
+/**
+ * Axis i of the result is axis `axes[i]` of `x`; by default the axes are reversed. float32 or uint32.
+ * Throws ModelError where `axes` is no permutation.
+ *
+ * @example
+ * transpose(input([2, 3])); // [3, 2]
+ * transpose(input([32, 28, 28, 3]), [0, 3, 1, 2]); // [32, 3, 28, 28]
+ */
+export function transpose(x: Tensor, axes: readonly number[] = x.shape.map((_, axis) => x.shape.length - 1 - axis)): Tensor {
+  const isPermutation = axes.length === x.shape.length && x.shape.every((_, axis) => axes.includes(axis));
+  if (!isPermutation) {
+    throw new ModelError(
+      `transpose: axes must be a permutation of 0 to ${x.shape.length - 1} for ${x.name} ${showShape(x.shape)}, got [${axes.join(", ")}]`,
+    );
+  }
+  const moved = axes.filter((axis) => x.shape[axis] !== 1);
+  if (moved.every((axis, index) => index === 0 || moved[index - 1] < axis)) {
+    return reshape(
+      x,
+      axes.map((axis) => x.shape[axis]),
+    );
+  }
+  return apply(permuting, [x], { axes: [...axes] });
+}

@@ -1,0 +1,4 @@
+// The entry "steepest/graph" under Node.
+import "./nodeKernels.js";
+
+export * from "../graph.js";

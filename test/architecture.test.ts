@@ -1,0 +1,124 @@
+// The invariants that ARCHITECTURE.md states.
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { kernelNames } from "../src/engine/recorder.js";
+import * as operations from "../src/ops/index.js";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+const filesIn = (folder: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
+    .sort();
+const read = (file: string): string => readFileSync(join(root, file), "utf8");
+const withoutComments = (source: string): string => source.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+
+describe("imports run strictly downward", () => {
+  // A folder may import from itself and from those before it.
+  const order = [["engine"], ["graph"], ["ops"], ["nn", "optim"], ["train"], ["io", "platform"], ["cli"]];
+  const rankOf = (file: string): number => {
+    const [, folder, inside] = file.split("/");
+    if (inside === undefined) return order.length;
+    const rank = order.findIndex((names) => names.includes(folder));
+    expect(rank, `${file}: its folder is not on the floor plan`).toBeGreaterThanOrEqual(0);
+    return rank;
+  };
+  // The entries of a platform re-export the public names of src/index.ts and src/graph.ts.
+  const entries = ["src/platform/node.ts", "src/platform/nodeGraph.ts"];
+
+  test.each(filesIn("src").filter((file) => !entries.includes(file)))("%s", (file) => {
+    for (const [, path] of read(file).matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)) {
+      const target = relative(root, resolve(root, dirname(file), path.replace(/\.js$/, ".ts")));
+      const [from, to] = [rankOf(file), rankOf(target)];
+      const sameFolder = file.split("/")[1] === target.split("/")[1];
+      expect(sameFolder || to < from, `${file} imports ${target}`).toBe(true);
+    }
+  });
+});
+
+test("src/graph names no operation", () => {
+  const names = Object.keys(operations);
+  expect(names.length).toBeGreaterThan(30);
+  for (const file of filesIn("src/graph")) {
+    const source = withoutComments(read(file));
+    for (const name of names) {
+      expect(source.includes(`"${name}"`), `${file} says "${name}"`).toBe(false);
+    }
+    expect(source, file).not.toMatch(/operation\.name\s*[!=]==/);
+  }
+});
+
+test("only src/engine says WebAssembly", () => {
+  for (const file of filesIn("src")) {
+    if (file.startsWith("src/engine/")) continue;
+    expect(withoutComments(read(file)).replace(/"[^"]*"|`[^`]*`/g, ""), file).not.toMatch(/\bWebAssembly\b/);
+  }
+});
+
+test("nothing is generated or evaluated at run time", () => {
+  for (const file of filesIn("src")) expect(withoutComments(read(file)), file).not.toMatch(/\beval\(|new Function\(/);
+});
+
+test("kernels use no host mathematics and hold no state", () => {
+  for (const file of filesIn("assembly")) {
+    const source = withoutComments(read(file));
+    expect(source, file).not.toMatch(/\b(Math|Mathf|NativeMath|NativeMathf|JSMath)\./);
+    expect(source, file).not.toMatch(/\bheap\.alloc|\bnew [A-Z]/);
+    expect(source, file).not.toMatch(/^(?:export )?(?:let|var) /m);
+  }
+});
+
+test("files fit a mind: at most 600 lines, no utils and no helpers", () => {
+  for (const file of [...filesIn("src"), ...filesIn("assembly"), ...filesIn("test"), ...filesIn("bench")]) {
+    if (["src/engine/recorder.ts", "assembly/dispatch.ts"].includes(file)) continue;
+    expect(read(file).split("\n").length, file).toBeLessThanOrEqual(600);
+    expect(file).not.toMatch(/utils|helpers/i);
+  }
+});
+
+test("the package needs nothing at run time but the loader", () => {
+  expect(Object.keys(JSON.parse(read("package.json")).dependencies)).toEqual(["@assemblyscript/loader"]);
+});
+
+/** Sections of a wasm module: id and payload. */
+function sectionsOf(bytes: Uint8Array): { id: number; payload: Uint8Array }[] {
+  const sections: { id: number; payload: Uint8Array }[] = [];
+  for (let at = 8; at < bytes.length; ) {
+    const id = bytes[at++];
+    let size = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++];
+      size |= (byte & 127) << shift;
+      if (byte < 128) break;
+    }
+    sections.push({ id, payload: bytes.subarray(at, at + size) });
+    at += size;
+  }
+  return sections;
+}
+
+const START = 8;
+const GLOBALS = 6;
+const DATA = 11;
+
+describe.each(["strict", "fast"])("%s.wasm", (build) => {
+  const bytes = readFileSync(join(root, `dist/${build}.wasm`));
+  const sections = sectionsOf(bytes).map(({ id }) => id);
+
+  test("owns no data segment, no global and no start function", () => {
+    expect(sections).not.toContain(DATA);
+    expect(sections).not.toContain(GLOBALS);
+    expect(sections).not.toContain(START);
+  });
+
+  test("imports its memory and nothing else; exports the interpreter and the kernels", () => {
+    const relaxed = build === "fast" && !WebAssembly.validate(bytes);
+    if (relaxed) return;
+    const module = new WebAssembly.Module(bytes);
+    expect(WebAssembly.Module.imports(module)).toEqual([expect.objectContaining({ module: "env", name: "memory", kind: "memory" })]);
+    const exported = WebAssembly.Module.exports(module).map(({ name }) => name);
+    expect(exported.sort()).toEqual(["dispatch", "heapBase", "memory", "run", "runRange", ...kernelNames].sort());
+  });
+});

@@ -1,0 +1,28 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { createEngineSync } from "../../src/engine/engine.js";
+import { forMemory } from "../../src/engine/module.js";
+import "../../src/platform/node.js";
+
+const bytes = readFileSync(new URL(`${process.env.STEEPEST_WASM_FOLDER ?? "../../dist/"}strict.wasm`, import.meta.url));
+
+test("one file serves shared and plain memory", () => {
+  const plain = new WebAssembly.Module(forMemory(bytes, false));
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536 });
+  const { exports } = new WebAssembly.Instance(plain, { env: { memory } });
+  const values = new Float32Array(memory.buffer, 1024, 8);
+  values.set([1, 2, 3, 4, 10, 20, 30, 40]);
+  (exports.add as (...args: number[]) => void)(0, 1, 1024, 1024, 1040, 4);
+  expect([...values.subarray(0, 4)]).toEqual([11, 22, 33, 44]);
+  expect(() => new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } })).toThrow();
+  expect(forMemory(bytes, true)).toBe(bytes);
+  expect(() => forMemory(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0), false)).toThrow(/import no shared memory/);
+});
+
+test("an unknown build is refused; the debug build runs", () => {
+  expect(() => createEngineSync({ build: "quick" as never })).toThrow(/build must be "strict", "fast" or "debug", got "quick"/);
+  const engine = createEngineSync({ build: "debug" });
+  expect(engine.build).toBe("debug");
+  engine.dispose();
+  expect(() => engine.floats(64, 1)).toThrow(/disposed of/);
+});
