@@ -1,26 +1,6 @@
 import { madd, select4 } from "./simd";
 
 // @ts-ignore: decorator
-
-// @ts-ignore: decorator
-@inline
-function poly6(x: v128, c0: f32, c1: f32, c2: f32, c3: f32, c4: f32, c5: f32): v128 {
-  let p = madd(f32x4.splat(c5), x, f32x4.splat(c4));
-  p = madd(p, x, f32x4.splat(c3));
-  p = madd(p, x, f32x4.splat(c2));
-  p = madd(p, x, f32x4.splat(c1));
-  return madd(p, x, f32x4.splat(c0));
-}
-
-// @ts-ignore: decorator
-@inline
-function poly5(x: v128, c0: f32, c1: f32, c2: f32, c3: f32, c4: f32): v128 {
-  let p = madd(f32x4.splat(c4), x, f32x4.splat(c3));
-  p = madd(p, x, f32x4.splat(c2));
-  p = madd(p, x, f32x4.splat(c1));
-  return madd(p, x, f32x4.splat(c0));
-}
-// @ts-ignore: decorator
 @inline
 function expRest(x: v128, n: v128): v128 {
   return madd(n, f32x4.splat(-1.428606765330187e-06), madd(n, f32x4.splat(-0.693145751953125), x));
@@ -33,14 +13,20 @@ function expShift(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function expQ(r: v128): v128 {
-  const p = poly5(r, 0.4999999403953552, 0.1666652113199234, 0.041668254882097244, 0.008368662558495998, 0.001382149406708777);
-  return madd(f32x4.mul(r, r), p, r);
+  const r2 = f32x4.mul(r, r);
+  let p = f32x4.splat(0.001382149406708777);
+  p = madd(p, r2, madd(f32x4.splat(0.008368662558495998), r, f32x4.splat(0.041668254882097244)));
+  p = madd(p, r2, madd(f32x4.splat(0.1666652113199234), r, f32x4.splat(0.4999999403953552)));
+  return madd(r2, p, r);
 }
 // @ts-ignore: decorator
 @inline
 function expm1Q(r: v128): v128 {
-  const p = poly5(r, 0.4999999701976776, 0.1666654646396637, 0.04166744276881218, 0.008366257883608341, 0.0013869807589799166);
-  return madd(f32x4.mul(r, r), p, r);
+  const r2 = f32x4.mul(r, r);
+  let p = f32x4.splat(0.0013869807589799166);
+  p = madd(p, r2, madd(f32x4.splat(0.008366257883608341), r, f32x4.splat(0.04166744276881218)));
+  p = madd(p, r2, madd(f32x4.splat(0.1666654646396637), r, f32x4.splat(0.4999999701976776)));
+  return madd(r2, p, r);
 }
 // @ts-ignore: decorator
 @inline
@@ -56,19 +42,6 @@ export function exp4(x: v128): v128 {
   const p = f32x4.add(f32x4.splat(1.0), expQ(expRest(y, f32x4.sub(shift, f32x4.splat(12583166.0)))));
   const half = i32x4.shr_u(shift, 1);
   return f32x4.mul(f32x4.mul(p, i32x4.shl(half, 23)), i32x4.shl(i32x4.sub(shift, half), 23));
-}
-
-// full range variant
-// @ts-ignore: decorator
-@inline
-export function expFull4(x: v128): v128 {
-  const y = expClamp(x);
-  const shift = madd(y, f32x4.splat(0.7213475108146667), f32x4.splat(12583039.0));
-  const m = f32x4.sub(shift, f32x4.splat(12583039.0));
-  const r = madd(m, f32x4.splat(-2.857213530660374e-06), madd(m, f32x4.splat(-1.38629150390625), y));
-  const p = f32x4.add(f32x4.splat(1.0), madd(f32x4.mul(r, r), poly6(r, 0.5000003576278687, 0.166666179895401, 0.041661228984594345, 0.008335930295288563, 0.0014104763977229595, 0.00019630753376986831), r));
-  const s = i32x4.shl(shift, 23);
-  return f32x4.mul(f32x4.mul(p, s), s);
 }
 
 // @ts-ignore: decorator
@@ -90,25 +63,14 @@ export function sigmoid4(x: v128): v128 {
   const y = expClamp(x);
   const shift = expShift(y);
   const r = expRest(y, f32x4.sub(shift, f32x4.splat(12583166.0)));
-  const p = f32x4.add(f32x4.splat(1.0), expQ(r));
+  const r2 = f32x4.mul(r, r);
+  let p = f32x4.splat(0.002069813897833228);
+  p = madd(p, r2, madd(f32x4.splat(0.012552812695503235), r, f32x4.splat(0.06250303238630295)));
+  p = madd(p, r2, madd(f32x4.splat(0.2499978393316269), r, f32x4.splat(0.7499998807907104)));
+  p = f32x4.add(f32x4.splat(1.5), f32x4.add(r, madd(r2, p, f32x4.mul(r, f32x4.splat(0.5)))));
   const half = i32x4.shr_u(shift, 1);
-  const s = i32x4.shl(half, 23);
-  const z = f32x4.mul(p, s);
-  const inverse = i32x4.sub(i32x4.splat(0x7f000000), i32x4.shl(i32x4.sub(shift, half), 23));
-  return f32x4.div(z, f32x4.add(z, inverse));
-}
-
-// @ts-ignore: decorator
-@inline
-export function sigmoidC4(x: v128): v128 {
-  const y = expClamp(x);
-  const shift = expShift(y);
-  const r = expRest(y, f32x4.sub(shift, f32x4.splat(12583166.0)));
-  const p = madd(f32x4.splat(1.75), expQ(r), f32x4.splat(1.75));
-  const half = i32x4.shr_u(shift, 1);
-  const s = i32x4.shl(half, 23);
-  const z = f32x4.mul(p, s);
-  const inverse = i32x4.sub(i32x4.splat(0x7f600000), i32x4.shl(i32x4.sub(shift, half), 23));
+  const z = f32x4.mul(p, i32x4.shl(half, 23));
+  const inverse = i32x4.sub(i32x4.splat(0x7f400000), i32x4.shl(i32x4.sub(shift, half), 23));
   return f32x4.div(z, f32x4.add(z, inverse));
 }
 
@@ -121,23 +83,23 @@ export function tanh4(x: v128): v128 {
   const s = i32x4.shl(shift, 23);
   const u = madd(s, q, f32x4.sub(s, f32x4.splat(1.0)));
   const v = f32x4.div(u, f32x4.add(u, f32x4.splat(2.0)));
-  const h = f32x4.mul(u, f32x4.splat(0.5));
-  const w = select4(f32x4.lt(u, f32x4.splat(0.0)), f32x4.sub(h, f32x4.mul(h, v)), v);
+  const z = f32x4.mul(x, x);
+  let c = madd(z, f32x4.splat(-0.050814032554626465), f32x4.splat(0.13319213688373566));
+  c = madd(c, z, f32x4.splat(-0.33333152532577515));
+  const small = madd(f32x4.mul(x, z), c, x);
+  const w = select4(f32x4.lt(t, f32x4.splat(0.56)), small, v);
   return v128.or(w, v128.and(x, f32x4.splat(-0.0)));
 }
 
 // @ts-ignore: decorator
 @inline
-function logRest(f: v128): v128 {
+function logRest(f: v128, z: v128): v128 {
   let p = madd(f32x4.splat(0.14020492136478424), f, f32x4.splat(-0.15383654832839966));
-  p = madd(p, f, f32x4.splat(0.13997144997119904));
-  p = madd(p, f, f32x4.splat(-0.16417023539543152));
-  p = madd(p, f, f32x4.splat(0.20011073350906372));
-  p = madd(p, f, f32x4.splat(-0.250077486038208));
-  p = madd(p, f, f32x4.splat(0.33333200216293335));
-  return madd(p, f, f32x4.splat(-0.49999937415122986));
+  p = madd(p, z, madd(f32x4.splat(0.13997144997119904), f, f32x4.splat(-0.16417023539543152)));
+  p = madd(p, z, madd(f32x4.splat(0.20011073350906372), f, f32x4.splat(-0.250077486038208)));
+  p = madd(p, z, madd(f32x4.splat(0.33333200216293335), f, f32x4.splat(-0.49999937415122986)));
+  return p;
 }
-
 // @ts-ignore: decorator
 @inline
 export function log4(x: v128): v128 {
@@ -146,11 +108,14 @@ export function log4(x: v128): v128 {
   const i = i32x4.sub(y, i32x4.splat(0x3f2aaaab));
   const e = f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.sub(i, denormal), 23));
   const f = f32x4.sub(i32x4.add(v128.and(i, i32x4.splat(0x7fffff)), i32x4.splat(0x3f2aaaab)), f32x4.splat(1.0));
-  const low = madd(f32x4.mul(f, f), logRest(f), f32x4.mul(e, f32x4.splat(1.428606765330187e-06)));
-  let r = madd(e, f32x4.splat(0.693145751953125), f32x4.add(f, low));
-  r = select4(f32x4.lt(x, f32x4.splat(Infinity)), r, x);
-  r = f32x4.add(r, v128.and(f32x4.eq(x, f32x4.splat(0)), f32x4.splat(-Infinity)));
-  return v128.or(r, f32x4.lt(x, f32x4.splat(0)));
+  const z = f32x4.mul(f, f);
+  const low = madd(z, logRest(f, z), f32x4.mul(e, f32x4.splat(1.428606765330187e-06)));
+  const r = madd(e, f32x4.splat(0.693145751953125), f32x4.add(f, low));
+  const special = v128.or(
+    v128.andnot(x, f32x4.lt(x, f32x4.splat(Infinity))),
+    v128.and(f32x4.eq(x, f32x4.splat(0)), f32x4.splat(-Infinity)),
+  );
+  return v128.or(f32x4.add(r, special), f32x4.lt(x, f32x4.splat(0)));
 }
 
 // @ts-ignore: decorator
@@ -161,40 +126,53 @@ export function logOnePlus4(x: v128): v128 {
   const s = i32x4.sub(i32x4.splat(0x40800000), v128.and(i, i32x4.splat(0xff800000)));
   const g = madd(s, x, f32x4.sub(s, f32x4.splat(4.0)));
   const f = f32x4.mul(g, f32x4.splat(0.25));
-  const low = madd(f32x4.mul(f, f), logRest(f), f32x4.mul(e, f32x4.splat(1.428606765330187e-06)));
-  let r = madd(e, f32x4.splat(0.693145751953125), f32x4.add(f, low));
-  r = select4(f32x4.lt(x, f32x4.splat(Infinity)), r, x);
-  r = f32x4.add(r, v128.and(f32x4.eq(x, f32x4.splat(-1)), f32x4.splat(-Infinity)));
-  r = v128.or(r, v128.and(x, f32x4.splat(-0.0)));
-  return v128.or(r, f32x4.lt(x, f32x4.splat(-1)));
+  const z = f32x4.mul(f, f);
+  const low = madd(z, logRest(f, z), f32x4.mul(e, f32x4.splat(1.428606765330187e-06)));
+  const r = madd(e, f32x4.splat(0.693145751953125), f32x4.add(f, low));
+  const special = v128.or(
+    v128.andnot(x, f32x4.lt(x, f32x4.splat(Infinity))),
+    v128.and(f32x4.eq(x, f32x4.splat(-1)), f32x4.splat(-Infinity)),
+  );
+  const sign = v128.and(x, f32x4.splat(-0.0));
+  return v128.or(v128.or(f32x4.add(r, special), sign), f32x4.lt(x, f32x4.splat(-1)));
 }
 
 // @ts-ignore: decorator
 @inline
 export function softplus4(x: v128): v128 {
   const z = exp4(v128.or(x, f32x4.splat(-0.0)));
-  let p = madd(z, f32x4.splat(-0.003324920078739524), f32x4.splat(0.020235136151313782));
-  p = madd(p, z, f32x4.splat(-0.05772523954510689));
-  p = madd(p, z, f32x4.splat(0.10687144845724106));
-  p = madd(p, z, f32x4.splat(-0.15359611809253693));
-  p = madd(p, z, f32x4.splat(0.1969701051712036));
-  p = madd(p, z, f32x4.splat(-0.24958939850330353));
-  p = madd(p, z, f32x4.splat(0.3333055078983307));
-  p = madd(p, z, f32x4.splat(-0.49999934434890747));
-  return f32x4.add(f32x4.pmax(x, f32x4.splat(0)), madd(f32x4.mul(z, z), p, z));
+  const w = f32x4.sub(z, f32x4.splat(0.5));
+  const w2 = f32x4.mul(w, w);
+  let p = madd(f32x4.splat(-0.0032203677110373974), w, f32x4.splat(0.006893772166222334));
+  p = madd(p, w2, madd(f32x4.splat(-0.010215070098638535), w, f32x4.splat(0.01666877046227455)));
+  p = madd(p, w2, madd(f32x4.splat(-0.02890026569366455), w, f32x4.splat(0.05108802393078804)));
+  p = madd(p, w2, madd(f32x4.splat(-0.09323209524154663), w, f32x4.splat(0.1792249083518982)));
+  p = madd(p, w, f32x4.splat(-0.37813955545425415));
+  return f32x4.add(madd(f32x4.mul(z, z), p, f32x4.pmax(x, f32x4.splat(0))), z);
 }
 
 // @ts-ignore: decorator
 @inline
 export function erf4(x: v128): v128 {
   const t = f32x4.abs(x);
-  const small = madd(x, poly6(f32x4.mul(x, x), 0.12837915122509003, -0.37612465023994446, 0.11281435191631317, -0.02675168402493, 0.004970562644302845, -0.0005874183843843639), x);
+  const z = f32x4.mul(x, x);
+  const z2 = f32x4.mul(z, z);
+  let a = f32x4.splat(7.23606935935095e-05);
+  a = madd(a, z2, madd(f32x4.splat(-0.0007824739441275597), z, f32x4.splat(0.005167731083929539)));
+  a = madd(a, z2, madd(f32x4.splat(-0.026843518018722534), z, f32x4.splat(0.11283364146947861)));
+  a = madd(a, z2, madd(f32x4.splat(-0.37612611055374146), z, f32x4.splat(0.12837916612625122)));
+  const small = madd(x, a, x);
   const c = f32x4.pmin(t, f32x4.splat(3.92));
-  const p = madd(c, poly6(c, -0.14461766183376312, -0.0621287077665329, -0.01079300045967102, 0.012662244960665703, -0.002407422987744212, 0.00014386340626515448), f32x4.splat(1.0007208585739136));
-  const p2 = f32x4.mul(p, p);
-  const p4 = f32x4.mul(p2, p2);
-  const large = f32x4.sub(f32x4.splat(1.0), f32x4.mul(p4, p4));
-  return select4(f32x4.lt(t, f32x4.splat(0.95)), small, v128.or(large, v128.and(x, f32x4.splat(-0.0))));
+  const c2 = f32x4.mul(c, c);
+  let b = madd(f32x4.splat(0.00016032073472160846), c, f32x4.splat(-0.0025823290925472975));
+  b = madd(b, c2, madd(f32x4.splat(0.013419236056506634), c, f32x4.splat(-0.01250177901238203)));
+  b = madd(b, c2, madd(f32x4.splat(-0.060005322098731995), c, f32x4.splat(-0.14599601924419403)));
+  b = madd(b, c, f32x4.splat(1.0010863542556763));
+  b = f32x4.mul(b, b);
+  b = f32x4.mul(b, b);
+  b = f32x4.mul(b, b);
+  const large = f32x4.sub(f32x4.splat(1.0), b);
+  return select4(f32x4.lt(t, f32x4.splat(1.1)), small, v128.or(large, v128.and(x, f32x4.splat(-0.0))));
 }
 
 // @ts-ignore: decorator
@@ -202,9 +180,9 @@ export function erf4(x: v128): v128 {
 function sinHalfTurn(f: v128, shift: v128): v128 {
   const F = f32x4.mul(f, f32x4.splat(4.0));
   const z = f32x4.mul(F, F);
-  let p = madd(z, f32x4.splat(-0.0001511778391432017), f32x4.splat(0.004521957598626614));
-  p = madd(p, z, f32x4.splat(-0.07516729086637497));
-  p = madd(p, z, f32x4.splat(0.5707963109016418));
+  const z2 = f32x4.mul(z, z);
+  let p = madd(f32x4.splat(-0.0001511778391432017), z, f32x4.splat(0.004521957598626614));
+  p = madd(p, z2, madd(f32x4.splat(-0.07516729086637497), z, f32x4.splat(0.5707963109016418)));
   p = madd(f32x4.mul(F, f32x4.sub(f32x4.splat(1.0), z)), p, F);
   return v128.xor(p, i32x4.shl(shift, 31));
 }

@@ -82,7 +82,7 @@ export function orthogonalize(
 /** Takes from row `row` its projections on the rows above, one after another. */
 function projectRow(y: usize, row: u32, columns: u32): void {
   const bytes = <usize>columns << 2;
-  const target = y + row * bytes;
+  const target = y + <usize>row * bytes;
   for (let other = y; other < target; other += bytes) {
     const share = f32x4.splat(-dot(target, other, columns));
     for (let k: u32 = 0; k < columns; k += LANES) {
@@ -102,7 +102,7 @@ function projectRow(y: usize, row: u32, columns: u32): void {
 function projectColumn(shares: usize, y: usize, column: u32, rows: u32, columns: u32): void {
   const bytes = <usize>columns << 2;
   const place = <usize>column << 2;
-  const stop = y + rows * bytes;
+  const stop = y + <usize>rows * bytes;
   for (let at: usize = 0; at < place; at += 16) v128.store(shares + at, f32x4.splat(0));
   for (let row = y; row < stop; row += bytes) {
     const value = f32x4.splat(load<f32>(row + place));
@@ -129,7 +129,7 @@ function dot(a: usize, b: usize, n: u32): f32 {
 
 /** Makes the `count` elements, `stride` bytes apart, a vector of length 1; zeros become the first unit vector. */
 function normalize(y: usize, count: u32, stride: usize): void {
-  const stop = y + count * stride;
+  const stop = y + <usize>count * stride;
   let squares: f64 = 0;
   for (let at = y; at < stop; at += stride) squares += <f64>load<f32>(at) * <f64>load<f32>(at);
   if (squares == 0) {

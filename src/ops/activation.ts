@@ -106,14 +106,20 @@ const leaky = activation<{ negativeSlope: number }>({
 });
 
 export interface LeakyReluOptions {
-  /** Slope where x ≤ 0, from 0 to 1. Default 0.01. */
+  /** Slope where x ≤ 0, at least 0. Default 0.01. */
   negativeSlope?: number;
 }
 
-/** x where x > 0, else negativeSlope · x. Any shape. Maas et al. 2013. Throws ModelError for a slope out of range. */
+/** x where x > 0, else negativeSlope · x. Any shape. Maas et al. 2013. Throws ModelError for a negative slope. */
 export function leakyRelu(x: Tensor, options: LeakyReluOptions = {}): Tensor {
   checkOptions("leakyRelu", options, ["negativeSlope"]);
-  const negativeSlope = checkNumber("leakyRelu", "negativeSlope", options.negativeSlope ?? 0.01, 0, 1);
+  const negativeSlope = checkNumber(
+    "leakyRelu",
+    "negativeSlope",
+    options.negativeSlope ?? 0.01,
+    0,
+    Number.POSITIVE_INFINITY,
+  );
   return apply(leaky, [x], { negativeSlope });
 }
 
@@ -126,14 +132,16 @@ const exponential = activation<{ alpha: number }>({
 });
 
 export interface EluOptions {
-  /** What -y tends to for x → -∞, from 0 to 1e6. Default 1. */
+  /** What -y tends to for x → -∞, at least 0. Default 1. */
   alpha?: number;
 }
 
-/** x where x > 0, else alpha · (eˣ - 1). Any shape. Clevert et al. 2015. Throws ModelError for an alpha out of range. */
+/** x where x > 0, else alpha · (eˣ - 1). Any shape. Clevert et al. 2015. Throws ModelError for a negative alpha. */
 export function elu(x: Tensor, options: EluOptions = {}): Tensor {
   checkOptions("elu", options, ["alpha"]);
-  return apply(exponential, [x], { alpha: checkNumber("elu", "alpha", options.alpha ?? 1, 0, 1e6) });
+  return apply(exponential, [x], {
+    alpha: checkNumber("elu", "alpha", options.alpha ?? 1, 0, Number.POSITIVE_INFINITY),
+  });
 }
 
 const logistic = activation({
@@ -198,11 +206,6 @@ const gaussian = activation({
   backward: (record, to) => record.geluBackward(...to),
 });
 
-/** x · Φ(x) = x/2 · (1 + erf(x/√2)), the exact form. Any shape. Hendrycks & Gimpel 2016. Throws ModelError for a uint32 input. */
-export function gelu(x: Tensor): Tensor {
-  return apply(gaussian, [x], undefined);
-}
-
 const gaussianTanh = activation({
   name: "geluTanh",
   cost: 10,
@@ -211,10 +214,20 @@ const gaussianTanh = activation({
   backward: (record, to) => record.geluTanhBackward(...to),
 });
 
+export interface GeluOptions {
+  /** `"none"`: the exact form; `"tanh"`: the approximation that GPT-2 was trained with. Default `"none"`. */
+  approximate?: "none" | "tanh";
+}
+
 /**
- * x/2 · (1 + tanh(√(2/π) · (x + 0.044715x³))): the approximation of `gelu` that GPT-2 was trained with. Any shape.
- * Hendrycks & Gimpel 2016. Throws ModelError for a uint32 input.
+ * x · Φ(x) = x/2 · (1 + erf(x/√2)), or its approximation x/2 · (1 + tanh(√(2/π) · (x + 0.044715x³))). Any shape.
+ * Hendrycks & Gimpel 2016. Throws ModelError for a uint32 input or an unknown approximation.
  */
-export function geluTanh(x: Tensor): Tensor {
-  return apply(gaussianTanh, [x], undefined);
+export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
+  checkOptions("gelu", options, ["approximate"]);
+  const { approximate = "none" } = options;
+  if (approximate !== "none" && approximate !== "tanh") {
+    throw new ModelError(`gelu: approximate must be "none" or "tanh", got ${JSON.stringify(approximate)}`);
+  }
+  return apply(approximate === "none" ? gaussian : gaussianTanh, [x], undefined);
 }

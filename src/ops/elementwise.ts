@@ -4,7 +4,7 @@ import { elements } from "../engine/instructions.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
 import { constant, sameShape, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { broadcastShape, checkFloat, fourAxes, segments, stridesOf } from "./axes.js";
-import { broadcastSource, broadcastTo } from "./shape.js";
+import { broadcastTo, spread, spreadSource } from "./shape.js";
 
 /** A tensor, or a number that stands for a scalar. */
 export type Operand = Tensor | number;
@@ -56,15 +56,13 @@ function binary(name: string, kernel: BinaryKernel, backward: Rule): Operation {
   };
 }
 
-/** Applies to what the operands were broadcast from, where the result has the same shape: the kernels broadcast by themselves. */
 function applyBinary(operation: Operation, left: Operand, right: Operand): Tensor {
   const [a, b] = [left, right].map((operand) => (typeof operand === "number" ? constant(operand) : operand));
   const shape = broadcastShape(operation.name, a.shape, b.shape);
+  // The kernels broadcast by themselves: read what was spread, unless the result's shape comes from the spreading.
   const fits = (x: Tensor, y: Tensor) => sameShape(broadcastShape(operation.name, x.shape, y.shape), shape);
-  const source = broadcastSource(a);
-  const first = fits(source, b) ? source : a;
-  const other = broadcastSource(b);
-  return apply(operation, [first, fits(first, other) ? other : b], undefined);
+  const first = fits(spreadSource(a), b) ? spreadSource(a) : a;
+  return apply(operation, [first, fits(first, spreadSource(b)) ? spreadSource(b) : b], undefined);
 }
 
 const addition = binary("add", "add", ({ gradient }) => [gradient, gradient]);
@@ -135,12 +133,11 @@ export function multiply(a: Operand, b: Operand): Tensor {
   return multiplyByNumber(a, b) ?? multiplyByNumber(b, a) ?? applyBinary(multiplication, a, b);
 }
 
-/** factor · x where the factor is a known number, as gradients of losses begin with. */
+/** factor · x where the factor is a number spread over x, as the gradients of losses begin. */
 function multiplyByNumber(factor: Tensor, x: Tensor): Tensor | undefined {
-  const { source, shape } = broadcastSource(factor);
-  if (source.kind !== "constant" || source.data.length !== 1 || factor.dtype !== "float32") return undefined;
-  const result = broadcastShape("multiply", factor.shape, x.shape);
-  if (!sameShape(result, x.shape) || shape.length > x.shape.length) return undefined;
+  const { source } = spreadSource(factor);
+  if (spreadSource(factor) === factor || source.kind !== "constant" || source.data.length !== 1) return undefined;
+  if (!sameShape(broadcastShape("multiply", factor.shape, x.shape), x.shape)) return undefined;
   return source.data[0] === 1 ? x : scale(x, source.data[0]);
 }
 
@@ -274,6 +271,8 @@ function scaleAndShift(name: string, x: Tensor, factor: number, amount: number):
 
 /** factor · x, for a fixed number. */
 export function scale(x: Tensor, factor: number): Tensor {
+  const source = spreadSource(x);
+  if (source !== x) return spread(scale(source, factor), x.shape);
   return scaleAndShift("scale", x, factor, -0); // adding -0 changes nothing, not even the sign of a zero
 }
 

@@ -1,10 +1,12 @@
 // Losses: a prediction and a target become one scalar. Those by element compare shapes alike; those by
 // row take logits [batch, classes]. `divisor` is how many elements or rows a mean is over, 1 for a sum.
-import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { checkOptions, ModelError } from "../engine/errors.js";
 import { elements, type Pointer, rows, serial, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+
+export { correctBinary, correctClasses, correctDistributions } from "./metric.js";
 
 export type Reduction = "mean" | "sum";
 
@@ -20,7 +22,8 @@ interface Attributes {
 /** Elements that one unit sums up, as in assembly/kernels/loss.ts. */
 const CHUNK = 1024;
 
-function divisorOf(where: string, options: LossOptions, count: number): number {
+function divisorOf(where: string, options: LossOptions, count: number, known: readonly string[] = []): number {
+  checkOptions(where, options, ["reduction", ...known]);
   const { reduction = "mean" } = options;
   if (reduction === "mean") return count;
   if (reduction === "sum") return 1;
@@ -36,7 +39,10 @@ function recordTotal(
   divisor: number,
   parts: (sums: Pointer, divisor: number) => void,
 ): void {
-  if (count === 1) return parts(to, divisor);
+  if (count === 1) {
+    parts(to, divisor);
+    return;
+  }
   parts(scratch, 1);
   record.lossTotal(serial, to, scratch, count, divisor);
 }
@@ -103,7 +109,9 @@ function elementLoss<A extends Attributes>(definition: ElementLoss<A>): Operatio
 
 function checkPair(where: string, x: Tensor, t: Tensor): void {
   if (x.dtype !== "float32" || t.dtype !== "float32") {
-    throw new ModelError(`${where}: prediction and target must be float32, got ${x.dtype} and ${t.dtype}: use float32 inputs`);
+    throw new ModelError(
+      `${where}: prediction and target must be float32, got ${x.dtype} and ${t.dtype}: use float32 inputs`,
+    );
   }
   if (sameShape(x.shape, t.shape)) return;
   throw new ModelError(
@@ -117,19 +125,6 @@ function noTargetGradient(where: string, target: Tensor): ModelError {
   );
 }
 
-/** Applies a loss by element after checking its options. */
-function reduceElements<A extends object>(
-  operation: Operation<A & Attributes>,
-  prediction: Tensor,
-  target: Tensor,
-  options: LossOptions,
-  attributes: A,
-  count = sizeOf(prediction.shape),
-): Tensor {
-  checkOptions(operation.name, options, ["reduction", ...Object.keys(attributes)]);
-  return apply(operation, [prediction, target], { ...attributes, divisor: divisorOf(operation.name, options, count) });
-}
-
 const squares = {
   cost: 2,
   forward: (record, to) => record.squaredError(...to),
@@ -139,3 +134,228 @@ const squares = {
 
 const squared = elementLoss({ name: "meanSquaredError", ...squares });
 const halfSquared = elementLoss({ name: "halfSquaredError", ...squares });
+
+/**
+ * Mean of (prediction - target)² over all elements, or their sum.
+ *
+ * Prediction and target have the same shape; both get gradients. Throws ModelError where shapes differ.
+ */
+export function meanSquaredError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  const divisor = divisorOf(squared.name, options, sizeOf(prediction.shape));
+  return apply(squared, [prediction, target], { divisor });
+}
+
+/** Half of `meanSquaredError`: with `reduction: "sum"` it is ½ Σ (target - prediction)², whose gradient is prediction - target. */
+export function halfSquaredError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  const divisor = 2 * divisorOf(halfSquared.name, options, sizeOf(prediction.shape));
+  return apply(halfSquared, [prediction, target], { divisor });
+}
+
+const absolute = elementLoss({
+  name: "meanAbsoluteError",
+  cost: 2,
+  forward: (record, to) => record.absoluteError(...to),
+  backward: (record, to) => record.absoluteErrorBackward(...to),
+  symmetric: true,
+});
+
+/** Mean (or sum) of |prediction - target|; the derivative is 0 where they are equal. Shapes, gradients and errors as `meanSquaredError`. */
+export function meanAbsoluteError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  return apply(absolute, [prediction, target], {
+    divisor: divisorOf(absolute.name, options, sizeOf(prediction.shape)),
+  });
+}
+
+const robust = elementLoss<Attributes & { delta: number }>({
+  name: "huber",
+  cost: 3,
+  forward: (record, to, { delta }) => record.huber(...to, delta),
+  backward: (record, to, { delta }) => record.huberBackward(...to, delta),
+  symmetric: true,
+});
+
+export interface HuberOptions extends LossOptions {
+  /** Where the parabola becomes a line, greater than 0. Default 1. */
+  delta?: number;
+}
+
+/**
+ * Mean (or sum) of ½d² where |d| ≤ delta, else delta·(|d| - ½delta), d = prediction - target. Huber 1964.
+ * Shapes, gradients and errors as `meanSquaredError`.
+ */
+export function huber(prediction: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
+  const divisor = divisorOf(robust.name, options, sizeOf(prediction.shape), ["delta"]);
+  const { delta = 1 } = options;
+  if (!(delta > 0 && Number.isFinite(delta))) {
+    throw new ModelError(`huber: delta must be a number greater than 0, got ${String(delta)}`);
+  }
+  return apply(robust, [prediction, target], { divisor, delta });
+}
+
+const hinged = elementLoss({
+  name: "hinge",
+  cost: 3,
+  forward: (record, to) => record.hinge(...to),
+  backward: (record, to) => record.hingeBackward(...to),
+  symmetric: false,
+});
+
+/**
+ * Mean (or sum) of max(0, 1 - target · prediction), for targets -1 and 1. Cortes & Vapnik 1995.
+ * Shapes alike; no gradient for the target. Throws ModelError where shapes differ.
+ */
+export function hinge(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  return apply(hinged, [prediction, target], { divisor: divisorOf(hinged.name, options, sizeOf(prediction.shape)) });
+}
+
+const rule = elementLoss({
+  name: "perceptronLoss",
+  cost: 3,
+  forward: (record, to) => record.perceptron(...to),
+  backward: (record, to) => record.perceptronBackward(...to),
+  symmetric: false,
+});
+
+/**
+ * Mean (or sum) of (step(z) - target) · z for logits z and targets 0 and 1, step(0) = 1. Its gradient, step(z) - target,
+ * is the perceptron rule (Rosenblatt 1958). Shapes and errors as `hinge`.
+ */
+export function perceptronLoss(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  return apply(rule, [prediction, target], { divisor: divisorOf(rule.name, options, sizeOf(prediction.shape)) });
+}
+
+const binary = elementLoss({
+  name: "binaryCrossEntropy",
+  cost: 20,
+  forward: (record, to) => record.binaryCrossEntropy(...to),
+  backward: (record, to) => record.binaryCrossEntropyBackward(...to),
+  symmetric: false,
+});
+
+/**
+ * Mean (or sum) of -(t · log p + (1 - t) · log(1 - p)) for probabilities p and targets t from 0 to 1; each logarithm is
+ * taken as at least -100, as PyTorch does. Shapes and errors as `hinge`. From logits use `binaryCrossEntropyWithLogits`.
+ */
+export function binaryCrossEntropy(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  return apply(binary, [prediction, target], { divisor: divisorOf(binary.name, options, sizeOf(prediction.shape)) });
+}
+
+const logistic = elementLoss({
+  name: "binaryCrossEntropyWithLogits",
+  cost: 16,
+  forward: (record, to) => record.logitCrossEntropy(...to),
+  backward: (record, to) => record.logitCrossEntropyBackward(...to),
+  symmetric: false,
+});
+
+/** `binaryCrossEntropy(sigmoid(prediction), target)` without its loss of precision: logits of any size. Shapes and errors as `hinge`. */
+export function binaryCrossEntropyWithLogits(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  return apply(logistic, [prediction, target], {
+    divisor: divisorOf(logistic.name, options, sizeOf(prediction.shape)),
+  });
+}
+
+// ——— By row ———
+
+interface RowLoss {
+  readonly name: string;
+  checkTarget(logits: Tensor, target: Tensor): void;
+  readonly forward: (
+    record: Recorder,
+    to: [Work, losses: Pointer, p: Pointer, x: Pointer, target: Pointer, columns: number],
+  ) => void;
+  readonly backward: (
+    record: Recorder,
+    to: [Work, dx: Pointer, dloss: Pointer, p: Pointer, target: Pointer, columns: number, divisor: number],
+  ) => void;
+  /** The target's gradient, where there is one. */
+  readonly targetGradient?: (logits: Tensor, gradient: Tensor, divisor: number) => Tensor;
+}
+
+/** Output 0 is the loss, output 1 the probabilities, kept for the backward pass. */
+function rowLoss(definition: RowLoss): Operation<Attributes> {
+  const { name, targetGradient } = definition;
+  const slope: Operation<Attributes> = {
+    name: `${name} gradient`,
+    infer: ([, p]) => [{ shape: p.shape }],
+    forward(record, { attributes: { divisor }, outputs, to, from: [dloss, p, target] }) {
+      const [count, columns] = outputs[0].shape;
+      definition.backward(record, [rows(count, count * columns * 2), to[0], dloss, p, target, columns, divisor]);
+    },
+    inPlace: [1],
+  };
+  return {
+    name,
+    infer([logits, target]) {
+      if (logits.dtype !== "float32" || logits.shape.length !== 2) {
+        throw new ModelError(
+          `${name}: logits must be float32 of shape [batch, classes], got ${logits.dtype} of shape ${showShape(logits.shape)}: reshape() them`,
+        );
+      }
+      definition.checkTarget(logits, target);
+      return [{ shape: [] }, { shape: logits.shape }];
+    },
+    forward(record, { attributes, inputs: [logits], to: [loss, p], from: [x, target], scratch }) {
+      const [count, columns] = logits.shape;
+      recordTotal(record, loss, scratch, count, attributes.divisor, (losses) => {
+        definition.forward(record, [rows(count, count * columns * 10), losses, p, x, target, columns]);
+      });
+    },
+    scratchBytes: ([logits]) => totalBytes(logits.shape[0]),
+    backward({ attributes, inputs: [logits, target], outputs: [, p], gradient, needs }) {
+      if (needs[1] && targetGradient === undefined) throw noTargetGradient(name, target);
+      return [
+        needs[0] ? apply(slope, [gradient, p, target], attributes) : undefined,
+        needs[1] ? targetGradient?.(logits, gradient, attributes.divisor) : undefined,
+      ];
+    },
+  };
+}
+
+const classCrossEntropy = rowLoss({
+  name: "softmaxCrossEntropy",
+  checkTarget({ shape: [count] }, labels) {
+    if (labels.dtype === "uint32" && sameShape(labels.shape, [count])) return;
+    throw new ModelError(
+      `softmaxCrossEntropy: labels must be uint32 of shape [${count}], got ${labels.dtype} of shape ${showShape(labels.shape)}: hand in class indices, or use softmaxCrossEntropyWithDistributions()`,
+    );
+  },
+  forward: (record, to) => record.softmaxCrossEntropy(...to),
+  backward: (record, to) => record.softmaxCrossEntropyBackward(...to),
+});
+
+/**
+ * Cross-entropy of softmax(logits) with class indices: mean over the rows (or sum) of -log softmax(logits)[label].
+ *
+ * @param logits `[batch, classes]`, of any size: the softmax is part of the loss.
+ * @param labels uint32 `[batch]`, each below `classes`; one out of range makes loss and gradient NaN.
+ * @throws ModelError where a shape or dtype does not fit.
+ */
+export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, options: LossOptions = {}): Tensor {
+  const divisor = divisorOf(classCrossEntropy.name, options, logits.shape[0]);
+  return apply(classCrossEntropy, [logits, labels], { divisor });
+}
+
+const distributionCrossEntropy = rowLoss({
+  name: "softmaxCrossEntropyWithDistributions",
+  checkTarget: (logits, targets) => checkPair("softmaxCrossEntropyWithDistributions", logits, targets),
+  forward: (record, to) => record.softmaxCrossEntropyDistributions(...to),
+  backward: (record, to) => record.softmaxCrossEntropyDistributionsBackward(...to),
+});
+
+/**
+ * Cross-entropy of softmax(logits) with distributions (one-hot or soft): mean over the rows (or sum) of
+ * -Σ target · log softmax(logits). Classes of logit -Infinity and target 0 add nothing.
+ *
+ * @param logits `[batch, classes]`, of any size: the softmax is part of the loss.
+ * @param targets `[batch, classes]`, rows that should sum to 1 (their sum is respected if not).
+ * @throws ModelError where a shape or dtype does not fit.
+ */
+export function softmaxCrossEntropyWithDistributions(
+  logits: Tensor,
+  targets: Tensor,
+  options: LossOptions = {},
+): Tensor {
+  const divisor = divisorOf(distributionCrossEntropy.name, options, logits.shape[0]);
+  return apply(distributionCrossEntropy, [logits, targets], { divisor });
+}

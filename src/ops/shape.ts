@@ -44,7 +44,7 @@ export function flatten(x: Tensor, from = 1): Tensor {
   return reshape(x, [...x.shape.slice(0, from), sizeOf(x.shape.slice(from))]);
 }
 
-const broadcasting: Operation<{ shape: Shape }> = {
+const broadcasting: Operation<{ shape: Shape; transparent: boolean }> = {
   name: "broadcastTo",
   infer: ([x], { shape }) => {
     fourAxes("broadcastTo", shape, [stridesOf(x.shape, shape)]);
@@ -69,14 +69,22 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   if (!sameShape(broadcastShape("broadcastTo", x.shape, shape), shape)) {
     throw new ModelError(`broadcastTo: ${x.name} of shape ${showShape(x.shape)} is larger than ${showShape(shape)}: sum() it instead`);
   }
-  return apply(broadcasting, [x], { shape: [...shape] });
+  return apply(broadcasting, [x], { shape: [...shape], transparent: false });
 }
 
-/** What `tensor` was broadcast from, so that an operation that broadcasts by itself can read it directly; else `tensor`. */
-export function broadcastSource(tensor: Tensor): Tensor {
+/**
+ * `x` repeated to `shape`, for gradients: an operation that broadcasts by itself may look through it with
+ * `spreadSource`, and if all do, nothing is ever repeated in memory.
+ */
+export function spread(x: Tensor, shape: Shape): Tensor {
+  return apply(broadcasting, [spreadSource(x)], { shape: [...shape], transparent: true });
+}
+
+/** What `tensor` was spread from; else `tensor` itself. */
+export function spreadSource(tensor: Tensor): Tensor {
   const { source } = tensor;
-  const isBroadcast = source.kind === "result" && (source.node.operation as unknown) === broadcasting;
-  return isBroadcast ? source.node.inputs[0] : tensor;
+  if (source.kind !== "result" || (source.node.operation as unknown) !== broadcasting) return tensor;
+  return (source.node.attributes as { transparent: boolean }).transparent ? source.node.inputs[0] : tensor;
 }
 
 const permuting: Operation<{ axes: readonly number[] }> = {

@@ -34,7 +34,9 @@ function rowWise({ name, forward, backward }: RowActivation): Operation {
         throw new ModelError(`${name}: input must be float32, got ${x.dtype} ("${x.name}"): use a float32 input`);
       }
       if (x.shape.length === 0) {
-        throw new ModelError(`${name}: input must have at least one axis, got the scalar "${x.name}": reshape() it to [1] first`);
+        throw new ModelError(
+          `${name}: input must have at least one axis, got the scalar "${x.name}": reshape() it to [1] first`,
+        );
       }
       return [{ shape: x.shape }];
     },

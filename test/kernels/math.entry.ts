@@ -1,19 +1,5 @@
-// One loop per function of assembly/math.ts: y[i] = f(x[i]), n a multiple of four.
-import {
-  cos2Pi4,
-  erf4,
-  exp4,
-  expFull4,
-  sigmoidC4,
-  expMinusOne4,
-  log4,
-  logOnePlus4,
-  normalPdf4,
-  sigmoid4,
-  sin2Pi4,
-  softplus4,
-  tanh4,
-} from "../../assembly/math";
+// dev
+import { cos2Pi4, erf4, exp4, expMinusOne4, log4, logOnePlus4, normalPdf4, sigmoid4, sin2Pi4, softplus4, tanh4 } from "../../assembly/math";
 
 export function exp(y: usize, x: usize, n: u32): void {
   const end = y + 4 * n;
@@ -109,24 +95,6 @@ export function cos2Pi(y: usize, x: usize, n: u32): void {
   const end = y + 4 * n;
   do {
     v128.store(y, cos2Pi4(v128.load(x)));
-    x += 16;
-    y += 16;
-  } while (y < end);
-}
-
-export function expFull(y: usize, x: usize, n: u32): void {
-  const end = y + 4 * n;
-  do {
-    v128.store(y, expFull4(v128.load(x)));
-    x += 16;
-    y += 16;
-  } while (y < end);
-}
-
-export function sigmoidC(y: usize, x: usize, n: u32): void {
-  const end = y + 4 * n;
-  do {
-    v128.store(y, sigmoidC4(v128.load(x)));
     x += 16;
     y += 16;
   } while (y < end);

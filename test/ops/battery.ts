@@ -441,7 +441,7 @@ const scalarDomains = {
 
 /** A shuffled grid around zero; `shift` (0 to 1) keeps the grids of several inputs apart. */
 function drawDistinct(length: number, shift: number, random: Random): Float32Array {
-  const grid = Float32Array.from({ length }, (_, index) => (index + 0.3 + shift - length / 2) * 0.03);
+  const grid = Float32Array.from({ length }, (_, index) => (index + 0.3 + shift - Math.floor(length / 2)) * 0.03);
   for (let last = length - 1; last > 0; last--) {
     const other = random.below(last + 1);
     [grid[last], grid[other]] = [grid[other], grid[last]];

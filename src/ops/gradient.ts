@@ -1,0 +1,41 @@
+// Differentiation for users: the rules that src/graph/backward.ts is handed, and `gradient`.
+import { ModelError } from "../engine/errors.js";
+import { buildGradient, type GradientRules } from "../graph/backward.js";
+import { constant, type Shape, type Tensor } from "../graph/tensor.js";
+import { add } from "./elementwise.js";
+import { sum } from "./reduce.js";
+import { reshape, spread } from "./shape.js";
+
+/** Sums over the axes along which `shape` was broadcast to the gradient's shape. */
+function sumTo(gradient: Tensor, shape: Shape): Tensor {
+  const added = gradient.shape.length - shape.length;
+  const axes = gradient.shape.flatMap((size, axis) => (axis < added || (shape[axis - added] === 1 && size !== 1) ? [axis] : []));
+  return reshape(sum(gradient, axes, { keepDims: true }), shape);
+}
+
+export const gradientRules: GradientRules = {
+  add,
+  sumTo,
+  full: (shape, value) => spread(constant(value), shape),
+};
+
+/**
+ * The gradient of the scalar `loss` with respect to one tensor or several, as tensors of the same shapes, to be returned
+ * from a traced function or calculated with (and differentiated again, where the operations allow it).
+ * Throws ModelError where the loss is no scalar, does not depend on any of them, or depends on them through an operation
+ * without a derivative.
+ *
+ * @example
+ * const f = await compileFunction(({ x }) => ({ slope: gradient(sum(square(x)), x) }), { x: [3] });
+ * f({ x: [1, 2, 3] }).slope; // Float32Array [2, 4, 6]
+ */
+export function gradient(loss: Tensor, wrt: Tensor): Tensor;
+export function gradient(loss: Tensor, wrt: readonly Tensor[]): Tensor[];
+export function gradient(loss: Tensor, wrt: Tensor | readonly Tensor[]): Tensor | Tensor[] {
+  const tensors = "source" in wrt ? [wrt] : wrt;
+  for (const { name, dtype } of tensors) {
+    if (dtype !== "float32") throw new ModelError(`gradient: only float32 tensors have gradients, got "${name}" of ${dtype}`);
+  }
+  const gradients = buildGradient(loss, tensors, gradientRules);
+  return "source" in wrt ? gradients[0] : gradients;
+}

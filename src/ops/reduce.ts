@@ -1,0 +1,226 @@
+// Reductions over axes. Axes that lie next to each other are one reduction of [outer, length, inner]; others go one by one.
+import { type Pointer, rows, type Work } from "../engine/instructions.js";
+import type { Recorder } from "../engine/recorder.js";
+import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
+import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat, resolveAxes } from "./axes.js";
+import { scale as scaleBy } from "./elementwise.js";
+import { reshape, spread, transpose } from "./shape.js";
+
+export interface ReduceOptions {
+  /** Keep the reduced axes, with size 1. Default false. */
+  keepDims?: boolean;
+}
+
+/** Which axes, or `undefined` for all; negative ones count from the back. */
+export type Axes = number | readonly number[];
+
+/** One reduction: `x` seen as [outer, length, inner], the result as [outer, inner]. */
+interface Reduction {
+  readonly outer: number;
+  readonly length: number;
+  readonly inner: number;
+  /** The result's shape, and that shape with the reduced axes kept as 1. */
+  readonly shape: Shape;
+  readonly kept: Shape;
+  /** Factor of a sum. */
+  readonly scale: number;
+}
+
+// Elements of a row, and rows of columns, that one unit reduces: PART and PART_ROWS of assembly/kernels/reduce.ts.
+const PART = 4096;
+const PART_ROWS = 256;
+const COLUMNS = 16;
+const LANES = 4;
+
+/** Lengths after each pass: a pass leaves one number for each part, until one is left. */
+function passLengths({ length, inner }: Pick<Reduction, "length" | "inner">): number[] {
+  const part = inner === 1 ? PART : PART_ROWS;
+  const lengths = [Math.ceil(length / part)];
+  while ((lengths.at(-1) as number) > 1) lengths.push(Math.ceil((lengths.at(-1) as number) / part));
+  return lengths;
+}
+
+/** Records the instruction of one pass; `inner` 1 is a kernel of its own. */
+type Pass = (record: Recorder, work: Work, y: Pointer, x: Pointer, sizes: Reduction, scale: number) => void;
+
+function reduction(name: string, pass: Pass, backward: NonNullable<Operation<Reduction>["backward"]>): Operation<Reduction> {
+  return {
+    name,
+    infer: ([x], { shape }) => {
+      checkFloat(name, x);
+      return [{ shape }];
+    },
+    scratchBytes: (_, { outer, length: whole, inner }) =>
+      passLengths({ length: whole, inner })
+        .slice(0, -1)
+        .reduce((bytes, length) => bytes + outer * length * inner * 4, 0),
+    forward: (record, { attributes, from, to, scratch }) => {
+      const lengths = passLengths(attributes);
+      let free = scratch;
+      let source = from[0];
+      let sizes = attributes;
+      lengths.forEach((next, index) => {
+        const { outer, length, inner } = sizes;
+        const isLast = index === lengths.length - 1;
+        const target = isLast ? to[0] : free;
+        const units = outer * next * (inner === 1 ? 1 : Math.ceil(inner / COLUMNS));
+        const work = rows(units, outer * length * inner * 0.5);
+        pass(record, work, target, source, sizes, isLast ? attributes.scale : 1);
+        free += outer * next * inner * 4;
+        source = target;
+        sizes = { ...sizes, length: next };
+      });
+    },
+    backward,
+  };
+}
+
+const summation = reduction(
+  "sum",
+  (record, work, y, x, { length, inner }, scale) =>
+    inner === 1 ? record.sum(work, y, x, length, scale) : record.sumRows(work, y, x, length, inner, scale),
+  ({ attributes: { kept, scale }, gradient, inputs: [x] }) => {
+    const each = scale === 1 ? gradient : scaleBy(gradient, scale);
+    return [spread(each.shape.length === 0 ? each : reshape(each, kept), x.shape)];
+  },
+);
+
+const largest = reduction(
+  "max",
+  (record, work, y, x, { length, inner }) =>
+    inner === 1 ? record.largest(work, y, x, length) : record.largestRows(work, y, x, length, inner),
+  (context) => [extremumGradient(context)],
+);
+
+const smallest = reduction(
+  "min",
+  (record, work, y, x, { length, inner }) =>
+    inner === 1 ? record.smallest(work, y, x, length) : record.smallestRows(work, y, x, length, inner),
+  (context) => [extremumGradient(context)],
+);
+
+/** Inputs: gradient and result [outer, inner], x [outer, length, inner]. */
+const sharing: Operation<Reduction> = {
+  name: "extremumGradient",
+  infer: ([, , x]) => [{ shape: x.shape }],
+  forward: (record, { attributes: { outer, length, inner }, from, to }) => {
+    const units = outer * (inner === 1 ? 1 : Math.ceil(inner / LANES));
+    record.dExtremum(rows(units, outer * length * inner), to[0], from[0], from[1], from[2], length, inner);
+  },
+  inPlace: [2],
+};
+
+function extremumGradient({ attributes, gradient, inputs: [x], outputs: [y] }: BackwardContext<Reduction>): Tensor {
+  return apply(sharing, [gradient, y, x], attributes);
+}
+
+/** The reduction of axes first … last of `shape`. */
+function reductionOf(shape: Shape, first: number, last: number, keepDims: boolean, scale: number): Reduction {
+  const [before, group, after] = [shape.slice(0, first), shape.slice(first, last + 1), shape.slice(last + 1)];
+  const kept = [...before, ...group.map(() => 1), ...after];
+  return {
+    outer: sizeOf(before),
+    length: sizeOf(group),
+    inner: sizeOf(after),
+    shape: keepDims ? kept : [...before, ...after],
+    kept,
+    scale,
+  };
+}
+
+/** Groups of axes next to each other (with nothing but axes of size 1 between them), as [first, last]. */
+function groupsOf(shape: Shape, axes: readonly number[]): [number, number][] {
+  const groups: [number, number][] = [];
+  for (const axis of axes) {
+    const open = groups.at(-1);
+    if (open !== undefined && sizeOf(shape.slice(open[1] + 1, axis)) === 1) open[1] = axis;
+    else groups.push([axis, axis]);
+  }
+  return groups;
+}
+
+function withoutAxes(shape: Shape, axes: readonly number[], keepDims: boolean): Shape {
+  return keepDims
+    ? shape.map((size, axis) => (axes.includes(axis) ? 1 : size))
+    : shape.filter((_, axis) => !axes.includes(axis));
+}
+
+function total(where: string, x: Tensor, asked: Axes | undefined, { keepDims = false }: ReduceOptions, isMean: boolean): Tensor {
+  const axes = resolveAxes(where, x, asked);
+  const factor = isMean ? 1 / sizeOf(axes.map((axis) => x.shape[axis])) : 1;
+  const shape = withoutAxes(x.shape, axes, keepDims);
+  const groups = groupsOf(x.shape, axes);
+  if (groups.length === 0) return x;
+  return groups.reduceRight((so, [first, last], index) => {
+    const one = reductionOf(so.shape, first, last, true, index === 0 ? factor : 1);
+    return apply(summation, [so], index === 0 ? { ...one, shape } : one);
+  }, x);
+}
+
+/**
+ * Sum over `axes` (default: all, which gives a scalar). The order of additions depends on the shape alone. Error at most
+ * 40·2^-24 of Σ|x| for each factor of 4096 elements (256 rows); commonly below 2^-23. Throws ModelError for axes that
+ * do not exist.
+ *
+ * @example
+ * sum(input([32, 10]), 1); // [32]
+ * sum(input([32, 10]), -1, { keepDims: true }); // [32, 1]
+ */
+export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return total("sum", x, axes, options, false);
+}
+
+/** Mean over `axes` (default: all, which gives a scalar): the sum, times 1/n rounded to float32. See `sum`. */
+export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return total("mean", x, axes, options, true);
+}
+
+function extremum(operation: Operation<Reduction>, x: Tensor, asked: Axes | undefined, options: ReduceOptions): Tensor {
+  const { keepDims = false } = options;
+  const axes = resolveAxes(operation.name, x, asked);
+  const shape = withoutAxes(x.shape, axes, keepDims);
+  const groups = groupsOf(x.shape, axes);
+  if (groups.length === 0) return x;
+  if (groups.length === 1) {
+    const [[first, last]] = groups;
+    return apply(operation, [x], { ...reductionOf(x.shape, first, last, true, 1), shape });
+  }
+  // One after another would share the gradient among equals group by group, not evenly: bring the axes together.
+  const others = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const moved = transpose(x, [...others, ...axes]);
+  return apply(operation, [moved], { ...reductionOf(moved.shape, others.length, x.shape.length - 1, true, 1), shape });
+}
+
+/** Largest element over `axes` (default: all); NaN if any is. The gradient is shared evenly among equals, as PyTorch's `amax` does. */
+export function max(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return extremum(largest, x, axes, options);
+}
+
+/** Smallest element over `axes` (default: all); NaN if any is. The gradient is shared evenly among equals, as PyTorch's `amin` does. */
+export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return extremum(smallest, x, axes, options);
+}
+
+const placing: Operation<Reduction> = {
+  name: "argmax",
+  infer: ([x], { shape }) => {
+    checkFloat("argmax", x);
+    return [{ shape, dtype: "uint32" }];
+  },
+  forward: (record, { attributes: { outer, length, inner }, from, to }) => {
+    record.argmax(rows(outer * inner, outer * length * inner), to[0], from[0], length, inner);
+  },
+};
+
+/**
+ * Index (uint32) of the largest element along `axis` (default: the last), the first of equals; a NaN counts as largest, as in
+ * NumPy. It has no gradient.
+ *
+ * @example
+ * mean(equal(argmax(logits), labels)); // accuracy: logits [32, 10], labels uint32 [32]
+ */
+export function argmax(x: Tensor, axis = -1, { keepDims = false }: ReduceOptions = {}): Tensor {
+  const [resolved] = resolveAxes("argmax", x, axis);
+  return apply(placing, [x], reductionOf(x.shape, resolved, resolved, keepDims, 1));
+}

@@ -1,0 +1,169 @@
+import * as ops from "../../../src/ops/elementwise.js";
+import type { Operand } from "../../../src/ops/elementwise.js";
+import type { Shape, Tensor } from "../../../src/graph/tensor.js";
+import { broadcastShape, stridesOf } from "../../../src/ops/axes.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+
+type Scalar1 = (x: number) => number;
+type Scalar2 = (a: number, b: number) => number;
+
+/** Elements of `data`, of shape `of`, in the order of `shape`: NumPy's broadcasting, spelt out index by index. */
+export function broadcastData(data: Float64Array, of: Shape, shape: Shape): Float64Array {
+  const strides = stridesOf(of, shape);
+  const length = shape.reduce((a, b) => a * b, 1);
+  return Float64Array.from({ length }, (_, index) => {
+    let rest = index;
+    let at = 0;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      at += (rest % shape[axis]) * strides[axis];
+      rest = Math.floor(rest / shape[axis]);
+    }
+    return data[at];
+  });
+}
+
+function unaryCases(op: (x: Tensor) => Tensor, f: Scalar1, domain: Domain, hasSpecial = true): Sample {
+  const reference = (x: Float64Array) => x.map(f);
+  const ordinary = laneSizes.map((n): Case => ({ inputs: [{ shape: [n], domain }], apply: op, reference }));
+  const special: Case = { name: "special values", inputs: [{ shape: [43], domain: "special" }], apply: op, reference };
+  return { cases: [...ordinary, { inputs: [{ shape: [3, 41], domain }], apply: op, reference }, ...(hasSpecial ? [special] : [])] };
+}
+
+// Every way in which two operands meet: alike, scalar, bias, column, outer product, inner axes of size 1, four axes,
+// and rows longer than one unit.
+const pairs: readonly (readonly [Shape, Shape])[] = [
+  ...laneSizes.map((n) => [[n], [n]] as const),
+  ...[1, 3, 4, 5, 9].map((n) => [[6, n], [n]] as const),
+  [[5, 7], [5, 1]],
+  [[7], [5, 1]],
+  [[], [9]],
+  [[9], [1]],
+  [[], []],
+  [[1, 4], [4]],
+  [[2, 3, 4, 5], [3, 1, 5]],
+  [[2, 1, 4, 1], [1, 3, 1, 5]],
+  [[2, 3, 5], [2, 1, 1]],
+  [[2, 2050], [2050]],
+  [[2, 2050], [2, 1]],
+  [[2051], []],
+];
+
+function binaryCases(
+  op: (a: Operand, b: Operand) => Tensor,
+  f: Scalar2,
+  domains: readonly [Domain, Domain],
+  tied = false,
+): Sample {
+  const meeting = ([a, b]: readonly [Shape, Shape], [left, right]: readonly [Domain, Domain]): Case => ({
+    inputs: [
+      { shape: a, domain: left },
+      { shape: b, domain: right },
+    ],
+    apply: op,
+    reference: (x, y) => {
+      const shape = broadcastShape("reference", a, b);
+      const other = broadcastData(y, b, shape);
+      return broadcastData(x, a, shape).map((value, index) => f(value, other[index]));
+    },
+  });
+  const withNumber = (number: number, swapped: boolean): Case => ({
+    name: swapped ? `${number} and a tensor` : `a tensor and ${number}`,
+    inputs: [{ shape: [11], domain: domains[swapped ? 1 : 0] }],
+    apply: (x) => (swapped ? op(number, x) : op(x, number)),
+    reference: (x) => x.map((value) => (swapped ? f(number, value) : f(value, number))),
+  });
+  const twice: Case = {
+    name: "an operand with itself",
+    inputs: [{ shape: [9], domain: domains[1] }],
+    apply: (x) => op(x, x),
+    reference: (x) => x.map((value) => f(value, value)),
+    ...(tied ? { differentiable: [false] } : {}),
+  };
+  return {
+    cases: [
+      ...pairs.map((pair) => meeting(pair, domains)),
+      { ...meeting([[67], [67]], ["special", "special"]), name: "special values" },
+      { ...meeting([[13, 5], [5]], ["special", "special"]), name: "special values, broadcast" },
+      withNumber(1.5, false),
+      withNumber(-0.375, true),
+      twice,
+    ],
+  };
+}
+
+const maximumOf: Scalar2 = (a, b) => Math.max(a, b);
+const minimumOf: Scalar2 = (a, b) => Math.min(a, b);
+
+const equalWords: Case = {
+  name: "labels",
+  inputs: [
+    { shape: [4, 9], domain: { classes: 3 } },
+    { shape: [9], domain: { classes: 3 } },
+  ],
+  apply: ops.equal,
+  reference: (a, b) => a.map((value, index) => Number(value === b[index % 9])),
+};
+
+function powerCases(exponent: number, domain: Domain): Case[] {
+  const f = (x: number) => (exponent === 0.5 ? Math.sqrt(x) : x ** exponent);
+  const one = { apply: (x: Tensor) => ops.power(x, exponent), reference: (x: Float64Array) => x.map(f) };
+  return [
+    { ...one, name: `exponent ${exponent}`, inputs: [{ shape: [23], domain }], tolerance: 4 * 2 ** -24 },
+    { ...one, name: `exponent ${exponent}, special values`, inputs: [{ shape: [39], domain: "special" }] },
+  ];
+}
+
+function selectCase(mask: Shape, a: Shape, b: Shape, domain: Domain = "normal"): Case {
+  return {
+    ...(domain === "special" ? { name: "special values" } : {}),
+    inputs: [
+      { shape: mask, domain: domain === "special" ? "special" : "bits" },
+      { shape: a, domain },
+      { shape: b, domain },
+    ],
+    apply: ops.select,
+    reference: (m, x, y) => {
+      const shape = broadcastShape("reference", broadcastShape("reference", mask, a), b);
+      const [yes, no] = [broadcastData(x, a, shape), broadcastData(y, b, shape)];
+      return broadcastData(m, mask, shape).map((chosen, index) => (chosen !== 0 ? yes[index] : no[index]));
+    },
+  };
+}
+
+export const elementwiseSamples = {
+  add: binaryCases(ops.add, (a, b) => a + b, ["normal", "normal"]),
+  subtract: binaryCases(ops.subtract, (a, b) => a - b, ["normal", "normal"]),
+  multiply: binaryCases(ops.multiply, (a, b) => a * b, ["normal", "normal"]),
+  divide: binaryCases(ops.divide, (a, b) => a / b, ["normal", "awayFromZero"]),
+  maximum: binaryCases(ops.maximum, maximumOf, ["distinct", "distinct"], true),
+  minimum: binaryCases(ops.minimum, minimumOf, ["distinct", "distinct"], true),
+  greater: binaryCases(ops.greater, (a, b) => Number(a > b), ["distinct", "distinct"], true),
+  greaterEqual: binaryCases(ops.greaterEqual, (a, b) => Number(a >= b), ["distinct", "distinct"], true),
+  equal: { cases: [...binaryCases(ops.equal, (a, b) => Number(a === b), ["distinct", "distinct"], true).cases, equalWords] },
+  negate: unaryCases(ops.negate, (x) => -x, "normal"),
+  square: unaryCases(ops.square, (x) => x * x, "normal"),
+  squareRoot: unaryCases(ops.squareRoot, Math.sqrt, "positive"),
+  exp: unaryCases(ops.exp, Math.exp, "normal"),
+  log: unaryCases(ops.log, Math.log, "positive"),
+  absolute: unaryCases(ops.absolute, Math.abs, "awayFromZero"),
+  reciprocal: unaryCases(ops.reciprocal, (x) => 1 / x, "awayFromZero"),
+  copyOf: unaryCases(ops.copyOf, (x) => x, "normal"),
+  scale: unaryCases((x) => ops.scale(x, -1.75), (x) => -1.75 * x, "normal"),
+  shift: unaryCases((x) => ops.shift(x, 0.3), (x) => x + Math.fround(0.3), "normal"),
+  power: {
+    cases: [
+      ...[2.5, -0.3, 0.5, -1, 1 / 3, 0, 1].flatMap((exponent) => powerCases(exponent, "positive")),
+      ...[2, 3, 4, -2, -3, 7].flatMap((exponent) => powerCases(exponent, "awayFromZero")),
+    ],
+  },
+  select: {
+    cases: [
+      ...laneSizes.map((n) => selectCase([n], [n], [n])),
+      selectCase([4, 5], [5], [4, 1]),
+      selectCase([5], [4, 5], []),
+      selectCase([4, 5], [], [4, 5]),
+      selectCase([], [], []),
+      selectCase([61], [61], [61], "special"),
+    ],
+  },
+} satisfies Record<string, Sample>;
