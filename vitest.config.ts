@@ -11,5 +11,11 @@ export default defineConfig({
       { find: /^steepest\/io$/, replacement: source("./src/io/index.ts") },
     ],
   },
-  test: { setupFiles: ["test/setup.ts"], include: ["test/**/*.test.ts"], testTimeout: 60_000, pool: "threads", maxWorkers: 2 },
+  test: {
+    setupFiles: ["test/setup.ts"],
+    include: ["test/**/*.test.ts"],
+    testTimeout: 60_000,
+    pool: "threads",
+    maxWorkers: 2,
+  },
 });

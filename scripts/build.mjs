@@ -12,7 +12,8 @@ const targets = ["debug", "strict", "fast"];
 const started = performance.now();
 
 const kernels = generate();
-const compile = (target) => run(process.execPath, ["node_modules/assemblyscript/bin/asc.js", "--target", target], { cwd: root });
+const compile = (target) =>
+  run(process.execPath, ["node_modules/assemblyscript/bin/asc.js", "--target", target], { cwd: root });
 const bundle = build({
   absWorkingDir: root.pathname,
   entryPoints: {
@@ -33,7 +34,11 @@ const bundle = build({
   logLevel: "warning",
 });
 try {
-  const outputs = await Promise.all([...targets.map(compile), bundle, run(process.execPath, ["node_modules/typescript/bin/tsc"], { cwd: root })]);
+  const outputs = await Promise.all([
+    ...targets.map(compile),
+    bundle,
+    run(process.execPath, ["node_modules/typescript/bin/tsc"], { cwd: root }),
+  ]);
   for (const { stdout, stderr } of outputs) if (stdout || stderr) process.stdout.write(`${stdout}${stderr}`);
 } catch (error) {
   process.stderr.write(`${error.stdout ?? ""}${error.stderr ?? error}\n`);
@@ -46,4 +51,6 @@ const sizes = targets.slice(1).map((target) => {
   const file = new URL(`dist/${target}.wasm`, root);
   return `${target}.wasm ${statSync(file).size} bytes (${gzipSync(readFileSync(file)).length} gzipped)`;
 });
-console.log(`built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s: ${kernels} kernels, ${sizes.join(", ")}`);
+console.log(
+  `built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s: ${kernels} kernels, ${sizes.join(", ")}`,
+);

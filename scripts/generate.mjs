@@ -20,21 +20,35 @@ function readKernels() {
   for (const file of readdirSync(folder).sort()) {
     if (!file.endsWith(".ts")) continue;
     const source = readFileSync(new URL(file, folder), "utf8");
-    for (const match of source.matchAll(/(?:\/\*\*([^*]*(?:\*(?!\/)[^*]*)*)\*\/\n)?export function (\w+)\(([^)]*)\): void/g)) {
+    for (const match of source.matchAll(
+      /(?:\/\*\*([^*]*(?:\*(?!\/)[^*]*)*)\*\/\n)?export function (\w+)\(([^)]*)\): void/g,
+    )) {
       const parameters = match[3]
         .split(",")
         .map((text) => text.trim())
         .filter((text) => text !== "")
         .map((text) => {
           const [name, type] = text.split(":").map((part) => part.trim());
-          if (!(type in types)) throw new Error(`${file}: kernel ${match[2]}: parameter "${text}" must be one of ${Object.keys(types)}`);
+          if (!(type in types))
+            throw new Error(`${file}: kernel ${match[2]}: parameter "${text}" must be one of ${Object.keys(types)}`);
           return { name, type };
         });
       const [begin, end, third] = parameters;
-      if (begin?.name !== "begin" || end?.name !== "end") throw new Error(`${file}: kernel ${match[2]} must start with (begin: u32, end: u32)`);
+      if (begin?.name !== "begin" || end?.name !== "end")
+        throw new Error(`${file}: kernel ${match[2]} must start with (begin: u32, end: u32)`);
       const scratch = third?.name === "scratch";
-      const comment = (match[1] ?? "").split("\n").map((line) => line.replace(/^\s*\*?\s?/, "").trim()).filter(Boolean).join(" ");
-      kernels.push({ name: match[2], file: file.slice(0, -3), scratch, comment, parameters: parameters.slice(scratch ? 3 : 2) });
+      const comment = (match[1] ?? "")
+        .split("\n")
+        .map((line) => line.replace(/^\s*\*?\s?/, "").trim())
+        .filter(Boolean)
+        .join(" ");
+      kernels.push({
+        name: match[2],
+        file: file.slice(0, -3),
+        scratch,
+        comment,
+        parameters: parameters.slice(scratch ? 3 : 2),
+      });
     }
   }
   return kernels;
@@ -47,7 +61,11 @@ function dispatcher(kernels) {
     const names = kernels.filter((kernel) => kernel.file === file).map((kernel) => kernel.name);
     lines.push(`import { ${names.join(", ")} } from "./kernels/${file}";`, `export * from "./kernels/${file}";`);
   }
-  lines.push("", "export function dispatch(at: usize, begin: u32, end: u32, scratch: usize): void {", "  switch (load<u32>(at)) {");
+  lines.push(
+    "",
+    "export function dispatch(at: usize, begin: u32, end: u32, scratch: usize): void {",
+    "  switch (load<u32>(at)) {",
+  );
   kernels.forEach((kernel, opcode) => {
     let offset = HEADER_BYTES;
     const loads = kernel.parameters.map(({ type }) => {
@@ -79,7 +97,9 @@ function recorder(kernels) {
     const kinds = kernel.parameters.map(({ type }) => types[type].kind).join("");
     const names = kernel.parameters.map(({ name }) => name);
     lines.push(`    /** assembly/kernels/${kernel.file}.ts: ${kernel.comment} */`);
-    lines.push(`    ${kernel.name}: (${["work: Work", ...typed].join(", ")}) => emit(${opcode}, work, "${kinds}", [${names.join(", ")}]),`);
+    lines.push(
+      `    ${kernel.name}: (${["work: Work", ...typed].join(", ")}) => emit(${opcode}, work, "${kinds}", [${names.join(", ")}]),`,
+    );
   });
   lines.push("  };", "}", "", "export type Recorder = ReturnType<typeof createRecorder>;", "");
   return lines.join("\n");
@@ -92,4 +112,5 @@ export function generate() {
   return kernels.length;
 }
 
-if (process.argv[1] && import.meta.url === new URL(`file://${process.argv[1]}`).href) console.log(`${generate()} kernels`);
+if (process.argv[1] && import.meta.url === new URL(`file://${process.argv[1]}`).href)
+  console.log(`${generate()} kernels`);

@@ -30,7 +30,12 @@ if (changed("node_modules/.package-lock.json") < changed("package-lock.json")) {
   console.error("installing packages (npm ci) …");
   run("npm", ["ci", "--no-audit", "--no-fund"]);
 }
-const sources = [newest("assembly"), newest("src"), newest("scripts"), ...["asconfig.json", "package.json", "tsconfig.json"].map(changed)];
+const sources = [
+  newest("assembly"),
+  newest("src"),
+  newest("scripts"),
+  ...["asconfig.json", "package.json", "tsconfig.json"].map(changed),
+];
 if (changed("dist/.built") < Math.max(...sources)) {
   console.error("building dist/ (npm run build) …");
   run(process.execPath, ["scripts/build.mjs"]);

@@ -117,7 +117,9 @@ describe.each(["strict", "fast"])("%s.wasm", (build) => {
     const relaxed = build === "fast" && !WebAssembly.validate(bytes);
     if (relaxed) return;
     const module = new WebAssembly.Module(bytes);
-    expect(WebAssembly.Module.imports(module)).toEqual([expect.objectContaining({ module: "env", name: "memory", kind: "memory" })]);
+    expect(WebAssembly.Module.imports(module)).toEqual([
+      expect.objectContaining({ module: "env", name: "memory", kind: "memory" }),
+    ]);
     const exported = WebAssembly.Module.exports(module).map(({ name }) => name);
     expect(exported.sort()).toEqual(["dispatch", "heapBase", "memory", "run", "runRange", ...kernelNames].sort());
   });

@@ -27,6 +27,9 @@ const DEPTH: u32 = 256;
 const B_OFFSET: usize = ROWS * DEPTH * 4;
 const EDGE_OFFSET: usize = B_OFFSET + COLUMNS * DEPTH * 4;
 
+// Longest chain of additions in gemmSmall: longer sums go in parts, which keeps their rounding down.
+const CHAIN: u32 = 128;
+
 const A_TRANSPOSED: u32 = 1;
 const B_TRANSPOSED: u32 = 2;
 
@@ -256,8 +259,13 @@ export function gemmSmall(
   for (let row = begin; row < end; row++) {
     const to = c + <usize>row * line;
     const from = a + <usize>row * lineA;
-    if (form == B_TRANSPOSED) dotRows(to, from, b, bias, n, k, accumulate != 0);
-    else combineRows(to, from, stepA, b, bias, n, k, accumulate != 0);
+    if (form == B_TRANSPOSED) {
+      dotRows(to, from, b, bias, n, k, accumulate != 0);
+    } else {
+      let i: u32 = 0;
+      for (; i + CHAIN < k; i += CHAIN) combineRows(to, from + <usize>i * stepA, stepA, b + <usize>i * line, 0, n, CHAIN, i > 0 || accumulate != 0);
+      combineRows(to, from + <usize>i * stepA, stepA, b + <usize>i * line, bias, n, k - i, i > 0 || accumulate != 0);
+    }
     if (epilogue != 0) activate(to, line, 1, n, epilogue);
   }
 }

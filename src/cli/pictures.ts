@@ -35,6 +35,18 @@ export function drawImage(pixels: ArrayLike<number>, width: number, height: numb
 /** Images of equal height beside each other, each with a caption below. */
 export function drawSideBySide(images: readonly { lines: readonly string[]; caption: string }[]): string {
   const widths = images.map(({ lines, caption }) => Math.max(caption.length, ...lines.map((line) => line.length)) + 3);
-  const rows = images[0]?.lines.map((_, row) => images.map(({ lines }, i) => lines[row].padEnd(widths[i])).join("").trimEnd()) ?? [];
-  return [...rows, images.map(({ caption }, i) => caption.padEnd(widths[i])).join("").trimEnd()].join("\n");
+  const rows =
+    images[0]?.lines.map((_, row) =>
+      images
+        .map(({ lines }, i) => lines[row].padEnd(widths[i]))
+        .join("")
+        .trimEnd(),
+    ) ?? [];
+  return [
+    ...rows,
+    images
+      .map(({ caption }, i) => caption.padEnd(widths[i]))
+      .join("")
+      .trimEnd(),
+  ].join("\n");
 }

@@ -13,7 +13,10 @@ const FORMAT = "epoch {epoch} {bar} {percentage}%  {scores}  {rate} samples/s  {
 
 /** `cli-progress` is an optional peer: without it, or without a terminal, an epoch is one line. */
 export async function createProgressDisplay<M extends MetricName>(epochs: number): Promise<ProgressDisplay<M>> {
-  const lines: ProgressDisplay<M> = { onProgress: () => {}, finishEpoch: (result) => console.log(epochLine(result, epochs)) };
+  const lines: ProgressDisplay<M> = {
+    onProgress: () => {},
+    finishEpoch: (result) => console.log(epochLine(result, epochs)),
+  };
   if (!process.stdout.isTTY) return lines;
   const library = await import("cli-progress").catch(() => undefined);
   if (library === undefined) return lines;
@@ -28,7 +31,10 @@ export async function createProgressDisplay<M extends MetricName>(epochs: number
         left: `${(remainingMs / 1000).toFixed(1)} s`,
       };
       if (bar === undefined) {
-        bar = new SingleBar({ format: FORMAT, barsize: 24, hideCursor: true, clearOnComplete: true }, Presets.shades_classic);
+        bar = new SingleBar(
+          { format: FORMAT, barsize: 24, hideCursor: true, clearOnComplete: true },
+          Presets.shades_classic,
+        );
         bar.start(samplesPerEpoch, samples, payload);
       } else {
         bar.update(samples, payload);
@@ -46,7 +52,11 @@ function epochLine<M extends MetricName>(result: EpochResult<M>, epochs: number)
   const { epoch, step, durationMs, samplesPerSecond, validation } = result;
   const parts = [`epoch ${epoch}/${epochs}`, showScores(result)];
   if (validation !== undefined) parts.push(`validation ${showScores(validation)}`);
-  parts.push(`${Math.round(samplesPerSecond).toLocaleString("en-US")} samples/s`, `${(durationMs / 1000).toFixed(1)} s`, `step ${step}`);
+  parts.push(
+    `${Math.round(samplesPerSecond).toLocaleString("en-US")} samples/s`,
+    `${(durationMs / 1000).toFixed(1)} s`,
+    `step ${step}`,
+  );
   return parts.join("  ");
 }
 

@@ -20,7 +20,15 @@ const BARRIER_BYTES = 64;
 /** The functions of the wasm module that the engine calls; kernels are there too, by name. */
 interface Exports extends Record<string, unknown> {
   heapBase(): number;
-  run(program: number, end: number, steps: number, thread: number, threads: number, barrier: number, scratch: number): number;
+  run(
+    program: number,
+    end: number,
+    steps: number,
+    thread: number,
+    threads: number,
+    barrier: number,
+    scratch: number,
+  ): number;
   runRange(instruction: number, begin: number, end: number, scratch: number): void;
 }
 
@@ -98,7 +106,9 @@ function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, 
     try {
       memory.grow(missing);
     } catch {
-      throw new MemoryError(`memory: the runtime refuses to grow to ${end} bytes: use a smaller model, batch or data set`);
+      throw new MemoryError(
+        `memory: the runtime refuses to grow to ${end} bytes: use a smaller model, batch or data set`,
+      );
     }
   };
   const allocator = createAllocator(Math.max(PAGE_BYTES, exports.heapBase()), mostPages * PAGE_BYTES, grow);

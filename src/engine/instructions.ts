@@ -52,8 +52,7 @@ export function startRecording(): Recording {
   return {
     record: createRecorder(emit),
     words: () => Uint32Array.from(words),
-    listing: () =>
-      offsets.map((offset) => ({ offset, kernel: kernelNames[words[offset]], units: words[offset + 2] })),
+    listing: () => offsets.map((offset) => ({ offset, kernel: kernelNames[words[offset]], units: words[offset + 2] })),
   };
 }
 

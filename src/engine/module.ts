@@ -24,11 +24,16 @@ export function provideKernels(from: KernelSource): void {
 
 /** The build that will run for the one asked for: `fast` falls back to `strict`, and says so once. */
 export function chooseBuild(asked: Build): Build {
-  if (!hasSimd()) throw new SteepestError("engine: this runtime has no WebAssembly SIMD: use Node 20, Chrome 91, Firefox 89, Safari 16.4 or newer");
+  if (!hasSimd())
+    throw new SteepestError(
+      "engine: this runtime has no WebAssembly SIMD: use Node 20, Chrome 91, Firefox 89, Safari 16.4 or newer",
+    );
   if (asked !== "fast" || hasRelaxedSimd()) return asked;
   if (!warned) {
     warned = true;
-    console.warn('steepest: this runtime has no relaxed SIMD, so build "fast" runs as "strict" (Node 20 has it behind --experimental-wasm-relaxed-simd)');
+    console.warn(
+      'steepest: this runtime has no relaxed SIMD, so build "fast" runs as "strict" (Node 20 has it behind --experimental-wasm-relaxed-simd)',
+    );
   }
   return "strict";
 }
@@ -58,7 +63,8 @@ export function loadModuleSync(build: Build, shared: boolean): WebAssembly.Modul
 }
 
 function provided(): KernelSource {
-  if (source === undefined) throw new SteepestError('engine: no platform has provided the kernels: import from "steepest"');
+  if (source === undefined)
+    throw new SteepestError('engine: no platform has provided the kernels: import from "steepest"');
   return source;
 }
 

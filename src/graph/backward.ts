@@ -40,7 +40,8 @@ export function buildGradient(loss: Tensor, wrt: readonly Tensor[], rules: Gradi
   }
   const gradients = new Map<Tensor, Tensor>([[loss, rules.full([], 1)]]);
   for (const node of nodes.reverse()) {
-    if (node.outputs.some((tensor) => needed.has(tensor) && gradients.has(tensor))) backThrough(node, needed, gradients, rules);
+    if (node.outputs.some((tensor) => needed.has(tensor) && gradients.has(tensor)))
+      backThrough(node, needed, gradients, rules);
   }
   return wrt.map((tensor) => gradients.get(tensor) ?? rules.full(tensor.shape, 0));
 }
@@ -62,7 +63,9 @@ function backThrough(
 ): void {
   const { backward, name } = node.operation as unknown as Operation<unknown>;
   if (backward === undefined) {
-    throw new ModelError(`gradient: ${name} has no derivative, but the loss depends on it through ${node.inputs[0].name}`);
+    throw new ModelError(
+      `gradient: ${name} has no derivative, but the loss depends on it through ${node.inputs[0].name}`,
+    );
   }
   const needs = node.inputs.map((tensor) => needed.has(tensor));
   const { inputs, outputs, attributes } = node;

@@ -96,11 +96,14 @@ function build<I extends InputShapes, O extends Record<string, Tensor>>(
     checkOpen();
     const found = parameters.find((tensor) => tensor.name === name);
     if (found) return found;
-    throw new ModelError(`compileFunction: no parameter is named "${name}": there are ${parameters.map((p) => p.name).join(", ")}`);
+    throw new ModelError(
+      `compileFunction: no parameter is named "${name}": there are ${parameters.map((p) => p.name).join(", ")}`,
+    );
   };
   const call = (values: { readonly [K in keyof I]: Values }) => {
     checkOpen();
-    for (const [name, tensor] of Object.entries(inputs)) writeLeaf(engine, addressOf(tensor), tensor, values[name], name);
+    for (const [name, tensor] of Object.entries(inputs))
+      writeLeaf(engine, addressOf(tensor), tensor, values[name], name);
     engine.run(program.address, program.end, 1);
     return Object.fromEntries(
       Object.entries(outputs).map(([name, tensor]) => [
@@ -138,7 +141,9 @@ function findLeaves(results: readonly Tensor[], inputs: readonly Tensor[]): Tens
   for (const tensor of seen.sort((a, b) => a.id - b.id)) {
     if (tensor.source.kind === "result") continue;
     if (tensor.source.kind === "input" && !inputs.includes(tensor)) {
-      throw new ModelError(`compileFunction: the result depends on input "${tensor.name}", which is not among the inputs`);
+      throw new ModelError(
+        `compileFunction: the result depends on input "${tensor.name}", which is not among the inputs`,
+      );
     }
     found.add(tensor);
   }

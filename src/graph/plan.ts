@@ -99,7 +99,7 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
     for (const index of step.node.operation.inPlace ?? []) {
       const tensor = step.node.inputs[index];
       const storage = tensor && storages.get(tensor);
-      if (storage && storage.last === time && storage.bytes === align(bytesOf(output))) return storage;
+      if (storage && storage.last === time && bytesOf(tensor) === bytesOf(output)) return storage;
     }
     return undefined;
   }

@@ -77,7 +77,9 @@ export function showShape(shape: Shape): string {
 function checkShape(where: string, shape: Shape): Shape {
   for (const size of shape) {
     if (!Number.isSafeInteger(size) || size < 1) {
-      throw new ModelError(`${where}: every size of a shape must be a whole number of at least 1, got ${showShape(shape)}`);
+      throw new ModelError(
+        `${where}: every size of a shape must be a whole number of at least 1, got ${showShape(shape)}`,
+      );
     }
   }
   return [...shape];

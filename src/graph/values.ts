@@ -42,7 +42,8 @@ export function flattenValues(where: string, values: Values): FlatValues {
 
 function collect(where: string, level: unknown, shape: Shape, depth: number, into: number[]): void {
   if (depth === shape.length) {
-    if (typeof level !== "number") throw new DataError(`${where}: every entry must be a number, got ${describe(level)}`);
+    if (typeof level !== "number")
+      throw new DataError(`${where}: every entry must be a number, got ${describe(level)}`);
     into.push(level);
     return;
   }
@@ -70,5 +71,6 @@ export function checkSize(where: string, values: FlatValues, shape: Shape): void
 export function writeFloats(where: string, to: Float32Array, values: FlatValues["data"]): void {
   to.set(values);
   const bad = to.findIndex((value) => value - value !== 0);
-  if (bad >= 0) throw new DataError(`${where}: every value must be a finite float32, got ${values[bad]} at index ${bad}`);
+  if (bad >= 0)
+    throw new DataError(`${where}: every value must be a finite float32, got ${values[bad]} at index ${bad}`);
 }

@@ -8,3 +8,4 @@ export {
   type SafetensorsInput,
   type SafetensorsTensor,
 } from "./safetensors.js";
+export { decodeWeights, encodeWeights } from "./weights.js";

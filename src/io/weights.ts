@@ -24,17 +24,22 @@ export function decodeWeights<M extends MetricName>(trainer: Trainer<M>, bytes: 
   for (const [path, { shape }] of wanted) {
     const found = tensors.get(path);
     if (found === undefined) {
-      throw new FormatError(`"${name}": the model needs "${path}", the file has ${[...tensors.keys()].join(", ") || "no tensors"}`);
+      throw new FormatError(
+        `"${name}": the model needs "${path}", the file has ${[...tensors.keys()].join(", ") || "no tensors"}`,
+      );
     }
     if (!sameShape(found.shape, shape)) {
-      throw new FormatError(`"${name}": "${path}" must be ${showShape(shape)} for this model, the file has ${showShape(found.shape)}`);
+      throw new FormatError(
+        `"${name}": "${path}" must be ${showShape(shape)} for this model, the file has ${showShape(found.shape)}`,
+      );
     }
     if (found.dtype !== "F32") {
       throw new FormatError(`"${name}": "${path}" must be of dtype F32, the file has ${found.dtype}`);
     }
   }
   for (const path of tensors.keys()) {
-    if (!wanted.has(path)) throw new FormatError(`"${name}": "${path}" is in the file, but this model has no such parameter`);
+    if (!wanted.has(path))
+      throw new FormatError(`"${name}": "${path}" is in the file, but this model has no such parameter`);
   }
   trainer.setParameters(tensors as ReadonlyMap<string, { data: Float32Array }>);
 }

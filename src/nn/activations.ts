@@ -27,7 +27,13 @@ export const silu = (): Layer => elementwise("silu", activation.silu);
 /** x where x > 0, else negativeSlope · x. Default slope 0.01, as in PyTorch. */
 export function leakyRelu(options: { negativeSlope?: number } = {}): Layer {
   checkOptions("leakyRelu", options, ["negativeSlope"]);
-  const negativeSlope = checkNumber("leakyRelu", "negativeSlope", options.negativeSlope ?? 0.01, 0, Number.POSITIVE_INFINITY);
+  const negativeSlope = checkNumber(
+    "leakyRelu",
+    "negativeSlope",
+    options.negativeSlope ?? 0.01,
+    0,
+    Number.POSITIVE_INFINITY,
+  );
   return elementwise("leakyRelu", (x) => activation.leakyRelu(x, { negativeSlope }));
 }
 

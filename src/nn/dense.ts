@@ -28,7 +28,9 @@ export function dense(units: number, options: DenseOptions = {}): Layer {
     name,
     build({ where, path }, inputShape) {
       if (inputShape.length !== 1) {
-        throw new ModelError(`${where}: input must be [batch, features], got ${showShape(["batch" as never, ...inputShape])}: add flatten() before it`);
+        throw new ModelError(
+          `${where}: input must be [batch, features], got ${showShape(["batch" as never, ...inputShape])}: add flatten() before it`,
+        );
       }
       const weight = parameter([inputShape[0], units], weightInitializer, `${path}.weight`);
       const parameters = [{ name: "weight", tensor: weight }];

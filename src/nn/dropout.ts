@@ -14,7 +14,8 @@ export function dropout(rate: number): Layer {
     build: ({ index }, inputShape) => ({
       outputShape: inputShape,
       parameters: [],
-      apply: (x, { training, clock, seed }) => (training && rate > 0 ? dropoutOperation(x, { rate, clock, seed, stream: index }) : x),
+      apply: (x, { training, clock, seed }) =>
+        training && rate > 0 ? dropoutOperation(x, { rate, clock, seed, stream: index }) : x,
     }),
   };
 }

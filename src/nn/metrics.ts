@@ -25,11 +25,14 @@ export function metricFor(name: MetricName, loss: Loss, outputShape: Shape): Met
   if (name === "accuracy") {
     const { correct } = loss;
     if (correct === undefined) {
-      throw new ModelError(`compile: ${loss.name} has no right and wrong, so no accuracy: use "meanAbsoluteError" or "meanSquaredError"`);
+      throw new ModelError(
+        `compile: ${loss.name} has no right and wrong, so no accuracy: use "meanAbsoluteError" or "meanSquaredError"`,
+      );
     }
     return { name, build: correct, countPerSample: perRow ? 1 : sizeOf(outputShape) };
   }
-  if (perRow) throw new ModelError(`compile: ${name} compares values, but ${loss.name} has ${loss.targets}: use "accuracy"`);
+  if (perRow)
+    throw new ModelError(`compile: ${name} compares values, but ${loss.name} has ${loss.targets}: use "accuracy"`);
   const operation = name === "meanSquaredError" ? meanSquaredError : meanAbsoluteError;
   return {
     name,

@@ -31,7 +31,9 @@ export function sequential(options: { input: Shape }, ...layers: readonly Layer[
   checkOptions("sequential", options, ["input"]);
   const { input } = options;
   if (!Array.isArray(input) || input.length === 0 || input.some((size) => !Number.isSafeInteger(size) || size < 1)) {
-    throw new ModelError(`sequential: input must be the shape of one sample, like [784] or [28, 28], got ${JSON.stringify(input)}`);
+    throw new ModelError(
+      `sequential: input must be the shape of one sample, like [784] or [28, 28], got ${JSON.stringify(input)}`,
+    );
   }
   if (layers.length === 0) throw new ModelError("sequential: a model needs at least one layer, got none: add dense(…)");
   const built: ModelLayer[] = [];
@@ -50,7 +52,9 @@ export function sequential(options: { input: Shape }, ...layers: readonly Layer[
   });
   const apply = (x: Tensor, context: LayerContext): Tensor => {
     if (sizeOf(x.shape.slice(1)) !== sizeOf(input)) {
-      throw new ModelError(`sequential: input must be ${showShape(["batch" as never, ...input])}, got ${showShape(x.shape)}`);
+      throw new ModelError(
+        `sequential: input must be ${showShape(["batch" as never, ...input])}, got ${showShape(x.shape)}`,
+      );
     }
     return built.reduce((value, layer) => layer.apply(value, context), x);
   };

@@ -4,6 +4,7 @@ import { elements, type Pointer, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat } from "./axes.js";
 
 /** Codes under which the gemm computes an activation in its last pass: see assembly/kernels/gemm.ts. */
 export const EPILOGUE = { relu: 1, sigmoid: 2, tanh: 3 } as const;
@@ -23,12 +24,12 @@ interface Activation<Attributes> {
   readonly epilogue?: number;
 }
 
-function inferSame(name: string) {
-  return ([x]: readonly Tensor[]) => {
-    if (x.dtype === "float32") return [{ shape: x.shape }];
-    throw new ModelError(`${name}: input must be float32, got ${x.dtype} ("${x.name}"): use a float32 input`);
+const inferSame =
+  (name: string) =>
+  ([x]: readonly Tensor[]) => {
+    checkFloat(name, x);
+    return [{ shape: x.shape }];
   };
-}
 
 function activation<Attributes = undefined>(definition: Activation<Attributes>): Operation<Attributes> {
   const { name, cost, epilogue } = definition;

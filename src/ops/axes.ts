@@ -38,7 +38,10 @@ export interface FourAxes {
 const MOST_AXES = 4;
 
 /** The same traversal with as few axes as can be: axes of one element dropped, neighbours merged that all operands step through alike. */
-export function mergeAxes(shape: Shape, strides: readonly (readonly number[])[]): { sizes: number[]; strides: number[][] } {
+export function mergeAxes(
+  shape: Shape,
+  strides: readonly (readonly number[])[],
+): { sizes: number[]; strides: number[][] } {
   const sizes: number[] = [];
   const merged: number[][] = strides.map(() => []);
   shape.forEach((size, axis) => {

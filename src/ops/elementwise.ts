@@ -2,7 +2,7 @@
 import { checkNumber, ModelError } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
-import { constant, sameShape, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { constant, type Shape, sameShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { broadcastShape, checkFloat, fourAxes, segments, stridesOf } from "./axes.js";
 import { broadcastTo, spread, spreadSource } from "./shape.js";
 

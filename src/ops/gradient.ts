@@ -9,7 +9,9 @@ import { reshape, spread } from "./shape.js";
 /** Sums over the axes along which `shape` was broadcast to the gradient's shape. */
 function sumTo(gradient: Tensor, shape: Shape): Tensor {
   const added = gradient.shape.length - shape.length;
-  const axes = gradient.shape.flatMap((size, axis) => (axis < added || (shape[axis - added] === 1 && size !== 1) ? [axis] : []));
+  const axes = gradient.shape.flatMap((size, axis) =>
+    axis < added || (shape[axis - added] === 1 && size !== 1) ? [axis] : [],
+  );
   return reshape(sum(gradient, axes, { keepDims: true }), shape);
 }
 
@@ -34,7 +36,8 @@ export function gradient(loss: Tensor, wrt: readonly Tensor[]): Tensor[];
 export function gradient(loss: Tensor, wrt: Tensor | readonly Tensor[]): Tensor | Tensor[] {
   const tensors = "source" in wrt ? [wrt] : wrt;
   for (const { name, dtype } of tensors) {
-    if (dtype !== "float32") throw new ModelError(`gradient: only float32 tensors have gradients, got "${name}" of ${dtype}`);
+    if (dtype !== "float32")
+      throw new ModelError(`gradient: only float32 tensors have gradients, got "${name}" of ${dtype}`);
   }
   const gradients = buildGradient(loss, tensors, gradientRules);
   return "source" in wrt ? gradients[0] : gradients;

@@ -5,6 +5,9 @@ import { elements, type Pointer, rows, serial, type Work } from "../engine/instr
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat } from "./axes.js";
+import { multiply, scale } from "./elementwise.js";
+import { logSoftmax } from "./softmax.js";
 
 export { correctBinary, correctClasses, correctDistributions } from "./metric.js";
 
@@ -108,11 +111,7 @@ function elementLoss<A extends Attributes>(definition: ElementLoss<A>): Operatio
 }
 
 function checkPair(where: string, x: Tensor, t: Tensor): void {
-  if (x.dtype !== "float32" || t.dtype !== "float32") {
-    throw new ModelError(
-      `${where}: prediction and target must be float32, got ${x.dtype} and ${t.dtype}: use float32 inputs`,
-    );
-  }
+  checkFloat(where, x, t);
   if (sameShape(x.shape, t.shape)) return;
   throw new ModelError(
     `${where}: target must have the prediction's shape ${showShape(x.shape)}, got ${showShape(t.shape)}: reshape() one of them`,
@@ -341,6 +340,7 @@ const distributionCrossEntropy = rowLoss({
   checkTarget: (logits, targets) => checkPair("softmaxCrossEntropyWithDistributions", logits, targets),
   forward: (record, to) => record.softmaxCrossEntropyDistributions(...to),
   backward: (record, to) => record.softmaxCrossEntropyDistributionsBackward(...to),
+  targetGradient: (logits, gradient, divisor) => scale(multiply(logSoftmax(logits), gradient), -1 / divisor),
 });
 
 /**

@@ -45,11 +45,15 @@ const product: Operation<{ form: Form }> = {
   infer(inputs, { form }) {
     const [a, b] = inputs;
     if (a.shape.length !== 2 || b.shape.length !== 2) {
-      throw new ModelError(`matmul: both operands must be matrices, got ${showShape(a.shape)} and ${showShape(b.shape)}: reshape() them first`);
+      throw new ModelError(
+        `matmul: both operands must be matrices, got ${showShape(a.shape)} and ${showShape(b.shape)}: reshape() them first`,
+      );
     }
     const { m, n, k, kOfB } = sizes(inputs, form);
     if (k !== kOfB) {
-      throw new ModelError(`matmul: inner sizes must agree, got ${showShape([m, k])} · ${showShape([kOfB, n])} (after transposing)`);
+      throw new ModelError(
+        `matmul: inner sizes must agree, got ${showShape([m, k])} · ${showShape([kOfB, n])} (after transposing)`,
+      );
     }
     return [{ shape: [m, n] }];
   },
@@ -95,14 +99,17 @@ const affine: Operation = {
   infer([x, weight, bias]) {
     const fits = x.shape.length === 2 && weight.shape.length === 2 && x.shape[1] === weight.shape[0];
     if (!fits) {
-      throw new ModelError(`linear: input must be [batch, ${weight.shape[0]}], got ${showShape(x.shape)}: add flatten() before it`);
+      throw new ModelError(
+        `linear: input must be [batch, ${weight.shape[0]}], got ${showShape(x.shape)}: add flatten() before it`,
+      );
     }
     if (bias.shape.length !== 1 || bias.shape[0] !== weight.shape[1]) {
       throw new ModelError(`linear: bias must be [${weight.shape[1]}], got ${showShape(bias.shape)}`);
     }
     return [{ shape: [x.shape[0], weight.shape[1]] }];
   },
-  forward: (record, { inputs, from, to, epilogue }) => recordProduct(record, to[0], from, sizes(inputs, "plain"), "plain", epilogue),
+  forward: (record, { inputs, from, to, epilogue }) =>
+    recordProduct(record, to[0], from, sizes(inputs, "plain"), "plain", epilogue),
   backward: ({ inputs: [x, weight], gradient, needs }) => [
     needs[0] ? multiply(gradient, weight, "transposedRight") : undefined,
     needs[1] ? multiply(x, gradient, "transposedLeft") : undefined,

@@ -4,6 +4,7 @@ import { type Pointer, rows, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation, type Placement } from "../graph/operation.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat } from "./axes.js";
 
 /** Elements that one unit counts, as in assembly/kernels/metric.ts. */
 const CHUNK = 1024;
@@ -46,9 +47,10 @@ function checkMatrix(where: string, logits: Tensor): void {
 }
 
 function checkAlike(where: string, prediction: Tensor, target: Tensor): void {
-  if (target.dtype === "float32" && prediction.dtype === "float32" && sameShape(target.shape, prediction.shape)) return;
+  checkFloat(where, prediction, target);
+  if (sameShape(target.shape, prediction.shape)) return;
   throw new ModelError(
-    `${where}: prediction and target must be float32 of the same shape, got ${describe(prediction)} and ${describe(target)}: reshape() one of them`,
+    `${where}: target must have the prediction's shape, got ${describe(prediction)} and ${describe(target)}: reshape() one of them`,
   );
 }
 

@@ -44,7 +44,11 @@ function passLengths({ length, inner }: Pick<Reduction, "length" | "inner">): nu
 /** Records the instruction of one pass; `inner` 1 is a kernel of its own. */
 type Pass = (record: Recorder, work: Work, y: Pointer, x: Pointer, sizes: Reduction, scale: number) => void;
 
-function reduction(name: string, pass: Pass, backward: NonNullable<Operation<Reduction>["backward"]>): Operation<Reduction> {
+function reduction(
+  name: string,
+  pass: Pass,
+  backward: NonNullable<Operation<Reduction>["backward"]>,
+): Operation<Reduction> {
   return {
     name,
     infer: ([x], { shape }) => {
@@ -146,7 +150,13 @@ function withoutAxes(shape: Shape, axes: readonly number[], keepDims: boolean): 
     : shape.filter((_, axis) => !axes.includes(axis));
 }
 
-function total(where: string, x: Tensor, asked: Axes | undefined, { keepDims = false }: ReduceOptions, isMean: boolean): Tensor {
+function total(
+  where: string,
+  x: Tensor,
+  asked: Axes | undefined,
+  { keepDims = false }: ReduceOptions,
+  isMean: boolean,
+): Tensor {
   const axes = resolveAxes(where, x, asked);
   const factor = isMean ? 1 / sizeOf(axes.map((axis) => x.shape[axis])) : 1;
   const shape = withoutAxes(x.shape, axes, keepDims);
@@ -160,7 +170,7 @@ function total(where: string, x: Tensor, asked: Axes | undefined, { keepDims = f
 
 /**
  * Sum over `axes` (default: all, which gives a scalar). The order of additions depends on the shape alone. Error at most
- * 40·2^-24 of Σ|x| for each factor of 4096 elements (256 rows); commonly below 2^-23. Throws ModelError for axes that
+ * 36·2^-24 of Σ|x| for each factor of 4096 elements (of 256 rows where the last axis stays). Throws ModelError for axes that
  * do not exist.
  *
  * @example

@@ -2,7 +2,7 @@
 import { ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { sameShape, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { broadcastShape, fourAxes, mergeAxes, segments, stridesOf } from "./axes.js";
 
 const reshaping: Operation<{ shape: Shape }> = {
@@ -39,7 +39,9 @@ function completeShape(x: Tensor, shape: Shape): Shape {
 /** All axes from `from` (default 1, which keeps the batch) on made one: [32, 1, 28, 28] → [32, 784]. A view. */
 export function flatten(x: Tensor, from = 1): Tensor {
   if (!Number.isInteger(from) || from < 0 || from > x.shape.length) {
-    throw new ModelError(`flatten: the first axis must be from 0 to ${x.shape.length} for ${showShape(x.shape)}, got ${from}`);
+    throw new ModelError(
+      `flatten: the first axis must be from 0 to ${x.shape.length} for ${showShape(x.shape)}, got ${from}`,
+    );
   }
   return reshape(x, [...x.shape.slice(0, from), sizeOf(x.shape.slice(from))]);
 }
@@ -67,7 +69,9 @@ const broadcasting: Operation<{ shape: Shape; transparent: boolean }> = {
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x;
   if (!sameShape(broadcastShape("broadcastTo", x.shape, shape), shape)) {
-    throw new ModelError(`broadcastTo: ${x.name} of shape ${showShape(x.shape)} is larger than ${showShape(shape)}: sum() it instead`);
+    throw new ModelError(
+      `broadcastTo: ${x.name} of shape ${showShape(x.shape)} is larger than ${showShape(shape)}: sum() it instead`,
+    );
   }
   return apply(broadcasting, [x], { shape: [...shape], transparent: false });
 }
@@ -122,7 +126,10 @@ function invert(axes: readonly number[]): number[] {
 }
 
 /** The permutation as a batch of matrices [height, width], each transposed, where it is one. */
-function asMatrices(shape: Shape, strides: readonly number[]): { batch: number; height: number; width: number } | undefined {
+function asMatrices(
+  shape: Shape,
+  strides: readonly number[],
+): { batch: number; height: number; width: number } | undefined {
   const merged = mergeAxes(shape, [strides]);
   const [batch, width, height] = merged.sizes.length === 2 ? [1, ...merged.sizes] : merged.sizes;
   const [outer, down, across] = merged.sizes.length === 2 ? [0, ...merged.strides[0]] : merged.strides[0];
@@ -138,7 +145,10 @@ function asMatrices(shape: Shape, strides: readonly number[]): { batch: number; 
  * transpose(input([2, 3])); // [3, 2]
  * transpose(input([32, 28, 28, 3]), [0, 3, 1, 2]); // [32, 3, 28, 28]
  */
-export function transpose(x: Tensor, axes: readonly number[] = x.shape.map((_, axis) => x.shape.length - 1 - axis)): Tensor {
+export function transpose(
+  x: Tensor,
+  axes: readonly number[] = x.shape.map((_, axis) => x.shape.length - 1 - axis),
+): Tensor {
   const isPermutation = axes.length === x.shape.length && x.shape.every((_, axis) => axes.includes(axis));
   if (!isPermutation) {
     throw new ModelError(

@@ -4,6 +4,7 @@ import { type Pointer, rows, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat } from "./axes.js";
 
 const COST = 10;
 
@@ -30,9 +31,7 @@ function rowWise({ name, forward, backward }: RowActivation): Operation {
   return {
     name,
     infer([x]) {
-      if (x.dtype !== "float32") {
-        throw new ModelError(`${name}: input must be float32, got ${x.dtype} ("${x.name}"): use a float32 input`);
-      }
+      checkFloat(name, x);
       if (x.shape.length === 0) {
         throw new ModelError(
           `${name}: input must have at least one axis, got the scalar "${x.name}": reshape() it to [1] first`,

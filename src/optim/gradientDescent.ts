@@ -29,7 +29,11 @@ export interface Descent {
  * @example
  * const { x } = gradientDescent(([a, b]) => (a - 2) ** 2 + 4 * (b - 3) ** 2, [100, -10], { learningRate: 0.01, steps: 1000 });
  */
-export function gradientDescent(f: ScalarFunction, x0: ArrayLike<number>, options: GradientDescentOptions = {}): Descent {
+export function gradientDescent(
+  f: ScalarFunction,
+  x0: ArrayLike<number>,
+  options: GradientDescentOptions = {},
+): Descent {
   checkOptions("gradientDescent", options, ["learningRate", "steps", "momentum", "gradient"]);
   const { learningRate = 0.01, momentum = 0, gradient = (at: Float64Array) => numericalGradient(f, at) } = options;
   const steps = checkInteger("gradientDescent", "steps", options.steps ?? 100, 1);
@@ -40,7 +44,9 @@ export function gradientDescent(f: ScalarFunction, x0: ArrayLike<number>, option
   for (let step = 1; step <= steps; step++) {
     const rate = rateAt(step);
     if (!(rate >= 0 && rate < Number.POSITIVE_INFINITY)) {
-      throw new ModelError(`gradientDescent: learningRate must be a finite number of at least 0, got ${rate} at step ${step}`);
+      throw new ModelError(
+        `gradientDescent: learningRate must be a finite number of at least 0, got ${rate} at step ${step}`,
+      );
     }
     const slope = gradient(x);
     velocity = velocity.map((v, i) => momentum * v - rate * slope[i]);

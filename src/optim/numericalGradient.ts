@@ -12,7 +12,11 @@ const DEFAULT_STEP = Number.EPSILON ** (1 / 3);
  *
  * `step` is h, scaled by max(1, |xᵢ|); default 6.1e-6, which leaves about ten correct digits.
  */
-export function numericalGradient(f: ScalarFunction, x: ArrayLike<number>, options: { step?: number } = {}): Float64Array {
+export function numericalGradient(
+  f: ScalarFunction,
+  x: ArrayLike<number>,
+  options: { step?: number } = {},
+): Float64Array {
   const step = checkNumber("numericalGradient", "step", options.step ?? DEFAULT_STEP, Number.MIN_VALUE, 1);
   const point = Float64Array.from(x);
   return point.map((center, i) => {

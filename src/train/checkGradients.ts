@@ -38,7 +38,9 @@ export interface CheckGradientsOptions {
   engine?: Engine;
 }
 
-type FunctionOptions = CheckGradientsOptions & { at: Record<string, { readonly shape: Shape; readonly values: Values }> };
+type FunctionOptions = CheckGradientsOptions & {
+  at: Record<string, { readonly shape: Shape; readonly values: Values }>;
+};
 type ModelOptions = CheckGradientsOptions & { loss: Loss; data: Samples };
 
 /**
@@ -66,7 +68,9 @@ export async function checkGradients(
       : await modelSubject(target, options as ModelOptions);
   try {
     const exact = subject.run();
-    const checks = subject.names.map((name) => checkTensor(subject, name, exact[name], random, options.directions ?? 5));
+    const checks = subject.names.map((name) =>
+      checkTensor(subject, name, exact[name], exact[LOSS][0], random, options.directions ?? 5),
+    );
     const worst = checks.reduce((a, b) => (b.error > a.error || Number.isNaN(b.error) ? b : a));
     return { passed: worst.error <= (options.tolerance ?? 2e-3), worst, checks };
   } finally {
@@ -92,16 +96,25 @@ async function functionSubject(
 ): Promise<Subject> {
   const names = Object.keys(at);
   if (names.length === 0) throw new ModelError("checkGradients: give the inputs' shapes and values in `at`");
-  const values = Object.fromEntries(names.map((name) => [name, Float32Array.from(flattenValues(name, at[name].values).data)]));
+  const values = Object.fromEntries(
+    names.map((name) => [name, Float32Array.from(flattenValues(name, at[name].values).data)]),
+  );
   const shapes = Object.fromEntries(names.map((name) => [name, at[name].shape]));
   const trace = (inputs: Record<string, Tensor>): Record<string, Tensor> => {
     const result = f(inputs);
     const weights = Float32Array.from({ length: sizeOf(result.shape) }, () => 2 * random() - 1);
     const loss = result.shape.length === 0 ? result : sum(multiply(result, constant(weights, result.shape)));
-    const gradients = gradient(loss, names.map((name) => inputs[name]));
+    const gradients = gradient(
+      loss,
+      names.map((name) => inputs[name]),
+    );
     return { [LOSS]: loss, ...Object.fromEntries(names.map((name, i) => [name, gradients[i]])) };
   };
-  const compiled: CompiledFunction<InputShapes, Record<string, Tensor>> = await compileFunction(trace, shapes, engine ? { engine } : {});
+  const compiled: CompiledFunction<InputShapes, Record<string, Tensor>> = await compileFunction(
+    trace,
+    shapes,
+    engine ? { engine } : {},
+  );
   return {
     names,
     get: (name) => values[name].slice(),
@@ -120,7 +133,9 @@ async function modelSubject(model: Model, { loss, data, seed, engine }: ModelOpt
   const classes = loss.targets === "classes";
   const perTarget = targetSize({ ...model, targets: loss.targets });
   if (y.data.length !== count * perTarget) {
-    throw new ModelError(`checkGradients: y must have ${count * perTarget} values for ${count} samples, got ${y.data.length}`);
+    throw new ModelError(
+      `checkGradients: y must have ${count * perTarget} values for ${count} samples, got ${y.data.length}`,
+    );
   }
   const names = [...model.parameters.keys()];
   const inputs = {
@@ -131,7 +146,10 @@ async function modelSubject(model: Model, { loss, data, seed, engine }: ModelOpt
   const trace = (feed: typeof inputs): Record<string, Tensor> => {
     const output = model.apply(feed.x, { training: false, clock: feed.clock, seed: [0, 0] });
     const value = loss.build(output, feed.y);
-    const gradients = gradient(value, names.map((name) => model.parameters.get(name) as Tensor));
+    const gradients = gradient(
+      value,
+      names.map((name) => model.parameters.get(name) as Tensor),
+    );
     return { [LOSS]: value, ...Object.fromEntries(names.map((name, i) => [name, gradients[i]])) };
   };
   const compiled = await compileFunction(trace, inputs, { seed: seed ?? 1, ...(engine ? { engine } : {}) });
@@ -145,20 +163,47 @@ async function modelSubject(model: Model, { loss, data, seed, engine }: ModelOpt
   };
 }
 
-// Where the function has kinks (ReLU) or little curvature, one step size suits better than another.
-const STEPS = [0.03, 0.01, 0.003];
+// Lengths of the steps along a direction: a step of 0.1 balances the rounding of a float32 loss (1e-6 of it) against
+// truncation (3e-6); shorter ones are for strong curvature.
+const STEPS = [0.2, 0.1, 0.05, 0.02, 0.005];
 
-function checkTensor(subject: Subject, name: string, exactGradient: Float32Array, random: () => number, directions: number): GradientCheck {
+// Fourth-order differences as [offset in steps, weight]: central, and to one side for where a kink (ReLU) lies close
+// on the other (Fornberg 1988, tables 1 and 3).
+const CENTRAL = [
+  [-2, 1 / 12],
+  [-1, -8 / 12],
+  [1, 8 / 12],
+  [2, -1 / 12],
+] as const;
+const FORWARD = [
+  [0, -25 / 12],
+  [1, 48 / 12],
+  [2, -36 / 12],
+  [3, 16 / 12],
+  [4, -3 / 12],
+] as const;
+
+function checkTensor(
+  subject: Subject,
+  name: string,
+  exactGradient: Float32Array,
+  loss: number,
+  random: () => number,
+  directions: number,
+): GradientCheck {
   const center = subject.get(name);
-  const scale = Math.max(0.1, Math.sqrt(center.reduce((sum, value) => sum + value * value, 0) / center.length));
+  const typical = norm(exactGradient) / Math.sqrt(center.length);
   let worst: GradientCheck = { name, error: 0, exact: 0, numerical: 0 };
   for (let i = 0; i < directions; i++) {
     const direction = Float64Array.from(center, () => 2 * random() - 1);
     const length = norm(direction);
-    for (let k = 0; k < direction.length; k++) direction[k] *= scale / length;
+    for (let k = 0; k < direction.length; k++) direction[k] /= length;
     const exact = exactGradient.reduce((sum, value, k) => sum + value * direction[k], 0);
-    const size = Math.max(Math.abs(exact), 0.1 * norm(exactGradient) * scale * Math.sqrt(1 / center.length), 1e-6);
-    const tries = STEPS.map((step) => derivativeAlong(subject, name, center, direction, step));
+    // Below a thousandth of the loss a derivative drowns in the rounding of the loss.
+    const size = Math.max(Math.abs(exact), typical, 1e-3 * Math.abs(loss));
+    const along = (step: number, weights: Difference) =>
+      derivativeAlong(subject, name, center, direction, step, weights);
+    const tries = STEPS.flatMap((step) => [along(step, CENTRAL), along(step, FORWARD), along(-step, FORWARD)]);
     const numerical = tries.reduce((a, b) => (Math.abs(b - exact) < Math.abs(a - exact) ? b : a));
     const error = Math.abs(exact - numerical) / size;
     if (!(error <= worst.error)) worst = { name, error, exact, numerical };
@@ -167,13 +212,26 @@ function checkTensor(subject: Subject, name: string, exactGradient: Float32Array
   return worst;
 }
 
-/** Fourth-order central difference of the loss along `direction`. */
-function derivativeAlong(subject: Subject, name: string, center: Float32Array, direction: Float64Array, step: number): number {
-  const lossAt = (factor: number): number => {
-    subject.set(name, center.map((value, k) => value + factor * step * direction[k]));
-    return subject.run()[LOSS][0];
-  };
-  return (8 * (lossAt(1) - lossAt(-1)) - (lossAt(2) - lossAt(-2))) / (12 * step);
+type Difference = readonly (readonly [offset: number, weight: number])[];
+
+/** Finite difference of the loss along `direction`. */
+function derivativeAlong(
+  subject: Subject,
+  name: string,
+  center: Float32Array,
+  direction: Float64Array,
+  step: number,
+  weights: Difference,
+): number {
+  let sum = 0;
+  for (const [offset, weight] of weights) {
+    subject.set(
+      name,
+      center.map((value, k) => value + offset * step * direction[k]),
+    );
+    sum += weight * subject.run()[LOSS][0];
+  }
+  return sum / step;
 }
 
 function norm(values: Float32Array | Float64Array): number {

@@ -98,7 +98,10 @@ export function writeTargets(engine: Engine, address: Pointer, y: FlatValues, fo
   if (format.targets === "classes") {
     const classes = sizeOf(format.outputShape);
     const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= classes);
-    if (bad >= 0) throw new DataError(`y: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${bad}`);
+    if (bad >= 0)
+      throw new DataError(
+        `y: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${bad}`,
+      );
     engine.words(address, data.length).set(data);
     return;
   }
@@ -110,11 +113,26 @@ function checkTargetValues(data: FlatValues["data"], { targets, outputShape }: S
   const refuse = (bad: number, rule: string): void => {
     if (bad >= 0) throw new DataError(`y: ${rule}, got ${data[bad]} at index ${bad}`);
   };
-  if (targets === "bits") refuse(findIndex(data, (v) => v !== 0 && v !== 1), "every target must be 0 or 1");
-  if (targets === "signs") refuse(findIndex(data, (v) => v !== -1 && v !== 1), "every target must be -1 or 1");
-  if (targets === "probabilities") refuse(findIndex(data, (v) => v < 0 || v > 1), "every target must lie within 0 and 1");
+  if (targets === "bits")
+    refuse(
+      findIndex(data, (v) => v !== 0 && v !== 1),
+      "every target must be 0 or 1",
+    );
+  if (targets === "signs")
+    refuse(
+      findIndex(data, (v) => v !== -1 && v !== 1),
+      "every target must be -1 or 1",
+    );
+  if (targets === "probabilities")
+    refuse(
+      findIndex(data, (v) => v < 0 || v > 1),
+      "every target must lie within 0 and 1",
+    );
   if (targets !== "distributions") return;
-  refuse(findIndex(data, (v) => v < 0 || v > 1), "every probability must lie within 0 and 1");
+  refuse(
+    findIndex(data, (v) => v < 0 || v > 1),
+    "every probability must lie within 0 and 1",
+  );
   const classes = sizeOf(outputShape);
   for (let row = 0; row < data.length; row += classes) {
     let sum = 0;

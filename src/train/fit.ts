@@ -1,13 +1,13 @@
 // The training loop. A step is one instruction stream in wasm; one call runs many steps, a slice of time
 // long, and then lets the host breathe. How steps are grouped into calls changes no result.
 import { checkInteger, checkOptions, SteepestError } from "../engine/errors.js";
-import { runOnce } from "../graph/program.js";
 import { serial } from "../engine/instructions.js";
+import { runOnce } from "../graph/program.js";
 import type { MetricName } from "../nn/metrics.js";
 import { learningRateAt } from "../optim/optimizer.js";
 import type { ResidentData, Samples } from "./data.js";
 import { evaluationProgram, type Feed, type StepProgram, trainingProgram } from "./programs.js";
-import { type State, STEPS_PER_CALL } from "./state.js";
+import { STEPS_PER_CALL, type State } from "./state.js";
 
 /** Loss and metrics, by name. */
 export type Scores<M extends MetricName> = { readonly loss: number } & { readonly [K in M]: number };
@@ -229,7 +229,12 @@ export function shuffleOrder(state: State, data: ResidentData): void {
 }
 
 /** Scores over all of `data`, without dropout, changing nothing. */
-export function evaluateAll<M extends MetricName>(state: State, cache: ProgramCache, data: ResidentData, batchSize = 256): Scores<M> {
+export function evaluateAll<M extends MetricName>(
+  state: State,
+  cache: ProgramCache,
+  data: ResidentData,
+  batchSize = 256,
+): Scores<M> {
   const { engine } = state;
   clearTotals(state);
   engine.words(state.evaluationClock, 16).fill(0);

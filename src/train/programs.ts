@@ -41,7 +41,12 @@ interface Trace {
 function traceModel(state: State, feed: Feed, batch: number, training: boolean): Trace {
   const { model, loss, seed } = state.recipe;
   const pinned = new Map<Tensor, Pointer>();
-  const leaf = (shape: readonly number[], name: string, address: Pointer, dtype: "float32" | "uint32" = "float32"): Tensor => {
+  const leaf = (
+    shape: readonly number[],
+    name: string,
+    address: Pointer,
+    dtype: "float32" | "uint32" = "float32",
+  ): Tensor => {
     const tensor = input(shape, { name, dtype });
     pinned.set(tensor, address);
     return tensor;

@@ -53,7 +53,8 @@ export interface State {
 
 export function createState(engine: Engine, recipe: Recipe): State {
   const parameters = [...recipe.model.parameters.values()];
-  if (parameters.length === 0) throw new ModelError("compile: the model has no parameters, so nothing can be trained: add dense(…)");
+  if (parameters.length === 0)
+    throw new ModelError("compile: the model has no parameters, so nothing can be trained: add dense(…)");
   const layout = layoutBlock(parameters);
   let bytes = 0;
   const taken: Pointer[] = [];
@@ -122,7 +123,8 @@ export function ensureArena(state: State, bytes: number): void {
 export function releaseState(state: State): void {
   const { allocator } = state.engine;
   const { values, gradients, slots, clock, evaluationClock, totals, trace, rates, arena } = state;
-  for (const address of [values, gradients, ...slots, clock, evaluationClock, totals, trace, rates]) allocator.free(address);
+  for (const address of [values, gradients, ...slots, clock, evaluationClock, totals, trace, rates])
+    allocator.free(address);
   if (arena.address !== 0) allocator.free(arena.address);
 }
 

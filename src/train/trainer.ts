@@ -8,7 +8,15 @@ import type { Loss } from "../nn/losses.js";
 import { type MetricName, metricFor } from "../nn/metrics.js";
 import type { Model } from "../nn/sequential.js";
 import type { Optimizer } from "../optim/optimizer.js";
-import { countSamples, loadSamples, type ResidentData, type SampleFormat, type Samples, targetSize, writeTargets } from "./data.js";
+import {
+  countSamples,
+  loadSamples,
+  type ResidentData,
+  type SampleFormat,
+  type Samples,
+  targetSize,
+  writeTargets,
+} from "./data.js";
 import {
   checkFitOptions,
   clearTotals,
@@ -23,7 +31,15 @@ import {
   shuffleOrder,
 } from "./fit.js";
 import { predictionProgram } from "./programs.js";
-import { addressOfParameter, createState, type Recipe, releaseState, resetState, type State, STEPS_PER_CALL } from "./state.js";
+import {
+  addressOfParameter,
+  createState,
+  type Recipe,
+  releaseState,
+  resetState,
+  STEPS_PER_CALL,
+  type State,
+} from "./state.js";
 import { summarize } from "./summary.js";
 
 export interface CompileOptions<M extends MetricName = never> extends EngineOptions {
@@ -112,14 +128,17 @@ const OPTIONS = ["loss", "optimizer", "metrics", "seed", "engine", "build"];
 function checkRecipe<M extends MetricName>(model: Model, options: CompileOptions<M>): Recipe {
   checkOptions("compile", options, OPTIONS);
   const { loss, optimizer, metrics = [], seed = 0 } = options;
-  if (typeof loss?.build !== "function") throw new ModelError(`compile: loss must be a loss such as crossEntropy(), got ${String(loss)}`);
+  if (typeof loss?.build !== "function")
+    throw new ModelError(`compile: loss must be a loss such as crossEntropy(), got ${String(loss)}`);
   if (typeof optimizer?.record !== "function") {
     throw new ModelError(`compile: optimizer must be an optimizer such as adam(), got ${String(optimizer)}`);
   }
   checkInteger("compile", "seed", seed, 0);
   const last = model.layers[model.layers.length - 1];
   if (loss.includes?.includes(last.kind)) {
-    throw new ModelError(`compile: ${loss.name} takes logits, but the model ends in ${last.kind}(): remove that layer, predict() applies it`);
+    throw new ModelError(
+      `compile: ${loss.name} takes logits, but the model ends in ${last.kind}(): remove that layer, predict() applies it`,
+    );
   }
   return {
     model,
@@ -136,7 +155,10 @@ function checkRecipe<M extends MetricName>(model: Model, options: CompileOptions
  *
  * Rejects with ModelError where the parts do not fit, MemoryError where they need too much memory.
  */
-export async function compile<const M extends MetricName = never>(model: Model, options: CompileOptions<M>): Promise<Trainer<M>> {
+export async function compile<const M extends MetricName = never>(
+  model: Model,
+  options: CompileOptions<M>,
+): Promise<Trainer<M>> {
   const recipe = checkRecipe(model, options);
   return createTrainer(recipe, options.engine ?? (await createEngine(options)), options.engine === undefined);
 }
@@ -165,7 +187,10 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     work: (...resident: (ResidentData | undefined)[]) => Generator<T, void>,
   ): Generator<T, void> {
     checkOpen();
-    if (busy) throw new SteepestError("trainer: another fit or evaluation is still running: await it, or leave its loop, first");
+    if (busy)
+      throw new SteepestError(
+        "trainer: another fit or evaluation is still running: await it, or leave its loop, first",
+      );
     busy = true;
     const owned: ResidentData[] = [];
     try {
@@ -186,14 +211,21 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     }
   }
 
-  function* fitting(data: Samples | ResidentData, options: FitOptions<M> = {}): Generator<EpochResult<M> | undefined, void> {
+  function* fitting(
+    data: Samples | ResidentData,
+    options: FitOptions<M> = {},
+  ): Generator<EpochResult<M> | undefined, void> {
     const plan = checkFitOptions(options);
     yield* exclusively([data, options.validation], (train, validation) =>
       fitEpochs<M>(state, cache, train as ResidentData, validation, plan),
     );
   }
 
-  function* stepping(data: Samples | ResidentData, options: StepsOptions, losses: Float32Array): Generator<undefined, void> {
+  function* stepping(
+    data: Samples | ResidentData,
+    options: StepsOptions,
+    losses: Float32Array,
+  ): Generator<undefined, void> {
     yield* exclusively([data], function* (resident) {
       const { count } = resident as ResidentData;
       const batch = Math.min(checkInteger("trainSteps", "batchSize", options.batchSize ?? count, 1), count);
@@ -211,7 +243,10 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
         const size = Math.min(batch, left);
         const most = batch === count ? STEPS_PER_CALL : Math.floor(left / size);
         const steps = Math.min(pace.steps, losses.length - done, most);
-        losses.set(runSteps(state, cache, { kind: "resident", data: resident as ResidentData, shuffled }, size, steps, pace), done);
+        losses.set(
+          runSteps(state, cache, { kind: "resident", data: resident as ResidentData, shuffled }, size, steps, pace),
+          done,
+        );
         done += steps;
         if (batch < count) left -= steps * size;
         yield undefined;
@@ -222,12 +257,10 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
   function evaluateSync(data: Samples | ResidentData, options: EvaluateOptions = {}): Scores<M> {
     checkOptions("evaluate", options, ["batchSize"]);
     const batchSize = checkInteger("evaluate", "batchSize", options.batchSize ?? 256, 1);
-    let scores: Scores<M> | undefined;
-    const work = exclusively<never>([data], function* (resident) {
-      scores = evaluateAll<M>(state, cache, resident as ResidentData, batchSize);
+    const [scores] = exclusively<Scores<M>>([data], function* (resident) {
+      yield evaluateAll<M>(state, cache, resident as ResidentData, batchSize);
     });
-    for (const _ of work);
-    return scores as Scores<M>;
+    return scores;
   }
 
   function predictSync(x: Values, options: PredictOptions = {}): Float32Array {
@@ -244,7 +277,9 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
       const batch = Math.min(most, count - first);
       writeFloats("x", engine.floats(at, batch * inputSize), sliceOf(flat.data, first * inputSize, batch * inputSize));
       const raw = options.output === "raw";
-      const { program, result } = cache.get(`predict ${at} ${raw} ${batch}`, () => predictionProgram(state, at, batch, raw));
+      const { program, result } = cache.get(`predict ${at} ${raw} ${batch}`, () =>
+        predictionProgram(state, at, batch, raw),
+      );
       engine.run(program.address, program.end, 1);
       predictions.set(engine.floats(result, batch * outputSize), first * outputSize);
     }
@@ -257,7 +292,8 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     const y = flattenValues("y", batch.y);
     const count = countSamples("x", x, model.inputShape);
     const ySize = count * targetSize(format);
-    if (y.data.length !== ySize) throw new DataError(`y: must have ${ySize} values for the ${count} samples in x, got ${y.data.length}`);
+    if (y.data.length !== ySize)
+      throw new DataError(`y: must have ${ySize} values for the ${count} samples in x, got ${y.data.length}`);
     const xAt = staging.x(x.data.length * 4);
     const yAt = staging.y(ySize * 4);
     writeFloats("x", engine.floats(xAt, x.data.length), x.data);
@@ -270,7 +306,9 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     const checked = [...values].map(([path, { data }]) => {
       const tensor = model.parameters.get(path);
       if (tensor === undefined) {
-        throw new ModelError(`setParameters: the model has no "${path}": it has ${[...model.parameters.keys()].join(", ")}`);
+        throw new ModelError(
+          `setParameters: the model has no "${path}": it has ${[...model.parameters.keys()].join(", ")}`,
+        );
       }
       const flat = flattenValues(path, data);
       checkSize(path, flat, tensor.shape);

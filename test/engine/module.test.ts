@@ -20,7 +20,9 @@ test("one file serves shared and plain memory", () => {
 });
 
 test("an unknown build is refused; the debug build runs", () => {
-  expect(() => createEngineSync({ build: "quick" as never })).toThrow(/build must be "strict", "fast" or "debug", got "quick"/);
+  expect(() => createEngineSync({ build: "quick" as never })).toThrow(
+    /build must be "strict", "fast" or "debug", got "quick"/,
+  );
   const engine = createEngineSync({ build: "debug" });
   expect(engine.build).toBe("debug");
   engine.dispose();

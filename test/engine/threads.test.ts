@@ -31,12 +31,21 @@ async function runWith(threads: number): Promise<Uint32Array> {
   const parallel = (units: number) => rows(units, 1e9);
   record.gemm(parallel(Math.ceil(N / 32)), c, a, b, 0, N, N, N, 0, 0, 0);
   record.addTotal(serial, total, c, 1);
-  record.scaleShift(parallel(N * N / 4), c, c, N * N, 1e-3, 0);
-  record.add(parallel(N * N / 4), a, a, c, N * N);
+  record.scaleShift(parallel((N * N) / 4), c, c, N * N, 1e-3, 0);
+  record.add(parallel((N * N) / 4), a, a, c, N * N);
   record.addTotal(serial, total, a, 1);
   const instructions = words();
   new Uint32Array(memory.buffer, program, instructions.length).set(instructions);
-  const shared = { module, memory, threads, program, end: program + instructions.byteLength, steps: STEPS, barrier, scratch };
+  const shared = {
+    module,
+    memory,
+    threads,
+    program,
+    end: program + instructions.byteLength,
+    steps: STEPS,
+    barrier,
+    scratch,
+  };
   const done = await Promise.all(
     Array.from({ length: threads }, (_, thread) => {
       const worker = new Worker(WORKER, { eval: true, workerData: { ...shared, thread } });
@@ -65,7 +74,17 @@ test("a crashed thread ends the others' wait", async () => {
   record.fill(rows(4, 1e9), 140000, 16, 1);
   const instructions = words();
   new Uint32Array(memory.buffer, 150016, instructions.length).set(instructions);
-  const workerData = { module, memory, thread: 0, threads: 2, program: 150016, end: 150016 + instructions.byteLength, steps: 3, barrier, scratch: 0 };
+  const workerData = {
+    module,
+    memory,
+    thread: 0,
+    threads: 2,
+    program: 150016,
+    end: 150016 + instructions.byteLength,
+    steps: 3,
+    barrier,
+    scratch: 0,
+  };
   const worker = new Worker(WORKER, { eval: true, workerData });
   const done = new Promise<number>((resolve, reject) => worker.once("message", resolve).once("error", reject));
   Atomics.store(new Int32Array(memory.buffer), barrier / 4 + 2, 1);

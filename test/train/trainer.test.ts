@@ -1,4 +1,3 @@
-import { afterAll, describe, expect, test } from "vitest";
 import {
   adam,
   binaryCrossEntropy,
@@ -12,21 +11,27 @@ import {
   dense,
   dropout,
   flatten,
-  meanSquaredError,
   ModelError,
+  meanSquaredError,
   relu,
   sequential,
   sgd,
   sigmoid,
   tanh,
 } from "steepest";
+import { afterAll, describe, expect, test } from "vitest";
 import { blobs, lehmer } from "./blobs.js";
 
 const engine = createEngineSync();
 afterAll(() => engine.dispose());
 
 const model = sequential({ input: [2] }, dense(16), relu(), dense(3));
-const recipe = { loss: crossEntropy(), optimizer: adam({ learningRate: 0.01 }), metrics: ["accuracy"], engine } as const;
+const recipe = {
+  loss: crossEntropy(),
+  optimizer: adam({ learningRate: 0.01 }),
+  metrics: ["accuracy"],
+  engine,
+} as const;
 const bitsOf = (values: Float32Array): string => Buffer.from(values.buffer.slice(0)).toString("hex");
 const weightsOf = (trainer: { parameters(): Map<string, { data: Float32Array }> }): string =>
   [...trainer.parameters()].map(([path, { data }]) => `${path} ${bitsOf(data)}`).join("\n");
@@ -36,7 +41,8 @@ describe("fit", () => {
     using trainer = await compile(model, { ...recipe, seed: 3 });
     const data = blobs(100);
     const results = [];
-    for await (const result of trainer.fit(data, { epochs: 20, batchSize: 32, validation: blobs(60, 11) })) results.push(result);
+    for await (const result of trainer.fit(data, { epochs: 20, batchSize: 32, validation: blobs(60, 11) }))
+      results.push(result);
     expect(results.map(({ epoch }) => epoch)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
     expect(results.map(({ step }) => step)).toEqual(Array.from({ length: 20 }, (_, i) => 4 * (i + 1)));
     expect(results.every(({ samples }) => samples === 100)).toBe(true);
@@ -99,13 +105,21 @@ describe("fit", () => {
     // A linear unit without bias that starts at 0 and moves by rate·t·x: with x = 1 and targets far away the
     // first loss of each step betrays which sample it saw.
     const unit = sequential({ input: [1] }, dense(1, { bias: false }));
-    using trainer = compileSync(unit, { loss: meanSquaredError(), optimizer: sgd({ learningRate: 0 }), engine, seed: 4 });
+    using trainer = compileSync(unit, {
+      loss: meanSquaredError(),
+      optimizer: sgd({ learningRate: 0 }),
+      engine,
+      seed: 4,
+    });
     trainer.setParameters(new Map([["0.weight", { data: [0] }]]));
     const y = Float32Array.from({ length: 50 }, (_, i) => i);
     const orders: number[][] = [];
     for (let epoch = 0; epoch < 3; epoch++) {
       const seen: number[] = [];
-      trainer.fitSync({ x: new Float32Array(50).fill(1), y }, { batchSize: 1, onProgress: ({ losses }) => seen.push(...losses) });
+      trainer.fitSync(
+        { x: new Float32Array(50).fill(1), y },
+        { batchSize: 1, onProgress: ({ losses }) => seen.push(...losses) },
+      );
       orders.push(seen.map(Math.sqrt));
     }
     for (const order of orders) expect([...order].sort((a, b) => a - b)).toEqual([...y]);
@@ -128,7 +142,12 @@ describe("fit", () => {
     });
     expect([samples, losses]).toEqual([100, 13]);
     const controller = new AbortController();
-    const fit = trainer.fit(blobs(100), { epochs: 1000, batchSize: 8, signal: controller.signal, onProgress: () => controller.abort() });
+    const fit = trainer.fit(blobs(100), {
+      epochs: 1000,
+      batchSize: 8,
+      signal: controller.signal,
+      onProgress: () => controller.abort(),
+    });
     await expect(fit.next()).rejects.toThrow(/abort/i);
     expect(trainer.fitSync(blobs(100)).length).toBe(1);
   });
@@ -145,7 +164,10 @@ describe("fit", () => {
   });
 
   test("a schedule gives each step its rate", () => {
-    using trainer = compileSync(model, { ...recipe, optimizer: sgd({ learningRate: (step) => (step === 3 ? 0.1 : 0) }) });
+    using trainer = compileSync(model, {
+      ...recipe,
+      optimizer: sgd({ learningRate: (step) => (step === 3 ? 0.1 : 0) }),
+    });
     const before = weightsOf(trainer);
     trainer.trainStepsSync(blobs(30), { steps: 2 });
     expect(weightsOf(trainer)).toBe(before);
@@ -168,7 +190,9 @@ describe("fit", () => {
       trainer.fitSync(data, { epochs: 100 });
       expect.unreachable();
     } catch (error) {
-      expect((error as DivergenceError).message).toMatch(/loss became (Infinity|NaN) at step \d+ \(epoch \d+\), with learning rate 100/);
+      expect((error as DivergenceError).message).toMatch(
+        /loss became (Infinity|NaN) at step \d+ \(epoch \d+\), with learning rate 100/,
+      );
       expect((error as DivergenceError).step).toBeLessThan(40);
     }
   });
@@ -216,14 +240,44 @@ describe("evaluate and predict", () => {
 
   test("nested arrays, one number a sample, and shapes of several axes", async () => {
     const xor = sequential({ input: [2] }, dense(8), tanh(), dense(1));
-    using trainer = await compile(xor, { loss: binaryCrossEntropy(), optimizer: adam({ learningRate: 0.05 }), metrics: ["accuracy"], engine, seed: 1 });
-    const data = { x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [0, 1, 1, 0] };
+    using trainer = await compile(xor, {
+      loss: binaryCrossEntropy(),
+      optimizer: adam({ learningRate: 0.05 }),
+      metrics: ["accuracy"],
+      engine,
+      seed: 1,
+    });
+    const data = {
+      x: [
+        [0, 0],
+        [0, 1],
+        [1, 0],
+        [1, 1],
+      ],
+      y: [0, 1, 1, 0],
+    };
     await trainer.trainSteps(data, { steps: 500 });
     expect((await trainer.evaluate(data)).accuracy).toBe(1);
     const images = sequential({ input: [2, 3] }, flatten(), dense(1), sigmoid());
-    using second = await compile(images, { loss: binaryCrossEntropy({ from: "probabilities" }), optimizer: sgd(), engine });
-    expect(second.predictSync([[[1, 2, 3], [4, 5, 6]]]).length).toBe(1);
-    expect(second.predictSync([[1, 2, 3], [4, 5, 6]]).length).toBe(1);
+    using second = await compile(images, {
+      loss: binaryCrossEntropy({ from: "probabilities" }),
+      optimizer: sgd(),
+      engine,
+    });
+    expect(
+      second.predictSync([
+        [
+          [1, 2, 3],
+          [4, 5, 6],
+        ],
+      ]).length,
+    ).toBe(1);
+    expect(
+      second.predictSync([
+        [1, 2, 3],
+        [4, 5, 6],
+      ]).length,
+    ).toBe(1);
   });
 });
 
@@ -264,16 +318,22 @@ describe("memory", () => {
 });
 
 describe("mistakes are refused where they are made, and nothing is lost", () => {
-  const bad = (options: Record<string, unknown>): (() => unknown) => () =>
-    compileSync(model, { ...recipe, ...options } as unknown as CompileOptions<"accuracy">);
+  const bad =
+    (options: Record<string, unknown>): (() => unknown) =>
+    () =>
+      compileSync(model, { ...recipe, ...options } as unknown as CompileOptions<"accuracy">);
 
   test("in the model and the options", () => {
-    expect(() => sequential({ input: [28, 28] }, dense(10))).toThrow('dense 0: input must be [batch, features], got [batch, 28, 28]: add flatten() before it');
+    expect(() => sequential({ input: [28, 28] }, dense(10))).toThrow(
+      "dense 0: input must be [batch, features], got [batch, 28, 28]: add flatten() before it",
+    );
     expect(() => sequential({ input: [784] })).toThrow(/needs at least one layer/);
     expect(() => sequential({ input: [0] }, dense(1))).toThrow(/shape of one sample/);
     expect(() => sequential({ input: [1] }, dense(1, { name: "a" }), dense(1, { name: "a" }))).toThrow(/"a" twice/);
     expect(() => dense(0)).toThrow("dense: units must be a whole number of at least 1, got 0");
-    expect(() => dense(1, { activaton: "relu" } as never)).toThrow(/unknown option "activaton": the options are name, bias/);
+    expect(() => dense(1, { activaton: "relu" } as never)).toThrow(
+      /unknown option "activaton": the options are name, bias/,
+    );
     expect(bad({ loss: undefined })).toThrow(/loss must be a loss such as/);
     expect(bad({ optimiser: 1 })).toThrow(/unknown option "optimiser"/);
     expect(bad({ metrics: ["acuracy"] })).toThrow(/unknown metric "acuracy"/);
@@ -282,7 +342,9 @@ describe("mistakes are refused where they are made, and nothing is lost", () => 
     expect(() => sgd({ learningRate: -1 })).toThrow(ModelError);
     expect(() => adam({ beta1: 1 })).toThrow(ModelError);
     const ends = sequential({ input: [2] }, dense(1), sigmoid());
-    expect(() => compileSync(ends, { loss: binaryCrossEntropy(), optimizer: sgd(), engine })).toThrow(/takes logits, but the model ends in sigmoid\(\)/);
+    expect(() => compileSync(ends, { loss: binaryCrossEntropy(), optimizer: sgd(), engine })).toThrow(
+      /takes logits, but the model ends in sigmoid\(\)/,
+    );
   });
 
   test("a model too large for 4 GiB, with the bytes; the engine works on", () => {
@@ -301,21 +363,43 @@ describe("mistakes are refused where they are made, and nothing is lost", () => 
       expect(() => trainer.fitSync(data as never)).toThrow(message);
       expect(() => trainer.fitSync(data as never)).toThrow(DataError);
     };
-    refuse({ x: x.subarray(0, 17), y }, "x: must be samples of shape [2] (2 values each), got 17 values, which is no multiple of 2");
+    refuse(
+      { x: x.subarray(0, 17), y },
+      "x: must be samples of shape [2] (2 values each), got 17 values, which is no multiple of 2",
+    );
     refuse({ x, y: y.subarray(0, 8) }, "y: must have 1 value for each of the 9 samples in x, got 8 values for 9");
-    refuse({ x, y: Uint8Array.from(y, (v, i) => (i === 4 ? 3 : v)) }, "y: every label must be a whole number from 0 to 2, got 3 at index 4");
+    refuse(
+      { x, y: Uint8Array.from(y, (v, i) => (i === 4 ? 3 : v)) },
+      "y: every label must be a whole number from 0 to 2, got 3 at index 4",
+    );
     refuse({ x, y: Float32Array.from(y, (v, i) => (i === 2 ? 0.5 : v)) }, /from 0 to 2, got 0.5 at index 2/);
-    refuse({ x: x.map((v, i) => (i === 5 ? Number.NaN : v)), y }, "x: every value must be a finite float32, got NaN at index 5");
+    refuse(
+      { x: x.map((v, i) => (i === 5 ? Number.NaN : v)), y },
+      "x: every value must be a finite float32, got NaN at index 5",
+    );
     refuse({ x: Float64Array.from(x, (v, i) => (i === 7 ? 1e39 : v)), y }, /got 1e\+39 at index 7/);
     refuse({ x: [], y: [] }, /got none: an empty data set/);
     refuse({ x: [[1, 2], [3]], y: [0, 1] }, /must be rectangular of shape \[2, 2\], got an array of 1/);
-    refuse({ x: [[1, 2, 3], [4, 5, 6]], y: [0, 1] }, /got nested arrays of shape \[2, 3\]/);
+    refuse(
+      {
+        x: [
+          [1, 2, 3],
+          [4, 5, 6],
+        ],
+        y: [0, 1],
+      },
+      /got nested arrays of shape \[2, 3\]/,
+    );
     refuse({ x: "abc", y }, /must be a typed array or nested arrays/);
     refuse({ x, y: new Float32Array(27) }, /use crossEntropy\({ targets: "distributions" }\)/);
-    expect(() => trainer.fitSync({ x, y }, { epochs: 0 })).toThrow(/epochs must be a whole number of at least 1, got 0/);
+    expect(() => trainer.fitSync({ x, y }, { epochs: 0 })).toThrow(
+      /epochs must be a whole number of at least 1, got 0/,
+    );
     expect(() => trainer.fitSync({ x, y }, { batchsize: 3 } as never)).toThrow(/unknown option "batchsize"/);
     expect(() => trainer.setParameters(new Map([["0.weight", { data: x }]]))).toThrow(/must have shape \[2, 16\]/);
-    expect(() => trainer.setParameters(new Map([["9.weight", { data: x }]]))).toThrow(/no "9.weight": it has 0.weight, 0.bias/);
+    expect(() => trainer.setParameters(new Map([["9.weight", { data: x }]]))).toThrow(
+      /no "9.weight": it has 0.weight, 0.bias/,
+    );
     expect(weightsOf(trainer)).toBe(good);
     expect(engine.allocator.usedBytes()).toBe(used);
     expect(trainer.fitSync({ x, y })[0].epoch).toBe(1);
@@ -324,7 +408,9 @@ describe("mistakes are refused where they are made, and nothing is lost", () => 
   test("targets that the loss cannot take", () => {
     const one = sequential({ input: [1] }, dense(1));
     using bits = compileSync(one, { loss: binaryCrossEntropy(), optimizer: sgd(), engine });
-    expect(() => bits.fitSync({ x: [1, 2], y: [0, 2] })).toThrow("y: every target must lie within 0 and 1, got 2 at index 1");
+    expect(() => bits.fitSync({ x: [1, 2], y: [0, 2] })).toThrow(
+      "y: every target must lie within 0 and 1, got 2 at index 1",
+    );
     using rows = compileSync(model, { ...recipe, loss: crossEntropy({ targets: "distributions" }) });
     expect(() => rows.fitSync({ x: [[1, 2]], y: [[0.5, 0.5, 0.5]] })).toThrow(/must sum to 1, got 1.5 for sample 0/);
   });
@@ -332,7 +418,9 @@ describe("mistakes are refused where they are made, and nothing is lost", () => 
 
 describe("summary", () => {
   test("counts layers, parameters and bytes", () => {
-    using trainer = compileSync(sequential({ input: [784] }, dense(128, { name: "hidden" }), relu(), dense(10)), { ...recipe });
+    using trainer = compileSync(sequential({ input: [784] }, dense(128, { name: "hidden" }), relu(), dense(10)), {
+      ...recipe,
+    });
     const text = trainer.summary({ batchSize: 64 });
     expect(text).toMatch(/dense "hidden" +\[128\] +100,480/);
     expect(text).toMatch(/dense +\[10\] +1,290/);
@@ -348,7 +436,9 @@ test("random data of many shapes trains without a fault", () => {
     [17, 9, 2, 65, 64],
     [5, 130, 7, 20, 100],
   ]) {
-    using trainer = compileSync(sequential({ input: [features] }, dense(hidden), tanh(), dense(classes)), { ...recipe });
+    using trainer = compileSync(sequential({ input: [features] }, dense(hidden), tanh(), dense(classes)), {
+      ...recipe,
+    });
     const x = Float32Array.from({ length: features * count }, () => random() - 0.5);
     const y = Uint8Array.from({ length: count }, () => Math.floor(random() * classes));
     const results = trainer.fitSync({ x, y }, { epochs: 30, batchSize });

@@ -60,7 +60,8 @@ function reductionCases(op: Reduce, f: (values: readonly number[]) => number, do
     const chosen = axes === undefined ? all : [axes].flat().map((axis) => (axis < 0 ? axis + shape.length : axis));
     return {
       name: `${JSON.stringify(shape)} over ${axes === undefined ? "all" : JSON.stringify(axes)}${keepDims ? ", kept" : ""}`,
-      inputs: [{ shape, domain }],
+      // A single sum of mixed signs may cancel, and then has no scale to measure its error by.
+      inputs: [{ shape, domain: axes === undefined && domain === "normal" ? "positive" : domain }],
       apply: (x) => op(x, axes, { keepDims }),
       reference: (x) => gather(x, shape, chosen).map(f),
     };
@@ -78,7 +79,7 @@ function reductionCases(op: Reduce, f: (values: readonly number[]) => number, do
 
 const sumOf = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
-/** A sum of a million positive numbers: where a single running total would be off by 10^-4. */
+/** A sum of a million positive numbers: where one running total would be off by about 10^-3. */
 function million(op: Reduce, shape: Shape, axes: ops.Axes | undefined, factor: number): Case {
   const columns = shape.length === 1 ? 1 : shape[1];
   return {
@@ -93,7 +94,6 @@ function million(op: Reduce, shape: Shape, axes: ops.Axes | undefined, factor: n
       return totals.map((total) => total * factor);
     },
     differentiable: [false],
-    tolerance: 2 ** -23,
   };
 }
 

@@ -1,0 +1,83 @@
+import { createEngineSync } from "steepest";
+import {
+  add,
+  compileFunction,
+  compileFunctionSync,
+  gradient,
+  type Initializer,
+  input,
+  matmul,
+  mean,
+  multiply,
+  parameter,
+  square,
+  sum,
+} from "steepest/graph";
+import { describe, expect, test } from "vitest";
+
+const ones: Initializer = {
+  name: "ones",
+  record: (recorder, address, [length]) =>
+    recorder.fill({ units: Math.ceil(length / 4), cost: length }, address, length, 1),
+};
+
+describe("compileFunction", () => {
+  test("computes a function and its gradients, again and again", async () => {
+    using f = await compileFunction(
+      ({ x, w }) => {
+        const loss = sum(square(matmul(x, w)));
+        return { loss, dw: gradient(loss, w) };
+      },
+      { x: [2, 2], w: [2, 1] },
+    );
+    // x·w = [5, 11]; loss = 25 + 121; dw = 2·xᵀ·(x·w) = [2·(5 + 33), 2·(10 + 44)].
+    for (let i = 0; i < 3; i++) {
+      const { loss, dw } = f({
+        x: [
+          [1, 2],
+          [3, 4],
+        ],
+        w: [1, 2],
+      });
+      expect([...loss]).toEqual([146]);
+      expect([...dw]).toEqual([76, 108]);
+    }
+    expect([...f({ x: new Float32Array(4), w: [1, 2] }).loss]).toEqual([0]);
+  });
+
+  test("an input, a constant or the same tensor twice can be a result; scalars are numbers", () => {
+    using f = compileFunctionSync(({ x }) => ({ x, twice: multiply(x, 2), again: x }), { x: [] });
+    const { x, twice, again } = f({ x: 21 });
+    expect([x[0], twice[0], again[0]]).toEqual([21, 42, 21]);
+  });
+
+  test("parameters stay between calls and can be set", () => {
+    const w = parameter([3], ones, "w");
+    using f = compileFunctionSync(({ x }) => ({ y: add(x, w) }), { x: [3] });
+    expect([...f({ x: [1, 2, 3] }).y]).toEqual([2, 3, 4]);
+    f.setParameter("w", [10, 20, 30]);
+    expect([...f({ x: [1, 2, 3] }).y]).toEqual([11, 22, 33]);
+    expect([...f.parameter("w")]).toEqual([10, 20, 30]);
+    expect(() => f.parameter("v")).toThrow(/no parameter is named "v": there are w/);
+  });
+
+  test("mistakes name what came and what was wanted; memory goes back", () => {
+    const engine = createEngineSync();
+    const used = engine.allocator.usedBytes();
+    const f = compileFunctionSync(({ x }) => ({ y: mean(x) }), { x: [2, 3] }, { engine });
+    expect(() => f({ x: [1, 2] })).toThrow('"x": must have shape [2, 3] (6 values), got shape [2]');
+    expect(() => f({ x: new Float32Array(5) })).toThrow(/got 5 values/);
+    expect(f({ x: [1, 2, 3, 4, 5, 6] }).y[0]).toBe(3.5);
+    f.dispose();
+    f.dispose();
+    expect(() => f({ x: new Float32Array(6) })).toThrow(/disposed of/);
+    const stray = input([2], { name: "stray" });
+    const compiling = (trace: (x: ReturnType<typeof input>) => ReturnType<typeof input>) => () =>
+      compileFunctionSync(({ x }) => ({ y: trace(x) }), { x: [2] }, { engine });
+    expect(compiling((x) => add(x, stray))).toThrow(/input "stray", which is not among the inputs/);
+    expect(compiling((x) => gradient(x, x))).toThrow(/the loss must be a scalar/);
+    expect(compiling((x) => gradient(sum(x), stray))).toThrow(/does not depend on stray/);
+    expect(engine.allocator.usedBytes()).toBe(used);
+    engine.dispose();
+  });
+});

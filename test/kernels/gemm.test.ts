@@ -1,0 +1,115 @@
+// The gemm kernels beyond what operations ask of them: accumulation, fused activations, splits at any unit,
+// blocked against unblocked, guards. Reference: float64.
+import { afterAll, describe, expect, test } from "vitest";
+import { createEngineSync } from "../../src/engine/engine.js";
+import { rows, startRecording } from "../../src/engine/instructions.js";
+import { installProgram } from "../../src/graph/program.js";
+import "../../src/platform/node.js";
+
+const GUARD = 0x7f_ab_cd_ef;
+const ACTIVATIONS: readonly ((x: number) => number)[] = [
+  (x) => x,
+  (x) => Math.max(x, 0),
+  (x) => 1 / (1 + Math.exp(-x)),
+  Math.tanh,
+];
+
+interface Product {
+  kernel: "gemm" | "gemmSmall";
+  m: number;
+  n: number;
+  k: number;
+  form: 0 | 1 | 2;
+  epilogue: number;
+  accumulate: boolean;
+  bias: boolean;
+}
+
+describe.each(["strict", "fast"] as const)("%s", (build) => {
+  const engine = createEngineSync({ build });
+  afterAll(() => engine.dispose());
+
+  function check({ kernel, m, n, k, form, epilogue, accumulate, bias }: Product): void {
+    const take = (length: number): number => engine.allocator.allocate(length * 4);
+    const [A, B, C, BIAS] = [take(m * k), take(k * n), take(m * n + 32), take(n)];
+    let seed = m * 31 + n * 7 + k;
+    const fill = (address: number, length: number): Float32Array => {
+      const values = engine.floats(address, length);
+      for (let i = 0; i < length; i++) {
+        seed = (seed * 48271) % 2147483647;
+        values[i] = seed / 2147483647 - 0.5;
+      }
+      return values.slice();
+    };
+    const [a, b, c, offset] = [fill(A, m * k), fill(B, k * n), fill(C + 64, m * n), fill(BIAS, n)];
+    // Without accumulation C is never read: NaN there must not come through.
+    if (!accumulate) engine.floats(C + 64, m * n).fill(Number.NaN);
+    engine.words(C, 16).fill(GUARD);
+    engine.words(C + 64 + m * n * 4, 16).fill(GUARD);
+    const { record, ...recording } = startRecording();
+    const units = kernel === "gemm" ? Math.ceil(m / 32) * Math.ceil(n / 256) : m;
+    record[kernel](rows(units, 1), C + 64, A, B, bias ? BIAS : 0, m, n, k, form, epilogue, accumulate ? 1 : 0);
+    const program = installProgram(engine, { record, ...recording });
+    for (let unit = 0; unit < units; unit += 2) engine.runRange(program.address, unit, Math.min(unit + 2, units));
+    const split = engine.words(C + 64, m * n).slice();
+    let worst = 0;
+    const got = engine.floats(C + 64, m * n);
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let p = 0; p < k; p++)
+          sum += (form === 1 ? a[p * m + i] : a[i * k + p]) * (form === 2 ? b[j * k + p] : b[p * n + j]);
+        sum += (accumulate ? c[i * n + j] : 0) + (bias ? offset[j] : 0);
+        worst = Math.max(worst, Math.abs(ACTIVATIONS[epilogue](sum) - got[i * n + j]));
+      }
+    }
+    // Terms are below a quarter: the sum of k of them rounds to about sqrt(k) times 2^-25, at the worst k times.
+    expect(worst).toBeLessThan(2 ** -24 * Math.max(4, Math.sqrt(k) * 3));
+    engine.floats(C + 64, m * n).set(accumulate ? c : new Float32Array(m * n));
+    engine.run(program.address, program.end, 1);
+    expect(engine.words(C + 64, m * n)).toEqual(split);
+    expect([...engine.words(C, 16), ...engine.words(C + 64 + m * n * 4, 16)]).toEqual(new Array(32).fill(GUARD));
+    for (const address of [A, B, C, BIAS, program.address]) engine.allocator.free(address);
+  }
+
+  const shapes = [
+    [1, 1, 1],
+    [4, 8, 3],
+    [5, 9, 7],
+    [31, 33, 64],
+    [64, 264, 40],
+    [33, 500, 9],
+    [40, 24, 600],
+  ];
+
+  test.each(["gemm", "gemmSmall"] as const)("%s: every form, bias, activation, accumulation", (kernel) => {
+    for (const [m, n, k] of shapes) {
+      for (const form of [0, 1, 2] as const) {
+        check({ kernel, m, n, k, form, epilogue: 0, accumulate: false, bias: false });
+        check({ kernel, m, n, k, form, epilogue: 0, accumulate: true, bias: true });
+        check({ kernel, m, n, k, form, epilogue: 1 + ((m + form) % 3), accumulate: false, bias: true });
+      }
+      for (const epilogue of [1, 2, 3]) check({ kernel, m, n, k, form: 0, epilogue, accumulate: true, bias: true });
+    }
+  });
+});
+
+test("a NaN or an infinity reaches every result that it belongs to, and no other", () => {
+  const engine = createEngineSync();
+  const [m, n, k] = [37, 41, 30];
+  const [a, b, c] = [m * k, k * n, m * n].map((length) => engine.allocator.allocate(length * 4));
+  engine.floats(a, m * k).fill(1);
+  engine.floats(b, k * n).fill(1);
+  engine.floats(a, m * k)[36 * k + 5] = Number.NaN;
+  engine.floats(b, k * n)[7 * n + 40] = Number.POSITIVE_INFINITY;
+  const { record, ...recording } = startRecording();
+  record.gemm(rows(2, 1), c, a, b, 0, m, n, k, 0, 0, 0);
+  const program = installProgram(engine, { record, ...recording });
+  engine.run(program.address, program.end, 1);
+  const result = engine.floats(c, m * n);
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++)
+      expect(result[i * n + j]).toBe(i === 36 ? Number.NaN : j === 40 ? Number.POSITIVE_INFINITY : k);
+  }
+  engine.dispose();
+});

@@ -1,0 +1,66 @@
+import { linear, matmul } from "../../../src/ops/matmul.js";
+import { type Case, laneSizes, type Sample } from "../battery.js";
+
+type Form = "plain" | "transposeA" | "transposeB";
+
+/** op(a)·op(b) + bias in float64. */
+function product(
+  a: Float64Array,
+  b: Float64Array,
+  m: number,
+  n: number,
+  k: number,
+  form: Form,
+  bias?: Float64Array,
+): Float64Array {
+  const c = new Float64Array(m * n);
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      let sum = bias?.[j] ?? 0;
+      for (let p = 0; p < k; p++)
+        sum +=
+          (form === "transposeA" ? a[p * m + i] : a[i * k + p]) * (form === "transposeB" ? b[j * k + p] : b[p * n + j]);
+      c[i * n + j] = sum;
+    }
+  }
+  return c;
+}
+
+// Below the size where packing begins, and above it; edges of tiles (4×8), of row blocks (32) and of depth blocks (256).
+const sizes: readonly (readonly [m: number, n: number, k: number])[] = [
+  ...laneSizes.map(
+    (size, i) => [size, laneSizes[(i + 3) % laneSizes.length], laneSizes[(i + 5) % laneSizes.length]] as const,
+  ),
+  [1, 40, 70],
+  [3, 33, 257],
+  [33, 31, 29],
+  [32, 32, 32],
+  [36, 8, 256],
+  [37, 9, 300],
+  [70, 259, 17],
+];
+
+function matmulCase(form: Form, [m, n, k]: readonly [number, number, number]): Case {
+  return {
+    name: `${form} ${m}×${n}×${k}`,
+    inputs: [{ shape: form === "transposeA" ? [k, m] : [m, k] }, { shape: form === "transposeB" ? [n, k] : [k, n] }],
+    apply: (a, b) => matmul(a, b, form === "plain" ? {} : { [form]: true }),
+    reference: (a, b) => product(a, b, m, n, k, form),
+  };
+}
+
+export const matmulSamples = {
+  matmul: {
+    cases: (["plain", "transposeA", "transposeB"] as const).flatMap((form) =>
+      sizes.map((size) => matmulCase(form, size)),
+    ),
+  },
+  linear: {
+    cases: sizes.map(([m, n, k]) => ({
+      name: `${m}×${n}×${k}`,
+      inputs: [{ shape: [m, k] }, { shape: [k, n] }, { shape: [n] }],
+      apply: (x, weight, bias) => linear(x, weight, bias),
+      reference: (x, weight, bias) => product(x, weight, m, n, k, "plain", bias),
+    })),
+  },
+} satisfies Record<string, Sample>;

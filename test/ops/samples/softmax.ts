@@ -1,0 +1,45 @@
+import type { Tensor } from "../../../src/graph/tensor.js";
+import * as ops from "../../../src/ops/softmax.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+
+// Rows of all lane sizes, around the kernels' blocks of 256, and more axes than two.
+const shapes = [
+  ...laneSizes.map((n) => [n]),
+  ...laneSizes.map((n) => [3, n]),
+  [2, 3, 5],
+  [2, 255],
+  [2, 256],
+  [1, 261],
+  [2, 1030],
+  [33, 2],
+];
+
+/** f of each row of the last axis, side by side. */
+export function byRow(x: Float64Array, columns: number, f: (row: Float64Array) => ArrayLike<number>): Float64Array {
+  const result = new Float64Array(x.length);
+  for (let at = 0; at < x.length; at += columns) result.set(f(x.subarray(at, at + columns)), at);
+  return result;
+}
+
+export function logSoftmaxRow(row: Float64Array): Float64Array {
+  const top = row.reduce((a, b) => Math.max(a, b));
+  const sum = row.reduce((total, value) => total + Math.exp(value - top), 0);
+  return row.map((value) => value - top - Math.log(sum));
+}
+
+export const softmaxRow = (row: Float64Array): Float64Array => logSoftmaxRow(row).map(Math.exp);
+
+function cases(apply: (x: Tensor) => Tensor, row: (x: Float64Array) => Float64Array): Case[] {
+  const one = (shape: readonly number[], domain: Domain = "normal", name?: string): Case => ({
+    ...(name === undefined ? {} : { name }),
+    inputs: [{ shape, domain }],
+    apply,
+    reference: (x) => byRow(x, shape[shape.length - 1], row),
+  });
+  return [...shapes.map((shape) => one(shape)), one([40, 3], "special", "special values")];
+}
+
+export const softmaxSamples = {
+  softmax: { cases: cases(ops.softmax, softmaxRow) },
+  logSoftmax: { cases: cases(ops.logSoftmax, logSoftmaxRow) },
+} satisfies Record<string, Sample>;
