@@ -8,7 +8,7 @@ export default defineConfig({
     alias: [
       { find: /^steepest$/, replacement: source("./src/platform/node.ts") },
       { find: /^steepest\/graph$/, replacement: source("./src/platform/nodeGraph.ts") },
-      { find: /^steepest\/io$/, replacement: source("./src/io/index.ts") },
+      { find: /^steepest\/io$/, replacement: source("./src/platform/nodeIo.ts") },
     ],
   },
   test: {

@@ -1,6 +1,13 @@
 // Backpropagation by hand: two small networks, the chain rule layer by layer, beside the same in plain float64.
 import { fileURLToPath } from "node:url";
-import { compileSync, dense, halfSquaredError as halfSquaredErrorLoss, sequential, sgd, sigmoid as sigmoidLayer } from "steepest";
+import {
+  compileSync,
+  dense,
+  halfSquaredError as halfSquaredErrorLoss,
+  sequential,
+  sgd,
+  sigmoid as sigmoidLayer,
+} from "steepest";
 import {
   add,
   compileFunctionSync,
@@ -77,14 +84,10 @@ export function compilePass({ x, target, biases, rate }: Lesson) {
     const outputSums = add(matmul(hidden, outputWeights, { transposeB: true }), biases[1]);
     const outputs = sigmoid(outputSums);
     const error = halfSquaredError(outputs, constant(target, [1, 2]), { reduction: "sum" });
-    const [dE_dOutputs, dE_dOutputSums, dE_dOutputWeights, dE_dHidden, dE_dHiddenSums, dE_dHiddenWeights] = gradient(error, [
-      outputs,
-      outputSums,
-      outputWeights,
-      hidden,
-      hiddenSums,
-      hiddenWeights,
-    ]);
+    const [dE_dOutputs, dE_dOutputSums, dE_dOutputWeights, dE_dHidden, dE_dHiddenSums, dE_dHiddenWeights] = gradient(
+      error,
+      [outputs, outputSums, outputWeights, hidden, hiddenSums, hiddenWeights],
+    );
     return {
       ...{ hiddenSums, hidden, outputSums, outputs, error, hiddenWeights, outputWeights },
       ...{ dE_dOutputs, dE_dOutputSums, dE_dOutputWeights, dE_dHidden, dE_dHiddenSums, dE_dHiddenWeights },
@@ -115,12 +118,20 @@ export function runLibrary(lesson: Lesson, steps = 1): Pass {
 export function runScalar(lesson: Lesson, steps = 1, hiddenRule: "correct" | "updated" = "correct"): Pass {
   let pass = scalarPass(lesson, lesson.weights, hiddenRule);
   for (let step = 2; step <= steps; step++) {
-    pass = scalarPass(lesson, [...Array.from(pass.nextHiddenWeights), ...Array.from(pass.nextOutputWeights)], hiddenRule);
+    pass = scalarPass(
+      lesson,
+      [...Array.from(pass.nextHiddenWeights), ...Array.from(pass.nextOutputWeights)],
+      hiddenRule,
+    );
   }
   return pass;
 }
 
-function scalarPass({ x, target, biases, rate }: Lesson, weights: readonly number[], hiddenRule: "correct" | "updated"): Pass {
+function scalarPass(
+  { x, target, biases, rate }: Lesson,
+  weights: readonly number[],
+  hiddenRule: "correct" | "updated",
+): Pass {
   const squash = (z: number) => 1 / (1 + Math.exp(-z));
   const [w1, w2, w3, w4, w5, w6, w7, w8] = weights;
   const hiddenSums = [w1 * x[0] + w2 * x[1] + biases[0], w3 * x[0] + w4 * x[1] + biases[0]];
@@ -158,8 +169,11 @@ export function stepWithLayers({ x, target, weights, rate }: Lesson): number[] {
     dense(2, { bias: false, name: "output" }),
     sigmoidLayer(),
   );
-  using trainer = compileSync(model, { loss: halfSquaredErrorLoss({ reduction: "sum" }), optimizer: sgd({ learningRate: rate }) });
-  // dense() keeps its weights as [inputs, units], the transpose of the lesson's order; so does transposing twice.
+  using trainer = compileSync(model, {
+    loss: halfSquaredErrorLoss({ reduction: "sum" }),
+    optimizer: sgd({ learningRate: rate }),
+  });
+  // dense() keeps its weights as [inputs, units], the transpose of the lesson's order; so swap.
   const transposed = ([a, b, c, d]: Numbers & Iterable<number>) => [a, c, b, d];
   trainer.setParameters(
     new Map([
@@ -230,11 +244,13 @@ function printWalk(lesson: Lesson, remarks: Record<string, string> = {}): void {
     const name = equation.split(" ")[0];
     console.log(`    ${equation.padEnd(44)}${ours.padStart(12)}${exact.padStart(14)}${remarks[name] ?? ""}`);
   }
-  console.log(`  Largest difference between float32 and float64: ${largestDifference(library, scalar).toExponential(1)}\n`);
+  console.log(
+    `  Largest difference between float32 and float64: ${largestDifference(library, scalar).toExponential(1)}\n`,
+  );
 }
 
 function main(): void {
-  console.log(`1. Two inputs, two hidden units, two outputs, no bias; rate ${withoutBias.rate}\n`);
+  console.log(`1. Two inputs, two hidden units, two outputs, no bias (b = b' = 0); rate ${withoutBias.rate}\n`);
   printWalk(withoutBias, {
     o2: "   the lesson this comes from has 0.62534544: a slip in its sigmoid(z4)",
     E: "   and so 0.09552023",
@@ -249,10 +265,14 @@ function main(): void {
   const library = (count: number) => runLibrary(mazur, count);
   const scalar = (count: number) => runScalar(mazur, count);
   const updated = (count: number) => runScalar(mazur, count, "updated");
-  console.log(`  E after ${"".padEnd(16)}${"0 steps".padStart(14)}${"1 step".padStart(14)}${"10,000 steps".padStart(18)}`);
+  console.log(
+    `  E after ${"".padEnd(16)}${"0 steps".padStart(14)}${"1 step".padStart(14)}${"10,000 steps".padStart(18)}`,
+  );
   for (const [name, run] of Object.entries({ steepest: library, float64: scalar, "float64, updated": updated })) {
     const [first, second, last] = [0, 1, steps].map((done) => errorAfter(run, done));
-    console.log(`    ${name.padEnd(20)}${first.toFixed(9).padStart(14)}${second.toFixed(9).padStart(14)}${last.toExponential(9).padStart(18)}`);
+    console.log(
+      `    ${name.padEnd(20)}${first.toFixed(9).padStart(14)}${second.toFixed(9).padStart(14)}${last.toExponential(9).padStart(18)}`,
+    );
   }
   console.log(`
   The original prints 0.291027924 after one step. That comes from "updated": the hidden layer's gradient was taken

@@ -15,6 +15,7 @@ import {
   type Initializer,
   type Layer,
   meanSquaredError,
+  type Optimizer,
   relu as reluLayer,
   sequential,
   sgd,
@@ -88,6 +89,12 @@ const circle = (() => {
   return { x, y: x.map(([a, b]) => (a * a + b * b < 0.6 ? 1 : 0)) };
 })();
 
+/** Loss of the best answer that does not look at the point: the entropy of the share of ones. */
+export const circleEntropy = (() => {
+  const share = circle.y.reduce((total, y) => total + y, 0) / circle.y.length;
+  return -share * Math.log(share) - (1 - share) * Math.log(1 - share);
+})();
+
 /** Norm of the loss's gradient with respect to each layer's weights, first layer first, before any training. */
 export function gradientNorms(activation: (x: Tensor) => Tensor, initializer: Initializer, seed = 0): number[] {
   const weights = Array.from({ length: DEPTH }, (_, i) =>
@@ -106,7 +113,10 @@ export function gradientNorms(activation: (x: Tensor) => Tensor, initializer: In
 
 /** Losses of training the deep net on the circle. */
 export function learnCircle(activation: () => Layer, initializer: Initializer, steps = 400, seed = 0): Float32Array {
-  const hidden = Array.from({ length: DEPTH - 1 }, () => [dense(WIDTH, { weightInitializer: initializer }), activation()]);
+  const hidden = Array.from({ length: DEPTH - 1 }, () => [
+    dense(WIDTH, { weightInitializer: initializer }),
+    activation(),
+  ]);
   const model = sequential({ input: [2] }, ...hidden.flat(), dense(1));
   using trainer = compileSync(model, { loss: binaryCrossEntropy(), optimizer: sgd({ learningRate: 0.1 }), seed });
   return trainer.trainStepsSync(circle, { steps });
@@ -126,9 +136,17 @@ export interface Path {
   readonly values: ArrayLike<number>;
 }
 
-export function descendRavine(options: { momentum?: number; learningRate?: number | ((step: number) => number) } = {}, steps = 100): Path {
+export function descendRavine(
+  options: { momentum?: number; learningRate?: number | ((step: number) => number) } = {},
+  steps = 100,
+): Path {
   const slope = ([x0, x1]: Float64Array) => [x0, CURVATURE * x1];
   return gradientDescent(ravine, ravineStart, { learningRate: ravineRate, steps, gradient: slope, ...options });
+}
+
+/** How often x1 went from one wall to the other. */
+export function crossings({ path }: Path): number {
+  return path.filter((point, i) => i > 0 && point[1] * path[i - 1][1] < 0).length;
 }
 
 /** A rate that gets smaller from step to step. */
@@ -138,7 +156,7 @@ export const decayingRate = (step: number) => ravineRate / (1 + step / 50);
  * The same ravine as the loss of a neuron, so that any optimizer can go down it: with inputs (1, 0) and (0, √50)
  * and targets 0, half the squared error of x0·a + x1·b is the ravine. Badly scaled inputs make ravines.
  */
-export function trainRavine(optimizer: ReturnType<typeof adam>, steps = 100): Path {
+export function trainRavine(optimizer: Optimizer, steps = 100): Path {
   const model = sequential({ input: [2] }, dense(1, { bias: false, name: "neuron" }));
   using trainer = compileSync(model, { loss: halfSquaredError({ reduction: "sum" }), optimizer });
   trainer.setParameters(new Map([["neuron.weight", { data: ravineStart }]]));
@@ -160,96 +178,154 @@ export function trainRavine(optimizer: ReturnType<typeof adam>, steps = 100): Pa
 // ——— Pictures ———
 
 type Point = [x: number, y: number];
-const MARKS = ["o", "+", "x", "*", "."];
 
-/** Points of several series in one picture, each series with a mark of its own. */
-function draw(title: string, series: Record<string, readonly Point[]>, axes: { x: number[]; y: number[]; labels?: [string, string]; log?: boolean }): void {
-  const lines = Object.values(series).map((points) => [...points]);
-  const names = Object.keys(series).map((name, i) => `${MARKS[i]} ${name}`);
-  const picture = plot(lines, {
-    width: 76,
-    height: 16,
-    title: `${title}\n   ${names.join("    ")}`,
-    yRange: [Math.min(...axes.y), Math.max(...axes.y)],
-    customXAxisTicks: axes.x,
-    customYAxisTicks: axes.y,
-    formatter: (value, { axis }) => (axes.log && axis === "y" ? `1e${value}` : value),
-    lineFormatter: ({ plotX, plotY, input }) => ({ x: plotX, y: plotY, symbol: MARKS[lines.indexOf(input)] }),
-  });
-  console.log(picture);
+interface Axes {
+  readonly x: number[];
+  readonly y: number[];
+  /** The y axis shows powers of ten. */
+  readonly log?: boolean;
+}
+
+/** Points of several series in one picture; the first character of a series' name is its mark. */
+function draw(title: string, series: Record<string, readonly Point[]>, { x, y, log = false }: Axes): void {
+  const names = Object.keys(series);
+  let current = -1;
+  const picture = plot(
+    Object.values(series).map((points) => [...points]),
+    {
+      width: 70,
+      height: 16,
+      title: `${title}:  ${names.join("   ")}`,
+      yRange: [Math.min(...y), Math.max(...y)],
+      customXAxisTicks: x,
+      customYAxisTicks: y,
+      formatter: (value, { axis }) => (log && axis === "y" ? `1e${value}` : value),
+      // The library draws series after series, each from its point 0, but does not say which.
+      lineFormatter({ plotX, plotY, index }) {
+        if (index === 0) current += 1;
+        return { x: plotX, y: plotY, symbol: names[current][0] };
+      },
+    },
+  );
+  console.log(picture.replace(/^\n/, ""));
 }
 
 const bySteps = (values: ArrayLike<number>): Point[] => Array.from(values, (value, step) => [step, value]);
-const logBySteps = (values: ArrayLike<number>): Point[] => bySteps(Array.from(values, (value) => Math.log10(Math.max(value, 1e-12))));
+const logBySteps = (values: ArrayLike<number>): Point[] =>
+  bySteps(Array.from(values, (value) => Math.log10(Math.max(value, 1e-12))));
 
 function showStepSize(): void {
-  const runs = { "rate 1.02": descendParabola(1.02), "rate 0.005": descendParabola(0.005), "rate 0.3": descendParabola(0.3) };
+  const [large, small, good] = [descendParabola(1.02), descendParabola(0.005), descendParabola(0.3)];
   console.log("1. The step. f(x) = x² from x = 1: too large it diverges, too small it crawls\n");
-  const lines = Object.fromEntries(Object.entries(runs).map(([name, { values }]) => [name, logBySteps(values)]));
-  draw("f by step", lines, { x: [0, 20, 40, 60], y: [-12, -8, -4, 0, 4], log: true });
-  for (const [name, { value }] of Object.entries(runs)) console.log(`   ${name}: f is ${value.toExponential(2)} after 60 steps`);
-  console.log("   Each step multiplies x by 1 - 2 · rate, which must lie between -1 and 1: the rate must stay below 2 / curvature.\n");
-  const small = learnSine(0.1);
-  const large = learnSine(2);
+  draw(
+    "f by step",
+    {
+      "+ rate 1.02": logBySteps(large.values),
+      "o rate 0.005": logBySteps(small.values),
+      "x rate 0.3": logBySteps(good.values),
+    },
+    { x: [0, 20, 40, 60], y: [-12, -8, -4, 0, 4], log: true },
+  );
+  for (const [rate, { value }] of Object.entries({ 1.02: large, 0.005: small, 0.3: good })) {
+    console.log(`   rate ${rate.padEnd(5)} f is ${value.toExponential(2)} after 60 steps`);
+  }
+  console.log(
+    "   A step multiplies x by 1 - 2 · rate. That must lie between -1 and 1: the rate must stay below 2 / curvature.\n",
+  );
+  const learnt = learnSine(0.1);
+  const blown = learnSine(2);
+  const losses = blown.losses.map((loss) => loss.toExponential(1));
   console.log("   A net 1-16-1 that learns a sine, by SGD:");
-  console.log(`   rate 0.1: loss ${small.losses[0].toFixed(4)}, after ${small.losses.length} steps ${small.losses.at(-1)?.toFixed(4)}`);
-  console.log(`   rate 2:   losses ${large.losses.slice(0, 5).map((loss) => loss.toExponential(1)).join(", ")}, … then the library stops:`);
-  console.log(`   ${large.error?.name}: ${large.error?.message}\n`);
+  console.log(
+    `   rate 0.1: loss ${learnt.losses[0].toFixed(4)}, after ${learnt.losses.length} steps ${learnt.losses.at(-1)?.toFixed(4)}`,
+  );
+  console.log(`   rate 2:   losses ${losses.join(", ")}, and then the library stops:`);
+  console.log(`   ${blown.error?.name}: ${blown.error?.message}\n`);
 }
 
 function showLocalMinimum(): void {
   const plain = descendValleys(0);
   const heavy = descendValleys(0.9);
-  const land = Array.from({ length: 76 }, (_, i): Point => [-2.2 + i * 0.064, twoValleys(-2.2 + i * 0.064)]);
-  const stays = ({ x, value }: Descent): Point[] => [[x[0], value]];
+  const land = Array.from({ length: 71 }, (_, i): Point => [-2.2 + i * 0.066, twoValleys(-2.2 + i * 0.066)]);
+  const end = ({ x, value }: Descent): Point[] => [[x[0], value]];
+  const way = ({ path }: Descent) => bySteps(path.map(([x]) => x));
   console.log("2. The local minimum. f(x) = x⁴ - 4x² + x from x = 2.5, rate 0.01, 150 steps\n");
   draw(
-    "f, and where descent ends",
-    { "without momentum": stays(plain), "momentum 0.9": stays(heavy), f: land },
+    "where descent ends",
+    { ". f": land, "o without momentum": end(plain), "M momentum 0.9": end(heavy) },
     { x: [-2, -1, 0, 1, 2], y: [-6, -3, 0, 3, 6] },
   );
-  draw("x by step", { "without momentum": bySteps(plain.path.map(([x]) => x)), "momentum 0.9": bySteps(heavy.path.map(([x]) => x)) }, { x: [0, 50, 100, 150], y: [-2, -1, 0, 1, 2, 3] });
-  console.log(`   without momentum: x = ${plain.x[0].toFixed(4)}, f = ${plain.value.toFixed(4)}: held by the first valley it meets`);
-  console.log(`   momentum 0.9:     x = ${heavy.x[0].toFixed(4)}, f = ${heavy.value.toFixed(4)}: it rolls over the hill into the deeper one\n`);
+  draw(
+    "x by step",
+    { "o without momentum": way(plain), "M momentum 0.9": way(heavy) },
+    { x: [0, 50, 100, 150], y: [-2, -1, 0, 1, 2, 3] },
+  );
+  console.log(
+    `   without momentum: x = ${plain.x[0].toFixed(4)}, f = ${plain.value.toFixed(4)}: held by the first valley it meets`,
+  );
+  console.log(
+    `   momentum 0.9:     x = ${heavy.x[0].toFixed(4)}, f = ${heavy.value.toFixed(4)}: it rolls over the hill into the deeper one\n`,
+  );
 }
 
 function showPlateau(): void {
   const norms = { sigmoid: gradientNorms(sigmoid, glorotUniform()), ReLU: gradientNorms(relu, heUniform()) };
-  console.log(`3. The plateau. Gradients in a net of ${DEPTH} layers: back through a sigmoid they shrink to a quarter or less\n`);
-  const lines = Object.fromEntries(Object.entries(norms).map(([name, values]) => [name, values.map((v, i): Point => [i + 1, Math.log10(v)])]));
-  draw("norm of the gradient by layer", lines, { x: [1, 2, 3, 4, 5, 6, 7, 8], y: [-6, -5, -4, -3, -2, -1, 0], log: true });
-  for (const [name, [first, ...rest]] of Object.entries(norms)) {
-    const last = rest.at(-1) as number;
-    console.log(`   ${name.padEnd(8)} first layer ${first.toExponential(1)}, last ${last.toExponential(1)}: the last learns ${(last / first).toPrecision(2)} times as fast`);
+  console.log(
+    `3. The plateau. A net of ${DEPTH} layers: the slope of a sigmoid is 1/4 at most, and each layer back multiplies by one more\n`,
+  );
+  const byLayer = (values: readonly number[]) => values.map((norm, i): Point => [i + 1, Math.log10(norm)]);
+  draw(
+    "norm of the gradient by layer",
+    { "S sigmoid": byLayer(norms.sigmoid), "R ReLU": byLayer(norms.ReLU) },
+    { x: [1, 2, 3, 4, 5, 6, 7, 8], y: [-8, -6, -4, -2, 0], log: true },
+  );
+  for (const [name, values] of Object.entries(norms)) {
+    const [first, last] = [values[0], values[DEPTH - 1]];
+    console.log(
+      `   ${name.padEnd(8)} first layer ${first.toExponential(1)}, last layer ${last.toExponential(1)}: ${(last / first).toPrecision(2)} times as large`,
+    );
   }
   const losses = { sigmoid: learnCircle(sigmoidLayer, glorotUniform()), ReLU: learnCircle(reluLayer, heUniform()) };
   console.log();
-  draw("loss by step, SGD at rate 0.1", { sigmoid: bySteps(losses.sigmoid), ReLU: bySteps(losses.ReLU) }, { x: [0, 100, 200, 300, 400], y: [0, 0.2, 0.4, 0.6, 0.8] });
-  console.log(`   after 400 steps: sigmoid ${losses.sigmoid.at(-1)?.toFixed(4)}, ReLU ${losses.ReLU.at(-1)?.toFixed(4)}\n`);
-}
-
-/** How often x1 went from one wall to the other. */
-export function crossings({ path }: Path): number {
-  return path.filter((point, i) => i > 0 && point[1] * path[i - 1][1] < 0).length;
+  draw(
+    "loss by step, SGD at rate 0.1",
+    { "S sigmoid": bySteps(losses.sigmoid), "R ReLU": bySteps(losses.ReLU) },
+    { x: [0, 100, 200, 300, 399], y: [0, 0.2, 0.4, 0.6, 0.8] },
+  );
+  const [stuck, learnt] = [losses.sigmoid, losses.ReLU].map((values) => values[values.length - 1].toFixed(4));
+  console.log(
+    `   after 400 steps: ReLU ${learnt}; sigmoid ${stuck}, no better than the share of ones alone, ${circleEntropy.toFixed(4)}\n`,
+  );
 }
 
 function showRavine(): void {
-  const runs: Record<string, Path> = {
+  const runs = {
     plain: descendRavine(),
     decay: descendRavine({ learningRate: decayingRate }),
-    "momentum 0.6": descendRavine({ momentum: 0.6 }),
-    "Adam 0.5": trainRavine(adam({ learningRate: 0.5 })),
+    momentum: descendRavine({ momentum: 0.6 }),
+    adam: trainRavine(adam({ learningRate: 0.5 })),
   };
-  console.log("4. The ravine. f = ½(x0² + 50·x1²) from (10, 1), rate 0.04\n");
+  console.log("4. The ravine. f = ½(x0² + 50·x1²) from (10, 1), rate 0.04 = 2 / curvature\n");
   const plane = ({ path }: Path): Point[] => path.map((point) => [point[0], point[1]]);
-  draw("x1 over x0: the way down", { plain: plane(runs.plain), "momentum 0.6": plane(runs["momentum 0.6"]) }, { x: [0, 2, 4, 6, 8, 10], y: [-1, -0.5, 0, 0.5, 1] });
-  const lines = Object.fromEntries(Object.entries(runs).map(([name, { values }]) => [name, logBySteps(values)]));
-  draw("f by step", lines, { x: [0, 20, 40, 60, 80, 100], y: [-12, -9, -6, -3, 0, 3], log: true });
+  draw(
+    "x1 over x0, from the right to the left",
+    { "o plain": plane(runs.plain), "M momentum 0.6": plane(runs.momentum) },
+    { x: [0, 2, 4, 6, 8, 10], y: [-1, -0.5, 0, 0.5, 1] },
+  );
+  const [o, d, M, A] = [runs.plain, runs.decay, runs.momentum, runs.adam].map(({ values }) => logBySteps(values));
+  draw(
+    "f by step",
+    { "o plain": o, "d decay": d, "M momentum 0.6": M, "A Adam 0.5": A },
+    { x: [0, 20, 40, 60, 80, 100], y: [-12, -9, -6, -3, 0, 3], log: true },
+  );
   for (const [name, run] of Object.entries(runs)) {
-    console.log(`   ${name.padEnd(13)} f is ${run.values[100].toExponential(2)} after 100 steps; x1 crossed the valley ${crossings(run)} times`);
+    console.log(
+      `   ${name.padEnd(9)} f is ${run.values[100].toExponential(2)} after 100 steps, in which x1 crossed the valley ${crossings(run)} times`,
+    );
   }
-  console.log(`   Momentum averages the to and fro away and adds up the way along; Adam gives each coordinate a step of its own;
-   a decaying rate ends the bouncing, but also slows the way along. Scaling the inputs would have removed the ravine.`);
+  console.log(`   Plain, x1 is thrown from wall to wall for ever. A decaying rate ends that, but slows the way along as well;
+   momentum brakes the to and fro and adds up the way along; Adam gives each coordinate a step size of its own.
+   Here the ravine comes from inputs of different scale: to scale them alike removes it.`);
 }
 
 function main(): void {

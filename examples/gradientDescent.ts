@@ -41,7 +41,9 @@ function main(): void {
   for (const step of [0, 1, 2, 5, 10, 50, 100, 200, 500, 1000]) {
     const [x0, x1] = byHand.path[step];
     const value = byHand.values[step].toPrecision(8);
-    console.log(`${String(step).padStart(6)}${x0.toFixed(8).padStart(14)}${x1.toFixed(8).padStart(14)}${value.padStart(17)}`);
+    console.log(
+      `${String(step).padStart(6)}${x0.toFixed(8).padStart(14)}${x1.toFixed(8).padStart(14)}${value.padStart(17)}`,
+    );
   }
   console.log("\nWhere 1000 steps lead, by how the slope was found:\n");
   const ways = {

@@ -1,6 +1,16 @@
 // One neuron learns AND and OR in three ways: perceptron rule, Adaline, logistic regression. XOR it cannot.
 import { fileURLToPath } from "node:url";
-import { binaryCrossEntropy, compileSync, dense, halfSquaredError, type Loss, perceptron, sequential, sgd, zeros } from "steepest";
+import {
+  binaryCrossEntropy,
+  compileSync,
+  dense,
+  halfSquaredError,
+  type Loss,
+  perceptron,
+  sequential,
+  sgd,
+  zeros,
+} from "steepest";
 
 export const inputs = [
   [0, 0],
@@ -15,7 +25,11 @@ export type Gate = keyof typeof gates;
 /** A neuron: z = w1·x1 + w2·x2 + b, all zero at the start. */
 function compileNeuron(loss: Loss, learningRate: number) {
   const model = sequential({ input: [2] }, dense(1, { name: "neuron", weightInitializer: zeros() }));
-  const trainer = compileSync(model, { loss, optimizer: sgd({ learningRate }), metrics: loss.correct ? ["accuracy"] : [] });
+  const trainer = compileSync(model, {
+    loss,
+    optimizer: sgd({ learningRate }),
+    metrics: loss.correct ? ["accuracy"] : [],
+  });
   /** w1, w2 and b. */
   const weights = () => [...trainer.parameters().values()].flatMap(({ data }) => [...data]);
   return { trainer, weights };
@@ -73,7 +87,12 @@ function learnByDescent(gate: Gate, loss: Loss, learningRate: number, steps: num
   const data = { x: inputs, y: gates[gate] };
   trainer.trainStepsSync(data, { steps });
   const outputs = [...trainer.predictSync(inputs)];
-  return { weights: weights(), outputs, answers: outputs.map((y) => (y > 0.5 ? 1 : 0)), loss: trainer.evaluateSync(data).loss };
+  return {
+    weights: weights(),
+    outputs,
+    answers: outputs.map((y) => (y > 0.5 ? 1 : 0)),
+    loss: trainer.evaluateSync(data).loss,
+  };
 }
 
 /** Adaline (Widrow & Hoff 1960): the squared error of z itself; only the answer is cut at 0.5. */
@@ -86,18 +105,23 @@ export function learnByLogisticRegression(gate: Gate): Neuron {
   return learnByDescent(gate, binaryCrossEntropy(), 1, 2000);
 }
 
-const show = (values: readonly number[], digits: number) => values.map((value) => value.toFixed(digits).padStart(digits + 3)).join(" ");
+const show = (values: readonly number[], digits: number) =>
+  values.map((value) => value.toFixed(digits).padStart(digits + 4)).join("");
 
 function printPerceptron(gate: Gate): void {
   const epochs = learnByPerceptron(gate);
   const cycle = findCycle(epochs);
-  console.log(`  ${gate}   epoch  mistakes    w1   w2    b`);
+  console.log(`  ${gate.padEnd(4)} epoch  mistakes     w1    w2     b`);
   epochs.slice(0, 8).forEach(({ weights, mistakes }, i) => {
-    console.log(`${String(i + 1).padStart(12)}${String(mistakes).padStart(10)}  ${show(weights, 0).replaceAll(" ", "  ")}`);
+    console.log(
+      `${String(i + 1).padStart(12)}${String(mistakes).padStart(10)}${weights.map((w) => String(w).padStart(6)).join("")}`,
+    );
   });
   if (epochs.at(-1)?.mistakes === 0) console.log(`  learnt: epoch ${epochs.length} passed without a mistake\n`);
   else if (cycle) {
-    console.log(`  not learnt in ${epochs.length} epochs: epoch ${cycle.to} ends with the weights of epoch ${cycle.from}, so it goes round for ever\n`);
+    console.log(
+      `  not learnt in ${epochs.length} epochs: epoch ${cycle.to} ends with the weights of epoch ${cycle.from}, so it goes round for ever\n`,
+    );
   }
 }
 
@@ -106,7 +130,9 @@ function printDescent(title: string, learn: (gate: Gate) => Neuron): void {
   for (const gate of Object.keys(gates) as Gate[]) {
     const { weights, outputs, answers } = learn(gate);
     const right = answers.every((answer, i) => answer === gates[gate][i]);
-    console.log(`  ${gate.padEnd(4)}${show(weights, 3).padEnd(24)}${show(outputs, 3).padEnd(30)}${answers.join(" ")}  ${right ? "right" : "wrong"}`);
+    console.log(
+      `  ${gate.padEnd(4)}${show(weights, 3).padEnd(24)}${show(outputs, 3).padEnd(30)}${answers.join(" ")}  ${right ? "right" : "wrong"}`,
+    );
   }
   console.log();
 }
@@ -115,7 +141,10 @@ function main(): void {
   console.log("1. The perceptron rule: on a mistake, and only then, w += rate · (target - answer) · x\n");
   for (const gate of Object.keys(gates) as Gate[]) printPerceptron(gate);
   printDescent("2. Adaline: descent on ½(z - target)², answer 1 where z > 0.5", learnByAdaline);
-  printDescent("3. Logistic regression: descent on the cross-entropy of sigmoid(z), answer 1 where it is > 0.5", learnByLogisticRegression);
+  printDescent(
+    "3. Logistic regression: descent on the cross-entropy of sigmoid(z), answer 1 where it is > 0.5",
+    learnByLogisticRegression,
+  );
   console.log(`No straight line has 01 and 10 on one side and 00 and 11 on the other, so no neuron alone can do XOR.
 The example "xor" goes on from here: one hidden layer is enough.`);
 }

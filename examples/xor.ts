@@ -2,7 +2,19 @@
 // Options: --seeds N (networks of each kind, default 50)
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { adam, binaryCrossEntropy, compileSync, createEngineSync, dense, type Engine, type Layer, sequential, sgd, sigmoid, tanh } from "steepest";
+import {
+  adam,
+  binaryCrossEntropy,
+  compileSync,
+  createEngineSync,
+  dense,
+  type Engine,
+  type Layer,
+  sequential,
+  sgd,
+  sigmoid,
+  tanh,
+} from "steepest";
 
 export const xor = {
   x: [
@@ -50,7 +62,13 @@ export interface Outcome {
 }
 
 /** A network 2-hidden-1, trained once from each seed. */
-export function trainNetworks(seeds: number, hidden: number, activation: () => Layer, engine: Engine, steps = 2000): Outcome[] {
+export function trainNetworks(
+  seeds: number,
+  hidden: number,
+  activation: () => Layer,
+  engine: Engine,
+  steps = 2000,
+): Outcome[] {
   return Array.from({ length: seeds }, (_, seed) => {
     const model = sequential({ input: [2] }, dense(hidden), activation(), dense(1));
     using trainer = compileSync(model, {
@@ -66,6 +84,9 @@ export function trainNetworks(seeds: number, hidden: number, activation: () => L
   });
 }
 
+/** Losses of the valleys that networks of two hidden units end in: see main(). */
+export const valleys = { half: Math.LN2 / 2, third: -(2 * Math.log(2 / 3) + Math.log(1 / 3)) / 4 };
+
 export const succeeded = ({ right }: Outcome) => right === 4;
 
 const show = (values: readonly number[]) => values.map((value) => value.toFixed(4)).join("  ");
@@ -73,22 +94,29 @@ const show = (values: readonly number[]) => values.map((value) => value.toFixed(
 function printNeuron(): void {
   const { losses, predictions } = trainNeuron();
   console.log("1. One sigmoid unit, from w = (1.5, -2), b = 0.7\n\n    steps      loss");
-  for (const { step, loss } of losses) console.log(`${step.toLocaleString("en-US").padStart(9)}${loss.toFixed(6).padStart(10)}`);
+  for (const { step, loss } of losses)
+    console.log(`${step.toLocaleString("en-US").padStart(9)}${loss.toFixed(6).padStart(10)}`);
   console.log(`\n   probability of 1 for 00, 01, 10, 11: ${show(predictions)}`);
-  console.log(`   ln 2 = ${Math.LN2.toFixed(6)} is the loss of saying "one half" every time. The loss of one unit is convex and its lowest`);
-  console.log("   point is there: each weight is pulled up by two samples and down by the two others. No patience helps.\n");
+  console.log(
+    `   ln 2 = ${Math.LN2.toFixed(6)} is the loss of saying "one half" every time. The loss of one unit is convex and its lowest`,
+  );
+  console.log(
+    "   point is there: each weight is pulled up by two samples and down by the two others. No patience helps.\n",
+  );
 }
 
 function printNetworks(title: string, outcomes: readonly Outcome[]): void {
   const failures = outcomes.filter((outcome) => !succeeded(outcome));
   const successes = outcomes.length - failures.length;
-  console.log(`${title}: ${successes} of ${outcomes.length} seeds get all four right`);
+  console.log(`   ${title}: ${successes} of ${outcomes.length} seeds get all four right`);
   const [example] = outcomes.filter(succeeded);
   if (example) console.log(`   seed ${example.seed}:  ${show(example.predictions)}   loss ${example.loss.toFixed(4)}`);
   for (const loss of new Set(failures.map((failure) => failure.loss.toFixed(3)))) {
     const group = failures.filter((failure) => failure.loss.toFixed(3) === loss);
     const [{ seed, predictions, right }] = group;
-    console.log(`   ${group.length} stay at loss ${loss}, such as seed ${seed}:  ${show(predictions)}   ${right} right`);
+    console.log(
+      `   ${group.length} stay at loss ${loss}, such as seed ${seed}:  ${show(predictions)}   ${right} right`,
+    );
   }
   console.log();
 }
@@ -99,10 +127,14 @@ function main(): void {
   printNeuron();
   const engine = createEngineSync();
   console.log("2. With a hidden layer: Adam at rate 0.05, 2,000 steps, probabilities of 1 for 00, 01, 10, 11\n");
-  printNetworks("   2-8-1, tanh", trainNetworks(seeds, 8, tanh, engine));
-  printNetworks("   2-2-1, tanh", trainNetworks(seeds, 2, tanh, engine));
-  printNetworks("   2-2-1, sigmoid", trainNetworks(seeds, 2, sigmoid, engine));
+  printNetworks("2-8-1, tanh", trainNetworks(seeds, 8, tanh, engine));
+  printNetworks("2-2-1, tanh", trainNetworks(seeds, 2, tanh, engine));
+  printNetworks("2-2-1, sigmoid", trainNetworks(seeds, 2, sigmoid, engine));
   engine.dispose();
+  console.log(`   Two hidden units are just enough, and there are valleys beside the way. In one (loss ½ ln 2 = ${valleys.half.toFixed(4)}) two
+   inputs are told apart and the other two get the same 1/2; in the other (loss ${valleys.third.toFixed(4)}) one is, and the other three get
+   2/3, as two of them are 1. Where all weights have grown so far, the slope has all but vanished. With eight units there
+   are many ways down, and some pair of units is on one of them.`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main();

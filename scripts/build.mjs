@@ -19,7 +19,7 @@ const bundle = build({
   entryPoints: {
     index: "src/platform/node.ts",
     graph: "src/platform/nodeGraph.ts",
-    io: "src/io/index.ts",
+    io: "src/platform/nodeIo.ts",
     cli: "src/cli/index.ts",
   },
   outdir: "dist",

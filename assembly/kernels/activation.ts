@@ -2,6 +2,9 @@
 // partial). A kernel reads an element before it writes it: y may be x's buffer, dx may be dy's or that
 // of the other input. Backward kernels overwrite dx = dy·f'(x). Each activation is a class without fields,
 // whose methods are resolved and inlined when compiled; see `carrying` for those that have a scalar.
+//
+// Errors are the largest found against float64 among 15 million float32 numbers from all exponents, in ULP of the
+// result; where a derivative crosses zero its error is given in absolute terms, for dy = 1.
 
 import { carried, carrying } from "../loops";
 import { exp4, expMinusOne4, normalPdf4, sigmoid4, softplus4, tanh4 } from "../math";
@@ -97,12 +100,12 @@ export function reluBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usiz
   }
 }
 
-/** y = x where x > 0, else negativeSlope·x, negativeSlope ≥ 0; shapes [n]. Half a unit. */
+/** y = x where x > 0, else negativeSlope·x, negativeSlope ≥ 0; shapes [n]. 0.5 ULP. */
 export function leakyRelu(begin: u32, end: u32, y: usize, x: usize, n: u32, negativeSlope: f32): void {
   forward<LeakyRelu>(begin, end, y, x, n, carrying<LeakyRelu>(negativeSlope));
 }
 
-/** dx = dy where y > 0, else negativeSlope·dy; shapes [n]. Half a unit. */
+/** dx = dy where y > 0, else negativeSlope·dy; shapes [n]. 0.5 ULP. */
 export function leakyReluBackward(
   begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32, negativeSlope: f32,
 ): void {
@@ -120,12 +123,12 @@ export function leakyReluBackward(
   }
 }
 
-/** y = 1 / (1 + e^-x), shapes [n]. Error: sigmoid4's. */
+/** y = 1 / (1 + e^-x), shapes [n]. 2 ULP. */
 export function sigmoid(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   forward<Sigmoid>(begin, end, y, x, n, changetype<Sigmoid>(0));
 }
 
-/** dx = dy·y·(1 - y), shapes [n]. */
+/** dx = dy·y·(1 - y), shapes [n]. 1.5 ULP for the y that is given. */
 export function sigmoidBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32): void {
   backward<Sigmoid>(begin, end, dx, dy, y, n, changetype<Sigmoid>(0));
 }
@@ -140,12 +143,12 @@ export function sigmoidBackward(begin: u32, end: u32, dx: usize, dy: usize, y: u
   }
 }
 
-/** y = tanh x, shapes [n]. Error: tanh4's. */
+/** y = tanh x, shapes [n]. 1.5 ULP. */
 export function tanh(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   forward<Tanh>(begin, end, y, x, n, changetype<Tanh>(0));
 }
 
-/** dx = dy·(1 - y)·(1 + y), shapes [n]. */
+/** dx = dy·(1 - y)·(1 + y), shapes [n]. 2 ULP for the y that is given. */
 export function tanhBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32): void {
   backward<Tanh>(begin, end, dx, dy, y, n, changetype<Tanh>(0));
 }
@@ -159,12 +162,12 @@ export function tanhBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usiz
   }
 }
 
-/** y = x where x > 0, else alpha·(e^x - 1), alpha ≥ 0; shapes [n]. Clevert et al. 2015. Error: expMinusOne4's + 0.5. */
+/** y = x where x > 0, else alpha·(e^x - 1), alpha ≥ 0; shapes [n]. 1.7 ULP. Clevert et al. 2015. */
 export function elu(begin: u32, end: u32, y: usize, x: usize, n: u32, alpha: f32): void {
   forward<Elu>(begin, end, y, x, n, carrying<Elu>(alpha));
 }
 
-/** dx = dy where y > 0, else dy·(y + alpha); shapes [n]. */
+/** dx = dy where y > 0, else dy·(y + alpha); shapes [n]. 1 ULP for the y that is given. */
 export function eluBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32, alpha: f32): void {
   backward<Elu>(begin, end, dx, dy, y, n, carrying<Elu>(alpha));
 }
@@ -200,12 +203,12 @@ function gateSlope(u: v128, xdu: v128): v128 {
   }
 }
 
-/** y = log(1 + e^x), shapes [n]. Error: softplus4's. */
+/** y = log(1 + e^x), shapes [n]. 1.9 ULP. */
 export function softplus(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   forward<Softplus>(begin, end, y, x, n, changetype<Softplus>(0));
 }
 
-/** dx = dy·σ(x), shapes [n]. */
+/** dx = dy·σ(x), shapes [n]. 2.5 ULP. */
 export function softplusBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<Softplus>(begin, end, dx, dy, x, n, changetype<Softplus>(0));
 }
@@ -223,12 +226,13 @@ const SILU_MOST: f32 = 110;
   }
 }
 
-/** y = x·σ(x), shapes [n]; -0 at -Infinity. Ramachandran et al. 2017. */
+/** y = x·σ(x), shapes [n]; -0 at -Infinity. Ramachandran et al. 2017. 3 ULP for x > -87; below, where σ(x) is
+ *  denormal, less than 1e-43. */
 export function silu(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   forward<Silu>(begin, end, y, x, n, changetype<Silu>(0));
 }
 
-/** dx = dy·σ(x)·(1 + x·σ(-x)), shapes [n]. */
+/** dx = dy·σ(x)·(1 + x·σ(-x)), shapes [n]. Absolute error 2.1e-7. */
 export function siluBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<Silu>(begin, end, dx, dy, x, n, changetype<Silu>(0));
 }
@@ -271,12 +275,13 @@ function normalArea(x: v128, density: v128): v128 {
   }
 }
 
-/** y = x·Φ(x) = x/2·(1 + erf(x/√2)), shapes [n]; -0 at -Infinity. Hendrycks & Gimpel 2016. */
+/** y = x·Φ(x) = x/2·(1 + erf(x/√2)), shapes [n]; -0 at -Infinity. Hendrycks & Gimpel 2016. 6 ULP for x > -5, 8 for
+ *  x > -13; below, where y is near denormal, less than 1e-43. */
 export function gelu(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   forward<Gelu>(begin, end, y, x, n, changetype<Gelu>(0));
 }
 
-/** dx = dy·(Φ(x) + x·φ(x)), shapes [n]. */
+/** dx = dy·(Φ(x) + x·φ(x)), shapes [n]. Absolute error 2e-7. */
 export function geluBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<Gelu>(begin, end, dx, dy, x, n, changetype<Gelu>(0));
 }
@@ -302,12 +307,13 @@ const GELU_SCALE: f32 = 1.5957691216057308;
   }
 }
 
-/** y = x/2·(1 + tanh u) = x·σ(2u), u = √(2/π)·(x + 0.044715x³), shapes [n]; -0 at -Infinity. */
+/** y = x/2·(1 + tanh u) = x·σ(2u), u = √(2/π)·(x + 0.044715x³), shapes [n]; -0 at -Infinity. 4 ULP for x > -1, growing
+ *  with |u| to 200 at -10 (absolutely less than 1e-12 there, 6e-8 everywhere below 0). */
 export function geluTanh(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   forward<GeluTanh>(begin, end, y, x, n, changetype<GeluTanh>(0));
 }
 
-/** dx = dy·d/dx(x·σ(2u)), shapes [n]. */
+/** dx = dy·d/dx(x·σ(2u)), shapes [n]. Absolute error 2.3e-7. */
 export function geluTanhBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<GeluTanh>(begin, end, dx, dy, x, n, changetype<GeluTanh>(0));
 }

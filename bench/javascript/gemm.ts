@@ -46,13 +46,10 @@ export function gemm(
   k: number,
   bias: Float32Array | undefined = undefined,
 ): void {
-  // Loops: fill() and set() cost more than they do where rows are short.
-  if (bias === undefined) for (let i = 0; i < m * n; i++) c[i] = 0;
-  else for (let row = 0; row < m * n; row += n) for (let j = 0; j < n; j++) c[row + j] = bias[j];
-  if (m * n * k <= SMALL_PRODUCT || (m <= FEW_ROWS && b.columnStride === 1)) {
-    if (k > n && b.columnStride !== 1) return addDotProducts(c, a, b, m, n, k);
-    return addRows(c, a, b, m, n, k);
-  }
+  if (m * n * k <= SMALL_PRODUCT) return multiplySmall(c, a, b, m, n, k, bias);
+  if (bias === undefined) c.fill(0, 0, m * n);
+  else for (let row = 0; row < m * n; row += n) c.set(bias, row);
+  if (m <= FEW_ROWS && b.columnStride === 1) return addFewRows(c, a, b, m, n, k);
   for (let p = 0; p < k; p += BLOCK_DEPTH) {
     const depth = Math.min(BLOCK_DEPTH, k - p);
     for (let j = 0; j < n; j += BLOCK_COLUMNS) {
@@ -67,43 +64,45 @@ export function gemm(
   }
 }
 
-/** Element by element: where the inner products are longer than the rows. */
-function addDotProducts(c: Float32Array, a: Matrix, b: Matrix, m: number, n: number, k: number): void {
-  const { data: x, rowStride: xRow, columnStride: xColumn } = a;
-  const { data: y, rowStride: yRow, columnStride: yColumn } = b;
+/** Element by element: for networks of a few units, where anything cleverer costs more than it saves. */
+function multiplySmall(
+  c: Float32Array,
+  { data: x, rowStride: xRow, columnStride: xColumn }: Matrix,
+  { data: y, rowStride: yRow, columnStride: yColumn }: Matrix,
+  m: number,
+  n: number,
+  k: number,
+  bias: Float32Array | undefined,
+): void {
   for (let i = 0, to = 0; i < m; i++) {
     for (let j = 0; j < n; j++, to++) {
-      let sum = 0;
+      let sum = bias === undefined ? 0 : bias[j];
       for (let p = 0, u = i * xRow, v = j * yColumn; p < k; p++, u += xColumn, v += yRow) sum += x[u] * y[v];
-      c[to] += sum;
+      c[to] = sum;
     }
   }
 }
 
-/** Row by row, four (then two, then one) rows of b at a time. */
-function addRows(c: Float32Array, a: Matrix, b: Matrix, m: number, n: number, k: number): void {
-  const { data: x, rowStride: xRow, columnStride: xColumn } = a;
-  const { data: y, rowStride: yRow, columnStride: yColumn } = b;
-  for (let i = 0, row = 0; i < m; i++, row += n) {
+/** c += a · b for row-major b, row by row, four rows of b at a time: nothing is packed. */
+function addFewRows(c: Float32Array, a: Matrix, b: Matrix, m: number, n: number, k: number): void {
+  const { data: x, columnStride } = a;
+  const { data: y, rowStride } = b;
+  for (let i = 0; i < m; i++) {
+    const row = i * n;
     let p = 0;
-    let u = i * xRow;
-    for (; p + 4 <= k; p += 4, u += 4 * xColumn) {
+    let u = i * a.rowStride;
+    for (; p + 4 <= k; p += 4, u += 4 * columnStride) {
       const x0 = x[u];
-      const x1 = x[u + xColumn];
-      const x2 = x[u + 2 * xColumn];
-      const x3 = x[u + 3 * xColumn];
-      for (let j = 0, v = p * yRow; j < n; j++, v += yColumn) {
-        c[row + j] += x0 * y[v] + x1 * y[v + yRow] + (x2 * y[v + 2 * yRow] + x3 * y[v + 3 * yRow]);
-      }
+      const x1 = x[u + columnStride];
+      const x2 = x[u + 2 * columnStride];
+      const x3 = x[u + 3 * columnStride];
+      const y0 = p * rowStride;
+      const y1 = y0 + rowStride;
+      const y2 = y1 + rowStride;
+      const y3 = y2 + rowStride;
+      for (let j = 0; j < n; j++) c[row + j] += x0 * y[y0 + j] + x1 * y[y1 + j] + (x2 * y[y2 + j] + x3 * y[y3 + j]);
     }
-    if (p + 2 <= k) {
-      const x0 = x[u];
-      const x1 = x[u + xColumn];
-      for (let j = 0, v = p * yRow; j < n; j++, v += yColumn) c[row + j] += x0 * y[v] + x1 * y[v + yRow];
-      p += 2;
-      u += 2 * xColumn;
-    }
-    if (p < k) for (let j = 0, v = p * yRow; j < n; j++, v += yColumn) c[row + j] += x[u] * y[v];
+    for (; p < k; p++, u += columnStride) for (let j = 0; j < n; j++) c[row + j] += x[u] * y[p * rowStride + j];
   }
 }
 

@@ -1,13 +1,12 @@
 // The main job: a digit classifier, trained on all of MNIST, tested, saved, and read back.
 import { hasRelaxedSimd } from "../engine/features.js";
 import type { Build } from "../engine/module.js";
-import { decodeWeights, encodeWeights } from "../io/weights.js";
 import { relu } from "../nn/activations.js";
 import { dense } from "../nn/dense.js";
 import { crossEntropy } from "../nn/losses.js";
 import { type Model, sequential } from "../nn/sequential.js";
 import { adam } from "../optim/adam.js";
-import { readFileBytes, writeFileAtomic } from "../platform/files.js";
+import { loadWeights, saveWeights } from "../platform/nodeIo.js";
 import { compile, type Trainer } from "../train/trainer.js";
 import { type Digits, findMnist, IMAGE_SIDE, readDigits } from "./mnist.js";
 import { type OptionTable, parseOptions, positiveNumber, showOptions, UsageError, wholeNumber } from "./options.js";
@@ -138,10 +137,10 @@ async function saveAndReload(
   test: Digits,
   before: Float32Array,
 ): Promise<void> {
-  await writeFileAtomic(settings.save, encodeWeights(trainer));
+  await saveWeights(trainer, settings.save);
   const second = await compileDigits(trainer.model, settings, settings.seed + 1);
   try {
-    decodeWeights(second, await readFileBytes(settings.save), settings.save);
+    await loadWeights(second, settings.save);
     const after = await second.predict(test.x);
     const differing = after.findIndex((value, i) => value !== before[i]);
     if (differing >= 0)

@@ -1,4 +1,20 @@
-// Every operation, by name. What is no operation itself (`gradient`) is listed in NotAnOperation.
+// Every operation, by name: test/ops/samples.ts must have a row for each. `gradient` is the one export that is none.
+export {
+  type EluOptions,
+  elu,
+  type GeluOptions,
+  gelu,
+  identity,
+  type LeakyReluOptions,
+  leakyRelu,
+  relu,
+  sigmoid,
+  silu,
+  softplus,
+  step,
+  tanh,
+} from "./activation.js";
+export { type DropoutOptions, dropout } from "./dropout.js";
 export {
   absolute,
   add,
@@ -23,6 +39,25 @@ export {
   squareRoot,
   subtract,
 } from "./elementwise.js";
+export { gatherRows } from "./gather.js";
 export { gradient } from "./gradient.js";
+export {
+  binaryCrossEntropy,
+  binaryCrossEntropyWithLogits,
+  type HuberOptions,
+  halfSquaredError,
+  hinge,
+  huber,
+  type LossOptions,
+  meanAbsoluteError,
+  meanSquaredError,
+  perceptronLoss,
+  type Reduction,
+  softmaxCrossEntropy,
+  softmaxCrossEntropyWithDistributions,
+} from "./loss.js";
+export { linear, type MatmulOptions, matmul } from "./matmul.js";
+export { type CorrectBinaryOptions, correctBinary, correctClasses, correctDistributions } from "./metric.js";
 export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
 export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
+export { logSoftmax, softmax } from "./softmax.js";

@@ -14,7 +14,7 @@ import { dirname, join, resolve } from "node:path";
  * @see T. Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014
  *
  * @example
- * await writeFileAtomic("model.safetensors", encodeSafetensors(tensors));
+ * await writeFileAtomic(path, encodeWeights(trainer));
  */
 export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
   try {
@@ -42,7 +42,7 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
  * @throws {Error} When the file cannot be read: says which path was tried and what to do. `cause` is the system's error.
  *
  * @example
- * const { tensors } = decodeSafetensors(await readFileBytes("model.safetensors"), "model.safetensors");
+ * const { tensors } = decodeSafetensors(await readFileBytes(path), path);
  */
 export async function readFileBytes(path: string): Promise<Uint8Array> {
   try {

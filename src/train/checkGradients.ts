@@ -46,10 +46,14 @@ type ModelOptions = CheckGradientsOptions & { loss: Loss; data: Samples };
 /**
  * Checks the gradients of a model's loss with respect to all its parameters (`{ loss, data }`), or of any
  * function of tensors with respect to all its inputs (`{ at }`; a result that is no scalar is summed with
- * random weights). Derivatives along random directions are compared with fourth-order central differences.
+ * random weights). Derivatives along random directions are compared with fourth-order finite differences.
+ *
+ * Give it a handful of samples: with many, the kinks of ReLU lie so close together that differences of a float32
+ * loss cannot tell them from a slope.
  *
  * @example
- * const report = await checkGradients(model, { loss: crossEntropy(), data: { x, y } });
+ * const few = { x: x.subarray(0, 4 * 784), y: y.subarray(0, 4) };
+ * const report = await checkGradients(model, { loss: crossEntropy(), data: few });
  * if (!report.passed) throw new Error(`${report.worst.name}: ${report.worst.exact} against ${report.worst.numerical}`);
  */
 export async function checkGradients(model: Model, options: ModelOptions): Promise<GradientReport>;

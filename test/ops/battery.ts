@@ -13,7 +13,7 @@ import { bytesOf, input, type Shape, showShape, sizeOf, type Tensor } from "../.
 import { copyOf, multiply } from "../../src/ops/elementwise.js";
 import { gradient } from "../../src/ops/gradient.js";
 import { sum } from "../../src/ops/reduce.js";
-import "../../src/platform/node.js";
+import "../../src/platform/nodeKernels.js";
 
 /**
  * Which values an input is filled with. `distribution`: rows (last axis) sum to 1; `distinct`: no two alike, in
