@@ -4,7 +4,7 @@
 import { exp4 } from "./math";
 import { horizontalMax, horizontalSum, LANES, loadPart, select4, storePart } from "./simd";
 
-const BLOCK: u32 = 256;
+const BLOCK: u32 = 64;
 
 /** An op of a class without fields, whose reference itself is the bits of `scalar`. */
 // @ts-ignore: decorator

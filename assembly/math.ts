@@ -128,23 +128,21 @@ export function expMinusOne4(x: v128): v128 {
 }
 
 /**
- * 1 / (1 + e^-x) = 1.5·a·e^r / (1.5/b + 1.5·a·e^r), a·b = 2^n: no overflow at either end and, down to the denormals,
- * one rounding of the quotient. The factor 1.5 keeps the divisor's mantissa, so its rounding, away from the worst: 1.
- * Max error ULP: SIGMOID.
+ * 1 / (1 + e^-x) = t = a·e^r / (a·e^r + 1/b), a·b = 2^n: no overflow at either end. Below 0.28 it becomes
+ * z - z·t, z = e^x, where the error of the quotient is only t times as large. Max error ULP: SIGMOID.
+ * Falls with e^x through the denormals to 0.
  */
 // @ts-ignore: decorator
 @inline
 export function sigmoid4(x: v128): v128 {
   const y = expClamp(x);
   const steps = expSteps(y, ROUND_BIAS_254);
-  const r = expRest(y, steps, ROUND_BIAS_254);
-  const r2 = f32x4.mul(r, r);
-  let p = madd(f32x4.splat(0.0020698139), r2, line(r, 0.06250303, 0.012552813));
-  p = madd(p, r2, line(r, 0.7499999, 0.24999784));
-  p = f32x4.add(f32x4.add(madd(r2, p, f32x4.mul(r, f32x4.splat(0.5))), r), f32x4.splat(1.5));
-  const z = f32x4.mul(p, expLowScale(steps));
-  const inverse = i32x4.sub(i32x4.splat(0x7f400000), expHighScale(steps));
-  return f32x4.div(z, f32x4.add(z, inverse));
+  const p = f32x4.add(expRestMinusOne(expRest(y, steps, ROUND_BIAS_254)), f32x4.splat(1));
+  const a = f32x4.mul(p, expLowScale(steps));
+  const b = expHighScale(steps);
+  const t = f32x4.div(a, f32x4.add(a, i32x4.sub(i32x4.splat(0x7f000000), b)));
+  const z = f32x4.mul(a, b);
+  return select4(f32x4.lt(t, f32x4.splat(0.28)), f32x4.sub(z, f32x4.mul(z, t)), t);
 }
 
 /**
@@ -164,7 +162,7 @@ export function tanh4(x: v128): v128 {
   const a = i32x4.shl(steps, 23);
   const u = madd(a, q, f32x4.sub(a, f32x4.splat(1)));
   const large = f32x4.div(u, f32x4.add(u, f32x4.splat(2)));
-  return select4(f32x4.lt(t, f32x4.splat(0.56)), small, v128.or(large, signBit(x)));
+  return v128.or(select4(f32x4.lt(t, f32x4.splat(0.56)), small, large), signBit(x));
 }
 
 /** e·ln 2 + ln(1 + f) for f in [-0.293, 0.415]: f + f²·P7(f), P7 fitted to 2^-25 of ln(1 + f). */

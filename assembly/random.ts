@@ -1,18 +1,132 @@
-// stopgap by the lead, to be replaced
-import { cos2Pi4, log4, sin2Pi4 } from "./math";
-export function philox4(c0: u32, c1: u32, c2: u32, c3: u32, k0: u32, k1: u32): v128 {
-  for (let r = 0; r < 10; r++) {
-    const p0 = <u64>0xD2511F53 * c0; const p1 = <u64>0xCD9E8D57 * c2;
-    const n0 = <u32>(p1 >> 32) ^ c1 ^ k0; const n2 = <u32>(p0 >> 32) ^ c3 ^ k1;
-    c1 = <u32>p1; c3 = <u32>p0; c0 = n0; c2 = n2; k0 += 0x9E3779B9; k1 += 0xBB67AE85;
-  }
-  return i32x4.replace_lane(i32x4.replace_lane(i32x4.replace_lane(i32x4.splat(c0), 1, c1), 2, c2), 3, c3);
+// Random numbers as a pure function of a counter and a key: no state, so that element i has the same number whoever
+// computes it, and in whatever order. Word 3 of the counter tells uses apart (0 dropout, 1 initializers, 2 shuffles).
+
+import { logNormal4, sin2Pi4 } from "./math";
+
+// Multipliers and key increments of Philox4x32.
+// @ts-ignore: decorator
+@inline
+const M0: u64 = 0xd2511f53;
+// @ts-ignore: decorator
+@inline
+const M1: u64 = 0xcd9e8d57;
+// @ts-ignore: decorator
+@inline
+const W0: u32 = 0x9e3779b9;
+// @ts-ignore: decorator
+@inline
+const W1: u32 = 0xbb67ae85;
+
+/** The upper half of a product, mixed with a word and a key. */
+// @ts-ignore: decorator
+@inline
+function mix(product: u64, word: u32, key: u32): u32 {
+  return <u32>(product >> 32) ^ word ^ key;
 }
-export function uniform4(b: v128): v128 { return f32x4.mul(f32x4.convert_i32x4_u(i32x4.shr_u(b, 8)), f32x4.splat(5.9604644775390625e-8)); }
-export function normal4(b: v128): v128 {
-  const u = uniform4(b);
-  const a = f32x4.sub(f32x4.splat(1), v128.shuffle<f32>(u, u, 0, 0, 2, 2));
-  const r = f32x4.sqrt(f32x4.mul(f32x4.splat(-2), log4(a)));
-  const t = v128.shuffle<f32>(u, u, 1, 1, 3, 3);
-  return f32x4.mul(r, v128.shuffle<f32>(cos2Pi4(t), sin2Pi4(t), 0, 4, 2, 6));
+
+/**
+ * The four words of one block of Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy
+ * as 1, 2, 3"). A round maps (c0, c1, c2, c3) to (high(M1·c2)^c1^k0, low(M1·c2), high(M0·c0)^c3^k1, low(M0·c0)).
+ * Two rounds a paragraph; written out, since a loop takes 1.8 times as long on V8.
+ */
+export function philox4(c0: u32, c1: u32, c2: u32, c3: u32, key0: u32, key1: u32): v128 {
+  let p = M0 * c0;
+  let q = M1 * c2;
+  c0 = mix(q, c1, key0);
+  c2 = mix(p, c3, key1);
+  let s = M0 * c0;
+  let t = M1 * c2;
+  c0 = mix(t, <u32>q, key0 + W0);
+  c2 = mix(s, <u32>p, key1 + W1);
+
+  p = M0 * c0;
+  q = M1 * c2;
+  c0 = mix(q, <u32>t, key0 + 2 * W0);
+  c2 = mix(p, <u32>s, key1 + 2 * W1);
+  s = M0 * c0;
+  t = M1 * c2;
+  c0 = mix(t, <u32>q, key0 + 3 * W0);
+  c2 = mix(s, <u32>p, key1 + 3 * W1);
+
+  p = M0 * c0;
+  q = M1 * c2;
+  c0 = mix(q, <u32>t, key0 + 4 * W0);
+  c2 = mix(p, <u32>s, key1 + 4 * W1);
+  s = M0 * c0;
+  t = M1 * c2;
+  c0 = mix(t, <u32>q, key0 + 5 * W0);
+  c2 = mix(s, <u32>p, key1 + 5 * W1);
+
+  p = M0 * c0;
+  q = M1 * c2;
+  c0 = mix(q, <u32>t, key0 + 6 * W0);
+  c2 = mix(p, <u32>s, key1 + 6 * W1);
+  s = M0 * c0;
+  t = M1 * c2;
+  c0 = mix(t, <u32>q, key0 + 7 * W0);
+  c2 = mix(s, <u32>p, key1 + 7 * W1);
+
+  p = M0 * c0;
+  q = M1 * c2;
+  c0 = mix(q, <u32>t, key0 + 8 * W0);
+  c2 = mix(p, <u32>s, key1 + 8 * W1);
+  s = M0 * c0;
+  t = M1 * c2;
+  c0 = mix(t, <u32>q, key0 + 9 * W0);
+  c2 = mix(s, <u32>p, key1 + 9 * W1);
+
+  const low = i32x4.replace_lane(i32x4.splat(c0), 1, <i32>t);
+  return i32x4.replace_lane(i32x4.replace_lane(low, 2, c2), 3, <i32>s);
+}
+
+/** Word `index` mod 4 of a block. */
+// @ts-ignore: decorator
+@inline
+export function wordOf(block: v128, index: u32): u32 {
+  const pair = index & 2 ? i64x2.extract_lane(block, 1) : i64x2.extract_lane(block, 0);
+  return <u32>(pair >> ((index & 1) << 5));
+}
+
+/** Uniform in [0, 1): the upper 24 bits of each word, as exact multiples of 2^-24. */
+// @ts-ignore: decorator
+@inline
+export function uniform4(bits: v128): v128 {
+  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_u(bits, 8)), f32x4.splat(5.9604645e-8));
+}
+
+/**
+ * Four standard normal numbers (Box and Muller 1958): √(-2·ln(1 - u))·cos(2πv), and with sin, for (u, v) the uniforms
+ * of words 0 and 1, and again of words 2 and 3. cos(2πv) = sin(2π(v - ¾)) exactly. 1 - u is never 0; |z| <= 5.77.
+ */
+// @ts-ignore: decorator
+@inline
+export function normal4(bits: v128): v128 {
+  const u = uniform4(bits);
+  const log = logNormal4(f32x4.sub(f32x4.splat(1), v128.shuffle<f32>(u, u, 0, 0, 2, 2)));
+  const turns = f32x4.add(v128.shuffle<f32>(u, u, 1, 1, 3, 3), f32x4(-0.75, 0, -0.75, 0));
+  return f32x4.mul(f32x4.sqrt(f32x4.mul(log, f32x4.splat(-2))), sin2Pi4(turns));
+}
+
+/**
+ * An unbiased integer in [0, bound) from `word`, word `index` mod 4 of block (`index` div 4, 0, stream, use): the upper
+ * half of word·bound (Lemire 2019, "Fast random integer generation in an interval"). Where the lower half is below
+ * 2^32 mod bound, which is rare, the same word of block (`index` div 4, 1, stream, use) takes its place, then 2, …
+ */
+export function boundedInt(
+  word: u32,
+  bound: u32,
+  index: u32,
+  stream: u32,
+  use: u32,
+  key0: u32,
+  key1: u32,
+): u32 {
+  let product = <u64>word * bound;
+  if (<u32>product < bound) {
+    const threshold = (~bound + 1) % bound;
+    for (let attempt: u32 = 1; <u32>product < threshold; attempt++) {
+      product = <u64>wordOf(philox4(index >> 2, attempt, stream, use, key0, key1), index) * bound;
+    }
+  }
+  return <u32>(product >> 32);
 }

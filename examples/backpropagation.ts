@@ -242,7 +242,8 @@ function printWalk(lesson: Lesson, remarks: Record<string, string> = {}): void {
     const [equation, number] = row;
     const [ours, exact] = [number(library), number(scalar)].map((value) => value.toFixed(8));
     const name = equation.split(" ")[0];
-    console.log(`    ${equation.padEnd(44)}${ours.padStart(12)}${exact.padStart(14)}${remarks[name] ?? ""}`);
+    console.log(`    ${equation.padEnd(44)}${ours.padStart(12)}${exact.padStart(14)}`);
+    if (name in remarks) console.log(`        ${remarks[name]}`);
   }
   console.log(
     `  Largest difference between float32 and float64: ${largestDifference(library, scalar).toExponential(1)}\n`,
@@ -252,8 +253,8 @@ function printWalk(lesson: Lesson, remarks: Record<string, string> = {}): void {
 function main(): void {
   console.log(`1. Two inputs, two hidden units, two outputs, no bias (b = b' = 0); rate ${withoutBias.rate}\n`);
   printWalk(withoutBias, {
-    o2: "   the lesson this comes from has 0.62534544: a slip in its sigmoid(z4)",
-    E: "   and so 0.09552023",
+    o2: "(the lesson this comes from has 0.62534544, a slip in sigmoid(0.51202998) …)",
+    E: "(… and so 0.09552023)",
   });
   const layered = stepWithLayers(withoutBias);
   console.log(`  The same step by dense(), sigmoid(), halfSquaredError() and sgd(): w5 = ${layered[4].toFixed(8)}\n`);

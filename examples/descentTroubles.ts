@@ -84,9 +84,9 @@ const DEPTH = 8;
 const WIDTH = 16;
 
 /** 64 points on a grid, 1 inside of a circle, 0 outside. */
-const circle = (() => {
+export const circle = (() => {
   const x = Array.from({ length: 64 }, (_, i) => [((i % 8) - 3.5) / 3.5, (Math.floor(i / 8) - 3.5) / 3.5]);
-  return { x, y: x.map(([a, b]) => (a * a + b * b < 0.6 ? 1 : 0)) };
+  return { x, y: x.map(([a, b]): number => (a * a + b * b < 0.6 ? 1 : 0)) };
 })();
 
 /** Loss of the best answer that does not look at the point: the entropy of the share of ones. */
@@ -101,9 +101,8 @@ export function gradientNorms(activation: (x: Tensor) => Tensor, initializer: In
     parameter([i === 0 ? 2 : WIDTH, i === DEPTH - 1 ? 1 : WIDTH], initializer, `layer ${i + 1}`),
   );
   const trace = ({ x, y }: { x: Tensor; y: Tensor }) => {
-    const [last, ...before] = weights.toReversed();
-    const hidden = before.reverse().reduce((h, weight) => activation(matmul(h, weight)), x);
-    const loss = binaryCrossEntropyWithLogits(matmul(hidden, last), y);
+    const hidden = weights.slice(0, -1).reduce((h, weight) => activation(matmul(h, weight)), x);
+    const loss = binaryCrossEntropyWithLogits(matmul(hidden, weights[DEPTH - 1]), y);
     const norms = gradient(loss, weights).map((slope) => squareRoot(sum(square(slope))));
     return Object.fromEntries(norms.map((norm, i) => [weights[i].name, norm]));
   };
@@ -239,8 +238,8 @@ function showStepSize(): void {
   console.log(
     `   rate 0.1: loss ${learnt.losses[0].toFixed(4)}, after ${learnt.losses.length} steps ${learnt.losses.at(-1)?.toFixed(4)}`,
   );
-  console.log(`   rate 2:   losses ${losses.join(", ")}, and then the library stops:`);
-  console.log(`   ${blown.error?.name}: ${blown.error?.message}\n`);
+  console.log(`   rate 2:   losses ${losses.join(", ")}, then ${blown.error?.name}:`);
+  console.log(`   "${blown.error?.message}"\n`);
 }
 
 function showLocalMinimum(): void {

@@ -134,7 +134,7 @@ epoch    one pass over all samples, in a new order each: ceil(${count(images)} /
   const weighted = steps.reduce((total, { size, loss }) => total + size * loss, 0) / images;
   console.log(`The last batch has ${last.size} samples, and its loss is the mean over those ${last.size}, with nothing padded or dropped:
   its loss in fit():                                              ${steps.at(-1)?.loss.toFixed(6)}
-  its loss when trainBatch() gets these ${last.size} samples alone:           ${last.loss.toFixed(6)}
+  its loss when trainBatch() gets these samples alone:            ${last.loss.toFixed(6)}
   the weights after an epoch by trainBatch(), and by fit():       ${sameParameters(whole, byHand) ? "the same, to the last bit" : "different!"}
   the epoch's loss:                                               ${result.loss.toFixed(6)}
   mean of its steps' losses, each weighted by its samples:        ${weighted.toFixed(6)}`);

@@ -1,6 +1,6 @@
 // Builds dist/: kernels (debug, strict, fast), bundles, types. See asconfig.json for the kernels' targets.
 import { execFile } from "node:child_process";
-import { readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -11,6 +11,7 @@ const root = new URL("../", import.meta.url);
 const targets = ["debug", "strict", "fast"];
 const started = performance.now();
 
+rmSync(new URL("dist/", root), { recursive: true, force: true });
 const kernels = generate();
 const compile = (target) =>
   run(process.execPath, ["node_modules/assemblyscript/bin/asc.js", "--target", target], { cwd: root });
@@ -44,9 +45,7 @@ try {
   process.stderr.write(`${error.stdout ?? ""}${error.stderr ?? error}\n`);
   process.exit(1);
 }
-const stamp = new URL("dist/.built", root);
-writeFileSync(stamp, "");
-utimesSync(stamp, new Date(), new Date());
+writeFileSync(new URL("dist/.built", root), "");
 const sizes = targets.slice(1).map((target) => {
   const file = new URL(`dist/${target}.wasm`, root);
   return `${target}.wasm ${statSync(file).size} bytes (${gzipSync(readFileSync(file)).length} gzipped)`;

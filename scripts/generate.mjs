@@ -59,7 +59,10 @@ function dispatcher(kernels) {
   const lines = ["// Written by scripts/generate.mjs from the signatures in assembly/kernels/. Do not edit.", ""];
   for (const file of files) {
     const names = kernels.filter((kernel) => kernel.file === file).map((kernel) => kernel.name);
-    lines.push(`import { ${names.join(", ")} } from "./kernels/${file}";`, `export { ${names.join(", ")} } from "./kernels/${file}";`);
+    lines.push(
+      `import { ${names.join(", ")} } from "./kernels/${file}";`,
+      `export { ${names.join(", ")} } from "./kernels/${file}";`,
+    );
   }
   lines.push(
     "",

@@ -54,6 +54,7 @@ export {
   compile,
   compileSync,
   type EvaluateOptions,
+  type ParameterUpdate,
   type ParameterValues,
   type PredictOptions,
   type StepsOptions,

@@ -242,8 +242,8 @@ function logOf(x: f32): f32 {
   return f32x4.extract_lane(log4(f32x4.splat(x)), 0);
 }
 
-/** p = softmax(x) by row, losses = log Σ e^(x - max) - (x[label] - max); x and p [rows, columns], uint32 labels [rows],
- *  losses [rows]; p may be x's buffer. A label out of range makes its loss NaN and reads nothing. */
+/** p = softmax(x) by row, losses = log Σ e^(x - max) - (x[label] - max); x and p [rows, columns], uint32 labels
+ *  [rows], losses [rows]; p may be x's buffer. A label out of range makes its loss NaN and reads nothing. */
 export function softmaxCrossEntropy(
   begin: u32, end: u32, losses: usize, p: usize, x: usize, labels: usize, columns: u32,
 ): void {
@@ -298,8 +298,8 @@ function rowScale(y: usize, x: usize, n: u32, scale: f32): void {
   }
 }
 
-/** p = softmax(x) by row, losses = -Σ t·log p = Σ t·(max - x) + Σ t · log Σ e^(x - max); x, t and p [rows, columns],
- *  losses [rows]. */
+/** p = softmax(x) by row, losses = -Σ t·log p = Σ t·(max - x) + Σ t · log Σ e^(x - max); x, t and p
+ *  [rows, columns], losses [rows]; p may be x's buffer. */
 export function softmaxCrossEntropyDistributions(
   begin: u32, end: u32, losses: usize, p: usize, x: usize, t: usize, columns: u32,
 ): void {

@@ -13,13 +13,14 @@ function horner2(p: v128, z: v128, c: f64): v128 {
   return f64x2.add(f64x2.mul(p, z), f64x2.splat(c));
 }
 
-/** log2 of two positive, finite float64: exponent + 2/ln 2 · artanh(s), s = (m - 1)/(m + 1), series to s^13. */
+/** log2 of two positive, finite float64: exponent + 2/ln 2 · artanh(s), s = (m - 1)/(m + 1), series to s^15. */
 function logTwo2(x: v128): v128 {
   const e = i64x2.shr_s(i64x2.sub(x, i64x2.splat(SQRT_HALF)), 52);
   const m = i64x2.sub(x, i64x2.shl(e, 52));
   const s = f64x2.div(f64x2.sub(m, f64x2.splat(1)), f64x2.add(m, f64x2.splat(1)));
   const z = f64x2.mul(s, s);
-  let p = f64x2.splat(1.0 / 13.0);
+  let p = f64x2.splat(1.0 / 15.0);
+  p = horner2(p, z, 1.0 / 13.0);
   p = horner2(p, z, 1.0 / 11.0);
   p = horner2(p, z, 1.0 / 9.0);
   p = horner2(p, z, 1.0 / 7.0);

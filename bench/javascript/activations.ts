@@ -1,12 +1,11 @@
 // Activations in plain JavaScript, through Math. A loop each: V8 compiles it for its one formula.
 
-export type Activation = "identity" | "relu" | "sigmoid" | "tanh" | "softplus" | "silu" | "elu" | "gelu";
+export type Activation = "relu" | "sigmoid" | "tanh" | "softplus" | "silu" | "elu" | "gelu";
 
 const GELU_SCALE = Math.sqrt(2 / Math.PI);
 
 /** Formulas in float64: what the loops below, and steepest, are checked against. gelu is the tanh approximation. */
 export const formulas: Record<Activation, (x: number) => number> = {
-  identity: (x) => x,
   relu: (x) => Math.max(x, 0),
   sigmoid: (x) => 1 / (1 + Math.exp(-x)),
   tanh: Math.tanh,
@@ -18,13 +17,10 @@ export const formulas: Record<Activation, (x: number) => number> = {
 
 /** y = activation(x), element by element; y may be x. */
 export const activate: Record<Activation, (y: Float32Array, x: Float32Array) => void> = {
-  identity(y, x) {
-    if (y !== x) y.set(x);
-  },
   relu(y, x) {
     for (let i = 0; i < x.length; i++) {
       const value = x[i];
-      y[i] = value > 0 ? value : 0;
+      y[i] = Math.max(value, 0);
     }
   },
   sigmoid(y, x) {

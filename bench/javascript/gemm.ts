@@ -9,7 +9,7 @@
 
 /** A matrix in memory: element (i, j) is data[i · rowStride + j · columnStride]. */
 export interface Matrix {
-  data: Float32Array;
+  readonly data: Float32Array;
   readonly rowStride: number;
   readonly columnStride: number;
 }
@@ -28,28 +28,19 @@ const PANEL_COLUMNS = 4;
 const BLOCK_ROWS = 96;
 const BLOCK_COLUMNS = 128;
 const BLOCK_DEPTH = 256;
-// Up to this many multiply-adds packing costs more than it saves.
-const SMALL_PRODUCT = 2048;
+// Up to this many rows packing costs more than it saves.
 const FEW_ROWS = 2;
 
 const packedA = new Float64Array(BLOCK_ROWS * BLOCK_DEPTH);
 const packedB = new Float64Array(BLOCK_COLUMNS * BLOCK_DEPTH);
 const tile = new Float64Array(PANEL_ROWS * PANEL_COLUMNS);
 
-/** c [m, n] = a [m, k] · b [k, n] (+ bias [n] in each row); c is row-major and overwritten. */
-export function gemm(
-  c: Float32Array,
-  a: Matrix,
-  b: Matrix,
-  m: number,
-  n: number,
-  k: number,
-  bias: Float32Array | undefined = undefined,
-): void {
-  if (m * n * k <= SMALL_PRODUCT) return multiplySmall(c, a, b, m, n, k, bias);
-  if (bias === undefined) c.fill(0, 0, m * n);
-  else for (let row = 0; row < m * n; row += n) c.set(bias, row);
-  if (m <= FEW_ROWS && b.columnStride === 1) return addFewRows(c, a, b, m, n, k);
+/** c [m, n] += a [m, k] · b [k, n]; c is row-major. */
+export function gemm(c: Float32Array, a: Matrix, b: Matrix, m: number, n: number, k: number): void {
+  if (m <= FEW_ROWS && b.columnStride === 1) {
+    addFewRows(c, a, b, m, n, k);
+    return;
+  }
   for (let p = 0; p < k; p += BLOCK_DEPTH) {
     const depth = Math.min(BLOCK_DEPTH, k - p);
     for (let j = 0; j < n; j += BLOCK_COLUMNS) {
@@ -60,25 +51,6 @@ export function gemm(
         packRows(a, i, p, rows, depth);
         multiplyBlock(c, i * n + j, n, rows, columns, depth);
       }
-    }
-  }
-}
-
-/** Element by element: for networks of a few units, where anything cleverer costs more than it saves. */
-function multiplySmall(
-  c: Float32Array,
-  { data: x, rowStride: xRow, columnStride: xColumn }: Matrix,
-  { data: y, rowStride: yRow, columnStride: yColumn }: Matrix,
-  m: number,
-  n: number,
-  k: number,
-  bias: Float32Array | undefined,
-): void {
-  for (let i = 0, to = 0; i < m; i++) {
-    for (let j = 0; j < n; j++, to++) {
-      let sum = bias === undefined ? 0 : bias[j];
-      for (let p = 0, u = i * xRow, v = j * yColumn; p < k; p++, u += xColumn, v += yRow) sum += x[u] * y[v];
-      c[to] = sum;
     }
   }
 }
@@ -128,7 +100,13 @@ function packRows({ data, rowStride, columnStride }: Matrix, row: number, column
   }
 }
 
-function packColumns({ data, rowStride, columnStride }: Matrix, row: number, column: number, depth: number, columns: number) {
+function packColumns(
+  { data, rowStride, columnStride }: Matrix,
+  row: number,
+  column: number,
+  depth: number,
+  columns: number,
+) {
   for (let j = 0, to = 0; j < columns; j += PANEL_COLUMNS, to += PANEL_COLUMNS * depth) {
     const from = row * rowStride + (column + j) * columnStride;
     if (j + PANEL_COLUMNS > columns) packedB.fill(0, to, to + PANEL_COLUMNS * depth);

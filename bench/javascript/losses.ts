@@ -33,7 +33,7 @@ function binaryCrossEntropy(z: Float32Array, targets: Targets): number {
   for (let i = 0; i < z.length; i++) {
     const value = z[i];
     const e = Math.exp(value > 0 ? -value : value);
-    loss += (value > 0 ? value : 0) + Math.log1p(e) - targets[i] * value;
+    loss += Math.max(value, 0) + Math.log1p(e) - targets[i] * value;
     z[i] = ((value > 0 ? 1 : e) / (1 + e) - targets[i]) / z.length;
   }
   return loss / z.length;

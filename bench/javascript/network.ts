@@ -1,7 +1,7 @@
 // A multilayer perceptron in plain JavaScript, as fast as careful code gets: the baseline that steepest is compared
 // with. Typed arrays, all of them allocated once; blocked products; no transposes; a step is one call.
 import { activate, deactivate, type HiddenActivation } from "./activations.js";
-import { gemm, type Matrix, rowMajor, transposed } from "./gemm.js";
+import { type DenseSizes, denseBackwardInputs, denseBackwardParameters, denseForward } from "./dense.js";
 import { type LossName, losses, softmax, type Targets } from "./losses.js";
 
 export type OptimizerName = "sgd" | "adam";
@@ -31,108 +31,88 @@ export interface Network {
   reset(parameters: readonly Float32Array[]): void;
 }
 
-/** One dense layer: its parameters, and its buffers with the matrices that are views of them. */
-interface DenseLayer {
-  readonly inputs: number;
-  readonly units: number;
+/** A layer: its sizes, its parameters and its buffers. */
+interface DenseLayer extends DenseSizes {
   readonly weight: Float32Array;
   readonly bias: Float32Array;
-  readonly weightGradient: Float32Array;
-  readonly biasGradient: Float32Array;
-  /** [batch, units]: activations forward, and in the last layer logits and then their gradient. */
+  readonly dweight: Float32Array;
+  readonly dbias: Float32Array;
+  /** [batch, units]: activations; in the last layer logits, and then their gradient. */
   readonly output: Float32Array;
   /** [batch, units]: gradient of the output; the last layer's is the output itself. */
-  readonly outputGradient: Float32Array;
-  readonly asLeft: Matrix;
-  readonly asLeftTransposed: Matrix;
-  readonly weightMatrix: Matrix;
-  readonly weightTransposed: Matrix;
-  readonly gradientMatrix: Matrix;
+  readonly doutput: Float32Array;
 }
 
 /** All parameters behind one another, so that an optimizer's step is one loop; and their gradients likewise. */
 interface Blocks {
   readonly parameters: Float32Array;
   readonly gradients: Float32Array;
-  used: number;
 }
 
-function createBlocks(sizes: readonly number[]): Blocks {
+function createLayers(sizes: readonly number[], batch: number): Blocks & { layers: DenseLayer[] } {
   const length = sizes.slice(1).reduce((sum, units, i) => sum + (sizes[i] + 1) * units, 0);
-  return { parameters: new Float32Array(length), gradients: new Float32Array(length), used: 0 };
-}
-
-/** A layer whose parameters, and their gradients, are the next ones in `blocks`. */
-function createLayer(inputs: number, units: number, batch: number, last: boolean, blocks: Blocks): DenseLayer {
-  const offset = blocks.used;
-  const middle = offset + inputs * units;
-  blocks.used = middle + units;
-  const weight = blocks.parameters.subarray(offset, middle);
-  const output = new Float32Array(batch * units);
-  const outputGradient = last ? output : new Float32Array(batch * units);
-  return {
-    inputs,
-    units,
-    weight,
-    bias: blocks.parameters.subarray(middle, blocks.used),
-    weightGradient: blocks.gradients.subarray(offset, middle),
-    biasGradient: blocks.gradients.subarray(middle, blocks.used),
-    output,
-    outputGradient,
-    asLeft: rowMajor(output, units),
-    asLeftTransposed: transposed(output, units),
-    weightMatrix: rowMajor(weight, units),
-    weightTransposed: transposed(weight, units),
-    gradientMatrix: rowMajor(outputGradient, units),
-  };
+  const parameters = new Float32Array(length);
+  const gradients = new Float32Array(length);
+  let end = 0;
+  const layers = sizes.slice(1).map((units, i) => {
+    const start = end;
+    const middle = start + sizes[i] * units;
+    end = middle + units;
+    const output = new Float32Array(batch * units);
+    return {
+      batch,
+      inputs: sizes[i],
+      units,
+      weight: parameters.subarray(start, middle),
+      bias: parameters.subarray(middle, end),
+      dweight: gradients.subarray(start, middle),
+      dbias: gradients.subarray(middle, end),
+      output,
+      doutput: i === sizes.length - 2 ? output : new Float32Array(batch * units),
+    };
+  });
+  return { parameters, gradients, layers };
 }
 
 export function createNetwork(options: NetworkOptions): Network {
-  const { sizes, batch, hidden } = options;
-  const count = sizes.length - 1;
-  const blocks = createBlocks(sizes);
-  const layers = sizes.slice(1).map((units, i) => createLayer(sizes[i], units, batch, i === count - 1, blocks));
-  const last = layers[count - 1];
+  const { sizes, batch } = options;
+  const blocks = createLayers(sizes, batch);
+  const { layers } = blocks;
+  const last = layers[layers.length - 1];
   const parameters = layers.flatMap((layer) => [layer.weight, layer.bias]);
-  const gradients = layers.flatMap((layer) => [layer.weightGradient, layer.biasGradient]);
   const optimizer = createOptimizer(options, blocks);
-  const input: Matrix = rowMajor(last.output, sizes[0]);
-  const inputTransposed: Matrix = transposed(last.output, sizes[0]);
-  const activateHidden = activate[hidden];
-  const deactivateHidden = deactivate[hidden];
+  const activateHidden = activate[options.hidden];
+  const deactivateHidden = deactivate[options.hidden];
   const lossOf = losses[options.loss];
 
   const forward = (x: Float32Array): void => {
-    input.data = x;
-    inputTransposed.data = x;
-    for (let i = 0; i < count; i++) {
-      const layer = layers[i];
-      gemm(layer.output, i === 0 ? input : layers[i - 1].asLeft, layer.weightMatrix, batch, layer.units, layer.inputs, layer.bias);
-      if (i < count - 1) activateHidden(layer.output, layer.output);
+    let input = x;
+    for (const layer of layers) {
+      denseForward(layer.output, input, layer.weight, layer.bias, layer);
+      if (layer !== last) activateHidden(layer.output, layer.output);
+      input = layer.output;
     }
   };
-  const backward = (): void => {
-    for (let i = count - 1; i >= 0; i--) {
+  const backward = (x: Float32Array): void => {
+    for (let i = layers.length - 1; i > 0; i--) {
       const layer = layers[i];
-      const { inputs, units, outputGradient } = layer;
-      const x = i === 0 ? inputTransposed : layers[i - 1].asLeftTransposed;
-      gemm(layer.weightGradient, x, layer.gradientMatrix, inputs, units, batch);
-      sumRows(layer.biasGradient, outputGradient);
-      if (i === 0) return;
       const below = layers[i - 1];
-      gemm(below.outputGradient, layer.gradientMatrix, layer.weightTransposed, batch, inputs, units);
-      deactivateHidden(below.outputGradient, below.output);
+      denseBackwardParameters(layer.dweight, layer.dbias, below.output, layer.doutput, layer);
+      denseBackwardInputs(below.doutput, layer.doutput, layer.weight, layer);
+      deactivateHidden(below.doutput, below.output);
     }
+    const [first] = layers;
+    denseBackwardParameters(first.dweight, first.dbias, x, first.doutput, first);
   };
   const computeGradients = (x: Float32Array, targets: Targets): number => {
     forward(x);
     const loss = lossOf(last.output, targets, batch);
-    backward();
+    backward(x);
     return loss;
   };
   return {
     parameters,
-    gradients,
+    gradients: layers.flatMap((layer) => [layer.dweight, layer.dbias]),
     computeGradients,
     trainStep(x, targets) {
       const loss = computeGradients(x, targets);
@@ -154,19 +134,15 @@ export function createNetwork(options: NetworkOptions): Network {
   };
 }
 
-/** sums [columns] = Σ over the rows of y [rows, columns]. */
-function sumRows(sums: Float32Array, y: Float32Array): void {
-  const columns = sums.length;
-  for (let j = 0; j < columns; j++) sums[j] = y[j];
-  for (let row = columns; row < y.length; row += columns) for (let j = 0; j < columns; j++) sums[j] += y[row + j];
-}
-
 interface OptimizerState {
   step(): void;
   reset(): void;
 }
 
-function createOptimizer({ optimizer, learningRate }: NetworkOptions, { parameters, gradients }: Blocks): OptimizerState {
+function createOptimizer(
+  { optimizer, learningRate }: NetworkOptions,
+  { parameters, gradients }: Blocks,
+): OptimizerState {
   if (optimizer === "sgd") return { step: () => descend(parameters, gradients, learningRate), reset() {} };
   const first = new Float32Array(parameters.length);
   const second = new Float32Array(parameters.length);

@@ -50,6 +50,7 @@ export interface Engine {
   runRange(instruction: Pointer, begin: number, end: number): void;
   /** Ends the engine: its memory is given back, and whatever uses it afterwards gets an error. */
   dispose(): void;
+  [Symbol.dispose](): void;
 }
 
 /** Starts an engine. Rejects with SteepestError where the runtime has no SIMD. */
@@ -115,6 +116,9 @@ function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, 
   const barrier = allocator.allocate(BARRIER_BYTES);
   const scratch = allocator.allocate(THREAD_SCRATCH_BYTES);
   new Uint32Array(memory.buffer, barrier, BARRIER_BYTES / 4).fill(0);
+  const dispose = (): void => {
+    live = undefined;
+  };
   return {
     build,
     threads: 1,
@@ -130,8 +134,7 @@ function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, 
     runRange(instruction, begin, end) {
       use().api.runRange(instruction, begin, end, scratch);
     },
-    dispose() {
-      live = undefined;
-    },
+    dispose,
+    [Symbol.dispose]: dispose,
   };
 }

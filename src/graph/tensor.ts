@@ -1,9 +1,10 @@
 // The graph: symbolic tensors, and the nodes that make them. Nothing here names an operation.
 import { ModelError } from "../engine/errors.js";
 import type { Operation } from "./operation.js";
+import { type Shape, showShape, sizeOf } from "./shape.js";
+import { flattenValues, type Values } from "./values.js";
 
-/** Sizes of the axes, outermost first; `[]` is a scalar. Memory is row-major. */
-export type Shape = readonly number[];
+export { type Shape, sameShape, showShape, sizeOf } from "./shape.js";
 
 /** `uint32` holds indices, labels and counters; gradients exist for `float32` only. */
 export type DType = "float32" | "uint32";
@@ -55,23 +56,9 @@ export function nextId(): number {
   return lastId;
 }
 
-/** Number of elements. */
-export function sizeOf(shape: Shape): number {
-  return shape.reduce((product, size) => product * size, 1);
-}
-
 /** Bytes of a tensor's values; every dtype has four a element. */
 export function bytesOf(tensor: { readonly shape: Shape }): number {
   return sizeOf(tensor.shape) * 4;
-}
-
-export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((size, axis) => size === b[axis]);
-}
-
-/** A shape as text: `[32, 784]`. */
-export function showShape(shape: Shape): string {
-  return `[${shape.join(", ")}]`;
 }
 
 function checkShape(where: string, shape: Shape): Shape {
@@ -99,15 +86,11 @@ export function parameter(shape: Shape, initializer: Initializer, name = "parame
   return leaf(name, shape, "float32", { kind: "parameter", initializer });
 }
 
-/** A tensor of fixed values, row-major; a number makes a scalar. */
-export function constant(values: number | readonly number[] | Float32Array | Uint32Array, shape?: Shape): Tensor {
-  const data =
-    typeof values === "number"
-      ? Float32Array.of(values)
-      : values instanceof Uint32Array || values instanceof Float32Array
-        ? values.slice()
-        : Float32Array.from(values);
-  const size = shape ?? (typeof values === "number" ? [] : [data.length]);
+/** A tensor of fixed values: a number (a scalar), nested arrays, or flat values with their shape. */
+export function constant(values: Values, shape?: Shape): Tensor {
+  const flat = flattenValues("constant", values);
+  const data = flat.data instanceof Uint32Array ? flat.data.slice() : Float32Array.from(flat.data);
+  const size = shape ?? flat.shape ?? [data.length];
   if (sizeOf(size) !== data.length) {
     throw new ModelError(`constant: shape ${showShape(size)} has ${sizeOf(size)} elements, got ${data.length} values`);
   }

@@ -1,6 +1,6 @@
 // Values that users hand in: numbers, typed arrays (row-major), nested arrays where they are small.
 import { DataError } from "../engine/errors.js";
-import { type Shape, showShape, sizeOf } from "./tensor.js";
+import { type Shape, showShape, sizeOf } from "./shape.js";
 
 export type TypedArray =
   | Float32Array

@@ -37,7 +37,6 @@ function binary(name: string, kernel: BinaryKernel, backward: Rule): Operation {
   return {
     name,
     infer: ([a, b]) => {
-      if (kernel !== "equalWords") checkFloat(name, a, b);
       const shape = broadcastShape(name, a.shape, b.shape);
       axesOf(shape, [a, b]);
       return [{ shape }];
@@ -58,6 +57,7 @@ function binary(name: string, kernel: BinaryKernel, backward: Rule): Operation {
 
 function applyBinary(operation: Operation, left: Operand, right: Operand): Tensor {
   const [a, b] = [left, right].map((operand) => (typeof operand === "number" ? constant(operand) : operand));
+  if (operation !== wordEquality) checkFloat(operation.name, a, b);
   const shape = broadcastShape(operation.name, a.shape, b.shape);
   // The kernels broadcast by themselves: read what was spread, unless the result's shape comes from the spreading.
   const fits = (x: Tensor, y: Tensor) => sameShape(broadcastShape(operation.name, x.shape, y.shape), shape);

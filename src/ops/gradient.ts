@@ -9,16 +9,18 @@ import { reshape, spread } from "./shape.js";
 /** Sums over the axes along which `shape` was broadcast to the gradient's shape. */
 function sumTo(gradient: Tensor, shape: Shape): Tensor {
   const added = gradient.shape.length - shape.length;
-  const axes = gradient.shape.flatMap((size, axis) =>
-    axis < added || (shape[axis - added] === 1 && size !== 1) ? [axis] : [],
+  const leading = Array.from({ length: added }, (_, axis) => axis);
+  const stretched = shape.flatMap((size, axis) =>
+    size === 1 && gradient.shape[axis + added] !== 1 ? [axis + added] : [],
   );
-  return reshape(sum(gradient, axes, { keepDims: true }), shape);
+  if (stretched.length === 0) return sum(gradient, leading);
+  return reshape(sum(gradient, [...leading, ...stretched], { keepDims: true }), shape);
 }
 
 export const gradientRules: GradientRules = {
   add,
   sumTo,
-  full: (shape, value) => spread(constant(value), shape),
+  full: (shape, value) => (shape.length === 0 ? constant(value) : spread(constant(value), shape)),
 };
 
 /**

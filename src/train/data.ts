@@ -61,7 +61,7 @@ export function loadSamples(engine: Engine, samples: Samples, format: SampleForm
   const y = flattenValues("y", samples.y);
   const count = countSamples("x", x, format.inputShape);
   const ySize = targetSize(format);
-  checkTargetCount(y, count, ySize, format);
+  checkTargetCount(y, count, format);
   const xBytes = x.data.length * 4;
   const yBytes = count * ySize * 4;
   const addresses: Pointer[] = [];
@@ -80,7 +80,9 @@ export function loadSamples(engine: Engine, samples: Samples, format: SampleForm
   }
 }
 
-function checkTargetCount(y: FlatValues, count: number, ySize: number, format: SampleFormat): void {
+/** Refuses targets that are not one for each of `count` samples. */
+export function checkTargetCount(y: FlatValues, count: number, format: SampleFormat): void {
+  const ySize = targetSize(format);
   if (y.data.length === count * ySize) return;
   if (format.targets === "classes" && y.data.length === count * sizeOf(format.outputShape)) {
     throw new DataError(

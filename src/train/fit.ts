@@ -67,7 +67,7 @@ export class DivergenceError extends SteepestError {
 
   constructor(step: number, epoch: number, loss: number, learningRate: number) {
     super(
-      `fit: the loss became ${loss} at step ${step} (epoch ${epoch}), with learning rate ${learningRate}: call reset() and train with a smaller one`,
+      `training: the loss became ${loss} at step ${step} (epoch ${epoch}), with learning rate ${learningRate}: call reset() and train with a smaller one`,
     );
     this.step = step;
   }
@@ -201,7 +201,7 @@ export function runSteps(
   pace?: { steps: number },
 ): Float32Array {
   const { engine, recipe } = state;
-  const { program } = cache.get(trainingKey(feed, batch), () => trainingProgram(state, feed, batch));
+  const { program } = cache.get(programKey("train", feed, batch), () => trainingProgram(state, feed, batch));
   const rates = engine.floats(state.rates, steps);
   for (let i = 0; i < steps; i++) rates[i] = learningRateAt(recipe.optimizer, state.steps + i + 1);
   engine.words(state.clock, 2)[1] = 0;
@@ -242,7 +242,7 @@ export function evaluateAll<M extends MetricName>(
   const feed: Feed = { kind: "resident", data, shuffled: false };
   for (const [batch, steps] of [[size, Math.floor(data.count / size)] as const, [data.count % size, 1] as const]) {
     if (batch === 0) continue;
-    const { program } = cache.get(`evaluate ${data.x} ${batch}`, () => evaluationProgram(state, feed, batch));
+    const { program } = cache.get(programKey("evaluate", feed, batch), () => evaluationProgram(state, feed, batch));
     engine.run(program.address, program.end, steps);
   }
   return readScores<M>(state, data.count);

@@ -115,6 +115,12 @@ export function trainingProgram(state: State, feed: Feed, batch: number): StepPr
   );
 }
 
+/** Forward and backward for staged samples, and no more: the gradients stay in their block. */
+export function gradientProgram(state: State, feed: Feed, batch: number): StepProgram {
+  const { trace, value, gradients } = traceTraining(state, feed, batch);
+  return install(state, trace, [value, ...gradients]);
+}
+
 /** One evaluation step: forward without dropout, loss and metrics added up. */
 export function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram {
   const { loss, metrics } = state.recipe;

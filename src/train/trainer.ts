@@ -1,20 +1,20 @@
 // compile(): a model, its loss and its optimizer become programs in one engine's memory.
 import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
-import { checkInteger, checkOptions, DataError, ModelError, SteepestError } from "../engine/errors.js";
+import { checkInteger, checkOptions, ModelError, SteepestError } from "../engine/errors.js";
 import type { Build } from "../engine/module.js";
-import { type Shape, sizeOf } from "../graph/tensor.js";
+import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkSize, type FlatValues, flattenValues, type Values, writeFloats } from "../graph/values.js";
 import type { Loss } from "../nn/losses.js";
 import { type MetricName, metricFor } from "../nn/metrics.js";
 import type { Model } from "../nn/sequential.js";
 import type { Optimizer } from "../optim/optimizer.js";
 import {
+  checkTargetCount,
   countSamples,
   loadSamples,
   type ResidentData,
   type SampleFormat,
   type Samples,
-  targetSize,
   writeTargets,
 } from "./data.js";
 import {
@@ -26,12 +26,14 @@ import {
   type FitOptions,
   fitEpochs,
   nextTask,
+  programKey,
   runSteps,
   type Scores,
   shuffleOrder,
 } from "./fit.js";
-import { predictionProgram } from "./programs.js";
+import { type Feed, gradientProgram, predictionProgram } from "./programs.js";
 import {
+  addressOfGradient,
   addressOfParameter,
   createState,
   type Recipe,
@@ -78,6 +80,9 @@ export interface ParameterValues {
   readonly data: Float32Array;
 }
 
+/** New values of parameters, by path. */
+export type ParameterUpdate = Readonly<Record<string, Values>> | ReadonlyMap<string, { readonly data: Values }>;
+
 /**
  * A model with values, in memory of its own. Every method that computes has a synchronous form, which
  * does not return before it is done; the asynchronous ones let the host breathe about every 12 ms.
@@ -101,6 +106,9 @@ export interface Trainer<M extends MetricName = never> {
   /** One step on exactly these samples, for data that arrive bit by bit. Returns the loss before the step. */
   trainBatch(batch: Samples): Promise<number>;
   trainBatchSync(batch: Samples): number;
+  /** Gradients of the loss of these samples with respect to all parameters, by path; changes nothing. */
+  gradients(batch: Samples): Promise<Map<string, ParameterValues>>;
+  gradientsSync(batch: Samples): Map<string, ParameterValues>;
   /** Loss and metrics over all samples; dropout is off and nothing changes. */
   evaluate(data: Samples | ResidentData, options?: EvaluateOptions): Promise<Scores<M>>;
   evaluateSync(data: Samples | ResidentData, options?: EvaluateOptions): Scores<M>;
@@ -112,8 +120,8 @@ export interface Trainer<M extends MetricName = never> {
   load(data: Samples): ResidentData;
   /** Copies of all parameters, by path. */
   parameters(): Map<string, ParameterValues>;
-  /** Sets parameters by path; all are checked before any is changed. */
-  setParameters(values: ReadonlyMap<string, { readonly data: Values; readonly shape?: Shape }>): void;
+  /** Sets parameters by path, `{ "0.weight": values }` or what `parameters()` gave; all are checked before any is changed. */
+  setParameters(values: ParameterUpdate): void;
   /** Back to the start: first values from the seed, optimizer and counts zero. */
   reset(): void;
   /** A table of the layers, and the bytes that training with this batch size takes. */
@@ -286,24 +294,46 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     return predictions;
   }
 
-  function trainBatchSync(batch: Samples): number {
+  /** Copies samples into the staging regions; returns where they are and how many. */
+  function stage(batch: Samples): { feed: Feed; count: number } {
     checkOpen();
     const x = flattenValues("x", batch.x);
     const y = flattenValues("y", batch.y);
     const count = countSamples("x", x, model.inputShape);
-    const ySize = count * targetSize(format);
-    if (y.data.length !== ySize)
-      throw new DataError(`y: must have ${ySize} values for the ${count} samples in x, got ${y.data.length}`);
+    checkTargetCount(y, count, format);
     const xAt = staging.x(x.data.length * 4);
-    const yAt = staging.y(ySize * 4);
+    const yAt = staging.y(y.data.length * 4);
     writeFloats("x", engine.floats(xAt, x.data.length), x.data);
     writeTargets(engine, yAt, y, format);
-    return runSteps(state, cache, { kind: "staged", x: xAt, y: yAt }, count, 1)[0];
+    return { feed: { kind: "staged", x: xAt, y: yAt }, count };
   }
 
-  function setParameters(values: ReadonlyMap<string, { readonly data: Values; readonly shape?: Shape }>): void {
+  function trainBatchSync(batch: Samples): number {
+    const { feed, count } = stage(batch);
+    return runSteps(state, cache, feed, count, 1)[0];
+  }
+
+  function gradientsSync(batch: Samples): Map<string, ParameterValues> {
+    const { feed, count } = stage(batch);
+    const { program } = cache.get(programKey("gradients", feed, count), () => gradientProgram(state, feed, count));
+    engine.run(program.address, program.end, 1);
+    return readBlock((tensor) => addressOfGradient(state, tensor));
+  }
+
+  /** Copies of all parameters, or of what lies in another block like them. */
+  function readBlock(addressOf: (tensor: Tensor) => number): Map<string, ParameterValues> {
+    const read = ({ shape }: Tensor, address: number) => ({
+      shape,
+      data: engine.floats(address, sizeOf(shape)).slice(),
+    });
+    return new Map([...model.parameters].map(([path, tensor]) => [path, read(tensor, addressOf(tensor))]));
+  }
+
+  function setParameters(update: ParameterUpdate): void {
     checkOpen();
-    const checked = [...values].map(([path, { data }]) => {
+    const entries: [string, Values][] =
+      update instanceof Map ? [...update].map(([path, { data }]) => [path, data]) : Object.entries(update);
+    const checked = entries.map(([path, data]) => {
       const tensor = model.parameters.get(path);
       if (tensor === undefined) {
         throw new ModelError(
@@ -357,6 +387,8 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     },
     trainBatch: async (batch) => trainBatchSync(batch),
     trainBatchSync,
+    gradients: async (batch) => gradientsSync(batch),
+    gradientsSync,
     evaluate: async (data, options) => evaluateSync(data, options),
     evaluateSync,
     predict: async (x, options) => predictSync(x, options),
@@ -374,12 +406,7 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     },
     parameters() {
       checkOpen();
-      return new Map(
-        [...model.parameters].map(([path, tensor]) => [
-          path,
-          { shape: tensor.shape, data: engine.floats(addressOfParameter(state, tensor), sizeOf(tensor.shape)).slice() },
-        ]),
-      );
+      return readBlock((tensor) => addressOfParameter(state, tensor));
     },
     setParameters,
     reset() {

@@ -6,7 +6,20 @@ import { compileFunctionSync } from "../../src/graph/function.js";
 import { apply, applyAll, type Operation } from "../../src/graph/operation.js";
 import { constant, input, type Shape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
 import { gradient } from "../../src/ops/gradient.js";
-import { add, argmax, divide, equal, exp, greater, mean, multiply, reshape, select, square, sum } from "../../src/ops/index.js";
+import {
+  add,
+  argmax,
+  divide,
+  equal,
+  exp,
+  greater,
+  mean,
+  multiply,
+  reshape,
+  select,
+  square,
+  sum,
+} from "../../src/ops/index.js";
 import { engineOf } from "../ops/battery.js";
 
 /** Runs `trace` on values given flat with their shapes; results as plain arrays. */
@@ -81,8 +94,14 @@ describe("gradients are summed back to what was broadcast", () => {
   // d sum(w·(a + b)) / db is w summed over the axes along which b was repeated.
   test.each([
     [[3], [1001, 10010, 100100]],
-    [[1, 3], [1001, 10010, 100100]],
-    [[2, 1], [111, 111000]],
+    [
+      [1, 3],
+      [1001, 10010, 100100],
+    ],
+    [
+      [2, 1],
+      [111, 111000],
+    ],
     [[1, 1], [111111]],
     [[1], [111111]],
     [[], [111111]],

@@ -40,7 +40,7 @@ function plan(outputs: readonly Tensor[], ...leaves: Tensor[]): Plan {
  */
 function checkPlan({ steps, ...places }: Plan, outputs: readonly Tensor[]): void {
   const memory = new Map<number, Tensor>();
-  const valueOf = new Map<Tensor, Tensor>(); // a view has the value of what it shows
+  const shown = new Map<Tensor, Tensor>(); // a view has the value of what it shows
   const rangeOf = (tensor: Tensor): [number, number] | undefined => {
     const offset = places.offsetOf(tensor);
     return offset === undefined ? undefined : [offset, offset + bytesOf(tensor)];
@@ -52,8 +52,9 @@ function checkPlan({ steps, ...places }: Plan, outputs: readonly Tensor[]): void
     if (range === undefined) return;
     expect(range[0] % ALIGNMENT).toBe(0);
     expect(range[1]).toBeLessThanOrEqual(places.arenaBytes);
-    const value = valueOf.get(tensor);
-    for (const word of words(range)) if (memory.get(word) !== value) throw new Error(`${when}: value ${tensor.id} is gone`);
+    const value = shown.get(tensor);
+    for (const word of words(range))
+      if (memory.get(word) !== value) throw new Error(`${when}: value ${tensor.id} is gone`);
   };
   const meet = (a: readonly [number, number], b: readonly [number, number]) => a[0] < b[1] && b[0] < a[1];
 
@@ -62,7 +63,7 @@ function checkPlan({ steps, ...places }: Plan, outputs: readonly Tensor[]): void
     for (const tensor of inputs) check(tensor, `step ${time}`);
     if (rule.forward === undefined) {
       expect(rangeOf(step.outputs[0])).toEqual(rangeOf(inputs[0]));
-      valueOf.set(step.outputs[0], valueOf.get(inputs[0]) ?? inputs[0]);
+      shown.set(step.outputs[0], shown.get(inputs[0]) ?? inputs[0]);
       return;
     }
     const scratch = places.scratchOffsetOf(step);
@@ -76,7 +77,7 @@ function checkPlan({ steps, ...places }: Plan, outputs: readonly Tensor[]): void
       inputs.forEach((tensor, at) => {
         const read = rangeOf(tensor);
         if (read === undefined || !meet(range, read)) return;
-        const sameValue = inputs.some((one, i) => rule.inPlace?.includes(i) && valueOf.get(one) === valueOf.get(tensor));
+        const sameValue = inputs.some((one, i) => rule.inPlace?.includes(i) && shown.get(one) === shown.get(tensor));
         expect(index === 0 && sameValue, `step ${time} overwrites its input ${at}`).toBe(true);
         expect(read).toEqual(range);
       });
@@ -87,7 +88,7 @@ function checkPlan({ steps, ...places }: Plan, outputs: readonly Tensor[]): void
     }
     for (const word of words(scratchRange)) memory.delete(word);
     for (const tensor of step.outputs) {
-      valueOf.set(tensor, tensor);
+      shown.set(tensor, tensor);
       const range = rangeOf(tensor);
       if (range) for (const word of words(range)) memory.set(word, tensor);
     }
@@ -117,7 +118,9 @@ describe("no two live values overlap", () => {
       const used = traits.isView || traits.epilogue ? inputs.slice(0, 1) : inputs;
       tensors.push(...applyAll(operation(traits), used, undefined));
     }
-    const results = [tensors.at(-1) as Tensor, tensors[random.below(tensors.length)]].filter((tensor) => !leaves.includes(tensor));
+    const results = [tensors.at(-1) as Tensor, tensors[random.below(tensors.length)]].filter(
+      (tensor) => !leaves.includes(tensor),
+    );
     const planned = plan(results, ...leaves);
     checkPlan(planned, results);
     expect(planned.arenaBytes).toBeLessThanOrEqual(planned.unsharedBytes);
@@ -129,7 +132,10 @@ describe("no two live values overlap", () => {
     const b = node({}, x);
     const both = node({}, a, b);
     const planned = plan([both], x);
-    const wrong = { ...planned, offsetOf: (tensor: Tensor) => (tensor === b ? planned.offsetOf(a) : planned.offsetOf(tensor)) };
+    const wrong = {
+      ...planned,
+      offsetOf: (tensor: Tensor) => (tensor === b ? planned.offsetOf(a) : planned.offsetOf(tensor)),
+    };
     expect(() => checkPlan(wrong, [both])).toThrow(/value \d+ is gone/);
     checkPlan(planned, [both]);
   });

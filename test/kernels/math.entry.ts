@@ -1,5 +1,18 @@
-// dev
-import { cos2Pi4, erf4, exp4, expMinusOne4, log4, logOnePlus4, normalPdf4, sigmoid4, sin2Pi4, softplus4, tanh4 } from "../../assembly/math";
+// One loop for each function of assembly/math.ts: y[i] = f(x[i]); n is a positive multiple of four.
+import {
+  cos2Pi4,
+  erf4,
+  exp4,
+  expMinusOne4,
+  log4,
+  logNormal4,
+  logOnePlus4,
+  normalPdf4,
+  sigmoid4,
+  sin2Pi4,
+  softplus4,
+  tanh4,
+} from "../../assembly/math";
 
 export function exp(y: usize, x: usize, n: u32): void {
   const end = y + 4 * n;
@@ -19,19 +32,10 @@ export function expMinusOne(y: usize, x: usize, n: u32): void {
   } while (y < end);
 }
 
-export function log(y: usize, x: usize, n: u32): void {
+export function sigmoid(y: usize, x: usize, n: u32): void {
   const end = y + 4 * n;
   do {
-    v128.store(y, log4(v128.load(x)));
-    x += 16;
-    y += 16;
-  } while (y < end);
-}
-
-export function logOnePlus(y: usize, x: usize, n: u32): void {
-  const end = y + 4 * n;
-  do {
-    v128.store(y, logOnePlus4(v128.load(x)));
+    v128.store(y, sigmoid4(v128.load(x)));
     x += 16;
     y += 16;
   } while (y < end);
@@ -46,10 +50,28 @@ export function tanh(y: usize, x: usize, n: u32): void {
   } while (y < end);
 }
 
-export function sigmoid(y: usize, x: usize, n: u32): void {
+export function log(y: usize, x: usize, n: u32): void {
   const end = y + 4 * n;
   do {
-    v128.store(y, sigmoid4(v128.load(x)));
+    v128.store(y, log4(v128.load(x)));
+    x += 16;
+    y += 16;
+  } while (y < end);
+}
+
+export function logNormal(y: usize, x: usize, n: u32): void {
+  const end = y + 4 * n;
+  do {
+    v128.store(y, logNormal4(v128.load(x)));
+    x += 16;
+    y += 16;
+  } while (y < end);
+}
+
+export function logOnePlus(y: usize, x: usize, n: u32): void {
+  const end = y + 4 * n;
+  do {
+    v128.store(y, logOnePlus4(v128.load(x)));
     x += 16;
     y += 16;
   } while (y < end);

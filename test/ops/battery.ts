@@ -194,7 +194,9 @@ function compare(where: string, actual: number, expected: number, tolerance: num
   if (Object.is(actual, rounded) || actual === rounded) return;
   const error = Math.abs(actual - expected) / scale;
   if (Number.isFinite(rounded) && error <= tolerance) return;
-  throw new Error(`${where}: expected ${expected}, got ${actual}: error ${error} of scale ${scale}, allowed ${tolerance}`);
+  throw new Error(
+    `${where}: expected ${expected}, got ${actual}: error ${error} of scale ${scale}, allowed ${tolerance}`,
+  );
 }
 
 // ——— Running a program under watch ———
@@ -339,7 +341,11 @@ function runChecked(
     const results = read(compiled);
     for (const pattern of PATTERNS) {
       runWhole(compiled, values, pattern).forEach((again, index) => {
-        checkSameBits(`run again over memory full of 0x${pattern.toString(16)}, output ${index}`, again, results[index]);
+        checkSameBits(
+          `run again over memory full of 0x${pattern.toString(16)}, output ${index}`,
+          again,
+          results[index],
+        );
       });
     }
     return results;
@@ -387,7 +393,8 @@ function splits(units: number, random: Random): (readonly [number, number])[][] 
 function checkSameBits(where: string, actual: Data, expected: Data): void {
   const bits = (data: Data) => new Uint32Array(data.buffer, data.byteOffset, data.length);
   const [a, b] = [bits(actual), bits(expected)];
-  if (Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength))) return;
+  if (Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength)))
+    return;
   const isNaNBits = (word: number) => (word & 0x7fffffff) > 0x7f800000;
   const index = a.findIndex((word, i) => word !== b[i] && !(isNaNBits(word) && isNaNBits(b[i])));
   if (index < 0) return;

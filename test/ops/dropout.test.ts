@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { elements } from "../../src/engine/instructions.js";
 import { compileFunctionSync } from "../../src/graph/function.js";
+import { runOnce } from "../../src/graph/program.js";
 import { constant, input, type Tensor } from "../../src/graph/tensor.js";
 import { dropout } from "../../src/ops/dropout.js";
 import { multiply } from "../../src/ops/elementwise.js";
@@ -84,6 +86,24 @@ describe("dropout", () => {
   test("rate 0 changes no bit", () => {
     const x = Float32Array.of(0, -0, 1.1, -3e38, 1e-42, Number.POSITIVE_INFINITY, 7);
     expect(new Uint32Array(drop(x, 0, 1).buffer)).toEqual(new Uint32Array(x.buffer));
+  });
+
+  test("keeps an element whose number is the rate itself", () => {
+    const rate = uniforms(8, [3, STREAM, 0], SEED)[5];
+    expect(drop(ones.slice(0, 8), rate, 3)[5]).toBeCloseTo(1 / (1 - rate), 6);
+    expect(drop(ones.slice(0, 8), rate + 2 ** -24, 3)[5]).toBe(0);
+  });
+
+  test.each(laneSizes)("writes nothing past its %d elements, and nothing into its input", (n) => {
+    const engine = engineOf("strict");
+    const [x, y, clock] = [0, 1, 2].map(() => engine.allocator.allocate(128));
+    engine.floats(x, 32).fill(1);
+    engine.floats(y, 32).fill(7);
+    engine.words(clock, 16).fill(1);
+    runOnce(engine, (record) => record.dropout(elements(n), y, x, clock, n, 0.5, ...SEED, STREAM));
+    expect(engine.floats(x, 32).every((value) => value === 1)).toBe(true);
+    expect([...engine.floats(y, 32)].map((value) => value === 7)).toEqual(Array.from({ length: 32 }, (_, i) => i >= n));
+    for (const address of [x, y, clock]) engine.allocator.free(address);
   });
 
   test("the mask belongs to step, stream and seed: alike for the same, independent for others", () => {

@@ -82,6 +82,21 @@ describe("fit", () => {
     expect(weightsOf(steps)).toBe(weightsOf(whole));
   });
 
+  test("batches of changing sizes, one by one, read what they were given", () => {
+    const data = blobs(60);
+    using whole = compileSync(model, { ...recipe, seed: 1 });
+    using single = compileSync(model, { ...recipe, seed: 1 });
+    let first = 0;
+    for (const size of [2, 8, 2, 20, 1, 8, 2, 17]) {
+      const batch = { x: data.x.slice(first * 2, (first + size) * 2), y: data.y.slice(first, first + size) };
+      const [resident] = whole.trainStepsSync(batch, { steps: 1 });
+      expect(single.trainBatchSync(batch)).toBe(resident);
+      single.predictSync(data.x.subarray(0, 2 * size * 3));
+      first += size;
+    }
+    expect(weightsOf(single)).toBe(weightsOf(whole));
+  });
+
   test("the smaller last batch is trained exactly: the mean over its own samples", () => {
     // One linear unit, MSE, SGD, five samples in batches of two, against float64.
     const x = [0.5, -1, 2, 1.5, -0.25];
@@ -95,7 +110,7 @@ describe("fit", () => {
     }
     const line = sequential({ input: [1] }, dense(1));
     using trainer = compileSync(line, { loss: meanSquaredError(), optimizer: sgd({ learningRate: 0.1 }), engine });
-    trainer.setParameters(new Map([["0.weight", { data: [0] }]]));
+    trainer.setParameters({ "0.weight": [0] });
     trainer.fitSync({ x, y }, { batchSize: 2, shuffle: false });
     expect(trainer.parameters().get("0.weight")?.data[0]).toBeCloseTo(w, 6);
     expect(trainer.parameters().get("0.bias")?.data[0]).toBeCloseTo(b, 6);
@@ -111,7 +126,7 @@ describe("fit", () => {
       engine,
       seed: 4,
     });
-    trainer.setParameters(new Map([["0.weight", { data: [0] }]]));
+    trainer.setParameters({ "0.weight": [0] });
     const y = Float32Array.from({ length: 50 }, (_, i) => i);
     const orders: number[][] = [];
     for (let epoch = 0; epoch < 3; epoch++) {
@@ -281,6 +296,20 @@ describe("evaluate and predict", () => {
   });
 });
 
+test("gradients are those of the loss, and change nothing", () => {
+  // y = w·x + b, mean squared error: dw = mean of 2·(y - t)·x, db = mean of 2·(y - t).
+  using trainer = compileSync(sequential({ input: [1] }, dense(1)), {
+    loss: meanSquaredError(),
+    optimizer: sgd(),
+    engine,
+  });
+  trainer.setParameters({ "0.weight": [2], "0.bias": [1] });
+  const gradients = trainer.gradientsSync({ x: [1, 3], y: [0, 0] });
+  expect([...(gradients.get("0.weight")?.data ?? [])]).toEqual([3 * 1 + 7 * 3]);
+  expect([...(gradients.get("0.bias")?.data ?? [])]).toEqual([3 + 7]);
+  expect([trainer.steps, trainer.parameters().get("0.weight")?.data[0]]).toEqual([0, 2]);
+});
+
 describe("memory", () => {
   test("a thousand trainers, disposed of, leave nothing; fits leave nothing", () => {
     const used = engine.allocator.usedBytes();
@@ -396,10 +425,8 @@ describe("mistakes are refused where they are made, and nothing is lost", () => 
       /epochs must be a whole number of at least 1, got 0/,
     );
     expect(() => trainer.fitSync({ x, y }, { batchsize: 3 } as never)).toThrow(/unknown option "batchsize"/);
-    expect(() => trainer.setParameters(new Map([["0.weight", { data: x }]]))).toThrow(/must have shape \[2, 16\]/);
-    expect(() => trainer.setParameters(new Map([["9.weight", { data: x }]]))).toThrow(
-      /no "9.weight": it has 0.weight, 0.bias/,
-    );
+    expect(() => trainer.setParameters({ "0.weight": x })).toThrow(/must have shape \[2, 16\]/);
+    expect(() => trainer.setParameters({ "9.weight": x })).toThrow(/no "9.weight": it has 0.weight, 0.bias/);
     expect(weightsOf(trainer)).toBe(good);
     expect(engine.allocator.usedBytes()).toBe(used);
     expect(trainer.fitSync({ x, y })[0].epoch).toBe(1);

@@ -3,13 +3,14 @@ import * as ops from "../../../src/ops/loss.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
 import { logSoftmaxRow } from "./softmax.js";
 
-// Below, at and above a vector, a block of 256 and a chunk of 1024; five chunks, so that their sums' tree is uneven.
+// Below, at and above a vector, a block of 64 and a chunk of 1024; five chunks, so that their sums' tree is uneven.
 const shapes: readonly Shape[] = [
   ...laneSizes.map((n) => [n]),
   [],
   [4, 3],
   [2, 3, 5],
-  [257],
+  [63],
+  [65],
   [1023],
   [1024],
   [1025],
@@ -60,7 +61,7 @@ function huberReference(x: number, t: number, bound: number): number {
 const rowShapes: readonly (readonly [number, number])[] = [
   ...laneSizes.map((columns) => [3, columns] as const),
   ...laneSizes.map((rows) => [rows, 5] as const),
-  [2, 257],
+  [2, 69],
   [70, 3],
 ];
 

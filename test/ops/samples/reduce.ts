@@ -35,11 +35,26 @@ const layouts: readonly (readonly [Shape, ops.Axes | undefined])[] = [
   [[4, 7], []],
   [[2, 3, 5], 1],
   [[2, 3, 18], -2],
-  [[2, 3, 5], [0, 2]],
-  [[2, 3, 4, 5], [0, 2]],
-  [[2, 3, 4, 5], [-1, 0]],
-  [[2, 3, 4, 5], [1, 2]],
-  [[2, 1, 3], [0, 2]],
+  [
+    [2, 3, 5],
+    [0, 2],
+  ],
+  [
+    [2, 3, 4, 5],
+    [0, 2],
+  ],
+  [
+    [2, 3, 4, 5],
+    [-1, 0],
+  ],
+  [
+    [2, 3, 4, 5],
+    [1, 2],
+  ],
+  [
+    [2, 1, 3],
+    [0, 2],
+  ],
   [[1, 1], undefined],
   [[255], undefined],
   [[257], undefined],
@@ -70,7 +85,13 @@ function reductionCases(op: Reduce, f: (values: readonly number[]) => number, do
   return [
     ...layouts.map((layout) => one(layout)),
     one([[4, 7], 1], true),
-    one([[2, 3, 4, 5], [0, 2]], true),
+    one(
+      [
+        [2, 3, 4, 5],
+        [0, 2],
+      ],
+      true,
+    ),
     ...long.map((layout) => ({ ...one(layout), ...forwardOnly })),
     { ...one([[3, 6], 1]), inputs: [{ shape: [3, 6], domain: "special" }], name: "special values" },
     { ...one([[3, 37], 0]), inputs: [{ shape: [3, 37], domain: "special" }], name: "special values, by columns" },

@@ -1,0 +1,70 @@
+// Steepest as a contestant: one engine for each build, and functions whose inputs stay in its memory.
+import { setFlagsFromString } from "node:v8";
+import { createEngineSync, type Engine } from "../src/engine/engine.js";
+import { hasRelaxedSimd } from "../src/engine/features.js";
+import { planMemory } from "../src/graph/plan.js";
+import { installPlan } from "../src/graph/program.js";
+import { bytesOf, input, type Shape, sizeOf, type Tensor } from "../src/graph/tensor.js";
+import "../src/platform/node.js";
+import type { Contestant, Implementation } from "./workload.js";
+
+/** Turns relaxed SIMD on where it is behind a flag (Node 20). Only works before the first module is compiled. */
+export function enableRelaxedSimd(): void {
+  if (!hasRelaxedSimd()) setFlagsFromString("--experimental-wasm-relaxed-simd");
+}
+
+/** Why an implementation cannot run here; undefined where it can. */
+export function whyUnavailable(implementation: Implementation): string | undefined {
+  if (implementation !== "steepest-fast-1" || hasRelaxedSimd()) return undefined;
+  return 'this runtime has no relaxed SIMD, so build "fast" would run as "strict": left out';
+}
+
+const engines = new Map<string, Engine>();
+
+/** The engine of the implementation's build. Each reserves 4 GiB of addresses, so workloads share it. */
+export function engineOf(implementation: Exclude<Implementation, "javascript">): Engine {
+  const build = implementation === "steepest-fast-1" ? "fast" : "strict";
+  const engine = engines.get(build) ?? createEngineSync({ build });
+  engines.set(build, engine);
+  if (engine.build !== build) throw new Error(`${implementation}: got build "${engine.build}"`);
+  return engine;
+}
+
+/** A function of fixed inputs, computed again in each step. */
+export interface ResidentFunction extends Contestant {
+  result(): Float32Array;
+}
+
+/** Compiles `trace` for inputs that are laid into memory once: nothing is copied while it runs. */
+export function residentFunction(
+  engine: Engine,
+  inputs: readonly { readonly shape: Shape; readonly values: Float32Array }[],
+  trace: (...tensors: Tensor[]) => Tensor,
+): ResidentFunction {
+  const addresses: number[] = [];
+  const take = (bytes: number): number => {
+    const address = engine.allocator.allocate(bytes);
+    addresses.push(address);
+    return address;
+  };
+  const pinned = new Map<Tensor, number>();
+  const tensors = inputs.map(({ shape, values }, i) => {
+    const tensor = input(shape, { name: `input${i}` });
+    const address = take(bytesOf(tensor));
+    pinned.set(tensor, address);
+    engine.floats(address, values.length).set(values);
+    return tensor;
+  });
+  const result = trace(...tensors);
+  const plan = planMemory([result], pinned);
+  const { program, addressOf } = installPlan(engine, plan, take(plan.arenaBytes), pinned);
+  addresses.push(program.address);
+  return {
+    reset() {},
+    run: (steps) => engine.run(program.address, program.end, steps),
+    result: () => engine.floats(addressOf(result), sizeOf(result.shape)).slice(),
+    dispose() {
+      for (const address of addresses) engine.allocator.free(address);
+    },
+  };
+}

@@ -1,0 +1,55 @@
+// Activations, forward, on as many elements as stay in the second-level cache.
+import type { Tensor } from "../../src/graph/tensor.js";
+import { elu, gelu, relu, sigmoid, silu, softplus, tanh } from "../../src/ops/activation.js";
+import { createRandom, uniformValues } from "../data.js";
+import { type Activation, activate, formulas } from "../javascript/activations.js";
+import { engineOf, type ResidentFunction, residentFunction } from "../steepest.js";
+import type { Implementation, Workload } from "../workload.js";
+import { checkValues } from "./values.js";
+
+const ELEMENTS = 16384;
+const RELATIVE_TOLERANCE = 5e-7;
+const ABSOLUTE_TOLERANCE = 1e-7;
+
+const operations: Record<Activation, (x: Tensor) => Tensor> = {
+  relu,
+  sigmoid,
+  tanh,
+  softplus,
+  silu,
+  elu: (x) => elu(x),
+  gelu: (x) => gelu(x, { approximate: "tanh" }),
+};
+
+export function activationWorkloads(): Workload[] {
+  return (Object.keys(operations) as Activation[]).map((activation) => ({
+    name: `activation-${activation}`,
+    description: `${activation}${activation === "gelu" ? " (tanh approximation)" : ""} of ${ELEMENTS} elements, forward`,
+    metric: "gelements-s",
+    work: ELEMENTS,
+    prepare(implementation) {
+      const x = uniformValues(createRandom(8), ELEMENTS, 6);
+      const contestant = createActivation(implementation, activation, x);
+      contestant.run(1);
+      const expected = Float64Array.from(x, formulas[activation]);
+      const toleranceOf = (i: number) => RELATIVE_TOLERANCE * Math.abs(expected[i]) + ABSOLUTE_TOLERANCE;
+      checkValues(`${activation} in float64`, contestant.result(), expected, toleranceOf);
+      return contestant;
+    },
+  }));
+}
+
+function createActivation(implementation: Implementation, activation: Activation, x: Float32Array): ResidentFunction {
+  if (implementation !== "javascript") {
+    return residentFunction(engineOf(implementation), [{ shape: [ELEMENTS], values: x }], operations[activation]);
+  }
+  const y = new Float32Array(ELEMENTS);
+  return {
+    reset() {},
+    run(steps) {
+      for (let i = 0; i < steps; i++) activate[activation](y, x);
+    },
+    result: () => y,
+    dispose() {},
+  };
+}

@@ -1,0 +1,126 @@
+// A training task, and the two ways to do it: same initial parameters, same batches in the same order.
+import {
+  adam,
+  binaryCrossEntropy,
+  compileSync,
+  crossEntropy,
+  dense,
+  relu,
+  type Samples,
+  sequential,
+  sgd,
+  sigmoid,
+  type Trainer,
+  tanh,
+} from "../../src/index.js";
+import type { BatchedData } from "../data.js";
+import { createNetwork, type NetworkOptions } from "../javascript/network.js";
+import { engineOf } from "../steepest.js";
+import type { Contestant, Implementation } from "../workload.js";
+
+export interface TrainingTask extends Omit<NetworkOptions, "batch"> {
+  readonly data: BatchedData;
+  readonly initial: readonly Float32Array[];
+  /** How steepest is called: many steps a call on resident data, or a batch handed over with each call. */
+  readonly call: "steps" | "batch";
+}
+
+/** A contestant whose losses can be compared. */
+export interface Learner extends Contestant {
+  /** Trains `steps` steps; returns the loss before each. */
+  losses(steps: number): ArrayLike<number>;
+}
+
+export function createLearner(implementation: Implementation, task: TrainingTask): Learner {
+  return implementation === "javascript" ? javascriptLearner(task) : steepestLearner(implementation, task);
+}
+
+/** Batches as views of the data. */
+function batchesOf({ x, y, batches }: BatchedData): Samples[] {
+  const [xSize, ySize] = [x.length / batches, y.length / batches];
+  return Array.from({ length: batches }, (_, i) => ({
+    x: x.subarray(i * xSize, (i + 1) * xSize),
+    y: y.subarray(i * ySize, (i + 1) * ySize),
+  }));
+}
+
+function javascriptLearner(task: TrainingTask): Learner {
+  const network = createNetwork({ ...task, batch: task.data.batch });
+  const batches = batchesOf(task.data) as { x: Float32Array; y: Float32Array | Uint32Array }[];
+  let next = 0;
+  const step = (): number => {
+    const { x, y } = batches[next];
+    next = (next + 1) % batches.length;
+    return network.trainStep(x, y);
+  };
+  const learner: Learner = {
+    reset() {
+      next = 0;
+      network.reset(task.initial);
+    },
+    run(steps) {
+      for (let i = 0; i < steps; i++) step();
+    },
+    losses: (steps) => Float64Array.from({ length: steps }, step),
+    dispose() {},
+  };
+  learner.reset();
+  return learner;
+}
+
+const HIDDEN = { relu, sigmoid, tanh };
+const LOSS = { softmaxCrossEntropy: crossEntropy, binaryCrossEntropy };
+const OPTIMIZER = { sgd, adam };
+
+/** The network of javascript/network.ts in steepest, with initial parameters in the order of the layers. */
+export function compileNetwork(
+  implementation: Exclude<Implementation, "javascript">,
+  { sizes, hidden, loss, optimizer, learningRate }: Omit<NetworkOptions, "batch">,
+  initial: readonly Float32Array[],
+): { trainer: Trainer; reset: () => void } {
+  const [inputs, ...units] = sizes;
+  const layers = units.flatMap((count, i) => (i === 0 ? [dense(count)] : [HIDDEN[hidden](), dense(count)]));
+  const model = sequential({ input: [inputs] }, ...layers);
+  const parameters = new Map([...model.parameters.keys()].map((path, i) => [path, { data: initial[i] }]));
+  const trainer = compileSync(model, {
+    loss: LOSS[loss](),
+    optimizer: OPTIMIZER[optimizer]({ learningRate }),
+    engine: engineOf(implementation),
+  });
+  const reset = (): void => {
+    trainer.reset();
+    trainer.setParameters(parameters);
+  };
+  reset();
+  return { trainer, reset };
+}
+
+function steepestLearner(implementation: Exclude<Implementation, "javascript">, task: TrainingTask): Learner {
+  const { data, call } = task;
+  const { trainer, reset } = compileNetwork(implementation, task, task.initial);
+  const resident = trainer.load(data);
+  const batches = batchesOf(data);
+  let next = 0;
+  const step = (): number => {
+    const loss = trainer.trainBatchSync(batches[next]);
+    next = (next + 1) % batches.length;
+    return loss;
+  };
+  const trainSteps = (steps: number) =>
+    trainer.trainStepsSync(resident, { steps, batchSize: data.batch, shuffle: false });
+  return {
+    reset() {
+      next = 0;
+      reset();
+    },
+    run(steps) {
+      if (call === "steps") trainSteps(steps);
+      else for (let i = 0; i < steps; i++) step();
+    },
+    losses: (steps) => (call === "steps" ? trainSteps(steps) : Float64Array.from({ length: steps }, step)),
+    dispose() {
+      resident.dispose();
+      trainer.dispose();
+    },
+  };
+}

@@ -1,0 +1,180 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { main } from "../../bench/main.js";
+import { showTable } from "../../bench/report.js";
+import { type Schedule, summarize, timeInTurns } from "../../bench/timing.js";
+import { CheckError, type Contestant, type Workload } from "../../bench/workload.js";
+
+// One workload more than there is: steepest gets it wrong, and fails its check.
+vi.mock("../../bench/workloads.js", async (importOriginal) => {
+  const real = await importOriginal<typeof import("../../bench/workloads.js")>();
+  const wrong: Workload = {
+    name: "wrong",
+    description: "steepest fails",
+    metric: "gflops",
+    work: 1e6,
+    prepare(implementation) {
+      if (implementation !== "javascript") throw new CheckError("must be 1, got 2");
+      return { reset() {}, run() {}, dispose() {} };
+    },
+  };
+  return { ...real, workloads: [...real.workloads, wrong] };
+});
+
+const schedule: Schedule = { rounds: 2, roundMs: 3, warmupMs: 0, callMs: 1 };
+/** A clock that moves on by a millisecond each time it is read. */
+const createClock = () => {
+  let time = 0;
+  return () => {
+    time += 1;
+    return time;
+  };
+};
+
+async function run(...args: string[]) {
+  const [out, err]: string[][] = [[], []];
+  const print = (text: string) => out.push(text);
+  const printError = (text: string) => err.push(text);
+  const code = await main(args, { print, printError, now: createClock(), schedule });
+  return { code, out: out.join("\n"), err: err.join("\n") };
+}
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "steepest-bench-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describe("main", () => {
+  test("writes a record for each implementation of each workload, and nothing else", async () => {
+    const file = join(folder, "bench.json");
+    const workloads = "xor,xor-call,gemm-64,predict-one,activation-tanh";
+    const implementations = "steepest-strict-1,javascript";
+    const { code, out } = await run("--json", file, "--workloads", workloads, "--implementations", implementations);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^Node \S+ \(V8 \S+\), .+, load average \d/);
+    const records = JSON.parse(await readFile(file, "utf8"));
+    // A call takes one tick of the clock, and does as many steps as take one: so a step takes a millisecond.
+    const both = (workload: string, metric: string, value: number, unit: string) =>
+      implementations.split(",").map((implementation) => ({ workload, implementation, metric, value, unit }));
+    expect(records).toEqual([
+      ...both("xor", "step-ms", 1, "ms"),
+      ...both("xor-call", "step-ms", 1, "ms"),
+      ...both("predict-one", "step-ms", 1, "ms"),
+      ...both("gemm-64", "gflops", (2 * 64 ** 3) / 1e6, "GFLOP/s"),
+      ...both("activation-tanh", "gelements-s", 16384 / 1e6, "Gelement/s"),
+    ]);
+    expect(await readdir(folder)).toEqual(["bench.json"]);
+  });
+
+  test("a failed check ends that entry only, and shows in the exit code", async () => {
+    const file = join(folder, "bench.json");
+    const { code, out, err } = await run(
+      "--json",
+      file,
+      "--workloads",
+      "wrong",
+      "--implementations",
+      "steepest-strict-1,javascript",
+    );
+    expect(code).toBe(1);
+    expect(err).toContain("wrong steepest-strict-1: CheckError: must be 1, got 2");
+    expect(out).toMatch(/^wrong +steepest-strict-1 +failed$/m);
+    const records = JSON.parse(await readFile(file, "utf8"));
+    expect(records).toEqual([
+      { workload: "wrong", implementation: "javascript", metric: "gflops", value: 1, unit: "GFLOP/s" },
+    ]);
+  });
+
+  test("a workload that is not built yet is named, and shows in the exit code; the others run", async () => {
+    const { code, out, err } = await run("--workloads", "cnn,gemm-64", "--implementations", "javascript");
+    expect(code).toBe(1);
+    expect(err).toContain("cnn: not built yet");
+    expect(out).toMatch(/^gemm-64 +javascript /m);
+  });
+
+  test("--help prints the usage", async () => {
+    const { code, out } = await run("--help");
+    expect(code).toBe(0);
+    expect(out).toMatch(/^usage: npm run bench/);
+  });
+
+  test("called wrongly: usage, exit code 2, before anything is measured", async () => {
+    for (const args of [["--speed"], ["--workloads", "nothing"], ["--json", join(folder, "missing", "bench.json")]]) {
+      const { code, out, err } = await run(...args);
+      expect(code).toBe(2);
+      expect(out).toBe("");
+      expect(err).toMatch(/^bench: .+\n\nusage: /);
+    }
+  });
+});
+
+describe("timeInTurns", () => {
+  test("rounds go from one contestant to the next, each from its start", () => {
+    const log: string[] = [];
+    const contestant = (name: string): Contestant => ({
+      reset: () => log.push(`${name}0`),
+      run: (steps) => log.push(`${name}+${steps}`),
+      dispose() {},
+    });
+    timeInTurns([contestant("a"), contestant("b")], { ...schedule, roundMs: 1 }, createClock());
+    const warmUp = ["a0", "a+1", "b0", "b+1"];
+    const round = ["a0", "a+1", "b0", "b+1"];
+    expect(log).toEqual([...warmUp, ...round, ...round]);
+  });
+
+  test("a call does as many steps as take about callMs, and samples are of one step", () => {
+    let time = 0;
+    const calls: number[] = [];
+    const contestant: Contestant = {
+      reset() {},
+      run(steps) {
+        calls.push(steps);
+        time += 0.25 * steps;
+      },
+      dispose() {},
+    };
+    const [samples] = timeInTurns([contestant], { rounds: 2, roundMs: 10, warmupMs: 20, callMs: 5 }, () => time);
+    expect(calls.slice(-4)).toEqual([20, 20, 20, 20]);
+    expect(samples).toEqual([0.25, 0.25, 0.25, 0.25]);
+  });
+});
+
+test("summarize: quantiles between samples are interpolated", () => {
+  expect(summarize([4, 1, 3, 2])).toEqual({
+    best: 1,
+    lowerQuartile: 1.75,
+    median: 2.5,
+    upperQuartile: 3.25,
+    samples: 4,
+  });
+  expect(summarize([7])).toEqual({ best: 7, lowerQuartile: 7, median: 7, upperQuartile: 7, samples: 1 });
+});
+
+test("the table has times and rates the right way round, and ratios to javascript", () => {
+  const workload = (name: string, metric: Workload["metric"], work: number): Workload => ({
+    name,
+    description: "",
+    metric,
+    work,
+    prepare: () => expect.fail("not called"),
+  });
+  const time = workload("train", "step-ms", 1);
+  const rate = workload("product", "gflops", 12e6);
+  const fast = { best: 1, lowerQuartile: 1.2, median: 1.5, upperQuartile: 2, samples: 9 };
+  const slow = { best: 2, lowerQuartile: 2.4, median: 6, upperQuartile: 12, samples: 9 };
+  const lines = showTable([
+    { workload: time, implementation: "steepest-strict-1", outcome: fast },
+    { workload: time, implementation: "javascript", outcome: slow },
+    { workload: rate, implementation: "steepest-strict-1", outcome: fast },
+    { workload: rate, implementation: "javascript", outcome: slow },
+  ]).split("\n");
+  expect(lines.slice(2).map((line) => line.split(/ {2,}/))).toEqual([
+    ["train", "steepest-strict-1", "1.000", "1.500", "1.200 – 2.000", "ms", "4.00"],
+    ["train", "javascript", "2.000", "6.000", "2.400 – 12.00", "ms", "1.00"],
+    ["product", "steepest-strict-1", "12.00", "8.000", "6.000 – 10.00", "GFLOP/s", "4.00"],
+    ["product", "javascript", "6.000", "2.000", "1.000 – 5.000", "GFLOP/s", "1.00"],
+  ]);
+});

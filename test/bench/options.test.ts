@@ -1,0 +1,85 @@
+import { describe, expect, test } from "vitest";
+import { parseOptions, UsageError, usage } from "../../bench/options.js";
+
+const namesOf = (text: string) => parseOptions(["--workloads", text]).workloads.map(({ name }) => name);
+
+describe("parseOptions", () => {
+  test("without arguments: everything that is built", () => {
+    const { workloads, ...others } = parseOptions([]);
+    expect(workloads.map(({ name }) => name)).toEqual([
+      "xor",
+      "xor-call",
+      "mnist-32-sgd",
+      "mnist-32-adam",
+      "mnist-128-sgd",
+      "mnist-128-adam",
+      "predict-one",
+      "gemm-64",
+      "gemm-128",
+      "gemm-256",
+      "gemm-512",
+      "gemm-1024",
+      "activation-relu",
+      "activation-sigmoid",
+      "activation-tanh",
+      "activation-softplus",
+      "activation-silu",
+      "activation-elu",
+      "activation-gelu",
+    ]);
+    expect(others).toEqual({
+      json: undefined,
+      missing: [],
+      implementations: ["steepest-strict-1", "steepest-fast-1", "javascript"],
+      quick: false,
+      help: false,
+    });
+  });
+
+  test("reads every option", () => {
+    const args = "--quick --json out.json --workloads gemm-64,xor --implementations javascript,steepest-fast-1 --help";
+    const { workloads, ...others } = parseOptions(args.split(" "));
+    expect(workloads.map(({ name }) => name)).toEqual(["xor", "gemm-64"]);
+    expect(others).toEqual({
+      json: "out.json",
+      missing: [],
+      implementations: ["steepest-fast-1", "javascript"],
+      quick: true,
+      help: true,
+    });
+  });
+
+  test("a name is itself; the beginning of several is all of them", () => {
+    expect(namesOf("xor")).toEqual(["xor"]);
+    expect(namesOf("mnist-32, predict-one")).toEqual(["mnist-32-sgd", "mnist-32-adam", "predict-one"]);
+    expect(namesOf("gemm")).toEqual(["gemm-64", "gemm-128", "gemm-256", "gemm-512", "gemm-1024"]);
+  });
+
+  test("names that wait for what they measure are known, and set apart", () => {
+    const { workloads, missing } = parseOptions(["--workloads", "lstm,xor,mlp-1024,ceiling"]);
+    expect(workloads.map(({ name }) => name)).toEqual(["xor"]);
+    expect(missing).toEqual(["mlp-1024", "lstm", "ceiling"]);
+  });
+
+  test.each([
+    [["--fast"], /Unknown option '--fast'/],
+    [["xor"], /Unexpected argument 'xor'/],
+    [["--json"], /'--json <value>' argument missing/],
+    [["--json="], /--json needs a file name/],
+    [["--quick=yes"], /'--quick' does not take an argument/],
+    [["--workloads", "xor,gem"], /there is no "gem": there are xor, .*activation-gelu, mlp-1024, cnn/],
+    [["--workloads", "xor,"], /must be names with commas between, got "xor,"/],
+    [["--implementations", "tensorflow"], /there is no "tensorflow": there are steepest-strict-1, /],
+    [["--implementations", ""], /must be names with commas between, got ""/],
+  ])("refuses %j", (args, message) => {
+    expect(() => parseOptions(args)).toThrow(UsageError);
+    expect(() => parseOptions(args)).toThrow(message);
+  });
+});
+
+test("the usage lists what is not built yet as such", () => {
+  for (const name of ["mlp-1024", "cnn", "lstm", "transformer", "ceiling"]) {
+    expect(usage()).toMatch(new RegExp(`^ {2}${name} +not built yet: `, "m"));
+  }
+  expect(usage()).toMatch(/^ {2}gemm-64 +matrix product \[64, 64\] · \[64, 64\]$/m);
+});

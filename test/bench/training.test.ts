@@ -1,0 +1,121 @@
+import { describe, expect, test } from "vitest";
+import { classificationData, createRandom, initialParameters, uniformValues, xorData } from "../../bench/data.js";
+import { CheckError } from "../../bench/workload.js";
+import { createLearner, type Learner, type TrainingTask } from "../../bench/workloads/learner.js";
+import { checkProduct } from "../../bench/workloads/product.js";
+import { checkLearner } from "../../bench/workloads/training.js";
+
+const sizes = [24, 12, 5];
+const digits: TrainingTask = {
+  sizes,
+  hidden: "relu",
+  loss: "softmaxCrossEntropy",
+  optimizer: "adam",
+  learningRate: 0.01,
+  data: classificationData(8, 24, 5, 1),
+  initial: initialParameters(sizes, 1),
+  call: "steps",
+};
+const xor: TrainingTask = {
+  sizes: [2, 8, 1],
+  hidden: "sigmoid",
+  loss: "binaryCrossEntropy",
+  optimizer: "sgd",
+  learningRate: 0.5,
+  data: xorData(),
+  initial: initialParameters([2, 8, 1], 1),
+  call: "batch",
+};
+const tasks = {
+  "digits, adam": digits,
+  "digits, sgd, tanh": { ...digits, hidden: "tanh", optimizer: "sgd" },
+  "digits, batch by batch": { ...digits, call: "batch" },
+  "xor, one call a step": xor,
+  "xor, many steps a call": { ...xor, call: "steps" },
+} as const satisfies Record<string, TrainingTask>;
+
+describe("steepest and plain JavaScript", () => {
+  for (const build of ["steepest-strict-1", "steepest-fast-1"] as const) {
+    test.each(Object.entries(tasks))(`${build} has the same losses for 20 steps: %s`, (_, task) => {
+      const learner = createLearner(build, task);
+      const expected = createLearner("javascript", task).losses(20);
+      const losses = learner.losses(20);
+      learner.dispose();
+      // Two float32 roundings a step; plain JavaScript adds up in float64.
+      for (let i = 0; i < 20; i++) expect(Math.abs(losses[i] - expected[i])).toBeLessThan(1e-6 * expected[i]);
+      expect(losses[19]).not.toBe(losses[0]);
+    });
+  }
+
+  test("reset() starts again, with the same losses", () => {
+    for (const implementation of ["steepest-strict-1", "javascript"] as const) {
+      const learner = createLearner(implementation, digits);
+      const first = Array.from(learner.losses(5));
+      learner.run(7);
+      learner.reset();
+      expect(Array.from(learner.losses(5))).toEqual(first);
+      learner.dispose();
+    }
+  });
+});
+
+describe("checks", () => {
+  const reference = () => createLearner("javascript", digits).losses(20);
+  const batches = digits.data.batches;
+  const changed = (change: (losses: ArrayLike<number>) => ArrayLike<number>): Learner => {
+    const learner = createLearner("javascript", digits);
+    return { ...learner, losses: (steps) => change(learner.losses(steps)) };
+  };
+
+  test("a right learner passes", () => {
+    expect(() => checkLearner(createLearner("javascript", digits), reference(), batches)).not.toThrow();
+  });
+
+  test("a learning rate that is 1 % off fails, and the message says where", () => {
+    const wrong = createLearner("steepest-strict-1", { ...digits, learningRate: 0.0101 });
+    expect(() => checkLearner(wrong, reference(), batches)).toThrow(
+      /^losses of the first steps: must be .* at index 1,/,
+    );
+    wrong.dispose();
+  });
+
+  test("NaN fails", () => {
+    const wrong = changed((losses) => Array.from(losses, () => Number.NaN));
+    expect(() => checkLearner(wrong, reference(), batches)).toThrow(CheckError);
+  });
+
+  test("a loss that does not fall fails", () => {
+    const wrong = changed((losses) => (losses.length === 20 ? losses : Array.from(losses, () => 1)));
+    expect(() => checkLearner(wrong, reference(), batches)).toThrow(/^loss must fall in 32 steps, went from 1 to 1$/);
+  });
+
+  test("a product with one wrong element fails", () => {
+    const n = 16;
+    const random = createRandom(1);
+    const [a, b] = [uniformValues(random, n * n), uniformValues(random, n * n)];
+    const c = new Float32Array(n * n);
+    for (let i = 0; i < n * n; i++) {
+      for (let p = 0; p < n; p++) c[i] += a[Math.floor(i / n) * n + p] * b[p * n + (i % n)];
+    }
+    expect(() => checkProduct(c, a, b, n, random)).not.toThrow();
+    c[n + 3] += 1e-4;
+    expect(() => checkProduct(c, a, b, n, random)).toThrow(/^row 1 of the product: must be .* at index 3, got/);
+  });
+});
+
+describe("classification data", () => {
+  const { x, y, batch, batches } = classificationData(8, 24, 5, 1);
+
+  test("the second half has the inputs of the first, with other labels", () => {
+    expect([batch, batches]).toEqual([8, 16]);
+    expect(x.subarray(x.length / 2)).toEqual(x.subarray(0, x.length / 2));
+    const differing = y.subarray(64).filter((label, i) => label !== y[i]).length;
+    // A pair differs with probability 1 - (0.8² + 2 · 0.8 · 0.2 / 5 + 0.04 / 5) = 0.288: 18 of 64, deviation 3.6.
+    expect(differing).toBeGreaterThan(7);
+    expect(differing).toBeLessThan(30);
+  });
+
+  test("is the same each time", () => {
+    expect(classificationData(8, 24, 5, 1)).toEqual({ x, y, batch, batches });
+  });
+});
