@@ -218,8 +218,10 @@ export function runSteps(
   return losses;
 }
 
-function trainingKey(feed: Feed, batch: number): string {
-  return feed.kind === "staged" ? `train staged ${feed.x} ${batch}` : `train ${feed.data.x} ${feed.shuffled} ${batch}`;
+/** Names a program by what its instructions hold: the addresses it reads from, and the batch. */
+export function programKey(use: string, feed: Feed, batch: number): string {
+  const { x, y } = feed.kind === "staged" ? feed : feed.data;
+  return `${use} ${feed.kind === "staged" ? "staged" : feed.shuffled} ${x} ${y} ${batch}`;
 }
 
 /** A new order of the samples: that of the coming epoch, from the seed. */
