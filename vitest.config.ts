@@ -9,6 +9,7 @@ export default defineConfig({
       { find: /^steepest$/, replacement: source("./src/platform/node.ts") },
       { find: /^steepest\/graph$/, replacement: source("./src/platform/nodeGraph.ts") },
       { find: /^steepest\/io$/, replacement: source("./src/platform/nodeIo.ts") },
+      { find: /^steepest\/progress$/, replacement: source("./src/platform/nodeProgress.ts") },
     ],
   },
   test: {

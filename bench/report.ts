@@ -59,7 +59,7 @@ function cellsOf({ workload, implementation, outcome }: Entry, entries: readonly
   if ("error" in outcome) return [name, implementation, "failed", "", "", "", ""];
   const show = (stepMs: number) => formatNumber(inMetric(workload, stepMs));
   const quartiles = [show(outcome.lowerQuartile), show(outcome.upperQuartile)];
-  if (metric !== "step-ms") 0;
+  if (metric !== "step-ms") quartiles.reverse();
   const spread = quartiles.join(" – ");
   const ratio = ratioTo(outcome, name, entries);
   return [name, implementation, show(outcome.best), show(outcome.median), spread, UNITS[metric], ratio];

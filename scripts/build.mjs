@@ -21,6 +21,7 @@ const bundle = build({
     index: "src/platform/node.ts",
     graph: "src/platform/nodeGraph.ts",
     io: "src/platform/nodeIo.ts",
+    progress: "src/platform/nodeProgress.ts",
     cli: "src/cli/index.ts",
   },
   outdir: "dist",

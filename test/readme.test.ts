@@ -7,6 +7,7 @@ import { transformSync } from "esbuild";
 import * as steepest from "steepest";
 import * as graph from "steepest/graph";
 import * as io from "steepest/io";
+import * as progress from "steepest/progress";
 import { afterAll, expect, test } from "vitest";
 import { lehmer } from "./train/blobs.js";
 
@@ -14,7 +15,12 @@ const root = fileURLToPath(new URL("../", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "steepest-readme-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const modules: Record<string, Record<string, unknown>> = { steepest, "steepest/graph": graph, "steepest/io": io };
+const modules: Record<string, Record<string, unknown>> = {
+  steepest,
+  "steepest/graph": graph,
+  "steepest/io": io,
+  "steepest/progress": progress,
+};
 
 /** What the programs may take for granted, where they do not define it themselves. */
 async function given(): Promise<Record<string, unknown>> {
@@ -39,7 +45,9 @@ function givenSymbols(): Record<string, unknown> {
 async function runProgram(source: string, symbolic = false): Promise<string[]> {
   const imports = [...source.matchAll(/^import \{([^}]*)\} from "([^"]+)";$/gm)];
   const body = source.replace(/^import .*$/gm, "");
-  const scope: Record<string, unknown> = symbolic ? { ...steepest, ...graph } : { ...graph, ...steepest, ...io };
+  const scope: Record<string, unknown> = symbolic
+    ? { ...steepest, ...graph }
+    : { ...graph, ...steepest, ...io, ...progress };
   for (const [, names, from] of imports) {
     for (const name of names
       .split(",")

@@ -7,11 +7,11 @@ import { crossEntropy } from "../nn/losses.js";
 import { type Model, sequential } from "../nn/sequential.js";
 import { adam } from "../optim/adam.js";
 import { loadWeights, saveWeights } from "../platform/nodeIo.js";
+import { createProgressDisplay } from "../platform/nodeProgress.js";
 import { compile, type Trainer } from "../train/trainer.js";
 import { type Digits, findMnist, IMAGE_SIDE, readDigits } from "./mnist.js";
 import { type OptionTable, parseOptions, positiveNumber, showOptions, UsageError, wholeNumber } from "./options.js";
 import { drawConfusion, drawImage, drawSideBySide } from "./pictures.js";
-import { createProgressDisplay } from "./progress.js";
 
 const CLASSES = 10;
 

@@ -3,22 +3,10 @@
 // STEEPEST_EXHAUSTIVE=1, all 2^32 inputs (minutes for each function): the bounds below are what that measured.
 import { describe, expect, test } from "vitest";
 import { type Build, compile, instantiate, runnableBuilds, sectionIds } from "./compile.js";
+import { erf } from "./erf.js";
 
 type Name = keyof typeof functions;
 type Kernels = Record<Name, (y: number, x: number, n: number) => void>;
-
-/** erf by its all-positive series, erf x = 2/√π · e^(-x²) · Σ 2^n x^(2n+1) / (1·3·…·(2n+1)) (DLMF 7.6.2). */
-function erf(x: number): number {
-  const square = x * x;
-  if (square > 36) return Math.sign(x);
-  let term = 1;
-  let sum = 1;
-  for (let n = 1; term > 1e-17 * sum; n++) {
-    term *= (2 * square) / (2 * n + 1);
-    sum += term;
-  }
-  return x * sum * Math.exp(-square) * (2 / Math.sqrt(Math.PI));
-}
 
 /** sin(2πf) in half turn `half`, where f is what exact arithmetic leaves. */
 const sinHalfTurn = (f: number, half: number): number => Math.sin(2 * Math.PI * f) * (half % 2 === 0 ? 1 : -1);

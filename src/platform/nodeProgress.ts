@@ -1,4 +1,4 @@
-// Shows a fit's progress: a bar an epoch where there is a terminal (cli-progress), plain lines where not.
+// The entry "steepest/progress" under Node. Shows a fit's progress: a bar an epoch where there is a terminal (cli-progress), plain lines where not.
 import type { MetricName } from "../nn/metrics.js";
 import type { EpochResult, Progress } from "../train/fit.js";
 
@@ -11,7 +11,14 @@ export interface ProgressDisplay<M extends MetricName> {
 
 const FORMAT = "epoch {epoch} {bar} {percentage}%  {scores}  {rate} samples/s  {left} left";
 
-/** `cli-progress` is an optional peer: without it, or without a terminal, an epoch is one line. */
+/**
+ * A display for `epochs` epochs. `cli-progress` is an optional peer: without it, or without a terminal, an epoch is
+ * one line.
+ *
+ * @example
+ * const display = await createProgressDisplay<"accuracy">(1);
+ * for await (const result of trainer.fit({ x, y }, { onProgress: display.onProgress })) display.finishEpoch(result);
+ */
 export async function createProgressDisplay<M extends MetricName>(epochs: number): Promise<ProgressDisplay<M>> {
   const lines: ProgressDisplay<M> = {
     onProgress: () => {},
