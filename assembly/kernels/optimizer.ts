@@ -1,4 +1,4 @@
-// One optimizer step over the whole parameter block: p parameters, g their gradients, both updated or read
+// One optimizer step over the whole parameter block: p parameters, g their gradients; all is read and written
 // once, in order. Unit: a vector of four floats; the block's length is a multiple of 16, so there is no tail.
 // The learning rate and the step's number come from the clock. Moments that would become denormal are set to
 // zero: a parameter whose gradient stays zero would otherwise slow every step a hundredfold, for good.

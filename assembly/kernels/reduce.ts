@@ -5,6 +5,7 @@
 //   inner = 1   sum, largest, smallest           a part is 4096 elements of a row
 //   inner > 1   sumRows, largestRows, …          a part is 256 rows of 16 columns
 
+import { laneMask } from "../loops";
 import { LANES, loadPart, select4, storePart } from "../simd";
 
 @unmanaged class Sum {
@@ -49,14 +50,9 @@ function reduceToLanes<Op>(x: usize, n: u32): v128 {
   for (; i + LANES <= n; i += LANES) rest = changetype<Op>(0).combine(rest, v128.load(x + (<usize>i << 2)));
   if (i < n) {
     const part = loadPart(x + (<usize>i << 2), n - i);
-    rest = changetype<Op>(0).combine(rest, select4(firstLanes(n - i), part, identity));
+    rest = changetype<Op>(0).combine(rest, select4(laneMask(n - i), part, identity));
   }
   return changetype<Op>(0).combine(total, rest);
-}
-
-/** All ones in the first `count` lanes (1 to 3), zero in the others. */
-function firstLanes(count: u32): v128 {
-  return i32x4.gt_u(i32x4.splat(count), i32x4(0, 1, 2, 3));
 }
 
 /** The four lanes of `v` reduced, in every lane: (v0, v2) and (v1, v3) first. */

@@ -5,7 +5,7 @@
 //   A block [rows ≤ 96, depth ≤ 256] → panels of 3 rows     B block [depth ≤ 256, columns ≤ 128] → panels of 4 columns
 //   panel 0: a00 a10 a20 │ a01 a11 a21 │ …                  panel 0: b00 b01 b02 b03 │ b10 b11 b12 b13 │ …
 //
-// Rows and columns that a last panel lacks are zeros.
+// Rows and columns that a last panel lacks hold older values; what they lead to is left out.
 
 /** A matrix in memory: element (i, j) is data[i · rowStride + j · columnStride]. */
 export interface Matrix {
@@ -82,7 +82,6 @@ function addFewRows(c: Float32Array, a: Matrix, b: Matrix, m: number, n: number,
 function packRows({ data, rowStride, columnStride }: Matrix, row: number, column: number, rows: number, depth: number) {
   for (let i = 0, to = 0; i < rows; i += PANEL_ROWS, to += PANEL_ROWS * depth) {
     const from = (row + i) * rowStride + column * columnStride;
-    if (i + PANEL_ROWS > rows) packedA.fill(0, to, to + PANEL_ROWS * depth);
     if (i + PANEL_ROWS <= rows && rowStride === 1) {
       for (let p = 0, u = from, t = to; p < depth; p++, u += columnStride, t += 3) {
         packedA[t] = data[u];
@@ -109,7 +108,6 @@ function packColumns(
 ) {
   for (let j = 0, to = 0; j < columns; j += PANEL_COLUMNS, to += PANEL_COLUMNS * depth) {
     const from = row * rowStride + (column + j) * columnStride;
-    if (j + PANEL_COLUMNS > columns) packedB.fill(0, to, to + PANEL_COLUMNS * depth);
     if (j + PANEL_COLUMNS <= columns && columnStride === 1) {
       for (let p = 0, u = from, t = to; p < depth; p++, u += rowStride, t += 4) {
         packedB[t] = data[u];

@@ -81,7 +81,7 @@ export function compileNetwork(
   const [inputs, ...units] = sizes;
   const layers = units.flatMap((count, i) => (i === 0 ? [dense(count)] : [HIDDEN[hidden](), dense(count)]));
   const model = sequential({ input: [inputs] }, ...layers);
-  const parameters = new Map([...model.parameters.keys()].map((path, i) => [path, { data: initial[i] }]));
+  const parameters = Object.fromEntries([...model.parameters.keys()].map((path, i) => [path, initial[i]]));
   const trainer = compileSync(model, {
     loss: LOSS[loss](),
     optimizer: OPTIMIZER[optimizer]({ learningRate }),

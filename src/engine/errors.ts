@@ -18,10 +18,10 @@ export class MemoryError extends SteepestError {
   override name = "MemoryError";
 }
 
-/** A number for an option that must be one: finite and within [least, most]. */
+/** A number for an option that must be one: finite and within [least, most]; `most` may be Infinity. */
 export function checkNumber(where: string, name: string, value: unknown, least: number, most: number): number {
-  if (typeof value === "number" && value >= least && value <= most) return value;
-  const bound = most === Number.POSITIVE_INFINITY ? `at least ${least}` : `between ${least} and ${most}`;
+  if (typeof value === "number" && value >= least && value <= most && value < Number.POSITIVE_INFINITY) return value;
+  const bound = most === Number.POSITIVE_INFINITY ? `of at least ${least}` : `between ${least} and ${most}`;
   throw new ModelError(`${where}: ${name} must be a number ${bound}, got ${String(value)}`);
 }
 

@@ -3,6 +3,7 @@ import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
 import type { Tensor } from "../graph/tensor.js";
 import { identity, sigmoid, step } from "../ops/activation.js";
 import * as operations from "../ops/loss.js";
+import { correctBinary, correctClasses, correctDistributions } from "../ops/metric.js";
 import { softmax } from "../ops/softmax.js";
 
 export type Reduction = "mean" | "sum";
@@ -82,7 +83,7 @@ export function hinge(options: LossOptions = {}): Loss {
     reduction,
     build: (output, target) => operations.hinge(output, target, { reduction }),
     predict: identity,
-    correct: (output, target) => operations.correctBinary(output, target, { threshold: 0, targetThreshold: 0 }),
+    correct: (output, target) => correctBinary(output, target, { threshold: 0, targetThreshold: 0 }),
   };
 }
 
@@ -98,7 +99,7 @@ export function perceptron(options: LossOptions = {}): Loss {
     reduction,
     build: (output, target) => operations.perceptronLoss(output, target, { reduction }),
     predict: step,
-    correct: (output, target) => operations.correctBinary(output, target, { threshold: 0, targetThreshold: 0.5 }),
+    correct: (output, target) => correctBinary(output, target, { threshold: 0, targetThreshold: 0.5 }),
   };
 }
 
@@ -121,7 +122,7 @@ export function binaryCrossEntropy(options: LossOptions & { from?: "logits" | "p
     reduction,
     build: (output, target) => operation(output, target, { reduction }),
     predict: logits ? sigmoid : identity,
-    correct: (output, target) => operations.correctBinary(output, target, { threshold, targetThreshold: 0.5 }),
+    correct: (output, target) => correctBinary(output, target, { threshold, targetThreshold: 0.5 }),
     ...(logits ? { includes: ["sigmoid"] } : {}),
   };
 }
@@ -145,7 +146,7 @@ export function crossEntropy(options: LossOptions & { targets?: "classes" | "dis
     reduction,
     build: (output, target) => operation(output, target, { reduction }),
     predict: softmax,
-    correct: classes ? operations.correctClasses : operations.correctDistributions,
+    correct: classes ? correctClasses : correctDistributions,
     includes: ["softmax", "logSoftmax"],
   };
 }

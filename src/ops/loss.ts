@@ -9,8 +9,6 @@ import { checkFloat } from "./axes.js";
 import { multiply, scale } from "./elementwise.js";
 import { logSoftmax } from "./softmax.js";
 
-export { correctBinary, correctClasses, correctDistributions } from "./metric.js";
-
 export type Reduction = "mean" | "sum";
 
 export interface LossOptions {

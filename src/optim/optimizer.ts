@@ -3,6 +3,8 @@ import { checkNumber, ModelError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 
+const LARGEST_FLOAT32 = 3.4028234663852886e38;
+
 /** A fixed rate, or a schedule: the rate of each step, counted from 1. */
 export type LearningRate = number | ((step: number) => number);
 
@@ -40,8 +42,6 @@ export function learningRateAt(optimizer: Optimizer, step: number): number {
   if (typeof learningRate === "number") return learningRate;
   return checkNumber(name, `learningRate(${step})`, learningRate(step), 0, LARGEST_FLOAT32);
 }
-
-const LARGEST_FLOAT32 = 3.4028234663852886e38;
 
 /** Refuses a learning rate that is neither a schedule nor a finite number of at least 0. */
 export function checkLearningRate(where: string, value: unknown): LearningRate {

@@ -81,7 +81,9 @@ describe("checks", () => {
 
   test("NaN fails", () => {
     const wrong = changed((losses) => Array.from(losses, () => Number.NaN));
-    expect(() => checkLearner(wrong, reference(), batches)).toThrow(CheckError);
+    const check = () => checkLearner(wrong, reference(), batches);
+    expect(check).toThrow(CheckError);
+    expect(check).toThrow(/^losses of the first steps: must be .* at index 0, got NaN$/);
   });
 
   test("a loss that does not fall fails", () => {

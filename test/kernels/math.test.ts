@@ -39,37 +39,37 @@ const TURN: [number, number] = [0, 0x3f800000];
 const NORMAL: [number, number] = [0x00800000, 0x7f800000];
 
 const functions = {
-  exp: { reference: Math.exp, bound: { strict: 2, fast: 2 }, interval: [-105, 90], hash: 0 },
-  expMinusOne: { reference: Math.expm1, bound: { strict: 2, fast: 2 }, interval: [-5, 5], hash: 0 },
+  exp: { reference: Math.exp, bound: { strict: 2, fast: 2 }, interval: [-105, 90], hash: 0xfd290b63 },
+  expMinusOne: { reference: Math.expm1, bound: { strict: 2, fast: 2 }, interval: [-5, 5], hash: 0x816b6e98 },
   sigmoid: {
     reference: (x) => 1 / (1 + Math.exp(-x)),
     bound: { strict: 2, fast: 2 },
     interval: [-20, 20],
     limit: 1,
-    hash: 0,
+    hash: 0x1196328f,
   },
-  tanh: { reference: Math.tanh, bound: { strict: 2, fast: 2 }, interval: [-10, 10], limit: 1, hash: 0 },
-  log: { reference: Math.log, bound: { strict: 2, fast: 2 }, interval: [0, 3], hash: 0 },
+  tanh: { reference: Math.tanh, bound: { strict: 2, fast: 2 }, interval: [-10, 10], limit: 1, hash: 0x805dc5ca },
+  log: { reference: Math.log, bound: { strict: 2, fast: 2 }, interval: [0, 3], hash: 0x28020d52 },
   logNormal: {
     reference: Math.log,
     bound: { strict: 2, fast: 2 },
     interval: [0.5, 2],
     patterns: NORMAL,
-    hash: 0,
+    hash: 0x573e6cce,
   },
-  logOnePlus: { reference: Math.log1p, bound: { strict: 2, fast: 2 }, interval: [-1, 2], hash: 0 },
+  logOnePlus: { reference: Math.log1p, bound: { strict: 2, fast: 2 }, interval: [-1, 2], hash: 0x4fbe59bb },
   softplus: {
     reference: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
     bound: { strict: 2, fast: 2 },
     interval: [-10, 10],
-    hash: 0,
+    hash: 0x7154771f,
   },
-  erf: { reference: erf, bound: { strict: 2, fast: 2 }, interval: [-4, 4], limit: 1, hash: 0 },
+  erf: { reference: erf, bound: { strict: 2, fast: 2 }, interval: [-4, 4], limit: 1, hash: 0xbf40df52 },
   normalPdf: {
     reference: (x) => Math.exp((x * x) / -2) / Math.sqrt(2 * Math.PI),
     bound: { strict: 2, fast: 2 },
     interval: [-15, 15],
-    hash: 0,
+    hash: 0xe8ed9830,
   },
   sin2Pi: {
     reference: sin2Pi,
@@ -77,7 +77,7 @@ const functions = {
     interval: [-1, 2],
     patterns: TURN,
     limit: 1,
-    hash: 0,
+    hash: 0x832491cf,
   },
   cos2Pi: {
     reference: cos2Pi,
@@ -85,7 +85,7 @@ const functions = {
     interval: [-1, 2],
     patterns: TURN,
     limit: 1,
-    hash: 0,
+    hash: 0xe6ea6aa8,
   },
 } satisfies Record<string, Function1>;
 

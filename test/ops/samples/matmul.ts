@@ -40,12 +40,20 @@ const sizes: readonly (readonly [m: number, n: number, k: number])[] = [
   [70, 259, 17],
 ];
 
+/**
+ * Rounding errors of a sum of k terms grow with √k (Higham & Mary 2019, "A new approach to probabilistic rounding error
+ * analysis"): √k · 2^-24, of which the largest among thousands of elements is up to about four standard deviations of
+ * a half each; short sums keep the battery's own bound.
+ */
+const toleranceOf = (k: number): number => Math.max(8, 2 * Math.sqrt(k)) * 2 ** -24;
+
 function matmulCase(form: Form, [m, n, k]: readonly [number, number, number]): Case {
   return {
     name: `${form} ${m}×${n}×${k}`,
     inputs: [{ shape: form === "transposeA" ? [k, m] : [m, k] }, { shape: form === "transposeB" ? [n, k] : [k, n] }],
     apply: (a, b) => matmul(a, b, form === "plain" ? {} : { [form]: true }),
     reference: (a, b) => product(a, b, m, n, k, form),
+    tolerance: toleranceOf(k),
   };
 }
 
@@ -61,6 +69,7 @@ export const matmulSamples = {
       inputs: [{ shape: [m, k] }, { shape: [k, n] }, { shape: [n] }],
       apply: (x, weight, bias) => linear(x, weight, bias),
       reference: (x, weight, bias) => product(x, weight, m, n, k, "plain", bias),
+      tolerance: toleranceOf(k),
     })),
   },
 } satisfies Record<string, Sample>;
