@@ -18,11 +18,21 @@ export class MemoryError extends SteepestError {
   override name = "MemoryError";
 }
 
-/** A number for an option that must be one: finite and within [least, most]; `most` may be Infinity. */
+/** The largest number that a kernel can be given. */
+export const LARGEST_FLOAT32 = 3.4028234663852886e38;
+
+/** A number for an option that must be one: within [least, most], and not beyond float32's range. */
 export function checkNumber(where: string, name: string, value: unknown, least: number, most: number): number {
-  if (typeof value === "number" && value >= least && value <= most && value < Number.POSITIVE_INFINITY) return value;
-  const bound = most === Number.POSITIVE_INFINITY ? `of at least ${least}` : `between ${least} and ${most}`;
-  throw new ModelError(`${where}: ${name} must be a number ${bound}, got ${String(value)}`);
+  const fits = typeof value === "number" && Math.abs(value) <= LARGEST_FLOAT32;
+  if (fits && value >= least && value <= most) return value;
+  const open = most > LARGEST_FLOAT32;
+  const bound =
+    open && least < 0
+      ? "a finite number"
+      : open
+        ? `a number of at least ${least}`
+        : `a number between ${least} and ${most}`;
+  throw new ModelError(`${where}: ${name} must be ${bound}, got ${String(value)}`);
 }
 
 /** A whole number of at least `least`. */

@@ -1,10 +1,8 @@
 // Initial values of parameters. All numbers are made inside wasm, from the seed and the parameter's stream number
 // alone: the same on every machine, for every number of threads, whatever other parameters there are.
-import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { checkNumber, checkOptions, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
 import { elements, serial } from "../engine/instructions.js";
 import { type Initializer, type Shape, showShape, sizeOf } from "../graph/tensor.js";
-
-const LARGEST_FLOAT32 = 3.4028234663852886e38;
 
 /** Inputs and outputs that one weight's unit is connected with. */
 interface Fans {
@@ -72,14 +70,17 @@ export function ones(): Initializer {
 
 /** All `value`. Throws ModelError unless it is a finite float32. */
 export function constantValue(value: number): Initializer {
-  return filled("constantValue", checkNumber("constantValue", "value", value, -LARGEST_FLOAT32, LARGEST_FLOAT32));
+  return filled(
+    "constantValue",
+    checkNumber("constantValue", "value", value, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY),
+  );
 }
 
 /** Uniform numbers between `low` (default -0.05) and `high` (default 0.05). Throws ModelError unless low < high. */
 export function uniform(options: { low?: number; high?: number } = {}): Initializer {
   checkOptions("uniform", options, ["low", "high"]);
-  const low = checkNumber("uniform", "low", options.low ?? -0.05, -LARGEST_FLOAT32, LARGEST_FLOAT32);
-  const high = checkNumber("uniform", "high", options.high ?? 0.05, -LARGEST_FLOAT32, LARGEST_FLOAT32);
+  const low = checkNumber("uniform", "low", options.low ?? -0.05, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+  const high = checkNumber("uniform", "high", options.high ?? 0.05, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
   if (!(low < high) || high - low > LARGEST_FLOAT32) {
     throw new ModelError(`uniform: low must be less than high by a finite float32, got low ${low} and high ${high}`);
   }
@@ -95,8 +96,14 @@ export function uniform(options: { low?: number; high?: number } = {}): Initiali
 /** Normal numbers of `mean` (default 0) and `standardDeviation` (default 0.05), not truncated. */
 export function normal(options: { mean?: number; standardDeviation?: number } = {}): Initializer {
   checkOptions("normal", options, ["mean", "standardDeviation"]);
-  const mean = checkNumber("normal", "mean", options.mean ?? 0, -LARGEST_FLOAT32, LARGEST_FLOAT32);
-  const deviation = checkNumber("normal", "standardDeviation", options.standardDeviation ?? 0.05, 0, LARGEST_FLOAT32);
+  const mean = checkNumber("normal", "mean", options.mean ?? 0, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+  const deviation = checkNumber(
+    "normal",
+    "standardDeviation",
+    options.standardDeviation ?? 0.05,
+    0,
+    Number.POSITIVE_INFINITY,
+  );
   return {
     name: "normal",
     record(recorder, address, shape, { seed, stream }) {
@@ -145,7 +152,7 @@ export function lecunNormal(): Initializer {
  */
 export function orthogonal(options: { gain?: number } = {}): Initializer {
   checkOptions("orthogonal", options, ["gain"]);
-  const gain = checkNumber("orthogonal", "gain", options.gain ?? 1, -LARGEST_FLOAT32, LARGEST_FLOAT32);
+  const gain = checkNumber("orthogonal", "gain", options.gain ?? 1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
   return {
     name: "orthogonal",
     record(recorder, address, shape, { seed, stream }) {

@@ -3,8 +3,6 @@ import { checkNumber, ModelError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 
-const LARGEST_FLOAT32 = 3.4028234663852886e38;
-
 /** A fixed rate, or a schedule: the rate of each step, counted from 1. */
 export type LearningRate = number | ((step: number) => number);
 
@@ -40,13 +38,13 @@ export interface Optimizer {
 export function learningRateAt(optimizer: Optimizer, step: number): number {
   const { name, learningRate } = optimizer;
   if (typeof learningRate === "number") return learningRate;
-  return checkNumber(name, `learningRate(${step})`, learningRate(step), 0, LARGEST_FLOAT32);
+  return checkNumber(name, `learningRate(${step})`, learningRate(step), 0, Number.POSITIVE_INFINITY);
 }
 
 /** Refuses a learning rate that is neither a schedule nor a finite number of at least 0. */
 export function checkLearningRate(where: string, value: unknown): LearningRate {
   if (typeof value === "function") return value as LearningRate;
-  if (typeof value === "number") return checkNumber(where, "learningRate", value, 0, LARGEST_FLOAT32);
+  if (typeof value === "number") return checkNumber(where, "learningRate", value, 0, Number.POSITIVE_INFINITY);
   throw new ModelError(`${where}: learningRate must be a number or a function of the step, got ${String(value)}`);
 }
 

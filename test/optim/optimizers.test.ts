@@ -276,10 +276,7 @@ describe("options", () => {
 
   test.each([
     [() => sgd({ rate: 1 } as never), 'sgd: unknown option "rate": the options are learningRate, momentum, nesterov'],
-    [
-      () => sgd({ learningRate: -1 }),
-      "sgd: learningRate must be a number between 0 and 3.4028234663852886e+38, got -1",
-    ],
+    [() => sgd({ learningRate: -1 }), "sgd: learningRate must be a number of at least 0, got -1"],
     [() => sgd({ learningRate: Number.NaN }), "sgd: learningRate must be a number"],
     [() => sgd({ learningRate: Number.POSITIVE_INFINITY }), "sgd: learningRate must be a number"],
     [
@@ -311,7 +308,7 @@ describe("options", () => {
     expect(learningRateAt(adam({ learningRate: () => 0 }), 1)).toBe(0);
     for (const bad of [Number.NaN, -1e-9, Number.POSITIVE_INFINITY, undefined as never]) {
       expect(() => learningRateAt(adam({ learningRate: (step) => (step < 3 ? 1 : bad) }), 3)).toThrowError(
-        `adam: learningRate(3) must be a number between 0 and 3.4028234663852886e+38, got ${bad}`,
+        `adam: learningRate(3) must be a number of at least 0, got ${bad}`,
       );
     }
   });

@@ -1,5 +1,6 @@
 import { type Shape, sizeOf, type Tensor } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/loss.js";
+import * as metrics from "../../../src/ops/metric.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
 import { logSoftmaxRow } from "./softmax.js";
 
@@ -189,7 +190,7 @@ export const metricSamples = {
           { shape: [rows, columns], domain },
           { shape: [rows], domain: { classes: columns } },
         ],
-        apply: ops.correctClasses,
+        apply: metrics.correctClasses,
         reference: (logits: Float64Array, labels: Float64Array) => {
           const rowOf = rowsOf(logits, columns);
           return counted(rows, (row) => firstMaximum(rowOf(row)) === labels[row]);
@@ -207,7 +208,7 @@ export const metricSamples = {
           { shape: [rows, columns], domain },
           { shape: [rows, columns], domain: "distribution" as const },
         ],
-        apply: ops.correctDistributions,
+        apply: metrics.correctDistributions,
         reference: (logits: Float64Array, targets: Float64Array) => {
           const [rowOf, targetOf] = [rowsOf(logits, columns), rowsOf(targets, columns)];
           return counted(rows, (row) => firstMaximum(rowOf(row)) === firstMaximum(targetOf(row)));
@@ -225,7 +226,7 @@ export const metricSamples = {
           { shape, domain },
           { shape, domain: "bits" as const },
         ],
-        apply: (prediction: Tensor, target: Tensor) => ops.correctBinary(prediction, target),
+        apply: (prediction: Tensor, target: Tensor) => metrics.correctBinary(prediction, target),
         reference: (predictions: Float64Array, targets: Float64Array) =>
           counted(
             predictions.length,
