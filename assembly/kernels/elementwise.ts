@@ -14,9 +14,13 @@ import { LANES, loadPart, madd, select4, storePart } from "../simd";
 @unmanaged class Maximum { @inline apply(a: v128, b: v128): v128 { return f32x4.max(a, b); } }
 @unmanaged class Minimum { @inline apply(a: v128, b: v128): v128 { return f32x4.min(a, b); } }
 @unmanaged class Greater { @inline apply(a: v128, b: v128): v128 { return v128.and(f32x4.gt(a, b), f32x4.splat(1)); } }
-@unmanaged class GreaterEqual { @inline apply(a: v128, b: v128): v128 { return v128.and(f32x4.ge(a, b), f32x4.splat(1)); } }
+@unmanaged class GreaterEqual {
+  @inline apply(a: v128, b: v128): v128 { return v128.and(f32x4.ge(a, b), f32x4.splat(1)); }
+}
 @unmanaged class Equal { @inline apply(a: v128, b: v128): v128 { return v128.and(f32x4.eq(a, b), f32x4.splat(1)); } }
-@unmanaged class EqualWords { @inline apply(a: v128, b: v128): v128 { return v128.and(i32x4.eq(a, b), f32x4.splat(1)); } }
+@unmanaged class EqualWords {
+  @inline apply(a: v128, b: v128): v128 { return v128.and(i32x4.eq(a, b), f32x4.splat(1)); }
+}
 @unmanaged class Heaviside {
   @inline apply(a: v128, b: v128): v128 {
     const tie = v128.and(f32x4.eq(a, b), f32x4.splat(0.5));
@@ -87,7 +91,10 @@ function segment<Op>(y: usize, a: usize, b: usize, n: u32, strideA: u32, strideB
       const at = <usize>i << 2;
       v128.store(y + at, changetype<Op>(0).apply(v128.load(a + at), right));
     }
-    if (i < n) storePart(y + (<usize>i << 2), changetype<Op>(0).apply(loadPart(a + (<usize>i << 2), n - i), right), n - i);
+    if (i < n) {
+      const part = changetype<Op>(0).apply(loadPart(a + (<usize>i << 2), n - i), right);
+      storePart(y + (<usize>i << 2), part, n - i);
+    }
     return;
   }
   const left = v128.load32_splat(a);
@@ -243,12 +250,12 @@ export function equalWordsBroadcast(
   broadcast<EqualWords>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
-/** y = 0 where a < b, 1/2 where a = b, else 1: the derivative of max(a, b) by a, ties shared evenly; shapes alike [n]. */
+/** y = 0 where a < b, 1/2 where a = b, else 1: the derivative of max(a, b) by a; shapes alike [n]. */
 export function heaviside(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
   binary<Heaviside>(begin, end, y, a, b, n);
 }
 
-/** y = 0 where a < b, 1/2 where a = b, else 1: the derivative of max(a, b) by a, ties shared evenly; broadcast, see above. */
+/** y = 0 where a < b, 1/2 where a = b, else 1: the derivative of max(a, b) by a; broadcast, see above. */
 export function heavisideBroadcast(
   begin: u32, end: u32, y: usize, a: usize, b: usize,
   n0: u32, n1: u32, n2: u32, n3: u32,
@@ -333,7 +340,8 @@ export function copy(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   unary<Copy>(begin, end, y, x, n);
 }
 
-/** y = scale·x + shift, rounded twice (fast: once). [n], in place or not. With shift -0 it is scale·x, with scale 1 x + shift. */
+/** y = scale·x + shift, rounded twice (fast: once). [n], in place or not. With shift -0 it is scale·x, with scale 1
+ *  x + shift. */
 export function scaleShift(begin: u32, end: u32, y: usize, x: usize, n: u32, scale: f32, shift: f32): void {
   const a = f32x4.splat(scale);
   const b = f32x4.splat(shift);

@@ -152,7 +152,7 @@ function reduceSixteen<Op>(y: usize, x: usize, count: u32, inner: u32, scale: f3
   v128.store(y, f32x4.mul(t3, factor), 48);
 }
 
-/** The last `columns` (1 to 15) columns, a vector at a time; every column is added up in the same order as among sixteen. */
+/** The last `columns` (1 to 15) columns, a vector at a time, each added up in the same order as among sixteen. */
 function reduceFew<Op>(y: usize, x: usize, count: u32, inner: u32, columns: u32, scale: f32): void {
   const identity = f32x4.splat(changetype<Op>(0).identity());
   const stride = <usize>inner << 2;
@@ -194,7 +194,9 @@ export function smallestRows(begin: u32, end: u32, y: usize, x: usize, length: u
 /** dx = (x = y) · dy / (how many of the row are): the gradient of max or min, shared evenly among equals as PyTorch's
  *  amax does. x, dx [outer, length, inner]; y, dy [outer, inner]; unit: four columns of one outer, or a row where
  *  inner is 1. Overwrites; dx may be x. A row whose extremum is NaN gets NaN. */
-export function dExtremum(begin: u32, end: u32, dx: usize, dy: usize, y: usize, x: usize, length: u32, inner: u32): void {
+export function dExtremum(
+  begin: u32, end: u32, dx: usize, dy: usize, y: usize, x: usize, length: u32, inner: u32,
+): void {
   if (inner == 1) {
     for (let row = begin; row < end; row++) {
       const at = <usize>row << 2;
