@@ -41,7 +41,7 @@ function evaluate<K extends string>(
 
 const namesBehind = (tensors: readonly Tensor[]) => nodesBehind(tensors).map((node) => node.operation.name);
 
-/** y = x, and it writes down what it was asked for on the way back. */
+/** y = x, and it writes down what it was asked for on the way back; what it was not asked for fits nothing. */
 function spyOn(asked: (readonly boolean[])[]): (...inputs: Tensor[]) => Tensor {
   const spy: Operation = {
     name: "spy",
@@ -51,7 +51,7 @@ function spyOn(asked: (readonly boolean[])[]): (...inputs: Tensor[]) => Tensor {
     },
     backward: ({ gradient: incoming, needs }) => {
       asked.push(needs);
-      return needs.map(() => incoming);
+      return needs.map((needed) => (needed ? incoming : input([7, 3], { dtype: "uint32" })));
     },
   };
   return (...inputs) => apply(spy, inputs, undefined);
