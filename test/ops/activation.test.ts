@@ -255,9 +255,9 @@ describe("errors", () => {
 
   test("options out of range, or unknown", () => {
     expect(() => ops.leakyRelu(floats, { negativeSlope: -0.1 })).toThrow(
-      "leakyRelu: negativeSlope must be a number at least 0, got -0.1",
+      "leakyRelu: negativeSlope must be a number of at least 0, got -0.1",
     );
-    expect(() => ops.elu(floats, { alpha: Number.NaN })).toThrow("elu: alpha must be a number at least 0, got NaN");
+    expect(() => ops.elu(floats, { alpha: Number.NaN })).toThrow("elu: alpha must be a number of at least 0, got NaN");
     expect(() => ops.gelu(floats, { approximate: "erf" as "none" })).toThrow(
       'gelu: approximate must be "none" or "tanh", got "erf"',
     );
