@@ -292,7 +292,9 @@ function record(engine: Engine, plan: Plan, arena: Pointer, pinned: ReadonlyMap<
 /** Fills the sandbox with `pattern` and the leaves with their values. */
 function prepare(compiled: Compiled, values: readonly Data[], pattern: number): void {
   const { engine, leaves, inputs, sandbox, sandboxBytes, addressOf } = compiled;
-  engine.words(sandbox, sandboxBytes / 4).fill(pattern);
+  // Every word differs from the others, so that one copied past an end does not go unseen.
+  const memory = engine.words(sandbox, sandboxBytes / 4);
+  for (let i = 0; i < memory.length; i++) memory[i] = pattern ^ (i & 0xffff);
   initializeParameters(
     engine,
     leaves.filter(({ source }) => source.kind === "parameter"),
