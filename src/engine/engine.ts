@@ -32,6 +32,13 @@ interface Exports extends Record<string, unknown> {
   runRange(instruction: number, begin: number, end: number, scratch: number): void;
 }
 
+/** Views of the whole memory; an index is an address divided by the element's bytes. */
+export interface Heap {
+  readonly floats: Float32Array;
+  readonly words: Uint32Array;
+  readonly doubles: Float64Array;
+}
+
 export interface Engine {
   readonly build: Build;
   readonly threads: number;
@@ -40,7 +47,9 @@ export interface Engine {
   readonly allocator: Allocator;
   /** Bytes of linear memory held now. */
   memoryBytes(): number;
-  /** Views of memory. Take them anew for each use: growing memory leaves old views detached or short. */
+  /** All of memory, as it is now. Take it anew for each use: growing memory leaves old views detached or short. */
+  readonly heap: Heap;
+  /** Parts of the heap, for the same short use. */
   floats(address: Pointer, length: number): Float32Array;
   words(address: Pointer, length: number): Uint32Array;
   doubles(address: Pointer, length: number): Float64Array;
@@ -92,44 +101,72 @@ function createMemory(): LinearMemory {
   throw new MemoryError("engine: the runtime refuses even 16 MiB of WebAssembly memory");
 }
 
+function viewMemory({ buffer }: WebAssembly.Memory): Heap {
+  return { floats: new Float32Array(buffer), words: new Uint32Array(buffer), doubles: new Float64Array(buffer) };
+}
+
+/** What a living engine holds; dropped by dispose(), so that the memory can go although somebody still holds the engine. */
+interface Live {
+  readonly memory: WebAssembly.Memory;
+  readonly api: ASUtil & Exports;
+  heap: Heap;
+}
+
 function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, module: WebAssembly.Module): Engine {
   const { exports } = instantiateSync<Exports>(module, { env: { memory } });
-  // Dropped by dispose(), so that the memory can go although somebody still holds the engine.
-  let live: { memory: WebAssembly.Memory; api: ASUtil & Exports } | undefined = { memory, api: exports };
-  const use = (): { memory: WebAssembly.Memory; api: ASUtil & Exports } => {
-    if (live === undefined) throw new SteepestError("engine: it has been disposed of: compile the model again");
+  let live: Live | undefined = { memory, api: exports, heap: viewMemory(memory) };
+  let closedBy = "it has been disposed of";
+  const use = (): Live => {
+    if (live === undefined) throw new SteepestError(`engine: ${closedBy}: compile the model again`);
     return live;
   };
   const grow = (end: number): void => {
-    const { memory } = use();
-    const missing = Math.ceil(end / PAGE_BYTES) - memory.buffer.byteLength / PAGE_BYTES;
+    const current = use();
+    const missing = Math.ceil((end - current.heap.words.byteLength) / PAGE_BYTES);
     if (missing <= 0) return;
     try {
-      memory.grow(missing);
+      current.memory.grow(missing);
     } catch {
       throw new MemoryError(
         `memory: the runtime refuses to grow to ${end} bytes: use a smaller model, batch or data set`,
       );
     }
+    current.heap = viewMemory(current.memory);
   };
   const allocator = createAllocator(Math.max(PAGE_BYTES, exports.heapBase()), mostPages * PAGE_BYTES, grow);
   const barrier = allocator.allocate(BARRIER_BYTES);
   const scratch = allocator.allocate(THREAD_SCRATCH_BYTES);
-  new Uint32Array(memory.buffer, barrier, BARRIER_BYTES / 4).fill(0);
   const dispose = (): void => {
     live = undefined;
+  };
+  const part = <T extends keyof Heap>(kind: T, shift: number) => {
+    return (address: Pointer, length: number) => {
+      const start = address / 2 ** shift;
+      return use().heap[kind].subarray(start, start + length) as Heap[T];
+    };
   };
   return {
     build,
     threads: 1,
     shared,
     allocator,
-    memoryBytes: () => use().memory.buffer.byteLength,
-    floats: (address, length) => new Float32Array(use().memory.buffer, address, length),
-    words: (address, length) => new Uint32Array(use().memory.buffer, address, length),
-    doubles: (address, length) => new Float64Array(use().memory.buffer, address, length),
+    get heap() {
+      return use().heap;
+    },
+    memoryBytes: () => use().heap.words.byteLength,
+    floats: part("floats", 2),
+    words: part("words", 2),
+    doubles: part("doubles", 3),
     run(program, end, steps) {
-      use().api.run(program, end, steps, 0, 1, barrier, scratch);
+      const { api } = use();
+      try {
+        api.run(program, end, steps, 0, 1, barrier, scratch);
+      } catch (error) {
+        // A trap leaves half-written values behind: nothing may go on from them.
+        live = undefined;
+        closedBy = `a kernel failed (${(error as Error).message}), which closed it`;
+        throw new SteepestError(`engine: ${closedBy}: compile the model again`, { cause: error });
+      }
     },
     runRange(instruction, begin, end) {
       use().api.runRange(instruction, begin, end, scratch);

@@ -70,7 +70,8 @@ export function checkSize(where: string, values: FlatValues, shape: Shape): void
 /** Copies values into memory as float32. Throws DataError naming the first NaN or infinity. */
 export function writeFloats(where: string, to: Float32Array, values: FlatValues["data"]): void {
   to.set(values);
-  const bad = to.findIndex((value) => value - value !== 0);
-  if (bad >= 0)
-    throw new DataError(`${where}: every value must be a finite float32, got ${values[bad]} at index ${bad}`);
+  for (let i = 0; i < to.length; i++) {
+    if (to[i] - to[i] === 0) continue;
+    throw new DataError(`${where}: every value must be a finite float32, got ${values[i]} at index ${i}`);
+  }
 }

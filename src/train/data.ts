@@ -44,13 +44,14 @@ export function targetSize({ targets, outputShape }: SampleFormat): number {
 export function countSamples(where: string, values: FlatValues, shape: Shape): number {
   const size = sizeOf(shape);
   const { data, shape: came } = values;
-  const rule = `${where}: must be samples of shape ${showShape(shape)}`;
-  if (data.length === 0) throw new DataError(`${rule}, got none: an empty data set cannot be used`);
+  const refuse = (got: string): DataError =>
+    new DataError(`${where}: must be samples of shape ${showShape(shape)}${got}`);
+  if (data.length === 0) throw refuse(", got none: an empty data set cannot be used");
   if (came !== undefined && came.length > 1 && !sameShape(came.slice(1), shape) && !sameShape(came, shape)) {
-    throw new DataError(`${rule}, got nested arrays of shape ${showShape(came)}`);
+    throw refuse(`, got nested arrays of shape ${showShape(came)}`);
   }
   if (data.length % size !== 0) {
-    throw new DataError(`${rule} (${size} values each), got ${data.length} values, which is no multiple of ${size}`);
+    throw refuse(` (${size} values each), got ${data.length} values, which is no multiple of ${size}`);
   }
   return data.length / size;
 }

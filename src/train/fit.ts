@@ -6,7 +6,15 @@ import { runOnce } from "../graph/program.js";
 import type { MetricName } from "../nn/metrics.js";
 import { learningRateAt } from "../optim/optimizer.js";
 import type { ResidentData, Samples } from "./data.js";
-import { evaluationProgram, type Feed, type StepProgram, trainingProgram } from "./programs.js";
+import {
+  evaluationProgram,
+  type Feed,
+  gradientProgram,
+  predictionProgram,
+  rawPredictionProgram,
+  type StepProgram,
+  trainingProgram,
+} from "./programs.js";
 import { STEPS_PER_CALL, type State } from "./state.js";
 
 /** Loss and metrics, by name. */
@@ -76,29 +84,58 @@ export class DivergenceError extends SteepestError {
 // How long a call into the engine may take before the host gets its turn.
 const SLICE_MS = 12;
 
-/** Programs by use and batch size; recorded again when the arena has moved. */
+// Words of the clock: see assembly/kernels/step.ts.
+const CLOCK_POSITION = 1;
+const CLOCK_ROW = 2;
+
+/** Programs by use, feed and batch size; recorded again when the arena has moved. */
 export interface ProgramCache {
-  get(key: string, make: () => StepProgram): StepProgram;
+  get(use: ProgramUse, feed: Feed, batch: number): StepProgram;
   clear(): void;
 }
 
+const MAKERS = {
+  train: trainingProgram,
+  evaluate: evaluationProgram,
+  gradients: gradientProgram,
+  predict: predictionProgram,
+  "predict raw": rawPredictionProgram,
+} satisfies Record<string, (state: State, feed: Feed, batch: number) => StepProgram>;
+
+export type ProgramUse = keyof typeof MAKERS;
+
+const MOST_PROGRAMS = 16;
+
 export function createProgramCache(state: State): ProgramCache {
   const programs = new Map<string, StepProgram>();
-  const most = 16;
+  // What was asked for last is mostly asked for next: found without making its key.
+  let last:
+    | { use: ProgramUse; x: number; y: number; shuffled: boolean; batch: number; program: StepProgram }
+    | undefined;
   const drop = (key: string): void => {
     programs.get(key)?.dispose();
     programs.delete(key);
+    last = undefined;
   };
   return {
-    get(key, make) {
-      const known = programs.get(key);
-      if (known !== undefined && known.version === state.arena.version) return known;
-      drop(key);
-      const [oldest] = programs.keys();
-      if (programs.size >= most) drop(oldest);
-      const made = make();
-      programs.set(key, made);
-      return made;
+    get(use, feed, batch) {
+      const { x, y } = feed.kind === "staged" ? feed : feed.data;
+      const shuffled = feed.kind === "resident" && feed.shuffled;
+      const same =
+        last?.use === use && last.x === x && last.y === y && last.shuffled === shuffled && last.batch === batch;
+      if (same && last?.program.version === state.arena.version) return last.program;
+      // A program is named by all that its instructions hold: the addresses it reads from, and the batch.
+      const key = `${use} ${feed.kind} ${shuffled} ${x} ${y} ${batch}`;
+      let program = programs.get(key);
+      if (program?.version !== state.arena.version) {
+        drop(key);
+        const [oldest] = programs.keys();
+        if (programs.size >= MOST_PROGRAMS) drop(oldest);
+        program = MAKERS[use](state, feed, batch);
+        programs.set(key, program);
+      }
+      last = { use, x, y, shuffled, batch, program };
+      return program;
     },
     clear() {
       for (const key of [...programs.keys()]) drop(key);
@@ -131,11 +168,10 @@ export function* fitEpochs<M extends MetricName>(
   validation: ResidentData | undefined,
   plan: FitPlan<M>,
 ): Generator<EpochResult<M> | undefined, void> {
-  const stepsPerCall = { steps: 1 };
   for (let i = 0; i < plan.epochs; i++) {
     const start = performance.now();
     clearTotals(state);
-    yield* fitEpoch(state, cache, data, plan, stepsPerCall, start);
+    yield* fitEpoch(state, cache, data, plan, start);
     state.epochs += 1;
     const durationMs = performance.now() - start;
     const scores = readScores<M>(state, data.count);
@@ -156,20 +192,20 @@ function* fitEpoch<M extends MetricName>(
   cache: ProgramCache,
   data: ResidentData,
   plan: FitPlan<M>,
-  pace: { steps: number },
   start: number,
 ): Generator<undefined, void> {
   const batchSize = Math.min(plan.batchSize, data.count);
   const shuffled = plan.shuffle && batchSize < data.count;
   if (shuffled) shuffleOrder(state, data);
-  state.engine.words(state.clock, 16).set([0, 0], 2);
+  rewind(state);
   const batches = Math.ceil(data.count / batchSize);
   let samples = 0;
   for (let batch = 0; batch < batches; ) {
     plan.signal?.throwIfAborted();
     const size = Math.min(batchSize, data.count - samples);
-    const steps = size === batchSize ? Math.min(pace.steps, Math.floor((data.count - samples) / size)) : 1;
-    const losses = runSteps(state, cache, { kind: "resident", data, shuffled }, size, steps, pace);
+    const most = Math.floor((data.count - samples) / size);
+    const losses = runSteps(state, cache, { kind: "resident", data, shuffled }, size, most);
+    const steps = losses.length;
     batch += steps;
     samples += steps * size;
     if (plan.onProgress !== undefined) {
@@ -191,37 +227,46 @@ function* fitEpoch<M extends MetricName>(
   }
 }
 
-/** One call into the engine: `steps` training steps of `batch` samples. Returns the loss of each. */
-export function runSteps(
-  state: State,
-  cache: ProgramCache,
-  feed: Feed,
-  batch: number,
-  steps: number,
-  pace?: { steps: number },
-): Float32Array {
-  const { engine, recipe } = state;
-  const { program } = cache.get(programKey("train", feed, batch), () => trainingProgram(state, feed, batch));
-  const rates = engine.floats(state.rates, steps);
-  for (let i = 0; i < steps; i++) rates[i] = learningRateAt(recipe.optimizer, state.steps + i + 1);
-  engine.words(state.clock, 2)[1] = 0;
+/** One call into the engine: up to `most` training steps of `batch` samples, as many as fit a slice. Returns their losses. */
+export function runSteps(state: State, cache: ProgramCache, feed: Feed, batch: number, most: number): Float32Array {
+  const step = cache.get("train", feed, batch);
+  const steps = Math.min(step.stepsPerCall, most);
   const start = performance.now();
-  engine.run(program.address, program.end, steps);
-  if (pace !== undefined) {
-    const stepMs = (performance.now() - start) / steps;
-    pace.steps = Math.max(1, Math.min(STEPS_PER_CALL, pace.steps * 2, Math.floor(SLICE_MS / Math.max(stepMs, 1e-6))));
-  }
-  state.steps += steps;
-  const losses = engine.floats(state.trace, steps).slice();
-  const bad = losses.findIndex((loss) => loss - loss !== 0);
-  if (bad >= 0) throw new DivergenceError(state.steps - steps + bad + 1, state.epochs + 1, losses[bad], rates[bad]);
-  return losses;
+  callEngine(state, step, steps);
+  const stepMs = (performance.now() - start) / steps;
+  step.stepsPerCall = Math.max(
+    1,
+    Math.min(STEPS_PER_CALL, Math.max(step.stepsPerCall, steps * 2), Math.floor(SLICE_MS / Math.max(stepMs, 1e-6))),
+  );
+  return state.engine.floats(state.trace, steps).slice();
 }
 
-/** Names a program by what its instructions hold: the addresses it reads from, and the batch. */
-export function programKey(use: string, feed: Feed, batch: number): string {
-  const { x, y } = feed.kind === "staged" ? feed : feed.data;
-  return `${use} ${feed.kind === "staged" ? "staged" : feed.shuffled} ${x} ${y} ${batch}`;
+/** One training step on staged samples. Returns its loss. */
+export function runStep(state: State, cache: ProgramCache, feed: Feed, batch: number): number {
+  callEngine(state, cache.get("train", feed, batch), 1);
+  return state.engine.heap.floats[state.trace / 4];
+}
+
+/** Runs training steps; throws DivergenceError where the loss of one is not finite. */
+function callEngine(state: State, { program }: StepProgram, steps: number): void {
+  const { engine, recipe } = state;
+  const { floats, words } = engine.heap;
+  const [rates, trace] = [state.rates / 4, state.trace / 4];
+  for (let i = 0; i < steps; i++) floats[rates + i] = learningRateAt(recipe.optimizer, state.steps + i + 1);
+  words[state.clock / 4 + CLOCK_POSITION] = 0;
+  engine.run(program.address, program.end, steps);
+  state.steps += steps;
+  for (let i = 0; i < steps; i++) {
+    const loss = floats[trace + i];
+    if (loss - loss === 0) continue;
+    throw new DivergenceError(state.steps - steps + i + 1, state.epochs + 1, loss, floats[rates + i]);
+  }
+}
+
+/** The next step starts with the first row. */
+export function rewind(state: State): void {
+  const { words } = state.engine.heap;
+  words.fill(0, state.clock / 4 + CLOCK_ROW, state.clock / 4 + CLOCK_ROW + 2);
 }
 
 /** A new order of the samples: that of the coming epoch, from the seed. */
@@ -244,7 +289,7 @@ export function evaluateAll<M extends MetricName>(
   const feed: Feed = { kind: "resident", data, shuffled: false };
   for (const [batch, steps] of [[size, Math.floor(data.count / size)] as const, [data.count % size, 1] as const]) {
     if (batch === 0) continue;
-    const { program } = cache.get(programKey("evaluate", feed, batch), () => evaluationProgram(state, feed, batch));
+    const { program } = cache.get("evaluate", feed, batch);
     engine.run(program.address, program.end, steps);
   }
   return readScores<M>(state, data.count);

@@ -19,6 +19,8 @@ export interface StepProgram {
   readonly result: Pointer;
   /** Version of the arena it was recorded for. */
   readonly version: number;
+  /** Steps that one call into the engine may run before the host gets its turn: found out while running. */
+  stepsPerCall: number;
   dispose(): void;
 }
 
@@ -135,11 +137,16 @@ export function evaluationProgram(state: State, feed: Feed, batch: number): Step
   );
 }
 
-/** Model outputs for staged inputs, as predictions (`raw`: as they come out of the last layer). */
-export function predictionProgram(state: State, x: Pointer, batch: number, raw: boolean): StepProgram {
-  const trace = traceModel(state, { kind: "staged", x, y: 0 }, batch, false);
-  const result = raw ? trace.output : state.recipe.loss.predict(trace.output);
-  return install(state, trace, [result]);
+/** What the loss makes of the model's outputs, as probabilities of logits. */
+export function predictionProgram(state: State, feed: Feed, batch: number): StepProgram {
+  const trace = traceModel(state, feed, batch, false);
+  return install(state, trace, [state.recipe.loss.predict(trace.output)]);
+}
+
+/** The model's outputs as they come out of the last layer. */
+export function rawPredictionProgram(state: State, feed: Feed, batch: number): StepProgram {
+  const trace = traceModel(state, feed, batch, false);
+  return install(state, trace, [trace.output]);
 }
 
 /** Every gradient must be written to an address of its own: what is a leaf, a view, or the gradient of two parameters is copied. */
@@ -177,7 +184,7 @@ function install(
     const dispose = (): void => {
       for (const address of [...constants, program.address]) engine.allocator.free(address);
     };
-    return { program, plan, result: addressOf(results[0]), version: state.arena.version, dispose };
+    return { program, plan, result: addressOf(results[0]), version: state.arena.version, stepsPerCall: 1, dispose };
   } catch (error) {
     for (const address of constants) engine.allocator.free(address);
     throw error;

@@ -26,12 +26,13 @@ import {
   type FitOptions,
   fitEpochs,
   nextTask,
-  programKey,
+  rewind,
+  runStep,
   runSteps,
   type Scores,
   shuffleOrder,
 } from "./fit.js";
-import { type Feed, gradientProgram, predictionProgram } from "./programs.js";
+import type { Feed } from "./programs.js";
 import {
   addressOfGradient,
   addressOfParameter,
@@ -238,25 +239,22 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
       const { count } = resident as ResidentData;
       const batch = Math.min(checkInteger("trainSteps", "batchSize", options.batchSize ?? count, 1), count);
       const shuffled = (options.shuffle ?? true) && batch < count;
-      const pace = { steps: 1 };
       let left = 0;
       clearTotals(state);
       for (let done = 0; done < losses.length; ) {
         if (left === 0) {
           if (done > 0 && batch < count) state.epochs += 1;
           if (shuffled) shuffleOrder(state, resident as ResidentData);
-          engine.words(state.clock, 16).set([0, 0], 2);
+          rewind(state);
           left = count;
         }
         const size = Math.min(batch, left);
         const most = batch === count ? STEPS_PER_CALL : Math.floor(left / size);
-        const steps = Math.min(pace.steps, losses.length - done, most);
-        losses.set(
-          runSteps(state, cache, { kind: "resident", data: resident as ResidentData, shuffled }, size, steps, pace),
-          done,
-        );
-        done += steps;
-        if (batch < count) left -= steps * size;
+        const feed: Feed = { kind: "resident", data: resident as ResidentData, shuffled };
+        const some = runSteps(state, cache, feed, size, Math.min(losses.length - done, most));
+        losses.set(some, done);
+        done += some.length;
+        if (batch < count) left -= some.length * size;
         yield undefined;
       }
     });
@@ -284,10 +282,8 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     for (let first = 0; first < count; first += most) {
       const batch = Math.min(most, count - first);
       writeFloats("x", engine.floats(at, batch * inputSize), sliceOf(flat.data, first * inputSize, batch * inputSize));
-      const raw = options.output === "raw";
-      const { program, result } = cache.get(`predict ${at} ${raw} ${batch}`, () =>
-        predictionProgram(state, at, batch, raw),
-      );
+      const feed: Feed = { kind: "staged", x: at, y: 0 };
+      const { program, result } = cache.get(options.output === "raw" ? "predict raw" : "predict", feed, batch);
       engine.run(program.address, program.end, 1);
       predictions.set(engine.floats(result, batch * outputSize), first * outputSize);
     }
@@ -310,12 +306,12 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
 
   function trainBatchSync(batch: Samples): number {
     const { feed, count } = stage(batch);
-    return runSteps(state, cache, feed, count, 1)[0];
+    return runStep(state, cache, feed, count);
   }
 
   function gradientsSync(batch: Samples): Map<string, ParameterValues> {
     const { feed, count } = stage(batch);
-    const { program } = cache.get(programKey("gradients", feed, count), () => gradientProgram(state, feed, count));
+    const { program } = cache.get("gradients", feed, count);
     engine.run(program.address, program.end, 1);
     return readBlock((tensor) => addressOfGradient(state, tensor));
   }
