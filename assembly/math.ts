@@ -1,6 +1,7 @@
 // Elementary functions on four float32 lanes: plain arithmetic, no branch, no table, no host call, so that the strict
-// build gives the same bits on every engine. Errors are the largest |result - exact| in units of the last place of the
-// exact result, over every float32 input (2^32 of them; test/kernels/math.test.ts repeats it), strict | fast build.
+// build gives the same bits on every engine. "Error 1.74 | 1.61 ULP" is the largest |result - exact|, in units of the
+// last place of the exact result, of the strict | the fast build (fused), measured against float64 over all 2^32
+// inputs; test/kernels/math.test.ts does it again. NaN gives NaN everywhere.
 // Coefficients are our own minimax fits, rounded to float32 one after the other and refitted. Polynomials are summed
 // as pairs c0 + c1·x, then by Horner in x²: half the latency of plain Horner (Estrin, 1960).
 
@@ -99,7 +100,7 @@ function expClamp(x: v128): v128 {
 }
 
 /**
- * e^x = 2^n · e^r, n = round(x / ln 2). Max error ULP: EXP.
+ * e^x = 2^n · e^r, n = round(x / ln 2). Error 1.00 | 1.04 ULP.
  * Overflows to +Inf and underflows through the denormals to 0 as the exact value rounds. e^-Inf = 0.
  */
 // @ts-ignore: decorator
@@ -113,7 +114,7 @@ export function exp4(x: v128): v128 {
 
 /**
  * e^x - 1 = b·(a·(e^r - 1) + (a - 1/b)), a·b = 2^n; the inner difference is exact while it matters.
- * Max error ULP: EXPM1. Keeps -0 and denormals; -1 below -17.4.
+ * Error 1.74 | 1.61 ULP. Keeps -0 and denormals; -1 below -17.4.
  */
 // @ts-ignore: decorator
 @inline
@@ -129,7 +130,7 @@ export function expMinusOne4(x: v128): v128 {
 
 /**
  * 1 / (1 + e^-x) = t = a·e^r / (a·e^r + 1/b), a·b = 2^n: no overflow at either end. Below 0.28 it becomes
- * z - z·t, z = e^x, where the error of the quotient is only t times as large. Max error ULP: SIGMOID.
+ * z - z·t, z = e^x, where the error of the quotient is only t times as large. Error 1.87 | 1.87 ULP.
  * Falls with e^x through the denormals to 0.
  */
 // @ts-ignore: decorator
@@ -147,7 +148,7 @@ export function sigmoid4(x: v128): v128 {
 
 /**
  * tanh x: x + x³·P2(x²) for |x| < 0.28, P2 fitted to 2^-27; else u / (u + 2), u = e^2|x| - 1, with x's sign.
- * Max error ULP: TANH. Keeps -0 and denormals; ±1 from |x| = 9.02 on.
+ * Error 1.50 | 1.50 ULP. Keeps -0 and denormals; ±1 from |x| = 9.02 on.
  */
 // @ts-ignore: decorator
 @inline
@@ -203,7 +204,7 @@ export function logNormal4(x: v128): v128 {
 }
 
 /**
- * ln x = e·ln 2 + ln(1 + f). Denormals are first scaled by 2^23. Max error ULP: LOG.
+ * ln x = e·ln 2 + ln(1 + f). Denormals are first scaled by 2^23. Error 1.27 | 1.27 ULP.
  * ln ±0 = -Inf, ln x = NaN for x < 0, ln +Inf = +Inf.
  */
 // @ts-ignore: decorator
@@ -217,7 +218,7 @@ export function log4(x: v128): v128 {
 
 /**
  * ln(1 + x): e is the exponent of the rounded 1 + x, but f = 2^-e·x + (2^-e - 1) comes from x itself, with one
- * rounding; so no correction term. Held as 4·f, since 2^-128 would be denormal. Max error ULP: LOG1P.
+ * rounding; so no correction term. Held as 4·f, since 2^-128 would be denormal. Error 1.85 | 1.79 ULP.
  * Keeps -0 and denormals; -Inf at -1, NaN below.
  */
 // @ts-ignore: decorator
@@ -232,7 +233,7 @@ export function logOnePlus4(x: v128): v128 {
 
 /**
  * ln(1 + e^x) = max(x, 0) + ln(1 + z), z = e^-|x|; ln(1 + z) = z + z²·P8(z - ½), fitted to 2^-27 on [0, 1].
- * Max error ULP: SOFTPLUS. Both tails keep their accuracy: e^x on the left, down to the denormals, x on the right.
+ * Error 1.92 | 1.89 ULP. Both tails keep their accuracy: e^x on the left, down to the denormals, x on the right.
  */
 // @ts-ignore: decorator
 @inline
@@ -250,7 +251,7 @@ export function softplus4(x: v128): v128 {
 /**
  * erf x: x + x·P6(x²) for |x| < 1.1, fitted to 2^-27.7; else 1 - P7(|x|)^4 with x's sign, fitted to 2^-26.4.
  * The power is Hastings' idea (Abramowitz and Stegun, 7.1.27) without his reciprocal: it needs no e^-x².
- * Max error ULP: ERF. Keeps -0 and denormals; ±1 from |x| = 3.84 on.
+ * Error 1.73 | 1.56 ULP. Keeps -0 and denormals; ±1 from |x| = 3.96 on.
  */
 // @ts-ignore: decorator
 @inline
@@ -262,7 +263,7 @@ export function erf4(x: v128): v128 {
   p = madd(p, z2, line(z, 0.12837917, -0.3761261));
   const small = madd(x, p, x);
 
-  const t = f32x4.pmin(f32x4.abs(x), f32x4.splat(3.92));
+  const t = f32x4.pmin(f32x4.abs(x), f32x4.splat(4));
   const t2 = f32x4.mul(t, t);
   let q = madd(line(t, 0.0031801164, -0.00017561619), t2, line(t, 0.065116905, -0.021897279));
   q = madd(q, t2, line(t, -0.06548774, -0.048602063));
@@ -274,7 +275,7 @@ export function erf4(x: v128): v128 {
 
 /**
  * The normal density e^(-x²/2) / √(2π). x² is split into the exact square of x's leading 12 bits and a rest that joins
- * the exponential's remainder. Max error ULP: PDF, down to the denormals.
+ * the exponential's remainder. Error 1.59 | 1.46 ULP, down to the denormals.
  */
 // @ts-ignore: decorator
 @inline
@@ -303,7 +304,7 @@ function sinHalfTurn(f: v128, halves: v128): v128 {
   return v128.xor(sine, i32x4.shl(halves, 31));
 }
 
-/** sin(2πu), u counted in turns; u less its nearest half turn is exact. |u| < 2^20. Max error ULP: SIN. */
+/** sin(2πu), u in turns, |u| < 2^20; u less its nearest half turn is exact. Error 1.84 | 1.60 ULP on [0, 1). */
 // @ts-ignore: decorator
 @inline
 export function sin2Pi4(u: v128): v128 {
@@ -311,7 +312,7 @@ export function sin2Pi4(u: v128): v128 {
   return sinHalfTurn(f32x4.sub(u, f32x4.sub(halves, f32x4.splat(ROUND_HALF))), halves);
 }
 
-/** cos(2πu), u counted in turns: sin2Pi4 a quarter turn on, its zeros exact. |u| < 2^20. Max error ULP: COS. */
+/** cos(2πu), as sin2Pi4, its zeros exact too. Error 1.84 | 1.74 ULP on [0, 1). */
 // @ts-ignore: decorator
 @inline
 export function cos2Pi4(u: v128): v128 {

@@ -48,15 +48,14 @@ export {
   type GradientReport,
 } from "./train/checkGradients.js";
 export type { ResidentData, Samples } from "./train/data.js";
-export { DivergenceError, type EpochResult, type FitOptions, type Progress, type Scores } from "./train/fit.js";
+export type { EpochResult, FitOptions, Progress, Scores } from "./train/fit.js";
+export type { ParameterUpdate, ParameterValues } from "./train/parameters.js";
+export type { PredictOptions } from "./train/predict.js";
+export { DivergenceError, type StepsOptions } from "./train/steps.js";
 export {
   type CompileOptions,
   compile,
   compileSync,
   type EvaluateOptions,
-  type ParameterUpdate,
-  type ParameterValues,
-  type PredictOptions,
-  type StepsOptions,
   type Trainer,
 } from "./train/trainer.js";

@@ -5,7 +5,7 @@
 //   totals (float64: loss, metrics) │ trace (loss of each step of a call) │ rates (learning rate of each)
 //   arena                                        values between the layers, of whichever program needs most
 import type { Engine } from "../engine/engine.js";
-import { ModelError } from "../engine/errors.js";
+import { ModelError, SteepestError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { type BlockLayout, initializeParameters, layoutBlock } from "../graph/program.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
@@ -49,6 +49,13 @@ export interface State {
   /** Optimizer steps and epochs done since the start. */
   steps: number;
   epochs: number;
+  /** Its memory has been given back. */
+  closed: boolean;
+}
+
+/** Refuses to go on with memory that has been given back, and may be another's by now. */
+export function checkOpen({ closed }: State): void {
+  if (closed) throw new SteepestError("trainer: it has been disposed of: compile the model again");
 }
 
 export function createState(engine: Engine, recipe: Recipe): State {
@@ -83,6 +90,7 @@ export function createState(engine: Engine, recipe: Recipe): State {
       arena: { address: 0, bytes: 0, version: 0 },
       steps: 0,
       epochs: 0,
+      closed: false,
     };
     resetState(state);
     return Object.assign(state, { bytes });
@@ -119,8 +127,9 @@ export function ensureArena(state: State, bytes: number): void {
   state.arena = { address: engine.allocator.allocate(bytes), bytes, version: arena.version + 1 };
 }
 
-/** Frees all blocks; the state must not be used afterwards. */
+/** Frees all blocks. */
 export function releaseState(state: State): void {
+  state.closed = true;
   const { allocator } = state.engine;
   const { values, gradients, slots, clock, evaluationClock, totals, trace, rates, arena } = state;
   for (const address of [values, gradients, ...slots, clock, evaluationClock, totals, trace, rates])

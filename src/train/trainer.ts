@@ -1,48 +1,19 @@
 // compile(): a model, its loss and its optimizer become programs in one engine's memory.
 import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
-import { checkInteger, checkOptions, ModelError, SteepestError } from "../engine/errors.js";
+import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
 import type { Build } from "../engine/module.js";
-import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkSize, type FlatValues, flattenValues, type Values, writeFloats } from "../graph/values.js";
+import type { Values } from "../graph/values.js";
 import type { Loss } from "../nn/losses.js";
 import { type MetricName, metricFor } from "../nn/metrics.js";
 import type { Model } from "../nn/sequential.js";
 import type { Optimizer } from "../optim/optimizer.js";
-import {
-  checkTargetCount,
-  countSamples,
-  loadSamples,
-  type ResidentData,
-  type SampleFormat,
-  type Samples,
-  writeTargets,
-} from "./data.js";
-import {
-  checkFitOptions,
-  clearTotals,
-  createProgramCache,
-  type EpochResult,
-  evaluateAll,
-  type FitOptions,
-  fitEpochs,
-  nextTask,
-  rewind,
-  runStep,
-  runSteps,
-  type Scores,
-  shuffleOrder,
-} from "./fit.js";
-import type { Feed } from "./programs.js";
-import {
-  addressOfGradient,
-  addressOfParameter,
-  createState,
-  type Recipe,
-  releaseState,
-  resetState,
-  STEPS_PER_CALL,
-  type State,
-} from "./state.js";
+import type { ResidentData, Samples } from "./data.js";
+import { checkFitOptions, type EpochResult, evaluateAll, type FitOptions, fitEpochs, type Scores } from "./fit.js";
+import { type ParameterUpdate, type ParameterValues, readBlock, writeParameters } from "./parameters.js";
+import { type PredictOptions, predictNow } from "./predict.js";
+import { checkIdle, closeSession, exclusively, load, openSession, stage } from "./session.js";
+import { addressOfGradient, addressOfParameter, checkOpen, type Recipe, resetState } from "./state.js";
+import { checkStepsOptions, nextTask, runStep, type StepsOptions, type StepsPlan, trainSteps } from "./steps.js";
 import { summarize } from "./summary.js";
 
 export interface CompileOptions<M extends MetricName = never> extends EngineOptions {
@@ -61,34 +32,22 @@ export interface EvaluateOptions {
   batchSize?: number;
 }
 
-export interface PredictOptions {
-  /** `"prediction"` (default): what the loss makes of the model's output, as probabilities of logits. `"raw"`: the output itself. */
-  output?: "prediction" | "raw";
+/** What computes and does not return before it is done. */
+interface SynchronousMethods<M extends MetricName> {
+  /** As `fit`, all epochs at once. */
+  fitSync(data: Samples | ResidentData, options?: FitOptions<M>): EpochResult<M>[];
+  trainStepsSync(data: Samples | ResidentData, options: StepsOptions): Float32Array;
+  trainBatchSync(batch: Samples): number;
+  gradientsSync(batch: Samples): Map<string, ParameterValues>;
+  evaluateSync(data: Samples | ResidentData, options?: EvaluateOptions): Scores<M>;
+  predictSync(x: Values, options?: PredictOptions): Float32Array;
 }
-
-export interface StepsOptions {
-  /** Updates of the parameters. */
-  steps: number;
-  /** Samples a step. Default: all. */
-  batchSize?: number;
-  /** New order each time all samples have been seen. Default true. */
-  shuffle?: boolean;
-}
-
-/** A parameter's values with its shape; row-major. */
-export interface ParameterValues {
-  readonly shape: Shape;
-  readonly data: Float32Array;
-}
-
-/** New values of parameters, by path. */
-export type ParameterUpdate = Readonly<Record<string, Values>> | ReadonlyMap<string, { readonly data: Values }>;
 
 /**
  * A model with values, in memory of its own. Every method that computes has a synchronous form, which
  * does not return before it is done; the asynchronous ones let the host breathe about every 12 ms.
  */
-export interface Trainer<M extends MetricName = never> {
+export interface Trainer<M extends MetricName = never> extends SynchronousMethods<M> {
   readonly model: Model;
   /** `strict`, `fast` or `debug`: the build that runs, which may not be the one asked for. */
   readonly build: Build;
@@ -99,23 +58,16 @@ export interface Trainer<M extends MetricName = never> {
 
   /** Trains epoch by epoch: `for await (const { epoch, loss } of trainer.fit(data, { epochs: 5 })) …`. Ends when the loop is left. */
   fit(data: Samples | ResidentData, options?: FitOptions<M>): AsyncGenerator<EpochResult<M>, void>;
-  /** As `fit`, all epochs at once. */
-  fitSync(data: Samples | ResidentData, options?: FitOptions<M>): EpochResult<M>[];
   /** Trains `steps` steps, going round the data; returns the loss of each. Many steps run in one call into the engine. */
   trainSteps(data: Samples | ResidentData, options: StepsOptions): Promise<Float32Array>;
-  trainStepsSync(data: Samples | ResidentData, options: StepsOptions): Float32Array;
   /** One step on exactly these samples, for data that arrive bit by bit. Returns the loss before the step. */
   trainBatch(batch: Samples): Promise<number>;
-  trainBatchSync(batch: Samples): number;
   /** Gradients of the loss of these samples with respect to all parameters, by path; changes nothing. */
   gradients(batch: Samples): Promise<Map<string, ParameterValues>>;
-  gradientsSync(batch: Samples): Map<string, ParameterValues>;
   /** Loss and metrics over all samples; dropout is off and nothing changes. */
   evaluate(data: Samples | ResidentData, options?: EvaluateOptions): Promise<Scores<M>>;
-  evaluateSync(data: Samples | ResidentData, options?: EvaluateOptions): Scores<M>;
   /** Predictions for one sample or many, behind one another: [samples, ...outputShape]. */
   predict(x: Values, options?: PredictOptions): Promise<Float32Array>;
-  predictSync(x: Values, options?: PredictOptions): Float32Array;
 
   /** Lays samples into memory once, for several fits or evaluations. Dispose of it when done. */
   load(data: Samples): ResidentData;
@@ -179,183 +131,58 @@ export function compileSync<const M extends MetricName = never>(model: Model, op
 }
 
 function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, ownsEngine: boolean): Trainer<M> {
-  const { model, loss } = recipe;
-  const state: State = createState(engine, recipe);
-  const cache = createProgramCache(state);
-  const format: SampleFormat = { inputShape: model.inputShape, outputShape: model.outputShape, targets: loss.targets };
-  const staging = createStaging(engine);
-  let closed = false;
-  let busy = false;
+  const session = openSession(recipe, engine);
+  const { state, cache } = session;
 
-  const checkOpen = (): void => {
-    if (closed) throw new SteepestError("trainer: it has been disposed of: compile the model again");
-  };
-  /** Runs `work` as the only one; data that were laid into memory for it are freed afterwards. */
-  function* exclusively<T>(
-    data: readonly (Samples | ResidentData | undefined)[],
-    work: (...resident: (ResidentData | undefined)[]) => Generator<T, void>,
-  ): Generator<T, void> {
-    checkOpen();
-    if (busy)
-      throw new SteepestError(
-        "trainer: another fit or evaluation is still running: await it, or leave its loop, first",
-      );
-    busy = true;
-    const owned: ResidentData[] = [];
-    try {
-      const resident = data.map((samples) => {
-        if (samples === undefined || isResident(samples)) return samples;
-        const loaded = loadSamples(engine, samples, format);
-        owned.push(loaded);
-        return loaded;
-      });
-      yield* work(...resident);
-    } finally {
-      busy = false;
-      if (!closed && owned.length > 0) {
-        // Programs that read the data go with them.
-        cache.clear();
-        for (const loaded of owned) loaded.dispose();
-      }
-    }
-  }
-
-  function* fitting(
-    data: Samples | ResidentData,
-    options: FitOptions<M> = {},
-  ): Generator<EpochResult<M> | undefined, void> {
+  function* fitting(data: Samples | ResidentData, options: FitOptions<M> = {}) {
     const plan = checkFitOptions(options);
-    yield* exclusively([data, options.validation], (train, validation) =>
+    yield* exclusively(session, [data, options.validation], (train, validation) =>
       fitEpochs<M>(state, cache, train as ResidentData, validation, plan),
     );
   }
+  const stepping = (data: Samples | ResidentData, plan: StepsPlan) =>
+    exclusively(session, [data], (resident) => trainSteps(state, cache, resident as ResidentData, plan));
 
-  function* stepping(
-    data: Samples | ResidentData,
-    options: StepsOptions,
-    losses: Float32Array,
-  ): Generator<undefined, void> {
-    yield* exclusively([data], function* (resident) {
-      const { count } = resident as ResidentData;
-      const batch = Math.min(checkInteger("trainSteps", "batchSize", options.batchSize ?? count, 1), count);
-      const shuffled = (options.shuffle ?? true) && batch < count;
-      let left = 0;
-      clearTotals(state);
-      for (let done = 0; done < losses.length; ) {
-        if (left === 0) {
-          if (done > 0 && batch < count) state.epochs += 1;
-          if (shuffled) shuffleOrder(state, resident as ResidentData);
-          rewind(state);
-          left = count;
-        }
-        const size = Math.min(batch, left);
-        const most = batch === count ? STEPS_PER_CALL : Math.floor(left / size);
-        const feed: Feed = { kind: "resident", data: resident as ResidentData, shuffled };
-        const some = runSteps(state, cache, feed, size, Math.min(losses.length - done, most));
-        losses.set(some, done);
-        done += some.length;
-        if (batch < count) left -= some.length * size;
-        yield undefined;
-      }
-    });
-  }
-
-  function evaluateSync(data: Samples | ResidentData, options: EvaluateOptions = {}): Scores<M> {
-    checkOptions("evaluate", options, ["batchSize"]);
-    const batchSize = checkInteger("evaluate", "batchSize", options.batchSize ?? 256, 1);
-    const [scores] = exclusively<Scores<M>>([data], function* (resident) {
-      yield evaluateAll<M>(state, cache, resident as ResidentData, batchSize);
-    });
-    return scores;
-  }
-
-  function predictSync(x: Values, options: PredictOptions = {}): Float32Array {
-    checkOpen();
-    checkOptions("predict", options, ["output"]);
-    const flat = flattenValues("x", x);
-    const count = countSamples("x", flat, model.inputShape);
-    const inputSize = sizeOf(model.inputShape);
-    const outputSize = sizeOf(model.outputShape);
-    const predictions = new Float32Array(count * outputSize);
-    const most = Math.min(count, 256);
-    const at = staging.x(most * inputSize * 4);
-    for (let first = 0; first < count; first += most) {
-      const batch = Math.min(most, count - first);
-      writeFloats("x", engine.floats(at, batch * inputSize), sliceOf(flat.data, first * inputSize, batch * inputSize));
-      const feed: Feed = { kind: "staged", x: at, y: 0 };
-      const { program, result } = cache.get(options.output === "raw" ? "predict raw" : "predict", feed, batch);
+  const methods: SynchronousMethods<M> = {
+    fitSync: (data, options) => [...fitting(data, options)].filter((result) => result !== undefined),
+    trainStepsSync(data, options) {
+      const plan = checkStepsOptions(options);
+      for (const _ of stepping(data, plan));
+      return plan.losses;
+    },
+    trainBatchSync(batch) {
+      checkIdle(session);
+      const { feed, count } = stage(session, batch);
+      return runStep(state, cache, feed, count);
+    },
+    gradientsSync(batch) {
+      const { feed, count } = stage(session, batch);
+      const { program } = cache.get("gradients", feed, count);
       engine.run(program.address, program.end, 1);
-      predictions.set(engine.floats(result, batch * outputSize), first * outputSize);
-    }
-    return predictions;
-  }
-
-  /** Copies samples into the staging regions; returns where they are and how many. */
-  function stage(batch: Samples): { feed: Feed; count: number } {
-    checkOpen();
-    const x = flattenValues("x", batch.x);
-    const y = flattenValues("y", batch.y);
-    const count = countSamples("x", x, model.inputShape);
-    checkTargetCount(y, count, format);
-    const xAt = staging.x(x.data.length * 4);
-    const yAt = staging.y(y.data.length * 4);
-    writeFloats("x", engine.floats(xAt, x.data.length), x.data);
-    writeTargets(engine, yAt, y, format);
-    return { feed: { kind: "staged", x: xAt, y: yAt }, count };
-  }
-
-  function trainBatchSync(batch: Samples): number {
-    const { feed, count } = stage(batch);
-    return runStep(state, cache, feed, count);
-  }
-
-  function gradientsSync(batch: Samples): Map<string, ParameterValues> {
-    const { feed, count } = stage(batch);
-    const { program } = cache.get("gradients", feed, count);
-    engine.run(program.address, program.end, 1);
-    return readBlock((tensor) => addressOfGradient(state, tensor));
-  }
-
-  /** Copies of all parameters, or of what lies in another block like them. */
-  function readBlock(addressOf: (tensor: Tensor) => number): Map<string, ParameterValues> {
-    const read = ({ shape }: Tensor, address: number) => ({
-      shape,
-      data: engine.floats(address, sizeOf(shape)).slice(),
-    });
-    return new Map([...model.parameters].map(([path, tensor]) => [path, read(tensor, addressOf(tensor))]));
-  }
-
-  function setParameters(update: ParameterUpdate): void {
-    checkOpen();
-    const entries: [string, Values][] =
-      update instanceof Map ? [...update].map(([path, { data }]) => [path, data]) : Object.entries(update);
-    const checked = entries.map(([path, data]) => {
-      const tensor = model.parameters.get(path);
-      if (tensor === undefined) {
-        throw new ModelError(
-          `setParameters: the model has no "${path}": it has ${[...model.parameters.keys()].join(", ")}`,
-        );
-      }
-      const flat = flattenValues(path, data);
-      checkSize(path, flat, tensor.shape);
-      const copy = new Float32Array(flat.data.length);
-      writeFloats(path, copy, flat.data);
-      return { tensor, copy };
-    });
-    for (const { tensor, copy } of checked) engine.floats(addressOfParameter(state, tensor), copy.length).set(copy);
-  }
-
-  const dispose = (): void => {
-    if (closed) return;
-    closed = true;
-    cache.clear();
-    staging.dispose();
-    releaseState(state);
-    if (ownsEngine) engine.dispose();
+      return readBlock(state, addressOfGradient);
+    },
+    evaluateSync(data, options = {}) {
+      checkOptions("evaluate", options, ["batchSize"]);
+      const batchSize = checkInteger("evaluate", "batchSize", options.batchSize ?? 256, 1);
+      const [scores] = exclusively(session, [data], function* (resident) {
+        yield evaluateAll<M>(state, cache, resident as ResidentData, batchSize);
+      });
+      return scores;
+    },
+    predictSync: (x, options) => predictNow(session, x, options),
   };
 
+  const whileOpen = <T>(work: () => T): T => {
+    checkOpen(state);
+    return work();
+  };
+  const dispose = (): void => {
+    if (state.closed) return;
+    closeSession(session);
+    if (ownsEngine) engine.dispose();
+  };
   return {
-    model,
+    model: recipe.model,
     build: engine.build,
     threads: engine.threads,
     get steps() {
@@ -364,92 +191,29 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     get epochs() {
       return state.epochs;
     },
+    ...methods,
     async *fit(data, options) {
       for (const result of fitting(data, options)) {
         if (result === undefined) await nextTask();
         else yield result;
       }
     },
-    fitSync: (data, options) => [...fitting(data, options)].filter((result) => result !== undefined),
     async trainSteps(data, options) {
-      const losses = stepLosses(options);
-      for (const _ of stepping(data, options, losses)) await nextTask();
-      return losses;
+      const plan = checkStepsOptions(options);
+      for (const _ of stepping(data, plan)) await nextTask();
+      return plan.losses;
     },
-    trainStepsSync(data, options) {
-      const losses = stepLosses(options);
-      for (const _ of stepping(data, options, losses));
-      return losses;
-    },
-    trainBatch: async (batch) => trainBatchSync(batch),
-    trainBatchSync,
-    gradients: async (batch) => gradientsSync(batch),
-    gradientsSync,
-    evaluate: async (data, options) => evaluateSync(data, options),
-    evaluateSync,
-    predict: async (x, options) => predictSync(x, options),
-    predictSync,
-    load(data) {
-      checkOpen();
-      const resident = loadSamples(engine, data, format);
-      return {
-        ...resident,
-        dispose() {
-          if (!closed) cache.clear();
-          resident.dispose();
-        },
-      };
-    },
-    parameters() {
-      checkOpen();
-      return readBlock((tensor) => addressOfParameter(state, tensor));
-    },
-    setParameters,
-    reset() {
-      checkOpen();
-      resetState(state);
-    },
-    summary(options = {}) {
-      checkOpen();
-      return summarize(state, checkInteger("summary", "batchSize", options.batchSize ?? 32, 1));
-    },
+    trainBatch: async (batch) => methods.trainBatchSync(batch),
+    gradients: async (batch) => methods.gradientsSync(batch),
+    evaluate: async (data, options) => methods.evaluateSync(data, options),
+    predict: async (x, options) => methods.predictSync(x, options),
+    load: (data) => load(session, data),
+    parameters: () => whileOpen(() => readBlock(state, addressOfParameter)),
+    setParameters: (values) => whileOpen(() => writeParameters(state, values)),
+    reset: () => whileOpen(() => resetState(state)),
+    summary: ({ batchSize = 32 } = {}) =>
+      whileOpen(() => summarize(state, checkInteger("summary", "batchSize", batchSize, 1))),
     dispose,
     [Symbol.dispose]: dispose,
-  };
-}
-
-function stepLosses(options: StepsOptions): Float32Array {
-  checkOptions("trainSteps", options, ["steps", "batchSize", "shuffle"]);
-  return new Float32Array(checkInteger("trainSteps", "steps", options.steps, 1));
-}
-
-function isResident(data: Samples | ResidentData): data is ResidentData {
-  return "order" in data;
-}
-
-function sliceOf(data: FlatValues["data"], start: number, length: number): FlatValues["data"] {
-  if (ArrayBuffer.isView(data)) return (data as Float32Array).subarray(start, start + length);
-  return (data as readonly number[]).slice(start, start + length);
-}
-
-/** Two regions that single batches are copied into before a program reads them; they grow as needed. */
-function createStaging(engine: Engine) {
-  const regions = { x: { address: 0, bytes: 0 }, y: { address: 0, bytes: 0 } };
-  const take = (name: "x" | "y", bytes: number): number => {
-    const region = regions[name];
-    if (region.bytes < bytes) {
-      if (region.address !== 0) engine.allocator.free(region.address);
-      region.address = 0;
-      region.address = engine.allocator.allocate(bytes);
-      region.bytes = bytes;
-    }
-    return region.address;
-  };
-  return {
-    x: (bytes: number) => take("x", bytes),
-    y: (bytes: number) => take("y", bytes),
-    dispose() {
-      for (const { address } of Object.values(regions)) if (address !== 0) engine.allocator.free(address);
-    },
   };
 }

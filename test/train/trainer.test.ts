@@ -335,6 +335,32 @@ describe("memory", () => {
     expect(weightsOf(trainer)).toBe(weightsOf(other));
   });
 
+  test("data belong to the trainer that loaded them, and go with it", () => {
+    const used = engine.allocator.usedBytes();
+    const trainer = compileSync(model, { ...recipe });
+    using other = compileSync(model, { ...recipe });
+    const data = trainer.load(blobs(30));
+    expect(() => other.fitSync(data)).toThrow(/loaded by another trainer/);
+    data.dispose();
+    expect(() => trainer.fitSync(data)).toThrow(/or disposed of/);
+    trainer.load(blobs(500));
+    trainer.dispose();
+    other.dispose();
+    expect(engine.allocator.usedBytes()).toBe(used);
+  });
+
+  test("a fit whose trainer is disposed of ends, and touches nobody's memory", async () => {
+    const trainer = compileSync(model, { ...recipe });
+    const fit = trainer.fit(blobs(100), { epochs: 100 });
+    await fit.next();
+    trainer.dispose();
+    const bystander = compileSync(model, { ...recipe });
+    const before = weightsOf(bystander);
+    await expect(fit.next()).rejects.toThrow(/disposed of/);
+    expect(weightsOf(bystander)).toBe(before);
+    bystander.dispose();
+  });
+
   test("after dispose() everything says so", async () => {
     const trainer = compileSync(model, { ...recipe });
     trainer.dispose();

@@ -1,0 +1,45 @@
+// Parameters as users see them: by path, with their shapes, in copies.
+import { ModelError } from "../engine/errors.js";
+import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
+import { addressOfParameter, type State } from "./state.js";
+
+/** A parameter's values with its shape; row-major. */
+export interface ParameterValues {
+  readonly shape: Shape;
+  readonly data: Float32Array;
+}
+
+/** New values of parameters, by path. */
+export type ParameterUpdate = Readonly<Record<string, Values>> | ReadonlyMap<string, { readonly data: Values }>;
+
+/** Copies of all parameters, or of what lies in another block like theirs. */
+export function readBlock(
+  state: State,
+  addressOf: (state: State, tensor: Tensor) => number,
+): Map<string, ParameterValues> {
+  const read = (tensor: Tensor) => ({
+    shape: tensor.shape,
+    data: state.engine.floats(addressOf(state, tensor), sizeOf(tensor.shape)).slice(),
+  });
+  return new Map([...state.recipe.model.parameters].map(([path, tensor]) => [path, read(tensor)]));
+}
+
+/** Checks all values, then sets them. */
+export function writeParameters(state: State, update: ParameterUpdate): void {
+  const { parameters } = state.recipe.model;
+  const entries: [string, Values][] =
+    update instanceof Map ? [...update].map(([path, { data }]) => [path, data]) : Object.entries(update);
+  const checked = entries.map(([path, data]) => {
+    const tensor = parameters.get(path);
+    if (tensor === undefined) {
+      throw new ModelError(`setParameters: the model has no "${path}": it has ${[...parameters.keys()].join(", ")}`);
+    }
+    const flat = flattenValues(path, data);
+    checkSize(path, flat, tensor.shape);
+    const copy = new Float32Array(flat.data.length);
+    writeFloats(path, copy, flat.data);
+    return { tensor, copy };
+  });
+  for (const { tensor, copy } of checked) state.engine.floats(addressOfParameter(state, tensor), copy.length).set(copy);
+}

@@ -1,0 +1,145 @@
+// A trainer from the inside: its state and programs, the data that lie in its memory, and what keeps runs apart.
+import type { Engine } from "../engine/engine.js";
+import { DataError, SteepestError } from "../engine/errors.js";
+import { flattenValues, writeFloats } from "../graph/values.js";
+import { createProgramCache, type ProgramCache } from "./cache.js";
+import {
+  checkTargetCount,
+  countSamples,
+  loadSamples,
+  type ResidentData,
+  type SampleFormat,
+  type Samples,
+  writeTargets,
+} from "./data.js";
+import type { Feed } from "./programs.js";
+import { checkOpen, createState, type Recipe, releaseState, type State } from "./state.js";
+
+export interface Session {
+  readonly engine: Engine;
+  readonly state: State;
+  readonly cache: ProgramCache;
+  readonly format: SampleFormat;
+  readonly staging: Staging;
+  /** Data that were laid into memory by this session and not yet disposed of. */
+  readonly resident: Set<ResidentData>;
+  /** A fit or an evaluation is under way. */
+  busy: boolean;
+}
+
+export function openSession(recipe: Recipe, engine: Engine): Session {
+  const { model, loss } = recipe;
+  const state = createState(engine, recipe);
+  return {
+    engine,
+    state,
+    cache: createProgramCache(state),
+    format: { inputShape: model.inputShape, outputShape: model.outputShape, targets: loss.targets },
+    staging: createStaging(engine),
+    resident: new Set(),
+    busy: false,
+  };
+}
+
+/** Gives all memory back. */
+export function closeSession(session: Session): void {
+  session.cache.clear();
+  for (const data of [...session.resident]) data.dispose();
+  session.staging.dispose();
+  releaseState(session.state);
+}
+
+export function checkIdle({ state, busy }: Session): void {
+  checkOpen(state);
+  if (!busy) return;
+  throw new SteepestError("trainer: another fit or evaluation is still running: await it, or leave its loop, first");
+}
+
+/** Lays samples into memory, to stay until they are disposed of. */
+export function load(session: Session, samples: Samples): ResidentData {
+  checkOpen(session.state);
+  const { engine, format, resident, cache } = session;
+  const loaded = loadSamples(engine, samples, format);
+  const data: ResidentData = {
+    ...loaded,
+    dispose() {
+      if (!resident.delete(data)) return;
+      // Programs that read the data go with them.
+      cache.clear();
+      loaded.dispose();
+    },
+  };
+  resident.add(data);
+  return data;
+}
+
+/** Runs `work` as the only one; data that were laid into memory for it are freed afterwards. */
+export function* exclusively<T>(
+  session: Session,
+  data: readonly (Samples | ResidentData | undefined)[],
+  work: (...resident: (ResidentData | undefined)[]) => Generator<T, void>,
+): Generator<T, void> {
+  checkIdle(session);
+  session.busy = true;
+  const owned: ResidentData[] = [];
+  try {
+    const resident = data.map((samples) => {
+      if (samples === undefined) return undefined;
+      if ("order" in samples) return checkResident(session, samples);
+      const loaded = load(session, samples);
+      owned.push(loaded);
+      return loaded;
+    });
+    yield* work(...resident);
+  } finally {
+    session.busy = false;
+    for (const loaded of owned) loaded.dispose();
+  }
+}
+
+function checkResident({ resident }: Session, data: ResidentData): ResidentData {
+  if (resident.has(data)) return data;
+  throw new DataError("data: these were loaded by another trainer, or disposed of: load them into this one");
+}
+
+/** Copies samples into the staging regions; returns where they are and how many. */
+export function stage({ state, engine, format, staging }: Session, batch: Samples): { feed: Feed; count: number } {
+  checkOpen(state);
+  const x = flattenValues("x", batch.x);
+  const y = flattenValues("y", batch.y);
+  const count = countSamples("x", x, format.inputShape);
+  checkTargetCount(y, count, format);
+  const xAt = staging.x(x.data.length * 4);
+  const yAt = staging.y(y.data.length * 4);
+  writeFloats("x", engine.floats(xAt, x.data.length), x.data);
+  writeTargets(engine, yAt, y, format);
+  return { feed: { kind: "staged", x: xAt, y: yAt }, count };
+}
+
+/** Two regions that single batches are copied into before a program reads them; they grow as needed. */
+export interface Staging {
+  x(bytes: number): number;
+  y(bytes: number): number;
+  dispose(): void;
+}
+
+function createStaging(engine: Engine): Staging {
+  const regions = { x: { address: 0, bytes: 0 }, y: { address: 0, bytes: 0 } };
+  const take = (name: "x" | "y", bytes: number): number => {
+    const region = regions[name];
+    if (region.bytes >= bytes) return region.address;
+    if (region.address !== 0) engine.allocator.free(region.address);
+    region.bytes = 0;
+    region.address = 0;
+    region.address = engine.allocator.allocate(bytes);
+    region.bytes = bytes;
+    return region.address;
+  };
+  return {
+    x: (bytes) => take("x", bytes),
+    y: (bytes) => take("y", bytes),
+    dispose() {
+      for (const { address } of Object.values(regions)) if (address !== 0) engine.allocator.free(address);
+    },
+  };
+}

@@ -1,0 +1,149 @@
+// Training steps: calls into the engine, each as many steps as fit a slice of time.
+import { checkInteger, checkOptions, SteepestError } from "../engine/errors.js";
+import { serial } from "../engine/instructions.js";
+import { runOnce } from "../graph/program.js";
+import { learningRateAt } from "../optim/optimizer.js";
+import type { ProgramCache } from "./cache.js";
+import type { ResidentData } from "./data.js";
+import type { Feed, StepProgram } from "./programs.js";
+import { checkOpen, STEPS_PER_CALL, type State } from "./state.js";
+
+export interface StepsOptions {
+  /** Updates of the parameters. */
+  steps: number;
+  /** Samples a step. Default: all. */
+  batchSize?: number;
+  /** New order each time all samples have been seen. Default true. */
+  shuffle?: boolean;
+}
+
+/** The loss of a step was NaN or infinite. */
+export class DivergenceError extends SteepestError {
+  override name = "DivergenceError";
+  /** The step, from 1, whose loss it was. */
+  readonly step: number;
+
+  constructor(step: number, epoch: number, loss: number, learningRate: number) {
+    super(
+      `training: the loss became ${loss} at step ${step} (epoch ${epoch}), with learning rate ${learningRate}: call reset() and train with a smaller one`,
+    );
+    this.step = step;
+  }
+}
+
+// How long a call into the engine may take before the host gets its turn.
+const SLICE_MS = 12;
+
+// Words of the clock: see assembly/kernels/step.ts.
+const CLOCK_POSITION = 1;
+const CLOCK_ROW = 2;
+
+/** One call into the engine: up to `most` training steps of `batch` samples, as many as fit a slice. Returns their losses. */
+export function runSteps(state: State, cache: ProgramCache, feed: Feed, batch: number, most: number): Float32Array {
+  const step = cache.get("train", feed, batch);
+  const steps = Math.min(step.stepsPerCall, most);
+  const start = performance.now();
+  callEngine(state, step, steps);
+  const stepMs = (performance.now() - start) / steps;
+  step.stepsPerCall = Math.max(
+    1,
+    Math.min(STEPS_PER_CALL, Math.max(step.stepsPerCall, steps * 2), Math.floor(SLICE_MS / Math.max(stepMs, 1e-6))),
+  );
+  return state.engine.floats(state.trace, steps).slice();
+}
+
+/** One training step on staged samples. Returns its loss. */
+export function runStep(state: State, cache: ProgramCache, feed: Feed, batch: number): number {
+  callEngine(state, cache.get("train", feed, batch), 1);
+  return state.engine.heap.floats[state.trace / 4];
+}
+
+/** Runs training steps; throws DivergenceError where the loss of one is not finite. */
+function callEngine(state: State, { program }: StepProgram, steps: number): void {
+  checkOpen(state);
+  const { engine, recipe } = state;
+  const { floats, words } = engine.heap;
+  const [rates, trace] = [state.rates / 4, state.trace / 4];
+  for (let i = 0; i < steps; i++) floats[rates + i] = learningRateAt(recipe.optimizer, state.steps + i + 1);
+  words[state.clock / 4 + CLOCK_POSITION] = 0;
+  engine.run(program.address, program.end, steps);
+  state.steps += steps;
+  for (let i = 0; i < steps; i++) {
+    const loss = floats[trace + i];
+    if (loss - loss === 0) continue;
+    throw new DivergenceError(state.steps - steps + i + 1, state.epochs + 1, loss, floats[rates + i]);
+  }
+}
+
+/** The next step starts with the first row. */
+export function rewind(state: State): void {
+  const { words } = state.engine.heap;
+  words.fill(0, state.clock / 4 + CLOCK_ROW, state.clock / 4 + CLOCK_ROW + 2);
+}
+
+/** A new order of the samples: that of the coming epoch, from the seed. */
+export function shuffleOrder(state: State, data: ResidentData): void {
+  const [low, high] = state.recipe.seed;
+  runOnce(state.engine, (record) => record.shuffle(serial, data.order, data.count, low, high, state.epochs + 1));
+}
+
+/** Options of a number of steps, checked and complete. */
+export interface StepsPlan {
+  readonly batchSize: number;
+  readonly shuffle: boolean;
+  /** Where the loss of each step goes. */
+  readonly losses: Float32Array;
+}
+
+export function checkStepsOptions(options: StepsOptions): StepsPlan {
+  checkOptions("trainSteps", options, ["steps", "batchSize", "shuffle"]);
+  const { steps, batchSize, shuffle = true } = options;
+  return {
+    losses: new Float32Array(checkInteger("trainSteps", "steps", steps, 1)),
+    batchSize:
+      batchSize === undefined ? Number.POSITIVE_INFINITY : checkInteger("trainSteps", "batchSize", batchSize, 1),
+    shuffle,
+  };
+}
+
+/** Goes round the data for as many steps as there is room for losses. Yields where the host may breathe. */
+export function* trainSteps(
+  state: State,
+  cache: ProgramCache,
+  data: ResidentData,
+  { losses, batchSize, shuffle }: StepsPlan,
+): Generator<undefined, void> {
+  const { count } = data;
+  const batch = Math.min(batchSize, count);
+  const feed: Feed = { kind: "resident", data, shuffled: shuffle && batch < count };
+  let left = 0;
+  for (let done = 0; done < losses.length; ) {
+    if (left === 0) {
+      if (done > 0 && batch < count) state.epochs += 1;
+      if (feed.shuffled) shuffleOrder(state, data);
+      rewind(state);
+      left = count;
+    }
+    const size = Math.min(batch, left);
+    // Steps on all samples are all alike: they need not stop where an epoch ends.
+    const most = batch === count ? STEPS_PER_CALL : Math.floor(left / size);
+    const some = runSteps(state, cache, feed, size, Math.min(losses.length - done, most));
+    losses.set(some, done);
+    done += some.length;
+    if (batch < count) left -= some.length * size;
+    yield undefined;
+  }
+}
+
+/** Lets the host do other work before the next slice. */
+export function nextTask(): Promise<void> {
+  if (typeof setImmediate === "function") return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}
