@@ -15,7 +15,7 @@ const LN2_HIGH: f32 = 0.69314575;
 @inline
 const LN2_LOW: f32 = 1.4286068e-6;
 
-// Adding 1.5·2^23 rounds a float to an integer and leaves it in the low bits; the rest is that integer's bias.
+// Adding 1.5·2^23 rounds a float to an integer, left in the low bits; what is added beyond it is the integer's bias.
 // @ts-ignore: decorator
 @inline
 const ROUND_BIAS_127: f32 = 12583039;

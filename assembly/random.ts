@@ -27,7 +27,7 @@ function mix(product: u64, word: u32, key: u32): u32 {
 /**
  * The four words of one block of Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy
  * as 1, 2, 3"). A round maps (c0, c1, c2, c3) to (high(M1·c2)^c1^k0, low(M1·c2), high(M0·c0)^c3^k1, low(M0·c0)).
- * Two rounds a paragraph; written out, since a loop takes 1.8 times as long on V8.
+ * Two rounds a paragraph; written out, since a loop takes up to 1.8 times as long on V8.
  */
 export function philox4(c0: u32, c1: u32, c2: u32, c3: u32, key0: u32, key1: u32): v128 {
   let p = M0 * c0;

@@ -114,14 +114,14 @@ interface Worst {
 const word = new Float64Array(1);
 const halves = new Int32Array(word.buffer);
 
-/** What `x` and its exact result ask of `y`, if not a small distance alone: undefined if all is well. */
+/** Whether `y` is right where the exact result is NaN, too large for a float32, or a zero, whose sign counts. */
 function special(exact: number, y: number): boolean {
   if (Number.isNaN(exact)) return Number.isNaN(y);
   if (Math.abs(exact) >= OVERFLOW) return y === Math.sign(exact) * Number.POSITIVE_INFINITY;
   return Object.is(y, exact);
 }
 
-/** Folds the errors of y = f(x), the first `n` of each, into `worst`. */
+/** Folds the errors of y = f(x) into `worst`. */
 function compare(
   { limit = Number.POSITIVE_INFINITY }: Function1,
   exact: Float64Array,
@@ -192,9 +192,12 @@ function everything(name: Name): (bits: Uint32Array, chunk: number) => boolean {
 }
 
 function check(name: Name, worst: Map<Build, Worst>): void {
+  const { strict, fast } = functions[name].bound;
   for (const [build, { ulp, x, failures }] of worst) {
     expect(failures.slice(0, 5), `${name}, ${build}`).toEqual([]);
-    expect(ulp, `${name}, ${build}, worst at ${x}`).toBeLessThanOrEqual(functions[name].bound[build]);
+    // A machine without a fused multiply-add gives the fast build the strict build's results.
+    const bound = build === "strict" ? strict : Math.max(strict, fast);
+    expect(ulp, `${name}, ${build}, worst at ${x}`).toBeLessThanOrEqual(bound);
   }
 }
 
