@@ -1,13 +1,13 @@
 // The engine: one linear memory, one instance of the kernels over it, and programs that run there.
 import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
 import { type Allocator, createAllocator } from "./allocator.js";
-import { MemoryError, ModelError, SteepestError } from "./errors.js";
+import { checkOptions, MemoryError, ModelError, SteepestError } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import { type Build, chooseBuild, loadModule, loadModuleSync } from "./module.js";
 
 export interface EngineOptions {
   /** Default `"strict"`. */
-  build?: Build;
+  build?: Build | undefined;
 }
 
 /** Scratch of one thread, for packing matrices: see assembly/kernels/gemm.ts. */
@@ -64,19 +64,21 @@ export interface Engine {
 
 /** Starts an engine. Rejects with SteepestError where the runtime has no SIMD. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  const build = chooseBuild(checkBuild(options.build));
+  const build = chooseBuild(checkEngineOptions(options));
   const memory = createMemory();
   return startEngine(build, memory, await loadModule(build, memory.shared));
 }
 
 /** The synchronous form of `createEngine`, where the runtime can read and compile synchronously. */
 export function createEngineSync(options: EngineOptions = {}): Engine {
-  const build = chooseBuild(checkBuild(options.build));
+  const build = chooseBuild(checkEngineOptions(options));
   const memory = createMemory();
   return startEngine(build, memory, loadModuleSync(build, memory.shared));
 }
 
-function checkBuild(build: Build = "strict"): Build {
+function checkEngineOptions(options: EngineOptions): Build {
+  checkOptions("engine", options, ["build"]);
+  const { build = "strict" } = options;
   if (build === "strict" || build === "fast" || build === "debug") return build;
   throw new ModelError(`engine: build must be "strict", "fast" or "debug", got ${JSON.stringify(build)}`);
 }

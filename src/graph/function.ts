@@ -1,6 +1,6 @@
 // Compiles any function of symbolic tensors to a program, and calls it with values.
 import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
-import { ModelError, SteepestError } from "../engine/errors.js";
+import { checkOptions, ModelError, SteepestError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { nodesBehind } from "./backward.js";
 import { planMemory } from "./plan.js";
@@ -44,7 +44,7 @@ export async function compileFunction<I extends InputShapes, O extends Record<st
   inputs: I,
   options: CompileFunctionOptions = {},
 ): Promise<CompiledFunction<I, O>> {
-  return build(trace, inputs, options, options.engine ?? (await createEngine(options)));
+  return build(trace, inputs, options, options.engine ?? (await createEngine({ build: options.build })));
 }
 
 /** The synchronous form of `compileFunction`, where the runtime can load the kernels synchronously. */
@@ -53,7 +53,7 @@ export function compileFunctionSync<I extends InputShapes, O extends Record<stri
   inputs: I,
   options: CompileFunctionOptions = {},
 ): CompiledFunction<I, O> {
-  return build(trace, inputs, options, options.engine ?? createEngineSync(options));
+  return build(trace, inputs, options, options.engine ?? createEngineSync({ build: options.build }));
 }
 
 function build<I extends InputShapes, O extends Record<string, Tensor>>(
@@ -62,6 +62,7 @@ function build<I extends InputShapes, O extends Record<string, Tensor>>(
   options: CompileFunctionOptions,
   engine: Engine,
 ): CompiledFunction<I, O> {
+  checkOptions("compileFunction", options, ["engine", "build", "seed"]);
   const inputs = Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => [name, "source" in shape ? shape : input(shape, { name })]),
   ) as { [K in keyof I]: Tensor };

@@ -29,7 +29,7 @@ export interface FlatValues {
 /** Flattens nested arrays; typed arrays pass through. Throws DataError where rows differ in length or an entry is no number. */
 export function flattenValues(where: string, values: Values): FlatValues {
   if (typeof values === "number") return { data: [values], shape: [] };
-  if (ArrayBuffer.isView(values) && !(values instanceof DataView)) return { data: values, shape: undefined };
+  if (isNumeric(values)) return { data: values, shape: undefined };
   if (!Array.isArray(values)) {
     throw new DataError(`${where}: must be a typed array or nested arrays of numbers, got ${describe(values)}`);
   }
@@ -38,6 +38,12 @@ export function flattenValues(where: string, values: Values): FlatValues {
   const data: number[] = [];
   collect(where, values, shape, 0, data);
   return { data, shape };
+}
+
+/** A typed array of numbers: no DataView, and no bigints. */
+function isNumeric(values: Values): values is TypedArray {
+  if (!ArrayBuffer.isView(values)) return false;
+  return !(values instanceof DataView || values instanceof BigInt64Array || values instanceof BigUint64Array);
 }
 
 function collect(where: string, level: unknown, shape: Shape, depth: number, into: number[]): void {

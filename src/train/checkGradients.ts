@@ -1,6 +1,6 @@
 // Gradient checking for users' own functions and layers: exact gradients against finite differences.
 import type { Engine } from "../engine/engine.js";
-import { ModelError } from "../engine/errors.js";
+import { checkOptions, ModelError } from "../engine/errors.js";
 import { type CompiledFunction, compileFunction, type InputShapes } from "../graph/function.js";
 import { constant, input, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { flattenValues, type Values } from "../graph/values.js";
@@ -65,6 +65,8 @@ export async function checkGradients(
   target: Model | ((inputs: Record<string, Tensor>) => Tensor),
   options: ModelOptions | FunctionOptions,
 ): Promise<GradientReport> {
+  const particular = typeof target === "function" ? ["at"] : ["loss", "data"];
+  checkOptions("checkGradients", options, [...particular, "tolerance", "directions", "seed", "engine"]);
   const random = randomNumbers(options.seed ?? 1);
   const subject =
     typeof target === "function"

@@ -121,13 +121,21 @@ export async function compile<const M extends MetricName = never>(
   options: CompileOptions<M>,
 ): Promise<Trainer<M>> {
   const recipe = checkRecipe(model, options);
-  return createTrainer(recipe, options.engine ?? (await createEngine(options)), options.engine === undefined);
+  return createTrainer(
+    recipe,
+    options.engine ?? (await createEngine({ build: options.build })),
+    options.engine === undefined,
+  );
 }
 
 /** The synchronous form of `compile`, where the runtime can load the kernels synchronously (Node, Deno, Bun). */
 export function compileSync<const M extends MetricName = never>(model: Model, options: CompileOptions<M>): Trainer<M> {
   const recipe = checkRecipe(model, options);
-  return createTrainer(recipe, options.engine ?? createEngineSync(options), options.engine === undefined);
+  return createTrainer(
+    recipe,
+    options.engine ?? createEngineSync({ build: options.build }),
+    options.engine === undefined,
+  );
 }
 
 function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, ownsEngine: boolean): Trainer<M> {

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createEngineSync } from "../../src/engine/engine.js";
 import { forMemory } from "../../src/engine/module.js";
-import "../../src/platform/node.js";
+import { adam, compileSync, dense, meanSquaredError, sequential, tanh } from "../../src/platform/node.js";
 
 const bytes = readFileSync(new URL(`${process.env.STEEPEST_WASM_FOLDER ?? "../../dist/"}strict.wasm`, import.meta.url));
 
@@ -27,4 +27,25 @@ test("an unknown build is refused; the debug build runs", () => {
   expect(engine.build).toBe("debug");
   engine.dispose();
   expect(() => engine.floats(64, 1)).toThrow(/disposed of/);
+});
+
+test("where the runtime has no shared memory, a plain one does the same", async () => {
+  const run = (): Float32Array => {
+    using trainer = compileSync(sequential({ input: [3] }, dense(5), tanh(), dense(1)), {
+      loss: meanSquaredError(),
+      optimizer: adam({ learningRate: 0.1 }),
+      seed: 3,
+    });
+    // More data than the first pages hold: plain memory is detached when it grows.
+    const x = Float32Array.from({ length: 300_000 }, (_, i) => Math.sin(i));
+    return trainer.trainStepsSync({ x, y: x.subarray(0, 100_000) }, { steps: 20, batchSize: 64 });
+  };
+  const shared = run();
+  vi.stubGlobal("SharedArrayBuffer", undefined);
+  try {
+    expect(createEngineSync().shared).toBe(false);
+    expect(run()).toEqual(shared);
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });

@@ -446,6 +446,10 @@ describe("mistakes are refused where they are made, and nothing is lost", () => 
       /got nested arrays of shape \[2, 3\]/,
     );
     refuse({ x: "abc", y }, /must be a typed array or nested arrays/);
+    refuse(
+      { x, y: BigInt64Array.from(y, BigInt) },
+      "y: must be a typed array or nested arrays of numbers, got [object BigInt64Array]",
+    );
     refuse({ x, y: new Float32Array(27) }, /use crossEntropy\({ targets: "distributions" }\)/);
     expect(() => trainer.fitSync({ x, y }, { epochs: 0 })).toThrow(
       /epochs must be a whole number of at least 1, got 0/,
