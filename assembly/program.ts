@@ -15,13 +15,28 @@ const SIZE: usize = 4;
 const UNITS: usize = 8;
 const THREADS: usize = 12;
 
-// The barrier block, three words shared by all threads of an engine.
+// The control block, words shared by all threads of an engine: the barrier's, and what the leader hands over.
 const ARRIVED: usize = 0;
 const GENERATION: usize = 4;
+/** Not 0 once a thread has died: nobody waits for it any longer. */
 const CRASHED: usize = 8;
+/** Counts the runs that the leader has begun; the others sleep on it. */
+const SEQUENCE: usize = 12;
+const PROGRAM: usize = 16;
+const PROGRAM_END: usize = 20;
+const STEPS: usize = 24;
+/** How many workers have come up. */
+const READY: usize = 28;
+const STOP: usize = 32;
+/** The instruction that the leader stood at when it learnt of a crash. */
+const FAILED_AT: usize = 36;
+/** Counts the runs that workers have come out of, whether whole or cut short by a crash. */
+const LEFT: usize = 40;
 
 const SPINS: u32 = 4096;
 const WAIT_NANOSECONDS: i64 = 100_000_000;
+// A minute without a sign of the others: they are dead, whatever killed them.
+const MOST_WAITS: u32 = 600;
 
 /** The first address that the module itself does not use; TypeScript hands out memory from here. */
 export function heapBase(): usize {
@@ -50,9 +65,47 @@ export function run(
     return steps;
   }
   for (let step: u32 = 0; step < steps; step++) {
-    if (!runShared(program, programEnd, thread, threads, barrier, scratch)) return step;
+    const failedAt = runShared(program, programEnd, thread, threads, barrier, scratch);
+    if (failedAt != 0) {
+      if (thread == 0) store<u32>(barrier, failedAt, FAILED_AT);
+      return step;
+    }
   }
   return steps;
+}
+
+/** Runs a program as the leader, thread 0, together with the workers. Returns the steps done, fewer after a crash. */
+export function lead(control: usize, program: usize, programEnd: usize, steps: u32, threads: u32, scratch: usize): u32 {
+  store<u32>(control, program, PROGRAM);
+  store<u32>(control, programEnd, PROGRAM_END);
+  store<u32>(control, steps, STEPS);
+  atomic.add<u32>(control, 1, SEQUENCE);
+  atomic.notify(control + SEQUENCE, -1);
+  return run(program, programEnd, steps, 0, threads, control, scratch);
+}
+
+/** A worker's life: waits for a run, cheaply, does its share, waits again; until told to stop. */
+export function work(control: usize, thread: u32, threads: u32, scratch: usize): void {
+  let seen: u32 = 0;
+  atomic.add<u32>(control, 1, READY);
+  while (atomic.load<u32>(control, STOP) == 0) {
+    if (!awaitRun(control, seen)) continue;
+    // The leader cannot begin another run before this one's last barrier, so what it wrote stays as it is.
+    seen++;
+    if (atomic.load<u32>(control, STOP) != 0) return;
+    run(load<u32>(control, PROGRAM), load<u32>(control, PROGRAM_END), load<u32>(control, STEPS), thread, threads, control, scratch);
+    atomic.add<u32>(control, 1, LEFT);
+    atomic.notify(control + LEFT, 1);
+  }
+}
+
+/** Whether a run after the one `seen` has begun: spins a little, then sleeps a slice. */
+function awaitRun(control: usize, seen: u32): bool {
+  for (let spin: u32 = 0; spin < SPINS; spin++) {
+    if (atomic.load<u32>(control, SEQUENCE) != seen) return true;
+  }
+  atomic.wait<u32>(control + SEQUENCE, seen, -1);
+  return atomic.load<u32>(control, SEQUENCE) != seen;
 }
 
 /** The units [begin, end) of one instruction: how tests hold that no result depends on the split. */
@@ -60,7 +113,8 @@ export function runRange(instruction: usize, begin: u32, end: u32, scratch: usiz
   dispatch(instruction, begin, end, scratch);
 }
 
-/** One step of one thread among several. Serial instructions are thread 0's; the rest meet at the barrier. */
+/** One step of one thread among several. Serial instructions are thread 0's; the rest meet at the barrier.
+ *  Returns 0, or the instruction at which a crash of another thread ended it. */
 function runShared(
   program: usize,
   programEnd: usize,
@@ -68,7 +122,7 @@ function runShared(
   threads: u32,
   barrier: usize,
   scratch: usize,
-): bool {
+): usize {
   let serialBefore = true;
   for (let at = program; at < programEnd; at += load<u32>(at, SIZE)) {
     const units = load<u32>(at, UNITS);
@@ -78,16 +132,16 @@ function runShared(
       serialBefore = true;
       continue;
     }
-    if (serialBefore && !meet(barrier, threads)) return false;
+    if (serialBefore && !meet(barrier, threads)) return at;
     serialBefore = false;
     if (thread < share) {
       const begin = <u32>((<u64>units * thread) / share);
       const end = <u32>((<u64>units * (thread + 1)) / share);
       if (begin < end) dispatch(at, begin, end, scratch);
     }
-    if (!meet(barrier, threads)) return false;
+    if (!meet(barrier, threads)) return at;
   }
-  return meet(barrier, threads);
+  return meet(barrier, threads) ? 0 : programEnd;
 }
 
 /** Waits until all threads have arrived: spins a little, then sleeps in slices. False when a thread has crashed. */
@@ -102,7 +156,8 @@ function meet(barrier: usize, threads: u32): bool {
   for (let spin: u32 = 0; spin < SPINS; spin++) {
     if (atomic.load<u32>(barrier, GENERATION) != generation) return true;
   }
-  while (atomic.load<u32>(barrier, GENERATION) == generation) {
+  for (let waits: u32 = 0; atomic.load<u32>(barrier, GENERATION) == generation; waits++) {
+    if (waits == MOST_WAITS) atomic.store<u32>(barrier, 1, CRASHED);
     if (atomic.load<u32>(barrier, CRASHED) != 0) return false;
     atomic.wait<u32>(barrier + GENERATION, generation, WAIT_NANOSECONDS);
   }

@@ -22,6 +22,7 @@ const bundle = build({
     graph: "src/platform/nodeGraph.ts",
     io: "src/platform/nodeIo.ts",
     progress: "src/platform/nodeProgress.ts",
+    worker: "src/platform/nodeWorker.ts",
     cli: "src/cli/index.ts",
   },
   outdir: "dist",

@@ -3,6 +3,7 @@
 export { createEngine, createEngineSync, type Engine, type EngineOptions } from "./engine/engine.js";
 export { DataError, MemoryError, ModelError, SteepestError } from "./engine/errors.js";
 export type { Build } from "./engine/module.js";
+export { ThreadError } from "./engine/threads.js";
 export type { Initializer, Shape } from "./graph/tensor.js";
 export type { Nested, TypedArray, Values } from "./graph/values.js";
 export {

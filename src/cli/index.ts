@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command line: a command and its options. Exit code 0: done; 1: it failed; 2: it was called wrongly.
 import "../platform/nodeKernels.js";
+import "../platform/nodeThreads.js";
 import { digitsUsage, runDigits } from "./digits.js";
 import { UsageError } from "./options.js";
 

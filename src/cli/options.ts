@@ -35,7 +35,8 @@ export function showOptions(table: OptionTable): string {
 export function wholeNumber(name: string, text: string, least: number, most = Number.MAX_SAFE_INTEGER): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isSafeInteger(value) && value >= least && value <= most) return value;
-  throw new UsageError(`--${name} must be a whole number of at least ${least}, got "${text}"`);
+  const bound = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  throw new UsageError(`--${name} must be a whole number ${bound}, got "${text}"`);
 }
 
 /** A finite number above 0. */

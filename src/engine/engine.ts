@@ -1,13 +1,16 @@
 // The engine: one linear memory, one instance of the kernels over it, and programs that run there.
 import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
 import { type Allocator, createAllocator } from "./allocator.js";
-import { checkOptions, MemoryError, ModelError, SteepestError } from "./errors.js";
+import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import { type Build, chooseBuild, loadModule, loadModuleSync } from "./module.js";
+import { CONTROL_BYTES, startTeam, ThreadError, type ThreadTeam } from "./threads.js";
 
 export interface EngineOptions {
   /** Default `"strict"`. */
   build?: Build | undefined;
+  /** Threads that share the work of large instructions; the result is the same for any number. Default 1. */
+  threads?: number | undefined;
 }
 
 /** Scratch of one thread, for packing matrices: see assembly/kernels/gemm.ts. */
@@ -15,7 +18,6 @@ export const THREAD_SCRATCH_BYTES = 1 << 20;
 
 const PAGE_BYTES = 65536;
 const MOST_PAGES = 65536;
-const BARRIER_BYTES = 64;
 
 /** The functions of the wasm module that the engine calls; kernels are there too, by name. */
 interface Exports extends Record<string, unknown> {
@@ -26,9 +28,10 @@ interface Exports extends Record<string, unknown> {
     steps: number,
     thread: number,
     threads: number,
-    barrier: number,
+    control: number,
     scratch: number,
   ): number;
+  lead(control: number, program: number, end: number, steps: number, threads: number, scratch: number): number;
   runRange(instruction: number, begin: number, end: number, scratch: number): void;
 }
 
@@ -41,6 +44,7 @@ export interface Heap {
 
 export interface Engine {
   readonly build: Build;
+  /** Threads that take part: those asked for, or 1 after one has died. */
   readonly threads: number;
   /** Whether the memory is shared between threads. */
   readonly shared: boolean;
@@ -53,8 +57,11 @@ export interface Engine {
   floats(address: Pointer, length: number): Float32Array;
   words(address: Pointer, length: number): Uint32Array;
   doubles(address: Pointer, length: number): Float64Array;
-  /** Runs the program in [program, end) `steps` times. */
-  run(program: Pointer, end: Pointer, steps: number): void;
+  /**
+   * Runs the program in [program, end) `steps` times; `threads` is the most that any of its instructions can use.
+   * Throws ThreadError where a thread has died; the engine then has one thread left and can go on.
+   */
+  run(program: Pointer, end: Pointer, steps: number, threads?: number): void;
   /** Runs part of one instruction, for tests. */
   runRange(instruction: Pointer, begin: number, end: number): void;
   /** Ends the engine: its memory is given back, and whatever uses it afterwards gets an error. */
@@ -62,25 +69,35 @@ export interface Engine {
   [Symbol.dispose](): void;
 }
 
-/** Starts an engine. Rejects with SteepestError where the runtime has no SIMD. */
+/** Starts an engine. Rejects with SteepestError where the runtime has no SIMD, ThreadError where threads do not start. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  const build = chooseBuild(checkEngineOptions(options));
+  const { build, threads } = checkEngineOptions(options);
   const memory = createMemory();
-  return startEngine(build, memory, await loadModule(build, memory.shared));
+  const module = await loadModule(build, memory.shared);
+  const { engine, hire } = startEngine(build, memory, module, memory.shared ? threads : 1);
+  if (threads > 1 && memory.shared) await hire();
+  return engine;
 }
 
-/** The synchronous form of `createEngine`, where the runtime can read and compile synchronously. */
+/** The synchronous form of `createEngine`, where the runtime can read and compile synchronously; it has one thread. */
 export function createEngineSync(options: EngineOptions = {}): Engine {
-  const build = chooseBuild(checkEngineOptions(options));
+  const { build, threads } = checkEngineOptions(options);
+  if (threads > 1) throw new ModelError(`engine: ${threads} threads take time to start: use the asynchronous form`);
   const memory = createMemory();
-  return startEngine(build, memory, loadModuleSync(build, memory.shared));
+  return startEngine(build, memory, loadModuleSync(build, memory.shared), 1).engine;
 }
 
-function checkEngineOptions(options: EngineOptions): Build {
-  checkOptions("engine", options, ["build"]);
-  const { build = "strict" } = options;
-  if (build === "strict" || build === "fast" || build === "debug") return build;
-  throw new ModelError(`engine: build must be "strict", "fast" or "debug", got ${JSON.stringify(build)}`);
+const MOST_THREADS = 64;
+
+function checkEngineOptions(options: EngineOptions): { build: Build; threads: number } {
+  checkOptions("engine", options, ["build", "threads"]);
+  const { build = "strict", threads = 1 } = options;
+  if (build !== "strict" && build !== "fast" && build !== "debug") {
+    throw new ModelError(`engine: build must be "strict", "fast" or "debug", got ${JSON.stringify(build)}`);
+  }
+  checkInteger("engine", "threads", threads, 1);
+  if (threads > MOST_THREADS) throw new ModelError(`engine: threads must be at most ${MOST_THREADS}, got ${threads}`);
+  return { build: chooseBuild(build), threads };
 }
 
 interface LinearMemory {
@@ -114,7 +131,15 @@ interface Live {
   heap: Heap;
 }
 
-function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, module: WebAssembly.Module): Engine {
+// Workers of an engine that nobody disposed of end when it is collected.
+const abandoned = new FinalizationRegistry<ThreadTeam>((team) => team.stop());
+
+function startEngine(
+  build: Build,
+  { memory, shared, mostPages }: LinearMemory,
+  module: WebAssembly.Module,
+  threads: number,
+): { engine: Engine; hire: () => Promise<void> } {
   const { exports } = instantiateSync<Exports>(module, { env: { memory } });
   let live: Live | undefined = { memory, api: exports, heap: viewMemory(memory) };
   let closedBy = "it has been disposed of";
@@ -136,10 +161,28 @@ function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, 
     current.heap = viewMemory(current.memory);
   };
   const allocator = createAllocator(Math.max(PAGE_BYTES, exports.heapBase()), mostPages * PAGE_BYTES, grow);
-  const barrier = allocator.allocate(BARRIER_BYTES);
-  const scratch = allocator.allocate(THREAD_SCRATCH_BYTES);
+  const control = allocator.allocate(CONTROL_BYTES);
+  const scratch = allocator.allocate(THREAD_SCRATCH_BYTES * threads);
+  let team: ThreadTeam | undefined;
   const dispose = (): void => {
+    team?.stop();
+    team = undefined;
     live = undefined;
+  };
+  let runs = 0;
+  /** Goes on with one thread, after saying why; but not while another still works on the memory. */
+  const dismiss = (lost: ThreadTeam, stepsDone: number, failedAt: Pointer): never => {
+    const reason = lost.failure();
+    lost.stop();
+    team = undefined;
+    if (!lost.awaitOut(runs)) throw new Error(`${reason}, and others did not stop`);
+    throw new ThreadError(`threads: ${reason}: the engine goes on with one thread`, stepsDone, failedAt);
+  };
+  const runTogether = (program: Pointer, end: Pointer, steps: number, together: ThreadTeam): void => {
+    if (together.failure() !== undefined) dismiss(together, 0, 0);
+    runs += 1;
+    const done = use().api.lead(control, program, end, steps, threads, scratch);
+    if (done < steps) dismiss(together, done, together.failedAt());
   };
   const part = <T extends keyof Heap>(kind: T, shift: number) => {
     return (address: Pointer, length: number) => {
@@ -147,9 +190,11 @@ function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, 
       return use().heap[kind].subarray(start, start + length) as Heap[T];
     };
   };
-  return {
+  const engine: Engine = {
     build,
-    threads: 1,
+    get threads() {
+      return team === undefined ? 1 : threads;
+    },
     shared,
     allocator,
     get heap() {
@@ -159,13 +204,15 @@ function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, 
     floats: part("floats", 2),
     words: part("words", 2),
     doubles: part("doubles", 3),
-    run(program, end, steps) {
+    run(program, end, steps, useful = 1) {
       const { api } = use();
       try {
-        api.run(program, end, steps, 0, 1, barrier, scratch);
+        if (team !== undefined && useful > 1) runTogether(program, end, steps, team);
+        else api.run(program, end, steps, 0, 1, control, scratch);
       } catch (error) {
+        if (error instanceof ThreadError) throw error;
         // A trap leaves half-written values behind: nothing may go on from them.
-        live = undefined;
+        dispose();
         closedBy = `a kernel failed (${(error as Error).message}), which closed it`;
         throw new SteepestError(`engine: ${closedBy}: compile the model again`, { cause: error });
       }
@@ -176,4 +223,9 @@ function startEngine(build: Build, { memory, shared, mostPages }: LinearMemory, 
     dispose,
     [Symbol.dispose]: dispose,
   };
+  const hire = async (): Promise<void> => {
+    team = await startTeam(module, memory, threads, control, (thread) => scratch + thread * THREAD_SCRATCH_BYTES);
+    abandoned.register(engine, team);
+  };
+  return { engine, hire };
 }

@@ -44,7 +44,12 @@ export async function compileFunction<I extends InputShapes, O extends Record<st
   inputs: I,
   options: CompileFunctionOptions = {},
 ): Promise<CompiledFunction<I, O>> {
-  return build(trace, inputs, options, options.engine ?? (await createEngine({ build: options.build })));
+  return build(
+    trace,
+    inputs,
+    options,
+    options.engine ?? (await createEngine({ build: options.build, threads: options.threads })),
+  );
 }
 
 /** The synchronous form of `compileFunction`, where the runtime can load the kernels synchronously. */
@@ -53,7 +58,12 @@ export function compileFunctionSync<I extends InputShapes, O extends Record<stri
   inputs: I,
   options: CompileFunctionOptions = {},
 ): CompiledFunction<I, O> {
-  return build(trace, inputs, options, options.engine ?? createEngineSync({ build: options.build }));
+  return build(
+    trace,
+    inputs,
+    options,
+    options.engine ?? createEngineSync({ build: options.build, threads: options.threads }),
+  );
 }
 
 function build<I extends InputShapes, O extends Record<string, Tensor>>(
@@ -62,7 +72,7 @@ function build<I extends InputShapes, O extends Record<string, Tensor>>(
   options: CompileFunctionOptions,
   engine: Engine,
 ): CompiledFunction<I, O> {
-  checkOptions("compileFunction", options, ["engine", "build", "seed"]);
+  checkOptions("compileFunction", options, ["engine", "build", "threads", "seed"]);
   const inputs = Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => [name, "source" in shape ? shape : input(shape, { name })]),
   ) as { [K in keyof I]: Tensor };
@@ -105,7 +115,7 @@ function build<I extends InputShapes, O extends Record<string, Tensor>>(
     checkOpen();
     for (const [name, tensor] of Object.entries(inputs))
       writeLeaf(engine, addressOf(tensor), tensor, values[name], name);
-    engine.run(program.address, program.end, 1);
+    engine.run(program.address, program.end, 1, program.threads);
     return Object.fromEntries(
       Object.entries(outputs).map(([name, tensor]) => [
         name,

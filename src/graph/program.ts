@@ -9,6 +9,8 @@ import { type RandomKey, type Shape, sizeOf, type Tensor } from "./tensor.js";
 export interface Program {
   readonly address: Pointer;
   readonly end: Pointer;
+  /** The most threads that an instruction can use. */
+  readonly threads: number;
   /** Name of each instruction's kernel, in order, with its units. */
   readonly listing: readonly { offset: number; kernel: string; units: number }[];
 }
@@ -18,7 +20,7 @@ export function installProgram(engine: Engine, recording: Recording): Program {
   const words = recording.words();
   const address = engine.allocator.allocate(words.byteLength);
   engine.words(address, words.length).set(words);
-  return { address, end: address + words.byteLength, listing: recording.listing() };
+  return { address, end: address + words.byteLength, threads: recording.threads(), listing: recording.listing() };
 }
 
 /** Runs what `record` records once, leaving nothing behind. */
@@ -27,13 +29,13 @@ export function runOnce(engine: Engine, record: (recorder: Recorder) => void): v
   record(recording.record);
   const program = installProgram(engine, recording);
   try {
-    engine.run(program.address, program.end, 1);
+    engine.run(program.address, program.end, 1, program.threads);
   } finally {
     engine.allocator.free(program.address);
   }
 }
 
-/** Records a plan: instructions `before` it, its steps, instructions `after`; and installs the program. */
+/** Records a plan: instructions `before` it, its steps, instructions `after` `planEnd`; and installs the program. */
 export function installPlan(
   engine: Engine,
   plan: Plan,
@@ -41,12 +43,14 @@ export function installPlan(
   pinned: ReadonlyMap<Tensor, Pointer>,
   before: (recorder: Recorder) => void = () => {},
   after: (recorder: Recorder, addressOf: (tensor: Tensor) => Pointer) => void = () => {},
-): { program: Program; addressOf: (tensor: Tensor) => Pointer } {
+): { program: Program; planEnd: Pointer; addressOf: (tensor: Tensor) => Pointer } {
   const recording = startRecording();
   before(recording.record);
   const addressOf = lower(plan, recording, arena, pinned);
+  const planBytes = recording.words().byteLength;
   after(recording.record, addressOf);
-  return { program: installProgram(engine, recording), addressOf };
+  const program = installProgram(engine, recording);
+  return { program, planEnd: program.address + planBytes, addressOf };
 }
 
 /** Parameters one after another in a block, each on a cache line; offsets in bytes. */

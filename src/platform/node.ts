@@ -1,4 +1,5 @@
 // The entry "steepest" under Node.
 import "./nodeKernels.js";
+import "./nodeThreads.js";
 
 export * from "../index.js";

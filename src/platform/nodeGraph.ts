@@ -1,4 +1,5 @@
 // The entry "steepest/graph" under Node.
 import "./nodeKernels.js";
+import "./nodeThreads.js";
 
 export * from "../graph.js";

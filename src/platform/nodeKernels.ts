@@ -7,7 +7,12 @@ import { provideKernels } from "../engine/module.js";
 declare const STEEPEST_BUNDLE: boolean | undefined;
 const folder = typeof STEEPEST_BUNDLE === "undefined" ? (process.env.STEEPEST_WASM_FOLDER ?? "../../dist/") : "./";
 
+/** A file that the build puts beside the bundle. */
+export function kernelFile(name: string): URL {
+  return new URL(`${folder}${name}`, import.meta.url);
+}
+
 provideKernels({
-  load: (build) => readFile(new URL(`${folder}${build}.wasm`, import.meta.url)),
-  loadSync: (build) => readFileSync(new URL(`${folder}${build}.wasm`, import.meta.url)),
+  load: (build) => readFile(kernelFile(`${build}.wasm`)),
+  loadSync: (build) => readFileSync(kernelFile(`${build}.wasm`)),
 });

@@ -157,7 +157,7 @@ export function evaluateAll<M extends MetricName>(
   for (const [batch, steps] of [[size, Math.floor(data.count / size)] as const, [data.count % size, 1] as const]) {
     if (batch === 0) continue;
     const { program } = cache.get("evaluate", feed, batch);
-    engine.run(program.address, program.end, steps);
+    engine.run(program.address, program.end, steps, program.threads);
   }
   return readScores<M>(state, data.count);
 }

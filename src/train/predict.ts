@@ -34,7 +34,7 @@ export function predictNow(session: Session, x: Values, options: PredictOptions 
     writeFloats("x", engine.floats(at, batch * inputs), slice);
     const feed = { kind: "staged", x: at, y: 0 } as const;
     const { program, result } = cache.get(output === "raw" ? "predict raw" : "predict", feed, batch);
-    engine.run(program.address, program.end, 1);
+    engine.run(program.address, program.end, 1, program.threads);
     predictions.set(engine.floats(result, batch * outputs), first * outputs);
   }
   return predictions;

@@ -17,6 +17,8 @@ export interface StepProgram {
   readonly plan: Plan;
   /** Where the result of a prediction lies. */
   readonly result: Pointer;
+  /** Up to here nothing is changed that outlives a step; from here on the optimizer and the totals are. */
+  readonly planEnd: Pointer;
   /** Version of the arena it was recorded for. */
   readonly version: number;
   /** Steps that one call into the engine may run before the host gets its turn: found out while running. */
@@ -180,11 +182,19 @@ function install(
   try {
     const plan = planMemory(results, pinned);
     ensureArena(state, plan.arenaBytes);
-    const { program, addressOf } = installPlan(engine, plan, state.arena.address, pinned, before, after);
+    const { program, planEnd, addressOf } = installPlan(engine, plan, state.arena.address, pinned, before, after);
     const dispose = (): void => {
       for (const address of [...constants, program.address]) engine.allocator.free(address);
     };
-    return { program, plan, result: addressOf(results[0]), version: state.arena.version, stepsPerCall: 1, dispose };
+    return {
+      program,
+      plan,
+      planEnd,
+      result: addressOf(results[0]),
+      version: state.arena.version,
+      stepsPerCall: 1,
+      dispose,
+    };
   } catch (error) {
     for (const address of constants) engine.allocator.free(address);
     throw error;

@@ -51,10 +51,13 @@ export interface State {
   epochs: number;
   /** Its memory has been given back. */
   closed: boolean;
+  /** Why its values cannot be trusted any longer, where a step was torn. */
+  broken: string | undefined;
 }
 
 /** Refuses to go on with memory that has been given back, and may be another's by now. */
-export function checkOpen({ closed }: State): void {
+export function checkOpen({ closed, broken }: State): void {
+  if (broken !== undefined) throw new SteepestError(`trainer: it is closed, as ${broken}: call reset() to start anew`);
   if (closed) throw new SteepestError("trainer: it has been disposed of: compile the model again");
 }
 
@@ -91,6 +94,7 @@ export function createState(engine: Engine, recipe: Recipe): State {
       steps: 0,
       epochs: 0,
       closed: false,
+      broken: undefined,
     };
     resetState(state);
     return Object.assign(state, { bytes });
@@ -108,6 +112,7 @@ export function resetState(state: State): void {
   initializeParameters(engine, parameters, (tensor) => addressOfParameter(state, tensor), recipe.seed);
   state.steps = 0;
   state.epochs = 0;
+  state.broken = undefined;
 }
 
 export function addressOfParameter(state: State, tensor: Tensor): Pointer {

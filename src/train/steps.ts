@@ -1,6 +1,7 @@
 // Training steps: calls into the engine, each as many steps as fit a slice of time.
 import { checkInteger, checkOptions, SteepestError } from "../engine/errors.js";
-import { serial } from "../engine/instructions.js";
+import { type Pointer, serial } from "../engine/instructions.js";
+import { ThreadError } from "../engine/threads.js";
 import { runOnce } from "../graph/program.js";
 import { learningRateAt } from "../optim/optimizer.js";
 import type { ProgramCache } from "./cache.js";
@@ -35,6 +36,7 @@ export class DivergenceError extends SteepestError {
 const SLICE_MS = 12;
 
 // Words of the clock: see assembly/kernels/step.ts.
+const CLOCK_STEP = 0;
 const CLOCK_POSITION = 1;
 const CLOCK_ROW = 2;
 
@@ -59,20 +61,32 @@ export function runStep(state: State, cache: ProgramCache, feed: Feed, batch: nu
 }
 
 /** Runs training steps; throws DivergenceError where the loss of one is not finite. */
-function callEngine(state: State, { program }: StepProgram, steps: number): void {
+function callEngine(state: State, { program, planEnd }: StepProgram, steps: number): void {
   checkOpen(state);
   const { engine, recipe } = state;
   const { floats, words } = engine.heap;
   const [rates, trace] = [state.rates / 4, state.trace / 4];
   for (let i = 0; i < steps; i++) floats[rates + i] = learningRateAt(recipe.optimizer, state.steps + i + 1);
   words[state.clock / 4 + CLOCK_POSITION] = 0;
-  engine.run(program.address, program.end, steps);
+  try {
+    engine.run(program.address, program.end, steps, program.threads);
+  } catch (error) {
+    if (error instanceof ThreadError) recover(state, planEnd, error);
+    throw error;
+  }
   state.steps += steps;
   for (let i = 0; i < steps; i++) {
     const loss = floats[trace + i];
     if (loss - loss === 0) continue;
     throw new DivergenceError(state.steps - steps + i + 1, state.epochs + 1, loss, floats[rates + i]);
   }
+}
+
+/** After a thread has died: a step that had not reached the optimizer changed nothing that lasts, so it is as if not begun. */
+function recover(state: State, planEnd: Pointer, { stepsDone, failedAt, message }: ThreadError): void {
+  state.steps += stepsDone;
+  state.engine.heap.words[state.clock / 4 + CLOCK_STEP] = state.steps;
+  if (failedAt >= planEnd) state.broken = `step ${state.steps + 1} was torn (${message})`;
 }
 
 /** The next step starts with the first row. */

@@ -84,7 +84,7 @@ export interface Trainer<M extends MetricName = never> extends SynchronousMethod
   [Symbol.dispose](): void;
 }
 
-const OPTIONS = ["loss", "optimizer", "metrics", "seed", "engine", "build"];
+const OPTIONS = ["loss", "optimizer", "metrics", "seed", "engine", "build", "threads"];
 
 function checkRecipe<M extends MetricName>(model: Model, options: CompileOptions<M>): Recipe {
   checkOptions("compile", options, OPTIONS);
@@ -123,7 +123,7 @@ export async function compile<const M extends MetricName = never>(
   const recipe = checkRecipe(model, options);
   return createTrainer(
     recipe,
-    options.engine ?? (await createEngine({ build: options.build })),
+    options.engine ?? (await createEngine({ build: options.build, threads: options.threads })),
     options.engine === undefined,
   );
 }
@@ -133,7 +133,7 @@ export function compileSync<const M extends MetricName = never>(model: Model, op
   const recipe = checkRecipe(model, options);
   return createTrainer(
     recipe,
-    options.engine ?? createEngineSync({ build: options.build }),
+    options.engine ?? createEngineSync({ build: options.build, threads: options.threads }),
     options.engine === undefined,
   );
 }
@@ -166,7 +166,7 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     gradientsSync(batch) {
       const { feed, count } = stage(session, batch);
       const { program } = cache.get("gradients", feed, count);
-      engine.run(program.address, program.end, 1);
+      engine.run(program.address, program.end, 1, program.threads);
       return readBlock(state, addressOfGradient);
     },
     evaluateSync(data, options = {}) {
@@ -192,7 +192,9 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
   return {
     model: recipe.model,
     build: engine.build,
-    threads: engine.threads,
+    get threads() {
+      return engine.threads;
+    },
     get steps() {
       return state.steps;
     },
@@ -218,7 +220,10 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     load: (data) => load(session, data),
     parameters: () => whileOpen(() => readBlock(state, addressOfParameter)),
     setParameters: (values) => whileOpen(() => writeParameters(state, values)),
-    reset: () => whileOpen(() => resetState(state)),
+    reset() {
+      state.broken = undefined;
+      whileOpen(() => resetState(state));
+    },
     summary: ({ batchSize = 32 } = {}) =>
       whileOpen(() => summarize(state, checkInteger("summary", "batchSize", batchSize, 1))),
     dispose,

@@ -69,6 +69,15 @@ describe("steepest digits", () => {
     expect(tensors.get("0.weight")?.shape).toEqual([784, 32]);
   });
 
+  test("two threads train the same bits as one", async () => {
+    const options = ["digits", "--data", folder, "--epochs", "1", "--hidden", "64"];
+    const one = await run([...options, "--save", "one.safetensors"], folder);
+    const two = await run([...options, "--threads", "2", "--save", "two.safetensors"], folder);
+    expect([one.code, two.code]).toEqual([0, 0]);
+    expect(two.stdout).toMatch(/engine: build strict, 2 threads/);
+    expect(readFileSync(join(folder, "two.safetensors"))).toEqual(readFileSync(join(folder, "one.safetensors")));
+  });
+
   test("asks for fast: says once where it cannot, and runs strict", async () => {
     const options = [
       "digits",
@@ -96,6 +105,7 @@ describe("steepest digits", () => {
     [["digits", "--epochs", "many"], /--epochs must be a whole number of at least 1, got "many"/],
     [["digits", "--learning-rate", "-1"], /learning-rate/],
     [["digits", "--build", "quick"], /--build must be strict or fast, got "quick"/],
+    [["digits", "--threads", "65"], /--threads must be a whole number from 1 to 64, got "65"/],
     [["digits", "extra"], /Unexpected argument 'extra'/],
     [["digit"], /unknown command "digit"/],
     [[], /no command given/],

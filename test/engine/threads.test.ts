@@ -1,4 +1,4 @@
-// Threads come later, but the interpreter's barrier and the range-of-units rule are there: here worker
+// The interpreter alone, without the engine around it: its barrier and the range-of-units rule. Here worker
 // threads run one program together over the shared memory, and must give the bits of a single thread.
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";

@@ -1,0 +1,162 @@
+// Threads as a trainer has them: workers beside the main thread, over one memory.
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import {
+  adam,
+  type Build,
+  compile,
+  createEngine,
+  createEngineSync,
+  crossEntropy,
+  dense,
+  dropout,
+  relu,
+  sequential,
+  ThreadError,
+} from "steepest";
+import { describe, expect, test } from "vitest";
+import type { Engine } from "../../src/engine/engine.js";
+import { rows, startRecording } from "../../src/engine/instructions.js";
+import { installProgram } from "../../src/graph/program.js";
+import { lehmer } from "../train/blobs.js";
+
+const random = lehmer(9);
+const data = {
+  x: Float32Array.from({ length: 300 * 200 }, () => random() - 0.5),
+  y: Uint8Array.from({ length: 300 }, () => Math.floor(random() * 10)),
+};
+const model = sequential({ input: [200] }, dense(256), relu(), dropout(0.2), dense(128), relu(), dense(10));
+const recipe = { loss: crossEntropy(), optimizer: adam(), metrics: ["accuracy"], seed: 5 } as const;
+
+async function train(threads: number, build: Build): Promise<string> {
+  using trainer = await compile(model, { ...recipe, threads, build });
+  expect(trainer.threads).toBe(threads);
+  const results = [];
+  for await (const { loss, accuracy } of trainer.fit(data, { epochs: 2, batchSize: 128 })) results.push(loss, accuracy);
+  const weights = [...trainer.parameters().values()].map((values) =>
+    Buffer.from(values.data.buffer).toString("base64"),
+  );
+  return JSON.stringify([results, weights, [...trainer.predictSync(data.x)]]);
+}
+
+describe.each(["strict", "fast"] as const)("%s", (build) => {
+  test("1, 2, 3, 4 and 8 threads give the same bits", async () => {
+    const alone = await train(1, build);
+    for (const threads of [2, 3, 4, 8])
+      expect((await train(threads, build)) === alone, `${threads} threads`).toBe(true);
+  });
+});
+
+/** An instruction of which the last thread's share lies beyond the memory's end, so that it alone traps. */
+function trapInstruction(engine: Engine) {
+  const { record, ...recording } = startRecording();
+  const end = engine.memoryBytes();
+  const n = 4096;
+  record.fill(rows(n / 4, 1e9), end - (n / 2) * 4, n, 1);
+  return installProgram(engine, { record, ...recording });
+}
+
+describe("a thread that dies", () => {
+  test("is an error that names the reason; training goes on from the last step with one thread", async () => {
+    const engine = await createEngine({ threads: 2 });
+    using trainer = await compile(model, { ...recipe, engine });
+    using reference = await compile(model, recipe);
+    trainer.trainStepsSync(data, { steps: 3, batchSize: 100 });
+    const trap = trapInstruction(engine);
+    expect(() => engine.run(trap.address, trap.end, 1, trap.threads)).toThrow(ThreadError);
+    expect(engine.threads).toBe(1);
+    trainer.trainStepsSync(data, { steps: 2, batchSize: 100, shuffle: false });
+    reference.trainStepsSync(data, { steps: 3, batchSize: 100 });
+    reference.trainStepsSync(data, { steps: 2, batchSize: 100, shuffle: false });
+    expect(trainer.parameters()).toEqual(reference.parameters());
+    engine.dispose();
+  });
+
+  test("says what happened", async () => {
+    using engine = await createEngine({ threads: 3 });
+    const trap = trapInstruction(engine);
+    expect(() => engine.run(trap.address, trap.end, 1, trap.threads)).toThrow(
+      /threads: thread \d failed: .*out of bounds.*: the engine goes on with one thread/,
+    );
+    engine.run(trap.address, trap.address, 1);
+  });
+});
+
+describe("a step that a thread's death cuts short", () => {
+  /** An engine that does `whole` steps of its third run and the first instruction of the next, then loses a thread. */
+  function losing(engine: Engine, whole: number, at: "plan" | "optimizer"): Engine {
+    let runs = 0;
+    const run: Engine["run"] = (program, end, steps, threads) => {
+      runs += 1;
+      if (runs !== 3) return engine.run(program, end, steps, threads);
+      engine.run(program, end, whole);
+      engine.runRange(program, 0, 1);
+      throw new ThreadError("threads: thread 1 ended", whole, at === "plan" ? program : end);
+    };
+    return Object.create(engine, { run: { value: run } });
+  }
+
+  test("counts as not begun before the optimizer: the weights are those of an undisturbed training", async () => {
+    using engine = createEngineSync();
+    const small = { x: data.x.subarray(0, 50 * 200), y: data.y.subarray(0, 50) };
+    // The first run initializes the parameters.
+    using disturbed = await compile(model, { ...recipe, engine: losing(engine, 1, "plan") });
+    using reference = await compile(model, { ...recipe, engine });
+    disturbed.trainBatchSync(small);
+    expect(() => disturbed.trainStepsSync(small, { steps: 1 })).toThrow(ThreadError);
+    expect(disturbed.steps).toBe(2);
+    disturbed.trainStepsSync(small, { steps: 2 });
+    reference.trainStepsSync(small, { steps: 4 });
+    expect(disturbed.parameters()).toEqual(reference.parameters());
+  });
+
+  test("closes the trainer after that, until reset()", async () => {
+    using engine = createEngineSync();
+    using trainer = await compile(model, { ...recipe, engine: losing(engine, 0, "optimizer") });
+    const start = trainer.parameters();
+    trainer.trainStepsSync(data, { steps: 1 });
+    expect(() => trainer.trainStepsSync(data, { steps: 1 })).toThrow(ThreadError);
+    expect(() => trainer.predictSync(data.x)).toThrow(/closed, as step 2 was torn .*: call reset\(\) to start anew/);
+    trainer.reset();
+    expect(trainer.parameters()).toEqual(start);
+    expect(trainer.trainStepsSync(data, { steps: 2 })).toHaveLength(2);
+  });
+
+  test("a thread that dies while idle is named at the next run, which loses nothing", async () => {
+    using engine = await createEngine({ threads: 2 });
+    using trainer = await compile(model, { ...recipe, engine });
+    using reference = await compile(model, recipe);
+    // What the platform does when a worker ends: the crash flag is the third word of the engine's first region.
+    const control = 65536 / 4;
+    engine.heap.words[control + 2] = 1;
+    expect(() => trainer.trainBatchSync(data)).toThrow(/the engine goes on with one thread/);
+    expect([trainer.steps, engine.threads]).toEqual([0, 1]);
+    expect(trainer.trainBatchSync(data)).toBe(reference.trainBatchSync(data));
+  });
+});
+
+describe("options and ends", () => {
+  test("threads are a whole number from 1 to 64, and need the asynchronous form", async () => {
+    await expect(createEngine({ threads: 0 })).rejects.toThrow(/threads must be a whole number of at least 1, got 0/);
+    await expect(createEngine({ threads: 65 })).rejects.toThrow(/threads must be at most 64, got 65/);
+    expect(() => createEngineSync({ threads: 2 })).toThrow(/use the asynchronous form/);
+  });
+
+  test("a process with an idle trainer exits by itself, and so does one that disposed of it", async () => {
+    const entry = fileURLToPath(new URL("../../dist/index.js", import.meta.url));
+    const program = (last: string) => `
+      import { adam, compile, dense, meanSquaredError, sequential } from ${JSON.stringify(entry)};
+      const model = sequential({ input: [300] }, dense(300));
+      const trainer = await compile(model, { loss: meanSquaredError(), optimizer: adam(), threads: 2 });
+      trainer.trainStepsSync({ x: new Float32Array(30000), y: new Float32Array(30000).fill(1) }, { steps: 3 });
+      console.log("trained", trainer.threads);
+      ${last}`;
+    for (const last of ["", "trainer.dispose();"]) {
+      const output = await new Promise<string>((resolve, reject) => {
+        const args = ["--input-type=module", "-e", program(last)];
+        execFile(process.execPath, args, { timeout: 20_000 }, (error, out) => (error ? reject(error) : resolve(out)));
+      });
+      expect(output).toBe("trained 2\n");
+    }
+  });
+});
