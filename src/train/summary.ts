@@ -1,4 +1,5 @@
 // The model as a table, and what training it takes, planned before the first step.
+import { THREAD_SCRATCH_BYTES } from "../engine/engine.js";
 import { showShape } from "../graph/tensor.js";
 import { planTraining } from "./programs.js";
 import { parameterCount, type State } from "./state.js";
@@ -26,18 +27,21 @@ export function summarize(state: State, batchSize: number): string {
   const { arenaBytes, unsharedBytes } = planTraining(state, batchSize);
   const block = state.layout.bytes;
   const slots = block * state.slots.length;
+  const { threads } = state.engine;
+  const scratch = threads * THREAD_SCRATCH_BYTES;
   const planned = [
     `parameters ${showBytes(block)}`,
     `gradients ${showBytes(block)}`,
     `${optimizer.name} ${showBytes(slots)}`,
     `activations ${showBytes(arenaBytes)} (${showBytes(unsharedBytes)} without sharing)`,
+    `scratch of ${threads === 1 ? "one thread" : `${threads} threads`} ${showBytes(scratch)}`,
   ];
   return [
     head,
     rule,
     ...body,
     rule,
-    `${parameterCount(state.parameters).toLocaleString("en-US")} parameters; planned for batches of ${batchSize}: ${showBytes(2 * block + slots + arenaBytes)}`,
+    `${parameterCount(state.parameters).toLocaleString("en-US")} parameters; planned for batches of ${batchSize}: ${showBytes(2 * block + slots + arenaBytes + scratch)}`,
     `  ${planned.join(", ")}`,
   ].join("\n");
 }

@@ -473,6 +473,16 @@ describe("mistakes are refused where they are made, and nothing is lost", () => 
   });
 });
 
+test("what is planned is what is taken: memory stays within a tenth of plan and data", () => {
+  using own = createEngineSync();
+  const digits = sequential({ input: [784] }, dense(512), relu(), dense(512), relu(), dense(10));
+  using trainer = compileSync(digits, { loss: crossEntropy(), optimizer: adam(), engine: own });
+  const planned = Number(/: ([\d.]+) MiB\n/.exec(trainer.summary({ batchSize: 128 }))?.[1]) * 2 ** 20;
+  const count = 1000;
+  trainer.fitSync({ x: new Float32Array(count * 784), y: new Uint8Array(count) }, { batchSize: 128 });
+  expect(own.memoryBytes()).toBeLessThan(1.1 * (planned + count * (784 + 2) * 4));
+});
+
 describe("summary", () => {
   test("counts layers, parameters and bytes", () => {
     using trainer = compileSync(sequential({ input: [784] }, dense(128, { name: "hidden" }), relu(), dense(10)), {
@@ -481,7 +491,11 @@ describe("summary", () => {
     const text = trainer.summary({ batchSize: 64 });
     expect(text).toMatch(/dense "hidden" +\[128\] +100,480/);
     expect(text).toMatch(/dense +\[10\] +1,290/);
-    expect(text).toContain("101,770 parameters; planned for batches of 64");
+    // Blocks are padded to 64 bytes a parameter: 4·(100352 + 128 + 1280 + 16) = 407104 bytes, and Adam keeps two.
+    expect(text).toContain("101,770 parameters; planned for batches of 64: 2.8 MiB");
+    expect(text).toMatch(
+      /parameters 397.6 KiB, gradients 397.6 KiB, adam 795.1 KiB, activations 26\d.\d KiB .*, scratch of one thread 1.0 MiB/,
+    );
   });
 });
 
