@@ -19,7 +19,7 @@
 import { horizontalSum, loadPart, madd, storePart } from "../simd";
 import { reluLanes, sigmoidLanes, tanhLanes } from "./activation";
 
-const ROWS: u32 = 32;
+const ROWS: u32 = 16;
 const COLUMNS: u32 = 256;
 const DEPTH: u32 = 256;
 
@@ -35,7 +35,7 @@ const B_TRANSPOSED: u32 = 2;
 
 /** C [m, n] = (accumulate ? C : 0) + op(A)·op(B), + bias [n] (0: none), then the activation `epilogue` (0: none).
  *  form 0: A [m, k], B [k, n]; 1: A [k, m]; 2: B [n, k]. Without `accumulate` C is never read.
- *  Unit: a tile of 32 × 256. */
+ *  Unit: a tile of 16 × 256. */
 export function gemm(
   begin: u32, end: u32, scratch: usize, c: usize, a: usize, b: usize, bias: usize,
   m: u32, n: u32, k: u32, form: u32, epilogue: u32, accumulate: u32,

@@ -10,7 +10,7 @@ const FORM = { plain: 0, transposedLeft: 1, transposedRight: 2 } as const;
 type Form = keyof typeof FORM;
 
 // Tile of one unit, as in the kernel.
-const TILE_ROWS = 32;
+const TILE_ROWS = 16;
 const TILE_COLUMNS = 256;
 // Below this many multiply-adds, or up to this many rows, packing costs more than it saves.
 const SMALL_PRODUCT = 16384;

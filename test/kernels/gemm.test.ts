@@ -47,7 +47,7 @@ describe.each(["strict", "fast"] as const)("%s", (build) => {
     engine.words(C, 16).fill(GUARD);
     engine.words(C + 64 + m * n * 4, 16).fill(GUARD);
     const { record, ...recording } = startRecording();
-    const units = kernel === "gemm" ? Math.ceil(m / 32) * Math.ceil(n / 256) : m;
+    const units = kernel === "gemm" ? Math.ceil(m / 16) * Math.ceil(n / 256) : m;
     record[kernel](rows(units, 1), C + 64, A, B, bias ? BIAS : 0, m, n, k, form, epilogue, accumulate ? 1 : 0);
     const program = installProgram(engine, { record, ...recording });
     for (let unit = 0; unit < units; unit += 2) engine.runRange(program.address, unit, Math.min(unit + 2, units));
@@ -103,7 +103,7 @@ test("a NaN or an infinity reaches every result that it belongs to, and no other
   engine.floats(a, m * k)[36 * k + 5] = Number.NaN;
   engine.floats(b, k * n)[7 * n + 40] = Number.POSITIVE_INFINITY;
   const { record, ...recording } = startRecording();
-  record.gemm(rows(2, 1), c, a, b, 0, m, n, k, 0, 0, 0);
+  record.gemm(rows(Math.ceil(m / 16), 1), c, a, b, 0, m, n, k, 0, 0, 0);
   const program = installProgram(engine, { record, ...recording });
   engine.run(program.address, program.end, 1);
   const result = engine.floats(c, m * n);
