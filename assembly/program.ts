@@ -53,7 +53,7 @@ export function run(
   steps: u32,
   thread: u32,
   threads: u32,
-  barrier: usize,
+  control: usize,
   scratch: usize,
 ): u32 {
   if (threads == 1) {
@@ -65,9 +65,9 @@ export function run(
     return steps;
   }
   for (let step: u32 = 0; step < steps; step++) {
-    const failedAt = runShared(program, programEnd, thread, threads, barrier, scratch);
+    const failedAt = runShared(program, programEnd, thread, threads, control, scratch);
     if (failedAt != 0) {
-      if (thread == 0) store<u32>(barrier, failedAt, FAILED_AT);
+      if (thread == 0) store<u32>(control, failedAt, FAILED_AT);
       return step;
     }
   }
@@ -120,7 +120,7 @@ function runShared(
   programEnd: usize,
   thread: u32,
   threads: u32,
-  barrier: usize,
+  control: usize,
   scratch: usize,
 ): usize {
   let serialBefore = true;
@@ -132,34 +132,34 @@ function runShared(
       serialBefore = true;
       continue;
     }
-    if (serialBefore && !meet(barrier, threads)) return at;
+    if (serialBefore && !meet(control, threads)) return at;
     serialBefore = false;
     if (thread < share) {
       const begin = <u32>((<u64>units * thread) / share);
       const end = <u32>((<u64>units * (thread + 1)) / share);
       if (begin < end) dispatch(at, begin, end, scratch);
     }
-    if (!meet(barrier, threads)) return at;
+    if (!meet(control, threads)) return at;
   }
-  return meet(barrier, threads) ? 0 : programEnd;
+  return meet(control, threads) ? 0 : programEnd;
 }
 
 /** Waits until all threads have arrived: spins a little, then sleeps in slices. False when a thread has crashed. */
-function meet(barrier: usize, threads: u32): bool {
-  const generation = atomic.load<u32>(barrier, GENERATION);
-  if (atomic.add<u32>(barrier, 1, ARRIVED) == threads - 1) {
-    atomic.store<u32>(barrier, 0, ARRIVED);
-    atomic.add<u32>(barrier, 1, GENERATION);
-    atomic.notify(barrier + GENERATION, -1);
+function meet(control: usize, threads: u32): bool {
+  const generation = atomic.load<u32>(control, GENERATION);
+  if (atomic.add<u32>(control, 1, ARRIVED) == threads - 1) {
+    atomic.store<u32>(control, 0, ARRIVED);
+    atomic.add<u32>(control, 1, GENERATION);
+    atomic.notify(control + GENERATION, -1);
     return true;
   }
   for (let spin: u32 = 0; spin < SPINS; spin++) {
-    if (atomic.load<u32>(barrier, GENERATION) != generation) return true;
+    if (atomic.load<u32>(control, GENERATION) != generation) return true;
   }
-  for (let waits: u32 = 0; atomic.load<u32>(barrier, GENERATION) == generation; waits++) {
-    if (waits == MOST_WAITS) atomic.store<u32>(barrier, 1, CRASHED);
-    if (atomic.load<u32>(barrier, CRASHED) != 0) return false;
-    atomic.wait<u32>(barrier + GENERATION, generation, WAIT_NANOSECONDS);
+  for (let waits: u32 = 0; atomic.load<u32>(control, GENERATION) == generation; waits++) {
+    if (waits == MOST_WAITS) atomic.store<u32>(control, 1, CRASHED);
+    if (atomic.load<u32>(control, CRASHED) != 0) return false;
+    atomic.wait<u32>(control + GENERATION, generation, WAIT_NANOSECONDS);
   }
   return true;
 }

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { generate } from "./generate.mjs";
+import { hoistConstants } from "./hoistConstants.mjs";
 
 const run = promisify(execFile);
 const root = new URL("../", import.meta.url);
@@ -13,8 +14,16 @@ const started = performance.now();
 
 rmSync(new URL("dist/", root), { recursive: true, force: true });
 const kernels = generate();
-const compile = (target) =>
-  run(process.execPath, ["node_modules/assemblyscript/bin/asc.js", "--target", target], { cwd: root });
+const compile = async (target) => {
+  const output = await run(process.execPath, ["node_modules/assemblyscript/bin/asc.js", "--target", target], {
+    cwd: root,
+  });
+  if (target !== "debug") {
+    const file = new URL(`dist/${target}.wasm`, root);
+    writeFileSync(file, hoistConstants(readFileSync(file)));
+  }
+  return output;
+};
 const bundle = build({
   absWorkingDir: root.pathname,
   entryPoints: {

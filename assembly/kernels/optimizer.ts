@@ -2,6 +2,7 @@
 // once, in order. Unit: a vector of four floats; the block's length is a multiple of 16, so there is no tail.
 // The learning rate and the step's number come from the clock. Moments that would become denormal are set to
 // zero: a parameter whose gradient stays zero would otherwise slow every step a hundredfold, for good.
+// Loops test at their end: where they test first, V8 before 14 repeats in them what is computed in front of them.
 
 import { madd } from "../simd";
 import { CLOCK_LEARNING_RATE, CLOCK_STEP } from "./step";
@@ -10,18 +11,21 @@ const VECTOR_SHIFT: usize = 4;
 const VECTOR_BYTES: usize = 16;
 const LEAST_NORMAL: f32 = 1.17549435e-38;
 
-/** v with denormals as +0; NaN passes. */
-function flushDenormals(v: v128): v128 {
-  return v128.andnot(v, f32x4.lt(f32x4.abs(v), f32x4.splat(LEAST_NORMAL)));
+/** v with denormals as +0; NaN passes. `magnitude` is |v|. */
+function flushDenormals(v: v128, magnitude: v128): v128 {
+  return v128.andnot(v, f32x4.lt(magnitude, f32x4.splat(LEAST_NORMAL)));
 }
 
 /** p -= rate · g, in place. Error against float64: half an ulp of p and one of rate·g a step. */
 export function sgd(begin: u32, end: u32, p: usize, g: usize, clock: usize): void {
   const rate = f32x4.splat(-load<f32>(clock, CLOCK_LEARNING_RATE));
   const stop = <usize>end << VECTOR_SHIFT;
-  for (let at = <usize>begin << VECTOR_SHIFT; at < stop; at += VECTOR_BYTES) {
+  let at = <usize>begin << VECTOR_SHIFT;
+  if (at >= stop) return;
+  do {
     v128.store(p + at, madd(rate, v128.load(g + at), v128.load(p + at)));
-  }
+    at += VECTOR_BYTES;
+  } while (at < stop);
 }
 
 /** v = momentum · v + g; p -= rate · v, both in place. Polyak 1964, in the form of Sutskever et al. 2013 that
@@ -30,11 +34,15 @@ export function sgdMomentum(begin: u32, end: u32, p: usize, v: usize, g: usize, 
   const rate = f32x4.splat(-load<f32>(clock, CLOCK_LEARNING_RATE));
   const decay = f32x4.splat(momentum);
   const stop = <usize>end << VECTOR_SHIFT;
-  for (let at = <usize>begin << VECTOR_SHIFT; at < stop; at += VECTOR_BYTES) {
-    const velocity = flushDenormals(madd(decay, v128.load(v + at), v128.load(g + at)));
+  let at = <usize>begin << VECTOR_SHIFT;
+  if (at >= stop) return;
+  do {
+    const sum = madd(decay, v128.load(v + at), v128.load(g + at));
+    const velocity = flushDenormals(sum, f32x4.abs(sum));
     v128.store(v + at, velocity);
     v128.store(p + at, madd(rate, velocity, v128.load(p + at)));
-  }
+    at += VECTOR_BYTES;
+  } while (at < stop);
 }
 
 /** v = momentum · v + g; p -= rate · (g + momentum · v), both in place: Nesterov's look ahead in the variables
@@ -43,12 +51,16 @@ export function sgdNesterov(begin: u32, end: u32, p: usize, v: usize, g: usize, 
   const rate = f32x4.splat(-load<f32>(clock, CLOCK_LEARNING_RATE));
   const decay = f32x4.splat(momentum);
   const stop = <usize>end << VECTOR_SHIFT;
-  for (let at = <usize>begin << VECTOR_SHIFT; at < stop; at += VECTOR_BYTES) {
+  let at = <usize>begin << VECTOR_SHIFT;
+  if (at >= stop) return;
+  do {
     const gradient = v128.load(g + at);
-    const velocity = flushDenormals(madd(decay, v128.load(v + at), gradient));
+    const sum = madd(decay, v128.load(v + at), gradient);
+    const velocity = flushDenormals(sum, f32x4.abs(sum));
     v128.store(v + at, velocity);
     v128.store(p + at, madd(rate, madd(decay, velocity, gradient), v128.load(p + at)));
-  }
+    at += VECTOR_BYTES;
+  } while (at < stop);
 }
 
 /** base^exponent by repeated squaring; relative error at most 2·exponent·2^-53. */
@@ -62,11 +74,12 @@ function power(base: f64, exponent: u32): f64 {
 
 /** mean + gain·(value - mean), the weights exact: `1 - gain` rounded to float32 would shift the mean by 1e-5. */
 function average(mean: v128, value: v128, gain: v128, loss: v128): v128 {
-  return flushDenormals(madd(gain, value, madd(loss, mean, mean)));
+  return madd(gain, value, madd(loss, mean, mean));
 }
 
 /** m = β1·m + (1-β1)·g; v = β2·v + (1-β2)·g²; p -= rate·m̂ / (√v̂ + epsilon), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t); t: the
- *  clock's step. In place. Kingma & Ba 2015, algorithm 1. Relative error of an update from given moments: 2^-21. */
+ *  clock's step. In place. Kingma & Ba 2015, algorithm 1, in the order of its section 2 (√(1-β2^t) in the rate and
+ *  in epsilon). Relative error of an update from given moments: 2^-21. */
 export function adam(
   begin: u32,
   end: u32,
@@ -80,21 +93,26 @@ export function adam(
   epsilon: f32,
 ): void {
   const t = load<u32>(clock, CLOCK_STEP);
-  const rate = f32x4.splat(-<f32>(<f64>load<f32>(clock, CLOCK_LEARNING_RATE) / (1 - power(beta1, t))));
-  const rootScale = f32x4.splat(<f32>(1 / sqrt<f64>(1 - power(beta2, t))));
+  const bias = sqrt<f64>(1 - power(beta2, t));
+  const rate = f32x4.splat(-<f32>((<f64>load<f32>(clock, CLOCK_LEARNING_RATE) * bias) / (1 - power(beta1, t))));
+  const guard = f32x4.splat(<f32>(<f64>epsilon * bias));
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const loss1 = f32x4.neg(gain1);
   const gain2 = f32x4.splat(<f32>(1 - beta2));
   const loss2 = f32x4.neg(gain2);
-  const guard = f32x4.splat(epsilon);
   const stop = <usize>end << VECTOR_SHIFT;
-  for (let at = <usize>begin << VECTOR_SHIFT; at < stop; at += VECTOR_BYTES) {
+  let at = <usize>begin << VECTOR_SHIFT;
+  if (at >= stop) return;
+  do {
     const gradient = v128.load(g + at);
-    const first = average(v128.load(m + at), gradient, gain1, loss1);
-    const second = average(v128.load(v + at), f32x4.mul(gradient, gradient), gain2, loss2);
+    const mean = average(v128.load(m + at), gradient, gain1, loss1);
+    const square = average(v128.load(v + at), f32x4.mul(gradient, gradient), gain2, loss2);
+    const first = flushDenormals(mean, f32x4.abs(mean));
+    const second = flushDenormals(square, square);
     v128.store(m + at, first);
     v128.store(v + at, second);
-    const spread = madd(f32x4.sqrt(second), rootScale, guard);
-    v128.store(p + at, f32x4.add(v128.load(p + at), f32x4.div(f32x4.mul(rate, first), spread)));
-  }
+    const direction = f32x4.div(first, f32x4.add(f32x4.sqrt(second), guard));
+    v128.store(p + at, madd(rate, direction, v128.load(p + at)));
+    at += VECTOR_BYTES;
+  } while (at < stop);
 }

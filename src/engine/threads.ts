@@ -111,6 +111,9 @@ export async function startTeam(
   };
   const stop = (): void => {
     Atomics.store(words, STOP, 1);
+    // Whoever waits at a barrier for a leader that failed itself comes out; whoever sleeps wakes up.
+    Atomics.store(words, CRASHED, 1);
+    Atomics.notify(words, GENERATION);
     Atomics.add(words, SEQUENCE, 1);
     Atomics.notify(words, SEQUENCE);
   };

@@ -135,6 +135,15 @@ describe("a step that a thread's death cuts short", () => {
   });
 });
 
+test("a trap in the calling thread's own share closes the engine, and lets the workers go", async () => {
+  using engine = await createEngine({ threads: 2 });
+  const { record, ...recording } = startRecording();
+  record.fill(rows(1024, 1e9), engine.memoryBytes() - 64, 4096, 1);
+  const { address, end, threads } = installProgram(engine, { record, ...recording });
+  expect(() => engine.run(address, end, 1, threads)).toThrow(/a kernel failed \(.*out of bounds\), which closed it/);
+  expect(() => engine.run(address, end, 1, threads)).toThrow(/a kernel failed/);
+});
+
 describe("options and ends", () => {
   test("threads are a whole number from 1 to 64, and need the asynchronous form", async () => {
     await expect(createEngine({ threads: 0 })).rejects.toThrow(/threads must be a whole number of at least 1, got 0/);

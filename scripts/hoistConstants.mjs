@@ -1,0 +1,63 @@
+// V8 14 (Node 26) builds a vector constant anew wherever it stands in a loop; earlier ones move it out themselves.
+// This pass does it for them: a v128.const in a loop becomes a local that is set in front of the outermost loop.
+// It works on binaryen's text, one instruction a line, and leaves the rest as it is: the same module, the same bits.
+import binaryen from "binaryen";
+
+const OPENS = new Set(["block", "if", "loop", "try", "try_table"]);
+// One cheap instruction makes a zero; it is not worth a register.
+const ZERO = /^v128\.const i32x4( 0x0+){4}$/;
+
+/** The lines of a function, the constants of its loops in locals. */
+function hoistInFunction(lines) {
+  const locals = new Map();
+  const result = [];
+  let depth = 0;
+  let loop; // the outermost that is open: its depth, its first line in `result`, the constants in it
+  for (const line of lines) {
+    const instruction = line.trim();
+    const name = instruction.split(" ", 1)[0];
+    if (name === "loop") loop ??= { depth, start: result.length, constants: new Set() };
+    if (OPENS.has(name)) depth++;
+    if (loop !== undefined && name === "v128.const" && !ZERO.test(instruction)) {
+      if (!locals.has(instruction)) locals.set(instruction, `$constant${locals.size}`);
+      loop.constants.add(instruction);
+      result.push(`local.get ${locals.get(instruction)}`);
+    } else {
+      result.push(line);
+    }
+    if (name !== "end" || --depth !== loop?.depth) continue;
+    const { start, constants } = loop;
+    result.splice(start, 0, ...[...constants].flatMap((constant) => [constant, `local.set ${locals.get(constant)}`]));
+    loop = undefined;
+  }
+  const declarations = [...locals.values()].map((local) => `(local ${local} v128)`);
+  const body = result.findIndex((line, i) => i > 0 && !line.startsWith("  (local "));
+  return result.toSpliced(body, 0, ...declarations);
+}
+
+/** A module's text, an instruction a line. */
+export function textOf(bytes) {
+  const module = binaryen.readBinaryWithFeatures(bytes, binaryen.Features.All);
+  const text = module.emitStackIR();
+  module.dispose();
+  return text;
+}
+
+/** The module `bytes` with the constants of its loops in locals. */
+export function hoistConstants(bytes) {
+  const lines = [];
+  let body;
+  for (const line of textOf(bytes).split("\n")) {
+    if (line.startsWith(" (func ")) body = [];
+    (body ?? lines).push(line);
+    if (body === undefined || line !== " )") continue;
+    lines.push(...hoistInFunction(body));
+    body = undefined;
+  }
+  const module = binaryen.parseText(lines.join("\n"));
+  module.setFeatures(binaryen.Features.All);
+  if (!module.validate()) throw new Error("hoistConstants: the module is not valid any more: see the lines above");
+  const hoisted = module.emitBinary();
+  module.dispose();
+  return hoisted;
+}
