@@ -46,10 +46,16 @@ const LABEL_NOISE = 0.2;
  * replaced at random each time: no network can fit both, so gradients never shrink into the denormal range, where
  * multiplying takes a hundred cycles.
  */
-export function classificationData(batch: number, inputs: number, classes: number, seed: number): BatchedData {
+export function classificationData(
+  batch: number,
+  inputs: number,
+  classes: number,
+  seed: number,
+  uniqueBatches = UNIQUE_BATCHES,
+): BatchedData {
   const random = createRandom(seed);
   const map = uniformValues(random, inputs * classes);
-  const count = UNIQUE_BATCHES * batch;
+  const count = uniqueBatches * batch;
   const x = new Float32Array(2 * count * inputs);
   const y = new Uint32Array(2 * count);
   const scores = new Float64Array(classes);
@@ -65,5 +71,5 @@ export function classificationData(batch: number, inputs: number, classes: numbe
     y[count + sample] = y[sample];
   }
   for (let i = 0; i < y.length; i++) if (random() < LABEL_NOISE) y[i] = Math.floor(random() * classes);
-  return { x, y, batch, batches: 2 * UNIQUE_BATCHES };
+  return { x, y, batch, batches: 2 * uniqueBatches };
 }

@@ -1,19 +1,23 @@
 // The benchmark: check, then time, then report.
+import { spawnSync } from "node:child_process";
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { writeFileAtomic } from "../src/platform/files.js";
 import { type Options, parseOptions, UsageError, usage } from "./options.js";
-import { type Entry, recordsOf, showEnvironment, showTable } from "./report.js";
+import { LeftOut, type PeerContestant, startPeer } from "./peer.js";
+import { commandOf, isPeer, type PeerCommand, type PeerName, peersFolder } from "./peerList.js";
+import { type Entry, type Outcome, recordsOf, showEnvironment, showRemarks, showTable } from "./report.js";
 import { whyUnavailable } from "./steepest.js";
-import { QUICK, type Schedule, type Summary, summarize, THOROUGH, timeInTurns } from "./timing.js";
-import type { Contestant, Implementation, Workload } from "./workload.js";
+import { QUICK, type Schedule, summarize, THOROUGH, timeInTurns } from "./timing.js";
+import type { Competitor, Contestant, Workload } from "./workload.js";
 
-/** Where the benchmark writes, and its clock; tests have their own. */
+/** Where the benchmark writes, its clock, and how peers are started; tests have their own. */
 export interface Surroundings {
   readonly print: (text: string) => void;
   readonly printError: (text: string) => void;
   readonly now?: () => number;
   readonly schedule?: Schedule;
+  readonly commandOf?: (name: PeerName) => PeerCommand | { readonly leftOut: string };
 }
 
 const terminal: Surroundings = { print: console.log, printError: console.error };
@@ -27,6 +31,7 @@ export async function main(args: readonly string[], surroundings: Surroundings =
       print(usage());
       return 0;
     }
+    if (options.installPeers) return installPeers();
     if (options.json !== undefined) await checkFolder(options.json);
     return await runBenchmark(options, surroundings);
   } catch (error) {
@@ -41,58 +46,81 @@ async function runBenchmark(options: Options, surroundings: Surroundings): Promi
   const environment = showEnvironment();
   for (const name of options.missing) printError(`${name}: not built yet, see --help`);
   const implementations = options.implementations.filter((implementation) => {
-    const reason = whyUnavailable(implementation);
+    const reason = isPeer(implementation) ? undefined : whyUnavailable(implementation);
     if (reason !== undefined) printError(`${implementation}: ${reason}`);
     return reason === undefined;
   });
   const entries: Entry[] = [];
+  const schedule = options.quick ? QUICK : THOROUGH;
   for (const workload of options.workloads) {
     printError(`${workload.name} …`);
-    entries.push(
-      ...measure(workload, implementations, { schedule: options.quick ? QUICK : THOROUGH, ...surroundings }),
-    );
+    entries.push(...(await measure(workload, implementations, { schedule, ...surroundings })));
   }
-  if (entries.length > 0) print(`${environment}\n\n${showTable(entries)}`);
+  const timed = entries.filter(({ outcome }) => !("leftOut" in outcome));
+  const remarks = showRemarks(entries);
+  if (timed.length > 0) print([environment, showTable(timed), ...remarks].join("\n\n"));
+  else for (const remark of remarks) printError(remark);
   if (options.json !== undefined) {
     await writeFileAtomic(options.json, Buffer.from(`${JSON.stringify(recordsOf(entries), null, 2)}\n`));
   }
   const failed = entries.some(({ outcome }) => "error" in outcome);
-  return failed || options.missing.length > 0 || entries.length === 0 ? 1 : 0;
+  return failed || options.missing.length > 0 || timed.length === 0 ? 1 : 0;
 }
 
 /** Checks all implementations of a workload, then times those that are right. */
-export function measure(
+export async function measure(
   workload: Workload,
-  implementations: readonly Implementation[],
-  { printError, now, schedule = THOROUGH }: Omit<Surroundings, "print">,
-): Entry[] {
-  const contestants = new Map<Implementation, Contestant>();
-  const errors = new Map<Implementation, string>();
+  implementations: readonly Competitor[],
+  { printError, now, schedule = THOROUGH, commandOf: start = commandOf }: Omit<Surroundings, "print">,
+): Promise<Entry[]> {
+  const contestants = new Map<Competitor, Contestant | PeerContestant>();
+  const outcomes = new Map<Competitor, Outcome>();
+  const fail = (implementation: Competitor, error: unknown): void => {
+    printError(`${workload.name} ${implementation}: ${error}`);
+    outcomes.set(implementation, { error: (error as Error).message });
+  };
   for (const implementation of implementations) {
     try {
-      contestants.set(implementation, workload.prepare(implementation));
+      const contestant = isPeer(implementation)
+        ? await preparePeer(workload, start(implementation))
+        : workload.prepare(implementation);
+      contestants.set(implementation, contestant);
     } catch (error) {
-      errors.set(implementation, (error as Error).message);
-      printError(`${workload.name} ${implementation}: ${error}`);
+      if (error instanceof LeftOut) outcomes.set(implementation, { leftOut: error.message });
+      else fail(implementation, error);
     }
   }
-  const timed = new Map<Implementation, Summary>();
   try {
-    const samples = timeInTurns([...contestants.values()], schedule, now);
-    [...contestants.keys()].forEach((implementation, i) => {
-      timed.set(implementation, summarize(samples[i]));
+    const results = await timeInTurns([...contestants.values()], schedule, now);
+    [...contestants].forEach(([implementation, contestant], i) => {
+      const result = results[i];
+      if (result instanceof Error) {
+        fail(implementation, result);
+        return;
+      }
+      const { version, note } = "remote" in contestant ? contestant : { version: undefined, note: undefined };
+      outcomes.set(implementation, { ...summarize(result), version, note });
     });
-  } catch (error) {
-    for (const implementation of contestants.keys()) errors.set(implementation, (error as Error).message);
-    printError(`${workload.name}: ${error}`);
   } finally {
     for (const contestant of contestants.values()) contestant.dispose();
   }
-  return implementations.map((implementation) => ({
-    workload,
-    implementation,
-    outcome: timed.get(implementation) ?? { error: errors.get(implementation) ?? "" },
-  }));
+  return implementations.map((implementation) => {
+    const outcome = outcomes.get(implementation) ?? { error: "not timed" };
+    return { workload, implementation, outcome };
+  });
+}
+
+function preparePeer(workload: Workload, command: PeerCommand | { readonly leftOut: string }): Promise<PeerContestant> {
+  if (workload.forPeers === undefined) throw new LeftOut("nothing to compare");
+  if ("leftOut" in command) throw new LeftOut(command.leftOut);
+  return startPeer(command, workload.forPeers());
+}
+
+/** Without the packages' own scripts: none of them needs one. */
+function installPeers(): number {
+  const args = ["install", "--prefix", peersFolder, "--ignore-scripts"];
+  const { status } = spawnSync("npm", args, { stdio: "inherit", shell: process.platform === "win32" });
+  return status === 0 ? 0 : 1;
 }
 
 /** Minutes of measuring should not end in a folder that is not there. */

@@ -1,6 +1,7 @@
 // The command line of the benchmark.
 import { parseArgs } from "node:util";
-import { IMPLEMENTATIONS, type Implementation, type Workload } from "./workload.js";
+import { isPeer, PEERS } from "./peerList.js";
+import { type Competitor, IMPLEMENTATIONS, type Workload } from "./workload.js";
 import { notBuiltYet, workloads } from "./workloads.js";
 
 /** A mistake in how the benchmark was called: prints the usage, exit code 2. */
@@ -14,21 +15,32 @@ export interface Options {
   readonly workloads: readonly Workload[];
   /** Names that were asked for, and wait for what they measure. */
   readonly missing: readonly string[];
-  readonly implementations: readonly Implementation[];
+  readonly implementations: readonly Competitor[];
+  /** Installs the packages of the peers and does nothing else. */
+  readonly installPeers: boolean;
   readonly quick: boolean;
   readonly help: boolean;
 }
 
 /** Throws UsageError for unknown options and names. */
 export function parseOptions(args: readonly string[]): Options {
-  const { json, workloads: names, implementations, quick = false, help = false } = parse(args);
+  const {
+    json,
+    workloads: names,
+    implementations,
+    peers = false,
+    quick = false,
+    help = false,
+    ...others
+  } = parse(args);
   if (json === "") throw new UsageError("--json needs a file name");
   const selected = names === undefined ? workloads.map(({ name }) => name) : listOf("workloads", names).flatMap(expand);
   return {
     json,
     workloads: workloads.filter(({ name }) => selected.includes(name)),
     missing: Object.keys(notBuiltYet).filter((name) => selected.includes(name)),
-    implementations: selectImplementations(implementations),
+    implementations: selectImplementations(implementations, peers),
+    installPeers: others["install-peers"] ?? false,
     quick,
     help,
   };
@@ -42,6 +54,8 @@ function parse(args: readonly string[]) {
         json: { type: "string" },
         workloads: { type: "string" },
         implementations: { type: "string" },
+        peers: { type: "boolean" },
+        "install-peers": { type: "boolean" },
         quick: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
@@ -67,14 +81,15 @@ function expand(name: string): string[] {
   throw new UsageError(`--workloads: there is no "${name}": there are ${known.join(", ")}`);
 }
 
-function selectImplementations(text: string | undefined): readonly Implementation[] {
-  if (text === undefined) return IMPLEMENTATIONS;
-  const names = listOf("implementations", text);
-  const unknown = names.find((name) => !IMPLEMENTATIONS.some((known) => known === name));
+/** Ours and plain JavaScript, or those that are named; with `--peers` all peers too. */
+function selectImplementations(text: string | undefined, peers: boolean): readonly Competitor[] {
+  const known: readonly Competitor[] = [...IMPLEMENTATIONS, ...PEERS];
+  const names = text === undefined ? IMPLEMENTATIONS : listOf("implementations", text);
+  const unknown = names.find((name) => !known.some((other) => other === name));
   if (unknown !== undefined) {
-    throw new UsageError(`--implementations: there is no "${unknown}": there are ${IMPLEMENTATIONS.join(", ")}`);
+    throw new UsageError(`--implementations: there is no "${unknown}": there are ${known.join(", ")}`);
   }
-  return IMPLEMENTATIONS.filter((name) => names.includes(name));
+  return known.filter((name) => names.some((other) => other === name) || (peers && isPeer(name)));
 }
 
 export function usage(): string {
@@ -86,7 +101,11 @@ export function usage(): string {
     "a workload is not built yet; 2: called wrongly.",
     "",
     row("--workloads a,b", "only these, or all that begin so: gemm (default all)"),
-    row("--implementations a,b", `of ${IMPLEMENTATIONS.join(", ")} (default all)`),
+    row("--implementations a,b", `of ${IMPLEMENTATIONS.join(", ")} (default these)`),
+    row("", `and of ${PEERS.slice(0, 5).join(", ")},`),
+    row("", PEERS.slice(5).join(", ")),
+    row("--peers", "all of these other libraries too, each in a process of its own"),
+    row("--install-peers", "install them into bench/peers (700 MB), and do nothing else; PyTorch is the system's"),
     row("--quick", "fewer and shorter rounds: rough figures"),
     row("--json FILE", "write records {workload, implementation, metric, value, unit}: medians"),
     row("--help", "this text"),

@@ -1,19 +1,26 @@
 // What the benchmark says: a table for people, records for programs.
 import { cpus, loadavg } from "node:os";
 import type { Summary } from "./timing.js";
-import { type Implementation, inMetric, type Metric, UNITS, type Workload } from "./workload.js";
+import { type Competitor, inMetric, type Metric, UNITS, type Workload } from "./workload.js";
 
-/** One line of the table: what an implementation came to, or why it did not. */
+/** What an implementation came to, or why it did not. */
+export type Outcome =
+  | (Summary & { readonly version?: string | undefined; readonly note?: string | undefined })
+  | { readonly error: string }
+  /** There is nothing to compare, or it is not installed: no failure. */
+  | { readonly leftOut: string };
+
+/** One line of the table. */
 export interface Entry {
   readonly workload: Workload;
-  readonly implementation: Implementation;
-  readonly outcome: Summary | { readonly error: string };
+  readonly implementation: Competitor;
+  readonly outcome: Outcome;
 }
 
 /** The median of one implementation of one workload. */
 export interface BenchRecord {
   readonly workload: string;
-  readonly implementation: Implementation;
+  readonly implementation: Competitor;
   readonly metric: Metric;
   readonly value: number;
   readonly unit: string;
@@ -22,7 +29,7 @@ export interface BenchRecord {
 /** Records of the entries that were timed. */
 export function recordsOf(entries: readonly Entry[]): BenchRecord[] {
   return entries.flatMap(({ workload, implementation, outcome }) => {
-    if ("error" in outcome) return [];
+    if (!("median" in outcome)) return [];
     const { name, metric } = workload;
     const value = inMetric(workload, outcome.median);
     return [{ workload: name, implementation, metric, value, unit: UNITS[metric] }];
@@ -38,13 +45,19 @@ export function showEnvironment(): string {
   return `Node ${node} (V8 ${v8}), ${model} × ${processors.length}, load average ${load.toFixed(2)} at start${busy}`;
 }
 
-const COLUMNS = ["workload", "implementation", "best", "median", "p25 – p75", "unit", "× javascript"];
+const COLUMNS = ["workload", "implementation", "best", "median", "p25 – p75", "unit"];
 const TEXT_COLUMNS = [0, 1, 5];
+/** Whose speed the others' is put in relation to; a column is there when its implementation is. */
+const BASELINES: readonly Competitor[] = ["javascript", "pytorch-1"];
 
-/** Best, median and quartiles of each entry, and how many times as fast as plain JavaScript its median is. */
+/** Best, median and quartiles of each entry, and how many times as fast as the baselines its median is. */
 export function showTable(entries: readonly Entry[]): string {
-  const rows = [COLUMNS, ...entries.map((entry) => cellsOf(entry, entries))];
-  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
+  const baselines = BASELINES.filter(
+    (name) => name === "javascript" || entries.some(({ implementation }) => implementation === name),
+  );
+  const heads = [...COLUMNS, ...baselines.map((name) => `× ${name}`)];
+  const rows = [heads, ...entries.map((entry) => cellsOf(entry, entries, baselines))];
+  const widths = heads.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
   const lines = rows.map((row) => {
     const cells = row.map((cell, column) =>
       TEXT_COLUMNS.includes(column) ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
@@ -54,21 +67,61 @@ export function showTable(entries: readonly Entry[]): string {
   return [lines[0], widths.map((width) => "─".repeat(width)).join("──"), ...lines.slice(1)].join("\n");
 }
 
-function cellsOf({ workload, implementation, outcome }: Entry, entries: readonly Entry[]): string[] {
+function cellsOf(
+  { workload, implementation, outcome }: Entry,
+  entries: readonly Entry[],
+  baselines: readonly Competitor[],
+): string[] {
   const { name, metric } = workload;
-  if ("error" in outcome) return [name, implementation, "failed", "", "", "", ""];
+  if (!("median" in outcome)) return [name, implementation, "failed"];
   const show = (stepMs: number) => formatNumber(inMetric(workload, stepMs));
   const quartiles = [show(outcome.lowerQuartile), show(outcome.upperQuartile)];
   if (metric !== "step-ms") quartiles.reverse();
   const spread = quartiles.join(" – ");
-  const ratio = ratioTo(outcome, name, entries);
-  return [name, implementation, show(outcome.best), show(outcome.median), spread, UNITS[metric], ratio];
+  const ratios = baselines.map((baseline) => ratioTo(baseline, outcome, name, entries));
+  return [name, implementation, show(outcome.best), show(outcome.median), spread, UNITS[metric], ...ratios];
 }
 
-function ratioTo({ median }: Summary, name: string, entries: readonly Entry[]): string {
-  const baseline = entries.find((entry) => entry.workload.name === name && entry.implementation === "javascript");
-  if (baseline === undefined || "error" in baseline.outcome) return "";
-  return (baseline.outcome.median / median).toFixed(2);
+function ratioTo(baseline: Competitor, { median }: Summary, name: string, entries: readonly Entry[]): string {
+  const entry = entries.find(({ workload, implementation }) => workload.name === name && implementation === baseline);
+  if (entry === undefined || !("median" in entry.outcome)) return "";
+  const ratio = entry.outcome.median / median;
+  return ratio < 0.1 ? ratio.toPrecision(2) : ratio.toFixed(2);
+}
+
+/** What is said under the table: the peers' versions, where their work differs, and what is left out and why. */
+export function showRemarks(entries: readonly Entry[]): string[] {
+  const timed = entries.flatMap(({ outcome, ...entry }) => ("median" in outcome ? [{ ...entry, ...outcome }] : []));
+  const versions = timed.flatMap(({ implementation, version }) =>
+    version === undefined ? [] : [`${implementation} ${version}`],
+  );
+  const notes = timed.flatMap((entry) => (entry.note === undefined ? [] : [{ ...entry, remark: entry.note }]));
+  const reasons = entries.flatMap(({ outcome, ...entry }) =>
+    "leftOut" in outcome ? [{ ...entry, remark: outcome.leftOut }] : [],
+  );
+  const peers = versions.length === 0 ? [] : [`Peers: ${[...new Set(versions)].join(", ")}`];
+  return [...peers, ...showList("Not quite the same work:", notes), ...showList("Left out:", reasons)];
+}
+
+/** A line for each remark and the workloads it is about, with all the implementations it is made of. */
+function showList(title: string, remarks: readonly (Omit<Entry, "outcome"> & { readonly remark: string })[]): string[] {
+  const key = (remark: string, implementation: Competitor) => `${implementation}: ${remark}`;
+  const workloadsOf = groupBy(remarks, ({ remark, implementation }) => key(remark, implementation));
+  const lines = groupBy(remarks, ({ remark, implementation }) => {
+    const names = workloadsOf.get(key(remark, implementation))?.map(({ workload }) => workload.name) ?? [];
+    return `${remark} (${names.join(", ")})`;
+  });
+  const shown = [...lines].map(([text, group]) => {
+    const implementations = new Set(group.map(({ implementation }) => implementation));
+    return `  ${[...implementations].join(", ")}: ${text}`;
+  });
+  return shown.length === 0 ? [] : [[title, ...shown].join("\n")];
+}
+
+function groupBy<T>(values: readonly T[], keyOf: (value: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const value of values) groups.set(keyOf(value), [...(groups.get(keyOf(value)) ?? []), value]);
+  return groups;
 }
 
 /** Four significant digits, never in powers of ten. */

@@ -1,6 +1,6 @@
 // Times contestants in turns (A B A B …), so that a change of the machine's speed meets all of them.
 import { Bench } from "tinybench";
-import type { Contestant } from "./workload.js";
+import type { Contestant, RemoteContestant } from "./workload.js";
 
 export interface Schedule {
   /** Short and many: whatever else the machine does should meet all contestants alike. */
@@ -17,41 +17,83 @@ export const THOROUGH: Schedule = { rounds: 25, roundMs: 50, warmupMs: 300, call
 export const QUICK: Schedule = { rounds: 6, roundMs: 20, warmupMs: 80, callMs: 2 };
 
 const MOST_STEPS = 1 << 20;
-// Where a single call takes longer than a round, rounds end when twice their time is over, but not before these.
+// Whose single call takes longer than a round drops out when twice its rounds' time is over, but not before these.
 const LEAST_ROUNDS = 3;
 
-/** Milliseconds a step, one sample for each call, of all rounds: in the order of the contestants. */
-export function timeInTurns(
-  contestants: readonly Contestant[],
+/**
+ * Milliseconds a step, one sample for each call, of all rounds: in the order of the contestants. One that fails leaves
+ * the rounds to the others; its error is its result.
+ */
+export async function timeInTurns(
+  contestants: readonly (Contestant | RemoteContestant)[],
   { rounds, roundMs, warmupMs, callMs }: Schedule,
   now: () => number = () => performance.now(),
-): number[][] {
-  const steps = contestants.map((contestant) => warmUp(contestant, warmupMs, callMs, now));
-  const samples: number[][] = contestants.map(() => []);
-  const end = now() + 2 * rounds * roundMs * contestants.length;
-  for (let round = 0; round < rounds && (round < LEAST_ROUNDS || now() < end); round++) {
-    contestants.forEach((contestant, i) => {
-      const stepsPerCall = steps[i];
-      const bench = new Bench({ now, time: roundMs, iterations: 1, warmup: false, retainSamples: true, throws: true });
-      bench.add("call", () => contestant.run(stepsPerCall), { async: false, beforeAll: () => contestant.reset() });
-      const [{ result }] = bench.runSync();
-      if (result.state !== "completed") throw new Error(`tinybench: a round ended as ${result.state}`);
-      for (const callDurationMs of result.latency.samples ?? []) samples[i].push(callDurationMs / stepsPerCall);
-    });
+): Promise<(number[] | Error)[]> {
+  const turns = contestants.map((contestant) => ({
+    contestant,
+    steps: 0,
+    spentMs: 0,
+    result: [] as number[] | Error,
+  }));
+  for (const turn of turns) {
+    try {
+      turn.steps = await warmUp(turn.contestant, warmupMs, callMs, now);
+    } catch (error) {
+      turn.result = error as Error;
+    }
   }
-  return samples;
+  for (let round = 0; round < rounds; round++) {
+    for (const turn of turns) {
+      const { contestant, steps, spentMs, result } = turn;
+      const slow = round >= LEAST_ROUNDS && spentMs >= 2 * rounds * roundMs;
+      if (result instanceof Error || slow) continue;
+      const start = now();
+      try {
+        const durations = await runRound(contestant, steps, roundMs, now);
+        result.push(...durations.map((callDurationMs) => callDurationMs / steps));
+      } catch (error) {
+        turn.result = error as Error;
+      }
+      turn.spentMs += now() - start;
+    }
+  }
+  return turns.map(({ result }) => result);
+}
+
+/** Milliseconds of each call. A local contestant is called without waiting in between, as awaiting takes time. */
+async function runRound(
+  contestant: Contestant | RemoteContestant,
+  steps: number,
+  roundMs: number,
+  now: () => number,
+): Promise<readonly number[]> {
+  const bench = new Bench({ now, time: roundMs, iterations: 1, warmup: false, retainSamples: true, throws: true });
+  await contestant.reset();
+  if ("remote" in contestant) {
+    bench.add("call", async () => ({ overriddenDuration: (await contestant.run(steps)).elapsedMs }), { async: true });
+  } else {
+    bench.add("call", () => contestant.run(steps), { async: false });
+  }
+  const [{ result }] = "remote" in contestant ? await bench.run() : bench.runSync();
+  if (result.state !== "completed") throw new Error(`tinybench: a round ended as ${result.state}`);
+  return result.latency.samples ?? [];
 }
 
 /** Runs until warm; returns how many steps take about `callMs`. */
-function warmUp(contestant: Contestant, warmupMs: number, callMs: number, now: () => number): number {
-  contestant.reset();
+async function warmUp(
+  contestant: Contestant | RemoteContestant,
+  warmupMs: number,
+  callMs: number,
+  now: () => number,
+): Promise<number> {
+  await contestant.reset();
   const start = now();
   let steps = 1;
   for (;;) {
     const before = now();
-    contestant.run(steps);
+    const answer = await contestant.run(steps);
     const after = now();
-    const duration = Math.max(after - before, callMs / 1000);
+    const duration = Math.max(answer?.elapsedMs ?? after - before, callMs / 1000);
     const fitting = Math.max(1, Math.min(MOST_STEPS, Math.round((steps * callMs) / duration)));
     if (after - start >= warmupMs) return fitting;
     steps = Math.min(fitting, steps * 8);

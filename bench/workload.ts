@@ -1,8 +1,11 @@
 // What is measured, and who does it.
+import type { PeerName } from "./peerList.js";
 
 export const IMPLEMENTATIONS = ["steepest-strict-1", "steepest-fast-1", "javascript"] as const;
 /** The number is that of the threads. */
 export type Implementation = (typeof IMPLEMENTATIONS)[number];
+/** Whatever a line of the table can be about. */
+export type Competitor = Implementation | PeerName;
 
 /** `step-ms`: time of a step, less is better. The others are rates, more is better. */
 export type Metric = "step-ms" | "gflops" | "gelements-s";
@@ -18,6 +21,15 @@ export interface Contestant {
   dispose(): void;
 }
 
+/** A contestant in a process of its own, which takes the time itself: talking to it is not timed. */
+export interface RemoteContestant {
+  readonly remote: true;
+  reset(): Promise<void>;
+  /** Returns the milliseconds that the steps took. */
+  run(steps: number): Promise<{ readonly elapsedMs: number }>;
+  dispose(): void;
+}
+
 export interface Workload {
   readonly name: string;
   readonly description: string;
@@ -26,7 +38,46 @@ export interface Workload {
   readonly work: number;
   /** Makes a contestant whose results have been checked. Throws CheckError where they are wrong. */
   prepare(implementation: Implementation): Contestant;
+  /** The same for programs that share no memory with this one; absent where there is nothing to compare. */
+  forPeers?(): PeerWork;
 }
+
+/** Work for a peer: what it is told, and what it must answer. */
+export interface PeerWork {
+  readonly task: PeerTask;
+  /**
+   * Throws CheckError where the results are wrong. A peer that cannot do the very same (`alike` false: another loss,
+   * its own initial weights) is held to less.
+   */
+  check(results: readonly number[], alike: boolean): void;
+}
+
+/** Weights are [inputs, units], in the order of the layers, each followed by its bias. */
+export type PeerTask =
+  | {
+      readonly kind: "train";
+      readonly sizes: readonly number[];
+      readonly hidden: string;
+      readonly loss: string;
+      readonly optimizer: string;
+      readonly learningRate: number;
+      readonly batch: number;
+      readonly batches: number;
+      readonly x: Float32Array;
+      readonly y: Float32Array | Uint32Array;
+      readonly initial: readonly Float32Array[];
+      /** The results asked for: the loss before each of so many steps. */
+      readonly results: number;
+    }
+  /** One sample; ReLU inside; the results are the probabilities. */
+  | {
+      readonly kind: "predict";
+      readonly sizes: readonly number[];
+      readonly x: Float32Array;
+      readonly initial: readonly Float32Array[];
+    }
+  /** The results are the elements of a [n, n] · b [n, n]. */
+  | { readonly kind: "product"; readonly n: number; readonly a: Float32Array; readonly b: Float32Array };
 
 /** A result differs from the reference: the implementation is not timed. */
 export class CheckError extends Error {

@@ -1,24 +1,25 @@
 // Every workload by name. A new one is a file in workloads/ and a row here.
 import type { Workload } from "./workload.js";
 import { activationWorkloads } from "./workloads/activation.js";
+import { ceilingWorkload } from "./workloads/ceiling.js";
 import { predictionWorkload } from "./workloads/prediction.js";
 import { productWorkload } from "./workloads/product.js";
-import { digitsWorkload, xorWorkload } from "./workloads/training.js";
+import { digitsWorkload, wideWorkload, xorWorkload } from "./workloads/training.js";
 
 export const workloads: readonly Workload[] = [
   xorWorkload("xor", "steps"),
   xorWorkload("xor-call", "batch"),
   ...[32, 128].flatMap((batch) => [digitsWorkload(batch, "sgd"), digitsWorkload(batch, "adam")]),
+  wideWorkload(),
   predictionWorkload(),
   ...[64, 128, 256, 512, 1024].map(productWorkload),
   ...activationWorkloads(),
+  ceilingWorkload(),
 ];
 
 /** Names that are taken already, of workloads that wait for what they measure. */
 export const notBuiltYet: Readonly<Record<string, string>> = {
-  "mlp-1024": "1024-1024-1024-10, batch 256, Adam",
   cnn: "two convolutions with max pooling and a dense layer, batch 64, Adam",
   lstm: "LSTM of 64 units over 32 steps, batch 32, Adam",
   transformer: "character transformer of 2 layers, width 64, batch 16, Adam",
-  ceiling: "multiply and add on registers alone: what the core gives",
 };

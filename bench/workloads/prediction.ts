@@ -21,18 +21,21 @@ interface Predictor extends Contestant {
 }
 
 export function predictionWorkload(): Workload {
+  const initial = initialParameters(SIZES, 1);
+  const x = uniformValues(createRandom(2), SIZES[0]);
+  const check = (probabilities: ArrayLike<number>) =>
+    checkValues("probabilities", probabilities, predictInFloat64(x, initial), () => TOLERANCE);
   return {
     name: "predict-one",
     description: "predict one sample with 784-128-10 (ReLU, softmax), one call each",
     metric: "step-ms",
     work: 1,
     prepare(implementation) {
-      const initial = initialParameters(SIZES, 1);
-      const x = uniformValues(createRandom(2), SIZES[0]);
       const predictor = createPredictor(implementation, x, initial);
-      checkValues("probabilities", predictor.predict(), predictInFloat64(x, initial), () => TOLERANCE);
+      check(predictor.predict());
       return predictor;
     },
+    forPeers: () => ({ task: { kind: "predict", sizes: SIZES, x, initial }, check }),
   };
 }
 

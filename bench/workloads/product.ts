@@ -10,19 +10,26 @@ const CHECKED_ROWS = 128;
 const UNIT_ROUNDOFF = 2 ** -24;
 
 export function productWorkload(n: number): Workload {
+  const createOperands = () => {
+    const random = createRandom(7);
+    return { a: uniformValues(random, n * n), b: uniformValues(random, n * n), random };
+  };
   return {
     name: `gemm-${n}`,
     description: `matrix product [${n}, ${n}] · [${n}, ${n}]`,
     metric: "gflops",
     work: 2 * n ** 3,
     prepare(implementation) {
-      const random = createRandom(7);
-      const a = uniformValues(random, n * n);
-      const b = uniformValues(random, n * n);
+      const { a, b, random } = createOperands();
       const contestant = createProduct(implementation, a, b, n);
       contestant.run(1);
       checkProduct(contestant.result(), a, b, n, random);
       return contestant;
+    },
+    forPeers() {
+      const { a, b, random } = createOperands();
+      const check = (c: readonly number[]) => checkProduct(Float32Array.from(c), a, b, n, random);
+      return { task: { kind: "product", n, a, b }, check };
     },
   };
 }

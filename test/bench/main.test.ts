@@ -1,11 +1,13 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { main } from "../../bench/main.js";
-import { showTable } from "../../bench/report.js";
+import type { PeerCommand, PeerName } from "../../bench/peerList.js";
+import { type Entry, showRemarks, showTable } from "../../bench/report.js";
 import { type Schedule, summarize, timeInTurns } from "../../bench/timing.js";
-import { CheckError, type Contestant, type Workload } from "../../bench/workload.js";
+import { CheckError, type Contestant, type RemoteContestant, type Workload } from "../../bench/workload.js";
 
 // One workload more than there is: steepest gets it wrong, and fails its check.
 vi.mock("../../bench/workloads.js", async (importOriginal) => {
@@ -95,6 +97,39 @@ describe("main", () => {
     expect(out).toMatch(/^gemm-64 +javascript /m);
   });
 
+  test("peers: timed, left out and crashed ones", async () => {
+    const file = join(folder, "bench.json");
+    const program = fileURLToPath(new URL("./fakePeer.mjs", import.meta.url));
+    const commandOf = (name: PeerName): PeerCommand | { leftOut: string } => {
+      if (name === "jax-js") return { leftOut: "not installed" };
+      return { command: process.execPath, args: [program, name === "tfjs-wasm" ? "crash" : ""] };
+    };
+    const [out, err]: string[][] = [[], []];
+    const print = (text: string) => out.push(text);
+    const printError = (text: string) => err.push(text);
+    const args = ["--json", file, "--workloads", "gemm-64,predict-one,activation-relu", "--implementations"];
+    const peers = "pytorch-1,tfjs-wasm,jax-js,javascript";
+    const code = await main([...args, peers], { print, printError, schedule, commandOf });
+    expect(code).toBe(1);
+    const text = out.join("\n");
+    expect(text).toContain("× javascript  × pytorch-1");
+    expect(text).toMatch(/^gemm-64 +pytorch-1 .* 1\.00$/m);
+    expect(text).toMatch(/^gemm-64 +tfjs-wasm +failed$/m);
+    expect(text).not.toMatch(/^gemm-64 +jax-js/m);
+    expect(text).toContain("Peers: pytorch-1 1.2.3\n");
+    expect(text).toContain("\n  pytorch-1: sees no future (predict-one)");
+    expect(text).toContain("\n  jax-js: not installed (predict-one, gemm-64)");
+    expect(text).toContain("\n  pytorch-1, tfjs-wasm, jax-js: nothing to compare (activation-relu)");
+    expect(err.join("\n")).toContain("gemm-64 tfjs-wasm: Error: the peer ended with exit code 1");
+    const records: { workload: string; implementation: string }[] = JSON.parse(await readFile(file, "utf8"));
+    expect(records.map(({ workload, implementation }) => `${workload} ${implementation}`)).toEqual([
+      "predict-one javascript",
+      "gemm-64 javascript",
+      "gemm-64 pytorch-1",
+      "activation-relu javascript",
+    ]);
+  });
+
   test("--help prints the usage", async () => {
     const { code, out } = await run("--help");
     expect(code).toBe(0);
@@ -112,20 +147,20 @@ describe("main", () => {
 });
 
 describe("timeInTurns", () => {
-  test("rounds go from one contestant to the next, each from its start", () => {
+  test("rounds go from one contestant to the next, each from its start", async () => {
     const log: string[] = [];
     const contestant = (name: string): Contestant => ({
       reset: () => log.push(`${name}0`),
       run: (steps) => log.push(`${name}+${steps}`),
       dispose() {},
     });
-    timeInTurns([contestant("a"), contestant("b")], { ...schedule, roundMs: 1 }, createClock());
+    await timeInTurns([contestant("a"), contestant("b")], { ...schedule, roundMs: 1 }, createClock());
     const warmUp = ["a0", "a+1", "b0", "b+1"];
     const round = ["a0", "a+1", "b0", "b+1"];
     expect(log).toEqual([...warmUp, ...round, ...round]);
   });
 
-  test("a call does as many steps as take about callMs, and samples are of one step", () => {
+  test("a call does as many steps as take about callMs, and samples are of one step", async () => {
     let time = 0;
     const calls: number[] = [];
     const contestant: Contestant = {
@@ -136,9 +171,49 @@ describe("timeInTurns", () => {
       },
       dispose() {},
     };
-    const [samples] = timeInTurns([contestant], { rounds: 2, roundMs: 10, warmupMs: 20, callMs: 5 }, () => time);
+    const [samples] = await timeInTurns([contestant], { rounds: 2, roundMs: 10, warmupMs: 20, callMs: 5 }, () => time);
     expect(calls.slice(-4)).toEqual([20, 20, 20, 20]);
     expect(samples).toEqual([0.25, 0.25, 0.25, 0.25]);
+  });
+
+  test("a remote contestant's own time counts, not what talking to it takes", async () => {
+    let time = 0;
+    const calls: (number | string)[] = [];
+    const remote: RemoteContestant = {
+      remote: true,
+      async reset() {
+        calls.push("reset");
+      },
+      async run(steps) {
+        calls.push(steps);
+        time += 100;
+        return { elapsedMs: 0.5 * steps };
+      },
+      dispose() {},
+    };
+    const [samples] = await timeInTurns([remote], { rounds: 2, roundMs: 10, warmupMs: 300, callMs: 4 }, () => time);
+    expect(calls).toEqual(["reset", 1, 8, 8, "reset", 8, 8, 8, "reset", 8, 8, 8]);
+    expect(samples).toEqual([0.5, 0.5, 0.5, 0.5, 0.5, 0.5]);
+  });
+
+  test("one that fails leaves its turns to the others; a slow one stops early", async () => {
+    let time = 0;
+    const runs: Record<string, number> = { broken: 0, slow: 0, quick: 0 };
+    const contestant = (name: string, stepMs: number): Contestant => ({
+      reset() {},
+      run() {
+        runs[name] += 1;
+        time += stepMs;
+        if (name === "broken" && runs.broken > 2) throw new Error("broken");
+      },
+      dispose() {},
+    });
+    const contestants = [contestant("broken", 10), contestant("slow", 1000), contestant("quick", 10)];
+    const results = await timeInTurns(contestants, { rounds: 9, roundMs: 10, warmupMs: 5, callMs: 10 }, () => time);
+    expect(results[0]).toEqual(new Error("broken"));
+    expect(results[1]).toEqual([1000, 1000, 1000]);
+    expect(results[2]).toEqual(new Array(9).fill(10));
+    expect(runs).toEqual({ broken: 3, slow: 4, quick: 10 });
   });
 });
 
@@ -165,16 +240,42 @@ test("the table has times and rates the right way round, and ratios to javascrip
   const rate = workload("product", "gflops", 12e6);
   const fast = { best: 1, lowerQuartile: 1.2, median: 1.5, upperQuartile: 2, samples: 9 };
   const slow = { best: 2, lowerQuartile: 2.4, median: 6, upperQuartile: 12, samples: 9 };
+  const slowest = { best: 400, lowerQuartile: 500, median: 600, upperQuartile: 700, samples: 3 };
   const lines = showTable([
     { workload: time, implementation: "steepest-strict-1", outcome: fast },
     { workload: time, implementation: "javascript", outcome: slow },
+    { workload: time, implementation: "tfjs-cpu", outcome: slowest },
     { workload: rate, implementation: "steepest-strict-1", outcome: fast },
     { workload: rate, implementation: "javascript", outcome: slow },
   ]).split("\n");
   expect(lines.slice(2).map((line) => line.split(/ {2,}/))).toEqual([
     ["train", "steepest-strict-1", "1.000", "1.500", "1.200 – 2.000", "ms", "4.00"],
     ["train", "javascript", "2.000", "6.000", "2.400 – 12.00", "ms", "1.00"],
+    ["train", "tfjs-cpu", "400.0", "600.0", "500.0 – 700.0", "ms", "0.010"],
     ["product", "steepest-strict-1", "12.00", "8.000", "6.000 – 10.00", "GFLOP/s", "4.00"],
     ["product", "javascript", "6.000", "2.000", "1.000 – 5.000", "GFLOP/s", "1.00"],
   ]);
+});
+
+test("remarks: what peers are, where their work differs, and what is left out", () => {
+  const workload = (name: string): Workload => ({
+    name,
+    description: "",
+    metric: "step-ms",
+    work: 1,
+    prepare: () => expect.fail("not called"),
+  });
+  const summary = { best: 1, lowerQuartile: 1, median: 1, upperQuartile: 1, samples: 1, version: "2.0" };
+  const entries: Entry[] = [
+    { workload: workload("xor"), implementation: "javascript", outcome: { ...summary, version: undefined } },
+    { workload: workload("xor"), implementation: "brain.js", outcome: { ...summary, note: "online" } },
+    { workload: workload("gemm"), implementation: "brain.js", outcome: { leftOut: "no product" } },
+    { workload: workload("gemm"), implementation: "synaptic", outcome: { leftOut: "no product" } },
+  ];
+  expect(showRemarks(entries)).toEqual([
+    "Peers: brain.js 2.0",
+    "Not quite the same work:\n  brain.js: online (xor)",
+    "Left out:\n  brain.js, synaptic: no product (gemm)",
+  ]);
+  expect(showRemarks(entries.slice(0, 1))).toEqual([]);
 });

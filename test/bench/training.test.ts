@@ -61,34 +61,32 @@ describe("steepest and plain JavaScript", () => {
 
 describe("checks", () => {
   const reference = () => createLearner("javascript", digits).losses(20);
-  const batches = digits.data.batches;
+  const steps = 2 * digits.data.batches;
   const changed = (change: (losses: ArrayLike<number>) => ArrayLike<number>): Learner => {
     const learner = createLearner("javascript", digits);
     return { ...learner, losses: (steps) => change(learner.losses(steps)) };
   };
 
   test("a right learner passes", () => {
-    expect(() => checkLearner(createLearner("javascript", digits), reference(), batches)).not.toThrow();
+    expect(() => checkLearner(createLearner("javascript", digits), reference(), steps)).not.toThrow();
   });
 
   test("a learning rate that is 1 % off fails, and the message says where", () => {
     const wrong = createLearner("steepest-strict-1", { ...digits, learningRate: 0.0101 });
-    expect(() => checkLearner(wrong, reference(), batches)).toThrow(
-      /^losses of the first steps: must be .* at index 1,/,
-    );
+    expect(() => checkLearner(wrong, reference(), steps)).toThrow(/^losses of the first steps: must be .* at index 1,/);
     wrong.dispose();
   });
 
   test("NaN fails", () => {
     const wrong = changed((losses) => Array.from(losses, () => Number.NaN));
-    const check = () => checkLearner(wrong, reference(), batches);
+    const check = () => checkLearner(wrong, reference(), steps);
     expect(check).toThrow(CheckError);
     expect(check).toThrow(/^losses of the first steps: must be .* at index 0, got NaN$/);
   });
 
   test("a loss that does not fall fails", () => {
     const wrong = changed((losses) => (losses.length === 20 ? losses : Array.from(losses, () => 1)));
-    expect(() => checkLearner(wrong, reference(), batches)).toThrow(/^loss must fall in 32 steps, went from 1 to 1$/);
+    expect(() => checkLearner(wrong, reference(), steps)).toThrow(/^loss must fall in 32 steps, went from 1 to 1$/);
   });
 
   test("a product with one wrong element fails", () => {
@@ -115,6 +113,11 @@ describe("classification data", () => {
     // A pair differs with probability 1 - (0.8² + 2 · 0.8 · 0.2 / 5 + 0.04 / 5) = 0.288: 18 of 64, deviation 3.6.
     expect(differing).toBeGreaterThan(7);
     expect(differing).toBeLessThan(30);
+  });
+
+  test("may have fewer batches", () => {
+    const fewer = classificationData(8, 24, 5, 1, 1);
+    expect([fewer.batches, fewer.x.length, fewer.y.length]).toEqual([2, 2 * 8 * 24, 2 * 8]);
   });
 
   test("is the same each time", () => {

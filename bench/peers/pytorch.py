@@ -1,0 +1,169 @@
+"""PyTorch as a peer: the protocol of ../peer.ts in Python. Argument: number of threads."""
+import base64
+import json
+import sys
+import time
+
+reply_to = sys.stdout
+sys.stdout = sys.stderr
+
+
+def reply(answer):
+    reply_to.write(json.dumps(answer) + "\n")
+    reply_to.flush()
+
+
+try:
+    import numpy
+    import torch
+    import torch.nn.functional as F
+except ImportError as error:
+    reply({"leftOut": f"no PyTorch: {error} (Debian: apt-get install python3-torch)"})
+    sys.exit(0)
+
+
+def decode(value):
+    if "float32" in value:
+        return torch.from_numpy(numpy.frombuffer(base64.b64decode(value["float32"]), "<f4").copy())
+    if "uint32" in value:
+        return torch.from_numpy(numpy.frombuffer(base64.b64decode(value["uint32"]), "<u4").astype(numpy.int64))
+    return value
+
+
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+LOSSES = {"softmaxCrossEntropy": F.cross_entropy, "binaryCrossEntropy": F.binary_cross_entropy_with_logits}
+
+
+def forward(parameters, x, activation):
+    """Weights as torch.nn.Linear has them: [units, inputs]."""
+    for i in range(0, len(parameters), 2):
+        x = F.linear(x if i == 0 else activation(x), parameters[i], parameters[i + 1])
+    return x
+
+
+def parameters_of(task):
+    sizes = task["sizes"]
+    values = []
+    for i, value in enumerate(task["initial"]):
+        inputs, units = sizes[i // 2], sizes[i // 2 + 1]
+        values.append(value.reshape(inputs, units).t().contiguous() if i % 2 == 0 else value)
+    return values
+
+
+class Training:
+    def __init__(self, task):
+        self.task = task
+        self.initial = parameters_of(task)
+        self.parameters = [value.clone().requires_grad_() for value in self.initial]
+        batches, batch = task["batches"], task["batch"]
+        self.x = task["x"].reshape(batches, batch, -1)
+        classes = task["loss"] == "softmaxCrossEntropy"
+        self.y = task["y"].reshape((batches, batch) if classes else (batches, batch, -1))
+        self.activation = ACTIVATIONS[task["hidden"]]
+        self.loss = LOSSES[task["loss"]]
+        self.reset()
+
+    def reset(self):
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, self.initial):
+                parameter.copy_(value)
+        optimizer = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[self.task["optimizer"]]
+        self.optimizer = optimizer(self.parameters, lr=self.task["learningRate"])
+        self.next = 0
+
+    def step(self):
+        i = self.next
+        self.next = (i + 1) % self.task["batches"]
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(forward(self.parameters, self.x[i], self.activation), self.y[i])
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def results(self):
+        return [self.step().item() for _ in range(self.task["results"])]
+
+
+class Prediction:
+    def __init__(self, task):
+        self.parameters = parameters_of(task)
+        self.x = task["x"].reshape(1, -1)
+
+    def reset(self):
+        pass
+
+    def step(self):
+        with torch.no_grad():
+            return torch.softmax(forward(self.parameters, self.x, torch.relu), 1)
+
+    def results(self):
+        return self.step().flatten().tolist()
+
+
+class Product:
+    def __init__(self, task):
+        n = task["n"]
+        self.a, self.b = task["a"].reshape(n, n), task["b"].reshape(n, n)
+        self.c = torch.empty(n, n)
+
+    def reset(self):
+        pass
+
+    def step(self):
+        torch.mm(self.a, self.b, out=self.c)
+
+    def results(self):
+        self.step()
+        return self.c.flatten().tolist()
+
+
+def uses_reference_blas():
+    """Debian's PyTorch takes the BLAS that is installed; the reference implementation is no fair opponent."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8") as maps:
+            libraries = maps.read()
+    except OSError:
+        return False
+    return "/blas/libblas.so" in libraries and "openblas" not in libraries
+
+
+NOTE = "calculates with the slow reference BLAS; Debian: apt-get install libopenblas0-pthread"
+
+KINDS = {"train": Training, "predict": Prediction, "product": Product}
+
+
+def prepare(message):
+    session = KINDS[message["task"]["kind"]](message["task"])
+    results = session.results()
+    session.reset()
+    answer = {"results": results, "alike": True}
+    return session, {**answer, "note": NOTE} if uses_reference_blas() else answer
+
+
+def run(session, steps):
+    start = time.perf_counter()
+    for _ in range(steps):
+        session.step()
+    return {"elapsedMs": (time.perf_counter() - start) * 1e3}
+
+
+def main():
+    torch.set_num_threads(int(sys.argv[1]))
+    reply({"version": torch.__version__})
+    session = None
+    for line in sys.stdin:
+        try:
+            message = json.loads(line, object_hook=decode)
+            if message["command"] == "prepare":
+                session, answer = prepare(message)
+                reply(answer)
+            elif message["command"] == "reset":
+                session.reset()
+                reply({})
+            else:
+                reply(run(session, message["steps"]))
+        except Exception as error:  # whatever PyTorch throws is the answer
+            reply({"error": f"{type(error).__name__}: {error}"})
+
+
+main()

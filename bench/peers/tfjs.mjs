@@ -1,0 +1,94 @@
+// TensorFlow.js as a peer, its core operations with tf.train optimizers. Argument: the backend, "wasm" or "cpu".
+import { dirname, join } from "node:path";
+import { oneHot, partOf, repeatingSession, require, serve, trainingSession, versionOf } from "./serve.mjs";
+
+const backend = process.argv[2];
+// It recommends its Node package each time.
+console.warn = () => {};
+const tf = require("@tensorflow/tfjs");
+if (backend === "wasm") {
+  const { setWasmPaths } = require("@tensorflow/tfjs-backend-wasm");
+  setWasmPaths(join(dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json")), "dist/"));
+  // Not found in Node by itself; threads need browsers' workers.
+  tf.env().set("WASM_HAS_SIMD_SUPPORT", true);
+  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+}
+await tf.setBackend(backend);
+await tf.ready();
+
+const ACTIVATIONS = { relu: tf.relu, tanh: tf.tanh, sigmoid: tf.sigmoid };
+const LOSSES = {
+  softmaxCrossEntropy: tf.losses.softmaxCrossEntropy,
+  binaryCrossEntropy: tf.losses.sigmoidCrossEntropy,
+};
+// Epsilon is 1e-7 unless told.
+const OPTIMIZERS = { sgd: (rate) => tf.train.sgd(rate), adam: (rate) => tf.train.adam(rate, 0.9, 0.999, 1e-8) };
+
+function tensorsOf({ sizes, initial }) {
+  return initial.map((values, i) =>
+    tf.tensor(values, i % 2 === 0 ? [sizes[i / 2], sizes[i / 2 + 1]] : [values.length], "float32"),
+  );
+}
+
+function train(task) {
+  const { batch, batches, sizes, loss, hidden } = task;
+  const outputs = sizes[sizes.length - 1];
+  const targets = loss === "softmaxCrossEntropy" ? oneHot(task.y, outputs) : task.y;
+  const split = (values, width) =>
+    Array.from({ length: batches }, (_, i) => tf.tensor(partOf(values, batches, i), [batch, width], "float32"));
+  const [xs, ys] = [split(task.x, sizes[0]), split(targets, outputs)];
+  const initial = tensorsOf(task);
+  const variables = initial.map((tensor) => tf.variable(tensor));
+  const lossOf = (i) => {
+    let x = xs[i];
+    for (let p = 0; p < variables.length; p += 2) {
+      if (p > 0) x = ACTIVATIONS[hidden](x);
+      x = tf.add(tf.matMul(x, variables[p]), variables[p + 1]);
+    }
+    return LOSSES[loss](ys[i], x);
+  };
+  let optimizer;
+  return trainingSession(task, {
+    start() {
+      optimizer?.dispose();
+      optimizer = OPTIMIZERS[task.optimizer](task.learningRate);
+      variables.forEach((variable, i) => {
+        variable.assign(tf.clone(initial[i]));
+      });
+    },
+    step(i) {
+      optimizer.minimize(() => lossOf(i), false);
+    },
+    stepWithLoss(i) {
+      const value = optimizer.minimize(() => lossOf(i), true);
+      const [number] = value.dataSync();
+      value.dispose();
+      return number;
+    },
+  });
+}
+
+function predict(task) {
+  const [w, b, v, c] = tensorsOf(task);
+  const once = () => {
+    const y = tf.tidy(() => {
+      const a = tf.tensor2d(task.x, [1, task.sizes[0]]);
+      const hidden = tf.fused.matMul({ a, b: w, bias: b, activation: "relu" });
+      return tf.softmax(tf.fused.matMul({ a: hidden, b: v, bias: c }));
+    });
+    const values = y.dataSync();
+    y.dispose();
+    return values;
+  };
+  return repeatingSession({ once, results: once });
+}
+
+function product({ n, a, b }) {
+  const [left, right] = [tf.tensor(a, [n, n]), tf.tensor(b, [n, n])];
+  return repeatingSession({
+    once: () => tf.matMul(left, right).dispose(),
+    results: () => tf.matMul(left, right).dataSync(),
+  });
+}
+
+await serve(versionOf("@tensorflow/tfjs"), { train, predict, product });

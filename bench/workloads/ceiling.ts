@@ -1,0 +1,45 @@
+// What one core gives at best: multiplications and additions on registers alone.
+import { type CeilingLoop, compileCeiling, javascriptCeiling, ROUND_WORK } from "../ceiling.js";
+import type { Implementation, Workload } from "../workload.js";
+import { checkValues } from "./values.js";
+
+/** Floating-point operations of a step: 4096 rounds of the fused loop. */
+const WORK = 4096 * ROUND_WORK.fast;
+
+export function ceilingWorkload(): Workload {
+  return {
+    name: "ceiling",
+    description: "multiply and add on twelve registers alone: what the core gives",
+    metric: "gflops",
+    work: WORK,
+    prepare(implementation) {
+      const kind = kindOf(implementation);
+      const loop = kind === "javascript" ? javascriptCeiling : compileCeiling(kind);
+      checkCeiling(loop, kind);
+      const rounds = WORK / ROUND_WORK[kind];
+      return {
+        reset() {},
+        run(steps) {
+          // No whole number, which V8 would add up as such.
+          for (let i = 0; i < steps; i++) loop(0.5, 1, 1, rounds);
+        },
+        dispose() {},
+      };
+    },
+  };
+}
+
+type Kind = keyof typeof ROUND_WORK;
+
+function kindOf(implementation: Implementation): Kind {
+  if (implementation === "javascript") return "javascript";
+  return implementation.startsWith("steepest-fast") ? "fast" : "strict";
+}
+
+/** Throws CheckError unless three rounds give what they must; all of it exact in float32, fused or not. */
+export function checkCeiling(loop: CeilingLoop, kind: Kind): void {
+  const [start, factor, summand, rounds] = [6, 0.5, 1, 3];
+  // 6 → 3 → 1.5 → 0.75 and 6 → 7 → 8 → 9, or both at once: 6 → 4 → 3 → 2.5
+  const expected = { strict: 24 * 0.75 + 24 * 9, fast: 48 * 2.5, javascript: 12 * 2.5 }[kind];
+  checkValues("sum of all values", [loop(start, factor, summand, rounds)], [expected], () => 0);
+}
