@@ -99,7 +99,7 @@ export function work(control: usize, thread: u32, threads: u32, scratch: usize):
   }
 }
 
-/** Whether a run after the one `seen` has begun: spins a little, then sleeps a slice. */
+/** Whether a run after the one `seen` has begun: spins a little, then sleeps until the leader wakes it. */
 function awaitRun(control: usize, seen: u32): bool {
   for (let spin: u32 = 0; spin < SPINS; spin++) {
     if (atomic.load<u32>(control, SEQUENCE) != seen) return true;

@@ -14,7 +14,6 @@ export interface Work {
 
 export type Emit = (opcode: number, work: Work, kinds: string, values: readonly number[]) => void;
 
-const HEADER_WORDS = 4;
 // Waking a thread and meeting at the barrier costs microseconds: about this many element operations.
 const COST_PER_THREAD = 32768;
 
@@ -71,5 +70,3 @@ export function rows(units: number, cost: number): Work {
 
 /** An instruction with a single unit: done by one thread. */
 export const serial: Work = { units: 1, cost: 0 };
-
-export { HEADER_WORDS };

@@ -29,7 +29,7 @@ export function dense(units: number, options: DenseOptions = {}): Layer {
     build({ where, path }, inputShape) {
       if (inputShape.length !== 1) {
         throw new ModelError(
-          `${where}: input must be [batch, features], got ${showShape(["batch" as never, ...inputShape])}: add flatten() before it`,
+          `${where}: input must be [batch, features], got ${showShape(["batch", ...inputShape])}: add flatten() before it`,
         );
       }
       const weight = parameter([inputShape[0], units], weightInitializer, `${path}.weight`);

@@ -52,9 +52,7 @@ export function sequential(options: { input: Shape }, ...layers: readonly Layer[
   });
   const apply = (x: Tensor, context: LayerContext): Tensor => {
     if (sizeOf(x.shape.slice(1)) !== sizeOf(input)) {
-      throw new ModelError(
-        `sequential: input must be ${showShape(["batch" as never, ...input])}, got ${showShape(x.shape)}`,
-      );
+      throw new ModelError(`sequential: input must be ${showShape(["batch", ...input])}, got ${showShape(x.shape)}`);
     }
     return built.reduce((value, layer) => layer.apply(value, context), x);
   };

@@ -1,4 +1,5 @@
-// The entry "steepest/progress" under Node. Shows a fit's progress: a bar an epoch where there is a terminal (cli-progress), plain lines where not.
+// The entry "steepest/progress" under Node. Shows a fit's progress: a bar an epoch where there is a terminal
+// (cli-progress), plain lines where not.
 import type { MetricName } from "../nn/metrics.js";
 import type { EpochResult, Progress } from "../train/fit.js";
 

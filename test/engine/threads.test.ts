@@ -3,11 +3,10 @@
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
+import { rows, serial, startRecording } from "../../src/engine/instructions.js";
 
 const bytes = readFileSync(new URL(`${process.env.STEEPEST_WASM_FOLDER ?? "../../dist/"}strict.wasm`, import.meta.url));
 const module = new WebAssembly.Module(bytes);
-
-import { rows, serial, startRecording } from "../../src/engine/instructions.js";
 
 const WORKER = `
   const { workerData, parentPort } = require("node:worker_threads");
