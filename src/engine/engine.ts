@@ -14,7 +14,7 @@ export interface EngineOptions {
 }
 
 /** Scratch of one thread, for packing matrices: see assembly/kernels/gemm.ts. */
-export const THREAD_SCRATCH_BYTES = 1 << 20;
+export const THREAD_SCRATCH_BYTES = 1 << 19;
 
 const PAGE_BYTES = 65536;
 const MOST_PAGES = 65536;

@@ -9,12 +9,10 @@ import { showShape, type Tensor } from "../graph/tensor.js";
 const FORM = { plain: 0, transposedLeft: 1, transposedRight: 2 } as const;
 type Form = keyof typeof FORM;
 
-// Tile of one unit, as in the kernel.
-const TILE_ROWS = 16;
-const TILE_COLUMNS = 256;
-// Below this many multiply-adds, or up to this many rows, packing costs more than it saves.
-const SMALL_PRODUCT = 16384;
-const FEW_ROWS = 3;
+// Columns of a strip, as in the kernel.
+const STRIP = 256;
+// With a single row, or with so few multiply-adds, tiles and packing cost more than they save.
+const SMALL_PRODUCT = 48;
 
 function sizes([a, b]: readonly Tensor[], form: Form): { m: number; n: number; k: number; kOfB: number } {
   const [m, k] = form === "transposedLeft" ? [a.shape[1], a.shape[0]] : a.shape;
@@ -32,11 +30,10 @@ function recordProduct(
 ): void {
   const cost = m * n * k * 0.5;
   const bias = from[2] ?? 0;
-  if (m * n * k <= SMALL_PRODUCT || m <= FEW_ROWS) {
+  if (m === 1 || m * n * k <= SMALL_PRODUCT) {
     record.gemmSmall(rows(m, cost), to, from[0], from[1], bias, m, n, k, FORM[form], epilogue, 0);
   } else {
-    const tiles = Math.ceil(m / TILE_ROWS) * Math.ceil(n / TILE_COLUMNS);
-    record.gemm(rows(tiles, cost), to, from[0], from[1], bias, m, n, k, FORM[form], epilogue, 0);
+    record.gemm(rows(m * Math.ceil(n / STRIP), cost), to, from[0], from[1], bias, m, n, k, FORM[form], epilogue, 0);
   }
 }
 

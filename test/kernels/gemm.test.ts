@@ -47,10 +47,10 @@ describe.each(["strict", "fast"] as const)("%s", (build) => {
     engine.words(C, 16).fill(GUARD);
     engine.words(C + 64 + m * n * 4, 16).fill(GUARD);
     const { record, ...recording } = startRecording();
-    const units = kernel === "gemm" ? Math.ceil(m / 16) * Math.ceil(n / 256) : m;
+    const units = kernel === "gemm" ? m * Math.ceil(n / 256) : m;
     record[kernel](rows(units, 1), C + 64, A, B, bias ? BIAS : 0, m, n, k, form, epilogue, accumulate ? 1 : 0);
     const program = installProgram(engine, { record, ...recording });
-    for (let unit = 0; unit < units; unit += 2) engine.runRange(program.address, unit, Math.min(unit + 2, units));
+    for (let unit = 0; unit < units; unit += 7) engine.runRange(program.address, unit, Math.min(unit + 7, units));
     const split = engine.words(C + 64, m * n).slice();
     let worst = 0;
     const got = engine.floats(C + 64, m * n);
@@ -80,6 +80,7 @@ describe.each(["strict", "fast"] as const)("%s", (build) => {
     [64, 264, 40],
     [33, 500, 9],
     [40, 24, 600],
+    [63, 16, 801],
   ];
 
   test.each(["gemm", "gemmSmall"] as const)("%s: every form, bias, activation, accumulation", (kernel) => {
@@ -90,6 +91,13 @@ describe.each(["strict", "fast"] as const)("%s", (build) => {
         check({ kernel, m, n, k, form, epilogue: 1 + ((m + form) % 3), accumulate: false, bias: true });
       }
       for (const epilogue of [1, 2, 3]) check({ kernel, m, n, k, form: 0, epilogue, accumulate: true, bias: true });
+    }
+  });
+
+  test("every number of rows, whatever panels they come to", () => {
+    for (let m = 1; m <= 126; m++) {
+      const form = (m % 3) as 0 | 1 | 2;
+      check({ kernel: "gemm", m, n: 16 + (m & 1), k: 5, form, epilogue: 0, accumulate: m % 4 === 0, bias: m % 5 === 0 });
     }
   });
 });
@@ -103,7 +111,7 @@ test("a NaN or an infinity reaches every result that it belongs to, and no other
   engine.floats(a, m * k)[36 * k + 5] = Number.NaN;
   engine.floats(b, k * n)[7 * n + 40] = Number.POSITIVE_INFINITY;
   const { record, ...recording } = startRecording();
-  record.gemm(rows(Math.ceil(m / 16), 1), c, a, b, 0, m, n, k, 0, 0, 0);
+  record.gemm(rows(m, 1), c, a, b, 0, m, n, k, 0, 0, 0);
   const program = installProgram(engine, { record, ...recording });
   engine.run(program.address, program.end, 1);
   const result = engine.floats(c, m * n);
