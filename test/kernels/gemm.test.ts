@@ -97,7 +97,16 @@ describe.each(["strict", "fast"] as const)("%s", (build) => {
   test("every number of rows, whatever panels they come to", () => {
     for (let m = 1; m <= 126; m++) {
       const form = (m % 3) as 0 | 1 | 2;
-      check({ kernel: "gemm", m, n: 16 + (m & 1), k: 5, form, epilogue: 0, accumulate: m % 4 === 0, bias: m % 5 === 0 });
+      check({
+        kernel: "gemm",
+        m,
+        n: 16 + (m & 1),
+        k: 5,
+        form,
+        epilogue: 0,
+        accumulate: m % 4 === 0,
+        bias: m % 5 === 0,
+      });
     }
   });
 });
