@@ -4,13 +4,19 @@ import { type Allocator, createAllocator } from "./allocator.js";
 import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import { type Build, chooseBuild, loadModule, loadModuleSync } from "./module.js";
-import { CONTROL_BYTES, startTeam, ThreadError, type ThreadTeam } from "./threads.js";
+import { CONTROL_BYTES, canShare, mayWait, startTeam, ThreadError, type ThreadTeam } from "./threads.js";
 
 export interface EngineOptions {
   /** Default `"strict"`. */
   build?: Build | undefined;
   /** Threads that share the work of large instructions; the result is the same for any number. Default 1. */
   threads?: number | undefined;
+  /**
+   * Whether asynchronous calls run in a worker of their own, so that the calling thread stays free; what runs there
+   * gives the same bits. Needs shared memory; synchronous calls then run on the calling thread alone. Default: true on
+   * a page's main thread, which must not wait, where it can share memory (`crossOriginIsolated`); else false.
+   */
+  background?: boolean | undefined;
 }
 
 /** Scratch of one thread, for packing matrices: see assembly/kernels/gemm.ts. */
@@ -62,6 +68,14 @@ export interface Engine {
    * Throws ThreadError where a thread has died; the engine then has one thread left and can go on.
    */
   run(program: Pointer, end: Pointer, steps: number, threads?: number): void;
+  /** Whether `runAway` runs beside the calling thread. */
+  readonly background: boolean;
+  /** Whether a call is running there now. Memory that it uses must be left alone until it has come to its end. */
+  readonly inFlight: boolean;
+  /** As `run`, but in the background, and with all threads. One at a time: take a turn first. */
+  runAway(program: Pointer, end: Pointer, steps: number, threads?: number): Promise<void>;
+  /** Waits until whoever has the engine gives it back; call what it resolves to when done. */
+  turn(): Promise<() => void>;
   /** Runs part of one instruction, for tests. */
   runRange(instruction: Pointer, begin: number, end: number): void;
   /** Ends the engine: its memory is given back, and whatever uses it afterwards gets an error. */
@@ -71,33 +85,48 @@ export interface Engine {
 
 /** Starts an engine. Rejects with SteepestError where the runtime has no SIMD, ThreadError where threads do not start. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  const { build, threads } = checkEngineOptions(options);
+  const { build, threads, background } = checkEngineOptions(options);
   const memory = createMemory();
   const module = await loadModule(build, memory.shared);
-  const { engine, hire } = startEngine(build, memory, module, memory.shared ? threads : 1);
-  if (threads > 1 && memory.shared) await hire();
+  const alone = !memory.shared || !canShare();
+  const away = !alone && (background ?? !mayWait());
+  if (!alone && !away && threads > 1 && !mayWait()) {
+    throw new ModelError(
+      "engine: threads wait for each other, which this thread must not: use background: true, or do it in a worker",
+    );
+  }
+  const { engine, hire } = startEngine(build, memory, module, alone ? 1 : threads);
+  if (away || (threads > 1 && !alone)) await hire(away);
   return engine;
 }
 
 /** The synchronous form of `createEngine`, where the runtime can read and compile synchronously; it has one thread. */
 export function createEngineSync(options: EngineOptions = {}): Engine {
-  const { build, threads } = checkEngineOptions(options);
+  const { build, threads, background } = checkEngineOptions(options);
   if (threads > 1) throw new ModelError(`engine: ${threads} threads take time to start: use the asynchronous form`);
+  if (background) throw new ModelError("engine: background: true is for the asynchronous form");
   const memory = createMemory();
   return startEngine(build, memory, loadModuleSync(build, memory.shared), 1).engine;
 }
 
 const MOST_THREADS = 64;
 
-function checkEngineOptions(options: EngineOptions): { build: Build; threads: number } {
-  checkOptions("engine", options, ["build", "threads"]);
-  const { build = "strict", threads = 1 } = options;
+function checkEngineOptions(options: EngineOptions): {
+  build: Build;
+  threads: number;
+  background: boolean | undefined;
+} {
+  checkOptions("engine", options, ["build", "threads", "background"]);
+  const { build = "strict", threads = 1, background } = options;
   if (build !== "strict" && build !== "fast" && build !== "debug") {
     throw new ModelError(`engine: build must be "strict", "fast" or "debug", got ${JSON.stringify(build)}`);
   }
   checkInteger("engine", "threads", threads, 1);
   if (threads > MOST_THREADS) throw new ModelError(`engine: threads must be at most ${MOST_THREADS}, got ${threads}`);
-  return { build: chooseBuild(build), threads };
+  if (background !== undefined && typeof background !== "boolean") {
+    throw new ModelError(`engine: background must be true or false, got ${JSON.stringify(background)}`);
+  }
+  return { build: chooseBuild(build), threads, background };
 }
 
 interface LinearMemory {
@@ -139,7 +168,7 @@ function startEngine(
   { memory, shared, mostPages }: LinearMemory,
   module: WebAssembly.Module,
   threads: number,
-): { engine: Engine; hire: () => Promise<void> } {
+): { engine: Engine; hire: (background: boolean) => Promise<void> } {
   const { exports } = instantiateSync<Exports>(module, { env: { memory } });
   let live: Live | undefined = { memory, api: exports, heap: viewMemory(memory) };
   let closedBy = "it has been disposed of";
@@ -169,21 +198,50 @@ function startEngine(
     team = undefined;
     live = undefined;
   };
-  let runs = 0;
+  let inFlight = false;
   /** Goes on with one thread, after saying why; but not while another still works on the memory. */
-  const dismiss = (lost: ThreadTeam, stepsDone: number, failedAt: Pointer): never => {
-    const reason = lost.failure();
+  const dismissed = (lost: ThreadTeam): string => {
+    const reason = lost.failure() ?? "a thread is lost";
     lost.stop();
     team = undefined;
-    if (!lost.awaitOut(runs)) throw new Error(`${reason}, and others did not stop`);
-    throw new ThreadError(`threads: ${reason}: the engine goes on with one thread`, stepsDone, failedAt);
+    return reason;
   };
+  const oneThreadLeft = (reason: string, out: boolean, stepsDone: number, failedAt: Pointer): Error =>
+    out
+      ? new ThreadError(`threads: ${reason}: the engine goes on with one thread`, stepsDone, failedAt)
+      : new Error(`${reason}, and others did not stop`);
   const runTogether = (program: Pointer, end: Pointer, steps: number, together: ThreadTeam): void => {
-    if (together.failure() !== undefined) dismiss(together, 0, 0);
-    runs += 1;
-    const done = use().api.lead(control, program, end, steps, threads, scratch);
-    if (done < steps) dismiss(together, done, together.failedAt());
+    const lost = together.failure() !== undefined;
+    if (!lost) together.beginRun();
+    const done = lost ? 0 : use().api.lead(control, program, end, steps, threads, scratch);
+    if (done === steps) return;
+    const failedAt = lost ? 0 : together.failedAt();
+    const reason = dismissed(together);
+    throw oneThreadLeft(reason, together.awaitOut(), done, failedAt);
   };
+  const runInBackground = async (
+    program: Pointer,
+    end: Pointer,
+    steps: number,
+    useful: number,
+    together: ThreadTeam,
+  ): Promise<void> => {
+    const lost = together.failure() !== undefined;
+    const done = lost ? 0 : await together.send({ program, end, steps, threads: useful > 1 ? threads : 1 });
+    if (live === undefined) throw new SteepestError(`engine: ${closedBy}: compile the model again`);
+    if (done === steps) return;
+    const failedAt = lost ? 0 : together.failedAt();
+    const reason = dismissed(together);
+    throw oneThreadLeft(reason, await together.comeOut(), done, failedAt);
+  };
+  /** A trap leaves half-written values behind: nothing may go on from them. */
+  const closeAfter = (error: unknown): Error => {
+    if (error instanceof SteepestError) return error;
+    dispose();
+    closedBy = `a kernel failed (${(error as Error).message}), which closed it`;
+    return new SteepestError(`engine: ${closedBy}: compile the model again`, { cause: error });
+  };
+  let turns: Promise<void> = Promise.resolve();
   const part = <T extends keyof Heap>(kind: T, shift: number) => {
     return (address: Pointer, length: number) => {
       const start = address / 2 ** shift;
@@ -206,16 +264,45 @@ function startEngine(
     doubles: part("doubles", 3),
     run(program, end, steps, useful = 1) {
       const { api } = use();
+      if (inFlight) {
+        throw new SteepestError("engine: a call is running in the background: await it, or use the asynchronous form");
+      }
       try {
-        if (team !== undefined && useful > 1) runTogether(program, end, steps, team);
+        if (team !== undefined && !team.background && useful > 1) runTogether(program, end, steps, team);
         else api.run(program, end, steps, 0, 1, control, scratch);
       } catch (error) {
-        if (error instanceof ThreadError) throw error;
-        // A trap leaves half-written values behind: nothing may go on from them.
-        dispose();
-        closedBy = `a kernel failed (${(error as Error).message}), which closed it`;
-        throw new SteepestError(`engine: ${closedBy}: compile the model again`, { cause: error });
+        throw closeAfter(error);
       }
+    },
+    get background() {
+      return team?.background ?? false;
+    },
+    get inFlight() {
+      return inFlight;
+    },
+    async runAway(program, end, steps, useful = 1) {
+      use();
+      if (team === undefined || !team.background) {
+        engine.run(program, end, steps, useful);
+        return;
+      }
+      inFlight = true;
+      try {
+        await runInBackground(program, end, steps, useful, team);
+      } catch (error) {
+        throw closeAfter(error);
+      } finally {
+        inFlight = false;
+      }
+    },
+    async turn() {
+      let release = (): void => {};
+      const before = turns;
+      turns = new Promise((resolve) => {
+        release = resolve;
+      });
+      await before;
+      return release;
     },
     runRange(instruction, begin, end) {
       use().api.runRange(instruction, begin, end, scratch);
@@ -223,8 +310,9 @@ function startEngine(
     dispose,
     [Symbol.dispose]: dispose,
   };
-  const hire = async (): Promise<void> => {
-    team = await startTeam(module, memory, threads, control, (thread) => scratch + thread * THREAD_SCRATCH_BYTES);
+  const hire = async (background: boolean): Promise<void> => {
+    const scratchOf = (thread: number): Pointer => scratch + thread * THREAD_SCRATCH_BYTES;
+    team = await startTeam({ module, memory, threads, control, background }, scratchOf);
     abandoned.register(engine, team);
   };
   return { engine, hire };

@@ -3,7 +3,7 @@
 import { SteepestError } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 
-/** What a worker needs to take part. */
+/** What a worker needs to take part. Thread 0 is there only where calls run in the background: it leads them. */
 export interface ThreadData {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
@@ -13,10 +13,30 @@ export interface ThreadData {
   readonly scratch: Pointer;
 }
 
-/** How a platform starts a worker that calls `serveThread`. A worker must not keep the process alive. */
+/** A call for the background, and what comes of it: the steps done, or why it trapped. */
+export interface RunRequest {
+  readonly program: Pointer;
+  readonly end: Pointer;
+  readonly steps: number;
+  readonly threads: number;
+}
+export type RunAnswer = { readonly done: number } | { readonly trap: string };
+
+/** The calling thread's end of a worker. */
+export interface WorkerPort {
+  send(request: RunRequest): void;
+  /** Lets go of a worker that has been told to end. */
+  close(): void;
+}
+
+/** How a platform starts a worker that calls `serveThread`. A worker must not keep the process alive while it is idle. */
 export interface ThreadHost {
-  /** `failed` is called once if the worker cannot start, or dies. */
-  start(data: ThreadData, failed: (reason: string) => void): void;
+  /** Whether the calling thread may wait for others: a page's main thread must not. */
+  readonly mayWait: boolean;
+  /** Absent where workers can share memory always; else whether they can here. */
+  readonly canShare?: boolean;
+  /** `failed` is called if the worker cannot start, or dies; `answered` with what it sends. */
+  start(data: ThreadData, failed: (reason: string) => void, answered: (answer: RunAnswer) => void): WorkerPort;
 }
 
 /** A thread could not start, or died. The engine goes on with one thread. */
@@ -51,20 +71,61 @@ export function provideThreads(by: ThreadHost): void {
   host = by;
 }
 
-interface WorkerExports {
-  work(control: number, thread: number, threads: number, scratch: number): void;
+/** Whether there are workers that can have the engine's memory. */
+export function canShare(): boolean {
+  return host !== undefined && host.canShare !== false;
 }
 
-/** A worker's whole program. Does not return before the engine is disposed of. */
-export function serveThread({ module, memory, thread, threads, control, scratch }: ThreadData): void {
+/** Whether the calling thread may wait for other threads. */
+export function mayWait(): boolean {
+  return host?.mayWait ?? true;
+}
+
+interface WorkerExports {
+  work(control: number, thread: number, threads: number, scratch: number): void;
+  run(
+    program: number,
+    end: number,
+    steps: number,
+    thread: number,
+    threads: number,
+    control: number,
+    scratch: number,
+  ): number;
+  lead(control: number, program: number, end: number, steps: number, threads: number, scratch: number): number;
+}
+
+/**
+ * A worker's whole program. Thread 0 stands ready for requests when this returns: `answer` sends what comes of one.
+ * The others do not return before the engine is disposed of.
+ */
+export function serveThread(data: ThreadData, answer: (answer: RunAnswer) => void): (request: RunRequest) => void {
+  const { module, memory, thread, threads, control, scratch } = data;
+  const words = new Int32Array(memory.buffer, control, REASON / 4);
   try {
     const { exports } = new WebAssembly.Instance(module, { env: { memory, abort: () => {} } });
-    (exports as unknown as WorkerExports).work(control, thread, threads, scratch);
+    const { work, run, lead } = exports as unknown as WorkerExports;
+    if (thread > 0) {
+      work(control, thread, threads, scratch);
+      return () => {};
+    }
+    Atomics.add(words, READY, 1);
+    return ({ program, end, steps, threads: useful }) => {
+      try {
+        const together = useful > 1;
+        const done = together
+          ? lead(control, program, end, steps, threads, scratch)
+          : run(program, end, steps, 0, 1, control, scratch);
+        answer({ done });
+      } catch (error) {
+        answer({ trap: (error as Error).message });
+      }
+    };
   } catch (error) {
     markCrashed(memory, control, `thread ${thread} failed: ${(error as Error).message}`);
-    const words = new Int32Array(memory.buffer, control, REASON / 4);
     Atomics.add(words, LEFT, 1);
     Atomics.notify(words, LEFT);
+    return () => {};
   }
 }
 
@@ -80,31 +141,46 @@ function markCrashed(memory: WebAssembly.Memory, control: Pointer, reason: strin
 
 /** The workers of one engine. */
 export interface ThreadTeam {
+  /** Whether one of them leads, beside the calling thread. */
+  readonly background: boolean;
   /** Why a worker died, once one has. */
   failure(): string | undefined;
   /** The instruction that a failed run stopped at. */
   failedAt(): Pointer;
+  /** Counts a run that the calling thread leads. */
+  beginRun(): void;
+  /** Has a run made in the background; resolves to the steps done, fewer than asked for where a thread was lost. */
+  send(request: RunRequest): Promise<number>;
   /** Lets the workers end. */
   stop(): void;
-  /** Waits until all workers, but for one that was killed from outside, have come out of run number `runs`. False if they do not. */
-  awaitOut(runs: number): boolean;
+  /** Waits until all workers, but for one that was killed from outside, have come out of their run. False if they do not. */
+  awaitOut(): boolean;
+  /** The same where the calling thread must not wait. */
+  comeOut(): Promise<boolean>;
 }
 
 const START_MS = 20_000;
 const OUT_MS = 10_000;
 
-/** Starts threads 1 … threads - 1 and waits until all have come up. Rejects with ThreadError, naming the reason. */
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * Starts threads 1 … threads - 1, and thread 0 too where calls are to run in the background; waits until all have come
+ * up. Rejects with ThreadError, naming the reason.
+ */
 export async function startTeam(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-  threads: number,
-  control: Pointer,
+  team: Omit<ThreadData, "thread" | "scratch"> & { readonly background: boolean },
   scratchOf: (thread: number) => Pointer,
 ): Promise<ThreadTeam> {
   if (host === undefined) throw new ThreadError("threads: this runtime has no workers to run them: use 1 thread");
+  const { background, ...shared } = team;
+  const { memory, threads, control } = shared;
   // Growing a shared memory leaves old views short, not wrong: the block lies at its beginning.
   const words = new Int32Array(memory.buffer, control, REASON / 4);
   const text = new Uint8Array(memory.buffer, control + REASON, CONTROL_BYTES - REASON);
+  let answered: ((answer: RunAnswer) => void) | undefined;
+  const ports: WorkerPort[] = [];
+  let runs = 0;
   const failure = (): string | undefined => {
     if (Atomics.load(words, CRASHED) === 0) return undefined;
     return String.fromCharCode(...text.filter((code) => code !== 0)) || "a thread has given no sign for a minute";
@@ -116,28 +192,62 @@ export async function startTeam(
     Atomics.notify(words, GENERATION);
     Atomics.add(words, SEQUENCE, 1);
     Atomics.notify(words, SEQUENCE);
+    answered?.({ done: 0 });
+    for (const port of ports) port.close();
   };
-  for (let thread = 1; thread < threads; thread++) {
-    const data = { module, memory, thread, threads, control, scratch: scratchOf(thread) };
-    host.start(data, (reason) => markCrashed(memory, control, `thread ${thread} ${reason}`));
+  for (let thread = background ? 0 : 1; thread < threads; thread++) {
+    const data = { ...shared, thread, scratch: scratchOf(thread) };
+    const failed = (reason: string): void => {
+      markCrashed(memory, control, `thread ${thread} ${reason}`);
+      // Nobody will answer for a leader that is gone.
+      if (thread === 0) answered?.({ done: 0 });
+    };
+    ports.push(host.start(data, failed, (answer) => answered?.(answer)));
   }
   const deadline = performance.now() + START_MS;
-  while (Atomics.load(words, READY) < threads - 1) {
+  while (Atomics.load(words, READY) < ports.length) {
     const reason = performance.now() > deadline ? `a worker did not start within ${START_MS / 1000} s` : failure();
     if (reason !== undefined) {
       stop();
       throw new ThreadError(`threads: ${reason}: use fewer threads`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await pause(1);
   }
-  const awaitOut = (runs: number): boolean => {
-    const wanted = runs * (threads - 1) - 1;
-    const deadline = performance.now() + OUT_MS;
-    for (let left = Atomics.load(words, LEFT); left < wanted; left = Atomics.load(words, LEFT)) {
+  const send = (request: RunRequest): Promise<number> => {
+    if (request.threads > 1) runs += 1;
+    return new Promise((resolve, reject) => {
+      answered = (answer) => {
+        answered = undefined;
+        if ("done" in answer) resolve(answer.done);
+        else reject(new Error(answer.trap));
+      };
+      ports[0].send(request);
+    });
+  };
+  const missing = (): boolean => Atomics.load(words, LEFT) < runs * (threads - 1) - 1;
+  const awaitOut = (): boolean => {
+    for (const deadline = performance.now() + OUT_MS; missing(); ) {
       if (performance.now() > deadline) return false;
-      Atomics.wait(words, LEFT, left, 100);
+      Atomics.wait(words, LEFT, Atomics.load(words, LEFT), 100);
     }
     return true;
   };
-  return { failure, failedAt: () => Atomics.load(words, FAILED_AT) >>> 0, stop, awaitOut };
+  const comeOut = async (): Promise<boolean> => {
+    for (const deadline = performance.now() + OUT_MS; missing(); await pause(5)) {
+      if (performance.now() > deadline) return false;
+    }
+    return true;
+  };
+  return {
+    background,
+    failure,
+    failedAt: () => Atomics.load(words, FAILED_AT) >>> 0,
+    beginRun() {
+      runs += 1;
+    },
+    send,
+    stop,
+    awaitOut,
+    comeOut,
+  };
 }

@@ -8,7 +8,7 @@ import { type BlockLayout, initializeParameters, installPlan, layoutBlock } from
 import { bytesOf, input, type Shape, sizeOf, type Tensor } from "./tensor.js";
 import { checkSize, flattenValues, type Values } from "./values.js";
 
-export interface CompileFunctionOptions extends EngineOptions {
+export interface CompileFunctionOptions extends Omit<EngineOptions, "background"> {
   /** Run in this engine, which others may share, instead of one of its own. */
   engine?: Engine;
   /** Seed of the parameters' initial values. Default 0. */
@@ -48,7 +48,7 @@ export async function compileFunction<I extends InputShapes, O extends Record<st
     trace,
     inputs,
     options,
-    options.engine ?? (await createEngine({ build: options.build, threads: options.threads })),
+    options.engine ?? (await createEngine({ build: options.build, threads: options.threads, background: false })),
   );
 }
 

@@ -1,5 +1,6 @@
 // What a worker thread runs under Node.
-import { workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { serveThread } from "../engine/threads.js";
 
-serveThread(workerData);
+const serve = serveThread(workerData, (answer) => parentPort?.postMessage(answer));
+if (workerData.thread === 0) parentPort?.on("message", serve);

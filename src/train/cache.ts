@@ -8,7 +8,7 @@ import {
   type StepProgram,
   trainingProgram,
 } from "./programs.js";
-import type { State } from "./state.js";
+import { checkOpen, type State } from "./state.js";
 
 /** Programs by use, feed and batch size; recorded again when the arena has moved. */
 export interface ProgramCache {
@@ -41,6 +41,8 @@ export function createProgramCache(state: State): ProgramCache {
   };
   return {
     get(use, feed, batch) {
+      // A trainer that was disposed of between two slices must take no memory again.
+      checkOpen(state);
       const { x, y } = feed.kind === "staged" ? feed : feed.data;
       const shuffled = feed.kind === "resident" && feed.shuffled;
       const same =

@@ -6,7 +6,8 @@ import type { ProgramCache } from "./cache.js";
 import type { ResidentData, Samples } from "./data.js";
 import type { Feed } from "./programs.js";
 import type { State } from "./state.js";
-import { rewind, runSteps, shuffleOrder } from "./steps.js";
+import { learnSlice, rewind, runSteps, shuffleOrder } from "./steps.js";
+import { EngineCall, type Work } from "./work.js";
 
 /** Loss and metrics, by name. */
 export type Scores<M extends MetricName> = { readonly loss: number } & { readonly [K in M]: number };
@@ -82,7 +83,7 @@ export function* fitEpochs<M extends MetricName>(
   data: ResidentData,
   validation: ResidentData | undefined,
   plan: FitPlan<M>,
-): Generator<EpochResult<M> | undefined, void> {
+): Work<void, EpochResult<M>> {
   for (let i = 0; i < plan.epochs; i++) {
     const start = performance.now();
     clearTotals(state);
@@ -90,6 +91,7 @@ export function* fitEpochs<M extends MetricName>(
     state.epochs += 1;
     const durationMs = performance.now() - start;
     const scores = readScores<M>(state, data.count);
+    const validated = validation === undefined ? undefined : yield* evaluateAll<M>(state, cache, validation);
     yield {
       ...scores,
       epoch: state.epochs,
@@ -97,7 +99,7 @@ export function* fitEpochs<M extends MetricName>(
       samples: data.count,
       durationMs,
       samplesPerSecond: (data.count / durationMs) * 1000,
-      ...(validation === undefined ? {} : { validation: evaluateAll<M>(state, cache, validation) }),
+      ...(validated === undefined ? {} : { validation: validated }),
     };
   }
 }
@@ -108,7 +110,7 @@ function* fitEpoch<M extends MetricName>(
   data: ResidentData,
   plan: FitPlan<M>,
   start: number,
-): Generator<undefined, void> {
+): Work<void> {
   const batchSize = Math.min(plan.batchSize, data.count);
   const shuffled = plan.shuffle && batchSize < data.count;
   if (shuffled) shuffleOrder(state, data);
@@ -119,7 +121,7 @@ function* fitEpoch<M extends MetricName>(
     plan.signal?.throwIfAborted();
     const size = Math.min(batchSize, data.count - samples);
     const most = Math.floor((data.count - samples) / size);
-    const losses = runSteps(state, cache, { kind: "resident", data, shuffled }, size, most);
+    const losses = yield* runSteps(state, cache, { kind: "resident", data, shuffled }, size, most);
     const steps = losses.length;
     batch += steps;
     samples += steps * size;
@@ -143,21 +145,26 @@ function* fitEpoch<M extends MetricName>(
 }
 
 /** Scores over all of `data`, without dropout, changing nothing. */
-export function evaluateAll<M extends MetricName>(
+export function* evaluateAll<M extends MetricName>(
   state: State,
   cache: ProgramCache,
   data: ResidentData,
   batchSize = 256,
-): Scores<M> {
+): Work<Scores<M>> {
   const { engine } = state;
   clearTotals(state);
   engine.words(state.evaluationClock, 16).fill(0);
   const size = Math.min(batchSize, data.count);
   const feed: Feed = { kind: "resident", data, shuffled: false };
-  for (const [batch, steps] of [[size, Math.floor(data.count / size)] as const, [data.count % size, 1] as const]) {
-    if (batch === 0) continue;
-    const { program } = cache.get("evaluate", feed, batch);
-    engine.run(program.address, program.end, steps, program.threads);
+  for (let done = 0; done < data.count; ) {
+    const batch = Math.min(size, data.count - done);
+    const step = cache.get("evaluate", feed, batch);
+    const steps = Math.min(step.stepsPerCall, Math.floor((data.count - done) / batch));
+    if (done > 0) yield undefined;
+    const start = performance.now();
+    yield new EngineCall(step.program, steps);
+    learnSlice(step, steps, performance.now() - start);
+    done += steps * batch;
   }
   return readScores<M>(state, data.count);
 }

@@ -5,6 +5,8 @@ import { type FlatValues, flattenValues, type Values, writeFloats } from "../gra
 import { countSamples } from "./data.js";
 import type { Session } from "./session.js";
 import { checkOpen } from "./state.js";
+import { SLICE_MS } from "./steps.js";
+import { EngineCall, type Work } from "./work.js";
 
 export interface PredictOptions {
   /** `"prediction"` (default): what the loss makes of the model's output, as probabilities of logits. `"raw"`: the output itself. */
@@ -13,7 +15,7 @@ export interface PredictOptions {
 
 const MOST_SAMPLES = 256;
 
-export function predictNow(session: Session, x: Values, options: PredictOptions = {}): Float32Array {
+export function* predictAll(session: Session, x: Values, options: PredictOptions = {}): Work<Float32Array> {
   const { state, cache, engine, staging, format } = session;
   checkOpen(state);
   checkOptions("predict", options, ["output"]);
@@ -26,15 +28,21 @@ export function predictNow(session: Session, x: Values, options: PredictOptions 
   const count = countSamples("x", flat, format.inputShape);
   const [inputs, outputs] = [sizeOf(format.inputShape), sizeOf(format.outputShape)];
   const most = Math.min(count, MOST_SAMPLES);
-  const at = staging.x(most * inputs * 4);
   const predictions = new Float32Array(count * outputs);
+  let sliceEnd = performance.now() + SLICE_MS;
   for (let first = 0; first < count; first += most) {
+    if (performance.now() > sliceEnd) {
+      yield undefined;
+      checkOpen(state);
+      sliceEnd = performance.now() + SLICE_MS;
+    }
+    const at = staging.x(most * inputs * 4);
     const batch = Math.min(most, count - first);
     const slice = count === batch ? data : sliceOf(data, first * inputs, batch * inputs);
     writeFloats("x", engine.floats(at, batch * inputs), slice);
     const feed = { kind: "staged", x: at, y: 0 } as const;
     const { program, result } = cache.get(output === "raw" ? "predict raw" : "predict", feed, batch);
-    engine.run(program.address, program.end, 1, program.threads);
+    yield new EngineCall(program, 1);
     predictions.set(engine.floats(result, batch * outputs), first * outputs);
   }
   return predictions;

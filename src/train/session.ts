@@ -14,6 +14,7 @@ import {
 } from "./data.js";
 import type { Feed } from "./programs.js";
 import { checkOpen, createState, type Recipe, releaseState, type State } from "./state.js";
+import { checkQuiet, type Work } from "./work.js";
 
 export interface Session {
   readonly engine: Engine;
@@ -41,8 +42,10 @@ export function openSession(recipe: Recipe, engine: Engine): Session {
   };
 }
 
-/** Gives all memory back. */
-export function closeSession(session: Session): void {
+/** Gives all memory back: at once, or when the call that runs in the background has come to its end. */
+export async function closeSession(session: Session): Promise<void> {
+  session.state.closed = true;
+  if (session.engine.inFlight) (await session.engine.turn())();
   session.cache.clear();
   for (const data of [...session.resident]) data.dispose();
   session.staging.dispose();
@@ -63,7 +66,9 @@ export function load(session: Session, samples: Samples): ResidentData {
   const data: ResidentData = {
     ...loaded,
     dispose() {
-      if (!resident.delete(data)) return;
+      if (!resident.has(data)) return;
+      checkQuiet(engine, "data");
+      resident.delete(data);
       // Programs that read the data go with them.
       cache.clear();
       loaded.dispose();
@@ -74,11 +79,11 @@ export function load(session: Session, samples: Samples): ResidentData {
 }
 
 /** Runs `work` as the only one; data that were laid into memory for it are freed afterwards. */
-export function* exclusively<T>(
+export function* exclusively<R, Y = never>(
   session: Session,
   data: readonly (Samples | ResidentData | undefined)[],
-  work: (...resident: (ResidentData | undefined)[]) => Generator<T, void>,
-): Generator<T, void> {
+  work: (...resident: (ResidentData | undefined)[]) => Work<R, Y>,
+): Work<R, Y> {
   checkIdle(session);
   session.busy = true;
   const owned: ResidentData[] = [];
@@ -90,7 +95,7 @@ export function* exclusively<T>(
       owned.push(loaded);
       return loaded;
     });
-    yield* work(...resident);
+    return yield* work(...resident);
   } finally {
     session.busy = false;
     for (const loaded of owned) loaded.dispose();
@@ -105,6 +110,7 @@ function checkResident({ resident }: Session, data: ResidentData): ResidentData 
 /** Copies samples into the staging regions; returns where they are and how many. */
 export function stage({ state, engine, format, staging }: Session, batch: Samples): { feed: Feed; count: number } {
   checkOpen(state);
+  checkQuiet(engine, "trainer");
   const x = flattenValues("x", batch.x);
   const y = flattenValues("y", batch.y);
   const count = countSamples("x", x, format.inputShape);

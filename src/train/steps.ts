@@ -8,6 +8,7 @@ import type { ProgramCache } from "./cache.js";
 import type { ResidentData } from "./data.js";
 import type { Feed, StepProgram } from "./programs.js";
 import { checkOpen, STEPS_PER_CALL, type State } from "./state.js";
+import { EngineCall, type Work } from "./work.js";
 
 export interface StepsOptions {
   /** Updates of the parameters. */
@@ -33,7 +34,7 @@ export class DivergenceError extends SteepestError {
 }
 
 // How long a call into the engine may take before the host gets its turn.
-const SLICE_MS = 12;
+export const SLICE_MS = 12;
 
 // Words of the clock: see assembly/kernels/step.ts.
 const CLOCK_STEP = 0;
@@ -41,39 +42,67 @@ const CLOCK_POSITION = 1;
 const CLOCK_ROW = 2;
 
 /** One call into the engine: up to `most` training steps of `batch` samples, as many as fit a slice. Returns their losses. */
-export function runSteps(state: State, cache: ProgramCache, feed: Feed, batch: number, most: number): Float32Array {
+export function* runSteps(
+  state: State,
+  cache: ProgramCache,
+  feed: Feed,
+  batch: number,
+  most: number,
+): Work<Float32Array> {
   const step = cache.get("train", feed, batch);
   const steps = Math.min(step.stepsPerCall, most);
   const start = performance.now();
-  callEngine(state, step, steps);
-  const stepMs = (performance.now() - start) / steps;
-  step.stepsPerCall = Math.max(
-    1,
-    Math.min(STEPS_PER_CALL, Math.max(step.stepsPerCall, steps * 2), Math.floor(SLICE_MS / Math.max(stepMs, 1e-6))),
-  );
+  yield* callEngine(state, step, steps);
+  learnSlice(step, steps, performance.now() - start);
   return state.engine.floats(state.trace, steps).slice();
+}
+
+/** How many steps fit the next slice, after so many took this long. */
+export function learnSlice(step: StepProgram, steps: number, elapsedMs: number): void {
+  const fitting = Math.floor((SLICE_MS * steps) / Math.max(elapsedMs, 1e-6));
+  step.stepsPerCall = Math.max(1, Math.min(STEPS_PER_CALL, Math.max(step.stepsPerCall, steps * 2), fitting));
 }
 
 /** One training step on staged samples. Returns its loss. */
 export function runStep(state: State, cache: ProgramCache, feed: Feed, batch: number): number {
-  callEngine(state, cache.get("train", feed, batch), 1);
+  const { program, planEnd } = cache.get("train", feed, batch);
+  prepare(state, 1);
+  try {
+    state.engine.run(program.address, program.end, 1, program.threads);
+  } catch (error) {
+    recover(state, planEnd, error);
+    throw error;
+  }
+  settle(state, 1);
   return state.engine.heap.floats[state.trace / 4];
 }
 
-/** Runs training steps; throws DivergenceError where the loss of one is not finite. */
-function callEngine(state: State, { program, planEnd }: StepProgram, steps: number): void {
+/** Training steps; throws DivergenceError where the loss of one is not finite. */
+function* callEngine(state: State, { program, planEnd }: StepProgram, steps: number): Work<void> {
+  prepare(state, steps);
+  try {
+    yield new EngineCall(program, steps);
+  } catch (error) {
+    recover(state, planEnd, error);
+    throw error;
+  }
+  settle(state, steps);
+}
+
+/** Lays down what the coming steps need. */
+function prepare(state: State, steps: number): void {
   checkOpen(state);
   const { engine, recipe } = state;
   const { floats, words } = engine.heap;
-  const [rates, trace] = [state.rates / 4, state.trace / 4];
+  const rates = state.rates / 4;
   for (let i = 0; i < steps; i++) floats[rates + i] = learningRateAt(recipe.optimizer, state.steps + i + 1);
   words[state.clock / 4 + CLOCK_POSITION] = 0;
-  try {
-    engine.run(program.address, program.end, steps, program.threads);
-  } catch (error) {
-    if (error instanceof ThreadError) recover(state, planEnd, error);
-    throw error;
-  }
+}
+
+/** Counts steps that have been done, and looks at their losses. */
+function settle(state: State, steps: number): void {
+  const { floats } = state.engine.heap;
+  const [rates, trace] = [state.rates / 4, state.trace / 4];
   state.steps += steps;
   for (let i = 0; i < steps; i++) {
     const loss = floats[trace + i];
@@ -83,7 +112,9 @@ function callEngine(state: State, { program, planEnd }: StepProgram, steps: numb
 }
 
 /** After a thread has died: a step that had not reached the optimizer changed nothing that lasts, so it is as if not begun. */
-function recover(state: State, planEnd: Pointer, { stepsDone, failedAt, message }: ThreadError): void {
+function recover(state: State, planEnd: Pointer, error: unknown): void {
+  if (!(error instanceof ThreadError)) return;
+  const { stepsDone, failedAt, message } = error;
   state.steps += stepsDone;
   state.engine.heap.words[state.clock / 4 + CLOCK_STEP] = state.steps;
   if (failedAt >= planEnd) state.broken = `step ${state.steps + 1} was torn (${message})`;
@@ -126,7 +157,7 @@ export function* trainSteps(
   cache: ProgramCache,
   data: ResidentData,
   { losses, batchSize, shuffle }: StepsPlan,
-): Generator<undefined, void> {
+): Work<void> {
   const { count } = data;
   const batch = Math.min(batchSize, count);
   const feed: Feed = { kind: "resident", data, shuffled: shuffle && batch < count };
@@ -141,23 +172,10 @@ export function* trainSteps(
     const size = Math.min(batch, left);
     // Steps on all samples are all alike: they need not stop where an epoch ends.
     const most = batch === count ? STEPS_PER_CALL : Math.floor(left / size);
-    const some = runSteps(state, cache, feed, size, Math.min(losses.length - done, most));
+    const some = yield* runSteps(state, cache, feed, size, Math.min(losses.length - done, most));
     losses.set(some, done);
     done += some.length;
     if (batch < count) left -= some.length * size;
     yield undefined;
   }
-}
-
-/** Lets the host do other work before the next slice. */
-export function nextTask(): Promise<void> {
-  if (typeof setImmediate === "function") return new Promise((resolve) => setImmediate(resolve));
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }

@@ -10,11 +10,12 @@ import type { Optimizer } from "../optim/optimizer.js";
 import type { ResidentData, Samples } from "./data.js";
 import { checkFitOptions, type EpochResult, evaluateAll, type FitOptions, fitEpochs, type Scores } from "./fit.js";
 import { type ParameterUpdate, type ParameterValues, readBlock, writeParameters } from "./parameters.js";
-import { type PredictOptions, predictNow } from "./predict.js";
+import { type PredictOptions, predictAll } from "./predict.js";
 import { checkIdle, closeSession, exclusively, load, openSession, stage } from "./session.js";
 import { addressOfGradient, addressOfParameter, checkOpen, type Recipe, resetState } from "./state.js";
-import { checkStepsOptions, nextTask, runStep, type StepsOptions, type StepsPlan, trainSteps } from "./steps.js";
+import { checkStepsOptions, runStep, runSteps, type StepsOptions, type StepsPlan, trainSteps } from "./steps.js";
 import { summarize } from "./summary.js";
+import { away, checkQuiet, EngineCall, finish, finishAway, here, type Work } from "./work.js";
 
 export interface CompileOptions<M extends MetricName = never> extends EngineOptions {
   loss: Loss;
@@ -52,6 +53,8 @@ export interface Trainer<M extends MetricName = never> extends SynchronousMethod
   /** `strict`, `fast` or `debug`: the build that runs, which may not be the one asked for. */
   readonly build: Build;
   readonly threads: number;
+  /** Whether asynchronous methods run beside the calling thread, which stays free: see `EngineOptions.background`. */
+  readonly background: boolean;
   /** Steps (updates of the parameters) and epochs (passes over the data) since the start. */
   readonly steps: number;
   readonly epochs: number;
@@ -84,7 +87,7 @@ export interface Trainer<M extends MetricName = never> extends SynchronousMethod
   [Symbol.dispose](): void;
 }
 
-const OPTIONS = ["loss", "optimizer", "metrics", "seed", "engine", "build", "threads"];
+const OPTIONS = ["loss", "optimizer", "metrics", "seed", "engine", "build", "threads", "background"];
 
 function checkRecipe<M extends MetricName>(model: Model, options: CompileOptions<M>): Recipe {
   checkOptions("compile", options, OPTIONS);
@@ -123,7 +126,7 @@ export async function compile<const M extends MetricName = never>(
   const recipe = checkRecipe(model, options);
   return createTrainer(
     recipe,
-    options.engine ?? (await createEngine({ build: options.build, threads: options.threads })),
+    options.engine ?? (await createEngine(engineOptions(options))),
     options.engine === undefined,
   );
 }
@@ -133,29 +136,50 @@ export function compileSync<const M extends MetricName = never>(model: Model, op
   const recipe = checkRecipe(model, options);
   return createTrainer(
     recipe,
-    options.engine ?? createEngineSync({ build: options.build, threads: options.threads }),
+    options.engine ?? createEngineSync(engineOptions(options)),
     options.engine === undefined,
   );
+}
+
+function engineOptions({ build, threads, background }: EngineOptions): EngineOptions {
+  return { build, threads, background };
 }
 
 function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, ownsEngine: boolean): Trainer<M> {
   const session = openSession(recipe, engine);
   const { state, cache } = session;
 
-  function* fitting(data: Samples | ResidentData, options: FitOptions<M> = {}) {
+  function* fitting(data: Samples | ResidentData, options: FitOptions<M> = {}): Work<void, EpochResult<M>> {
     const plan = checkFitOptions(options);
-    yield* exclusively(session, [data, options.validation], (train, validation) =>
+    yield* exclusively<void, EpochResult<M>>(session, [data, options.validation], (train, validation) =>
       fitEpochs<M>(state, cache, train as ResidentData, validation, plan),
     );
   }
-  const stepping = (data: Samples | ResidentData, plan: StepsPlan) =>
+  const stepping = (data: Samples | ResidentData, plan: StepsPlan): Work<void> =>
     exclusively(session, [data], (resident) => trainSteps(state, cache, resident as ResidentData, plan));
+  function* batchStep(batch: Samples): Work<number> {
+    checkIdle(session);
+    const { feed, count } = stage(session, batch);
+    return (yield* runSteps(state, cache, feed, count, 1))[0];
+  }
+  function* gradientsOf(batch: Samples): Work<Map<string, ParameterValues>> {
+    const { feed, count } = stage(session, batch);
+    yield new EngineCall(cache.get("gradients", feed, count).program, 1);
+    return readBlock(state, addressOfGradient);
+  }
+  function* scoring(data: Samples | ResidentData, options: EvaluateOptions = {}): Work<Scores<M>> {
+    checkOptions("evaluate", options, ["batchSize"]);
+    const batchSize = checkInteger("evaluate", "batchSize", options.batchSize ?? 256, 1);
+    return yield* exclusively(session, [data], (resident) =>
+      evaluateAll<M>(state, cache, resident as ResidentData, batchSize),
+    );
+  }
 
   const methods: SynchronousMethods<M> = {
-    fitSync: (data, options) => [...fitting(data, options)].filter((result) => result !== undefined),
+    fitSync: (data, options) => [...here<void, EpochResult<M>>(engine, fitting(data, options))],
     trainStepsSync(data, options) {
       const plan = checkStepsOptions(options);
-      for (const _ of stepping(data, plan));
+      finish(engine, stepping(data, plan));
       return plan.losses;
     },
     trainBatchSync(batch) {
@@ -163,30 +187,22 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
       const { feed, count } = stage(session, batch);
       return runStep(state, cache, feed, count);
     },
-    gradientsSync(batch) {
-      const { feed, count } = stage(session, batch);
-      const { program } = cache.get("gradients", feed, count);
-      engine.run(program.address, program.end, 1, program.threads);
-      return readBlock(state, addressOfGradient);
-    },
-    evaluateSync(data, options = {}) {
-      checkOptions("evaluate", options, ["batchSize"]);
-      const batchSize = checkInteger("evaluate", "batchSize", options.batchSize ?? 256, 1);
-      const [scores] = exclusively(session, [data], function* (resident) {
-        yield evaluateAll<M>(state, cache, resident as ResidentData, batchSize);
-      });
-      return scores;
-    },
-    predictSync: (x, options) => predictNow(session, x, options),
+    gradientsSync: (batch) => finish(engine, gradientsOf(batch)),
+    evaluateSync: (data, options) => finish(engine, scoring(data, options)),
+    predictSync: (x, options) => finish(engine, predictAll(session, x, options)),
   };
 
-  const whileOpen = <T>(work: () => T): T => {
+  /** What reads or changes values between calls: not while one runs in the background. */
+  const whileOpen = <T>(what: string, work: () => T): T => {
     checkOpen(state);
+    checkQuiet(engine, what);
     return work();
   };
   const dispose = (): void => {
     if (state.closed) return;
-    closeSession(session);
+    // An engine of its own goes with all that lies in it, whether or not a call is under way.
+    if (ownsEngine && engine.inFlight) state.closed = true;
+    else closeSession(session);
     if (ownsEngine) engine.dispose();
   };
   return {
@@ -195,6 +211,9 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     get threads() {
       return engine.threads;
     },
+    get background() {
+      return engine.background;
+    },
     get steps() {
       return state.steps;
     },
@@ -202,30 +221,26 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
       return state.epochs;
     },
     ...methods,
-    async *fit(data, options) {
-      for (const result of fitting(data, options)) {
-        if (result === undefined) await nextTask();
-        else yield result;
-      }
-    },
+    fit: (data, options) => away<void, EpochResult<M>>(engine, fitting(data, options)),
     async trainSteps(data, options) {
       const plan = checkStepsOptions(options);
-      for (const _ of stepping(data, plan)) await nextTask();
+      await finishAway(engine, stepping(data, plan));
       return plan.losses;
     },
-    trainBatch: async (batch) => methods.trainBatchSync(batch),
-    gradients: async (batch) => methods.gradientsSync(batch),
-    evaluate: async (data, options) => methods.evaluateSync(data, options),
-    predict: async (x, options) => methods.predictSync(x, options),
+    trainBatch: (batch) => finishAway(engine, batchStep(batch)),
+    gradients: (batch) => finishAway(engine, gradientsOf(batch)),
+    evaluate: (data, options) => finishAway(engine, scoring(data, options)),
+    predict: (x, options) => finishAway(engine, predictAll(session, x, options)),
     load: (data) => load(session, data),
-    parameters: () => whileOpen(() => readBlock(state, addressOfParameter)),
-    setParameters: (values) => whileOpen(() => writeParameters(state, values)),
+    parameters: () => whileOpen("parameters", () => readBlock(state, addressOfParameter)),
+    setParameters: (values) => whileOpen("setParameters", () => writeParameters(state, values)),
     reset() {
+      checkQuiet(engine, "reset");
       state.broken = undefined;
-      whileOpen(() => resetState(state));
+      whileOpen("reset", () => resetState(state));
     },
     summary: ({ batchSize = 32 } = {}) =>
-      whileOpen(() => summarize(state, checkInteger("summary", "batchSize", batchSize, 1))),
+      whileOpen("summary", () => summarize(state, checkInteger("summary", "batchSize", batchSize, 1))),
     dispose,
     [Symbol.dispose]: dispose,
   };

@@ -1,0 +1,195 @@
+// Calls in the background: a worker leads them, the calling thread stays free, the bits are the same.
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import {
+  adam,
+  compile,
+  createEngine,
+  createEngineSync,
+  crossEntropy,
+  dense,
+  dropout,
+  relu,
+  sequential,
+} from "steepest";
+import { compileFunction, multiply } from "steepest/graph";
+import { expect, test } from "vitest";
+import { rows, startRecording } from "../../src/engine/instructions.js";
+import { installProgram } from "../../src/graph/program.js";
+import { lehmer } from "../train/blobs.js";
+
+const random = lehmer(3);
+const data = {
+  x: Float32Array.from({ length: 400 * 200 }, () => random() - 0.5),
+  y: Uint8Array.from({ length: 400 }, () => Math.floor(random() * 10)),
+};
+const model = sequential({ input: [200] }, dense(256), relu(), dropout(0.2), dense(128), relu(), dense(10));
+const recipe = { loss: crossEntropy(), optimizer: adam(), metrics: ["accuracy"], seed: 5 } as const;
+
+async function train(options: { threads?: number; background: boolean }) {
+  using trainer = await compile(model, { ...recipe, ...options });
+  expect(trainer.background).toBe(options.background);
+  const results: unknown[] = [];
+  for await (const { loss, accuracy, validation } of trainer.fit(data, {
+    epochs: 2,
+    batchSize: 64,
+    validation: data,
+  })) {
+    results.push(loss, accuracy, validation);
+  }
+  results.push(await trainer.trainSteps(data, { steps: 3, batchSize: 300 }), await trainer.trainBatch(data));
+  results.push(await trainer.evaluate(data), await trainer.predict(data.x), await trainer.gradients(data));
+  return { results, parameters: trainer.parameters(), steps: trainer.steps };
+}
+
+test("gives the same bits as on the calling thread, with any number of threads", async () => {
+  const alone = await train({ background: false });
+  for (const threads of [1, 2, 3]) expect(await train({ threads, background: true })).toEqual(alone);
+});
+
+test("leaves the calling thread free: its timers go on while a long call runs", async () => {
+  await using(async (trainer) => {
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    const start = performance.now();
+    // One step of all samples, again and again, each longer than a timer's millisecond.
+    await trainer.trainSteps(data, { steps: 300 });
+    clearInterval(timer);
+    // Slices on the calling thread would let a timer through every 12 ms at best.
+    expect(ticks).toBeGreaterThan((performance.now() - start) / 6);
+  });
+});
+
+test("calls take turns: a prediction during a fit sees whole steps, and changes none", async () => {
+  using reference = await compile(model, recipe);
+  const expected: Float32Array[] = [reference.predictSync(data.x.subarray(0, 200))];
+  for (let step = 0; step < 30; step++) {
+    reference.trainStepsSync(data, { steps: 1, shuffle: false });
+    expected.push(reference.predictSync(data.x.subarray(0, 200)));
+  }
+  await using(async (trainer) => {
+    const training = trainer.trainSteps(data, { steps: 30, shuffle: false });
+    let done = false;
+    training.finally(() => {
+      done = true;
+    });
+    let seen = 0;
+    while (!done) {
+      const prediction = await trainer.predict(data.x.subarray(0, 200));
+      const step = expected.findIndex((values) => values.every((value, i) => value === prediction[i]));
+      expect(step).toBeGreaterThanOrEqual(seen);
+      seen = step;
+    }
+    await training;
+    expect(trainer.parameters()).toEqual(reference.parameters());
+  });
+});
+
+test("what needs the values at once is refused while a call runs, and loses nothing", async () => {
+  await using(async (trainer) => {
+    const resident = trainer.load(data);
+    const training = trainer.trainSteps(resident, { steps: 20 });
+    await new Promise((resolve) => setImmediate(resolve));
+    const message = /a call is running in the background: await it/;
+    expect(() => trainer.parameters()).toThrow(message);
+    expect(() => trainer.predictSync(data.x)).toThrow(message);
+    expect(() => trainer.trainBatchSync(data)).toThrow(/another fit or evaluation is still running/);
+    expect(() => trainer.reset()).toThrow(message);
+    expect(() => resident.dispose()).toThrow(message);
+    expect(await training).toHaveLength(20);
+    expect(trainer.steps).toBe(20);
+    resident.dispose();
+  });
+});
+
+test("onProgress and the time between epochs may read values", async () => {
+  await using(async (trainer) => {
+    let seen = 0;
+    for await (const _ of trainer.fit(data, {
+      batchSize: 100,
+      epochs: 2,
+      onProgress: () => {
+        seen += trainer.predictSync(data.x.subarray(0, 200)).length;
+      },
+    })) {
+      expect(trainer.parameters().size).toBe(6);
+    }
+    expect(seen).toBeGreaterThan(0);
+  });
+});
+
+test("disposing of a trainer while it trains ends the training", async () => {
+  const trainer = await compile(model, { ...recipe, background: true });
+  const training = trainer.trainSteps(data, { steps: 100_000 });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  trainer.dispose();
+  await expect(training).rejects.toThrow(/disposed of/);
+});
+
+test("in a shared engine the memory is given back when the call has ended", async () => {
+  using engine = await createEngine({ background: true });
+  const before = engine.allocator.usedBytes();
+  const trainer = await compile(model, { ...recipe, engine });
+  const training = trainer.trainSteps(data, { steps: 100_000 });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  trainer.dispose();
+  await expect(training).rejects.toThrow(/disposed of/);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  expect(engine.allocator.usedBytes()).toBe(before);
+});
+
+test("a trap closes the engine; a thread that dies leaves one that goes on", async () => {
+  const engine = await createEngine({ background: true, threads: 2 });
+  const trap = (address: number) => {
+    const { record, ...recording } = startRecording();
+    record.fill(rows(1024, 1e9), address, 4096, 1);
+    return installProgram(engine, { record, ...recording });
+  };
+  // Only the second thread's half lies behind the end of memory.
+  const second = trap(engine.memoryBytes() - 8192);
+  await expect(engine.runAway(second.address, second.end, 1, second.threads)).rejects.toThrow(
+    /threads: thread 1 failed: .*out of bounds.*: the engine goes on with one thread/,
+  );
+  expect([engine.threads, engine.background]).toEqual([1, false]);
+  await engine.runAway(second.address, second.address, 1, 1);
+  const both = await createEngine({ background: true });
+  const { record, ...recording } = startRecording();
+  record.fill(rows(1024, 1e9), both.memoryBytes() - 64, 4096, 1);
+  const { address, end } = installProgram(both, { record, ...recording });
+  await expect(both.runAway(address, end, 1, 1)).rejects.toThrow(
+    /a kernel failed \(.*out of bounds\), which closed it/,
+  );
+  engine.dispose();
+});
+
+test("options are checked; a compiled function runs on the calling thread", async () => {
+  expect(() => createEngineSync({ background: true })).toThrow(/asynchronous form/);
+  await expect(createEngine({ background: 1 as unknown as boolean })).rejects.toThrow(/must be true or false, got 1/);
+  using engine = await createEngine({ background: true });
+  using double = await compileFunction(({ x }) => ({ y: multiply(x, 2) }), { x: [3] }, { engine });
+  expect([...double({ x: [1, 2, 3] }).y]).toEqual([2, 4, 6]);
+});
+
+test("a process waits for a call in the background, and exits by itself after it", async () => {
+  const entry = fileURLToPath(new URL("../../dist/index.js", import.meta.url));
+  const program = `
+    import { adam, compile, dense, meanSquaredError, sequential } from ${JSON.stringify(entry)};
+    const model = sequential({ input: [300] }, dense(300));
+    const trainer = await compile(model, { loss: meanSquaredError(), optimizer: adam(), background: true });
+    await trainer.trainSteps({ x: new Float32Array(30000), y: new Float32Array(30000).fill(1) }, { steps: 30 });
+    console.log("trained", trainer.steps);`;
+  const output = await new Promise<string>((resolve, reject) => {
+    const args = ["--input-type=module", "-e", program];
+    execFile(process.execPath, args, { timeout: 20_000 }, (error, out) => (error ? reject(error) : resolve(out)));
+  });
+  expect(output).toBe("trained 30\n");
+});
+
+async function using(work: (trainer: Awaited<ReturnType<typeof compile<"accuracy">>>) => Promise<void>): Promise<void> {
+  const trainer = await compile(model, { ...recipe, background: true, threads: 2 });
+  try {
+    await work(trainer);
+  } finally {
+    trainer.dispose();
+  }
+}
