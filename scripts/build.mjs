@@ -24,8 +24,17 @@ const compile = async (target) => {
   }
   return output;
 };
-const bundle = build({
+const shared = {
   absWorkingDir: root.pathname,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  sourcemap: true,
+  define: { STEEPEST_BUNDLE: "true" },
+  logLevel: "warning",
+};
+const node = build({
+  ...shared,
   entryPoints: {
     index: "src/platform/node.ts",
     graph: "src/platform/nodeGraph.ts",
@@ -35,20 +44,27 @@ const bundle = build({
     cli: "src/cli/index.ts",
   },
   outdir: "dist",
-  bundle: true,
-  splitting: true,
-  format: "esm",
   platform: "node",
   target: "node20",
   packages: "external",
-  sourcemap: true,
-  define: { STEEPEST_BUNDLE: "true" },
-  logLevel: "warning",
+});
+// With all that it needs inside: a page without a bundler knows no packages.
+const browser = build({
+  ...shared,
+  entryPoints: {
+    index: "src/platform/browser.ts",
+    graph: "src/platform/browserGraph.ts",
+    worker: "src/platform/browserWorker.ts",
+  },
+  outdir: "dist/browser",
+  platform: "browser",
+  target: ["chrome91", "firefox89", "safari16.4"],
 });
 try {
   const outputs = await Promise.all([
     ...targets.map(compile),
-    bundle,
+    node,
+    browser,
     run(process.execPath, ["node_modules/typescript/bin/tsc"], { cwd: root }),
   ]);
   for (const { stdout, stderr } of outputs) if (stdout || stderr) process.stdout.write(`${stdout}${stderr}`);

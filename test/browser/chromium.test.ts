@@ -1,0 +1,100 @@
+// The package in Chromium: in an isolated page with web workers, in a page without, and in a worker of the page's own.
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { type Browser, chromium, type Page } from "playwright-core";
+import * as steepest from "steepest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type PageServer, servePages } from "./server.js";
+import { train } from "./training.js";
+
+const executablePath = [process.env.CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
+  (path) => path !== "" && existsSync(path),
+);
+const read = (name: string) => readFileSync(fileURLToPath(new URL(name, import.meta.url)), "utf8");
+const files = {
+  "/": '<!doctype html><title>steepest</title><script type="module" src="/page.js"></script>',
+  ...Object.fromEntries(["page.js", "training.js", "worker.js"].map((name) => [`/${name}`, read(`./${name}`)])),
+};
+
+/** Calls one of the functions that test/browser/page.js defines. */
+async function call(page: Page, name: "trainHere" | "trainInWorker" | "tasksMeanwhile", options: object = {}) {
+  await expect.poll(() => page.title()).toBe("ready");
+  return page.evaluate(`${name}(${JSON.stringify(options)})`);
+}
+
+describe.skipIf(executablePath === undefined)("Chromium", () => {
+  let browser: Browser;
+  const servers: PageServer[] = [];
+  let expected: Awaited<ReturnType<typeof train>>;
+
+  async function open(isolated: boolean): Promise<Page> {
+    const server = await servePages(files, { isolated });
+    servers.push(server);
+    const page = await browser.newPage();
+    await page.goto(`${server.origin}/`);
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(isolated);
+    return page;
+  }
+
+  beforeAll(async () => {
+    expected = await train(steepest, {});
+    browser = await chromium.launch({ executablePath: executablePath as string, args: ["--no-sandbox"] });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    for (const server of servers) server.close();
+  });
+
+  test("an isolated page trains in the background, with the bits of Node for 1, 2 and 4 threads", async () => {
+    const page = await open(true);
+    for (const threads of [1, 2, 4]) {
+      expect(await call(page, "trainHere", { threads })).toEqual({ ...expected, threads, background: true });
+    }
+    // Whoever insists gets the page's own thread.
+    expect(await call(page, "trainHere", { background: false })).toEqual(expected);
+    await expect(call(page, "trainHere", { threads: 2, background: false })).rejects.toThrow(/this thread must not/);
+    await page.close();
+  });
+
+  test("a worker of the page's own leads itself", async () => {
+    const page = await open(true);
+    expect(await call(page, "trainInWorker", { threads: 2 })).toEqual({ ...expected, threads: 2 });
+    await page.close();
+  });
+
+  test("a page that is not isolated has one thread and the same bits", async () => {
+    const page = await open(false);
+    expect(await call(page, "trainHere", { threads: 2 })).toEqual(expected);
+    expect(await call(page, "trainInWorker")).toEqual(expected);
+    await page.close();
+  });
+
+  test("the page's own tasks go on while it trains, and its workers end with the trainer", async () => {
+    const page = await open(true);
+    const { tasks, elapsed } = (await call(page, "tasksMeanwhile")) as { tasks: number; elapsed: number };
+    // On this thread no other task would come between the parts of a step, so one in tens of milliseconds at most.
+    expect(tasks).toBeGreaterThan(elapsed / 20);
+    await expect.poll(() => page.workers().length).toBe(0);
+    await page.close();
+  });
+
+  test("a worker that cannot start, and kernels that cannot be fetched, are errors that say so", async () => {
+    const page = await open(true);
+    await page.route("**/dist/browser/worker.js", (route) => route.fulfill({ status: 404 }));
+    await expect(call(page, "trainHere", { threads: 2 })).rejects.toThrow(
+      /threads: thread \d failed: .*: use fewer threads/,
+    );
+    await page.unroute("**/dist/browser/worker.js");
+    await page.reload();
+    await page.route("**/*.wasm", (route) => route.fulfill({ status: 404 }));
+    await expect(call(page, "trainHere", {})).rejects.toThrow(
+      /kernels could not be fetched from .*strict\.wasm \(404\)/,
+    );
+    await page.close();
+  });
+});
+
+test.runIf(executablePath === undefined)(
+  "Chromium is not installed: its tests are skipped (install the package chromium)",
+  () => {},
+);
