@@ -4,20 +4,22 @@ import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { writeFileAtomic } from "../src/platform/files.js";
 import { type Options, parseOptions, UsageError, usage } from "./options.js";
-import { LeftOut, type PeerContestant, startPeer } from "./peer.js";
+import { type PeerContestant, startPeer } from "./peer.js";
 import { commandOf, isPeer, type PeerCommand, type PeerName, peersFolder } from "./peerList.js";
+import { checkPlace, showFigures, writeFigures } from "./readme.js";
 import { type Entry, type Outcome, recordsOf, showEnvironment, showRemarks, showTable } from "./report.js";
-import { whyUnavailable } from "./steepest.js";
+import { disposeEngines, whyUnavailable } from "./steepest.js";
 import { QUICK, type Schedule, summarize, THOROUGH, timeInTurns } from "./timing.js";
-import type { Competitor, Contestant, Workload } from "./workload.js";
+import { type Competitor, type Contestant, type Implementation, LeftOut, type Workload } from "./workload.js";
 
-/** Where the benchmark writes, its clock, and how peers are started; tests have their own. */
+/** Where the benchmark writes, its clock, how peers are started, and what cannot run here; tests have their own. */
 export interface Surroundings {
   readonly print: (text: string) => void;
   readonly printError: (text: string) => void;
   readonly now?: () => number;
   readonly schedule?: Schedule;
   readonly commandOf?: (name: PeerName) => PeerCommand | { readonly leftOut: string };
+  readonly whyUnavailable?: (implementation: Implementation) => string | undefined;
 }
 
 const terminal: Surroundings = { print: console.log, printError: console.error };
@@ -33,6 +35,7 @@ export async function main(args: readonly string[], surroundings: Surroundings =
     }
     if (options.installPeers) return installPeers();
     if (options.json !== undefined) await checkFolder(options.json);
+    if (options.readme !== undefined) await checkPlace(options.readme.file);
     return await runBenchmark(options, surroundings);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
@@ -45,16 +48,15 @@ async function runBenchmark(options: Options, surroundings: Surroundings): Promi
   const { print, printError } = surroundings;
   const environment = showEnvironment();
   for (const name of options.missing) printError(`${name}: not built yet, see --help`);
-  const implementations = options.implementations.filter((implementation) => {
-    const reason = isPeer(implementation) ? undefined : whyUnavailable(implementation);
-    if (reason !== undefined) printError(`${implementation}: ${reason}`);
-    return reason === undefined;
-  });
+  const schedule = surroundings.schedule ?? (options.quick ? QUICK : THOROUGH);
   const entries: Entry[] = [];
-  const schedule = options.quick ? QUICK : THOROUGH;
-  for (const workload of options.workloads) {
-    printError(`${workload.name} …`);
-    entries.push(...(await measure(workload, implementations, { schedule, ...surroundings })));
+  try {
+    for (const workload of options.workloads) {
+      printError(`${workload.name} …`);
+      entries.push(...(await measure(workload, options.implementations, { ...surroundings, schedule })));
+    }
+  } finally {
+    await disposeEngines();
   }
   const timed = entries.filter(({ outcome }) => !("leftOut" in outcome));
   const remarks = showRemarks(entries);
@@ -62,6 +64,11 @@ async function runBenchmark(options: Options, surroundings: Surroundings): Promi
   else for (const remark of remarks) printError(remark);
   if (options.json !== undefined) {
     await writeFileAtomic(options.json, Buffer.from(`${JSON.stringify(recordsOf(entries), null, 2)}\n`));
+  }
+  const shown = entries.filter(({ workload }) => options.readme?.workloads.includes(workload));
+  if (options.readme !== undefined && shown.some(({ outcome }) => "median" in outcome)) {
+    const how = `${environment}, medians of up to ${schedule.rounds} rounds in turns`;
+    await writeFigures(options.readme.file, showFigures(shown, how));
   }
   const failed = entries.some(({ outcome }) => "error" in outcome);
   return failed || options.missing.length > 0 || timed.length === 0 ? 1 : 0;
@@ -71,7 +78,7 @@ async function runBenchmark(options: Options, surroundings: Surroundings): Promi
 export async function measure(
   workload: Workload,
   implementations: readonly Competitor[],
-  { printError, now, schedule = THOROUGH, commandOf: start = commandOf }: Omit<Surroundings, "print">,
+  { printError, now, schedule = THOROUGH, ...given }: Omit<Surroundings, "print">,
 ): Promise<Entry[]> {
   const contestants = new Map<Competitor, Contestant | PeerContestant>();
   const outcomes = new Map<Competitor, Outcome>();
@@ -82,8 +89,8 @@ export async function measure(
   for (const implementation of implementations) {
     try {
       const contestant = isPeer(implementation)
-        ? await preparePeer(workload, start(implementation))
-        : workload.prepare(implementation);
+        ? await preparePeer(workload, (given.commandOf ?? commandOf)(implementation))
+        : await prepareOwn(workload, implementation, (given.whyUnavailable ?? whyUnavailable)(implementation));
       contestants.set(implementation, contestant);
     } catch (error) {
       if (error instanceof LeftOut) outcomes.set(implementation, { leftOut: error.message });
@@ -108,6 +115,15 @@ export async function measure(
     const outcome = outcomes.get(implementation) ?? { error: "not timed" };
     return { workload, implementation, outcome };
   });
+}
+
+async function prepareOwn(
+  workload: Workload,
+  implementation: Implementation,
+  unavailable: string | undefined,
+): Promise<Contestant> {
+  if (unavailable !== undefined) throw new LeftOut(unavailable);
+  return workload.prepare(implementation);
 }
 
 function preparePeer(workload: Workload, command: PeerCommand | { readonly leftOut: string }): Promise<PeerContestant> {

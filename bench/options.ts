@@ -12,6 +12,8 @@ export class UsageError extends Error {
 export interface Options {
   /** Where the records go as JSON. */
   readonly json: string | undefined;
+  /** Where the figures go as Markdown, and those of which workloads. */
+  readonly readme: { readonly file: string; readonly workloads: readonly Workload[] } | undefined;
   readonly workloads: readonly Workload[];
   /** Names that were asked for, and wait for what they measure. */
   readonly missing: readonly string[];
@@ -26,6 +28,7 @@ export interface Options {
 export function parseOptions(args: readonly string[]): Options {
   const {
     json,
+    readme,
     workloads: names,
     implementations,
     peers = false,
@@ -34,10 +37,15 @@ export function parseOptions(args: readonly string[]): Options {
     ...others
   } = parse(args);
   if (json === "") throw new UsageError("--json needs a file name");
+  if (readme === "") throw new UsageError("--readme needs a file name");
   const selected = names === undefined ? workloads.map(({ name }) => name) : listOf("workloads", names).flatMap(expand);
+  const chosen = workloads.filter(({ name }) => selected.includes(name));
+  // The activations are many, and of little interest beside the rest.
+  const shown = names === undefined ? chosen.filter(({ name }) => !name.startsWith("activation-")) : chosen;
   return {
     json,
-    workloads: workloads.filter(({ name }) => selected.includes(name)),
+    readme: readme === undefined ? undefined : { file: readme, workloads: shown },
+    workloads: chosen,
     missing: Object.keys(notBuiltYet).filter((name) => selected.includes(name)),
     implementations: selectImplementations(implementations, peers),
     installPeers: others["install-peers"] ?? false,
@@ -52,6 +60,7 @@ function parse(args: readonly string[]) {
       args: [...args],
       options: {
         json: { type: "string" },
+        readme: { type: "string" },
         workloads: { type: "string" },
         implementations: { type: "string" },
         peers: { type: "boolean" },
@@ -101,13 +110,16 @@ export function usage(): string {
     "a workload is not built yet; 2: called wrongly.",
     "",
     row("--workloads a,b", "only these, or all that begin so: gemm (default all)"),
-    row("--implementations a,b", `of ${IMPLEMENTATIONS.join(", ")} (default these)`),
-    row("", `and of ${PEERS.slice(0, 5).join(", ")},`),
+    row("--implementations a,b", `of ${IMPLEMENTATIONS.join(", ")}`),
+    row("", "(default these; the number is that of the threads) and of"),
+    row("", `${PEERS.slice(0, 5).join(", ")},`),
     row("", PEERS.slice(5).join(", ")),
     row("--peers", "all of these other libraries too, each in a process of its own"),
     row("--install-peers", "install them into bench/peers (700 MB), and do nothing else; PyTorch is the system's"),
     row("--quick", "fewer and shorter rounds: rough figures"),
     row("--json FILE", "write records {workload, implementation, metric, value, unit}: medians"),
+    row("--readme FILE", "write the medians into this Markdown file, between its lines <!-- bench:begin --> and"),
+    row("", "<!-- bench:end -->; activations only where --workloads names them"),
     row("--help", "this text"),
     "",
     "workloads:",

@@ -9,12 +9,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { PeerCommand } from "./peerList.js";
-import type { PeerWork, RemoteContestant } from "./workload.js";
-
-/** The peer cannot do this workload, and says why. That is no failure. */
-export class LeftOut extends Error {
-  override name = "LeftOut";
-}
+import { LeftOut, type PeerWork, type RemoteContestant } from "./workload.js";
 
 interface Answer {
   readonly version?: string;

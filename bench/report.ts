@@ -1,7 +1,7 @@
 // What the benchmark says: a table for people, records for programs.
 import { cpus, loadavg } from "node:os";
 import type { Summary } from "./timing.js";
-import { type Competitor, inMetric, type Metric, UNITS, type Workload } from "./workload.js";
+import { type Competitor, inMetric, type Metric, UNITS, variantOf, type Workload } from "./workload.js";
 
 /** What an implementation came to, or why it did not. */
 export type Outcome =
@@ -36,13 +36,15 @@ export function recordsOf(entries: readonly Entry[]): BenchRecord[] {
   });
 }
 
-export function showEnvironment(): string {
+export function showEnvironment(today: Date = new Date()): string {
+  const day = today.toISOString().slice(0, 10);
   const { node, v8 } = process.versions;
   const processors = cpus();
   const [load] = loadavg();
   const busy = load > 0.5 ? "; other processes are running, so figures are rough" : "";
   const model = processors[0]?.model.trim() ?? "unknown processor";
-  return `Node ${node} (V8 ${v8}), ${model} × ${processors.length}, load average ${load.toFixed(2)} at start${busy}`;
+  const machine = `${model} × ${processors.length}, load average ${load.toFixed(2)} at start${busy}`;
+  return `${day}, Node ${node} (V8 ${v8}), ${machine}`;
 }
 
 const COLUMNS = ["workload", "implementation", "best", "median", "p25 – p75", "unit"];
@@ -50,15 +52,22 @@ const TEXT_COLUMNS = [0, 1, 5];
 /** Whose speed the others' is put in relation to; a column is there when its implementation is. */
 const BASELINES: readonly Competitor[] = ["javascript", "pytorch-1"];
 
-/** Best, median and quartiles of each entry, and how many times as fast as the baselines its median is. */
+/**
+ * Best, median and quartiles of each entry, how many times as fast as the baselines its median is, and where one core's
+ * ceiling was measured too, which part of it.
+ */
 export function showTable(entries: readonly Entry[]): string {
-  const baselines = BASELINES.filter(
+  const ratios = BASELINES.filter(
     (name) => name === "javascript" || entries.some(({ implementation }) => implementation === name),
-  );
-  const heads = [...COLUMNS, ...baselines.map((name) => `× ${name}`)];
-  const rows = [heads, ...entries.map((entry) => cellsOf(entry, entries, baselines))];
-  const widths = heads.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
-  const lines = rows.map((row) => {
+  ).map((name) => ({ head: `× ${name}`, of: (entry: TimedEntry) => ratioTo(name, entry, entries) }));
+  if (entries.some(isCeiling)) ratios.push({ head: "of ceiling", of: (entry) => ratioToCeiling(entry, entries) });
+  const heads = [...COLUMNS, ...ratios.map(({ head }) => head)];
+  const rows = entries.map((entry) => {
+    const cells = cellsOf(entry);
+    return isTimed(entry) ? [...cells, ...ratios.map(({ of }) => of(entry))] : cells;
+  });
+  const widths = heads.map((_, column) => Math.max(...[heads, ...rows].map((row) => (row[column] ?? "").length)));
+  const lines = [heads, ...rows].map((row) => {
     const cells = row.map((cell, column) =>
       TEXT_COLUMNS.includes(column) ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
     );
@@ -67,30 +76,52 @@ export function showTable(entries: readonly Entry[]): string {
   return [lines[0], widths.map((width) => "─".repeat(width)).join("──"), ...lines.slice(1)].join("\n");
 }
 
-function cellsOf(
-  { workload, implementation, outcome }: Entry,
-  entries: readonly Entry[],
-  baselines: readonly Competitor[],
-): string[] {
-  const { name, metric } = workload;
-  if (!("median" in outcome)) return [name, implementation, "failed"];
-  const show = (stepMs: number) => formatNumber(inMetric(workload, stepMs));
-  const quartiles = [show(outcome.lowerQuartile), show(outcome.upperQuartile)];
-  if (metric !== "step-ms") quartiles.reverse();
-  const spread = quartiles.join(" – ");
-  const ratios = baselines.map((baseline) => ratioTo(baseline, outcome, name, entries));
-  return [name, implementation, show(outcome.best), show(outcome.median), spread, UNITS[metric], ...ratios];
+type TimedEntry = Entry & { readonly outcome: Summary };
+
+function isTimed(entry: Entry): entry is TimedEntry {
+  return "median" in entry.outcome;
 }
 
-function ratioTo(baseline: Competitor, { median }: Summary, name: string, entries: readonly Entry[]): string {
-  const entry = entries.find(({ workload, implementation }) => workload.name === name && implementation === baseline);
-  if (entry === undefined || !("median" in entry.outcome)) return "";
-  const ratio = entry.outcome.median / median;
+function isCeiling(entry: Entry): entry is TimedEntry {
+  return entry.workload.name === "ceiling" && isTimed(entry);
+}
+
+function cellsOf({ workload, implementation, outcome }: Entry): string[] {
+  const { name, metric } = workload;
+  if (!("median" in outcome)) return [name, implementation, "failed"];
+  const show = (stepMs: number) => formatNumber(inMetric(workload, stepMs), 4);
+  const quartiles = [show(outcome.lowerQuartile), show(outcome.upperQuartile)];
+  if (metric !== "step-ms") quartiles.reverse();
+  return [name, implementation, show(outcome.best), show(outcome.median), quartiles.join(" – "), UNITS[metric]];
+}
+
+function ratioTo(baseline: Competitor, { workload, outcome }: TimedEntry, entries: readonly Entry[]): string {
+  const other = entries.find(
+    (entry) => entry.workload.name === workload.name && entry.implementation === baseline && isTimed(entry),
+  ) as TimedEntry | undefined;
+  return other === undefined ? "" : formatRatio(other.outcome.median / outcome.median);
+}
+
+/** The ceiling is one core's, of the same build: two threads can come to twice that. */
+function ratioToCeiling({ workload, implementation, outcome }: TimedEntry, entries: readonly Entry[]): string {
+  const kindOf = (name: Competitor) => variantOf(name)?.build ?? name;
+  const ceiling = entries.filter(isCeiling).find((entry) => kindOf(entry.implementation) === kindOf(implementation));
+  if (workload.metric !== "gflops" || ceiling === undefined) return "";
+  return formatRatio(inMetric(workload, outcome.median) / inMetric(ceiling.workload, ceiling.outcome.median));
+}
+
+function formatRatio(ratio: number): string {
   return ratio < 0.1 ? ratio.toPrecision(2) : ratio.toFixed(2);
 }
 
-/** What is said under the table: the peers' versions, where their work differs, and what is left out and why. */
-export function showRemarks(entries: readonly Entry[]): string[] {
+/** What is said under the table: a title, and what belongs to it. */
+export interface Remark {
+  readonly title: string;
+  readonly lines: readonly string[];
+}
+
+/** The peers' versions, where their work differs, and what is left out and why. */
+export function remarksOf(entries: readonly Entry[]): Remark[] {
   const timed = entries.flatMap(({ outcome, ...entry }) => ("median" in outcome ? [{ ...entry, ...outcome }] : []));
   const versions = timed.flatMap(({ implementation, version }) =>
     version === undefined ? [] : [`${implementation} ${version}`],
@@ -99,33 +130,41 @@ export function showRemarks(entries: readonly Entry[]): string[] {
   const reasons = entries.flatMap(({ outcome, ...entry }) =>
     "leftOut" in outcome ? [{ ...entry, remark: outcome.leftOut }] : [],
   );
-  const peers = versions.length === 0 ? [] : [`Peers: ${[...new Set(versions)].join(", ")}`];
-  return [...peers, ...showList("Not quite the same work:", notes), ...showList("Left out:", reasons)];
+  const count = new Set(entries.map(({ workload }) => workload.name)).size;
+  const remarks: Remark[] = [
+    { title: "Not quite the same work:", lines: linesOf(notes, count) },
+    { title: "Left out:", lines: linesOf(reasons, count) },
+  ];
+  const peers = versions.length === 0 ? [] : [{ title: `Peers: ${[...new Set(versions)].join(", ")}`, lines: [] }];
+  return [...peers, ...remarks.filter(({ lines }) => lines.length > 0)];
 }
 
-/** A line for each remark and the workloads it is about, with all the implementations it is made of. */
-function showList(title: string, remarks: readonly (Omit<Entry, "outcome"> & { readonly remark: string })[]): string[] {
+export function showRemarks(entries: readonly Entry[]): string[] {
+  return remarksOf(entries).map(({ title, lines }) => [title, ...lines.map((line) => `  ${line}`)].join("\n"));
+}
+
+/** A line for each remark and the workloads it is about, of `count` in all, with all the implementations it is made of. */
+function linesOf(remarks: readonly (Omit<Entry, "outcome"> & { readonly remark: string })[], count: number): string[] {
   const key = (remark: string, implementation: Competitor) => `${implementation}: ${remark}`;
   const workloadsOf = groupBy(remarks, ({ remark, implementation }) => key(remark, implementation));
   const lines = groupBy(remarks, ({ remark, implementation }) => {
     const names = workloadsOf.get(key(remark, implementation))?.map(({ workload }) => workload.name) ?? [];
-    return `${remark} (${names.join(", ")})`;
+    return `${remark} (${names.length === count && count > 1 ? "everywhere" : names.join(", ")})`;
   });
-  const shown = [...lines].map(([text, group]) => {
+  return [...lines].map(([text, group]) => {
     const implementations = new Set(group.map(({ implementation }) => implementation));
-    return `  ${[...implementations].join(", ")}: ${text}`;
+    return `${[...implementations].join(", ")}: ${text}`;
   });
-  return shown.length === 0 ? [] : [[title, ...shown].join("\n")];
 }
 
-function groupBy<T>(values: readonly T[], keyOf: (value: T) => string): Map<string, T[]> {
+export function groupBy<T>(values: readonly T[], keyOf: (value: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const value of values) groups.set(keyOf(value), [...(groups.get(keyOf(value)) ?? []), value]);
   return groups;
 }
 
-/** Four significant digits, never in powers of ten. */
-function formatNumber(value: number): string {
+/** So many significant digits, never in powers of ten. */
+export function formatNumber(value: number, digits: number): string {
   if (value === 0 || value >= 1000) return value.toFixed(0);
-  return value.toFixed(Math.min(7, Math.max(0, 3 - Math.floor(Math.log10(value)))));
+  return value.toFixed(Math.min(7, Math.max(0, digits - 1 - Math.floor(Math.log10(value)))));
 }

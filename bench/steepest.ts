@@ -1,12 +1,13 @@
-// Steepest as a contestant: one engine for each build, and functions whose inputs stay in its memory.
+// Steepest as a contestant: one engine for each variant, and functions whose inputs stay in its memory.
+import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
-import { createEngineSync, type Engine } from "../src/engine/engine.js";
+import { createEngine, type Engine } from "../src/engine/engine.js";
 import { hasRelaxedSimd } from "../src/engine/features.js";
 import { planMemory } from "../src/graph/plan.js";
 import { installPlan } from "../src/graph/program.js";
 import { bytesOf, input, type Shape, sizeOf, type Tensor } from "../src/graph/tensor.js";
 import "../src/platform/node.js";
-import type { Contestant, Implementation } from "./workload.js";
+import { type Contestant, type Implementation, type Variant, variantOf } from "./workload.js";
 
 /** Turns relaxed SIMD on where it is behind a flag (Node 20). Only works before the first module is compiled. */
 export function enableRelaxedSimd(): void {
@@ -14,20 +15,35 @@ export function enableRelaxedSimd(): void {
 }
 
 /** Why an implementation cannot run here; undefined where it can. */
-export function whyUnavailable(implementation: Implementation): string | undefined {
-  if (implementation !== "steepest-fast-1" || hasRelaxedSimd()) return undefined;
-  return 'this runtime has no relaxed SIMD, so build "fast" would run as "strict": left out';
+export function whyUnavailable(
+  implementation: Implementation,
+  processors: number = availableParallelism(),
+): string | undefined {
+  const { build = "strict", threads = 1 } = variantOf(implementation) ?? {};
+  if (build === "fast" && !hasRelaxedSimd()) {
+    return 'this runtime has no relaxed SIMD, so build "fast" would run as "strict"';
+  }
+  return threads > processors ? `${threads} threads need ${threads} processors, and there is ${processors}` : undefined;
 }
 
-const engines = new Map<string, Engine>();
+const engines = new Map<string, Promise<Engine>>();
 
-/** The engine of the implementation's build. Each reserves 4 GiB of addresses, so workloads share it. */
-export function engineOf(implementation: Exclude<Implementation, "javascript">): Engine {
-  const build = implementation === "steepest-fast-1" ? "fast" : "strict";
-  const engine = engines.get(build) ?? createEngineSync({ build });
-  engines.set(build, engine);
-  if (engine.build !== build) throw new Error(`${implementation}: got build "${engine.build}"`);
+/** The engine of a variant. Each reserves 4 GiB of addresses, so workloads share it. */
+export async function engineOf({ build, threads }: Variant): Promise<Engine> {
+  const name = `${build}-${threads}`;
+  const starting = engines.get(name) ?? createEngine({ build, threads });
+  engines.set(name, starting);
+  const engine = await starting;
+  const got = `${engine.build}-${engine.threads}`;
+  if (got !== name) throw new Error(`engine ${name}: runs as ${got}`);
   return engine;
+}
+
+/** Ends all engines and their threads. Those asked for later are new. */
+export async function disposeEngines(): Promise<void> {
+  const started = await Promise.allSettled(engines.values());
+  engines.clear();
+  for (const result of started) if (result.status === "fulfilled") result.value.dispose();
 }
 
 /** A function of fixed inputs, computed again in each step. */
@@ -61,7 +77,7 @@ export function residentFunction(
   addresses.push(program.address);
   return {
     reset() {},
-    run: (steps) => engine.run(program.address, program.end, steps),
+    run: (steps) => engine.run(program.address, program.end, steps, program.threads),
     result: () => engine.floats(addressOf(result), sizeOf(result.shape)).slice(),
     dispose() {
       for (const address of addresses) engine.allocator.free(address);

@@ -1,11 +1,29 @@
 // What is measured, and who does it.
 import type { PeerName } from "./peerList.js";
 
-export const IMPLEMENTATIONS = ["steepest-strict-1", "steepest-fast-1", "javascript"] as const;
+export const IMPLEMENTATIONS = [
+  "steepest-strict-1",
+  "steepest-fast-1",
+  "steepest-strict-2",
+  "steepest-fast-2",
+  "javascript",
+] as const;
 /** The number is that of the threads. */
 export type Implementation = (typeof IMPLEMENTATIONS)[number];
 /** Whatever a line of the table can be about. */
 export type Competitor = Implementation | PeerName;
+
+/** How steepest runs. */
+export interface Variant {
+  readonly build: "strict" | "fast";
+  readonly threads: number;
+}
+
+/** The variant of steepest that a name stands for; undefined for anybody else. */
+export function variantOf(name: Competitor): Variant | undefined {
+  const [, build, threads] = /^steepest-(strict|fast)-(\d+)$/.exec(name) ?? [];
+  return build === "strict" || build === "fast" ? { build, threads: Number(threads) } : undefined;
+}
 
 /** `step-ms`: time of a step, less is better. The others are rates, more is better. */
 export type Metric = "step-ms" | "gflops" | "gelements-s";
@@ -36,8 +54,11 @@ export interface Workload {
   readonly metric: Metric;
   /** Floating-point operations (gflops) or elements (gelements-s) of a step; 1 for step-ms. */
   readonly work: number;
-  /** Makes a contestant whose results have been checked. Throws CheckError where they are wrong. */
-  prepare(implementation: Implementation): Contestant;
+  /**
+   * Makes a contestant whose results have been checked. Throws CheckError where they are wrong, LeftOut where the
+   * implementation has no part in this.
+   */
+  prepare(implementation: Implementation): Contestant | Promise<Contestant>;
   /** The same for programs that share no memory with this one; absent where there is nothing to compare. */
   forPeers?(): PeerWork;
 }
@@ -82,6 +103,11 @@ export type PeerTask =
 /** A result differs from the reference: the implementation is not timed. */
 export class CheckError extends Error {
   override name = "CheckError";
+}
+
+/** An implementation or a peer cannot do this workload, and says why. That is no failure. */
+export class LeftOut extends Error {
+  override name = "LeftOut";
 }
 
 /** A step's time in the workload's metric. */

@@ -4,7 +4,7 @@ import { elu, gelu, relu, sigmoid, silu, softplus, tanh } from "../../src/ops/ac
 import { createRandom, uniformValues } from "../data.js";
 import { type Activation, activate, formulas } from "../javascript/activations.js";
 import { engineOf, type ResidentFunction, residentFunction } from "../steepest.js";
-import type { Implementation, Workload } from "../workload.js";
+import { type Implementation, variantOf, type Workload } from "../workload.js";
 import { checkValues } from "./values.js";
 
 const ELEMENTS = 16384;
@@ -27,9 +27,9 @@ export function activationWorkloads(): Workload[] {
     description: `${activation}${activation === "gelu" ? " (tanh approximation)" : ""} of ${ELEMENTS} elements, forward`,
     metric: "gelements-s",
     work: ELEMENTS,
-    prepare(implementation) {
+    async prepare(implementation) {
       const x = uniformValues(createRandom(8), ELEMENTS, 6);
-      const contestant = createActivation(implementation, activation, x);
+      const contestant = await createActivation(implementation, activation, x);
       contestant.run(1);
       const expected = Float64Array.from(x, formulas[activation]);
       const toleranceOf = (i: number) => RELATIVE_TOLERANCE * Math.abs(expected[i]) + ABSOLUTE_TOLERANCE;
@@ -39,9 +39,14 @@ export function activationWorkloads(): Workload[] {
   }));
 }
 
-function createActivation(implementation: Implementation, activation: Activation, x: Float32Array): ResidentFunction {
-  if (implementation !== "javascript") {
-    return residentFunction(engineOf(implementation), [{ shape: [ELEMENTS], values: x }], operations[activation]);
+async function createActivation(
+  implementation: Implementation,
+  activation: Activation,
+  x: Float32Array,
+): Promise<ResidentFunction> {
+  const variant = variantOf(implementation);
+  if (variant !== undefined) {
+    return residentFunction(await engineOf(variant), [{ shape: [ELEMENTS], values: x }], operations[activation]);
   }
   const y = new Float32Array(ELEMENTS);
   return {

@@ -2,7 +2,7 @@
 import {
   adam,
   binaryCrossEntropy,
-  compileSync,
+  compile,
   crossEntropy,
   dense,
   relu,
@@ -16,7 +16,7 @@ import {
 import type { BatchedData } from "../data.js";
 import { createNetwork, type NetworkOptions } from "../javascript/network.js";
 import { engineOf } from "../steepest.js";
-import type { Contestant, Implementation } from "../workload.js";
+import { type Contestant, type Implementation, type Variant, variantOf } from "../workload.js";
 
 export interface TrainingTask extends Omit<NetworkOptions, "batch"> {
   readonly data: BatchedData;
@@ -31,8 +31,9 @@ export interface Learner extends Contestant {
   losses(steps: number): ArrayLike<number>;
 }
 
-export function createLearner(implementation: Implementation, task: TrainingTask): Learner {
-  return implementation === "javascript" ? javascriptLearner(task) : steepestLearner(implementation, task);
+export async function createLearner(implementation: Implementation, task: TrainingTask): Promise<Learner> {
+  const variant = variantOf(implementation);
+  return variant === undefined ? javascriptLearner(task) : steepestLearner(variant, task);
 }
 
 /** Batches as views of the data. */
@@ -44,7 +45,8 @@ function batchesOf({ x, y, batches }: BatchedData): Samples[] {
   }));
 }
 
-function javascriptLearner(task: TrainingTask): Learner {
+/** What the others are held against. */
+export function javascriptLearner(task: TrainingTask): Learner {
   const network = createNetwork({ ...task, batch: task.data.batch });
   const batches = batchesOf(task.data) as { x: Float32Array; y: Float32Array | Uint32Array }[];
   let next = 0;
@@ -73,19 +75,19 @@ const LOSS = { softmaxCrossEntropy: crossEntropy, binaryCrossEntropy };
 const OPTIMIZER = { sgd, adam };
 
 /** The network of javascript/network.ts in steepest, with initial parameters in the order of the layers. */
-export function compileNetwork(
-  implementation: Exclude<Implementation, "javascript">,
+export async function compileNetwork(
+  variant: Variant,
   { sizes, hidden, loss, optimizer, learningRate }: Omit<NetworkOptions, "batch">,
   initial: readonly Float32Array[],
-): { trainer: Trainer; reset: () => void } {
+): Promise<{ trainer: Trainer; reset: () => void }> {
   const [inputs, ...units] = sizes;
   const layers = units.flatMap((count, i) => (i === 0 ? [dense(count)] : [HIDDEN[hidden](), dense(count)]));
   const model = sequential({ input: [inputs] }, ...layers);
   const parameters = Object.fromEntries([...model.parameters.keys()].map((path, i) => [path, initial[i]]));
-  const trainer = compileSync(model, {
+  const trainer = await compile(model, {
     loss: LOSS[loss](),
     optimizer: OPTIMIZER[optimizer]({ learningRate }),
-    engine: engineOf(implementation),
+    engine: await engineOf(variant),
   });
   const reset = (): void => {
     trainer.reset();
@@ -95,9 +97,9 @@ export function compileNetwork(
   return { trainer, reset };
 }
 
-function steepestLearner(implementation: Exclude<Implementation, "javascript">, task: TrainingTask): Learner {
+async function steepestLearner(variant: Variant, task: TrainingTask): Promise<Learner> {
   const { data, call } = task;
-  const { trainer, reset } = compileNetwork(implementation, task, task.initial);
+  const { trainer, reset } = await compileNetwork(variant, task, task.initial);
   const resident = trainer.load(data);
   const batches = batchesOf(data);
   let next = 0;

@@ -1,7 +1,7 @@
 // Prediction for one sample, as a service does it: one call each.
 import { createRandom, initialParameters, uniformValues } from "../data.js";
 import { createNetwork, type NetworkOptions } from "../javascript/network.js";
-import type { Contestant, Implementation, Workload } from "../workload.js";
+import { type Contestant, type Implementation, variantOf, type Workload } from "../workload.js";
 import { compileNetwork } from "./learner.js";
 import { checkValues } from "./values.js";
 
@@ -30,8 +30,8 @@ export function predictionWorkload(): Workload {
     description: "predict one sample with 784-128-10 (ReLU, softmax), one call each",
     metric: "step-ms",
     work: 1,
-    prepare(implementation) {
-      const predictor = createPredictor(implementation, x, initial);
+    async prepare(implementation) {
+      const predictor = await createPredictor(implementation, x, initial);
       check(predictor.predict());
       return predictor;
     },
@@ -39,13 +39,18 @@ export function predictionWorkload(): Workload {
   };
 }
 
-function createPredictor(implementation: Implementation, x: Float32Array, initial: readonly Float32Array[]): Predictor {
-  if (implementation === "javascript") {
+async function createPredictor(
+  implementation: Implementation,
+  x: Float32Array,
+  initial: readonly Float32Array[],
+): Promise<Predictor> {
+  const variant = variantOf(implementation);
+  if (variant === undefined) {
     const model = createNetwork({ ...network, batch: 1 });
     model.reset(initial);
     return contestant(() => model.predict(x));
   }
-  const { trainer } = compileNetwork(implementation, network, initial);
+  const { trainer } = await compileNetwork(variant, network, initial);
   return { ...contestant(() => trainer.predictSync(x)), dispose: trainer.dispose };
 }
 

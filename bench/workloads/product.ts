@@ -3,7 +3,7 @@ import { matmul } from "../../src/ops/matmul.js";
 import { createRandom, uniformValues } from "../data.js";
 import { gemm, rowMajor } from "../javascript/gemm.js";
 import { engineOf, type ResidentFunction, residentFunction } from "../steepest.js";
-import type { Implementation, Workload } from "../workload.js";
+import { type Implementation, variantOf, type Workload } from "../workload.js";
 import { checkValues } from "./values.js";
 
 const CHECKED_ROWS = 128;
@@ -19,9 +19,9 @@ export function productWorkload(n: number): Workload {
     description: `matrix product [${n}, ${n}] · [${n}, ${n}]`,
     metric: "gflops",
     work: 2 * n ** 3,
-    prepare(implementation) {
+    async prepare(implementation) {
       const { a, b, random } = createOperands();
-      const contestant = createProduct(implementation, a, b, n);
+      const contestant = await createProduct(implementation, a, b, n);
       contestant.run(1);
       checkProduct(contestant.result(), a, b, n, random);
       return contestant;
@@ -34,10 +34,16 @@ export function productWorkload(n: number): Workload {
   };
 }
 
-function createProduct(implementation: Implementation, a: Float32Array, b: Float32Array, n: number): ResidentFunction {
-  if (implementation !== "javascript") {
+async function createProduct(
+  implementation: Implementation,
+  a: Float32Array,
+  b: Float32Array,
+  n: number,
+): Promise<ResidentFunction> {
+  const variant = variantOf(implementation);
+  if (variant !== undefined) {
     const operands = [a, b].map((values) => ({ shape: [n, n], values }));
-    return residentFunction(engineOf(implementation), operands, (x, y) => matmul(x, y));
+    return residentFunction(await engineOf(variant), operands, (x, y) => matmul(x, y));
   }
   const c = new Float32Array(n * n);
   const [left, right] = [rowMajor(a, n), rowMajor(b, n)];

@@ -2,7 +2,7 @@
 import { classificationData, initialParameters, xorData } from "../data.js";
 import type { OptimizerName } from "../javascript/network.js";
 import { CheckError, type Implementation, type PeerTask, type Workload } from "../workload.js";
-import { createLearner, type Learner, type TrainingTask } from "./learner.js";
+import { createLearner, javascriptLearner, type Learner, type TrainingTask } from "./learner.js";
 import { checkValues } from "./values.js";
 
 /** How many steps a check takes. */
@@ -92,7 +92,7 @@ export function trainingWorkload(
   const withReference = () => {
     if (known !== undefined) return known;
     const task = createTask();
-    known = { task, reference: createLearner("javascript", task).losses(compared) };
+    known = { task, reference: javascriptLearner(task).losses(compared) };
     return known;
   };
   return {
@@ -100,9 +100,9 @@ export function trainingWorkload(
     description,
     metric: "step-ms",
     work: 1,
-    prepare(implementation: Implementation) {
+    async prepare(implementation: Implementation) {
       const { task, reference } = withReference();
-      const learner = createLearner(implementation, task);
+      const learner = await createLearner(implementation, task);
       checkLearner(learner, reference, falling);
       return learner;
     },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type CeilingLoop, compileCeiling, javascriptCeiling } from "../../bench/ceiling.js";
-import { CheckError } from "../../bench/workload.js";
+import { CheckError, LeftOut } from "../../bench/workload.js";
 import { ceilingWorkload, checkCeiling } from "../../bench/workloads/ceiling.js";
 
 const loops = {
@@ -17,24 +17,25 @@ const cases = [
 ] as const;
 
 describe.each(cases)("start %d, factor %d, summand %d, %i rounds", (start, factor, summand, rounds) => {
-  let [product, sum, both] = [start, start, start] as number[];
+  let both: number = start;
   for (let i = 0; i < rounds; i++) {
-    product *= factor;
-    sum += summand;
     both = both * factor + summand;
   }
 
-  test("strict: six vectors are multiplied, six added to", () => {
-    expect(loops.strict(start, factor, summand, rounds)).toBe(24 * product + 24 * sum);
-  });
-
-  test("fast: twelve vectors are both", () => {
-    expect(loops.fast(start, factor, summand, rounds)).toBe(48 * both);
+  test.each(["strict", "fast"] as const)("%s: all vectors become value · factor + summand", (build) => {
+    expect(loops[build](start, factor, summand, rounds)).toBe(48 * both);
+    for (const count of [2, 10, 14]) {
+      expect(compileCeiling(build, count)(start, factor, summand, rounds)).toBe(4 * count * both);
+    }
   });
 
   test("javascript: twelve numbers are both", () => {
     expect(loops.javascript(start, factor, summand, rounds)).toBe(12 * both);
   });
+});
+
+test.each([0, 7, -2])("%i vectors are refused: two halves take turns", (count) => {
+  expect(() => compileCeiling("strict", count)).toThrow(`vectors must be an even number of at least 2, got ${count}`);
 });
 
 describe("checkCeiling", () => {
@@ -43,20 +44,30 @@ describe("checkCeiling", () => {
   });
 
   test("a round too few or an operation too few fails", () => {
-    expect(() => checkCeiling((start, a, b, rounds) => loops.fast(start, a, b, rounds - 1), "fast")).toThrow(
+    expect(() => checkCeiling((start, a, b, rounds) => loops.strict(start, a, b, rounds - 1), "strict")).toThrow(
       CheckError,
     );
     expect(() => checkCeiling((start, _, b, rounds) => loops.strict(start, 1, b, rounds), "strict")).toThrow(
       CheckError,
     );
+    expect(() => checkCeiling(loops.javascript, "strict")).toThrow(CheckError);
   });
 });
 
-test("the workload runs as any other", () => {
+describe("the workload", () => {
   const { prepare, work } = ceilingWorkload();
-  // 4096 rounds of a multiplication and an addition on twelve vectors of four
-  expect(work).toBe(4096 * 2 * 12 * 4);
-  for (const implementation of ["steepest-strict-1", "steepest-fast-1", "javascript"] as const) {
-    prepare(implementation).run(2);
-  }
+
+  test("runs as any other", async () => {
+    // 4096 rounds of a multiplication and an addition on twelve vectors of four
+    expect(work).toBe(4096 * 2 * 12 * 4);
+    for (const implementation of ["steepest-strict-1", "steepest-fast-1", "javascript"] as const) {
+      (await prepare(implementation)).run(2);
+    }
+  });
+
+  test("is one core's: several threads are left out", () => {
+    for (const implementation of ["steepest-strict-2", "steepest-fast-2"] as const) {
+      expect(() => prepare(implementation)).toThrow(new LeftOut("it is one core's ceiling"));
+    }
+  });
 });

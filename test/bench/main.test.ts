@@ -1,11 +1,13 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { main } from "../../bench/main.js";
 import type { PeerCommand, PeerName } from "../../bench/peerList.js";
-import { type Entry, showRemarks, showTable } from "../../bench/report.js";
+import { MARKERS } from "../../bench/readme.js";
+import { type Entry, showEnvironment, showRemarks, showTable } from "../../bench/report.js";
+import { disposeEngines, engineOf } from "../../bench/steepest.js";
 import { type Schedule, summarize, timeInTurns } from "../../bench/timing.js";
 import { CheckError, type Contestant, type RemoteContestant, type Workload } from "../../bench/workload.js";
 
@@ -35,11 +37,13 @@ const createClock = () => {
   };
 };
 
-async function run(...args: string[]) {
+async function runBench(...args: string[]) {
   const [out, err]: string[][] = [[], []];
   const print = (text: string) => out.push(text);
   const printError = (text: string) => err.push(text);
-  const code = await main(args, { print, printError, now: createClock(), schedule });
+  // Also where there is only one processor.
+  const whyUnavailable = () => undefined;
+  const code = await main(args, { print, printError, now: createClock(), schedule, whyUnavailable });
   return { code, out: out.join("\n"), err: err.join("\n") };
 }
 
@@ -48,15 +52,23 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "steepest-bench-"));
 });
 afterEach(() => rm(folder, { recursive: true }));
+afterAll(disposeEngines);
 
 describe("main", () => {
   test("writes a record for each implementation of each workload, and nothing else", async () => {
     const file = join(folder, "bench.json");
     const workloads = "xor,xor-call,gemm-64,predict-one,activation-tanh";
     const implementations = "steepest-strict-1,javascript";
-    const { code, out } = await run("--json", file, "--workloads", workloads, "--implementations", implementations);
+    const { code, out } = await runBench(
+      "--json",
+      file,
+      "--workloads",
+      workloads,
+      "--implementations",
+      implementations,
+    );
     expect(code).toBe(0);
-    expect(out).toMatch(/^Node \S+ \(V8 \S+\), .+, load average \d/);
+    expect(out).toMatch(/^\d{4}-\d\d-\d\d, Node \S+ \(V8 \S+\), .+, load average \d/);
     const records = JSON.parse(await readFile(file, "utf8"));
     // A call takes one tick of the clock, and does as many steps as take one: so a step takes a millisecond.
     const both = (workload: string, metric: string, value: number, unit: string) =>
@@ -73,7 +85,7 @@ describe("main", () => {
 
   test("a failed check ends that entry only, and shows in the exit code", async () => {
     const file = join(folder, "bench.json");
-    const { code, out, err } = await run(
+    const { code, out, err } = await runBench(
       "--json",
       file,
       "--workloads",
@@ -91,7 +103,7 @@ describe("main", () => {
   });
 
   test("a workload that is not built yet is named, and shows in the exit code; the others run", async () => {
-    const { code, out, err } = await run("--workloads", "cnn,gemm-64", "--implementations", "javascript");
+    const { code, out, err } = await runBench("--workloads", "cnn,gemm-64", "--implementations", "javascript");
     expect(code).toBe(1);
     expect(err).toContain("cnn: not built yet");
     expect(out).toMatch(/^gemm-64 +javascript /m);
@@ -130,15 +142,103 @@ describe("main", () => {
     ]);
   });
 
+  test("two threads take part, and every engine ends with the run", async () => {
+    const engine = await engineOf({ build: "strict", threads: 2 });
+    const run = vi.spyOn(engine, "run");
+    const implementations = "steepest-strict-2,javascript";
+    const workloads = "gemm-128,predict-one,xor,activation-relu,ceiling";
+    const { code, out } = await runBench("--workloads", workloads, "--implementations", implementations);
+    expect(code).toBe(0);
+    for (const name of ["gemm-128", "predict-one", "xor", "activation-relu"]) {
+      expect(out).toMatch(new RegExp(`^${name} +steepest-strict-2 +[\\d.]+ `, "m"));
+    }
+    expect(out).toContain("\n  steepest-strict-2: it is one core's ceiling (ceiling)");
+    expect(run).toHaveBeenCalled();
+    expect(() => engine.memoryBytes()).toThrow("disposed of");
+  });
+
+  test("engines end with a run that fails too", async () => {
+    const engine = await engineOf({ build: "strict", threads: 2 });
+    const print = () => expect.fail("no terminal");
+    const args = ["--workloads", "xor", "--implementations", "steepest-strict-2"];
+    await expect(main(args, { print, printError: print, now: createClock(), schedule })).rejects.toThrow("no terminal");
+    expect(() => engine.memoryBytes()).toThrow("disposed of");
+  });
+
+  test("what cannot run here is left out, and said so", async () => {
+    const [out, err]: string[][] = [[], []];
+    const surroundings = {
+      print: (text: string) => out.push(text),
+      printError: (text: string) => err.push(text),
+      now: createClock(),
+      schedule,
+      whyUnavailable: (name: string) => (name === "javascript" ? undefined : "one processor"),
+    };
+    const args = ["--workloads", "gemm-64,predict-one", "--implementations"];
+    expect(await main([...args, "steepest-fast-2,javascript"], surroundings)).toBe(0);
+    expect(out.join("\n")).toContain("\nLeft out:\n  steepest-fast-2: one processor (everywhere)");
+    expect(out.join("\n")).not.toMatch(/^gemm-64 +steepest/m);
+    expect(await main([...args, "steepest-fast-2"], surroundings)).toBe(1);
+    expect(err.at(-1)).toBe("Left out:\n  steepest-fast-2: one processor (everywhere)");
+  });
+
+  describe("--readme", () => {
+    const [BEGIN, END] = MARKERS;
+    const shown = (text: string) => text.match(/^\| `[\w-]+`.*$/gm) ?? [];
+
+    test("writes the figures between the markers", async () => {
+      const file = join(folder, "README.md");
+      await writeFile(file, `before\n${BEGIN}\nold\n${END}\nafter\n`);
+      const args = ["--implementations", "steepest-strict-1,javascript", "--workloads", "gemm-64,activation-relu"];
+      const { code, out } = await runBench("--readme", file, ...args);
+      expect(code).toBe(0);
+      expect(out).toMatch(/^gemm-64 /m);
+      const text = await readFile(file, "utf8");
+      expect(text).toMatch(/^before\n/);
+      expect(text).toMatch(/\nafter\n$/);
+      expect(text).not.toContain("old");
+      expect(text).toMatch(/^\d{4}-\d\d-\d\d, Node .+, load average .+, medians of up to 2 rounds in turns\.$/m);
+      expect(shown(text)).toEqual([
+        "| `gemm-64`: matrix product [64, 64] · [64, 64], GFLOP/s | 0.524 | 0.524 |",
+        "| `activation-relu`: relu of 16384 elements, forward, Gelement/s | 0.0164 | 0.0164 |",
+      ]);
+    });
+
+    test("keeps the old figures where nothing was timed", async () => {
+      const file = join(folder, "README.md");
+      const old = `${BEGIN}\nold\n${END}\n`;
+      await writeFile(file, old);
+      const args = ["--implementations", "steepest-strict-1", "--workloads", "wrong"];
+      expect((await runBench("--readme", file, ...args)).code).toBe(1);
+      expect(await readFile(file, "utf8")).toBe(old);
+    });
+
+    test("without markers ends before anything is measured", async () => {
+      const file = join(folder, "README.md");
+      await writeFile(file, `# Title\n${END}\n`);
+      const { code, out, err } = await runBench("--readme", file, "--workloads", "gemm-64");
+      expect(code).toBe(2);
+      expect(out).toBe("");
+      expect(err).toMatch(/^bench: --readme: in ".*README\.md" there is no line <!-- bench:begin -->: put /);
+      expect(err).not.toContain("gemm-64 …");
+      expect(await readFile(file, "utf8")).toBe(`# Title\n${END}\n`);
+    });
+  });
+
   test("--help prints the usage", async () => {
-    const { code, out } = await run("--help");
+    const { code, out } = await runBench("--help");
     expect(code).toBe(0);
     expect(out).toMatch(/^usage: npm run bench/);
   });
 
   test("called wrongly: usage, exit code 2, before anything is measured", async () => {
-    for (const args of [["--speed"], ["--workloads", "nothing"], ["--json", join(folder, "missing", "bench.json")]]) {
-      const { code, out, err } = await run(...args);
+    for (const args of [
+      ["--speed"],
+      ["--workloads", "nothing"],
+      ["--json", join(folder, "missing", "bench.json")],
+      ["--readme", join(folder, "missing.md")],
+    ]) {
+      const { code, out, err } = await runBench(...args);
       expect(code).toBe(2);
       expect(out).toBe("");
       expect(err).toMatch(/^bench: .+\n\nusage: /);
@@ -255,6 +355,46 @@ test("the table has times and rates the right way round, and ratios to javascrip
     ["product", "steepest-strict-1", "12.00", "8.000", "6.000 – 10.00", "GFLOP/s", "4.00"],
     ["product", "javascript", "6.000", "2.000", "1.000 – 5.000", "GFLOP/s", "1.00"],
   ]);
+});
+
+test("products are put in relation to the ceiling of their build, with two threads too", () => {
+  const workload = (name: string, metric: Workload["metric"], work: number): Workload => ({
+    name,
+    description: "",
+    metric,
+    work,
+    prepare: () => expect.fail("not called"),
+  });
+  const [train, product, ceiling] = [
+    workload("train", "step-ms", 1),
+    workload("product", "gflops", 3e6),
+    workload("ceiling", "gflops", 1e6),
+  ];
+  const median = (ms: number) => ({ best: ms, lowerQuartile: ms, median: ms, upperQuartile: ms, samples: 1 });
+  const entries: Entry[] = [
+    { workload: train, implementation: "steepest-strict-1", outcome: median(1) },
+    { workload: product, implementation: "steepest-strict-1", outcome: median(4) },
+    { workload: product, implementation: "steepest-fast-1", outcome: median(4) },
+    { workload: product, implementation: "steepest-strict-2", outcome: median(2) },
+    { workload: product, implementation: "javascript", outcome: median(60) },
+    { workload: product, implementation: "tfjs-cpu", outcome: median(60) },
+    { workload: ceiling, implementation: "steepest-strict-1", outcome: median(1) },
+    { workload: ceiling, implementation: "steepest-fast-1", outcome: { error: "wrong" } },
+    { workload: ceiling, implementation: "steepest-strict-2", outcome: { leftOut: "one core" } },
+    { workload: ceiling, implementation: "javascript", outcome: median(10) },
+  ];
+  const columnOf = (lines: string[]) => {
+    const at = lines[0].indexOf("of ceiling");
+    return lines.slice(2).map((line) => (at < 0 ? "none" : line.slice(at).trim()));
+  };
+  const ratios = ["", "0.75", "", "1.50", "0.50", "", "1.00", "", "", "1.00"];
+  expect(columnOf(showTable(entries).split("\n"))).toEqual(ratios);
+  const without = entries.slice(0, 6);
+  expect(columnOf(showTable(without).split("\n"))).toEqual(without.map(() => "none"));
+});
+
+test("the environment begins with the day", () => {
+  expect(showEnvironment(new Date("2026-02-03T23:00:00Z"))).toMatch(/^2026-02-03, Node \d+\.\d+\.\d+ \(V8 /);
 });
 
 test("remarks: what peers are, where their work differs, and what is left out", () => {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { parseOptions, UsageError, usage } from "../../bench/options.js";
 import { PEERS } from "../../bench/peerList.js";
+import { MARKERS } from "../../bench/readme.js";
 
+const own = ["steepest-strict-1", "steepest-fast-1", "steepest-strict-2", "steepest-fast-2", "javascript"];
 const namesOf = (text: string) => parseOptions(["--workloads", text]).workloads.map(({ name }) => name);
 
 describe("parseOptions", () => {
@@ -32,8 +34,9 @@ describe("parseOptions", () => {
     ]);
     expect(others).toEqual({
       json: undefined,
+      readme: undefined,
       missing: [],
-      implementations: ["steepest-strict-1", "steepest-fast-1", "javascript"],
+      implementations: own,
       installPeers: false,
       quick: false,
       help: false,
@@ -42,13 +45,14 @@ describe("parseOptions", () => {
 
   test("reads every option", () => {
     const args =
-      "--quick --json out.json --workloads gemm-64,xor --implementations javascript,steepest-fast-1 --install-peers --help";
+      "--quick --json out.json --readme README.md --workloads gemm-64,xor --implementations javascript,steepest-fast-2 --install-peers --help";
     const { workloads, ...others } = parseOptions(args.split(" "));
     expect(workloads.map(({ name }) => name)).toEqual(["xor", "gemm-64"]);
     expect(others).toEqual({
       json: "out.json",
+      readme: { file: "README.md", workloads },
       missing: [],
-      implementations: ["steepest-fast-1", "javascript"],
+      implementations: ["steepest-fast-2", "javascript"],
       installPeers: true,
       quick: true,
       help: true,
@@ -61,6 +65,14 @@ describe("parseOptions", () => {
     expect(namesOf("gemm")).toEqual(["gemm-64", "gemm-128", "gemm-256", "gemm-512", "gemm-1024"]);
   });
 
+  test("the README shows no activations, unless workloads are named", () => {
+    const shown = (...args: string[]) => parseOptions(["--readme", "x", ...args]).readme?.workloads ?? [];
+    const { workloads } = parseOptions([]);
+    expect(shown()).toEqual(workloads.filter(({ metric }) => metric !== "gelements-s"));
+    expect(shown()).toHaveLength(workloads.length - 7);
+    expect(shown("--workloads", "xor,activation-relu").map(({ name }) => name)).toEqual(["xor", "activation-relu"]);
+  });
+
   test("names that wait for what they measure are known, and set apart", () => {
     const { workloads, missing } = parseOptions(["--workloads", "lstm,xor,transformer,ceiling"]);
     expect(workloads.map(({ name }) => name)).toEqual(["xor", "ceiling"]);
@@ -69,7 +81,6 @@ describe("parseOptions", () => {
 
   test("peers take part when they are named, or all with --peers", () => {
     const implementationsOf = (...args: string[]) => parseOptions(args).implementations;
-    const own = ["steepest-strict-1", "steepest-fast-1", "javascript"];
     expect(implementationsOf("--peers")).toEqual([...own, ...PEERS]);
     expect(implementationsOf("--implementations", "jax-js,javascript")).toEqual(["javascript", "jax-js"]);
     expect(implementationsOf("--peers", "--implementations", "javascript")).toEqual(["javascript", ...PEERS]);
@@ -80,6 +91,7 @@ describe("parseOptions", () => {
     [["xor"], /Unexpected argument 'xor'/],
     [["--json"], /'--json <value>' argument missing/],
     [["--json="], /--json needs a file name/],
+    [["--readme="], /--readme needs a file name/],
     [["--quick=yes"], /'--quick' does not take an argument/],
     [["--workloads", "xor,gem"], /there is no "gem": there are xor, .*activation-gelu, ceiling, cnn/],
     [["--workloads", "xor,"], /must be names with commas between, got "xor,"/],
@@ -96,4 +108,8 @@ test("the usage lists what is not built yet as such", () => {
     expect(usage()).toMatch(new RegExp(`^ {2}${name} +not built yet: `, "m"));
   }
   expect(usage()).toMatch(/^ {2}gemm-64 +matrix product \[64, 64\] · \[64, 64\]$/m);
+});
+
+test("the usage says where --readme writes", () => {
+  for (const marker of MARKERS) expect(usage()).toContain(marker);
 });

@@ -2,9 +2,9 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { createRandom, uniformValues } from "../../bench/data.js";
-import { encode, LeftOut, startPeer } from "../../bench/peer.js";
+import { encode, startPeer } from "../../bench/peer.js";
 import { commandOf, INSTALL_HINT, PEERS, type PeerCommand } from "../../bench/peerList.js";
-import { CheckError, type PeerTask, type PeerWork } from "../../bench/workload.js";
+import { CheckError, LeftOut, type PeerTask, type PeerWork } from "../../bench/workload.js";
 import { checkProduct } from "../../bench/workloads/product.js";
 import { checkFalling } from "../../bench/workloads/training.js";
 

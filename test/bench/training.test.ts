@@ -1,7 +1,8 @@
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { classificationData, createRandom, initialParameters, uniformValues, xorData } from "../../bench/data.js";
+import { disposeEngines } from "../../bench/steepest.js";
 import { CheckError } from "../../bench/workload.js";
-import { createLearner, type Learner, type TrainingTask } from "../../bench/workloads/learner.js";
+import { createLearner, javascriptLearner, type Learner, type TrainingTask } from "../../bench/workloads/learner.js";
 import { checkProduct } from "../../bench/workloads/product.js";
 import { checkLearner } from "../../bench/workloads/training.js";
 
@@ -34,11 +35,13 @@ const tasks = {
   "xor, many steps a call": { ...xor, call: "steps" },
 } as const satisfies Record<string, TrainingTask>;
 
+afterAll(disposeEngines);
+
 describe("steepest and plain JavaScript", () => {
-  for (const build of ["steepest-strict-1", "steepest-fast-1"] as const) {
-    test.each(Object.entries(tasks))(`${build} has the same losses for 20 steps: %s`, (_, task) => {
-      const learner = createLearner(build, task);
-      const expected = createLearner("javascript", task).losses(20);
+  for (const name of ["steepest-strict-1", "steepest-fast-1", "steepest-strict-2", "steepest-fast-2"] as const) {
+    test.each(Object.entries(tasks))(`${name} has the same losses for 20 steps: %s`, async (_, task) => {
+      const learner = await createLearner(name, task);
+      const expected = javascriptLearner(task).losses(20);
       const losses = learner.losses(20);
       learner.dispose();
       // Two float32 roundings a step; plain JavaScript adds up in float64.
@@ -47,9 +50,9 @@ describe("steepest and plain JavaScript", () => {
     });
   }
 
-  test("reset() starts again, with the same losses", () => {
-    for (const implementation of ["steepest-strict-1", "javascript"] as const) {
-      const learner = createLearner(implementation, digits);
+  test("reset() starts again, with the same losses", async () => {
+    for (const implementation of ["steepest-strict-1", "steepest-strict-2", "javascript"] as const) {
+      const learner = await createLearner(implementation, digits);
       const first = Array.from(learner.losses(5));
       learner.run(7);
       learner.reset();
@@ -59,20 +62,40 @@ describe("steepest and plain JavaScript", () => {
   });
 });
 
+// Large enough that a step's products are worth two threads.
+test("two threads give the bits of one", async () => {
+  const wide = [256, 128, 10];
+  const task: TrainingTask = {
+    ...digits,
+    sizes: wide,
+    data: classificationData(64, 256, 10, 1, 1),
+    initial: initialParameters(wide, 1),
+  };
+  for (const build of ["strict", "fast"] as const) {
+    const [one, two] = [
+      await createLearner(`steepest-${build}-1`, task),
+      await createLearner(`steepest-${build}-2`, task),
+    ];
+    expect(Array.from(two.losses(10))).toEqual(Array.from(one.losses(10)));
+    one.dispose();
+    two.dispose();
+  }
+});
+
 describe("checks", () => {
-  const reference = () => createLearner("javascript", digits).losses(20);
+  const reference = () => javascriptLearner(digits).losses(20);
   const steps = 2 * digits.data.batches;
   const changed = (change: (losses: ArrayLike<number>) => ArrayLike<number>): Learner => {
-    const learner = createLearner("javascript", digits);
+    const learner = javascriptLearner(digits);
     return { ...learner, losses: (steps) => change(learner.losses(steps)) };
   };
 
   test("a right learner passes", () => {
-    expect(() => checkLearner(createLearner("javascript", digits), reference(), steps)).not.toThrow();
+    expect(() => checkLearner(javascriptLearner(digits), reference(), steps)).not.toThrow();
   });
 
-  test("a learning rate that is 1 % off fails, and the message says where", () => {
-    const wrong = createLearner("steepest-strict-1", { ...digits, learningRate: 0.0101 });
+  test("a learning rate that is 1 % off fails, and the message says where", async () => {
+    const wrong = await createLearner("steepest-strict-1", { ...digits, learningRate: 0.0101 });
     expect(() => checkLearner(wrong, reference(), steps)).toThrow(/^losses of the first steps: must be .* at index 1,/);
     wrong.dispose();
   });
