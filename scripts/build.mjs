@@ -1,6 +1,7 @@
-// Builds dist/: kernels (debug, strict, fast), bundles, types. See asconfig.json for the kernels' targets.
+// Builds dist/: kernels (debug, strict, fast), bundles for each kind of runtime, types. See asconfig.json for the
+// kernels' targets, src/platform/ for the entries.
 import { execFile } from "node:child_process";
-import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -9,72 +10,139 @@ import { hoistConstants } from "./hoistConstants.mjs";
 
 const run = promisify(execFile);
 const root = new URL("../", import.meta.url);
+const dist = new URL("dist/", root);
 const targets = ["debug", "strict", "fast"];
 const started = performance.now();
 
-rmSync(new URL("dist/", root), { recursive: true, force: true });
+rmSync(dist, { recursive: true, force: true });
 const kernels = generate();
-const compile = async (target) => {
-  const output = await run(process.execPath, ["node_modules/assemblyscript/bin/asc.js", "--target", target], {
-    cwd: root,
+
+/** Runs a package's program; what it says goes on. */
+async function tool(path, ...args) {
+  const { stdout, stderr } = await run(process.execPath, [`node_modules/${path}`, ...args], { cwd: root });
+  process.stdout.write(stdout + stderr);
+}
+
+async function compile(target) {
+  await tool("assemblyscript/bin/asc.js", "--target", target);
+  if (target === "debug") return;
+  const file = new URL(`${target}.wasm`, dist);
+  writeFileSync(file, hoistConstants(readFileSync(file)));
+}
+
+const bundle = (options) =>
+  build({
+    absWorkingDir: root.pathname,
+    bundle: true,
+    format: "esm",
+    sourcemap: true,
+    loader: { ".wasm": "binary" },
+    logLevel: "warning",
+    ...options,
   });
-  if (target !== "debug") {
-    const file = new URL(`dist/${target}.wasm`, root);
-    writeFileSync(file, hoistConstants(readFileSync(file)));
-  }
-  return output;
-};
-const shared = {
-  absWorkingDir: root.pathname,
-  bundle: true,
-  splitting: true,
-  format: "esm",
-  sourcemap: true,
-  define: { STEEPEST_BUNDLE: "true" },
-  logLevel: "warning",
-};
-const node = build({
-  ...shared,
-  entryPoints: {
+
+/** A bundle as text, for what is to lie in another one. */
+async function textOf(options) {
+  const { outputFiles } = await bundle({ minify: true, sourcemap: false, write: false, ...options });
+  return outputFiles[0].text;
+}
+
+/** Node, Deno and Bun: the kernels in files beside the bundle, packages left outside. */
+async function bundleNode() {
+  const node = { platform: "node", target: "node20", packages: "external" };
+  const worker = { ...node, entryPoints: ["src/platform/nodeWorker.ts"], format: "cjs" };
+  await bundle({ ...worker, outfile: "dist/worker.cjs", sourcemap: false });
+  const define = { STEEPEST_FILES: '"./"', STEEPEST_WORKER: JSON.stringify(await textOf(worker)) };
+  const entryPoints = {
     index: "src/platform/node.ts",
     graph: "src/platform/nodeGraph.ts",
     io: "src/platform/nodeIo.ts",
     progress: "src/platform/nodeProgress.ts",
-    worker: "src/platform/nodeWorker.ts",
     cli: "src/cli/index.ts",
-  },
-  outdir: "dist",
-  platform: "node",
-  target: "node20",
-  packages: "external",
-});
-// With all that it needs inside: a page without a bundler knows no packages.
-const browser = build({
-  ...shared,
-  entryPoints: {
+  };
+  await bundle({ ...node, define, entryPoints, splitting: true, outdir: "dist" });
+  // For require(): all in one file, so that the entries share what they hold, and an entry is a part of it.
+  const name = "requiredFrom";
+  await bundle({
+    ...node,
+    entryPoints: { all: "src/platform/nodeAll.ts" },
+    format: "cjs",
+    outdir: "dist/cjs",
+    outExtension: { ".js": ".cjs" },
+    define: { ...define, STEEPEST_FILES: '"../"', "import.meta.url": name },
+    banner: { js: `const ${name} = require("node:url").pathToFileURL(__filename).href;` },
+  });
+  for (const entry of ["index", "graph", "io", "progress"]) {
+    writeFileSync(new URL(`cjs/${entry}.cjs`, dist), `module.exports = require("./all.cjs").${entry};\n`);
+  }
+}
+
+/** Browsers: with all that is needed inside, as a page without a bundler knows no packages. */
+async function bundleBrowser() {
+  const browser = { platform: "browser", target: ["chrome91", "firefox89", "safari16.4"] };
+  const worker = { ...browser, entryPoints: ["src/platform/browserWorker.ts"] };
+  const define = { STEEPEST_WORKER: JSON.stringify(await textOf({ ...worker, format: "iife" })) };
+  const entryPoints = {
     index: "src/platform/browser.ts",
     graph: "src/platform/browserGraph.ts",
-    worker: "src/platform/browserWorker.ts",
-  },
-  outdir: "dist/browser",
-  platform: "browser",
-  target: ["chrome91", "firefox89", "safari16.4"],
-});
-try {
-  const outputs = await Promise.all([
-    ...targets.map(compile),
-    node,
-    browser,
-    run(process.execPath, ["node_modules/typescript/bin/tsc"], { cwd: root }),
+    io: "src/platform/browserIo.ts",
+  };
+  await Promise.all([
+    bundle({ ...browser, define, entryPoints, splitting: true, outdir: "dist/browser" }),
+    bundle({ ...worker, outfile: "dist/browser/worker.js" }),
+    bundle({ ...browser, entryPoints: ["src/platform/inline.ts"], outfile: "dist/inline.js" }),
   ]);
-  for (const { stdout, stderr } of outputs) if (stdout || stderr) process.stdout.write(`${stdout}${stderr}`);
+}
+
+/** Edge runtimes: the kernels as modules, for plain memory, which the platform compiles. */
+async function bundleEdge() {
+  const { forMemory } = await import(
+    `data:text/javascript,${encodeURIComponent(await textOf({ entryPoints: ["src/engine/module.ts"], minify: false }))}`
+  );
+  mkdirSync(new URL("edge/", dist), { recursive: true });
+  for (const target of ["strict", "fast"]) {
+    const plain = forMemory(readFileSync(new URL(`${target}.wasm`, dist)), false);
+    writeFileSync(new URL(`edge/${target}.wasm`, dist), plain);
+  }
+  const beside = {
+    name: "beside",
+    setup: ({ onResolve }) =>
+      onResolve({ filter: /\.wasm$/ }, ({ path }) => ({ path: `./${path.split("/").pop()}`, external: true })),
+  };
+  const entryPoints = {
+    index: "src/platform/edge.ts",
+    graph: "src/platform/edgeGraph.ts",
+    io: "src/platform/browserIo.ts",
+  };
+  await bundle({
+    entryPoints,
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    target: "es2022",
+    splitting: true,
+    outdir: "dist/edge",
+    plugins: [beside],
+  });
+}
+
+/** The declarations, once as modules and once for require(). */
+async function declareTypes() {
+  await tool("typescript/bin/tsc");
+  cpSync(new URL("types/", dist), new URL("cjs/types/", dist), { recursive: true });
+  writeFileSync(new URL("cjs/types/package.json", dist), '{ "type": "commonjs" }\n');
+}
+
+try {
+  const types = declareTypes();
+  await Promise.all(targets.map(compile));
+  await Promise.all([types, bundleNode(), bundleBrowser(), bundleEdge()]);
 } catch (error) {
   process.stderr.write(`${error.stdout ?? ""}${error.stderr ?? error}\n`);
   process.exit(1);
 }
-writeFileSync(new URL("dist/.built", root), "");
+writeFileSync(new URL(".built", dist), "");
 const sizes = targets.slice(1).map((target) => {
-  const file = new URL(`dist/${target}.wasm`, root);
+  const file = new URL(`${target}.wasm`, dist);
   return `${target}.wasm ${statSync(file).size} bytes (${gzipSync(readFileSync(file)).length} gzipped)`;
 });
 console.log(

@@ -3,7 +3,7 @@ import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
 import { type Allocator, createAllocator } from "./allocator.js";
 import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError } from "./errors.js";
 import type { Pointer } from "./instructions.js";
-import { type Build, chooseBuild, loadModule, loadModuleSync } from "./module.js";
+import { type Build, chooseBuild, kernelsShareMemory, loadModule, loadModuleSync } from "./module.js";
 import { CONTROL_BYTES, canShare, mayWait, startTeam, ThreadError, type ThreadTeam } from "./threads.js";
 
 export interface EngineOptions {
@@ -137,7 +137,8 @@ interface LinearMemory {
 
 /** A shared memory where the runtime has it, a plain one where not. Some runtimes reserve the maximum: halve it until it fits. */
 function createMemory(): LinearMemory {
-  for (const shared of typeof SharedArrayBuffer === "undefined" ? [false] : [true, false]) {
+  const kinds = typeof SharedArrayBuffer !== "undefined" && kernelsShareMemory() ? [true, false] : [false];
+  for (const shared of kinds) {
     for (let mostPages = MOST_PAGES; mostPages >= 256; mostPages /= 2) {
       try {
         return { memory: new WebAssembly.Memory({ initial: 1, maximum: mostPages, shared }), shared, mostPages };
@@ -161,7 +162,9 @@ interface Live {
 }
 
 // Workers of an engine that nobody disposed of end when it is collected.
-const abandoned = new FinalizationRegistry<ThreadTeam>((team) => team.stop());
+// Where there is no registry (some edge runtimes) there are no workers either.
+const abandoned =
+  typeof FinalizationRegistry === "undefined" ? undefined : new FinalizationRegistry<ThreadTeam>((team) => team.stop());
 
 function startEngine(
   build: Build,
@@ -313,7 +316,7 @@ function startEngine(
   const hire = async (background: boolean): Promise<void> => {
     const scratchOf = (thread: number): Pointer => scratch + thread * THREAD_SCRATCH_BYTES;
     team = await startTeam({ module, memory, threads, control, background }, scratchOf);
-    abandoned.register(engine, team);
+    abandoned?.register(engine, team);
   };
   return { engine, hire };
 }

@@ -5,11 +5,16 @@ import { hasRelaxedSimd, hasSimd } from "./features.js";
 /** `strict`: the same bits on every machine. `fast`: fused multiply-add where the runtime has it. `debug`: with assertions. */
 export type Build = "strict" | "fast" | "debug";
 
+/** Kernels that the platform has compiled. */
+export type CompiledKernels = WebAssembly.Module;
+
 /** Where a platform keeps the `.wasm` files: bytes, or a module where the platform compiled it already. */
 export interface KernelSource {
-  load(build: Build): Promise<BufferSource | WebAssembly.Module>;
+  /** Modules that are compiled already are for memory that cannot be shared. */
+  readonly plainMemory?: boolean;
+  load(build: Build): Promise<BufferSource | CompiledKernels>;
   /** Absent where the platform cannot read files synchronously. */
-  loadSync?(build: Build): BufferSource | WebAssembly.Module;
+  loadSync?(build: Build): BufferSource | CompiledKernels;
 }
 
 let source: KernelSource | undefined;
@@ -36,6 +41,11 @@ export function chooseBuild(asked: Build): Build {
     );
   }
   return "strict";
+}
+
+/** Whether the kernels can run over shared memory. */
+export function kernelsShareMemory(): boolean {
+  return source?.plainMemory !== true;
 }
 
 export async function loadModule(build: Build, shared: boolean): Promise<WebAssembly.Module> {

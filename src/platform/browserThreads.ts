@@ -1,28 +1,52 @@
 // Provides threads in browsers, from web workers.
-import { provideThreads, type RunAnswer } from "../engine/threads.js";
+import { provideThreads, type RunAnswer, type WorkerPort } from "../engine/threads.js";
 
 declare const DedicatedWorkerGlobalScope: (new () => object) | undefined;
+/** The worker's program, which the build lays into the bundle. */
+declare const STEEPEST_WORKER: string;
 
 // Pages, and service workers too, must not wait for other threads; a worker of one's own may.
 const mayWait = typeof DedicatedWorkerGlobalScope !== "undefined" && globalThis instanceof DedicatedWorkerGlobalScope;
 
+/** The worker's file, as every content security policy allows it. */
+const fromFile = (): Worker =>
+  new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "steepest" });
+
+/** For bundles that did not take the file along; `worker-src blob:` must allow it where there is a policy. */
+function fromBundle(): Worker {
+  const address = URL.createObjectURL(new Blob([STEEPEST_WORKER], { type: "text/javascript" }));
+  return new Worker(address, { name: "steepest" });
+}
+
 provideThreads({
   mayWait,
   canShare: globalThis.crossOriginIsolated === true && typeof Worker !== "undefined",
-  start(data, failed, answered) {
-    const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "steepest" });
-    worker.onerror = (event) => {
-      event.preventDefault();
-      failed(`failed: ${event.message ?? "its script could not be loaded"}`);
+  start(data, failed, answered): WorkerPort {
+    let up = false;
+    let current: Worker;
+    const begin = (worker: Worker, lost: (reason: string) => void): Worker => {
+      worker.onerror = (event) => {
+        event.preventDefault();
+        const reason = `failed: ${event.message ?? "its script could not be loaded"}`;
+        if (up) failed(reason);
+        else lost(reason);
+      };
+      worker.onmessageerror = () => failed("could not be given the engine's memory");
+      worker.onmessage = ({ data: message }: MessageEvent<RunAnswer | "up">) => {
+        if (message === "up") up = true;
+        else answered(message);
+      };
+      worker.postMessage(data);
+      return worker;
     };
-    worker.onmessageerror = () => failed("could not be given the engine's memory");
-    worker.onmessage = ({ data: answer }: MessageEvent<RunAnswer>) => answered(answer);
-    worker.postMessage(data);
+    current = begin(fromFile(), (reason) => {
+      current = begin(fromBundle(), () => failed(reason));
+    });
     return {
-      send: (request) => worker.postMessage(request),
+      send: (request) => current.postMessage(request),
       // The others end by themselves; the leader would wait for requests for ever.
       close() {
-        if (data.thread === 0) worker.terminate();
+        if (data.thread === 0) current.terminate();
       },
     };
   },

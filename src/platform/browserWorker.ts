@@ -15,6 +15,7 @@ scope.onmessage = ({ data }) => {
     serve?.(data);
     return;
   }
+  scope.postMessage("up");
   serve = serveThread(data, (answer) => scope.postMessage(answer));
   // The others come back when the engine has been disposed of.
   if (data.thread > 0) scope.close();

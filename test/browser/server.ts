@@ -20,16 +20,17 @@ export interface PageServer {
 
 /**
  * Serves dist/ under /dist/ and the given files beside it. `isolated` sends the headers that let a page share memory;
- * a strict content security policy comes with every answer.
+ * a strict content security policy comes with every answer, unless `policy` is false.
  */
 export async function servePages(
   files: Record<string, string>,
-  { isolated }: { isolated: boolean },
+  { isolated, policy = true }: { isolated: boolean; policy?: boolean },
 ): Promise<PageServer> {
   const server: Server = createServer(async (request, response) => {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
     response.setHeader("Content-Type", TYPES[extname(path)] ?? "text/html");
-    response.setHeader("Content-Security-Policy", "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'");
+    if (policy)
+      response.setHeader("Content-Security-Policy", "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'");
     if (isolated) {
       response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
       response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");

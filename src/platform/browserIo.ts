@@ -1,0 +1,2 @@
+// The entry "steepest/io" where there are no files: the formats, bytes in and out.
+export * from "../io/index.js";

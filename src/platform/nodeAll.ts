@@ -1,0 +1,6 @@
+// All entries under Node in one, for require().
+
+export * as index from "./node.js";
+export * as graph from "./nodeGraph.js";
+export * as io from "./nodeIo.js";
+export * as progress from "./nodeProgress.js";

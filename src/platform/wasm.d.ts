@@ -1,0 +1,5 @@
+// The build lays the bytes of a kernel file into the bundle where one is imported.
+declare module "*.wasm" {
+  const content: Uint8Array<ArrayBuffer>;
+  export default content;
+}
