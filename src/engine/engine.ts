@@ -55,6 +55,8 @@ export interface Engine {
   /** Whether the memory is shared between threads. */
   readonly shared: boolean;
   readonly allocator: Allocator;
+  /** As `allocator.allocate`, of zeros. Memory that was never in use has them already, and is not touched. */
+  allocateZeros(bytes: number): Pointer;
   /** Bytes of linear memory held now. */
   memoryBytes(): number;
   /** All of memory, as it is now. Take it anew for each use: growing memory leaves old views detached or short. */
@@ -258,6 +260,13 @@ function startEngine(
     },
     shared,
     allocator,
+    allocateZeros(bytes) {
+      const neverUsed = allocator.peakAddress();
+      const address = allocator.allocate(bytes);
+      const stale = Math.min(bytes, neverUsed - address);
+      if (stale > 0) new Uint8Array(use().memory.buffer, address, stale).fill(0);
+      return address;
+    },
     get heap() {
       return use().heap;
     },

@@ -63,6 +63,8 @@ const READY = 7;
 const STOP = 8;
 const FAILED_AT = 9;
 const LEFT = 10;
+/** Set by whoever writes the reason. */
+const TOLD = 11;
 
 let host: ThreadHost | undefined;
 
@@ -129,12 +131,12 @@ export function serveThread(data: ThreadData, answer: (answer: RunAnswer) => voi
   }
 }
 
-/** Nobody waits for the others any longer. The first reason stays. */
+/** Nobody waits for the others any longer. The first reason stays; it is whole before anybody learns that there is one. */
 function markCrashed(memory: WebAssembly.Memory, control: Pointer, reason: string): void {
   const words = new Int32Array(memory.buffer, control, REASON / 4);
   const text = new Uint8Array(memory.buffer, control + REASON, CONTROL_BYTES - REASON);
-  if (text[0] === 0)
-    for (let i = 0; i < Math.min(reason.length, text.length); i++) text[i] = reason.charCodeAt(i) & 127;
+  if (Atomics.exchange(words, TOLD, 1) !== 0) return;
+  for (let i = 0; i < Math.min(reason.length, text.length); i++) text[i] = reason.charCodeAt(i) & 127;
   Atomics.store(words, CRASHED, 1);
   Atomics.notify(words, GENERATION);
 }

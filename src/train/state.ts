@@ -69,7 +69,7 @@ export function createState(engine: Engine, recipe: Recipe): State {
   let bytes = 0;
   const taken: Pointer[] = [];
   const take = (size: number): Pointer => {
-    const address = engine.allocator.allocate(size);
+    const address = engine.allocateZeros(size);
     bytes += size;
     taken.push(address);
     return address;
@@ -96,7 +96,7 @@ export function createState(engine: Engine, recipe: Recipe): State {
       closed: false,
       broken: undefined,
     };
-    resetState(state);
+    initializeParameters(engine, parameters, (tensor) => addressOfParameter(state, tensor), recipe.seed);
     return Object.assign(state, { bytes });
   } catch (error) {
     for (const address of taken) engine.allocator.free(address);
