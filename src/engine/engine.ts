@@ -74,8 +74,13 @@ export interface Engine {
   readonly background: boolean;
   /** Whether a call is running there now. Memory that it uses must be left alone until it has come to its end. */
   readonly inFlight: boolean;
-  /** As `run`, but in the background, and with all threads. One at a time: take a turn first. */
-  runAway(program: Pointer, end: Pointer, steps: number, threads?: number): Promise<void>;
+  /**
+   * As `run`, but in the background, and with all threads. One at a time: take a turn first. Resolves to the steps done:
+   * fewer than asked for, but at least one, after an interrupt.
+   */
+  runAway(program: Pointer, end: Pointer, steps: number, threads?: number): Promise<number>;
+  /** Ends what runs in the background after the step it is at. */
+  interrupt(): void;
   /** Waits until whoever has the engine gives it back; call what it resolves to when done. */
   turn(): Promise<() => void>;
   /** Runs part of one instruction, for tests. */
@@ -230,11 +235,11 @@ function startEngine(
     steps: number,
     useful: number,
     together: ThreadTeam,
-  ): Promise<void> => {
+  ): Promise<number> => {
     const lost = together.failure() !== undefined;
     const done = lost ? 0 : await together.send({ program, end, steps, threads: useful > 1 ? threads : 1 });
     if (live === undefined) throw new SteepestError(`engine: ${closedBy}: compile the model again`);
-    if (done === steps) return;
+    if (done === steps || (done > 0 && together.failure() === undefined)) return done;
     const failedAt = lost ? 0 : together.failedAt();
     const reason = dismissed(together);
     throw oneThreadLeft(reason, await together.comeOut(), done, failedAt);
@@ -296,17 +301,18 @@ function startEngine(
       use();
       if (team === undefined || !team.background) {
         engine.run(program, end, steps, useful);
-        return;
+        return steps;
       }
       inFlight = true;
       try {
-        await runInBackground(program, end, steps, useful, team);
+        return await runInBackground(program, end, steps, useful, team);
       } catch (error) {
         throw closeAfter(error);
       } finally {
         inFlight = false;
       }
     },
+    interrupt: () => team?.interrupt(),
     async turn() {
       let release = (): void => {};
       const before = turns;

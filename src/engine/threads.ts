@@ -65,6 +65,7 @@ const FAILED_AT = 9;
 const LEFT = 10;
 /** Set by whoever writes the reason. */
 const TOLD = 11;
+const INTERRUPT = 12;
 
 let host: ThreadHost | undefined;
 
@@ -151,8 +152,10 @@ export interface ThreadTeam {
   failedAt(): Pointer;
   /** Counts a run that the calling thread leads. */
   beginRun(): void;
-  /** Has a run made in the background; resolves to the steps done, fewer than asked for where a thread was lost. */
+  /** Has a run made in the background; resolves to the steps done: fewer than asked for after a loss or an interrupt. */
   send(request: RunRequest): Promise<number>;
+  /** Ends the run in the background after the step it is at. */
+  interrupt(): void;
   /** Lets the workers end. */
   stop(): void;
   /** Waits until all workers, but for one that was killed from outside, have come out of their run. False if they do not. */
@@ -217,9 +220,11 @@ export async function startTeam(
   }
   const send = (request: RunRequest): Promise<number> => {
     if (request.threads > 1) runs += 1;
+    Atomics.store(words, INTERRUPT, 0);
     return new Promise((resolve, reject) => {
       answered = (answer) => {
         answered = undefined;
+        Atomics.store(words, INTERRUPT, 0);
         if ("done" in answer) resolve(answer.done);
         else reject(new Error(answer.trap));
       };
@@ -248,6 +253,9 @@ export async function startTeam(
       runs += 1;
     },
     send,
+    interrupt() {
+      if (answered !== undefined) Atomics.store(words, INTERRUPT, 1);
+    },
     stop,
     awaitOut,
     comeOut,

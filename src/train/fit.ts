@@ -54,7 +54,7 @@ export interface FitOptions<M extends MetricName = MetricName> {
   shuffle?: boolean;
   /** Scored after each epoch. */
   validation?: Samples | ResidentData;
-  /** Ends the fit before the next call into the engine, by throwing the signal's reason. */
+  /** Ends the fit by throwing the signal's reason: after the step it is at, where it runs in the background. */
   signal?: AbortSignal;
   onProgress?: (progress: Progress<M>) => void;
 }
@@ -78,6 +78,21 @@ export function checkFitOptions<M extends MetricName>(options: FitOptions<M>): F
 
 /** Trains epoch by epoch. Yields `undefined` where the host may breathe, and each epoch's result. */
 export function* fitEpochs<M extends MetricName>(
+  state: State,
+  cache: ProgramCache,
+  data: ResidentData,
+  validation: ResidentData | undefined,
+  plan: FitPlan<M>,
+): Work<void, EpochResult<M>> {
+  plan.signal?.addEventListener("abort", state.engine.interrupt);
+  try {
+    yield* allEpochs(state, cache, data, validation, plan);
+  } finally {
+    plan.signal?.removeEventListener("abort", state.engine.interrupt);
+  }
+}
+
+function* allEpochs<M extends MetricName>(
   state: State,
   cache: ProgramCache,
   data: ResidentData,
@@ -162,9 +177,9 @@ export function* evaluateAll<M extends MetricName>(
     const steps = Math.min(step.stepsPerCall, Math.floor((data.count - done) / batch));
     if (done > 0) yield undefined;
     const start = performance.now();
-    yield new EngineCall(step.program, steps);
-    learnSlice(step, steps, performance.now() - start);
-    done += steps * batch;
+    const some = yield new EngineCall(step.program, steps);
+    learnSlice(step, some, performance.now() - start);
+    done += some * batch;
   }
   return readScores<M>(state, data.count);
 }

@@ -52,9 +52,9 @@ export function* runSteps(
   const step = cache.get("train", feed, batch);
   const steps = Math.min(step.stepsPerCall, most);
   const start = performance.now();
-  yield* callEngine(state, step, steps);
-  learnSlice(step, steps, performance.now() - start);
-  return state.engine.floats(state.trace, steps).slice();
+  const done = yield* callEngine(state, step, steps);
+  learnSlice(step, done, performance.now() - start);
+  return state.engine.floats(state.trace, done).slice();
 }
 
 /** How many steps fit the next slice, after so many took this long. */
@@ -77,16 +77,18 @@ export function runStep(state: State, cache: ProgramCache, feed: Feed, batch: nu
   return state.engine.heap.floats[state.trace / 4];
 }
 
-/** Training steps; throws DivergenceError where the loss of one is not finite. */
-function* callEngine(state: State, { program, planEnd }: StepProgram, steps: number): Work<void> {
+/** Training steps; throws DivergenceError where the loss of one is not finite. Returns how many were done. */
+function* callEngine(state: State, { program, planEnd }: StepProgram, steps: number): Work<number> {
   prepare(state, steps);
+  let done: number;
   try {
-    yield new EngineCall(program, steps);
+    done = yield new EngineCall(program, steps);
   } catch (error) {
     recover(state, planEnd, error);
     throw error;
   }
-  settle(state, steps);
+  settle(state, done);
+  return done;
 }
 
 /** Lays down what the coming steps need. */

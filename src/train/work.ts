@@ -20,22 +20,25 @@ export class EngineCall {
   ) {}
 }
 
-/** Yields calls, `undefined` where the host may breathe, and results on the way (`Y`); returns `R`. */
-export type Work<R, Y = never> = Generator<EngineCall | undefined | Y, R>;
+/**
+ * Yields calls, `undefined` where the host may breathe, and results on the way (`Y`); returns `R`. A call comes back with
+ * the steps that were done: fewer than asked for, but at least one, after an interrupt.
+ */
+export type Work<R, Y = never> = Generator<EngineCall | undefined | Y, R, number>;
 
 /** Drives work on the calling thread. Yields what is neither a call nor a breath. */
 export function* here<R, Y>(engine: Engine, work: Work<R, Y>): Generator<Y, R> {
   checkQuiet(engine, "trainer");
   let finished = false;
   try {
-    let next = work.next();
+    let next = work.next(0);
     while (!next.done) {
       const { value } = next;
       if (value instanceof EngineCall) {
         next = answer(engine, work, value);
       } else {
         if (value !== undefined) yield value as Y;
-        next = work.next();
+        next = work.next(0);
       }
     }
     finished = true;
@@ -54,7 +57,7 @@ function answer<R, Y>(engine: Engine, work: Work<R, Y>, { program, steps }: Engi
   } catch (error) {
     return work.throw(error);
   }
-  return work.next();
+  return work.next(steps);
 }
 
 async function answerAway<R, Y>(
@@ -62,12 +65,13 @@ async function answerAway<R, Y>(
   work: Work<R, Y>,
   { program, steps }: EngineCall,
 ): Promise<Answer<R, Y>> {
+  let done: number;
   try {
-    await engine.runAway(program.address, program.end, steps, program.threads);
+    done = await engine.runAway(program.address, program.end, steps, program.threads);
   } catch (error) {
     return work.throw(error);
   }
-  return work.next();
+  return work.next(done);
 }
 
 /** Drives work to its end on the calling thread. */
@@ -84,7 +88,7 @@ export async function* away<R, Y>(engine: Engine, work: Work<R, Y>): AsyncGenera
   // Where nothing runs in the background it begins at once: what it is given is read before the caller can change it.
   let release = engine.background ? await engine.turn() : () => {};
   try {
-    let next = work.next();
+    let next = work.next(0);
     while (!next.done) {
       const { value } = next;
       if (value instanceof EngineCall) {
@@ -95,7 +99,7 @@ export async function* away<R, Y>(engine: Engine, work: Work<R, Y>): AsyncGenera
       if (value === undefined) await nextTask();
       else yield value as Y;
       if (engine.background) release = await engine.turn();
-      next = work.next();
+      next = work.next(0);
     }
     finished = true;
     return next.value;

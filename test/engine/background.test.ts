@@ -118,6 +118,51 @@ test("onProgress and the time between epochs may read values", async () => {
   });
 });
 
+test.each([1, 3])(
+  "an abort ends a fit after the step it is at, with %i threads; what was trained counts",
+  async (threads) => {
+    using trainer = await compile(model, { ...recipe, threads, background: true });
+    using reference = await compile(model, recipe);
+    const resident = trainer.load(data);
+    const abort = new AbortController();
+    // Calls become long: after some hundred steps one takes about 12 ms, which is far more than a step.
+    const fit = (async () => {
+      for await (const _ of trainer.fit(resident, {
+        epochs: 1000,
+        batchSize: 8,
+        shuffle: false,
+        signal: abort.signal,
+      }));
+    })();
+    setTimeout(() => abort.abort(new Error("enough")), 150);
+    await expect(fit).rejects.toThrow("enough");
+    const { steps } = trainer;
+    expect(steps).toBeGreaterThan(0);
+    // Whatever was cut short is a whole number of steps: going on gives what an undisturbed training gives.
+    reference.trainStepsSync(data, { steps, batchSize: 8, shuffle: false });
+    expect(trainer.parameters()).toEqual(reference.parameters());
+  },
+);
+
+test("an interrupt ends a call of many steps early, and leaves the next one alone", async () => {
+  for (const threads of [1, 2]) {
+    using engine = await createEngine({ background: true, threads });
+    const { record, ...recording } = startRecording();
+    const at = engine.allocator.allocate(1 << 16);
+    record.fill(rows(1 << 12, threads * 1e6), at, 1 << 14, 1);
+    const { address, end } = installProgram(engine, { record, ...recording });
+    const steps = 10_000_000;
+    const call = engine.runAway(address, end, steps, threads);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    engine.interrupt();
+    const done = await call;
+    expect(done).toBeGreaterThan(0);
+    expect(done).toBeLessThan(steps);
+    engine.interrupt();
+    expect(await engine.runAway(address, end, 50, threads)).toBe(50);
+  }
+});
+
 test("disposing of a trainer while it trains ends the training", async () => {
   const trainer = await compile(model, { ...recipe, background: true });
   const training = trainer.trainSteps(data, { steps: 100_000 });
