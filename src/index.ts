@@ -52,7 +52,7 @@ export type { ResidentData, Samples } from "./train/data.js";
 export type { EpochResult, FitOptions, Progress, Scores } from "./train/fit.js";
 export type { ParameterUpdate, ParameterValues } from "./train/parameters.js";
 export type { PredictOptions } from "./train/predict.js";
-export { DivergenceError, type StepsOptions } from "./train/steps.js";
+export { DivergenceError, type SliceOptions, type StepsOptions } from "./train/steps.js";
 export {
   type CompileOptions,
   compile,

@@ -14,6 +14,7 @@ import {
 } from "./data.js";
 import type { Feed } from "./programs.js";
 import { checkOpen, createState, type Recipe, releaseState, type State } from "./state.js";
+import type { SliceOptions, Walk } from "./steps.js";
 import { checkQuiet, type Work } from "./work.js";
 
 export interface Session {
@@ -26,6 +27,8 @@ export interface Session {
   readonly resident: Set<ResidentData>;
   /** A fit or an evaluation is under way. */
   busy: boolean;
+  /** Where `trainFor` stands, until something else goes through the data. */
+  walk: Walk | undefined;
 }
 
 export function openSession(recipe: Recipe, engine: Engine): Session {
@@ -39,6 +42,7 @@ export function openSession(recipe: Recipe, engine: Engine): Session {
     staging: createStaging(engine),
     resident: new Set(),
     busy: false,
+    walk: undefined,
   };
 }
 
@@ -86,6 +90,7 @@ export function* exclusively<R, Y = never>(
 ): Work<R, Y> {
   checkIdle(session);
   session.busy = true;
+  session.walk = undefined;
   const owned: ResidentData[] = [];
   try {
     const resident = data.map((samples) => {
@@ -100,6 +105,17 @@ export function* exclusively<R, Y = never>(
     session.busy = false;
     for (const loaded of owned) loaded.dispose();
   }
+}
+
+/** Goes on with the walk through these data, or begins one. */
+export function walkOn(session: Session, data: ResidentData, { batchSize = 32, shuffle = true }: SliceOptions): Walk {
+  checkIdle(session);
+  checkQuiet(session.engine, "trainFor");
+  checkResident(session, data);
+  const { walk } = session;
+  const same = walk?.data === data && walk.batchSize === batchSize && walk.shuffle === shuffle;
+  session.walk = same ? walk : { data, batchSize, shuffle, left: 0 };
+  return session.walk;
 }
 
 function checkResident({ resident }: Session, data: ResidentData): ResidentData {

@@ -19,6 +19,13 @@ export interface StepsOptions {
   shuffle?: boolean;
 }
 
+export interface SliceOptions {
+  /** Samples a step. Default 32. */
+  batchSize?: number;
+  /** New order each time all samples have been seen. Default true. */
+  shuffle?: boolean;
+}
+
 /** The loss of a step was NaN or infinite. */
 export class DivergenceError extends SteepestError {
   override name = "DivergenceError";
@@ -65,19 +72,23 @@ export function learnSlice(step: StepProgram, steps: number, elapsedMs: number):
 
 /** One training step on staged samples. Returns its loss. */
 export function runStep(state: State, cache: ProgramCache, feed: Feed, batch: number): number {
-  const { program, planEnd } = cache.get("train", feed, batch);
-  prepare(state, 1);
+  runNow(state, cache.get("train", feed, batch), 1);
+  return state.engine.heap.floats[state.trace / 4];
+}
+
+/** Training steps on the calling thread; throws DivergenceError where the loss of one is not finite. */
+function runNow(state: State, { program, planEnd }: StepProgram, steps: number): void {
+  prepare(state, steps);
   try {
-    state.engine.run(program.address, program.end, 1, program.threads);
+    state.engine.run(program.address, program.end, steps, program.threads);
   } catch (error) {
     recover(state, planEnd, error);
     throw error;
   }
-  settle(state, 1);
-  return state.engine.heap.floats[state.trace / 4];
+  settle(state, steps);
 }
 
-/** Training steps; throws DivergenceError where the loss of one is not finite. Returns how many were done. */
+/** The same for whoever drives the work. Returns how many steps were done. */
 function* callEngine(state: State, { program, planEnd }: StepProgram, steps: number): Work<number> {
   prepare(state, steps);
   let done: number;
@@ -151,6 +162,42 @@ export function checkStepsOptions(options: StepsOptions): StepsPlan {
       batchSize === undefined ? Number.POSITIVE_INFINITY : checkInteger("trainSteps", "batchSize", batchSize, 1),
     shuffle,
   };
+}
+
+/** Where a training that goes slice by slice stands in the data. */
+export interface Walk {
+  readonly data: ResidentData;
+  readonly batchSize: number;
+  readonly shuffle: boolean;
+  /** Samples of this epoch that are still to come. */
+  left: number;
+}
+
+/** Goes on with a walk for about so long, at least one step; on the calling thread. Returns the loss of each step. */
+export function walkFor(state: State, cache: ProgramCache, walk: Walk, milliseconds: number): Float32Array {
+  const { data, shuffle } = walk;
+  const batch = Math.min(walk.batchSize, data.count);
+  const feed: Feed = { kind: "resident", data, shuffled: shuffle && batch < data.count };
+  const losses: number[] = [];
+  const start = performance.now();
+  for (let now = start; losses.length === 0 || now < start + milliseconds; now = performance.now()) {
+    if (walk.left === 0) {
+      if (feed.shuffled) shuffleOrder(state, data);
+      rewind(state);
+      walk.left = data.count;
+    }
+    const size = Math.min(batch, walk.left);
+    const step = cache.get("train", feed, size);
+    // A part of what fits a slice, so that the end is not overrun by much.
+    const fitting = Math.floor((step.stepsPerCall * (start + milliseconds - now)) / SLICE_MS / 2);
+    const steps = Math.max(1, Math.min(fitting, Math.floor(walk.left / size), step.stepsPerCall));
+    runNow(state, step, steps);
+    learnSlice(step, steps, performance.now() - now);
+    losses.push(...state.engine.floats(state.trace, steps));
+    walk.left -= steps * size;
+    if (walk.left === 0) state.epochs += 1;
+  }
+  return Float32Array.from(losses);
 }
 
 /** Goes round the data for as many steps as there is room for losses. Yields where the host may breathe. */

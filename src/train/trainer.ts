@@ -11,9 +11,18 @@ import type { ResidentData, Samples } from "./data.js";
 import { checkFitOptions, type EpochResult, evaluateAll, type FitOptions, fitEpochs, type Scores } from "./fit.js";
 import { type ParameterUpdate, type ParameterValues, readBlock, writeParameters } from "./parameters.js";
 import { type PredictOptions, predictAll } from "./predict.js";
-import { checkIdle, closeSession, exclusively, load, openSession, stage } from "./session.js";
+import { checkIdle, closeSession, exclusively, load, openSession, stage, walkOn } from "./session.js";
 import { addressOfGradient, addressOfParameter, checkOpen, type Recipe, resetState } from "./state.js";
-import { checkStepsOptions, runStep, runSteps, type StepsOptions, type StepsPlan, trainSteps } from "./steps.js";
+import {
+  checkStepsOptions,
+  runStep,
+  runSteps,
+  type SliceOptions,
+  type StepsOptions,
+  type StepsPlan,
+  trainSteps,
+  walkFor,
+} from "./steps.js";
 import { summarize } from "./summary.js";
 import { away, checkQuiet, EngineCall, finish, finishAway, here, type Work } from "./work.js";
 
@@ -39,6 +48,12 @@ interface SynchronousMethods<M extends MetricName> {
   fitSync(data: Samples | ResidentData, options?: FitOptions<M>): EpochResult<M>[];
   trainStepsSync(data: Samples | ResidentData, options: StepsOptions): Float32Array;
   trainBatchSync(batch: Samples): number;
+  /**
+   * Trains for about so many milliseconds, but at least one step, and goes on where the last such call stopped; returns
+   * the loss of each step. On the calling thread: for pages that give training a part of each frame, as
+   * `requestAnimationFrame(() => trainer.trainFor(8, data))`.
+   */
+  trainFor(milliseconds: number, data: ResidentData, options?: SliceOptions): Float32Array;
   gradientsSync(batch: Samples): Map<string, ParameterValues>;
   evaluateSync(data: Samples | ResidentData, options?: EvaluateOptions): Scores<M>;
   predictSync(x: Values, options?: PredictOptions): Float32Array;
@@ -187,6 +202,14 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
       const { feed, count } = stage(session, batch);
       return runStep(state, cache, feed, count);
     },
+    trainFor(milliseconds, data, options = {}) {
+      checkOptions("trainFor", options, ["batchSize", "shuffle"]);
+      checkInteger("trainFor", "batchSize", options.batchSize ?? 32, 1);
+      if (!(milliseconds > 0 && milliseconds < Number.POSITIVE_INFINITY)) {
+        throw new ModelError(`trainFor: milliseconds must be a number above 0, got ${milliseconds}`);
+      }
+      return walkFor(state, cache, walkOn(session, data, options), milliseconds);
+    },
     gradientsSync: (batch) => finish(engine, gradientsOf(batch)),
     evaluateSync: (data, options) => finish(engine, scoring(data, options)),
     predictSync: (x, options) => finish(engine, predictAll(session, x, options)),
@@ -238,6 +261,7 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
       checkQuiet(engine, "reset");
       state.broken = undefined;
       whileOpen("reset", () => resetState(state));
+      session.walk = undefined;
     },
     summary: ({ batchSize = 32 } = {}) =>
       whileOpen("summary", () => summarize(state, checkInteger("summary", "batchSize", batchSize, 1))),

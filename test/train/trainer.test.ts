@@ -516,3 +516,50 @@ test("random data of many shapes trains without a fault", () => {
     expect(results[29].loss).toBeLessThan(results[0].loss);
   }
 });
+
+describe("trainFor", () => {
+  const samples = {
+    x: Float32Array.from({ length: 50 * 3 }, (_, i) => Math.sin(i)),
+    y: Float32Array.from({ length: 50 }, (_, i) => Math.cos(i)),
+  };
+  const make = () =>
+    compileSync(sequential({ input: [3] }, dense(4), relu(), dense(1)), {
+      loss: meanSquaredError(),
+      optimizer: sgd({ learningRate: 0.01 }),
+      seed: 3,
+    });
+
+  test("goes on where it stopped: slices give what a fit of whole epochs gives", () => {
+    using sliced = make();
+    using whole = make();
+    const data = sliced.load(samples);
+    const losses: number[] = [];
+    // Whatever a slice comes to, 7 steps of 8 or fewer samples are an epoch.
+    while (sliced.epochs < 3) losses.push(...sliced.trainFor(0.001, data, { batchSize: 8 }));
+    expect(sliced.steps).toBe(losses.length);
+    const extra = sliced.steps - 3 * 7;
+    expect(extra).toBe(0);
+    whole.fitSync(samples, { epochs: 3, batchSize: 8 });
+    expect(sliced.parameters()).toEqual(whole.parameters());
+  });
+
+  test("takes about its time, and at least a step", () => {
+    using trainer = make();
+    const data = trainer.load(samples);
+    trainer.trainFor(5, data);
+    const start = performance.now();
+    const losses = trainer.trainFor(20, data);
+    expect(performance.now() - start).toBeGreaterThanOrEqual(20);
+    expect(losses.length).toBeGreaterThan(10);
+  });
+
+  test("refuses what it cannot do", () => {
+    using trainer = make();
+    const data = trainer.load(samples);
+    expect(() => trainer.trainFor(0, data)).toThrow(/milliseconds must be a number above 0, got 0/);
+    expect(() => trainer.trainFor(Number.NaN, data)).toThrow(/got NaN/);
+    expect(() => trainer.trainFor(1, data, { batchSize: 0 })).toThrow(/batchSize must be a whole number of at least 1/);
+    data.dispose();
+    expect(() => trainer.trainFor(1, data)).toThrow(/disposed of/);
+  });
+});
