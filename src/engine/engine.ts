@@ -4,7 +4,8 @@ import { type Allocator, createAllocator } from "./allocator.js";
 import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import { type Build, chooseBuild, kernelsShareMemory, loadModule, loadModuleSync } from "./module.js";
-import { CONTROL_BYTES, canShare, mayWait, startTeam, ThreadError, type ThreadTeam } from "./threads.js";
+import { type Region, type Replica, startReplica } from "./replica.js";
+import { CONTROL_BYTES, canShare, hasWorkers, mayWait, startTeam, ThreadError, type ThreadTeam } from "./threads.js";
 
 export interface EngineOptions {
   /** Default `"strict"`. */
@@ -13,8 +14,9 @@ export interface EngineOptions {
   threads?: number | undefined;
   /**
    * Whether asynchronous calls run in a worker of their own, so that the calling thread stays free; what runs there
-   * gives the same bits. Needs shared memory; synchronous calls then run on the calling thread alone. Default: true on
-   * a page's main thread, which must not wait, where it can share memory (`crossOriginIsolated`); else false.
+   * gives the same bits. Synchronous calls then run on the calling thread alone. Default: true on a page's main thread,
+   * which must not wait; else false. Where memory cannot be shared (a page that is not `crossOriginIsolated`) the worker
+   * has a copy of it, and there is one thread.
    */
   background?: boolean | undefined;
 }
@@ -67,18 +69,24 @@ export interface Engine {
   doubles(address: Pointer, length: number): Float64Array;
   /**
    * Runs the program in [program, end) `steps` times; `threads` is the most that any of its instructions can use.
-   * Throws ThreadError where a thread has died; the engine then has one thread left and can go on.
+   * Throws ThreadError where a thread has died; the engine then has one thread left and can go on. `written`: what it
+   * writes, where that is less than anything.
    */
-  run(program: Pointer, end: Pointer, steps: number, threads?: number): void;
+  run(program: Pointer, end: Pointer, steps: number, threads?: number, written?: readonly Region[]): void;
+  /** Notes that memory was written, other than by a call: where the background has a copy, it is brought up to date. */
+  changed(address: Pointer, bytes: number): void;
   /** Whether `runAway` runs beside the calling thread. */
   readonly background: boolean;
   /** Whether a call is running there now. Memory that it uses must be left alone until it has come to its end. */
   readonly inFlight: boolean;
   /**
    * As `run`, but in the background, and with all threads. One at a time: take a turn first. Resolves to the steps done:
-   * fewer than asked for, but at least one, after an interrupt.
+   * fewer than asked for, but at least one, after an interrupt. `reads`: what is looked at before the next call; where
+   * the background has a copy of the memory, only that is brought here.
    */
-  runAway(program: Pointer, end: Pointer, steps: number, threads?: number): Promise<number>;
+  runAway(program: Pointer, end: Pointer, steps: number, threads?: number, reads?: readonly Region[]): Promise<number>;
+  /** Brings regions here that calls in the background have written. */
+  fetch(regions: readonly Region[]): Promise<void>;
   /** Ends what runs in the background after the step it is at. */
   interrupt(): void;
   /** Waits until whoever has the engine gives it back; call what it resolves to when done. */
@@ -96,14 +104,15 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const memory = createMemory();
   const module = await loadModule(build, memory.shared);
   const alone = !memory.shared || !canShare();
-  const away = !alone && (background ?? !mayWait());
+  const away = background ?? (hasWorkers() && !mayWait());
   if (!alone && !away && threads > 1 && !mayWait()) {
     throw new ModelError(
       "engine: threads wait for each other, which this thread must not: use background: true, or do it in a worker",
     );
   }
-  const { engine, hire } = startEngine(build, memory, module, alone ? 1 : threads);
-  if (away || (threads > 1 && !alone)) await hire(away);
+  const { engine, hire, copy } = startEngine(build, memory, module, alone ? 1 : threads);
+  if (away && alone) await copy(background === undefined);
+  else if (away || (threads > 1 && !alone)) await hire(away);
   return engine;
 }
 
@@ -171,14 +180,20 @@ interface Live {
 // Workers of an engine that nobody disposed of end when it is collected.
 // Where there is no registry (some edge runtimes) there are no workers either.
 const abandoned =
-  typeof FinalizationRegistry === "undefined" ? undefined : new FinalizationRegistry<ThreadTeam>((team) => team.stop());
+  typeof FinalizationRegistry === "undefined"
+    ? undefined
+    : new FinalizationRegistry<{ stop(): void }>((workers) => workers.stop());
 
 function startEngine(
   build: Build,
   { memory, shared, mostPages }: LinearMemory,
   module: WebAssembly.Module,
   threads: number,
-): { engine: Engine; hire: (background: boolean) => Promise<void> } {
+): {
+  engine: Engine;
+  hire: (background: boolean) => Promise<void>;
+  copy: (orElseHere: boolean) => Promise<void>;
+} {
   const { exports } = instantiateSync<Exports>(module, { env: { memory } });
   let live: Live | undefined = { memory, api: exports, heap: viewMemory(memory) };
   let closedBy = "it has been disposed of";
@@ -203,9 +218,12 @@ function startEngine(
   const control = allocator.allocate(CONTROL_BYTES);
   const scratch = allocator.allocate(THREAD_SCRATCH_BYTES * threads);
   let team: ThreadTeam | undefined;
+  let replica: Replica | undefined;
   const dispose = (): void => {
     team?.stop();
     team = undefined;
+    replica?.stop();
+    replica = undefined;
     live = undefined;
   };
   let inFlight = false;
@@ -251,6 +269,24 @@ function startEngine(
     closedBy = `a kernel failed (${(error as Error).message}), which closed it`;
     return new SteepestError(`engine: ${closedBy}: compile the model again`, { cause: error });
   };
+  const runOverCopy = async (
+    over: Replica,
+    program: Pointer,
+    end: Pointer,
+    steps: number,
+    reads: readonly Region[],
+  ): Promise<void> => {
+    inFlight = true;
+    try {
+      await over.run(use().memory, { program, end, steps, control, scratch, reads });
+    } catch (error) {
+      if (live === undefined) throw new SteepestError(`engine: ${closedBy}: compile the model again`);
+      if (error instanceof ThreadError) replica = undefined;
+      throw closeAfter(error);
+    } finally {
+      inFlight = false;
+    }
+  };
   let turns: Promise<void> = Promise.resolve();
   const part = <T extends keyof Heap>(kind: T, shift: number) => {
     return (address: Pointer, length: number) => {
@@ -269,7 +305,10 @@ function startEngine(
       const neverUsed = allocator.peakAddress();
       const address = allocator.allocate(bytes);
       const stale = Math.min(bytes, neverUsed - address);
-      if (stale > 0) new Uint8Array(use().memory.buffer, address, stale).fill(0);
+      if (stale > 0) {
+        new Uint8Array(use().memory.buffer, address, stale).fill(0);
+        engine.changed(address, stale);
+      }
       return address;
     },
     get heap() {
@@ -279,7 +318,8 @@ function startEngine(
     floats: part("floats", 2),
     words: part("words", 2),
     doubles: part("doubles", 3),
-    run(program, end, steps, useful = 1) {
+    changed: (address, bytes) => replica?.changed({ address, bytes }),
+    run(program, end, steps, useful = 1, written) {
       const { api } = use();
       if (inFlight) {
         throw new SteepestError("engine: a call is running in the background: await it, or use the asynchronous form");
@@ -290,15 +330,22 @@ function startEngine(
       } catch (error) {
         throw closeAfter(error);
       }
+      if (replica === undefined) return;
+      if (written === undefined) replica.changedAll(allocator.peakAddress());
+      else for (const region of written) replica.changed(region);
     },
     get background() {
-      return team?.background ?? false;
+      return replica !== undefined || (team?.background ?? false);
     },
     get inFlight() {
       return inFlight;
     },
-    async runAway(program, end, steps, useful = 1) {
+    async runAway(program, end, steps, useful = 1, reads = []) {
       use();
+      if (replica !== undefined) {
+        await runOverCopy(replica, program, end, steps, reads);
+        return steps;
+      }
       if (team === undefined || !team.background) {
         engine.run(program, end, steps, useful);
         return steps;
@@ -313,6 +360,9 @@ function startEngine(
       }
     },
     interrupt: () => team?.interrupt(),
+    async fetch(regions) {
+      if (replica !== undefined && regions.length > 0) await runOverCopy(replica, 0, 0, 0, regions);
+    },
     async turn() {
       let release = (): void => {};
       const before = turns;
@@ -333,5 +383,26 @@ function startEngine(
     team = await startTeam({ module, memory, threads, control, background }, scratchOf);
     abandoned?.register(engine, team);
   };
-  return { engine, hire };
+  const copy = async (orElseHere: boolean): Promise<void> => {
+    try {
+      replica = await startReplica(module);
+      abandoned?.register(engine, replica);
+      saySingleThreaded();
+    } catch (error) {
+      if (!orElseHere || !(error instanceof ThreadError)) throw error;
+      console.warn(`steepest: ${error.message}; training goes on here, in slices`);
+    }
+  };
+  return { engine, hire, copy };
+}
+
+let said = false;
+
+/** Once: a page gets threads by two headers. */
+function saySingleThreaded(): void {
+  if (said || mayWait()) return;
+  said = true;
+  console.info(
+    "steepest: this page is not cross-origin isolated, so training has one thread, in a worker: send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp for more",
+  );
 }

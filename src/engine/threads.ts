@@ -24,19 +24,24 @@ export type RunAnswer = { readonly done: number } | { readonly trap: string };
 
 /** The calling thread's end of a worker. */
 export interface WorkerPort {
-  send(request: RunRequest): void;
-  /** Lets go of a worker that has been told to end. */
+  send(request: object, transfer?: ArrayBuffer[]): void;
+  /** Ends a worker that waits for requests; the others end by themselves when they have been told to. */
   close(): void;
 }
 
-/** How a platform starts a worker that calls `serveThread`. A worker must not keep the process alive while it is idle. */
+/** How a platform starts a worker that calls `serve`. A worker must not keep the process alive while it is idle. */
 export interface ThreadHost {
   /** Whether the calling thread may wait for others: a page's main thread must not. */
   readonly mayWait: boolean;
   /** Absent where workers can share memory always; else whether they can here. */
   readonly canShare?: boolean;
-  /** `failed` is called if the worker cannot start, or dies; `answered` with what it sends. */
-  start(data: ThreadData, failed: (reason: string) => void, answered: (answer: RunAnswer) => void): WorkerPort;
+  /** `failed` is called if the worker cannot start, or dies; `answered` with what it sends. `stays`: it waits for requests. */
+  start(
+    data: object,
+    stays: boolean,
+    failed: (reason: string) => void,
+    answered: (answer: unknown) => void,
+  ): WorkerPort;
 }
 
 /** A thread could not start, or died. The engine goes on with one thread. */
@@ -72,6 +77,21 @@ let host: ThreadHost | undefined;
 /** Called once by a platform's entry where it has workers. */
 export function provideThreads(by: ThreadHost): void {
   host = by;
+}
+
+/** Whether there are workers. */
+export function hasWorkers(): boolean {
+  return host !== undefined;
+}
+
+/** Starts a worker that waits for requests. */
+export function startWorker(
+  data: object,
+  failed: (reason: string) => void,
+  answered: (answer: unknown) => void,
+): WorkerPort {
+  if (host === undefined) throw new ThreadError("threads: this runtime has no workers: use background: false");
+  return host.start(data, true, failed, answered);
 }
 
 /** Whether there are workers that can have the engine's memory. */
@@ -207,7 +227,7 @@ export async function startTeam(
       // Nobody will answer for a leader that is gone.
       if (thread === 0) answered?.({ done: 0 });
     };
-    ports.push(host.start(data, failed, (answer) => answered?.(answer)));
+    ports.push(host.start(data, thread === 0, failed, (answer) => answered?.(answer as RunAnswer)));
   }
   const deadline = performance.now() + START_MS;
   while (Atomics.load(words, READY) < ports.length) {

@@ -2,9 +2,10 @@
 import type { Engine } from "../engine/engine.js";
 import { type Pointer, type Recording, startRecording } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
+import type { Region } from "../engine/replica.js";
 import { lower } from "./lower.js";
 import type { Plan } from "./plan.js";
-import { type RandomKey, type Shape, sizeOf, type Tensor } from "./tensor.js";
+import { bytesOf, type RandomKey, type Shape, sizeOf, type Tensor } from "./tensor.js";
 
 export interface Program {
   readonly address: Pointer;
@@ -20,16 +21,17 @@ export function installProgram(engine: Engine, recording: Recording): Program {
   const words = recording.words();
   const address = engine.allocator.allocate(words.byteLength);
   engine.words(address, words.length).set(words);
+  engine.changed(address, words.byteLength);
   return { address, end: address + words.byteLength, threads: recording.threads(), listing: recording.listing() };
 }
 
-/** Runs what `record` records once, leaving nothing behind. */
-export function runOnce(engine: Engine, record: (recorder: Recorder) => void): void {
+/** Runs what `record` records once, leaving nothing behind but what it writes. */
+export function runOnce(engine: Engine, written: readonly Region[], record: (recorder: Recorder) => void): void {
   const recording = startRecording();
   record(recording.record);
   const program = installProgram(engine, recording);
   try {
-    engine.run(program.address, program.end, 1, program.threads);
+    engine.run(program.address, program.end, 1, program.threads, written);
   } finally {
     engine.allocator.free(program.address);
   }
@@ -78,7 +80,8 @@ export function initializeParameters(
   addressOf: (tensor: Tensor) => Pointer,
   seed: RandomKey["seed"],
 ): void {
-  runOnce(engine, (recorder) => {
+  const written = parameters.map((tensor) => ({ address: addressOf(tensor), bytes: bytesOf(tensor) }));
+  runOnce(engine, written, (recorder) => {
     parameters.forEach((tensor, index) => {
       if (tensor.source.kind !== "parameter") return;
       tensor.source.initializer.record(recorder, addressOf(tensor), tensor.shape as Shape, { seed, stream: index + 1 });

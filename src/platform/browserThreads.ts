@@ -1,5 +1,5 @@
 // Provides threads in browsers, from web workers.
-import { provideThreads, type RunAnswer, type WorkerPort } from "../engine/threads.js";
+import { provideThreads, type ThreadHost, type WorkerPort } from "../engine/threads.js";
 
 declare const DedicatedWorkerGlobalScope: (new () => object) | undefined;
 /** The worker's program, which the build lays into the bundle. */
@@ -18,10 +18,10 @@ function fromBundle(): Worker {
   return new Worker(address, { name: "steepest" });
 }
 
-provideThreads({
+const platform: ThreadHost = {
   mayWait,
-  canShare: globalThis.crossOriginIsolated === true && typeof Worker !== "undefined",
-  start(data, failed, answered): WorkerPort {
+  canShare: globalThis.crossOriginIsolated === true,
+  start(data, stays, failed, answered): WorkerPort {
     let up = false;
     let current: Worker;
     const begin = (worker: Worker, lost: (reason: string) => void): Worker => {
@@ -32,7 +32,7 @@ provideThreads({
         else lost(reason);
       };
       worker.onmessageerror = () => failed("could not be given the engine's memory");
-      worker.onmessage = ({ data: message }: MessageEvent<RunAnswer | "up">) => {
+      worker.onmessage = ({ data: message }: MessageEvent<unknown>) => {
         if (message === "up") up = true;
         else answered(message);
       };
@@ -43,11 +43,13 @@ provideThreads({
       current = begin(fromBundle(), () => failed(reason));
     });
     return {
-      send: (request) => current.postMessage(request),
-      // The others end by themselves; the leader would wait for requests for ever.
+      send: (request, transfer = []) => current.postMessage(request, transfer),
       close() {
-        if (data.thread === 0) current.terminate();
+        if (stays) current.terminate();
       },
     };
   },
-});
+};
+
+// A service worker, for one, has none.
+if (typeof Worker !== "undefined") provideThreads(platform);

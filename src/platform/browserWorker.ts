@@ -1,22 +1,20 @@
-// What a web worker runs: first it is given its part, then, if it leads, one request after the other.
-import { type RunRequest, serveThread, type ThreadData } from "../engine/threads.js";
+// What a web worker runs: first it is given its part, then, if it stays, one request after the other.
+import type { ReplicaData } from "../engine/replica.js";
+import type { ThreadData } from "../engine/threads.js";
+import { serve, staysFor } from "../engine/worker.js";
 
 // The scope of a dedicated worker, of which the types of pages know nothing.
 const scope = globalThis as unknown as {
-  onmessage: (event: { data: ThreadData | RunRequest }) => void;
-  postMessage(message: unknown): void;
+  onmessage: (event: { data: ThreadData | ReplicaData }) => void;
+  postMessage(message: unknown, transfer?: ArrayBuffer[]): void;
   close(): void;
 };
 
-let serve: ((request: RunRequest) => void) | undefined;
+let answerTo: ((request: unknown) => void) | undefined;
 
 scope.onmessage = ({ data }) => {
-  if (!("module" in data)) {
-    serve?.(data);
-    return;
-  }
+  if (answerTo !== undefined) return answerTo(data);
   scope.postMessage("up");
-  serve = serveThread(data, (answer) => scope.postMessage(answer));
-  // The others come back when the engine has been disposed of.
-  if (data.thread > 0) scope.close();
+  answerTo = serve(data, (answer, transfer) => scope.postMessage(answer, transfer));
+  if (!staysFor(data)) scope.close();
 };

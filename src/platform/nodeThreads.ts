@@ -8,7 +8,7 @@ declare const STEEPEST_WORKER: string | undefined;
 
 provideThreads({
   mayWait: true,
-  start(data, failed, answered) {
+  start(data, stays, failed, answered) {
     const options = { workerData: data, execArgv: [] };
     const worker =
       typeof STEEPEST_WORKER === "undefined"
@@ -23,14 +23,13 @@ provideThreads({
     // After the listeners, which keep the process alive.
     worker.unref();
     return {
-      send(request) {
+      send(request, transfer) {
         // Whoever awaits the answer must not find the process gone.
         worker.ref();
-        worker.postMessage(request);
+        worker.postMessage(request, transfer);
       },
-      // The others end by themselves; the leader would wait for requests for ever.
       close() {
-        if (data.thread === 0) worker.terminate();
+        if (stays) worker.terminate();
       },
     };
   },

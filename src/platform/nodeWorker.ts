@@ -1,6 +1,6 @@
 // What a worker thread runs under Node.
 import { parentPort, workerData } from "node:worker_threads";
-import { serveThread } from "../engine/threads.js";
+import { serve, staysFor } from "../engine/worker.js";
 
-const serve = serveThread(workerData, (answer) => parentPort?.postMessage(answer));
-if (workerData.thread === 0) parentPort?.on("message", serve);
+const answerTo = serve(workerData, (answer, transfer) => parentPort?.postMessage(answer, transfer));
+if (staysFor(workerData)) parentPort?.on("message", answerTo);

@@ -74,6 +74,8 @@ export function loadSamples(engine: Engine, samples: Samples, format: SampleForm
     const [xAt, yAt, order] = addresses;
     writeFloats("x", engine.floats(xAt, x.data.length), x.data);
     writeTargets(engine, yAt, y, format);
+    engine.changed(xAt, xBytes);
+    engine.changed(yAt, yBytes);
     return { count, x: xAt, y: yAt, order, bytes: xBytes + yBytes + count * 4, dispose: release };
   } catch (error) {
     release();

@@ -1,11 +1,12 @@
 // The training loop: epochs and batches over resident data, and scores. How steps are grouped into calls of the
 // engine (src/train/steps.ts) changes no result.
 import { checkInteger, checkOptions } from "../engine/errors.js";
+import type { Region } from "../engine/replica.js";
 import type { MetricName } from "../nn/metrics.js";
 import type { ProgramCache } from "./cache.js";
 import type { ResidentData, Samples } from "./data.js";
 import type { Feed } from "./programs.js";
-import type { State } from "./state.js";
+import { type State, valuesOf } from "./state.js";
 import { learnSlice, rewind, runSteps, shuffleOrder } from "./steps.js";
 import { EngineCall, type Work } from "./work.js";
 
@@ -131,12 +132,14 @@ function* fitEpoch<M extends MetricName>(
   if (shuffled) shuffleOrder(state, data);
   rewind(state);
   const batches = Math.ceil(data.count / batchSize);
+  // Whoever follows the progress may look at the parameters too.
+  const reads = plan.onProgress === undefined ? [totalsOf(state)] : [totalsOf(state), valuesOf(state)];
   let samples = 0;
   for (let batch = 0; batch < batches; ) {
     plan.signal?.throwIfAborted();
     const size = Math.min(batchSize, data.count - samples);
     const most = Math.floor((data.count - samples) / size);
-    const losses = yield* runSteps(state, cache, { kind: "resident", data, shuffled }, size, most);
+    const losses = yield* runSteps(state, cache, { kind: "resident", data, shuffled }, size, most, reads);
     const steps = losses.length;
     batch += steps;
     samples += steps * size;
@@ -169,6 +172,7 @@ export function* evaluateAll<M extends MetricName>(
   const { engine } = state;
   clearTotals(state);
   engine.words(state.evaluationClock, 16).fill(0);
+  engine.changed(state.evaluationClock, 64);
   const size = Math.min(batchSize, data.count);
   const feed: Feed = { kind: "resident", data, shuffled: false };
   for (let done = 0; done < data.count; ) {
@@ -177,15 +181,21 @@ export function* evaluateAll<M extends MetricName>(
     const steps = Math.min(step.stepsPerCall, Math.floor((data.count - done) / batch));
     if (done > 0) yield undefined;
     const start = performance.now();
-    const some = yield new EngineCall(step.program, steps);
+    const some = yield new EngineCall(step.program, steps, [totalsOf(state)]);
     learnSlice(step, some, performance.now() - start);
     done += some * batch;
   }
   return readScores<M>(state, data.count);
 }
 
+function totalsOf({ totals, recipe }: State): Region {
+  return { address: totals, bytes: (1 + recipe.metrics.length) * 8 };
+}
+
 export function clearTotals(state: State): void {
-  state.engine.doubles(state.totals, 1 + state.recipe.metrics.length).fill(0);
+  const { address, bytes } = totalsOf(state);
+  state.engine.doubles(address, bytes / 8).fill(0);
+  state.engine.changed(address, bytes);
 }
 
 /** Totals divided by what they were added up over. */

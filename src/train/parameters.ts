@@ -41,5 +41,9 @@ export function writeParameters(state: State, update: ParameterUpdate): void {
     writeFloats(path, copy, flat.data);
     return { tensor, copy };
   });
-  for (const { tensor, copy } of checked) state.engine.floats(addressOfParameter(state, tensor), copy.length).set(copy);
+  for (const { tensor, copy } of checked) {
+    const address = addressOfParameter(state, tensor);
+    state.engine.floats(address, copy.length).set(copy);
+    state.engine.changed(address, copy.byteLength);
+  }
 }

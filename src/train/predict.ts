@@ -40,9 +40,10 @@ export function* predictAll(session: Session, x: Values, options: PredictOptions
     const batch = Math.min(most, count - first);
     const slice = count === batch ? data : sliceOf(data, first * inputs, batch * inputs);
     writeFloats("x", engine.floats(at, batch * inputs), slice);
+    engine.changed(at, batch * inputs * 4);
     const feed = { kind: "staged", x: at, y: 0 } as const;
     const { program, result } = cache.get(output === "raw" ? "predict raw" : "predict", feed, batch);
-    yield new EngineCall(program, 1);
+    yield new EngineCall(program, 1, [{ address: result, bytes: batch * outputs * 4 }]);
     predictions.set(engine.floats(result, batch * outputs), first * outputs);
   }
   return predictions;

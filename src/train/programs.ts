@@ -214,6 +214,7 @@ function placeConstants(state: State, results: readonly Tensor[], pinned: Map<Te
     const { data } = tensor.source;
     if (data instanceof Uint32Array) engine.words(address, data.length).set(data);
     else engine.floats(address, data.length).set(data);
+    engine.changed(address, data.byteLength);
   }
   return placed;
 }

@@ -135,6 +135,8 @@ export function stage({ state, engine, format, staging }: Session, batch: Sample
   const yAt = staging.y(y.data.length * 4);
   writeFloats("x", engine.floats(xAt, x.data.length), x.data);
   writeTargets(engine, yAt, y, format);
+  engine.changed(xAt, x.data.length * 4);
+  engine.changed(yAt, y.data.length * 4);
   return { feed: { kind: "staged", x: xAt, y: yAt }, count };
 }
 

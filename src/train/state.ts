@@ -7,6 +7,7 @@
 import type { Engine } from "../engine/engine.js";
 import { ModelError, SteepestError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
+import type { Region } from "../engine/replica.js";
 import { type BlockLayout, initializeParameters, layoutBlock } from "../graph/program.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
@@ -107,12 +108,30 @@ export function createState(engine: Engine, recipe: Recipe): State {
 /** Back to the start: parameters as initialized from the seed, optimizer state and clock zero. */
 export function resetState(state: State): void {
   const { engine, layout, values, parameters, recipe } = state;
-  for (const block of [values, state.gradients, ...state.slots]) engine.words(block, layout.bytes / 4).fill(0);
-  for (const clock of [state.clock, state.evaluationClock]) engine.words(clock, CLOCK_BYTES / 4).fill(0);
+  for (const block of [values, state.gradients, ...state.slots]) {
+    engine.words(block, layout.bytes / 4).fill(0);
+    engine.changed(block, layout.bytes);
+  }
+  for (const clock of [state.clock, state.evaluationClock]) {
+    engine.words(clock, CLOCK_BYTES / 4).fill(0);
+    engine.changed(clock, CLOCK_BYTES);
+  }
   initializeParameters(engine, parameters, (tensor) => addressOfParameter(state, tensor), recipe.seed);
   state.steps = 0;
   state.epochs = 0;
   state.broken = undefined;
+}
+
+/** All parameters. */
+export function valuesOf({ values, layout }: State): Region {
+  return { address: values, bytes: layout.bytes };
+}
+
+/** What training changes for good. */
+export function lastingOf(state: State): readonly Region[] {
+  const { layout, slots, clock } = state;
+  const blocks = slots.map((address) => ({ address, bytes: layout.bytes }));
+  return [valuesOf(state), ...blocks, { address: clock, bytes: CLOCK_BYTES }];
 }
 
 export function addressOfParameter(state: State, tensor: Tensor): Pointer {

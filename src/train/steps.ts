@@ -1,6 +1,7 @@
 // Training steps: calls into the engine, each as many steps as fit a slice of time.
 import { checkInteger, checkOptions, SteepestError } from "../engine/errors.js";
 import { type Pointer, serial } from "../engine/instructions.js";
+import type { Region } from "../engine/replica.js";
 import { ThreadError } from "../engine/threads.js";
 import { runOnce } from "../graph/program.js";
 import { learningRateAt } from "../optim/optimizer.js";
@@ -48,18 +49,22 @@ const CLOCK_STEP = 0;
 const CLOCK_POSITION = 1;
 const CLOCK_ROW = 2;
 
-/** One call into the engine: up to `most` training steps of `batch` samples, as many as fit a slice. Returns their losses. */
+/**
+ * One call into the engine: up to `most` training steps of `batch` samples, as many as fit a slice. Returns their losses.
+ * `reads`: what else is looked at after it.
+ */
 export function* runSteps(
   state: State,
   cache: ProgramCache,
   feed: Feed,
   batch: number,
   most: number,
+  reads: readonly Region[] = [],
 ): Work<Float32Array> {
   const step = cache.get("train", feed, batch);
   const steps = Math.min(step.stepsPerCall, most);
   const start = performance.now();
-  const done = yield* callEngine(state, step, steps);
+  const done = yield* callEngine(state, step, steps, reads);
   learnSlice(step, done, performance.now() - start);
   return state.engine.floats(state.trace, done).slice();
 }
@@ -89,11 +94,16 @@ function runNow(state: State, { program, planEnd }: StepProgram, steps: number):
 }
 
 /** The same for whoever drives the work. Returns how many steps were done. */
-function* callEngine(state: State, { program, planEnd }: StepProgram, steps: number): Work<number> {
+function* callEngine(
+  state: State,
+  { program, planEnd }: StepProgram,
+  steps: number,
+  reads: readonly Region[],
+): Work<number> {
   prepare(state, steps);
   let done: number;
   try {
-    done = yield new EngineCall(program, steps);
+    done = yield new EngineCall(program, steps, [{ address: state.trace, bytes: steps * 4 }, ...reads]);
   } catch (error) {
     recover(state, planEnd, error);
     throw error;
@@ -110,6 +120,8 @@ function prepare(state: State, steps: number): void {
   const rates = state.rates / 4;
   for (let i = 0; i < steps; i++) floats[rates + i] = learningRateAt(recipe.optimizer, state.steps + i + 1);
   words[state.clock / 4 + CLOCK_POSITION] = 0;
+  engine.changed(state.rates, steps * 4);
+  engine.changed(state.clock + 4 * CLOCK_POSITION, 4);
 }
 
 /** Counts steps that have been done, and looks at their losses. */
@@ -130,6 +142,7 @@ function recover(state: State, planEnd: Pointer, error: unknown): void {
   const { stepsDone, failedAt, message } = error;
   state.steps += stepsDone;
   state.engine.heap.words[state.clock / 4 + CLOCK_STEP] = state.steps;
+  state.engine.changed(state.clock + 4 * CLOCK_STEP, 4);
   if (failedAt >= planEnd) state.broken = `step ${state.steps + 1} was torn (${message})`;
 }
 
@@ -137,12 +150,16 @@ function recover(state: State, planEnd: Pointer, error: unknown): void {
 export function rewind(state: State): void {
   const { words } = state.engine.heap;
   words.fill(0, state.clock / 4 + CLOCK_ROW, state.clock / 4 + CLOCK_ROW + 2);
+  state.engine.changed(state.clock + 4 * CLOCK_ROW, 8);
 }
 
 /** A new order of the samples: that of the coming epoch, from the seed. */
 export function shuffleOrder(state: State, data: ResidentData): void {
   const [low, high] = state.recipe.seed;
-  runOnce(state.engine, (record) => record.shuffle(serial, data.order, data.count, low, high, state.epochs + 1));
+  const order = { address: data.order, bytes: data.count * 4 };
+  runOnce(state.engine, [order], (record) =>
+    record.shuffle(serial, data.order, data.count, low, high, state.epochs + 1),
+  );
 }
 
 /** Options of a number of steps, checked and complete. */

@@ -12,7 +12,7 @@ import { checkFitOptions, type EpochResult, evaluateAll, type FitOptions, fitEpo
 import { type ParameterUpdate, type ParameterValues, readBlock, writeParameters } from "./parameters.js";
 import { type PredictOptions, predictAll } from "./predict.js";
 import { checkIdle, closeSession, exclusively, load, openSession, stage, walkOn } from "./session.js";
-import { addressOfGradient, addressOfParameter, checkOpen, type Recipe, resetState } from "./state.js";
+import { addressOfGradient, addressOfParameter, checkOpen, lastingOf, type Recipe, resetState } from "./state.js";
 import {
   checkStepsOptions,
   runStep,
@@ -179,7 +179,8 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
   }
   function* gradientsOf(batch: Samples): Work<Map<string, ParameterValues>> {
     const { feed, count } = stage(session, batch);
-    yield new EngineCall(cache.get("gradients", feed, count).program, 1);
+    const { gradients: address, layout } = state;
+    yield new EngineCall(cache.get("gradients", feed, count).program, 1, [{ address, bytes: layout.bytes }]);
     return readBlock(state, addressOfGradient);
   }
   function* scoring(data: Samples | ResidentData, options: EvaluateOptions = {}): Work<Scores<M>> {
@@ -244,13 +245,13 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
       return state.epochs;
     },
     ...methods,
-    fit: (data, options) => away<void, EpochResult<M>>(engine, fitting(data, options)),
+    fit: (data, options) => away<void, EpochResult<M>>(engine, fitting(data, options), lastingOf(state)),
     async trainSteps(data, options) {
       const plan = checkStepsOptions(options);
-      await finishAway(engine, stepping(data, plan));
+      await finishAway(engine, stepping(data, plan), lastingOf(state));
       return plan.losses;
     },
-    trainBatch: (batch) => finishAway(engine, batchStep(batch)),
+    trainBatch: (batch) => finishAway(engine, batchStep(batch), lastingOf(state)),
     gradients: (batch) => finishAway(engine, gradientsOf(batch)),
     evaluate: (data, options) => finishAway(engine, scoring(data, options)),
     predict: (x, options) => finishAway(engine, predictAll(session, x, options)),

@@ -2,6 +2,7 @@
 // decides where the calls run: here, or in the background.
 import type { Engine } from "../engine/engine.js";
 import { SteepestError } from "../engine/errors.js";
+import type { Region } from "../engine/replica.js";
 import type { Program } from "../graph/program.js";
 
 /** Refuses what needs values that a call in the background may be changing. */
@@ -17,6 +18,8 @@ export class EngineCall {
   constructor(
     readonly program: Program,
     readonly steps: number,
+    /** What is looked at after it, before the next one. */
+    readonly reads: readonly Region[],
   ) {}
 }
 
@@ -63,11 +66,11 @@ function answer<R, Y>(engine: Engine, work: Work<R, Y>, { program, steps }: Engi
 async function answerAway<R, Y>(
   engine: Engine,
   work: Work<R, Y>,
-  { program, steps }: EngineCall,
+  { program, steps, reads }: EngineCall,
 ): Promise<Answer<R, Y>> {
   let done: number;
   try {
-    done = await engine.runAway(program.address, program.end, steps, program.threads);
+    done = await engine.runAway(program.address, program.end, steps, program.threads, reads);
   } catch (error) {
     return work.throw(error);
   }
@@ -81,9 +84,14 @@ export function finish<R>(engine: Engine, work: Work<R>): R {
 
 /**
  * Drives work without keeping the host: calls run in the background where the engine has one, and else between breaths.
- * From one breath or result to the next the work has the engine for itself.
+ * From one breath or result to the next the work has the engine for itself. `lasting`: what it changes for good, and
+ * others may look at when it has come to a result or an end.
  */
-export async function* away<R, Y>(engine: Engine, work: Work<R, Y>): AsyncGenerator<Y, R> {
+export async function* away<R, Y>(
+  engine: Engine,
+  work: Work<R, Y>,
+  lasting: readonly Region[] = [],
+): AsyncGenerator<Y, R> {
   let finished = false;
   // Where nothing runs in the background it begins at once: what it is given is read before the caller can change it.
   let release = engine.background ? await engine.turn() : () => {};
@@ -95,6 +103,7 @@ export async function* away<R, Y>(engine: Engine, work: Work<R, Y>): AsyncGenera
         next = engine.background ? await answerAway(engine, work, value) : answer(engine, work, value);
         continue;
       }
+      if (value !== undefined) await engine.fetch(lasting);
       release();
       if (value === undefined) await nextTask();
       else yield value as Y;
@@ -105,13 +114,15 @@ export async function* away<R, Y>(engine: Engine, work: Work<R, Y>): AsyncGenera
     return next.value;
   } finally {
     if (!finished) work.return(undefined as R);
+    // An engine that was closed has nothing to bring.
+    if (engine.background) await engine.fetch(lasting).catch(() => {});
     release();
   }
 }
 
 /** Drives work to its end without keeping the host. */
-export async function finishAway<R>(engine: Engine, work: Work<R>): Promise<R> {
-  return (await away<R, never>(engine, work).next()).value as R;
+export async function finishAway<R>(engine: Engine, work: Work<R>, lasting: readonly Region[] = []): Promise<R> {
+  return (await away<R, never>(engine, work, lasting).next()).value as R;
 }
 
 /** Lets the host do other work before the next slice. */

@@ -62,21 +62,39 @@ describe.skipIf(executablePath === undefined)("Chromium", () => {
     await page.close();
   });
 
-  test("a page that is not isolated has one thread and the same bits", async () => {
+  test("a page that is not isolated trains in a worker with one thread, the same bits, and says so once", async () => {
     const page = await open(false);
-    expect(await call(page, "trainHere", { threads: 2 })).toEqual(expected);
+    const said: string[] = [];
+    page.on("console", (message) => said.push(message.text()));
+    expect(await call(page, "trainHere", { threads: 2 })).toEqual({ ...expected, background: true });
+    expect(await call(page, "trainHere")).toEqual({ ...expected, background: true });
     expect(await call(page, "trainInWorker")).toEqual(expected);
+    expect(said.filter((text) => text.includes("not cross-origin isolated"))).toHaveLength(1);
     await page.close();
   });
 
-  test("the page's own tasks go on while it trains, and its workers end with the trainer", async () => {
-    const page = await open(true);
-    const { tasks, elapsed } = (await call(page, "tasksMeanwhile")) as { tasks: number; elapsed: number };
-    // On this thread no other task would come between the parts of a step, so one in tens of milliseconds at most.
-    expect(tasks).toBeGreaterThan(elapsed / 20);
-    await expect.poll(() => page.workers().length).toBe(0);
+  test("where no worker starts, a page trains on its own thread, and says why", async () => {
+    const page = await open(false);
+    const said: string[] = [];
+    page.on("console", (message) => said.push(message.text()));
+    await page.route("**/dist/browser/worker.js", (route) => route.fulfill({ status: 404 }));
+    expect(await call(page, "trainHere")).toEqual(expected);
+    expect(said.join()).toMatch(/steepest: threads: the worker failed: .*; training goes on here/);
+    await expect(call(page, "trainHere", { background: true })).rejects.toThrow(/threads: the worker failed/);
     await page.close();
   });
+
+  test.each([true, false])(
+    "a page's own tasks go on while it trains, and its workers end with the trainer (isolated: %s)",
+    async (isolated) => {
+      const page = await open(isolated);
+      const { tasks, elapsed } = (await call(page, "tasksMeanwhile")) as { tasks: number; elapsed: number };
+      // On this thread no other task would come between the parts of a step, so one in tens of milliseconds at most.
+      expect(tasks).toBeGreaterThan(elapsed / 20);
+      await expect.poll(() => page.workers().length).toBe(0);
+      await page.close();
+    },
+  );
 
   test("a worker's file that is not there: its program comes out of the bundle, or an error says so", async () => {
     const free = await open(true, false);

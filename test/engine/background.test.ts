@@ -1,6 +1,7 @@
 // Calls in the background: a worker leads them, the calling thread stays free, the bits are the same.
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { Worker } from "node:worker_threads";
 import {
   adam,
   compile,
@@ -13,7 +14,7 @@ import {
   sequential,
 } from "steepest";
 import { compileFunction, multiply } from "steepest/graph";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { rows, startRecording } from "../../src/engine/instructions.js";
 import { installProgram } from "../../src/graph/program.js";
 import { lehmer } from "../train/blobs.js";
@@ -45,6 +46,94 @@ async function train(options: { threads?: number; background: boolean }) {
 test("gives the same bits as on the calling thread, with any number of threads", async () => {
   const alone = await train({ background: false });
   for (const threads of [1, 2, 3]) expect(await train({ threads, background: true })).toEqual(alone);
+});
+
+/** As in a page that cannot share memory. */
+async function withoutSharing<T>(work: () => Promise<T>): Promise<T> {
+  const sharing = globalThis.SharedArrayBuffer;
+  try {
+    (globalThis as { SharedArrayBuffer?: unknown }).SharedArrayBuffer = undefined;
+    return await work();
+  } finally {
+    globalThis.SharedArrayBuffer = sharing;
+  }
+}
+
+describe("where memory cannot be shared the worker has a copy of it", () => {
+  const open = () => withoutSharing(() => compile(model, { ...recipe, background: true, threads: 2 }));
+
+  test("the same bits, with one thread", async () => {
+    const alone = await train({ background: false });
+    expect(await withoutSharing(() => train({ background: true }))).toEqual(alone);
+    using trainer = await open();
+    expect([trainer.threads, trainer.background]).toEqual([1, true]);
+  });
+
+  test("synchronous and asynchronous calls go on from each other, and so do set parameters and reset", async () => {
+    using trainer = await open();
+    using reference = await compile(model, recipe);
+    const resident = trainer.load(data);
+    const start = reference.parameters();
+    const both = async (steps: number) => {
+      await trainer.trainSteps(resident, { steps, batchSize: 100 });
+      trainer.trainStepsSync(resident, { steps, batchSize: 100 });
+      reference.trainStepsSync(data, { steps, batchSize: 100 });
+      reference.trainStepsSync(data, { steps, batchSize: 100 });
+      expect(trainer.parameters()).toEqual(reference.parameters());
+    };
+    await both(3);
+    await both(5);
+    trainer.setParameters(start);
+    reference.setParameters(start);
+    expect(await trainer.evaluate(resident)).toEqual(reference.evaluateSync(data));
+    await both(2);
+    trainer.reset();
+    reference.reset();
+    expect(await trainer.predict(data.x)).toEqual(reference.predictSync(data.x));
+    await both(4);
+  });
+
+  test("progress and results between epochs see the parameters as they are", async () => {
+    using trainer = await open();
+    using reference = await compile(model, recipe);
+    const steps: number[] = [];
+    const seen: unknown[] = [];
+    const options = { batchSize: 100, epochs: 2, shuffle: false };
+    for await (const _ of trainer.fit(data, {
+      ...options,
+      onProgress: () => {
+        steps.push(trainer.steps);
+        seen.push(trainer.parameters());
+      },
+    })) {
+      steps.push(trainer.steps);
+      seen.push(trainer.parameters());
+    }
+    const resident = reference.load(data);
+    const expected = steps.map((step) => {
+      while (reference.steps < step) reference.trainFor(1e-6, resident, { batchSize: 100, shuffle: false });
+      expect(reference.steps).toBe(step);
+      return reference.parameters();
+    });
+    expect(seen).toEqual(expected);
+  });
+
+  test("a worker that is lost closes the trainer until reset(); then it goes on here", async () => {
+    const workers: Worker[] = [];
+    process.on("worker", (worker: Worker) => workers.push(worker));
+    using trainer = await open();
+    process.removeAllListeners("worker");
+    const start = trainer.parameters();
+    const training = trainer.trainSteps(data, { steps: 100_000, batchSize: 8 });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    for (const worker of workers) worker.terminate();
+    await expect(training).rejects.toThrow(/threads: the worker ended with code 1: the engine goes on here/);
+    expect(trainer.background).toBe(false);
+    expect(() => trainer.predictSync(data.x)).toThrow(/closed, as step \d+ was torn/);
+    trainer.reset();
+    expect(trainer.parameters()).toEqual(start);
+    expect(await trainer.trainSteps(data, { steps: 2 })).toHaveLength(2);
+  });
 });
 
 test("leaves the calling thread free: its timers go on while a long call runs", async () => {
