@@ -3,6 +3,7 @@ import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
 import { type Allocator, createAllocator } from "./allocator.js";
 import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError } from "./errors.js";
 import type { Pointer } from "./instructions.js";
+import type { Interpreter } from "./interpreter.js";
 import { type Build, chooseBuild, kernelsShareMemory, loadModule, loadModuleSync } from "./module.js";
 import { type Region, type Replica, startReplica } from "./replica.js";
 import { CONTROL_BYTES, canShare, hasWorkers, mayWait, startTeam, ThreadError, type ThreadTeam } from "./threads.js";
@@ -26,22 +27,6 @@ export const THREAD_SCRATCH_BYTES = 1 << 19;
 
 const PAGE_BYTES = 65536;
 const MOST_PAGES = 65536;
-
-/** The functions of the wasm module that the engine calls; kernels are there too, by name. */
-interface Exports extends Record<string, unknown> {
-  heapBase(): number;
-  run(
-    program: number,
-    end: number,
-    steps: number,
-    thread: number,
-    threads: number,
-    control: number,
-    scratch: number,
-  ): number;
-  lead(control: number, program: number, end: number, steps: number, threads: number, scratch: number): number;
-  runRange(instruction: number, begin: number, end: number, scratch: number): void;
-}
 
 /** Views of the whole memory; an index is an address divided by the element's bytes. */
 export interface Heap {
@@ -173,7 +158,7 @@ function viewMemory({ buffer }: WebAssembly.Memory): Heap {
 /** What a living engine holds; dropped by dispose(), so that the memory can go although somebody still holds the engine. */
 interface Live {
   readonly memory: WebAssembly.Memory;
-  readonly api: ASUtil & Exports;
+  readonly api: ASUtil & Interpreter;
   heap: Heap;
 }
 
@@ -194,7 +179,7 @@ function startEngine(
   hire: (background: boolean) => Promise<void>;
   copy: (orElseHere: boolean) => Promise<void>;
 } {
-  const { exports } = instantiateSync<Exports>(module, { env: { memory } });
+  const { exports } = instantiateSync<Interpreter>(module, { env: { memory } });
   let live: Live | undefined = { memory, api: exports, heap: viewMemory(memory) };
   let closedBy = "it has been disposed of";
   const use = (): Live => {

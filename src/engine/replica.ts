@@ -2,6 +2,7 @@
 // the regions that were changed here are copied there, and after it the regions that are to be read here come back.
 
 import type { Pointer } from "./instructions.js";
+import { instantiateBare } from "./interpreter.js";
 import { startWorker, ThreadError, type WorkerPort } from "./threads.js";
 
 export interface Region {
@@ -30,18 +31,6 @@ export interface ReplicaRequest {
 
 export type ReplicaAnswer = { readonly contents: readonly ArrayBuffer[] } | { readonly trap: string };
 
-interface ReplicaExports {
-  run(
-    program: number,
-    end: number,
-    steps: number,
-    thread: number,
-    threads: number,
-    control: number,
-    scratch: number,
-  ): number;
-}
-
 const PAGE_BYTES = 65536;
 
 /** The worker's part: answers each request. */
@@ -50,8 +39,7 @@ export function serveReplica(
   answer: (answer: ReplicaAnswer, transfer: ArrayBuffer[]) => void,
 ): (request: ReplicaRequest) => void {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: PAGE_BYTES });
-  const { exports } = new WebAssembly.Instance(module, { env: { memory, abort: () => {} } });
-  const { run } = exports as unknown as ReplicaExports;
+  const { run } = instantiateBare(module, memory);
   return ({ program, end, steps, control, scratch, memoryBytes, writes, reads }) => {
     try {
       const missing = (memoryBytes - memory.buffer.byteLength) / PAGE_BYTES;

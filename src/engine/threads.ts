@@ -2,6 +2,7 @@
 // told to stop; nothing is posted to them while a step runs. See assembly/program.ts for the control block.
 import { SteepestError } from "./errors.js";
 import type { Pointer } from "./instructions.js";
+import { instantiateBare } from "./interpreter.js";
 
 /** What a worker needs to take part. Thread 0 is there only where calls run in the background: it leads them. */
 export interface ThreadData {
@@ -104,20 +105,6 @@ export function mayWait(): boolean {
   return host?.mayWait ?? true;
 }
 
-interface WorkerExports {
-  work(control: number, thread: number, threads: number, scratch: number): void;
-  run(
-    program: number,
-    end: number,
-    steps: number,
-    thread: number,
-    threads: number,
-    control: number,
-    scratch: number,
-  ): number;
-  lead(control: number, program: number, end: number, steps: number, threads: number, scratch: number): number;
-}
-
 /**
  * A worker's whole program. Thread 0 stands ready for requests when this returns: `answer` sends what comes of one.
  * The others do not return before the engine is disposed of.
@@ -126,8 +113,7 @@ export function serveThread(data: ThreadData, answer: (answer: RunAnswer) => voi
   const { module, memory, thread, threads, control, scratch } = data;
   const words = new Int32Array(memory.buffer, control, REASON / 4);
   try {
-    const { exports } = new WebAssembly.Instance(module, { env: { memory, abort: () => {} } });
-    const { work, run, lead } = exports as unknown as WorkerExports;
+    const { work, run, lead } = instantiateBare(module, memory);
     if (thread > 0) {
       work(control, thread, threads, scratch);
       return () => {};
