@@ -2,6 +2,7 @@
 // kernels' targets, src/platform/ for the entries.
 import { execFile } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -10,6 +11,7 @@ import { hoistConstants } from "./hoistConstants.mjs";
 
 const run = promisify(execFile);
 const root = new URL("../", import.meta.url);
+const folder = fileURLToPath(root);
 const dist = new URL("dist/", root);
 const targets = ["debug", "strict", "fast"];
 const started = performance.now();
@@ -32,7 +34,7 @@ async function compile(target) {
 
 const bundle = (options) =>
   build({
-    absWorkingDir: root.pathname,
+    absWorkingDir: folder,
     bundle: true,
     format: "esm",
     sourcemap: true,
@@ -89,8 +91,15 @@ async function bundleBrowser() {
   };
   await Promise.all([
     bundle({ ...browser, define, entryPoints, splitting: true, outdir: "dist/browser" }),
-    bundle({ ...worker, outfile: "dist/browser/worker.js" }),
-    bundle({ ...browser, entryPoints: ["src/platform/inline.ts"], outfile: "dist/inline.js" }),
+    bundle({ ...worker, outfile: "dist/browser/steepestWorker.js" }),
+    ...["js", "cjs"].map((kind) =>
+      bundle({
+        ...browser,
+        entryPoints: ["src/platform/inline.ts"],
+        format: kind === "cjs" ? "cjs" : "esm",
+        outfile: kind === "cjs" ? "dist/cjs/inline.cjs" : "dist/inline.js",
+      }),
+    ),
   ]);
 }
 

@@ -1,9 +1,11 @@
 // Holds the size budgets: what a user downloads.
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const root = new URL("../", import.meta.url);
+const folder = fileURLToPath(root);
 const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 const kernels = ["strict", "fast"].map((name) => gzipped(readFileSync(new URL(`dist/${name}.wasm`, root))));
 
@@ -15,9 +17,9 @@ async function facade(platform, entry, program) {
   const { outputFiles, metafile } = await build({
     stdin: {
       contents: program(JSON.stringify(`./dist/${entry}`)),
-      resolveDir: root.pathname,
+      resolveDir: folder,
     },
-    absWorkingDir: root.pathname,
+    absWorkingDir: folder,
     bundle: true,
     splitting: true,
     minify: true,

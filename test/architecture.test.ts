@@ -7,10 +7,11 @@ import { kernelNames } from "../src/engine/recorder.js";
 import * as operations from "../src/ops/index.js";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
+const slashed = (path: string): string => path.replaceAll("\\", "/");
 const filesIn = (folder: string): string[] =>
   readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
-    .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
+    .map((entry) => slashed(relative(root, join(entry.parentPath ?? entry.path, entry.name))))
     .filter((file) => !file.includes("node_modules"))
     .sort();
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
@@ -31,7 +32,7 @@ describe("imports run strictly downward", () => {
 
   test.each(filesIn("src"))("%s", (file) => {
     for (const [, path] of read(file).matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)) {
-      const target = relative(root, resolve(root, dirname(file), path.replace(/\.js$/, ".ts")));
+      const target = slashed(relative(root, resolve(root, dirname(file), path.replace(/\.js$/, ".ts"))));
       const platform = file.startsWith("src/platform/");
       if (platform && (names.includes(target) || /^dist\/.*\.wasm$/.test(target))) continue;
       const [from, to] = [rankOf(file), rankOf(target)];

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // The engine: one linear memory, one instance of the kernels over it, and programs that run there.
 import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
 import { type Allocator, createAllocator } from "./allocator.js";
@@ -96,8 +97,14 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     );
   }
   const { engine, hire, copy } = startEngine(build, memory, module, alone ? 1 : threads);
-  if (away && alone) await copy(background === undefined);
-  else if (away || (threads > 1 && !alone)) await hire(away);
+  if (!away && (threads === 1 || alone)) return engine;
+  try {
+    await (alone ? copy() : hire(away));
+  } catch (error) {
+    // Nobody asked for workers: it goes on without, as in a page whose policy forbids them.
+    if (background !== undefined || (threads > 1 && !alone) || !(error instanceof ThreadError)) throw error;
+    console.warn(`steepest: ${error.message.replace(/: use .*/, "")}; training goes on here, in slices`);
+  }
   return engine;
 }
 
@@ -177,7 +184,7 @@ function startEngine(
 ): {
   engine: Engine;
   hire: (background: boolean) => Promise<void>;
-  copy: (orElseHere: boolean) => Promise<void>;
+  copy: () => Promise<void>;
 } {
   const { exports } = instantiateSync<Interpreter>(module, { env: { memory } });
   let live: Live | undefined = { memory, api: exports, heap: viewMemory(memory) };
@@ -368,15 +375,10 @@ function startEngine(
     team = await startTeam({ module, memory, threads, control, background }, scratchOf);
     abandoned?.register(engine, team);
   };
-  const copy = async (orElseHere: boolean): Promise<void> => {
-    try {
-      replica = await startReplica(module);
-      abandoned?.register(engine, replica);
-      saySingleThreaded();
-    } catch (error) {
-      if (!orElseHere || !(error instanceof ThreadError)) throw error;
-      console.warn(`steepest: ${error.message}; training goes on here, in slices`);
-    }
+  const copy = async (): Promise<void> => {
+    replica = await startReplica(module);
+    abandoned?.register(engine, replica);
+    saySingleThreaded();
   };
   return { engine, hire, copy };
 }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // Compiles any function of symbolic tensors to a program, and calls it with values.
 import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
 import { checkOptions, ModelError, SteepestError } from "../engine/errors.js";

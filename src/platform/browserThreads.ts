@@ -10,7 +10,7 @@ const mayWait = typeof DedicatedWorkerGlobalScope !== "undefined" && globalThis 
 
 /** The worker's file, as every content security policy allows it. */
 const fromFile = (): Worker =>
-  new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "steepest" });
+  new Worker(new URL("./steepestWorker.js", import.meta.url), { type: "module", name: "steepest" });
 
 /** For bundles that did not take the file along; `worker-src blob:` must allow it where there is a policy. */
 function fromBundle(): Worker {
@@ -24,6 +24,8 @@ const platform: ThreadHost = {
   start(data, stays, failed, answered): WorkerPort {
     let up = false;
     let current: Worker;
+    // What is sent before the worker is up: a second one may have to take the first one's place.
+    const early: [request: object, transfer: ArrayBuffer[]][] = [];
     const begin = (worker: Worker, lost: (reason: string) => void): Worker => {
       worker.onerror = (event) => {
         event.preventDefault();
@@ -33,8 +35,14 @@ const platform: ThreadHost = {
       };
       worker.onmessageerror = () => failed("could not be given the engine's memory");
       worker.onmessage = ({ data: message }: MessageEvent<unknown>) => {
-        if (message === "up") up = true;
-        else answered(message);
+        if (up) return answered(message);
+        if (message !== "up") {
+          // Another program's file lies there.
+          worker.terminate();
+          return lost("failed: its file is another program's");
+        }
+        up = true;
+        for (const [request, transfer] of early.splice(0)) worker.postMessage(request, transfer);
       };
       worker.postMessage(data);
       return worker;
@@ -43,7 +51,10 @@ const platform: ThreadHost = {
       current = begin(fromBundle(), () => failed(reason));
     });
     return {
-      send: (request, transfer = []) => current.postMessage(request, transfer),
+      send(request, transfer = []) {
+        if (up) current.postMessage(request, transfer);
+        else early.push([request, transfer]);
+      },
       close() {
         if (stays) current.terminate();
       },

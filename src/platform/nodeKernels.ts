@@ -2,6 +2,7 @@
 // away from them, from the bundle.
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { SteepestError } from "../engine/errors.js";
 import { type Build, provideKernels } from "../engine/module.js";
 
 // The source (tests, benchmarks) lies two folders away from the files.
@@ -18,10 +19,27 @@ async function load(build: Build): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return (await readFile(kernelFile(`${build}.wasm`))) as Uint8Array<ArrayBuffer>;
   } catch (error) {
-    if ((error as { code?: string }).code !== "ENOENT") throw error;
+    // Taken away by a bundler: the file, or (in CommonJS) the address it is sought from.
+    if (!isMissing(error)) throw error;
     const { loadInlined } = await import("./inlinedKernels.js");
     return loadInlined(build);
   }
 }
 
-provideKernels({ load, loadSync: (build) => readFileSync(kernelFile(`${build}.wasm`)) });
+function loadSync(build: Build): Uint8Array<ArrayBuffer> {
+  try {
+    return readFileSync(kernelFile(`${build}.wasm`));
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new SteepestError(
+      'engine: a bundle holds the kernels for the asynchronous form only: use that, or import from "steepest/inline"',
+      { cause: error },
+    );
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return ["ENOENT", "ERR_INVALID_URL"].includes((error as { code?: string }).code ?? "");
+}
+
+provideKernels({ load, loadSync });

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // compile(): a model, its loss and its optimizer become programs in one engine's memory.
 import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
 import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";

@@ -77,7 +77,7 @@ describe.skipIf(executablePath === undefined)("Chromium", () => {
     const page = await open(false);
     const said: string[] = [];
     page.on("console", (message) => said.push(message.text()));
-    await page.route("**/dist/browser/worker.js", (route) => route.fulfill({ status: 404 }));
+    await page.route("**/dist/browser/steepestWorker.js", (route) => route.fulfill({ status: 404 }));
     expect(await call(page, "trainHere")).toEqual(expected);
     expect(said.join()).toMatch(/steepest: threads: the worker failed: .*; training goes on here/);
     await expect(call(page, "trainHere", { background: true })).rejects.toThrow(/threads: the worker failed/);
@@ -98,11 +98,11 @@ describe.skipIf(executablePath === undefined)("Chromium", () => {
 
   test("a worker's file that is not there: its program comes out of the bundle, or an error says so", async () => {
     const free = await open(true, false);
-    await free.route("**/dist/browser/worker.js", (route) => route.fulfill({ status: 404 }));
+    await free.route("**/dist/browser/steepestWorker.js", (route) => route.fulfill({ status: 404 }));
     expect(await call(free, "trainHere", { threads: 2 })).toEqual({ ...expected, threads: 2, background: true });
     await free.close();
     const strict = await open(true);
-    await strict.route("**/dist/browser/worker.js", (route) => route.fulfill({ status: 404 }));
+    await strict.route("**/dist/browser/steepestWorker.js", (route) => route.fulfill({ status: 404 }));
     await expect(call(strict, "trainHere", { threads: 2 })).rejects.toThrow(
       /threads: thread \d failed: .*: use fewer threads/,
     );

@@ -1,0 +1,150 @@
+// The consumers: what each does with a copy of its project, in which the packed package has been installed.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { copyFile, mkdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { openPage, serveFolder } from "./page.mjs";
+import { node, startServer } from "./processes.mjs";
+
+/** What `docs/bundlers.md` says is enough. */
+const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
+
+/** What `docs/bundlers.md` says to lay beside a bundle where the policy allows no worker out of it. */
+const WORKER = "node_modules/steepest/dist/browser/steepestWorker.js";
+
+const ROOT = "../../";
+
+/** The file of a tool's program: of test/consumers/package.json's tools, or of the repository's own. */
+function program(tool, { name = tool, from = "./" } = {}) {
+  const folder = fileURLToPath(new URL(`${from}node_modules/${tool}/`, import.meta.url));
+  const { bin } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  return join(folder, typeof bin === "string" ? bin : bin[name]);
+}
+
+const lastLine = (text) => JSON.parse(text.trim().split("\n").at(-1));
+
+/** Clean means that there is not even a suggestion. */
+async function publint({ tarball }) {
+  const [{ publint }, { formatMessage }] = await Promise.all([import("publint"), import("publint/utils")]);
+  const { buffer } = new Uint8Array(readFileSync(tarball));
+  const { messages, pkg } = await publint({ pack: { tarball: buffer }, strict: true });
+  assert.deepEqual(
+    messages.map((message) => formatMessage(message, pkg)),
+    [],
+  );
+}
+
+async function attw({ tarball }) {
+  await node([program("@arethetypeswrong/cli", { name: "attw" }), "--no-emoji", "--format", "ascii", tarball]);
+}
+
+async function runMain({ folder }) {
+  return lastLine(await node(["main.js"], folder));
+}
+
+/** Checks the types; where the resolution is Node's, runs what the compiler wrote. */
+const compileTypes = (resolution) =>
+  async function typescript({ folder }) {
+    await node([program("typescript", { name: "tsc", from: ROOT }), "-p", `tsconfig.${resolution}.json`], folder);
+    if (resolution === "bundler") return;
+    await node([`${resolution}/esm.mjs`], folder);
+    await node([`${resolution}/cjs.cjs`], folder);
+  };
+
+/** One file, moved to an empty folder, without a package anywhere above it. */
+const bundleForNode = (format, extension) =>
+  async function esbuildNode({ folder, empty }) {
+    const options = { bundle: true, platform: "node", format, logLevel: "silent", absWorkingDir: folder };
+    await build({ ...options, entryPoints: ["main.js"], outfile: `out${extension}` });
+    await mkdir(empty);
+    await copyFile(join(folder, `out${extension}`), join(empty, `out${extension}`));
+    return lastLine(await node([`out${extension}`], empty));
+  };
+
+/** A page has to come to the digest of Node, and in the way that its headers let it. */
+async function checkPage(address, expected, served = "") {
+  const { digest, threads, background } = await openPage(address);
+  assert.deepEqual({ digest, threads, background }, expected, `the page${served} came to something else:`);
+  return expected;
+}
+
+async function checkFolder(folder, headers, expected) {
+  const server = await serveFolder(folder, headers);
+  try {
+    return await checkPage(server.address, expected, ` served with ${JSON.stringify(headers)}`);
+  } finally {
+    server.close();
+  }
+}
+
+/** What a page comes to: with threads, with one in a worker, and on its own thread. */
+const together = (digest) => ({ digest, threads: 2, background: true });
+const inWorker = (digest) => ({ digest, threads: 1, background: true });
+const here = (digest) => ({ digest, threads: 1, background: false });
+
+/** Without a policy and with one; not isolated, and isolated, where it has threads. */
+async function checkPages(site, digest) {
+  await checkFolder(site, {}, inWorker(digest));
+  await checkFolder(site, { policy: POLICY }, inWorker(digest));
+  await checkFolder(site, { isolated: true, policy: POLICY }, together(digest));
+  return checkFolder(site, { isolated: true }, together(digest));
+}
+
+/** esbuild takes no worker's file along: the worker comes out of the bundle, where the policy lets it. */
+async function esbuildBrowser({ folder, digest }) {
+  const options = { bundle: true, format: "esm", minify: true, logLevel: "silent", absWorkingDir: folder };
+  await build({ ...options, entryPoints: ["main.js"], outfile: "site/bundle.js" });
+  const site = join(folder, "site");
+  await copyFile(join(folder, "index.html"), join(site, "index.html"));
+  await checkFolder(site, {}, inWorker(digest));
+  await checkFolder(site, { policy: POLICY }, here(digest));
+  await checkFolder(site, { isolated: true, policy: `${POLICY} blob:` }, together(digest));
+  const refused = checkFolder(site, { isolated: true, policy: POLICY }, together(digest));
+  await assert.rejects(refused, /ThreadError: threads: thread \d failed/);
+  const result = await checkFolder(site, { isolated: true }, together(digest));
+  // With the file beside the bundle the stricter policy is enough.
+  await copyFile(join(folder, WORKER), join(site, basename(WORKER)));
+  await checkPages(site, digest);
+  return result;
+}
+
+async function viteBuild({ folder, digest }) {
+  await node([program("vite"), "build"], folder);
+  return checkPages(join(folder, "dist"), digest);
+}
+
+async function viteDev({ folder, digest }) {
+  const server = await startServer([program("vite"), "--host", "127.0.0.1"], folder);
+  try {
+    return await checkPage(server.address, together(digest));
+  } finally {
+    server.close();
+  }
+}
+
+async function webpack({ folder, digest }) {
+  await node([program("webpack-cli"), "build"], folder);
+  await copyFile(join(folder, "index.html"), join(folder, "dist/index.html"));
+  return checkPages(join(folder, "dist"), digest);
+}
+
+/** `tools`: needs those of test/consumers/package.json; `chromium`: opens pages; `project`: the folder it copies. */
+export const consumers = [
+  { name: "publint", tools: true, run: publint },
+  { name: "attw", tools: true, run: attw },
+  { name: "node-esm", project: "node-esm", run: runMain },
+  { name: "node-cjs", project: "node-cjs", run: runMain },
+  ...["node16", "nodenext", "bundler"].map((resolution) => ({
+    name: `typescript-${resolution}`,
+    project: "typescript",
+    run: compileTypes(resolution),
+  })),
+  { name: "esbuild-node-esm", project: "esbuild-node", run: bundleForNode("esm", ".mjs") },
+  { name: "esbuild-node-cjs", project: "esbuild-node", run: bundleForNode("cjs", ".cjs") },
+  { name: "esbuild-browser", project: "esbuild-browser", chromium: true, run: esbuildBrowser },
+  { name: "vite-build", project: "vite", tools: true, chromium: true, run: viteBuild },
+  { name: "vite-dev", project: "vite", tools: true, chromium: true, run: viteDev },
+  { name: "webpack", project: "webpack", tools: true, chromium: true, run: webpack },
+];
