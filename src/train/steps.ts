@@ -41,7 +41,8 @@ export class DivergenceError extends SteepestError {
   }
 }
 
-// How long a call into the engine may take before the host gets its turn.
+// How long a call into the engine may take before the host gets its turn. A clock that stands still while a request is
+// answered, as at the edge, lets calls grow to STEPS_PER_CALL steps: there, count steps instead.
 export const SLICE_MS = 12;
 
 // Words of the clock: see assembly/kernels/step.ts.
