@@ -1,5 +1,14 @@
 // Provides the kernels in browsers: parts of the bundle.
-import { provideKernels } from "../engine/module.js";
+import { SteepestError } from "../engine/errors.js";
+import { type Build, provideKernels } from "../engine/module.js";
 import { loadInlined } from "./inlinedKernels.js";
 
-provideKernels({ load: loadInlined });
+async function load(build: Build): Promise<Uint8Array<ArrayBuffer>> {
+  // The specification forbids import() there.
+  if ("ServiceWorkerGlobalScope" in globalThis) {
+    throw new SteepestError('engine: a service worker cannot load the kernels later: import from "steepest/inline"');
+  }
+  return loadInlined(build);
+}
+
+provideKernels({ load });

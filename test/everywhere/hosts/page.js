@@ -1,0 +1,47 @@
+// A page: runs the suite on its own thread, in a worker of its own, or in a service worker.
+import * as modules from "/modules.js";
+import { runSuite } from "/suite/suite.js";
+
+globalThis.runHere = async (options) => {
+  try {
+    return await runSuite(modules, options);
+  } catch (error) {
+    return { broken: String(error?.stack ?? error) };
+  }
+};
+
+let worker;
+
+globalThis.runInWorker = (options) =>
+  new Promise((resolve) => {
+    worker ??= new Worker("/hosts/worker.js", { type: "module" });
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => resolve({ broken: `the worker failed: ${message}` });
+    worker.postMessage(options);
+  });
+
+globalThis.runInServiceWorker = async (options) => {
+  try {
+    const registration = await navigator.serviceWorker.register("/hosts/serviceWorker.js", { type: "module" });
+    const worker = registration.installing ?? registration.waiting ?? registration.active;
+    if (worker.state !== "activated") await activation(worker);
+    return await new Promise((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = ({ data }) => resolve(data);
+      worker.postMessage(options, [port2]);
+    });
+  } catch (error) {
+    return { broken: String(error) };
+  }
+};
+
+function activation(worker) {
+  return new Promise((resolve, reject) => {
+    worker.onstatechange = () => {
+      if (worker.state === "activated") resolve();
+      if (worker.state === "redundant") reject(new Error("the service worker was not installed"));
+    };
+  });
+}
+
+document.title = "ready";

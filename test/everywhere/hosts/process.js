@@ -1,0 +1,19 @@
+// Node, Deno and Bun: runs the suite as often as the argument says, and prints a line of JSON for each.
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import * as steepest from "steepest";
+import * as graph from "steepest/graph";
+import * as io from "steepest/io";
+import { runSuite } from "../suite/suite.js";
+
+const file = join(process.env.STEEPEST_FOLDER ?? tmpdir(), `weights-${process.pid}.safetensors`);
+for (const run of JSON.parse(process.argv[2])) {
+  let result;
+  try {
+    result = await runSuite({ steepest, graph, io }, { ...run, synchronous: true, file });
+  } catch (error) {
+    result = { broken: String(error?.stack ?? error) };
+  }
+  console.log(`result ${JSON.stringify(result)}`);
+}

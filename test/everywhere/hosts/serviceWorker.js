@@ -1,0 +1,14 @@
+// A service worker, which may neither start workers nor import files later: it takes steepest/inline.
+import * as steepest from "/inline.js";
+import { runSuite } from "/suite/suite.js";
+
+async function answer({ data, ports: [port] }) {
+  try {
+    port.postMessage(await runSuite({ steepest }, { ...data, synchronous: true }));
+  } catch (error) {
+    port.postMessage({ broken: String(error?.stack ?? error) });
+  }
+}
+
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("message", (event) => event.waitUntil(answer(event)));

@@ -1,0 +1,15 @@
+// Cloudflare's runtime: a Worker that runs the suite as each request says.
+import * as steepest from "steepest";
+import * as graph from "steepest/graph";
+import * as io from "steepest/io";
+import { runSuite } from "../suite/suite.js";
+
+export default {
+  async fetch(request) {
+    try {
+      return Response.json(await runSuite({ steepest, graph, io }, { ...(await request.json()), synchronous: true }));
+    } catch (error) {
+      return Response.json({ broken: String(error?.stack ?? error) });
+    }
+  },
+};

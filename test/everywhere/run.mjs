@@ -1,0 +1,158 @@
+// npm run test:everywhere: the packed package in every runtime, with one suite, and the same bits.
+import { execFile } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { compareFast, compareStrict, digestsToRecord, fail } from "./compare.mjs";
+import { readOptions, USAGE } from "./options.mjs";
+import { browsers } from "./runtimes/browsers.mjs";
+import { processes } from "./runtimes/processes.mjs";
+import { workerd } from "./runtimes/workerd.mjs";
+
+const HERE = fileURLToPath(new URL("./", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const DIGESTS = join(HERE, "digests.json");
+const RUNTIMES = [...processes, workerd, ...browsers];
+
+/** npm is a script, or a command file on Windows. */
+async function npm(folder, ...args) {
+  const windows = process.platform === "win32";
+  const { stdout } = await promisify(execFile)(windows ? "npm.cmd" : "npm", args, { cwd: folder, shell: windows });
+  return stdout.trim();
+}
+
+/** Installs the runtimes and drivers that npm has, where they are not there as the lock file says. */
+async function installRuntimes() {
+  const [lock, installed] = ["package-lock.json", "node_modules/.package-lock.json"].map((name) => join(HERE, name));
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
+  console.log("installing the runtimes into test/everywhere/node_modules (about a gigabyte, once) …");
+  await npm(HERE, "ci");
+}
+
+/** An empty project with the packed package in it, and the suite. */
+async function createProject(folder) {
+  if (!existsSync(join(ROOT, "dist/.built"))) throw new Error("dist/ is not built: run `npm run build`");
+  const tarball = (await npm(ROOT, "pack", "--ignore-scripts", "--pack-destination", folder)).split("\n").at(-1);
+  writeFileSync(join(folder, "package.json"), '{ "name": "everywhere", "private": true, "type": "module" }\n');
+  await npm(folder, "install", "--no-audit", "--no-fund", "--no-package-lock", join(folder, tarball));
+  for (const name of ["suite", "hosts"]) cpSync(join(HERE, name), join(folder, name), { recursive: true });
+}
+
+function recordOf(runtime, version, run, result) {
+  const { passed = 0, failures = [], skips = [], digests = {}, digest, lacks, broken } = result;
+  const { build, threads, background = false } = { ...run, ...result };
+  const record = {
+    runtime,
+    version,
+    build,
+    threads,
+    background,
+    passed,
+    failed: failures.length,
+    skipped: skips.length + (lacks === undefined ? 0 : 1),
+    reason: [...skips, ...(lacks === undefined ? [] : [lacks])].join("; ") || undefined,
+    digest,
+    digests,
+    failures: [...failures],
+  };
+  if (broken !== undefined) fail(record, broken.split("\n").slice(0, 8).join("\n"));
+  return record;
+}
+
+function absent(runtime, reason) {
+  const nothing = { passed: 0, failed: 0, skipped: 1, digests: {}, failures: [] };
+  return { runtime, version: undefined, build: undefined, threads: undefined, ...nothing, reason };
+}
+
+/** Yields the records of one runtime. */
+async function* examine(runtime, place) {
+  let opened;
+  try {
+    opened = await runtime.open(place);
+  } catch (error) {
+    const record = absent(runtime.name, undefined);
+    record.skipped = 0;
+    fail(record, `could not be started: ${String(error?.message ?? error)}`);
+    yield record;
+    return;
+  }
+  if (opened.missing !== undefined) {
+    yield absent(runtime.name, opened.missing);
+    return;
+  }
+  try {
+    for await (const [run, result] of opened.results()) yield recordOf(runtime.name, opened.version, run, result);
+  } finally {
+    await opened.close();
+  }
+}
+
+const COLUMNS = { runtime: 25, version: 20, build: 7, threads: 8, passed: 7, failed: 7, skipped: 8, digest: 9 };
+
+function showLine(values) {
+  const cells = Object.entries(COLUMNS).map(([name, width]) => String(values[name] ?? "–").padEnd(width));
+  console.log(cells.join("").trimEnd());
+}
+
+/** A line, what failed, and what was skipped where that was not just said. */
+function show(record, before) {
+  showLine({ ...record, threads: record.background ? `${record.threads} (bg)` : record.threads });
+  const said = before?.runtime === record.runtime && before.reason === record.reason;
+  if (record.reason !== undefined && !said) console.log(`    skipped: ${record.reason}`);
+  for (const failure of record.failures) console.log(`    FAILED: ${failure}`);
+}
+
+async function main(options) {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "steepest-everywhere-")));
+  const records = [];
+  // Also where it is interrupted.
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+  await Promise.all([installRuntimes(), createProject(folder)]);
+  const expected = options.record ? undefined : JSON.parse(readFileSync(DIGESTS, "utf8")).strict;
+  showLine(Object.fromEntries(Object.keys(COLUMNS).map((name) => [name, name])));
+  for (const runtime of RUNTIMES.filter(({ name }) => options.only.includes(name))) {
+    for await (const record of examine(runtime, { project: folder })) {
+      if (expected !== undefined) compareStrict([record], expected);
+      show(record, records.at(-1));
+      records.push(record);
+    }
+  }
+  return finish(records, options);
+}
+
+/** Compares what is left to compare, writes the files, and says how it went. Returns the exit code. */
+function finish(records, options) {
+  const before = records.reduce((sum, { failed }) => sum + failed, 0);
+  const notes = compareFast(records);
+  const failed = records.reduce((sum, record) => sum + record.failed, 0);
+  console.log(`\n${notes.join("\n")}\n(the fast build's bits are not promised from one runtime to another)`);
+  if (failed > before) for (const record of records) if (record.build === "fast") show(record, record);
+  const missing = records.filter(({ version, failed }) => version === undefined && failed === 0);
+  for (const { runtime, reason } of missing) console.log(`not tested: ${runtime}: ${reason}`);
+  if (options.record && failed === 0) {
+    writeFileSync(DIGESTS, `${JSON.stringify({ strict: digestsToRecord(records) }, null, 2)}\n`);
+    console.log("recorded test/everywhere/digests.json");
+  }
+  const complete = (_key, value) => (value === undefined ? null : value);
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(records, complete, 2)}\n`);
+  const passed = records.reduce((sum, record) => sum + record.passed, 0);
+  console.log(`${records.length - missing.length} runs: ${passed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
+
+let options;
+try {
+  options = readOptions(
+    process.argv.slice(2),
+    RUNTIMES.map(({ name }) => name),
+  );
+} catch (error) {
+  console.error(`${error.message}\n\n${USAGE}`);
+  process.exit(2);
+}
+if (options.help) console.log(`${USAGE}\nruntimes: ${RUNTIMES.map(({ name }) => name).join(", ")}`);
+else process.exitCode = await main(options);

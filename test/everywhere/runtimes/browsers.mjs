@@ -1,0 +1,117 @@
+// Chromium and Firefox: an isolated page, one that is not, a worker of the page's own, service workers.
+import { existsSync } from "node:fs";
+import process from "node:process";
+import { isolatedPage, oneTier, withoutThreads } from "./runs.mjs";
+import { serve } from "./server.mjs";
+
+const LONGEST_MS = 10 * 60_000;
+
+const CHROMIUM = {
+  name: "chromium",
+  places: [
+    process.env.CHROMIUM,
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/google-chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+  ],
+  missing: "Chromium is not installed: install the package chromium, or set CHROMIUM to the program's path",
+  async launch(executablePath) {
+    const { chromium } = await import("playwright-core");
+    const browser = await chromium.launch({ executablePath });
+    return { version: browser.version(), open: () => browser.newPage(), close: () => browser.close() };
+  },
+};
+
+const FIREFOX = {
+  name: "firefox",
+  places: [
+    process.env.FIREFOX,
+    "/usr/bin/firefox-esr",
+    "/usr/bin/firefox",
+    "/Applications/Firefox.app/Contents/MacOS/firefox",
+  ],
+  missing: "Firefox is not installed: install the package firefox-esr, or set FIREFOX to the program's path",
+  async launch(executablePath) {
+    const { launch } = await import("puppeteer-core");
+    const browser = await launch({ browser: "firefox", executablePath, protocolTimeout: LONGEST_MS });
+    const version = (await browser.version()).replace(/^.*\//, "");
+    return { version, open: () => browser.newPage(), close: () => browser.close() };
+  },
+};
+
+/** Calls a function of hosts/page.js; its result comes as text, which both drivers hand over alike. */
+async function call(page, expression) {
+  const text = await page.evaluate(`(async () => {
+    while (document.title !== "ready") await new Promise((resolve) => setTimeout(resolve, 20));
+    return JSON.stringify(await ${expression});
+  })()`);
+  return JSON.parse(text);
+}
+
+function within(work, ms) {
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve({ broken: `no answer within ${ms / 60_000} minutes` }), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** `host` makes the call in the page of what a run says. */
+function browserRuntime(browser, place, { isolated, runs, host }) {
+  return {
+    name: place === "" ? browser.name : `${browser.name}-${place}`,
+    runs,
+    async open({ project }) {
+      const path = browser.places.find((place) => place !== undefined && place !== "" && existsSync(place));
+      if (path === undefined) return { missing: browser.missing };
+      const opened = await browser.launch(path);
+      const server = await serve(project, { isolated });
+      return {
+        version: opened.version,
+        async *results() {
+          let page;
+          for (const run of runs) {
+            // One page for all, but a new one where something went wrong.
+            page ??= await opened.open();
+            let result;
+            try {
+              if (page.url() !== server.origin) await page.goto(server.origin);
+              result = await within(call(page, host(JSON.stringify(run))), LONGEST_MS);
+            } catch (error) {
+              result = { broken: String(error) };
+            }
+            yield [run, result];
+            if (result.broken === undefined) continue;
+            await page.close().catch(() => {});
+            page = undefined;
+          }
+        },
+        async close() {
+          await opened.close();
+          server.close();
+        },
+      };
+    },
+  };
+}
+
+/** A worker of one's own may wait: its threads work beside it, not in the background. */
+const ownWorker = [...oneTier, { build: "strict", threads: 3 }, { build: "strict", threads: 2, background: true }];
+
+/** A page that may not share memory has a worker with a copy of it. */
+const plainPage = [
+  ...withoutThreads.map((run) => ({ ...run, inBackground: true })),
+  { build: "strict", threads: 1, background: false },
+];
+
+export const browsers = [CHROMIUM, FIREFOX].flatMap((browser) => [
+  browserRuntime(browser, "", { isolated: true, runs: isolatedPage, host: (run) => `runHere(${run})` }),
+  browserRuntime(browser, "worker", { isolated: true, runs: ownWorker, host: (run) => `runInWorker(${run})` }),
+  browserRuntime(browser, "plain", { isolated: false, runs: plainPage, host: (run) => `runHere(${run})` }),
+  browserRuntime(browser, "service-worker", {
+    isolated: false,
+    runs: withoutThreads,
+    host: (run) => `runInServiceWorker(${run})`,
+  }),
+]);

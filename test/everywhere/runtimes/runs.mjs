@@ -1,0 +1,28 @@
+// How often the suite runs in a runtime, and with what.
+
+/** With worker threads: each number of them, once in the background, and the fast build. */
+export const withThreads = [
+  ...[1, 2, 3, 4, 8].map((threads) => ({ build: "strict", threads })),
+  { build: "strict", threads: 2, background: true },
+  ...[1, 4].map((threads) => ({ build: "fast", threads })),
+];
+
+/** With one compiler of V8 alone. */
+export const oneTier = [
+  ...[1, 4].map((threads) => ({ build: "strict", threads })),
+  ...[1, 4].map((threads) => ({ build: "fast", threads })),
+];
+
+/** An isolated page: it must not wait, so the background is the default. */
+export const isolatedPage = [
+  ...withThreads.filter(({ background }) => background === undefined).map((run) => ({ ...run, inBackground: true })),
+  { build: "strict", threads: 2, background: true },
+  { build: "strict", threads: 1, background: false },
+];
+
+/** Where there are no threads: whoever asks for two gets one. */
+export const withoutThreads = [
+  { build: "strict", threads: 1 },
+  { build: "strict", threads: 2, given: 1 },
+  { build: "fast", threads: 1 },
+];

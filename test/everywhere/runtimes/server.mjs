@@ -1,0 +1,42 @@
+// A static folder for pages: the project with the installed package, as any server gives it.
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize, sep } from "node:path";
+
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
+const PAGE = '<!doctype html><title>steepest</title><script type="module" src="/hosts/page.js"></script>';
+
+/** The file that browsers get for an entry of the package. */
+function browserFile(entry) {
+  let target = entry;
+  while (typeof target === "object") target = target.browser ?? target.import ?? target.default;
+  return `/node_modules/steepest/${target.slice(2)}`;
+}
+
+/** `isolated`: with the headers that let a page share memory. A strict content security policy comes with all. */
+export async function serve(project, { isolated }) {
+  const { exports } = JSON.parse(await readFile(join(project, "node_modules/steepest/package.json"), "utf8"));
+  const entries = { steepest: exports["."], graph: exports["./graph"], io: exports["./io"] };
+  const lines = Object.entries(entries).map(([name, entry]) => `export * as ${name} from "${browserFile(entry)}";`);
+  const written = {
+    "/": PAGE,
+    "/modules.js": lines.join("\n"),
+    "/inline.js": `export * from "${browserFile(exports["./inline"])}";`,
+  };
+  const server = createServer(async (request, response) => {
+    const { pathname } = new URL(request.url ?? "/", "http://localhost");
+    response.setHeader("Content-Type", TYPES[extname(pathname)] ?? "text/html");
+    response.setHeader("Content-Security-Policy", "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'");
+    if (isolated) {
+      response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
+      response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
+    }
+    const path = normalize(join(project, pathname));
+    const inside = path.startsWith(project + sep);
+    const content = written[pathname] ?? (inside ? await readFile(path).catch(() => undefined) : undefined);
+    if (content === undefined) response.statusCode = 404;
+    response.end(content ?? "not found");
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { origin: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
+}

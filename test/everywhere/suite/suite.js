@@ -1,0 +1,66 @@
+// The suite that every runtime runs: plain JavaScript without dependencies, given the package's modules.
+import { createChecks, expect } from "./checks.js";
+import { checkErrors } from "./errors.js";
+import { checkAllGradients } from "./gradients.js";
+import { checkKernels } from "./kernels.js";
+import { createDigest } from "./numbers.js";
+import { checkResuming } from "./saving.js";
+import { checkSynchronous, runTrainings } from "./trainings.js";
+
+/**
+ * Runs everything in one engine.
+ *
+ * @param modules `steepest`, and where there are some `graph` and `io`.
+ * @param options `build`, `threads` and `background` for the engine; `given`, the threads that it must then have
+ *   (default: those asked for); `inBackground`, whether it must then run there; `synchronous`, whether the runtime can
+ *   load the kernels so; `file`, a path that may be written.
+ * @returns `{ build, threads, background, passed, failures, skips, digests, digest }`: messages, the digest of each
+ *   training and of all kernels' results, and one of all trainings. Where the runtime lacks the build: `{ lacks }`.
+ */
+export async function runSuite(modules, options) {
+  const { build, threads, background, given = threads, inBackground = background === true } = options;
+  const { steepest, graph } = modules;
+  const engine = await steepest.createEngine({ build, threads, ...(background === undefined ? {} : { background }) });
+  if (engine.build !== build) {
+    engine.dispose();
+    return { lacks: `this runtime has no relaxed SIMD, so "${build}" runs as "${engine.build}"` };
+  }
+  const checks = createChecks();
+  const kit = { engine, build, digest: createDigest(), synchronous: options.synchronous, file: options.file };
+  const asAsked = (when) =>
+    checks.check(`engine ${when}`, () => {
+      expect(engine.threads === given, `has ${engine.threads} threads instead of ${given}`);
+      expect(engine.background === inBackground, `background is ${engine.background} instead of ${inBackground}`);
+    });
+  await asAsked("at the start");
+  if (graph === undefined) checks.skip("kernels", "without steepest/graph");
+  else await checkKernels(graph, kit, checks);
+  await checkAllGradients(modules, kit, checks);
+  const trainings = await runTrainings(modules, kit, checks);
+  await checkSynchronous(modules, kit, trainings, checks);
+  const resume = await checkResuming(modules, kit, checks);
+  await checkErrors(modules, kit, checks);
+  // A thread that died would have left one thread behind.
+  await asAsked("at the end");
+  const used = { threads: engine.threads, background: engine.background };
+  engine.dispose();
+  return {
+    build,
+    ...used,
+    passed: checks.count(),
+    failures: checks.failures,
+    skips: checks.skips,
+    digests: {
+      ...trainings,
+      ...(resume === undefined ? {} : { resume }),
+      ...(graph === undefined ? {} : { kernels: kit.digest.text() }),
+    },
+    digest: digestOf(trainings),
+  };
+}
+
+function digestOf(texts) {
+  const all = createDigest();
+  for (const [name, text] of Object.entries(texts)) all.add(new TextEncoder().encode(`${name} ${text}\n`));
+  return all.text();
+}
