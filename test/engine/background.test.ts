@@ -181,7 +181,8 @@ test("what needs the values at once is refused while a call runs, and loses noth
     await new Promise((resolve) => setImmediate(resolve));
     const message = /a call is running in the background: await it/;
     expect(() => trainer.parameters()).toThrow(message);
-    expect(() => trainer.predictSync(data.x)).toThrow(message);
+    // By the trainer, before it writes what the call may be reading.
+    expect(() => trainer.predictSync(data.x)).toThrow(/^trainer: a call is running/);
     expect(() => trainer.trainBatchSync(data)).toThrow(/another fit or evaluation is still running/);
     expect(() => trainer.reset()).toThrow(message);
     expect(() => resident.dispose()).toThrow(message);
@@ -232,6 +233,31 @@ test.each([1, 3])(
     expect(trainer.parameters()).toEqual(reference.parameters());
   },
 );
+
+test("an abort interrupts the call that is running, and nothing after the fit", async () => {
+  using engine = await createEngine({ background: true });
+  let interrupts = 0;
+  const interrupt = () => {
+    interrupts += 1;
+    engine.interrupt();
+  };
+  using trainer = await compile(model, {
+    ...recipe,
+    engine: Object.create(engine, { interrupt: { value: interrupt } }),
+  });
+  const abort = new AbortController();
+  const options = { epochs: 1000, batchSize: 8, signal: abort.signal };
+  const fit = (async () => {
+    for await (const _ of trainer.fit(data, options));
+  })();
+  setTimeout(() => abort.abort(new Error("enough")), 20);
+  await expect(fit).rejects.toThrow("enough");
+  expect(interrupts).toBe(1);
+  const later = new AbortController();
+  for await (const _ of trainer.fit(data, { batchSize: 100, signal: later.signal }));
+  later.abort();
+  expect(interrupts).toBe(1);
+});
 
 test("an interrupt ends a call of many steps early, and leaves the next one alone", async () => {
   for (const threads of [1, 2]) {
