@@ -22,10 +22,34 @@ export interface RandomKey {
   readonly stream: number;
 }
 
+/** What a parameter adds to the loss: a scalar tensor made of it. See src/nn/regularizers.ts. */
+export interface Regularizer {
+  readonly name: string;
+  penalty(parameter: Tensor): Tensor;
+}
+
+/** What a parameter is brought back to after each step of the optimizer. See src/nn/constraints.ts. */
+export interface Constraint {
+  readonly name: string;
+  /** Records the instructions that change the values of `shape` at `address`. Throws ModelError where the shape does not fit. */
+  record(recorder: import("../engine/recorder.js").Recorder, address: number, shape: Shape): void;
+}
+
+export interface ParameterOptions {
+  readonly regularizer?: Regularizer | undefined;
+  readonly constraint?: Constraint | undefined;
+}
+
 /** Where a tensor comes from. */
 export type Source =
   | { readonly kind: "input" }
-  | { readonly kind: "parameter"; readonly initializer: Initializer }
+  | {
+      readonly kind: "parameter";
+      readonly initializer: Initializer;
+      /** False for a buffer: values that stay, but that no optimizer changes. */
+      readonly trainable: boolean;
+      readonly options: ParameterOptions;
+    }
   | { readonly kind: "constant"; readonly data: Float32Array | Uint32Array }
   | { readonly kind: "result"; readonly node: Node; readonly index: number };
 
@@ -82,8 +106,18 @@ export function input(shape: Shape, options: { name?: string; dtype?: DType } = 
 }
 
 /** A tensor whose values stay in the program's memory and are trained. */
-export function parameter(shape: Shape, initializer: Initializer, name = "parameter"): Tensor {
-  return leaf(name, shape, "float32", { kind: "parameter", initializer });
+export function parameter(
+  shape: Shape,
+  initializer: Initializer,
+  name = "parameter",
+  options: ParameterOptions = {},
+): Tensor {
+  return leaf(name, shape, "float32", { kind: "parameter", initializer, trainable: true, options });
+}
+
+/** A tensor whose values stay in the program's memory but are not trained, as the running statistics of batch normalization. */
+export function buffer(shape: Shape, initializer: Initializer, name = "buffer"): Tensor {
+  return leaf(name, shape, "float32", { kind: "parameter", initializer, trainable: false, options: {} });
 }
 
 /** A tensor of fixed values: a number (a scalar), nested arrays, or flat values with their shape. */

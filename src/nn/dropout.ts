@@ -11,11 +11,11 @@ export function dropout(rate: number): Layer {
   if (rate === 1) throw new ModelError("dropout: rate must be below 1, got 1: nothing would be left");
   return {
     kind: "dropout",
-    build: ({ index }, inputShape) => ({
+    build: (_place, inputShape) => ({
       outputShape: inputShape,
       parameters: [],
-      apply: (x, { training, clock, seed }) =>
-        training && rate > 0 ? dropoutOperation(x, { rate, clock, seed, stream: index }) : x,
+      apply: (x, { training, clock, seed, stream }) =>
+        training && rate > 0 ? dropoutOperation(x, { rate, clock, seed, stream: stream() }) : x,
     }),
   };
 }

@@ -1,5 +1,5 @@
 import { sizeOf } from "../graph/tensor.js";
-import { reshape } from "../ops/shape.js";
+import { flatten as flattenFrom } from "../ops/shape.js";
 import type { Layer } from "./layer.js";
 
 /** [batch, a, b, …] → [batch, a·b·…]. Nothing is copied. */
@@ -7,8 +7,7 @@ export function flatten(): Layer {
   return {
     kind: "flatten",
     build(_place, inputShape) {
-      const features = sizeOf(inputShape);
-      return { outputShape: [features], parameters: [], apply: (x) => reshape(x, [x.shape[0], features]) };
+      return { outputShape: [sizeOf(inputShape)], parameters: [], apply: (x) => flattenFrom(x) };
     },
   };
 }

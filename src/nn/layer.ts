@@ -8,9 +8,29 @@ export interface LayerContext {
   /** The trainer's clock: a `uint32` leaf that holds the step. */
   readonly clock: Tensor;
   readonly seed: readonly [low: number, high: number];
+  /** The next number of a stream of random numbers: each use of randomness in a model takes one of its own. */
+  stream(): number;
+  /** Notes a buffer's new value: it is written when the step is done. The last one counts. Ignored while predicting. */
+  update(buffer: Tensor, value: Tensor): void;
 }
 
-/** A parameter of a layer: its name within the layer ("weight"), and its symbolic tensor. */
+/** A context that numbers the streams and collects the updates. */
+export function layerContext(
+  of: Pick<LayerContext, "training" | "clock" | "seed">,
+): LayerContext & { readonly updates: ReadonlyMap<Tensor, Tensor> } {
+  const updates = new Map<Tensor, Tensor>();
+  let streams = 0;
+  return {
+    ...of,
+    updates,
+    stream: () => streams++,
+    update(buffer, value) {
+      if (of.training) updates.set(buffer, value);
+    },
+  };
+}
+
+/** A parameter or buffer of a layer: its name within the layer ("weight"), and its symbolic tensor. */
 export interface LayerParameter {
   readonly name: string;
   readonly tensor: Tensor;
@@ -21,18 +41,19 @@ export interface BuiltLayer {
   /** Shape of one sample's output, without the batch axis. */
   readonly outputShape: Shape;
   readonly parameters: readonly LayerParameter[];
-  /** x [batch, ...inputShape] → [batch, ...outputShape]. */
+  /**
+   * x [batch, ...inputShape] → [batch, ...outputShape]. Sizes are taken from `x`, not from `inputShape`: what the
+   * parameters leave open, as the height and width of an image, may differ from program to program.
+   */
   apply(x: Tensor, context: LayerContext): Tensor;
 }
 
-/** Where a layer is built: what its errors and its random numbers are told apart by. */
+/** Where a layer is built: what its errors and parameters are told apart by. */
 export interface LayerPlace {
   /** `dense "hidden"` or `dense 0`: how errors begin. */
   readonly where: string;
   /** Path of the layer's parameters: its name, or its index in the model. */
   readonly path: string;
-  /** Number of the layer in its model, from 0. */
-  readonly index: number;
 }
 
 /** A layer before it has a place: what `dense(10)` returns. */

@@ -45,7 +45,7 @@ export function sequential(options: { input: Shape }, ...layers: readonly Layer[
       throw new ModelError(`sequential: layer names must differ, got "${path}" twice`);
     }
     const where = layer.name === undefined ? `${layer.kind} ${index}` : `${layer.kind} "${layer.name}"`;
-    const result = layer.build({ where, path, index }, shape);
+    const result = layer.build({ where, path }, shape);
     built.push({ ...result, kind: layer.kind, path });
     for (const { name, tensor } of result.parameters) parameters.set(`${path}.${name}`, tensor);
     shape = result.outputShape;

@@ -4,12 +4,14 @@ import { checkOptions, ModelError } from "../engine/errors.js";
 import { type CompiledFunction, compileFunction, type InputShapes } from "../graph/function.js";
 import { constant, input, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { flattenValues, type Values } from "../graph/values.js";
+import { layerContext } from "../nn/layer.js";
 import type { Loss } from "../nn/losses.js";
 import type { Model } from "../nn/sequential.js";
 import { multiply } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { sum } from "../ops/reduce.js";
 import { countSamples, type Samples, targetSize } from "./data.js";
+import { isTrainable } from "./state.js";
 
 /** One tensor's check: derivatives along random directions. */
 export interface GradientCheck {
@@ -143,14 +145,14 @@ async function modelSubject(model: Model, { loss, data, seed, engine }: ModelOpt
       `checkGradients: y must have ${count * perTarget} values for ${count} samples, got ${y.data.length}`,
     );
   }
-  const names = [...model.parameters.keys()];
+  const names = [...model.parameters].flatMap(([name, tensor]) => (isTrainable(tensor) ? [name] : []));
   const inputs = {
     x: input([count, ...model.inputShape], { name: "x" }),
     y: input(classes ? [count] : [count, ...model.outputShape], { name: "y", dtype: classes ? "uint32" : "float32" }),
     clock: input([16], { name: "clock", dtype: "uint32" }),
   };
   const trace = (feed: typeof inputs): Record<string, Tensor> => {
-    const output = model.apply(feed.x, { training: false, clock: feed.clock, seed: [0, 0] });
+    const output = model.apply(feed.x, layerContext({ training: false, clock: feed.clock, seed: [0, 0] }));
     const value = loss.build(output, feed.y);
     const gradients = gradient(
       value,

@@ -133,7 +133,7 @@ function* fitEpoch<M extends MetricName>(
   rewind(state);
   const batches = Math.ceil(data.count / batchSize);
   // Whoever follows the progress may look at the parameters too.
-  const reads = plan.onProgress === undefined ? [totalsOf(state)] : [totalsOf(state), valuesOf(state)];
+  const reads = plan.onProgress === undefined ? [totalsOf(state)] : [totalsOf(state), ...valuesOf(state)];
   let samples = 0;
   for (let batch = 0; batch < batches; ) {
     plan.signal?.throwIfAborted();

@@ -17,12 +17,14 @@ export type ParameterUpdate = Readonly<Record<string, Values>> | ReadonlyMap<str
 export function readBlock(
   state: State,
   addressOf: (state: State, tensor: Tensor) => number,
+  wanted: (tensor: Tensor) => boolean = () => true,
 ): Map<string, ParameterValues> {
   const read = (tensor: Tensor) => ({
     shape: tensor.shape,
     data: state.engine.floats(addressOf(state, tensor), sizeOf(tensor.shape)).slice(),
   });
-  return new Map([...state.recipe.model.parameters].map(([path, tensor]) => [path, read(tensor)]));
+  const { parameters } = state.recipe.model;
+  return new Map([...parameters].filter(([, tensor]) => wanted(tensor)).map(([path, tensor]) => [path, read(tensor)]));
 }
 
 /** Checks all values, then sets them. */

@@ -1,11 +1,12 @@
 // The programs of a trainer: one training step, one evaluation step, one prediction, each for a batch size.
-import { type Pointer, serial } from "../engine/instructions.js";
+import { elements, type Pointer, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { nodesBehind } from "../graph/backward.js";
 import { type Plan, planMemory } from "../graph/plan.js";
 import { installPlan, type Program } from "../graph/program.js";
-import { input, sizeOf, type Tensor } from "../graph/tensor.js";
-import { copyOf } from "../ops/elementwise.js";
+import { input, type ParameterOptions, sizeOf, type Tensor } from "../graph/tensor.js";
+import { layerContext } from "../nn/layer.js";
+import { add, copyOf } from "../ops/elementwise.js";
 import { gatherRows } from "../ops/gather.js";
 import { gradient } from "../ops/gradient.js";
 import type { ResidentData } from "./data.js";
@@ -40,6 +41,8 @@ interface Trace {
   readonly x: Tensor;
   readonly y: Tensor;
   readonly output: Tensor;
+  /** New values of buffers. */
+  readonly updates: ReadonlyMap<Tensor, Tensor>;
 }
 
 function traceModel(state: State, feed: Feed, batch: number, training: boolean): Trace {
@@ -55,7 +58,7 @@ function traceModel(state: State, feed: Feed, batch: number, training: boolean):
     pinned.set(tensor, address);
     return tensor;
   };
-  for (const tensor of state.parameters) pinned.set(tensor, addressOfParameter(state, tensor));
+  for (const tensor of model.parameters.values()) pinned.set(tensor, addressOfParameter(state, tensor));
   const clock = leaf([CLOCK_WORDS], "clock", training ? state.clock : state.evaluationClock, "uint32");
   const classes = loss.targets === "classes";
   const targetShape = classes ? [] : model.outputShape;
@@ -71,14 +74,16 @@ function traceModel(state: State, feed: Feed, batch: number, training: boolean):
     x = leaf([batch, ...model.inputShape], "x", feed.x);
     y = leaf([batch, ...targetShape], "y", feed.y, targetType);
   }
-  return { pinned, clock, x, y, output: model.apply(x, { training, clock, seed }) };
+  const context = layerContext({ training, clock, seed });
+  const output = model.apply(x, context);
+  return { pinned, clock, x, y, output, updates: context.updates };
 }
 
 /** The graph of a training step: the trace with the gradients bound, the loss, the metrics' sums. */
 function traceTraining(state: State, feed: Feed, batch: number) {
   const { loss, metrics } = state.recipe;
   const trace = traceModel(state, feed, batch, true);
-  const value = loss.build(trace.output, trace.y);
+  const value = withPenalties(state, loss.build(trace.output, trace.y));
   const gradients = ownTensors(gradient(value, [...state.parameters]));
   gradients.forEach((tensor, index) => {
     trace.pinned.set(tensor, addressOfGradient(state, state.parameters[index]));
@@ -87,32 +92,60 @@ function traceTraining(state: State, feed: Feed, batch: number) {
   return { trace, value, gradients, sums };
 }
 
+/** The loss and what the parameters' regularizers add to it. */
+function withPenalties({ parameters }: State, loss: Tensor): Tensor {
+  return parameters.reduce((sum, tensor) => {
+    const regularizer = optionsOf(tensor)?.regularizer;
+    return regularizer === undefined ? sum : add(sum, regularizer.penalty(tensor));
+  }, loss);
+}
+
+function optionsOf({ source }: Tensor): ParameterOptions | undefined {
+  return source.kind === "parameter" ? source.options : undefined;
+}
+
+/** Everything that a training step changes beside gradients and totals: parameters, buffers. */
+function recordChanges(
+  state: State,
+  record: Recorder,
+  updates: ReadonlyMap<Tensor, Tensor>,
+  addressOf: (tensor: Tensor) => Pointer,
+): void {
+  state.recipe.optimizer.record(record, {
+    parameters: state.values,
+    gradients: state.gradients,
+    slots: state.slots,
+    clock: state.clock,
+    length: state.layout.bytes / 4,
+  });
+  for (const tensor of state.parameters) {
+    optionsOf(tensor)?.constraint?.record(record, addressOfParameter(state, tensor), tensor.shape);
+  }
+  for (const [buffer, value] of updates) {
+    const n = sizeOf(buffer.shape);
+    record.copy(elements(n), addressOfParameter(state, buffer), addressOf(value), n);
+  }
+}
+
 /** The memory plan of a training step, without recording it. */
 export function planTraining(state: State, batch: number): Plan {
   const data: ResidentData = { count: batch + 1, x: 0, y: 0, order: 0, bytes: 0, dispose: () => {} };
   const { trace, value, gradients, sums } = traceTraining(state, { kind: "resident", data, shuffled: true }, batch);
-  return planMemory([value, ...sums, ...gradients], trace.pinned);
+  return planMemory([value, ...sums, ...gradients, ...trace.updates.values()], trace.pinned);
 }
 
 /** One training step: forward, backward, optimizer, loss and metrics noted. */
 export function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
-  const { optimizer } = state.recipe;
   const { trace, value, gradients, sums } = traceTraining(state, feed, batch);
   // A batch of all samples is the same in every step, so its first row never moves on.
   const advanceBy = feed.kind === "staged" || batch === feed.data.count ? 0 : batch;
   return install(
     state,
     trace,
-    [value, ...sums, ...gradients],
+    [value, ...sums, ...gradients, ...trace.updates.values()],
     (record) => record.advance(serial, state.clock, state.rates, advanceBy),
     (record, addressOf) => {
-      optimizer.record(record, {
-        parameters: state.values,
-        gradients: state.gradients,
-        slots: state.slots,
-        clock: state.clock,
-        length: state.layout.bytes / 4,
-      });
+      recordChanges(state, record, trace.updates, addressOf);
       record.traceLoss(serial, state.trace, state.clock, addressOf(value));
       recordTotals(state, record, [value, ...sums].map(addressOf), batch);
     },
@@ -129,7 +162,10 @@ export function gradientProgram(state: State, feed: Feed, batch: number): StepPr
 export function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram {
   const { loss, metrics } = state.recipe;
   const trace = traceModel(state, feed, batch, false);
-  const results = [loss.build(trace.output, trace.y), ...metrics.map((metric) => metric.build(trace.output, trace.y))];
+  const results = [
+    withPenalties(state, loss.build(trace.output, trace.y)),
+    ...metrics.map((metric) => metric.build(trace.output, trace.y)),
+  ];
   return install(
     state,
     trace,

@@ -1,6 +1,7 @@
 // What a trainer keeps in linear memory, for as long as it lives:
 //
 //   parameters │ gradients │ slot 0 │ slot 1 …   one block each, the same layout in all: see layoutBlock
+//   kept                                         what no optimizer changes: buffers, frozen parameters
 //   clock, evaluation clock                      64 bytes each: see assembly/kernels/step.ts
 //   totals (float64: loss, metrics) │ trace (loss of each step of a call) │ rates (learning rate of each)
 //   arena                                        values between the layers, of whichever program needs most
@@ -20,24 +21,32 @@ export const STEPS_PER_CALL = 4096;
 
 const CLOCK_BYTES = 64;
 
+// A block of nothing is allocated too: one line.
+const LEAST_BYTES = 64;
+
 /** What is to be trained, and how. */
 export interface Recipe {
   readonly model: Model;
   readonly loss: Loss;
   readonly optimizer: Optimizer;
   readonly metrics: readonly Metric[];
+  /** Parameters that are not to be trained. */
+  readonly frozen: ReadonlySet<Tensor>;
   readonly seed: readonly [low: number, high: number];
 }
 
 export interface State {
   readonly engine: Engine;
   readonly recipe: Recipe;
+  /** What is trained. */
   readonly parameters: readonly Tensor[];
   readonly layout: BlockLayout;
+  readonly keptLayout: BlockLayout;
   /** Addresses of the blocks. */
   readonly values: Pointer;
   readonly gradients: Pointer;
   readonly slots: readonly Pointer[];
+  readonly kept: Pointer;
   readonly clock: Pointer;
   readonly evaluationClock: Pointer;
   readonly totals: Pointer;
@@ -63,10 +72,14 @@ export function checkOpen({ closed, broken }: State): void {
 }
 
 export function createState(engine: Engine, recipe: Recipe): State {
-  const parameters = [...recipe.model.parameters.values()];
-  if (parameters.length === 0)
-    throw new ModelError("compile: the model has no parameters, so nothing can be trained: add dense(…)");
+  const tensors = [...recipe.model.parameters.values()];
+  const parameters = tensors.filter((tensor) => isTrainable(tensor) && !recipe.frozen.has(tensor));
+  if (parameters.length === 0) {
+    const remedy = tensors.some(isTrainable) ? "freeze fewer of them" : "add dense(…)";
+    throw new ModelError(`compile: the model has no parameters, so nothing can be trained: ${remedy}`);
+  }
   const layout = layoutBlock(parameters);
+  const keptLayout = layoutBlock(tensors.filter((tensor) => !parameters.includes(tensor)));
   let bytes = 0;
   const taken: Pointer[] = [];
   const take = (size: number): Pointer => {
@@ -82,9 +95,11 @@ export function createState(engine: Engine, recipe: Recipe): State {
       recipe,
       parameters,
       layout,
+      keptLayout,
       values,
       gradients: take(layout.bytes),
       slots: recipe.optimizer.slots.map(() => take(layout.bytes)),
+      kept: take(Math.max(keptLayout.bytes, LEAST_BYTES)),
       clock: take(CLOCK_BYTES),
       evaluationClock: take(CLOCK_BYTES),
       totals: take((1 + recipe.metrics.length) * 8),
@@ -97,7 +112,7 @@ export function createState(engine: Engine, recipe: Recipe): State {
       closed: false,
       broken: undefined,
     };
-    initializeParameters(engine, parameters, (tensor) => addressOfParameter(state, tensor), recipe.seed);
+    initializeParameters(engine, tensors, (tensor) => addressOfParameter(state, tensor), recipe.seed);
     return Object.assign(state, { bytes });
   } catch (error) {
     for (const address of taken) engine.allocator.free(address);
@@ -107,35 +122,47 @@ export function createState(engine: Engine, recipe: Recipe): State {
 
 /** Back to the start: parameters as initialized from the seed, optimizer state and clock zero. */
 export function resetState(state: State): void {
-  const { engine, layout, values, parameters, recipe } = state;
-  for (const block of [values, state.gradients, ...state.slots]) {
-    engine.words(block, layout.bytes / 4).fill(0);
-    engine.changed(block, layout.bytes);
+  const { engine, layout, values, recipe } = state;
+  const blocks = [values, state.gradients, ...state.slots].map((address) => ({ address, bytes: layout.bytes }));
+  for (const { address, bytes } of [...blocks, keptOf(state)]) {
+    engine.words(address, bytes / 4).fill(0);
+    engine.changed(address, bytes);
   }
   for (const clock of [state.clock, state.evaluationClock]) {
     engine.words(clock, CLOCK_BYTES / 4).fill(0);
     engine.changed(clock, CLOCK_BYTES);
   }
-  initializeParameters(engine, parameters, (tensor) => addressOfParameter(state, tensor), recipe.seed);
+  const tensors = [...recipe.model.parameters.values()];
+  initializeParameters(engine, tensors, (tensor) => addressOfParameter(state, tensor), recipe.seed);
   state.steps = 0;
   state.epochs = 0;
   state.broken = undefined;
 }
 
-/** All parameters. */
-export function valuesOf({ values, layout }: State): Region {
-  return { address: values, bytes: layout.bytes };
+/** All parameters, and what is kept beside them. */
+export function valuesOf(state: State): readonly Region[] {
+  return [{ address: state.values, bytes: state.layout.bytes }, keptOf(state)];
+}
+
+function keptOf({ kept, keptLayout }: State): Region {
+  return { address: kept, bytes: keptLayout.bytes };
+}
+
+/** Whether an optimizer may change it: a parameter, no buffer. */
+export function isTrainable({ source }: Tensor): boolean {
+  return source.kind === "parameter" && source.trainable;
 }
 
 /** What training changes for good. */
 export function lastingOf(state: State): readonly Region[] {
   const { layout, slots, clock } = state;
   const blocks = slots.map((address) => ({ address, bytes: layout.bytes }));
-  return [valuesOf(state), ...blocks, { address: clock, bytes: CLOCK_BYTES }];
+  return [...valuesOf(state), ...blocks, { address: clock, bytes: CLOCK_BYTES }];
 }
 
 export function addressOfParameter(state: State, tensor: Tensor): Pointer {
-  return state.values + (state.layout.offsets.get(tensor) as number);
+  const offset = state.layout.offsets.get(tensor);
+  return offset === undefined ? state.kept + (state.keptLayout.offsets.get(tensor) as number) : state.values + offset;
 }
 
 export function addressOfGradient(state: State, tensor: Tensor): Pointer {
@@ -155,8 +182,8 @@ export function ensureArena(state: State, bytes: number): void {
 export function releaseState(state: State): void {
   state.closed = true;
   const { allocator } = state.engine;
-  const { values, gradients, slots, clock, evaluationClock, totals, trace, rates, arena } = state;
-  for (const address of [values, gradients, ...slots, clock, evaluationClock, totals, trace, rates])
+  const { values, gradients, slots, kept, clock, evaluationClock, totals, trace, rates, arena } = state;
+  for (const address of [values, gradients, ...slots, kept, clock, evaluationClock, totals, trace, rates])
     allocator.free(address);
   if (arena.address !== 0) allocator.free(arena.address);
 }

@@ -3,6 +3,7 @@
 import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
 import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
 import type { Build } from "../engine/module.js";
+import type { Tensor } from "../graph/tensor.js";
 import type { Values } from "../graph/values.js";
 import type { Loss } from "../nn/losses.js";
 import { type MetricName, metricFor } from "../nn/metrics.js";
@@ -34,6 +35,11 @@ export interface CompileOptions<M extends MetricName = never> extends EngineOpti
   metrics?: readonly M[];
   /** Of everything random: initial values, order of samples, dropout. A whole number of at least 0. Default 0. */
   seed?: number;
+  /**
+   * Parameters that stay as they are: paths of parameters, layers or nested models, as `"encoder"` or `"0.weight"`. They
+   * take no gradient and no optimizer state. Default none.
+   */
+  frozen?: readonly string[];
   /** Run in this engine, which others may share, instead of one of its own. */
   engine?: Engine;
 }
@@ -90,7 +96,7 @@ export interface Trainer<M extends MetricName = never> extends SynchronousMethod
 
   /** Lays samples into memory once, for several fits or evaluations. Dispose of it when done. */
   load(data: Samples): ResidentData;
-  /** Copies of all parameters, by path. */
+  /** Copies of all parameters and buffers (as the running statistics of batch normalization), by path. */
   parameters(): Map<string, ParameterValues>;
   /** Sets parameters by path, `{ "0.weight": values }` or what `parameters()` gave; all are checked before any is changed. */
   setParameters(values: ParameterUpdate): void;
@@ -103,7 +109,7 @@ export interface Trainer<M extends MetricName = never> extends SynchronousMethod
   [Symbol.dispose](): void;
 }
 
-const OPTIONS = ["loss", "optimizer", "metrics", "seed", "engine", "build", "threads", "background"];
+const OPTIONS = ["loss", "optimizer", "metrics", "seed", "frozen", "engine", "build", "threads", "background"];
 
 function checkRecipe<M extends MetricName>(model: Model, options: CompileOptions<M>): Recipe {
   checkOptions("compile", options, OPTIONS);
@@ -125,8 +131,21 @@ function checkRecipe<M extends MetricName>(model: Model, options: CompileOptions
     loss,
     optimizer,
     metrics: metrics.map((name) => metricFor(name, loss, model.outputShape)),
+    frozen: frozenOf(model, options.frozen ?? []),
     seed: [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0],
   };
+}
+
+/** The parameters at or below the paths. Throws ModelError for a path that is none of the model's. */
+function frozenOf({ parameters }: Model, paths: readonly string[]): ReadonlySet<Tensor> {
+  const below = (path: string): Tensor[] => {
+    const found = [...parameters].filter(([name]) => name === path || name.startsWith(`${path}.`));
+    if (found.length > 0) return found.map(([, tensor]) => tensor);
+    throw new ModelError(
+      `compile: frozen names "${path}", but the parameters are ${[...parameters.keys()].join(", ")}`,
+    );
+  };
+  return new Set(paths.flatMap(below));
 }
 
 /**
@@ -182,7 +201,7 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     const { feed, count } = stage(session, batch);
     const { gradients: address, layout } = state;
     yield new EngineCall(cache.get("gradients", feed, count).program, 1, [{ address, bytes: layout.bytes }]);
-    return readBlock(state, addressOfGradient);
+    return readBlock(state, addressOfGradient, (tensor) => layout.offsets.has(tensor));
   }
   function* scoring(data: Samples | ResidentData, options: EvaluateOptions = {}): Work<Scores<M>> {
     checkOptions("evaluate", options, ["batchSize"]);
