@@ -14,6 +14,7 @@ export {
   step,
   tanh,
 } from "./activation.js";
+export { type CustomGradientContext, customGradient, type GradientRule, stopGradient } from "./custom.js";
 export { type DropoutOptions, dropout } from "./dropout.js";
 export {
   absolute,
