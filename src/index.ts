@@ -38,7 +38,9 @@ export {
   perceptron,
 } from "./nn/losses.js";
 export type { MetricName } from "./nn/metrics.js";
-export { type Model, sequential } from "./nn/sequential.js";
+export { defineLayer, functional, type Model, type ModelOptions, sequential } from "./nn/model.js";
+export type { Ports } from "./nn/ports.js";
+export type { Scope } from "./nn/scope.js";
 export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";
 export * from "./optim/index.js";
 export { numericalGradient, type ScalarFunction } from "./optim/numericalGradient.js";
@@ -60,3 +62,12 @@ export {
   type EvaluateOptions,
   type Trainer,
 } from "./train/trainer.js";
+export {
+  type CompiledStep,
+  createWorkspace,
+  createWorkspaceSync,
+  type HoldsParameters,
+  type StepOptions,
+  type Workspace,
+  type WorkspaceOptions,
+} from "./train/workspace.js";

@@ -4,7 +4,7 @@ import type { Build } from "../engine/module.js";
 import { relu } from "../nn/activations.js";
 import { dense } from "../nn/dense.js";
 import { crossEntropy } from "../nn/losses.js";
-import { type Model, sequential } from "../nn/sequential.js";
+import { type Model, sequential } from "../nn/model.js";
 import { adam } from "../optim/adam.js";
 import { loadWeights, saveWeights } from "../platform/nodeIo.js";
 import { createProgressDisplay } from "../platform/nodeProgress.js";

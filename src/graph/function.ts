@@ -162,7 +162,8 @@ function findLeaves(results: readonly Tensor[], inputs: readonly Tensor[]): Tens
   return [...new Set([...inputs, ...found])];
 }
 
-function writeLeaf(engine: Engine, address: Pointer, tensor: Tensor, values: Values, name = tensor.name): void {
+/** Checks values against an input's or parameter's shape, and writes them. */
+export function writeLeaf(engine: Engine, address: Pointer, tensor: Tensor, values: Values, name = tensor.name): void {
   const where = `"${name}"`;
   const flat = flattenValues(where, values);
   checkSize(where, flat, tensor.shape);

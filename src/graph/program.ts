@@ -3,6 +3,7 @@ import type { Engine } from "../engine/engine.js";
 import { type Pointer, type Recording, startRecording } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import type { Region } from "../engine/replica.js";
+import { nodesBehind } from "./backward.js";
 import { lower } from "./lower.js";
 import type { Plan } from "./plan.js";
 import { bytesOf, type RandomKey, type Shape, sizeOf, type Tensor } from "./tensor.js";
@@ -73,18 +74,42 @@ export function layoutBlock(parameters: readonly Tensor[]): BlockLayout {
   return { bytes, offsets };
 }
 
-/** Fills each parameter by its own initializer; stream i + 1 is parameter i's, so that none depends on the others. */
+/**
+ * Fills each parameter by its own initializer; stream `firstStream` + i is parameter i's, so that none depends on the
+ * others.
+ */
 export function initializeParameters(
   engine: Engine,
   parameters: readonly Tensor[],
   addressOf: (tensor: Tensor) => Pointer,
   seed: RandomKey["seed"],
+  firstStream = 1,
 ): void {
   const written = parameters.map((tensor) => ({ address: addressOf(tensor), bytes: bytesOf(tensor) }));
   runOnce(engine, written, (recorder) => {
     parameters.forEach((tensor, index) => {
       if (tensor.source.kind !== "parameter") return;
-      tensor.source.initializer.record(recorder, addressOf(tensor), tensor.shape as Shape, { seed, stream: index + 1 });
+      tensor.source.initializer.record(recorder, addressOf(tensor), tensor.shape as Shape, {
+        seed,
+        stream: firstStream + index,
+      });
     });
   });
+}
+
+/** Writes the constants that the results depend on into memory, and pins them. Returns where they lie, to be freed. */
+export function placeConstants(engine: Engine, results: readonly Tensor[], pinned: Map<Tensor, Pointer>): Pointer[] {
+  const placed: Pointer[] = [];
+  const leaves = [...results, ...nodesBehind(results).flatMap((node) => node.inputs)];
+  for (const tensor of new Set(leaves)) {
+    if (tensor.source.kind !== "constant") continue;
+    const address = engine.allocator.allocate(bytesOf(tensor));
+    placed.push(address);
+    pinned.set(tensor, address);
+    const { data } = tensor.source;
+    if (data instanceof Uint32Array) engine.words(address, data.length).set(data);
+    else engine.floats(address, data.length).set(data);
+    engine.changed(address, data.byteLength);
+  }
+  return placed;
 }

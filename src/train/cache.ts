@@ -2,6 +2,7 @@
 import {
   evaluationProgram,
   type Feed,
+  formatOf,
   gradientProgram,
   predictionProgram,
   rawPredictionProgram,
@@ -13,6 +14,8 @@ import { checkOpen, type State } from "./state.js";
 /** Programs by use, feed and batch size; recorded again when the arena has moved. */
 export interface ProgramCache {
   get(use: ProgramUse, feed: Feed, batch: number): StepProgram;
+  /** All that are held. */
+  programs(): readonly StepProgram[];
   clear(): void;
 }
 
@@ -31,9 +34,7 @@ const MOST_PROGRAMS = 16;
 export function createProgramCache(state: State): ProgramCache {
   const programs = new Map<string, StepProgram>();
   // What was asked for last is mostly asked for next: found without making its key.
-  let last:
-    | { use: ProgramUse; x: number; y: number; shuffled: boolean; batch: number; program: StepProgram }
-    | undefined;
+  let last: { use: ProgramUse; feed: Feed; batch: number; program: StepProgram } | undefined;
   const drop = (key: string): void => {
     programs.get(key)?.dispose();
     programs.delete(key);
@@ -43,13 +44,10 @@ export function createProgramCache(state: State): ProgramCache {
     get(use, feed, batch) {
       // A trainer that was disposed of between two slices must take no memory again.
       checkOpen(state);
-      const { x, y } = feed.kind === "staged" ? feed : feed.data;
-      const shuffled = feed.kind === "resident" && feed.shuffled;
-      const same =
-        last?.use === use && last.x === x && last.y === y && last.shuffled === shuffled && last.batch === batch;
-      if (same && last?.program.version === state.arena.version) return last.program;
-      // A program is named by all that its instructions hold: the addresses it reads from, and the batch.
-      const key = `${use} ${feed.kind} ${shuffled} ${x} ${y} ${batch}`;
+      const known = last?.use === use && last.batch === batch && sameFeed(last.feed, feed);
+      if (known && last?.program.version === state.arena.version) return last.program;
+      // A program is named by all that its instructions hold: the addresses it reads from, the shapes, and the batch.
+      const key = `${use} ${keyOf(feed)} ${batch}`;
       let program = programs.get(key);
       if (program?.version !== state.arena.version) {
         drop(key);
@@ -58,11 +56,24 @@ export function createProgramCache(state: State): ProgramCache {
         program = MAKERS[use](state, feed, batch);
         programs.set(key, program);
       }
-      last = { use, x, y, shuffled, batch, program };
+      last = { use, feed, batch, program };
       return program;
     },
+    programs: () => [...programs.values()],
     clear() {
       for (const key of [...programs.keys()]) drop(key);
     },
   };
+}
+
+function sameFeed(a: Feed, b: Feed): boolean {
+  if (a.kind === "resident") return b.kind === "resident" && a.data === b.data && a.shuffled === b.shuffled;
+  if (b.kind === "resident" || a.format !== b.format) return false;
+  return a.x.every((address, index) => address === b.x[index]) && a.y.every((address, index) => address === b.y[index]);
+}
+
+function keyOf(feed: Feed): string {
+  const { x, y } = feed.kind === "resident" ? feed.data : feed;
+  const shapes = formatOf(feed).inputs.map(({ shape }) => shape.join("x"));
+  return `${feed.kind === "resident" && feed.shuffled} ${x} ${y} ${shapes}`;
 }

@@ -2,15 +2,16 @@
 import type { Engine } from "../engine/engine.js";
 import { checkOptions, ModelError } from "../engine/errors.js";
 import { type CompiledFunction, compileFunction, type InputShapes } from "../graph/function.js";
-import { constant, input, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { flattenValues, type Values } from "../graph/values.js";
+import { constant, type DType, input, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { type FlatValues, flattenValues, type Values } from "../graph/values.js";
 import { layerContext } from "../nn/layer.js";
-import type { Loss } from "../nn/losses.js";
-import type { Model } from "../nn/sequential.js";
-import { multiply } from "../ops/elementwise.js";
+import type { Model } from "../nn/model.js";
+import { bundle, type Ports, pick } from "../nn/ports.js";
+import { add, multiply } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { sum } from "../ops/reduce.js";
-import { countSamples, type Samples, targetSize } from "./data.js";
+import { type AnySamples, flattenSamples, type SampleFormat, type Samples, targetShape } from "./data.js";
+import { type Losses, resolveOutputs } from "./recipe.js";
 import { isTrainable } from "./state.js";
 
 /** One tensor's check: derivatives along random directions. */
@@ -43,7 +44,9 @@ export interface CheckGradientsOptions {
 type FunctionOptions = CheckGradientsOptions & {
   at: Record<string, { readonly shape: Shape; readonly values: Values }>;
 };
-type ModelOptions = CheckGradientsOptions & { loss: Loss; data: Samples };
+type ModelOptions<I extends Ports, O extends Ports> = CheckGradientsOptions & { loss: Losses<O>; data: Samples<I, O> };
+type AnyModel = Model<Ports, Ports>;
+type AnyModelOptions = CheckGradientsOptions & { loss: Losses<Ports>; data: AnySamples };
 
 /**
  * Checks the gradients of a model's loss with respect to all its parameters (`{ loss, data }`), or of any
@@ -58,22 +61,25 @@ type ModelOptions = CheckGradientsOptions & { loss: Loss; data: Samples };
  * const report = await checkGradients(model, { loss: crossEntropy(), data: few });
  * if (!report.passed) throw new Error(`${report.worst.name}: ${report.worst.exact} against ${report.worst.numerical}`);
  */
-export async function checkGradients(model: Model, options: ModelOptions): Promise<GradientReport>;
+export async function checkGradients<I extends Ports, O extends Ports>(
+  model: Model<I, O>,
+  options: ModelOptions<I, NoInfer<O>>,
+): Promise<GradientReport>;
 export async function checkGradients(
   f: (inputs: Record<string, Tensor>) => Tensor,
   options: FunctionOptions,
 ): Promise<GradientReport>;
 export async function checkGradients(
-  target: Model | ((inputs: Record<string, Tensor>) => Tensor),
-  options: ModelOptions | FunctionOptions,
+  target: unknown,
+  options: AnyModelOptions | FunctionOptions,
 ): Promise<GradientReport> {
   const particular = typeof target === "function" ? ["at"] : ["loss", "data"];
   checkOptions("checkGradients", options, [...particular, "tolerance", "directions", "seed", "engine"]);
   const random = randomNumbers(options.seed ?? 1);
   const subject =
     typeof target === "function"
-      ? await functionSubject(target, options as FunctionOptions, random)
-      : await modelSubject(target, options as ModelOptions);
+      ? await functionSubject(target as (inputs: Record<string, Tensor>) => Tensor, options as FunctionOptions, random)
+      : await modelSubject(target as AnyModel, options as AnyModelOptions);
   try {
     const exact = subject.run();
     const checks = subject.names.map((name) =>
@@ -134,26 +140,30 @@ async function functionSubject(
   };
 }
 
-async function modelSubject(model: Model, { loss, data, seed, engine }: ModelOptions): Promise<Subject> {
-  const x = flattenValues("x", data.x);
-  const y = flattenValues("y", data.y);
-  const count = countSamples("x", x, model.inputShape);
-  const classes = loss.targets === "classes";
-  const perTarget = targetSize({ ...model, targets: loss.targets });
-  if (y.data.length !== count * perTarget) {
-    throw new ModelError(
-      `checkGradients: y must have ${count * perTarget} values for ${count} samples, got ${y.data.length}`,
-    );
-  }
-  const names = [...model.parameters].flatMap(([name, tensor]) => (isTrainable(tensor) ? [name] : []));
-  const inputs = {
-    x: input([count, ...model.inputShape], { name: "x" }),
-    y: input(classes ? [count] : [count, ...model.outputShape], { name: "y", dtype: classes ? "uint32" : "float32" }),
-    clock: input([16], { name: "clock", dtype: "uint32" }),
+async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyModelOptions): Promise<Subject> {
+  const outputs = resolveOutputs(model, loss, {}, []);
+  const format: SampleFormat = {
+    inputs: model.inputs,
+    targets: outputs.map((output) => ({ port: output.port, targets: output.loss.targets })),
   };
-  const trace = (feed: typeof inputs): Record<string, Tensor> => {
-    const output = model.apply(feed.x, layerContext({ training: false, clock: feed.clock, seed: [0, 0] }));
-    const value = loss.build(output, feed.y);
+  const { x, y, count } = flattenSamples(data, format);
+  const names = [...model.parameters].flatMap(([name, tensor]) => (isTrainable(tensor) ? [name] : []));
+  const inputs: Record<string, Tensor> = { clock: input([16], { name: "clock", dtype: "uint32" }) };
+  const feed: Record<string, Values> = { clock: new Uint32Array(16) };
+  const take = (name: string, values: FlatValues, shape: Shape, dtype: DType): Tensor => {
+    inputs[name] = input([count, ...shape], { name, dtype });
+    feed[name] = Float64Array.from(values.data);
+    return inputs[name];
+  };
+  const given = model.inputs.map((port, index) => take(`x ${index}`, x[index], port.shape, port.dtype));
+  const targets = format.targets.map((target, index) =>
+    take(`y ${index}`, y[index], targetShape(target), target.targets === "classes" ? "uint32" : "float32"),
+  );
+  const trace = (): Record<string, Tensor> => {
+    const context = layerContext({ training: false, clock: inputs.clock, seed: [0, 0] });
+    const results = pick<Tensor>("model", model.apply(bundle(model.inputs, given), context) as Tensor, model.outputs);
+    const losses = results.map((result, index) => outputs[index].loss.build(result, targets[index]));
+    const value = losses.reduce((sum, one) => add(sum, one));
     const gradients = gradient(
       value,
       names.map((name) => model.parameters.get(name) as Tensor),
@@ -161,11 +171,11 @@ async function modelSubject(model: Model, { loss, data, seed, engine }: ModelOpt
     return { [LOSS]: value, ...Object.fromEntries(names.map((name, i) => [name, gradients[i]])) };
   };
   const compiled = await compileFunction(trace, inputs, { seed: seed ?? 1, ...(engine ? { engine } : {}) });
-  const feed = { x: Float32Array.from(x.data), y: Float64Array.from(y.data), clock: new Uint32Array(16) };
+  const tensorOf = (name: string): string => (model.parameters.get(name) as Tensor).name;
   return {
     names,
-    get: (name) => compiled.parameter(name),
-    set: (name, values) => compiled.setParameter(name, values),
+    get: (name) => compiled.parameter(tensorOf(name)),
+    set: (name, values) => compiled.setParameter(tensorOf(name), values),
     run: () => compiled(feed),
     dispose: compiled.dispose,
   };

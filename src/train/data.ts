@@ -5,24 +5,34 @@ import type { Pointer } from "../engine/instructions.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/tensor.js";
 import { type FlatValues, flattenValues, type Values, writeFloats } from "../graph/values.js";
 import type { TargetKind } from "../nn/losses.js";
+import { type ForPorts, type Port, type Ports, pick, portName } from "../nn/ports.js";
 
-/** Inputs: row-major typed array of samples behind one another, or nested arrays `[sample][feature]…`. */
-export interface Inputs {
-  x: Values;
+/**
+ * Samples. `x`: a row-major typed array of samples behind one another, or nested arrays `[sample][feature]…`; `y`: class
+ * indices, or values of the model's output shape. Objects of these where the model's inputs or outputs have names.
+ */
+export interface Samples<I extends Ports = Shape, O extends Ports = Shape> {
+  x: ForPorts<I, Values>;
+  y: ForPorts<O, Values>;
+  /**
+   * Shape of one sample's input, where it is another than the model was made with, as for larger images. Default: the
+   * model's. Each shape has programs of its own; the parameters are the same.
+   */
+  inputShape?: I;
 }
 
-/** Inputs with their targets, sample by sample: class indices, or values of the model's output shape. */
-export interface Samples extends Inputs {
-  y: Values;
-}
+/** Samples of any model. */
+export type AnySamples = Samples<Ports, Ports>;
 
 /** Samples that lie in the trainer's memory, for several fits or evaluations: see Trainer.load. */
 export interface ResidentData {
   readonly count: number;
-  readonly x: Pointer;
-  readonly y: Pointer;
+  /** Addresses of each input's and target's values. */
+  readonly x: readonly Pointer[];
+  readonly y: readonly Pointer[];
   /** Shuffled order of the samples, `count` indices. */
   readonly order: Pointer;
+  readonly format: SampleFormat;
   readonly bytes: number;
   /** Gives the memory back. */
   dispose(): void;
@@ -30,14 +40,19 @@ export interface ResidentData {
 
 /** How the samples of a model look. */
 export interface SampleFormat {
-  readonly inputShape: Shape;
-  readonly outputShape: Shape;
+  readonly inputs: readonly Port[];
+  readonly targets: readonly TargetFormat[];
+}
+
+/** How a target looks: the output it belongs to, and what its loss takes. */
+export interface TargetFormat {
+  readonly port: Port;
   readonly targets: TargetKind;
 }
 
-/** Elements of one sample's target: 1 for a class index. */
-export function targetSize({ targets, outputShape }: SampleFormat): number {
-  return targets === "classes" ? 1 : sizeOf(outputShape);
+/** Shape of one sample's target: a scalar for a class index. */
+export function targetShape({ targets, port }: TargetFormat): Shape {
+  return targets === "classes" ? [] : port.shape;
 }
 
 /** Number of samples in `values`, each of `shape`. Throws DataError where they do not divide evenly, or are none. */
@@ -56,27 +71,99 @@ export function countSamples(where: string, values: FlatValues, shape: Shape): n
   return data.length / size;
 }
 
+/** Samples that were checked against a format: what lies flat, and how many they are. */
+export interface FlatSamples {
+  readonly x: readonly FlatValues[];
+  readonly y: readonly FlatValues[];
+  readonly count: number;
+}
+
+/** Flattens what was given for each input. Throws DataError where the numbers of samples differ. */
+export function flattenInputs(
+  given: ForPorts<Ports, Values>,
+  { inputs }: SampleFormat,
+): { x: FlatValues[]; count: number } {
+  const names = inputs.map((port) => portName("x", port));
+  const x = pick<Values>("x", given as Values, inputs).map((values, index) => flattenValues(names[index], values));
+  const [count, ...others] = x.map((values, index) => countSamples(names[index], values, inputs[index].shape));
+  others.forEach((other, index) => {
+    if (other !== count) {
+      throw new DataError(`${names[index + 1]}: must have the ${count} samples of ${names[0]}, got ${other}`);
+    }
+  });
+  return { x, count };
+}
+
+/** Flattens inputs and targets. Throws DataError where they do not fit the format or each other. */
+export function flattenSamples(samples: AnySamples, format: SampleFormat): FlatSamples {
+  const { x, count } = flattenInputs(samples.x, format);
+  const ports = format.targets.map(({ port }) => port);
+  const y = pick<Values>("y", samples.y as Values, ports).map((values, index) => {
+    const flat = flattenValues(portName("y", ports[index]), values);
+    checkTargetCount(flat, count, format.targets[index]);
+    return flat;
+  });
+  return { x, y, count };
+}
+
+/** Bytes of each input and target. */
+export function bytesOfSamples({ x, y }: Pick<FlatSamples, "x" | "y">): { x: number[]; y: number[] } {
+  const bytes = (values: readonly FlatValues[]) => values.map(({ data }) => data.length * 4);
+  return { x: bytes(x), y: bytes(y) };
+}
+
+/** Writes samples to where they shall lie. */
+export function writeSamples(
+  engine: Engine,
+  { x, y }: Pick<FlatSamples, "x" | "y">,
+  { inputs, targets }: SampleFormat,
+  at: { readonly x: readonly Pointer[]; readonly y: readonly Pointer[] },
+): void {
+  x.forEach((values, index) => {
+    writeInput(engine, at.x[index], values.data, inputs[index]);
+  });
+  y.forEach((values, index) => {
+    writeTargets(engine, at.y[index], values, targets[index]);
+    engine.changed(at.y[index], values.data.length * 4);
+  });
+}
+
+/** Copies an input into memory: float32, or whole numbers where the port takes indices. */
+export function writeInput(engine: Engine, address: Pointer, data: FlatValues["data"], port: Port): void {
+  const name = portName("x", port);
+  if (port.dtype === "uint32") {
+    const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= 2 ** 32);
+    if (bad >= 0)
+      throw new DataError(
+        `${name}: every value must be a whole number of at least 0, got ${data[bad]} at index ${bad}`,
+      );
+    engine.words(address, data.length).set(data);
+  } else {
+    writeFloats(name, engine.floats(address, data.length), data);
+  }
+  engine.changed(address, data.length * 4);
+}
+
 /** Checks `samples` against the model and copies them into memory. Nothing stays allocated when it throws. */
-export function loadSamples(engine: Engine, samples: Samples, format: SampleFormat): ResidentData {
-  const x = flattenValues("x", samples.x);
-  const y = flattenValues("y", samples.y);
-  const count = countSamples("x", x, format.inputShape);
-  const ySize = targetSize(format);
-  checkTargetCount(y, count, format);
-  const xBytes = x.data.length * 4;
-  const yBytes = count * ySize * 4;
+export function loadSamples(engine: Engine, samples: AnySamples, format: SampleFormat): ResidentData {
+  const flat = flattenSamples(samples, format);
+  const sizes = bytesOfSamples(flat);
+  const orderBytes = flat.count * 4;
   const addresses: Pointer[] = [];
+  const take = (bytes: number): Pointer => {
+    const address = engine.allocator.allocate(bytes);
+    addresses.push(address);
+    return address;
+  };
   const release = (): void => {
     for (const address of addresses.splice(0)) engine.allocator.free(address);
   };
   try {
-    for (const bytes of [xBytes, yBytes, count * 4]) addresses.push(engine.allocator.allocate(bytes));
-    const [xAt, yAt, order] = addresses;
-    writeFloats("x", engine.floats(xAt, x.data.length), x.data);
-    writeTargets(engine, yAt, y, format);
-    engine.changed(xAt, xBytes);
-    engine.changed(yAt, yBytes);
-    return { count, x: xAt, y: yAt, order, bytes: xBytes + yBytes + count * 4, dispose: release };
+    const at = { x: sizes.x.map(take), y: sizes.y.map(take) };
+    const order = take(orderBytes);
+    writeSamples(engine, flat, format, at);
+    const bytes = [...sizes.x, ...sizes.y, orderBytes].reduce((sum, size) => sum + size, 0);
+    return { count: flat.count, ...at, order, format, bytes, dispose: release };
   } catch (error) {
     release();
     throw error;
@@ -84,39 +171,42 @@ export function loadSamples(engine: Engine, samples: Samples, format: SampleForm
 }
 
 /** Refuses targets that are not one for each of `count` samples. */
-export function checkTargetCount(y: FlatValues, count: number, format: SampleFormat): void {
-  const ySize = targetSize(format);
+function checkTargetCount(y: FlatValues, count: number, format: TargetFormat): void {
+  const { port, targets } = format;
+  const name = portName("y", port);
+  const ySize = sizeOf(targetShape(format));
   if (y.data.length === count * ySize) return;
-  if (format.targets === "classes" && y.data.length === count * sizeOf(format.outputShape)) {
+  if (targets === "classes" && y.data.length === count * sizeOf(port.shape)) {
     throw new DataError(
-      `y: crossEntropy() takes one class index a sample, got ${y.data.length / count} values a sample: use crossEntropy({ targets: "distributions" }) for one-hot rows`,
+      `${name}: crossEntropy() takes one class index a sample, got ${y.data.length / count} values a sample: use crossEntropy({ targets: "distributions" }) for one-hot rows`,
     );
   }
   throw new DataError(
-    `y: must have ${ySize} value${ySize === 1 ? "" : "s"} for each of the ${count} samples in x, got ${y.data.length} values for ${count * ySize}`,
+    `${name}: must have ${ySize} value${ySize === 1 ? "" : "s"} for each of the ${count} samples in x, got ${y.data.length} values for ${count * ySize}`,
   );
 }
 
 /** Copies targets into memory, as floats or class indices, each checked against what the loss can take. */
-export function writeTargets(engine: Engine, address: Pointer, y: FlatValues, format: SampleFormat): void {
+function writeTargets(engine: Engine, address: Pointer, y: FlatValues, format: TargetFormat): void {
   const { data } = y;
+  const name = portName("y", format.port);
   if (format.targets === "classes") {
-    const classes = sizeOf(format.outputShape);
+    const classes = sizeOf(format.port.shape);
     const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= classes);
     if (bad >= 0)
       throw new DataError(
-        `y: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${bad}`,
+        `${name}: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${bad}`,
       );
     engine.words(address, data.length).set(data);
     return;
   }
-  writeFloats("y", engine.floats(address, data.length), data);
-  checkTargetValues(data, format);
+  writeFloats(name, engine.floats(address, data.length), data);
+  checkTargetValues(name, data, format);
 }
 
-function checkTargetValues(data: FlatValues["data"], { targets, outputShape }: SampleFormat): void {
+function checkTargetValues(name: string, data: FlatValues["data"], { targets, port }: TargetFormat): void {
   const refuse = (bad: number, rule: string): void => {
-    if (bad >= 0) throw new DataError(`y: ${rule}, got ${data[bad]} at index ${bad}`);
+    if (bad >= 0) throw new DataError(`${name}: ${rule}, got ${data[bad]} at index ${bad}`);
   };
   if (targets === "bits")
     refuse(
@@ -138,12 +228,12 @@ function checkTargetValues(data: FlatValues["data"], { targets, outputShape }: S
     findIndex(data, (v) => v < 0 || v > 1),
     "every probability must lie within 0 and 1",
   );
-  const classes = sizeOf(outputShape);
+  const classes = sizeOf(port.shape);
   for (let row = 0; row < data.length; row += classes) {
     let sum = 0;
     for (let i = 0; i < classes; i++) sum += data[row + i];
     if (Math.abs(sum - 1) > 1e-3) {
-      throw new DataError(`y: every distribution must sum to 1, got ${sum} for sample ${row / classes}`);
+      throw new DataError(`${name}: every distribution must sum to 1, got ${sum} for sample ${row / classes}`);
     }
   }
 }

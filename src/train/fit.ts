@@ -2,19 +2,26 @@
 // engine (src/train/steps.ts) changes no result.
 import { checkInteger, checkOptions } from "../engine/errors.js";
 import type { Region } from "../engine/replica.js";
+import type { Shape } from "../graph/tensor.js";
 import type { MetricName } from "../nn/metrics.js";
+import type { Ports } from "../nn/ports.js";
 import type { ProgramCache } from "./cache.js";
-import type { ResidentData, Samples } from "./data.js";
+import type { AnySamples, ResidentData, Samples } from "./data.js";
 import type { Feed } from "./programs.js";
 import { type State, valuesOf } from "./state.js";
 import { learnSlice, rewind, runSteps, shuffleOrder } from "./steps.js";
 import { EngineCall, type Work } from "./work.js";
 
-/** Loss and metrics, by name. */
-export type Scores<M extends MetricName> = { readonly loss: number } & { readonly [K in M]: number };
+/**
+ * Loss and metrics, by name. Where the outputs have names: the whole loss, and each output's own as `"digit.loss"`,
+ * `"digit.accuracy"`.
+ */
+export type Scores<M extends MetricName, O extends Ports = Shape> = { readonly loss: number } & (O extends Shape
+  ? { readonly [K in M]: number }
+  : { readonly [K in `${keyof O & string}.loss`]: number } & { readonly [K in `${keyof O & string}.${M}`]?: number });
 
 /** What an epoch (one pass over all samples) came to. */
-export type EpochResult<M extends MetricName> = Scores<M> & {
+export type EpochResult<M extends MetricName, O extends Ports = Shape> = Scores<M, O> & {
   /** From 1, counted since the trainer was made. */
   readonly epoch: number;
   /** Steps (one batch, one update of the parameters; also called iterations) since the trainer was made. */
@@ -24,11 +31,11 @@ export type EpochResult<M extends MetricName> = Scores<M> & {
   readonly durationMs: number;
   readonly samplesPerSecond: number;
   /** Scores on the validation data, where there are any. */
-  readonly validation?: Scores<M>;
+  readonly validation?: Scores<M, O>;
 };
 
 /** How far a fit has come; reported after each call into the engine. */
-export interface Progress<M extends MetricName> {
+export interface Progress<M extends MetricName, O extends Ports = Shape> {
   readonly epoch: number;
   readonly epochs: number;
   /** Batches of this epoch done, and in all. */
@@ -38,7 +45,7 @@ export interface Progress<M extends MetricName> {
   readonly samples: number;
   readonly samplesPerEpoch: number;
   /** Means over this epoch so far. */
-  readonly scores: Scores<M>;
+  readonly scores: Scores<M, O>;
   /** Loss of each step since the last report. */
   readonly losses: Float32Array;
   readonly samplesPerSecond: number;
@@ -46,7 +53,7 @@ export interface Progress<M extends MetricName> {
   readonly remainingMs: number;
 }
 
-export interface FitOptions<M extends MetricName = MetricName> {
+export interface FitOptions<M extends MetricName = MetricName, I extends Ports = Shape, O extends Ports = Shape> {
   /** Passes over the data. Default 1. */
   epochs?: number;
   /** Samples a step. Default 32. The last batch of an epoch may be smaller: its loss is the mean over its own samples. */
@@ -54,37 +61,46 @@ export interface FitOptions<M extends MetricName = MetricName> {
   /** New order every epoch, from the trainer's seed. Default true. */
   shuffle?: boolean;
   /** Scored after each epoch. */
-  validation?: Samples | ResidentData;
+  validation?: Samples<I, O> | ResidentData;
   /** Ends the fit by throwing the signal's reason: after the step it is at, where it runs in the background. */
   signal?: AbortSignal;
-  onProgress?: (progress: Progress<M>) => void;
+  onProgress?: (progress: Progress<M, O>) => void;
 }
 
 /** Options of a fit, checked and complete. */
-export interface FitPlan<M extends MetricName> {
+export interface FitPlan {
   readonly epochs: number;
   readonly batchSize: number;
   readonly shuffle: boolean;
   readonly signal: AbortSignal | undefined;
-  readonly onProgress: ((progress: Progress<M>) => void) | undefined;
+  readonly onProgress: ((progress: AnyProgress) => void) | undefined;
 }
 
-export function checkFitOptions<M extends MetricName>(options: FitOptions<M>): FitPlan<M> {
+/** Of any model and metrics. */
+type AnyProgress = Omit<Progress<never>, "scores"> & { readonly scores: AnyScores };
+type AnyScores = Readonly<Record<string, number>> & { readonly loss: number };
+export type AnyFitOptions = Omit<FitOptions, "validation" | "onProgress"> & {
+  validation?: AnySamples | ResidentData;
+  onProgress?: (progress: never) => void;
+};
+export type AnyEpochResult = Omit<EpochResult<never>, "validation"> & { readonly validation?: AnyScores };
+
+export function checkFitOptions(options: AnyFitOptions): FitPlan {
   checkOptions("fit", options, ["epochs", "batchSize", "shuffle", "validation", "signal", "onProgress"]);
   const { epochs = 1, batchSize = 32, shuffle = true, signal, onProgress } = options;
   checkInteger("fit", "epochs", epochs, 1);
   checkInteger("fit", "batchSize", batchSize, 1);
-  return { epochs, batchSize, shuffle, signal, onProgress };
+  return { epochs, batchSize, shuffle, signal, onProgress: onProgress as FitPlan["onProgress"] };
 }
 
 /** Trains epoch by epoch. Yields `undefined` where the host may breathe, and each epoch's result. */
-export function* fitEpochs<M extends MetricName>(
+export function* fitEpochs(
   state: State,
   cache: ProgramCache,
   data: ResidentData,
   validation: ResidentData | undefined,
-  plan: FitPlan<M>,
-): Work<void, EpochResult<M>> {
+  plan: FitPlan,
+): Work<void, AnyEpochResult> {
   plan.signal?.addEventListener("abort", state.engine.interrupt);
   try {
     yield* allEpochs(state, cache, data, validation, plan);
@@ -93,21 +109,21 @@ export function* fitEpochs<M extends MetricName>(
   }
 }
 
-function* allEpochs<M extends MetricName>(
+function* allEpochs(
   state: State,
   cache: ProgramCache,
   data: ResidentData,
   validation: ResidentData | undefined,
-  plan: FitPlan<M>,
-): Work<void, EpochResult<M>> {
+  plan: FitPlan,
+): Work<void, AnyEpochResult> {
   for (let i = 0; i < plan.epochs; i++) {
     const start = performance.now();
     clearTotals(state);
     yield* fitEpoch(state, cache, data, plan, start);
     state.epochs += 1;
     const durationMs = performance.now() - start;
-    const scores = readScores<M>(state, data.count);
-    const validated = validation === undefined ? undefined : yield* evaluateAll<M>(state, cache, validation);
+    const scores = readScores(state, data.count);
+    const validated = validation === undefined ? undefined : yield* evaluateAll(state, cache, validation);
     yield {
       ...scores,
       epoch: state.epochs,
@@ -120,13 +136,7 @@ function* allEpochs<M extends MetricName>(
   }
 }
 
-function* fitEpoch<M extends MetricName>(
-  state: State,
-  cache: ProgramCache,
-  data: ResidentData,
-  plan: FitPlan<M>,
-  start: number,
-): Work<void> {
+function* fitEpoch(state: State, cache: ProgramCache, data: ResidentData, plan: FitPlan, start: number): Work<void> {
   const batchSize = Math.min(plan.batchSize, data.count);
   const shuffled = plan.shuffle && batchSize < data.count;
   if (shuffled) shuffleOrder(state, data);
@@ -152,7 +162,7 @@ function* fitEpoch<M extends MetricName>(
         batches,
         samples,
         samplesPerEpoch: data.count,
-        scores: readScores<M>(state, samples),
+        scores: readScores(state, samples),
         losses,
         samplesPerSecond: perMs * 1000,
         remainingMs: (data.count - samples) / perMs,
@@ -163,12 +173,7 @@ function* fitEpoch<M extends MetricName>(
 }
 
 /** Scores over all of `data`, without dropout, changing nothing. */
-export function* evaluateAll<M extends MetricName>(
-  state: State,
-  cache: ProgramCache,
-  data: ResidentData,
-  batchSize = 256,
-): Work<Scores<M>> {
+export function* evaluateAll(state: State, cache: ProgramCache, data: ResidentData, batchSize = 256): Work<AnyScores> {
   const { engine } = state;
   clearTotals(state);
   engine.words(state.evaluationClock, 16).fill(0);
@@ -185,11 +190,11 @@ export function* evaluateAll<M extends MetricName>(
     learnSlice(step, some, performance.now() - start);
     done += some * batch;
   }
-  return readScores<M>(state, data.count);
+  return readScores(state, data.count);
 }
 
 function totalsOf({ totals, recipe }: State): Region {
-  return { address: totals, bytes: (1 + recipe.metrics.length) * 8 };
+  return { address: totals, bytes: recipe.scores.length * 8 };
 }
 
 export function clearTotals(state: State): void {
@@ -199,12 +204,12 @@ export function clearTotals(state: State): void {
 }
 
 /** Totals divided by what they were added up over. */
-export function readScores<M extends MetricName>(state: State, samples: number): Scores<M> {
-  const { loss, metrics } = state.recipe;
-  const [total, ...sums] = state.engine.doubles(state.totals, 1 + metrics.length);
-  const scores: Record<string, number> = { loss: loss.reduction === "mean" ? total / samples : total };
-  metrics.forEach((metric, index) => {
-    scores[metric.name] = sums[index] / (samples * metric.countPerSample);
-  });
-  return scores as Scores<M>;
+export function readScores(state: State, samples: number): AnyScores {
+  const { scores } = state.recipe;
+  const totals = state.engine.doubles(state.totals, scores.length);
+  const named = scores.map(({ name, countPerSample }, index) => [
+    name,
+    totals[index] / (samples * countPerSample || 1),
+  ]);
+  return Object.fromEntries(named) as AnyScores;
 }

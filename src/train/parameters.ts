@@ -29,10 +29,21 @@ export function readBlock(
 
 /** Checks all values, then sets them. */
 export function writeParameters(state: State, update: ParameterUpdate): void {
-  const { parameters } = state.recipe.model;
+  for (const { tensor, copy } of checkUpdate(state.recipe.model.parameters, update)) {
+    const address = addressOfParameter(state, tensor);
+    state.engine.floats(address, copy.length).set(copy);
+    state.engine.changed(address, copy.byteLength);
+  }
+}
+
+/** New values, checked against the parameters. Throws ModelError for an unknown path, DataError for other values. */
+export function checkUpdate(
+  parameters: ReadonlyMap<string, Tensor>,
+  update: ParameterUpdate,
+): { tensor: Tensor; copy: Float32Array }[] {
   const entries: [string, Values][] =
     update instanceof Map ? [...update].map(([path, { data }]) => [path, data]) : Object.entries(update);
-  const checked = entries.map(([path, data]) => {
+  return entries.map(([path, data]) => {
     const tensor = parameters.get(path);
     if (tensor === undefined) {
       throw new ModelError(`setParameters: the model has no "${path}": it has ${[...parameters.keys()].join(", ")}`);
@@ -43,9 +54,4 @@ export function writeParameters(state: State, update: ParameterUpdate): void {
     writeFloats(path, copy, flat.data);
     return { tensor, copy };
   });
-  for (const { tensor, copy } of checked) {
-    const address = addressOfParameter(state, tensor);
-    state.engine.floats(address, copy.length).set(copy);
-    state.engine.changed(address, copy.byteLength);
-  }
 }

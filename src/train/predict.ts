@@ -1,34 +1,41 @@
 // Predictions: inputs staged in slices of a program's batch, outputs copied out.
 import { checkOptions, ModelError } from "../engine/errors.js";
 import { sizeOf } from "../graph/tensor.js";
-import { type FlatValues, flattenValues, type Values, writeFloats } from "../graph/values.js";
-import { countSamples } from "./data.js";
-import type { Session } from "./session.js";
+import type { FlatValues, Values } from "../graph/values.js";
+import { bundle, type ForPorts, type Ports } from "../nn/ports.js";
+import { flattenInputs, writeInput } from "./data.js";
+import { formatFor, type Session } from "./session.js";
 import { checkOpen } from "./state.js";
 import { SLICE_MS } from "./steps.js";
 import { EngineCall, type Work } from "./work.js";
 
-export interface PredictOptions {
+export interface PredictOptions<I extends Ports = Ports> {
   /** `"prediction"` (default): what the loss makes of the model's output, as probabilities of logits. `"raw"`: the output itself. */
   output?: "prediction" | "raw";
+  /** Shape of one sample's input, where it is another than the model was made with: see `Samples.inputShape`. */
+  inputShape?: I;
 }
 
 const MOST_SAMPLES = 256;
 
-export function* predictAll(session: Session, x: Values, options: PredictOptions = {}): Work<Float32Array> {
-  const { state, cache, engine, staging, format } = session;
+export function* predictAll<O extends Ports>(
+  session: Session,
+  given: ForPorts<Ports, Values>,
+  options: PredictOptions = {},
+): Work<ForPorts<O, Float32Array>> {
+  const { state, cache, engine, staging } = session;
   checkOpen(state);
-  checkOptions("predict", options, ["output"]);
-  const { output = "prediction" } = options;
+  checkOptions("predict", options, ["output", "inputShape"]);
+  const { output = "prediction", inputShape } = options;
   if (output !== "prediction" && output !== "raw") {
     throw new ModelError(`predict: output must be "prediction" or "raw", got ${JSON.stringify(output)}`);
   }
-  const flat = flattenValues("x", x);
-  const { data } = flat;
-  const count = countSamples("x", flat, format.inputShape);
-  const [inputs, outputs] = [sizeOf(format.inputShape), sizeOf(format.outputShape)];
+  const format = formatFor(session, inputShape);
+  const { x, count } = flattenInputs(given, format);
+  const inputs = format.inputs.map(({ shape }) => sizeOf(shape));
+  const outputs = format.targets.map(({ port }) => sizeOf(port.shape));
   const most = Math.min(count, MOST_SAMPLES);
-  const predictions = new Float32Array(count * outputs);
+  const predictions = outputs.map((size) => new Float32Array(count * size));
   let sliceEnd = performance.now() + SLICE_MS;
   for (let first = 0; first < count; first += most) {
     if (performance.now() > sliceEnd) {
@@ -36,17 +43,26 @@ export function* predictAll(session: Session, x: Values, options: PredictOptions
       checkOpen(state);
       sliceEnd = performance.now() + SLICE_MS;
     }
-    const at = staging.x(most * inputs * 4);
+    const at = staging.x(inputs.map((size) => most * size * 4));
     const batch = Math.min(most, count - first);
-    const slice = count === batch ? data : sliceOf(data, first * inputs, batch * inputs);
-    writeFloats("x", engine.floats(at, batch * inputs), slice);
-    engine.changed(at, batch * inputs * 4);
-    const feed = { kind: "staged", x: at, y: 0 } as const;
-    const { program, result } = cache.get(output === "raw" ? "predict raw" : "predict", feed, batch);
-    yield new EngineCall(program, 1, [{ address: result, bytes: batch * outputs * 4 }]);
-    predictions.set(engine.floats(result, batch * outputs), first * outputs);
+    x.forEach(({ data }, index) => {
+      const size = inputs[index];
+      const slice = count === batch ? data : sliceOf(data, first * size, batch * size);
+      writeInput(engine, at[index], slice, format.inputs[index]);
+    });
+    const feed = { kind: "staged", x: at, y: [], format } as const;
+    const { program, results } = cache.get(output === "raw" ? "predict raw" : "predict", feed, batch);
+    const sizes = outputs.map((size) => batch * size);
+    yield new EngineCall(
+      program,
+      1,
+      results.map((address, index) => ({ address, bytes: sizes[index] * 4 })),
+    );
+    results.forEach((address, index) => {
+      predictions[index].set(engine.floats(address, sizes[index]), first * outputs[index]);
+    });
   }
-  return predictions;
+  return bundle<O, Float32Array>(state.recipe.model.outputs, predictions);
 }
 
 function sliceOf(data: FlatValues["data"], start: number, length: number): FlatValues["data"] {

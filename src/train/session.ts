@@ -1,16 +1,18 @@
 // A trainer from the inside: its state and programs, the data that lie in its memory, and what keeps runs apart.
 import type { Engine } from "../engine/engine.js";
 import { DataError, SteepestError } from "../engine/errors.js";
-import { flattenValues, writeFloats } from "../graph/values.js";
+import type { Pointer } from "../engine/instructions.js";
+import { type Shape, sameShape } from "../graph/tensor.js";
+import { type Ports, pick } from "../nn/ports.js";
 import { createProgramCache, type ProgramCache } from "./cache.js";
 import {
-  checkTargetCount,
-  countSamples,
+  type AnySamples,
+  bytesOfSamples,
+  flattenSamples,
   loadSamples,
   type ResidentData,
   type SampleFormat,
-  type Samples,
-  writeTargets,
+  writeSamples,
 } from "./data.js";
 import type { Feed } from "./programs.js";
 import { checkOpen, createState, type Recipe, releaseState, type State } from "./state.js";
@@ -21,7 +23,9 @@ export interface Session {
   readonly engine: Engine;
   readonly state: State;
   readonly cache: ProgramCache;
+  /** How samples look that say nothing of it, and others by their inputs' shapes. */
   readonly format: SampleFormat;
+  readonly formats: Map<string, SampleFormat>;
   readonly staging: Staging;
   /** Data that were laid into memory by this session and not yet disposed of. */
   readonly resident: Set<ResidentData>;
@@ -32,13 +36,16 @@ export interface Session {
 }
 
 export function openSession(recipe: Recipe, engine: Engine): Session {
-  const { model, loss } = recipe;
   const state = createState(engine, recipe);
   return {
     engine,
     state,
     cache: createProgramCache(state),
-    format: { inputShape: model.inputShape, outputShape: model.outputShape, targets: loss.targets },
+    formats: new Map(),
+    format: {
+      inputs: recipe.model.inputs,
+      targets: recipe.outputs.map(({ port, loss }) => ({ port, targets: loss.targets })),
+    },
     staging: createStaging(engine),
     resident: new Set(),
     busy: false,
@@ -62,11 +69,29 @@ export function checkIdle({ state, busy }: Session): void {
   throw new SteepestError("trainer: another fit or evaluation is still running: await it, or leave its loop, first");
 }
 
+/** How samples look whose inputs have these shapes; `undefined`: the model's. */
+export function formatFor({ state, format, formats }: Session, inputShape: Ports | undefined): SampleFormat {
+  if (inputShape === undefined) return format;
+  const { model } = state.recipe;
+  const shapes = pick<Shape>("inputShape", inputShape as Shape, model.inputs);
+  if (shapes.every((shape, index) => sameShape(shape, format.inputs[index].shape))) return format;
+  const key = JSON.stringify(shapes);
+  const known = formats.get(key);
+  if (known !== undefined) return known;
+  const outputs = pick<Shape>("outputShape", model.outputShapeFor(inputShape) as Shape, model.outputs);
+  const made: SampleFormat = {
+    inputs: format.inputs.map((port, index) => ({ ...port, shape: shapes[index] })),
+    targets: format.targets.map(({ port, targets }, index) => ({ port: { ...port, shape: outputs[index] }, targets })),
+  };
+  formats.set(key, made);
+  return made;
+}
+
 /** Lays samples into memory, to stay until they are disposed of. */
-export function load(session: Session, samples: Samples): ResidentData {
+export function load(session: Session, samples: AnySamples): ResidentData {
   checkOpen(session.state);
-  const { engine, format, resident, cache } = session;
-  const loaded = loadSamples(engine, samples, format);
+  const { engine, resident, cache } = session;
+  const loaded = loadSamples(engine, samples, formatFor(session, samples.inputShape));
   const data: ResidentData = {
     ...loaded,
     dispose() {
@@ -85,7 +110,7 @@ export function load(session: Session, samples: Samples): ResidentData {
 /** Runs `work` as the only one; data that were laid into memory for it are freed afterwards. */
 export function* exclusively<R, Y = never>(
   session: Session,
-  data: readonly (Samples | ResidentData | undefined)[],
+  data: readonly (AnySamples | ResidentData | undefined)[],
   work: (...resident: (ResidentData | undefined)[]) => Work<R, Y>,
 ): Work<R, Y> {
   checkIdle(session);
@@ -124,46 +149,41 @@ function checkResident({ resident }: Session, data: ResidentData): ResidentData 
 }
 
 /** Copies samples into the staging regions; returns where they are and how many. */
-export function stage({ state, engine, format, staging }: Session, batch: Samples): { feed: Feed; count: number } {
+export function stage(session: Session, batch: AnySamples): { feed: Feed; count: number } {
+  const { state, engine, staging } = session;
   checkOpen(state);
   checkQuiet(engine, "trainer");
-  const x = flattenValues("x", batch.x);
-  const y = flattenValues("y", batch.y);
-  const count = countSamples("x", x, format.inputShape);
-  checkTargetCount(y, count, format);
-  const xAt = staging.x(x.data.length * 4);
-  const yAt = staging.y(y.data.length * 4);
-  writeFloats("x", engine.floats(xAt, x.data.length), x.data);
-  writeTargets(engine, yAt, y, format);
-  engine.changed(xAt, x.data.length * 4);
-  engine.changed(yAt, y.data.length * 4);
-  return { feed: { kind: "staged", x: xAt, y: yAt }, count };
+  const format = formatFor(session, batch.inputShape);
+  const flat = flattenSamples(batch, format);
+  const bytes = bytesOfSamples(flat);
+  const at = { x: staging.x(bytes.x), y: staging.y(bytes.y) };
+  writeSamples(engine, flat, format, at);
+  return { feed: { kind: "staged", ...at, format }, count: flat.count };
 }
 
-/** Two regions that single batches are copied into before a program reads them; they grow as needed. */
+/** Regions that single batches are copied into before a program reads them, one for each input and target; they grow as needed. */
 export interface Staging {
-  x(bytes: number): number;
-  y(bytes: number): number;
+  x(bytes: readonly number[]): Pointer[];
+  y(bytes: readonly number[]): Pointer[];
   dispose(): void;
 }
 
 function createStaging(engine: Engine): Staging {
-  const regions = { x: { address: 0, bytes: 0 }, y: { address: 0, bytes: 0 } };
-  const take = (name: "x" | "y", bytes: number): number => {
-    const region = regions[name];
-    if (region.bytes >= bytes) return region.address;
-    if (region.address !== 0) engine.allocator.free(region.address);
-    region.bytes = 0;
-    region.address = 0;
-    region.address = engine.allocator.allocate(bytes);
-    region.bytes = bytes;
-    return region.address;
+  const regions = new Map<string, { address: Pointer; bytes: number }>();
+  const take = (name: string, bytes: number): Pointer => {
+    const region = regions.get(name);
+    if (region !== undefined && region.bytes >= bytes) return region.address;
+    if (region !== undefined) engine.allocator.free(region.address);
+    regions.delete(name);
+    const address = engine.allocator.allocate(bytes);
+    regions.set(name, { address, bytes });
+    return address;
   };
   return {
-    x: (bytes) => take("x", bytes),
-    y: (bytes) => take("y", bytes),
+    x: (bytes) => bytes.map((size, index) => take(`x${index}`, size)),
+    y: (bytes) => bytes.map((size, index) => take(`y${index}`, size)),
     dispose() {
-      for (const { address } of Object.values(regions)) if (address !== 0) engine.allocator.free(address);
+      for (const { address } of regions.values()) engine.allocator.free(address);
     },
   };
 }

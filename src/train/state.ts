@@ -13,7 +13,8 @@ import { type BlockLayout, initializeParameters, layoutBlock } from "../graph/pr
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
 import type { Metric } from "../nn/metrics.js";
-import type { Model } from "../nn/sequential.js";
+import type { Model } from "../nn/model.js";
+import type { Port, Ports } from "../nn/ports.js";
 import type { Optimizer } from "../optim/optimizer.js";
 
 /** Most steps of one call into the engine: lengths of trace and rates. */
@@ -26,13 +27,32 @@ const LEAST_BYTES = 64;
 
 /** What is to be trained, and how. */
 export interface Recipe {
-  readonly model: Model;
-  readonly loss: Loss;
+  readonly model: Model<Ports, Ports>;
+  readonly outputs: readonly OutputRecipe[];
+  /** What a step adds to the totals, the loss first. */
+  readonly scores: readonly Score[];
   readonly optimizer: Optimizer;
-  readonly metrics: readonly Metric[];
   /** Parameters that are not to be trained. */
   readonly frozen: ReadonlySet<Tensor>;
   readonly seed: readonly [low: number, high: number];
+}
+
+/** What is to become of an output. */
+export interface OutputRecipe {
+  readonly port: Port;
+  readonly loss: Loss;
+  /** Factor of this loss in the whole. */
+  readonly weight: number;
+  readonly metrics: readonly Metric[];
+}
+
+/** How a total becomes a score. */
+export interface Score {
+  readonly name: string;
+  /** A mean over a batch: it counts once for each sample. */
+  readonly isMean: boolean;
+  /** The total is divided by so many for each sample; 0: not at all. */
+  readonly countPerSample: number;
 }
 
 export interface State {
@@ -102,7 +122,7 @@ export function createState(engine: Engine, recipe: Recipe): State {
       kept: take(Math.max(keptLayout.bytes, LEAST_BYTES)),
       clock: take(CLOCK_BYTES),
       evaluationClock: take(CLOCK_BYTES),
-      totals: take((1 + recipe.metrics.length) * 8),
+      totals: take(recipe.scores.length * 8),
       trace: take(STEPS_PER_CALL * 4),
       rates: take(STEPS_PER_CALL * 4),
       bytes,

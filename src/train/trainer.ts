@@ -3,16 +3,24 @@
 import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
 import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
 import type { Build } from "../engine/module.js";
-import type { Tensor } from "../graph/tensor.js";
+import type { Shape } from "../graph/tensor.js";
 import type { Values } from "../graph/values.js";
-import type { Loss } from "../nn/losses.js";
-import { type MetricName, metricFor } from "../nn/metrics.js";
-import type { Model } from "../nn/sequential.js";
-import type { Optimizer } from "../optim/optimizer.js";
-import type { ResidentData, Samples } from "./data.js";
-import { checkFitOptions, type EpochResult, evaluateAll, type FitOptions, fitEpochs, type Scores } from "./fit.js";
+import type { MetricName } from "../nn/metrics.js";
+import type { Model } from "../nn/model.js";
+import type { ForPorts, Ports } from "../nn/ports.js";
+import type { AnySamples, ResidentData, Samples } from "./data.js";
+import {
+  type AnyFitOptions,
+  checkFitOptions,
+  type EpochResult,
+  evaluateAll,
+  type FitOptions,
+  fitEpochs,
+  type Scores,
+} from "./fit.js";
 import { type ParameterUpdate, type ParameterValues, readBlock, writeParameters } from "./parameters.js";
 import { type PredictOptions, predictAll } from "./predict.js";
+import { checkRecipe, type RecipeOptions } from "./recipe.js";
 import { checkIdle, closeSession, exclusively, load, openSession, stage, walkOn } from "./session.js";
 import { addressOfGradient, addressOfParameter, checkOpen, lastingOf, type Recipe, resetState } from "./state.js";
 import {
@@ -28,18 +36,9 @@ import {
 import { summarize } from "./summary.js";
 import { away, checkQuiet, EngineCall, finish, finishAway, here, type Work } from "./work.js";
 
-export interface CompileOptions<M extends MetricName = never> extends EngineOptions {
-  loss: Loss;
-  optimizer: Optimizer;
-  /** Beside the loss. Default none. */
-  metrics?: readonly M[];
-  /** Of everything random: initial values, order of samples, dropout. A whole number of at least 0. Default 0. */
-  seed?: number;
-  /**
-   * Parameters that stay as they are: paths of parameters, layers or nested models, as `"encoder"` or `"0.weight"`. They
-   * take no gradient and no optimizer state. Default none.
-   */
-  frozen?: readonly string[];
+export interface CompileOptions<M extends MetricName = never, O extends Ports = Shape>
+  extends EngineOptions,
+    RecipeOptions<M, O> {
   /** Run in this engine, which others may share, instead of one of its own. */
   engine?: Engine;
 }
@@ -50,28 +49,29 @@ export interface EvaluateOptions {
 }
 
 /** What computes and does not return before it is done. */
-interface SynchronousMethods<M extends MetricName> {
+interface SynchronousMethods<M extends MetricName, I extends Ports, O extends Ports> {
   /** As `fit`, all epochs at once. */
-  fitSync(data: Samples | ResidentData, options?: FitOptions<M>): EpochResult<M>[];
-  trainStepsSync(data: Samples | ResidentData, options: StepsOptions): Float32Array;
-  trainBatchSync(batch: Samples): number;
+  fitSync(data: Samples<I, O> | ResidentData, options?: FitOptions<M, I, O>): EpochResult<M, O>[];
+  trainStepsSync(data: Samples<I, O> | ResidentData, options: StepsOptions): Float32Array;
+  trainBatchSync(batch: Samples<I, O>): number;
   /**
    * Trains for about so many milliseconds, but at least one step, and goes on where the last such call stopped; returns
    * the loss of each step. On the calling thread: for pages that give training a part of each frame, as
    * `requestAnimationFrame(() => trainer.trainFor(8, data))`.
    */
   trainFor(milliseconds: number, data: ResidentData, options?: SliceOptions): Float32Array;
-  gradientsSync(batch: Samples): Map<string, ParameterValues>;
-  evaluateSync(data: Samples | ResidentData, options?: EvaluateOptions): Scores<M>;
-  predictSync(x: Values, options?: PredictOptions): Float32Array;
+  gradientsSync(batch: Samples<I, O>): Map<string, ParameterValues>;
+  evaluateSync(data: Samples<I, O> | ResidentData, options?: EvaluateOptions): Scores<M, O>;
+  predictSync(x: ForPorts<I, Values>, options?: PredictOptions<I>): ForPorts<O, Float32Array>;
 }
 
 /**
  * A model with values, in memory of its own. Every method that computes has a synchronous form, which
  * does not return before it is done; the asynchronous ones let the host breathe about every 12 ms.
  */
-export interface Trainer<M extends MetricName = never> extends SynchronousMethods<M> {
-  readonly model: Model;
+export interface Trainer<M extends MetricName = never, I extends Ports = Shape, O extends Ports = Shape>
+  extends SynchronousMethods<M, I, O> {
+  readonly model: Model<I, O>;
   /** `strict`, `fast` or `debug`: the build that runs, which may not be the one asked for. */
   readonly build: Build;
   readonly threads: number;
@@ -82,20 +82,20 @@ export interface Trainer<M extends MetricName = never> extends SynchronousMethod
   readonly epochs: number;
 
   /** Trains epoch by epoch: `for await (const { epoch, loss } of trainer.fit(data, { epochs: 5 })) …`. Ends when the loop is left. */
-  fit(data: Samples | ResidentData, options?: FitOptions<M>): AsyncGenerator<EpochResult<M>, void>;
+  fit(data: Samples<I, O> | ResidentData, options?: FitOptions<M, I, O>): AsyncGenerator<EpochResult<M, O>, void>;
   /** Trains `steps` steps, going round the data; returns the loss of each. Many steps run in one call into the engine. */
-  trainSteps(data: Samples | ResidentData, options: StepsOptions): Promise<Float32Array>;
+  trainSteps(data: Samples<I, O> | ResidentData, options: StepsOptions): Promise<Float32Array>;
   /** One step on exactly these samples, for data that arrive bit by bit. Returns the loss before the step. */
-  trainBatch(batch: Samples): Promise<number>;
+  trainBatch(batch: Samples<I, O>): Promise<number>;
   /** Gradients of the loss of these samples with respect to all parameters, by path; changes nothing. */
-  gradients(batch: Samples): Promise<Map<string, ParameterValues>>;
+  gradients(batch: Samples<I, O>): Promise<Map<string, ParameterValues>>;
   /** Loss and metrics over all samples; dropout is off and nothing changes. */
-  evaluate(data: Samples | ResidentData, options?: EvaluateOptions): Promise<Scores<M>>;
+  evaluate(data: Samples<I, O> | ResidentData, options?: EvaluateOptions): Promise<Scores<M, O>>;
   /** Predictions for one sample or many, behind one another: [samples, ...outputShape]. */
-  predict(x: Values, options?: PredictOptions): Promise<Float32Array>;
+  predict(x: ForPorts<I, Values>, options?: PredictOptions<I>): Promise<ForPorts<O, Float32Array>>;
 
   /** Lays samples into memory once, for several fits or evaluations. Dispose of it when done. */
-  load(data: Samples): ResidentData;
+  load(data: Samples<I, O>): ResidentData;
   /** Copies of all parameters and buffers (as the running statistics of batch normalization), by path. */
   parameters(): Map<string, ParameterValues>;
   /** Sets parameters by path, `{ "0.weight": values }` or what `parameters()` gave; all are checked before any is changed. */
@@ -109,56 +109,17 @@ export interface Trainer<M extends MetricName = never> extends SynchronousMethod
   [Symbol.dispose](): void;
 }
 
-const OPTIONS = ["loss", "optimizer", "metrics", "seed", "frozen", "engine", "build", "threads", "background"];
-
-function checkRecipe<M extends MetricName>(model: Model, options: CompileOptions<M>): Recipe {
-  checkOptions("compile", options, OPTIONS);
-  const { loss, optimizer, metrics = [], seed = 0 } = options;
-  if (typeof loss?.build !== "function")
-    throw new ModelError(`compile: loss must be a loss such as crossEntropy(), got ${String(loss)}`);
-  if (typeof optimizer?.record !== "function") {
-    throw new ModelError(`compile: optimizer must be an optimizer such as adam(), got ${String(optimizer)}`);
-  }
-  checkInteger("compile", "seed", seed, 0);
-  const last = model.layers[model.layers.length - 1];
-  if (loss.includes?.includes(last.kind)) {
-    throw new ModelError(
-      `compile: ${loss.name} takes logits, but the model ends in ${last.kind}(): remove that layer, predict() applies it`,
-    );
-  }
-  return {
-    model,
-    loss,
-    optimizer,
-    metrics: metrics.map((name) => metricFor(name, loss, model.outputShape)),
-    frozen: frozenOf(model, options.frozen ?? []),
-    seed: [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0],
-  };
-}
-
-/** The parameters at or below the paths. Throws ModelError for a path that is none of the model's. */
-function frozenOf({ parameters }: Model, paths: readonly string[]): ReadonlySet<Tensor> {
-  const below = (path: string): Tensor[] => {
-    const found = [...parameters].filter(([name]) => name === path || name.startsWith(`${path}.`));
-    if (found.length > 0) return found.map(([, tensor]) => tensor);
-    throw new ModelError(
-      `compile: frozen names "${path}", but the parameters are ${[...parameters.keys()].join(", ")}`,
-    );
-  };
-  return new Set(paths.flatMap(below));
-}
-
 /**
  * Makes a trainer: plans and allocates the memory for the model and its optimizer, and gives the
  * parameters their first values.
  *
  * Rejects with ModelError where the parts do not fit, MemoryError where they need too much memory.
  */
-export async function compile<const M extends MetricName = never>(
-  model: Model,
-  options: CompileOptions<M>,
-): Promise<Trainer<M>> {
-  const recipe = checkRecipe(model, options);
+export async function compile<const M extends MetricName = never, I extends Ports = Shape, O extends Ports = Shape>(
+  model: Model<I, O>,
+  options: CompileOptions<M, NoInfer<O>>,
+): Promise<Trainer<M, I, O>> {
+  const recipe = recipeOf(model, options);
   return createTrainer(
     recipe,
     options.engine ?? (await createEngine(engineOptions(options))),
@@ -167,8 +128,11 @@ export async function compile<const M extends MetricName = never>(
 }
 
 /** The synchronous form of `compile`, where the runtime can load the kernels synchronously (Node, Deno, Bun). */
-export function compileSync<const M extends MetricName = never>(model: Model, options: CompileOptions<M>): Trainer<M> {
-  const recipe = checkRecipe(model, options);
+export function compileSync<const M extends MetricName = never, I extends Ports = Shape, O extends Ports = Shape>(
+  model: Model<I, O>,
+  options: CompileOptions<M, NoInfer<O>>,
+): Trainer<M, I, O> {
+  const recipe = recipeOf(model, options);
   return createTrainer(
     recipe,
     options.engine ?? createEngineSync(engineOptions(options)),
@@ -176,51 +140,68 @@ export function compileSync<const M extends MetricName = never>(model: Model, op
   );
 }
 
+/** From here on the types of ports are erased: what is given is checked against the model. */
+function recipeOf<I extends Ports, O extends Ports, M extends MetricName>(
+  model: Model<I, O>,
+  options: CompileOptions<M, O>,
+): Recipe {
+  return checkRecipe(model as unknown as Model<Ports, Ports>, options as never);
+}
+
 function engineOptions({ build, threads, background }: EngineOptions): EngineOptions {
   return { build, threads, background };
 }
 
-function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, ownsEngine: boolean): Trainer<M> {
+function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
+  recipe: Recipe,
+  engine: Engine,
+  ownsEngine: boolean,
+): Trainer<M, I, O> {
   const session = openSession(recipe, engine);
   const { state, cache } = session;
 
-  function* fitting(data: Samples | ResidentData, options: FitOptions<M> = {}): Work<void, EpochResult<M>> {
+  type Result = EpochResult<M, O>;
+  function* fitting(data: AnySamples | ResidentData, options: AnyFitOptions = {}): Work<void, Result> {
     const plan = checkFitOptions(options);
-    yield* exclusively<void, EpochResult<M>>(session, [data, options.validation], (train, validation) =>
-      fitEpochs<M>(state, cache, train as ResidentData, validation, plan),
+    yield* exclusively<void, Result>(
+      session,
+      [data, options.validation],
+      (train, validation) =>
+        fitEpochs(state, cache, train as ResidentData, validation, plan) as Work<void, unknown> as Work<void, Result>,
     );
   }
-  const stepping = (data: Samples | ResidentData, plan: StepsPlan): Work<void> =>
+  const stepping = (data: AnySamples | ResidentData, plan: StepsPlan): Work<void> =>
     exclusively(session, [data], (resident) => trainSteps(state, cache, resident as ResidentData, plan));
-  function* batchStep(batch: Samples): Work<number> {
+  function* batchStep(batch: AnySamples): Work<number> {
     checkIdle(session);
     const { feed, count } = stage(session, batch);
     return (yield* runSteps(state, cache, feed, count, 1))[0];
   }
-  function* gradientsOf(batch: Samples): Work<Map<string, ParameterValues>> {
+  function* gradientsOf(batch: AnySamples): Work<Map<string, ParameterValues>> {
     const { feed, count } = stage(session, batch);
     const { gradients: address, layout } = state;
     yield new EngineCall(cache.get("gradients", feed, count).program, 1, [{ address, bytes: layout.bytes }]);
     return readBlock(state, addressOfGradient, (tensor) => layout.offsets.has(tensor));
   }
-  function* scoring(data: Samples | ResidentData, options: EvaluateOptions = {}): Work<Scores<M>> {
+  function* scoring(data: AnySamples | ResidentData, options: EvaluateOptions = {}): Work<Scores<M, O>> {
     checkOptions("evaluate", options, ["batchSize"]);
     const batchSize = checkInteger("evaluate", "batchSize", options.batchSize ?? 256, 1);
-    return yield* exclusively(session, [data], (resident) =>
-      evaluateAll<M>(state, cache, resident as ResidentData, batchSize),
+    const scores = yield* exclusively(session, [data], (resident) =>
+      evaluateAll(state, cache, resident as ResidentData, batchSize),
     );
+    return scores as unknown as Scores<M, O>;
   }
 
-  const methods: SynchronousMethods<M> = {
-    fitSync: (data, options) => [...here<void, EpochResult<M>>(engine, fitting(data, options))],
+  const methods: SynchronousMethods<M, I, O> = {
+    fitSync: (data, options) => [...here<void, Result>(engine, fitting(data as AnySamples, options))],
     trainStepsSync(data, options) {
       const plan = checkStepsOptions(options);
-      finish(engine, stepping(data, plan));
+      finish(engine, stepping(data as AnySamples, plan));
       return plan.losses;
     },
     trainBatchSync(batch) {
       checkIdle(session);
-      const { feed, count } = stage(session, batch);
+      const { feed, count } = stage(session, batch as AnySamples);
       return runStep(state, cache, feed, count);
     },
     trainFor(milliseconds, data, options = {}) {
@@ -231,9 +212,9 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
       }
       return walkFor(state, cache, walkOn(session, data, options), milliseconds);
     },
-    gradientsSync: (batch) => finish(engine, gradientsOf(batch)),
-    evaluateSync: (data, options) => finish(engine, scoring(data, options)),
-    predictSync: (x, options) => finish(engine, predictAll(session, x, options)),
+    gradientsSync: (batch) => finish(engine, gradientsOf(batch as AnySamples)),
+    evaluateSync: (data, options) => finish(engine, scoring(data as AnySamples, options)),
+    predictSync: (x, options) => finish(engine, predictAll<O>(session, x as Values, options)),
   };
 
   /** What reads or changes values between calls: not while one runs in the background. */
@@ -250,7 +231,7 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
     if (ownsEngine) engine.dispose();
   };
   return {
-    model: recipe.model,
+    model: recipe.model as unknown as Model<I, O>,
     build: engine.build,
     get threads() {
       return engine.threads;
@@ -265,17 +246,17 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
       return state.epochs;
     },
     ...methods,
-    fit: (data, options) => away<void, EpochResult<M>>(engine, fitting(data, options), lastingOf(state)),
+    fit: (data, options) => away<void, Result>(engine, fitting(data as AnySamples, options), lastingOf(state)),
     async trainSteps(data, options) {
       const plan = checkStepsOptions(options);
-      await finishAway(engine, stepping(data, plan), lastingOf(state));
+      await finishAway(engine, stepping(data as AnySamples, plan), lastingOf(state));
       return plan.losses;
     },
-    trainBatch: (batch) => finishAway(engine, batchStep(batch), lastingOf(state)),
-    gradients: (batch) => finishAway(engine, gradientsOf(batch)),
-    evaluate: (data, options) => finishAway(engine, scoring(data, options)),
-    predict: (x, options) => finishAway(engine, predictAll(session, x, options)),
-    load: (data) => load(session, data),
+    trainBatch: (batch) => finishAway(engine, batchStep(batch as AnySamples), lastingOf(state)),
+    gradients: (batch) => finishAway(engine, gradientsOf(batch as AnySamples)),
+    evaluate: (data, options) => finishAway(engine, scoring(data as AnySamples, options)),
+    predict: (x, options) => finishAway(engine, predictAll<O>(session, x as Values, options)),
+    load: (data) => load(session, data as AnySamples),
     parameters: () => whileOpen("parameters", () => readBlock(state, addressOfParameter)),
     setParameters: (values) => whileOpen("setParameters", () => writeParameters(state, values)),
     reset() {
@@ -285,7 +266,7 @@ function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, own
       session.walk = undefined;
     },
     summary: ({ batchSize = 32 } = {}) =>
-      whileOpen("summary", () => summarize(state, checkInteger("summary", "batchSize", batchSize, 1))),
+      whileOpen("summary", () => summarize(session, checkInteger("summary", "batchSize", batchSize, 1))),
     dispose,
     [Symbol.dispose]: dispose,
   };

@@ -1,0 +1,178 @@
+// Models: functions of tensors with parameters, chains of layers among them.
+import { checkOptions, ModelError } from "../engine/errors.js";
+import { type DType, input, type Shape, sameShape, type Tensor } from "../graph/tensor.js";
+import { type Layer, type LayerContext, layerContext } from "./layer.js";
+import { bundle, type Port, type Ports, portsOf, showBatch, type Traced } from "./ports.js";
+import { checkInputs, checkResults, createBlueprint, layerParameters, type ModelLayer, type Scope } from "./scope.js";
+
+/**
+ * A description: shapes, layers and symbolic parameters. Values belong to the trainer that compiles it. A model of one
+ * input and one output is a layer too: `sequential({ input: [784] }, encoder, dense(10))`.
+ */
+export interface Model<I extends Ports = Shape, O extends Ports = Shape> extends Layer {
+  /** Shapes of one sample, without the batch axis; by name where there are several. */
+  readonly inputShape: I;
+  readonly outputShape: O;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** In the order of their first application. */
+  readonly layers: readonly ModelLayer[];
+  /** Parameters and buffers by path ("0.weight", "encoder.hidden.bias"), in the order of the layers. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** The operation that each output comes from. */
+  readonly ends: readonly (string | undefined)[];
+  /** x [batch, ...inputShape] → [batch, ...outputShape], in objects where they have names. */
+  apply(x: Traced<I>, context: LayerContext): Traced<O>;
+  /** The outputs' shapes for inputs of other sizes, as larger images. Throws ModelError where the layers do not allow them. */
+  outputShapeFor(inputShape: I): O;
+}
+
+export interface ModelOptions<I extends Ports> {
+  /** Shape of one sample, without the batch axis; an object of shapes for several inputs. */
+  input: I;
+  /** Of the inputs: `"uint32"` for indices, as `oneHot()` takes them. Default `"float32"`. An object for several inputs. */
+  dtype?: DType | Readonly<Record<string, DType>>;
+  /** Names the model in parameter paths ("encoder.0.weight") where it is a part of another. */
+  name?: string;
+}
+
+const CLOCK_WORDS = 16;
+// What shapes are found out with: any batch would do.
+const TRIAL_BATCH = 2;
+
+/** @param kind What made it: how errors begin. */
+export function createModel<I extends Ports, O extends Ports>(
+  kind: string,
+  options: ModelOptions<I>,
+  body: (x: Traced<I>, scope: Scope) => Traced<O>,
+): Model<I, O> {
+  checkOptions(kind, options, ["input", "dtype", "name"]);
+  const { name, dtype = "float32" } = options;
+  const inputs = portsOf(kind, options.input, (key) => dtypeOf(kind, dtype, key));
+  const blueprint = createBlueprint(kind, "", body);
+  /** The outputs for inputs of these shapes, as tensors of a trial that is thrown away. */
+  const attempt = (shapes: readonly Shape[]): ReturnType<typeof checkResults> => {
+    const tensors = inputs.map((port, index) =>
+      input([TRIAL_BATCH, ...shapes[index]], { name: port.key ?? "x", dtype: port.dtype }),
+    );
+    const clock = input([CLOCK_WORDS], { name: "clock", dtype: "uint32" });
+    const context = layerContext({ training: true, clock, seed: [0, 0] });
+    return checkResults(kind, blueprint.trace(bundle<I, Tensor>(inputs, tensors) as Traced<I>, context), TRIAL_BATCH);
+  };
+  const { ports: outputs, tensors } = attempt(inputs.map(({ shape }) => shape));
+  const shapesOf = (ports: readonly Port[]) =>
+    bundle(
+      ports,
+      ports.map(({ shape }) => shape),
+    );
+  const model: Model<I, O> = {
+    kind,
+    name,
+    inputShape: shapesOf(inputs) as unknown as I,
+    outputShape: shapesOf(outputs) as unknown as O,
+    inputs,
+    outputs,
+    layers: blueprint.layers,
+    parameters: blueprint.parameters,
+    ends: tensors.map(({ source }) => (source.kind === "result" ? source.node.operation.name : undefined)),
+    apply(x, context) {
+      checkInputs<I>(kind, x, inputs);
+      return blueprint.trace(x, context);
+    },
+    outputShapeFor(inputShape) {
+      const { ports } = attempt(portsOf(kind, inputShape, () => "float32").map(({ shape }) => shape));
+      return shapesOf(ports) as unknown as O;
+    },
+    build({ where }, inputShape) {
+      const [{ key, shape }] = inputs;
+      if (key !== undefined || outputs[0].key !== undefined) {
+        throw new ModelError(`${where}: a model of several inputs or outputs is no layer of a chain: use scope.call()`);
+      }
+      if (inputShape.length !== shape.length || (inputShape.length === 1 && !sameShape(inputShape, shape))) {
+        throw new ModelError(`${where}: input must be ${showBatch(shape)}, got ${showBatch(inputShape)}`);
+      }
+      const same = sameShape(inputShape, shape);
+      return {
+        outputShape: same ? outputs[0].shape : (model.outputShapeFor(inputShape as I) as Shape),
+        parameters: layerParameters(model),
+        apply: (x, context) => model.apply(x as Traced<I>, context) as Tensor,
+      };
+    },
+  };
+  return model;
+}
+
+function dtypeOf(where: string, dtype: DType | Readonly<Record<string, DType>>, key: string | undefined): DType {
+  const found = typeof dtype === "string" ? dtype : (dtype[key ?? ""] ?? "float32");
+  if (found === "float32" || found === "uint32") return found;
+  throw new ModelError(`${where}: dtype must be "float32" or "uint32", got ${JSON.stringify(found)}`);
+}
+
+/**
+ * A model that is any function of tensors: branches, skips, shared layers, several inputs and outputs. The function is
+ * traced with symbolic tensors [batch, …]; it applies layers by `scope.apply(x, dense(8), relu())`, and any operation of
+ * `steepest/graph`. It must do the same each time: it is traced again for every batch size, for training and predicting.
+ *
+ * Parameters are named after the layers, by their `name` or by the number of the application: "0.weight".
+ *
+ * @example
+ * const model = functional({ input: [8] }, (x, { apply }) => {
+ *   const hidden = apply(x, dense(8), relu());
+ *   return apply(add(x, hidden), dense(3));
+ * });
+ * @example
+ * const model = functional({ input: { image: [28, 28, 1], meta: [4] } }, ({ image, meta }, { apply }) => {
+ *   const both = add(apply(image, flatten(), dense(16), relu()), apply(meta, dense(16)));
+ *   return { digit: apply(both, dense(10)), quality: apply(both, dense(1)) };
+ * });
+ * @throws ModelError where a layer does not fit, or the function returns anything but float32 tensors [batch, …].
+ */
+export function functional<const I extends Ports, const R extends Tensor | Readonly<Record<string, Tensor>>>(
+  options: ModelOptions<I>,
+  body: (x: Traced<I>, scope: Scope) => R,
+): Model<I, R extends Tensor ? Shape : { readonly [K in keyof R]: Shape }> {
+  return createModel("functional", options, body as never);
+}
+
+/**
+ * A chain of layers. `input` is the shape of one sample, without the batch axis.
+ *
+ * @example
+ * const model = sequential({ input: [784] }, dense(128), relu(), dense(10));
+ */
+export function sequential(options: ModelOptions<Shape>, ...layers: readonly Layer[]): Model {
+  if (layers.length === 0) throw new ModelError("sequential: a model needs at least one layer, got none: add dense(…)");
+  return createModel<Shape, Shape>("sequential", options, (x, { apply }) => apply(x, ...layers));
+}
+
+/**
+ * A layer of a user's own: a function of a tensor [batch, …] and what `scope` offers. Called with the options, it gives a
+ * layer that can be used wherever others can.
+ *
+ * @param kind Its name in summaries and errors.
+ * @param body Traced as a functional model's is. It checks shapes by throwing ModelError.
+ * @example
+ * const scaled = defineLayer("scaled", (x, { parameter }) => multiply(x, parameter("scale", [x.shape[1]], ones())));
+ * const model = sequential({ input: [4] }, scaled(), dense(1));
+ */
+export function defineLayer<Options extends object = Record<string, never>>(
+  kind: string,
+  body: (x: Tensor, scope: Scope, options: Options & { readonly name?: string }) => Tensor,
+): (options?: Options & { readonly name?: string }) => Layer {
+  return (options = {} as Options) => ({
+    kind,
+    name: options.name,
+    build({ where, path }, inputShape) {
+      const blueprint = createBlueprint<Tensor, Tensor>(where, `${path}.`, (x, scope) => body(x, scope, options));
+      const clock = input([CLOCK_WORDS], { name: "clock", dtype: "uint32" });
+      const context = layerContext({ training: true, clock, seed: [0, 0] });
+      const trial = blueprint.trace(input([TRIAL_BATCH, ...inputShape], { name: "x" }), context);
+      const { ports } = checkResults(where, trial, TRIAL_BATCH);
+      return {
+        outputShape: ports[0].shape,
+        parameters: layerParameters(blueprint),
+        apply: (x, here) => blueprint.trace(x, here),
+      };
+    },
+  });
+}

@@ -1,0 +1,71 @@
+// What goes into a model and comes out of it: one shape, or several by name.
+import { DataError, ModelError } from "../engine/errors.js";
+import { type DType, type Shape, showShape, type Tensor } from "../graph/tensor.js";
+
+/** The shape of one sample, or of several parts of a sample by name. Never with the batch axis. */
+export type Ports = Shape | Readonly<Record<string, Shape>>;
+
+/** One thing for each port: `T` itself where there is one port, an object of them where they have names. */
+export type ForPorts<P extends Ports, T> = P extends Shape ? T : { readonly [K in keyof P]: T };
+
+/** Tensors of a model's inputs or outputs. */
+export type Traced<P extends Ports> = ForPorts<P, Tensor>;
+
+/** One port. */
+export interface Port {
+  /** Its name, `undefined` for the only one. */
+  readonly key: string | undefined;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+export function isShape(ports: Ports): ports is Shape {
+  return Array.isArray(ports);
+}
+
+/** Checks shapes and lists them. */
+export function portsOf(where: string, ports: Ports, dtypeOf: (key: string | undefined) => DType): Port[] {
+  const port = (key: string | undefined, shape: Shape): Port => {
+    if (!Array.isArray(shape) || shape.length === 0 || shape.some((size) => !Number.isSafeInteger(size) || size < 1)) {
+      throw new ModelError(
+        `${where}: input${key === undefined ? "" : ` "${key}"`} must be the shape of one sample, like [784] or [28, 28], got ${JSON.stringify(shape)}`,
+      );
+    }
+    return { key, shape: [...shape], dtype: dtypeOf(key) };
+  };
+  if (isShape(ports) || typeof ports !== "object" || ports === null) return [port(undefined, ports as Shape)];
+  const named = Object.entries(ports).map(([key, shape]) => port(key, shape));
+  if (named.length > 0) return named;
+  throw new ModelError(`${where}: a model needs at least one input, got none: name their shapes`);
+}
+
+/** What a user gave for each port, in order: the thing itself, or the entries of an object. Throws DataError naming what is missing or unknown. */
+export function pick<T>(where: string, given: T | Readonly<Record<string, T>>, ports: readonly Port[]): T[] {
+  const [{ key }] = ports;
+  if (key === undefined) return [given as T];
+  const names = ports.map((port) => port.key as string);
+  const isNamed = typeof given === "object" && given !== null && !Array.isArray(given) && !ArrayBuffer.isView(given);
+  const keys = isNamed ? Object.keys(given) : [];
+  const wrong = isNamed ? keys.find((name) => !names.includes(name)) : undefined;
+  if (!isNamed || wrong !== undefined || keys.length !== names.length) {
+    const got = isNamed ? `{ ${keys.join(", ")} }` : "one value";
+    throw new DataError(`${where}: must be an object with ${names.join(", ")}, got ${got}`);
+  }
+  return names.map((name) => (given as Record<string, T>)[name]);
+}
+
+/** The reverse of `pick`. */
+export function bundle<P extends Ports, T>(ports: readonly Port[], values: readonly T[]): ForPorts<P, T> {
+  if (ports[0].key === undefined) return values[0] as ForPorts<P, T>;
+  return Object.fromEntries(ports.map(({ key }, index) => [key, values[index]])) as ForPorts<P, T>;
+}
+
+/** How errors name a port: `x`, or `x.image`. */
+export function portName(where: string, { key }: Port): string {
+  return key === undefined ? where : `${where}.${key}`;
+}
+
+/** A port's shape with the batch axis, as text. */
+export function showBatch(shape: Shape): string {
+  return showShape(["batch", ...shape]);
+}
