@@ -1,0 +1,300 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+// Training steps of a user's own: functions of tensors with models and layers in them, each compiled to a program with an
+// optimizer of its own. All of them work on the same values of the parameters.
+import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
+import { checkInteger, checkOptions, DataError, ModelError, SteepestError } from "../engine/errors.js";
+import { type Pointer, serial } from "../engine/instructions.js";
+import { nodesBehind } from "../graph/backward.js";
+import { type InputShapes, writeLeaf } from "../graph/function.js";
+import { align, planMemory } from "../graph/plan.js";
+import { initializeParameters, installPlan, layoutBlock, placeConstants } from "../graph/program.js";
+import { bytesOf, input, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import type { Values } from "../graph/values.js";
+import { layerContext } from "../nn/layer.js";
+import { createBlueprint, type Scope } from "../nn/scope.js";
+import { gradient } from "../ops/gradient.js";
+import { learningRateAt, type Optimizer } from "../optim/optimizer.js";
+import { ownTensors, recordChanges, withPenalties } from "./changes.js";
+import { checkUpdate, type ParameterUpdate, type ParameterValues } from "./parameters.js";
+import { isTrainable } from "./state.js";
+import { DivergenceError } from "./steps.js";
+
+export interface WorkspaceOptions extends Omit<EngineOptions, "background"> {
+  /** Of initial values and of randomness in steps. A whole number of at least 0. Default 0. */
+  seed?: number;
+  /** Run in this engine, which others may share, instead of one of its own. */
+  engine?: Engine;
+}
+
+/** What holds parameters by path: a model, a step. */
+export interface HoldsParameters {
+  readonly parameters: ReadonlyMap<string, Tensor>;
+}
+
+export interface StepOptions<I extends InputShapes> {
+  /** Shapes of the inputs by name, with the batch axis; a tensor made with `input()` where another dtype is wanted. */
+  inputs: I;
+  /** What the optimizer changes: a model or several. Default, where there is an optimizer: all that `loss` depends on. */
+  train?: HoldsParameters | readonly HoldsParameters[];
+  /** Makes a training step of it: the function must then return a scalar `loss`, which is to become smaller. */
+  optimizer?: Optimizer;
+  /** Whether layers act as in training: dropout, statistics of batches. Default: where there is an optimizer. */
+  training?: boolean;
+}
+
+/** A compiled step: takes values, gives the values that the function returned, from before the parameters changed. */
+export interface CompiledStep<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>
+  extends HoldsParameters {
+  (values: { readonly [K in keyof I]: Values }): { [K in keyof O]: Float32Array };
+  /** How often it ran. */
+  readonly steps: number;
+  /** Bytes of its plan: values between the layers, gradients, optimizer state, instructions. */
+  readonly plannedBytes: number;
+}
+
+/** Models and their values, and the steps that train and use them. Everything runs on the calling thread. */
+export interface Workspace {
+  readonly engine: Engine;
+  /**
+   * Compiles a function of tensors. The scope applies layers and models, as in `functional()`.
+   *
+   * @throws ModelError where parts do not fit, or a gradient does not exist.
+   */
+  step<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
+    body: (inputs: { [K in keyof I]: Tensor }, scope: Scope) => O,
+    options: StepOptions<I>,
+  ): CompiledStep<I, O>;
+  /** Copies of the values of a model's or step's parameters, by path. */
+  parameters(of: HoldsParameters): Map<string, ParameterValues>;
+  /** Sets values by path; all are checked before any is changed. */
+  setParameters(of: HoldsParameters, values: ParameterUpdate): void;
+  /** Gives the memory back. Everything else then throws. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+/**
+ * A place for training that `compile()` does not know: two optimizers in turn, losses across several models, gradients
+ * within a loss.
+ *
+ * @example
+ * const model = sequential({ input: [2] }, dense(1));
+ * const workspace = await createWorkspace({ seed: 1 });
+ * const train = workspace.step(
+ *   ({ x, y }, { apply }) => ({ loss: mean(square(subtract(apply(x, model), y))) }),
+ *   { inputs: { x: [4, 2], y: [4, 1] }, train: model, optimizer: sgd({ learningRate: 0.1 }) },
+ * );
+ * const [loss] = train({ x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [[0], [1], [1], [2]] }).loss;
+ */
+export async function createWorkspace(options: WorkspaceOptions = {}): Promise<Workspace> {
+  return build(options, options.engine ?? (await createEngine({ ...engineOptions(options), background: false })));
+}
+
+/** The synchronous form of `createWorkspace`, where the runtime can load the kernels synchronously. */
+export function createWorkspaceSync(options: WorkspaceOptions = {}): Workspace {
+  return build(options, options.engine ?? createEngineSync(engineOptions(options)));
+}
+
+function engineOptions({ build: kind, threads }: WorkspaceOptions): EngineOptions {
+  return { build: kind, threads };
+}
+
+const CLOCK_BYTES = 64;
+const CLOCK_POSITION = 1;
+
+function build(options: WorkspaceOptions, engine: Engine): Workspace {
+  checkOptions("createWorkspace", options, ["seed", "build", "threads", "engine"]);
+  const seed = checkInteger("createWorkspace", "seed", options.seed ?? 0, 0);
+  const key: [number, number] = [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
+  const values = new Map<Tensor, Pointer>();
+  const allocated: Pointer[] = [];
+  let open = true;
+  const checkOpen = (): void => {
+    if (!open) throw new SteepestError("workspace: it has been disposed of: make another");
+  };
+  const take = (bytes: number): Pointer => {
+    const address = engine.allocateZeros(Math.max(bytes, CLOCK_BYTES));
+    allocated.push(address);
+    return address;
+  };
+  /** Gives the tensors values that have none yet: in one block, as an optimizer likes them. */
+  const adopt = (tensors: readonly Tensor[]): void => {
+    const added = tensors.filter((tensor) => !values.has(tensor)).sort((a, b) => a.id - b.id);
+    if (added.length === 0) return;
+    const layout = layoutBlock(added);
+    const block = take(layout.bytes);
+    const firstStream = values.size + 1;
+    for (const tensor of added) values.set(tensor, block + (layout.offsets.get(tensor) as number));
+    initializeParameters(engine, added, addressOfValue, key, firstStream);
+  };
+  const addressOfValue = (tensor: Tensor): Pointer => values.get(tensor) as Pointer;
+
+  function step<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
+    body: (inputs: { [K in keyof I]: Tensor }, scope: Scope) => O,
+    given: StepOptions<I>,
+  ): CompiledStep<I, O> {
+    checkOpen();
+    checkOptions("workspace.step", given, ["inputs", "train", "optimizer", "training"]);
+    const { optimizer, training = optimizer !== undefined } = given;
+    const inputs = Object.fromEntries(
+      Object.entries(given.inputs).map(([name, shape]) => [name, "source" in shape ? shape : input(shape, { name })]),
+    ) as { [K in keyof I]: Tensor };
+    const clock = input([CLOCK_BYTES / 4], { name: "clock", dtype: "uint32" });
+    const blueprint = createBlueprint("workspace.step", "", body);
+    const context = layerContext({ training, clock, seed: key });
+    const outputs = blueprint.trace(inputs, context);
+    const updates = [...context.updates.values()];
+    const ownParameters = [...blueprint.parameters.values()];
+    adopt([...parametersBehind([...Object.values(outputs), ...updates]), ...ownParameters]);
+
+    const goal = optimizer === undefined ? undefined : goalOf(outputs);
+    const trained = goal === undefined ? [] : trainedBy(goal, given.train);
+    trained.sort((a, b) => addressOfValue(a) - addressOfValue(b));
+    const gradients = goal === undefined ? [] : ownTensors(gradient(withPenalties(goal, trained), trained));
+    const results = [...Object.values(outputs), ...gradients, ...updates];
+    const layout = layoutBlock(trained);
+    const offsetOf = (tensor: Tensor): number => layout.offsets.get(tensor) as number;
+    const gradientsAt = take(layout.bytes);
+    const slots = (optimizer?.slots ?? []).map(() => take(layout.bytes));
+    const [clockAt, ratesAt] = [take(CLOCK_BYTES), take(CLOCK_BYTES)];
+    const pinned = new Map<Tensor, Pointer>([...values, [clock, clockAt]]);
+    for (const tensor of Object.values(inputs)) pinned.set(tensor, take(bytesOf(tensor)));
+    gradients.forEach((tensor, index) => {
+      pinned.set(tensor, gradientsAt + offsetOf(trained[index]));
+    });
+    allocated.push(...placeConstants(engine, results, pinned));
+    const plan = planMemory(results, pinned);
+    const { program, addressOf } = installPlan(
+      engine,
+      plan,
+      take(plan.arenaBytes),
+      pinned,
+      (record) => record.advance(serial, clockAt, ratesAt, 0),
+      (record, at) => {
+        for (const { first, bytes } of stretchesOf(trained, addressOfValue)) {
+          const from = offsetOf(first);
+          optimizer?.record(record, {
+            parameters: addressOfValue(first),
+            gradients: gradientsAt + from,
+            slots: slots.map((slot) => slot + from),
+            clock: clockAt,
+            length: bytes / 4,
+          });
+        }
+        recordChanges(record, trained, context.updates, addressOfValue, at);
+      },
+    );
+    allocated.push(program.address);
+
+    let steps = 0;
+    const call = (feed: { readonly [K in keyof I]: Values }): { [K in keyof O]: Float32Array } => {
+      checkOpen();
+      checkFeed(Object.keys(inputs), feed ?? {});
+      for (const [name, tensor] of Object.entries(inputs)) {
+        writeLeaf(engine, addressOf(tensor), tensor, feed[name], name);
+        engine.changed(addressOf(tensor), bytesOf(tensor));
+      }
+      const rate = optimizer === undefined ? 0 : learningRateAt(optimizer, steps + 1);
+      engine.floats(ratesAt, 1)[0] = rate;
+      engine.words(clockAt, CLOCK_POSITION + 1)[CLOCK_POSITION] = 0;
+      engine.changed(ratesAt, 4);
+      engine.changed(clockAt, CLOCK_BYTES);
+      engine.run(program.address, program.end, 1, program.threads);
+      steps += 1;
+      const read = Object.entries(outputs).map(([name, tensor]) => [
+        name,
+        engine.floats(addressOf(tensor), sizeOf(tensor.shape)).slice(),
+      ]);
+      const result = Object.fromEntries(read) as { [K in keyof O]: Float32Array };
+      if (goal !== undefined && !Number.isFinite(result.loss[0])) {
+        throw new DivergenceError(steps, 1, result.loss[0], rate);
+      }
+      return result;
+    };
+    const slotBytes = layout.bytes * (1 + slots.length);
+    const step = Object.assign(call, {
+      parameters: blueprint.parameters,
+      plannedBytes: plan.arenaBytes + slotBytes + (program.end - program.address),
+      steps: 0,
+    });
+    return Object.defineProperty(step, "steps", { get: () => steps });
+  }
+
+  const dispose = (): void => {
+    if (!open) return;
+    open = false;
+    for (const address of allocated) engine.allocator.free(address);
+    if (options.engine === undefined) engine.dispose();
+  };
+  /** Values are made when they are first asked for, by whoever that is. */
+  const tensorsOf = (of: HoldsParameters): ReadonlyMap<string, Tensor> => {
+    checkOpen();
+    adopt([...of.parameters.values()]);
+    return of.parameters;
+  };
+  return {
+    engine,
+    step,
+    parameters(of) {
+      const read = (tensor: Tensor): ParameterValues => ({
+        shape: tensor.shape,
+        data: engine.floats(addressOfValue(tensor), sizeOf(tensor.shape)).slice(),
+      });
+      return new Map([...tensorsOf(of)].map(([path, tensor]) => [path, read(tensor)]));
+    },
+    setParameters(of, update) {
+      for (const { tensor, copy } of checkUpdate(tensorsOf(of), update)) {
+        engine.floats(addressOfValue(tensor), copy.length).set(copy);
+        engine.changed(addressOfValue(tensor), copy.byteLength);
+      }
+    },
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+/** What a training step makes smaller. */
+function goalOf(outputs: Readonly<Record<string, Tensor>>): Tensor {
+  const { loss } = outputs;
+  if (loss !== undefined && loss.shape.length === 0) return loss;
+  const got = loss === undefined ? Object.keys(outputs).join(", ") : `a loss of shape ${showShape(loss.shape)}`;
+  throw new ModelError(
+    `workspace.step: with an optimizer the function must return a scalar named loss, got ${got}: take its mean()`,
+  );
+}
+
+/** The parameters that the optimizer is to change. */
+function trainedBy(goal: Tensor, train: StepOptions<InputShapes>["train"]): Tensor[] {
+  if (train === undefined) return parametersBehind([goal]).filter(isTrainable);
+  const holders = "parameters" in train ? [train] : train;
+  const tensors = new Set(holders.flatMap(({ parameters }) => [...parameters.values()]));
+  const trained = [...tensors].filter(isTrainable);
+  if (trained.length > 0) return trained;
+  throw new ModelError("workspace.step: what train names has no parameters: name a model with some");
+}
+
+function parametersBehind(results: readonly Tensor[]): Tensor[] {
+  const leaves = [...results, ...nodesBehind(results).flatMap((node) => node.inputs)];
+  return [...new Set(leaves)].filter(({ source }) => source.kind === "parameter");
+}
+
+/** Parameters that lie behind one another without a gap, as their gradients do: one instruction does them all. */
+function stretchesOf(
+  parameters: readonly Tensor[],
+  addressOf: (tensor: Tensor) => Pointer,
+): { first: Tensor; bytes: number }[] {
+  const stretches: { first: Tensor; bytes: number }[] = [];
+  for (const tensor of parameters) {
+    const last = stretches.at(-1);
+    const bytes = align(bytesOf(tensor));
+    if (last !== undefined && addressOf(last.first) + last.bytes === addressOf(tensor)) last.bytes += bytes;
+    else stretches.push({ first: tensor, bytes });
+  }
+  return stretches;
+}
+
+function checkFeed(names: readonly string[], feed: Readonly<Record<string, Values>>): void {
+  const given = Object.keys(feed);
+  if (given.length === names.length && names.every((name) => given.includes(name))) return;
+  throw new DataError(`workspace.step: the values must be ${names.join(", ")}, got ${given.join(", ") || "none"}`);
+}
