@@ -1,5 +1,6 @@
 // Parameters as users see them: by path, with their shapes, in copies.
 import { ModelError } from "../engine/errors.js";
+import type { Pointer } from "../engine/instructions.js";
 import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
 import { addressOfParameter, type State } from "./state.js";
@@ -13,16 +14,13 @@ export interface ParameterValues {
 /** New values of parameters, by path. */
 export type ParameterUpdate = Readonly<Record<string, Values>> | ReadonlyMap<string, { readonly data: Values }>;
 
-/** Copies of all parameters, or of what lies in another block like theirs. */
-export function readBlock(
-  state: State,
-  addressOf: (state: State, tensor: Tensor) => number,
-): Map<string, ParameterValues> {
+/** Copies of what lies in a block of the parameters' layout: their values, their gradients, a slot of the optimizer. */
+export function readBlock({ engine, layout, recipe }: State, block: Pointer): Map<string, ParameterValues> {
   const read = (tensor: Tensor) => ({
     shape: tensor.shape,
-    data: state.engine.floats(addressOf(state, tensor), sizeOf(tensor.shape)).slice(),
+    data: engine.floats(block + (layout.offsets.get(tensor) as number), sizeOf(tensor.shape)).slice(),
   });
-  return new Map([...state.recipe.model.parameters].map(([path, tensor]) => [path, read(tensor)]));
+  return new Map([...recipe.model.parameters].map(([path, tensor]) => [path, read(tensor)]));
 }
 
 /** Checks all values, then sets them. */
