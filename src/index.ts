@@ -50,6 +50,7 @@ export {
   type GradientCheck,
   type GradientReport,
 } from "./train/checkGradients.js";
+export type { Checkpoint, ValuesByPath } from "./train/checkpoint.js";
 export type { ResidentData, Samples } from "./train/data.js";
 export type { EpochResult, FitOptions, Progress, Scores } from "./train/fit.js";
 export type { ParameterUpdate, ParameterValues } from "./train/parameters.js";

@@ -1,5 +1,7 @@
+export { decodeCheckpoint, encodeCheckpoint, type SavedCheckpoint } from "./checkpoint.js";
 export { FormatError } from "./formatError.js";
 export { type IdxArray, type IdxType, parseIdx } from "./idx.js";
+export type { Metadata } from "./metadata.js";
 export {
   decodeSafetensors,
   encodeSafetensors,

@@ -36,6 +36,7 @@ export type EpochResult<M extends MetricName, O extends Ports = Shape> = Scores<
 
 /** How far a fit has come; reported after each call into the engine. */
 export interface Progress<M extends MetricName, O extends Ports = Shape> {
+  /** From 1, counted since the trainer was made, and the last one of this fit. */
   readonly epoch: number;
   readonly epochs: number;
   /** Batches of this epoch done, and in all. */
@@ -116,10 +117,11 @@ function* allEpochs(
   validation: ResidentData | undefined,
   plan: FitPlan,
 ): Work<void, AnyEpochResult> {
+  const epochs = state.epochs + plan.epochs;
   for (let i = 0; i < plan.epochs; i++) {
     const start = performance.now();
     clearTotals(state);
-    yield* fitEpoch(state, cache, data, plan, start);
+    yield* fitEpoch(state, cache, data, plan, epochs, start);
     state.epochs += 1;
     const durationMs = performance.now() - start;
     const scores = readScores(state, data.count);
@@ -136,7 +138,14 @@ function* allEpochs(
   }
 }
 
-function* fitEpoch(state: State, cache: ProgramCache, data: ResidentData, plan: FitPlan, start: number): Work<void> {
+function* fitEpoch(
+  state: State,
+  cache: ProgramCache,
+  data: ResidentData,
+  plan: FitPlan,
+  epochs: number,
+  start: number,
+): Work<void> {
   const batchSize = Math.min(plan.batchSize, data.count);
   const shuffled = plan.shuffle && batchSize < data.count;
   if (shuffled) shuffleOrder(state, data);
@@ -157,7 +166,7 @@ function* fitEpoch(state: State, cache: ProgramCache, data: ResidentData, plan: 
       const perMs = samples / Math.max(performance.now() - start, 1e-3);
       plan.onProgress({
         epoch: state.epochs + 1,
-        epochs: state.epochs + plan.epochs,
+        epochs,
         batch,
         batches,
         samples,
@@ -181,10 +190,11 @@ export function* evaluateAll(state: State, cache: ProgramCache, data: ResidentDa
   const size = Math.min(batchSize, data.count);
   const feed: Feed = { kind: "resident", data, shuffled: false };
   for (let done = 0; done < data.count; ) {
+    // Whoever gets a turn may drop programs: this one is asked for afterwards.
+    if (done > 0) yield undefined;
     const batch = Math.min(size, data.count - done);
     const step = cache.get("evaluate", feed, batch);
     const steps = Math.min(step.stepsPerCall, Math.floor((data.count - done) / batch));
-    if (done > 0) yield undefined;
     const start = performance.now();
     const some = yield new EngineCall(step.program, steps, [totalsOf(state)]);
     learnSlice(step, some, performance.now() - start);

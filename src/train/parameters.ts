@@ -1,5 +1,6 @@
 // Parameters as users see them: by path, with their shapes, in copies.
 import { ModelError } from "../engine/errors.js";
+import type { Pointer } from "../engine/instructions.js";
 import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
 import { addressOfParameter, type State } from "./state.js";
@@ -13,18 +14,32 @@ export interface ParameterValues {
 /** New values of parameters, by path. */
 export type ParameterUpdate = Readonly<Record<string, Values>> | ReadonlyMap<string, { readonly data: Values }>;
 
-/** Copies of all parameters, or of what lies in another block like theirs. */
-export function readBlock(
-  state: State,
-  addressOf: (state: State, tensor: Tensor) => number,
-  wanted: (tensor: Tensor) => boolean = () => true,
+/** Copies of what lies in a block of the trained parameters' layout: their gradients, a slot of the optimizer. */
+export function readBlock(state: State, block: Pointer): Map<string, ParameterValues> {
+  const { offsets } = state.layout;
+  return readAll(state, trainedOf(state), (tensor) => block + (offsets.get(tensor) as number));
+}
+
+/** Copies of all parameters and buffers. */
+export function readParameters(state: State): Map<string, ParameterValues> {
+  return readAll(state, state.recipe.model.parameters, (tensor) => addressOfParameter(state, tensor));
+}
+
+/** The parameters that are trained, by path. */
+export function trainedOf({ layout, recipe }: State): ReadonlyMap<string, Tensor> {
+  return new Map([...recipe.model.parameters].filter(([, tensor]) => layout.offsets.has(tensor)));
+}
+
+function readAll(
+  { engine }: State,
+  tensors: ReadonlyMap<string, Tensor>,
+  addressOf: (tensor: Tensor) => Pointer,
 ): Map<string, ParameterValues> {
   const read = (tensor: Tensor) => ({
     shape: tensor.shape,
-    data: state.engine.floats(addressOf(state, tensor), sizeOf(tensor.shape)).slice(),
+    data: engine.floats(addressOf(tensor), sizeOf(tensor.shape)).slice(),
   });
-  const { parameters } = state.recipe.model;
-  return new Map([...parameters].filter(([, tensor]) => wanted(tensor)).map(([path, tensor]) => [path, read(tensor)]));
+  return new Map([...tensors].map(([path, tensor]) => [path, read(tensor)]));
 }
 
 /** Checks all values, then sets them. */

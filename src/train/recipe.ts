@@ -6,7 +6,7 @@ import { type MetricName, metricFor } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
 import { type ForPorts, type Port, type Ports, pick } from "../nn/ports.js";
 import type { Optimizer } from "../optim/optimizer.js";
-import type { OutputRecipe, Recipe, Score } from "./state.js";
+import { type OutputRecipe, type Recipe, type Score, wordsOfSeed } from "./state.js";
 
 /** A loss for each output. */
 export type Losses<O extends Ports> = ForPorts<O, Loss>;
@@ -59,7 +59,7 @@ export function checkRecipe(model: Model<Ports, Ports>, options: AnyOptions): Re
     scores: scoresOf(outputs),
     optimizer,
     frozen: frozenOf(model, frozen),
-    seed: [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0],
+    seed: wordsOfSeed(seed),
   };
 }
 

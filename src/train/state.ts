@@ -20,7 +20,9 @@ import type { Optimizer } from "../optim/optimizer.js";
 /** Most steps of one call into the engine: lengths of trace and rates. */
 export const STEPS_PER_CALL = 4096;
 
+// See assembly/kernels/step.ts.
 const CLOCK_BYTES = 64;
+const CLOCK_STEP = 0;
 
 // A block of nothing is allocated too: one line.
 const LEAST_BYTES = 64;
@@ -57,7 +59,8 @@ export interface Score {
 
 export interface State {
   readonly engine: Engine;
-  readonly recipe: Recipe;
+  /** Its seed is another after a checkpoint of another seed has been restored. */
+  recipe: Recipe;
   /** What is trained. */
   readonly parameters: readonly Tensor[];
   readonly layout: BlockLayout;
@@ -85,10 +88,29 @@ export interface State {
   broken: string | undefined;
 }
 
-/** Refuses to go on with memory that has been given back, and may be another's by now. */
-export function checkOpen({ closed, broken }: State): void {
-  if (broken !== undefined) throw new SteepestError(`trainer: it is closed, as ${broken}: call reset() to start anew`);
+/** Refuses to go on from values that cannot be trusted, or with memory that has been given back. */
+export function checkOpen(state: State): void {
+  const { broken } = state;
+  if (broken !== undefined) {
+    throw new SteepestError(
+      `trainer: it is closed, as ${broken}: call reset() to start anew, or restore() to go on from a checkpoint`,
+    );
+  }
+  checkKept(state);
+}
+
+/** Refuses memory that has been given back, and may be another's by now. */
+export function checkKept({ closed }: State): void {
   if (closed) throw new SteepestError("trainer: it has been disposed of: compile the model again");
+}
+
+/** A seed as the kernels take it: two uint32. */
+export function wordsOfSeed(seed: number): Recipe["seed"] {
+  return [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
+}
+
+export function seedOf({ seed: [low, high] }: Recipe): number {
+  return high * 2 ** 32 + low;
 }
 
 export function createState(engine: Engine, recipe: Recipe): State {
@@ -140,7 +162,7 @@ export function createState(engine: Engine, recipe: Recipe): State {
   }
 }
 
-/** Back to the start: parameters as initialized from the seed, optimizer state and clock zero. */
+/** Back to the start: parameters as initialized from the seed, optimizer state and counts zero. */
 export function resetState(state: State): void {
   const { engine, layout, values, recipe } = state;
   const blocks = [values, state.gradients, ...state.slots].map((address) => ({ address, bytes: layout.bytes }));
@@ -148,15 +170,27 @@ export function resetState(state: State): void {
     engine.words(address, bytes / 4).fill(0);
     engine.changed(address, bytes);
   }
-  for (const clock of [state.clock, state.evaluationClock]) {
-    engine.words(clock, CLOCK_BYTES / 4).fill(0);
-    engine.changed(clock, CLOCK_BYTES);
-  }
   const tensors = [...recipe.model.parameters.values()];
   initializeParameters(engine, tensors, (tensor) => addressOfParameter(state, tensor), recipe.seed);
-  state.steps = 0;
-  state.epochs = 0;
+  setCounts(state, 0, 0);
   state.broken = undefined;
+}
+
+/** Sets the counts, here and in the clock; the next step begins with the first row. */
+export function setCounts(state: State, steps: number, epochs: number): void {
+  const { engine, clock, evaluationClock } = state;
+  for (const address of [clock, evaluationClock]) {
+    engine.words(address, CLOCK_BYTES / 4).fill(0);
+    engine.changed(address, CLOCK_BYTES);
+  }
+  engine.words(clock, 1)[CLOCK_STEP] = steps;
+  state.steps = steps;
+  state.epochs = epochs;
+}
+
+/** Whether what lies here is what the last call left: not where the background has a copy, in the midst of its work. */
+export function isUpToDate({ engine, clock, steps }: State): boolean {
+  return engine.words(clock, 1)[CLOCK_STEP] === steps >>> 0;
 }
 
 /** All parameters, and what is kept beside them. */

@@ -231,7 +231,6 @@ export function* trainSteps(
   let left = 0;
   for (let done = 0; done < losses.length; ) {
     if (left === 0) {
-      if (done > 0 && batch < count) state.epochs += 1;
       if (feed.shuffled) shuffleOrder(state, data);
       rewind(state);
       left = count;
@@ -242,7 +241,10 @@ export function* trainSteps(
     const some = yield* runSteps(state, cache, feed, size, Math.min(losses.length - done, most));
     losses.set(some, done);
     done += some.length;
-    if (batch < count) left -= some.length * size;
+    if (batch < count) {
+      left -= some.length * size;
+      if (left === 0) state.epochs += 1;
+    }
     yield undefined;
   }
 }

@@ -8,6 +8,7 @@ import type { Values } from "../graph/values.js";
 import type { MetricName } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
 import type { ForPorts, Ports } from "../nn/ports.js";
+import { type Checkpoint, restoreCheckpoint, takeCheckpoint } from "./checkpoint.js";
 import type { AnySamples, ResidentData, Samples } from "./data.js";
 import {
   type AnyFitOptions,
@@ -18,11 +19,17 @@ import {
   fitEpochs,
   type Scores,
 } from "./fit.js";
-import { type ParameterUpdate, type ParameterValues, readBlock, writeParameters } from "./parameters.js";
+import {
+  type ParameterUpdate,
+  type ParameterValues,
+  readBlock,
+  readParameters,
+  writeParameters,
+} from "./parameters.js";
 import { type PredictOptions, predictAll } from "./predict.js";
 import { checkRecipe, type RecipeOptions } from "./recipe.js";
 import { checkIdle, closeSession, exclusively, load, openSession, stage, walkOn } from "./session.js";
-import { addressOfGradient, addressOfParameter, checkOpen, lastingOf, type Recipe, resetState } from "./state.js";
+import { checkOpen, lastingOf, type Recipe, resetState } from "./state.js";
 import {
   checkStepsOptions,
   runStep,
@@ -77,7 +84,7 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
   readonly threads: number;
   /** Whether asynchronous methods run beside the calling thread, which stays free: see `EngineOptions.background`. */
   readonly background: boolean;
-  /** Steps (updates of the parameters) and epochs (passes over the data) since the start. */
+  /** Steps (updates of the parameters) and epochs (passes over the data) since the start; those before a restored checkpoint count. */
   readonly steps: number;
   readonly epochs: number;
 
@@ -100,7 +107,18 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
   parameters(): Map<string, ParameterValues>;
   /** Sets parameters by path, `{ "0.weight": values }` or what `parameters()` gave; all are checked before any is changed. */
   setParameters(values: ParameterUpdate): void;
-  /** Back to the start: first values from the seed, optimizer and counts zero. */
+  /**
+   * A copy of all that makes the training go on as it would: parameters, the optimizer's state, counts, seed. Take it
+   * between calls or epochs. Throws SteepestError where a value is not finite: every checkpoint can be restored.
+   */
+  checkpoint(): Checkpoint;
+  /**
+   * Goes on from a checkpoint, with its seed. All of it is checked before anything is changed: throws ModelError where
+   * it is of another model or optimizer, DataError where a value is broken. Hyperparameters, the loss and the batch size
+   * are this trainer's own. Data in memory stay; `trainFor` begins a new pass over them.
+   */
+  restore(checkpoint: Checkpoint): void;
+  /** Back to the start: first values from the seed (the checkpoint's, after `restore`), optimizer and counts zero. */
   reset(): void;
   /** A table of the layers, and the bytes that training with this batch size takes. */
   summary(options?: { batchSize?: number }): string;
@@ -181,7 +199,7 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
     const { feed, count } = stage(session, batch);
     const { gradients: address, layout } = state;
     yield new EngineCall(cache.get("gradients", feed, count).program, 1, [{ address, bytes: layout.bytes }]);
-    return readBlock(state, addressOfGradient, (tensor) => layout.offsets.has(tensor));
+    return readBlock(state, address);
   }
   function* scoring(data: AnySamples | ResidentData, options: EvaluateOptions = {}): Work<Scores<M, O>> {
     checkOptions("evaluate", options, ["batchSize"]);
@@ -257,8 +275,14 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
     evaluate: (data, options) => finishAway(engine, scoring(data as AnySamples, options)),
     predict: (x, options) => finishAway(engine, predictAll<O>(session, x as Values, options)),
     load: (data) => load(session, data as AnySamples),
-    parameters: () => whileOpen("parameters", () => readBlock(state, addressOfParameter)),
+    parameters: () => whileOpen("parameters", () => readParameters(state)),
     setParameters: (values) => whileOpen("setParameters", () => writeParameters(state, values)),
+    checkpoint: () => whileOpen("checkpoint", () => takeCheckpoint(state)),
+    restore(checkpoint) {
+      checkQuiet(engine, "restore");
+      restoreCheckpoint(state, checkpoint);
+      session.walk = undefined;
+    },
     reset() {
       checkQuiet(engine, "reset");
       state.broken = undefined;

@@ -16,7 +16,7 @@ import { gradient } from "../ops/gradient.js";
 import { learningRateAt, type Optimizer } from "../optim/optimizer.js";
 import { ownTensors, recordChanges, withPenalties } from "./changes.js";
 import { checkUpdate, type ParameterUpdate, type ParameterValues } from "./parameters.js";
-import { isTrainable } from "./state.js";
+import { isTrainable, wordsOfSeed } from "./state.js";
 import { DivergenceError } from "./steps.js";
 
 export interface WorkspaceOptions extends Omit<EngineOptions, "background"> {
@@ -105,7 +105,7 @@ const CLOCK_POSITION = 1;
 function build(options: WorkspaceOptions, engine: Engine): Workspace {
   checkOptions("createWorkspace", options, ["seed", "build", "threads", "engine"]);
   const seed = checkInteger("createWorkspace", "seed", options.seed ?? 0, 0);
-  const key: [number, number] = [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
+  const key = wordsOfSeed(seed);
   const values = new Map<Tensor, Pointer>();
   const allocated: Pointer[] = [];
   let open = true;

@@ -11,7 +11,7 @@ import {
   sgd,
   type Trainer,
 } from "steepest";
-import { decodeSafetensors, decodeWeights, encodeSafetensors } from "steepest/io";
+import { decodeCheckpoint, encodeCheckpoint } from "steepest/io";
 
 /** Numbers in a sample, units of the hidden layer, classes. */
 export const INPUTS = 4;
@@ -46,8 +46,7 @@ export class UnlearnableError extends Error {
 }
 
 export class OnlineModel {
-  /** Steps done and samples seen, repeated ones too, since the model was new. */
-  steps = 0;
+  /** Samples seen, repeated ones too, since the model was new. */
   samples = 0;
 
   private constructor(
@@ -57,15 +56,18 @@ export class OnlineModel {
 
   static async create(): Promise<OnlineModel> {
     const engine = await createEngine();
-    // Plain sgd keeps nothing but the parameters, and steps take their samples in the order of the request: so a
-    // checkpoint of the parameters is all there is, and a model read back goes on with the same bits.
     const trainer = await compile(sequential({ input: [INPUTS] }, dense(HIDDEN), relu(), dense(CLASSES)), {
       loss: crossEntropy(),
-      optimizer: sgd({ learningRate: 0.05 }),
+      optimizer: sgd({ learningRate: 0.05, momentum: 0.5 }),
       seed: 1,
       engine,
     });
     return new OnlineModel(engine, trainer);
+  }
+
+  /** Steps done since the model was new. */
+  get steps(): number {
+    return this.trainer.steps;
   }
 
   /** Does the steps from `begin` to before `end` of a lesson. Returns the sum of their losses, each before its step. */
@@ -77,7 +79,6 @@ export class OnlineModel {
         const first = (step % batches) * BATCH;
         const rows = x.slice(first, first + BATCH);
         losses += this.trainer.trainBatchSync({ x: rows, y: y.slice(first, first + BATCH) });
-        this.steps += 1;
         this.samples += rows.length;
       }
     } catch (error) {
@@ -97,27 +98,20 @@ export class OnlineModel {
     return x.map((_, i) => Array.from(flat.subarray(i * CLASSES, (i + 1) * CLASSES)));
   }
 
-  /** Everything that lasts, as a safetensors file: the parameters, and the counts in its metadata. */
+  /** Everything that lasts, as a safetensors file: where the training stands, and the samples in its metadata. */
   checkpoint(): Uint8Array<ArrayBuffer> {
-    return encodeSafetensors(Object.fromEntries(this.trainer.parameters()), {
-      format: "steepest",
-      model: MODEL_NAME,
-      steps: String(this.steps),
-      samples: String(this.samples),
-    });
+    return encodeCheckpoint(this.trainer.checkpoint(), { model: MODEL_NAME, samples: String(this.samples) });
   }
 
-  restore(checkpoint: Uint8Array): void {
-    decodeWeights(this.trainer, checkpoint, "checkpoint");
-    const { steps, samples } = decodeSafetensors(checkpoint).metadata;
-    this.steps = Number(steps);
-    this.samples = Number(samples);
+  restore(bytes: Uint8Array): void {
+    const checkpoint = decodeCheckpoint(bytes, "checkpoint");
+    this.trainer.restore(checkpoint);
+    this.samples = Number(checkpoint.metadata.samples);
   }
 
   /** As it was when new. */
   reset(): void {
     this.trainer.reset();
-    this.steps = 0;
     this.samples = 0;
   }
 

@@ -1,5 +1,5 @@
-// Training that goes on from saved weights. Weights are all that is saved, so it is compared where they are all there
-// is: an optimizer without memory, a fixed rate, no dropout, the samples in order.
+// Training that goes on from saved weights alone. It is compared where they are all there is: an optimizer without
+// memory, a fixed rate, no dropout, the samples in order. (Trainings that go on from checkpoints: see trainings.js.)
 import { expect } from "./checks.js";
 import { createDigest, sameBits, uniform } from "./numbers.js";
 
@@ -36,7 +36,7 @@ export async function checkResuming({ steepest, io }, kit, checks) {
   });
 }
 
-/** Through a file where the runtime has some. */
+/** Through a file where the runtime has some; a checkpoint too. */
 async function loadFromFile({ io, kit }, bytes, trainer, checks) {
   if (kit.file === undefined) {
     io.decodeWeights(trainer, bytes);
@@ -47,5 +47,8 @@ async function loadFromFile({ io, kit }, bytes, trainer, checks) {
   await checks.check("files", async () => {
     expect(sameBits(await io.readFileBytes(kit.file), bytes), "a file holds other bytes than were written");
     await io.loadWeights(trainer, kit.file);
+    await io.saveCheckpoint(trainer, kit.file, { note: "of mine" });
+    const { note } = await io.loadCheckpoint(trainer, kit.file);
+    expect(note === "of mine", "a checkpoint's file lost its note");
   });
 }

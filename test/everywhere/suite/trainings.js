@@ -19,27 +19,49 @@ const held = { x: uniform(40 * FEATURES, -1, 1, 35), labels: integers(40, CLASSE
 const inverseRoot = (rate) => (step) => rate / Math.sqrt(step);
 const stairs = (rate) => (step) => rate / (1 + Math.floor(step / 4));
 
+// How a model is trained: in `parts`, of which `train` does those from `begin` to before `end`; it resolves to whatever
+// numbers came by. So a training can be stopped between two parts, and gone on with in another trainer.
+
 /** fit(): losses and scores of each epoch. */
-async function fitted(trainer, data, options) {
-  const numbers = [];
-  for await (const { epoch, step, loss, accuracy = 0, validation } of trainer.fit(data, options)) {
-    numbers.push(epoch, step, loss, accuracy, validation?.loss ?? 0, validation?.accuracy ?? 0);
-  }
-  return numbers;
+function epochs(parts, data, options) {
+  const train = async (trainer, begin, end) => {
+    const numbers = [];
+    const fit = trainer.fit(data, { ...options, epochs: end - begin });
+    for await (const { epoch, step, loss, accuracy = 0, validation } of fit) {
+      numbers.push(epoch, step, loss, accuracy, validation?.loss ?? 0, validation?.accuracy ?? 0);
+    }
+    return numbers;
+  };
+  return { parts, train };
 }
 
 /** trainBatch(): the batches one after the other. */
-async function batchByBatch(trainer, data, targets, steps) {
-  const losses = [];
-  for (let step = 0; step < steps; step++) {
-    const first = (step * 48) % (SAMPLES - BATCH);
-    const rows = (all, size) => all.subarray(first * size, (first + BATCH) * size);
-    losses.push(await trainer.trainBatch({ x: rows(data.x, FEATURES), y: rows(data.y, targets) }));
-  }
-  return losses;
+function batches(parts, data, targets) {
+  const train = async (trainer, begin, end) => {
+    const losses = [];
+    for (let step = begin; step < end; step++) {
+      const first = (step * 48) % (SAMPLES - BATCH);
+      const rows = (all, size) => all.subarray(first * size, (first + BATCH) * size);
+      losses.push(await trainer.trainBatch({ x: rows(data.x, FEATURES), y: rows(data.y, targets) }));
+    }
+    return losses;
+  };
+  return { parts, train };
 }
 
-/** Each: a model, how it is compiled, and how it is trained; `train` resolves to whatever numbers came by. */
+/** trainSteps(): calls of so many steps. Each begins a pass over the samples, so two calls are not one of twice as many. */
+function calls(steps, data, options) {
+  const train = async (trainer, begin, end) => {
+    const losses = [];
+    for (const count of steps.slice(begin, end)) {
+      losses.push(...(await trainer.trainSteps(data, { ...options, steps: count })));
+    }
+    return losses;
+  };
+  return { parts: steps.length, train };
+}
+
+/** Each: a model, how it is compiled, and how it is trained. */
 function describeTrainings(steepest) {
   const { adam, binaryCrossEntropy, crossEntropy, dense, dropout, elu, flatten, gelu, halfSquaredError } = steepest;
   const { hinge, huber, identity, leakyRelu, logSoftmax, meanAbsoluteError, meanSquaredError, perceptron } = steepest;
@@ -49,10 +71,7 @@ function describeTrainings(steepest) {
     "dropout and validation": {
       model: sequential({ input: [8, 8] }, flatten(), dense(512), relu(), dropout(0.25), dense(128), relu(), dense(10)),
       options: { loss: crossEntropy(), optimizer: adam(), metrics: ["accuracy"] },
-      train: (trainer) => {
-        const validation = { x: held.x, y: held.labels };
-        return fitted(trainer, { x, y: labels }, { epochs: 2, batchSize: BATCH, validation });
-      },
+      ...epochs(2, { x, y: labels }, { batchSize: BATCH, validation: { x: held.x, y: held.labels } }),
     },
     distributions: {
       model: sequential(
@@ -68,7 +87,7 @@ function describeTrainings(steepest) {
         optimizer: sgd({ learningRate: 0.002, momentum: 0.9 }),
         metrics: ["accuracy"],
       },
-      train: (trainer) => trainer.trainSteps({ x, y: oneHot(CLASSES, labels) }, { steps: 20, batchSize: BATCH }),
+      ...calls([10, 10], { x, y: oneHot(CLASSES, labels) }, { batchSize: BATCH }),
     },
     "binary from logits": {
       model: sequential(
@@ -83,7 +102,7 @@ function describeTrainings(steepest) {
         optimizer: sgd({ learningRate: stairs(0.5), momentum: 0.8, nesterov: true }),
         metrics: ["accuracy"],
       },
-      train: (trainer) => fitted(trainer, { x, y: bits }, { epochs: 3, batchSize: BATCH }),
+      ...epochs(3, { x, y: bits }, { batchSize: BATCH }),
     },
     "binary from probabilities": {
       model: sequential(input, dense(512, { weightInitializer: steepest.heUniform() }), elu(), dense(10), sigmoid()),
@@ -92,7 +111,7 @@ function describeTrainings(steepest) {
         optimizer: adam({ learningRate: 0.003, beta1: 0.8, beta2: 0.99, epsilon: 1e-6 }),
         metrics: ["meanSquaredError", "meanAbsoluteError"],
       },
-      train: (trainer) => fitted(trainer, { x, y: bits }, { epochs: 2, batchSize: 50, shuffle: false }),
+      ...epochs(2, { x, y: bits }, { batchSize: 50, shuffle: false }),
     },
     hinge: {
       model: sequential(
@@ -102,12 +121,12 @@ function describeTrainings(steepest) {
         dense(CLASSES),
       ),
       options: { loss: hinge(), optimizer: sgd({ learningRate: 0.1 }), metrics: ["accuracy"] },
-      train: (trainer) => batchByBatch(trainer, { x, y: bits.map((bit) => 2 * bit - 1) }, CLASSES, 12),
+      ...batches(12, { x, y: bits.map((bit) => 2 * bit - 1) }, CLASSES),
     },
     perceptron: {
       model: sequential(input, dense(512), step(), dense(CLASSES, { weightInitializer: steepest.zeros() })),
       options: { loss: perceptron({ reduction: "sum" }), optimizer: sgd({ learningRate: 1 }), metrics: ["accuracy"] },
-      train: (trainer) => fitted(trainer, { x, y: bits }, { epochs: 3, batchSize: BATCH }),
+      ...epochs(3, { x, y: bits }, { batchSize: BATCH }),
     },
     "huber with a schedule": {
       model: sequential(
@@ -119,7 +138,7 @@ function describeTrainings(steepest) {
         dense(CLASSES),
       ),
       options: { loss: huber({ delta: 0.5 }), optimizer: adam({ learningRate: inverseRoot(0.002) }) },
-      train: (trainer) => trainer.trainSteps({ x, y: values }, { steps: 12, batchSize: BATCH }),
+      ...calls([7, 5], { x, y: values }, { batchSize: BATCH }),
     },
     "softmax inside": {
       model: sequential(
@@ -129,7 +148,7 @@ function describeTrainings(steepest) {
         dense(CLASSES, { weightInitializer: steepest.ones() }),
       ),
       options: { loss: meanSquaredError(), optimizer: sgd({ learningRate: 0.1, momentum: 0.5 }) },
-      train: (trainer) => fitted(trainer, { x, y: values }, { epochs: 2, batchSize: BATCH }),
+      ...epochs(2, { x, y: values }, { batchSize: BATCH }),
     },
     "log softmax at the end": {
       model: sequential(
@@ -140,19 +159,18 @@ function describeTrainings(steepest) {
         logSoftmax(),
       ),
       options: { loss: halfSquaredError({ reduction: "sum" }), optimizer: sgd({ learningRate: 0.0005 }) },
-      train: (trainer) => batchByBatch(trainer, { x, y: values }, CLASSES, 10),
+      ...batches(10, { x, y: values }, CLASSES),
     },
     "absolute error": {
       model: sequential(input, dense(512), tanh(), dropout(0.1), dense(CLASSES)),
       options: { loss: meanAbsoluteError(), optimizer: adam({ learningRate: 0.01 }) },
-      train: (trainer) => fitted(trainer, { x, y: values }, { epochs: 2, batchSize: 70 }),
+      ...epochs(2, { x, y: values }, { batchSize: 70 }),
     },
     "many small steps": {
       model: sequential({ input: [2] }, dense(8), tanh(), dense(1)),
       options: { loss: binaryCrossEntropy(), optimizer: sgd({ learningRate: 0.5, momentum: 0.9 }) },
       samples: Float32Array.of(0, 0, 0, 1, 1, 0, 1, 1),
-      train: (trainer) =>
-        trainer.trainSteps({ x: Float32Array.of(0, 0, 0, 1, 1, 0, 1, 1), y: [[0], [1], [1], [0]] }, { steps: 3000 }),
+      ...calls([1500, 1500], { x: Float32Array.of(0, 0, 0, 1, 1, 0, 1, 1), y: [[0], [1], [1], [0]] }),
     },
   };
 }
@@ -164,17 +182,43 @@ const OTHERS = [
   ...["DataError", "DivergenceError", "MemoryError", "ModelError", "SteepestError", "ThreadError"],
 ];
 
-async function runTraining({ steepest, io }, { model, options, samples = x, train }, kit) {
+async function runTraining({ steepest, io }, training, kit) {
+  const { model, options, samples = x, parts, train } = training;
   const compileAgain = (seed) => steepest.compile(model, { ...options, seed, engine: kit.engine });
   const trainer = await compileAgain(7);
-  const digest = createDigest();
-  for (const number of await train(trainer)) digest.add(number);
+  const numbers = await train(trainer, 0, parts);
   const predictions = await trainer.predict(samples);
+  expect(predictions.every(Number.isFinite), "predictions are not finite");
+  const digest = digestOf(numbers, predictions, trainer);
+  if (io !== undefined) await checkSaving(io, trainer, await compileAgain(8), samples, predictions);
+  const resumed = await resume(io, training, compileAgain);
+  expect(resumed === digest, `its digest is ${digest}, and ${resumed} where it was stopped, saved and resumed`);
+  trainer.dispose();
+  return digest;
+}
+
+/** The training in two halves: the second by another trainer, of another seed, from a checkpoint (its bytes, with io). */
+async function resume(io, { samples = x, parts, train }, compileAgain) {
+  const half = Math.ceil(parts / 2);
+  const first = await compileAgain(7);
+  const numbers = await train(first, 0, half);
+  const checkpoint = first.checkpoint();
+  const bytes = io?.encodeCheckpoint(checkpoint);
+  first.dispose();
+  const second = await compileAgain(8);
+  second.restore(bytes === undefined ? checkpoint : io.decodeCheckpoint(bytes));
+  numbers.push(...(await train(second, half, parts)));
+  const digest = digestOf(numbers, await second.predict(samples), second);
+  second.dispose();
+  return digest;
+}
+
+/** Of what a training came to. */
+function digestOf(numbers, predictions, trainer) {
+  const digest = createDigest();
+  for (const number of numbers) digest.add(number);
   digest.add(predictions);
   for (const { data } of trainer.parameters().values()) digest.add(data);
-  expect(predictions.every(Number.isFinite), "predictions are not finite");
-  if (io !== undefined) await checkSaving(io, trainer, await compileAgain(8), samples, predictions);
-  trainer.dispose();
   return digest.text();
 }
 
@@ -224,14 +268,12 @@ export async function checkSynchronous({ steepest }, kit, digests, checks) {
     const { model, options } = describeTrainings(steepest)["dropout and validation"];
     const trainer = steepest.compileSync(model, { ...options, seed: 7, build: kit.build });
     const validation = { x: held.x, y: held.labels };
-    const epochs = trainer.fitSync({ x, y: labels }, { epochs: 2, batchSize: BATCH, validation });
-    const digest = createDigest();
-    for (const { epoch, step, loss, accuracy, validation } of epochs) {
-      for (const number of [epoch, step, loss, accuracy, validation.loss, validation.accuracy]) digest.add(number);
-    }
-    digest.add(trainer.predictSync(x));
-    for (const { data } of trainer.parameters().values()) digest.add(data);
+    const results = trainer.fitSync({ x, y: labels }, { epochs: 2, batchSize: BATCH, validation });
+    const numbers = results.flatMap(({ epoch, step, loss, accuracy, validation }) => {
+      return [epoch, step, loss, accuracy, validation.loss, validation.accuracy];
+    });
+    const digest = digestOf(numbers, trainer.predictSync(x), trainer);
     trainer.dispose();
-    expect(digest.text() === digests["dropout and validation"], "the synchronous forms give other bits");
+    expect(digest === digests["dropout and validation"], "the synchronous forms give other bits");
   });
 }

@@ -1,0 +1,187 @@
+// The whole state of a training, copied out and put back.
+import type { Engine } from "../engine/engine.js";
+import { checkInteger, DataError, ModelError, SteepestError } from "../engine/errors.js";
+import type { Pointer } from "../engine/instructions.js";
+import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { type ParameterValues, readBlock, readParameters, trainedOf } from "./parameters.js";
+import {
+  addressOfParameter,
+  checkKept,
+  isUpToDate,
+  type State,
+  seedOf,
+  setCounts,
+  valuesOf,
+  wordsOfSeed,
+} from "./state.js";
+
+/** Copies of values, by the path of the parameter that they belong to. */
+export type ValuesByPath = ReadonlyMap<string, ParameterValues>;
+
+/**
+ * Where a training stands: what a trainer of the same model and optimizer needs to go on with the same bits. Plain
+ * values, which can be posted to a worker or put into IndexedDB; as bytes: `encodeCheckpoint` in steepest/io.
+ *
+ * @example
+ * const checkpoint = trainer.checkpoint();
+ * using other = await compile(model, { loss: crossEntropy(), optimizer: adam() });
+ * other.restore(checkpoint);
+ * await other.trainSteps({ x, y }, { steps: 10 }); // what trainer would do next
+ */
+export interface Checkpoint {
+  /** Updates of the parameters and passes over the data since the start. */
+  readonly steps: number;
+  readonly epochs: number;
+  /** Key of the order of the samples and of dropout. */
+  readonly seed: number;
+  readonly parameters: ValuesByPath;
+  readonly optimizer: {
+    readonly name: string;
+    /** Its state, by slot ("velocity", "firstMoment", …) and path. */
+    readonly slots: ReadonlyMap<string, ValuesByPath>;
+  };
+}
+
+/** Copies everything out. */
+export function takeCheckpoint(state: State): Checkpoint {
+  if (!isUpToDate(state)) {
+    throw new SteepestError(
+      "checkpoint: the background, which has a copy of the memory, is in the midst of its work: do this between epochs, or when the call has come to its end",
+    );
+  }
+  const { steps, epochs, recipe, slots } = state;
+  const checkpoint = {
+    steps,
+    epochs,
+    seed: seedOf(recipe),
+    parameters: readParameters(state),
+    optimizer: {
+      name: recipe.optimizer.name,
+      slots: new Map(recipe.optimizer.slots.map((slot, i) => [slot, readBlock(state, slots[i])])),
+    },
+  };
+  for (const [name, { data }] of namedValues(checkpoint)) {
+    const at = findBroken(data);
+    if (at < 0) continue;
+    throw new SteepestError(
+      `checkpoint: every value must be finite, "${name}" has ${data[at]} at index ${at}: call reset(), or restore() an earlier checkpoint`,
+    );
+  }
+  return checkpoint;
+}
+
+/** All values of a checkpoint, by the names that they have in files: "parameters/0.weight", "optimizer/velocity/0.weight". */
+export function namedValues({ parameters, optimizer }: Checkpoint): Map<string, ParameterValues> {
+  const under = (block: string, values: ValuesByPath) =>
+    [...values].map(([path, value]) => [`${block}/${path}`, value] as const);
+  return new Map([
+    ...under("parameters", parameters),
+    ...[...optimizer.slots].flatMap(([slot, values]) => under(`optimizer/${slot}`, values)),
+  ]);
+}
+
+/** Checks everything, then sets it. A trainer whose last step was torn goes on from it too. */
+export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
+  checkKept(state);
+  checkForm(checkpoint);
+  const { steps, epochs, seed, parameters, optimizer } = checkpoint;
+  checkInteger("restore", "steps", steps, 0);
+  checkInteger("restore", "epochs", epochs, 0);
+  checkInteger("restore", "seed", seed, 0);
+  const { engine, layout, recipe } = state;
+  const trained = trainedOf(state);
+  checkBlock(recipe.model.parameters, "parameters", parameters);
+  checkOptimizer(state, optimizer);
+  for (const [slot, values] of optimizer.slots) checkBlock(trained, `the optimizer's ${slot}`, values);
+
+  writeBlock(engine, recipe.model.parameters, parameters, (tensor) => addressOfParameter(state, tensor));
+  for (const { address, bytes } of valuesOf(state)) engine.changed(address, bytes);
+  recipe.optimizer.slots.forEach((slot, i) => {
+    const at = (tensor: Tensor): Pointer => state.slots[i] + (layout.offsets.get(tensor) as number);
+    writeBlock(engine, trained, optimizer.slots.get(slot) as ValuesByPath, at);
+    engine.changed(state.slots[i], layout.bytes);
+  });
+  setCounts(state, steps, epochs);
+  setSeed(state, seed);
+  state.broken = undefined;
+}
+
+function checkForm(checkpoint: Checkpoint): void {
+  const { parameters, optimizer } = checkpoint ?? {};
+  if (parameters instanceof Map && optimizer?.slots instanceof Map) return;
+  throw new ModelError(
+    "restore: needs a checkpoint with Maps of parameters and slots, as checkpoint() or decodeCheckpoint() gives it",
+  );
+}
+
+/** Refuses values that are not exactly one for each of the wanted. */
+function checkBlock(wanted: ReadonlyMap<string, Tensor>, what: string, block: ValuesByPath): void {
+  const remedy = "restore it into the model that it was taken of";
+  for (const [path, { shape }] of wanted) {
+    const found = block.get(path);
+    if (found === undefined) {
+      const has = block.size === 0 ? "nothing" : [...block.keys()].join(", ");
+      throw new ModelError(
+        `restore: ${what}: the model has "${path}" ${showShape(shape)}, the checkpoint has ${has}: ${remedy}`,
+      );
+    }
+    if (!Array.isArray(found.shape) || !sameShape(found.shape, shape)) {
+      throw new ModelError(
+        `restore: ${what}: "${path}" must be ${showShape(shape)} for this model, the checkpoint has ${showShape([found.shape].flat())}: ${remedy}`,
+      );
+    }
+    checkData(`restore: ${what}: "${path}"`, found.data, sizeOf(shape));
+  }
+  for (const path of block.keys()) {
+    if (wanted.has(path)) continue;
+    throw new ModelError(
+      `restore: ${what}: the checkpoint has "${path}", this model has ${[...wanted.keys()].join(", ")}: ${remedy}`,
+    );
+  }
+}
+
+function checkData(where: string, data: Float32Array, length: number): void {
+  if (Object.prototype.toString.call(data) !== "[object Float32Array]" || data.length !== length) {
+    throw new DataError(`${where}: must be a Float32Array of ${length} values: take the checkpoint anew`);
+  }
+  const at = findBroken(data);
+  if (at < 0) return;
+  throw new DataError(
+    `${where}: every value must be finite, got ${data[at]} at index ${at}: use an earlier checkpoint`,
+  );
+}
+
+function findBroken(data: Float32Array): number {
+  return data.findIndex((value) => value - value !== 0);
+}
+
+/** Hyperparameters may differ: who goes on may want another rate. What is kept from step to step may not. */
+function checkOptimizer({ recipe }: State, { name, slots }: Checkpoint["optimizer"]): void {
+  const own = recipe.optimizer;
+  if (name === own.name && slots.size === own.slots.length && own.slots.every((slot) => slots.has(slot))) return;
+  const show = (name: string, slots: readonly string[]) =>
+    `${name} with ${slots.length === 0 ? "no state" : slots.join(", ")}`;
+  throw new ModelError(
+    `restore: the checkpoint is of ${show(name, [...slots.keys()])}, this trainer's optimizer is ${show(own.name, own.slots)}: ` +
+      "compile with the optimizer that it was taken of, or set the parameters alone",
+  );
+}
+
+function writeBlock(
+  engine: Engine,
+  tensors: ReadonlyMap<string, Tensor>,
+  values: ValuesByPath,
+  addressOf: (tensor: Tensor) => Pointer,
+): void {
+  for (const [path, tensor] of tensors) {
+    const { data } = values.get(path) as ParameterValues;
+    engine.floats(addressOf(tensor), data.length).set(data);
+  }
+}
+
+/** Programs hold the seed, for dropout: those that were recorded with another are recorded again. */
+function setSeed(state: State, seed: number): void {
+  if (seed === seedOf(state.recipe)) return;
+  state.recipe = { ...state.recipe, seed: wordsOfSeed(seed) };
+  state.arena = { ...state.arena, version: state.arena.version + 1 };
+}

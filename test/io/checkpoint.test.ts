@@ -1,0 +1,149 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { adam, compileSync, createEngineSync, crossEntropy, dense, relu, sequential, sgd } from "steepest";
+import {
+  decodeCheckpoint,
+  decodeSafetensors,
+  decodeWeights,
+  encodeCheckpoint,
+  encodeSafetensors,
+  encodeWeights,
+  FormatError,
+  loadCheckpoint,
+  loadWeights,
+  saveCheckpoint,
+  saveWeights,
+} from "steepest/io";
+import { afterAll, expect, test } from "vitest";
+import { blobs } from "../train/blobs.js";
+
+const engine = createEngineSync();
+const folder = mkdtempSync(join(tmpdir(), "steepest-checkpoint-"));
+afterAll(() => {
+  engine.dispose();
+  rmSync(folder, { recursive: true });
+});
+
+// A path with a slash in it, which separates the parts of a tensor's name.
+const model = sequential({ input: [2] }, dense(6, { name: "a/b" }), relu(), dense(3));
+const trainerWith = (seed: number, optimizer = adam()) =>
+  compileSync(model, { loss: crossEntropy(), optimizer, seed, engine });
+
+function trained(optimizer = adam()) {
+  using trainer = trainerWith(1, optimizer);
+  trainer.fitSync(blobs(50), { epochs: 3 });
+  return trainer.checkpoint();
+}
+
+test("a checkpoint is one safetensors file, and comes back bit for bit", () => {
+  const checkpoint = trained();
+  const bytes = encodeCheckpoint(checkpoint, { note: "of mine" });
+  const { tensors, metadata } = decodeSafetensors(bytes);
+  const paths = ["2.bias", "2.weight", "a/b.bias", "a/b.weight"];
+  expect([...tensors.keys()].sort()).toEqual(
+    ["optimizer/firstMoment", "optimizer/secondMoment", "parameters"].flatMap((block) =>
+      paths.map((path) => `${block}/${path}`),
+    ),
+  );
+  expect(tensors.get("optimizer/firstMoment/a/b.weight")).toEqual({
+    dtype: "F32",
+    shape: [2, 6],
+    data: checkpoint.optimizer.slots.get("firstMoment")?.get("a/b.weight")?.data,
+  });
+  expect({ ...metadata }).toEqual({
+    format: "steepest",
+    checkpoint: "1",
+    optimizer: "adam",
+    steps: "6",
+    epochs: "3",
+    seed: "1",
+    note: "of mine",
+  });
+  expect(decodeCheckpoint(bytes)).toEqual({ ...checkpoint, metadata: { note: "of mine" } });
+  expect(encodeCheckpoint(decodeCheckpoint(bytes), { note: "of mine" })).toEqual(bytes);
+});
+
+test("an optimizer without state, the smallest numbers and -0", () => {
+  const checkpoint = trained(sgd());
+  checkpoint.parameters.get("2.bias")?.data.set([-0, 1e-45, -3.4028234663852886e38]);
+  const decoded = decodeCheckpoint(encodeCheckpoint(checkpoint));
+  expect(decoded).toEqual({ ...checkpoint, metadata: {} });
+  expect(decoded.optimizer.slots.size).toBe(0);
+});
+
+test("decodeWeights takes the parameters out of it", () => {
+  const checkpoint = trained();
+  using other = trainerWith(2, sgd());
+  expect(decodeWeights(other, encodeCheckpoint(checkpoint, { note: "of mine" }))).toEqual({ note: "of mine" });
+  expect(other.parameters()).toEqual(checkpoint.parameters);
+  expect(other.steps).toBe(0);
+});
+
+test("what is no checkpoint is refused, and says why", () => {
+  using trainer = trainerWith(1);
+  const good = trained();
+  const { metadata, tensors } = decodeSafetensors(encodeCheckpoint(good));
+  const refuse = (change: { metadata?: Record<string, string>; tensors?: object }, message: RegExp) => {
+    const file = encodeSafetensors({ ...Object.fromEntries(tensors), ...change.tensors }, change.metadata ?? metadata);
+    expect(() => decodeCheckpoint(file, "my.safetensors")).toThrow(FormatError);
+    expect(() => decodeCheckpoint(file, "my.safetensors")).toThrow(message);
+  };
+  expect(() => decodeCheckpoint(encodeWeights(trainer))).toThrow(
+    '"checkpoint": must be a checkpoint, with "checkpoint" in its metadata: decodeWeights() reads parameters alone',
+  );
+  expect(() => decodeCheckpoint(encodeCheckpoint(good).subarray(0, 900), "my.safetensors")).toThrow(
+    /"my.safetensors".*truncated/,
+  );
+  refuse({ metadata: { ...metadata, format: "pt" } }, /^"my.safetensors": must be a checkpoint/);
+  refuse({ metadata: { ...metadata, checkpoint: "2" } }, /layout must be 1, got 2/);
+  for (const text of ["", "-1", "1.5", "1e3", "99999999999999999"])
+    refuse({ metadata: { ...metadata, steps: text } }, /"steps" in its metadata must be a whole number, got "/);
+  const { seed: _, ...seedless } = metadata;
+  refuse({ metadata: seedless }, /"seed" in its metadata must be a whole number, got undefined/);
+  const { optimizer: __, ...nameless } = metadata;
+  refuse({ metadata: nameless }, /must name the optimizer/);
+  const one = { shape: [1], data: new Float32Array(1) };
+  for (const name of ["parameters", "parameters/", "optimizer/x", "optimizer//x", "other/0.weight", "0.weight"])
+    refuse({ tensors: { [name]: one } }, /tensors are "parameters\/…" and "optimizer\/…\/…", the file has "/);
+  const wide = { shape: [1], data: new Float64Array(1) };
+  refuse({ tensors: { "parameters/x": wide } }, /"parameters\/x" must be of dtype F32, the file has F64/);
+});
+
+test("notes of one's own go along, and come back alone", async () => {
+  using trainer = trainerWith(1);
+  const notes = { date: "2026-11-21", ["__proto__"]: "a key like any other", ümläut: "" };
+  expect(decodeWeights(trainer, encodeWeights(trainer, notes))).toEqual(notes);
+  expect(decodeSafetensors(encodeWeights(trainer, notes)).metadata).toMatchObject({ format: "steepest", steps: "0" });
+  for (const key of ["format", "layers", "checkpoint", "optimizer", "steps", "epochs", "seed"]) {
+    const message = `metadata: "${key}" is written by steepest, as are format, layers, `;
+    expect(() => encodeWeights(trainer, { [key]: "x" })).toThrow(message);
+    expect(() => encodeCheckpoint(trainer.checkpoint(), { [key]: "x" })).toThrow(message);
+  }
+  expect(() => encodeWeights(trainer, { epoch: 3 } as never)).toThrow(
+    /metadata "epoch" must be well-formed text, got 3/,
+  );
+  const path = join(folder, "notes.safetensors");
+  await saveWeights(trainer, path, notes);
+  expect(await loadWeights(trainer, path)).toEqual(notes);
+});
+
+test("files: whole or as they were, and a trainer goes on from one", async () => {
+  const path = join(folder, "training.safetensors");
+  using trainer = trainerWith(1);
+  using other = trainerWith(2);
+  for await (const { epoch } of trainer.fit(blobs(50), { epochs: 2 })) {
+    await saveCheckpoint(trainer, path, { epoch: String(epoch) });
+  }
+  expect(await loadCheckpoint(other, path)).toEqual({ epoch: "2" });
+  expect(other.checkpoint()).toEqual(trainer.checkpoint());
+  expect(readdirSync(folder)).not.toContainEqual(expect.stringMatching(/\.tmp$/));
+  // One that went to infinity does not take the good one's place.
+  const before = readFileSync(path);
+  using wild = trainerWith(1, sgd({ learningRate: 3e38 }));
+  expect(() => wild.fitSync(blobs(50), { epochs: 50 })).toThrow(/the loss became/);
+  await expect(saveCheckpoint(wild, path)).rejects.toThrow(/every value must be finite/);
+  expect(readFileSync(path)).toEqual(before);
+  await expect(loadCheckpoint(wild, path)).rejects.toThrow(/is of adam .*this trainer's optimizer is sgd/);
+  await expect(loadCheckpoint(other, join(folder, "none"))).rejects.toThrow(/no such file/);
+});
