@@ -38,6 +38,23 @@ export {
   perceptron,
 } from "./nn/losses.js";
 export type { MetricName } from "./nn/metrics.js";
+export {
+  type AveragePoolOptions,
+  adaptiveAveragePool1d,
+  adaptiveAveragePool2d,
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  averagePool1d,
+  averagePool2d,
+  type GlobalPoolOptions,
+  globalAveragePool,
+  globalMaxPool,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  type PoolOptions,
+  type Size2d,
+} from "./nn/pool.js";
 export { type Model, sequential } from "./nn/sequential.js";
 export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";
 export * from "./optim/index.js";

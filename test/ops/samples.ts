@@ -5,6 +5,7 @@ import { activationSamples } from "./samples/activation.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
 import { lossSamples, metricSamples } from "./samples/loss.js";
 import { matmulSamples } from "./samples/matmul.js";
+import { poolSamples } from "./samples/pool.js";
 import { reduceSamples } from "./samples/reduce.js";
 import { shapeSamples } from "./samples/shape.js";
 import { softmaxSamples } from "./samples/softmax.js";
@@ -23,6 +24,7 @@ export const samples = {
   ...lossSamples,
   ...matmulSamples,
   ...metricSamples,
+  ...poolSamples,
   ...reduceSamples,
   ...shapeSamples,
   ...softmaxSamples,
