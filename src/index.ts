@@ -41,6 +41,24 @@ export type { MetricName } from "./nn/metrics.js";
 export { defineLayer, functional, type Model, type ModelOptions, sequential } from "./nn/model.js";
 export type { Ports } from "./nn/ports.js";
 export type { Scope } from "./nn/scope.js";
+export {
+  type AveragePoolOptions,
+  adaptiveAveragePool1d,
+  adaptiveAveragePool2d,
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  averagePool1d,
+  averagePool2d,
+  type GlobalPoolOptions,
+  globalAveragePool,
+  globalMaxPool,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  type PoolOptions,
+  type Size2d,
+} from "./nn/pool.js";
+export { type Model, sequential } from "./nn/sequential.js";
 export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";
 export * from "./optim/index.js";
 export { numericalGradient, type ScalarFunction } from "./optim/numericalGradient.js";

@@ -59,6 +59,22 @@ export {
 } from "./loss.js";
 export { linear, type MatmulOptions, matmul } from "./matmul.js";
 export { type CorrectBinaryOptions, correctBinary, correctClasses, correctDistributions } from "./metric.js";
+export {
+  type AveragePoolOptions,
+  adaptiveAveragePool1d,
+  adaptiveAveragePool2d,
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  averagePool1d,
+  averagePool2d,
+  globalAveragePool,
+  globalMaxPool,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  type PoolOptions,
+  type Size2d,
+} from "./pool.js";
 export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
 export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
 export { logSoftmax, softmax } from "./softmax.js";

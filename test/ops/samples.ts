@@ -6,6 +6,7 @@ import { customSamples } from "./samples/custom.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
 import { lossSamples, metricSamples } from "./samples/loss.js";
 import { matmulSamples } from "./samples/matmul.js";
+import { poolSamples } from "./samples/pool.js";
 import { reduceSamples } from "./samples/reduce.js";
 import { shapeSamples } from "./samples/shape.js";
 import { softmaxSamples } from "./samples/softmax.js";
@@ -25,6 +26,7 @@ export const samples = {
   ...lossSamples,
   ...matmulSamples,
   ...metricSamples,
+  ...poolSamples,
   ...reduceSamples,
   ...shapeSamples,
   ...softmaxSamples,

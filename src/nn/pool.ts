@@ -1,0 +1,135 @@
+// Pooling as layers; each applies the operation of the same name (src/ops/pool.ts).
+import { checkOptions, ModelError } from "../engine/errors.js";
+import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import * as pool from "../ops/pool.js";
+import type { Layer } from "./layer.js";
+
+export type { AveragePoolOptions, MaxPoolOptions, PoolOptions, Size2d } from "../ops/pool.js";
+
+export interface NameOption {
+  /** Names the layer in errors. */
+  name?: string;
+}
+
+/** A layer of windows over `rank` axes; `poolingFor` refuses what does not fit. */
+function windowed(
+  kind: string,
+  rank: number,
+  name: string | undefined,
+  poolingFor: (where: string, shape: Shape) => pool.Pooling,
+  apply: (x: Tensor) => Tensor,
+): Layer {
+  return {
+    kind,
+    name,
+    build({ where }, inputShape) {
+      pool.checkImage(where, inputShape, rank);
+      const outputShape = pool.pooledShape(inputShape, poolingFor(where, inputShape));
+      return { outputShape, parameters: [], apply };
+    },
+  };
+}
+
+/**
+ * The largest element of each window of an image [batch, height, width, channels]; see the operation `maxPool2d`. Sizes
+ * and gradients are PyTorch's; Keras differs in rounding nothing but `"same"`.
+ *
+ * @example
+ * sequential({ input: [26, 26, 8] }, maxPool2d(2), flatten(), dense(10));
+ */
+export function maxPool2d(window: pool.Size2d, options: pool.MaxPoolOptions & NameOption = {}): Layer {
+  const { name, ...rest } = options;
+  const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "maxPool", shape, window, rest);
+  return windowed("maxPool2d", 2, name, poolingFor, (x) => pool.maxPool2d(x, window, rest));
+}
+
+/** As `maxPool2d`, over [batch, length, channels]. */
+export function maxPool1d(window: number, options: pool.MaxPoolOptions<number> & NameOption = {}): Layer {
+  const { name, ...rest } = options;
+  const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "maxPool", shape, window, rest);
+  return windowed("maxPool1d", 1, name, poolingFor, (x) => pool.maxPool1d(x, window, rest));
+}
+
+/** The mean of each window of an image [batch, height, width, channels]. Padding counts, as in PyTorch: see `countIncludePad`. */
+export function averagePool2d(window: pool.Size2d, options: pool.AveragePoolOptions & NameOption = {}): Layer {
+  const { name, ...rest } = options;
+  const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "averagePool", shape, window, rest);
+  return windowed("averagePool2d", 2, name, poolingFor, (x) => pool.averagePool2d(x, window, rest));
+}
+
+/** As `averagePool2d`, over [batch, length, channels]. */
+export function averagePool1d(window: number, options: pool.AveragePoolOptions<number> & NameOption = {}): Layer {
+  const { name, ...rest } = options;
+  const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "averagePool", shape, window, rest);
+  return windowed("averagePool1d", 1, name, poolingFor, (x) => pool.averagePool1d(x, window, rest));
+}
+
+function adaptive<Size>(
+  kind: string,
+  rank: number,
+  size: Size,
+  options: NameOption,
+  apply: (x: Tensor, size: Size) => Tensor,
+): Layer {
+  checkOptions(kind, options, ["name"]);
+  const poolingFor = (where: string, shape: Shape) => pool.adaptivePoolingOf(where, shape, size);
+  return windowed(kind, rank, options.name, poolingFor, (x) => apply(x, size));
+}
+
+/** The largest element of each of `outputSize` bins, whatever the image's size: [batch, height, width, channels] → [batch, ...outputSize, channels]. */
+export function adaptiveMaxPool2d(outputSize: pool.Size2d, options: NameOption = {}): Layer {
+  return adaptive("adaptiveMaxPool2d", 2, outputSize, options, pool.adaptiveMaxPool2d);
+}
+
+/** As `adaptiveMaxPool2d`, over [batch, length, channels]. */
+export function adaptiveMaxPool1d(outputSize: number, options: NameOption = {}): Layer {
+  return adaptive("adaptiveMaxPool1d", 1, outputSize, options, pool.adaptiveMaxPool1d);
+}
+
+/** The mean of each of `outputSize` bins, whatever the image's size: [batch, height, width, channels] → [batch, ...outputSize, channels]. */
+export function adaptiveAveragePool2d(outputSize: pool.Size2d, options: NameOption = {}): Layer {
+  return adaptive("adaptiveAveragePool2d", 2, outputSize, options, pool.adaptiveAveragePool2d);
+}
+
+/** As `adaptiveAveragePool2d`, over [batch, length, channels]. */
+export function adaptiveAveragePool1d(outputSize: number, options: NameOption = {}): Layer {
+  return adaptive("adaptiveAveragePool1d", 1, outputSize, options, pool.adaptiveAveragePool1d);
+}
+
+export interface GlobalPoolOptions extends NameOption {
+  /** Keep the pooled axes, with size 1. Default false. */
+  keepDims?: boolean;
+}
+
+function global(
+  kind: string,
+  { name, ...rest }: GlobalPoolOptions,
+  apply: (x: Tensor, options: { keepDims?: boolean }) => Tensor,
+): Layer {
+  checkOptions(kind, rest, ["keepDims"]);
+  return {
+    kind,
+    name,
+    build({ where }, inputShape) {
+      if (inputShape.length < 2) {
+        throw new ModelError(
+          `${where}: input must be [batch, length, channels] or [batch, height, width, channels], ` +
+            `got ${showShape(["batch", ...inputShape])}: leave the layer out`,
+        );
+      }
+      const channels = inputShape[inputShape.length - 1];
+      const outputShape = rest.keepDims ? [...inputShape.slice(1).map(() => 1), channels] : [channels];
+      return { outputShape, parameters: [], apply: (x) => apply(x, rest) };
+    },
+  };
+}
+
+/** The largest element of each channel: [batch, length, channels] or [batch, height, width, channels] → [batch, channels]. */
+export function globalMaxPool(options: GlobalPoolOptions = {}): Layer {
+  return global("globalMaxPool", options, pool.globalMaxPool);
+}
+
+/** The mean of each channel: [batch, length, channels] or [batch, height, width, channels] → [batch, channels]. */
+export function globalAveragePool(options: GlobalPoolOptions = {}): Layer {
+  return global("globalAveragePool", options, pool.globalAveragePool);
+}

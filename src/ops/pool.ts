@@ -1,0 +1,365 @@
+// Pooling: maximum and average over windows of [batch, height, width, channels] or [batch, length, channels], which is
+// an image of height 1. A window may also be given by how many there are: adaptive pooling, of which global is one.
+import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
+import { rows } from "../engine/instructions.js";
+import { apply, applyAll, type Operation } from "../graph/operation.js";
+import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat } from "./axes.js";
+import { mean } from "./reduce.js";
+import { reshape } from "./shape.js";
+
+/** One number for both axes, or one each: [height, width]. */
+export type Size2d = number | readonly [height: number, width: number];
+
+export interface PoolOptions<Size = Size2d> {
+  /** Distance between windows. Default: the window, so that they do not overlap. */
+  stride?: Size;
+  /**
+   * Places around the image that no maximum takes and that an average counts as zeros: a number for both ends of an
+   * axis, at most half of the window; `"valid"` is 0; `"same"` gives ⌈size / stride⌉ windows, the odd place at the end,
+   * as in Keras. Default 0.
+   */
+  padding?: Size | "valid" | "same";
+  /** Whether a last window that reaches past the end counts. Default false. */
+  ceilMode?: boolean;
+}
+
+export interface MaxPoolOptions<Size = Size2d> extends PoolOptions<Size> {
+  /** Distance between the elements of a window. Default 1. */
+  dilation?: Size;
+}
+
+export interface AveragePoolOptions<Size = Size2d> extends PoolOptions<Size> {
+  /** Whether padding is part of what is divided by. Default true, as in PyTorch; Keras leaves it out. */
+  countIncludePad?: boolean;
+}
+
+/** The windows of one axis. Stride 0: adaptive, where windows differ and `window` is the longest. */
+interface Axis {
+  readonly size: number;
+  readonly out: number;
+  readonly window: number;
+  readonly stride: number;
+  readonly pad: number;
+  readonly dilation: number;
+  /** Padding counts in an average up to here; 0: it does not. */
+  readonly limit: number;
+}
+
+/** What a pooling does to [batch, height, width, channels]. */
+export interface Pooling {
+  readonly height: Axis;
+  readonly width: Axis;
+}
+
+type AnyOptions<Size> = MaxPoolOptions<Size> & AveragePoolOptions<Size>;
+
+const OPTIONS = {
+  maxPool: ["stride", "padding", "ceilMode", "dilation"],
+  averagePool: ["stride", "padding", "ceilMode", "countIncludePad"],
+} as const;
+
+/** A size for each of `rank` axes, from one number or one each. */
+function sizesOf(where: string, name: string, value: unknown, rank: number, least: number): number[] {
+  const sizes = Array.isArray(value) ? value : new Array(rank).fill(value);
+  if (sizes.length !== rank) {
+    throw new ModelError(
+      `${where}: ${name} must be a number or [height, width], got ${JSON.stringify(value)}: give ${rank} of them`,
+    );
+  }
+  for (const size of sizes) checkInteger(where, name, size, least);
+  return sizes;
+}
+
+/** Refuses what is no shape [batch, …axes, channels] of `rank` axes between; `shape` is of one sample. */
+export function checkImage(where: string, shape: Shape, rank: number): void {
+  if (shape.length === rank + 1) return;
+  const wanted = rank === 1 ? "[batch, length, channels]" : "[batch, height, width, channels]";
+  const remedy = shape.length === rank ? "reshape() it with an axis of 1 channel" : "reshape() it";
+  throw new ModelError(`${where}: input must be ${wanted}, got ${showShape(["batch", ...shape])}: ${remedy}`);
+}
+
+function axisOf(
+  where: string,
+  size: number,
+  [window, stride, dilation]: readonly number[],
+  padding: number | "same",
+  { ceilMode = false, countIncludePad = true }: AnyOptions<unknown>,
+): Axis {
+  const span = (window - 1) * dilation + 1;
+  if (padding === "same") {
+    const out = Math.ceil(size / stride);
+    const total = Math.max(0, (out - 1) * stride + span - size);
+    const pad = Math.floor(total / 2);
+    return { size, out, window, stride, pad, dilation, limit: countIncludePad ? size + total - pad : 0 };
+  }
+  if (padding > span / 2) {
+    throw new ModelError(
+      `${where}: padding must be at most half of the window (${span}), got ${padding}: a window would see nothing else`,
+    );
+  }
+  const room = size + 2 * padding - span;
+  if (room < 0) {
+    const padded = padding > 0 ? `, ${size + 2 * padding} with its padding` : "";
+    throw new ModelError(
+      `${where}: the window must fit into the input, got a window of ${span} over ${size}${padded}: ` +
+        "make it smaller, or pad with padding",
+    );
+  }
+  let out = (ceilMode ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
+  // A window that would begin behind the image is none.
+  if ((out - 1) * stride >= size + padding) out--;
+  return { size, out, window, stride, pad: padding, dilation, limit: countIncludePad ? size + padding : 0 };
+}
+
+/** The windows over an image `shape` [height, width, channels] or [length, channels]. Throws ModelError where they do not fit. */
+export function poolingOf<Size>(
+  where: string,
+  kind: keyof typeof OPTIONS,
+  shape: Shape,
+  window: unknown,
+  options: AnyOptions<Size>,
+): Pooling {
+  checkOptions(where, options, OPTIONS[kind]);
+  const rank = shape.length - 1;
+  const windows = sizesOf(where, "window", window, rank, 1);
+  const strides = sizesOf(where, "stride", options.stride ?? windows, rank, 1);
+  const dilations = sizesOf(where, "dilation", options.dilation ?? 1, rank, 1);
+  const { padding = 0 } = options;
+  if (typeof padding === "string" && padding !== "same" && padding !== "valid") {
+    throw new ModelError(`${where}: padding must be a number, "valid" or "same", got "${padding}"`);
+  }
+  if (padding === "same" && options.ceilMode) {
+    throw new ModelError(`${where}: ceilMode must be left out where padding is "same", which counts windows itself`);
+  }
+  const pads = padding === "same" ? [] : sizesOf(where, "padding", padding === "valid" ? 0 : padding, rank, 0);
+  const axes = windows.map((size, axis) =>
+    axisOf(where, shape[axis], [size, strides[axis], dilations[axis]], pads[axis] ?? "same", options),
+  );
+  return rank === 1 ? { height: single, width: axes[0] } : { height: axes[0], width: axes[1] };
+}
+
+const single: Axis = { size: 1, out: 1, window: 1, stride: 1, pad: 0, dilation: 1, limit: 1 };
+
+/** The bins over an image `shape` [height, width, channels] or [length, channels], `size` of them. */
+export function adaptivePoolingOf(where: string, shape: Shape, size: unknown): Pooling {
+  const rank = shape.length - 1;
+  const axes = sizesOf(where, "outputSize", size, rank, 1).map((out, axis): Axis => {
+    const whole = shape[axis];
+    return { size: whole, out, window: Math.ceil(whole / out) + 1, stride: 0, pad: 0, dilation: 1, limit: 0 };
+  });
+  return rank === 1 ? { height: { ...single, limit: 0 }, width: axes[0] } : { height: axes[0], width: axes[1] };
+}
+
+/** Of one sample: [height, width, channels] → [outHeight, outWidth, channels], likewise without height. */
+export function pooledShape(shape: Shape, { height, width }: Pooling): Shape {
+  const channels = shape[shape.length - 1];
+  return shape.length === 2 ? [width.out, channels] : [height.out, width.out, channels];
+}
+
+// ——— Operations on [batch, height, width, channels] ———
+
+interface PoolAttributes extends Pooling {
+  readonly name: string;
+  readonly batch: number;
+  readonly channels: number;
+}
+
+const largeShape = ({ batch, height, width, channels }: PoolAttributes): Shape => [
+  batch,
+  height.size,
+  width.size,
+  channels,
+];
+const smallShape = ({ batch, height, width, channels }: PoolAttributes): Shape => [
+  batch,
+  height.out,
+  width.out,
+  channels,
+];
+
+/** Elements that all windows see together: a window is a little longer on average than size / out where it is adaptive. */
+function costOf(attributes: PoolAttributes): number {
+  const taps = [attributes.height, attributes.width].map(({ size, out, window, stride }) =>
+    stride === 0 ? Math.max(size, out) : out * window,
+  );
+  return attributes.batch * attributes.channels * taps[0] * taps[1];
+}
+
+const sizesFor = ({ height, width, channels }: PoolAttributes) =>
+  [
+    ...([height.size, width.size, height.out, width.out, channels] as const),
+    ...([height.window, width.window, height.stride, width.stride, height.pad, width.pad] as const),
+  ] as const;
+
+const outRows = (of: PoolAttributes) => rows(of.batch * of.height.out, costOf(of));
+const inRows = (of: PoolAttributes) => rows(of.batch * of.height.size, costOf(of));
+const dilations = ({ height, width }: PoolAttributes) => [height.dilation, width.dilation] as const;
+const limits = ({ height, width }: PoolAttributes) => [height.limit, width.limit] as const;
+
+/** Output 1: which tap of its window each maximum is. */
+const largest: Operation<PoolAttributes> = {
+  name: "maxPool",
+  infer: ([x], attributes) => {
+    checkFloat(attributes.name, x);
+    return [{ shape: smallShape(attributes) }, { shape: smallShape(attributes), dtype: "uint32" }];
+  },
+  forward: (record, { attributes: of, to, from }) => {
+    record.maxPool(outRows(of), to[0], to[1], from[0], ...sizesFor(of), ...dilations(of));
+  },
+  backward: ({ attributes, gradient, outputs: [, places] }) => [apply(placing, [gradient, places], attributes)],
+};
+
+/** Each number to the place it was the maximum of; the transpose of `picking`. */
+const placing: Operation<PoolAttributes> = {
+  name: "maxPool gradient",
+  infer: (_, attributes) => [{ shape: largeShape(attributes) }],
+  forward: (record, { attributes: of, to, from }) => {
+    record.maxPoolBackward(inRows(of), to[0], from[0], from[1], ...sizesFor(of), ...dilations(of));
+  },
+  backward: ({ attributes, gradient, inputs: [, places] }) => [
+    apply(picking, [gradient, places], attributes),
+    undefined,
+  ],
+};
+
+const picking: Operation<PoolAttributes> = {
+  name: "maxPool pick",
+  infer: (_, attributes) => [{ shape: smallShape(attributes) }],
+  forward: (record, { attributes: of, to, from }) => {
+    record.pickPool(outRows(of), to[0], from[1], from[0], ...sizesFor(of), ...dilations(of));
+  },
+  backward: ({ attributes, gradient, inputs: [, places] }) => [
+    apply(placing, [gradient, places], attributes),
+    undefined,
+  ],
+};
+
+const averaging: Operation<PoolAttributes> = {
+  name: "averagePool",
+  infer: ([x], attributes) => {
+    checkFloat(attributes.name, x);
+    return [{ shape: smallShape(attributes) }];
+  },
+  forward: (record, { attributes: of, to, from }) => {
+    record.averagePool(outRows(of), to[0], from[0], ...sizesFor(of), ...limits(of));
+  },
+  backward: ({ attributes, gradient }) => [apply(sharing, [gradient], attributes)],
+};
+
+/** Each number shared out over its window; the transpose of `averaging`. */
+const sharing: Operation<PoolAttributes> = {
+  name: "averagePool gradient",
+  infer: (_, attributes) => [{ shape: largeShape(attributes) }],
+  forward: (record, { attributes: of, to, from }) => {
+    record.averagePoolBackward(inRows(of), to[0], from[0], ...sizesFor(of), ...limits(of));
+  },
+  backward: ({ attributes, gradient }) => [apply(averaging, [gradient], attributes)],
+};
+
+function pool(
+  name: string,
+  operation: Operation<PoolAttributes>,
+  x: Tensor,
+  rank: number,
+  poolingFor: (shape: Shape) => Pooling,
+): Tensor {
+  const shape = x.shape.slice(1);
+  checkImage(name, shape, rank);
+  const pooling = poolingFor(shape);
+  const attributes = { ...pooling, name, batch: x.shape[0], channels: shape[rank] };
+  const [y] = applyAll(operation, [reshape(x, largeShape(attributes))], attributes);
+  return reshape(y, [x.shape[0], ...pooledShape(shape, pooling)]);
+}
+
+/**
+ * The largest element of each window: x [batch, height, width, channels] → [batch, outHeight, outWidth, channels], with
+ * out = ⌊(size + 2·padding - dilation·(window - 1) - 1) / stride⌋ + 1. NaN where the window has one. The gradient goes to
+ * the first of equals, as in PyTorch. Throws ModelError where a window does not fit.
+ *
+ * @example
+ * maxPool2d(input([64, 26, 26, 8]), 2); // [64, 13, 13, 8]
+ */
+export function maxPool2d(x: Tensor, window: Size2d, options: MaxPoolOptions = {}): Tensor {
+  return pool("maxPool2d", largest, x, 2, (shape) => poolingOf("maxPool2d", "maxPool", shape, window, options));
+}
+
+/** As `maxPool2d`, for x [batch, length, channels] → [batch, outLength, channels]. */
+export function maxPool1d(x: Tensor, window: number, options: MaxPoolOptions<number> = {}): Tensor {
+  return pool("maxPool1d", largest, x, 1, (shape) => poolingOf("maxPool1d", "maxPool", shape, window, options));
+}
+
+/**
+ * The mean of each window: x [batch, height, width, channels] → [batch, outHeight, outWidth, channels], sizes as of
+ * `maxPool2d`. Throws ModelError where a window does not fit.
+ */
+export function averagePool2d(x: Tensor, window: Size2d, options: AveragePoolOptions = {}): Tensor {
+  return pool("averagePool2d", averaging, x, 2, (shape) =>
+    poolingOf("averagePool2d", "averagePool", shape, window, options),
+  );
+}
+
+/** As `averagePool2d`, for x [batch, length, channels] → [batch, outLength, channels]. */
+export function averagePool1d(x: Tensor, window: number, options: AveragePoolOptions<number> = {}): Tensor {
+  return pool("averagePool1d", averaging, x, 1, (shape) =>
+    poolingOf("averagePool1d", "averagePool", shape, window, options),
+  );
+}
+
+/**
+ * The largest element of each of `outputSize` bins, of which bin o reaches from ⌊o·size/out⌋ to ⌈(o + 1)·size/out⌉, as in
+ * PyTorch: x [batch, height, width, channels] → [batch, ...outputSize, channels]. There may be more bins than elements.
+ */
+export function adaptiveMaxPool2d(x: Tensor, outputSize: Size2d): Tensor {
+  const name = "adaptiveMaxPool2d";
+  return pool(name, largest, x, 2, (shape) => adaptivePoolingOf(name, shape, outputSize));
+}
+
+/** As `adaptiveMaxPool2d`, for x [batch, length, channels] → [batch, outputSize, channels]. */
+export function adaptiveMaxPool1d(x: Tensor, outputSize: number): Tensor {
+  const name = "adaptiveMaxPool1d";
+  return pool(name, largest, x, 1, (shape) => adaptivePoolingOf(name, shape, outputSize));
+}
+
+/** The mean of each of `outputSize` bins; see `adaptiveMaxPool2d`. */
+export function adaptiveAveragePool2d(x: Tensor, outputSize: Size2d): Tensor {
+  const name = "adaptiveAveragePool2d";
+  return pool(name, averaging, x, 2, (shape) => adaptivePoolingOf(name, shape, outputSize));
+}
+
+/** As `adaptiveAveragePool2d`, for x [batch, length, channels] → [batch, outputSize, channels]. */
+export function adaptiveAveragePool1d(x: Tensor, outputSize: number): Tensor {
+  const name = "adaptiveAveragePool1d";
+  return pool(name, averaging, x, 1, (shape) => adaptivePoolingOf(name, shape, outputSize));
+}
+
+/** The largest element of each channel: [batch, …, channels] → [batch, channels], or [batch, 1, …, channels] with `keepDims`. */
+export function globalMaxPool(x: Tensor, options: { keepDims?: boolean } = {}): Tensor {
+  const name = "globalMaxPool";
+  const [batch, channels] = checkGlobal(name, x, options);
+  const whole = reshape(x, [batch, -1, channels]);
+  const y = pool(name, largest, whole, 1, (shape) => adaptivePoolingOf(name, shape, 1));
+  return reshape(y, options.keepDims ? x.shape.map((size, axis) => keptSize(x, size, axis)) : [batch, channels]);
+}
+
+/** The mean of each channel: [batch, …, channels] → [batch, channels], or [batch, 1, …, channels] with `keepDims`. */
+export function globalAveragePool(x: Tensor, options: { keepDims?: boolean } = {}): Tensor {
+  checkGlobal("globalAveragePool", x, options);
+  const axes = Array.from({ length: x.shape.length - 2 }, (_, axis) => axis + 1);
+  return mean(x, axes, { keepDims: options.keepDims ?? false });
+}
+
+function keptSize(x: Tensor, size: number, axis: number): number {
+  return axis === 0 || axis === x.shape.length - 1 ? size : 1;
+}
+
+function checkGlobal(where: string, x: Tensor, options: object): [batch: number, channels: number] {
+  checkOptions(where, options, ["keepDims"]);
+  checkFloat(where, x);
+  if (x.shape.length < 3 || sizeOf(x.shape) === 0) {
+    throw new ModelError(
+      `${where}: input must be [batch, …, channels] with something between to pool over, got ${showShape(x.shape)}`,
+    );
+  }
+  return [x.shape[0], x.shape[x.shape.length - 1]];
+}
