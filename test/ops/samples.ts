@@ -3,11 +3,15 @@ import type * as operations from "../../src/ops/index.js";
 import type { Sample } from "./battery.js";
 import { activationSamples } from "./samples/activation.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
+import { indexingSamples } from "./samples/indexing.js";
+import { joinSamples } from "./samples/join.js";
 import { lossSamples, metricSamples } from "./samples/loss.js";
 import { matmulSamples } from "./samples/matmul.js";
 import { reduceSamples } from "./samples/reduce.js";
 import { shapeSamples } from "./samples/shape.js";
 import { softmaxSamples } from "./samples/softmax.js";
+import { sortSamples } from "./samples/sort.js";
+import { statisticsSamples } from "./samples/statistics.js";
 
 /** What src/ops/index.ts exports beside operations. */
 type NotAnOperation = "gradient";
@@ -20,10 +24,14 @@ export type OpName = Exclude<keyof typeof operations, NotAnOperation | Clocked>;
 export const samples = {
   ...activationSamples,
   ...elementwiseSamples,
+  ...indexingSamples,
+  ...joinSamples,
   ...lossSamples,
   ...matmulSamples,
   ...metricSamples,
   ...reduceSamples,
   ...shapeSamples,
   ...softmaxSamples,
+  ...sortSamples,
+  ...statisticsSamples,
 } satisfies Record<OpName, Sample>;
