@@ -5,6 +5,8 @@
 
 import { exp4, log4 } from "../math";
 import { LANES, loadPart, madd, select4, storePart } from "../simd";
+import { power4 } from "./power";
+import { sine4 } from "./trigonometry";
 
 // One method, no fields: `changetype<Op>(0).apply` is resolved and inlined when compiled.
 @unmanaged class Add { @inline apply(a: v128, b: v128): v128 { return f32x4.add(a, b); } }
@@ -21,6 +23,7 @@ import { LANES, loadPart, madd, select4, storePart } from "../simd";
 @unmanaged class EqualWords {
   @inline apply(a: v128, b: v128): v128 { return v128.and(i32x4.eq(a, b), f32x4.splat(1)); }
 }
+@unmanaged class Power { @inline apply(a: v128, b: v128): v128 { return power4(a, b); } }
 @unmanaged class Heaviside {
   @inline apply(a: v128, b: v128): v128 {
     const tie = v128.and(f32x4.eq(a, b), f32x4.splat(0.5));
@@ -264,6 +267,20 @@ export function heavisideBroadcast(
   broadcast<Heaviside>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
+/** y = a^b as C's pow, error at most 0.501 ULP; shapes alike [n]. */
+export function powers(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
+  binary<Power>(begin, end, y, a, b, n);
+}
+
+/** y = a^b as C's pow, error at most 0.501 ULP; broadcast, see above. */
+export function powersBroadcast(
+  begin: u32, end: u32, y: usize, a: usize, b: usize,
+  n0: u32, n1: u32, n2: u32, n3: u32,
+  a0: u32, a1: u32, a2: u32, a3: u32, b0: u32, b1: u32, b2: u32, b3: u32,
+): void {
+  broadcast<Power>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
+}
+
 // ——— One operand ———
 
 @unmanaged class Negate { @inline apply(x: v128): v128 { return f32x4.neg(x); } }
@@ -274,6 +291,8 @@ export function heavisideBroadcast(
 @unmanaged class Absolute { @inline apply(x: v128): v128 { return f32x4.abs(x); } }
 @unmanaged class Reciprocal { @inline apply(x: v128): v128 { return f32x4.div(f32x4.splat(1), x); } }
 @unmanaged class Copy { @inline apply(x: v128): v128 { return x; } }
+@unmanaged class Sine { @inline apply(x: v128): v128 { return sine4(x, 0); } }
+@unmanaged class Cosine { @inline apply(x: v128): v128 { return sine4(x, 1); } }
 @unmanaged class Sign {
   @inline apply(x: v128): v128 {
     const one = v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(1));
@@ -320,6 +339,16 @@ export function log(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   unary<Log>(begin, end, y, x, n);
 }
 
+/** y = sin x; error as sine4 in trigonometry.ts. [n], in place or not. */
+export function sin(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  unary<Sine>(begin, end, y, x, n);
+}
+
+/** y = cos x; error as sine4 in trigonometry.ts. [n], in place or not. */
+export function cos(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  unary<Cosine>(begin, end, y, x, n);
+}
+
 /** y = |x|. [n], in place or not. */
 export function absolute(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   unary<Absolute>(begin, end, y, x, n);
@@ -355,6 +384,41 @@ export function scaleShift(begin: u32, end: u32, y: usize, x: usize, n: u32, sca
     const at = <usize>i << 2;
     storePart(y + at, madd(a, loadPart(x + at, stop - i), b), stop - i);
   }
+}
+
+@unmanaged class Clamp {
+  @inline apply(x: v128, low: v128, high: v128): v128 { return f32x4.min(f32x4.max(x, low), high); }
+}
+@unmanaged class Within {
+  @inline apply(x: v128, low: v128, high: v128): v128 {
+    return v128.and(v128.and(f32x4.ge(x, low), f32x4.le(x, high)), f32x4.splat(1));
+  }
+}
+
+/** y[i] = op(x[i], low, high) for i in [4·begin, min(4·end, n)). */
+function ranged<Op>(begin: u32, end: u32, y: usize, x: usize, n: u32, low: f32, high: f32): void {
+  const least = f32x4.splat(low);
+  const most = f32x4.splat(high);
+  const stop = min(end * LANES, n);
+  let i = begin * LANES;
+  for (; i + LANES <= stop; i += LANES) {
+    const at = <usize>i << 2;
+    v128.store(y + at, changetype<Op>(0).apply(v128.load(x + at), least, most));
+  }
+  if (i < stop) {
+    const at = <usize>i << 2;
+    storePart(y + at, changetype<Op>(0).apply(loadPart(x + at, stop - i), least, most), stop - i);
+  }
+}
+
+/** y = low where x < low, high where x > high, else x, also NaN. [n], in place or not. */
+export function clamp(begin: u32, end: u32, y: usize, x: usize, n: u32, low: f32, high: f32): void {
+  ranged<Clamp>(begin, end, y, x, n, low, high);
+}
+
+/** y = 1 where low ≤ x ≤ high, else 0. [n], in place or not. */
+export function within(begin: u32, end: u32, y: usize, x: usize, n: u32, low: f32, high: f32): void {
+  ranged<Within>(begin, end, y, x, n, low, high);
 }
 
 /** y = value. [n]. */

@@ -1,29 +1,30 @@
-// Other orders of the same elements: broadcast, permuted, transposed. Any four-byte words. `y` is
-// written in row-major order and is never `x`.
+// Other orders of the same elements: broadcast, permuted, transposed, parts of a whole. Any four-byte words. `y` is
+// never `x`.
 
 import { LANES, loadPart, storePart } from "../simd";
 
 const SEGMENT: u32 = 1024;
 
-/** y[i0, i1, i2, i3] = x[i0·s0 + i1·s1 + i2·s2 + i3·s3] (distances in elements, 0 where x is broadcast); y is
- *  [n0, n1, n2, n3]; unit: 1024 elements of an innermost row. */
+/** y[i0·y0 + i1·y1 + i2·y2 + i3·y3] = x[i0·x0 + i1·x1 + i2·x2 + i3·x3] for all i below n0 … n3: distances in elements,
+ *  0 where x is broadcast, below 0 where it is read backwards (unsigned numbers wrap around); unit: 1024 elements of an
+ *  innermost row. */
 export function copyStrided(
-  begin: u32, end: u32, y: usize, x: usize,
-  n0: u32, n1: u32, n2: u32, n3: u32, s0: u32, s1: u32, s2: u32, s3: u32,
+  begin: u32, end: u32, y: usize, x: usize, n0: u32, n1: u32, n2: u32, n3: u32,
+  y0: u32, y1: u32, y2: u32, y3: u32, x0: u32, x1: u32, x2: u32, x3: u32,
 ): void {
   const segments = (n3 + SEGMENT - 1) / SEGMENT;
-  let row = begin / segments;
+  const row = begin / segments;
   let first = (begin % segments) * SEGMENT;
   let i2 = row % n2;
   let i1 = (row / n2) % n1;
   let i0 = row / n2 / n1;
   for (let unit = begin; unit < end; unit++) {
-    const from = x + (<usize>(i0 * s0 + i1 * s1 + i2 * s2 + first * s3) << 2);
-    copySegment(y + (<usize>(row * n3 + first) << 2), from, min(SEGMENT, n3 - first), s3);
+    const to = y + (<usize>(i0 * y0 + i1 * y1 + i2 * y2 + first * y3) << 2);
+    const from = x + (<usize>(i0 * x0 + i1 * x1 + i2 * x2 + first * x3) << 2);
+    copySegment(to, from, min(SEGMENT, n3 - first), y3, x3);
     first += SEGMENT;
     if (first < n3) continue;
     first = 0;
-    row++;
     if (++i2 < n2) continue;
     i2 = 0;
     if (++i1 < n1) continue;
@@ -32,22 +33,23 @@ export function copyStrided(
   }
 }
 
-/** y[i] = x[i·stride] for i in [0, n). */
-function copySegment(y: usize, x: usize, n: u32, stride: u32): void {
-  if (stride > 1) {
-    const step = <usize>stride << 2;
-    for (let i: u32 = 0; i < n; i++) store<u32>(y + (<usize>i << 2), load<u32>(x + <usize>i * step));
+/** y[i·strideY] = x[i·strideX] for i in [0, n). */
+function copySegment(y: usize, x: usize, n: u32, strideY: u32, strideX: u32): void {
+  if (strideX > 1 || strideY != 1) {
+    const stepY = <usize>strideY << 2;
+    const stepX = <usize>strideX << 2;
+    for (let i: u32 = 0; i < n; i++, y += stepY, x += stepX) store<u32>(y, load<u32>(x));
     return;
   }
   const repeated = v128.load32_splat(x);
   let i: u32 = 0;
   for (; i + LANES <= n; i += LANES) {
     const at = <usize>i << 2;
-    v128.store(y + at, stride != 0 ? v128.load(x + at) : repeated);
+    v128.store(y + at, strideX != 0 ? v128.load(x + at) : repeated);
   }
   if (i < n) {
     const at = <usize>i << 2;
-    storePart(y + at, stride != 0 ? loadPart(x + at, n - i) : repeated, n - i);
+    storePart(y + at, strideX != 0 ? loadPart(x + at, n - i) : repeated, n - i);
   }
 }
 

@@ -1,5 +1,7 @@
 // How shapes and memory order meet: NumPy's broadcasting rule, and views of a tensor as few strided axes.
 import { ModelError } from "../engine/errors.js";
+import type { Pointer } from "../engine/instructions.js";
+import type { Recorder } from "../engine/recorder.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
 
 /** NumPy's rule: shapes are aligned at the last axis; sizes must match or be 1. Throws ModelError naming both shapes. */
@@ -58,18 +60,75 @@ export function mergeAxes(
   return { sizes, strides: merged };
 }
 
+/** Whether a kernel that walks four axes can make this traversal. */
+export function fitsFourAxes(shape: Shape, strides: readonly (readonly number[])[]): boolean {
+  return mergeAxes(shape, strides).sizes.length <= MOST_AXES;
+}
+
 /** `mergeAxes` for kernels that walk four axes. Throws ModelError where more are left. */
 export function fourAxes(where: string, shape: Shape, strides: readonly (readonly number[])[]): FourAxes {
   const merged = mergeAxes(shape, strides);
-  const missing = MOST_AXES - merged.sizes.length;
-  if (missing < 0) {
+  if (merged.sizes.length > MOST_AXES) {
     throw new ModelError(
       `${where}: at most ${MOST_AXES} axes can be stepped through separately, got ${merged.sizes.length} of ${showShape(shape)}: do it in two operations`,
     );
   }
+  return padAxes(merged);
+}
+
+function padAxes({ sizes, strides }: { sizes: readonly number[]; strides: readonly (readonly number[])[] }): FourAxes {
+  const missing = MOST_AXES - sizes.length;
   const pad = (values: readonly number[], by: number) =>
     [...new Array<number>(missing).fill(by), ...values] as unknown as [number, number, number, number];
-  return { sizes: pad(merged.sizes, 1), strides: merged.strides.map((of) => pad(of, 0)) };
+  return { sizes: pad(sizes, 1), strides: strides.map((of) => pad(of, 0)) };
+}
+
+/** A part of a traversal that four axes can walk, and where it begins in each operand, in elements. */
+export interface Block extends FourAxes {
+  readonly offsets: readonly number[];
+}
+
+/** A traversal of any number of axes in blocks of four: the smallest of the others are stepped through block by block. */
+export function blocksOf(shape: Shape, strides: readonly (readonly number[])[]): Block[] {
+  const { sizes, strides: merged } = mergeAxes(shape, strides);
+  const outer = sizes
+    .map((_, axis) => axis)
+    .slice(0, -1)
+    .sort((a, b) => sizes[a] - sizes[b])
+    .slice(0, Math.max(0, sizes.length - MOST_AXES));
+  const inside = (of: readonly number[]) => of.filter((_, axis) => !outer.includes(axis));
+  const four = padAxes({ sizes: inside(sizes), strides: merged.map(inside) });
+  const offsets = outer.reduce<number[][]>(
+    (so, axis) =>
+      so.flatMap((begins) =>
+        Array.from({ length: sizes[axis] }, (_, i) =>
+          begins.map((begin, operand) => begin + i * merged[operand][axis]),
+        ),
+      ),
+    [strides.map(() => 0)],
+  );
+  return offsets.map((begins) => ({ ...four, offsets: begins }));
+}
+
+/** Where elements lie: an address, and distances in elements along each axis. */
+export interface Lines {
+  readonly address: Pointer;
+  readonly strides: readonly number[];
+}
+
+/** Records the copy of a `shape` of four-byte words from one place to another. */
+export function recordCopy(record: Recorder, shape: Shape, to: Lines, from: Lines): void {
+  for (const block of blocksOf(shape, [to.strides, from.strides])) {
+    const [toOffset, fromOffset] = block.offsets;
+    record.copyStrided(
+      segments(block),
+      to.address + toOffset * 4,
+      from.address + fromOffset * 4,
+      ...block.sizes,
+      ...block.strides[0],
+      ...block.strides[1],
+    );
+  }
 }
 
 /** Elements of an innermost row that are one unit: SEGMENT of assembly/kernels/elementwise.ts and shape.ts. */

@@ -3,7 +3,7 @@ import { checkNumber, ModelError } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
 import { constant, type Shape, sameShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { broadcastShape, checkFloat, fourAxes, segments, stridesOf } from "./axes.js";
+import { broadcastShape, checkFloat, fitsFourAxes, fourAxes, segments, stridesOf } from "./axes.js";
 import { broadcastTo, spread, spreadSource } from "./shape.js";
 
 /** A tensor, or a number that stands for a scalar. */
@@ -25,9 +25,15 @@ type BinaryKernel =
   | "greaterEqual"
   | "equal"
   | "equalWords"
-  | "heaviside";
+  | "heaviside"
+  | "powers";
+
+// Operations a transcendental takes for an element, roughly.
+const TRANSCENDENTAL_COST = 8;
+const POWER_COST = 4 * TRANSCENDENTAL_COST;
 
 function binary(name: string, kernel: BinaryKernel, backward: Rule): Operation {
+  const each = kernel === "powers" ? POWER_COST : 1;
   const axesOf = (shape: Shape, operands: readonly Tensor[]) =>
     fourAxes(
       name,
@@ -44,11 +50,20 @@ function binary(name: string, kernel: BinaryKernel, backward: Rule): Operation {
     forward: (record, { inputs, outputs: [{ shape }], to, from }) => {
       const n = sizeOf(shape);
       if (inputs.every((operand) => sizeOf(operand.shape) === n)) {
-        return record[kernel](elements(n), to[0], from[0], from[1], n);
+        return record[kernel](elements(n, each), to[0], from[0], from[1], n);
       }
       const axes = axesOf(shape, inputs);
       const [a, b] = axes.strides;
-      record[`${kernel}Broadcast` as const](segments(axes), to[0], from[0], from[1], ...axes.sizes, ...a, ...b);
+      const { units, cost } = segments(axes);
+      record[`${kernel}Broadcast` as const](
+        { units, cost: cost * each },
+        to[0],
+        from[0],
+        from[1],
+        ...axes.sizes,
+        ...a,
+        ...b,
+      );
     },
     backward,
     inPlace: [0, 1],
@@ -62,7 +77,10 @@ function applyBinary(operation: Operation, left: Operand, right: Operand): Tenso
   // The kernels broadcast by themselves: read what was spread, unless the result's shape comes from the spreading.
   const fits = (x: Tensor, y: Tensor) => sameShape(broadcastShape(operation.name, x.shape, y.shape), shape);
   const first = fits(spreadSource(a), b) ? spreadSource(a) : a;
-  return apply(operation, [first, fits(first, spreadSource(b)) ? spreadSource(b) : b], undefined);
+  const second = fits(first, spreadSource(b)) ? spreadSource(b) : b;
+  const strides = [first, second].map((operand) => stridesOf(operand.shape, shape));
+  if (fitsFourAxes(shape, strides)) return apply(operation, [first, second], undefined);
+  return apply(operation, [broadcastTo(first, shape), broadcastTo(second, shape)], undefined);
 }
 
 const addition = binary("add", "add", ({ gradient }) => [gradient, gradient]);
@@ -98,6 +116,9 @@ const steps = binary("heaviside", "heaviside", flat);
 const greaterThan = binary("greater", "greater", flat);
 const greaterOrEqual = binary("greaterEqual", "greaterEqual", flat);
 const equality = binary("equal", "equal", flat);
+// The kernels know "greater" only: the operands come in the other order.
+const lessThan = binary("less", "greater", flat);
+const lessOrEqual = binary("lessEqual", "greaterEqual", flat);
 const wordEquality = binary("equal", "equalWords", flat);
 
 /** 0 where a < b, 1/2 where they are equal, 1 elsewhere. */
@@ -166,21 +187,60 @@ export function greaterEqual(a: Operand, b: Operand): Tensor {
   return applyBinary(greaterOrEqual, a, b);
 }
 
+/** 1 where a < b, else 0 (also where either is NaN), broadcast. Its gradient is zero. */
+export function less(a: Operand, b: Operand): Tensor {
+  return applyBinary(lessThan, b, a);
+}
+
+/** 1 where a ≤ b, else 0 (also where either is NaN), broadcast. Its gradient is zero. */
+export function lessEqual(a: Operand, b: Operand): Tensor {
+  return applyBinary(lessOrEqual, b, a);
+}
+
 /** 1 where a = b, else 0 (also where either is NaN), broadcast. Both float32, or both uint32. Its gradient is zero. */
 export function equal(a: Operand, b: Operand): Tensor {
   const areWords = typeof a !== "number" && typeof b !== "number" && a.dtype === "uint32" && b.dtype === "uint32";
   return applyBinary(areWords ? wordEquality : equality, a, b);
 }
 
+/** 1 where a ≠ b (also where either is NaN), else 0, broadcast. Both float32, or both uint32. Its gradient is zero. */
+export function notEqual(a: Operand, b: Operand): Tensor {
+  return subtract(1, equal(a, b));
+}
+
+/**
+ * The mean of tensors, element by element, broadcast. Throws ModelError where shapes do not fit or there is none.
+ *
+ * @example
+ * average([input([32, 10]), input([32, 10]), input([10])]); // [32, 10]
+ */
+export function average(tensors: readonly Tensor[]): Tensor {
+  if (!Array.isArray(tensors) || tensors.length === 0) {
+    throw new ModelError(`average: must be given an array of at least one tensor, got ${JSON.stringify(tensors)}`);
+  }
+  checkFloat("average", ...tensors);
+  return tensors.length === 1 ? tensors[0] : scale(tensors.reduce(add), 1 / tensors.length);
+}
+
 // ——— One operand ———
 
-type UnaryKernel = "negate" | "square" | "squareRoot" | "exp" | "log" | "absolute" | "reciprocal" | "sign" | "copy";
+type UnaryKernel =
+  | "negate"
+  | "square"
+  | "squareRoot"
+  | "exp"
+  | "log"
+  | "sin"
+  | "cos"
+  | "absolute"
+  | "reciprocal"
+  | "sign"
+  | "copy";
 
-// Operations a transcendental takes for an element, roughly.
-const TRANSCENDENTAL_COST = 8;
+const TRANSCENDENTAL: readonly UnaryKernel[] = ["exp", "log", "sin", "cos"];
 
 function unary(name: string, kernel: UnaryKernel, derivative: (context: Context) => Tensor | undefined): Operation {
-  const costPerElement = kernel === "exp" || kernel === "log" ? TRANSCENDENTAL_COST : 1;
+  const costPerElement = TRANSCENDENTAL.includes(kernel) ? TRANSCENDENTAL_COST : 1;
   return {
     name,
     infer: ([x]) => {
@@ -200,6 +260,8 @@ const squaring = unary("square", "square", ({ gradient, inputs: [x] }) => multip
 const rooting = unary("squareRoot", "squareRoot", ({ gradient, outputs: [y] }) => divide(gradient, scale(y, 2)));
 const exponential = unary("exp", "exp", ({ gradient, outputs: [y] }) => multiply(gradient, y));
 const logarithm = unary("log", "log", ({ gradient, inputs: [x] }) => divide(gradient, x));
+const sine = unary("sin", "sin", ({ gradient, inputs: [x] }) => multiply(gradient, cos(x)));
+const cosine = unary("cos", "cos", ({ gradient, inputs: [x] }) => negate(multiply(gradient, sin(x))));
 const magnitude = unary("absolute", "absolute", ({ gradient, inputs: [x] }) =>
   multiply(gradient, apply(signs, [x], undefined)),
 );
@@ -232,6 +294,16 @@ export function exp(x: Tensor): Tensor {
 /** Natural logarithm; -∞ at 0, NaN below. */
 export function log(x: Tensor): Tensor {
   return apply(logarithm, [x], undefined);
+}
+
+/** Sine of radians; NaN beyond ±2^29, where neighbouring float32 are 64 apart. */
+export function sin(x: Tensor): Tensor {
+  return apply(sine, [x], undefined);
+}
+
+/** Cosine of radians; NaN beyond ±2^29, where neighbouring float32 are 64 apart. */
+export function cos(x: Tensor): Tensor {
+  return apply(cosine, [x], undefined);
 }
 
 /** |x|. Its gradient at 0 is 0. */
@@ -281,6 +353,44 @@ export function shift(x: Tensor, amount: number): Tensor {
   return scaleAndShift("shift", x, 1, amount);
 }
 
+interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
+function ranged(name: string, kernel: "clamp" | "within", backward: Operation<Range>["backward"]): Operation<Range> {
+  return {
+    name,
+    infer: ([x]) => {
+      checkFloat(name, x);
+      return [{ shape: x.shape }];
+    },
+    forward: (record, { attributes: { least, most }, outputs: [{ shape }], to, from }) =>
+      record[kernel](elements(sizeOf(shape)), to[0], from[0], sizeOf(shape), least, most),
+    ...(backward === undefined ? {} : { backward }),
+    inPlace: [0],
+  };
+}
+
+const clipping = ranged("clip", "clamp", ({ attributes, gradient, inputs: [x] }) => [
+  multiply(gradient, apply(insides, [x], attributes)),
+]);
+const insides = ranged("clip", "within", () => [undefined]);
+
+/**
+ * x, but `least` where it is below and `most` where it is above; NaN stays. The gradient is 1 from `least` to `most`,
+ * both included, as PyTorch's `clamp` has it, and 0 outside. Either bound may be infinite. Throws ModelError where
+ * `least` > `most`.
+ *
+ * @example
+ * clip(x, -1, 1);
+ */
+export function clip(x: Tensor, least: number, most: number): Tensor {
+  if (!(least <= most))
+    throw new ModelError(`clip: the bounds must be numbers, least ≤ most, got ${least} and ${most}`);
+  return apply(clipping, [x], { least, most });
+}
+
 const powering: Operation<{ exponent: number }> = {
   name: "power",
   infer: ([x]) => {
@@ -291,7 +401,7 @@ const powering: Operation<{ exponent: number }> = {
     const n = sizeOf(shape);
     if (exponent === 0) return record.fill(elements(n), to[0], n, 1);
     const parity = Number.isInteger(exponent) ? (exponent % 2 === 0 ? 2 : 1) : 0;
-    record.power(elements(n, 4 * TRANSCENDENTAL_COST), to[0], from[0], n, exponent, parity);
+    record.power(elements(n, POWER_COST), to[0], from[0], n, exponent, parity);
   },
   backward: ({ attributes: { exponent }, gradient, inputs: [x] }) => [
     exponent === 0 ? undefined : multiply(gradient, scale(power(x, exponent - 1), exponent)),
@@ -299,12 +409,24 @@ const powering: Operation<{ exponent: number }> = {
   inPlace: [0],
 };
 
+const powers = binary("power", "powers", ({ gradient, inputs: [x, exponent], outputs: [y], needs }) => {
+  const byBase = () => multiply(gradient, multiply(exponent, power(x, shift(exponent, -1))));
+  // 0 to a positive power stays 0 when the power changes: not 0 · ln 0.
+  const slope = () => select(multiply(equal(x, 0), greaterEqual(exponent, 0)), 0, multiply(y, log(x)));
+  return [
+    needs[0] ? select(equal(broadcastTo(exponent, y.shape), 0), 0, byBase()) : undefined,
+    needs[1] ? multiply(gradient, slope()) : undefined,
+  ];
+});
+
 /**
- * x to a fixed power, as C's `pow`: NaN where x < 0 and the exponent is no whole number, 1 where it is 0.
- * Within 0.501 ULP; 2, 0.5 and -1 are `square`, `squareRoot` and `reciprocal`, 3 is x·x².
- * Throws ModelError where the exponent is not finite.
+ * x to a power, as C's `pow`: NaN where x < 0 and the exponent is no whole number, 1 where it is 0. Two tensors (or a
+ * number and a tensor) are broadcast; the exponent's gradient is 0 at x = 0. Within 0.501 ULP; the numbers 2, 0.5 and -1
+ * are `square`, `squareRoot` and `reciprocal`, 3 is x·x². Throws ModelError where an exponent that is a number is not
+ * finite.
  */
-export function power(x: Tensor, exponent: number): Tensor {
+export function power(x: Operand, exponent: Operand): Tensor {
+  if (typeof exponent !== "number" || typeof x === "number") return applyBinary(powers, x, exponent);
   checkNumber("power", "exponent", exponent, -Number.MAX_VALUE, Number.MAX_VALUE);
   if (exponent === 1) return x;
   if (exponent === 2) return square(x);

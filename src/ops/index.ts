@@ -19,29 +19,38 @@ export { type DropoutOptions, dropout } from "./dropout.js";
 export {
   absolute,
   add,
+  average,
+  clip,
   copyOf,
+  cos,
   divide,
   equal,
   exp,
   greater,
   greaterEqual,
+  less,
+  lessEqual,
   log,
   maximum,
   minimum,
   multiply,
   negate,
+  notEqual,
   type Operand,
   power,
   reciprocal,
   scale,
   select,
   shift,
+  sin,
   square,
   squareRoot,
   subtract,
 } from "./elementwise.js";
 export { gatherRows } from "./gather.js";
 export { gradient } from "./gradient.js";
+export { gather, gatherAlong, oneHot, scatterAdd } from "./indexing.js";
+export { concatenate, split, stack } from "./join.js";
 export {
   binaryCrossEntropy,
   binaryCrossEntropyWithLogits,
@@ -77,4 +86,18 @@ export {
 } from "./pool.js";
 export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
 export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
+export { type Axes, argmax, argmin, max, mean, min, product, type ReduceOptions, sum } from "./reduce.js";
+export { cumulativeSum, type ScanOptions } from "./scan.js";
+export { broadcastTo, expandDims, flatten, repeat, reshape, squeeze, tile, transpose } from "./shape.js";
+export { type Bounds, flip, type PadOptions, pad, slice } from "./slice.js";
 export { logSoftmax, softmax } from "./softmax.js";
+export { type Sorted, type SortOptions, sort, type TopKOptions, topK } from "./sort.js";
+export {
+  logSumExp,
+  type NormOptions,
+  norm,
+  standardDeviation,
+  stopGradient,
+  type VarianceOptions,
+  variance,
+} from "./statistics.js";

@@ -4,7 +4,8 @@ import type { Recorder } from "../engine/recorder.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
 import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, resolveAxes } from "./axes.js";
-import { scale as scaleBy } from "./elementwise.js";
+import { multiply, negate, scale as scaleBy } from "./elementwise.js";
+import { productsBefore } from "./scan.js";
 import { reshape, spread, transpose } from "./shape.js";
 
 export interface ReduceOptions {
@@ -104,6 +105,18 @@ const smallest = reduction(
   (context) => [extremumGradient(context)],
 );
 
+const multiplication = reduction(
+  "product",
+  (record, work, y, x, { length, inner }) =>
+    inner === 1 ? record.product(work, y, x, length) : record.productRows(work, y, x, length, inner),
+  ({ attributes: { outer, length, inner, kept }, gradient, inputs: [x] }) => {
+    // Of the others before times of the others after: y / x would not do where a factor is 0.
+    const seen = reshape(x, [outer, length, inner]);
+    const others = reshape(multiply(productsBefore(seen, false), productsBefore(seen, true)), x.shape);
+    return [multiply(gradient.shape.length === 0 ? gradient : reshape(gradient, kept), others)];
+  },
+);
+
 /** Inputs: gradient and result [outer, inner], x [outer, length, inner]. */
 const sharing: Operation<Reduction> = {
   name: "extremumGradient",
@@ -186,7 +199,8 @@ export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
   return total("mean", x, axes, options, true);
 }
 
-function extremum(operation: Operation<Reduction>, x: Tensor, asked: Axes | undefined, options: ReduceOptions): Tensor {
+/** One reduction over all the axes at once. */
+function atOnce(operation: Operation<Reduction>, x: Tensor, asked: Axes | undefined, options: ReduceOptions): Tensor {
   const { keepDims = false } = options;
   const axes = resolveAxes(operation.name, x, asked);
   const shape = withoutAxes(x.shape, axes, keepDims);
@@ -204,12 +218,20 @@ function extremum(operation: Operation<Reduction>, x: Tensor, asked: Axes | unde
 
 /** Largest element over `axes` (default: all); NaN if any is. The gradient is shared evenly among equals, as PyTorch's `amax` does. */
 export function max(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  return extremum(largest, x, axes, options);
+  return atOnce(largest, x, axes, options);
 }
 
 /** Smallest element over `axes` (default: all); NaN if any is. The gradient is shared evenly among equals, as PyTorch's `amin` does. */
 export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  return extremum(smallest, x, axes, options);
+  return atOnce(smallest, x, axes, options);
+}
+
+/**
+ * Product over `axes` (default: all). Its gradient is right where factors are 0, too. Throws ModelError for axes that do
+ * not exist.
+ */
+export function product(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return atOnce(multiplication, x, axes, options);
 }
 
 const placing: Operation<Reduction> = {
@@ -233,4 +255,11 @@ const placing: Operation<Reduction> = {
 export function argmax(x: Tensor, axis = -1, { keepDims = false }: ReduceOptions = {}): Tensor {
   const [resolved] = resolveAxes("argmax", x, axis);
   return apply(placing, [x], reductionOf(x.shape, resolved, resolved, keepDims, 1));
+}
+
+/** Index (uint32) of the smallest element along `axis` (default: the last), the first of equals; a NaN counts as smallest. See `argmax`. */
+export function argmin(x: Tensor, axis = -1, options: ReduceOptions = {}): Tensor {
+  checkFloat("argmin", x);
+  const [resolved] = resolveAxes("argmin", x, axis);
+  return argmax(negate(x), resolved, options);
 }

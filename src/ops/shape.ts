@@ -1,9 +1,9 @@
 // Operations that only move elements: other shapes of the same memory, broadcasts, permutations of axes.
-import { ModelError } from "../engine/errors.js";
+import { checkInteger, ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { broadcastShape, fourAxes, mergeAxes, segments, stridesOf } from "./axes.js";
+import { broadcastShape, mergeAxes, recordCopy, resolveAxes, stridesOf } from "./axes.js";
 
 const reshaping: Operation<{ shape: Shape }> = {
   name: "reshape",
@@ -46,16 +46,53 @@ export function flatten(x: Tensor, from = 1): Tensor {
   return reshape(x, [...x.shape.slice(0, from), sizeOf(x.shape.slice(from))]);
 }
 
+/**
+ * Without axes of size 1: those of `axes`, by default all. A view. Throws ModelError where a named axis is longer.
+ *
+ * @example
+ * squeeze(input([32, 1, 10]), 1); // [32, 10]
+ */
+export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
+  const named = resolveAxes("squeeze", x, axes);
+  const long = axes === undefined ? undefined : named.find((axis) => x.shape[axis] !== 1);
+  if (long !== undefined) {
+    throw new ModelError(
+      `squeeze: a named axis must have size 1, got axis ${long} of ${x.name} ${showShape(x.shape)}: name another, or reduce it`,
+    );
+  }
+  return reshape(
+    x,
+    x.shape.filter((size, axis) => size !== 1 || !named.includes(axis)),
+  );
+}
+
+/**
+ * With a new axis of size 1 that becomes axis `axis` of the result (-1: the last). A view.
+ *
+ * @example
+ * expandDims(input([32, 10]), 1); // [32, 1, 10]
+ */
+export function expandDims(x: Tensor, axis: number): Tensor {
+  const rank = x.shape.length + 1;
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
+    throw new ModelError(
+      `expandDims: axis must be a whole number from ${-rank} to ${rank - 1} for ${x.name} ${showShape(x.shape)}, got ${axis}`,
+    );
+  }
+  const at = axis < 0 ? axis + rank : axis;
+  return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
+}
+
 const broadcasting: Operation<{ shape: Shape; transparent: boolean }> = {
   name: "broadcastTo",
-  infer: ([x], { shape }) => {
-    fourAxes("broadcastTo", shape, [stridesOf(x.shape, shape)]);
-    return [{ shape, dtype: x.dtype }];
-  },
-  forward: (record, { inputs: [x], outputs: [y], from, to }) => {
-    const axes = fourAxes("broadcastTo", y.shape, [stridesOf(x.shape, y.shape)]);
-    record.copyStrided(segments(axes), to[0], from[0], ...axes.sizes, ...axes.strides[0]);
-  },
+  infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
+  forward: (record, { inputs: [x], outputs: [y], from, to }) =>
+    recordCopy(
+      record,
+      y.shape,
+      { address: to[0], strides: stridesOf(y.shape, y.shape) },
+      { address: from[0], strides: stridesOf(x.shape, y.shape) },
+    ),
   backward: ({ gradient }) => [gradient],
 };
 
@@ -91,19 +128,63 @@ export function spreadSource(tensor: Tensor): Tensor {
   return (source.node.attributes as { transparent: boolean }).transparent ? source.node.inputs[0] : tensor;
 }
 
+/** Each size `n` of x's shape seen as [n, 1] (`inside`) or [1, n], the 1 broadcast to the axis' count, the two made one. */
+function repeatAxes(x: Tensor, counts: readonly number[], inside: boolean): Tensor {
+  const pairs = (count: (axis: number) => number) =>
+    x.shape.flatMap((size, axis) => (inside ? [size, count(axis)] : [count(axis), size]));
+  const repeated = broadcastTo(
+    reshape(
+      x,
+      pairs(() => 1),
+    ),
+    pairs((axis) => counts[axis]),
+  );
+  return reshape(
+    repeated,
+    x.shape.map((size, axis) => size * counts[axis]),
+  );
+}
+
+/**
+ * Every element `count` times in a row along `axis`: [a, b] → [a, a, b, b], PyTorch's `repeat_interleave`.
+ * Throws ModelError where there is no such axis or `count` is no whole number of at least 1.
+ *
+ * @example
+ * repeat(input([32, 5, 8]), 2, 1); // [32, 10, 8]
+ */
+export function repeat(x: Tensor, count: number, axis: number): Tensor {
+  checkInteger("repeat", "count", count, 1);
+  const [repeated] = resolveAxes("repeat", x, axis);
+  const counts = x.shape.map((_, at) => (at === repeated ? count : 1));
+  return repeatAxes(x, counts, true);
+}
+
+/**
+ * The whole of `x` side by side, `counts[i]` times along axis i: [a, b] → [a, b, a, b], PyTorch's `repeat`.
+ * Throws ModelError where there is not one count an axis.
+ *
+ * @example
+ * tile(input([2, 3]), [1, 4]); // [2, 12]
+ */
+export function tile(x: Tensor, counts: readonly number[]): Tensor {
+  if (counts.length !== x.shape.length) {
+    throw new ModelError(
+      `tile: there must be a count for each axis of ${x.name} ${showShape(x.shape)}, got [${counts.join(", ")}]: reshape() it first`,
+    );
+  }
+  for (const count of counts) checkInteger("tile", "counts", count, 1);
+  return repeatAxes(x, counts, false);
+}
+
 const permuting: Operation<{ axes: readonly number[] }> = {
   name: "transpose",
-  infer: ([x], { axes }) => {
-    const shape = axes.map((axis) => x.shape[axis]);
-    fourAxes("transpose", shape, [permutedStrides(x, axes)]);
-    return [{ shape, dtype: x.dtype }];
-  },
+  infer: ([x], { axes }) => [{ shape: axes.map((axis) => x.shape[axis]), dtype: x.dtype }],
   forward: (record, { attributes: { axes }, inputs: [x], outputs: [y], from, to }) => {
     const strides = permutedStrides(x, axes);
     const matrix = asMatrices(y.shape, strides);
     if (matrix === undefined) {
-      const four = fourAxes("transpose", y.shape, [strides]);
-      record.copyStrided(segments(four), to[0], from[0], ...four.sizes, ...four.strides[0]);
+      const rowMajor = stridesOf(y.shape, y.shape);
+      recordCopy(record, y.shape, { address: to[0], strides: rowMajor }, { address: from[0], strides });
       return;
     }
     const { batch, height, width } = matrix;

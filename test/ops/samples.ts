@@ -4,12 +4,16 @@ import type { Sample } from "./battery.js";
 import { activationSamples } from "./samples/activation.js";
 import { customSamples } from "./samples/custom.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
+import { indexingSamples } from "./samples/indexing.js";
+import { joinSamples } from "./samples/join.js";
 import { lossSamples, metricSamples } from "./samples/loss.js";
 import { matmulSamples } from "./samples/matmul.js";
 import { poolSamples } from "./samples/pool.js";
 import { reduceSamples } from "./samples/reduce.js";
 import { shapeSamples } from "./samples/shape.js";
 import { softmaxSamples } from "./samples/softmax.js";
+import { sortSamples } from "./samples/sort.js";
+import { statisticsSamples } from "./samples/statistics.js";
 
 /** What src/ops/index.ts exports beside operations. */
 type NotAnOperation = "gradient";
@@ -23,6 +27,8 @@ export const samples = {
   ...activationSamples,
   ...customSamples,
   ...elementwiseSamples,
+  ...indexingSamples,
+  ...joinSamples,
   ...lossSamples,
   ...matmulSamples,
   ...metricSamples,
@@ -30,4 +36,6 @@ export const samples = {
   ...reduceSamples,
   ...shapeSamples,
   ...softmaxSamples,
+  ...sortSamples,
+  ...statisticsSamples,
 } satisfies Record<OpName, Sample>;

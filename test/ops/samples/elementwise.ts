@@ -1,4 +1,4 @@
-import type { Shape, Tensor } from "../../../src/graph/tensor.js";
+import { constant, type Shape, type Tensor } from "../../../src/graph/tensor.js";
 import { broadcastShape, stridesOf } from "../../../src/ops/axes.js";
 import type { Operand } from "../../../src/ops/elementwise.js";
 import * as ops from "../../../src/ops/elementwise.js";
@@ -68,7 +68,13 @@ const pairs: readonly (readonly [Shape, Shape])[] = [
     [2, 1],
   ],
   [[2051], []],
+  [
+    [2, 1, 2, 1, 2],
+    [1, 3, 1, 2, 1],
+  ], // five axes that do not merge
 ];
+
+const WITH_ITSELF = "an operand with itself";
 
 function binaryCases(
   op: (a: Operand, b: Operand) => Tensor,
@@ -97,7 +103,7 @@ function binaryCases(
     reference: (x) => x.map((value) => (swapped ? f(number, value) : f(value, number))),
   });
   const twice: Case = {
-    name: "an operand with itself",
+    name: WITH_ITSELF,
     inputs: [{ shape: [9], domain: domains[1] }],
     apply: (x) => op(x, x),
     reference: (x) => x.map((value) => f(value, value)),
@@ -137,6 +143,21 @@ function powerCases(exponent: number, domain: Domain): Case[] {
   ];
 }
 
+/** C's pow, which JavaScript follows but for a base of ±1. */
+const powerOf: Scalar2 = (x, p) => {
+  if (x === 1) return 1;
+  return x === -1 && Math.abs(p) === Number.POSITIVE_INFINITY ? 1 : x ** p;
+};
+
+function clipCase(shape: Shape, least: number, most: number, domain: Domain): Case {
+  return {
+    name: `${JSON.stringify(shape)} to ${least} … ${most}, ${domain}`,
+    inputs: [{ shape, domain }],
+    apply: (x) => ops.clip(x, least, most),
+    reference: (x) => x.map((value) => (value < least ? least : value > most ? most : value)),
+  };
+}
+
 function selectCase(mask: Shape, a: Shape, b: Shape, domain: Domain = "normal"): Case {
   return {
     ...(domain === "special" ? { name: "special values" } : {}),
@@ -163,6 +184,11 @@ export const elementwiseSamples = {
   minimum: binaryCases(ops.minimum, minimumOf, ["distinct", "distinct"], true),
   greater: binaryCases(ops.greater, (a, b) => Number(a > b), ["distinct", "distinct"], true),
   greaterEqual: binaryCases(ops.greaterEqual, (a, b) => Number(a >= b), ["distinct", "distinct"], true),
+  less: binaryCases(ops.less, (a, b) => Number(a < b), ["distinct", "distinct"], true),
+  lessEqual: binaryCases(ops.lessEqual, (a, b) => Number(a <= b), ["distinct", "distinct"], true),
+  notEqual: binaryCases(ops.notEqual, (a, b) => Number(a !== b), ["distinct", "distinct"], true),
+  sin: unaryCases(ops.sin, Math.sin, "normal"),
+  cos: unaryCases(ops.cos, Math.cos, "normal"),
   equal: {
     cases: [...binaryCases(ops.equal, (a, b) => Number(a === b), ["distinct", "distinct"], true).cases, equalWords],
   },
@@ -188,6 +214,32 @@ export const elementwiseSamples = {
     cases: [
       ...[2.5, -0.3, 0.5, -1, 1 / 3, 0, 1].flatMap((exponent) => powerCases(exponent, "positive")),
       ...[2, 3, 4, -2, -3, 7].flatMap((exponent) => powerCases(exponent, "awayFromZero")),
+      // A negative number to its own power is NaN: there is no slope to check.
+      ...binaryCases(ops.power, powerOf, ["positive", "normal"]).cases.filter(({ name }) => name !== WITH_ITSELF),
+      {
+        name: "whole exponents of negative numbers",
+        inputs: [{ shape: [12], domain: "awayFromZero" }],
+        apply: (x) => ops.power(x, constant([-3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8])),
+        reference: (x) => x.map((value, i) => value ** (i === 3 ? 0 : i - 3)),
+      },
+    ],
+  },
+  clip: {
+    cases: [
+      ...laneSizes.map((n) => clipCase([n], -0.75, 0.5, "normal")),
+      clipCase([3, 7], Number.NEGATIVE_INFINITY, 0.25, "normal"),
+      clipCase([3, 7], 0.25, Number.POSITIVE_INFINITY, "normal"),
+      clipCase([41], -1.5, 2, "special"),
+    ],
+  },
+  average: {
+    cases: [
+      {
+        inputs: [{ shape: [3, 5] }, { shape: [5] }, { shape: [3, 5] }],
+        apply: (...tensors) => ops.average(tensors),
+        reference: (a, b, c) => a.map((value, i) => (value + b[i % 5] + c[i]) / 3),
+      },
+      { inputs: [{ shape: [4] }], apply: (x) => ops.average([x, x]), reference: (x) => x },
     ],
   },
   select: {

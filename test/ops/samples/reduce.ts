@@ -3,7 +3,7 @@ import * as ops from "../../../src/ops/reduce.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
 
 /** The elements of `data` that fall on each element of the reduced result, gathered one by one; `axes` undefined: all. */
-function gather(data: Float64Array, shape: Shape, axes: readonly number[]): number[][] {
+export function gather(data: Float64Array, shape: Shape, axes: readonly number[]): number[][] {
   const kept = shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
   const groups: number[][] = Array.from({ length: kept.reduce((a, b) => a * b, 1) }, () => []);
   data.forEach((value, index) => {
@@ -123,6 +123,8 @@ const argmaxOf = (values: readonly number[]) => {
   return firstNaN >= 0 ? firstNaN : values.indexOf(Math.max(...values));
 };
 
+const argminOf = (values: readonly number[]) => argmaxOf(values.map((value) => -value));
+
 function argmaxCase(shape: Shape, axis: number, domain: Domain): Case {
   return {
     name: `${JSON.stringify(shape)} along ${axis}, ${domain}`,
@@ -149,6 +151,35 @@ export const reduceSamples = {
   },
   max: { cases: reductionCases(ops.max, (values) => Math.max(...values), "distinct") },
   min: { cases: reductionCases(ops.min, (values) => Math.min(...values), "distinct") },
+  product: {
+    cases: [
+      ...reductionCases(ops.product, (values) => values.reduce((a, b) => a * b, 1), "awayFromZero").map((one) => ({
+        ...one,
+        tolerance: 64 * 2 ** -24,
+      })),
+      {
+        name: "with zeros",
+        inputs: [{ shape: [6, 4], domain: "bits" }],
+        apply: (x) => ops.product(x, 1),
+        reference: (x) => gather(x, [6, 4], [1]).map((values) => values.reduce((a, b) => a * b, 1)),
+        differentiable: [true],
+      },
+    ],
+  },
+  argmin: {
+    cases: [
+      {
+        ...argmaxCase([3, 9], 1, "distinct"),
+        apply: (x) => ops.argmin(x),
+        reference: (x) => gather(x, [3, 9], [1]).map(argminOf),
+      },
+      {
+        ...argmaxCase([6, 5], 0, "special"),
+        apply: (x) => ops.argmin(x, 0),
+        reference: (x) => gather(x, [6, 5], [0]).map(argminOf),
+      },
+    ],
+  },
   argmax: {
     cases: [
       ...laneSizes.map((n) => argmaxCase([3, n], 1, "distinct")),

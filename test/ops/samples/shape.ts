@@ -64,6 +64,7 @@ export const shapeSamples = {
       broadcastCase([2, 1], [2, 2050]),
       broadcastCase([1, 1], [1, 1, 1]),
       broadcastCase([3, 1], [3, 5], { classes: 7 }),
+      broadcastCase([2, 1, 3, 1, 2, 1, 5], [2, 2, 3, 4, 2, 3, 5]),
     ],
   },
   transpose: {
@@ -81,6 +82,9 @@ export const shapeSamples = {
       transposeCase([2, 4, 3, 5], [3, 1, 0, 2]),
       transposeCase([2, 1, 3, 1, 4, 1, 5], [4, 1, 6, 0, 3, 2, 5]),
       transposeCase([3, 7], [1, 0], { classes: 5 }),
+      transposeCase([2, 3, 2, 4, 3, 2], [5, 3, 1, 4, 2, 0]),
+      transposeCase([3, 2, 4, 2, 5], [4, 2, 0, 3, 1]),
+      transposeCase([2, 2, 3, 2, 2, 3, 2], [6, 4, 2, 0, 5, 3, 1]),
     ],
   },
 } satisfies Record<string, Sample>;

@@ -1,0 +1,165 @@
+// Elements chosen by indices. What is read by an index gets its gradient added there, in the order of the indices.
+import { checkInteger, ModelError } from "../engine/errors.js";
+import { rows } from "../engine/instructions.js";
+import { apply, type Operation } from "../graph/operation.js";
+import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat, resolveAxes } from "./axes.js";
+
+function checkIndices(where: string, indices: Tensor, size: number): void {
+  const { dtype, name, source } = indices;
+  if (dtype !== "uint32") {
+    throw new ModelError(
+      `${where}: indices must be uint32, got ${name} of ${dtype}: make them with input(shape, { dtype: "uint32" })`,
+    );
+  }
+  if (source.kind !== "constant") return;
+  const wrong = source.data.find((index) => index >= size);
+  if (wrong !== undefined) {
+    throw new ModelError(`${where}: indices must be below ${size}, the size of what they choose from, got ${wrong}`);
+  }
+}
+
+/** `shape` as [outer, size, inner] around `axis`. */
+function around(shape: Shape, axis: number): { outer: number; size: number; inner: number } {
+  return { outer: sizeOf(shape.slice(0, axis)), size: shape[axis], inner: sizeOf(shape.slice(axis + 1)) };
+}
+
+/** `missing` is what an index out of range gives. */
+const gathering: Operation<{ axis: number; missing: number }> = {
+  name: "gather",
+  infer: ([x, indices], { axis }) => [
+    { shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)], dtype: x.dtype },
+  ],
+  forward: (record, { attributes: { axis, missing }, inputs: [x, indices], from, to }) => {
+    const { outer, size, inner } = around(x.shape, axis);
+    const count = sizeOf(indices.shape);
+    const work = rows(outer * count, outer * count * (inner + 4));
+    record.gatherAxis(work, to[0], from[0], from[1], count, size, inner, missing);
+  },
+  backward: ({ attributes: { axis }, gradient, inputs: [x, indices] }) => [
+    apply(scattering, [gradient, indices], { axis, shape: x.shape }),
+    undefined,
+  ],
+};
+
+/** Inputs: updates, indices, and (where there is one) what they are added to. */
+const scattering: Operation<{ axis: number; shape: Shape }> = {
+  name: "scatterAdd",
+  infer: (_, { shape }) => [{ shape }],
+  forward: (record, { attributes: { axis, shape }, inputs: [, indices], from, to }) => {
+    const { outer, size, inner } = around(shape, axis);
+    const count = sizeOf(indices.shape);
+    const work = rows(outer * size, outer * (size + count) * (inner + 1));
+    record.scatterAddAxis(work, to[0], from[2] ?? 0, from[0], from[1], count, size, inner);
+  },
+  backward: ({ attributes: { axis }, gradient, inputs: [, indices], needs }) => [
+    needs[0] ? apply(gathering, [gradient, indices], { axis, missing: 0 }) : undefined,
+    undefined,
+    gradient,
+  ],
+};
+
+/**
+ * The rows of `x` along `axis` that `indices` (uint32, of any shape) name: NumPy's `take`, PyTorch's `index_select`; an
+ * embedding is `gather(weight, tokens)`. An index out of range gives NaN (in a constant it is refused). The gradient
+ * adds up what came from one row, in the order of the indices. float32 or uint32.
+ *
+ * @example
+ * gather(input([1000, 64]), input([32, 20], { dtype: "uint32" })); // [32, 20, 64]
+ */
+export function gather(x: Tensor, indices: Tensor, axis = 0): Tensor {
+  const [along] = resolveAxes("gather", x, axis);
+  checkIndices("gather", indices, x.shape[along]);
+  return apply(gathering, [x, indices], { axis: along, missing: Number.NaN });
+}
+
+/**
+ * `x` with each row of `updates` added to the row along `axis` that its index names: PyTorch's `index_add`. `updates`
+ * has the shape of `gather(x, indices, axis)`. Rows are added in the order of the indices, whatever the number of
+ * threads; an index out of range is left out (in a constant it is refused). Throws ModelError where shapes do not fit.
+ *
+ * @example
+ * scatterAdd(input([10, 8]), input([32], { dtype: "uint32" }), input([32, 8])); // [10, 8]
+ */
+export function scatterAdd(x: Tensor, indices: Tensor, updates: Tensor, axis = 0): Tensor {
+  checkFloat("scatterAdd", x, updates);
+  const [along] = resolveAxes("scatterAdd", x, axis);
+  checkIndices("scatterAdd", indices, x.shape[along]);
+  const wanted = [...x.shape.slice(0, along), ...indices.shape, ...x.shape.slice(along + 1)];
+  if (!sameShape(updates.shape, wanted)) {
+    throw new ModelError(
+      `scatterAdd: updates must be ${showShape(wanted)} for x ${showShape(x.shape)} and indices ${showShape(indices.shape)}, got ${showShape(updates.shape)}`,
+    );
+  }
+  return apply(scattering, [updates, indices, x], { axis: along, shape: x.shape });
+}
+
+const gatheringAlong: Operation<{ axis: number }> = {
+  name: "gatherAlong",
+  infer: ([x, indices]) => [{ shape: indices.shape, dtype: x.dtype }],
+  forward: (record, { attributes: { axis }, inputs: [x, indices], from, to }) => {
+    const { outer, size, inner } = around(x.shape, axis);
+    const count = indices.shape[axis];
+    const work = rows(outer * count, outer * count * inner * 2);
+    record.gatherAlong(work, to[0], from[0], from[1], count, size, inner);
+  },
+  backward: ({ attributes: { axis }, gradient, inputs: [x, indices] }) => [
+    apply(scatteringAlong, [gradient, indices], { axis, size: x.shape[axis] }),
+    undefined,
+  ],
+};
+
+const scatteringAlong: Operation<{ axis: number; size: number }> = {
+  name: "gatherAlongGradient",
+  infer: ([updates], { axis, size }) => [{ shape: updates.shape.map((old, at) => (at === axis ? size : old)) }],
+  forward: (record, { attributes: { axis, size }, inputs: [updates], from, to }) => {
+    const { outer, size: count, inner } = around(updates.shape, axis);
+    const work = rows(outer * inner, outer * inner * (size + 2 * count));
+    record.scatterAddAlong(work, to[0], from[0], from[1], count, size, inner);
+  },
+  backward: ({ attributes: { axis }, gradient, inputs: [, indices] }) => [
+    gatherAlong(gradient, indices, axis),
+    undefined,
+  ],
+};
+
+/**
+ * For each index (uint32) the element of `x` that it names along `axis` (default: the last), at its own place along the
+ * others: NumPy's `take_along_axis`, PyTorch's `gather`. `indices` has the sizes of `x` but for `axis`. An index out of
+ * range gives NaN. float32 or uint32. Throws ModelError where shapes do not fit.
+ *
+ * @example
+ * gatherAlong(logits, expandDims(labels, 1)); // [32, 1]: the logit of each row's label
+ */
+export function gatherAlong(x: Tensor, indices: Tensor, axis = -1): Tensor {
+  const [along] = resolveAxes("gatherAlong", x, axis);
+  checkIndices("gatherAlong", indices, x.shape[along]);
+  const fits =
+    indices.shape.length === x.shape.length && indices.shape.every((size, at) => at === along || size === x.shape[at]);
+  if (!fits) {
+    throw new ModelError(
+      `gatherAlong: indices must have the shape of ${x.name} ${showShape(x.shape)} but for axis ${along}, got ${showShape(indices.shape)}: expandDims() or broadcastTo() them`,
+    );
+  }
+  return apply(gatheringAlong, [x, indices], { axis: along });
+}
+
+const encoding: Operation<{ classes: number }> = {
+  name: "oneHot",
+  infer: ([indices], { classes }) => [{ shape: [...indices.shape, classes] }],
+  forward: (record, { attributes: { classes }, outputs: [y], from, to }) =>
+    record.oneHot(rows(sizeOf(y.shape) / classes, sizeOf(y.shape)), to[0], from[0], classes),
+};
+
+/**
+ * A row of `classes` float32 for each index (uint32): 1 at the index, 0 elsewhere; all 0 where it is out of range (in a
+ * constant it is refused).
+ *
+ * @example
+ * oneHot(labels, 10); // [32, 10]
+ */
+export function oneHot(indices: Tensor, classes: number): Tensor {
+  checkInteger("oneHot", "classes", classes, 1);
+  checkIndices("oneHot", indices, classes);
+  return apply(encoding, [indices], { classes });
+}

@@ -1,0 +1,145 @@
+// Tensors put together along an axis, and one taken apart: each is the other's gradient.
+import { ModelError } from "../engine/errors.js";
+import { apply, applyAll, type Operation } from "../graph/operation.js";
+import { type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
+import { recordCopy, resolveAxes, stridesOf } from "./axes.js";
+import { expandDims } from "./shape.js";
+import { part } from "./slice.js";
+
+/** `shape` with another size of one axis. */
+function resized(shape: Shape, axis: number, size: number): Shape {
+  return shape.map((old, at) => (at === axis ? size : old));
+}
+
+/** Where each part begins along the axis. */
+function beginnings(sizes: readonly number[]): number[] {
+  return sizes.map((_, index) => sizes.slice(0, index).reduce((a, b) => a + b, 0));
+}
+
+/** The part's elements as they lie in the whole. */
+function linesIn(whole: Tensor, address: number, axis: number, first: number) {
+  const strides = stridesOf(whole.shape, whole.shape);
+  // An axis of size 1 has no stride, and begins at 0.
+  return { address: address + first * strides[axis] * 4, strides };
+}
+
+const joining: Operation<{ axis: number }> = {
+  name: "concatenate",
+  infer: (parts, { axis }) => {
+    const size = parts.reduce((total, { shape }) => total + shape[axis], 0);
+    return [{ shape: resized(parts[0].shape, axis, size), dtype: parts[0].dtype }];
+  },
+  forward: (record, { attributes: { axis }, inputs, outputs: [whole], from, to }) => {
+    const begins = beginnings(inputs.map(({ shape }) => shape[axis]));
+    inputs.forEach(({ shape }, index) => {
+      const source = { address: from[index], strides: stridesOf(shape, shape) };
+      recordCopy(record, shape, linesIn(whole, to[0], axis, begins[index]), source);
+    });
+  },
+  backward: ({ attributes: { axis }, gradient, inputs, needs }) => {
+    const begins = beginnings(inputs.map(({ shape }) => shape[axis]));
+    return inputs.map(({ shape }, index) =>
+      needs[index]
+        ? part(
+            gradient,
+            shape.map((_, at) => (at === axis ? begins[index] : 0)),
+            shape,
+          )
+        : undefined,
+    );
+  },
+};
+
+/**
+ * Tensors of one dtype side by side along `axis` (default: the last, as in Keras; `torch.cat` takes the first). All
+ * other sizes must agree. float32 or uint32. Throws ModelError where they do not, or there is no tensor.
+ *
+ * @example
+ * concatenate([input([32, 10]), input([32, 6])]); // [32, 16]
+ */
+export function concatenate(tensors: readonly Tensor[], axis = -1): Tensor {
+  const [first] = checkParts("concatenate", tensors);
+  const [along] = resolveAxes("concatenate", first, axis);
+  for (const tensor of tensors) {
+    const fits = tensor.shape.length === first.shape.length;
+    if (fits && sameShape(resized(tensor.shape, along, 1), resized(first.shape, along, 1))) continue;
+    throw new ModelError(
+      `concatenate: shapes must agree but for axis ${along}, got ${showShape(first.shape)} and ${showShape(tensor.shape)}: reshape() or pad() one of them`,
+    );
+  }
+  return tensors.length === 1 ? first : apply(joining, tensors, { axis: along });
+}
+
+/**
+ * Tensors of one shape and dtype along a new axis, which becomes axis `axis` of the result.
+ * Throws ModelError where shapes differ, or there is no tensor.
+ *
+ * @example
+ * stack([input([32, 10]), input([32, 10])], 1); // [32, 2, 10]
+ */
+export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+  const [first] = checkParts("stack", tensors);
+  for (const { shape } of tensors) {
+    if (sameShape(shape, first.shape)) continue;
+    throw new ModelError(`stack: shapes must be the same, got ${showShape(first.shape)} and ${showShape(shape)}`);
+  }
+  const rank = first.shape.length + 1;
+  return concatenate(
+    tensors.map((tensor) => expandDims(tensor, axis)),
+    axis < 0 ? axis + rank : axis,
+  );
+}
+
+function checkParts(where: string, tensors: readonly Tensor[]): readonly Tensor[] {
+  if (!Array.isArray(tensors) || tensors.length === 0) {
+    throw new ModelError(`${where}: must be given an array of at least one tensor, got ${JSON.stringify(tensors)}`);
+  }
+  for (const { name, dtype } of tensors) {
+    if (dtype === tensors[0].dtype) continue;
+    throw new ModelError(`${where}: tensors must have one dtype, got ${tensors[0].dtype} and ${name} of ${dtype}`);
+  }
+  return tensors;
+}
+
+const splitting: Operation<{ axis: number; sizes: readonly number[] }> = {
+  name: "split",
+  infer: ([x], { axis, sizes }) => sizes.map((size) => ({ shape: resized(x.shape, axis, size), dtype: x.dtype })),
+  forward: (record, { attributes: { axis, sizes }, inputs: [whole], outputs, from, to }) => {
+    const begins = beginnings(sizes);
+    outputs.forEach(({ shape }, index) => {
+      const target = { address: to[index], strides: stridesOf(shape, shape) };
+      recordCopy(record, shape, target, linesIn(whole, from[0], axis, begins[index]));
+    });
+  },
+  backward: ({ attributes: { axis }, outputs, gradientOf }) => [concatenate(outputs.map(gradientOf), axis)],
+};
+
+/**
+ * `x` cut along `axis` (default: the last) into parts: a number of equal ones, or those of the given sizes.
+ * (PyTorch's `split` with a number takes the size of a part, its `chunk` the number of parts.)
+ * Throws ModelError where the sizes do not add up to the axis, or the number does not divide it.
+ *
+ * @example
+ * const [query, key, value] = split(input([32, 20, 96]), 3); // each [32, 20, 32]
+ * split(input([32, 10]), [4, 6]); // [32, 4], [32, 6]
+ */
+export function split(x: Tensor, parts: number | readonly number[], axis = -1): readonly Tensor[] {
+  const [along] = resolveAxes("split", x, axis);
+  const size = x.shape[along];
+  const sizes = typeof parts === "number" ? equalParts(parts, size) : parts;
+  const fits =
+    sizes.length > 0 &&
+    sizes.every((part) => Number.isInteger(part) && part > 0) &&
+    sizes.reduce((a, b) => a + b, 0) === size;
+  if (!fits) {
+    const rule = typeof parts === "number" ? "the number of parts must divide" : "sizes must be positive and add up to";
+    throw new ModelError(
+      `split: ${rule} the ${size} elements of axis ${along} of ${x.name} ${showShape(x.shape)}, got ${typeof parts === "number" ? parts : `[${parts.join(", ")}]`}`,
+    );
+  }
+  return sizes.length === 1 ? [x] : applyAll(splitting, [x], { axis: along, sizes: [...sizes] });
+}
+
+function equalParts(count: number, size: number): number[] {
+  return Number.isInteger(count) && count > 0 && size % count === 0 ? new Array<number>(count).fill(size / count) : [];
+}

@@ -1,0 +1,180 @@
+// Parts of a tensor, and tensors as parts of larger ones: each is the other's gradient.
+import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { elements } from "../engine/instructions.js";
+import { apply, type Operation } from "../graph/operation.js";
+import { constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { recordCopy, resolveAxes, stridesOf } from "./axes.js";
+import { gather } from "./indexing.js";
+
+/** Along each axis: where the part begins in the whole, and the distance of its elements there (below 0: backwards). */
+interface Window {
+  readonly begin: readonly number[];
+  readonly step: readonly number[];
+}
+
+/** Where the part's first element lies in the whole, in elements, and its strides there. */
+function windowIn(whole: Shape, { begin, step }: Window): { offset: number; strides: number[] } {
+  const strides = whole.map((_, axis) => sizeOf(whole.slice(axis + 1)));
+  return {
+    offset: strides.reduce((at, stride, axis) => at + stride * begin[axis], 0),
+    strides: strides.map((stride, axis) => stride * step[axis]),
+  };
+}
+
+const slicing: Operation<Window & { shape: Shape }> = {
+  name: "slice",
+  infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
+  forward: (record, { attributes, inputs: [x], outputs: [y], from, to }) => {
+    const { offset, strides } = windowIn(x.shape, attributes);
+    const source = { address: from[0] + offset * 4, strides };
+    recordCopy(record, y.shape, { address: to[0], strides: stridesOf(y.shape, y.shape) }, source);
+  },
+  backward: ({ attributes, gradient, inputs: [x] }) => {
+    // Nothing is left out where the part is as large as the whole: backwards once more is forwards.
+    if (sameShape(x.shape, gradient.shape)) return [apply(slicing, [gradient], attributes)];
+    const { begin, step } = attributes;
+    return [apply(placing, [gradient], { begin, step, shape: x.shape, value: 0 })];
+  },
+};
+
+/** The reverse: `x` as a part of `shape`, `value` around it. */
+const placing: Operation<Window & { shape: Shape; value: number }> = {
+  name: "pad",
+  infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
+  forward: (record, { attributes, inputs: [x], outputs: [y], from, to }) => {
+    const { offset, strides } = windowIn(y.shape, attributes);
+    record.fill(elements(sizeOf(y.shape)), to[0], sizeOf(y.shape), attributes.value);
+    const target = { address: to[0] + offset * 4, strides };
+    recordCopy(record, x.shape, target, { address: from[0], strides: stridesOf(x.shape, x.shape) });
+  },
+  backward: ({ attributes: { begin, step }, gradient, inputs: [x] }) => [
+    apply(slicing, [gradient], { begin, step, shape: x.shape }),
+  ],
+};
+
+/** The part of `x` of `shape` that begins at `begin`, without checks: for other operations. */
+export function part(x: Tensor, begin: readonly number[], shape: Shape): Tensor {
+  return sameShape(x.shape, shape) ? x : apply(slicing, [x], { begin, step: begin.map(() => 1), shape });
+}
+
+/** One number an axis, from the first on; `undefined` and what is missing stand for the whole axis. */
+export type Bounds = readonly (number | undefined)[];
+
+/**
+ * The elements from `begin` up to (and without) `end` along each axis, every `step`-th of them: NumPy's
+ * `x[begin:end:step]`. A negative bound counts from the axis' end. float32 or uint32. Throws ModelError where a bound
+ * lies outside, nothing is left, or a step is not positive (`flip` reverses an axis).
+ *
+ * @example
+ * slice(input([32, 10, 3]), [0, 2], [32, -1]); // [32, 7, 3]
+ * slice(input([100]), [undefined], [undefined], [2]); // [50]
+ */
+export function slice(x: Tensor, begin: Bounds, end: Bounds = [], step: Bounds = []): Tensor {
+  const longest = Math.max(begin.length, end.length, step.length);
+  if (longest > x.shape.length) {
+    throw new ModelError(
+      `slice: bounds must be at most ${x.shape.length} numbers for ${x.name} ${showShape(x.shape)}, got ${longest}`,
+    );
+  }
+  const axes = x.shape.map((size, axis) => range(x, axis, begin[axis] ?? 0, end[axis] ?? size, step[axis] ?? 1));
+  const shape = axes.map(({ count }) => count);
+  if (sameShape(shape, x.shape)) return x;
+  return apply(slicing, [x], { begin: axes.map(({ first }) => first), step: axes.map((axis) => axis.by), shape });
+}
+
+function range(x: Tensor, axis: number, begin: number, end: number, by: number) {
+  const size = x.shape[axis];
+  const [first, stop] = [begin < 0 ? begin + size : begin, end < 0 ? end + size : end];
+  const fits = Number.isInteger(begin) && Number.isInteger(end) && first >= 0 && first < stop && stop <= size;
+  if (!fits) {
+    throw new ModelError(
+      `slice: along axis ${axis} of ${x.name} ${showShape(x.shape)} there must be 0 ≤ begin < end ≤ ${size} (negative ones count from the end), got begin ${begin}, end ${end}`,
+    );
+  }
+  if (!Number.isInteger(by) || by < 1) {
+    throw new ModelError(`slice: step must be a whole number of at least 1, got ${by}: flip() reverses an axis`);
+  }
+  return { first, by, count: Math.ceil((stop - first) / by) };
+}
+
+/**
+ * `x` with the elements of `axes` (default: all) in reverse order. float32 or uint32.
+ *
+ * @example
+ * flip(input([32, 28, 28, 1]), 2); // mirrored left to right
+ */
+export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
+  const flipped = resolveAxes("flip", x, axes).filter((axis) => x.shape[axis] > 1);
+  if (flipped.length === 0) return x;
+  const begin = x.shape.map((size, axis) => (flipped.includes(axis) ? size - 1 : 0));
+  const step = x.shape.map((_, axis) => (flipped.includes(axis) ? -1 : 1));
+  return apply(slicing, [x], { begin, step, shape: x.shape });
+}
+
+export interface PadOptions {
+  /**
+   * What is put around: a `"constant"` (default), the elements inside mirrored at the edge (`"reflect"`: c b | a b c),
+   * or the edge's own (`"edge"`: a a | a b c; PyTorch's "replicate").
+   */
+  mode?: "constant" | "reflect" | "edge";
+  /** The constant. Default 0. */
+  value?: number;
+}
+
+/**
+ * `x` with `[before, after]` more elements along each axis: one pair an axis, from the first on, those of missing axes
+ * [0, 0]. (PyTorch's `pad` counts axes from the last.) Throws ModelError where a count is negative, or larger than
+ * size - 1 with `"reflect"`.
+ *
+ * @example
+ * pad(input([32, 28, 28, 1]), [[0, 0], [2, 2], [2, 2]]); // [32, 32, 32, 1]
+ */
+export function pad(x: Tensor, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor {
+  checkOptions("pad", options, ["mode", "value"]);
+  const { mode = "constant", value = 0 } = options;
+  checkPadding(x, padding, mode);
+  const pairs = x.shape.map((_, axis) => padding[axis] ?? [0, 0]);
+  if (pairs.every(([before, after]) => before === 0 && after === 0)) return x;
+  if (mode !== "constant") {
+    return pairs.reduce(
+      (so, pair, axis) =>
+        pair[0] + pair[1] === 0 ? so : gather(so, constant(sources(x.shape[axis], pair, mode)), axis),
+      x,
+    );
+  }
+  checkNumber("pad", "value", value, -Number.MAX_VALUE, Number.MAX_VALUE);
+  if (x.dtype !== "float32" && value !== 0) {
+    throw new ModelError(`pad: ${x.name} of ${x.dtype} can be padded with 0 only, got ${value}`);
+  }
+  const shape = x.shape.map((size, axis) => pairs[axis][0] + size + pairs[axis][1]);
+  return apply(placing, [x], { begin: pairs.map(([before]) => before), step: pairs.map(() => 1), shape, value });
+}
+
+/** Which element stands at each place of a padded axis. */
+function sources(size: number, [before, after]: readonly [number, number], mode: "reflect" | "edge"): Uint32Array {
+  return Uint32Array.from({ length: before + size + after }, (_, place) => {
+    const at = place - before;
+    if (at >= 0 && at < size) return at;
+    if (mode === "edge") return at < 0 ? 0 : size - 1;
+    return at < 0 ? -at : 2 * (size - 1) - at;
+  });
+}
+
+function checkPadding(x: Tensor, padding: readonly (readonly [number, number])[], mode: string): void {
+  if (!["constant", "reflect", "edge"].includes(mode)) {
+    throw new ModelError(`pad: mode must be "constant", "reflect" or "edge", got ${JSON.stringify(mode)}`);
+  }
+  if (padding.length > x.shape.length) {
+    throw new ModelError(
+      `pad: there must be at most ${x.shape.length} pairs for ${x.name} ${showShape(x.shape)}, got ${padding.length}`,
+    );
+  }
+  padding.forEach((pair, axis) => {
+    const most = mode === "reflect" ? x.shape[axis] - 1 : Number.MAX_SAFE_INTEGER;
+    if (pair.length === 2 && pair.every((count) => Number.isInteger(count) && count >= 0 && count <= most)) return;
+    const limit = mode === "reflect" ? ` from 0 to ${most} (the axis' size - 1)` : " of at least 0";
+    throw new ModelError(
+      `pad: axis ${axis} of ${x.name} ${showShape(x.shape)} needs a pair of whole numbers${limit}, got [${pair.join(", ")}]: slice() takes elements away`,
+    );
+  });
+}

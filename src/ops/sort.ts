@@ -1,0 +1,95 @@
+// Order along an axis. The indices are sorted; the values are read by them, and so have gradients.
+import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
+import { rows } from "../engine/instructions.js";
+import { apply, type Operation } from "../graph/operation.js";
+import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat, resolveAxes } from "./axes.js";
+import { gatherAlong } from "./indexing.js";
+import { transpose } from "./shape.js";
+import { part } from "./slice.js";
+
+/** Along the last axis. */
+const ordering: Operation<{ descending: boolean }> = {
+  name: "sort",
+  infer: ([x]) => [{ shape: x.shape, dtype: "uint32" }],
+  scratchBytes: ([x]) => sizeOf(x.shape) * 4,
+  forward: (record, { attributes: { descending }, inputs: [x], from, to, scratch }) => {
+    const length = x.shape.at(-1) as number;
+    const work = rows(sizeOf(x.shape) / length, sizeOf(x.shape) * 4 * Math.ceil(Math.log2(length + 1)));
+    record.sortIndices(work, to[0], scratch, from[0], length, descending ? 1 : 0);
+  },
+};
+
+/** Values in order, and where (uint32) each of them stood. */
+export interface Sorted {
+  readonly values: Tensor;
+  readonly indices: Tensor;
+}
+
+/** The indices along `axis` (counted from the front), with the first `count` of them kept. */
+function ordered(x: Tensor, axis: number, descending: boolean, count: number): Sorted {
+  const last = x.shape.length - 1;
+  const swapped = x.shape.map((_, at) => (at === axis ? last : at === last ? axis : at));
+  const order = apply(ordering, [transpose(x, swapped)], { descending });
+  const kept = part(
+    order,
+    order.shape.map(() => 0),
+    [...order.shape.slice(0, -1), count],
+  );
+  const indices = transpose(kept, swapped);
+  return { values: gatherAlong(x, indices, axis), indices };
+}
+
+function checkedAxis(where: string, x: Tensor, axis: number): number {
+  checkFloat(where, x);
+  if (x.shape.length === 0) throw new ModelError(`${where}: x must have an axis, got the scalar ${x.name}`);
+  return resolveAxes(where, x, axis)[0];
+}
+
+export interface SortOptions {
+  /** Default: the last. */
+  axis?: number;
+  /** Largest first. Default false. */
+  descending?: boolean;
+}
+
+/**
+ * `x` in ascending order along an axis; equal elements stay in their order, NaN counts as largest. The gradient of
+ * `values` goes back to where they stood; `indices` (uint32) have none.
+ *
+ * @example
+ * const { values, indices } = sort(x, { descending: true });
+ */
+export function sort(x: Tensor, options: SortOptions = {}): Sorted {
+  checkOptions("sort", options, ["axis", "descending"]);
+  const { axis = -1, descending = false } = options;
+  const along = checkedAxis("sort", x, axis);
+  return ordered(x, along, descending, x.shape[along]);
+}
+
+export interface TopKOptions {
+  /** Default: the last. */
+  axis?: number;
+  /** The largest; false: the smallest. Default true. */
+  largest?: boolean;
+}
+
+/**
+ * The `k` largest (or smallest) elements along an axis, in order, and their indices (uint32); of equal ones those that
+ * stand first. NaN counts as largest. Throws ModelError where the axis has fewer than `k`.
+ *
+ * @example
+ * const { values, indices } = topK(logits, 3); // [32, 3] each
+ */
+export function topK(x: Tensor, k: number, options: TopKOptions = {}): Sorted {
+  checkOptions("topK", options, ["axis", "largest"]);
+  const { axis = -1, largest = true } = options;
+  checkInteger("topK", "k", k, 1);
+  const along = checkedAxis("topK", x, axis);
+  if (k > x.shape[along]) {
+    throw new ModelError(
+      `topK: k must be at most ${x.shape[along]}, the size of axis ${along} of ${x.name} ${showShape(x.shape)}, got ${k}`,
+    );
+  }
+  return ordered(x, along, largest, k);
+}
