@@ -63,8 +63,12 @@ function backThrough(
 ): void {
   const { backward, name } = node.operation as unknown as Operation<unknown>;
   if (backward === undefined) {
+    // What is named a gradient comes from differentiating before: it is the second derivative that is missing.
+    const remedy = /gradient$/i.test(name)
+      ? "a gradient of a gradient can only be taken through operations whose gradient has one too"
+      : "use another operation in its place, or take the gradient with respect to what comes after it";
     throw new ModelError(
-      `gradient: ${name} has no derivative, but the loss depends on it through ${node.inputs[0].name}`,
+      `gradient: ${name} has no derivative, but the loss depends on it through ${node.inputs[0].name}: ${remedy}`,
     );
   }
   const needs = node.inputs.map((tensor) => needed.has(tensor));

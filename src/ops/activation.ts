@@ -5,6 +5,7 @@ import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
+import { add, exp, greaterEqual, maximum, minimum, multiply, scale, shift, square, subtract } from "./elementwise.js";
 
 /** Codes under which the gemm computes an activation in its last pass: see assembly/kernels/gemm.ts. */
 export const EPILOGUE = { relu: 1, sigmoid: 2, tanh: 3 } as const;
@@ -21,6 +22,11 @@ interface Activation<Attributes> {
     to: [Work, dx: Pointer, dy: Pointer, v: Pointer, n: number],
     attributes: Attributes,
   ) => void;
+  /**
+   * The derivative of what the backward kernel multiplies dy with, by v: out of operations, for gradients of gradients.
+   * Absent where it is zero.
+   */
+  readonly bend?: (v: Tensor, attributes: Attributes) => Tensor;
   readonly epilogue?: number;
 }
 
@@ -32,7 +38,7 @@ const inferSame =
   };
 
 function activation<Attributes = undefined>(definition: Activation<Attributes>): Operation<Attributes> {
-  const { name, cost, epilogue } = definition;
+  const { name, cost, bend, epilogue } = definition;
   const slope: Operation<Attributes> = {
     name: `${name} gradient`,
     infer: ([dy]) => [{ shape: dy.shape }],
@@ -40,6 +46,10 @@ function activation<Attributes = undefined>(definition: Activation<Attributes>):
       const n = sizeOf(outputs[0].shape);
       definition.backward(record, [elements(n, cost), to[0], from[0], from[1], n], attributes);
     },
+    backward: ({ attributes, inputs: [dy, v], gradient, needs }) => [
+      needs[0] ? apply(slope, [gradient, v], attributes) : undefined,
+      needs[1] && bend ? multiply(multiply(gradient, dy), bend(v, attributes)) : undefined,
+    ],
     inPlace: [0, 1],
   };
   return {
@@ -55,6 +65,21 @@ function activation<Attributes = undefined>(definition: Activation<Attributes>):
     inPlace: [0],
     ...(epilogue === undefined ? {} : { epilogue }),
   };
+}
+
+/** σ' = σ·(1 - σ) for s = σ(x). */
+const bell = (s: Tensor): Tensor => multiply(s, subtract(1, s));
+
+/** x within ±most, beyond which the activation no longer bends; so that no 0·Infinity arises. */
+const within = (x: Tensor, most: number): Tensor => minimum(maximum(x, -most), most);
+
+/** f'' of f = x·σ(u), u = c·(x + a·x³): σ''·x·u'² + σ'·(2u' + x·u''). */
+function gatedBend(x: Tensor, c: number, a: number): Tensor {
+  const squared = square(x);
+  const s = sigmoid(multiply(scale(x, c), shift(scale(squared, a), 1)));
+  const rise = shift(scale(squared, 3 * a * c), c);
+  const second = multiply(multiply(x, square(rise)), subtract(1, scale(s, 2)));
+  return multiply(bell(s), add(second, add(scale(rise, 2), scale(squared, 6 * a * c))));
 }
 
 const stepping: Operation = {
@@ -130,6 +155,7 @@ const exponential = activation<{ alpha: number }>({
   forward: (record, to, { alpha }) => record.elu(...to, alpha),
   backwardReads: "output",
   backward: (record, to, { alpha }) => record.eluBackward(...to, alpha),
+  bend: (y) => greaterEqual(0, y), // f' is y + alpha there, 1 elsewhere
 });
 
 export interface EluOptions {
@@ -151,6 +177,7 @@ const logistic = activation({
   forward: (record, to) => record.sigmoid(...to),
   backwardReads: "output",
   backward: (record, to) => record.sigmoidBackward(...to),
+  bend: (y) => shift(scale(y, -2), 1), // of y·(1 - y)
   epilogue: EPILOGUE.sigmoid,
 });
 
@@ -165,6 +192,7 @@ const hyperbolic = activation({
   forward: (record, to) => record.tanh(...to),
   backwardReads: "output",
   backward: (record, to) => record.tanhBackward(...to),
+  bend: (y) => scale(y, -2), // of 1 - y²
   epilogue: EPILOGUE.tanh,
 });
 
@@ -179,6 +207,7 @@ const smooth = activation({
   forward: (record, to) => record.softplus(...to),
   backwardReads: "input",
   backward: (record, to) => record.softplusBackward(...to),
+  bend: (x) => bell(sigmoid(x)),
 });
 
 /** log(1 + eˣ), which neither overflows nor cancels. Any shape. Dugas et al. 2000. Throws ModelError for a uint32 input. */
@@ -192,6 +221,11 @@ const swish = activation({
   forward: (record, to) => record.silu(...to),
   backwardReads: "input",
   backward: (record, to) => record.siluBackward(...to),
+  bend(x) {
+    const u = within(x, 110);
+    const s = sigmoid(u);
+    return multiply(bell(s), add(multiply(u, subtract(1, scale(s, 2))), 2));
+  },
 });
 
 /** x · sigmoid(x), also called swish. Any shape. Ramachandran et al. 2017. Throws ModelError for a uint32 input. */
@@ -205,6 +239,10 @@ const gaussian = activation({
   forward: (record, to) => record.gelu(...to),
   backwardReads: "input",
   backward: (record, to) => record.geluBackward(...to),
+  bend(x) {
+    const squared = square(within(x, 15));
+    return multiply(scale(exp(scale(squared, -0.5)), 1 / Math.sqrt(2 * Math.PI)), subtract(2, squared));
+  },
 });
 
 const gaussianTanh = activation({
@@ -213,6 +251,7 @@ const gaussianTanh = activation({
   forward: (record, to) => record.geluTanh(...to),
   backwardReads: "input",
   backward: (record, to) => record.geluTanhBackward(...to),
+  bend: (x) => gatedBend(within(x, 15), 2 * Math.sqrt(2 / Math.PI), 0.044715),
 });
 
 export interface GeluOptions {

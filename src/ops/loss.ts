@@ -4,10 +4,26 @@ import { checkOptions, ModelError } from "../engine/errors.js";
 import { elements, type Pointer, rows, serial, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { constant, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { sigmoid } from "./activation.js";
 import { checkFloat } from "./axes.js";
-import { multiply, scale } from "./elementwise.js";
-import { logSoftmax } from "./softmax.js";
+import {
+  add,
+  divide,
+  equal,
+  greater,
+  greaterEqual,
+  maximum,
+  minimum,
+  multiply,
+  negate,
+  scale,
+  subtract,
+} from "./elementwise.js";
+import { sum } from "./reduce.js";
+import { reshape, spreadSource } from "./shape.js";
+import { logSoftmax, softmaxGradient } from "./softmax.js";
+import { backwardThrough } from "./spelled.js";
 
 export type Reduction = "mean" | "sum";
 
@@ -68,6 +84,8 @@ interface ElementLoss<A> {
     to: [Work, dx: Pointer, dloss: Pointer, x: Pointer, t: Pointer, n: number, divisor: number],
     attributes: A,
   ) => void;
+  /** What `backward` multiplies dloss/divisor with, out of operations: for gradients of gradients. */
+  readonly slope: (x: Tensor, t: Tensor, attributes: A) => Tensor;
   /** Whether it depends on |x - t| alone, so that the target's gradient is that of (t, x). */
   readonly symmetric: boolean;
 }
@@ -82,6 +100,9 @@ function elementLoss<A extends Attributes>(definition: ElementLoss<A>): Operatio
       const n = sizeOf(outputs[0].shape);
       definition.backward(record, [elements(n, cost), to[0], dloss, x, t, n, attributes.divisor], attributes);
     },
+    backward: backwardThrough(([dloss, x, t], attributes) =>
+      multiply(definition.slope(x, t, attributes), scale(dloss, 1 / attributes.divisor)),
+    ),
     inPlace: [1, 2],
   };
   return {
@@ -126,6 +147,7 @@ const squares = {
   cost: 2,
   forward: (record, to) => record.squaredError(...to),
   backward: (record, to) => record.squaredErrorBackward(...to),
+  slope: (x, t) => scale(subtract(x, t), 2),
   symmetric: true,
 } satisfies Omit<ElementLoss<Attributes>, "name">;
 
@@ -153,6 +175,7 @@ const absolute = elementLoss({
   cost: 2,
   forward: (record, to) => record.absoluteError(...to),
   backward: (record, to) => record.absoluteErrorBackward(...to),
+  slope: (x, t) => subtract(greater(x, t), greater(t, x)),
   symmetric: true,
 });
 
@@ -168,6 +191,7 @@ const robust = elementLoss<Attributes & { delta: number }>({
   cost: 3,
   forward: (record, to, { delta }) => record.huber(...to, delta),
   backward: (record, to, { delta }) => record.huberBackward(...to, delta),
+  slope: (x, t, { delta }) => minimum(maximum(subtract(x, t), -delta), delta),
   symmetric: true,
 });
 
@@ -194,6 +218,7 @@ const hinged = elementLoss({
   cost: 3,
   forward: (record, to) => record.hinge(...to),
   backward: (record, to) => record.hingeBackward(...to),
+  slope: (x, t) => negate(multiply(t, greater(1, multiply(t, x)))),
   symmetric: false,
 });
 
@@ -210,6 +235,7 @@ const rule = elementLoss({
   cost: 3,
   forward: (record, to) => record.perceptron(...to),
   backward: (record, to) => record.perceptronBackward(...to),
+  slope: (x, t) => subtract(greaterEqual(x, 0), t),
   symmetric: false,
 });
 
@@ -221,11 +247,15 @@ export function perceptronLoss(prediction: Tensor, target: Tensor, options: Loss
   return apply(rule, [prediction, target], { divisor: divisorOf(rule.name, options, sizeOf(prediction.shape)) });
 }
 
+// As assembly/kernels/loss.ts.
+const LEAST_VARIANCE = 1e-12;
+
 const binary = elementLoss({
   name: "binaryCrossEntropy",
   cost: 20,
   forward: (record, to) => record.binaryCrossEntropy(...to),
   backward: (record, to) => record.binaryCrossEntropyBackward(...to),
+  slope: (x, t) => divide(subtract(x, t), maximum(multiply(x, subtract(1, x)), LEAST_VARIANCE)),
   symmetric: false,
 });
 
@@ -242,6 +272,7 @@ const logistic = elementLoss({
   cost: 16,
   forward: (record, to) => record.logitCrossEntropy(...to),
   backward: (record, to) => record.logitCrossEntropyBackward(...to),
+  slope: (x, t) => subtract(sigmoid(x), t),
   symmetric: false,
 });
 
@@ -265,8 +296,16 @@ interface RowLoss {
     record: Recorder,
     to: [Work, dx: Pointer, dloss: Pointer, p: Pointer, target: Pointer, columns: number, divisor: number],
   ) => void;
+  /** What `backward` multiplies dloss/divisor with, out of operations: for gradients of gradients. */
+  readonly slope: (p: Tensor, target: Tensor) => Tensor;
   /** The target's gradient, where there is one. */
   readonly targetGradient?: (logits: Tensor, gradient: Tensor, divisor: number) => Tensor;
+}
+
+/** Whether it is the zero that stands for no gradient. */
+function isZero(tensor: Tensor): boolean {
+  const { source } = spreadSource(tensor);
+  return source.kind === "constant" && source.data.length === 1 && source.data[0] === 0;
 }
 
 /** Output 0 is the loss, output 1 the probabilities, kept for the backward pass. */
@@ -279,6 +318,9 @@ function rowLoss(definition: RowLoss): Operation<Attributes> {
       const [count, columns] = outputs[0].shape;
       definition.backward(record, [rows(count, count * columns * 2), to[0], dloss, p, target, columns, divisor]);
     },
+    backward: backwardThrough(([dloss, p, target], { divisor }) =>
+      multiply(definition.slope(p, target), scale(dloss, 1 / divisor)),
+    ),
     inPlace: [1],
   };
   return {
@@ -299,10 +341,16 @@ function rowLoss(definition: RowLoss): Operation<Attributes> {
       });
     },
     scratchBytes: ([logits]) => totalBytes(logits.shape[0]),
-    backward({ attributes, inputs: [logits, target], outputs: [, p], gradient, needs }) {
+    backward({ attributes, inputs: [logits, target], outputs: [, p], gradient, gradientOf, needs }) {
       if (needs[1] && targetGradient === undefined) throw noTargetGradient(name, target);
+      const toLogits = (): Tensor => {
+        const throughLoss = apply(slope, [gradient, p, target], attributes);
+        // The probabilities lead on only where the gradient above is differentiated itself.
+        const toP = gradientOf(p);
+        return isZero(toP) ? throughLoss : add(throughLoss, softmaxGradient(toP, p));
+      };
       return [
-        needs[0] ? apply(slope, [gradient, p, target], attributes) : undefined,
+        needs[0] ? toLogits() : undefined,
         needs[1] ? targetGradient?.(logits, gradient, attributes.divisor) : undefined,
       ];
     },
@@ -319,6 +367,10 @@ const classCrossEntropy = rowLoss({
   },
   forward: (record, to) => record.softmaxCrossEntropy(...to),
   backward: (record, to) => record.softmaxCrossEntropyBackward(...to),
+  slope: (p, labels) => {
+    const classes = constant(Uint32Array.from({ length: p.shape[1] }, (_, index) => index));
+    return subtract(p, equal(reshape(labels, [-1, 1]), classes));
+  },
 });
 
 /**
@@ -338,6 +390,7 @@ const distributionCrossEntropy = rowLoss({
   checkTarget: (logits, targets) => checkPair("softmaxCrossEntropyWithDistributions", logits, targets),
   forward: (record, to) => record.softmaxCrossEntropyDistributions(...to),
   backward: (record, to) => record.softmaxCrossEntropyDistributionsBackward(...to),
+  slope: (p, t) => subtract(multiply(p, sum(t, 1, { keepDims: true })), t),
   targetGradient: (logits, gradient, divisor) => scale(multiply(logSoftmax(logits), gradient), -1 / divisor),
 });
 

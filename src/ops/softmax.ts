@@ -5,6 +5,9 @@ import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
+import { exp, multiply, subtract } from "./elementwise.js";
+import { sum } from "./reduce.js";
+import { backwardThrough } from "./spelled.js";
 
 const COST = 10;
 
@@ -12,9 +15,11 @@ interface RowActivation {
   readonly name: string;
   readonly forward: (record: Recorder, to: [Work, y: Pointer, x: Pointer, columns: number]) => void;
   readonly backward: (record: Recorder, to: [Work, dx: Pointer, dy: Pointer, y: Pointer, columns: number]) => void;
+  /** What `backward` computes, out of operations: for gradients of gradients. */
+  readonly slope: (dy: Tensor, y: Tensor) => Tensor;
 }
 
-function rowWise({ name, forward, backward }: RowActivation): Operation {
+function rowWise({ name, forward, backward, slope: spelled }: RowActivation): Operation {
   const work = ({ shape }: Tensor): [Work, columns: number] => {
     const columns = shape[shape.length - 1];
     return [rows(sizeOf(shape) / columns, sizeOf(shape) * COST), columns];
@@ -26,6 +31,7 @@ function rowWise({ name, forward, backward }: RowActivation): Operation {
       const [units, columns] = work(outputs[0]);
       backward(record, [units, to[0], from[0], from[1], columns]);
     },
+    backward: backwardThrough(([dy, y]) => spelled(dy, y)),
     inPlace: [0, 1],
   };
   return {
@@ -48,10 +54,16 @@ function rowWise({ name, forward, backward }: RowActivation): Operation {
   };
 }
 
+/** y·(dy - Σ dy·y), row by row: the gradient behind y = softmax(x). */
+export function softmaxGradient(dy: Tensor, y: Tensor): Tensor {
+  return multiply(y, subtract(dy, sum(multiply(dy, y), -1, { keepDims: true })));
+}
+
 const normalized = rowWise({
   name: "softmax",
   forward: (record, to) => record.softmax(...to),
   backward: (record, to) => record.softmaxBackward(...to),
+  slope: softmaxGradient,
 });
 
 /**
@@ -66,6 +78,7 @@ const logNormalized = rowWise({
   name: "logSoftmax",
   forward: (record, to) => record.logSoftmax(...to),
   backward: (record, to) => record.logSoftmaxBackward(...to),
+  slope: (dy, y) => subtract(dy, multiply(exp(y), sum(dy, -1, { keepDims: true }))),
 });
 
 /** log softmax(x) along the last axis, computed without ever taking the logarithm of 0. Throws as `softmax`. */

@@ -147,6 +147,24 @@ describe("dropout", () => {
     f.dispose();
   });
 
+  test("the gradient of a gradient has the mask too", () => {
+    const clock = clockInput();
+    const f = compileFunctionSync(
+      (t: { x: Tensor; clock: Tensor }) => {
+        const y = dropout(t.x, { rate: 0.5, clock: t.clock, seed: SEED, stream: STREAM });
+        const first = gradient(sum(multiply(y, multiply(y, y))), t.x);
+        return { y, second: gradient(sum(first), t.x) };
+      },
+      { x: [101], clock },
+      { engine: engineOf("strict") },
+    );
+    const x = Float32Array.from({ length: 101 }, (_, i) => i - 50);
+    const { y, second } = f({ x, clock: clockAt(4) });
+    // y = 2x where kept: y³ = 8x³, second derivative 48x.
+    expect(second.map((value) => value + 0)).toEqual(x.map((value, i) => (y[i] === 0 ? 0 : 48 * value)));
+    f.dispose();
+  });
+
   const x = input([4]);
   const options = { rate: 0.5, clock: clockInput(), seed: SEED, stream: 1 };
   test.each([
