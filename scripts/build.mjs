@@ -32,7 +32,20 @@ async function compile(target) {
   writeFileSync(file, hoistConstants(readFileSync(file)));
 }
 
-const bundle = (options) =>
+/** Operations and layers are made by functions that do nothing else: says so, that bundlers may leave out unused ones. */
+const markPure = {
+  name: "markPure",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /[\\/]src[\\/](ops|nn)[\\/]\w+\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace(
+        /^((?:export )?const \w+(?::[^=\n]+)? = )(?=\w+(?:<[^\n]*>)?\()/gm,
+        "$1/* @__PURE__ */ ",
+      ),
+      loader: "ts",
+    })),
+};
+
+const bundle = ({ plugins = [], ...options }) =>
   build({
     absWorkingDir: folder,
     bundle: true,
@@ -40,6 +53,7 @@ const bundle = (options) =>
     sourcemap: true,
     loader: { ".wasm": "binary" },
     logLevel: "warning",
+    plugins: [markPure, ...plugins],
     ...options,
   });
 

@@ -83,28 +83,40 @@ function dispatcher(kernels) {
   return lines.join("\n");
 }
 
+/** The methods as types, which cost nothing, and as a table that they are made of when the module loads. */
 function recorder(kernels) {
+  const kindsOf = ({ parameters }) => parameters.map(({ type }) => types[type].kind).join("");
+  const table = kernels.map((kernel) => `${kernel.name} ${kindsOf(kernel)}`).join(",");
   const lines = [
     "// Written by scripts/generate.mjs from the signatures in assembly/kernels/. Do not edit.",
     'import type { Emit, Pointer, Work } from "./instructions.js";',
     "",
-    "/** Kernel names by opcode. */",
-    `export const kernelNames = ${JSON.stringify(kernels.map((kernel) => kernel.name))} as const;`,
-    "",
     "/** One method a kernel: appends an instruction that runs it over `work.units` units. */",
-    "export function createRecorder(emit: Emit) {",
-    "  return {",
+    "export interface Recorder {",
   ];
-  kernels.forEach((kernel, opcode) => {
-    const typed = kernel.parameters.map(({ name, type }) => `${name}: ${types[type].typescript}`);
-    const kinds = kernel.parameters.map(({ type }) => types[type].kind).join("");
-    const names = kernel.parameters.map(({ name }) => name);
-    lines.push(`    /** assembly/kernels/${kernel.file}.ts: ${kernel.comment} */`);
-    lines.push(
-      `    ${kernel.name}: (${["work: Work", ...typed].join(", ")}) => emit(${opcode}, work, "${kinds}", [${names.join(", ")}]),`,
-    );
-  });
-  lines.push("  };", "}", "", "export type Recorder = ReturnType<typeof createRecorder>;", "");
+  for (const { name, file, comment, parameters } of kernels) {
+    const typed = parameters.map((parameter) => `${parameter.name}: ${types[parameter.type].typescript}`);
+    lines.push(`  /** assembly/kernels/${file}.ts: ${comment} */`);
+    lines.push(`  ${name}(${["work: Work", ...typed].join(", ")}): void;`);
+  }
+  lines.push(
+    "}",
+    "",
+    "/** Name and kinds of the parameters (see src/engine/instructions.ts), by opcode. */",
+    `const table = "${table}".split(",").map((entry) => entry.split(" "));`,
+    "",
+    "/** Kernel names by opcode. */",
+    "export const kernelNames: readonly string[] = table.map(([name]) => name);",
+    "",
+    "export function createRecorder(emit: Emit): Recorder {",
+    "  const methods = table.map(([name, kinds], opcode) => [",
+    "    name,",
+    "    (work: Work, ...values: number[]) => emit(opcode, work, kinds, values),",
+    "  ]);",
+    "  return Object.fromEntries(methods) as Recorder;",
+    "}",
+    "",
+  );
   return lines.join("\n");
 }
 

@@ -39,8 +39,6 @@ export {
 } from "./nn/losses.js";
 export type { MetricName } from "./nn/metrics.js";
 export { defineLayer, functional, type Model, type ModelOptions, sequential } from "./nn/model.js";
-export type { Ports } from "./nn/ports.js";
-export type { Scope } from "./nn/scope.js";
 export {
   type AveragePoolOptions,
   adaptiveAveragePool1d,
@@ -58,7 +56,8 @@ export {
   type PoolOptions,
   type Size2d,
 } from "./nn/pool.js";
-export { type Model, sequential } from "./nn/sequential.js";
+export type { Ports } from "./nn/ports.js";
+export type { Scope } from "./nn/scope.js";
 export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";
 export * from "./optim/index.js";
 export { numericalGradient, type ScalarFunction } from "./optim/numericalGradient.js";

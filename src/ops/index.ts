@@ -84,11 +84,28 @@ export {
   type PoolOptions,
   type Size2d,
 } from "./pool.js";
-export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
-export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
-export { type Axes, argmax, argmin, max, mean, min, product, type ReduceOptions, sum } from "./reduce.js";
+export {
+  type Axes,
+  argmax,
+  argmin,
+  max,
+  mean,
+  min,
+  product,
+  type ReduceOptions,
+  sum,
+} from "./reduce.js";
 export { cumulativeSum, type ScanOptions } from "./scan.js";
-export { broadcastTo, expandDims, flatten, repeat, reshape, squeeze, tile, transpose } from "./shape.js";
+export {
+  broadcastTo,
+  expandDims,
+  flatten,
+  repeat,
+  reshape,
+  squeeze,
+  tile,
+  transpose,
+} from "./shape.js";
 export { type Bounds, flip, type PadOptions, pad, slice } from "./slice.js";
 export { logSoftmax, softmax } from "./softmax.js";
 export { type Sorted, type SortOptions, sort, type TopKOptions, topK } from "./sort.js";
@@ -97,7 +114,6 @@ export {
   type NormOptions,
   norm,
   standardDeviation,
-  stopGradient,
   type VarianceOptions,
   variance,
 } from "./statistics.js";

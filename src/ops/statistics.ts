@@ -1,8 +1,8 @@
 // Spread, size and soft maximum of what lies along some axes: made of other operations.
 import { checkOptions, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
-import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, resolveAxes } from "./axes.js";
+import { stopGradient } from "./custom.js";
 import {
   absolute,
   add,
@@ -18,17 +18,6 @@ import {
 } from "./elementwise.js";
 import { type Axes, max, mean, type ReduceOptions, sum } from "./reduce.js";
 import { reshape } from "./shape.js";
-
-const stopping: Operation = {
-  name: "stopGradient",
-  infer: ([x]) => [{ shape: x.shape, dtype: x.dtype }],
-  backward: () => [undefined],
-};
-
-/** `x`, through which no gradient passes: for what is calculated with, but not trained. A view. */
-export function stopGradient(x: Tensor): Tensor {
-  return apply(stopping, [x], undefined);
-}
 
 export interface VarianceOptions extends ReduceOptions {
   /** The sum of squares is divided by n - correction. Default 1, as in PyTorch; Keras and TensorFlow have 0. */

@@ -563,39 +563,3 @@ describe("trainFor", () => {
     expect(() => trainer.trainFor(1, data)).toThrow(/disposed of/);
   });
 });
-
-describe("counts", () => {
-  test("a pass over the data counts when it ends: two calls see what one would", () => {
-    const data = blobs(40);
-    const train = (...calls: number[]) => {
-      using trainer = compileSync(model, { ...recipe, seed: 2 });
-      const losses = calls.flatMap((steps) => [...trainer.trainStepsSync(data, { steps, batchSize: 10 })]);
-      return { losses, epochs: trainer.epochs, weights: weightsOf(trainer) };
-    };
-    expect(train(4, 4)).toEqual(train(8));
-    expect(train(8).epochs).toBe(2);
-  });
-
-  test("progress tells the last epoch of the fit, the same all along", () => {
-    using trainer = compileSync(model, recipe);
-    trainer.fitSync(blobs(20), { epochs: 2 });
-    const seen: number[][] = [];
-    trainer.fitSync(blobs(20), { epochs: 3, onProgress: ({ epoch, epochs }) => seen.push([epoch, epochs]) });
-    expect(seen).toEqual([
-      [3, 5],
-      [4, 5],
-      [5, 5],
-    ]);
-  });
-
-  test("data may be disposed of while an evaluation gives others a turn", async () => {
-    using trainer = await compile(model, recipe);
-    const other = trainer.load(blobs(30));
-    trainer.evaluateSync(other);
-    const data = blobs(50);
-    const expected = trainer.evaluateSync(data, { batchSize: 7 });
-    const scores = trainer.evaluate(data, { batchSize: 7 });
-    other.dispose();
-    expect(await scores).toEqual(expected);
-  });
-});

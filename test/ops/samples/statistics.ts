@@ -88,7 +88,4 @@ export const statisticsSamples = {
       ...casesOf(ops.norm, (values) => Math.max(...values.map(Math.abs)), { p: Number.POSITIVE_INFINITY }),
     ],
   },
-  stopGradient: {
-    cases: [{ inputs: [{ shape: [3, 4] }], apply: ops.stopGradient, reference: (x) => x, differentiable: [false] }],
-  },
 } satisfies Record<string, Sample>;
