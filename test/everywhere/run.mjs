@@ -1,12 +1,13 @@
 // npm run test:everywhere: the packed package in every runtime, with one suite, and the same bits.
 import { execFile } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { compareFast, compareStrict, digestsToRecord } from "./compare.mjs";
+import { installLocked } from "./install.mjs";
 import { readOptions, USAGE } from "./options.mjs";
 import { recordBroken, recordMissing, recordOf } from "./records.mjs";
 import { browsers } from "./runtimes/browsers.mjs";
@@ -25,13 +26,9 @@ async function npm(folder, ...args) {
   return stdout.trim();
 }
 
-/** Installs the runtimes and drivers that npm has, where they are not there as the lock file says. */
-async function installRuntimes() {
-  const [lock, installed] = ["package-lock.json", "node_modules/.package-lock.json"].map((name) => join(HERE, name));
-  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
-  console.log("installing the runtimes into test/everywhere/node_modules (about a gigabyte, once) …");
-  await npm(HERE, "ci");
-}
+/** Installs the runtimes and drivers that npm has. */
+const installRuntimes = () =>
+  installLocked(HERE, npm, "installing the runtimes into test/everywhere/node_modules (about a gigabyte, once) …");
 
 /** An empty project with the packed package in it, and the suite. */
 async function createProject(folder) {
