@@ -6,7 +6,8 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { openPage, serveFolder } from "./page.mjs";
-import { node, startServer } from "./processes.mjs";
+import { node, pack, run, startServer } from "./processes.mjs";
+import { serveRegistry } from "./registry.mjs";
 
 /** What `docs/bundlers.md` says is enough. */
 const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
@@ -130,7 +131,52 @@ async function webpack({ folder, digest }) {
   return checkPages(join(folder, "dist"), digest);
 }
 
-/** `tools`: needs those of test/consumers/package.json; `chromium`: opens pages; `project`: the folder it copies. */
+/** A registry with the packed package, and the one that it depends on as it is installed here. */
+async function withRegistry({ tarball, folder }, work) {
+  const manifestOf = (path) => JSON.parse(readFileSync(join(path, "package.json"), "utf8"));
+  const root = fileURLToPath(new URL(ROOT, import.meta.url));
+  const loader = join(root, "node_modules/@assemblyscript/loader");
+  const registry = await serveRegistry([
+    { tarball, manifest: manifestOf(root) },
+    { tarball: await pack(loader, folder), manifest: manifestOf(loader) },
+  ]);
+  const named = Object.fromEntries(
+    ["NPM_CONFIG_REGISTRY", "npm_config_registry", "BUN_CONFIG_REGISTRY"].map((name) => [name, registry.address]),
+  );
+  try {
+    return await work({ ...named, NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1" });
+  } finally {
+    registry.close();
+  }
+}
+
+/** `npm:` specifiers, in a folder without a package.json. The package's types hold, and it asks only to read. */
+function deno(copy) {
+  return withRegistry(copy, async (registry) => {
+    const { folder, program } = copy;
+    const env = { ...registry, DENO_DIR: join(folder, "cache"), DENO_NO_UPDATE_CHECK: "1" };
+    const call = (...args) => run(program, args, { cwd: folder, env });
+    await call("check", "main.mts");
+    const result = lastLine(await call("run", "--no-prompt", "--allow-read", "main.mts"));
+    const alone = lastLine(await call("run", "--no-prompt", "inline.mts"));
+    assert.equal(alone.digest, result.digest, "steepest/inline trains to other bits");
+    return result;
+  });
+}
+
+function bun(copy) {
+  return withRegistry(copy, async (registry) => {
+    const { folder, program } = copy;
+    const env = { ...registry, BUN_INSTALL_CACHE_DIR: join(folder, "cache") };
+    await run(program, ["add", "steepest"], { cwd: folder, env });
+    return lastLine(await run(program, ["run", "main.mts"], { cwd: folder, env }));
+  });
+}
+
+/**
+ * `tools`: needs those of test/consumers/package.json; `chromium`: opens pages; `project`: the folder it copies.
+ * `runtime`: one that test/everywhere has, which installs the package itself.
+ */
 export const consumers = [
   { name: "publint", tools: true, run: publint },
   { name: "attw", tools: true, run: attw },
@@ -147,4 +193,6 @@ export const consumers = [
   { name: "vite-build", project: "vite", tools: true, chromium: true, run: viteBuild },
   { name: "vite-dev", project: "vite", tools: true, chromium: true, run: viteDev },
   { name: "webpack", project: "webpack", tools: true, chromium: true, run: webpack },
+  { name: "deno", project: "deno", runtime: "deno", run: deno },
+  { name: "bun", project: "bun", runtime: "bun", run: bun },
 ];

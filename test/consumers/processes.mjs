@@ -1,13 +1,19 @@
 // Runs other programs and keeps what they print.
 import { spawn } from "node:child_process";
+import { join } from "node:path";
 
 const LONGEST_MS = 300_000;
 const windows = process.platform === "win32";
 
 /** Runs a program to its end and returns its output; an error that holds the end of all output where it fails. */
-export function run(command, args, { cwd, shell = false } = {}) {
+export function run(command, args, { cwd, shell = false, env = {} } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, shell, env: { ...process.env, NO_COLOR: "1" }, timeout: LONGEST_MS });
+    const child = spawn(command, args, {
+      cwd,
+      shell,
+      env: { ...process.env, NO_COLOR: "1", ...env },
+      timeout: LONGEST_MS,
+    });
     const [out, all] = [[], []];
     child.stdout.on("data", (data) => {
       out.push(data);
@@ -30,6 +36,12 @@ export function npm(args, cwd) {
   const path = process.env.npm_execpath;
   if (path?.endsWith(".js")) return node([path, ...args], cwd);
   return run("npm", args, { cwd, shell: windows });
+}
+
+/** Packs a folder as it would be published; returns the tarball's path. */
+export async function pack(folder, destination) {
+  const args = ["pack", folder, "--json", "--ignore-scripts", "--pack-destination", destination];
+  return join(destination, Object.values(JSON.parse(await npm(args, destination)))[0].filename);
 }
 
 /** Starts a server and waits until it prints an address. */

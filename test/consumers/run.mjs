@@ -1,13 +1,15 @@
 // Packs the package, installs it into copies of small real projects (the folders here) and runs them. See --help.
 import { existsSync } from "node:fs";
-import { cp, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { installLocked } from "../everywhere/install.mjs";
+import { finders } from "../everywhere/runtimes/processes.mjs";
 import { consumers } from "./consumers.mjs";
 import { chromiumPath, closeBrowser } from "./page.mjs";
-import { npm } from "./processes.mjs";
+import { npm, pack } from "./processes.mjs";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -20,6 +22,7 @@ Packs the package as it would be published (dist/ as it is) and runs it in real 
   --only A,B       only these: ${names.join(", ")}
   --tarball FILE   a package that was packed already
   --json FILE      also write the results there
+  --require-all    what would be skipped is a failure
   --keep           leave the copies of the projects, and say where they are
   --help           this
 
@@ -36,6 +39,7 @@ function readOptions() {
     only: { type: "string" },
     tarball: { type: "string" },
     json: { type: "string" },
+    "require-all": { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   };
@@ -53,33 +57,30 @@ function readOptions() {
   }
 }
 
-async function pack(folder) {
+function packHere(folder) {
   if (!existsSync(join(root, "dist/.built"))) throw new UsageError("dist/ is not built: npm run build");
-  const packed = JSON.parse(
-    await npm(["pack", root, "--json", "--ignore-scripts", "--pack-destination", folder], root),
-  );
-  return join(folder, Object.values(packed)[0].filename);
+  return pack(root, folder);
 }
 
-/** Installs what test/consumers/package.json asks for where it has not been yet; returns why not where it cannot. */
-async function installTools() {
-  const changed = (path) =>
-    stat(join(here, path)).then(
-      ({ mtimeMs }) => mtimeMs,
-      () => 0,
-    );
-  if ((await changed("node_modules/.package-lock.json")) >= (await changed("package-lock.json"))) return undefined;
-  console.log("installing the consumers' tools (npm ci in test/consumers) …");
-  return npm(["ci"], here).then(
+const everywhere = join(root, "test/everywhere");
+const TOOLS = [here, "installing the consumers' tools (npm ci in test/consumers) …"];
+const RUNTIMES = [everywhere, "installing the runtimes (npm ci in test/everywhere, about a gigabyte, once) …"];
+
+/** Installs what a folder's lock file asks for; returns why not where it cannot. */
+function install([folder, announcement]) {
+  return installLocked(folder, (where, ...args) => npm(args, where), announcement).then(
     () => undefined,
     (error) => `its tools could not be installed: ${error.message.split("\n").slice(0, 4).join(" ")}`,
   );
 }
 
-/** A copy of a project with the package installed, as its user would have it. */
-async function copyProject(project, to, tarball) {
+/** A copy of a project, with the training that all have. */
+async function copyProject(project, to) {
   await cp(join(here, project), to, { recursive: true });
   await cp(join(root, "test/browser/training.js"), join(to, "training.mjs"));
+}
+
+async function installPackage(to, tarball) {
   await npm(["install", "--no-package-lock", "--no-audit", "--no-fund", "--prefer-offline", tarball], to);
 }
 
@@ -87,25 +88,30 @@ async function copyProject(project, to, tarball) {
 async function findReference(folder, tarball) {
   const { project, run } = consumers.find(({ name }) => name === "node-esm");
   const copy = join(folder, "reference");
-  await copyProject(project, copy, tarball);
+  await copyProject(project, copy);
+  await installPackage(copy, tarball);
   return (await run({ folder: copy })).digest;
 }
 
-async function runConsumer(consumer, { folder, tarball, digest, noTools }) {
-  const { name, project, tools = false, chromium = false, run } = consumer;
-  if (tools && noTools !== undefined) return { name, status: "skipped", reason: noTools };
-  if (chromium && chromiumPath === undefined) {
-    return {
-      name,
-      status: "skipped",
-      reason: NO_CHROMIUM,
-    };
-  }
+/** Why a consumer cannot run here, or undefined. */
+function missingFor({ tools = false, chromium = false, runtime }, { noTools, noRuntimes }) {
+  if (tools && noTools !== undefined) return noTools;
+  if (chromium && chromiumPath === undefined) return NO_CHROMIUM;
+  if (runtime === undefined || finders[runtime]() !== undefined) return undefined;
+  return noRuntimes ?? `no ${runtime}: install it so that \`${runtime}\` is on the PATH`;
+}
+
+async function runConsumer(consumer, { folder, tarball, digest, requireAll, ...missing }) {
+  const { name, project, runtime, run } = consumer;
+  const reason = missingFor(consumer, missing);
+  if (reason !== undefined) return { name, status: requireAll ? "failed" : "skipped", reason };
   const started = performance.now();
   try {
     const copy = join(folder, name);
-    if (project !== undefined) await copyProject(project, copy, tarball);
-    const result = await run({ folder: copy, empty: join(folder, `${name}-moved`), tarball, digest });
+    if (project !== undefined) await copyProject(project, copy);
+    if (project !== undefined && runtime === undefined) await installPackage(copy, tarball);
+    const program = runtime && finders[runtime]();
+    const result = await run({ folder: copy, empty: join(folder, `${name}-moved`), tarball, digest, program });
     if (result !== undefined && result.digest !== digest) {
       throw new Error(`its training came to the digest ${result.digest}, Node's to ${digest}`);
     }
@@ -127,22 +133,23 @@ function lineOf({ name, status, durationMs, digest, threads, background, reason 
 }
 
 async function main() {
-  const { only, tarball: given, json, keep, help } = readOptions();
+  const { only, tarball: given, json, keep, help, "require-all": requireAll } = readOptions();
   if (help) {
     console.log(HELP);
     return 0;
   }
   const folder = await mkdtemp(join(tmpdir(), "steepest-consumers-"));
   try {
-    const tarball = given === undefined ? await pack(folder) : resolve(given);
+    const tarball = given === undefined ? await packHere(folder) : resolve(given);
     const chosen = consumers.filter(({ name }) => only.includes(name));
-    const noTools = chosen.some(({ tools }) => tools) ? await installTools() : undefined;
+    const noTools = chosen.some(({ tools }) => tools) ? await install(TOOLS) : undefined;
+    const noRuntimes = chosen.some(({ runtime }) => runtime) ? await install(RUNTIMES) : undefined;
     const digest = chosen.some(({ project }) => project !== undefined)
       ? await findReference(folder, tarball)
       : undefined;
     const results = [];
     for (const consumer of chosen) {
-      const result = await runConsumer(consumer, { folder, tarball, digest, noTools });
+      const result = await runConsumer(consumer, { folder, tarball, digest, requireAll, noTools, noRuntimes });
       results.push(result);
       console.log(lineOf(result));
     }

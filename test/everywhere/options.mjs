@@ -5,13 +5,14 @@ Packs the package, installs it into an empty project and runs test/everywhere/su
 
   --only NAME,NAME   these runtimes alone; a name stands for those too that begin with it and a dash
   --json FILE        write the records there: runtime, version, build, threads, passed, failed, skipped, reason, digest
+  --require-all      a runtime that is not there is a failure; without, it is listed as not tested
   --record           write the strict build's digests to test/everywhere/digests.json instead of comparing them
   --help             this text
 `;
 
 /** Throws with a message where an argument is wrong. `names` are those of all runtimes. */
 export function readOptions(args, names) {
-  const options = { only: names, json: undefined, record: false, help: false };
+  const options = { only: names, json: undefined, record: false, requireAll: false, help: false };
   for (let i = 0; i < args.length; i++) {
     const [flag, ...rest] = args[i].split("=");
     const value = () => {
@@ -21,6 +22,7 @@ export function readOptions(args, names) {
     };
     if (flag === "--only") options.only = chosen(value(), names);
     else if (flag === "--json") options.json = value();
+    else if (args[i] === "--require-all") options.requireAll = true;
     else if (args[i] === "--record") options.record = true;
     else if (args[i] === "--help") options.help = true;
     else throw new Error(`unknown option "${args[i]}"`);

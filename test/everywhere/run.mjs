@@ -1,13 +1,15 @@
 // npm run test:everywhere: the packed package in every runtime, with one suite, and the same bits.
 import { execFile } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { compareFast, compareStrict, digestsToRecord, fail } from "./compare.mjs";
+import { compareFast, compareStrict, digestsToRecord } from "./compare.mjs";
+import { installLocked } from "./install.mjs";
 import { readOptions, USAGE } from "./options.mjs";
+import { recordBroken, recordMissing, recordOf } from "./records.mjs";
 import { browsers } from "./runtimes/browsers.mjs";
 import { processes } from "./runtimes/processes.mjs";
 import { workerd } from "./runtimes/workerd.mjs";
@@ -24,13 +26,9 @@ async function npm(folder, ...args) {
   return stdout.trim();
 }
 
-/** Installs the runtimes and drivers that npm has, where they are not there as the lock file says. */
-async function installRuntimes() {
-  const [lock, installed] = ["package-lock.json", "node_modules/.package-lock.json"].map((name) => join(HERE, name));
-  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
-  console.log("installing the runtimes into test/everywhere/node_modules (about a gigabyte, once) …");
-  await npm(HERE, "ci");
-}
+/** Installs the runtimes and drivers that npm has. */
+const installRuntimes = () =>
+  installLocked(HERE, npm, "installing the runtimes into test/everywhere/node_modules (about a gigabyte, once) …");
 
 /** An empty project with the packed package in it, and the suite. */
 async function createProject(folder) {
@@ -41,46 +39,17 @@ async function createProject(folder) {
   for (const name of ["suite", "hosts"]) cpSync(join(HERE, name), join(folder, name), { recursive: true });
 }
 
-function recordOf(runtime, version, run, result) {
-  const { passed = 0, failures = [], skips = [], digests = {}, digest, lacks, broken } = result;
-  const { build, threads, background = false } = { ...run, ...result };
-  const record = {
-    runtime,
-    version,
-    build,
-    threads,
-    background,
-    passed,
-    failed: failures.length,
-    skipped: skips.length + (lacks === undefined ? 0 : 1),
-    reason: [...skips, ...(lacks === undefined ? [] : [lacks])].join("; ") || undefined,
-    digest,
-    digests,
-    failures: [...failures],
-  };
-  if (broken !== undefined) fail(record, broken.split("\n").slice(0, 8).join("\n"));
-  return record;
-}
-
-function absent(runtime, reason) {
-  const nothing = { passed: 0, failed: 0, skipped: 1, digests: {}, failures: [] };
-  return { runtime, version: undefined, build: undefined, threads: undefined, ...nothing, reason };
-}
-
 /** Yields the records of one runtime. */
-async function* examine(runtime, place) {
+async function* examine(runtime, place, options) {
   let opened;
   try {
     opened = await runtime.open(place);
   } catch (error) {
-    const record = absent(runtime.name, undefined);
-    record.skipped = 0;
-    fail(record, `could not be started: ${String(error?.message ?? error)}`);
-    yield record;
+    yield recordBroken(runtime.name, `could not be started: ${String(error?.message ?? error)}`);
     return;
   }
   if (opened.missing !== undefined) {
-    yield absent(runtime.name, opened.missing);
+    yield recordMissing(runtime.name, opened.missing, options);
     return;
   }
   try {
@@ -90,7 +59,7 @@ async function* examine(runtime, place) {
   }
 }
 
-const COLUMNS = { runtime: 25, version: 20, build: 7, threads: 8, passed: 7, failed: 7, skipped: 8, digest: 9 };
+const COLUMNS = { runtime: 26, version: 20, build: 7, threads: 8, passed: 7, failed: 7, skipped: 8, digest: 9 };
 
 function showLine(values) {
   const cells = Object.entries(COLUMNS).map(([name, width]) => String(values[name] ?? "–").padEnd(width));
@@ -115,7 +84,7 @@ async function main(options) {
   const expected = options.record ? undefined : JSON.parse(readFileSync(DIGESTS, "utf8")).strict;
   showLine(Object.fromEntries(Object.keys(COLUMNS).map((name) => [name, name])));
   for (const runtime of RUNTIMES.filter(({ name }) => options.only.includes(name))) {
-    for await (const record of examine(runtime, { project: folder })) {
+    for await (const record of examine(runtime, { project: folder }, options)) {
       if (expected !== undefined) compareStrict([record], expected);
       show(record, records.at(-1));
       records.push(record);
@@ -129,7 +98,9 @@ function finish(records, options) {
   const before = records.reduce((sum, { failed }) => sum + failed, 0);
   const notes = compareFast(records);
   const failed = records.reduce((sum, record) => sum + record.failed, 0);
-  console.log(`\n${notes.join("\n")}\n(the fast build's bits are not promised from one runtime to another)`);
+  const all =
+    notes.length === 0 ? [] : [...notes, "(the fast build's bits are not promised from one runtime to another)"];
+  console.log(["", ...all].join("\n"));
   if (failed > before) for (const record of records) if (record.build === "fast") show(record, record);
   const missing = records.filter(({ version, failed }) => version === undefined && failed === 0);
   for (const { runtime, reason } of missing) console.log(`not tested: ${runtime}: ${reason}`);

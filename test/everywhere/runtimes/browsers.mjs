@@ -1,21 +1,28 @@
-// Chromium and Firefox: an isolated page, one that is not, a worker of the page's own, service workers.
+// Chromium, Firefox and WebKitGTK: an isolated page, one that is not, a worker of the page's own, service workers.
 import { existsSync } from "node:fs";
 import process from "node:process";
 import { isolatedPage, oneTier, withoutThreads } from "./runs.mjs";
 import { serve } from "./server.mjs";
+import { webkitgtk } from "./webkitgtk.mjs";
 
 const LONGEST_MS = 10 * 60_000;
 
+/** A browser that is one program: the first of these places that has it. */
+const oneOf =
+  (...places) =>
+  () =>
+    places.find((place) => place && existsSync(place));
+
 const CHROMIUM = {
   name: "chromium",
-  places: [
+  find: oneOf(
     process.env.CHROMIUM,
     "/usr/bin/chromium",
     "/usr/bin/chromium-browser",
     "/usr/bin/google-chrome",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-  ],
-  missing: "Chromium is not installed: install the package chromium, or set CHROMIUM to the program's path",
+  ),
+  missing: "Chromium is not installed: apt-get install chromium, or set CHROMIUM to the program's path",
   async launch(executablePath) {
     const { chromium } = await import("playwright-core");
     const browser = await chromium.launch({ executablePath });
@@ -25,13 +32,13 @@ const CHROMIUM = {
 
 const FIREFOX = {
   name: "firefox",
-  places: [
+  find: oneOf(
     process.env.FIREFOX,
     "/usr/bin/firefox-esr",
     "/usr/bin/firefox",
     "/Applications/Firefox.app/Contents/MacOS/firefox",
-  ],
-  missing: "Firefox is not installed: install the package firefox-esr, or set FIREFOX to the program's path",
+  ),
+  missing: "Firefox is not installed: apt-get install firefox-esr, or set FIREFOX to the program's path",
   async launch(executablePath) {
     const { launch } = await import("puppeteer-core");
     const browser = await launch({ browser: "firefox", executablePath, protocolTimeout: LONGEST_MS });
@@ -39,6 +46,15 @@ const FIREFOX = {
     return { version, open: () => browser.newPage(), close: () => browser.close() };
   },
 };
+
+/** As Debian has it, without SharedArrayBuffer even where a page is isolated. */
+const WEBKITGTK = webkitgtk("webkitgtk", { limitMs: LONGEST_MS });
+
+/** With SharedArrayBuffer, as Safari gives it to isolated pages. */
+const WEBKITGTK_SHARING = webkitgtk("webkitgtk-sharing", {
+  env: { JSC_useSharedArrayBuffer: "1" },
+  limitMs: LONGEST_MS,
+});
 
 /** Calls a function of hosts/page.js; its result comes as text, which both drivers hand over alike. */
 async function call(page, expression) {
@@ -63,9 +79,9 @@ function browserRuntime(browser, place, { isolated, runs, host }) {
     name: place === "" ? browser.name : `${browser.name}-${place}`,
     runs,
     async open({ project }) {
-      const path = browser.places.find((place) => place !== undefined && place !== "" && existsSync(place));
-      if (path === undefined) return { missing: browser.missing };
-      const opened = await browser.launch(path);
+      const found = browser.find();
+      if (found === undefined) return { missing: browser.missing };
+      const opened = await browser.launch(found);
       const server = await serve(project, { isolated });
       return {
         version: opened.version,
@@ -105,13 +121,21 @@ const plainPage = [
   { build: "strict", threads: 1, background: false },
 ];
 
-export const browsers = [CHROMIUM, FIREFOX].flatMap((browser) => [
-  browserRuntime(browser, "", { isolated: true, runs: isolatedPage, host: (run) => `runHere(${run})` }),
-  browserRuntime(browser, "worker", { isolated: true, runs: ownWorker, host: (run) => `runInWorker(${run})` }),
-  browserRuntime(browser, "plain", { isolated: false, runs: plainPage, host: (run) => `runHere(${run})` }),
-  browserRuntime(browser, "service-worker", {
-    isolated: false,
-    runs: withoutThreads,
-    host: (run) => `runInServiceWorker(${run})`,
-  }),
-]);
+const onPage = (run) => `runHere(${run})`;
+const inOwnWorker = (run) => `runInWorker(${run})`;
+const inServiceWorker = (run) => `runInServiceWorker(${run})`;
+
+export const browsers = [
+  ...[CHROMIUM, FIREFOX].flatMap((browser) => [
+    browserRuntime(browser, "", { isolated: true, runs: isolatedPage, host: onPage }),
+    browserRuntime(browser, "worker", { isolated: true, runs: ownWorker, host: inOwnWorker }),
+    browserRuntime(browser, "plain", { isolated: false, runs: plainPage, host: onPage }),
+    browserRuntime(browser, "service-worker", { isolated: false, runs: withoutThreads, host: inServiceWorker }),
+  ]),
+  browserRuntime(WEBKITGTK, "", { isolated: true, runs: plainPage, host: onPage }),
+  browserRuntime(WEBKITGTK, "worker", { isolated: true, runs: withoutThreads, host: inOwnWorker }),
+  browserRuntime(WEBKITGTK, "plain", { isolated: false, runs: plainPage, host: onPage }),
+  browserRuntime(WEBKITGTK, "service-worker", { isolated: false, runs: withoutThreads, host: inServiceWorker }),
+  browserRuntime(WEBKITGTK_SHARING, "", { isolated: true, runs: isolatedPage, host: onPage }),
+  browserRuntime(WEBKITGTK_SHARING, "worker", { isolated: true, runs: ownWorker, host: inOwnWorker }),
+];

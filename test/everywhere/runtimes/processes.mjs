@@ -112,6 +112,9 @@ function findBun() {
   return inModules(`@oven/bun-${system}-${architecture}/bin/bun${ending}`) ?? onPath("bun");
 }
 
+/** Each gives a program's path, or undefined where it is not there. */
+export const finders = { deno: findDeno, bun: findBun };
+
 /** Relaxed SIMD was behind a flag in V8 11. */
 const RELAXED = ["--experimental-wasm-relaxed-simd"];
 const TIERS = { liftoff: ["--liftoff-only"], turbofan: ["--no-liftoff"] };

@@ -5,6 +5,7 @@ import { checkAllGradients } from "./gradients.js";
 import { checkKernels } from "./kernels.js";
 import { createDigest } from "./numbers.js";
 import { checkResuming } from "./saving.js";
+import { checkSlices } from "./slices.js";
 import { checkSynchronous, runTrainings } from "./trainings.js";
 
 /**
@@ -39,6 +40,7 @@ export async function runSuite(modules, options) {
   const trainings = await runTrainings(modules, kit, checks);
   await checkSynchronous(modules, kit, trainings, checks);
   const resume = await checkResuming(modules, kit, checks);
+  await checkSlices(modules, kit, checks);
   await checkErrors(modules, kit, checks);
   // A thread that died would have left one thread behind.
   await asAsked("at the end");

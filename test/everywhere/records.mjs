@@ -1,0 +1,36 @@
+// What is noted of each run: the lines of the table, and the records of --json.
+import { fail } from "./compare.mjs";
+
+export function recordOf(runtime, version, run, result) {
+  const { passed = 0, failures = [], skips = [], digests = {}, digest, lacks, broken } = result;
+  const { build, threads, background = false } = { ...run, ...result };
+  const record = {
+    runtime,
+    version,
+    build,
+    threads,
+    background,
+    passed,
+    failed: failures.length,
+    skipped: skips.length + (lacks === undefined ? 0 : 1),
+    reason: [...skips, ...(lacks === undefined ? [] : [lacks])].join("; ") || undefined,
+    digest,
+    digests,
+    failures: [...failures],
+  };
+  if (broken !== undefined) fail(record, broken.split("\n").slice(0, 8).join("\n"));
+  return record;
+}
+
+/** A runtime of which nothing ran, because it is not there: skipped, or failed where it has to be. */
+export function recordMissing(runtime, reason, { requireAll }) {
+  if (requireAll) return recordBroken(runtime, `must be there with --require-all: ${reason}`);
+  return { ...recordOf(runtime, undefined, NOTHING, { lacks: reason }), background: undefined };
+}
+
+/** A runtime of which nothing ran, because something went wrong. */
+export function recordBroken(runtime, message) {
+  return { ...recordOf(runtime, undefined, NOTHING, { broken: message }), background: undefined };
+}
+
+const NOTHING = { build: undefined, threads: undefined };
