@@ -15,6 +15,7 @@ export {
   tanh,
 } from "./activation.js";
 export { type DropoutOptions, dropout } from "./dropout.js";
+export { einsum } from "./einsum.js";
 export {
   absolute,
   add,

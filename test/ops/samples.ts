@@ -2,6 +2,7 @@
 import type * as operations from "../../src/ops/index.js";
 import type { Sample } from "./battery.js";
 import { activationSamples } from "./samples/activation.js";
+import { einsumSamples } from "./samples/einsum.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
 import { indexingSamples } from "./samples/indexing.js";
 import { joinSamples } from "./samples/join.js";
@@ -24,6 +25,7 @@ export type OpName = Exclude<keyof typeof operations, NotAnOperation | Clocked>;
 export const samples = {
   ...activationSamples,
   ...elementwiseSamples,
+  ...einsumSamples,
   ...indexingSamples,
   ...joinSamples,
   ...lossSamples,
