@@ -5,8 +5,6 @@
 
 import { exp4, log4 } from "../math";
 import { LANES, loadPart, madd, select4, storePart } from "../simd";
-import { power4 } from "./power";
-import { sine4 } from "./trigonometry";
 
 // One method, no fields: `changetype<Op>(0).apply` is resolved and inlined when compiled.
 @unmanaged class Add { @inline apply(a: v128, b: v128): v128 { return f32x4.add(a, b); } }
@@ -23,7 +21,6 @@ import { sine4 } from "./trigonometry";
 @unmanaged class EqualWords {
   @inline apply(a: v128, b: v128): v128 { return v128.and(i32x4.eq(a, b), f32x4.splat(1)); }
 }
-@unmanaged class Power { @inline apply(a: v128, b: v128): v128 { return power4(a, b); } }
 @unmanaged class Heaviside {
   @inline apply(a: v128, b: v128): v128 {
     const tie = v128.and(f32x4.eq(a, b), f32x4.splat(0.5));
@@ -32,7 +29,7 @@ import { sine4 } from "./trigonometry";
 }
 
 /** y[i] = op(a[i], b[i]) for i in [4·begin, min(4·end, n)). */
-function binary<Op>(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
+export function binary<Op>(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
   const stop = min(end * LANES, n);
   let i = begin * LANES;
   for (; i + LANES <= stop; i += LANES) {
@@ -54,7 +51,7 @@ function binary<Op>(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32):
 const SEGMENT: u32 = 1024;
 
 /** Segments [begin, end) of y = op(a, b). */
-function broadcast<Op>(
+export function broadcast<Op>(
   begin: u32, end: u32, y: usize, a: usize, b: usize,
   n0: u32, n1: u32, n2: u32, n3: u32,
   a0: u32, a1: u32, a2: u32, a3: u32, b0: u32, b1: u32, b2: u32, b3: u32,
@@ -267,20 +264,6 @@ export function heavisideBroadcast(
   broadcast<Heaviside>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
-/** y = a^b as C's pow, error at most 0.501 ULP; shapes alike [n]. */
-export function powers(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
-  binary<Power>(begin, end, y, a, b, n);
-}
-
-/** y = a^b as C's pow, error at most 0.501 ULP; broadcast, see above. */
-export function powersBroadcast(
-  begin: u32, end: u32, y: usize, a: usize, b: usize,
-  n0: u32, n1: u32, n2: u32, n3: u32,
-  a0: u32, a1: u32, a2: u32, a3: u32, b0: u32, b1: u32, b2: u32, b3: u32,
-): void {
-  broadcast<Power>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
-}
-
 // ——— One operand ———
 
 @unmanaged class Negate { @inline apply(x: v128): v128 { return f32x4.neg(x); } }
@@ -291,8 +274,6 @@ export function powersBroadcast(
 @unmanaged class Absolute { @inline apply(x: v128): v128 { return f32x4.abs(x); } }
 @unmanaged class Reciprocal { @inline apply(x: v128): v128 { return f32x4.div(f32x4.splat(1), x); } }
 @unmanaged class Copy { @inline apply(x: v128): v128 { return x; } }
-@unmanaged class Sine { @inline apply(x: v128): v128 { return sine4(x, 0); } }
-@unmanaged class Cosine { @inline apply(x: v128): v128 { return sine4(x, 1); } }
 @unmanaged class Sign {
   @inline apply(x: v128): v128 {
     const one = v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(1));
@@ -301,7 +282,7 @@ export function powersBroadcast(
 }
 
 /** y[i] = op(x[i]) for i in [4·begin, min(4·end, n)). */
-function unary<Op>(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+export function unary<Op>(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   const stop = min(end * LANES, n);
   let i = begin * LANES;
   for (; i + LANES <= stop; i += LANES) {
@@ -337,16 +318,6 @@ export function exp(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
 /** y = ln x; error as log4 in math.ts. [n], in place or not. */
 export function log(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   unary<Log>(begin, end, y, x, n);
-}
-
-/** y = sin x; error as sine4 in trigonometry.ts. [n], in place or not. */
-export function sin(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
-  unary<Sine>(begin, end, y, x, n);
-}
-
-/** y = cos x; error as sine4 in trigonometry.ts. [n], in place or not. */
-export function cos(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
-  unary<Cosine>(begin, end, y, x, n);
 }
 
 /** y = |x|. [n], in place or not. */

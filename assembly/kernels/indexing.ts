@@ -37,8 +37,8 @@ export function gatherAxis(
   for (let unit = begin; unit < end; unit++) {
     const outer = unit / count;
     const index = load<u32>(indices + (<usize>(unit - outer * count) << 2));
-    const to = y + unit * line;
-    if (index < size) copyRow(to, x + (outer * size + index) * line, inner);
+    const to = y + <usize>unit * line;
+    if (index < size) copyRow(to, x + <usize>(outer * size + index) * line, inner);
     else fillRow(to, inner, missing);
   }
 }
@@ -53,13 +53,13 @@ export function scatterAddAxis(
     const outer = begin / size;
     const first = begin - outer * size;
     const rows = min(size - first, end - begin);
-    const to = y + begin * line;
-    if (base != 0) memory.copy(to, base + begin * line, rows * line);
-    else memory.fill(to, 0, rows * line);
+    const to = y + <usize>begin * line;
+    if (base != 0) memory.copy(to, base + <usize>begin * line, <usize>rows * line);
+    else memory.fill(to, 0, <usize>rows * line);
     // All indices are looked at once for a whole range of rows.
     for (let j: u32 = 0; j < count; j++) {
       const row = load<u32>(indices + (<usize>j << 2)) - first;
-      if (row < rows) addRow(to + row * line, u + (outer * count + j) * line, inner);
+      if (row < rows) addRow(to + <usize>row * line, u + <usize>(outer * count + j) * line, inner);
     }
     begin += rows;
   }
@@ -90,13 +90,13 @@ export function scatterAddAlong(
   for (let unit = begin; unit < end; unit++) {
     const outer = unit / inner;
     const column = <usize>(unit - outer * inner) << 2;
-    const to = y + outer * size * line + column;
-    for (let r: u32 = 0; r < size; r++) store<f32>(to + r * line, 0);
-    let at = outer * count * line + column;
+    const to = y + <usize>(outer * size) * line + column;
+    for (let r: u32 = 0; r < size; r++) store<f32>(to + <usize>r * line, 0);
+    let at = <usize>(outer * count) * line + column;
     for (let j: u32 = 0; j < count; j++, at += line) {
       const index = load<u32>(indices + at);
       if (index >= size) continue;
-      const place = to + index * line;
+      const place = to + <usize>index * line;
       store<f32>(place, load<f32>(place) + load<f32>(u + at));
     }
   }

@@ -2,6 +2,7 @@
 // float32 result is within 0.501 ULP. Unit: a vector of four elements.
 
 import { LANES, loadPart, select4, storePart } from "../simd";
+import { binary, broadcast } from "./elementwise";
 
 /** Bits of √½: mantissas are brought into [√½, √2). */
 const SQRT_HALF: i64 = 0x3fe6a09e667f3bcd;
@@ -73,7 +74,7 @@ function powerOf(x: v128, low: v128, high: v128, positive: v128, odd: v128, whol
 }
 
 /** x^p lane by lane, as C's pow: 1 where p is 0 or x is 1, whatever the other. Error at most 0.501 ULP. */
-export function power4(x: v128, p: v128): v128 {
+function power4(x: v128, p: v128): v128 {
   const one = f32x4.splat(1);
   const half = f32x4.mul(p, f32x4.splat(0.5));
   const whole = f32x4.eq(f32x4.nearest(p), p);
@@ -103,4 +104,20 @@ export function power(begin: u32, end: u32, y: usize, x: usize, n: u32, p: f64, 
     if (all) v128.store(y + at, result);
     else storePart(y + at, result, stop - i);
   }
+}
+
+@unmanaged class Power { @inline apply(a: v128, b: v128): v128 { return power4(a, b); } }
+
+/** y = a^b as C's pow, error at most 0.501 ULP; shapes alike [n]. */
+export function powers(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
+  binary<Power>(begin, end, y, a, b, n);
+}
+
+/** y = a^b as C's pow, error at most 0.501 ULP; broadcast, see elementwise.ts. */
+export function powersBroadcast(
+  begin: u32, end: u32, y: usize, a: usize, b: usize,
+  n0: u32, n1: u32, n2: u32, n3: u32,
+  a0: u32, a1: u32, a2: u32, a3: u32, b0: u32, b1: u32, b2: u32, b3: u32,
+): void {
+  broadcast<Power>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
 }

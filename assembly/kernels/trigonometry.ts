@@ -1,6 +1,7 @@
 // Sine and cosine through float64: within 0.51 ULP up to |x| = 2^29, where neighbouring float32 are 64 apart; NaN beyond.
 
 import { select4 } from "../simd";
+import { unary } from "./elementwise";
 
 /** 1.5·2^52: added to a small whole number, it leaves that number in the low bits of the float64. */
 const WHOLE: f64 = 6755399441055744.0;
@@ -34,10 +35,23 @@ function sineTwo2(x: v128, quarters: u32): v128 {
 }
 
 /** sin(x + quarters·π/2), lane by lane: quarters 0 is the sine, 1 the cosine. */
-export function sine4(x: v128, quarters: u32): v128 {
+function sine4(x: v128, quarters: u32): v128 {
   const low = f32x4.demote_f64x2_zero(sineTwo2(f64x2.promote_low_f32x4(x), quarters));
   const rest = v128.shuffle<f32>(x, x, 2, 3, 2, 3);
   const high = f32x4.demote_f64x2_zero(sineTwo2(f64x2.promote_low_f32x4(rest), quarters));
   const inside = f32x4.le(f32x4.abs(x), f32x4.splat(536870912));
   return select4(inside, v128.shuffle<f32>(low, high, 0, 1, 4, 5), f32x4.splat(NaN));
+}
+
+@unmanaged class Sine { @inline apply(x: v128): v128 { return sine4(x, 0); } }
+@unmanaged class Cosine { @inline apply(x: v128): v128 { return sine4(x, 1); } }
+
+/** y = sin x; error as above. [n], in place or not. */
+export function sin(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  unary<Sine>(begin, end, y, x, n);
+}
+
+/** y = cos x; error as above. [n], in place or not. */
+export function cos(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  unary<Cosine>(begin, end, y, x, n);
 }

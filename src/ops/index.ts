@@ -16,6 +16,7 @@ export {
 } from "./activation.js";
 export { type CustomGradientContext, customGradient, type GradientRule, stopGradient } from "./custom.js";
 export { type DropoutOptions, dropout } from "./dropout.js";
+export { einsum } from "./einsum.js";
 export {
   absolute,
   add,

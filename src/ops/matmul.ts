@@ -2,8 +2,10 @@
 import { ModelError } from "../engine/errors.js";
 import { type Pointer, rows } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
-import { apply, type Operation } from "../graph/operation.js";
-import { showShape, type Tensor } from "../graph/tensor.js";
+import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
+import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { broadcastShape, checkFloat, fitsFourAxes, fourAxes, stridesOf } from "./axes.js";
+import { broadcastTo, reshape, transpose } from "./shape.js";
 
 /** Which operand lies transposed in memory; the numbers are the kernel's. */
 const FORM = { plain: 0, transposedLeft: 1, transposedRight: 2 } as const;
@@ -14,10 +16,14 @@ const STRIP = 256;
 // With a single row, or with so few multiply-adds, tiles and packing cost more than they save.
 const SMALL_PRODUCT = 48;
 
-function sizes([a, b]: readonly Tensor[], form: Form): { m: number; n: number; k: number; kOfB: number } {
-  const [m, k] = form === "transposedLeft" ? [a.shape[1], a.shape[0]] : a.shape;
-  const [n, kOfB] = form === "transposedRight" ? b.shape : [b.shape[1], b.shape[0]];
+function sizesOf(a: Shape, b: Shape, form: Form): { m: number; n: number; k: number; kOfB: number } {
+  const [m, k] = form === "transposedLeft" ? [a[1], a[0]] : a;
+  const [n, kOfB] = form === "transposedRight" ? b : [b[1], b[0]];
   return { m, n, k, kOfB };
+}
+
+function isSmall(m: number, n: number, k: number): boolean {
+  return m === 1 || m * n * k <= SMALL_PRODUCT;
 }
 
 function recordProduct(
@@ -30,7 +36,7 @@ function recordProduct(
 ): void {
   const cost = m * n * k * 0.5;
   const bias = from[2] ?? 0;
-  if (m === 1 || m * n * k <= SMALL_PRODUCT) {
+  if (isSmall(m, n, k)) {
     record.gemmSmall(rows(m, cost), to, from[0], from[1], bias, m, n, k, FORM[form], epilogue, 0);
   } else {
     record.gemm(rows(m * Math.ceil(n / STRIP), cost), to, from[0], from[1], bias, m, n, k, FORM[form], epilogue, 0);
@@ -41,54 +47,134 @@ const product: Operation<{ form: Form }> = {
   name: "matmul",
   infer(inputs, { form }) {
     const [a, b] = inputs;
-    if (a.shape.length !== 2 || b.shape.length !== 2) {
-      throw new ModelError(
-        `matmul: both operands must be matrices, got ${showShape(a.shape)} and ${showShape(b.shape)}: reshape() them first`,
-      );
-    }
-    const { m, n, k, kOfB } = sizes(inputs, form);
-    if (k !== kOfB) {
-      throw new ModelError(
-        `matmul: inner sizes must agree, got ${showShape([m, k])} · ${showShape([kOfB, n])} (after transposing)`,
-      );
-    }
+    checkFloat("matmul", a, b);
+    const { m, n } = checkedSizes(a.shape, b.shape, form);
     return [{ shape: [m, n] }];
   },
   forward: (record, { attributes: { form }, inputs, from, to, epilogue }) =>
-    recordProduct(record, to[0], from, sizes(inputs, form), form, epilogue),
-  backward({ attributes: { form }, inputs: [a, b], gradient, needs }) {
-    const toA = {
-      plain: () => multiply(gradient, b, "transposedRight"),
-      transposedLeft: () => multiply(b, gradient, "transposedRight"),
-      transposedRight: () => multiply(gradient, b, "plain"),
-    };
-    const toB = {
-      plain: () => multiply(a, gradient, "transposedLeft"),
-      transposedLeft: () => multiply(a, gradient, "plain"),
-      transposedRight: () => multiply(gradient, a, "transposedLeft"),
-    };
-    return [needs[0] ? toA[form]() : undefined, needs[1] ? toB[form]() : undefined];
-  },
+    recordProduct(record, to[0], from, sizesOf(inputs[0].shape, inputs[1].shape, form), form, epilogue),
+  backward: productGradients,
   acceptsEpilogue: true,
 };
 
+function productGradients({
+  attributes: { form },
+  inputs: [a, b],
+  gradient,
+  needs,
+}: BackwardContext<{ form: Form }>): readonly (Tensor | undefined)[] {
+  const toA = {
+    plain: () => multiply(gradient, b, "transposedRight"),
+    transposedLeft: () => multiply(b, gradient, "transposedRight"),
+    transposedRight: () => multiply(gradient, b, "plain"),
+  };
+  const toB = {
+    plain: () => multiply(a, gradient, "transposedLeft"),
+    transposedLeft: () => multiply(a, gradient, "plain"),
+    transposedRight: () => multiply(gradient, a, "transposedLeft"),
+  };
+  return [needs[0] ? toA[form]() : undefined, needs[1] ? toB[form]() : undefined];
+}
+
+// ——— Batches of matrices ———
+
+/** Batch axes: distances in matrices. */
+function batchStrides(of: Shape, batch: Shape): number[] {
+  return stridesOf(of.slice(0, -2), batch);
+}
+
+const batchedProduct: Operation<{ form: Form }> = {
+  name: "matmul",
+  infer([a, b], { form }) {
+    checkFloat("matmul", a, b);
+    const { m, n } = checkedSizes(a.shape, b.shape, form);
+    return [{ shape: [...broadcastShape("matmul", a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n] }];
+  },
+  forward(record, { attributes: { form }, inputs: [a, b], outputs: [{ shape }], from, to }) {
+    const { m, n, k } = checkedSizes(a.shape, b.shape, form);
+    const batch = shape.slice(0, -2);
+    const axes = fourAxes("matmul", batch, [batchStrides(a.shape, batch), batchStrides(b.shape, batch)]);
+    const small = isSmall(m, n, k);
+    const units = sizeOf(batch) * (small ? m : m * Math.ceil(n / STRIP));
+    const work = rows(units, sizeOf(shape) * k * 0.5);
+    const [, n1, n2, n3] = axes.sizes;
+    const [left, right] = axes.strides;
+    record.gemmBatched(
+      work,
+      to[0],
+      from[0],
+      from[1],
+      m,
+      n,
+      k,
+      FORM[form],
+      Number(small),
+      n1,
+      n2,
+      n3,
+      ...left,
+      ...right,
+    );
+  },
+  backward: productGradients,
+};
+
 function multiply(a: Tensor, b: Tensor, form: Form): Tensor {
-  return apply(product, [a, b], { form });
+  if (a.shape.length <= 2 && b.shape.length <= 2) return apply(product, [a, b], { form });
+  const batch = broadcastShape("matmul", a.shape.slice(0, -2), b.shape.slice(0, -2));
+  if (fitsFourAxes(batch, [batchStrides(a.shape, batch), batchStrides(b.shape, batch)])) {
+    return apply(batchedProduct, [a, b], { form });
+  }
+  const whole = (x: Tensor) => broadcastTo(x, [...batch, ...x.shape.slice(-2)]);
+  return apply(batchedProduct, [whole(a), whole(b)], { form });
+}
+
+/** Sizes of the matrices in the last two axes. */
+function checkedSizes(a: Shape, b: Shape, form: Form): { m: number; n: number; k: number } {
+  const { m, n, k, kOfB } = sizesOf(a.slice(-2), b.slice(-2), form);
+  if (k === kOfB) return { m, n, k };
+  throw new ModelError(
+    `matmul: inner sizes must agree, got ${showShape([m, k])} · ${showShape([kOfB, n])} (after transposing)`,
+  );
 }
 
 export interface MatmulOptions {
-  /** Multiply by the transpose of `a`, which then is [k, m]. Default false. */
+  /** Multiply by the transpose of `a`, which then is [..., k, m]. Default false. */
   transposeA?: boolean;
-  /** Multiply by the transpose of `b`, which then is [n, k]. Default false. */
+  /** Multiply by the transpose of `b`, which then is [..., n, k]. Default false. */
   transposeB?: boolean;
 }
 
-/** Matrix product [m, k] · [k, n] → [m, n]. Throws ModelError where ranks or inner sizes do not fit, or both are transposed. */
-export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: MatmulOptions = {}): Tensor {
-  if (transposeA && transposeB) {
-    throw new ModelError("matmul: at most one operand can be transposed: use transpose(matmul(b, a)) instead");
+/**
+ * Matrix product [m, k] · [k, n] → [m, n]. With more axes, products of the matrices in the last two, the axes before them
+ * broadcast by NumPy's rule. Throws ModelError where ranks, inner sizes or batch axes do not fit.
+ *
+ * @example
+ * matmul(input([8, 20, 64]), input([8, 30, 64]), { transposeB: true }); // [8, 20, 30]
+ * matmul(input([8, 20, 64]), input([64, 10])); // [8, 20, 10]
+ */
+export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  const { transposeA = false, transposeB = false } = options;
+  if (a.shape.length < 2 || b.shape.length < 2) {
+    throw new ModelError(
+      `matmul: both operands must be matrices, got ${showShape(a.shape)} and ${showShape(b.shape)}: reshape() them first`,
+    );
   }
-  return multiply(a, b, transposeA ? "transposedLeft" : transposeB ? "transposedRight" : "plain");
+  if (transposeA && transposeB) return swapLast(matmul(b, a));
+  const form = transposeA ? "transposedLeft" : transposeB ? "transposedRight" : "plain";
+  if (transposeA || a.shape.length === 2 || b.shape.length > 2) return multiply(a, b, form);
+  // One matrix for all: a single product, whose gradient for b then is one, too.
+  const [m, k] = a.shape.slice(-2);
+  const flat = multiply(reshape(a, [sizeOf(a.shape) / k, k]), b, form);
+  return reshape(flat, [...a.shape.slice(0, -2), m, flat.shape[1]]);
+}
+
+function swapLast(x: Tensor): Tensor {
+  const last = x.shape.length - 1;
+  return transpose(
+    x,
+    x.shape.map((_, axis) => (axis === last ? last - 1 : axis === last - 1 ? last : axis)),
+  );
 }
 
 const affine: Operation = {
@@ -106,7 +192,7 @@ const affine: Operation = {
     return [{ shape: [x.shape[0], weight.shape[1]] }];
   },
   forward: (record, { inputs, from, to, epilogue }) =>
-    recordProduct(record, to[0], from, sizes(inputs, "plain"), "plain", epilogue),
+    recordProduct(record, to[0], from, sizesOf(inputs[0].shape, inputs[1].shape, "plain"), "plain", epilogue),
   backward: ({ inputs: [x, weight], gradient, needs }) => [
     needs[0] ? multiply(gradient, weight, "transposedRight") : undefined,
     needs[1] ? multiply(x, gradient, "transposedLeft") : undefined,

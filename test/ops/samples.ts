@@ -3,6 +3,7 @@ import type * as operations from "../../src/ops/index.js";
 import type { Sample } from "./battery.js";
 import { activationSamples } from "./samples/activation.js";
 import { customSamples } from "./samples/custom.js";
+import { einsumSamples } from "./samples/einsum.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
 import { indexingSamples } from "./samples/indexing.js";
 import { joinSamples } from "./samples/join.js";
@@ -27,6 +28,7 @@ export const samples = {
   ...activationSamples,
   ...customSamples,
   ...elementwiseSamples,
+  ...einsumSamples,
   ...indexingSamples,
   ...joinSamples,
   ...lossSamples,

@@ -1,5 +1,8 @@
+import type { Shape } from "../../../src/graph/tensor.js";
+import { broadcastShape } from "../../../src/ops/axes.js";
 import { linear, matmul } from "../../../src/ops/matmul.js";
 import { type Case, laneSizes, type Sample } from "../battery.js";
+import { broadcastData } from "./elementwise.js";
 
 type Form = "plain" | "transposeA" | "transposeB";
 
@@ -57,11 +60,72 @@ function matmulCase(form: Form, [m, n, k]: readonly [number, number, number]): C
   };
 }
 
+/** Batches: the axes before the last two are broadcast; each product on its own. */
+function batchCase(batchA: Shape, batchB: Shape, transposeA: boolean, transposeB: boolean, size = [3, 5, 4]): Case {
+  const [m, n, k] = size;
+  const batch = broadcastShape("reference", batchA, batchB);
+  const count = batch.reduce((a, b) => a * b, 1);
+  const numbers = (of: Shape) =>
+    broadcastData(
+      Float64Array.from({ length: of.reduce((a, b) => a * b, 1) }, (_, i) => i),
+      of,
+      batch,
+    );
+  return {
+    name: `${JSON.stringify(batchA)} of ${m}×${k}${transposeA ? " transposed" : ""} by ${JSON.stringify(batchB)} of ${k}×${n}${transposeB ? " transposed" : ""}`,
+    inputs: [
+      { shape: [...batchA, ...(transposeA ? [k, m] : [m, k])] },
+      { shape: [...batchB, ...(transposeB ? [n, k] : [k, n])] },
+    ],
+    apply: (a, b) => matmul(a, b, { transposeA, transposeB }),
+    reference: (a, b) => {
+      const [whichA, whichB] = [numbers(batchA), numbers(batchB)];
+      const result = new Float64Array(count * m * n);
+      for (let index = 0; index < result.length; index++) {
+        const one = Math.floor(index / (m * n));
+        const [i, j] = [Math.floor(index / n) % m, index % n];
+        for (let p = 0; p < k; p++) {
+          const left = transposeA ? p * m + i : i * k + p;
+          const right = transposeB ? j * k + p : p * n + j;
+          result[index] += a[whichA[one] * m * k + left] * b[whichB[one] * k * n + right];
+        }
+      }
+      return result;
+    },
+    tolerance: toleranceOf(k),
+  };
+}
+
+const flags = [false, true];
+const batches: readonly (readonly [Shape, Shape])[] = [
+  [[2], [2]],
+  [[4], []],
+  [[], [3]],
+  [[2, 3], [3]],
+  [
+    [2, 1],
+    [1, 3],
+  ],
+  [
+    [2, 1, 2, 1, 2],
+    [1, 2, 1, 2, 1],
+  ],
+];
+
 export const matmulSamples = {
   matmul: {
-    cases: (["plain", "transposeA", "transposeB"] as const).flatMap((form) =>
-      sizes.map((size) => matmulCase(form, size)),
-    ),
+    cases: (["plain", "transposeA", "transposeB"] as const)
+      .flatMap((form) => sizes.map((size) => matmulCase(form, size)))
+      .concat(
+        batches.flatMap(([a, b]) =>
+          flags.flatMap((transposeA) => flags.map((transposeB) => batchCase(a, b, transposeA, transposeB))),
+        ),
+        laneSizes.map((n) => batchCase([3], [3], false, false, [n, laneSizes[(n + 4) % 9], laneSizes[(n + 2) % 9]])),
+        batchCase([2], [2], false, true, [6, 260, 17]),
+        batchCase([3], [3], true, false, [37, 9, 30]),
+        batchCase([2, 2], [2], false, false, [1, 40, 20]),
+        batchCase([], [], true, true),
+      ),
   },
   linear: {
     cases: sizes.map(([m, n, k]) => ({
