@@ -3,8 +3,9 @@ import type { Engine } from "../engine/engine.js";
 import { DataError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/tensor.js";
-import { type FlatValues, flattenValues, type Values, writeFloats } from "../graph/values.js";
+import { type FlatValues, flattenValues, sliceOf, type Values, writeFloats } from "../graph/values.js";
 import type { TargetKind } from "../nn/losses.js";
+import type { Work } from "./work.js";
 
 /** Inputs: row-major typed array of samples behind one another, or nested arrays `[sample][feature]…`. */
 export interface Inputs {
@@ -56,8 +57,15 @@ export function countSamples(where: string, values: FlatValues, shape: Shape): n
   return data.length / size;
 }
 
-/** Checks `samples` against the model and copies them into memory. Nothing stays allocated when it throws. */
-export function loadSamples(engine: Engine, samples: Samples, format: SampleFormat): ResidentData {
+// Values that are copied at a time, in some tenths of a millisecond; and after how long the host may breathe.
+const PART = 1 << 16;
+const PART_MS = 2;
+
+/**
+ * Checks `samples` against the model and copies them into memory, with breaths where calls run in the background: elsewhere
+ * it is done before the caller can change them. Nothing stays allocated when it throws or is left.
+ */
+export function* loadSamples(engine: Engine, samples: Samples, format: SampleFormat): Work<ResidentData> {
   const x = flattenValues("x", samples.x);
   const y = flattenValues("y", samples.y);
   const count = countSamples("x", x, format.inputShape);
@@ -69,17 +77,38 @@ export function loadSamples(engine: Engine, samples: Samples, format: SampleForm
   const release = (): void => {
     for (const address of addresses.splice(0)) engine.allocator.free(address);
   };
+  let loaded = false;
   try {
     for (const bytes of [xBytes, yBytes, count * 4]) addresses.push(engine.allocator.allocate(bytes));
     const [xAt, yAt, order] = addresses;
-    writeFloats("x", engine.floats(xAt, x.data.length), x.data);
-    writeTargets(engine, yAt, y, format);
+    yield* inParts(engine, x, 1, (part, first) => {
+      writeFloats("x", engine.floats(xAt + first * 4, part.data.length), part.data, first);
+    });
+    yield* inParts(engine, y, ySize, (part, first) => writeTargets(engine, yAt + first * 4, part, format, first));
     engine.changed(xAt, xBytes);
     engine.changed(yAt, yBytes);
+    loaded = true;
     return { count, x: xAt, y: yAt, order, bytes: xBytes + yBytes + count * 4, dispose: release };
-  } catch (error) {
-    release();
-    throw error;
+  } finally {
+    if (!loaded) release();
+  }
+}
+
+/** Has values written part by part, each a whole number of samples of `size`. */
+function* inParts(
+  { background }: Engine,
+  { data, shape }: FlatValues,
+  size: number,
+  write: (part: FlatValues, first: number) => void,
+): Work<void> {
+  const most = Math.max(1, Math.floor(PART / size)) * size;
+  let breath = performance.now();
+  for (let first = 0; first < data.length; first += most) {
+    if (background && performance.now() - breath > PART_MS) {
+      yield undefined;
+      breath = performance.now();
+    }
+    write({ data: sliceOf(data, first, Math.min(most, data.length - first)), shape }, first);
   }
 }
 
@@ -97,26 +126,26 @@ export function checkTargetCount(y: FlatValues, count: number, format: SampleFor
   );
 }
 
-/** Copies targets into memory, as floats or class indices, each checked against what the loss can take. */
-export function writeTargets(engine: Engine, address: Pointer, y: FlatValues, format: SampleFormat): void {
+/** Copies targets into memory, as floats or class indices, each checked against what the loss can take; `first` is the first value's index. */
+export function writeTargets(engine: Engine, address: Pointer, y: FlatValues, format: SampleFormat, first = 0): void {
   const { data } = y;
   if (format.targets === "classes") {
     const classes = sizeOf(format.outputShape);
     const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= classes);
     if (bad >= 0)
       throw new DataError(
-        `y: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${bad}`,
+        `y: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${first + bad}`,
       );
     engine.words(address, data.length).set(data);
     return;
   }
-  writeFloats("y", engine.floats(address, data.length), data);
-  checkTargetValues(data, format);
+  writeFloats("y", engine.floats(address, data.length), data, first);
+  checkTargetValues(data, format, first);
 }
 
-function checkTargetValues(data: FlatValues["data"], { targets, outputShape }: SampleFormat): void {
+function checkTargetValues(data: FlatValues["data"], { targets, outputShape }: SampleFormat, first: number): void {
   const refuse = (bad: number, rule: string): void => {
-    if (bad >= 0) throw new DataError(`y: ${rule}, got ${data[bad]} at index ${bad}`);
+    if (bad >= 0) throw new DataError(`y: ${rule}, got ${data[bad]} at index ${first + bad}`);
   };
   if (targets === "bits")
     refuse(
@@ -143,7 +172,7 @@ function checkTargetValues(data: FlatValues["data"], { targets, outputShape }: S
     let sum = 0;
     for (let i = 0; i < classes; i++) sum += data[row + i];
     if (Math.abs(sum - 1) > 1e-3) {
-      throw new DataError(`y: every distribution must sum to 1, got ${sum} for sample ${row / classes}`);
+      throw new DataError(`y: every distribution must sum to 1, got ${sum} for sample ${(first + row) / classes}`);
     }
   }
 }

@@ -1,7 +1,7 @@
 // Predictions: inputs staged in slices of a program's batch, outputs copied out.
 import { checkOptions, ModelError } from "../engine/errors.js";
 import { sizeOf } from "../graph/tensor.js";
-import { type FlatValues, flattenValues, type Values, writeFloats } from "../graph/values.js";
+import { flattenValues, sliceOf, type Values, writeFloats } from "../graph/values.js";
 import { countSamples } from "./data.js";
 import type { Session } from "./session.js";
 import { checkOpen } from "./state.js";
@@ -38,7 +38,7 @@ export function* predictAll(session: Session, x: Values, options: PredictOptions
     }
     const at = staging.x(most * inputs * 4);
     const batch = Math.min(most, count - first);
-    const slice = count === batch ? data : sliceOf(data, first * inputs, batch * inputs);
+    const slice = sliceOf(data, first * inputs, batch * inputs);
     writeFloats("x", engine.floats(at, batch * inputs), slice);
     engine.changed(at, batch * inputs * 4);
     const feed = { kind: "staged", x: at, y: 0 } as const;
@@ -47,9 +47,4 @@ export function* predictAll(session: Session, x: Values, options: PredictOptions
     predictions.set(engine.floats(result, batch * outputs), first * outputs);
   }
   return predictions;
-}
-
-function sliceOf(data: FlatValues["data"], start: number, length: number): FlatValues["data"] {
-  if (ArrayBuffer.isView(data)) return (data as Float32Array).subarray(start, start + length);
-  return (data as readonly number[]).slice(start, start + length);
 }

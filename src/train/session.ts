@@ -62,11 +62,20 @@ export function checkIdle({ state, busy }: Session): void {
   throw new SteepestError("trainer: another fit or evaluation is still running: await it, or leave its loop, first");
 }
 
-/** Lays samples into memory, to stay until they are disposed of. */
+/** Lays samples into memory at once, to stay until they are disposed of. */
 export function load(session: Session, samples: Samples): ResidentData {
+  const work = loading(session, samples);
+  for (;;) {
+    const { done, value } = work.next(0);
+    if (done) return value;
+  }
+}
+
+/** The same with breaths. */
+function* loading(session: Session, samples: Samples): Work<ResidentData> {
   checkOpen(session.state);
   const { engine, format, resident, cache } = session;
-  const loaded = loadSamples(engine, samples, format);
+  const loaded = yield* loadSamples(engine, samples, format);
   const data: ResidentData = {
     ...loaded,
     dispose() {
@@ -93,13 +102,18 @@ export function* exclusively<R, Y = never>(
   session.walk = undefined;
   const owned: ResidentData[] = [];
   try {
-    const resident = data.map((samples) => {
-      if (samples === undefined) return undefined;
-      if ("order" in samples) return checkResident(session, samples);
-      const loaded = load(session, samples);
+    const resident: (ResidentData | undefined)[] = [];
+    for (const samples of data) {
+      if (samples === undefined || "order" in samples) {
+        resident.push(samples && checkResident(session, samples));
+        continue;
+      }
+      const loaded = yield* loading(session, samples);
       owned.push(loaded);
-      return loaded;
-    });
+      resident.push(loaded);
+    }
+    // What comes next is planning and recording, some milliseconds the first time.
+    if (session.engine.background) yield undefined;
     return yield* work(...resident);
   } finally {
     session.busy = false;

@@ -158,6 +158,20 @@ describe("where memory cannot be shared the worker has a copy of it", () => {
   });
 });
 
+test("a bad value far into a data set is named by its place, and nothing stays in memory", async () => {
+  using engine = await createEngine({ background: true });
+  using trainer = await compile(model, { ...recipe, engine });
+  const before = engine.allocator.usedBytes();
+  const many = { x: new Float32Array(1500 * 200), y: new Uint32Array(1500) };
+  many.x[250_001] = Number.NaN;
+  const message = /^x: every value must be a finite float32, got NaN at index 250001/;
+  await expect(trainer.evaluate(many)).rejects.toThrow(message);
+  expect(() => trainer.load(many)).toThrow(message);
+  expect(engine.allocator.usedBytes()).toBe(before);
+  // Through a typed array as through a list.
+  await expect(trainer.evaluate({ x: [...many.x], y: many.y })).rejects.toThrow(message);
+});
+
 test("leaves the calling thread free: its timers go on while a long call runs", async () => {
   await using(async (trainer) => {
     let ticks = 0;
