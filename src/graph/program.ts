@@ -81,10 +81,18 @@ export function initializeParameters(
   seed: RandomKey["seed"],
 ): void {
   const written = parameters.map((tensor) => ({ address: addressOf(tensor), bytes: bytesOf(tensor) }));
-  runOnce(engine, written, (recorder) => {
-    parameters.forEach((tensor, index) => {
-      if (tensor.source.kind !== "parameter") return;
-      tensor.source.initializer.record(recorder, addressOf(tensor), tensor.shape as Shape, { seed, stream: index + 1 });
-    });
+  runOnce(engine, written, (recorder) => recordFirstValues(recorder, parameters, addressOf, seed));
+}
+
+/** Records what `initializeParameters` does. */
+export function recordFirstValues(
+  recorder: Recorder,
+  parameters: readonly Tensor[],
+  addressOf: (tensor: Tensor) => Pointer,
+  seed: RandomKey["seed"],
+): void {
+  parameters.forEach((tensor, index) => {
+    if (tensor.source.kind !== "parameter") return;
+    tensor.source.initializer.record(recorder, addressOf(tensor), tensor.shape as Shape, { seed, stream: index + 1 });
   });
 }

@@ -6,14 +6,21 @@
 //   arena                                        values between the layers, of whichever program needs most
 import type { Engine } from "../engine/engine.js";
 import { ModelError, SteepestError } from "../engine/errors.js";
-import type { Pointer } from "../engine/instructions.js";
+import { type Pointer, startRecording } from "../engine/instructions.js";
 import type { Region } from "../engine/replica.js";
-import { type BlockLayout, initializeParameters, layoutBlock } from "../graph/program.js";
+import {
+  type BlockLayout,
+  initializeParameters,
+  installProgram,
+  layoutBlock,
+  recordFirstValues,
+} from "../graph/program.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
 import type { Metric } from "../nn/metrics.js";
 import type { Model } from "../nn/sequential.js";
 import type { Optimizer } from "../optim/optimizer.js";
+import { EngineCall, type Work } from "./work.js";
 
 /** Most steps of one call into the engine: lengths of trace and rates. */
 export const STEPS_PER_CALL = 4096;
@@ -62,6 +69,7 @@ export function checkOpen({ closed, broken }: State): void {
   if (closed) throw new SteepestError("trainer: it has been disposed of: compile the model again");
 }
 
+/** Takes the memory. The parameters are zeros until `initializeState`. */
 export function createState(engine: Engine, recipe: Recipe): State {
   const parameters = [...recipe.model.parameters.values()];
   if (parameters.length === 0)
@@ -97,11 +105,23 @@ export function createState(engine: Engine, recipe: Recipe): State {
       closed: false,
       broken: undefined,
     };
-    initializeParameters(engine, parameters, (tensor) => addressOfParameter(state, tensor), recipe.seed);
     return Object.assign(state, { bytes });
   } catch (error) {
     for (const address of taken) engine.allocator.free(address);
     throw error;
+  }
+}
+
+/** Gives the parameters their first values: in the background where there is one, as it takes long for many. */
+export function* initializeState(state: State): Work<void> {
+  const { engine, parameters, recipe } = state;
+  const recording = startRecording();
+  recordFirstValues(recording.record, parameters, (tensor) => addressOfParameter(state, tensor), recipe.seed);
+  const program = installProgram(engine, recording);
+  try {
+    yield new EngineCall(program, 1, [valuesOf(state)]);
+  } finally {
+    engine.allocator.free(program.address);
   }
 }
 

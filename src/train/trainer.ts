@@ -12,8 +12,16 @@ import type { ResidentData, Samples } from "./data.js";
 import { checkFitOptions, type EpochResult, evaluateAll, type FitOptions, fitEpochs, type Scores } from "./fit.js";
 import { type ParameterUpdate, type ParameterValues, readBlock, writeParameters } from "./parameters.js";
 import { type PredictOptions, predictAll } from "./predict.js";
-import { checkIdle, closeSession, exclusively, load, openSession, stage, walkOn } from "./session.js";
-import { addressOfGradient, addressOfParameter, checkOpen, lastingOf, type Recipe, resetState } from "./state.js";
+import { checkIdle, closeSession, exclusively, load, openSession, type Session, stage, walkOn } from "./session.js";
+import {
+  addressOfGradient,
+  addressOfParameter,
+  checkOpen,
+  initializeState,
+  lastingOf,
+  type Recipe,
+  resetState,
+} from "./state.js";
 import {
   checkStepsOptions,
   runStep,
@@ -140,30 +148,33 @@ export async function compile<const M extends MetricName = never>(
   options: CompileOptions<M>,
 ): Promise<Trainer<M>> {
   const recipe = checkRecipe(model, options);
-  return createTrainer(
-    recipe,
-    options.engine ?? (await createEngine(engineOptions(options))),
-    options.engine === undefined,
-  );
+  const engine = options.engine ?? (await createEngine(engineOptions(options)));
+  const session = openSession(recipe, engine);
+  try {
+    await finishAway(engine, initializeState(session.state));
+  } catch (error) {
+    await closeSession(session);
+    throw error;
+  }
+  return createTrainer(session, options.engine === undefined);
 }
 
 /** The synchronous form of `compile`, where the runtime can load the kernels synchronously (Node, Deno, Bun). */
 export function compileSync<const M extends MetricName = never>(model: Model, options: CompileOptions<M>): Trainer<M> {
   const recipe = checkRecipe(model, options);
-  return createTrainer(
-    recipe,
-    options.engine ?? createEngineSync(engineOptions(options)),
-    options.engine === undefined,
-  );
+  const engine = options.engine ?? createEngineSync(engineOptions(options));
+  const session = openSession(recipe, engine);
+  finish(engine, initializeState(session.state));
+  return createTrainer(session, options.engine === undefined);
 }
 
 function engineOptions({ build, threads, background }: EngineOptions): EngineOptions {
   return { build, threads, background };
 }
 
-function createTrainer<M extends MetricName>(recipe: Recipe, engine: Engine, ownsEngine: boolean): Trainer<M> {
-  const session = openSession(recipe, engine);
-  const { state, cache } = session;
+function createTrainer<M extends MetricName>(session: Session, ownsEngine: boolean): Trainer<M> {
+  const { engine, state, cache } = session;
+  const { recipe } = state;
 
   function* fitting(data: Samples | ResidentData, options: FitOptions<M> = {}): Work<void, EpochResult<M>> {
     const plan = checkFitOptions(options);
