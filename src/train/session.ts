@@ -113,7 +113,7 @@ export function* exclusively<R, Y = never>(
       resident.push(loaded);
     }
     // What comes next is planning and recording, some milliseconds the first time.
-    if (session.engine.background) yield undefined;
+    if (owned.length > 0 && session.engine.background) yield undefined;
     return yield* work(...resident);
   } finally {
     session.busy = false;
