@@ -6,7 +6,7 @@ import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError } fr
 import type { Pointer } from "./instructions.js";
 import type { Interpreter } from "./interpreter.js";
 import { type Build, chooseBuild, kernelsShareMemory, loadModule, loadModuleSync } from "./module.js";
-import { type Region, type Replica, startReplica } from "./replica.js";
+import { type Region, type Replica, type ReplicaCall, startReplica } from "./replica.js";
 import { CONTROL_BYTES, canShare, hasWorkers, mayWait, startTeam, ThreadError, type ThreadTeam } from "./threads.js";
 
 export interface EngineOptions {
@@ -263,14 +263,12 @@ function startEngine(
   };
   const runOverCopy = async (
     over: Replica,
-    program: Pointer,
-    end: Pointer,
-    steps: number,
+    call: ReplicaCall | undefined,
     reads: readonly Region[],
-  ): Promise<void> => {
+  ): Promise<number> => {
     inFlight = true;
     try {
-      await over.run(use().memory, { program, end, steps, control, scratch, reads });
+      return await over.run(use().memory, call, reads);
     } catch (error) {
       if (live === undefined) throw new SteepestError(`engine: ${closedBy}: compile the model again`);
       if (error instanceof ThreadError) replica = undefined;
@@ -334,10 +332,7 @@ function startEngine(
     },
     async runAway(program, end, steps, useful = 1, reads = []) {
       use();
-      if (replica !== undefined) {
-        await runOverCopy(replica, program, end, steps, reads);
-        return steps;
-      }
+      if (replica !== undefined) return runOverCopy(replica, { program, end, steps, control, scratch }, reads);
       if (team === undefined || !team.background) {
         engine.run(program, end, steps, useful);
         return steps;
@@ -351,9 +346,12 @@ function startEngine(
         inFlight = false;
       }
     },
-    interrupt: () => team?.interrupt(),
+    interrupt() {
+      team?.interrupt();
+      replica?.interrupt();
+    },
     async fetch(regions) {
-      if (replica !== undefined && regions.length > 0) await runOverCopy(replica, 0, 0, 0, regions);
+      if (replica !== undefined && regions.length > 0) await runOverCopy(replica, undefined, regions);
     },
     async turn() {
       let release = (): void => {};

@@ -86,14 +86,21 @@ export function initializeParameters(
   firstStream = 1,
 ): void {
   const written = parameters.map((tensor) => ({ address: addressOf(tensor), bytes: bytesOf(tensor) }));
-  runOnce(engine, written, (recorder) => {
-    parameters.forEach((tensor, index) => {
-      if (tensor.source.kind !== "parameter") return;
-      tensor.source.initializer.record(recorder, addressOf(tensor), tensor.shape as Shape, {
-        seed,
-        stream: firstStream + index,
-      });
-    });
+  runOnce(engine, written, (recorder) => recordFirstValues(recorder, parameters, addressOf, seed, firstStream));
+}
+
+/** Records what `initializeParameters` does. */
+export function recordFirstValues(
+  recorder: Recorder,
+  parameters: readonly Tensor[],
+  addressOf: (tensor: Tensor) => Pointer,
+  seed: RandomKey["seed"],
+  firstStream = 1,
+): void {
+  parameters.forEach((tensor, index) => {
+    if (tensor.source.kind !== "parameter") return;
+    const random = { seed, stream: firstStream + index };
+    tensor.source.initializer.record(recorder, addressOf(tensor), tensor.shape as Shape, random);
   });
 }
 

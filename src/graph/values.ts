@@ -73,11 +73,18 @@ export function checkSize(where: string, values: FlatValues, shape: Shape): void
   throw new DataError(`${where}: must have shape ${showShape(shape)} (${sizeOf(shape)} values), got ${came}`);
 }
 
-/** Copies values into memory as float32. Throws DataError naming the first NaN or infinity. */
-export function writeFloats(where: string, to: Float32Array, values: FlatValues["data"]): void {
+/** A part of flat values; typed arrays are not copied. */
+export function sliceOf(data: FlatValues["data"], start: number, length: number): FlatValues["data"] {
+  if (length === data.length) return data;
+  if (ArrayBuffer.isView(data)) return (data as Float32Array).subarray(start, start + length);
+  return (data as readonly number[]).slice(start, start + length);
+}
+
+/** Copies values into memory as float32. Throws DataError naming the first NaN or infinity; `first` is the first value's index. */
+export function writeFloats(where: string, to: Float32Array, values: FlatValues["data"], first = 0): void {
   to.set(values);
   for (let i = 0; i < to.length; i++) {
     if (to[i] - to[i] === 0) continue;
-    throw new DataError(`${where}: every value must be a finite float32, got ${values[i]} at index ${i}`);
+    throw new DataError(`${where}: every value must be a finite float32, got ${values[i]} at index ${first + i}`);
   }
 }

@@ -47,9 +47,15 @@ const platform: ThreadHost = {
       worker.postMessage(data);
       return worker;
     };
-    current = begin(fromFile(), (reason) => {
-      current = begin(fromBundle(), () => failed(reason));
-    });
+    const second = (reason: string): Worker => begin(fromBundle(), () => failed(reason));
+    try {
+      current = begin(fromFile(), (reason) => {
+        current = second(reason);
+      });
+    } catch (error) {
+      // A frame of no origin, as a sandboxed one, may load the file as a script but not as a worker.
+      current = second(`failed: ${(error as Error).message}`);
+    }
     return {
       send(request, transfer = []) {
         if (up) current.postMessage(request, transfer);

@@ -3,9 +3,10 @@ import type { Engine } from "../engine/engine.js";
 import { DataError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/tensor.js";
-import { type FlatValues, flattenValues, type Values, writeFloats } from "../graph/values.js";
+import { type FlatValues, flattenValues, sliceOf, type Values, writeFloats } from "../graph/values.js";
 import type { TargetKind } from "../nn/losses.js";
 import { type ForPorts, type Port, type Ports, pick, portName } from "../nn/ports.js";
+import type { Work } from "./work.js";
 
 /**
  * Samples. `x`: a row-major typed array of samples behind one another, or nested arrays `[sample][feature]…`; `y`: class
@@ -112,40 +113,72 @@ export function bytesOfSamples({ x, y }: Pick<FlatSamples, "x" | "y">): { x: num
   return { x: bytes(x), y: bytes(y) };
 }
 
-/** Writes samples to where they shall lie. */
-export function writeSamples(
+/** Writes a part of some values, of which the first is value number `first`. */
+interface Write {
+  readonly values: FlatValues;
+  /** Values of a sample. */
+  readonly size: number;
+  write(part: FlatValues, first: number): void;
+}
+
+/** What is to be written to where samples shall lie. */
+function writesOf(
   engine: Engine,
   { x, y }: Pick<FlatSamples, "x" | "y">,
   { inputs, targets }: SampleFormat,
   at: { readonly x: readonly Pointer[]; readonly y: readonly Pointer[] },
+): Write[] {
+  return [
+    ...x.map((values, index) => ({
+      values,
+      size: sizeOf(inputs[index].shape),
+      write: (part: FlatValues, first: number) =>
+        writeInput(engine, at.x[index] + first * 4, part.data, inputs[index], first),
+    })),
+    ...y.map((values, index) => ({
+      values,
+      size: sizeOf(targetShape(targets[index])),
+      write: (part: FlatValues, first: number) =>
+        writeTargets(engine, at.y[index] + first * 4, part, targets[index], first),
+    })),
+  ];
+}
+
+/** Writes samples to where they shall lie. */
+export function writeSamples(
+  engine: Engine,
+  samples: Pick<FlatSamples, "x" | "y">,
+  format: SampleFormat,
+  at: { readonly x: readonly Pointer[]; readonly y: readonly Pointer[] },
 ): void {
-  x.forEach((values, index) => {
-    writeInput(engine, at.x[index], values.data, inputs[index]);
-  });
-  y.forEach((values, index) => {
-    writeTargets(engine, at.y[index], values, targets[index]);
-    engine.changed(at.y[index], values.data.length * 4);
-  });
+  for (const { values, write } of writesOf(engine, samples, format, at)) write(values, 0);
 }
 
 /** Copies an input into memory: float32, or whole numbers where the port takes indices. */
-export function writeInput(engine: Engine, address: Pointer, data: FlatValues["data"], port: Port): void {
+export function writeInput(engine: Engine, address: Pointer, data: FlatValues["data"], port: Port, first = 0): void {
   const name = portName("x", port);
   if (port.dtype === "uint32") {
     const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= 2 ** 32);
     if (bad >= 0)
       throw new DataError(
-        `${name}: every value must be a whole number of at least 0, got ${data[bad]} at index ${bad}`,
+        `${name}: every value must be a whole number of at least 0, got ${data[bad]} at index ${first + bad}`,
       );
     engine.words(address, data.length).set(data);
   } else {
-    writeFloats(name, engine.floats(address, data.length), data);
+    writeFloats(name, engine.floats(address, data.length), data, first);
   }
   engine.changed(address, data.length * 4);
 }
 
-/** Checks `samples` against the model and copies them into memory. Nothing stays allocated when it throws. */
-export function loadSamples(engine: Engine, samples: AnySamples, format: SampleFormat): ResidentData {
+// Values that are copied at a time, in some tenths of a millisecond; and after how long the host may breathe.
+const PART = 1 << 16;
+const PART_MS = 2;
+
+/**
+ * Checks `samples` against the model and copies them into memory, with breaths where calls run in the background: elsewhere
+ * it is done before the caller can change them. Nothing stays allocated when it throws or is left.
+ */
+export function* loadSamples(engine: Engine, samples: AnySamples, format: SampleFormat): Work<ResidentData> {
   const flat = flattenSamples(samples, format);
   const sizes = bytesOfSamples(flat);
   const orderBytes = flat.count * 4;
@@ -158,15 +191,32 @@ export function loadSamples(engine: Engine, samples: AnySamples, format: SampleF
   const release = (): void => {
     for (const address of addresses.splice(0)) engine.allocator.free(address);
   };
+  let loaded = false;
   try {
     const at = { x: sizes.x.map(take), y: sizes.y.map(take) };
     const order = take(orderBytes);
-    writeSamples(engine, flat, format, at);
+    yield* inParts(engine, writesOf(engine, flat, format, at));
     const bytes = [...sizes.x, ...sizes.y, orderBytes].reduce((sum, size) => sum + size, 0);
+    loaded = true;
     return { count: flat.count, ...at, order, format, bytes, dispose: release };
-  } catch (error) {
-    release();
-    throw error;
+  } finally {
+    if (!loaded) release();
+  }
+}
+
+/** Does writes part by part, each a whole number of samples. */
+function* inParts({ background }: Engine, writes: readonly Write[]): Work<void> {
+  let breath = performance.now();
+  for (const { values, size, write } of writes) {
+    const { data, shape } = values;
+    const most = Math.max(1, Math.floor(PART / size)) * size;
+    for (let first = 0; first < data.length; first += most) {
+      if (background && performance.now() - breath > PART_MS) {
+        yield undefined;
+        breath = performance.now();
+      }
+      write({ data: sliceOf(data, first, Math.min(most, data.length - first)), shape }, first);
+    }
   }
 }
 
@@ -187,7 +237,7 @@ function checkTargetCount(y: FlatValues, count: number, format: TargetFormat): v
 }
 
 /** Copies targets into memory, as floats or class indices, each checked against what the loss can take. */
-function writeTargets(engine: Engine, address: Pointer, y: FlatValues, format: TargetFormat): void {
+function writeTargets(engine: Engine, address: Pointer, y: FlatValues, format: TargetFormat, first: number): void {
   const { data } = y;
   const name = portName("y", format.port);
   if (format.targets === "classes") {
@@ -195,18 +245,25 @@ function writeTargets(engine: Engine, address: Pointer, y: FlatValues, format: T
     const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= classes);
     if (bad >= 0)
       throw new DataError(
-        `${name}: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${bad}`,
+        `${name}: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${first + bad}`,
       );
     engine.words(address, data.length).set(data);
+    engine.changed(address, data.length * 4);
     return;
   }
-  writeFloats(name, engine.floats(address, data.length), data);
-  checkTargetValues(name, data, format);
+  writeFloats(name, engine.floats(address, data.length), data, first);
+  engine.changed(address, data.length * 4);
+  checkTargetValues(name, data, format, first);
 }
 
-function checkTargetValues(name: string, data: FlatValues["data"], { targets, port }: TargetFormat): void {
+function checkTargetValues(
+  name: string,
+  data: FlatValues["data"],
+  { targets, port }: TargetFormat,
+  first: number,
+): void {
   const refuse = (bad: number, rule: string): void => {
-    if (bad >= 0) throw new DataError(`${name}: ${rule}, got ${data[bad]} at index ${bad}`);
+    if (bad >= 0) throw new DataError(`${name}: ${rule}, got ${data[bad]} at index ${first + bad}`);
   };
   if (targets === "bits")
     refuse(
@@ -233,7 +290,9 @@ function checkTargetValues(name: string, data: FlatValues["data"], { targets, po
     let sum = 0;
     for (let i = 0; i < classes; i++) sum += data[row + i];
     if (Math.abs(sum - 1) > 1e-3) {
-      throw new DataError(`${name}: every distribution must sum to 1, got ${sum} for sample ${row / classes}`);
+      throw new DataError(
+        `${name}: every distribution must sum to 1, got ${sum} for sample ${(first + row) / classes}`,
+      );
     }
   }
 }

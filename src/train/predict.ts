@@ -1,7 +1,7 @@
 // Predictions: inputs staged in slices of a program's batch, outputs copied out.
 import { checkOptions, ModelError } from "../engine/errors.js";
 import { sizeOf } from "../graph/tensor.js";
-import type { FlatValues, Values } from "../graph/values.js";
+import { sliceOf, type Values } from "../graph/values.js";
 import { bundle, type ForPorts, type Ports } from "../nn/ports.js";
 import { flattenInputs, writeInput } from "./data.js";
 import { formatFor, type Session } from "./session.js";
@@ -47,8 +47,8 @@ export function* predictAll<O extends Ports>(
     const batch = Math.min(most, count - first);
     x.forEach(({ data }, index) => {
       const size = inputs[index];
-      const slice = count === batch ? data : sliceOf(data, first * size, batch * size);
-      writeInput(engine, at[index], slice, format.inputs[index]);
+      const slice = sliceOf(data, first * size, batch * size);
+      writeInput(engine, at[index], slice, format.inputs[index], first * size);
     });
     const feed = { kind: "staged", x: at, y: [], format } as const;
     const { program, results } = cache.get(output === "raw" ? "predict raw" : "predict", feed, batch);
@@ -63,9 +63,4 @@ export function* predictAll<O extends Ports>(
     });
   }
   return bundle<O, Float32Array>(state.recipe.model.outputs, predictions);
-}
-
-function sliceOf(data: FlatValues["data"], start: number, length: number): FlatValues["data"] {
-  if (ArrayBuffer.isView(data)) return (data as Float32Array).subarray(start, start + length);
-  return (data as readonly number[]).slice(start, start + length);
 }

@@ -87,11 +87,20 @@ export function formatFor({ state, format, formats }: Session, inputShape: Ports
   return made;
 }
 
-/** Lays samples into memory, to stay until they are disposed of. */
+/** Lays samples into memory at once, to stay until they are disposed of. */
 export function load(session: Session, samples: AnySamples): ResidentData {
+  const work = loading(session, samples);
+  for (;;) {
+    const { done, value } = work.next(0);
+    if (done) return value;
+  }
+}
+
+/** The same with breaths. */
+function* loading(session: Session, samples: AnySamples): Work<ResidentData> {
   checkOpen(session.state);
   const { engine, resident, cache } = session;
-  const loaded = loadSamples(engine, samples, formatFor(session, samples.inputShape));
+  const loaded = yield* loadSamples(engine, samples, formatFor(session, samples.inputShape));
   const data: ResidentData = {
     ...loaded,
     dispose() {
@@ -118,13 +127,18 @@ export function* exclusively<R, Y = never>(
   session.walk = undefined;
   const owned: ResidentData[] = [];
   try {
-    const resident = data.map((samples) => {
-      if (samples === undefined) return undefined;
-      if ("order" in samples) return checkResident(session, samples);
-      const loaded = load(session, samples);
+    const resident: (ResidentData | undefined)[] = [];
+    for (const samples of data) {
+      if (samples === undefined || "order" in samples) {
+        resident.push(samples && checkResident(session, samples));
+        continue;
+      }
+      const loaded = yield* loading(session, samples);
       owned.push(loaded);
-      return loaded;
-    });
+      resident.push(loaded);
+    }
+    // What comes next is planning and recording, some milliseconds the first time.
+    if (owned.length > 0 && session.engine.background) yield undefined;
     return yield* work(...resident);
   } finally {
     session.busy = false;

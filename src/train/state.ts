@@ -7,15 +7,22 @@
 //   arena                                        values between the layers, of whichever program needs most
 import type { Engine } from "../engine/engine.js";
 import { ModelError, SteepestError } from "../engine/errors.js";
-import type { Pointer } from "../engine/instructions.js";
+import { type Pointer, startRecording } from "../engine/instructions.js";
 import type { Region } from "../engine/replica.js";
-import { type BlockLayout, initializeParameters, layoutBlock } from "../graph/program.js";
+import {
+  type BlockLayout,
+  initializeParameters,
+  installProgram,
+  layoutBlock,
+  recordFirstValues,
+} from "../graph/program.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
 import type { Metric } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
 import type { Port, Ports } from "../nn/ports.js";
 import type { Optimizer } from "../optim/optimizer.js";
+import { EngineCall, type Work } from "./work.js";
 
 /** Most steps of one call into the engine: lengths of trace and rates. */
 export const STEPS_PER_CALL = 4096;
@@ -113,6 +120,7 @@ export function seedOf({ seed: [low, high] }: Recipe): number {
   return high * 2 ** 32 + low;
 }
 
+/** Takes the memory. The parameters are zeros until `initializeState`. */
 export function createState(engine: Engine, recipe: Recipe): State {
   const tensors = [...recipe.model.parameters.values()];
   const parameters = tensors.filter((tensor) => isTrainable(tensor) && !recipe.frozen.has(tensor));
@@ -154,11 +162,24 @@ export function createState(engine: Engine, recipe: Recipe): State {
       closed: false,
       broken: undefined,
     };
-    initializeParameters(engine, tensors, (tensor) => addressOfParameter(state, tensor), recipe.seed);
     return Object.assign(state, { bytes });
   } catch (error) {
     for (const address of taken) engine.allocator.free(address);
     throw error;
+  }
+}
+
+/** Gives the parameters their first values: in the background where there is one, as it takes long for many. */
+export function* initializeState(state: State): Work<void> {
+  const { engine, recipe } = state;
+  const recording = startRecording();
+  const tensors = [...recipe.model.parameters.values()];
+  recordFirstValues(recording.record, tensors, (tensor) => addressOfParameter(state, tensor), recipe.seed);
+  const program = installProgram(engine, recording);
+  try {
+    yield new EngineCall(program, 1, valuesOf(state));
+  } finally {
+    engine.allocator.free(program.address);
   }
 }
 

@@ -28,8 +28,8 @@ import {
 } from "./parameters.js";
 import { type PredictOptions, predictAll } from "./predict.js";
 import { checkRecipe, type RecipeOptions } from "./recipe.js";
-import { checkIdle, closeSession, exclusively, load, openSession, stage, walkOn } from "./session.js";
-import { checkOpen, lastingOf, type Recipe, resetState } from "./state.js";
+import { checkIdle, closeSession, exclusively, load, openSession, type Session, stage, walkOn } from "./session.js";
+import { checkOpen, initializeState, lastingOf, type Recipe, resetState } from "./state.js";
 import {
   checkStepsOptions,
   runStep,
@@ -138,11 +138,15 @@ export async function compile<const M extends MetricName = never, I extends Port
   options: CompileOptions<M, NoInfer<O>>,
 ): Promise<Trainer<M, I, O>> {
   const recipe = recipeOf(model, options);
-  return createTrainer(
-    recipe,
-    options.engine ?? (await createEngine(engineOptions(options))),
-    options.engine === undefined,
-  );
+  const engine = options.engine ?? (await createEngine(engineOptions(options)));
+  const session = openSession(recipe, engine);
+  try {
+    await finishAway(engine, initializeState(session.state));
+  } catch (error) {
+    await closeSession(session);
+    throw error;
+  }
+  return createTrainer(session, options.engine === undefined);
 }
 
 /** The synchronous form of `compile`, where the runtime can load the kernels synchronously (Node, Deno, Bun). */
@@ -151,11 +155,10 @@ export function compileSync<const M extends MetricName = never, I extends Ports 
   options: CompileOptions<M, NoInfer<O>>,
 ): Trainer<M, I, O> {
   const recipe = recipeOf(model, options);
-  return createTrainer(
-    recipe,
-    options.engine ?? createEngineSync(engineOptions(options)),
-    options.engine === undefined,
-  );
+  const engine = options.engine ?? createEngineSync(engineOptions(options));
+  const session = openSession(recipe, engine);
+  finish(engine, initializeState(session.state));
+  return createTrainer(session, options.engine === undefined);
 }
 
 /** From here on the types of ports are erased: what is given is checked against the model. */
@@ -171,12 +174,11 @@ function engineOptions({ build, threads, background }: EngineOptions): EngineOpt
 }
 
 function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
-  recipe: Recipe,
-  engine: Engine,
+  session: Session,
   ownsEngine: boolean,
 ): Trainer<M, I, O> {
-  const session = openSession(recipe, engine);
-  const { state, cache } = session;
+  const { engine, state, cache } = session;
+  const { recipe } = state;
 
   type Result = EpochResult<M, O>;
   function* fitting(data: AnySamples | ResidentData, options: AnyFitOptions = {}): Work<void, Result> {

@@ -1,44 +1,55 @@
 // The package in Chromium: in an isolated page with web workers, in a page without, and in a worker of the page's own.
-import { existsSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Frame, type Page } from "playwright-core";
 import * as steepest from "steepest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type PageServer, servePages } from "./server.js";
+import { chromiumPath, type PageServer, pageFiles, servePages } from "./server.js";
+import { traceTasks } from "./tasks.js";
 import { train } from "./training.js";
 
-const executablePath = [process.env.CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
-  (path) => path !== "" && existsSync(path),
-);
-const read = (name: string) => readFileSync(fileURLToPath(new URL(name, import.meta.url)), "utf8");
-const files = {
-  "/": '<!doctype html><title>steepest</title><script type="module" src="/page.js"></script>',
-  ...Object.fromEntries(["page.js", "training.js", "worker.js"].map((name) => [`/${name}`, read(`./${name}`)])),
-};
-
 /** Calls one of the functions that test/browser/page.js defines. */
-async function call(page: Page, name: "trainHere" | "trainInWorker" | "tasksMeanwhile", options: object = {}) {
+async function call(page: Page | Frame, name: string, options: object = {}) {
   await expect.poll(() => page.title()).toBe("ready");
   return page.evaluate(`${name}(${JSON.stringify(options)})`);
 }
 
-describe.skipIf(executablePath === undefined)("Chromium", () => {
+describe.skipIf(chromiumPath === undefined)("Chromium", () => {
   let browser: Browser;
   const servers: PageServer[] = [];
   let expected: Awaited<ReturnType<typeof train>>;
 
-  async function open(isolated: boolean, policy = true): Promise<Page> {
+  async function serve(isolated: boolean, policy = true, files: Record<string, string> = pageFiles): Promise<string> {
     const server = await servePages(files, { isolated, policy });
     servers.push(server);
+    return server.origin;
+  }
+
+  async function open(isolated: boolean, policy = true): Promise<Page> {
+    const origin = await serve(isolated, policy);
     const page = await browser.newPage();
-    await page.goto(`${server.origin}/`);
+    await page.goto(`${origin}/`);
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(isolated);
     return page;
   }
 
+  /** A frame in an isolated page, which is not isolated itself; with what the package says in the console. */
+  async function openFrame(sandbox: string, policy: boolean): Promise<{ page: Page; frame: Frame; said: string[] }> {
+    const inner = await serve(true, policy);
+    const outer = await serve(true, false, { "/": `<!doctype html><iframe ${sandbox} src="${inner}/"></iframe>` });
+    const page = await browser.newPage();
+    const said: string[] = [];
+    page.on("console", (message) => {
+      if (message.text().startsWith("steepest:")) said.push(message.text());
+    });
+    await page.goto(`${outer}/`);
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+    const frame = page.frame({ url: `${inner}/` }) as Frame;
+    expect(await frame.evaluate(() => crossOriginIsolated)).toBe(false);
+    return { page, frame, said };
+  }
+
   beforeAll(async () => {
     expected = await train(steepest, {});
-    browser = await chromium.launch({ executablePath: executablePath as string, args: ["--no-sandbox"] });
+    browser = await chromium.launch({ executablePath: chromiumPath as string, args: ["--no-sandbox"] });
   });
   afterAll(async () => {
     await browser?.close();
@@ -73,6 +84,24 @@ describe.skipIf(executablePath === undefined)("Chromium", () => {
     await page.close();
   });
 
+  test.each([
+    ["of another origin", "", true],
+    ["sandboxed, with a policy that allows its worker", 'sandbox="allow-scripts"', false],
+  ])("a frame %s, in an isolated page, trains as a page that is not isolated", async (_, sandbox, policy) => {
+    const { page, frame, said } = await openFrame(sandbox, policy);
+    expect(await call(frame, "trainHere", { threads: 2 })).toEqual({ ...expected, background: true });
+    expect(await call(frame, "trainHere")).toEqual({ ...expected, background: true });
+    expect(said).toEqual([expect.stringContaining("not cross-origin isolated")]);
+    await page.close();
+  });
+
+  test("a sandboxed frame whose policy forbids its worker trains on its own thread, and says why", async () => {
+    const { page, frame, said } = await openFrame('sandbox="allow-scripts"', true);
+    expect(await call(frame, "trainHere")).toEqual(expected);
+    expect(said).toEqual([expect.stringMatching(/the worker failed: .*; training goes on here, in slices/)]);
+    await page.close();
+  });
+
   test("where no worker starts, a page trains on its own thread, and says why", async () => {
     const page = await open(false);
     const said: string[] = [];
@@ -96,6 +125,41 @@ describe.skipIf(executablePath === undefined)("Chromium", () => {
     },
   );
 
+  test.each([true, false])(
+    "no task of the page's takes 8 ms while 784-512-512-10 trains, from compiling on (isolated: %s)",
+    // Programs beside it can only add to what a task takes: the least of a few trainings counts.
+    { retry: 3 },
+    async (isolated) => {
+      const page = await open(isolated);
+      await expect.poll(() => page.title()).toBe("ready");
+      const { result, tasks } = await traceTasks(browser, page, "steepest", () => call(page, "trainBetweenMarks"));
+      const { background, reports, epochs } = result as Record<string, number | boolean>;
+      expect([background, epochs]).toEqual([true, 2]);
+      // A call does as many of the 314 steps as fit 12 ms, and is reported.
+      expect(reports).toBeGreaterThan(10);
+      for (const after of ["steepest compile", "steepest train"]) {
+        const meanwhile = tasks.filter((task) => task.after === after);
+        const longest = meanwhile.reduce((most, task) => (task.cpuMs > most.cpuMs ? task : most));
+        const wallMs = Math.max(...meanwhile.map((task) => task.wallMs));
+        console.info(
+          `${after} (isolated: ${isolated}): ${meanwhile.length} tasks, the longest ${longest.cpuMs.toFixed(1)} ms of processor, ${wallMs.toFixed(1)} ms by the clock`,
+        );
+        expect(longest.cpuMs, longest.from).toBeLessThan(8);
+      }
+      await page.close();
+    },
+  );
+
+  // Once more where the system takes the core away between the beginning of the call and the abort.
+  test.each([true, false])("an abort ends a call after its step (isolated: %s)", { retry: 3 }, async (isolated) => {
+    const page = await open(isolated);
+    const { asked, done, reason } = (await call(page, "abortWithinCall")) as Record<string, unknown>;
+    expect(reason).toBe("enough");
+    expect(asked).toBeGreaterThan(1);
+    expect(done).toBe(1);
+    await page.close();
+  });
+
   test("a worker's file that is not there: its program comes out of the bundle, or an error says so", async () => {
     const free = await open(true, false);
     await free.route("**/dist/browser/steepestWorker.js", (route) => route.fulfill({ status: 404 }));
@@ -110,7 +174,7 @@ describe.skipIf(executablePath === undefined)("Chromium", () => {
   });
 });
 
-test.runIf(executablePath === undefined)(
+test.runIf(chromiumPath === undefined)(
   "Chromium is not installed: its tests are skipped (install the package chromium)",
   () => {},
 );

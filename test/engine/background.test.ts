@@ -1,5 +1,6 @@
 // Calls in the background: a worker leads them, the calling thread stays free, the bits are the same.
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import type { Worker } from "node:worker_threads";
 import {
@@ -10,6 +11,7 @@ import {
   crossEntropy,
   dense,
   dropout,
+  type Engine,
   relu,
   sequential,
 } from "steepest";
@@ -118,6 +120,26 @@ describe("where memory cannot be shared the worker has a copy of it", () => {
     expect(seen).toEqual(expected);
   });
 
+  test("what does not fit one message goes in several", async () => {
+    // Data of 1.2 MB, as much of parameters, and twice that for Adam; a message takes 1 MB.
+    const wide = sequential({ input: [200] }, dense(1400), relu(), dense(10));
+    const many = {
+      x: Float32Array.from({ length: 1500 * 200 }, () => random() - 0.5),
+      y: new Uint8Array(1500).fill(3),
+    };
+    const results = async (options: { background: boolean }) => {
+      using trainer = await compile(wide, { ...recipe, ...options });
+      const seen: unknown[] = [];
+      for await (const { loss } of trainer.fit(many, { epochs: 2, batchSize: 500 })) seen.push(loss);
+      trainer.trainStepsSync(many, { steps: 1, batchSize: 500 });
+      seen.push(await trainer.evaluate(many));
+      // As a digest: a list of millions of differences would take minutes to print.
+      for (const { data } of trainer.parameters().values()) seen.push(createHash("sha256").update(data).digest("hex"));
+      return seen;
+    };
+    expect(await withoutSharing(() => results({ background: true }))).toEqual(await results({ background: false }));
+  });
+
   test("a worker that is lost closes the trainer until reset(); then it goes on here", async () => {
     const workers: Worker[] = [];
     process.on("worker", (worker: Worker) => workers.push(worker));
@@ -134,6 +156,20 @@ describe("where memory cannot be shared the worker has a copy of it", () => {
     expect(trainer.parameters()).toEqual(start);
     expect(await trainer.trainSteps(data, { steps: 2 })).toHaveLength(2);
   });
+});
+
+test("a bad value far into a data set is named by its place, and nothing stays in memory", async () => {
+  using engine = await createEngine({ background: true });
+  using trainer = await compile(model, { ...recipe, engine });
+  const before = engine.allocator.usedBytes();
+  const many = { x: new Float32Array(1500 * 200), y: new Uint32Array(1500) };
+  many.x[250_001] = Number.NaN;
+  const message = /^x: every value must be a finite float32, got NaN at index 250001/;
+  await expect(trainer.evaluate(many)).rejects.toThrow(message);
+  expect(() => trainer.load(many)).toThrow(message);
+  expect(engine.allocator.usedBytes()).toBe(before);
+  // Through a typed array as through a list.
+  await expect(trainer.evaluate({ x: [...many.x], y: many.y })).rejects.toThrow(message);
 });
 
 test("leaves the calling thread free: its timers go on while a long call runs", async () => {
@@ -208,10 +244,15 @@ test("onProgress and the time between epochs may read values", async () => {
   });
 });
 
-test.each([1, 3])(
-  "an abort ends a fit after the step it is at, with %i threads; what was trained counts",
-  async (threads) => {
-    using trainer = await compile(model, { ...recipe, threads, background: true });
+test.each([
+  ["shared", 1],
+  ["shared", 3],
+  ["copied", 1],
+])(
+  "an abort ends a fit after the step it is at; what was trained counts (%s, threads: %i)",
+  async (memory, threads) => {
+    using engine = await openEngine(memory, threads);
+    using trainer = await compile(model, { ...recipe, engine });
     using reference = await compile(model, recipe);
     const resident = trainer.load(data);
     const abort = new AbortController();
@@ -259,13 +300,29 @@ test("an abort interrupts the call that is running, and nothing after the fit", 
   expect(interrupts).toBe(1);
 });
 
-test("an interrupt ends a call of many steps early, and leaves the next one alone", async () => {
-  for (const threads of [1, 2]) {
-    using engine = await createEngine({ background: true, threads });
-    const { record, ...recording } = startRecording();
-    const at = engine.allocator.allocate(1 << 16);
-    record.fill(rows(1 << 12, threads * 1e6), at, 1 << 14, 1);
-    const { address, end } = installProgram(engine, { record, ...recording });
+/** An engine whose background shares the memory, or has a copy of it. */
+const openEngine = (memory: string, threads = 1) =>
+  memory === "copied"
+    ? withoutSharing(() => createEngine({ background: true }))
+    : createEngine({ background: true, threads });
+
+/** A program that fills so many floats a step. */
+function filling(engine: Engine, count: number, threads = 1) {
+  const { record, ...recording } = startRecording();
+  const at = engine.allocator.allocate(count * 4);
+  record.fill(rows(count / 4, threads * 1e6), at, count, 1);
+  return installProgram(engine, { record, ...recording });
+}
+
+test.each([
+  ["shared", 1],
+  ["shared", 2],
+  ["copied", 1],
+])(
+  "an interrupt ends a call of many steps early, and leaves the next one alone (%s, threads: %i)",
+  async (memory, threads) => {
+    using engine = await openEngine(memory, threads);
+    const { address, end } = filling(engine, 1 << 14, threads);
     const steps = 10_000_000;
     const call = engine.runAway(address, end, steps, threads);
     await new Promise((resolve) => setTimeout(resolve, 30));
@@ -275,7 +332,31 @@ test("an interrupt ends a call of many steps early, and leaves the next one alon
     expect(done).toBeLessThan(steps);
     engine.interrupt();
     expect(await engine.runAway(address, end, 50, threads)).toBe(50);
-  }
+  },
+);
+
+// Once more where the system takes the core away between the two lines that begin a call and interrupt it.
+test.each(["shared", "copied"])(
+  "a step that takes milliseconds is the last one after an interrupt (%s)",
+  { retry: 3 },
+  async (memory) => {
+    using engine = await openEngine(memory);
+    // 64 MB, which no machine fills within a millisecond.
+    const { address, end } = filling(engine, 1 << 24);
+    const call = engine.runAway(address, end, 1000);
+    engine.interrupt();
+    expect(await call).toBe(1);
+  },
+);
+
+test("an interrupt while a copy is still being brought up to date counts for the call", async () => {
+  using engine = await openEngine("copied");
+  const { address, end } = filling(engine, 1 << 14);
+  expect(await engine.runAway(address, end, 2)).toBe(2);
+  engine.changed(engine.allocator.allocate(1 << 24), 1 << 24);
+  const call = engine.runAway(address, end, 10_000_000);
+  engine.interrupt();
+  expect(await call).toBe(1);
 });
 
 test("disposing of a trainer while it trains ends the training", async () => {
