@@ -19,7 +19,7 @@ export interface DenseOptions {
  * Fully connected layer: y = x·W + b, with x [batch, inputs], W [inputs, units] and b [units].
  * No activation: add one behind it (`relu()`), and it is computed in the same pass.
  */
-export function dense(units: number, options: DenseOptions = {}): Layer {
+export function dense(units: number, options: DenseOptions = {}): Layer<1, 1> {
   checkInteger("dense", "units", units, 1);
   checkOptions("dense", options, ["name", "bias", "weightInitializer", "biasInitializer"]);
   const { bias = true, weightInitializer = glorotUniform(), biasInitializer = zeros(), name } = options;

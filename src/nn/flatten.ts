@@ -3,7 +3,7 @@ import { flatten as flattenFrom } from "../ops/shape.js";
 import type { Layer } from "./layer.js";
 
 /** [batch, a, b, …] → [batch, a·b·…]. Nothing is copied. */
-export function flatten(): Layer {
+export function flatten(): Layer<number, 1> {
   return {
     kind: "flatten",
     build(_place, inputShape) {

@@ -56,11 +56,38 @@ export interface LayerPlace {
   readonly path: string;
 }
 
-/** A layer before it has a place: what `dense(10)` returns. */
-export interface Layer {
+/**
+ * A layer before it has a place: what `dense(10)` returns. `Takes` and `Gives` are the numbers of axes of one sample, for
+ * the compiler alone: `"same"` gives what came in, `number` is anything.
+ */
+export interface Layer<Takes extends number = number, Gives extends number | "same" = number | "same"> {
   readonly kind: string;
   /** Replaces the layer's index in parameter paths and errors. */
   readonly name?: string | undefined;
+  /** Never there at run time. */
+  readonly axes?: { readonly takes: Takes; readonly gives: Gives };
   /** Shapes are of one sample, without the batch axis. Throws ModelError where the input does not fit. */
   build(place: LayerPlace, inputShape: Shape): BuiltLayer;
 }
+
+/** Each layer of a chain for samples of `Axes` axes; where one takes other samples, what is wrong instead of it. */
+export type Chain<Axes extends number, Layers extends readonly Layer[]> = Layers extends readonly [
+  infer First extends Layer,
+  ...infer Rest extends readonly Layer[],
+]
+  ? First extends Layer<infer Takes, infer Gives>
+    ? readonly [Fit<Axes, Takes, First>, ...Chain<AxesAfter<Axes, Gives>, Rest>]
+    : never
+  : Layers;
+
+type Fit<Axes extends number, Takes extends number, One> = number extends Axes
+  ? One
+  : Axes extends Takes
+    ? One
+    : `This layer takes samples of ${Takes} axes without the batch, but gets ${Axes}`;
+
+type AxesAfter<Axes extends number, Gives extends number | "same"> = number extends Gives
+  ? number
+  : Gives extends number
+    ? Gives
+    : Axes;

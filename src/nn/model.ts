@@ -1,7 +1,7 @@
 // Models: functions of tensors with parameters, chains of layers among them.
 import { checkOptions, ModelError } from "../engine/errors.js";
 import { type DType, input, type Shape, sameShape, type Tensor } from "../graph/tensor.js";
-import { type Layer, type LayerContext, layerContext } from "./layer.js";
+import { type Chain, type Layer, type LayerContext, layerContext } from "./layer.js";
 import { bundle, type Port, type Ports, portsOf, showBatch, type Traced } from "./ports.js";
 import { checkInputs, checkResults, createBlueprint, layerParameters, type ModelLayer, type Scope } from "./scope.js";
 
@@ -135,14 +135,18 @@ export function functional<const I extends Ports, const R extends Tensor | Reado
 }
 
 /**
- * A chain of layers. `input` is the shape of one sample, without the batch axis.
+ * A chain of layers. `input` is the shape of one sample, without the batch axis. Where the numbers of axes are known,
+ * TypeScript refuses a layer that takes another number of them.
  *
  * @example
  * const model = sequential({ input: [784] }, dense(128), relu(), dense(10));
  */
-export function sequential(options: ModelOptions<Shape>, ...layers: readonly Layer[]): Model {
+export function sequential<const I extends Shape, const L extends readonly Layer[]>(
+  options: ModelOptions<I>,
+  ...layers: L & Chain<I["length"], L>
+): Model {
   if (layers.length === 0) throw new ModelError("sequential: a model needs at least one layer, got none: add dense(…)");
-  return createModel<Shape, Shape>("sequential", options, (x, { apply }) => apply(x, ...layers));
+  return createModel<Shape, Shape>("sequential", options, (x, { apply }) => apply(x, ...(layers as readonly Layer[])));
 }
 
 /**

@@ -127,7 +127,7 @@ describe("functional", () => {
     expect(() => trainer.predictSync({ a: [[1, 2]], b: new Float32Array(4) })).toThrow(
       /x\.b: must have the 1 samples of x\.a, got 2/,
     );
-    expect(() => sequential({ input: [2] }, two as never)).toThrow(/several inputs or outputs/);
+    expect(() => sequential({ input: [2] }, two as unknown as Layer)).toThrow(/several inputs or outputs/);
     expect(() => functional({ input: [2] }, () => constant([[1, 2]]))).toThrow(/batch axis in front/);
     expect(() => functional({ input: [2] }, () => 7 as never)).toThrow(/must return a tensor/);
     expect(() => functional({ input: [2] }, (x) => reshape(x, [-1]))).toThrow(/at least one more/);

@@ -379,6 +379,7 @@ describe("mistakes are refused where they are made, and nothing is lost", () => 
       compileSync(model, { ...recipe, ...options } as unknown as CompileOptions<"accuracy">);
 
   test("in the model and the options", () => {
+    // @ts-expect-error: the compiler knows it too
     expect(() => sequential({ input: [28, 28] }, dense(10))).toThrow(
       "dense 0: input must be [batch, features], got [batch, 28, 28]: add flatten() before it",
     );

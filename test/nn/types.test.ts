@@ -1,0 +1,18 @@
+import { dense, flatten, type Layer, relu, sequential } from "steepest";
+import { expect, test } from "vitest";
+
+// What the compiler refuses is checked by `tsc -p test`: an expected error that does not come is one.
+test("sequential's numbers of axes", () => {
+  sequential({ input: [28, 28] }, flatten(), dense(10), relu(), dense(2));
+  // @ts-expect-error: dense takes one axis
+  expect(() => sequential({ input: [28, 28] }, dense(10))).toThrow(/must be \[batch, features\]/);
+  // @ts-expect-error: relu keeps both axes
+  expect(() => sequential({ input: [28, 28] }, relu(), dense(10))).toThrow(/must be \[batch, features\]/);
+
+  // Where nothing is known, nothing is refused.
+  const input: number[] = [4];
+  const layers: Layer[] = [relu(), dense(3)];
+  sequential({ input }, dense(2));
+  sequential({ input: [4] }, ...layers);
+  sequential({ input: [2, 2] }, flatten() as Layer, dense(2));
+});
