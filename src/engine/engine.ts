@@ -145,7 +145,10 @@ interface LinearMemory {
 
 /** A shared memory where the runtime has it, a plain one where not. Some runtimes reserve the maximum: halve it until it fits. */
 function createMemory(): LinearMemory {
-  const kinds = typeof SharedArrayBuffer !== "undefined" && kernelsShareMemory() ? [true, false] : [false];
+  // An extension's page has SharedArrayBuffer and need not be isolated: a worker's copy is plain memory, and so is this.
+  const useless = hasWorkers() && !canShare();
+  const shares = typeof SharedArrayBuffer !== "undefined" && kernelsShareMemory() && !useless;
+  const kinds = shares ? [true, false] : [false];
   for (const shared of kinds) {
     for (let mostPages = MOST_PAGES; mostPages >= 256; mostPages /= 2) {
       try {
