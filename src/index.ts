@@ -37,8 +37,19 @@ export {
   meanSquaredError,
   perceptron,
 } from "./nn/losses.js";
+export { type ResidualOptions, residual } from "./nn/merge.js";
 export type { MetricName } from "./nn/metrics.js";
 export { type Model, sequential } from "./nn/sequential.js";
+export {
+  crop1d,
+  crop2d,
+  type Margins,
+  permute,
+  repeatVector,
+  reshape,
+  zeroPad1d,
+  zeroPad2d,
+} from "./nn/shape.js";
 export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";
 export * from "./optim/index.js";
 export { numericalGradient, type ScalarFunction } from "./optim/numericalGradient.js";
