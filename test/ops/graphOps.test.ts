@@ -1,5 +1,6 @@
 // Operations of shape and linear algebra beside PyTorch, their errors, and what a battery does not see: second
 // derivatives, gradients at kinks, error bounds. Shapes and gradients are in the battery.
+import * as graph from "steepest/graph";
 import { describe, expect, test } from "vitest";
 import { ModelError } from "../../src/engine/errors.js";
 import { compileFunctionSync } from "../../src/graph/function.js";
@@ -193,6 +194,37 @@ test("sine and cosine are within 0.51 ULP, as assembly/kernels/trigonometry.ts s
     expect(worst).toBeLessThanOrEqual(0.51);
   }
   expect(evaluate(ops.sin, [2 ** 30, Number.POSITIVE_INFINITY, Number.NaN]).every(Number.isNaN)).toBe(true);
+});
+
+test("sorting, scattering, scanning and batched products give the same bits for any number of threads", async () => {
+  const values = (n: number, seed: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(seed + i * 12.9898));
+  const indices = constant(Uint32Array.from({ length: 4096 }, (_, i) => (i * 7919) % 251));
+  const results: Record<string, Buffer>[] = [];
+  for (const threads of [1, 2, 3, 4]) {
+    using run = await graph.compileFunction(
+      ({ x, a, b }) => {
+        const loss = graph.sum(graph.square(graph.matmul(a, b)));
+        const sorted = graph.sort(x, { axis: 1 });
+        return {
+          values: graph.cumulativeSum(sorted.values, 0),
+          table: graph.gradient(graph.sum(graph.square(graph.gather(x, indices))), x),
+          da: graph.gradient(loss, a),
+          db: graph.gradient(loss, b),
+          joined: graph.concatenate([graph.flip(x, 1), ...graph.split(x, 4)]),
+        };
+      },
+      { x: [251, 200], a: [2, 5, 33, 40], b: [5, 40, 27] },
+      { threads },
+    );
+    const made = run({ x: values(251 * 200, 1), a: values(2 * 5 * 33 * 40, 2), b: values(5 * 40 * 27, 3) });
+    results.push(Object.fromEntries(Object.entries(made).map(([name, data]) => [name, Buffer.from(data.buffer)])));
+  }
+  for (const [name, first] of Object.entries(results[0])) {
+    expect(
+      results.map((one) => one[name].equals(first)),
+      name,
+    ).toEqual([true, true, true, true]);
+  }
 });
 
 describe("errors", () => {
