@@ -37,6 +37,7 @@ export {
   meanSquaredError,
   perceptron,
 } from "./nn/losses.js";
+export { type ResidualOptions, residual } from "./nn/merge.js";
 export type { MetricName } from "./nn/metrics.js";
 export { defineLayer, functional, type Model, type ModelOptions, sequential } from "./nn/model.js";
 export {
@@ -58,6 +59,17 @@ export {
 } from "./nn/pool.js";
 export type { Ports } from "./nn/ports.js";
 export type { Scope } from "./nn/scope.js";
+export { type Model, sequential } from "./nn/sequential.js";
+export {
+  crop1d,
+  crop2d,
+  type Margins,
+  permute,
+  repeatVector,
+  reshape,
+  zeroPad1d,
+  zeroPad2d,
+} from "./nn/shape.js";
 export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";
 export * from "./optim/index.js";
 export { numericalGradient, type ScalarFunction } from "./optim/numericalGradient.js";

@@ -1,7 +1,7 @@
-// The order of the elements of a row: a stable merge sort of their indices.
+// The order of the elements of a row: short ones by insertion, longer ones by a radix sort, a byte of the key at a time.
 
-/** Runs of so many are put in order by insertion, longer ones by merging two. */
-const RUN: u32 = 8;
+/** Rows up to this length are put in order by insertion. */
+const SHORT: u32 = 32;
 
 /** A number that grows with x[index] (`invert` all ones: that falls): -0 counts as 0, NaN as larger than all. */
 function keyOf(x: usize, index: u32, invert: u32): u32 {
@@ -13,36 +13,30 @@ function keyOf(x: usize, index: u32, invert: u32): u32 {
 /** y[r, :] = the indices (uint32) that bring x[r, :] into ascending (descending: 1) order, equal elements as they stood;
  *  NaN counts as largest. x, y, temporary [rows, length]; unit: a row. */
 export function sortIndices(
-  begin: u32, end: u32, y: usize, temporary: usize, x: usize, length: u32, descending: u32,
+  begin: u32, end: u32, scratch: usize, y: usize, temporary: usize, x: usize, length: u32, descending: u32,
 ): void {
-  let merges: u32 = 0;
-  while (RUN << merges < length) merges++;
+  const invert = 0 - descending;
   for (let unit = begin; unit < end; unit++) {
     const at = <usize>(unit * length) << 2;
-    // The last merge must end in y.
-    let from = (merges & 1) != 0 ? temporary + at : y + at;
-    let to = (merges & 1) != 0 ? y + at : temporary + at;
-    for (let first: u32 = 0; first < length; first += RUN) {
-      insert(from, x + at, first, min(first + RUN, length), 0 - descending);
-    }
-    for (let run = RUN; run < length; run <<= 1) {
-      for (let first: u32 = 0; first < length; first += run << 1) {
-        const middle = min(first + run, length);
-        merge(to, from, x + at, first, middle, min(middle + run, length), 0 - descending);
-      }
-      const last = from;
-      from = to;
-      to = last;
+    const order = y + at;
+    const other = temporary + at;
+    if (length <= SHORT) {
+      insert(order, x + at, length, invert);
+    } else {
+      distribute(other, 0, x + at, length, 0, invert, scratch);
+      distribute(order, other, x + at, length, 8, invert, scratch);
+      distribute(other, order, x + at, length, 16, invert, scratch);
+      distribute(order, other, x + at, length, 24, invert, scratch);
     }
   }
 }
 
-/** order[first … stop) = the indices first … stop - 1 in order. */
-function insert(order: usize, x: usize, first: u32, stop: u32, invert: u32): void {
-  for (let i = first; i < stop; i++) {
+/** order = the indices 0 … length - 1 in order. */
+function insert(order: usize, x: usize, length: u32, invert: u32): void {
+  for (let i: u32 = 0; i < length; i++) {
     const key = keyOf(x, i, invert);
     let at = i;
-    for (; at > first; at--) {
+    for (; at > 0; at--) {
       const before = load<u32>(order + (<usize>(at - 1) << 2));
       if (keyOf(x, before, invert) <= key) break;
       store<u32>(order + (<usize>at << 2), before);
@@ -51,16 +45,26 @@ function insert(order: usize, x: usize, first: u32, stop: u32, invert: u32): voi
   }
 }
 
-/** to[first … stop) = from[first … middle) and from[middle … stop), each in order, as one. */
-function merge(to: usize, from: usize, x: usize, first: u32, middle: u32, stop: u32, invert: u32): void {
-  let left = first;
-  let right = middle;
-  for (let at = first; at < stop; at++) {
-    const a = left < middle ? load<u32>(from + (<usize>left << 2)) : 0;
-    const b = right < stop ? load<u32>(from + (<usize>right << 2)) : 0;
-    const takesLeft = right >= stop || (left < middle && keyOf(x, a, invert) <= keyOf(x, b, invert));
-    store<u32>(to + (<usize>at << 2), takesLeft ? a : b);
-    if (takesLeft) left++;
-    else right++;
+/** to = the indices of `from` (0: 0 … length - 1) by the byte of their keys at `shift`, equal ones as they stood. */
+function distribute(
+  to: usize, from: usize, x: usize, length: u32, shift: u32, invert: u32, places: usize,
+): void {
+  memory.fill(places, 0, 1024);
+  for (let i: u32 = 0; i < length; i++) {
+    const place = places + <usize>(((keyOf(x, i, invert) >> shift) & 255) << 2);
+    store<u32>(place, load<u32>(place) + 1);
+  }
+  let first: u32 = 0;
+  for (let place = places; place < places + 1024; place += 4) {
+    const count = load<u32>(place);
+    store<u32>(place, first);
+    first += count;
+  }
+  for (let i: u32 = 0; i < length; i++) {
+    const index = from != 0 ? load<u32>(from + (<usize>i << 2)) : i;
+    const place = places + <usize>(((keyOf(x, index, invert) >> shift) & 255) << 2);
+    const at = load<u32>(place);
+    store<u32>(to + (<usize>at << 2), index);
+    store<u32>(place, at + 1);
   }
 }

@@ -8,6 +8,9 @@ import { gatherAlong } from "./indexing.js";
 import { transpose } from "./shape.js";
 import { part } from "./slice.js";
 
+// Four passes over keys and indices, roughly.
+const COST_PER_ELEMENT = 32;
+
 /** Along the last axis. */
 const ordering: Operation<{ descending: boolean }> = {
   name: "sort",
@@ -15,7 +18,7 @@ const ordering: Operation<{ descending: boolean }> = {
   scratchBytes: ([x]) => sizeOf(x.shape) * 4,
   forward: (record, { attributes: { descending }, inputs: [x], from, to, scratch }) => {
     const length = x.shape.at(-1) as number;
-    const work = rows(sizeOf(x.shape) / length, sizeOf(x.shape) * 4 * Math.ceil(Math.log2(length + 1)));
+    const work = rows(sizeOf(x.shape) / length, sizeOf(x.shape) * COST_PER_ELEMENT);
     record.sortIndices(work, to[0], scratch, from[0], length, descending ? 1 : 0);
   },
 };

@@ -1,6 +1,5 @@
 import { einsum } from "../../../src/ops/einsum.js";
 import { type Case, laneSizes, type Sample } from "../battery.js";
-import { indicesOf, placeOf } from "./join.js";
 
 /** Every combination of all letters, one after another. */
 function summed(equation: string, sizes: Readonly<Record<string, number>>, data: readonly Float64Array[]): number[] {
@@ -9,14 +8,27 @@ function summed(equation: string, sizes: Readonly<Record<string, number>>, data:
   const letters = [...new Set(left.replace(",", ""))];
   const shapeOf = (labels: string) => [...labels].map((label) => sizes[label]);
   const result = new Array<number>(shapeOf(output).reduce((a, b) => a * b, 1)).fill(0);
-  for (const index of indicesOf(letters.map((letter) => sizes[letter]))) {
-    const at = (labels: string) =>
-      placeOf(
-        shapeOf(labels),
-        [...labels].map((label) => index[letters.indexOf(label)]),
-      );
-    result[at(output)] += operands.reduce((product, labels, operand) => product * data[operand][at(labels)], 1);
-  }
+  const all = shapeOf(letters.join(""));
+  // How far each operand's, and the result's, place moves with each letter.
+  const steps = [...operands, output].map((labels) =>
+    letters.map((letter) => {
+      const axis = labels.indexOf(letter);
+      return axis < 0 ? 0 : shapeOf(labels.slice(axis + 1)).reduce((a, b) => a * b, 1);
+    }),
+  );
+  const places = steps.map(() => 0);
+  const visit = (depth: number): void => {
+    if (depth === letters.length) {
+      result[places[operands.length]] += operands.reduce((product, _, i) => product * data[i][places[i]], 1);
+      return;
+    }
+    for (let i = 0; i < all[depth]; i++) {
+      visit(depth + 1);
+      for (let of = 0; of < places.length; of++) places[of] += steps[of][depth];
+    }
+    for (let of = 0; of < places.length; of++) places[of] -= all[depth] * steps[of][depth];
+  };
+  visit(0);
   return result;
 }
 

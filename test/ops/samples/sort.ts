@@ -16,18 +16,13 @@ function byLine(
 ): number[] {
   const along = axis < 0 ? axis + shape.length : axis;
   const result = shape.map((size, at) => (at === along ? length : size));
+  const lines = new Map<string, readonly number[]>();
   return indicesOf(result).map((index) => {
-    const line = Array.from(
-      { length: shape[along] },
-      (_, i) =>
-        data[
-          placeOf(
-            shape,
-            index.map((old, at) => (at === along ? i : old)),
-          )
-        ],
-    );
-    return f(line)[index[along]];
+    const at = (i: number) => index.map((old, axis) => (axis === along ? i : old));
+    const key = String(at(0));
+    const done = lines.get(key) ?? f(Array.from({ length: shape[along] }, (_, i) => data[placeOf(shape, at(i))]));
+    lines.set(key, done);
+    return done[index[along]];
   });
 }
 
@@ -90,7 +85,9 @@ export const sortSamples = {
       ...laneSizes.flatMap((n) => orderCases([3, n], -1, "distinct", false)),
       ...laneSizes.flatMap((n) => orderCases([n, 3], 0, "distinct", true)),
       ...orderCases([2, 19, 3], 1, "distinct", false),
+      ...orderCases([3, 32], 1, "distinct", true),
       ...orderCases([3, 33], 1, "bits", true),
+      ...orderCases([2, 60], 1, "special", true),
       ...orderCases([5, 21], 1, "special", false),
       ...orderCases([5, 21], 1, "special", true),
       ...orderCases([2, 100], 1, "bits", false),

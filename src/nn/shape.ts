@@ -1,0 +1,174 @@
+// Layers that move elements and calculate nothing; flatten has a file of its own.
+import { checkInteger, ModelError } from "../engine/errors.js";
+import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { broadcastTo, expandDims, reshape as reshapeTo, transpose } from "../ops/shape.js";
+import { pad, slice } from "../ops/slice.js";
+import type { Layer } from "./layer.js";
+
+function moving(kind: string, shapeOf: (where: string, input: Shape) => Shape, apply: (x: Tensor) => Tensor): Layer {
+  return {
+    kind,
+    build: ({ where }, inputShape) => ({ outputShape: shapeOf(where, inputShape), parameters: [], apply }),
+  };
+}
+
+/**
+ * Each sample under another shape with as many elements, row-major; one size may be -1: the one that fits. Nothing is
+ * copied.
+ *
+ * @example
+ * const grid = sequential({ input: [784] }, reshape([28, 28, 1]));
+ */
+export function reshape(shape: Shape): Layer {
+  const fits = (size: number) => size === -1 || (Number.isInteger(size) && size > 0);
+  if (!Array.isArray(shape) || !shape.every(fits) || shape.filter((size) => size === -1).length > 1) {
+    throw new ModelError(
+      `reshape: shape must be that of one sample, like [28, 28, 1], one size may be -1, got ${JSON.stringify(shape)}`,
+    );
+  }
+  const known = sizeOf(shape.filter((size) => size !== -1));
+  return moving(
+    "reshape",
+    (where, input) => {
+      const outputShape = shape.map((size) => (size === -1 ? sizeOf(input) / known : size));
+      if (sizeOf(outputShape) === sizeOf(input) && outputShape.every(Number.isInteger)) return outputShape;
+      throw new ModelError(
+        `${where}: the new shape must have the ${sizeOf(input)} elements of ${showShape(["batch", ...input])}, got ${showShape(["batch", ...shape])}`,
+      );
+    },
+    (x) => reshapeTo(x, [x.shape[0], ...shape]),
+  );
+}
+
+/**
+ * Other order of a sample's axes, which count from 1 (0 is the batch): axis i of the result is axis `axes[i - 1]` of
+ * the input. The same numbers as Keras' `Permute`, and as PyTorch's `permute` without its leading 0.
+ *
+ * @example
+ * const channelsFirst = sequential({ input: [28, 28, 3] }, permute([3, 1, 2])); // [3, 28, 28]
+ */
+export function permute(axes: readonly number[]): Layer {
+  const isPermutation = Array.isArray(axes) && axes.length > 0 && axes.every((_, index) => axes.includes(index + 1));
+  if (!isPermutation) {
+    throw new ModelError(
+      `permute: axes must be a permutation of 1 to the number of a sample's axes, got ${JSON.stringify(axes)}: the batch, axis 0, stays`,
+    );
+  }
+  return moving(
+    "permute",
+    (where, input) => {
+      if (input.length === axes.length) return axes.map((axis) => input[axis - 1]);
+      throw new ModelError(
+        `${where}: input must have ${axes.length} axes behind the batch, got ${showShape(["batch", ...input])}: name each of its axes`,
+      );
+    },
+    (x) => transpose(x, [0, ...axes]),
+  );
+}
+
+/**
+ * Each sample `count` times: [batch, features] → [batch, count, features].
+ *
+ * @example
+ * const decoder = sequential({ input: [16] }, repeatVector(20)); // [20, 16]
+ */
+export function repeatVector(count: number): Layer {
+  checkInteger("repeatVector", "count", count, 1);
+  return moving(
+    "repeatVector",
+    (where, input) => {
+      if (input.length === 1) return [count, ...input];
+      throw new ModelError(
+        `${where}: input must be [batch, features], got ${showShape(["batch", ...input])}: add flatten() before it`,
+      );
+    },
+    (x) => broadcastTo(expandDims(x, 1), [x.shape[0], count, x.shape[1]]),
+  );
+}
+
+/** How many elements before and after. */
+export type Margins = readonly [before: number, after: number];
+
+const AXES = { 1: ["length"], 2: ["height", "width"] } as const;
+
+/** Checked margins of each axis: a number stands for all, in one dimension a pair is enough. */
+function marginsOf(kind: string, margins: unknown, dimensions: 1 | 2): Margins[] {
+  const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0;
+  const isPair = (value: unknown) => Array.isArray(value) && value.length === 2 && value.every(isCount);
+  if (isCount(margins)) return AXES[dimensions].map(() => [margins as number, margins as number]);
+  if (dimensions === 1 && isPair(margins)) return [margins as unknown as Margins];
+  if (dimensions === 2 && Array.isArray(margins) && margins.length === 2 && margins.every(isPair)) return margins;
+  const form = dimensions === 1 ? "[before, after]" : "[[top, bottom], [left, right]]";
+  throw new ModelError(
+    `${kind}: must be given a whole number of at least 0, or ${form}, got ${JSON.stringify(margins)}`,
+  );
+}
+
+function checkChannelsLast(where: string, input: Shape, dimensions: 1 | 2): void {
+  if (input.length === dimensions + 1) return;
+  const wanted = ["batch", ...AXES[dimensions], "channels"];
+  throw new ModelError(
+    `${where}: input must be ${showShape(wanted)}, got ${showShape(["batch", ...input])}: add reshape() before it`,
+  );
+}
+
+function zeroPad(kind: string, given: unknown, dimensions: 1 | 2): Layer {
+  const margins = marginsOf(kind, given, dimensions);
+  return moving(
+    kind,
+    (where, input) => {
+      checkChannelsLast(where, input, dimensions);
+      return input.map((size, axis) => size + (margins[axis]?.[0] ?? 0) + (margins[axis]?.[1] ?? 0));
+    },
+    (x) => pad(x, [[0, 0], ...margins]),
+  );
+}
+
+/** [batch, length, channels] with zeros before and after. A number stands for both sides. */
+export function zeroPad1d(padding: number | Margins): Layer {
+  return zeroPad("zeroPad1d", padding, 1);
+}
+
+/**
+ * [batch, height, width, channels] with zeros around: a number for all four sides, or [[top, bottom], [left, right]] as
+ * in Keras. (PyTorch's `ZeroPad2d` counts left, right, top, bottom.)
+ *
+ * @example
+ * const wide = sequential({ input: [28, 28, 1] }, zeroPad2d(2)); // [32, 32, 1]
+ */
+export function zeroPad2d(padding: number | readonly [Margins, Margins]): Layer {
+  return zeroPad("zeroPad2d", padding, 2);
+}
+
+function crop(kind: string, given: unknown, dimensions: 1 | 2): Layer {
+  const margins = marginsOf(kind, given, dimensions);
+  return moving(
+    kind,
+    (where, input) => {
+      checkChannelsLast(where, input, dimensions);
+      return input.map((size, axis) => {
+        const left = size - (margins[axis]?.[0] ?? 0) - (margins[axis]?.[1] ?? 0);
+        if (left > 0) return left;
+        throw new ModelError(
+          `${where}: something must be left of each axis, got [${margins[axis].join(", ")}] of the ${AXES[dimensions][axis]} ${size}: crop less`,
+        );
+      });
+    },
+    (x) =>
+      slice(
+        x,
+        [0, ...margins.map(([before]) => before)],
+        [x.shape[0], ...margins.map(([, after], axis) => x.shape[axis + 1] - after)],
+      ),
+  );
+}
+
+/** [batch, length, channels] without the first and last elements. A number stands for both sides. */
+export function crop1d(cropping: number | Margins): Layer {
+  return crop("crop1d", cropping, 1);
+}
+
+/** [batch, height, width, channels] without its margins: a number for all four sides, or [[top, bottom], [left, right]]. */
+export function crop2d(cropping: number | readonly [Margins, Margins]): Layer {
+  return crop("crop2d", cropping, 2);
+}

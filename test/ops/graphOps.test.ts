@@ -1,0 +1,319 @@
+// Operations of shape and linear algebra beside PyTorch, their errors, and what a battery does not see: second
+// derivatives, gradients at kinks, error bounds. Shapes and gradients are in the battery.
+import * as graph from "steepest/graph";
+import { describe, expect, test } from "vitest";
+import { ModelError } from "../../src/engine/errors.js";
+import { compileFunctionSync } from "../../src/graph/function.js";
+import { constant, input, type Tensor } from "../../src/graph/tensor.js";
+import * as ops from "../../src/ops/index.js";
+import golden from "../golden/graphOps.json" with { type: "json" };
+import { engineOf } from "./battery.js";
+
+interface GoldenCase {
+  operation: string;
+  with: Record<string, unknown>;
+  inputs: { shape: number[]; values: number[]; labels?: boolean }[];
+  upstream: number[];
+  shape: number[];
+  output: number[];
+  gradients: number[][];
+  float32Errors: number[];
+}
+
+/** How a case's operation is called here. */
+const calls: Record<string, (x: Tensor[], options: Record<string, never>) => Tensor> = {
+  concatenate: (x, { axis }) => ops.concatenate(x, axis),
+  stack: (x, { axis }) => ops.stack(x, axis),
+  split: ([x], { parts, axis, part }) => ops.split(x, parts, axis)[part],
+  slice: ([x], { bounds }) => ops.slice(x, bounds[0], bounds[1], bounds[2]),
+  pad: ([x], { padding, options }) => ops.pad(x, padding, options),
+  flip: ([x], { axes }) => ops.flip(x, axes),
+  repeat: ([x], { count, axis }) => ops.repeat(x, count, axis),
+  tile: ([x], { counts }) => ops.tile(x, counts),
+  transpose: ([x], { axes }) => ops.transpose(x, axes),
+  power: ([a, b]) => ops.power(a, b),
+  sin: ([x]) => ops.sin(x),
+  cos: ([x]) => ops.cos(x),
+  clip: ([x], { least, most }) => ops.clip(x, least, most),
+  average: (x) => ops.average(x),
+  maximum: ([a, b]) => ops.maximum(a, b),
+  max: ([x], { axes }) => ops.max(x, axes),
+  variance: ([x], { axes, options }) => ops.variance(x, axes, options),
+  standardDeviation: ([x], { axes, options }) => ops.standardDeviation(x, axes, options),
+  logSumExp: ([x], { axes, options }) => ops.logSumExp(x, axes, options),
+  cumulativeSum: ([x], { axis, options }) => ops.cumulativeSum(x, axis, options),
+  product: ([x], { axes }) => ops.product(x, axes),
+  matmul: ([a, b], { options }) => ops.matmul(a, b, options),
+  einsum: (x, { equation }) => ops.einsum(equation, ...x),
+  gather: ([x, indices], { axis }) => ops.gather(x, indices, axis),
+  gatherAlong: ([x, indices], { axis }) => ops.gatherAlong(x, indices, axis),
+  scatterAdd: ([x, indices, updates], { axis }) => ops.scatterAdd(x, indices, updates, axis),
+  sort: ([x], { options }) => ops.sort(x, options).values,
+  topK: ([x], { k, options }) => ops.topK(x, k, options).values,
+  norm: ([x], { axes, options }) => {
+    const { p } = options as { p?: number | string };
+    return ops.norm(x, axes, p === undefined ? {} : { p: Number(p) });
+  },
+};
+
+describe("golden values of PyTorch", () => {
+  const cases = golden.cases as unknown as GoldenCase[];
+
+  test("there are enough", () => expect(cases.length).toBeGreaterThan(50));
+
+  cases.forEach(({ operation, with: options, inputs, ...expected }, index) => {
+    test(`${index}: ${operation} ${JSON.stringify(options)}`, () => {
+      const tensors = Object.fromEntries(
+        inputs.map(({ shape, labels }, i) => [`x${i}`, input(shape, { dtype: labels ? "uint32" : "float32" })]),
+      );
+      using run = compileFunctionSync(
+        ({ upstream, ...x }: Record<string, Tensor>): Record<string, Tensor> => {
+          const y = calls[operation](Object.values(x), options as Record<string, never>);
+          expect(y.shape).toEqual(expected.shape);
+          const trained = Object.values(x).filter(({ dtype }) => dtype === "float32");
+          const gradients = ops.gradient(ops.sum(ops.multiply(y, upstream)), trained);
+          return Object.fromEntries([y, ...gradients].map((tensor, i) => [`line ${i}`, tensor]));
+        },
+        { ...tensors, upstream: expected.shape },
+        { engine: engineOf("strict") },
+      );
+      const values = Object.fromEntries(inputs.map((one, i) => [`x${i}`, one.values]));
+      const results = run({ ...values, upstream: expected.upstream });
+      [expected.output, ...expected.gradients].forEach((line, i) => {
+        const largest = Math.max(1e-30, ...line.map(Math.abs));
+        const error = Math.max(...line.map((value, at) => Math.abs(results[`line ${i}`][at] - value))) / largest;
+        expect(error, `line ${i}`).toBeLessThanOrEqual(Math.max(4 * expected.float32Errors[i], 1e-6));
+      });
+    });
+  });
+});
+
+const engine = engineOf("strict");
+
+/** f(x) and what `trace` makes of it, for one vector. */
+function evaluate(trace: (x: Tensor) => Tensor, x: readonly number[]): number[] {
+  using run = compileFunctionSync(({ x }) => ({ y: trace(x) }), { x: [x.length] }, { engine });
+  return Array.from(run({ x }).y);
+}
+
+const slopeOf = (f: (x: Tensor) => Tensor) => (x: Tensor) => ops.gradient(ops.sum(f(x)), x);
+
+describe("second derivatives", () => {
+  const curvature = (f: (x: Tensor) => Tensor) => slopeOf(slopeOf(f));
+
+  test.each<[string, (x: Tensor) => Tensor, (x: number) => number]>([
+    ["sin", ops.sin, (x) => -Math.sin(x)],
+    ["power of tensors", (x) => ops.power(x, constant([3])), (x) => 6 * x],
+    ["a part of itself, squared", (x) => ops.square(ops.pad(ops.slice(x, [0]), [[1, 2]])), () => 2],
+    ["cumulativeSum", (x) => ops.cumulativeSum(ops.multiply(x, ops.square(x)), 0), (x) => 6 * x],
+    ["gather", (x) => ops.square(ops.gather(x, constant(Uint32Array.of(0, 0)))), () => 4],
+    ["concatenate", (x) => ops.square(ops.concatenate([x, x])), () => 4],
+    ["sort", (x) => ops.square(ops.sort(x).values), () => 2],
+    ["batched matmul", (x) => square(ops.reshape(x, [1, 1, 1])), () => 2],
+    ["einsum", (x) => ops.einsum("i,i->i", x, x), () => 2],
+    ["logSumExp of x and 0", (x) => ops.logSumExp(ops.stack([x, ops.scale(x, 0)]), 0), (x) => deviation(x)],
+  ])("%s", (_, f, expected) => {
+    const [actual] = evaluate(curvature(f), [0.7]);
+    expect(actual).toBeCloseTo(expected(0.7), 5);
+  });
+
+  function square(x: Tensor): Tensor {
+    return ops.matmul(x, x);
+  }
+
+  /** The second derivative of ln(1 + e^x). */
+  function deviation(x: number): number {
+    const p = 1 / (1 + Math.exp(-x));
+    return p * (1 - p);
+  }
+
+  test("an operation without one says so", () => {
+    expect(() => evaluate(curvature(ops.product), [0.7])).toThrow(/cumulativeProduct has no derivative/);
+  });
+});
+
+describe("gradients where there is a kink", () => {
+  test("a norm, a standard deviation of 0", () => {
+    expect(evaluate(slopeOf(ops.norm), [0, 0])).toEqual([0, 0]);
+    expect(evaluate(slopeOf(ops.standardDeviation), [2, 2, 2])).toEqual([0, 0, 0]);
+  });
+
+  // PyTorch: clamp(x, -1, 1) at [-2, -1, 0, 1, 2] has the gradient [0, 1, 1, 1, 0].
+  test("clip passes its bounds on", () => {
+    expect(
+      evaluate(
+        slopeOf((x) => ops.clip(x, -1, 1)),
+        [-2, -1, 0, 1, 2],
+      ),
+    ).toEqual([0, 1, 1, 1, 0]);
+  });
+
+  // PyTorch: pow(0, p) has the gradients 0 for p > 0 by the exponent, and p · 0^(p-1) by the base.
+  test("powers of 0 and to the 0", () => {
+    const bases = constant([0, 0, 2, -2]);
+    expect(
+      evaluate(
+        slopeOf((p) => ops.power(bases, p)),
+        [2, 0, 0, 0],
+      ).slice(0, 2),
+    ).toEqual([0, 0]);
+    expect(
+      evaluate(
+        slopeOf((x) => ops.power(x, constant([2, 0, 1, 0]))),
+        [0, 0, 0, 3],
+      ),
+    ).toEqual([0, 0, 1, 0]);
+  });
+
+  test("stopGradient lets none through", () => {
+    expect(
+      evaluate(
+        slopeOf((x) => ops.multiply(x, ops.stopGradient(x))),
+        [3],
+      ),
+    ).toEqual([3]);
+  });
+});
+
+/** Distance between float32 numbers around `x`. */
+function ulp(x: number): number {
+  return 2 ** (Math.max(-126, Math.floor(Math.log2(Math.abs(x)))) - 23);
+}
+
+test("sine and cosine are within 0.51 ULP, as assembly/kernels/trigonometry.ts states", () => {
+  const even = Array.from({ length: 20_001 }, (_, i) => Math.fround((i - 10_000) / 250));
+  const wide = Array.from({ length: 4000 }, (_, i) => Math.fround(1.37 * 2 ** (-120 + (148 * i) / 4000)));
+  // Near multiples of π/2 little is left of x.
+  const near = Array.from({ length: 4000 }, (_, i) => Math.fround((i * 97 + 1) * (Math.PI / 2)));
+  const x = [...even, ...wide, ...near];
+  for (const [op, exact] of [
+    [ops.sin, Math.sin],
+    [ops.cos, Math.cos],
+  ] as const) {
+    const worst = Math.max(...evaluate(op, x).map((actual, i) => Math.abs(actual - exact(x[i])) / ulp(exact(x[i]))));
+    expect(worst).toBeLessThanOrEqual(0.51);
+  }
+  expect(evaluate(ops.sin, [2 ** 30, Number.POSITIVE_INFINITY, Number.NaN]).every(Number.isNaN)).toBe(true);
+});
+
+test("sorting, scattering, scanning and batched products give the same bits for any number of threads", async () => {
+  const values = (n: number, seed: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(seed + i * 12.9898));
+  const indices = constant(Uint32Array.from({ length: 4096 }, (_, i) => (i * 7919) % 251));
+  const results: Record<string, Buffer>[] = [];
+  for (const threads of [1, 2, 3, 4]) {
+    using run = await graph.compileFunction(
+      ({ x, a, b }) => {
+        const loss = graph.sum(graph.square(graph.matmul(a, b)));
+        const sorted = graph.sort(x, { axis: 1 });
+        return {
+          values: graph.cumulativeSum(sorted.values, 0),
+          table: graph.gradient(graph.sum(graph.square(graph.gather(x, indices))), x),
+          da: graph.gradient(loss, a),
+          db: graph.gradient(loss, b),
+          joined: graph.concatenate([graph.flip(x, 1), ...graph.split(x, 4)]),
+        };
+      },
+      { x: [251, 200], a: [2, 5, 33, 40], b: [5, 40, 27] },
+      { threads },
+    );
+    const made = run({ x: values(251 * 200, 1), a: values(2 * 5 * 33 * 40, 2), b: values(5 * 40 * 27, 3) });
+    results.push(Object.fromEntries(Object.entries(made).map(([name, data]) => [name, Buffer.from(data.buffer)])));
+  }
+  for (const [name, first] of Object.entries(results[0])) {
+    expect(
+      results.map((one) => one[name].equals(first)),
+      name,
+    ).toEqual([true, true, true, true]);
+  }
+});
+
+describe("errors", () => {
+  const x = input([2, 3], { name: "x" });
+  const labels = input([2], { name: "labels", dtype: "uint32" });
+  test.each<[() => unknown, string]>([
+    [
+      () => ops.concatenate([x, input([3, 3])], 1),
+      "concatenate: shapes must agree but for axis 1, got [2, 3] and [3, 3]",
+    ],
+    [() => ops.concatenate([]), "concatenate: must be given an array of at least one tensor, got []"],
+    [
+      () => ops.concatenate([x, labels], 0),
+      "concatenate: tensors must have one dtype, got float32 and labels of uint32",
+    ],
+    [() => ops.concatenate([x, x], 2), "concatenate: an axis must be a whole number from -2 to 1, got 2"],
+    [() => ops.stack([x, input([2, 4])]), "stack: shapes must be the same, got [2, 3] and [2, 4]"],
+    [() => ops.stack([x], 3), "expandDims: axis must be a whole number from -3 to 2"],
+    [() => ops.split(x, 2), "split: the number of parts must divide the 3 elements of axis 1 of x [2, 3], got 2"],
+    [
+      () => ops.split(x, [2, 2]),
+      "split: sizes must be positive and add up to the 3 elements of axis 1 of x [2, 3], got [2, 2]",
+    ],
+    [() => ops.slice(x, [0, 3]), "slice: along axis 1 of x [2, 3] there must be 0 ≤ begin < end ≤ 3"],
+    [() => ops.slice(x, [0], [3]), "slice: along axis 0 of x [2, 3] there must be 0 ≤ begin < end ≤ 2"],
+    [() => ops.slice(x, [0, 0, 0]), "slice: bounds must be at most 2 numbers for x [2, 3], got 3"],
+    [
+      () => ops.slice(x, [], [], [-1]),
+      "slice: step must be a whole number of at least 1, got -1: flip() reverses an axis",
+    ],
+    [() => ops.pad(x, [[-1, 0]]), "pad: axis 0 of x [2, 3] needs a pair of whole numbers of at least 0, got [-1, 0]"],
+    [
+      () => ops.pad(x, [[2, 0]], { mode: "reflect" }),
+      "pad: axis 0 of x [2, 3] needs a pair of whole numbers from 0 to 1",
+    ],
+    [() => ops.pad(x, [], { mode: "wrap" as never }), 'pad: mode must be "constant", "reflect" or "edge", got "wrap"'],
+    [() => ops.pad(labels, [[1, 1]], { value: 2 }), "pad: labels of uint32 can be padded with 0 only, got 2"],
+    [
+      () =>
+        ops.pad(x, [
+          [0, 0],
+          [0, 0],
+          [1, 1],
+        ]),
+      "pad: there must be at most 2 pairs for x [2, 3], got 3",
+    ],
+    [() => ops.squeeze(x, 0), "squeeze: a named axis must have size 1, got axis 0 of x [2, 3]"],
+    [() => ops.repeat(x, 0, 1), "repeat: count must be a whole number of at least 1, got 0"],
+    [() => ops.tile(x, [2]), "tile: there must be a count for each axis of x [2, 3], got [2]"],
+    [() => ops.clip(x, 2, 1), "clip: the bounds must be numbers, least ≤ most, got 2 and 1"],
+    [() => ops.average([]), "average: must be given an array of at least one tensor, got []"],
+    [() => ops.argmin(labels), "argmin: operands must be float32, got labels of uint32"],
+    [() => ops.variance(input([1]), 0), "variance: there must be more elements than the correction, got 1 and 1"],
+    [() => ops.norm(x, 0, { p: 3 as never }), "norm: p must be 1, 2 or Infinity, got 3"],
+    [() => ops.cumulativeSum(input([])), "cumulativeSum: x must have an axis, got the scalar input"],
+    [
+      () => ops.matmul(input([3]), x),
+      "matmul: both operands must be matrices, got [3] and [2, 3]: reshape() them first",
+    ],
+    [() => ops.matmul(input([4, 2, 3]), input([5, 3, 2])), "matmul: shapes must match or broadcast"],
+    [
+      () => ops.matmul(input([4, 2, 3]), input([4, 2, 3])),
+      "matmul: inner sizes must agree, got [2, 3] · [2, 3] (after transposing)",
+    ],
+    [() => ops.einsum("ij,jk->ik", x), 'einsum "ij,jk->ik": names 2 operands, got 1 tensors'],
+    [() => ops.einsum("ii->i", x), 'einsum "ii->i": a letter can stand once in an operand, got "ii"'],
+    [() => ops.einsum("...i", x), 'einsum "...i": an ellipsis is not supported: name every axis'],
+    [() => ops.einsum("ij->k", x), 'einsum "ij->k": the result\'s "k" stands in no operand'],
+    [() => ops.einsum("ij->ii", x), 'einsum "ij->ii": a letter can stand once in the result, got "ii"'],
+    [() => ops.einsum("ijk", x), 'einsum "ijk": "ijk" must have a letter for each axis of x [2, 3]'],
+    [() => ops.einsum("i j=>", x), 'einsum "i j=>": must be letters for each operand'],
+    [() => ops.einsum("ij,ji", x, x), 'einsum "ij,ji": axes of one letter must have one size, got 3 and 2 for "j"'],
+    [() => ops.einsum("i,i,i", x, x, x), 'einsum "i,i,i": at most two operands are supported, got 3'],
+    [() => ops.gather(x, x), "gather: indices must be uint32, got x of float32"],
+    [
+      () => ops.gather(x, constant(Uint32Array.of(2))),
+      "gather: indices must be below 2, the size of what they choose from, got 2",
+    ],
+    [
+      () => ops.scatterAdd(x, labels, x, 1),
+      "scatterAdd: updates must be [2, 2] for x [2, 3] and indices [2], got [2, 3]",
+    ],
+    [() => ops.gatherAlong(x, labels), "gatherAlong: indices must have the shape of x [2, 3] but for axis 1, got [2]"],
+    [() => ops.oneHot(labels, 0), "oneHot: classes must be a whole number of at least 1, got 0"],
+    [() => ops.topK(x, 4), "topK: k must be at most 3, the size of axis 1 of x [2, 3], got 4"],
+    [() => ops.sort(input([])), "sort: x must have an axis, got the scalar input"],
+    [() => ops.sort(x, { order: 1 } as never), 'sort: unknown option "order"'],
+  ])("%s", (build, text) => {
+    expect(build).toThrow(ModelError);
+    expect(build).toThrow(text);
+  });
+});
