@@ -1,18 +1,36 @@
 // Every operation, by name: test/ops/samples.ts must have a row for each. `gradient` is the one export that is none.
 export {
+  type CeluOptions,
+  celu,
   type EluOptions,
   elu,
   type GeluOptions,
   gelu,
+  type HardTanhOptions,
+  hardShrink,
+  hardSigmoid,
+  hardSwish,
+  hardTanh,
   identity,
   type LeakyReluOptions,
   leakyRelu,
+  logSigmoid,
+  mish,
+  prelu,
   relu,
+  relu6,
+  type ShrinkOptions,
+  selu,
   sigmoid,
   silu,
   softplus,
+  softShrink,
+  softsign,
   step,
+  type ThresholdOptions,
   tanh,
+  tanhShrink,
+  threshold,
 } from "./activation.js";
 export { type DropoutOptions, dropout } from "./dropout.js";
 export {
@@ -40,6 +58,7 @@ export {
   subtract,
 } from "./elementwise.js";
 export { gatherRows } from "./gather.js";
+export { geglu, glu, reglu, swiglu } from "./glu.js";
 export { gradient } from "./gradient.js";
 export {
   binaryCrossEntropy,
@@ -60,4 +79,4 @@ export { linear, type MatmulOptions, matmul } from "./matmul.js";
 export { type CorrectBinaryOptions, correctBinary, correctClasses, correctDistributions } from "./metric.js";
 export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
 export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
-export { logSoftmax, softmax } from "./softmax.js";
+export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";

@@ -3,6 +3,7 @@ import type * as operations from "../../src/ops/index.js";
 import type { Sample } from "./battery.js";
 import { activationSamples } from "./samples/activation.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
+import { gluSamples } from "./samples/glu.js";
 import { lossSamples, metricSamples } from "./samples/loss.js";
 import { matmulSamples } from "./samples/matmul.js";
 import { reduceSamples } from "./samples/reduce.js";
@@ -20,6 +21,7 @@ export type OpName = Exclude<keyof typeof operations, NotAnOperation | Clocked>;
 export const samples = {
   ...activationSamples,
   ...elementwiseSamples,
+  ...gluSamples,
   ...lossSamples,
   ...matmulSamples,
   ...metricSamples,
