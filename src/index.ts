@@ -7,22 +7,38 @@ export { ThreadError } from "./engine/threads.js";
 export type { Initializer, Shape } from "./graph/tensor.js";
 export type { Nested, TypedArray, Values } from "./graph/values.js";
 export {
+  celu,
   elu,
   gelu,
+  hardShrink,
+  hardSigmoid,
+  hardSwish,
+  hardTanh,
   identity,
   leakyRelu,
+  logSigmoid,
   logSoftmax,
+  mish,
+  type PreluOptions,
+  prelu,
   relu,
+  relu6,
+  selu,
   sigmoid,
   silu,
   softmax,
   softplus,
+  softShrink,
+  softsign,
   step,
   tanh,
+  tanhShrink,
+  threshold,
 } from "./nn/activations.js";
 export { type DenseOptions, dense } from "./nn/dense.js";
 export { dropout } from "./nn/dropout.js";
 export { flatten } from "./nn/flatten.js";
+export { geglu, glu, reglu, swiglu } from "./nn/glu.js";
 export * from "./nn/initializers.js";
 export type { Layer } from "./nn/layer.js";
 export {

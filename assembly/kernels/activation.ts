@@ -35,6 +35,29 @@ function backward<Op>(begin: u32, end: u32, dx: usize, dy: usize, v: usize, n: u
   }
 }
 
+/** y[i] = op.apply(x[i], a, b), as `forward`, for those with two scalars. */
+function forwardOfTwo<Op>(begin: u32, end: u32, y: usize, x: usize, n: u32, a: f32, b: f32, op: Op): void {
+  const first = f32x4.splat(a);
+  const second = f32x4.splat(b);
+  const stop = min(end * LANES, n);
+  let i = begin * LANES;
+  for (; i + LANES <= stop; i += LANES) {
+    const at = <usize>i << 2;
+    v128.store(y + at, op.apply(v128.load(x + at), first, second));
+  }
+  if (i < stop) {
+    const at = <usize>i << 2;
+    storePart(y + at, op.apply(loadPart(x + at, stop - i), first, second), stop - i);
+  }
+}
+
+/** x within ±most, beyond which the activation no longer bends; so that no 0·Infinity arises. NaN stays NaN. */
+// @ts-ignore: decorator
+@inline
+function within(x: v128, most: f32): v128 {
+  return f32x4.pmax(f32x4.pmin(x, f32x4.splat(most)), f32x4.splat(-most));
+}
+
 // ——— What the gemm fuses into its last pass ———
 
 /** max(x, 0), NaN stays NaN. */
@@ -72,7 +95,8 @@ export function step(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   forward<Step>(begin, end, y, x, n, changetype<Step>(0));
 }
 
-@unmanaged class Relu {
+@unmanaged
+export class Relu {
   @inline apply(x: v128): v128 {
     return reluLanes(x);
   }
@@ -112,9 +136,137 @@ export function leakyReluBackward(
   backward<LeakyRelu>(begin, end, dx, dy, y, n, carrying<LeakyRelu>(negativeSlope));
 }
 
+@unmanaged class HardTanh {
+  @inline apply(x: v128, least: v128, most: v128): v128 {
+    return f32x4.pmax(f32x4.pmin(x, most), least);
+  }
+}
+
+/** y = x within [least, most], NaN stays NaN; shapes [n]. Exact. */
+export function hardTanh(begin: u32, end: u32, y: usize, x: usize, n: u32, least: f32, most: f32): void {
+  forwardOfTwo<HardTanh>(begin, end, y, x, n, least, most, changetype<HardTanh>(0));
+}
+
+/** dx = dy where least < v < most (or a bound or v is NaN), else 0; v is x or y, shapes [n]. Exact. */
+export function hardTanhBackward(
+  begin: u32, end: u32, dx: usize, dy: usize, v: usize, n: u32, least: f32, most: f32,
+): void {
+  const low = f32x4.splat(least);
+  const high = f32x4.splat(most);
+  const stop = min(end * LANES, n);
+  for (let i = begin * LANES; i < stop; i += LANES) {
+    const at = <usize>i << 2;
+    const whole = i + LANES <= stop;
+    const x = whole ? v128.load(v + at) : loadPart(v + at, stop - i);
+    const outside = v128.or(f32x4.le(x, low), f32x4.ge(x, high));
+    const slope = v128.andnot(whole ? v128.load(dy + at) : loadPart(dy + at, stop - i), outside);
+    if (whole) v128.store(dx + at, slope);
+    else storePart(dx + at, slope, stop - i);
+  }
+}
+
+@unmanaged class Threshold {
+  @inline apply(x: v128, threshold: v128, value: v128): v128 {
+    return select4(f32x4.le(x, threshold), value, x);
+  }
+}
+
+/** y = value where x ≤ threshold, else x (NaN too); shapes [n]. Exact. Its backward kernel is hardTanhBackward. */
+export function threshold(begin: u32, end: u32, y: usize, x: usize, n: u32, threshold: f32, value: f32): void {
+  forwardOfTwo<Threshold>(begin, end, y, x, n, threshold, value, changetype<Threshold>(0));
+}
+
+@unmanaged class HardSigmoid {
+  @inline apply(x: v128): v128 {
+    const six = f32x4.splat(6);
+    return f32x4.div(f32x4.pmax(f32x4.pmin(f32x4.add(x, f32x4.splat(3)), six), f32x4.splat(0)), six);
+  }
+  @inline backward(dy: v128, x: v128): v128 {
+    return v128.andnot(f32x4.div(dy, f32x4.splat(6)), f32x4.ge(f32x4.abs(x), f32x4.splat(3)));
+  }
+}
+
+/** y = min(max(x + 3, 0), 6)/6, shapes [n]. 1 ULP. */
+export function hardSigmoid(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  forward<HardSigmoid>(begin, end, y, x, n, changetype<HardSigmoid>(0));
+}
+
+/** dx = dy/6 where |x| < 3 (or NaN), else 0; shapes [n]. 0.5 ULP. */
+export function hardSigmoidBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+  backward<HardSigmoid>(begin, end, dx, dy, x, n, changetype<HardSigmoid>(0));
+}
+
+@unmanaged class HardSwish {
+  @inline apply(x: v128): v128 {
+    return f32x4.mul(f32x4.pmax(x, f32x4.splat(-3)), changetype<HardSigmoid>(0).apply(x));
+  }
+  @inline backward(dy: v128, x: v128): v128 {
+    const line = f32x4.div(f32x4.add(x, f32x4.splat(1.5)), f32x4.splat(3));
+    const slope = select4(f32x4.ge(x, f32x4.splat(3)), f32x4.splat(1), line);
+    return v128.andnot(f32x4.mul(dy, slope), f32x4.le(x, f32x4.splat(-3)));
+  }
+}
+
+/** y = x·hardSigmoid(x), shapes [n]; -0 at -Infinity. Howard et al. 2019. 2 ULP. */
+export function hardSwish(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  forward<HardSwish>(begin, end, y, x, n, changetype<HardSwish>(0));
+}
+
+/** dx = 0 where x ≤ -3, dy where x ≥ 3, dy·(x + 1.5)/3 between; shapes [n]. 1.5 ULP. */
+export function hardSwishBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+  backward<HardSwish>(begin, end, dx, dy, x, n, changetype<HardSwish>(0));
+}
+
+@unmanaged class Softsign {
+  @inline apply(x: v128): v128 {
+    const u = within(x, 1e38); // Infinity / Infinity is NaN
+    return f32x4.div(u, f32x4.add(f32x4.splat(1), f32x4.abs(u)));
+  }
+  @inline backward(dy: v128, x: v128): v128 {
+    const share = f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), f32x4.abs(x)));
+    return f32x4.mul(dy, f32x4.mul(share, share));
+  }
+}
+
+/** y = x/(1 + |x|), shapes [n]. 1.5 ULP. */
+export function softsign(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  forward<Softsign>(begin, end, y, x, n, changetype<Softsign>(0));
+}
+
+/** dx = dy/(1 + |x|)², shapes [n]. 4 ULP. */
+export function softsignBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+  backward<Softsign>(begin, end, dx, dy, x, n, changetype<Softsign>(0));
+}
+
+/** y = v where x > 0, else slope·v: PReLU where v is x, its gradient where v is dy. v, x and y [n]; element i has slope
+ *  i mod `columns`, or the only one where strideOfSlopes is 0. Unit: `columns` elements (the last one may have fewer).
+ *  y may be v's or x's buffer. He et al. 2015. 0.5 ULP. */
+export function prelu(
+  begin: u32, end: u32, y: usize, v: usize, x: usize, slopes: usize, n: u32, columns: u32, strideOfSlopes: u32,
+): void {
+  const only = v128.load32_splat(slopes);
+  for (let unit = begin; unit < end; unit++) {
+    const first = unit * columns;
+    const stop = min(columns, n - first);
+    for (let i: u32 = 0; i < stop; i += LANES) {
+      const at = <usize>(first + i) << 2;
+      const count = stop - i;
+      const whole = count >= LANES;
+      const from = slopes + (<usize>i << 2);
+      const slope = strideOfSlopes == 0 ? only : whole ? v128.load(from) : loadPart(from, count);
+      const value = whole ? v128.load(v + at) : loadPart(v + at, count);
+      const positive = f32x4.gt(whole ? v128.load(x + at) : loadPart(x + at, count), f32x4.splat(0));
+      const result = select4(positive, value, f32x4.mul(slope, value));
+      if (whole) v128.store(y + at, result);
+      else storePart(y + at, result, count);
+    }
+  }
+}
+
 // ——— Exponential, from the output ———
 
-@unmanaged class Sigmoid {
+@unmanaged
+export class Sigmoid {
   @inline apply(x: v128): v128 {
     return sigmoidLanes(x);
   }
@@ -172,14 +324,53 @@ export function eluBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usize
   backward<Elu>(begin, end, dx, dy, y, n, carrying<Elu>(alpha));
 }
 
-// ——— Exponential, from the input ———
+const SELU_SCALE: f32 = 1.0507009873554805;
+// Scale times alpha, 1.6732632423543772.
+const SELU_LEAST: f32 = 1.7580993408473766;
 
-/** x within ±most, beyond which the activation no longer bends; so that no 0·Infinity arises. NaN stays NaN. */
-// @ts-ignore: decorator
-@inline
-function within(x: v128, most: f32): v128 {
-  return f32x4.pmax(f32x4.pmin(x, f32x4.splat(most)), f32x4.splat(-most));
+@unmanaged class Selu {
+  @inline apply(x: v128): v128 {
+    const below = f32x4.mul(expMinusOne4(x), f32x4.splat(SELU_LEAST));
+    return select4(f32x4.gt(x, f32x4.splat(0)), f32x4.mul(x, f32x4.splat(SELU_SCALE)), below);
+  }
+  @inline backward(dy: v128, y: v128): v128 {
+    const below = f32x4.add(y, f32x4.splat(SELU_LEAST));
+    return f32x4.mul(dy, select4(f32x4.gt(y, f32x4.splat(0)), f32x4.splat(SELU_SCALE), below));
+  }
 }
+
+/** y = scale·(x where x > 0, else alpha·(e^x - 1)), shapes [n]. Klambauer et al. 2017. 2 ULP. */
+export function selu(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  forward<Selu>(begin, end, y, x, n, changetype<Selu>(0));
+}
+
+/** dx = dy·(scale where y > 0, else y + scale·alpha), shapes [n]. 1.5 ULP for the y that is given. */
+export function seluBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32): void {
+  backward<Selu>(begin, end, dx, dy, y, n, changetype<Selu>(0));
+}
+
+@unmanaged class Celu {
+  @inline apply(x: v128): v128 {
+    const alpha = carried<Celu>(this);
+    return select4(f32x4.gt(x, f32x4.splat(0)), x, f32x4.mul(expMinusOne4(f32x4.div(x, alpha)), alpha));
+  }
+  @inline backward(dy: v128, y: v128): v128 {
+    const alpha = carried<Celu>(this);
+    return f32x4.mul(dy, select4(f32x4.gt(y, f32x4.splat(0)), f32x4.splat(1), f32x4.div(f32x4.add(y, alpha), alpha)));
+  }
+}
+
+/** y = x where x > 0, else alpha·(e^(x/alpha) - 1), alpha > 0; shapes [n]. Barron 2017. 2 ULP. */
+export function celu(begin: u32, end: u32, y: usize, x: usize, n: u32, alpha: f32): void {
+  forward<Celu>(begin, end, y, x, n, carrying<Celu>(alpha));
+}
+
+/** dx = dy where y > 0, else dy·(y + alpha)/alpha; shapes [n]. 1.5 ULP for the y that is given. */
+export function celuBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32, alpha: f32): void {
+  backward<Celu>(begin, end, dx, dy, y, n, carrying<Celu>(alpha));
+}
+
+// ——— Exponential, from the input ———
 
 /** d/dx of x·σ(u) is σ(u)·(1 + x·u'·σ(-u)); both σ come from one e^-|u|, so neither cancels. */
 // @ts-ignore: decorator
@@ -216,7 +407,8 @@ export function softplusBackward(begin: u32, end: u32, dx: usize, dy: usize, x: 
 // σ(±110) is exactly 0 or 1 in float32.
 const SILU_MOST: f32 = 110;
 
-@unmanaged class Silu {
+@unmanaged
+export class Silu {
   @inline apply(x: v128): v128 {
     return f32x4.mul(f32x4.pmax(x, f32x4.splat(-SILU_MOST)), sigmoid4(x));
   }
@@ -235,6 +427,55 @@ export function silu(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
 /** dx = dy·σ(x)·(1 + x·σ(-x)), shapes [n]. Absolute error 2.4e-7. */
 export function siluBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<Silu>(begin, end, dx, dy, x, n, changetype<Silu>(0));
+}
+
+@unmanaged class LogSigmoid {
+  @inline apply(x: v128): v128 {
+    return f32x4.neg(softplus4(f32x4.neg(x)));
+  }
+  @inline backward(dy: v128, x: v128): v128 {
+    return f32x4.mul(dy, sigmoid4(f32x4.neg(x)));
+  }
+}
+
+/** y = log σ(x) = -log(1 + e^-x), shapes [n]. 2 ULP. */
+export function logSigmoid(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  forward<LogSigmoid>(begin, end, y, x, n, changetype<LogSigmoid>(0));
+}
+
+/** dx = dy·σ(-x), shapes [n]. 2 ULP. */
+export function logSigmoidBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+  backward<LogSigmoid>(begin, end, dx, dy, x, n, changetype<LogSigmoid>(0));
+}
+
+// From here on tanh(log(1 + e^x)) is 1 in float32, and the squares below stay finite.
+const MISH_MOST: f32 = 20;
+
+/** With e = e^x and k = e·(e + 2): tanh(log(1 + e)) = k/(k + 2), and its slope is 4e·(e + 1)/(k + 2)². */
+@unmanaged class Mish {
+  @inline apply(x: v128): v128 {
+    const e = exp4(f32x4.pmin(x, f32x4.splat(MISH_MOST)));
+    const k = f32x4.mul(e, f32x4.add(e, f32x4.splat(2)));
+    return f32x4.mul(f32x4.pmax(x, f32x4.splat(-SILU_MOST)), f32x4.div(k, f32x4.add(k, f32x4.splat(2))));
+  }
+  @inline backward(dy: v128, x: v128): v128 {
+    const u = f32x4.pmax(f32x4.pmin(x, f32x4.splat(MISH_MOST)), f32x4.splat(-SILU_MOST));
+    const e = exp4(u);
+    const k = f32x4.mul(e, f32x4.add(e, f32x4.splat(2)));
+    const below = f32x4.add(k, f32x4.splat(2));
+    const rise = f32x4.div(f32x4.mul(f32x4.mul(f32x4.splat(4), e), f32x4.add(e, f32x4.splat(1))), below);
+    return f32x4.mul(dy, f32x4.div(madd(u, rise, k), below));
+  }
+}
+
+/** y = x·tanh(log(1 + e^x)), shapes [n]; -0 at -Infinity. Misra 2019. 4.5 ULP for x > -87; below, less than 1e-42. */
+export function mish(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  forward<Mish>(begin, end, y, x, n, changetype<Mish>(0));
+}
+
+/** dx = dy·d/dx(x·tanh(log(1 + e^x))), shapes [n]. Absolute error 2.1e-7. */
+export function mishBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+  backward<Mish>(begin, end, dx, dy, x, n, changetype<Mish>(0));
 }
 
 // φ(15) is 0 in float32, and with it Φ(-15).
@@ -263,7 +504,8 @@ function normalArea(x: v128, density: v128): v128 {
   return select4(f32x4.ge(x, f32x4.splat(0)), f32x4.sub(one, tail), tail);
 }
 
-@unmanaged class Gelu {
+@unmanaged
+export class Gelu {
   @inline apply(x: v128): v128 {
     const u = within(x, GELU_MOST);
     return f32x4.mul(f32x4.pmax(x, f32x4.splat(-GELU_MOST)), normalArea(u, normalPdf4(u)));
@@ -290,7 +532,8 @@ const GELU_CUBIC: f32 = 0.044715;
 // 2·√(2/π)
 const GELU_SCALE: f32 = 1.5957691216057308;
 
-@unmanaged class GeluTanh {
+@unmanaged
+export class GeluTanh {
   @inline apply(x: v128): v128 {
     const u = within(x, GELU_MOST);
     const bend = madd(f32x4.mul(u, u), f32x4.splat(GELU_CUBIC), f32x4.splat(1));

@@ -1,13 +1,24 @@
 // Activations as layers; each applies the operation of the same name (src/ops/activation.ts, softmax.ts).
-import { checkNumber, checkOptions } from "../engine/errors.js";
-import type { Tensor } from "../graph/tensor.js";
+import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import {
+  type Constraint,
+  constant,
+  type Initializer,
+  parameter,
+  type Regularizer,
+  showShape,
+  type Tensor,
+} from "../graph/tensor.js";
 import * as activation from "../ops/activation.js";
 import * as normalized from "../ops/softmax.js";
+import { constantValue } from "./initializers.js";
 import type { Layer } from "./layer.js";
 
+type SoftmaxOptions = normalized.SoftmaxOptions;
+
 /** Any function of one tensor that keeps its shape, as a layer. */
-function elementwise(kind: string, apply: (x: Tensor) => Tensor): Layer {
-  return { kind, build: (_place, inputShape) => ({ outputShape: inputShape, parameters: [], apply }) };
+function elementwise(kind: string, f: (x: Tensor) => Tensor): Layer {
+  return { kind, build: (_place, inputShape) => ({ outputShape: inputShape, parameters: [], apply: (x) => f(x) }) };
 }
 
 /** 1 where x >= 0, else 0. Its gradient is zero everywhere: nothing before it can be trained by descent. */
@@ -50,7 +61,94 @@ export function gelu(options: { approximate?: "none" | "tanh" } = {}): Layer {
   return elementwise("gelu", (x) => activation.gelu(x, options));
 }
 
-/** e^x / Σ e^x along the last axis. Not needed before crossEntropy(), which takes logits. */
-export const softmax = (): Layer => elementwise("softmax", normalized.softmax);
-/** ln softmax(x) along the last axis. */
-export const logSoftmax = (): Layer => elementwise("logSoftmax", normalized.logSoftmax);
+/** e^x / Σ e^x along `axis`, the last by default. Not needed before crossEntropy(), which takes logits. */
+export const softmax = (options: SoftmaxOptions = {}): Layer => alongAxis("softmax", normalized.softmax, options);
+/** ln softmax(x) along `axis`, the last by default. */
+export const logSoftmax = (options: SoftmaxOptions = {}): Layer =>
+  alongAxis("logSoftmax", normalized.logSoftmax, options);
+
+function alongAxis(kind: string, f: (x: Tensor, options: SoftmaxOptions) => Tensor, options: SoftmaxOptions): Layer {
+  checkOptions(kind, options, ["axis"]);
+  const { axis = -1 } = options;
+  return {
+    kind,
+    build({ where }, inputShape) {
+      const rank = inputShape.length + 1;
+      if (!Number.isInteger(axis) || axis < 1 - rank || axis >= rank || axis === 0) {
+        throw new ModelError(
+          `${where}: axis must be a whole number from 1 to ${rank - 1} (0 is the batch), or counted from the back from ${1 - rank} to -1, got ${String(axis)} for ${showShape(["batch", ...inputShape])}`,
+        );
+      }
+      return { outputShape: inputShape, parameters: [], apply: (x) => f(x, { axis }) };
+    },
+  };
+}
+
+/** 1.0507 · (x where x > 0, else 1.6733 · (e^x - 1)). Use `lecunNormal()` weights and alphaDropout() with it. */
+export const selu = (): Layer => elementwise("selu", activation.selu);
+/** ln sigmoid(x). */
+export const logSigmoid = (): Layer => elementwise("logSigmoid", activation.logSigmoid);
+/** x · tanh(ln(1 + e^x)). */
+export const mish = (): Layer => elementwise("mish", activation.mish);
+/** min(max(x + 3, 0), 6) / 6. (Keras 2 had 0.2·x + 0.5 within [0, 1].) */
+export const hardSigmoid = (): Layer => elementwise("hardSigmoid", activation.hardSigmoid);
+/** x · hardSigmoid(x). */
+export const hardSwish = (): Layer => elementwise("hardSwish", activation.hardSwish);
+/** min(max(x, 0), 6). */
+export const relu6 = (): Layer => elementwise("relu6", activation.relu6);
+/** x / (1 + |x|). */
+export const softsign = (): Layer => elementwise("softsign", activation.softsign);
+/** x - tanh x. */
+export const tanhShrink = (): Layer => elementwise("tanhShrink", activation.tanhShrink);
+
+/** A layer whose options the operation checks: at once, on a symbolic scalar that nobody reads. */
+function checked<O extends object>(kind: string, f: (x: Tensor, options: O) => Tensor, options: O): Layer {
+  f(constant(0), options);
+  return elementwise(kind, (x) => f(x, options));
+}
+
+/** x where x > 0, else alpha · (e^(x / alpha) - 1). Default alpha 1. */
+export const celu = (options: activation.CeluOptions = {}): Layer => checked("celu", activation.celu, options);
+/** x within [min, max]. Default -1 and 1. */
+export const hardTanh = (options: activation.HardTanhOptions = {}): Layer =>
+  checked("hardTanh", activation.hardTanh, options);
+/** x where x > threshold, else value (default 0). */
+export const threshold = (options: activation.ThresholdOptions): Layer =>
+  checked("threshold", activation.threshold, options);
+/** x nearer to 0 by lambda (default 0.5), 0 where |x| ≤ lambda. */
+export const softShrink = (options: activation.ShrinkOptions = {}): Layer =>
+  checked("softShrink", activation.softShrink, options);
+/** x, but 0 where |x| ≤ lambda (default 0.5). */
+export const hardShrink = (options: activation.ShrinkOptions = {}): Layer =>
+  checked("hardShrink", activation.hardShrink, options);
+
+export interface PreluOptions {
+  /** Names the layer in parameter paths ("name.weight") and errors. */
+  name?: string;
+  /** A slope for each channel (the last axis) instead of one for all. Default false, as in PyTorch; Keras has one for each element. */
+  perChannel?: boolean;
+  /** Of the slopes, [1] or [channels]. Default `constantValue(0.25)`, as in PyTorch; Keras starts with 0. */
+  weightInitializer?: Initializer;
+  weightRegularizer?: Regularizer;
+  weightConstraint?: Constraint;
+}
+
+/** x where x > 0, else slope · x, where the slopes (`weight`) are trained. He et al. 2015. */
+export function prelu(options: PreluOptions = {}): Layer {
+  checkOptions("prelu", options, ["name", "perChannel", "weightInitializer", "weightRegularizer", "weightConstraint"]);
+  const { name, perChannel = false, weightInitializer = constantValue(0.25) } = options;
+  return {
+    kind: "prelu",
+    name,
+    build({ path }, inputShape) {
+      const slopes = parameter(
+        [perChannel ? inputShape[inputShape.length - 1] : 1],
+        weightInitializer,
+        `${path}.weight`,
+        { regularizer: options.weightRegularizer, constraint: options.weightConstraint },
+      );
+      const parameters = [{ name: "weight", tensor: slopes }];
+      return { outputShape: inputShape, parameters, apply: (x) => activation.prelu(x, slopes) };
+    },
+  };
+}

@@ -123,7 +123,7 @@ export function binaryCrossEntropy(options: LossOptions & { from?: "logits" | "p
     build: (output, target) => operation(output, target, { reduction }),
     predict: logits ? sigmoid : identity,
     correct: (output, target) => correctBinary(output, target, { threshold, targetThreshold: 0.5 }),
-    ...(logits ? { includes: ["sigmoid"] } : {}),
+    ...(logits ? { includes: ["sigmoid", "logSigmoid"] } : {}),
   };
 }
 

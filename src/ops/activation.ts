@@ -1,11 +1,29 @@
 // Activations: one shape in, the same shape out, element by element.
 import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
-import { elements, type Pointer, type Work } from "../engine/instructions.js";
+import { elements, type Pointer, rows, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { sizeOf, type Tensor } from "../graph/tensor.js";
+import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import { add, exp, greaterEqual, maximum, minimum, multiply, scale, shift, square, subtract } from "./elementwise.js";
+import {
+  absolute,
+  add,
+  divide,
+  exp,
+  greater,
+  greaterEqual,
+  maximum,
+  minimum,
+  multiply,
+  reciprocal,
+  scale,
+  select,
+  shift,
+  square,
+  subtract,
+} from "./elementwise.js";
+import { sum } from "./reduce.js";
+import { reshape } from "./shape.js";
 
 /** Codes under which the gemm computes an activation in its last pass: see assembly/kernels/gemm.ts. */
 export const EPILOGUE = { relu: 1, sigmoid: 2, tanh: 3 } as const;
@@ -37,6 +55,7 @@ const inferSame =
     return [{ shape: x.shape }];
   };
 
+/* @__NO_SIDE_EFFECTS__ */
 function activation<Attributes = undefined>(definition: Activation<Attributes>): Operation<Attributes> {
   const { name, cost, bend, epilogue } = definition;
   const slope: Operation<Attributes> = {
@@ -67,8 +86,11 @@ function activation<Attributes = undefined>(definition: Activation<Attributes>):
   };
 }
 
-/** σ' = σ·(1 - σ) for s = σ(x). */
-const bell = (s: Tensor): Tensor => multiply(s, subtract(1, s));
+/** σ'(x) = σ(-|x|)·(1 - σ(-|x|)): on this side nothing cancels. */
+function bell(x: Tensor): Tensor {
+  const s = sigmoid(scale(absolute(x), -1));
+  return multiply(s, subtract(1, s));
+}
 
 /** x within ±most, beyond which the activation no longer bends; so that no 0·Infinity arises. */
 const within = (x: Tensor, most: number): Tensor => minimum(maximum(x, -most), most);
@@ -76,10 +98,10 @@ const within = (x: Tensor, most: number): Tensor => minimum(maximum(x, -most), m
 /** f'' of f = x·σ(u), u = c·(x + a·x³): σ''·x·u'² + σ'·(2u' + x·u''). */
 function gatedBend(x: Tensor, c: number, a: number): Tensor {
   const squared = square(x);
-  const s = sigmoid(multiply(scale(x, c), shift(scale(squared, a), 1)));
+  const u = multiply(scale(x, c), shift(scale(squared, a), 1));
   const rise = shift(scale(squared, 3 * a * c), c);
-  const second = multiply(multiply(x, square(rise)), subtract(1, scale(s, 2)));
-  return multiply(bell(s), add(second, add(scale(rise, 2), scale(squared, 6 * a * c))));
+  const second = multiply(multiply(x, square(rise)), subtract(1, scale(sigmoid(u), 2)));
+  return multiply(bell(u), add(second, add(scale(rise, 2), scale(squared, 6 * a * c))));
 }
 
 const stepping: Operation = {
@@ -149,6 +171,227 @@ export function leakyRelu(x: Tensor, options: LeakyReluOptions = {}): Tensor {
   return apply(leaky, [x], { negativeSlope });
 }
 
+const leaking: Operation = {
+  name: "prelu",
+  infer: ([, x, slopes]) => {
+    checkFloat("prelu", x, slopes);
+    const channels = x.shape[x.shape.length - 1] ?? 1;
+    if (slopes.shape.length === 1 && [1, channels].includes(slopes.shape[0])) return [{ shape: x.shape }];
+    throw new ModelError(
+      `prelu: slopes must be [1] or one for each of the ${channels} channels (last axis) of ${showShape(x.shape)}, got ${showShape(slopes.shape)}`,
+    );
+  },
+  forward(record, { inputs: [, x, slopes], to, from }) {
+    const n = sizeOf(x.shape);
+    const each = slopes.shape[0] !== 1;
+    const columns = each ? slopes.shape[0] : SHARED_COLUMNS;
+    record.prelu(rows(Math.ceil(n / columns), n), to[0], from[0], from[1], from[2], n, columns, each ? 1 : 0);
+  },
+  backward: ({ inputs: [v, x, slopes], gradient, needs }) => [
+    needs[0] ? apply(leaking, [gradient, x, slopes], undefined) : undefined,
+    undefined, // where x only decides, it has no slope
+    needs[2] ? slopesOf(select(greater(x, 0), 0, multiply(gradient, v)), slopes) : undefined,
+  ],
+  inPlace: [0, 1],
+};
+
+/** Elements that one unit takes where all have the same slope. */
+const SHARED_COLUMNS = 1024;
+
+/** Summed to one for each channel, or to one for all. */
+function slopesOf(each: Tensor, { shape: [channels] }: Tensor): Tensor {
+  return channels === 1 ? reshape(sum(each), [1]) : sum(reshape(each, [-1, channels]), 0);
+}
+
+/**
+ * x where x > 0, else slope · x, with slopes that may be trained: `slopes` has one for all, `[1]`, or one for each
+ * channel, `[channels]`, the channels being the last axis. Any shape. He et al. 2015. Throws ModelError where they do not fit.
+ */
+export function prelu(x: Tensor, slopes: Tensor): Tensor {
+  return apply(leaking, [x, x, slopes], undefined);
+}
+
+interface Bounds {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Nothing but its bounds: x within them, or what `forward` makes of it. */
+const bounded = /* @__NO_SIDE_EFFECTS__ */ (
+  name: string,
+  forward: Activation<Bounds>["forward"],
+  backwardReads: "input" | "output",
+) =>
+  activation<Bounds>({
+    name,
+    cost: 1,
+    forward,
+    backwardReads,
+    backward: (record, to, { least, most }) => record.hardTanhBackward(...to, least, most),
+  });
+
+const clamped = bounded("hardTanh", (record, to, { least, most }) => record.hardTanh(...to, least, most), "output");
+
+export interface HardTanhOptions {
+  /** Bounds of the result. Default -1 and 1. */
+  min?: number;
+  max?: number;
+}
+
+/** x within [min, max]; its derivative at the bounds is 0. Any shape. Throws ModelError unless min < max. */
+export function hardTanh(x: Tensor, options: HardTanhOptions = {}): Tensor {
+  checkOptions("hardTanh", options, ["min", "max"]);
+  const least = checkNumber("hardTanh", "min", options.min ?? -1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+  const most = checkNumber("hardTanh", "max", options.max ?? 1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+  if (!(least < most)) throw new ModelError(`hardTanh: min must be less than max, got min ${least} and max ${most}`);
+  return apply(clamped, [x], { least, most });
+}
+
+const six = bounded("relu6", (record, to, { least, most }) => record.hardTanh(...to, least, most), "output");
+
+/** min(max(x, 0), 6); its derivative at 0 and 6 is 0. Any shape. Howard et al. 2017. Throws ModelError for a uint32 input. */
+export function relu6(x: Tensor): Tensor {
+  return apply(six, [x], { least: 0, most: 6 });
+}
+
+const limited = activation<{ threshold: number; value: number }>({
+  name: "threshold",
+  cost: 1,
+  forward: (record, to, { threshold, value }) => record.threshold(...to, threshold, value),
+  backwardReads: "input",
+  backward: (record, to, { threshold }) => record.hardTanhBackward(...to, threshold, Number.NaN), // no upper bound
+});
+
+export interface ThresholdOptions {
+  /** What x must be greater than to pass. */
+  threshold: number;
+  /** What takes its place otherwise. Default 0. */
+  value?: number;
+}
+
+/** x where x > threshold, else value. Any shape. Throws ModelError for numbers that are not finite. */
+export function threshold(x: Tensor, options: ThresholdOptions): Tensor {
+  checkOptions("threshold", options, ["threshold", "value"]);
+  const finite = (name: "threshold" | "value", value: unknown): number =>
+    checkNumber("threshold", name, value, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+  return apply(limited, [x], {
+    threshold: finite("threshold", options.threshold),
+    value: finite("value", options.value ?? 0),
+  });
+}
+
+const hardLogistic = activation({
+  name: "hardSigmoid",
+  cost: 2,
+  forward: (record, to) => record.hardSigmoid(...to),
+  backwardReads: "input",
+  backward: (record, to) => record.hardSigmoidBackward(...to),
+});
+
+/** min(max(x + 3, 0), 6) / 6, as PyTorch and Keras 3; its derivative at ±3 is 0. Any shape. Throws ModelError for a uint32 input. */
+export function hardSigmoid(x: Tensor): Tensor {
+  return apply(hardLogistic, [x], undefined);
+}
+
+const hardGated = activation({
+  name: "hardSwish",
+  cost: 2,
+  forward: (record, to) => record.hardSwish(...to),
+  backwardReads: "input",
+  backward: (record, to) => record.hardSwishBackward(...to),
+  bend: (x) => scale(greater(3, absolute(x)), 1 / 3),
+});
+
+/** x · hardSigmoid(x); its derivative is 0 at -3 and 1 at 3. Any shape. Howard et al. 2019. Throws ModelError for a uint32 input. */
+export function hardSwish(x: Tensor): Tensor {
+  return apply(hardGated, [x], undefined);
+}
+
+const softened = activation({
+  name: "softsign",
+  cost: 3,
+  forward: (record, to) => record.softsign(...to),
+  backwardReads: "input",
+  backward: (record, to) => record.softsignBackward(...to),
+  bend(x) {
+    const share = reciprocal(shift(absolute(x), 1));
+    return multiply(subtract(greater(0, x), greater(x, 0)), scale(multiply(share, square(share)), 2));
+  },
+});
+
+/** x / (1 + |x|). Any shape. Throws ModelError for a uint32 input. */
+export function softsign(x: Tensor): Tensor {
+  return apply(softened, [x], undefined);
+}
+
+/** x - tanh x, an absolute error of 1e-7 included where they cancel. Any shape. Throws ModelError for a uint32 input. */
+export function tanhShrink(x: Tensor): Tensor {
+  return subtract(x, tanh(x));
+}
+
+export interface ShrinkOptions {
+  /** What is taken off (`softShrink`), or must be exceeded (`hardShrink`), at least 0. Default 0.5. */
+  lambda?: number;
+}
+
+function lambdaOf(where: string, options: ShrinkOptions): number {
+  checkOptions(where, options, ["lambda"]);
+  return checkNumber(where, "lambda", options.lambda ?? 0.5, 0, Number.POSITIVE_INFINITY);
+}
+
+/** x nearer to 0 by lambda, 0 where |x| ≤ lambda. Any shape. Throws ModelError for a negative lambda or a uint32 input. */
+export function softShrink(x: Tensor, options: ShrinkOptions = {}): Tensor {
+  const lambda = lambdaOf("softShrink", options);
+  return subtract(relu(shift(x, -lambda)), relu(shift(scale(x, -1), -lambda)));
+}
+
+/** x, but 0 where |x| ≤ lambda. Any shape. Throws ModelError for a negative lambda or a uint32 input. */
+export function hardShrink(x: Tensor, options: ShrinkOptions = {}): Tensor {
+  const lambda = lambdaOf("hardShrink", options);
+  return select(greaterEqual(lambda, absolute(x)), 0, x);
+}
+
+const selfNormalizing = activation({
+  name: "selu",
+  cost: 8,
+  forward: (record, to) => record.selu(...to),
+  backwardReads: "output",
+  backward: (record, to) => record.seluBackward(...to),
+  bend: (y) => greaterEqual(0, y), // f' is y + scale·alpha there, scale elsewhere
+});
+
+/**
+ * 1.0507 · (x where x > 0, else 1.6733 · (eˣ - 1)): keeps mean 0 and variance 1 from layer to layer, for weights from
+ * `lecunNormal()`. Any shape. Klambauer et al. 2017. Throws ModelError for a uint32 input.
+ */
+export function selu(x: Tensor): Tensor {
+  return apply(selfNormalizing, [x], undefined);
+}
+
+const continuous = activation<{ alpha: number }>({
+  name: "celu",
+  cost: 8,
+  forward: (record, to, { alpha }) => record.celu(...to, alpha),
+  backwardReads: "output",
+  backward: (record, to, { alpha }) => record.celuBackward(...to, alpha),
+  bend: (y, { alpha }) => scale(greaterEqual(0, y), 1 / alpha), // f' is y/alpha + 1 there, 1 elsewhere
+});
+
+export interface CeluOptions {
+  /** What -y tends to for x → -∞, greater than 0. Default 1. */
+  alpha?: number;
+}
+
+/** x where x > 0, else alpha · (e^(x/alpha) - 1), whose derivative at 0 is 1. Any shape. Barron 2017. Throws ModelError unless alpha > 0. */
+export function celu(x: Tensor, options: CeluOptions = {}): Tensor {
+  checkOptions("celu", options, ["alpha"]);
+  const alpha = checkNumber("celu", "alpha", options.alpha ?? 1, LEAST_ALPHA, Number.POSITIVE_INFINITY);
+  return apply(continuous, [x], { alpha });
+}
+
+// Below it 1/alpha is no float32.
+const LEAST_ALPHA = 1e-37;
+
 const exponential = activation<{ alpha: number }>({
   name: "elu",
   cost: 8,
@@ -207,12 +450,26 @@ const smooth = activation({
   forward: (record, to) => record.softplus(...to),
   backwardReads: "input",
   backward: (record, to) => record.softplusBackward(...to),
-  bend: (x) => bell(sigmoid(x)),
+  bend: bell,
 });
 
 /** log(1 + eˣ), which neither overflows nor cancels. Any shape. Dugas et al. 2000. Throws ModelError for a uint32 input. */
 export function softplus(x: Tensor): Tensor {
   return apply(smooth, [x], undefined);
+}
+
+const logLogistic = activation({
+  name: "logSigmoid",
+  cost: 8,
+  forward: (record, to) => record.logSigmoid(...to),
+  backwardReads: "input",
+  backward: (record, to) => record.logSigmoidBackward(...to),
+  bend: (x) => scale(bell(x), -1),
+});
+
+/** log σ(x), which neither overflows nor takes the logarithm of 0. Any shape. Throws ModelError for a uint32 input. */
+export function logSigmoid(x: Tensor): Tensor {
+  return apply(logLogistic, [x], undefined);
 }
 
 const swish = activation({
@@ -223,14 +480,35 @@ const swish = activation({
   backward: (record, to) => record.siluBackward(...to),
   bend(x) {
     const u = within(x, 110);
-    const s = sigmoid(u);
-    return multiply(bell(s), add(multiply(u, subtract(1, scale(s, 2))), 2));
+    return multiply(bell(u), add(multiply(u, subtract(1, scale(sigmoid(u), 2))), 2));
   },
 });
 
 /** x · sigmoid(x), also called swish. Any shape. Ramachandran et al. 2017. Throws ModelError for a uint32 input. */
 export function silu(x: Tensor): Tensor {
   return apply(swish, [x], undefined);
+}
+
+const curved = activation({
+  name: "mish",
+  cost: 10,
+  forward: (record, to) => record.mish(...to),
+  backwardReads: "input",
+  backward: (record, to) => record.mishBackward(...to),
+  bend(x) {
+    const u = within(x, 110);
+    const e = exp(minimum(u, 20));
+    const k = multiply(e, shift(e, 2));
+    const rise = divide(scale(multiply(e, shift(e, 1)), 4), square(shift(k, 2)));
+    const [s, t] = [divide(e, shift(e, 1)), divide(k, shift(k, 2))];
+    // f = x·t, s = σ(x), t' = rise, f'' = t'·(2 + x·(1 - s - 2·s·t))
+    return multiply(rise, add(multiply(u, subtract(subtract(1, s), scale(multiply(s, t), 2))), 2));
+  },
+});
+
+/** x · tanh(log(1 + eˣ)). Any shape. Misra 2019. Throws ModelError for a uint32 input. */
+export function mish(x: Tensor): Tensor {
+  return apply(curved, [x], undefined);
 }
 
 const gaussian = activation({

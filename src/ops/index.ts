@@ -1,18 +1,36 @@
 // Every operation, by name: test/ops/samples.ts must have a row for each. `gradient` is the one export that is none.
 export {
+  type CeluOptions,
+  celu,
   type EluOptions,
   elu,
   type GeluOptions,
   gelu,
+  type HardTanhOptions,
+  hardShrink,
+  hardSigmoid,
+  hardSwish,
+  hardTanh,
   identity,
   type LeakyReluOptions,
   leakyRelu,
+  logSigmoid,
+  mish,
+  prelu,
   relu,
+  relu6,
+  type ShrinkOptions,
+  selu,
   sigmoid,
   silu,
   softplus,
+  softShrink,
+  softsign,
   step,
+  type ThresholdOptions,
   tanh,
+  tanhShrink,
+  threshold,
 } from "./activation.js";
 export { type CustomGradientContext, customGradient, type GradientRule, stopGradient } from "./custom.js";
 export { type DropoutOptions, dropout } from "./dropout.js";
@@ -49,6 +67,7 @@ export {
   subtract,
 } from "./elementwise.js";
 export { gatherRows } from "./gather.js";
+export { geglu, glu, reglu, swiglu } from "./glu.js";
 export { gradient } from "./gradient.js";
 export { gather, gatherAlong, oneHot, scatterAdd } from "./indexing.js";
 export { concatenate, split, stack } from "./join.js";
@@ -118,3 +137,6 @@ export {
   type VarianceOptions,
   variance,
 } from "./statistics.js";
+export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
+export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
+export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";

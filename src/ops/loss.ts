@@ -90,6 +90,7 @@ interface ElementLoss<A> {
   readonly symmetric: boolean;
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function elementLoss<A extends Attributes>(definition: ElementLoss<A>): Operation<A> {
   const { name, cost, symmetric } = definition;
   const chunksOf = (x: Tensor): number => Math.ceil(sizeOf(x.shape) / CHUNK);
@@ -309,6 +310,7 @@ function isZero(tensor: Tensor): boolean {
 }
 
 /** Output 0 is the loss, output 1 the probabilities, kept for the backward pass. */
+/* @__NO_SIDE_EFFECTS__ */
 function rowLoss(definition: RowLoss): Operation<Attributes> {
   const { name, targetGradient } = definition;
   const slope: Operation<Attributes> = {

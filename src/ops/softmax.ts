@@ -1,12 +1,13 @@
-// Softmax and its logarithm along the last axis.
-import { ModelError } from "../engine/errors.js";
+// Softmax and its logarithm along one axis.
+import { checkOptions, ModelError } from "../engine/errors.js";
 import { type Pointer, rows, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFloat } from "./axes.js";
+import { checkFloat, resolveAxes } from "./axes.js";
 import { exp, multiply, subtract } from "./elementwise.js";
 import { sum } from "./reduce.js";
+import { transpose } from "./shape.js";
 import { backwardThrough } from "./spelled.js";
 
 const COST = 10;
@@ -19,6 +20,7 @@ interface RowActivation {
   readonly slope: (dy: Tensor, y: Tensor) => Tensor;
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function rowWise({ name, forward, backward, slope: spelled }: RowActivation): Operation {
   const work = ({ shape }: Tensor): [Work, columns: number] => {
     const columns = shape[shape.length - 1];
@@ -66,12 +68,28 @@ const normalized = rowWise({
   slope: softmaxGradient,
 });
 
+export interface SoftmaxOptions {
+  /** Along which axis; negative ones count from the back. Default -1, the last: others are transposed to it and back. */
+  axis?: number;
+}
+
+function alongAxis(operation: Operation, x: Tensor, options: SoftmaxOptions): Tensor {
+  checkOptions(operation.name, options, ["axis"]);
+  const { axis = -1 } = options;
+  const last = x.shape.length - 1;
+  if (last < 0 || axis === -1 || axis === last) return apply(operation, [x], undefined);
+  const [moved] = resolveAxes(operation.name, x, axis);
+  const swapped = x.shape.map((_, at) => (at === moved ? last : at === last ? moved : at));
+  return transpose(apply(operation, [transpose(x, swapped)], undefined), swapped);
+}
+
 /**
- * eˣ / Σ eˣ along the last axis, so that each row `[..., columns]` sums to 1; the row's maximum is taken off first,
- * so nothing overflows. Entries of -Infinity get probability 0. Throws ModelError for a scalar or a uint32 input.
+ * eˣ / Σ eˣ along an axis, so that each row `[..., columns]` sums to 1; the row's maximum is taken off first,
+ * so nothing overflows. Entries of -Infinity get probability 0. Throws ModelError for a scalar, a uint32 input or an
+ * axis that does not exist.
  */
-export function softmax(x: Tensor): Tensor {
-  return apply(normalized, [x], undefined);
+export function softmax(x: Tensor, options: SoftmaxOptions = {}): Tensor {
+  return alongAxis(normalized, x, options);
 }
 
 const logNormalized = rowWise({
@@ -81,7 +99,7 @@ const logNormalized = rowWise({
   slope: (dy, y) => subtract(dy, multiply(exp(y), sum(dy, -1, { keepDims: true }))),
 });
 
-/** log softmax(x) along the last axis, computed without ever taking the logarithm of 0. Throws as `softmax`. */
-export function logSoftmax(x: Tensor): Tensor {
-  return apply(logNormalized, [x], undefined);
+/** log softmax(x) along an axis, computed without ever taking the logarithm of 0. Options and errors as `softmax`. */
+export function logSoftmax(x: Tensor, options: SoftmaxOptions = {}): Tensor {
+  return alongAxis(logNormalized, x, options);
 }

@@ -1,4 +1,5 @@
 // Derivatives of operations that have a kernel of their own, taken from the same calculation spelled out in others.
+// (`@__NO_SIDE_EFFECTS__` before what makes operations lets bundlers leave out those that a program does not use.)
 import { buildGradient } from "../graph/backward.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
 import type { Tensor } from "../graph/tensor.js";
@@ -16,6 +17,7 @@ const viewing: Operation = {
  * The backward rule of an operation with one result: that of `spelled`, which must compute the same from the same
  * inputs. It is slower than a kernel and for where that does not matter: a gradient of a gradient.
  */
+/* @__NO_SIDE_EFFECTS__ */
 export function backwardThrough<Attributes>(
   spelled: (inputs: readonly Tensor[], attributes: Attributes) => Tensor,
 ): (context: BackwardContext<Attributes>) => (Tensor | undefined)[] {

@@ -2,9 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { ModelError } from "../../src/engine/errors.js";
 import { compileFunctionSync } from "../../src/graph/function.js";
-import { input, type Tensor } from "../../src/graph/tensor.js";
+import { constant, input, type Tensor } from "../../src/graph/tensor.js";
 import * as ops from "../../src/ops/activation.js";
 import { multiply } from "../../src/ops/elementwise.js";
+import { geglu, glu } from "../../src/ops/glu.js";
 import { gradient } from "../../src/ops/gradient.js";
 import { linear } from "../../src/ops/matmul.js";
 import { sum } from "../../src/ops/reduce.js";
@@ -86,6 +87,13 @@ describe("error bounds that assembly/kernels/activation.ts states", () => {
     ["gelu far left", ops.gelu, references.gelu, -13, -5, 8],
     ["gelu, tanh form", tanhForm, references.geluTanh, -1, 20, 4],
     ["gelu, tanh form, far left", tanhForm, references.geluTanh, -10, -1, 200],
+    ["selu", ops.selu, references.selu, -20, 5, 2],
+    ["celu", (x) => ops.celu(x, { alpha: 1.5 }), (x) => references.celu(x, 1.5), -20, 5, 2],
+    ["logSigmoid", ops.logSigmoid, references.logSigmoid, -87, 87, 2],
+    ["mish", ops.mish, references.mish, -80, 20, 4.5],
+    ["hardSigmoid", ops.hardSigmoid, references.hardSigmoid, -5, 5, 1],
+    ["hardSwish", ops.hardSwish, references.hardSwish, -5, 5, 2],
+    ["softsign", ops.softsign, references.softsign, -50, 50, 1.5],
   ];
   for (const [name, f, reference, from, to, bound] of bounds) {
     test(`${name}: ${bound} ULP in [${from}, ${to}]`, () => {
@@ -101,11 +109,18 @@ describe("error bounds that assembly/kernels/activation.ts states", () => {
     const du = 2 * Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x ** 2);
     return logistic(u) * (1 + x * du * logistic(-u));
   };
+  const mishSlope = (x: number): number => {
+    const t = Math.tanh(references.softplus(x));
+    return t + x * (1 - t * t) * logistic(x);
+  };
   const derivatives: readonly [string, Activation, (x: number) => number, number][] = [
     ["silu", ops.silu, (x) => logistic(x) * (1 + x * logistic(-x)), 2.4e-7],
     ["gelu", ops.gelu, (x) => normalArea(x) + x * normalDensity(x), 2e-7],
     ["gelu, tanh form", tanhForm, tanhSlope, 2.5e-7],
     ["softplus", ops.softplus, logistic, 1e-7],
+    ["mish", ops.mish, mishSlope, 2.1e-7],
+    ["hardSwish", ops.hardSwish, (x) => (x <= -3 ? 0 : x >= 3 ? 1 : (x + 1.5) / 3), 1.3e-7],
+    ["softsign", ops.softsign, (x) => 1 / (1 + Math.abs(x)) ** 2, 2.1e-7],
   ];
   for (const [name, f, reference, bound] of derivatives) {
     test(`${name}: the derivative within ${bound} in [-20, 20]`, () => {
@@ -126,6 +141,12 @@ describe("special values", () => {
     ["silu", ops.silu],
     ["gelu", ops.gelu],
     ["gelu, tanh form", (x) => ops.gelu(x, { approximate: "tanh" })],
+    ["selu", ops.selu],
+    ["celu", ops.celu],
+    ["logSigmoid", ops.logSigmoid],
+    ["mish", ops.mish],
+    ["hardSwish", ops.hardSwish],
+    ["softsign", ops.softsign],
   ];
   test.each(curved)("%s: neither value nor derivative is NaN, however large x; NaN stays NaN", (_, f) => {
     const x = [
@@ -199,6 +220,29 @@ describe("special values", () => {
     expect(slopes((x) => ops.elu(x, { alpha: 2 }), 0, 1)).toEqual([2, 1]);
   });
 
+  // PyTorch 1.13 too, but for hardSwish's derivative, -0.5 at -3 and 1.5 at 3 there: newer ones have these.
+  test("at the kinks: the derivative of what is flat", () => {
+    expect(slopes(ops.hardTanh, -1, 1, 0.5, Number.NaN)).toEqual([0, 0, 1, 1]);
+    expect(slopes(ops.relu6, 0, 6, 5)).toEqual([0, 0, 1]);
+    expect(slopes(ops.hardSigmoid, -3, 3)).toEqual([0, 0]);
+    expect(slopes(ops.hardSwish, -3, 3)).toEqual([0, 1]);
+    expect(slopes((x) => ops.threshold(x, { threshold: 1, value: 5 }), 1, 2)).toEqual([0, 1]);
+    expect(slopes((x) => ops.softShrink(x), -0.5, 0.5, 0.75).map((slope) => slope + 0)).toEqual([0, 0, 1]);
+    expect(slopes((x) => ops.hardShrink(x), -0.5, 0.5, 0.75)).toEqual([0, 0, 1]);
+    expect(slopes(ops.selu, 0)).toEqual([Math.fround(1.0507009873554805 * 1.6732632423543772)]);
+    expect(slopes((x) => ops.prelu(x, constant([0.25])), -2, 0, 3)).toEqual([0.25, 0.25, 1]);
+  });
+
+  test("limits of those within bounds", () => {
+    const ends = [Infinity, -Infinity, Number.NaN];
+    expect(forward(ops.hardTanh, ...ends)).toEqual([1, -1, Number.NaN]);
+    expect(forward(ops.hardSigmoid, ...ends)).toEqual([1, 0, Number.NaN]);
+    expect(forward(ops.hardSwish, ...ends)).toEqual([Infinity, -0, Number.NaN]);
+    expect(forward(ops.softsign, ...ends, 3e38)).toEqual([1, -1, Number.NaN, 1]);
+    expect(forward(ops.mish, ...ends)).toEqual([Infinity, -0, Number.NaN]);
+    expect(forward(ops.logSigmoid, ...ends, -200)).toEqual([-0, -Infinity, Number.NaN, -200]);
+  });
+
   test("identity is a view: no memory, no instruction", () => {
     using compiled = compileFunctionSync(({ x }) => ({ y: ops.identity(x) }), { x: [3] }, { engine });
     expect(Array.from(compiled({ x: [1, -2, 3] }).y)).toEqual([1, -2, 3]);
@@ -261,6 +305,22 @@ describe("errors", () => {
     expect(() => ops.gelu(floats, { approximate: "erf" as "none" })).toThrow(
       'gelu: approximate must be "none" or "tanh", got "erf"',
     );
+    expect(() => ops.hardTanh(floats, { min: 2, max: 2 })).toThrow(
+      "hardTanh: min must be less than max, got min 2 and max 2",
+    );
+    expect(() => ops.threshold(floats, {} as ops.ThresholdOptions)).toThrow(
+      "threshold: threshold must be a finite number, got undefined",
+    );
+    expect(() => ops.celu(floats, { alpha: 0 })).toThrow("celu: alpha must be a number of at least 1e-37, got 0");
+    expect(() => ops.softShrink(floats, { lambda: -1 })).toThrow("softShrink: lambda must be a number of at least 0");
+    expect(() => ops.prelu(input([2, 3]), constant([1, 2]))).toThrow(
+      "prelu: slopes must be [1] or one for each of the 3 channels (last axis) of [2, 3], got [2]",
+    );
+    expect(() => softmax(floats, { axis: 1 })).toThrow("softmax: an axis must be a whole number from -1 to 0, got 1");
+    expect(() => glu(input([2, 3]))).toThrow(
+      "glu: the last axis must have an even size, to be halved, got [2, 3]: make it twice what is to come out",
+    );
+    expect(() => geglu(input([4]), { approximate: "erf" as "none" })).toThrow('geglu: approximate must be "none"');
     expect(() => ops.elu(floats, { slope: 1 } as object)).toThrow('elu: unknown option "slope"');
   });
 });

@@ -7,6 +7,7 @@ import { einsumSamples } from "./samples/einsum.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
 import { indexingSamples } from "./samples/indexing.js";
 import { joinSamples } from "./samples/join.js";
+import { gluSamples } from "./samples/glu.js";
 import { lossSamples, metricSamples } from "./samples/loss.js";
 import { matmulSamples } from "./samples/matmul.js";
 import { poolSamples } from "./samples/pool.js";
@@ -31,6 +32,7 @@ export const samples = {
   ...einsumSamples,
   ...indexingSamples,
   ...joinSamples,
+  ...gluSamples,
   ...lossSamples,
   ...matmulSamples,
   ...metricSamples,

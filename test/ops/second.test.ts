@@ -33,6 +33,25 @@ const activations: Record<string, [(x: Tensor) => Tensor, (x: number) => number,
   ],
 };
 
+const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+
+Object.assign(activations, {
+  selu: [ops.selu, (x) => 1.0507009873554805 * (x > 0 ? 1 : 1.6732632423543772 * Math.exp(x)), "awayFromZero"],
+  celu: [(x) => ops.celu(x, { alpha: slope }), (x) => (x > 0 ? 1 : Math.exp(x / slope)), "awayFromZero"],
+  logSigmoid: [ops.logSigmoid, (x) => logistic(-x)],
+  mish: [
+    ops.mish,
+    (x) => {
+      const t = Math.tanh(softplus(x));
+      return t + x * (1 - t * t) * logistic(x);
+    },
+  ],
+  hardTanh: [ops.hardTanh, (x) => Number(Math.abs(x) < 1), "distinct"],
+  hardSigmoid: [ops.hardSigmoid, (x) => (Math.abs(x) < 3 ? 1 / 6 : 0)],
+  hardSwish: [ops.hardSwish, (x) => (x <= -3 ? 0 : x >= 3 ? 1 : (x + 1.5) / 3)],
+  softsign: [ops.softsign, (x) => 1 / (1 + Math.abs(x)) ** 2, "awayFromZero"],
+} satisfies typeof activations);
+
 for (const [name, [f, derivative, domain = "normal"]] of Object.entries(activations)) {
   const one = (shape: readonly number[]): Case => ({
     inputs: [{ shape, domain }, { shape }],
@@ -74,6 +93,35 @@ for (const [name, f, reference] of [
   });
   battery(`the gradient of ${name}`, { cases: [one([5]), one([3, 4]), one([2, 3, 9])] });
 }
+
+const gates: Record<string, [(x: Tensor) => Tensor, (b: number) => number, (b: number) => number]> = {
+  glu: [ops.glu, logistic, (b) => logistic(b) * logistic(-b)],
+  swiglu: [ops.swiglu, (b) => b * logistic(b), (b) => logistic(b) * (1 + b * logistic(-b))],
+  geglu: [ops.geglu, (b) => b * normalArea(b), (b) => normalArea(b) + b * normalDensity(b)],
+  reglu: [ops.reglu, (b) => Math.max(b, 0), (b) => Number(b > 0)],
+};
+
+for (const [name, [f, gate, derivative]] of Object.entries(gates)) {
+  const one = (rows: number, columns: number): Case => ({
+    inputs: [{ shape: [rows, 2 * columns], domain: "awayFromZero" }, { shape: [rows, columns] }],
+    apply: (x, dy) => ops.gradient(ops.sum(ops.multiply(f(x), dy)), x),
+    reference: (x, dy) =>
+      x.map((value, i) => {
+        const [row, column] = [Math.floor(i / (2 * columns)), i % (2 * columns)];
+        const d = dy[row * columns + (column % columns)];
+        return column < columns ? d * gate(x[i + columns]) : d * x[i - columns] * derivative(value);
+      }),
+    tolerance: 2 ** -20,
+  });
+  battery(`the gradient of ${name}`, { cases: [one(3, 5), one(1, 8)] });
+}
+
+const preluCase = (channels: number): Case => ({
+  inputs: [{ shape: [3, 4], domain: "awayFromZero" }, { shape: [channels] }, { shape: [3, 4] }],
+  apply: (x, slopes, dy) => ops.gradient(ops.sum(ops.multiply(ops.prelu(x, slopes), dy)), x),
+  reference: (x, slopes, dy) => x.map((value, i) => (value > 0 ? dy[i] : slopes[i % channels] * dy[i])),
+});
+battery("the gradient of prelu", { cases: [preluCase(1), preluCase(4)] });
 
 // ——— Losses: factor · gradient, so that the derivative by the loss's own gradient is held to account too ———
 

@@ -1,4 +1,4 @@
-import { showShape, type Tensor } from "../../../src/graph/tensor.js";
+import { showShape, sizeOf, type Tensor } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/activation.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
 
@@ -27,7 +27,23 @@ export function normalArea(x: number): number {
 /** The argument of the tanh approximation. */
 const geluArgument = (x: number): number => Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3);
 
+const SELU = [1.0507009873554805, 1.6732632423543772] as const;
+
 export const references = {
+  hardTanh: (x: number, min = -1, max = 1): number => Math.min(Math.max(x, min), max),
+  relu6: (x: number): number => Math.min(Math.max(x, 0), 6),
+  threshold: (x: number, least = 0, value = 0): number => (x <= least ? value : x),
+  hardSigmoid: (x: number): number => Math.min(Math.max(x + 3, 0), 6) / 6,
+  hardSwish: (x: number): number => (x <= -3 ? 0 : (x * Math.min(x + 3, 6)) / 6),
+  softsign: (x: number): number => (Number.isFinite(x) ? x / (1 + Math.abs(x)) : Math.sign(x)),
+  tanhShrink: (x: number): number => x - Math.tanh(x),
+  softShrink: (x: number, lambda = 0.5): number => (x > lambda ? x - lambda : x < -lambda ? x + lambda : 0 * (x - x)),
+  hardShrink: (x: number, lambda = 0.5): number => (Math.abs(x) <= lambda ? 0 : x),
+  selu: (x: number): number => SELU[0] * (x > 0 ? x : SELU[1] * Math.expm1(x)),
+  celu: (x: number, alpha = 1): number => (x > 0 ? x : alpha * Math.expm1(x / alpha)),
+  logSigmoid: (x: number): number => Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x))),
+  mish: (x: number): number =>
+    x === Number.NEGATIVE_INFINITY ? 0 : x * Math.tanh(Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
   step: (x: number): number => (Number.isNaN(x) ? x : x >= 0 ? 1 : 0),
   identity: (x: number): number => x,
   sigmoid: logistic,
@@ -47,6 +63,24 @@ function cases(apply: (x: Tensor) => Tensor, f: (x: number) => number, domain: D
   return [
     ...shapes.map((shape) => ({ name: `${name} ${showShape(shape)}`, inputs: [{ shape, domain }], apply, reference })),
     { name: `${name} special values`, inputs: [{ shape: [67], domain: "special" }], apply, reference },
+  ];
+}
+
+/** Without the case of infinities, where the reference has NaN. */
+const finite = (all: Case[]): Case[] => all.slice(0, -1);
+
+/** One slope for all, and one for each channel. */
+function preluCases(): Case[] {
+  const of = (shape: readonly number[], channels: number, domain: Domain = "awayFromZero"): Case => ({
+    name: `${showShape(shape)}, ${channels === 1 ? "one slope" : "a slope a channel"}, ${String(domain)}`,
+    inputs: [{ shape, domain }, { shape: [channels] }],
+    apply: (x, slopes) => ops.prelu(x, slopes),
+    reference: (x, slopes) => x.map((value, i) => (value > 0 ? value : slopes[i % channels] * value)),
+  });
+  return [
+    ...shapes.map((shape) => of(shape, 1)),
+    ...laneSizes.flatMap((channels) => [of([channels], channels), of([3, 2, channels], channels)]),
+    of([40, 3], 3, "special"),
   ];
 }
 
@@ -82,6 +116,73 @@ export const activationSamples = {
   },
   softplus: { cases: cases(ops.softplus, references.softplus) },
   silu: { cases: cases(ops.silu, references.silu) },
+  hardTanh: {
+    cases: [
+      ...cases(ops.hardTanh, references.hardTanh, "distinct"),
+      ...cases(
+        (x) => ops.hardTanh(x, { min: -0.25, max: 2 }),
+        (x) => references.hardTanh(x, -0.25, 2),
+        "distinct",
+        "-0.25 to 2",
+      ),
+    ],
+  },
+  relu6: { cases: cases(ops.relu6, references.relu6, "awayFromZero") },
+  threshold: {
+    cases: [
+      ...cases((x) => ops.threshold(x, { threshold: 0 }), references.threshold, "awayFromZero"),
+      ...cases(
+        (x) => ops.threshold(x, { threshold: -0.125, value: 7 }),
+        (x) => references.threshold(x, -0.125, 7),
+        "awayFromZero",
+        "-0.125, 7",
+      ),
+    ],
+  },
+  hardSigmoid: { cases: cases(ops.hardSigmoid, references.hardSigmoid) },
+  hardSwish: { cases: cases(ops.hardSwish, references.hardSwish) },
+  softsign: { cases: cases(ops.softsign, references.softsign, "awayFromZero") },
+  // Its error is an absolute one, which a single small element would show as a large relative one.
+  tanhShrink: {
+    cases: finite(cases(ops.tanhShrink, references.tanhShrink)).filter(({ inputs }) => sizeOf(inputs[0].shape) > 1),
+  },
+  softShrink: {
+    cases: [
+      ...cases(ops.softShrink, references.softShrink, "distinct"),
+      ...cases(
+        (x) => ops.softShrink(x, { lambda: 0.125 }),
+        (x) => references.softShrink(x, 0.125),
+        "distinct",
+        "lambda 0.125",
+      ),
+    ],
+  },
+  hardShrink: {
+    cases: [
+      ...cases(ops.hardShrink, references.hardShrink, "distinct"),
+      ...cases(
+        (x) => ops.hardShrink(x, { lambda: 0.125 }),
+        (x) => references.hardShrink(x, 0.125),
+        "distinct",
+        "lambda 0.125",
+      ),
+    ],
+  },
+  selu: { cases: cases(ops.selu, references.selu, "awayFromZero") },
+  celu: {
+    cases: [
+      ...cases(ops.celu, references.celu),
+      ...cases(
+        (x) => ops.celu(x, { alpha: fraction }),
+        (x) => references.celu(x, fraction),
+        "awayFromZero",
+        "alpha 0.3",
+      ),
+    ],
+  },
+  logSigmoid: { cases: cases(ops.logSigmoid, references.logSigmoid) },
+  mish: { cases: cases(ops.mish, references.mish) },
+  prelu: { cases: preluCases() },
   gelu: {
     cases: [
       ...cases(ops.gelu, references.gelu),

@@ -1,4 +1,4 @@
-import type { Tensor } from "../../../src/graph/tensor.js";
+import { showShape, sizeOf, type Tensor } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/softmax.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
 
@@ -39,7 +39,43 @@ function cases(apply: (x: Tensor) => Tensor, row: (x: Float64Array) => Float64Ar
   return [...shapes.map((shape) => one(shape)), one([40, 3], "special", "special values")];
 }
 
+/** Along any axis: the elements of one row, gathered with the strides of the shape. */
+function alongAxis(
+  f: (x: Tensor, options: { axis: number }) => Tensor,
+  row: (x: Float64Array) => Float64Array,
+): Case[] {
+  const one = (shape: readonly number[], axis: number): Case => ({
+    name: `${showShape(shape)}, axis ${axis}`,
+    inputs: [{ shape }],
+    apply: (x) => f(x, { axis }),
+    reference(x) {
+      const at = axis < 0 ? axis + shape.length : axis;
+      const stride = sizeOf(shape.slice(at + 1));
+      const result = new Float64Array(x.length);
+      for (let first = 0; first < x.length; first++) {
+        if (Math.floor(first / stride) % shape[at] !== 0) continue;
+        const places = Array.from({ length: shape[at] }, (_, i) => first + i * stride);
+        const values = row(Float64Array.from(places, (place) => x[place]));
+        places.forEach((place, i) => {
+          result[place] = values[i];
+        });
+      }
+      return result;
+    },
+  });
+  return [
+    one([4, 3], 0),
+    one([2, 5, 3], 1),
+    one([2, 5, 3], -3),
+    one([2, 3, 4, 5], 2),
+    one([17, 1, 4], -3),
+    one([9], 0),
+  ];
+}
+
 export const softmaxSamples = {
-  softmax: { cases: cases(ops.softmax, softmaxRow) },
-  logSoftmax: { cases: cases(ops.logSoftmax, logSoftmaxRow) },
+  softmax: { cases: [...cases((x) => ops.softmax(x), softmaxRow), ...alongAxis(ops.softmax, softmaxRow)] },
+  logSoftmax: {
+    cases: [...cases((x) => ops.logSoftmax(x), logSoftmaxRow), ...alongAxis(ops.logSoftmax, logSoftmaxRow)],
+  },
 } satisfies Record<string, Sample>;

@@ -1,0 +1,43 @@
+// Gated linear units as layers: the last axis, halved into a and b, becomes a · f(b). See src/ops/glu.ts.
+import { checkOptions, ModelError } from "../engine/errors.js";
+import { showShape, type Tensor } from "../graph/tensor.js";
+import type { GeluOptions } from "../ops/activation.js";
+import * as operations from "../ops/glu.js";
+import type { Layer } from "./layer.js";
+
+function halving(kind: string, apply: (x: Tensor) => Tensor): Layer {
+  return {
+    kind,
+    build({ where }, inputShape) {
+      const size = inputShape[inputShape.length - 1];
+      if (size % 2 !== 0) {
+        throw new ModelError(
+          `${where}: the last axis must have an even size, to be halved, got ${showShape(["batch", ...inputShape])}: make it twice what is to come out`,
+        );
+      }
+      return { outputShape: [...inputShape.slice(0, -1), size / 2], parameters: [], apply: (x) => apply(x) };
+    },
+  };
+}
+
+/**
+ * Gated linear unit: a · sigmoid(b) for the halves [a, b] of the last axis, as PyTorch's. Dauphin et al. 2017.
+ *
+ * @example
+ * sequential({ input: [784] }, dense(2 * 64), glu(), dense(10)); // glu(): [batch, 128] → [batch, 64]
+ */
+export const glu = (): Layer => halving("glu", operations.glu);
+/** a · silu(b) for the halves [a, b] of the last axis. Shazeer 2020. */
+export const swiglu = (): Layer => halving("swiglu", operations.swiglu);
+/** a · relu(b) for the halves [a, b] of the last axis. Shazeer 2020. */
+export const reglu = (): Layer => halving("reglu", operations.reglu);
+
+/** a · gelu(b) for the halves [a, b] of the last axis; `approximate` as in gelu(). Shazeer 2020. */
+export function geglu(options: GeluOptions = {}): Layer {
+  checkOptions("geglu", options, ["approximate"]);
+  const { approximate = "none" } = options;
+  if (approximate !== "none" && approximate !== "tanh") {
+    throw new ModelError(`geglu: approximate must be "none" or "tanh", got ${JSON.stringify(approximate)}`);
+  }
+  return halving("geglu", (x) => operations.geglu(x, { approximate }));
+}

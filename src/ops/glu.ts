@@ -1,0 +1,98 @@
+// Gated linear units: the last axis of x is [a, b], half each, and the result a · f(b). Dauphin et al. 2017, Shazeer 2020.
+import { checkOptions, ModelError } from "../engine/errors.js";
+import { rows } from "../engine/instructions.js";
+import { apply, type Operation } from "../graph/operation.js";
+import { constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { type GeluOptions, gelu, relu, sigmoid, silu } from "./activation.js";
+import { checkFloat } from "./axes.js";
+import { multiply } from "./elementwise.js";
+import { gradient } from "./gradient.js";
+import { sum } from "./reduce.js";
+import { reshape } from "./shape.js";
+import { backwardThrough } from "./spelled.js";
+
+interface Gate {
+  readonly name: string;
+  /** Number of the gate in assembly/kernels/glu.ts. */
+  readonly code: number;
+  /** Operations on one element. */
+  readonly cost: number;
+  readonly f: (b: Tensor) => Tensor;
+}
+
+function halved(shape: Shape): Shape {
+  return [...shape.slice(0, -1), shape[shape.length - 1] / 2];
+}
+
+/* @__NO_SIDE_EFFECTS__ */
+function gatedUnit({ name, code, cost, f }: Gate): Operation {
+  const slope: Operation = {
+    name: `${name} gradient`,
+    infer: ([, x]) => [{ shape: x.shape }],
+    forward(record, { inputs: [, { shape }], to, from }) {
+      const columns = shape[shape.length - 1] / 2;
+      const work = rows(sizeOf(shape) / columns / 2, sizeOf(shape) * cost);
+      record.gatedLinearBackward(work, to[0], from[0], from[1], columns, code);
+    },
+    backward: backwardThrough(([dy, x]) => gradient(sum(multiply(spelled(x, f), dy)), x)),
+    inPlace: [1],
+  };
+  return {
+    name,
+    infer([x]) {
+      checkFloat(name, x);
+      const size = x.shape[x.shape.length - 1] ?? 1;
+      if (size % 2 === 0) return [{ shape: halved(x.shape) }];
+      throw new ModelError(
+        `${name}: the last axis must have an even size, to be halved, got ${showShape(x.shape)}: make it twice what is to come out`,
+      );
+    },
+    forward(record, { outputs: [{ shape }], to, from }) {
+      const columns = shape[shape.length - 1];
+      record.gatedLinear(rows(sizeOf(shape) / columns, sizeOf(shape) * cost), to[0], from[0], columns, code);
+    },
+    backward: ({ inputs: [x], gradient: dy }) => [apply(slope, [dy, x], undefined)],
+  };
+}
+
+/** a · f(b) out of operations, for gradients of gradients. */
+function spelled(x: Tensor, f: (b: Tensor) => Tensor): Tensor {
+  const shape = halved(x.shape);
+  const pairs = reshape(x, [-1, 2, shape[shape.length - 1]]);
+  const half = (mask: readonly number[]) => reshape(sum(multiply(pairs, constant(mask, [2, 1])), 1), shape);
+  return multiply(half([1, 0]), f(half([0, 1])));
+}
+
+const logistic = gatedUnit({ name: "glu", code: 0, cost: 8, f: sigmoid });
+const swish = gatedUnit({ name: "swiglu", code: 1, cost: 8, f: silu });
+const gaussian = gatedUnit({ name: "geglu", code: 2, cost: 12, f: gelu });
+const gaussianTanh = gatedUnit({ name: "geglu", code: 3, cost: 10, f: (b) => gelu(b, { approximate: "tanh" }) });
+const rectified = gatedUnit({ name: "reglu", code: 4, cost: 2, f: relu });
+
+/**
+ * a · sigmoid(b), where a is the first half of x's last axis and b the second: [..., 2n] → [..., n], as PyTorch's.
+ * Throws ModelError where the last axis has an odd size, or for a uint32 input; so do the others.
+ */
+export function glu(x: Tensor): Tensor {
+  return apply(logistic, [x], undefined);
+}
+
+/** a · silu(b), halves as `glu`: the second one is the gate. */
+export function swiglu(x: Tensor): Tensor {
+  return apply(swish, [x], undefined);
+}
+
+/** a · gelu(b), halves as `glu`: the second one is the gate. */
+export function geglu(x: Tensor, options: GeluOptions = {}): Tensor {
+  checkOptions("geglu", options, ["approximate"]);
+  const { approximate = "none" } = options;
+  if (approximate !== "none" && approximate !== "tanh") {
+    throw new ModelError(`geglu: approximate must be "none" or "tanh", got ${JSON.stringify(approximate)}`);
+  }
+  return apply(approximate === "none" ? gaussian : gaussianTanh, [x], undefined);
+}
+
+/** a · relu(b), halves as `glu`: the second one is the gate. */
+export function reglu(x: Tensor): Tensor {
+  return apply(rectified, [x], undefined);
+}
