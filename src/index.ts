@@ -75,7 +75,6 @@ export {
 } from "./nn/pool.js";
 export type { Ports } from "./nn/ports.js";
 export type { Scope } from "./nn/scope.js";
-export { type Model, sequential } from "./nn/sequential.js";
 export {
   crop1d,
   crop2d,

@@ -127,7 +127,7 @@ export {
   transpose,
 } from "./shape.js";
 export { type Bounds, flip, type PadOptions, pad, slice } from "./slice.js";
-export { logSoftmax, softmax } from "./softmax.js";
+export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";
 export { type Sorted, type SortOptions, sort, type TopKOptions, topK } from "./sort.js";
 export {
   logSumExp,
@@ -137,6 +137,3 @@ export {
   type VarianceOptions,
   variance,
 } from "./statistics.js";
-export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
-export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
-export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";
