@@ -145,6 +145,11 @@ export function resolveAxes(where: string, tensor: Tensor, axes: number | readon
   if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
   const resolved = (typeof axes === "number" ? [axes] : [...axes]).map((axis) => {
     if (Number.isInteger(axis) && axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
+    if (rank === 0) {
+      throw new ModelError(
+        `${where}: ${tensor.name} is a scalar and has no axis, got axis ${axis}: reshape() it to [1]`,
+      );
+    }
     throw new ModelError(
       `${where}: an axis must be a whole number from ${-rank} to ${rank - 1}, got ${axis} for ${tensor.name} of shape ${showShape(tensor.shape)}`,
     );

@@ -1,5 +1,5 @@
 // Running sums and products along an axis.
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { checkOptions } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
@@ -52,7 +52,6 @@ export function cumulativeSum(x: Tensor, axis = -1, options: ScanOptions = {}): 
   checkOptions("cumulativeSum", options, ["reverse", "exclusive"]);
   const { reverse = false, exclusive = false } = options;
   checkFloat("cumulativeSum", x);
-  if (x.shape.length === 0) throw new ModelError(`cumulativeSum: x must have an axis, got the scalar ${x.name}`);
   return apply(summing, [x], { axis: resolveAxes("cumulativeSum", x, axis)[0], reverse, exclusive });
 }
 

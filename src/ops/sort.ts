@@ -45,7 +45,6 @@ function ordered(x: Tensor, axis: number, descending: boolean, count: number): S
 
 function checkedAxis(where: string, x: Tensor, axis: number): number {
   checkFloat(where, x);
-  if (x.shape.length === 0) throw new ModelError(`${where}: x must have an axis, got the scalar ${x.name}`);
   return resolveAxes(where, x, axis)[0];
 }
 

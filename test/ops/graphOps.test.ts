@@ -279,7 +279,10 @@ describe("errors", () => {
     [() => ops.argmin(labels), "argmin: operands must be float32, got labels of uint32"],
     [() => ops.variance(input([1]), 0), "variance: there must be more elements than the correction, got 1 and 1"],
     [() => ops.norm(x, 0, { p: 3 as never }), "norm: p must be 1, 2 or Infinity, got 3"],
-    [() => ops.cumulativeSum(input([])), "cumulativeSum: x must have an axis, got the scalar input"],
+    [
+      () => ops.cumulativeSum(input([])),
+      "cumulativeSum: input is a scalar and has no axis, got axis -1: reshape() it to [1]",
+    ],
     [
       () => ops.matmul(input([3]), x),
       "matmul: both operands must be matrices, got [3] and [2, 3]: reshape() them first",
@@ -310,7 +313,7 @@ describe("errors", () => {
     [() => ops.gatherAlong(x, labels), "gatherAlong: indices must have the shape of x [2, 3] but for axis 1, got [2]"],
     [() => ops.oneHot(labels, 0), "oneHot: classes must be a whole number of at least 1, got 0"],
     [() => ops.topK(x, 4), "topK: k must be at most 3, the size of axis 1 of x [2, 3], got 4"],
-    [() => ops.sort(input([])), "sort: x must have an axis, got the scalar input"],
+    [() => ops.sort(input([])), "sort: input is a scalar and has no axis, got axis -1"],
     [() => ops.sort(x, { order: 1 } as never), 'sort: unknown option "order"'],
   ])("%s", (build, text) => {
     expect(build).toThrow(ModelError);
