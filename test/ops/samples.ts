@@ -5,6 +5,7 @@ import { activationSamples } from "./samples/activation.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
 import { lossSamples, metricSamples } from "./samples/loss.js";
 import { matmulSamples } from "./samples/matmul.js";
+import { normSamples } from "./samples/norm.js";
 import { poolSamples } from "./samples/pool.js";
 import { reduceSamples } from "./samples/reduce.js";
 import { shapeSamples } from "./samples/shape.js";
@@ -24,6 +25,7 @@ export const samples = {
   ...lossSamples,
   ...matmulSamples,
   ...metricSamples,
+  ...normSamples,
   ...poolSamples,
   ...reduceSamples,
   ...shapeSamples,
