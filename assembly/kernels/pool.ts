@@ -5,7 +5,8 @@
 // k = 0 … window-1 at o·stride - pad + k·dilation, of which those within the axis count. Stride 0 means adaptive:
 // window o goes from ⌊o·size/out⌋ to ⌈(o+1)·size/out⌉ (exclusive), and `window` is the longest of them.
 
-import { LANES, loadPart, storePart } from "../simd";
+import { loadLanes, storeLanes } from "../lanes";
+import { LANES } from "../simd";
 
 /** Where the first tap of window `o` falls: below 0 where it is in the padding. */
 // @ts-ignore: decorator
@@ -50,20 +51,6 @@ function lastWindow(i: u32, size: u32, out: u32, stride: u32, pad: u32): u32 {
 @inline
 function countOf(start: i32, first: u32, stop: u32, window: u32, limit: u32): u32 {
   return limit == 0 ? stop - first : min(<u32>(<i32>limit - start), window);
-}
-
-/** Lanes of a whole vector: a constant, so that what is inlined with it has no branch. */
-// @ts-ignore: decorator
-@inline
-function loadLanes(x: usize, lanes: u32): v128 {
-  return lanes == LANES ? v128.load(x) : loadPart(x, lanes);
-}
-
-// @ts-ignore: decorator
-@inline
-function storeLanes(y: usize, v: v128, lanes: u32): void {
-  if (lanes == LANES) v128.store(y, v);
-  else storePart(y, v, lanes);
 }
 
 // What becomes of a window: `rows` by `columns` taps from `x` on, `line` and `pixel` bytes apart; `code` numbers the

@@ -89,6 +89,18 @@ export {
 export { linear, type MatmulOptions, matmul } from "./matmul.js";
 export { type CorrectBinaryOptions, correctBinary, correctClasses, correctDistributions } from "./metric.js";
 export {
+  type BatchNormOptions,
+  batchNorm,
+  groupNorm,
+  instanceNorm,
+  type L2NormalizeOptions,
+  type LayerNormOptions,
+  l2Normalize,
+  layerNorm,
+  type NormOptions,
+  rmsNorm,
+} from "./norm.js";
+export {
   type AveragePoolOptions,
   adaptiveAveragePool1d,
   adaptiveAveragePool2d,

@@ -10,6 +10,7 @@ import { indexingSamples } from "./samples/indexing.js";
 import { joinSamples } from "./samples/join.js";
 import { lossSamples, metricSamples } from "./samples/loss.js";
 import { matmulSamples } from "./samples/matmul.js";
+import { normSamples } from "./samples/norm.js";
 import { poolSamples } from "./samples/pool.js";
 import { reduceSamples } from "./samples/reduce.js";
 import { shapeSamples } from "./samples/shape.js";
@@ -36,6 +37,7 @@ export const samples = {
   ...lossSamples,
   ...matmulSamples,
   ...metricSamples,
+  ...normSamples,
   ...poolSamples,
   ...reduceSamples,
   ...shapeSamples,

@@ -1,0 +1,509 @@
+// Normalization: values less their mean, over their standard deviation, times a weight, plus a bias.
+//
+// By columns (batch, group, instance): x [batch, …, channels] is seen as [outer, length, channels]. The statistics are a
+// node of their own, so that running ones can take their place; their gradient is part of the normalization's.
+// By rows (layer, root mean square): x is seen as [rows, columns].
+import { checkInteger, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { type Pointer, rows, type Work } from "../engine/instructions.js";
+import { apply, applyAll, type Operation } from "../graph/operation.js";
+import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { identity } from "./activation.js";
+import { checkFloat, resolveAxes } from "./axes.js";
+import { add, divide, maximum, multiply, reciprocal, shift, square, squareRoot, subtract } from "./elementwise.js";
+import { gradient as gradientOf, gradientRules } from "./gradient.js";
+import { mean as meanOf, sum } from "./reduce.js";
+import { broadcastTo, reshape } from "./shape.js";
+
+export interface NormOptions {
+  /** Factor of each channel, as of each element that is normalized together by rows. Default none. */
+  weight?: Tensor;
+  /** Added to each channel, as `weight`. Default none. */
+  bias?: Tensor;
+  /** Added to the variance. Default 1e-5, as in PyTorch; Keras has 1e-3. */
+  epsilon?: number;
+}
+
+/** A tensor, or `undefined` where there is none: then its address is 0. */
+type Optional<T> = T | undefined;
+
+const EPSILON = 1e-5;
+
+function checkEpsilon(where: string, epsilon: number): number {
+  return checkNumber(where, "epsilon", epsilon, 0, Number.POSITIVE_INFINITY);
+}
+
+function checkParameter(where: string, name: string, parameter: Optional<Tensor>, shape: Shape): void {
+  if (parameter === undefined) return;
+  checkFloat(where, parameter);
+  if (!sameShape(parameter.shape, shape)) {
+    throw new ModelError(`${where}: ${name} must be ${showShape(shape)}, got ${showShape(parameter.shape)}`);
+  }
+}
+
+// ——— Second derivatives ———
+
+const { full } = gradientRules;
+
+/** One normalization out of plain operations: x and its parameters → y, differentiable as often as wanted. */
+type Plain = (x: Tensor, ...parameters: Tensor[]) => Tensor;
+
+/**
+ * What a fused gradient's own backward pass is: the gradients of Σ upstream · ∂(Σ plain(inputs) · dy)/∂inputs with respect
+ * to dy and the inputs. The inputs are cut off from what they were computed from, so that nothing is counted twice.
+ */
+function secondDerivatives(plain: Plain, dy: Tensor, inputs: readonly Tensor[], upstream: readonly Tensor[]): Tensor[] {
+  const [gradient, x, ...parameters] = [dy, ...inputs].map(identity);
+  const slopes = gradientOf(sum(multiply(plain(x, ...parameters), gradient)), [x, ...parameters]);
+  const total = slopes.map((slope, i) => sum(multiply(slope, upstream[i]))).reduce((a, b) => add(a, b));
+  return gradientOf(total, [gradient, x, ...parameters]);
+}
+
+// ——— By columns ———
+
+interface Columns {
+  readonly name: string;
+  readonly outer: number;
+  readonly length: number;
+  readonly channels: number;
+  /** Channels of a group share their statistics. */
+  readonly groups: number;
+  /** Rows that the kernels see as one: see `foldOf`. */
+  readonly fold: number;
+}
+
+interface Normalization extends Columns {
+  readonly epsilon: number;
+  readonly hasWeight: boolean;
+  readonly hasBias: boolean;
+  /** Whether mean and variance are given, and not those of x. */
+  readonly fixed: boolean;
+  /** Whether x's gradient is wanted of the gradient, beside those of the parameters. */
+  readonly wantsInput?: boolean;
+}
+
+// PART_ROWS and STRIPE of assembly/kernels/norm.ts, and elements of a unit that goes through x once.
+const PART_ROWS = 256;
+const STRIPE = 64;
+const CHUNK = 2048;
+// Columns that fill a few vectors.
+const ENOUGH_COLUMNS = 16;
+
+/** With few channels, as many rows as make full vectors (sixteen columns where that goes) are seen as one. */
+function foldOf(length: number, channels: number): number {
+  if (channels > 64) return 1;
+  const folds = [16, 8, 4, 2].filter((fold) => length % fold === 0);
+  // The smallest that fills sixteen columns, or else four.
+  const filling = (wanted: number) => folds.filter((fold) => (channels * fold) % wanted === 0).at(-1);
+  if (channels % ENOUGH_COLUMNS === 0) return 1;
+  return filling(ENOUGH_COLUMNS) ?? (channels % 4 === 0 ? 1 : (filling(4) ?? 1));
+}
+
+function columnsOf(name: string, outer: number, length: number, channels: number, groups: number): Columns {
+  return { name, outer, length, channels, groups, fold: foldOf(length, channels) };
+}
+
+/** Sizes as the kernels see them, and the work of those that sum over rows and of those that go through x once. */
+function layoutOf({ outer, length: whole, channels, fold }: Columns) {
+  const length = whole / fold;
+  const columns = channels * fold;
+  const parts = Math.ceil(length / PART_ROWS);
+  const rowsPerUnit = Math.max(4, Math.floor(CHUNK / columns));
+  const n = outer * length * columns;
+  return {
+    length,
+    columns,
+    parts,
+    rowsPerUnit,
+    summing: rows(outer * parts * Math.ceil(columns / STRIPE), 2 * n),
+    passing: rows(outer * Math.ceil(length / rowsPerUnit), n),
+    /** Of what is done for each column alone. */
+    preparing: rows(outer, 4 * outer * columns),
+    /** Of adding up the parts, `each` numbers a column. */
+    merging: (units: number, each: number): Work => rows(units, 4 * outer * parts * columns * each),
+  };
+}
+
+/** Mean and biased variance [outer, channels] of x [outer, length, channels]. */
+const statistics: Operation<Columns> = {
+  name: "statistics",
+  infer: ([x], { name, outer, channels }) => {
+    checkFloat(name, x);
+    return [{ shape: [outer, channels] }, { shape: [outer, channels] }];
+  },
+  scratchBytes: (_, attributes) => {
+    const { parts, columns } = layoutOf(attributes);
+    return attributes.outer * parts * 3 * columns * 4;
+  },
+  forward: (record, { attributes, from, to, scratch }) => {
+    const { length, columns, summing, merging } = layoutOf(attributes);
+    const { outer, fold, channels, groups } = attributes;
+    record.columnMoments(summing, scratch, from[0], length, columns);
+    record.mergeMoments(merging(outer * groups, 6), to[0], to[1], scratch, length, fold, channels, groups);
+  },
+};
+
+/** The last inputs by name: weight and bias, where there are such. */
+function named<T>(last: readonly T[], { hasWeight, hasBias }: { hasWeight: boolean; hasBias: boolean }) {
+  return { weight: hasWeight ? last[0] : undefined, bias: hasBias ? last[hasWeight ? 1 : 0] : undefined };
+}
+
+function parametersOf(weight: Optional<Tensor>, bias: Optional<Tensor>): Tensor[] {
+  return [weight, bias].filter((tensor) => tensor !== undefined);
+}
+
+/** x [outer, length, channels] normalized by mean and variance [outer, channels]. */
+const normalizing: Operation<Normalization> = {
+  name: "normalize",
+  infer: ([x], { name }) => {
+    checkFloat(name, x);
+    return [{ shape: x.shape }];
+  },
+  scratchBytes: (_, attributes) => attributes.outer * 3 * layoutOf(attributes).columns * 4,
+  forward: (record, { attributes, from: [x, mean, variance, ...rest], to, scratch, epilogue }) => {
+    const { length, columns, rowsPerUnit, passing, preparing } = layoutOf(attributes);
+    const { fold, channels, epsilon } = attributes;
+    const { weight = 0, bias = 0 } = named<Pointer>(rest, attributes);
+    record.columnCoefficients(preparing, scratch, mean, variance, weight, bias, fold, channels, epsilon);
+    record.normalizeColumns(passing, to[0], x, scratch, length, columns, rowsPerUnit, epilogue);
+  },
+  backward: ({ attributes, gradient, inputs: [x, mean, variance, ...rest], needs }) => {
+    if (attributes.fixed) {
+      const cut = [x, mean, variance, ...rest].map(identity);
+      return gradientOf(sum(multiply(plainFixed(attributes)(...cut), identity(gradient))), cut);
+    }
+    const { weight } = named(rest, attributes);
+    const wantsInput = needs[0];
+    const inputs = [gradient, x, mean, variance, ...parametersOf(weight, undefined)];
+    const found = applyAll(normalizingGradient, inputs, { ...attributes, wantsInput });
+    const [dWeight, dBias] = wantsInput ? found.slice(1) : found;
+    // They are [outer, channels]: the caller sums what the parameters are shared by.
+    return [wantsInput ? found[0] : undefined, undefined, undefined, ...(weight ? [dWeight] : []), dBias];
+  },
+  inPlace: [0],
+  acceptsEpilogue: true,
+};
+
+/** dy, x, mean, variance and weight → dx (where it is wanted), and dWeight and dBias [outer, channels]. */
+const normalizingGradient: Operation<Normalization> = {
+  name: "normalize gradient",
+  infer: ([, x], { outer, channels, wantsInput }) => {
+    const parameters = [{ shape: [outer, channels] }, { shape: [outer, channels] }];
+    return wantsInput ? [{ shape: x.shape }, ...parameters] : parameters;
+  },
+  scratchBytes: (_, attributes) => {
+    const { columns, parts } = layoutOf(attributes);
+    return attributes.outer * columns * (4 + 2 * parts) * 4;
+  },
+  forward: (record, { attributes, from: [dy, x, mean, variance, weight = 0], to, scratch }) => {
+    const { length, columns, rowsPerUnit, summing, passing, preparing, merging } = layoutOf(attributes);
+    const { outer, fold, channels, groups, epsilon, wantsInput } = attributes;
+    const [dWeight, dBias] = wantsInput ? to.slice(1) : to;
+    const parts = scratch + outer * columns * 4 * 4;
+    record.columnCoefficients(preparing, scratch, mean, variance, weight, 0, fold, channels, epsilon);
+    record.columnGradients(summing, parts, dy, x, scratch, length, columns);
+    const channelWork = merging(outer * channels, 2);
+    record.mergeGradients(channelWork, dBias, dWeight, parts, variance, length, fold, channels, epsilon);
+    if (!wantsInput) return;
+    const n = (length * columns) / groups;
+    const sums = [mean, variance, weight, dBias, dWeight] as const;
+    record.gradientCoefficients(preparing, scratch, ...sums, fold, channels, groups, n, epsilon);
+    record.normalizeColumnsBackward(passing, to[0], dy, x, scratch, length, columns, rowsPerUnit);
+  },
+  backward: ({ attributes, inputs: [dy, x, , , weight], outputs, gradientOf: upstreamOf }) => {
+    const { outer, length, channels, groups, epsilon, wantsInput } = attributes;
+    const [dWeight, dBias] = wantsInput ? outputs.slice(1) : outputs;
+    const whole = [outer, length, groups, channels / groups];
+    const each = [outer, 1, groups, channels / groups];
+    const plain: Plain = (value, factor, offset) => {
+      const grouped = reshape(value, whole);
+      const centered = subtract(grouped, meanOf(grouped, [1, 3], { keepDims: true }));
+      const variance = meanOf(square(centered), [1, 3], { keepDims: true });
+      const normalized = divide(centered, squareRoot(shift(variance, epsilon)));
+      return reshape(add(multiply(normalized, reshape(factor, each)), reshape(offset, each)), x.shape);
+    };
+    const perOuter = [outer, channels];
+    const parameters = [weight ? broadcastTo(weight, perOuter) : full(perOuter, 1), full(perOuter, 0)];
+    const toInput = wantsInput ? upstreamOf(outputs[0]) : full(x.shape, 0);
+    const upstream = [toInput, upstreamOf(dWeight), upstreamOf(dBias)];
+    const [toDy, toX, toWeight] = secondDerivatives(plain, dy, [x, ...parameters], upstream);
+    return [toDy, toX, undefined, undefined, ...(weight ? [toWeight] : [])];
+  },
+  inPlace: [0, 1],
+};
+
+/** The same by given statistics, as plain operations on x, mean, variance, and weight and bias where there are such. */
+function plainFixed(attributes: Normalization): (...inputs: Tensor[]) => Tensor {
+  const { outer, length, channels, epsilon } = attributes;
+  const each = [outer, 1, channels];
+  return (x, mean, variance, ...rest) => {
+    const { weight, bias } = named(rest, attributes);
+    const inverse = reshape(reciprocal(squareRoot(shift(variance, epsilon))), each);
+    const factor = weight === undefined ? inverse : multiply(inverse, weight);
+    const scaled = multiply(subtract(reshape(x, [outer, length, channels]), reshape(mean, each)), factor);
+    return reshape(bias === undefined ? scaled : add(scaled, bias), x.shape);
+  };
+}
+
+function checkChannels(where: string, x: Tensor, least: number, wanted: string): number {
+  checkFloat(where, x);
+  if (x.shape.length < least) {
+    throw new ModelError(`${where}: input must be ${wanted}, got ${showShape(x.shape)}: reshape() it`);
+  }
+  return x.shape[x.shape.length - 1];
+}
+
+function normalizeBy(x: Tensor, columns: Columns, given: Optional<readonly Tensor[]>, options: NormOptions) {
+  const { weight, bias, epsilon = EPSILON } = options;
+  const { name, outer, length, channels } = columns;
+  checkParameter(name, "weight", weight, [channels]);
+  checkParameter(name, "bias", bias, [channels]);
+  const [mean, variance] = given ?? applyAll(statistics, [reshape(x, [outer, length, channels])], columns);
+  const y = apply(normalizing, [x, mean, variance, ...parametersOf(weight, bias)], {
+    ...columns,
+    epsilon: checkEpsilon(name, epsilon),
+    hasWeight: weight !== undefined,
+    hasBias: bias !== undefined,
+    fixed: given !== undefined,
+  });
+  return { y, mean, variance };
+}
+
+const NORM_OPTIONS = ["weight", "bias", "epsilon"];
+
+export interface BatchNormOptions extends NormOptions {
+  /** Statistics [channels] to normalize by, both or none: as the running ones. Default: those of `x`. */
+  mean?: Tensor;
+  variance?: Tensor;
+}
+
+/** `batchNorm` and the batch's own statistics [channels], the variance biased; they carry no gradient. */
+export function batchNormWithStatistics(x: Tensor, options: NormOptions = {}) {
+  checkOptions("batchNorm", options, NORM_OPTIONS);
+  const channels = checkChannels("batchNorm", x, 2, "[batch, …, channels]");
+  const length = sizeOf(x.shape) / channels;
+  const { y, mean, variance } = normalizeBy(
+    x,
+    columnsOf("batchNorm", 1, length, channels, channels),
+    undefined,
+    options,
+  );
+  return { y, mean: reshape(mean, [channels]), variance: reshape(variance, [channels]) };
+}
+
+/**
+ * Each channel less its mean over batch and places, over its standard deviation (biased), times `weight`, plus `bias`
+ * [channels]: x [batch, …, channels]. With `mean` and `variance` it goes by these. Ioffe & Szegedy 2015.
+ * Throws ModelError where a shape does not fit.
+ *
+ * @example
+ * batchNorm(input([64, 26, 26, 8])); // each of the 8 channels has mean 0 and variance 1
+ */
+export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
+  const { mean, variance, ...rest } = options;
+  if (mean === undefined && variance === undefined) return batchNormWithStatistics(x, rest).y;
+  if (mean === undefined || variance === undefined) {
+    throw new ModelError("batchNorm: mean and variance must be given both or neither, got one: give the other too");
+  }
+  checkOptions("batchNorm", rest, NORM_OPTIONS);
+  const channels = checkChannels("batchNorm", x, 2, "[batch, …, channels]");
+  checkParameter("batchNorm", "mean", mean, [channels]);
+  checkParameter("batchNorm", "variance", variance, [channels]);
+  const columns = columnsOf("batchNorm", 1, sizeOf(x.shape) / channels, channels, channels);
+  return normalizeBy(x, columns, [mean, variance], rest).y;
+}
+
+/**
+ * Each sample's channels in `groups` of neighbours, each group normalized over its places and channels: x [batch, …,
+ * channels], `weight` and `bias` [channels]. Wu & He 2018. Throws ModelError where the groups do not divide the channels,
+ * or hold one value.
+ */
+export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}): Tensor {
+  checkOptions("groupNorm", options, NORM_OPTIONS);
+  return normalizeGroups("groupNorm", x, groups, options);
+}
+
+/** Each channel of each sample normalized over its places: x [batch, …, channels]. Ulyanov et al. 2016. See `groupNorm`. */
+export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
+  checkOptions("instanceNorm", options, NORM_OPTIONS);
+  return normalizeGroups("instanceNorm", x, x.shape[x.shape.length - 1], options);
+}
+
+function normalizeGroups(name: string, x: Tensor, groups: number, options: NormOptions): Tensor {
+  const channels = checkChannels(name, x, 2, "[batch, …, channels]");
+  checkGroups(name, x.shape.slice(1), groups);
+  const length = sizeOf(x.shape.slice(1, -1));
+  return normalizeBy(x, columnsOf(name, x.shape[0], length, channels, groups), undefined, options).y;
+}
+
+/** Refuses groups that do not divide the channels, or of a single value; `shape` is of one sample. */
+export function checkGroups(where: string, shape: Shape, groups: number): void {
+  checkInteger(where, "groups", groups, 1);
+  const channels = shape[shape.length - 1];
+  if (channels % groups !== 0) {
+    throw new ModelError(`${where}: groups must divide the channels, got ${groups} groups of ${channels} channels`);
+  }
+  if (sizeOf(shape) === groups) {
+    throw new ModelError(
+      `${where}: a group must hold more than one value, got ${groups} groups of ${showShape(["batch", ...shape])}: ` +
+        "its variance would be 0",
+    );
+  }
+}
+
+// ——— By rows ———
+
+interface Rows {
+  readonly name: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly epsilon: number;
+  readonly centered: boolean;
+  readonly hasWeight: boolean;
+  readonly hasBias: boolean;
+  readonly wantsInput?: boolean;
+}
+
+const rowWork = ({ rows: units, columns }: Rows, passes: number) => rows(units, units * columns * passes);
+
+/** x [rows, columns], weight and bias [columns] → y, and the rows' means and factors, which the gradient reads. */
+const normalizingRows: Operation<Rows> = {
+  name: "normalizeRows",
+  infer: ([x], { name, rows: count }) => {
+    checkFloat(name, x);
+    return [{ shape: x.shape }, { shape: [count] }, { shape: [count] }];
+  },
+  forward: (record, { attributes, from: [x, ...rest], to: [y, mean, factor] }) => {
+    const { columns, centered, epsilon } = attributes;
+    const { weight = 0, bias = 0 } = named<Pointer>(rest, attributes);
+    record.normalizeRows(rowWork(attributes, 4), y, mean, factor, x, weight, bias, columns, centered ? 1 : 0, epsilon);
+  },
+  backward: ({ attributes, gradient, inputs: [x, ...rest], outputs: [, mean, factor], needs }) => {
+    const { weight } = named(rest, attributes);
+    const wantsInput = needs[0];
+    const inputs = [gradient, x, mean, factor, ...parametersOf(weight, undefined)];
+    const found = applyAll(normalizingRowsGradient, inputs, { ...attributes, wantsInput });
+    const [dWeight, dBias] = wantsInput ? found.slice(1) : found;
+    return [wantsInput ? found[0] : undefined, ...(weight ? [dWeight] : []), dBias];
+  },
+  inPlace: [0],
+};
+
+const hasParameters = ({ hasWeight, hasBias }: Rows) => hasWeight || hasBias;
+
+/** dy, x, the rows' means and factors, and weight → dx (where it is wanted), and dWeight and dBias [columns] (where there are such). */
+const normalizingRowsGradient: Operation<Rows> = {
+  name: "normalizeRows gradient",
+  infer: ([, x], attributes) => {
+    const { columns, wantsInput } = attributes;
+    const parameters = hasParameters(attributes) ? [{ shape: [columns] }, { shape: [columns] }] : [];
+    return wantsInput ? [{ shape: x.shape }, ...parameters] : parameters;
+  },
+  scratchBytes: (_, attributes) =>
+    hasParameters(attributes) ? Math.ceil(attributes.rows / PART_ROWS) * 2 * attributes.columns * 4 : 0,
+  forward: (record, { attributes, from: [dy, x, mean, factor, weight = 0], to, scratch }) => {
+    const { rows: count, columns, centered, wantsInput } = attributes;
+    if (hasParameters(attributes)) {
+      const [dWeight, dBias] = wantsInput ? to.slice(1) : to;
+      const parts = Math.ceil(count / PART_ROWS);
+      const summing = rows(parts * Math.ceil(columns / STRIPE), 2 * count * columns);
+      record.rowGradients(summing, scratch, dy, x, mean, factor, count, columns);
+      const merging = rows(columns, 8 * parts * columns);
+      record.mergeGradients(merging, dBias, dWeight, scratch, 0, count, 1, columns, 0);
+    }
+    if (!wantsInput) return;
+    const work = rowWork(attributes, 4);
+    record.normalizeRowsBackward(work, to[0], dy, x, mean, factor, weight, columns, centered ? 1 : 0);
+  },
+  backward: ({ attributes, inputs: [dy, x, , , weight], outputs, gradientOf: upstreamOf }) => {
+    const { rows: count, columns, centered, epsilon, wantsInput } = attributes;
+    const plain: Plain = (value, factor, offset) => {
+      const whole = reshape(value, [count, columns]);
+      const centeredRows = centered ? subtract(whole, meanOf(whole, 1, { keepDims: true })) : whole;
+      const squares = meanOf(square(centeredRows), 1, { keepDims: true });
+      const normalized = divide(centeredRows, squareRoot(shift(squares, epsilon)));
+      return reshape(add(multiply(normalized, factor), offset), x.shape);
+    };
+    const inputs = [x, weight ?? full([columns], 1), full([columns], 0)];
+    const upstream = inputs.map(({ shape }) => full(shape, 0));
+    if (wantsInput) upstream[0] = upstreamOf(outputs[0]);
+    if (hasParameters(attributes)) {
+      const [dWeight, dBias] = wantsInput ? outputs.slice(1) : outputs;
+      upstream[1] = upstreamOf(dWeight);
+      upstream[2] = upstreamOf(dBias);
+    }
+    const [toDy, toX, toWeight] = secondDerivatives(plain, dy, inputs, upstream);
+    return [toDy, toX, undefined, undefined, ...(weight ? [toWeight] : [])];
+  },
+  inPlace: [0, 1],
+};
+
+export interface LayerNormOptions extends NormOptions {
+  /** How many axes are normalized together, counted from the last. Default 1. */
+  axes?: number;
+}
+
+function normalizeLast(name: string, x: Tensor, centered: boolean, options: LayerNormOptions): Tensor {
+  const { axes = 1, weight, bias, epsilon = EPSILON } = options;
+  checkInteger(name, "axes", axes, 1);
+  checkFloat(name, x);
+  if (axes > x.shape.length) {
+    throw new ModelError(`${name}: axes must be at most ${x.shape.length} for ${showShape(x.shape)}, got ${axes}`);
+  }
+  const shape = x.shape.slice(-axes);
+  checkParameter(name, "weight", weight, shape);
+  checkParameter(name, "bias", bias, shape);
+  const columns = sizeOf(shape);
+  const flat = (tensor: Optional<Tensor>) => tensor && reshape(tensor, [columns]);
+  return apply(normalizingRows, [x, ...parametersOf(flat(weight), flat(bias))], {
+    name,
+    rows: sizeOf(x.shape) / columns,
+    columns,
+    epsilon: checkEpsilon(name, epsilon),
+    centered,
+    hasWeight: weight !== undefined,
+    hasBias: bias !== undefined,
+  });
+}
+
+/**
+ * The last axis (or the last `axes`) of x less its mean, over its standard deviation (biased), times `weight`, plus `bias`,
+ * which have the shape of what is normalized. Ba et al. 2016. Throws ModelError where a shape does not fit.
+ *
+ * @example
+ * layerNorm(input([32, 10, 64])); // each of the 320 rows has mean 0 and variance 1
+ */
+export function layerNorm(x: Tensor, options: LayerNormOptions = {}): Tensor {
+  checkOptions("layerNorm", options, [...NORM_OPTIONS, "axes"]);
+  return normalizeLast("layerNorm", x, true, options);
+}
+
+/** float32's distance from 1 to the next number. */
+const FLOAT32_EPSILON = 2 ** -23;
+
+/**
+ * The last axis (or the last `axes`) of x over the root of its mean square, times `weight`. Default epsilon 2⁻²³, as in
+ * PyTorch. Zhang & Sennrich 2019. Throws ModelError where a shape does not fit.
+ */
+export function rmsNorm(x: Tensor, options: Omit<LayerNormOptions, "bias"> = {}): Tensor {
+  checkOptions("rmsNorm", options, ["weight", "epsilon", "axes"]);
+  return normalizeLast("rmsNorm", x, false, { epsilon: FLOAT32_EPSILON, ...options });
+}
+
+export interface L2NormalizeOptions {
+  /** Along which axis lengths are taken; negative ones count from the back. Default -1. */
+  axis?: number;
+  /** The length is taken to be at least this. Default 1e-12, as in PyTorch. */
+  epsilon?: number;
+}
+
+/** x / max(√Σx², epsilon) along an axis, so that its length is 1. A zero stays, with the gradient of x / epsilon. */
+export function l2Normalize(x: Tensor, options: L2NormalizeOptions = {}): Tensor {
+  checkOptions("l2Normalize", options, ["axis", "epsilon"]);
+  const { axis = -1, epsilon = 1e-12 } = options;
+  // Its square must not vanish in float32.
+  checkNumber("l2Normalize", "epsilon", epsilon, 1e-18, 1e18);
+  checkFloat("l2Normalize", x);
+  const [along] = resolveAxes("l2Normalize", x, axis);
+  const squares = sum(square(x), along, { keepDims: true });
+  return divide(x, squareRoot(maximum(squares, epsilon * epsilon)));
+}
