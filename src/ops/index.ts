@@ -32,7 +32,7 @@ export {
   tanhShrink,
   threshold,
 } from "./activation.js";
-export { type DropoutOptions, dropout } from "./dropout.js";
+export { alphaDropout, type DropoutOptions, dropout, type RandomOptions, spatialDropout } from "./dropout.js";
 export {
   absolute,
   add,
@@ -77,6 +77,7 @@ export {
 } from "./loss.js";
 export { linear, type MatmulOptions, matmul } from "./matmul.js";
 export { type CorrectBinaryOptions, correctBinary, correctClasses, correctDistributions } from "./metric.js";
+export { type RandomNormalOptions, type RandomUniformOptions, randomNormal, randomUniform } from "./noise.js";
 export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
 export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
 export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";
