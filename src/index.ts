@@ -4,7 +4,7 @@ export { createEngine, createEngineSync, type Engine, type EngineOptions } from 
 export { DataError, MemoryError, ModelError, SteepestError } from "./engine/errors.js";
 export type { Build } from "./engine/module.js";
 export { ThreadError } from "./engine/threads.js";
-export type { Initializer, Shape } from "./graph/tensor.js";
+export type { Constraint, Initializer, Regularizer, Shape } from "./graph/tensor.js";
 export type { Nested, TypedArray, Values } from "./graph/values.js";
 export {
   celu,
@@ -35,8 +35,16 @@ export {
   tanhShrink,
   threshold,
 } from "./nn/activations.js";
+export {
+  type MinMaxNormOptions,
+  maxNorm,
+  minMaxNorm,
+  type NormConstraintOptions,
+  nonNegative,
+  unitNorm,
+} from "./nn/constraints.js";
 export { type DenseOptions, dense } from "./nn/dense.js";
-export { dropout } from "./nn/dropout.js";
+export { alphaDropout, dropout, spatialDropout1d, spatialDropout2d } from "./nn/dropout.js";
 export { flatten } from "./nn/flatten.js";
 export { geglu, glu, reglu, swiglu } from "./nn/glu.js";
 export * from "./nn/initializers.js";
@@ -56,6 +64,7 @@ export {
 export { type ResidualOptions, residual } from "./nn/merge.js";
 export type { MetricName } from "./nn/metrics.js";
 export { defineLayer, functional, type Model, type ModelOptions, sequential } from "./nn/model.js";
+export { gaussianDropout, gaussianNoise } from "./nn/noise.js";
 export {
   type AveragePoolOptions,
   adaptiveAveragePool1d,
@@ -74,6 +83,7 @@ export {
   type Size2d,
 } from "./nn/pool.js";
 export type { Ports } from "./nn/ports.js";
+export { l1, l1l2, l2 } from "./nn/regularizers.js";
 export type { Scope } from "./nn/scope.js";
 export {
   crop1d,

@@ -1,5 +1,5 @@
 import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
-import { type Initializer, parameter, showShape } from "../graph/tensor.js";
+import { type Constraint, type Initializer, parameter, type Regularizer, showShape } from "../graph/tensor.js";
 import { linear, matmul } from "../ops/matmul.js";
 import { glorotUniform, zeros } from "./initializers.js";
 import type { Layer } from "./layer.js";
@@ -13,7 +13,24 @@ export interface DenseOptions {
   weightInitializer?: Initializer;
   /** Of the bias [units]. Default `zeros()`. */
   biasInitializer?: Initializer;
+  /** What the weight, or the bias, adds to the loss: `l2(1e-4)`. Default nothing. */
+  weightRegularizer?: Regularizer;
+  biasRegularizer?: Regularizer;
+  /** What the weight, or the bias, is brought back to after each step: `maxNorm(3)`. Default nothing. */
+  weightConstraint?: Constraint;
+  biasConstraint?: Constraint;
 }
+
+const OPTIONS = [
+  "name",
+  "bias",
+  "weightInitializer",
+  "biasInitializer",
+  "weightRegularizer",
+  "biasRegularizer",
+  "weightConstraint",
+  "biasConstraint",
+];
 
 /**
  * Fully connected layer: y = x·W + b, with x [batch, inputs], W [inputs, units] and b [units].
@@ -21,7 +38,7 @@ export interface DenseOptions {
  */
 export function dense(units: number, options: DenseOptions = {}): Layer<1, 1> {
   checkInteger("dense", "units", units, 1);
-  checkOptions("dense", options, ["name", "bias", "weightInitializer", "biasInitializer"]);
+  checkOptions("dense", options, OPTIONS);
   const { bias = true, weightInitializer = glorotUniform(), biasInitializer = zeros(), name } = options;
   return {
     kind: "dense",
@@ -32,10 +49,16 @@ export function dense(units: number, options: DenseOptions = {}): Layer<1, 1> {
           `${where}: input must be [batch, features], got ${showShape(["batch", ...inputShape])}: add flatten() before it`,
         );
       }
-      const weight = parameter([inputShape[0], units], weightInitializer, `${path}.weight`);
+      const weight = parameter([inputShape[0], units], weightInitializer, `${path}.weight`, {
+        regularizer: options.weightRegularizer,
+        constraint: options.weightConstraint,
+      });
       const parameters = [{ name: "weight", tensor: weight }];
       if (!bias) return { outputShape: [units], parameters, apply: (x) => matmul(x, weight) };
-      const offset = parameter([units], biasInitializer, `${path}.bias`);
+      const offset = parameter([units], biasInitializer, `${path}.bias`, {
+        regularizer: options.biasRegularizer,
+        constraint: options.biasConstraint,
+      });
       parameters.push({ name: "bias", tensor: offset });
       return { outputShape: [units], parameters, apply: (x) => linear(x, weight, offset) };
     },

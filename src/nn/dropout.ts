@@ -1,21 +1,54 @@
 import { checkNumber, ModelError } from "../engine/errors.js";
-import { dropout as dropoutOperation } from "../ops/dropout.js";
+import { showShape, type Tensor } from "../graph/tensor.js";
+import * as operations from "../ops/dropout.js";
 import type { Layer } from "./layer.js";
+
+function checkRate(where: string, rate: number): number {
+  checkNumber(where, "rate", rate, 0, 1);
+  if (rate === 1) throw new ModelError(`${where}: rate must be below 1, got 1: nothing would be left`);
+  return rate;
+}
+
+/** A layer that drops something while training, and does nothing while predicting; `window` axes lie between batch and channels. */
+function dropping(
+  kind: string,
+  rate: number,
+  operation: (x: Tensor, options: operations.DropoutOptions) => Tensor,
+  window?: number,
+): Layer<number, "same"> {
+  checkRate(kind, rate);
+  return {
+    kind,
+    build({ where }, inputShape) {
+      if (window !== undefined && inputShape.length !== window + 1) {
+        const expected = window === 1 ? "[batch, length, channels]" : "[batch, height, width, channels]";
+        throw new ModelError(
+          `${where}: input must be ${expected}, got ${showShape(["batch", ...inputShape])}: use dropout() for other shapes`,
+        );
+      }
+      return {
+        outputShape: inputShape,
+        parameters: [],
+        apply: (x, { training, clock, seed, stream }) =>
+          training && rate > 0 ? operation(x, { rate, clock, seed, stream: stream() }) : x,
+      };
+    },
+  };
+}
 
 /**
  * While training, sets each value to 0 with probability `rate` and scales the others by 1 / (1 - rate)
  * (Srivastava et al. 2014); while predicting, does nothing. A new mask every step, from the trainer's seed.
  */
-export function dropout(rate: number): Layer<number, "same"> {
-  checkNumber("dropout", "rate", rate, 0, 1);
-  if (rate === 1) throw new ModelError("dropout: rate must be below 1, got 1: nothing would be left");
-  return {
-    kind: "dropout",
-    build: (_place, inputShape) => ({
-      outputShape: inputShape,
-      parameters: [],
-      apply: (x, { training, clock, seed, stream }) =>
-        training && rate > 0 ? dropoutOperation(x, { rate, clock, seed, stream: stream() }) : x,
-    }),
-  };
-}
+export const dropout = (rate: number): Layer<number, "same"> => dropping("dropout", rate, operations.dropout);
+
+/** dropout() of whole channels of a sequence [length, channels]: each is 0 everywhere, or scaled everywhere (Tompson et al. 2015). */
+export const spatialDropout1d = (rate: number): Layer<number, "same"> =>
+  dropping("spatialDropout1d", rate, operations.spatialDropout, 1);
+
+/** dropout() of whole channels of an image [height, width, channels]: each is 0 everywhere, or scaled everywhere (Tompson et al. 2015). */
+export const spatialDropout2d = (rate: number): Layer<number, "same"> =>
+  dropping("spatialDropout2d", rate, operations.spatialDropout, 2);
+
+/** dropout() for networks of selu(), whose mean 0 and variance 1 it keeps (Klambauer et al. 2017). */
+export const alphaDropout = (rate: number): Layer<number, "same"> => dropping("alphaDropout", rate, operations.alphaDropout);

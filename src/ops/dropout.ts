@@ -1,24 +1,45 @@
-// Dropout: see assembly/kernels/dropout.ts. Linear in x, so its gradient is the same operation on the gradient.
+// Dropout, by element and by channel: see assembly/kernels/dropout.ts. Linear in x, so its gradient is the same operation on the gradient.
 import { checkOptions, ModelError } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat } from "./axes.js";
+import { add, multiply, scale, shift } from "./elementwise.js";
+import { broadcastTo } from "./shape.js";
 
-export interface DropoutOptions {
-  /** Share of the elements that become 0, in [0, 1). */
-  rate: number;
-  /** uint32 `[16]`, the block that assembly/kernels/step.ts draws: each step has a mask of its own. */
+/** Which random numbers: a layer has them from its context. */
+export interface RandomOptions {
+  /** uint32 `[16]`, the block that assembly/kernels/step.ts draws: each step has numbers of its own. */
   clock: Tensor;
   /** Key of the random numbers, two uint32. */
   seed: readonly [number, number];
-  /** Number of this dropout in the model, a uint32: each has masks of its own. */
+  /** Number of this use of randomness in the model, a uint32: each has numbers of its own. */
   stream: number;
+}
+
+export interface DropoutOptions extends RandomOptions {
+  /** Share of the elements that become 0, in [0, 1). */
+  rate: number;
 }
 
 type Mask = Omit<DropoutOptions, "clock">;
 
 const CLOCK_WORDS = 16;
 const COST_OF_RANDOM = 8;
+
+/** Refuses a clock, seed or stream that random numbers cannot be drawn with. */
+export function checkRandom(where: string, { clock, seed, stream }: RandomOptions): void {
+  if (clock.dtype !== "uint32" || clock.shape.length !== 1 || clock.shape[0] !== CLOCK_WORDS) {
+    throw new ModelError(
+      `${where}: clock must be uint32 of shape [${CLOCK_WORDS}], got ${clock.dtype} of shape ${showShape(clock.shape)}`,
+    );
+  }
+  if (seed.length !== 2 || ![...seed, stream].every(isWord)) {
+    throw new ModelError(
+      `${where}: seed must be two and stream one whole number of 0 to 4294967295, got seed [${seed}] and stream ${stream}`,
+    );
+  }
+}
 
 const dropping: Operation<Mask> = {
   name: "dropout",
@@ -29,16 +50,7 @@ const dropping: Operation<Mask> = {
       );
     }
     if (x.dtype !== "float32") throw new ModelError(`dropout: its input must be float32, got ${x.dtype}`);
-    if (clock.dtype !== "uint32" || clock.shape.length !== 1 || clock.shape[0] !== CLOCK_WORDS) {
-      throw new ModelError(
-        `dropout: clock must be uint32 of shape [${CLOCK_WORDS}], got ${clock.dtype} of shape ${showShape(clock.shape)}`,
-      );
-    }
-    if (seed.length !== 2 || ![...seed, stream].every(isWord)) {
-      throw new ModelError(
-        `dropout: seed must be two and stream one whole number of 0 to 4294967295, got seed [${seed}] and stream ${stream}`,
-      );
-    }
+    checkRandom("dropout", { clock, seed, stream });
     return [{ shape: x.shape }];
   },
   forward: (record, { attributes: { rate, seed, stream }, outputs, to, from: [x, clock] }) => {
@@ -67,4 +79,43 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
   checkOptions("dropout", options, ["rate", "clock", "seed", "stream"]);
   const { clock, ...mask } = options;
   return apply(dropping, [x, clock], mask);
+}
+
+/**
+ * Dropout of whole channels: x [batch, ...window, channels], and each channel of each sample is set to 0 in all of the
+ * window, with probability `rate`, or scaled by 1 / (1 - rate). For neighbours that tell much the same, as in images
+ * (Tompson et al. 2015). Errors as `dropout`, and for less than two axes.
+ */
+export function spatialDropout(x: Tensor, options: DropoutOptions): Tensor {
+  checkOptions("spatialDropout", options, ["rate", "clock", "seed", "stream"]);
+  const [batch, ...rest] = x.shape;
+  if (rest.length === 0) {
+    throw new ModelError(
+      `spatialDropout: x must be [batch, ...window, channels], got ${showShape(x.shape)}: use dropout()`,
+    );
+  }
+  checkFloat("spatialDropout", x);
+  return multiply(x, dropout(ones([batch, ...rest.slice(0, -1).map(() => 1), rest[rest.length - 1]]), options));
+}
+
+function ones(shape: Shape): Tensor {
+  return broadcastTo(constant(1), shape);
+}
+
+// What SELU tends to for x → -∞, negated: its scale times its alpha.
+const SELU_LEAST = 1.0507009873554805 * 1.6732632423543772;
+
+/**
+ * Dropout for SELU: what is dropped becomes SELU's least value, and all is scaled and shifted so that mean 0 and variance 1
+ * stay (Klambauer et al. 2017). Errors as `dropout`.
+ */
+export function alphaDropout(x: Tensor, options: DropoutOptions): Tensor {
+  checkOptions("alphaDropout", options, ["rate", "clock", "seed", "stream"]);
+  const { rate } = options;
+  const kept = dropout(x, options);
+  const isKept = scale(dropout(ones(x.shape), options), 1 - rate); // the same mask: 1 or 0
+  const factor = 1 / Math.sqrt((1 - rate) * (1 + rate * SELU_LEAST ** 2));
+  // factor·(x where kept, else -least) + factor·least·rate
+  const rest = shift(scale(isKept, factor * SELU_LEAST), factor * SELU_LEAST * (rate - 1));
+  return add(scale(kept, (1 - rate) * factor), rest);
 }

@@ -33,7 +33,13 @@ export {
   threshold,
 } from "./activation.js";
 export { type CustomGradientContext, customGradient, type GradientRule, stopGradient } from "./custom.js";
-export { type DropoutOptions, dropout } from "./dropout.js";
+export {
+  alphaDropout,
+  type DropoutOptions,
+  dropout,
+  type RandomOptions,
+  spatialDropout,
+} from "./dropout.js";
 export { einsum } from "./einsum.js";
 export {
   absolute,
@@ -88,6 +94,7 @@ export {
 } from "./loss.js";
 export { linear, type MatmulOptions, matmul } from "./matmul.js";
 export { type CorrectBinaryOptions, correctBinary, correctClasses, correctDistributions } from "./metric.js";
+export { type RandomNormalOptions, type RandomUniformOptions, randomNormal, randomUniform } from "./noise.js";
 export {
   type BatchNormOptions,
   batchNorm,

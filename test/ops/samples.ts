@@ -21,8 +21,8 @@ import { statisticsSamples } from "./samples/statistics.js";
 /** What src/ops/index.ts exports beside operations. */
 type NotAnOperation = "gradient";
 
-/** Those that read a trainer's clock: their battery runs in a test file of their own, dropout.test.ts and gather.test.ts. */
-type Clocked = "dropout" | "gatherRows";
+/** Those that read a trainer's clock: their battery runs in a test file of their own, dropout, noise or gather.test.ts. */
+type Clocked = "alphaDropout" | "dropout" | "gatherRows" | "randomNormal" | "randomUniform" | "spatialDropout";
 
 export type OpName = Exclude<keyof typeof operations, NotAnOperation | Clocked>;
 
