@@ -21,6 +21,7 @@ import {
   sum,
   type Tensor,
 } from "steepest/graph";
+import { report } from "./common/report.js";
 
 /** A network of two inputs, two hidden units and two outputs, all sigmoid, and the one example that it learns. */
 export interface Lesson {
@@ -230,7 +231,8 @@ export function largestDifference(a: Pass, b: Pass): number {
   return Math.max(...rows.map(([, number]) => Math.abs(number(a) - number(b))));
 }
 
-function printWalk(lesson: Lesson, remarks: Record<string, string> = {}): void {
+/** Returns the largest difference. */
+function printWalk(lesson: Lesson, remarks: Record<string, string> = {}): number {
   const library = runLibrary(lesson);
   const scalar = runScalar(lesson);
   console.log(`  ${"".padEnd(46)}${"steepest".padStart(12)}${"float64".padStart(14)}`);
@@ -245,14 +247,14 @@ function printWalk(lesson: Lesson, remarks: Record<string, string> = {}): void {
     console.log(`    ${equation.padEnd(44)}${ours.padStart(12)}${exact.padStart(14)}`);
     if (name in remarks) console.log(`        ${remarks[name]}`);
   }
-  console.log(
-    `  Largest difference between float32 and float64: ${largestDifference(library, scalar).toExponential(1)}\n`,
-  );
+  const difference = largestDifference(library, scalar);
+  console.log(`  Largest difference between float32 and float64: ${difference.toExponential(1)}\n`);
+  return difference;
 }
 
 function main(): void {
   console.log(`1. Two inputs, two hidden units, two outputs, no bias (b = b' = 0); rate ${withoutBias.rate}\n`);
-  printWalk(withoutBias, {
+  const first = printWalk(withoutBias, {
     o2: "(the lesson this comes from has 0.62534544, a slip in sigmoid(0.51202998) …)",
     E: "(… and so 0.09552023)",
   });
@@ -260,7 +262,7 @@ function main(): void {
   console.log(`  The same step by dense(), sigmoid(), halfSquaredError() and sgd(): w5 = ${layered[4].toFixed(8)}\n`);
 
   console.log(`2. Mazur's example, with fixed biases; rate ${mazur.rate}\n`);
-  printWalk(mazur);
+  const second = printWalk(mazur);
   const steps = 10_000;
   const errorAfter = (run: (steps: number) => Pass, done: number) => run(done + 1).error[0];
   const library = (count: number) => runLibrary(mazur, count);
@@ -270,15 +272,16 @@ function main(): void {
     `  E after ${"".padEnd(16)}${"0 steps".padStart(14)}${"1 step".padStart(14)}${"10,000 steps".padStart(18)}`,
   );
   for (const [name, run] of Object.entries({ steepest: library, float64: scalar, "float64, updated": updated })) {
-    const [first, second, last] = [0, 1, steps].map((done) => errorAfter(run, done));
+    const errors = [0, 1, steps].map((done) => errorAfter(run, done));
     console.log(
-      `    ${name.padEnd(20)}${first.toFixed(9).padStart(14)}${second.toFixed(9).padStart(14)}${last.toExponential(9).padStart(18)}`,
+      `    ${name.padEnd(20)}${errors[0].toFixed(9).padStart(14)}${errors[1].toFixed(9).padStart(14)}${errors[2].toExponential(9).padStart(18)}`,
     );
   }
   console.log(`
   The original prints 0.291027924 after one step. That comes from "updated": the hidden layer's gradient was taken
   through output weights which had been changed already. The chain rule asks for the weights of the forward pass.
   It prints 0.0000351085 after 10,000 steps: the correct rule has that one step earlier, ${errorAfter(scalar, steps - 1).toExponential(9)}.`);
+  report("backpropagation", Math.max(first, second));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main();

@@ -34,6 +34,7 @@ import {
   sum,
   type Tensor,
 } from "steepest/graph";
+import { report } from "./common/report.js";
 
 // ——— 1. Step size ———
 
@@ -213,7 +214,8 @@ const bySteps = (values: ArrayLike<number>): Point[] => Array.from(values, (valu
 const logBySteps = (values: ArrayLike<number>): Point[] =>
   bySteps(Array.from(values, (value) => Math.log10(Math.max(value, 1e-12))));
 
-function showStepSize(): void {
+/** Each picture returns whether the remedy did what it is said to do. */
+function showStepSize(): boolean {
   const [large, small, good] = [descendParabola(1.02), descendParabola(0.005), descendParabola(0.3)];
   console.log("1. The step. f(x) = x² from x = 1: too large it diverges, too small it crawls\n");
   draw(
@@ -240,9 +242,10 @@ function showStepSize(): void {
   );
   console.log(`   rate 2:   losses ${losses.join(", ")}, then ${blown.error?.name}:`);
   console.log(`   "${blown.error?.message}"\n`);
+  return good.value < 1e-9 && small.value > 0.1 && large.value > 1 && blown.error !== undefined;
 }
 
-function showLocalMinimum(): void {
+function showLocalMinimum(): boolean {
   const plain = descendValleys(0);
   const heavy = descendValleys(0.9);
   const land = Array.from({ length: 71 }, (_, i): Point => [-2.2 + i * 0.066, twoValleys(-2.2 + i * 0.066)]);
@@ -265,9 +268,10 @@ function showLocalMinimum(): void {
   console.log(
     `   momentum 0.9:     x = ${heavy.x[0].toFixed(4)}, f = ${heavy.value.toFixed(4)}: it rolls over the hill into the deeper one\n`,
   );
+  return plain.x[0] > 0 && heavy.x[0] < 0;
 }
 
-function showPlateau(): void {
+function showPlateau(): boolean {
   const norms = { sigmoid: gradientNorms(sigmoid, glorotUniform()), ReLU: gradientNorms(relu, heUniform()) };
   console.log(
     `3. The plateau. A net of ${DEPTH} layers: the slope of a sigmoid is 1/4 at most, and each layer back multiplies by one more\n`,
@@ -291,13 +295,14 @@ function showPlateau(): void {
     { "S sigmoid": bySteps(losses.sigmoid), "R ReLU": bySteps(losses.ReLU) },
     { x: [0, 100, 200, 300, 399], y: [0, 0.2, 0.4, 0.6, 0.8] },
   );
-  const [stuck, learnt] = [losses.sigmoid, losses.ReLU].map((values) => values[values.length - 1].toFixed(4));
+  const [stuck, learnt] = [losses.sigmoid, losses.ReLU].map((values) => values[values.length - 1]);
   console.log(
-    `   after 400 steps: ReLU ${learnt}; sigmoid ${stuck}, no better than the share of ones alone, ${circleEntropy.toFixed(4)}\n`,
+    `   after 400 steps: ReLU ${learnt.toFixed(4)}; sigmoid ${stuck.toFixed(4)}, no better than the share of ones alone, ${circleEntropy.toFixed(4)}\n`,
   );
+  return learnt < circleEntropy / 2 && stuck > 0.9 * circleEntropy;
 }
 
-function showRavine(): void {
+function showRavine(): boolean {
   const runs = {
     plain: descendRavine(),
     decay: descendRavine({ learningRate: decayingRate }),
@@ -325,13 +330,13 @@ function showRavine(): void {
   console.log(`   Plain, x1 is thrown from wall to wall for ever. A decaying rate ends that, but slows the way along as well;
    momentum brakes the to and fro and adds up the way along; Adam gives each coordinate a step size of its own.
    Here the ravine comes from inputs of different scale: to scale them alike removes it.`);
+  const { plain, ...remedies } = runs;
+  return Object.values(remedies).every(({ values }) => values[100] < plain.values[100] / 10);
 }
 
 function main(): void {
-  showStepSize();
-  showLocalMinimum();
-  showPlateau();
-  showRavine();
+  const ended = [showStepSize(), showLocalMinimum(), showPlateau(), showRavine()];
+  report("descentTroubles", ended.filter(Boolean).length);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main();

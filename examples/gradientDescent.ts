@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { type Descent, gradientDescent } from "steepest";
 import { compileFunctionSync, constant, gradient, multiply, square, subtract, sum } from "steepest/graph";
+import { report } from "./common/report.js";
 
 const options = { learningRate: 0.01, steps: 1000 };
 const start = [100, -10];
@@ -57,6 +58,7 @@ function main(): void {
   console.log(`
 A step takes x0 closer by the factor 1 - 0.01 · 2 = 0.98, so 98 · 0.98^1000 = ${(98 * 0.98 ** 1000).toExponential(2)} are left: that is
 the rate's doing, not the slope's. In float32 the numbers next to 2 are 2.4e-7 apart: closer the slope cannot see.`);
+  report("gradientDescent", Math.max(...Object.values(ways).map(({ x }) => Math.hypot(x[0] - 2, x[1] - 3))));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main();

@@ -11,6 +11,7 @@ import {
   sgd,
   zeros,
 } from "steepest";
+import { report } from "./common/report.js";
 
 export const inputs = [
   [0, 0],
@@ -108,7 +109,8 @@ export function learnByLogisticRegression(gate: Gate): Neuron {
 const show = (values: readonly number[], digits: number) =>
   values.map((value) => value.toFixed(digits).padStart(digits + 4)).join("");
 
-function printPerceptron(gate: Gate): void {
+/** Returns whether the gate was learnt. */
+function printPerceptron(gate: Gate): boolean {
   const epochs = learnByPerceptron(gate);
   const cycle = findCycle(epochs);
   console.log(`  ${gate.padEnd(4)} epoch  mistakes     w1    w2     b`);
@@ -117,36 +119,43 @@ function printPerceptron(gate: Gate): void {
       `${String(i + 1).padStart(12)}${String(mistakes).padStart(10)}${weights.map((w) => String(w).padStart(6)).join("")}`,
     );
   });
-  if (epochs.at(-1)?.mistakes === 0) console.log(`  learnt: epoch ${epochs.length} passed without a mistake\n`);
+  const learnt = epochs.at(-1)?.mistakes === 0;
+  if (learnt) console.log(`  learnt: epoch ${epochs.length} passed without a mistake\n`);
   else if (cycle) {
     console.log(
       `  not learnt in ${epochs.length} epochs: epoch ${cycle.to} ends with the weights of epoch ${cycle.from}, so it goes round for ever\n`,
     );
   }
+  return learnt;
 }
 
-function printDescent(title: string, learn: (gate: Gate) => Neuron): void {
+/** Returns for each gate whether it was learnt. */
+function printDescent(title: string, learn: (gate: Gate) => Neuron): boolean[] {
   console.log(`${title}\n\n       ${"w1, w2, b".padEnd(24)}${"outputs for 00, 01, 10, 11".padEnd(30)}answers`);
-  for (const gate of Object.keys(gates) as Gate[]) {
+  const learnt = (Object.keys(gates) as Gate[]).map((gate) => {
     const { weights, outputs, answers } = learn(gate);
     const right = answers.every((answer, i) => answer === gates[gate][i]);
     console.log(
       `  ${gate.padEnd(4)}${show(weights, 3).padEnd(24)}${show(outputs, 3).padEnd(30)}${answers.join(" ")}  ${right ? "right" : "wrong"}`,
     );
-  }
+    return right;
+  });
   console.log();
+  return learnt;
 }
 
 function main(): void {
   console.log("1. The perceptron rule: on a mistake, and only then, w += rate · (target - answer) · x\n");
-  for (const gate of Object.keys(gates) as Gate[]) printPerceptron(gate);
-  printDescent("2. Adaline: descent on ½(z - target)², answer 1 where z > 0.5", learnByAdaline);
-  printDescent(
+  const byRule = (Object.keys(gates) as Gate[]).map(printPerceptron);
+  const byAdaline = printDescent("2. Adaline: descent on ½(z - target)², answer 1 where z > 0.5", learnByAdaline);
+  const byLogistic = printDescent(
     "3. Logistic regression: descent on the cross-entropy of sigmoid(z), answer 1 where it is > 0.5",
     learnByLogisticRegression,
   );
   console.log(`No straight line has 01 and 10 on one side and 00 and 11 on the other, so no neuron alone can do XOR.
 The example "xor" goes on from here: one hidden layer is enough.`);
+  const asTheyMust = [byRule, byAdaline, byLogistic].flatMap(([and, or, xor]) => [and, or, !xor]);
+  report("perceptron", asTheyMust.filter(Boolean).length);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main();

@@ -1,6 +1,7 @@
 import { compileSync, dense, halfSquaredError, sequential, sgd } from "steepest";
 import { describe, expect, test } from "vitest";
-import { compileDigits, countSteps, readDigits, sameParameters, trainByHand } from "../../examples/epochs.js";
+import { readDigits } from "../../examples/common/digits.js";
+import { compileDigits, countSteps, sameParameters, trainByHand } from "../../examples/epochs.js";
 
 const data = readDigits(2000);
 

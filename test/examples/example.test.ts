@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import list from "../../examples/list.json" with { type: "json" };
 
 const root = new URL("../../", import.meta.url);
 const names = readdirSync(new URL("examples/", root))
@@ -15,11 +16,31 @@ function runExample(...args: string[]) {
   });
 }
 
+describe("examples/list.json", () => {
+  test("has every example once, each with a target", () => {
+    expect(list.map(({ name }) => name).sort()).toEqual([...names].sort());
+    for (const { target } of list) {
+      expect(target.measure).not.toBe("");
+      expect(Number("atLeast" in target) + Number("atMost" in target)).toBe(1);
+    }
+  });
+
+  test("has the examples in the order of the README, which names each target", () => {
+    const readme = readFileSync(new URL("examples/README.md", root), "utf8");
+    const rows = Array.from(readme.matchAll(/^\| \[(\w+)\]\((\w+)\.ts\) .*\| ([^|]+?) +\|$/gm));
+    expect(rows.map(([, name, file]) => [name, file])).toEqual(list.map(({ name }) => [name, name]));
+    rows.forEach(([, name, , target], index) => {
+      const { atLeast, atMost } = list[index].target as { atLeast?: number; atMost?: number };
+      expect(target, name).toContain(`${atLeast === undefined ? "at most" : "at least"} ${atLeast ?? atMost}`);
+    });
+  });
+});
+
 describe("scripts/example.mjs", () => {
-  test("lists every example with its summary", () => {
+  test("lists every example with what it shows", () => {
     const { status, stdout } = runExample();
     expect(status).toBe(0);
-    for (const name of names) expect(stdout).toMatch(new RegExp(`^  ${name} +[A-Z].*\\.$`, "m"));
+    for (const { name, shows } of list) expect(stdout).toContain(`\n  ${name.padEnd(17)}${shows}\n`);
   });
 
   test.each([
@@ -36,7 +57,7 @@ describe("scripts/example.mjs", () => {
   });
 });
 
-// What must be in the output, from the sources named in the other tests of this folder.
+// The others take longer: `npm run examples` runs them all. What must be in the output, from the sources named in the other tests of this folder.
 const printed: Record<string, readonly (string | RegExp)[]> = {
   backpropagation: [
     "0.09550600",
@@ -67,17 +88,14 @@ const printed: Record<string, readonly (string | RegExp)[]> = {
   xor: ["0.693147", "0.5000  0.5000  0.5000  0.5000", "2-8-1, tanh: 50 of 50 seeds"],
 };
 
-test("every example is run here", () => {
-  expect(Object.keys(printed).sort()).toEqual([...names].sort());
-});
-
-test.each(names)("%s runs, and prints what it is to show", (name) => {
+test.each(Object.keys(printed))("%s runs, and prints what it is to show", (name) => {
   const { status, stdout, stderr } = runExample(name);
   expect(stderr).toBe("");
   expect(status).toBe(0);
   for (const text of printed[name]) expect(stdout).toMatch(text);
   // Numbers come from the run.
   expect(stdout).not.toMatch(/undefined|NaN/);
+  expect(stdout).toMatch(/\nTarget: .* Reached: .*, passed\.\n$/);
   for (const line of stdout.split("\n")) expect(line.trimEnd().length, line).toBeLessThanOrEqual(132);
 });
 
@@ -86,7 +104,9 @@ test("examples import the public entries only", () => {
     const source = readFileSync(new URL(`examples/${name}.ts`, root), "utf8");
     const imports = Array.from(source.matchAll(/^(?:import|\}) .*from "([^"]+)";$/gm), ([, from]) => from);
     expect(imports.length).toBeGreaterThan(1);
-    const others = imports.filter((from) => !/^(steepest(\/(graph|io))?|simple-ascii-chart|node:\w+)$/.test(from));
+    const others = imports.filter(
+      (from) => !/^(steepest(\/(graph|io))?|simple-ascii-chart|node:\w+|\.\/common\/\w+\.js)$/.test(from),
+    );
     expect(others, name).toEqual([]);
   }
 });
