@@ -52,8 +52,8 @@ export function drawPoints(series: Readonly<Record<string, ArrayLike<number>>>, 
 /** A curve over its index, counted from 1. */
 export function drawCurve(title: string, values: readonly number[]): string {
   const points = values.map((value, i): [number, number] => [i + 1, value]);
-  return plot(points, { width: 70, height: 12, title, formatter: (value) => Number(value.toFixed(2)) }).replace(
-    /^\n/,
-    "",
-  );
+  const customXAxisTicks = [0, 1, 2, 3, 4].map((i) => 1 + Math.round((i / 4) * (values.length - 1)));
+  const formatter = (value: number) => Number(value.toFixed(2));
+  const picture = plot(points, { width: 70, height: 12, title, customXAxisTicks, formatter });
+  return picture.replace(/^\n/, "").replace(/ +$/gm, "");
 }
