@@ -51,4 +51,5 @@ export const spatialDropout2d = (rate: number): Layer<number, "same"> =>
   dropping("spatialDropout2d", rate, operations.spatialDropout, 2);
 
 /** dropout() for networks of selu(), whose mean 0 and variance 1 it keeps (Klambauer et al. 2017). */
-export const alphaDropout = (rate: number): Layer<number, "same"> => dropping("alphaDropout", rate, operations.alphaDropout);
+export const alphaDropout = (rate: number): Layer<number, "same"> =>
+  dropping("alphaDropout", rate, operations.alphaDropout);

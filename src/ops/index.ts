@@ -104,7 +104,7 @@ export {
   type LayerNormOptions,
   l2Normalize,
   layerNorm,
-  type NormOptions,
+  type NormalizationOptions,
   rmsNorm,
 } from "./norm.js";
 export {

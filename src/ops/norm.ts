@@ -14,7 +14,7 @@ import { gradient as gradientOf, gradientRules } from "./gradient.js";
 import { mean as meanOf, sum } from "./reduce.js";
 import { broadcastTo, reshape } from "./shape.js";
 
-export interface NormOptions {
+export interface NormalizationOptions {
   /** Factor of each channel, as of each element that is normalized together by rows. Default none. */
   weight?: Tensor;
   /** Added to each channel, as `weight`. Default none. */
@@ -252,7 +252,7 @@ function checkChannels(where: string, x: Tensor, least: number, wanted: string):
   return x.shape[x.shape.length - 1];
 }
 
-function normalizeBy(x: Tensor, columns: Columns, given: Optional<readonly Tensor[]>, options: NormOptions) {
+function normalizeBy(x: Tensor, columns: Columns, given: Optional<readonly Tensor[]>, options: NormalizationOptions) {
   const { weight, bias, epsilon = EPSILON } = options;
   const { name, outer, length, channels } = columns;
   checkParameter(name, "weight", weight, [channels]);
@@ -270,14 +270,14 @@ function normalizeBy(x: Tensor, columns: Columns, given: Optional<readonly Tenso
 
 const NORM_OPTIONS = ["weight", "bias", "epsilon"];
 
-export interface BatchNormOptions extends NormOptions {
+export interface BatchNormOptions extends NormalizationOptions {
   /** Statistics [channels] to normalize by, both or none: as the running ones. Default: those of `x`. */
   mean?: Tensor;
   variance?: Tensor;
 }
 
 /** `batchNorm` and the batch's own statistics [channels], the variance biased; they carry no gradient. */
-export function batchNormWithStatistics(x: Tensor, options: NormOptions = {}) {
+export function batchNormWithStatistics(x: Tensor, options: NormalizationOptions = {}) {
   checkOptions("batchNorm", options, NORM_OPTIONS);
   const channels = checkChannels("batchNorm", x, 2, "[batch, …, channels]");
   const length = sizeOf(x.shape) / channels;
@@ -317,18 +317,18 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
  * channels], `weight` and `bias` [channels]. Wu & He 2018. Throws ModelError where the groups do not divide the channels,
  * or hold one value.
  */
-export function groupNorm(x: Tensor, groups: number, options: NormOptions = {}): Tensor {
+export function groupNorm(x: Tensor, groups: number, options: NormalizationOptions = {}): Tensor {
   checkOptions("groupNorm", options, NORM_OPTIONS);
   return normalizeGroups("groupNorm", x, groups, options);
 }
 
 /** Each channel of each sample normalized over its places: x [batch, …, channels]. Ulyanov et al. 2016. See `groupNorm`. */
-export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
+export function instanceNorm(x: Tensor, options: NormalizationOptions = {}): Tensor {
   checkOptions("instanceNorm", options, NORM_OPTIONS);
   return normalizeGroups("instanceNorm", x, x.shape[x.shape.length - 1], options);
 }
 
-function normalizeGroups(name: string, x: Tensor, groups: number, options: NormOptions): Tensor {
+function normalizeGroups(name: string, x: Tensor, groups: number, options: NormalizationOptions): Tensor {
   const channels = checkChannels(name, x, 2, "[batch, …, channels]");
   checkGroups(name, x.shape.slice(1), groups);
   const length = sizeOf(x.shape.slice(1, -1));
@@ -437,7 +437,7 @@ const normalizingRowsGradient: Operation<Rows> = {
   inPlace: [0, 1],
 };
 
-export interface LayerNormOptions extends NormOptions {
+export interface LayerNormOptions extends NormalizationOptions {
   /** How many axes are normalized together, counted from the last. Default 1. */
   axes?: number;
 }
