@@ -14,6 +14,16 @@ export {
   step,
   tanh,
 } from "./activation.js";
+export {
+  type Conv1dOptions,
+  type Conv2dOptions,
+  type ConvTranspose1dOptions,
+  type ConvTranspose2dOptions,
+  conv1d,
+  conv2d,
+  convTranspose1d,
+  convTranspose2d,
+} from "./conv.js";
 export { type DropoutOptions, dropout } from "./dropout.js";
 export {
   absolute,
@@ -61,3 +71,12 @@ export { type CorrectBinaryOptions, correctBinary, correctClasses, correctDistri
 export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
 export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
 export { logSoftmax, softmax } from "./softmax.js";
+export type {
+  GroupOptions,
+  Padding1d,
+  Padding2d,
+  Transposed1dOptions,
+  Transposed2dOptions,
+  Window1dOptions,
+  Window2dOptions,
+} from "./window.js";

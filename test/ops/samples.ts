@@ -2,6 +2,7 @@
 import type * as operations from "../../src/ops/index.js";
 import type { Sample } from "./battery.js";
 import { activationSamples } from "./samples/activation.js";
+import { convSamples } from "./samples/conv.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
 import { lossSamples, metricSamples } from "./samples/loss.js";
 import { matmulSamples } from "./samples/matmul.js";
@@ -19,6 +20,7 @@ export type OpName = Exclude<keyof typeof operations, NotAnOperation | Clocked>;
 
 export const samples = {
   ...activationSamples,
+  ...convSamples,
   ...elementwiseSamples,
   ...lossSamples,
   ...matmulSamples,
