@@ -174,7 +174,10 @@ export function multiplyRows(
       const to = c + <usize>i * line + (<usize>j << 2);
       const height = heightOf(rows - i);
       const here = min(height, rows - i);
-      if (plain && width == 8 && here == height) {
+      if (width == 8 && here == height && !add && epilogue < 2) {
+        multiplyPanels(to, line, panelA, panelB, stepB, depth, height);
+        if (!plain) finishWhole(to, line, to, line, height, biasHere, epilogue);
+      } else if (plain && width == 8 && here == height) {
         multiplyPanels(to, line, panelA, panelB, stepB, depth, height);
       } else {
         multiplyPanels(tile, 32, panelA, panelB, stepB, depth, height);
@@ -302,16 +305,35 @@ function finishTile(
   c: usize, line: usize, tile: usize, height: u32, width: u32, bias: usize, add: bool, epilogue: u32,
 ): void {
   const stop = tile + (<usize>height << 5);
-  if (width == 8 && add && bias == 0 && epilogue == 0) {
-    for (; tile < stop; tile += 32, c += line) {
-      v128.store(c, f32x4.add(v128.load(c), v128.load(tile)));
-      v128.store(c, f32x4.add(v128.load(c, 16), v128.load(tile, 16)), 16);
-    }
+  if (width == 8 && epilogue < 2) {
+    if (add) {
+      for (let t = tile, d = c; t < stop; t += 32, d += line) {
+        v128.store(d, f32x4.add(v128.load(d), v128.load(t)));
+        v128.store(d, f32x4.add(v128.load(d, 16), v128.load(t, 16)), 16);
+      }
+      if (bias != 0 || epilogue != 0) finishWhole(c, line, c, line, height, bias, epilogue);
+    } else finishWhole(c, line, tile, 32, height, bias, epilogue);
     return;
   }
   for (; tile < stop; tile += 32, c += line) {
     finishPart(c, v128.load(tile), min<u32>(width, 4), bias, add, epilogue);
     if (width > 4) finishPart(c + 16, v128.load(tile, 16), width - 4, bias != 0 ? bias + 16 : 0, add, epilogue);
+  }
+}
+
+function finishWhole(c: usize, line: usize, x: usize, step: usize, height: u32, bias: usize, epilogue: u32): void {
+  let b0 = f32x4.splat(-0.0);
+  let b1 = b0;
+  if (bias != 0) {
+    b0 = v128.load(bias);
+    b1 = v128.load(bias, 16);
+  }
+  const limit = f32x4.splat(epilogue != 0 ? 0 : -Infinity);
+  for (let i: u32 = 0; i < height; i++, x += step, c += line) {
+    const x0 = f32x4.add(v128.load(x), b0);
+    const x1 = f32x4.add(v128.load(x, 16), b1);
+    v128.store(c, f32x4.pmax(x0, limit));
+    v128.store(c, f32x4.pmax(x1, limit), 16);
   }
 }
 

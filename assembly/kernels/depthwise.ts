@@ -39,7 +39,12 @@ export function depthwise(
     let to = y + ((<usize>image * imageStep + <usize>i * rowStep) << 2);
     for (let j: u32 = 0; j < outWidth; ) {
       if (j >= whole && j + 4 <= wholeEnd) {
-        fourPixels(to, <usize>pixelStep << 2, from + <usize>j * next, next, w, bias, rows, line, windowWidth, tap, channels, epilogue);
+        const at = from + <usize>j * next;
+        if (windowWidth == 3 && next == tap && (channels & 3) == 0) {
+          fourByThree(to, <usize>pixelStep << 2, at, next, w, bias, rows, line, channels, epilogue);
+        } else {
+          fourPixels(to, <usize>pixelStep << 2, at, next, w, bias, rows, line, windowWidth, tap, channels, epilogue);
+        }
         j += 4;
         to += <usize>pixelStep << 4;
       } else {
@@ -92,6 +97,47 @@ function fourPixels(
     finish(y + yNext, f32x4.add(s1, offset), left, epilogue);
     finish(y + yNext * 2, f32x4.add(s2, offset), left, epilogue);
     finish(y + yNext * 3, f32x4.add(s3, offset), left, epilogue);
+  }
+}
+
+/** The same for three columns whose pixels follow each other, where six pixels of x are all that is needed. */
+function fourByThree(
+  y: usize, yNext: usize, x: usize, next: usize, weight: usize, bias: usize,
+  rows: u32, line: usize, channels: u32, epilogue: u32,
+): void {
+  const pixel = <usize>channels << 2;
+  for (let c: u32 = 0; c < channels; c += LANES, x += 16, y += 16, weight += 16) {
+    const offset = bias != 0 ? v128.load(bias + (<usize>c << 2)) : f32x4.splat(0);
+    let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+    let w = weight;
+    let a = x;
+    for (let ky: u32 = 0; ky < rows; ky++, a += line, w += pixel * 3) {
+      const w0 = v128.load(w);
+      const w1 = v128.load(w + pixel);
+      const w2 = v128.load(w + pixel * 2);
+      let from = a;
+      let v = v128.load(from);
+      s0 = madd(v, w0, s0);
+      v = v128.load((from += next));
+      s0 = madd(v, w1, s0);
+      s1 = madd(v, w0, s1);
+      v = v128.load((from += next));
+      s0 = madd(v, w2, s0);
+      s1 = madd(v, w1, s1);
+      s2 = madd(v, w0, s2);
+      v = v128.load((from += next));
+      s1 = madd(v, w2, s1);
+      s2 = madd(v, w1, s2);
+      s3 = madd(v, w0, s3);
+      v = v128.load((from += next));
+      s2 = madd(v, w2, s2);
+      s3 = madd(v, w1, s3);
+      s3 = madd(v128.load(from + next), w2, s3);
+    }
+    finish(y, f32x4.add(s0, offset), LANES, epilogue);
+    finish(y + yNext, f32x4.add(s1, offset), LANES, epilogue);
+    finish(y + yNext * 2, f32x4.add(s2, offset), LANES, epilogue);
+    finish(y + yNext * 3, f32x4.add(s3, offset), LANES, epilogue);
   }
 }
 
