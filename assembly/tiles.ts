@@ -164,7 +164,7 @@ export function multiplyRows(
   const stepB: usize = lineB != 0 ? lineB : 32;
   const nextB: usize = lineB != 0 ? 32 : <usize>depth << 5;
   const tile = scratch + TILE_OFFSET;
-  const plain = !add && bias == 0 && epilogue == 0;
+  const simple = !add && epilogue < 2;
   for (let j: u32 = 0; j < columns; j += 8, panelB += nextB) {
     const width = min<u32>(8, columns - j);
     const biasHere = bias != 0 ? bias + (<usize>j << 2) : 0;
@@ -174,11 +174,9 @@ export function multiplyRows(
       const to = c + <usize>i * line + (<usize>j << 2);
       const height = heightOf(rows - i);
       const here = min(height, rows - i);
-      if (width == 8 && here == height && !add && epilogue < 2) {
+      if (simple && width == 8 && here == height) {
         multiplyPanels(to, line, panelA, panelB, stepB, depth, height);
-        if (!plain) finishWhole(to, line, to, line, height, biasHere, epilogue);
-      } else if (plain && width == 8 && here == height) {
-        multiplyPanels(to, line, panelA, panelB, stepB, depth, height);
+        if (bias != 0 || epilogue != 0) finishRows(to, line, to, line, height, biasHere, epilogue);
       } else {
         multiplyPanels(tile, 32, panelA, panelB, stepB, depth, height);
         finishTile(to, line, tile, here, width, biasHere, add, epilogue);
@@ -306,13 +304,15 @@ function finishTile(
 ): void {
   const stop = tile + (<usize>height << 5);
   if (width == 8 && epilogue < 2) {
-    if (add) {
-      for (let t = tile, d = c; t < stop; t += 32, d += line) {
-        v128.store(d, f32x4.add(v128.load(d), v128.load(t)));
-        v128.store(d, f32x4.add(v128.load(d, 16), v128.load(t, 16)), 16);
-      }
-      if (bias != 0 || epilogue != 0) finishWhole(c, line, c, line, height, bias, epilogue);
-    } else finishWhole(c, line, tile, 32, height, bias, epilogue);
+    if (!add) {
+      finishRows(c, line, tile, 32, height, bias, epilogue);
+      return;
+    }
+    for (let to = c; tile < stop; tile += 32, to += line) {
+      v128.store(to, f32x4.add(v128.load(to), v128.load(tile)));
+      v128.store(to, f32x4.add(v128.load(to, 16), v128.load(tile, 16)), 16);
+    }
+    if (bias != 0 || epilogue != 0) finishRows(c, line, c, line, height, bias, epilogue);
     return;
   }
   for (; tile < stop; tile += 32, c += line) {
@@ -321,7 +321,9 @@ function finishTile(
   }
 }
 
-function finishWhole(c: usize, line: usize, x: usize, step: usize, height: u32, bias: usize, epilogue: u32): void {
+/** c = activation(x + bias) for rows of eight, no activation (0) or ReLU (1); c may be x. Without a bias -0 is added, which
+ *  changes nothing; without ReLU nothing is below the limit. */
+function finishRows(c: usize, line: usize, x: usize, step: usize, height: u32, bias: usize, epilogue: u32): void {
   let b0 = f32x4.splat(-0.0);
   let b1 = b0;
   if (bias != 0) {
