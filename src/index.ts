@@ -43,6 +43,23 @@ export {
   nonNegative,
   unitNorm,
 } from "./nn/constraints.js";
+  type Conv1dOptions,
+  type Conv2dOptions,
+  type ConvTranspose1dOptions,
+  type ConvTranspose2dOptions,
+  conv1d,
+  conv2d,
+  convTranspose1d,
+  convTranspose2d,
+  type DepthwiseConv1dOptions,
+  type DepthwiseConv2dOptions,
+  depthwiseConv1d,
+  depthwiseConv2d,
+  type SeparableConv1dOptions,
+  type SeparableConv2dOptions,
+  separableConv1d,
+  separableConv2d,
+} from "./nn/conv.js";
 export { type DenseOptions, dense } from "./nn/dense.js";
 export { alphaDropout, dropout, spatialDropout1d, spatialDropout2d } from "./nn/dropout.js";
 export { flatten } from "./nn/flatten.js";

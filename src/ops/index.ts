@@ -42,6 +42,17 @@ export {
 } from "./dropout.js";
 export { einsum } from "./einsum.js";
 export {
+  type Conv1dOptions,
+  type Conv2dOptions,
+  type ConvTranspose1dOptions,
+  type ConvTranspose2dOptions,
+  conv1d,
+  conv2d,
+  convTranspose1d,
+  convTranspose2d,
+} from "./conv.js";
+export { type DropoutOptions, dropout } from "./dropout.js";
+export {
   absolute,
   add,
   average,
@@ -156,3 +167,15 @@ export {
   type VarianceOptions,
   variance,
 } from "./statistics.js";
+export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
+export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
+export { logSoftmax, softmax } from "./softmax.js";
+export type {
+  GroupOptions,
+  Padding1d,
+  Padding2d,
+  Transposed1dOptions,
+  Transposed2dOptions,
+  Window1dOptions,
+  Window2dOptions,
+} from "./window.js";

@@ -4,6 +4,7 @@ import type { Sample } from "./battery.js";
 import { activationSamples } from "./samples/activation.js";
 import { customSamples } from "./samples/custom.js";
 import { einsumSamples } from "./samples/einsum.js";
+import { convSamples } from "./samples/conv.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
 import { gluSamples } from "./samples/glu.js";
 import { indexingSamples } from "./samples/indexing.js";
@@ -29,6 +30,7 @@ export type OpName = Exclude<keyof typeof operations, NotAnOperation | Clocked>;
 export const samples = {
   ...activationSamples,
   ...customSamples,
+  ...convSamples,
   ...elementwiseSamples,
   ...einsumSamples,
   ...indexingSamples,

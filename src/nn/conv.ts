@@ -1,0 +1,372 @@
+// Convolution layers, channels last: [batch, length, channels] and [batch, height, width, channels].
+import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
+import {
+  type Constraint,
+  type Initializer,
+  parameter,
+  type Regularizer,
+  type Shape,
+  showShape,
+  type Tensor,
+} from "../graph/tensor.js";
+import { convolve, convolveTransposed } from "../ops/conv.js";
+import {
+  type GroupOptions,
+  perAxis,
+  planConvolution,
+  planTransposed,
+  type Transposed1dOptions,
+  type Transposed2dOptions,
+  transposedWindowOf,
+  type Window,
+  type Window1dOptions,
+  type Window2dOptions,
+  windowOf,
+} from "../ops/window.js";
+import { glorotUniform, zeros } from "./initializers.js";
+import type { BuiltLayer, Layer, LayerParameter, LayerPlace } from "./layer.js";
+
+/** What all convolution layers can be told about their bias, and their name. */
+interface BiasOptions {
+  /** Names the layer in parameter paths ("edges.weight") and errors. */
+  name?: string;
+  /** Whether a bias is added. Default true. */
+  bias?: boolean;
+  /** Of the bias [outputs]. Default `zeros()`. */
+  biasInitializer?: Initializer;
+  biasRegularizer?: Regularizer;
+  biasConstraint?: Constraint;
+}
+
+interface WeightOptions extends BiasOptions {
+  /** Of the weight. Default `glorotUniform()`, as in Keras; PyTorch's is uniform of variance 1 / (3 · inputs). */
+  weightInitializer?: Initializer;
+  weightRegularizer?: Regularizer;
+  weightConstraint?: Constraint;
+}
+
+interface Multiplied {
+  /** Outputs of each channel, which lie beside each other. Default 1. */
+  multiplier?: number;
+}
+
+interface SeparableOptions extends BiasOptions, Multiplied {
+  /** Of the depthwise weight [...window, 1, channels · multiplier]. Default `glorotUniform()`. */
+  depthwiseInitializer?: Initializer;
+  depthwiseRegularizer?: Regularizer;
+  depthwiseConstraint?: Constraint;
+  /** Of the pointwise weight [1, …, channels · multiplier, filters]. Default `glorotUniform()`. */
+  pointwiseInitializer?: Initializer;
+  pointwiseRegularizer?: Regularizer;
+  pointwiseConstraint?: Constraint;
+}
+
+export interface Conv1dOptions extends WeightOptions, Window1dOptions, GroupOptions {}
+export interface Conv2dOptions extends WeightOptions, Window2dOptions, GroupOptions {}
+export interface DepthwiseConv1dOptions extends WeightOptions, Window1dOptions, Multiplied {}
+export interface DepthwiseConv2dOptions extends WeightOptions, Window2dOptions, Multiplied {}
+export interface SeparableConv1dOptions extends SeparableOptions, Window1dOptions {}
+export interface SeparableConv2dOptions extends SeparableOptions, Window2dOptions {}
+export interface ConvTranspose1dOptions extends WeightOptions, Transposed1dOptions, GroupOptions {}
+export interface ConvTranspose2dOptions extends WeightOptions, Transposed2dOptions, GroupOptions {}
+
+const BIAS_OPTIONS = ["name", "bias", "biasInitializer", "biasRegularizer", "biasConstraint"];
+const WINDOW_OPTIONS = ["stride", "dilation", "padding"];
+const WEIGHT_OPTIONS = ["weightInitializer", "weightRegularizer", "weightConstraint"];
+const COMMON = [...BIAS_OPTIONS, ...WINDOW_OPTIONS, ...WEIGHT_OPTIONS];
+const STAGES = ["depthwise", "pointwise"].flatMap((stage) =>
+  ["Initializer", "Regularizer", "Constraint"].map((part) => `${stage}${part}`),
+);
+
+/** Makes the parameters of one layer, in the order in which they are asked for. */
+function parameters({ path }: LayerPlace) {
+  const made: LayerParameter[] = [];
+  const make = (
+    name: string,
+    shape: Shape,
+    initializer: Initializer,
+    options: { regularizer: Regularizer | undefined; constraint: Constraint | undefined },
+  ): Tensor => {
+    const tensor = parameter(shape, initializer, `${path}.${name}`, options);
+    made.push({ name, tensor });
+    return tensor;
+  };
+  const weight = (shape: Shape, options: WeightOptions): Tensor =>
+    make("weight", shape, options.weightInitializer ?? glorotUniform(), {
+      regularizer: options.weightRegularizer,
+      constraint: options.weightConstraint,
+    });
+  const bias = (outputs: number, options: BiasOptions): Tensor | undefined =>
+    options.bias === false
+      ? undefined
+      : make("bias", [outputs], options.biasInitializer ?? zeros(), {
+          regularizer: options.biasRegularizer,
+          constraint: options.biasConstraint,
+        });
+  return { made, make, weight, bias };
+}
+
+/** Channels of one sample's shape, whose number of axes must fit. */
+function channelsOf(where: string, axes: number, inputShape: Shape): number {
+  if (inputShape.length === axes + 1) return inputShape[axes];
+  const expected = axes === 1 ? ["batch", "length", "channels"] : ["batch", "height", "width", "channels"];
+  const missing = inputShape.length === axes ? ": reshape() it to have a channel axis of 1" : "";
+  throw new ModelError(
+    `${where}: input must be ${showShape(expected)}, got ${showShape(["batch", ...inputShape])}${missing}`,
+  );
+}
+
+function checkGroups(where: string, groups: number, channels: number, filters: number): void {
+  if (channels % groups === 0 && filters % groups === 0) return;
+  throw new ModelError(
+    `${where}: groups must divide the input's ${channels} channels and the ${filters} filters, got ${groups}`,
+  );
+}
+
+function convolution(
+  kind: string,
+  axes: number,
+  filters: number,
+  windowSize: number | readonly number[],
+  options: Conv1dOptions | Conv2dOptions,
+): Layer {
+  checkOptions(kind, options, [...COMMON, "groups"]);
+  checkInteger(kind, "filters", filters, 1);
+  const size = perAxis(kind, "window", windowSize, axes, 1);
+  const window = windowOf(kind, axes, options);
+  return {
+    kind,
+    name: options.name,
+    build(place, inputShape) {
+      const channels = channelsOf(place.where, axes, inputShape);
+      checkGroups(place.where, window.groups, channels, filters);
+      return buildConvolution(place, inputShape, [...size, channels / window.groups, filters], window, options);
+    },
+  };
+}
+
+function buildConvolution(
+  place: LayerPlace,
+  inputShape: Shape,
+  weightShape: Shape,
+  window: Window,
+  options: WeightOptions,
+): BuiltLayer {
+  const { output } = planConvolution(place.where, [1, ...inputShape], weightShape, window);
+  const { made, ...make } = parameters(place);
+  const weight = make.weight(weightShape, options);
+  const bias = make.bias(weightShape[weightShape.length - 1], options);
+  return {
+    outputShape: output.slice(1),
+    parameters: made,
+    apply: (x) => convolve(place.where, x, weight, bias, window),
+  };
+}
+
+/**
+ * Convolution of sequences: [batch, length, channels] → [batch, outLength, filters]. The weight is [window, channels /
+ * groups, filters]; the window is not turned round, as in PyTorch and Keras. An activation behind it (`relu()`,
+ * `sigmoid()`, `tanh()`) is computed in the same pass. PyTorch has the channels before the length.
+ * Building throws ModelError where groups do not divide, or the window is longer than the padded input.
+ *
+ * @example
+ * const model = sequential({ input: [100, 4] }, conv1d(16, 3, { padding: "causal" }), relu(), flatten(), dense(2));
+ */
+export function conv1d(filters: number, window: number, options: Conv1dOptions = {}): Layer {
+  return convolution("conv1d", 1, filters, window, options);
+}
+
+/**
+ * Convolution of images: [batch, height, width, channels] → [batch, outHeight, outWidth, filters], with a window of so
+ * many pixels, or [height, width]. The weight is [windowHeight, windowWidth, channels / groups, filters]; the window is
+ * not turned round, as in PyTorch and Keras. An activation behind it (`relu()`, `sigmoid()`, `tanh()`) is computed in the
+ * same pass. PyTorch has the channels before height and width, also in the weight.
+ * Building throws ModelError where groups do not divide, or the window is larger than the padded input.
+ *
+ * @example
+ * const model = sequential({ input: [28, 28, 1] }, conv2d(8, 3, { stride: 2 }), relu(), flatten(), dense(10));
+ */
+export function conv2d(
+  filters: number,
+  window: number | readonly [height: number, width: number],
+  options: Conv2dOptions = {},
+): Layer {
+  return convolution("conv2d", 2, filters, window, options);
+}
+
+function depthwise(
+  kind: string,
+  axes: number,
+  windowSize: number | readonly number[],
+  options: DepthwiseConv1dOptions | DepthwiseConv2dOptions,
+): Layer {
+  checkOptions(kind, options, [...COMMON, "multiplier"]);
+  const size = perAxis(kind, "window", windowSize, axes, 1);
+  const multiplier = checkInteger(kind, "multiplier", options.multiplier ?? 1, 1);
+  const window = windowOf(kind, axes, options);
+  return {
+    kind,
+    name: options.name,
+    build(place, inputShape) {
+      const groups = channelsOf(place.where, axes, inputShape);
+      return buildConvolution(place, inputShape, [...size, 1, groups * multiplier], { ...window, groups }, options);
+    },
+  };
+}
+
+/**
+ * Convolution of each channel of a sequence by itself: [batch, length, channels] → [batch, outLength, channels ·
+ * multiplier]. The weight is [window, 1, channels · multiplier]; otherwise as `conv1d`.
+ *
+ * @example
+ * const model = sequential({ input: [100, 4] }, depthwiseConv1d(3), flatten(), dense(2));
+ */
+export function depthwiseConv1d(window: number, options: DepthwiseConv1dOptions = {}): Layer {
+  return depthwise("depthwiseConv1d", 1, window, options);
+}
+
+/**
+ * Convolution of each channel of an image by itself: [batch, height, width, channels] → [batch, outHeight, outWidth,
+ * channels · multiplier]. The weight is [windowHeight, windowWidth, 1, channels · multiplier], Keras' [windowHeight,
+ * windowWidth, channels, multiplier] in the same order; otherwise as `conv2d`.
+ *
+ * @example
+ * const model = sequential({ input: [28, 28, 3] }, depthwiseConv2d(3, { padding: "same" }), flatten(), dense(10));
+ */
+export function depthwiseConv2d(
+  window: number | readonly [height: number, width: number],
+  options: DepthwiseConv2dOptions = {},
+): Layer {
+  return depthwise("depthwiseConv2d", 2, window, options);
+}
+
+function separable(
+  kind: string,
+  axes: number,
+  filters: number,
+  windowSize: number | readonly number[],
+  options: SeparableConv1dOptions | SeparableConv2dOptions,
+): Layer {
+  checkOptions(kind, options, [...BIAS_OPTIONS, ...WINDOW_OPTIONS, ...STAGES, "multiplier"]);
+  checkInteger(kind, "filters", filters, 1);
+  const size = perAxis(kind, "window", windowSize, axes, 1);
+  const multiplier = checkInteger(kind, "multiplier", options.multiplier ?? 1, 1);
+  const window = windowOf(kind, axes, options);
+  const pointwise = windowOf(kind, axes, {});
+  return {
+    kind,
+    name: options.name,
+    build(place, inputShape) {
+      const { where } = place;
+      const groups = channelsOf(where, axes, inputShape);
+      const between = groups * multiplier;
+      const each = { ...window, groups };
+      const { output } = planConvolution(where, [1, ...inputShape], [...size, 1, between], each);
+      const { made, make, bias } = parameters(place);
+      const first = make("depthwiseWeight", [...size, 1, between], options.depthwiseInitializer ?? glorotUniform(), {
+        regularizer: options.depthwiseRegularizer,
+        constraint: options.depthwiseConstraint,
+      });
+      const mixing = [...size.map(() => 1), between, filters];
+      const second = make("pointwiseWeight", mixing, options.pointwiseInitializer ?? glorotUniform(), {
+        regularizer: options.pointwiseRegularizer,
+        constraint: options.pointwiseConstraint,
+      });
+      const offset = bias(filters, options);
+      return {
+        outputShape: [...output.slice(1, -1), filters],
+        parameters: made,
+        apply: (x) => convolve(where, convolve(where, x, first, undefined, each), second, offset, pointwise),
+      };
+    },
+  };
+}
+
+/**
+ * Depthwise convolution of a sequence, then a mixing of its channels: [batch, length, channels] → [batch, outLength,
+ * filters]. Weights: `depthwiseWeight` [window, 1, channels · multiplier], `pointwiseWeight` [1, channels · multiplier,
+ * filters]; one bias, at the end. As Keras' SeparableConv1D; in PyTorch two convolutions.
+ *
+ * @example
+ * const model = sequential({ input: [100, 4] }, separableConv1d(8, 3), relu(), flatten(), dense(2));
+ */
+export function separableConv1d(filters: number, window: number, options: SeparableConv1dOptions = {}): Layer {
+  return separable("separableConv1d", 1, filters, window, options);
+}
+
+/**
+ * Depthwise convolution of an image, then a mixing of its channels: [batch, height, width, channels] → [batch,
+ * outHeight, outWidth, filters]. Weights: `depthwiseWeight` [windowHeight, windowWidth, 1, channels · multiplier],
+ * `pointwiseWeight` [1, 1, channels · multiplier, filters]; one bias, at the end. As Keras' SeparableConv2D; in PyTorch
+ * two convolutions.
+ *
+ * @example
+ * const model = sequential({ input: [28, 28, 3] }, separableConv2d(8, 3), relu(), flatten(), dense(10));
+ */
+export function separableConv2d(
+  filters: number,
+  window: number | readonly [height: number, width: number],
+  options: SeparableConv2dOptions = {},
+): Layer {
+  return separable("separableConv2d", 2, filters, window, options);
+}
+
+function transposed(
+  kind: string,
+  axes: number,
+  filters: number,
+  windowSize: number | readonly number[],
+  options: ConvTranspose1dOptions | ConvTranspose2dOptions,
+): Layer {
+  checkOptions(kind, options, [...COMMON, "groups", "outputPadding"]);
+  checkInteger(kind, "filters", filters, 1);
+  const size = perAxis(kind, "window", windowSize, axes, 1);
+  const window = transposedWindowOf(kind, axes, options);
+  const extra = perAxis(kind, "outputPadding", options.outputPadding ?? 0, axes, 0);
+  return {
+    kind,
+    name: options.name,
+    build(place, inputShape) {
+      const { where } = place;
+      const channels = channelsOf(where, axes, inputShape);
+      checkGroups(where, window.groups, channels, filters);
+      const weightShape = [...size, filters / window.groups, channels];
+      const { input } = planTransposed(where, [1, ...inputShape], weightShape, window, extra);
+      const { made, ...make } = parameters(place);
+      const weight = make.weight(weightShape, options);
+      const bias = make.bias(filters, options);
+      return {
+        outputShape: input.slice(1),
+        parameters: made,
+        apply: (x) => convolveTransposed(where, x, weight, bias, window, extra),
+      };
+    },
+  };
+}
+
+/**
+ * Transposed convolution of sequences: [batch, length, channels] → [batch, outLength, filters], outLength = (length - 1) ·
+ * stride - padding + dilation · (window - 1) + 1 + outputPadding, as in PyTorch; with `"same"` length · stride, as in
+ * Keras. The weight is [window, filters / groups, channels], as in Keras.
+ *
+ * @example
+ * const model = sequential({ input: [50, 8] }, convTranspose1d(4, 4, { stride: 2, padding: 1 }), flatten(), dense(2));
+ */
+export function convTranspose1d(filters: number, window: number, options: ConvTranspose1dOptions = {}): Layer {
+  return transposed("convTranspose1d", 1, filters, window, options);
+}
+
+/**
+ * Transposed convolution of images: [batch, height, width, channels] → [batch, outHeight, outWidth, filters]; sizes and
+ * weight [windowHeight, windowWidth, filters / groups, channels] as in `convTranspose1d`.
+ *
+ * @example
+ * const model = sequential({ input: [7, 7, 8] }, convTranspose2d(1, 4, { stride: 2, padding: 1 }), sigmoid());
+ */
+export function convTranspose2d(
+  filters: number,
+  window: number | readonly [height: number, width: number],
+  options: ConvTranspose2dOptions = {},
+): Layer {
+  return transposed("convTranspose2d", 2, filters, window, options);
+}

@@ -1,0 +1,385 @@
+// Convolutions of channels-last images and sequences: three operations, each of which is the derivative of the others.
+// With y = conv(x, W), and r any tensor of the right shape: dx = inputGradient(dy, W), dW = weightGradient(x, dy), and
+// sum(conv(x, W) · r) = sum(x · inputGradient(r, W)) = sum(W · weightGradient(x, r)). So derivatives of any order exist.
+import { checkOptions, ModelError } from "../engine/errors.js";
+import { type Pointer, rows } from "../engine/instructions.js";
+import type { Recorder } from "../engine/recorder.js";
+import { apply, type Operation } from "../graph/operation.js";
+import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat } from "./axes.js";
+import { broadcastTo, reshape } from "./shape.js";
+import {
+  type Convolution,
+  type Geometry,
+  type GroupOptions,
+  perAxis,
+  planConvolution,
+  planTransposed,
+  type Transposed1dOptions,
+  type Transposed2dOptions,
+  transposedWindowOf,
+  type Window,
+  type Window1dOptions,
+  type Window2dOptions,
+  windowOf,
+} from "./window.js";
+
+// ROWS, COLUMNS and DEPTH of assembly/tiles.ts; BLOCK of assembly/kernels/depthwise.ts.
+const ROWS = 60;
+const STRIP = 256;
+const DEPTH = 384;
+const CHANNEL_BLOCK = 16;
+// A weight's gradient is a sum over all pixels: this many units at least, for threads to share.
+const FEWEST_UNITS = 16;
+// A vector of four channels of one tap costs about as much as this many multiply-adds on tiles.
+const DEPTHWISE_COST = 2;
+
+const isDepthwise = ({ groups, channels, outChannels }: Geometry): boolean =>
+  groups === channels && channels === outChannels && groups > 1;
+
+/** A product of matrices as it is. */
+const isPointwise = (g: Geometry): boolean =>
+  g.windowHeight * g.windowWidth === 1 &&
+  g.strideY * g.strideX === 1 &&
+  g.padTop === 0 &&
+  g.padLeft === 0 &&
+  g.groups === 1 &&
+  g.outHeight === g.height &&
+  g.outWidth === g.width;
+
+/** Multiply-adds, half of which is the cost: a vector of four takes two operations. */
+const costOf = (g: Geometry): number =>
+  g.batch *
+  g.outHeight *
+  g.outWidth *
+  g.outChannels *
+  g.windowHeight *
+  g.windowWidth *
+  (g.channels / g.groups) *
+  (isDepthwise(g) ? 0.5 * DEPTHWISE_COST : 0.5);
+
+/** Distances of y's images, rows and pixels, in elements. */
+interface Steps {
+  readonly image: number;
+  readonly row: number;
+  readonly pixel: number;
+}
+
+function recordForward(
+  record: Recorder,
+  [y, x, weight, bias]: readonly Pointer[],
+  g: Geometry,
+  epilogue: number,
+  steps: Steps = {
+    image: g.outHeight * g.outWidth * g.outChannels,
+    row: g.outWidth * g.outChannels,
+    pixel: g.outChannels,
+  },
+): void {
+  const cost = Math.max(costOf(g), g.batch * g.outHeight * g.outWidth * g.outChannels);
+  const image = [g.height, g.width, g.channels, g.outHeight, g.outWidth] as const;
+  const window = [g.windowHeight, g.windowWidth, g.strideY, g.strideX, g.dilationY, g.dilationX] as const;
+  const pads = [g.padTop, g.padLeft] as const;
+  const places = [steps.image, steps.row, steps.pixel] as const;
+  if (isDepthwise(g)) {
+    const work = rows(g.batch * g.outHeight, cost);
+    record.depthwise(work, y, x, weight, bias, ...image, ...window, ...pads, ...places, epilogue);
+    return;
+  }
+  const units = g.batch * g.outHeight * g.outWidth * g.groups * Math.ceil(g.outChannels / g.groups / STRIP);
+  const [height, width, channels, outHeight, outWidth] = image;
+  record.convolve(
+    rows(units, cost),
+    ...([y, x, weight, bias] as const),
+    ...([g.batch, height, width, channels, outHeight, outWidth, g.outChannels] as const),
+    ...window,
+    ...pads,
+    g.groups,
+    ...places,
+    epilogue,
+  );
+}
+
+function recordProduct(
+  record: Recorder,
+  [c, a, b, bias]: readonly Pointer[],
+  [m, n, k]: readonly [number, number, number],
+  form: number,
+  epilogue: number,
+): void {
+  record.gemm(rows(m * Math.ceil(n / STRIP), m * n * k * 0.5), c, a, b, bias, m, n, k, form, epilogue, 0);
+}
+
+const pixelsOf = ({ batch, outHeight, outWidth }: Geometry): number => batch * outHeight * outWidth;
+
+const forward: Operation<Convolution> = {
+  name: "convolution",
+  infer: (_, { output }) => [{ shape: output }],
+  forward(record, { attributes: g, from: [x, weight, bias = 0], to: [y], epilogue }) {
+    if (isPointwise(g)) {
+      recordProduct(record, [y, x, weight, bias], [pixelsOf(g), g.outChannels, g.channels], 0, epilogue);
+    } else recordForward(record, [y, x, weight, bias], g, epilogue);
+  },
+  backward: ({ attributes, inputs: [x, weight, bias], gradient, needs }) => [
+    needs[0] ? apply(inputGradient, [gradient, weight], attributes) : undefined,
+    needs[1] ? apply(weightGradient, [x, gradient], attributes) : undefined,
+    ...(bias === undefined ? [] : [gradient]),
+  ],
+  acceptsEpilogue: true,
+};
+
+/** Inputs: dy, weight, and a bias for each channel of x (a transposed convolution has one). */
+const inputGradient: Operation<Convolution> = {
+  name: "convolutionInputGradient",
+  infer: (_, { input }) => [{ shape: input }],
+  scratchBytes: (_, g) => (isPointwise(g) ? 0 : sizeOf(g.weight) * 4),
+  forward(record, { attributes: g, from: [dy, weight, bias = 0], to: [dx], scratch, epilogue }) {
+    if (isPointwise(g)) {
+      recordProduct(record, [dx, dy, weight, bias], [pixelsOf(g), g.channels, g.outChannels], 2, epilogue);
+      return;
+    }
+    const steps = {
+      image: g.height * g.width * g.channels,
+      row: g.strideY * g.width * g.channels,
+      pixel: g.strideX * g.channels,
+    };
+    let turned = scratch;
+    for (const y of phases(g.height, g.outHeight, g.windowHeight, g.strideY, g.dilationY, g.padTop)) {
+      for (const x of phases(g.width, g.outWidth, g.windowWidth, g.strideX, g.dilationX, g.padLeft)) {
+        const taps = y.taps * x.taps;
+        const tapSize = (g.channels * g.outChannels) / g.groups;
+        if (taps > 0) {
+          const work = rows(taps, taps * tapSize);
+          const wholes = [y.taps, x.taps, g.channels, g.outChannels, g.groups, g.windowWidth] as const;
+          record.turnWindow(work, turned, weight, ...wholes, y.firstTap, x.firstTap, y.tapStep, x.tapStep);
+        }
+        const phase = {
+          batch: g.batch,
+          height: g.outHeight,
+          width: g.outWidth,
+          channels: g.outChannels,
+          outHeight: y.places,
+          outWidth: x.places,
+          outChannels: g.channels,
+          windowHeight: taps > 0 ? y.taps : 0,
+          windowWidth: taps > 0 ? x.taps : 0,
+          strideY: 1,
+          strideX: 1,
+          dilationY: y.dilation,
+          dilationX: x.dilation,
+          padTop: y.pad,
+          padLeft: x.pad,
+          groups: g.groups,
+        };
+        const place = dx + (y.first * g.width + x.first) * g.channels * 4;
+        recordForward(record, [place, dy, turned, bias], phase, epilogue, steps);
+        turned += taps * tapSize * 4;
+      }
+    }
+  },
+  backward: ({ attributes, inputs: [dy, weight, bias], gradient, needs }) => [
+    needs[0] ? apply(forward, [gradient, weight], attributes) : undefined,
+    needs[1] ? apply(weightGradient, [gradient, dy], attributes) : undefined,
+    ...(bias === undefined ? [] : [gradient]),
+  ],
+  acceptsEpilogue: true,
+};
+
+/** Places first, first + stride, … of x's axis, and the taps of the window that they meet: a convolution of stride 1. */
+interface Phase {
+  readonly first: number;
+  readonly places: number;
+  readonly taps: number;
+  readonly firstTap: number;
+  readonly tapStep: number;
+  readonly dilation: number;
+  readonly pad: number;
+}
+
+/** Place i of x and tap k meet in place (i + pad - k·dilation) / stride of y, where that is a whole number. */
+function phases(size: number, outSize: number, window: number, stride: number, dilation: number, pad: number): Phase[] {
+  const result: Phase[] = [];
+  for (let first = 0; first < Math.min(stride, size); first++) {
+    const places = Math.ceil((size - first) / stride);
+    const met = Array.from({ length: window }, (_, tap) => tap).filter(
+      (tap) => (first + pad - tap * dilation) % stride === 0,
+    );
+    const last = met.at(-1) ?? 0;
+    const tapStep = met.length > 1 ? met[1] - met[0] : 1;
+    result.push({
+      first,
+      places,
+      taps: met.length,
+      firstTap: met[0] ?? 0,
+      tapStep,
+      dilation: met.length > 1 ? (tapStep * dilation) / stride : 1,
+      pad: met.length > 0 ? (last * dilation - first - pad) / stride : outSize,
+    });
+  }
+  return result;
+}
+
+/** Into how many parts the sum over all pixels goes; depends on the shapes alone. */
+function partsOf(g: Geometry): { parts: number; units: number } {
+  if (isDepthwise(g)) {
+    const blocks = Math.ceil(g.channels / CHANNEL_BLOCK);
+    const parts = Math.min(g.batch * g.outHeight, Math.ceil(FEWEST_UNITS / blocks));
+    return { parts, units: parts * blocks };
+  }
+  const tap = g.channels / g.groups;
+  const merged = g.groups === 1 && g.dilationX === 1;
+  const [run, runs] = merged ? [g.windowWidth * tap, g.windowHeight] : [tap, g.windowHeight * g.windowWidth];
+  const blocks = runs * Math.ceil(run / ROWS) * g.groups * Math.ceil(g.outChannels / g.groups / STRIP);
+  const parts = Math.max(1, Math.min(Math.ceil(pixelsOf(g) / DEPTH), Math.ceil(FEWEST_UNITS / blocks)));
+  return { parts, units: parts * blocks };
+}
+
+/** Inputs: x, dy. */
+const weightGradient: Operation<Convolution> = {
+  name: "convolutionWeightGradient",
+  infer: (_, { weight }) => [{ shape: weight }],
+  scratchBytes: (_, g) => {
+    const { parts } = partsOf(g);
+    return parts > 1 ? parts * sizeOf(g.weight) * 4 : 0;
+  },
+  forward(record, { attributes: g, from: [x, dy], to: [dW], scratch }) {
+    const { parts, units } = partsOf(g);
+    const target = parts > 1 ? scratch : dW;
+    const work = rows(units, costOf(g));
+    const image = [g.batch, g.height, g.width, g.channels, g.outHeight, g.outWidth] as const;
+    const window = [g.windowHeight, g.windowWidth, g.strideY, g.strideX, g.dilationY, g.dilationX] as const;
+    if (isDepthwise(g)) {
+      record.depthwiseWeights(work, target, x, dy, ...image, ...window, g.padTop, g.padLeft, parts);
+    } else {
+      const pads = [g.padTop, g.padLeft, g.groups, parts] as const;
+      record.convolveWeights(work, target, x, dy, ...image, g.outChannels, ...window, ...pads);
+    }
+    if (parts === 1) return;
+    const size = sizeOf(g.weight);
+    if (size === 1) record.sum(rows(1, parts), dW, scratch, parts, 1);
+    else record.sumRows(rows(Math.ceil(size / CHANNEL_BLOCK), parts * size * 0.5), dW, scratch, parts, size, 1);
+  },
+  backward: ({ attributes, inputs: [x, dy], gradient, needs }) => [
+    needs[0] ? apply(inputGradient, [dy, gradient], attributes) : undefined,
+    needs[1] ? apply(forward, [x, gradient], attributes) : undefined,
+  ],
+};
+
+interface Biased extends GroupOptions {
+  /** Added to each output channel: [outChannels]. Default none. */
+  bias?: Tensor;
+}
+
+export interface Conv1dOptions extends Window1dOptions, Biased {}
+export interface Conv2dOptions extends Window2dOptions, Biased {}
+
+function checkBias(where: string, bias: Tensor | undefined, outChannels: number): void {
+  if (bias === undefined) return;
+  checkFloat(where, bias);
+  if (bias.shape.length !== 1 || bias.shape[0] !== outChannels) {
+    throw new ModelError(`${where}: bias must be [${outChannels}], got ${showShape(bias.shape)}`);
+  }
+}
+
+/** The convolution of `x` by `weight`, its options checked. */
+export function convolve(where: string, x: Tensor, weight: Tensor, bias: Tensor | undefined, window: Window): Tensor {
+  checkFloat(where, x, weight);
+  const plan = planConvolution(where, x.shape, weight.shape, window);
+  checkBias(where, bias, plan.outChannels);
+  const operands = bias === undefined ? [weight] : [weight, bias];
+  const each = plan.outChannels / plan.groups;
+  if (plan.groups === 1 || plan.groups !== plan.channels || each === 1) return apply(forward, [x, ...operands], plan);
+  // Several outputs of each channel: one for each copy of it.
+  const copied = reshape(broadcastTo(reshape(x, [sizeOf(x.shape), 1]), [sizeOf(x.shape), each]), [
+    ...x.shape.slice(0, -1),
+    plan.outChannels,
+  ]);
+  const copies = planConvolution(where, copied.shape, weight.shape, { ...window, groups: plan.outChannels });
+  return apply(forward, [copied, ...operands], copies);
+}
+
+const OPTIONS = ["bias", "stride", "dilation", "groups", "padding"];
+
+/**
+ * Convolution of sequences [batch, length, channels] with a weight [window, channels / groups, outChannels], as PyTorch
+ * (without turning the window round): [batch, outLength, outChannels].
+ * Throws ModelError where shapes or groups do not fit, or the window is longer than the padded input.
+ *
+ * @example
+ * conv1d(input([8, 100, 4]), input([3, 4, 16]), { padding: "causal" }); // [8, 100, 16]
+ */
+export function conv1d(x: Tensor, weight: Tensor, options: Conv1dOptions = {}): Tensor {
+  checkOptions("conv1d", options, OPTIONS);
+  return convolve("conv1d", x, weight, options.bias, windowOf("conv1d", 1, options));
+}
+
+/**
+ * Convolution of images [batch, height, width, channels] with a weight [windowHeight, windowWidth, channels / groups,
+ * outChannels], as PyTorch (without turning the window round): [batch, outHeight, outWidth, outChannels].
+ * Throws ModelError where shapes or groups do not fit, or the window is larger than the padded input.
+ *
+ * @example
+ * conv2d(input([8, 28, 28, 1]), input([3, 3, 1, 16]), { stride: 2, padding: 1 }); // [8, 14, 14, 16]
+ */
+export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor {
+  checkOptions("conv2d", options, OPTIONS);
+  return convolve("conv2d", x, weight, options.bias, windowOf("conv2d", 2, options));
+}
+
+// ——— Transposed ———
+
+export interface ConvTranspose1dOptions extends Transposed1dOptions, Biased {}
+export interface ConvTranspose2dOptions extends Transposed2dOptions, Biased {}
+
+/** The transposed convolution of `x` by `weight`, its options checked. */
+export function convolveTransposed(
+  where: string,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+  window: Window,
+  outputPadding: readonly number[],
+): Tensor {
+  checkFloat(where, x, weight);
+  const plan = planTransposed(where, x.shape, weight.shape, window, outputPadding);
+  checkBias(where, bias, plan.channels);
+  return apply(inputGradient, bias === undefined ? [x, weight] : [x, weight, bias], plan);
+}
+
+/**
+ * Transposed convolution of sequences: the gradient of `conv1d` for its input, as PyTorch's ConvTranspose1d. x [batch,
+ * length, channels], weight [window, outChannels / groups, channels] → [batch, (length - 1) · stride - padding +
+ * dilation · (window - 1) + 1 + outputPadding, outChannels].
+ * Throws ModelError where shapes or groups do not fit.
+ *
+ * @example
+ * convTranspose1d(input([8, 50, 16]), input([4, 8, 16]), { stride: 2, padding: 1 }); // [8, 100, 8]
+ */
+export function convTranspose1d(x: Tensor, weight: Tensor, options: ConvTranspose1dOptions = {}): Tensor {
+  checkOptions("convTranspose1d", options, [...OPTIONS, "outputPadding"]);
+  return transposed("convTranspose1d", 1, x, weight, options);
+}
+
+/**
+ * Transposed convolution of images: the gradient of `conv2d` for its input, as PyTorch's ConvTranspose2d. x [batch,
+ * height, width, channels], weight [windowHeight, windowWidth, outChannels / groups, channels]; sizes as in
+ * `convTranspose1d`. Throws ModelError where shapes or groups do not fit.
+ *
+ * @example
+ * convTranspose2d(input([8, 7, 7, 16]), input([4, 4, 8, 16]), { stride: 2, padding: 1 }); // [8, 14, 14, 8]
+ */
+export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTranspose2dOptions = {}): Tensor {
+  checkOptions("convTranspose2d", options, [...OPTIONS, "outputPadding"]);
+  return transposed("convTranspose2d", 2, x, weight, options);
+}
+
+function transposed(
+  where: string,
+  axes: number,
+  x: Tensor,
+  weight: Tensor,
+  options: ConvTranspose1dOptions | ConvTranspose2dOptions,
+): Tensor {
+  const extra = perAxis(where, "outputPadding", options.outputPadding ?? 0, axes, 0);
+  return convolveTransposed(where, x, weight, options.bias, transposedWindowOf(where, axes, options), extra);
+}
