@@ -43,6 +43,7 @@ export {
   nonNegative,
   unitNorm,
 } from "./nn/constraints.js";
+export {
   type Conv1dOptions,
   type Conv2dOptions,
   type ConvTranspose1dOptions,

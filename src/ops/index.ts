@@ -32,15 +32,6 @@ export {
   tanhShrink,
   threshold,
 } from "./activation.js";
-export { type CustomGradientContext, customGradient, type GradientRule, stopGradient } from "./custom.js";
-export {
-  alphaDropout,
-  type DropoutOptions,
-  dropout,
-  type RandomOptions,
-  spatialDropout,
-} from "./dropout.js";
-export { einsum } from "./einsum.js";
 export {
   type Conv1dOptions,
   type Conv2dOptions,
@@ -51,7 +42,15 @@ export {
   convTranspose1d,
   convTranspose2d,
 } from "./conv.js";
-export { type DropoutOptions, dropout } from "./dropout.js";
+export { type CustomGradientContext, customGradient, type GradientRule, stopGradient } from "./custom.js";
+export {
+  alphaDropout,
+  type DropoutOptions,
+  dropout,
+  type RandomOptions,
+  spatialDropout,
+} from "./dropout.js";
+export { einsum } from "./einsum.js";
 export {
   absolute,
   add,
@@ -167,9 +166,6 @@ export {
   type VarianceOptions,
   variance,
 } from "./statistics.js";
-export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
-export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
-export { logSoftmax, softmax } from "./softmax.js";
 export type {
   GroupOptions,
   Padding1d,

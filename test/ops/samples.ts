@@ -2,9 +2,9 @@
 import type * as operations from "../../src/ops/index.js";
 import type { Sample } from "./battery.js";
 import { activationSamples } from "./samples/activation.js";
+import { convSamples } from "./samples/conv.js";
 import { customSamples } from "./samples/custom.js";
 import { einsumSamples } from "./samples/einsum.js";
-import { convSamples } from "./samples/conv.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
 import { gluSamples } from "./samples/glu.js";
 import { indexingSamples } from "./samples/indexing.js";

@@ -44,7 +44,7 @@ interface Layout {
   readonly groupOf: Partition;
   /** Shape of weight and bias. */
   readonly parameters: Shape;
-  readonly apply: (x: Tensor, options: ops.NormOptions) => Tensor;
+  readonly apply: (x: Tensor, options: ops.NormalizationOptions) => Tensor;
   readonly epsilon?: number;
   readonly affine?: "both" | "weight" | "bias" | "none";
   readonly name?: string;
