@@ -107,6 +107,7 @@ export {
   crop1d,
   crop2d,
   type Margins,
+  oneHot,
   permute,
   repeatVector,
   reshape,

@@ -17,26 +17,26 @@ import type { Layer } from "./layer.js";
 type SoftmaxOptions = normalized.SoftmaxOptions;
 
 /** Any function of one tensor that keeps its shape, as a layer. */
-function elementwise(kind: string, f: (x: Tensor) => Tensor): Layer {
+function elementwise(kind: string, f: (x: Tensor) => Tensor): Layer<number, "same"> {
   return { kind, build: (_place, inputShape) => ({ outputShape: inputShape, parameters: [], apply: (x) => f(x) }) };
 }
 
 /** 1 where x >= 0, else 0. Its gradient is zero everywhere: nothing before it can be trained by descent. */
-export const step = (): Layer => elementwise("step", activation.step);
+export const step = (): Layer<number, "same"> => elementwise("step", activation.step);
 /** x itself. */
-export const identity = (): Layer => elementwise("identity", activation.identity);
+export const identity = (): Layer<number, "same"> => elementwise("identity", activation.identity);
 /** 1 / (1 + e^-x). */
-export const sigmoid = (): Layer => elementwise("sigmoid", activation.sigmoid);
-export const tanh = (): Layer => elementwise("tanh", activation.tanh);
+export const sigmoid = (): Layer<number, "same"> => elementwise("sigmoid", activation.sigmoid);
+export const tanh = (): Layer<number, "same"> => elementwise("tanh", activation.tanh);
 /** max(x, 0); its gradient at 0 is 0. */
-export const relu = (): Layer => elementwise("relu", activation.relu);
+export const relu = (): Layer<number, "same"> => elementwise("relu", activation.relu);
 /** ln(1 + e^x). */
-export const softplus = (): Layer => elementwise("softplus", activation.softplus);
+export const softplus = (): Layer<number, "same"> => elementwise("softplus", activation.softplus);
 /** x · sigmoid(x), also called swish. */
-export const silu = (): Layer => elementwise("silu", activation.silu);
+export const silu = (): Layer<number, "same"> => elementwise("silu", activation.silu);
 
 /** x where x > 0, else negativeSlope · x. Default slope 0.01, as in PyTorch. */
-export function leakyRelu(options: { negativeSlope?: number } = {}): Layer {
+export function leakyRelu(options: { negativeSlope?: number } = {}): Layer<number, "same"> {
   checkOptions("leakyRelu", options, ["negativeSlope"]);
   const negativeSlope = checkNumber(
     "leakyRelu",
@@ -49,25 +49,30 @@ export function leakyRelu(options: { negativeSlope?: number } = {}): Layer {
 }
 
 /** x where x > 0, else alpha · (e^x - 1). Default alpha 1. */
-export function elu(options: { alpha?: number } = {}): Layer {
+export function elu(options: { alpha?: number } = {}): Layer<number, "same"> {
   checkOptions("elu", options, ["alpha"]);
   const alpha = checkNumber("elu", "alpha", options.alpha ?? 1, 0, Number.POSITIVE_INFINITY);
   return elementwise("elu", (x) => activation.elu(x, { alpha }));
 }
 
 /** x · Φ(x), with the error function (`"none"`, the default) or its tanh approximation (Hendrycks & Gimpel 2016). */
-export function gelu(options: { approximate?: "none" | "tanh" } = {}): Layer {
+export function gelu(options: { approximate?: "none" | "tanh" } = {}): Layer<number, "same"> {
   checkOptions("gelu", options, ["approximate"]);
   return elementwise("gelu", (x) => activation.gelu(x, options));
 }
 
 /** e^x / Σ e^x along `axis`, the last by default. Not needed before crossEntropy(), which takes logits. */
-export const softmax = (options: SoftmaxOptions = {}): Layer => alongAxis("softmax", normalized.softmax, options);
+export const softmax = (options: SoftmaxOptions = {}): Layer<number, "same"> =>
+  alongAxis("softmax", normalized.softmax, options);
 /** ln softmax(x) along `axis`, the last by default. */
-export const logSoftmax = (options: SoftmaxOptions = {}): Layer =>
+export const logSoftmax = (options: SoftmaxOptions = {}): Layer<number, "same"> =>
   alongAxis("logSoftmax", normalized.logSoftmax, options);
 
-function alongAxis(kind: string, f: (x: Tensor, options: SoftmaxOptions) => Tensor, options: SoftmaxOptions): Layer {
+function alongAxis(
+  kind: string,
+  f: (x: Tensor, options: SoftmaxOptions) => Tensor,
+  options: SoftmaxOptions,
+): Layer<number, "same"> {
   checkOptions(kind, options, ["axis"]);
   const { axis = -1 } = options;
   return {
@@ -85,41 +90,46 @@ function alongAxis(kind: string, f: (x: Tensor, options: SoftmaxOptions) => Tens
 }
 
 /** 1.0507 · (x where x > 0, else 1.6733 · (e^x - 1)). Use `lecunNormal()` weights and alphaDropout() with it. */
-export const selu = (): Layer => elementwise("selu", activation.selu);
+export const selu = (): Layer<number, "same"> => elementwise("selu", activation.selu);
 /** ln sigmoid(x). */
-export const logSigmoid = (): Layer => elementwise("logSigmoid", activation.logSigmoid);
+export const logSigmoid = (): Layer<number, "same"> => elementwise("logSigmoid", activation.logSigmoid);
 /** x · tanh(ln(1 + e^x)). */
-export const mish = (): Layer => elementwise("mish", activation.mish);
+export const mish = (): Layer<number, "same"> => elementwise("mish", activation.mish);
 /** min(max(x + 3, 0), 6) / 6. (Keras 2 had 0.2·x + 0.5 within [0, 1].) */
-export const hardSigmoid = (): Layer => elementwise("hardSigmoid", activation.hardSigmoid);
+export const hardSigmoid = (): Layer<number, "same"> => elementwise("hardSigmoid", activation.hardSigmoid);
 /** x · hardSigmoid(x). */
-export const hardSwish = (): Layer => elementwise("hardSwish", activation.hardSwish);
+export const hardSwish = (): Layer<number, "same"> => elementwise("hardSwish", activation.hardSwish);
 /** min(max(x, 0), 6). */
-export const relu6 = (): Layer => elementwise("relu6", activation.relu6);
+export const relu6 = (): Layer<number, "same"> => elementwise("relu6", activation.relu6);
 /** x / (1 + |x|). */
-export const softsign = (): Layer => elementwise("softsign", activation.softsign);
+export const softsign = (): Layer<number, "same"> => elementwise("softsign", activation.softsign);
 /** x - tanh x. */
-export const tanhShrink = (): Layer => elementwise("tanhShrink", activation.tanhShrink);
+export const tanhShrink = (): Layer<number, "same"> => elementwise("tanhShrink", activation.tanhShrink);
 
 /** A layer whose options the operation checks: at once, on a symbolic scalar that nobody reads. */
-function checked<O extends object>(kind: string, f: (x: Tensor, options: O) => Tensor, options: O): Layer {
+function checked<O extends object>(
+  kind: string,
+  f: (x: Tensor, options: O) => Tensor,
+  options: O,
+): Layer<number, "same"> {
   f(constant(0), options);
   return elementwise(kind, (x) => f(x, options));
 }
 
 /** x where x > 0, else alpha · (e^(x / alpha) - 1). Default alpha 1. */
-export const celu = (options: activation.CeluOptions = {}): Layer => checked("celu", activation.celu, options);
+export const celu = (options: activation.CeluOptions = {}): Layer<number, "same"> =>
+  checked("celu", activation.celu, options);
 /** x within [min, max]. Default -1 and 1. */
-export const hardTanh = (options: activation.HardTanhOptions = {}): Layer =>
+export const hardTanh = (options: activation.HardTanhOptions = {}): Layer<number, "same"> =>
   checked("hardTanh", activation.hardTanh, options);
 /** x where x > threshold, else value (default 0). */
-export const threshold = (options: activation.ThresholdOptions): Layer =>
+export const threshold = (options: activation.ThresholdOptions): Layer<number, "same"> =>
   checked("threshold", activation.threshold, options);
 /** x nearer to 0 by lambda (default 0.5), 0 where |x| ≤ lambda. */
-export const softShrink = (options: activation.ShrinkOptions = {}): Layer =>
+export const softShrink = (options: activation.ShrinkOptions = {}): Layer<number, "same"> =>
   checked("softShrink", activation.softShrink, options);
 /** x, but 0 where |x| ≤ lambda (default 0.5). */
-export const hardShrink = (options: activation.ShrinkOptions = {}): Layer =>
+export const hardShrink = (options: activation.ShrinkOptions = {}): Layer<number, "same"> =>
   checked("hardShrink", activation.hardShrink, options);
 
 export interface PreluOptions {
@@ -134,7 +144,7 @@ export interface PreluOptions {
 }
 
 /** x where x > 0, else slope · x, where the slopes (`weight`) are trained. He et al. 2015. */
-export function prelu(options: PreluOptions = {}): Layer {
+export function prelu(options: PreluOptions = {}): Layer<number, "same"> {
   checkOptions("prelu", options, ["name", "perChannel", "weightInitializer", "weightRegularizer", "weightConstraint"]);
   const { name, perChannel = false, weightInitializer = constantValue(0.25) } = options;
   return {

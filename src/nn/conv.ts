@@ -123,13 +123,13 @@ function checkGroups(where: string, groups: number, channels: number, filters: n
   );
 }
 
-function convolution(
+function convolution<N extends number>(
   kind: string,
   axes: number,
   filters: number,
   windowSize: number | readonly number[],
   options: Conv1dOptions | Conv2dOptions,
-): Layer {
+): Layer<N, N> {
   checkOptions(kind, options, [...COMMON, "groups"]);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
@@ -172,7 +172,7 @@ function buildConvolution(
  * @example
  * const model = sequential({ input: [100, 4] }, conv1d(16, 3, { padding: "causal" }), relu(), flatten(), dense(2));
  */
-export function conv1d(filters: number, window: number, options: Conv1dOptions = {}): Layer {
+export function conv1d(filters: number, window: number, options: Conv1dOptions = {}): Layer<2, 2> {
   return convolution("conv1d", 1, filters, window, options);
 }
 
@@ -190,16 +190,16 @@ export function conv2d(
   filters: number,
   window: number | readonly [height: number, width: number],
   options: Conv2dOptions = {},
-): Layer {
+): Layer<3, 3> {
   return convolution("conv2d", 2, filters, window, options);
 }
 
-function depthwise(
+function depthwise<N extends number>(
   kind: string,
   axes: number,
   windowSize: number | readonly number[],
   options: DepthwiseConv1dOptions | DepthwiseConv2dOptions,
-): Layer {
+): Layer<N, N> {
   checkOptions(kind, options, [...COMMON, "multiplier"]);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const multiplier = checkInteger(kind, "multiplier", options.multiplier ?? 1, 1);
@@ -221,7 +221,7 @@ function depthwise(
  * @example
  * const model = sequential({ input: [100, 4] }, depthwiseConv1d(3), flatten(), dense(2));
  */
-export function depthwiseConv1d(window: number, options: DepthwiseConv1dOptions = {}): Layer {
+export function depthwiseConv1d(window: number, options: DepthwiseConv1dOptions = {}): Layer<2, 2> {
   return depthwise("depthwiseConv1d", 1, window, options);
 }
 
@@ -236,17 +236,17 @@ export function depthwiseConv1d(window: number, options: DepthwiseConv1dOptions 
 export function depthwiseConv2d(
   window: number | readonly [height: number, width: number],
   options: DepthwiseConv2dOptions = {},
-): Layer {
+): Layer<3, 3> {
   return depthwise("depthwiseConv2d", 2, window, options);
 }
 
-function separable(
+function separable<N extends number>(
   kind: string,
   axes: number,
   filters: number,
   windowSize: number | readonly number[],
   options: SeparableConv1dOptions | SeparableConv2dOptions,
-): Layer {
+): Layer<N, N> {
   checkOptions(kind, options, [...BIAS_OPTIONS, ...WINDOW_OPTIONS, ...STAGES, "multiplier"]);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
@@ -290,7 +290,7 @@ function separable(
  * @example
  * const model = sequential({ input: [100, 4] }, separableConv1d(8, 3), relu(), flatten(), dense(2));
  */
-export function separableConv1d(filters: number, window: number, options: SeparableConv1dOptions = {}): Layer {
+export function separableConv1d(filters: number, window: number, options: SeparableConv1dOptions = {}): Layer<2, 2> {
   return separable("separableConv1d", 1, filters, window, options);
 }
 
@@ -307,17 +307,17 @@ export function separableConv2d(
   filters: number,
   window: number | readonly [height: number, width: number],
   options: SeparableConv2dOptions = {},
-): Layer {
+): Layer<3, 3> {
   return separable("separableConv2d", 2, filters, window, options);
 }
 
-function transposed(
+function transposed<N extends number>(
   kind: string,
   axes: number,
   filters: number,
   windowSize: number | readonly number[],
   options: ConvTranspose1dOptions | ConvTranspose2dOptions,
-): Layer {
+): Layer<N, N> {
   checkOptions(kind, options, [...COMMON, "groups", "outputPadding"]);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
@@ -352,7 +352,7 @@ function transposed(
  * @example
  * const model = sequential({ input: [50, 8] }, convTranspose1d(4, 4, { stride: 2, padding: 1 }), flatten(), dense(2));
  */
-export function convTranspose1d(filters: number, window: number, options: ConvTranspose1dOptions = {}): Layer {
+export function convTranspose1d(filters: number, window: number, options: ConvTranspose1dOptions = {}): Layer<2, 2> {
   return transposed("convTranspose1d", 1, filters, window, options);
 }
 
@@ -367,6 +367,6 @@ export function convTranspose2d(
   filters: number,
   window: number | readonly [height: number, width: number],
   options: ConvTranspose2dOptions = {},
-): Layer {
+): Layer<3, 3> {
   return transposed("convTranspose2d", 2, filters, window, options);
 }

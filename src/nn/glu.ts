@@ -5,7 +5,7 @@ import type { GeluOptions } from "../ops/activation.js";
 import * as operations from "../ops/glu.js";
 import type { Layer } from "./layer.js";
 
-function halving(kind: string, apply: (x: Tensor) => Tensor): Layer {
+function halving(kind: string, apply: (x: Tensor) => Tensor): Layer<number, "same"> {
   return {
     kind,
     build({ where }, inputShape) {
@@ -26,14 +26,14 @@ function halving(kind: string, apply: (x: Tensor) => Tensor): Layer {
  * @example
  * sequential({ input: [784] }, dense(2 * 64), glu(), dense(10)); // glu(): [batch, 128] → [batch, 64]
  */
-export const glu = (): Layer => halving("glu", operations.glu);
+export const glu = (): Layer<number, "same"> => halving("glu", operations.glu);
 /** a · silu(b) for the halves [a, b] of the last axis. Shazeer 2020. */
-export const swiglu = (): Layer => halving("swiglu", operations.swiglu);
+export const swiglu = (): Layer<number, "same"> => halving("swiglu", operations.swiglu);
 /** a · relu(b) for the halves [a, b] of the last axis. Shazeer 2020. */
-export const reglu = (): Layer => halving("reglu", operations.reglu);
+export const reglu = (): Layer<number, "same"> => halving("reglu", operations.reglu);
 
 /** a · gelu(b) for the halves [a, b] of the last axis; `approximate` as in gelu(). Shazeer 2020. */
-export function geglu(options: GeluOptions = {}): Layer {
+export function geglu(options: GeluOptions = {}): Layer<number, "same"> {
   checkOptions("geglu", options, ["approximate"]);
   const { approximate = "none" } = options;
   if (approximate !== "none" && approximate !== "tanh") {

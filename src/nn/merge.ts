@@ -16,7 +16,7 @@ export interface ResidualOptions {
  * @example
  * const block = sequential({ input: [64] }, residual(dense(64), relu(), dense(64)), dense(10));
  */
-export function residual(...chain: readonly [ResidualOptions, ...Layer[]] | readonly Layer[]): Layer {
+export function residual(...chain: readonly [ResidualOptions, ...Layer[]] | readonly Layer[]): Layer<number, "same"> {
   const [first, ...rest] = chain;
   const hasOptions = first !== undefined && !("build" in first);
   const options = hasOptions ? (first as ResidualOptions) : {};

@@ -6,7 +6,11 @@ import { add, multiply } from "../ops/elementwise.js";
 import { randomNormal } from "../ops/noise.js";
 import type { Layer } from "./layer.js";
 
-function noisy(kind: string, active: boolean, apply: (x: Tensor, random: RandomOptions) => Tensor): Layer {
+function noisy(
+  kind: string,
+  active: boolean,
+  apply: (x: Tensor, random: RandomOptions) => Tensor,
+): Layer<number, "same"> {
   return {
     kind,
     build: (_place, inputShape) => ({
@@ -19,7 +23,7 @@ function noisy(kind: string, active: boolean, apply: (x: Tensor, random: RandomO
 }
 
 /** While training, adds normal noise of mean 0 and this standard deviation to each value. */
-export function gaussianNoise(standardDeviation: number): Layer {
+export function gaussianNoise(standardDeviation: number): Layer<number, "same"> {
   checkNumber("gaussianNoise", "standardDeviation", standardDeviation, 0, Number.POSITIVE_INFINITY);
   return noisy("gaussianNoise", standardDeviation > 0, (x, random) =>
     add(x, randomNormal(x.shape, { ...random, standardDeviation })),
@@ -27,7 +31,7 @@ export function gaussianNoise(standardDeviation: number): Layer {
 }
 
 /** While training, multiplies each value by a normal number of mean 1 and variance rate / (1 - rate), that of dropout(rate). */
-export function gaussianDropout(rate: number): Layer {
+export function gaussianDropout(rate: number): Layer<number, "same"> {
   checkNumber("gaussianDropout", "rate", rate, 0, 1);
   if (rate === 1) throw new ModelError("gaussianDropout: rate must be below 1, got 1: its noise would be infinite");
   const standardDeviation = Math.sqrt(rate / (1 - rate));

@@ -12,13 +12,13 @@ export interface NameOption {
 }
 
 /** A layer of windows over `rank` axes; `poolingFor` refuses what does not fit. */
-function windowed(
+function windowed<N extends number>(
   kind: string,
   rank: number,
   name: string | undefined,
   poolingFor: (where: string, shape: Shape) => pool.Pooling,
   apply: (x: Tensor) => Tensor,
-): Layer {
+): Layer<N, N> {
   return {
     kind,
     name,
@@ -37,62 +37,62 @@ function windowed(
  * @example
  * sequential({ input: [26, 26, 8] }, maxPool2d(2), flatten(), dense(10));
  */
-export function maxPool2d(window: pool.Size2d, options: pool.MaxPoolOptions & NameOption = {}): Layer {
+export function maxPool2d(window: pool.Size2d, options: pool.MaxPoolOptions & NameOption = {}): Layer<3, 3> {
   const { name, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "maxPool", shape, window, rest);
   return windowed("maxPool2d", 2, name, poolingFor, (x) => pool.maxPool2d(x, window, rest));
 }
 
 /** As `maxPool2d`, over [batch, length, channels]. */
-export function maxPool1d(window: number, options: pool.MaxPoolOptions<number> & NameOption = {}): Layer {
+export function maxPool1d(window: number, options: pool.MaxPoolOptions<number> & NameOption = {}): Layer<2, 2> {
   const { name, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "maxPool", shape, window, rest);
   return windowed("maxPool1d", 1, name, poolingFor, (x) => pool.maxPool1d(x, window, rest));
 }
 
 /** The mean of each window of an image [batch, height, width, channels]. Padding counts, as in PyTorch: see `countIncludePad`. */
-export function averagePool2d(window: pool.Size2d, options: pool.AveragePoolOptions & NameOption = {}): Layer {
+export function averagePool2d(window: pool.Size2d, options: pool.AveragePoolOptions & NameOption = {}): Layer<3, 3> {
   const { name, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "averagePool", shape, window, rest);
   return windowed("averagePool2d", 2, name, poolingFor, (x) => pool.averagePool2d(x, window, rest));
 }
 
 /** As `averagePool2d`, over [batch, length, channels]. */
-export function averagePool1d(window: number, options: pool.AveragePoolOptions<number> & NameOption = {}): Layer {
+export function averagePool1d(window: number, options: pool.AveragePoolOptions<number> & NameOption = {}): Layer<2, 2> {
   const { name, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "averagePool", shape, window, rest);
   return windowed("averagePool1d", 1, name, poolingFor, (x) => pool.averagePool1d(x, window, rest));
 }
 
-function adaptive<Size>(
+function adaptive<N extends number, Size>(
   kind: string,
   rank: number,
   size: Size,
   options: NameOption,
   apply: (x: Tensor, size: Size) => Tensor,
-): Layer {
+): Layer<N, N> {
   checkOptions(kind, options, ["name"]);
   const poolingFor = (where: string, shape: Shape) => pool.adaptivePoolingOf(where, shape, size);
   return windowed(kind, rank, options.name, poolingFor, (x) => apply(x, size));
 }
 
 /** The largest element of each of `outputSize` bins, whatever the image's size: [batch, height, width, channels] → [batch, ...outputSize, channels]. */
-export function adaptiveMaxPool2d(outputSize: pool.Size2d, options: NameOption = {}): Layer {
+export function adaptiveMaxPool2d(outputSize: pool.Size2d, options: NameOption = {}): Layer<3, 3> {
   return adaptive("adaptiveMaxPool2d", 2, outputSize, options, pool.adaptiveMaxPool2d);
 }
 
 /** As `adaptiveMaxPool2d`, over [batch, length, channels]. */
-export function adaptiveMaxPool1d(outputSize: number, options: NameOption = {}): Layer {
+export function adaptiveMaxPool1d(outputSize: number, options: NameOption = {}): Layer<2, 2> {
   return adaptive("adaptiveMaxPool1d", 1, outputSize, options, pool.adaptiveMaxPool1d);
 }
 
 /** The mean of each of `outputSize` bins, whatever the image's size: [batch, height, width, channels] → [batch, ...outputSize, channels]. */
-export function adaptiveAveragePool2d(outputSize: pool.Size2d, options: NameOption = {}): Layer {
+export function adaptiveAveragePool2d(outputSize: pool.Size2d, options: NameOption = {}): Layer<3, 3> {
   return adaptive("adaptiveAveragePool2d", 2, outputSize, options, pool.adaptiveAveragePool2d);
 }
 
 /** As `adaptiveAveragePool2d`, over [batch, length, channels]. */
-export function adaptiveAveragePool1d(outputSize: number, options: NameOption = {}): Layer {
+export function adaptiveAveragePool1d(outputSize: number, options: NameOption = {}): Layer<2, 2> {
   return adaptive("adaptiveAveragePool1d", 1, outputSize, options, pool.adaptiveAveragePool1d);
 }
 
@@ -101,11 +101,11 @@ export interface GlobalPoolOptions extends NameOption {
   keepDims?: boolean;
 }
 
-function global(
+function global<N extends number>(
   kind: string,
   { name, ...rest }: GlobalPoolOptions,
   apply: (x: Tensor, options: { keepDims?: boolean }) => Tensor,
-): Layer {
+): Layer<N, N> {
   checkOptions(kind, rest, ["keepDims"]);
   return {
     kind,

@@ -1,11 +1,16 @@
 // Layers that move elements and calculate nothing; flatten has a file of its own.
 import { checkInteger, ModelError } from "../engine/errors.js";
 import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { oneHot as oneHotOf } from "../ops/indexing.js";
 import { broadcastTo, expandDims, reshape as reshapeTo, transpose } from "../ops/shape.js";
 import { pad, slice } from "../ops/slice.js";
 import type { Layer } from "./layer.js";
 
-function moving(kind: string, shapeOf: (where: string, input: Shape) => Shape, apply: (x: Tensor) => Tensor): Layer {
+function moving<Takes extends number, Gives extends number>(
+  kind: string,
+  shapeOf: (where: string, input: Shape) => Shape,
+  apply: (x: Tensor) => Tensor,
+): Layer<Takes, Gives> {
   return {
     kind,
     build: ({ where }, inputShape) => ({ outputShape: shapeOf(where, inputShape), parameters: [], apply }),
@@ -72,7 +77,7 @@ export function permute(axes: readonly number[]): Layer {
  * @example
  * const decoder = sequential({ input: [16] }, repeatVector(20)); // [20, 16]
  */
-export function repeatVector(count: number): Layer {
+export function repeatVector(count: number): Layer<1, 2> {
   checkInteger("repeatVector", "count", count, 1);
   return moving(
     "repeatVector",
@@ -112,7 +117,7 @@ function checkChannelsLast(where: string, input: Shape, dimensions: 1 | 2): void
   );
 }
 
-function zeroPad(kind: string, given: unknown, dimensions: 1 | 2): Layer {
+function zeroPad<N extends number>(kind: string, given: unknown, dimensions: 1 | 2): Layer<N, N> {
   const margins = marginsOf(kind, given, dimensions);
   return moving(
     kind,
@@ -125,7 +130,7 @@ function zeroPad(kind: string, given: unknown, dimensions: 1 | 2): Layer {
 }
 
 /** [batch, length, channels] with zeros before and after. A number stands for both sides. */
-export function zeroPad1d(padding: number | Margins): Layer {
+export function zeroPad1d(padding: number | Margins): Layer<2, 2> {
   return zeroPad("zeroPad1d", padding, 1);
 }
 
@@ -136,11 +141,11 @@ export function zeroPad1d(padding: number | Margins): Layer {
  * @example
  * const wide = sequential({ input: [28, 28, 1] }, zeroPad2d(2)); // [32, 32, 1]
  */
-export function zeroPad2d(padding: number | readonly [Margins, Margins]): Layer {
+export function zeroPad2d(padding: number | readonly [Margins, Margins]): Layer<3, 3> {
   return zeroPad("zeroPad2d", padding, 2);
 }
 
-function crop(kind: string, given: unknown, dimensions: 1 | 2): Layer {
+function crop<N extends number>(kind: string, given: unknown, dimensions: 1 | 2): Layer<N, N> {
   const margins = marginsOf(kind, given, dimensions);
   return moving(
     kind,
@@ -164,11 +169,27 @@ function crop(kind: string, given: unknown, dimensions: 1 | 2): Layer {
 }
 
 /** [batch, length, channels] without the first and last elements. A number stands for both sides. */
-export function crop1d(cropping: number | Margins): Layer {
+export function crop1d(cropping: number | Margins): Layer<2, 2> {
   return crop("crop1d", cropping, 1);
 }
 
 /** [batch, height, width, channels] without its margins: a number for all four sides, or [[top, bottom], [left, right]]. */
-export function crop2d(cropping: number | readonly [Margins, Margins]): Layer {
+export function crop2d(cropping: number | readonly [Margins, Margins]): Layer<3, 3> {
   return crop("crop2d", cropping, 2);
+}
+
+/**
+ * Whole numbers from 0 to `classes` - 1 → rows of zeros with a 1 at their place: [batch, …] → [batch, …, classes]. The
+ * model's input is `dtype: "uint32"`. An index out of range gives a row of zeros.
+ *
+ * @example
+ * const model = sequential({ input: [5], dtype: "uint32" }, oneHot(27), flatten(), dense(27));
+ */
+export function oneHot(classes: number): Layer {
+  checkInteger("oneHot", "classes", classes, 1);
+  return moving(
+    "oneHot",
+    (_, input) => [...input, classes],
+    (x) => oneHotOf(x, classes),
+  );
 }

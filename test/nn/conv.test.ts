@@ -143,10 +143,13 @@ test.each<[() => unknown, string]>([
     "convTranspose2d 0: groups must divide",
   ],
   [
-    () => sequential({ input: [28, 28] }, conv2d(8, 3)),
+    () => sequential({ input: [28, 28] }, conv2d(8, 3) as Layer),
     "conv2d 0: input must be [batch, height, width, channels], got [batch, 28, 28]: reshape() it to have a channel axis of 1",
   ],
-  [() => sequential({ input: [28, 28, 1] }, conv1d(8, 3)), "conv1d 0: input must be [batch, length, channels], got"],
+  [
+    () => sequential({ input: [28, 28, 1] }, conv1d(8, 3) as Layer),
+    "conv1d 0: input must be [batch, length, channels], got",
+  ],
   [() => conv2d(0, 3), "conv2d: filters must be a whole number of at least 1, got 0"],
   [() => conv2d(4, [3, 3, 3] as never), "conv2d: window must be a whole number or [vertical, horizontal], got [3,3,3]"],
   [() => conv2d(4, 3, { stride: 0 }), "conv2d: stride must be a whole number of at least 1, got 0"],
@@ -184,7 +187,7 @@ test("an activation is part of the pass that convolves, in one dimension too", (
     [separableConv2d(4, 3), [6, 6, 2]],
     [convTranspose2d(4, 3, { stride: 2 }), [6, 6, 2]],
   ] as const) {
-    const model = sequential({ input: shape }, layer, relu());
+    const model = sequential({ input: shape }, layer as Layer, relu());
     const x = input([2, ...shape]);
     const y = model.apply(x, context());
     const plan = planMemory([y], new Map([x, ...model.parameters.values()].map((tensor) => [tensor, 0])));

@@ -12,6 +12,7 @@ import {
   type Layer,
   ModelError,
   meanSquaredError,
+  oneHot,
   ones,
   relu,
   sequential,
@@ -319,6 +320,42 @@ describe("other sizes of the input", () => {
     expect(() => trainer.predictSync(new Float32Array(9), { inputShape: [3, 3] })).toThrow(
       /linear: input must be \[batch, 4\]/,
     );
+  });
+});
+
+describe("indices", () => {
+  test("uint32 inputs, one-hot: other values are refused, others than indices too", () => {
+    const model = sequential(
+      { input: [2], dtype: "uint32" },
+      oneHot(3),
+      flatten(),
+      dense(1, { weightInitializer: ones() }),
+    );
+    using trainer = compileSync(model, recipe);
+    expect(model.layers[0].outputShape).toEqual([2, 3]);
+    expect([
+      ...trainer.predictSync([
+        [0, 2],
+        [1, 7],
+      ]),
+    ]).toEqual([2, 1]);
+    expect(() => trainer.predictSync([0.5, 1])).toThrow(
+      /x: every value must be a whole number of at least 0, got 0.5 at index 0/,
+    );
+    expect(() => trainer.trainBatchSync({ x: [[1, -1]], y: [[1]] })).toThrow(/got -1 at index 1/);
+    const before = trainer.evaluateSync({ x: [[0, 1]], y: [[5]] }).loss;
+    trainer.fitSync(
+      {
+        x: [
+          [0, 1],
+          [1, 2],
+        ],
+        y: [[5], [4]],
+      },
+      { epochs: 20 },
+    );
+    expect(trainer.evaluateSync({ x: [[0, 1]], y: [[5]] }).loss).toBeLessThan(before / 10);
+    expect(() => sequential({ input: [2] }, oneHot(3))).toThrow(/uint32/);
   });
 });
 

@@ -1,4 +1,4 @@
-import { dense, dropout, flatten, type Layer, relu, sequential } from "steepest";
+import { conv1d, conv2d, dense, dropout, flatten, type Layer, maxPool2d, relu, sequential } from "steepest";
 import { expect, test } from "vitest";
 
 // What the compiler refuses is checked by `tsc -p test`: an expected error that does not come is one.
@@ -8,6 +8,11 @@ test("sequential's numbers of axes", () => {
   expect(() => sequential({ input: [28, 28] }, dense(10))).toThrow(/must be \[batch, features\]/);
   // @ts-expect-error: dropout keeps both axes
   expect(() => sequential({ input: [28, 28] }, dropout(0.5), dense(10))).toThrow(/must be \[batch, features\]/);
+  sequential({ input: [8, 8, 1] }, conv2d(2, 3), relu(), maxPool2d(2), flatten(), dense(2));
+  // @ts-expect-error: images have three axes
+  expect(() => sequential({ input: [8, 8] }, conv2d(2, 3))).toThrow(/height, width/);
+  // @ts-expect-error: a sequence is no image
+  expect(() => sequential({ input: [8, 8, 1] }, relu(), conv1d(2, 3))).toThrow(/length, /);
 
   // Where nothing is known, nothing is refused.
   const input: number[] = [4];
