@@ -31,7 +31,9 @@ export interface Regularizer {
 /** What a parameter is brought back to after each step of the optimizer. See src/nn/constraints.ts. */
 export interface Constraint {
   readonly name: string;
-  /** Records the instructions that change the values of `shape` at `address`. Throws ModelError where the shape does not fit. */
+  /** Throws ModelError where it means nothing for a parameter of this shape: asked when the parameter is made. */
+  check?(shape: Shape): void;
+  /** Records the instructions that change the values of `shape` at `address`. */
   record(recorder: import("../engine/recorder.js").Recorder, address: number, shape: Shape): void;
 }
 
@@ -112,6 +114,12 @@ export function parameter(
   name = "parameter",
   options: ParameterOptions = {},
 ): Tensor {
+  const { regularizer, constraint } = options;
+  if (regularizer !== undefined && typeof regularizer?.penalty !== "function")
+    throw new ModelError(`${name}: its regularizer must be one such as l2(), got ${String(regularizer)}`);
+  if (constraint !== undefined && typeof constraint?.record !== "function")
+    throw new ModelError(`${name}: its constraint must be one such as maxNorm(), got ${String(constraint)}`);
+  constraint?.check?.(shape);
   return leaf(name, shape, "float32", { kind: "parameter", initializer, trainable: true, options });
 }
 

@@ -47,6 +47,7 @@ function normWithin(
 ): Constraint {
   return {
     name,
+    check: (shape) => void normsOf(name, shape, axis),
     record(recorder, address, shape) {
       const { outer, length, inner } = normsOf(name, shape, axis);
       const units = outer * (inner === 1 ? 1 : Math.ceil(inner / LANES));

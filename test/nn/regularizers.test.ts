@@ -252,4 +252,15 @@ describe("constraints in a trainer", () => {
     };
     expect(await run(3)).toBe(await run(1));
   });
+
+  test("refused when the layer is built", () => {
+    const build = (options: DenseOptions) => () => sequential({ input: [4] }, dense(3, options));
+    expect(build({ weightConstraint: unitNorm({ axis: 2 }) })).toThrow(/unitNorm: axis must be/);
+    expect(build({ weightRegularizer: 0.1 as never })).toThrow(
+      /0\.weight: its regularizer must be one such as l2\(\), got 0\.1/,
+    );
+    expect(build({ biasConstraint: "max" as never })).toThrow(
+      /0\.bias: its constraint must be one such as maxNorm\(\), got max/,
+    );
+  });
 });
