@@ -69,7 +69,13 @@ export function createProgramCache(state: State): ProgramCache {
 function sameFeed(a: Feed, b: Feed): boolean {
   if (a.kind === "resident") return b.kind === "resident" && a.data === b.data && a.shuffled === b.shuffled;
   if (b.kind === "resident" || a.format !== b.format) return false;
-  return a.x.every((address, index) => address === b.x[index]) && a.y.every((address, index) => address === b.y[index]);
+  return samePlaces(a.x, b.x) && samePlaces(a.y, b.y);
+}
+
+function samePlaces(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
 }
 
 function keyOf(feed: Feed): string {

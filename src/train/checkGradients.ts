@@ -144,6 +144,7 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
   const outputs = resolveOutputs(model, loss, {}, []);
   const format: SampleFormat = {
     inputs: model.inputs,
+    outputs: model.outputs,
     targets: outputs.map((output) => ({ port: output.port, targets: output.loss.targets })),
   };
   const { x, y, count } = flattenSamples(data, format);

@@ -42,6 +42,8 @@ export interface ResidentData {
 /** How the samples of a model look. */
 export interface SampleFormat {
   readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** What each output's loss takes. */
   readonly targets: readonly TargetFormat[];
 }
 
@@ -84,78 +86,63 @@ export function flattenInputs(
   given: ForPorts<Ports, Values>,
   { inputs }: SampleFormat,
 ): { x: FlatValues[]; count: number } {
-  const names = inputs.map((port) => portName("x", port));
-  const x = pick<Values>("x", given as Values, inputs).map((values, index) => flattenValues(names[index], values));
-  const [count, ...others] = x.map((values, index) => countSamples(names[index], values, inputs[index].shape));
-  others.forEach((other, index) => {
-    if (other !== count) {
-      throw new DataError(`${names[index + 1]}: must have the ${count} samples of ${names[0]}, got ${other}`);
+  const x: FlatValues[] = [];
+  let count = 0;
+  // Single steps come by here: loops, as a step may take no longer than this.
+  const values = pick<Values>("x", given as Values, inputs);
+  for (let index = 0; index < inputs.length; index++) {
+    const name = portName("x", inputs[index]);
+    const flat = flattenValues(name, values[index]);
+    const found = countSamples(name, flat, inputs[index].shape);
+    if (index > 0 && found !== count) {
+      throw new DataError(`${name}: must have the ${count} samples of ${portName("x", inputs[0])}, got ${found}`);
     }
-  });
+    count = found;
+    x.push(flat);
+  }
   return { x, count };
 }
 
 /** Flattens inputs and targets. Throws DataError where they do not fit the format or each other. */
 export function flattenSamples(samples: AnySamples, format: SampleFormat): FlatSamples {
   const { x, count } = flattenInputs(samples.x, format);
-  const ports = format.targets.map(({ port }) => port);
-  const y = pick<Values>("y", samples.y as Values, ports).map((values, index) => {
-    const flat = flattenValues(portName("y", ports[index]), values);
-    checkTargetCount(flat, count, format.targets[index]);
-    return flat;
-  });
+  const { outputs, targets } = format;
+  const y: FlatValues[] = [];
+  const values = pick<Values>("y", samples.y as Values, outputs);
+  for (let index = 0; index < outputs.length; index++) {
+    const flat = flattenValues(portName("y", outputs[index]), values[index]);
+    checkTargetCount(flat, count, targets[index]);
+    y.push(flat);
+  }
   return { x, y, count };
 }
 
-/** Bytes of each input and target. */
-export function bytesOfSamples({ x, y }: Pick<FlatSamples, "x" | "y">): { x: number[]; y: number[] } {
-  const bytes = (values: readonly FlatValues[]) => values.map(({ data }) => data.length * 4);
-  return { x: bytes(x), y: bytes(y) };
-}
-
-/** Writes a part of some values, of which the first is value number `first`. */
-interface Write {
-  readonly values: FlatValues;
-  /** Values of a sample. */
-  readonly size: number;
-  write(part: FlatValues, first: number): void;
-}
-
-/** What is to be written to where samples shall lie. */
-function writesOf(
-  engine: Engine,
-  { x, y }: Pick<FlatSamples, "x" | "y">,
-  { inputs, targets }: SampleFormat,
-  at: { readonly x: readonly Pointer[]; readonly y: readonly Pointer[] },
-): Write[] {
-  return [
-    ...x.map((values, index) => ({
-      values,
-      size: sizeOf(inputs[index].shape),
-      write: (part: FlatValues, first: number) =>
-        writeInput(engine, at.x[index] + first * 4, part.data, inputs[index], first),
-    })),
-    ...y.map((values, index) => ({
-      values,
-      size: sizeOf(targetShape(targets[index])),
-      write: (part: FlatValues, first: number) =>
-        writeTargets(engine, at.y[index] + first * 4, part, targets[index], first),
-    })),
-  ];
+/** Takes room for the values of each input or target. */
+export function placesFor(values: readonly FlatValues[], take: (index: number, bytes: number) => Pointer): Pointer[] {
+  const places: Pointer[] = [];
+  for (let index = 0; index < values.length; index++) places.push(take(index, values[index].data.length * 4));
+  return places;
 }
 
 /** Writes samples to where they shall lie. */
 export function writeSamples(
   engine: Engine,
-  samples: Pick<FlatSamples, "x" | "y">,
-  format: SampleFormat,
+  { x, y }: Pick<FlatSamples, "x" | "y">,
+  { inputs, targets }: SampleFormat,
   at: { readonly x: readonly Pointer[]; readonly y: readonly Pointer[] },
 ): void {
-  for (const { values, write } of writesOf(engine, samples, format, at)) write(values, 0);
+  for (let index = 0; index < x.length; index++) writeInput(engine, at.x[index], x[index].data, inputs[index], 0);
+  for (let index = 0; index < y.length; index++) writeTargets(engine, at.y[index], y[index], targets[index], 0);
 }
 
 /** Copies an input into memory: float32, or whole numbers where the port takes indices. */
-export function writeInput(engine: Engine, address: Pointer, data: FlatValues["data"], port: Port, first = 0): void {
+export function writeInput(
+  engine: Engine,
+  address: Pointer,
+  data: FlatValues["data"],
+  port: Port,
+  first: number,
+): void {
   const name = portName("x", port);
   if (port.dtype === "uint32") {
     const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= 2 ** 32);
@@ -180,12 +167,12 @@ const PART_MS = 2;
  */
 export function* loadSamples(engine: Engine, samples: AnySamples, format: SampleFormat): Work<ResidentData> {
   const flat = flattenSamples(samples, format);
-  const sizes = bytesOfSamples(flat);
-  const orderBytes = flat.count * 4;
   const addresses: Pointer[] = [];
-  const take = (bytes: number): Pointer => {
-    const address = engine.allocator.allocate(bytes);
+  let bytes = 0;
+  const take = (size: number): Pointer => {
+    const address = engine.allocator.allocate(size);
     addresses.push(address);
+    bytes += size;
     return address;
   };
   const release = (): void => {
@@ -193,30 +180,42 @@ export function* loadSamples(engine: Engine, samples: AnySamples, format: Sample
   };
   let loaded = false;
   try {
-    const at = { x: sizes.x.map(take), y: sizes.y.map(take) };
-    const order = take(orderBytes);
-    yield* inParts(engine, writesOf(engine, flat, format, at));
-    const bytes = [...sizes.x, ...sizes.y, orderBytes].reduce((sum, size) => sum + size, 0);
+    const x = placesFor(flat.x, (_, size) => take(size));
+    const y = placesFor(flat.y, (_, size) => take(size));
+    const order = take(flat.count * 4);
+    const clock = { breath: performance.now() };
+    for (const [index, port] of format.inputs.entries()) {
+      yield* inParts(engine, clock, flat.x[index], sizeOf(port.shape), (part, first) =>
+        writeInput(engine, x[index] + first * 4, part.data, port, first),
+      );
+    }
+    for (const [index, target] of format.targets.entries()) {
+      yield* inParts(engine, clock, flat.y[index], sizeOf(targetShape(target)), (part, first) =>
+        writeTargets(engine, y[index] + first * 4, part, target, first),
+      );
+    }
     loaded = true;
-    return { count: flat.count, ...at, order, format, bytes, dispose: release };
+    return { count: flat.count, x, y, order, format, bytes, dispose: release };
   } finally {
     if (!loaded) release();
   }
 }
 
-/** Does writes part by part, each a whole number of samples. */
-function* inParts({ background }: Engine, writes: readonly Write[]): Work<void> {
-  let breath = performance.now();
-  for (const { values, size, write } of writes) {
-    const { data, shape } = values;
-    const most = Math.max(1, Math.floor(PART / size)) * size;
-    for (let first = 0; first < data.length; first += most) {
-      if (background && performance.now() - breath > PART_MS) {
-        yield undefined;
-        breath = performance.now();
-      }
-      write({ data: sliceOf(data, first, Math.min(most, data.length - first)), shape }, first);
+/** Has values written part by part, each a whole number of samples of `size`. */
+function* inParts(
+  { background }: Engine,
+  clock: { breath: number },
+  { data, shape }: FlatValues,
+  size: number,
+  write: (part: FlatValues, first: number) => void,
+): Work<void> {
+  const most = Math.max(1, Math.floor(PART / size)) * size;
+  for (let first = 0; first < data.length; first += most) {
+    if (background && performance.now() - clock.breath > PART_MS) {
+      yield undefined;
+      clock.breath = performance.now();
     }
+    write({ data: sliceOf(data, first, Math.min(most, data.length - first)), shape }, first);
   }
 }
 

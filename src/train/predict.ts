@@ -43,7 +43,7 @@ export function* predictAll<O extends Ports>(
       checkOpen(state);
       sliceEnd = performance.now() + SLICE_MS;
     }
-    const at = staging.x(inputs.map((size) => most * size * 4));
+    const at = inputs.map((size, index) => staging.x(index, most * size * 4));
     const batch = Math.min(most, count - first);
     x.forEach(({ data }, index) => {
       const size = inputs[index];

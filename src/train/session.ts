@@ -3,13 +3,13 @@ import type { Engine } from "../engine/engine.js";
 import { DataError, SteepestError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { type Shape, sameShape } from "../graph/tensor.js";
-import { type Ports, pick } from "../nn/ports.js";
+import { type Port, type Ports, pick } from "../nn/ports.js";
 import { createProgramCache, type ProgramCache } from "./cache.js";
 import {
   type AnySamples,
-  bytesOfSamples,
   flattenSamples,
   loadSamples,
+  placesFor,
   type ResidentData,
   type SampleFormat,
   writeSamples,
@@ -44,6 +44,7 @@ export function openSession(recipe: Recipe, engine: Engine): Session {
     formats: new Map(),
     format: {
       inputs: recipe.model.inputs,
+      outputs: recipe.model.outputs,
       targets: recipe.outputs.map(({ port, loss }) => ({ port, targets: loss.targets })),
     },
     staging: createStaging(engine),
@@ -79,9 +80,13 @@ export function formatFor({ state, format, formats }: Session, inputShape: Ports
   const known = formats.get(key);
   if (known !== undefined) return known;
   const outputs = pick<Shape>("outputShape", model.outputShapeFor(inputShape) as Shape, model.outputs);
+  const resized = (ports: readonly Port[], to: readonly Shape[]) =>
+    ports.map((port, index) => ({ ...port, shape: to[index] }));
+  const ports = resized(format.outputs, outputs);
   const made: SampleFormat = {
-    inputs: format.inputs.map((port, index) => ({ ...port, shape: shapes[index] })),
-    targets: format.targets.map(({ port, targets }, index) => ({ port: { ...port, shape: outputs[index] }, targets })),
+    inputs: resized(format.inputs, shapes),
+    outputs: ports,
+    targets: format.targets.map(({ targets }, index) => ({ port: ports[index], targets })),
   };
   formats.set(key, made);
   return made;
@@ -169,35 +174,41 @@ export function stage(session: Session, batch: AnySamples): { feed: Feed; count:
   checkQuiet(engine, "trainer");
   const format = formatFor(session, batch.inputShape);
   const flat = flattenSamples(batch, format);
-  const bytes = bytesOfSamples(flat);
-  const at = { x: staging.x(bytes.x), y: staging.y(bytes.y) };
-  writeSamples(engine, flat, format, at);
-  return { feed: { kind: "staged", ...at, format }, count: flat.count };
+  const x = placesFor(flat.x, staging.x);
+  const y = placesFor(flat.y, staging.y);
+  writeSamples(engine, flat, format, { x, y });
+  return { feed: { kind: "staged", x, y, format }, count: flat.count };
 }
 
 /** Regions that single batches are copied into before a program reads them, one for each input and target; they grow as needed. */
 export interface Staging {
-  x(bytes: readonly number[]): Pointer[];
-  y(bytes: readonly number[]): Pointer[];
+  x(index: number, bytes: number): Pointer;
+  y(index: number, bytes: number): Pointer;
   dispose(): void;
 }
 
-function createStaging(engine: Engine): Staging {
-  const regions = new Map<string, { address: Pointer; bytes: number }>();
-  const take = (name: string, bytes: number): Pointer => {
-    const region = regions.get(name);
-    if (region !== undefined && region.bytes >= bytes) return region.address;
-    if (region !== undefined) engine.allocator.free(region.address);
-    regions.delete(name);
-    const address = engine.allocator.allocate(bytes);
-    regions.set(name, { address, bytes });
-    return address;
-  };
+interface Place {
+  readonly address: Pointer;
+  readonly bytes: number;
+}
+
+function createStaging({ allocator }: Engine): Staging {
+  const places: Place[][] = [[], []];
+  const takerOf =
+    (of: Place[]) =>
+    (index: number, bytes: number): Pointer => {
+      const place = of[index] ?? { address: 0, bytes: 0 };
+      if (place.bytes >= bytes) return place.address;
+      if (place.address !== 0) allocator.free(place.address);
+      of[index] = { address: 0, bytes: 0 };
+      of[index] = { address: allocator.allocate(bytes), bytes };
+      return of[index].address;
+    };
   return {
-    x: (bytes) => bytes.map((size, index) => take(`x${index}`, size)),
-    y: (bytes) => bytes.map((size, index) => take(`y${index}`, size)),
+    x: takerOf(places[0]),
+    y: takerOf(places[1]),
     dispose() {
-      for (const { address } of regions.values()) engine.allocator.free(address);
+      for (const { address } of places.flat()) if (address !== 0) allocator.free(address);
     },
   };
 }
