@@ -56,6 +56,13 @@ export {
   type Size2d,
 } from "./nn/pool.js";
 export { type Model, sequential } from "./nn/sequential.js";
+export {
+  type Upsample1dOptions,
+  type Upsample2dOptions,
+  type UpsampleOptions,
+  upsample1d,
+  upsample2d,
+} from "./nn/upsample.js";
 export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";
 export * from "./optim/index.js";
 export { numericalGradient, type ScalarFunction } from "./optim/numericalGradient.js";

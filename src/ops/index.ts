@@ -89,3 +89,10 @@ export {
 export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
 export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
 export { logSoftmax, softmax } from "./softmax.js";
+export {
+  type Upsample1dOptions,
+  type Upsample2dOptions,
+  type UpsampleOptions,
+  upsample1d,
+  upsample2d,
+} from "./upsample.js";

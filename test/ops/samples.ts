@@ -10,6 +10,7 @@ import { poolSamples } from "./samples/pool.js";
 import { reduceSamples } from "./samples/reduce.js";
 import { shapeSamples } from "./samples/shape.js";
 import { softmaxSamples } from "./samples/softmax.js";
+import { upsampleSamples } from "./samples/upsample.js";
 
 /** What src/ops/index.ts exports beside operations. */
 type NotAnOperation = "gradient";
@@ -30,4 +31,5 @@ export const samples = {
   ...reduceSamples,
   ...shapeSamples,
   ...softmaxSamples,
+  ...upsampleSamples,
 } satisfies Record<OpName, Sample>;
