@@ -39,6 +39,19 @@ export {
 } from "./nn/losses.js";
 export type { MetricName } from "./nn/metrics.js";
 export {
+  type BatchNormLayerOptions,
+  batchNorm,
+  groupNorm,
+  instanceNorm,
+  type L2NormalizeOptions,
+  type LayerNormLayerOptions,
+  l2Normalize,
+  layerNorm,
+  type NormLayerOptions,
+  type RmsNormLayerOptions,
+  rmsNorm,
+} from "./nn/norm.js";
+export {
   type AveragePoolOptions,
   adaptiveAveragePool1d,
   adaptiveAveragePool2d,
