@@ -37,7 +37,7 @@ function checkLine(where: string, actual: ArrayLike<number>, expected: readonly 
 }
 
 export function checkRecorded(engine: Engine, layer: Layer, one: RecordedCase): void {
-  const { inputShape, built } = buildOn(layer, one);
+  const built = layer.build({ where: layer.kind, path: "0" }, one.shape.slice(1));
   const tensors = new Map(built.parameters.map(({ name, tensor }) => [name, tensor]));
   const clock = constant(Uint32Array.from([0]));
   const context = layerContext({ training: one.training ?? true, clock, seed: [0, 0] });
@@ -52,12 +52,11 @@ export function checkRecorded(engine: Engine, layer: Layer, one: RecordedCase): 
       const updates = [...context.updates].map(([buffer, value]) => [buffer.name, value] as const);
       return { y, ...Object.fromEntries([...names.map((name, i) => [`d${name}`, slopes[i]] as const), ...updates]) };
     },
-    { x: input(inputShape), dy: input(one.outputShape) },
+    { x: input(one.shape), dy: input(one.outputShape) },
     { engine },
   );
-  const given = { ...one.inputs, ...(one.training === true ? {} : one.buffers), ...one.buffers };
+  const given = { ...one.inputs, ...one.buffers };
   for (const [name, tensor] of tensors) {
-    // A training step reads its buffers only to update them, a predicting one only to go by them: both are there.
     compiled.setParameter(tensor.name, Float32Array.from(given[name]));
   }
   const result: Record<string, Float32Array> = compiled({
@@ -70,9 +69,4 @@ export function checkRecorded(engine: Engine, layer: Layer, one: RecordedCase): 
   for (const [name, expected] of Object.entries(one.updated ?? {})) {
     checkLine(name, result[(tensors.get(name) as Tensor).name], expected, 0);
   }
-}
-
-function buildOn(layer: Layer, { shape }: RecordedCase) {
-  const built = layer.build({ where: layer.kind, path: "0" }, shape.slice(1));
-  return { inputShape: shape, built };
 }
