@@ -84,6 +84,19 @@ export type { MetricName } from "./nn/metrics.js";
 export { defineLayer, functional, type Model, type ModelOptions, sequential } from "./nn/model.js";
 export { gaussianDropout, gaussianNoise } from "./nn/noise.js";
 export {
+  type BatchNormLayerOptions,
+  batchNorm,
+  groupNorm,
+  instanceNorm,
+  type L2NormalizeOptions,
+  type LayerNormLayerOptions,
+  l2Normalize,
+  layerNorm,
+  type NormLayerOptions,
+  type RmsNormLayerOptions,
+  rmsNorm,
+} from "./nn/norm.js";
+export {
   type AveragePoolOptions,
   adaptiveAveragePool1d,
   adaptiveAveragePool2d,
@@ -114,6 +127,14 @@ export {
   zeroPad1d,
   zeroPad2d,
 } from "./nn/shape.js";
+export { type Model, sequential } from "./nn/sequential.js";
+export {
+  type Upsample1dOptions,
+  type Upsample2dOptions,
+  type UpsampleOptions,
+  upsample1d,
+  upsample2d,
+} from "./nn/upsample.js";
 export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";
 export * from "./optim/index.js";
 export { numericalGradient, type ScalarFunction } from "./optim/numericalGradient.js";

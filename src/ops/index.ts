@@ -175,3 +175,13 @@ export type {
   Window1dOptions,
   Window2dOptions,
 } from "./window.js";
+export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
+export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
+export { logSoftmax, softmax } from "./softmax.js";
+export {
+  type Upsample1dOptions,
+  type Upsample2dOptions,
+  type UpsampleOptions,
+  upsample1d,
+  upsample2d,
+} from "./upsample.js";

@@ -18,6 +18,7 @@ import { shapeSamples } from "./samples/shape.js";
 import { softmaxSamples } from "./samples/softmax.js";
 import { sortSamples } from "./samples/sort.js";
 import { statisticsSamples } from "./samples/statistics.js";
+import { upsampleSamples } from "./samples/upsample.js";
 
 /** What src/ops/index.ts exports beside operations. */
 type NotAnOperation = "gradient";
@@ -46,4 +47,5 @@ export const samples = {
   ...softmaxSamples,
   ...sortSamples,
   ...statisticsSamples,
+  ...upsampleSamples,
 } satisfies Record<OpName, Sample>;
