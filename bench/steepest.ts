@@ -54,9 +54,24 @@ export interface ResidentFunction extends Contestant {
 /** Compiles `trace` for inputs that are laid into memory once: nothing is copied while it runs. */
 export function residentFunction(
   engine: Engine,
-  inputs: readonly { readonly shape: Shape; readonly values: Float32Array }[],
+  inputs: readonly ResidentInput[],
   trace: (...tensors: Tensor[]) => Tensor,
 ): ResidentFunction {
+  const { results, ...contestant } = residentFunctions(engine, inputs, (...tensors) => [trace(...tensors)]);
+  return { ...contestant, result: () => results()[0] };
+}
+
+export interface ResidentInput {
+  readonly shape: Shape;
+  readonly values: Float32Array;
+}
+
+/** The same with several results. */
+export function residentFunctions(
+  engine: Engine,
+  inputs: readonly ResidentInput[],
+  trace: (...tensors: Tensor[]) => readonly Tensor[],
+): Contestant & { results(): Float32Array[] } {
   const addresses: number[] = [];
   const take = (bytes: number): number => {
     const address = engine.allocator.allocate(bytes);
@@ -71,14 +86,14 @@ export function residentFunction(
     engine.floats(address, values.length).set(values);
     return tensor;
   });
-  const result = trace(...tensors);
-  const plan = planMemory([result], pinned);
+  const outputs = trace(...tensors);
+  const plan = planMemory(outputs, pinned);
   const { program, addressOf } = installPlan(engine, plan, take(plan.arenaBytes), pinned);
   addresses.push(program.address);
   return {
     reset() {},
     run: (steps) => engine.run(program.address, program.end, steps, program.threads),
-    result: () => engine.floats(addressOf(result), sizeOf(result.shape)).slice(),
+    results: () => outputs.map((tensor) => engine.floats(addressOf(tensor), sizeOf(tensor.shape)).slice()),
     dispose() {
       for (const address of addresses) engine.allocator.free(address);
     },

@@ -98,7 +98,25 @@ export type PeerTask =
       readonly initial: readonly Float32Array[];
     }
   /** The results are the elements of a [n, n] · b [n, n]. */
-  | { readonly kind: "product"; readonly n: number; readonly a: Float32Array; readonly b: Float32Array };
+  | { readonly kind: "product"; readonly n: number; readonly a: Float32Array; readonly b: Float32Array }
+  /**
+   * Channels last, a square window, stride 1: y = x * weight, and from dy = upstream dx and dW. The results are the
+   * elements of y, dx and dW, in turn, at `places`.
+   */
+  | {
+      readonly kind: "convolution";
+      readonly batch: number;
+      readonly height: number;
+      readonly width: number;
+      readonly channels: number;
+      readonly filters: number;
+      readonly window: number;
+      readonly padding: number;
+      readonly x: Float32Array;
+      readonly weight: Float32Array;
+      readonly upstream: Float32Array;
+      readonly places: readonly (readonly number[])[];
+    };
 
 /** A result differs from the reference: the implementation is not timed. */
 export class CheckError extends Error {

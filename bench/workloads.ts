@@ -2,6 +2,7 @@
 import type { Workload } from "./workload.js";
 import { activationWorkloads } from "./workloads/activation.js";
 import { ceilingWorkload } from "./workloads/ceiling.js";
+import { convolutionWorkload } from "./workloads/convolution.js";
 import { predictionWorkload } from "./workloads/prediction.js";
 import { productWorkload } from "./workloads/product.js";
 import { digitsWorkload, wideWorkload, xorWorkload } from "./workloads/training.js";
@@ -13,6 +14,7 @@ export const workloads: readonly Workload[] = [
   wideWorkload(),
   predictionWorkload(),
   ...[64, 128, 256, 512, 1024].map(productWorkload),
+  convolutionWorkload(),
   ...activationWorkloads(),
   ceilingWorkload(),
 ];

@@ -117,6 +117,36 @@ class Product:
         return self.c.flatten().tolist()
 
 
+class Convolution:
+    """Its own layout: channels before height and width."""
+
+    def __init__(self, task):
+        n, height, width, channels = (task[name] for name in ("batch", "height", "width", "channels"))
+        filters, window, self.padding = task["filters"], task["window"], task["padding"]
+        self.places = task["places"]
+        self.x = task["x"].reshape(n, height, width, channels).permute(0, 3, 1, 2).contiguous().requires_grad_()
+        weight = task["weight"].reshape(window, window, channels, filters)
+        self.weight = weight.permute(3, 2, 0, 1).contiguous().requires_grad_()
+        self.upstream = self.output().detach()
+        sizes = self.upstream.permute(0, 2, 3, 1).shape
+        self.upstream = task["upstream"].reshape(sizes).permute(0, 3, 1, 2).contiguous()
+
+    def output(self):
+        return F.conv2d(self.x, self.weight, padding=self.padding)
+
+    def reset(self):
+        pass
+
+    def step(self):
+        y = self.output()
+        return y, *torch.autograd.grad(y, (self.x, self.weight), self.upstream)
+
+    def results(self):
+        y, dx, dweight = self.step()
+        here = [y.permute(0, 2, 3, 1), dx.permute(0, 2, 3, 1), dweight.permute(2, 3, 1, 0)]
+        return [value for t, at in zip(here, self.places) for value in t.flatten()[at].tolist()]
+
+
 def uses_reference_blas():
     """Debian's PyTorch takes the BLAS that is installed; the reference implementation is no fair opponent."""
     try:
@@ -129,7 +159,7 @@ def uses_reference_blas():
 
 NOTE = "calculates with the slow reference BLAS; Debian: apt-get install libopenblas0-pthread"
 
-KINDS = {"train": Training, "predict": Prediction, "product": Product}
+KINDS = {"train": Training, "predict": Prediction, "product": Product, "convolution": Convolution}
 
 
 def prepare(message):

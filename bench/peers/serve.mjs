@@ -6,7 +6,12 @@ import { createInterface } from "node:readline";
 /** This peer cannot do the task, which is no failure. */
 export class LeftOut extends Error {}
 
-const NOT_MEASURED = { train: "no training", predict: "prediction not measured", product: "no product of its own" };
+const NOT_MEASURED = {
+  train: "no training",
+  predict: "prediction not measured",
+  product: "no product of its own",
+  convolution: "convolution not measured",
+};
 
 /**
  * Answers until the input ends. `kinds` makes a session of a task, by its kind:

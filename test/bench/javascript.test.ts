@@ -7,9 +7,12 @@ import {
   formulas,
   type HiddenActivation,
 } from "../../bench/javascript/activations.js";
+import { createConvolution } from "../../bench/javascript/conv.js";
 import { gemm, rowMajor, transposed } from "../../bench/javascript/gemm.js";
 import type { LossName } from "../../bench/javascript/losses.js";
 import { createNetwork, type NetworkOptions, type OptimizerName } from "../../bench/javascript/network.js";
+import { CheckError } from "../../bench/workload.js";
+import { checkConvolution } from "../../bench/workloads/convolution.js";
 
 const random = createRandom(1);
 const range = (length: number) => Array.from({ length }, (_, i) => i);
@@ -51,6 +54,30 @@ describe("gemm", () => {
       expect(c.subarray(m * n)).toEqual(start.subarray(m * n));
     });
   }
+});
+
+describe("convolution", () => {
+  test.each([
+    { batch: 2, height: 5, width: 4, channels: 3, filters: 2, window: 3, padding: 1 },
+    { batch: 1, height: 6, width: 7, channels: 1, filters: 5, window: 3, padding: 0 },
+    { batch: 2, height: 4, width: 4, channels: 2, filters: 3, window: 2, padding: 2 },
+  ])("and its gradients in float64: %j", (sizes) => {
+    const { batch, height, width, channels, filters, window } = sizes;
+    const convolution = createConvolution(sizes);
+    const x = uniformValues(random, batch * height * width * channels);
+    const weight = uniformValues(random, window * window * channels * filters);
+    const upstream = uniformValues(random, batch * convolution.outHeight * convolution.outWidth * filters);
+    const [y, dx, dW] = [upstream, x, weight].map(({ length }) => new Float32Array(length).fill(9));
+    convolution.forward(y, x, weight);
+    convolution.backwardInput(dx, upstream, weight);
+    convolution.backwardWeight(dW, x, upstream);
+    const results = [y, dx, dW];
+    const places = results.map(({ length }) => range(length));
+    const values = () => results.flatMap((result) => Array.from(result));
+    checkConvolution(values(), places, { x, weight, upstream }, sizes);
+    dx[dx.length - 1] += 1e-4;
+    expect(() => checkConvolution(values(), places, { x, weight, upstream }, sizes)).toThrow(CheckError);
+  });
 });
 
 describe("activations", () => {

@@ -23,6 +23,7 @@ describe("parseOptions", () => {
       "gemm-256",
       "gemm-512",
       "gemm-1024",
+      "conv-vgg",
       "activation-relu",
       "activation-sigmoid",
       "activation-tanh",
