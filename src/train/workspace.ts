@@ -109,6 +109,8 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
   const values = new Map<Tensor, Pointer>();
   const allocated: Pointer[] = [];
   let open = true;
+  // Steps number their random numbers in one row: their clocks all begin at 1, so the same stream would give the same.
+  let streams = 0;
   const checkOpen = (): void => {
     if (!open) throw new SteepestError("workspace: it has been disposed of: make another");
   };
@@ -141,7 +143,7 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
     ) as { [K in keyof I]: Tensor };
     const clock = input([CLOCK_BYTES / 4], { name: "clock", dtype: "uint32" });
     const blueprint = createBlueprint("workspace.step", "", body);
-    const context = layerContext({ training, clock, seed: key });
+    const context = { ...layerContext({ training, clock, seed: key }), stream: () => streams++ };
     const outputs = blueprint.trace(inputs, context);
     const updates = [...context.updates.values()];
     const ownParameters = [...blueprint.parameters.values()];

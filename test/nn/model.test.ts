@@ -20,7 +20,17 @@ import {
   softmax,
   tanh,
 } from "steepest";
-import { add, constant, customGradient, multiply, reshape, scale, sum, type Tensor } from "steepest/graph";
+import {
+  add,
+  constant,
+  customGradient,
+  multiply,
+  randomNormal,
+  reshape,
+  scale,
+  sum,
+  type Tensor,
+} from "steepest/graph";
 import { afterAll, describe, expect, test } from "vitest";
 
 const engine = createEngineSync();
@@ -381,6 +391,19 @@ describe("workspace", () => {
     workspace.setParameters(first, { "0.weight": [3] });
     const see = workspace.step(({ x }, { apply }) => ({ y: apply(x, first) }), { inputs: { x: [1, 1] } });
     expect([...see({ x: [1] }).y]).toEqual([2.75]);
+  });
+
+  test("steps draw different random numbers from each other and from call to call, the same in every workspace", () => {
+    const draw = () => {
+      using workspace = createWorkspaceSync({ seed: 3, engine });
+      const step = () =>
+        workspace.step((_, { randomness }) => ({ z: randomNormal([8], randomness()) }), { inputs: {} });
+      const [first, second] = [step(), step()];
+      return [first, second, first].map((one) => [...one({}).z]);
+    };
+    const numbers = draw();
+    expect(new Set(numbers.flat()).size).toBe(24);
+    expect(draw()).toEqual(numbers);
   });
 
   test("a step may have layers of its own, and trains what its loss depends on", () => {
