@@ -127,7 +127,6 @@ export {
   zeroPad1d,
   zeroPad2d,
 } from "./nn/shape.js";
-export { type Model, sequential } from "./nn/sequential.js";
 export {
   type Upsample1dOptions,
   type Upsample2dOptions,

@@ -95,7 +95,7 @@ export interface BatchNormLayerOptions extends NormLayerOptions {
  * @example
  * sequential({ input: [784] }, dense(128, { bias: false }), batchNorm(), relu(), dense(10));
  */
-export function batchNorm(options: BatchNormLayerOptions = {}): Layer {
+export function batchNorm(options: BatchNormLayerOptions = {}): Layer<number, "same"> {
   checkOptions("batchNorm", options, [...OPTIONS, "momentum"]);
   const { affine = true, name } = options;
   const momentum = checkNumber("batchNorm", "momentum", options.momentum ?? 0.1, 0, 1);
@@ -138,8 +138,8 @@ function grouped(
   affine: boolean,
   options: NormLayerOptions,
   groupsFor: (channels: number) => number,
-  apply: (x: Tensor, options: norm.NormOptions) => Tensor,
-): Layer {
+  apply: (x: Tensor, options: norm.NormalizationOptions) => Tensor,
+): Layer<number, "same"> {
   checkOptions(kind, options, OPTIONS);
   const epsilon = checkEpsilon(kind, options);
   return {
@@ -159,9 +159,9 @@ function grouped(
  * `weight` and plus `bias` [channels]; the same while training and predicting. PyTorch's GroupNorm, channels last.
  * Wu & He 2018.
  */
-export function groupNorm(groups: number, options: NormLayerOptions = {}): Layer {
+export function groupNorm(groups: number, options: NormLayerOptions = {}): Layer<number, "same"> {
   checkInteger("groupNorm", "groups", groups, 1);
-  const apply = (x: Tensor, rest: norm.NormOptions) => norm.groupNorm(x, groups, rest);
+  const apply = (x: Tensor, rest: norm.NormalizationOptions) => norm.groupNorm(x, groups, rest);
   return grouped("groupNorm", options.affine ?? true, options, () => groups, apply);
 }
 
@@ -169,7 +169,7 @@ export function groupNorm(groups: number, options: NormLayerOptions = {}): Layer
  * Each channel of each sample normalized over its places; no weight and bias unless `affine` is true, as in PyTorch's
  * InstanceNorm. Ulyanov et al. 2016.
  */
-export function instanceNorm(options: NormLayerOptions = {}): Layer {
+export function instanceNorm(options: NormLayerOptions = {}): Layer<number, "same"> {
   return grouped("instanceNorm", options.affine ?? false, options, (channels) => channels, norm.instanceNorm);
 }
 
@@ -188,7 +188,7 @@ function byRows(
   hasBias: boolean,
   options: LayerNormLayerOptions,
   apply: (x: Tensor, options: norm.LayerNormOptions) => Tensor,
-): Layer {
+): Layer<number, "same"> {
   const { axes = 1, affine = true, name } = options;
   checkInteger(kind, "axes", axes, 1);
   const epsilon = checkEpsilon(kind, options);
@@ -212,7 +212,7 @@ function byRows(
  * The last axis (or the last `axes`) of each sample less its mean, over its standard deviation, times `weight`, plus
  * `bias`, which have the shape of what is normalized: PyTorch's LayerNorm. Ba et al. 2016.
  */
-export function layerNorm(options: LayerNormLayerOptions = {}): Layer {
+export function layerNorm(options: LayerNormLayerOptions = {}): Layer<number, "same"> {
   checkOptions("layerNorm", options, [...OPTIONS, "axes"]);
   return byRows("layerNorm", true, options, norm.layerNorm);
 }
@@ -221,7 +221,7 @@ export function layerNorm(options: LayerNormLayerOptions = {}): Layer {
  * The last axis (or the last `axes`) of each sample over the root of its mean square, times `weight`. Default epsilon 2⁻²³,
  * as in PyTorch. Zhang & Sennrich 2019.
  */
-export function rmsNorm(options: RmsNormLayerOptions = {}): Layer {
+export function rmsNorm(options: RmsNormLayerOptions = {}): Layer<number, "same"> {
   checkOptions("rmsNorm", options, [...WEIGHT_OPTIONS, "axes"]);
   return byRows("rmsNorm", false, options, norm.rmsNorm);
 }
@@ -230,7 +230,7 @@ export function rmsNorm(options: RmsNormLayerOptions = {}): Layer {
  * Each sample over its length along `axis` (default the last; 0 would be the batch, and is refused), at least `epsilon`:
  * PyTorch's `normalize`, Keras' UnitNormalization.
  */
-export function l2Normalize(options: norm.L2NormalizeOptions & { name?: string } = {}): Layer {
+export function l2Normalize(options: norm.L2NormalizeOptions & { name?: string } = {}): Layer<number, "same"> {
   const { name, ...rest } = options;
   checkOptions("l2Normalize", rest, ["axis", "epsilon"]);
   return {

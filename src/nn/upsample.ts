@@ -5,12 +5,12 @@ import type { Layer } from "./layer.js";
 
 export type { Upsample1dOptions, Upsample2dOptions, UpsampleOptions } from "../ops/upsample.js";
 
-function upsampling<Options extends object>(
+function upsampling<N extends number, Options extends object>(
   kind: string,
   rank: number,
   { name, ...rest }: Options & { name?: string },
   apply: (x: Tensor, options: Options) => Tensor,
-): Layer {
+): Layer<N, N> {
   return {
     kind,
     name,
@@ -28,11 +28,11 @@ function upsampling<Options extends object>(
  * @example
  * sequential({ input: [7, 7, 16] }, upsample2d({ scale: 2, mode: "bilinear" })); // [14, 14, 16]
  */
-export function upsample2d(options: upsample.Upsample2dOptions & { name?: string }): Layer {
+export function upsample2d(options: upsample.Upsample2dOptions & { name?: string }): Layer<3, 3> {
   return upsampling("upsample2d", 2, options, upsample.upsample2d);
 }
 
 /** As `upsample2d`, over [batch, length, channels]; modes are `"nearest"` and `"linear"`. */
-export function upsample1d(options: upsample.Upsample1dOptions & { name?: string }): Layer {
+export function upsample1d(options: upsample.Upsample1dOptions & { name?: string }): Layer<2, 2> {
   return upsampling("upsample1d", 1, options, upsample.upsample1d);
 }

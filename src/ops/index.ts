@@ -166,6 +166,13 @@ export {
   type VarianceOptions,
   variance,
 } from "./statistics.js";
+export {
+  type Upsample1dOptions,
+  type Upsample2dOptions,
+  type UpsampleOptions,
+  upsample1d,
+  upsample2d,
+} from "./upsample.js";
 export type {
   GroupOptions,
   Padding1d,
@@ -175,13 +182,3 @@ export type {
   Window1dOptions,
   Window2dOptions,
 } from "./window.js";
-export { type Axes, argmax, max, mean, min, type ReduceOptions, sum } from "./reduce.js";
-export { broadcastTo, flatten, reshape, transpose } from "./shape.js";
-export { logSoftmax, softmax } from "./softmax.js";
-export {
-  type Upsample1dOptions,
-  type Upsample2dOptions,
-  type UpsampleOptions,
-  upsample1d,
-  upsample2d,
-} from "./upsample.js";

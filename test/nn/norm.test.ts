@@ -248,7 +248,7 @@ describe("gradients have gradients", () => {
     shape,
     values: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => 0.3 + random.normal()),
   });
-  const forms: Record<string, (x: Tensor, options: ops.NormOptions) => Tensor> = {
+  const forms: Record<string, (x: Tensor, options: ops.NormalizationOptions) => Tensor> = {
     batchNorm: ops.batchNorm,
     "batchNorm, given statistics": (x, options) =>
       ops.batchNorm(x, {
