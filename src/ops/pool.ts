@@ -3,9 +3,8 @@
 import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, applyAll, type Operation } from "../graph/operation.js";
-import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import { mean } from "./reduce.js";
 import { reshape } from "./shape.js";
 
 /** One number for both axes, or one each: [height, width]. */
@@ -335,31 +334,29 @@ export function adaptiveAveragePool1d(x: Tensor, outputSize: number): Tensor {
 
 /** The largest element of each channel: [batch, …, channels] → [batch, channels], or [batch, 1, …, channels] with `keepDims`. */
 export function globalMaxPool(x: Tensor, options: { keepDims?: boolean } = {}): Tensor {
-  const name = "globalMaxPool";
-  const [batch, channels] = checkGlobal(name, x, options);
-  const whole = reshape(x, [batch, -1, channels]);
-  const y = pool(name, largest, whole, 1, (shape) => adaptivePoolingOf(name, shape, 1));
-  return reshape(y, options.keepDims ? x.shape.map((size, axis) => keptSize(x, size, axis)) : [batch, channels]);
+  return poolAll("globalMaxPool", largest, x, options);
 }
 
 /** The mean of each channel: [batch, …, channels] → [batch, channels], or [batch, 1, …, channels] with `keepDims`. */
 export function globalAveragePool(x: Tensor, options: { keepDims?: boolean } = {}): Tensor {
-  checkGlobal("globalAveragePool", x, options);
-  const axes = Array.from({ length: x.shape.length - 2 }, (_, axis) => axis + 1);
-  return mean(x, axes, { keepDims: options.keepDims ?? false });
+  return poolAll("globalAveragePool", averaging, x, options);
 }
 
-function keptSize(x: Tensor, size: number, axis: number): number {
-  return axis === 0 || axis === x.shape.length - 1 ? size : 1;
-}
-
-function checkGlobal(where: string, x: Tensor, options: object): [batch: number, channels: number] {
-  checkOptions(where, options, ["keepDims"]);
-  checkFloat(where, x);
-  if (x.shape.length < 3 || sizeOf(x.shape) === 0) {
+function poolAll(
+  name: string,
+  operation: Operation<PoolAttributes>,
+  x: Tensor,
+  { keepDims = false, ...rest }: { keepDims?: boolean },
+): Tensor {
+  checkOptions(name, rest, ["keepDims"]);
+  if (x.shape.length < 3) {
     throw new ModelError(
-      `${where}: input must be [batch, …, channels] with something between to pool over, got ${showShape(x.shape)}`,
+      `${name}: input must be [batch, …, channels] with something between to pool over, got ${showShape(x.shape)}`,
     );
   }
-  return [x.shape[0], x.shape[x.shape.length - 1]];
+  const [batch] = x.shape;
+  const [width, channels] = x.shape.slice(-2);
+  const image = reshape(x, [batch, -1, width, channels]);
+  const y = pool(name, operation, image, 2, (shape) => adaptivePoolingOf(name, shape, 1));
+  return reshape(y, keepDims ? [batch, ...x.shape.slice(1, -1).map(() => 1), channels] : [batch, channels]);
 }
