@@ -63,7 +63,9 @@ export function packAlong(
 
 export function packPanelAlong(to: usize, from: usize, line: usize, columns: u32, depth: u32, width: u32): void {
   const stop = from + <usize>depth * line;
-  if (columns < width) {
+  if (columns == 3 && width == 4) {
+    for (; from < stop; from += line, to += 16) v128.store(to, loadPart(from, 3));
+  } else if (columns < width) {
     for (let lane: u32 = 0; lane < width; lane++) {
       const at = to + (<usize>lane << 2);
       if (lane < columns) copyColumn(at, from + (<usize>lane << 2), <usize>width << 2, line, depth);
