@@ -90,6 +90,23 @@ export type PeerTask =
       /** The results asked for: the loss before each of so many steps. */
       readonly results: number;
     }
+  /**
+   * Images of one channel, size × size: convolution 3×3, ReLU, max pooling 2×2, twice, and a dense layer; cross-entropy,
+   * Adam. Weights have the channels last; the dense layer's inputs are [height, width, channels]. Results as for train.
+   */
+  | {
+      readonly kind: "cnn";
+      readonly size: number;
+      readonly filters: readonly [number, number];
+      readonly classes: number;
+      readonly learningRate: number;
+      readonly batch: number;
+      readonly batches: number;
+      readonly x: Float32Array;
+      readonly y: Float32Array | Uint32Array;
+      readonly initial: readonly Float32Array[];
+      readonly results: number;
+    }
   /** One sample; ReLU inside; the results are the probabilities. */
   | {
       readonly kind: "predict";

@@ -2,6 +2,7 @@
 import type { Workload } from "./workload.js";
 import { activationWorkloads } from "./workloads/activation.js";
 import { ceilingWorkload } from "./workloads/ceiling.js";
+import { cnnWorkload } from "./workloads/cnn.js";
 import { convolutionWorkload } from "./workloads/convolution.js";
 import { predictionWorkload } from "./workloads/prediction.js";
 import { productWorkload } from "./workloads/product.js";
@@ -12,6 +13,7 @@ export const workloads: readonly Workload[] = [
   xorWorkload("xor-call", "batch"),
   ...[32, 128].flatMap((batch) => [digitsWorkload(batch, "sgd"), digitsWorkload(batch, "adam")]),
   wideWorkload(),
+  cnnWorkload(),
   predictionWorkload(),
   ...[64, 128, 256, 512, 1024].map(productWorkload),
   convolutionWorkload(),
@@ -21,7 +23,6 @@ export const workloads: readonly Workload[] = [
 
 /** Names that are taken already, of workloads that wait for what they measure. */
 export const notBuiltYet: Readonly<Record<string, string>> = {
-  cnn: "two convolutions with max pooling and a dense layer, batch 64, Adam",
   lstm: "LSTM of 64 units over 32 steps, batch 32, Adam",
   transformer: "character transformer of 2 layers, width 64, batch 16, Adam",
 };

@@ -139,8 +139,8 @@ interface OptimizerState {
   reset(): void;
 }
 
-function createOptimizer(
-  { optimizer, learningRate }: NetworkOptions,
+export function createOptimizer(
+  { optimizer, learningRate }: Pick<NetworkOptions, "optimizer" | "learningRate">,
   { parameters, gradients }: Blocks,
 ): OptimizerState {
   if (optimizer === "sgd") return { step: () => descend(parameters, gradients, learningRate), reset() {} };

@@ -84,6 +84,46 @@ class Training:
         return [self.step().item() for _ in range(self.task["results"])]
 
 
+class Cnn:
+    """Its own layout: channels before height and width, and the dense layer's inputs in that order."""
+
+    def __init__(self, task):
+        self.task = task
+        size, (first, second), classes = task["size"], task["filters"], task["classes"]
+        left = ((size - 2) // 2 - 2) // 2
+        w1, b1, w2, b2, w3, b3 = task["initial"]
+        w1 = w1.reshape(3, 3, 1, first).permute(3, 2, 0, 1).contiguous()
+        w2 = w2.reshape(3, 3, first, second).permute(3, 2, 0, 1).contiguous()
+        w3 = w3.reshape(left, left, second, classes).permute(3, 2, 0, 1).reshape(classes, -1).contiguous()
+        self.initial = [w1, b1, w2, b2, w3, b3]
+        self.parameters = [value.clone().requires_grad_() for value in self.initial]
+        self.x = task["x"].reshape(task["batches"], task["batch"], 1, size, size)
+        self.y = task["y"].reshape(task["batches"], task["batch"])
+        self.reset()
+
+    def reset(self):
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, self.initial):
+                parameter.copy_(value)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=self.task["learningRate"])
+        self.next = 0
+
+    def step(self):
+        i = self.next
+        self.next = (i + 1) % self.task["batches"]
+        self.optimizer.zero_grad(set_to_none=True)
+        w1, b1, w2, b2, w3, b3 = self.parameters
+        x = F.max_pool2d(torch.relu(F.conv2d(self.x[i], w1, b1)), 2)
+        x = F.max_pool2d(torch.relu(F.conv2d(x, w2, b2)), 2)
+        loss = F.cross_entropy(F.linear(x.flatten(1), w3, b3), self.y[i])
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def results(self):
+        return [self.step().item() for _ in range(self.task["results"])]
+
+
 class Prediction:
     def __init__(self, task):
         self.parameters = parameters_of(task)
@@ -159,7 +199,7 @@ def uses_reference_blas():
 
 NOTE = "calculates with the slow reference BLAS; Debian: apt-get install libopenblas0-pthread"
 
-KINDS = {"train": Training, "predict": Prediction, "product": Product, "convolution": Convolution}
+KINDS = {"train": Training, "cnn": Cnn, "predict": Prediction, "product": Product, "convolution": Convolution}
 
 
 def prepare(message):

@@ -11,6 +11,7 @@ const NOT_MEASURED = {
   predict: "prediction not measured",
   product: "no product of its own",
   convolution: "convolution not measured",
+  cnn: "convolution not measured",
 };
 
 /**

@@ -14,7 +14,7 @@ import {
   tanh,
 } from "../../src/index.js";
 import type { BatchedData } from "../data.js";
-import { createNetwork, type NetworkOptions } from "../javascript/network.js";
+import { createNetwork, type Network, type NetworkOptions } from "../javascript/network.js";
 import { engineOf } from "../steepest.js";
 import { type Contestant, type Implementation, type Variant, variantOf } from "../workload.js";
 
@@ -47,8 +47,15 @@ function batchesOf({ x, y, batches }: BatchedData): Samples[] {
 
 /** What the others are held against. */
 export function javascriptLearner(task: TrainingTask): Learner {
-  const network = createNetwork({ ...task, batch: task.data.batch });
-  const batches = batchesOf(task.data) as { x: Float32Array; y: Float32Array | Uint32Array }[];
+  return networkLearner(createNetwork({ ...task, batch: task.data.batch }), task.data, task.initial);
+}
+
+export function networkLearner(
+  network: Pick<Network, "trainStep" | "reset">,
+  data: BatchedData,
+  initial: readonly Float32Array[],
+): Learner {
+  const batches = batchesOf(data) as { x: Float32Array; y: Float32Array | Uint32Array }[];
   let next = 0;
   const step = (): number => {
     const { x, y } = batches[next];
@@ -58,7 +65,7 @@ export function javascriptLearner(task: TrainingTask): Learner {
   const learner: Learner = {
     reset() {
       next = 0;
-      network.reset(task.initial);
+      network.reset(initial);
     },
     run(steps) {
       for (let i = 0; i < steps; i++) step();
@@ -79,7 +86,7 @@ export async function compileNetwork(
   variant: Variant,
   { sizes, hidden, loss, optimizer, learningRate }: Omit<NetworkOptions, "batch">,
   initial: readonly Float32Array[],
-): Promise<{ trainer: Trainer; reset: () => void }> {
+): Promise<{ trainer: Trainer; parameters: Readonly<Record<string, Float32Array>> }> {
   const [inputs, ...units] = sizes;
   const layers = units.flatMap((count, i) => (i === 0 ? [dense(count)] : [HIDDEN[hidden](), dense(count)]));
   const model = sequential({ input: [inputs] }, ...layers);
@@ -89,17 +96,22 @@ export async function compileNetwork(
     optimizer: OPTIMIZER[optimizer]({ learningRate }),
     engine: await engineOf(variant),
   });
-  const reset = (): void => {
-    trainer.reset();
-    trainer.setParameters(parameters);
-  };
-  reset();
-  return { trainer, reset };
+  trainer.setParameters(parameters);
+  return { trainer, parameters };
 }
 
 async function steepestLearner(variant: Variant, task: TrainingTask): Promise<Learner> {
-  const { data, call } = task;
-  const { trainer, reset } = await compileNetwork(variant, task, task.initial);
+  const { trainer, parameters } = await compileNetwork(variant, task, task.initial);
+  return trainerLearner(trainer, parameters, task.data, task.call);
+}
+
+export function trainerLearner(
+  trainer: Trainer,
+  parameters: Readonly<Record<string, Float32Array>>,
+  data: BatchedData,
+  call: TrainingTask["call"],
+): Learner {
+  trainer.setParameters(parameters);
   const resident = trainer.load(data);
   const batches = batchesOf(data);
   let next = 0;
@@ -113,7 +125,8 @@ async function steepestLearner(variant: Variant, task: TrainingTask): Promise<Le
   return {
     reset() {
       next = 0;
-      reset();
+      trainer.reset();
+      trainer.setParameters(parameters);
     },
     run(steps) {
       if (call === "steps") trainSteps(steps);

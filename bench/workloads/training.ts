@@ -86,13 +86,38 @@ export function trainingWorkload(
   name: string,
   description: string,
   createTask: () => TrainingTask,
+  checked: CheckedSteps,
+): Workload {
+  return checkedTraining(
+    name,
+    description,
+    createTask,
+    { reference: javascriptLearner, create: createLearner, forPeers: peerTask },
+    checked,
+  );
+}
+
+/** Who can do a training task. */
+interface Learners<Task> {
+  /** Plain JavaScript, whose losses are right. */
+  reference(task: Task): Learner;
+  create(implementation: Implementation, task: Task): Promise<Learner>;
+  forPeers(task: Task, results: number): PeerTask;
+}
+
+/** Training of any kind: the first losses must be those of plain JavaScript, and the loss must fall. */
+export function checkedTraining<Task>(
+  name: string,
+  description: string,
+  createTask: () => Task,
+  learners: Learners<Task>,
   { compared, falling }: CheckedSteps,
 ): Workload {
-  let known: { task: TrainingTask; reference: ArrayLike<number> } | undefined;
+  let known: { task: Task; reference: ArrayLike<number> } | undefined;
   const withReference = () => {
     if (known !== undefined) return known;
     const task = createTask();
-    known = { task, reference: javascriptLearner(task).losses(compared) };
+    known = { task, reference: learners.reference(task).losses(compared) };
     return known;
   };
   return {
@@ -102,14 +127,14 @@ export function trainingWorkload(
     work: 1,
     async prepare(implementation: Implementation) {
       const { task, reference } = withReference();
-      const learner = await createLearner(implementation, task);
+      const learner = await learners.create(implementation, task);
       checkLearner(learner, reference, falling);
       return learner;
     },
     forPeers() {
       const { task, reference } = withReference();
       return {
-        task: peerTask(task, falling),
+        task: learners.forPeers(task, falling),
         check(losses, alike) {
           if (alike) checkFirst(losses.slice(0, compared), reference, PEER_LOSS_TOLERANCE);
           checkFalling(losses, falling);

@@ -1,8 +1,16 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { classificationData, createRandom, initialParameters, uniformValues, xorData } from "../../bench/data.js";
+import { createCnn } from "../../bench/javascript/cnn.js";
 import { disposeEngines } from "../../bench/steepest.js";
 import { CheckError } from "../../bench/workload.js";
-import { createLearner, javascriptLearner, type Learner, type TrainingTask } from "../../bench/workloads/learner.js";
+import { cnnTask, createCnnLearner } from "../../bench/workloads/cnn.js";
+import {
+  createLearner,
+  javascriptLearner,
+  type Learner,
+  networkLearner,
+  type TrainingTask,
+} from "../../bench/workloads/learner.js";
 import { checkProduct } from "../../bench/workloads/product.js";
 import { checkLearner } from "../../bench/workloads/training.js";
 
@@ -145,5 +153,24 @@ describe("classification data", () => {
 
   test("is the same each time", () => {
     expect(classificationData(8, 24, 5, 1)).toEqual({ x, y, batch, batches });
+  });
+});
+
+describe("a convolutional network", () => {
+  const task = cnnTask({ batch: 8, size: 11, filters: [3, 4], classes: 5, optimizer: "adam", learningRate: 0.01 });
+  const { data, initial, ...options } = task;
+  const reference = networkLearner(createCnn(options), data, initial).losses(8);
+
+  test.each(["steepest-strict-1", "steepest-fast-1", "javascript"] as const)("%s", async (implementation) => {
+    const learner = await createCnnLearner(implementation, task);
+    checkLearner(learner, reference, 64);
+    learner.dispose();
+  });
+
+  test("a wrong start is found out", async () => {
+    const wrong = { ...task, initial: initial.map((values) => values.map((value) => value * 1.001)) };
+    const learner = await createCnnLearner("steepest-strict-1", wrong);
+    expect(() => checkLearner(learner, reference, 64)).toThrow(CheckError);
+    learner.dispose();
   });
 });
