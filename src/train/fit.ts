@@ -151,6 +151,9 @@ function* fitEpoch(
   if (shuffled) shuffleOrder(state, data);
   rewind(state);
   const batches = Math.ceil(data.count / batchSize);
+  // The program of the last, smaller batch is made before the first step: what refuses it has changed nothing.
+  const rest = data.count % batchSize;
+  if (rest > 0) cache.get("train", { kind: "resident", data, shuffled }, rest);
   // Whoever follows the progress may look at the parameters too.
   const reads = plan.onProgress === undefined ? [totalsOf(state)] : [totalsOf(state), ...valuesOf(state)];
   let samples = 0;

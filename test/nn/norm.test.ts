@@ -330,3 +330,16 @@ test("regularizers and constraints of weight and bias reach them", () => {
   const named = batchNorm({ weightInitializer: steepest.constantValue(0) }).build({ where: "", path: "0" }, [3]);
   expect(named.parameters.map(({ name }) => name)).toEqual(["weight", "bias", "runningMean", "runningVariance"]);
 });
+
+test("a last batch that cannot be normalized is refused before the first step", () => {
+  using trainer = compileSync(sequential({ input: [2] }, dense(2), batchNorm()), {
+    loss: meanSquaredError(),
+    optimizer: sgd(),
+  });
+  const data = { x: new Float32Array(2 * 9).fill(1), y: new Float32Array(2 * 9) };
+  const before = trainer.parameters();
+  expect(() => trainer.fitSync(data, { batchSize: 4 })).toThrow(/batchNorm/);
+  expect(trainer.steps).toBe(0);
+  expect(trainer.parameters()).toEqual(before);
+  trainer.fitSync(data, { batchSize: 3 });
+});
