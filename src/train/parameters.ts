@@ -3,7 +3,7 @@ import { ModelError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
-import { addressOfParameter, type State } from "./state.js";
+import { addressOfParameter, checkValues, type State } from "./state.js";
 
 /** A parameter's values with its shape; row-major. */
 export interface ParameterValues {
@@ -22,6 +22,7 @@ export function readBlock(state: State, block: Pointer): Map<string, ParameterVa
 
 /** Copies of all parameters and buffers. */
 export function readParameters(state: State): Map<string, ParameterValues> {
+  checkValues(state);
   return readAll(state, state.recipe.model.parameters, (tensor) => addressOfParameter(state, tensor));
 }
 

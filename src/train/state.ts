@@ -89,6 +89,8 @@ export interface State {
   /** Optimizer steps and epochs done since the start. */
   steps: number;
   epochs: number;
+  /** The step whose parameters were last brought here on the way, where the background has a copy. */
+  valuesAt: number;
   /** Its memory has been given back. */
   closed: boolean;
   /** Why its values cannot be trusted any longer, where a step was torn. */
@@ -159,6 +161,7 @@ export function createState(engine: Engine, recipe: Recipe): State {
       arena: { address: 0, bytes: 0, version: 0 },
       steps: 0,
       epochs: 0,
+      valuesAt: 0,
       closed: false,
       broken: undefined,
     };
@@ -207,6 +210,14 @@ export function setCounts(state: State, steps: number, epochs: number): void {
   engine.words(clock, 1)[CLOCK_STEP] = steps;
   state.steps = steps;
   state.epochs = epochs;
+}
+
+/** Refuses to read parameters that a copy in the background has newer values of. */
+export function checkValues(state: State): void {
+  if (isUpToDate(state) || state.valuesAt === state.steps) return;
+  throw new SteepestError(
+    "parameters: the background, which has a copy of the memory, is in the midst of its work: read them in onProgress, between epochs, or when the call has come to its end",
+  );
 }
 
 /** Whether what lies here is what the last call left: not where the background has a copy, in the midst of its work. */

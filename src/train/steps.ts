@@ -67,6 +67,7 @@ export function* runSteps(
   const start = performance.now();
   const done = yield* callEngine(state, step, steps, reads);
   learnSlice(step, done, performance.now() - start);
+  if (reads.some(({ address }) => address === state.values)) state.valuesAt = state.steps;
   return state.engine.floats(state.trace, done).slice();
 }
 

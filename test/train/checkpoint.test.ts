@@ -229,6 +229,27 @@ describe.each([
   });
 });
 
+test("parameters that a copy has newer values of are refused, and given where they are brought back", async () => {
+  using trainer = await withoutSharing(() => compile(model, { ...recipe, background: true, seed: 7 }));
+  const stale = new Set<unknown>();
+  const watch = setInterval(() => {
+    try {
+      trainer.parameters();
+    } catch (error) {
+      stale.add((error as Error).message.replace(/:.*/, ""));
+    }
+  });
+  await trainer.trainSteps(data, { steps: 30_000 });
+  clearInterval(watch);
+  // Within a call, or between two.
+  expect([...stale].every((message) => message === "parameters")).toBe(true);
+  expect(stale.size).toBe(1);
+  const seen: number[] = [];
+  const onProgress = () => void seen.push(trainer.parameters().size);
+  for await (const _ of trainer.fit(data, { ...options, onProgress })) expect(trainer.parameters().size).toBe(seen[0]);
+  expect(seen.length).toBeGreaterThan(0);
+});
+
 test("a trainer that lost its worker in a step goes on from a checkpoint", async () => {
   const workers: Worker[] = [];
   process.on("worker", (worker: Worker) => workers.push(worker));
