@@ -104,6 +104,11 @@ test("docs/layers.md has a line for whatever there is to build models of", () =>
   const building = [...exported, ...Object.keys(initializers), ...Object.keys(optimizers), ...Object.keys(operations)];
   expect(exported.length).toBeGreaterThan(60);
   expect(building.filter((name) => !named.has(name) && name !== "learningRateAt")).toEqual([]);
+  // And no line for what there is not: names in a table's first column.
+  const columns = [...page.matchAll(/^\| (`[^|]*)\|/gm)].map(([, column]) => column).join();
+  const first = [...columns.matchAll(/`(\w+)[`(]/g)].map(([, name]) => name);
+  expect(first.length).toBeGreaterThan(150);
+  expect(first.filter((name) => !building.includes(name) && name !== "gradient")).toEqual([]);
 });
 
 const sources = readdirSync(join(root, "src"), { recursive: true, withFileTypes: true })
