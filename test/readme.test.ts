@@ -1,4 +1,4 @@
-// Every program that the documentation shows is run: the README's blocks and the docstrings' examples.
+// Every program that the documentation shows is run: the README's and the pages' blocks, and the docstrings' examples.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -9,6 +9,9 @@ import * as graph from "steepest/graph";
 import * as io from "steepest/io";
 import * as progress from "steepest/progress";
 import { afterAll, expect, test } from "vitest";
+import * as initializers from "../src/nn/initializers.js";
+import * as operations from "../src/ops/index.js";
+import * as optimizers from "../src/optim/index.js";
 import { lehmer } from "./train/blobs.js";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -69,15 +72,43 @@ async function runProgram(source: string, symbolic = false): Promise<string[]> {
   return printed;
 }
 
-const readme = readFileSync(join(root, "README.md"), "utf8");
-const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, source]) => source);
+const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
+const blocksOf = (page: string): string[] =>
+  [...readFileSync(join(root, page), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)].map(([, source]) => source);
 
-test.each(blocks.map((source, i) => [i + 1, source] as const))("README program %i", async (_, source) => {
-  await runProgram(source);
-});
+test.each(pages.flatMap((page) => blocksOf(page).map((source, i) => [page, i + 1, source] as const)))(
+  "%s, program %i",
+  async (_page, _number, source) => {
+    const printed = await runProgram(source);
+    // What a line prints and says it prints.
+    for (const [, promised] of source.matchAll(/console\.log\(.*\); \/\/ (true)\b/g))
+      expect(printed).toContain(promised);
+  },
+);
 
 test("the README opens with a program that trains", async () => {
-  expect((await runProgram(blocks[0])).length).toBeGreaterThan(0);
+  expect((await runProgram(blocksOf("README.md")[0])).length).toBeGreaterThan(0);
+});
+
+test("docs/layers.md has a line for whatever there is to build models of", () => {
+  const page = readFileSync(join(root, "docs/layers.md"), "utf8");
+  const named = new Set([...page.matchAll(/`(\w+)[`(]/g)].map(([, name]) => name));
+  const facade = readFileSync(join(root, "src/index.ts"), "utf8");
+  const exported = [...facade.matchAll(/export \{([^}]*)\} from "\.\/nn\/(?!model|ports|scope)/g)].flatMap(
+    ([, names]) =>
+      names
+        .split(",")
+        .map((name) => name.trim())
+        .filter((name) => name !== "" && !name.startsWith("type ")),
+  );
+  const building = [...exported, ...Object.keys(initializers), ...Object.keys(optimizers), ...Object.keys(operations)];
+  expect(exported.length).toBeGreaterThan(60);
+  expect(building.filter((name) => !named.has(name) && name !== "learningRateAt")).toEqual([]);
+  // And no line for what there is not: names in a table's first column.
+  const columns = [...page.matchAll(/^\| (`[^|]*)\|/gm)].map(([, column]) => column).join();
+  const first = [...columns.matchAll(/`(\w+)[`(]/g)].map(([, name]) => name);
+  expect(first.length).toBeGreaterThan(150);
+  expect(first.filter((name) => !building.includes(name) && name !== "gradient")).toEqual([]);
 });
 
 const sources = readdirSync(join(root, "src"), { recursive: true, withFileTypes: true })

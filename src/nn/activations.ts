@@ -27,6 +27,7 @@ export const step = (): Layer<number, "same"> => elementwise("step", activation.
 export const identity = (): Layer<number, "same"> => elementwise("identity", activation.identity);
 /** 1 / (1 + e^-x). */
 export const sigmoid = (): Layer<number, "same"> => elementwise("sigmoid", activation.sigmoid);
+/** Hyperbolic tangent. */
 export const tanh = (): Layer<number, "same"> => elementwise("tanh", activation.tanh);
 /** max(x, 0); its gradient at 0 is 0. */
 export const relu = (): Layer<number, "same"> => elementwise("relu", activation.relu);

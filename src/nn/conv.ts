@@ -346,7 +346,7 @@ function transposed<N extends number>(
 
 /**
  * Transposed convolution of sequences: [batch, length, channels] → [batch, outLength, filters], outLength = (length - 1) ·
- * stride - padding + dilation · (window - 1) + 1 + outputPadding, as in PyTorch; with `"same"` length · stride, as in
+ * stride - both paddings + dilation · (window - 1) + 1 + outputPadding, as in PyTorch; with `"same"` length · stride, as in
  * Keras. The weight is [window, filters / groups, channels], as in Keras.
  *
  * @example

@@ -34,7 +34,11 @@ const OPTIONS = [
 
 /**
  * Fully connected layer: y = x·W + b, with x [batch, inputs], W [inputs, units] and b [units].
- * No activation: add one behind it (`relu()`), and it is computed in the same pass.
+ * No activation: add one behind it (`relu()`), and it is computed in the same pass. Building throws ModelError where a
+ * sample has more axes than one. PyTorch's weight is the transpose.
+ *
+ * @example
+ * const model = sequential({ input: [784] }, dense(128, { name: "hidden" }), relu(), dense(10));
  */
 export function dense(units: number, options: DenseOptions = {}): Layer<1, 1> {
   checkInteger("dense", "units", units, 1);

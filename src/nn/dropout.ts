@@ -39,6 +39,9 @@ function dropping(
 /**
  * While training, sets each value to 0 with probability `rate` and scales the others by 1 / (1 - rate)
  * (Srivastava et al. 2014); while predicting, does nothing. A new mask every step, from the trainer's seed.
+ *
+ * @example
+ * const model = sequential({ input: [784] }, dense(128), relu(), dropout(0.2), dense(10));
  */
 export const dropout = (rate: number): Layer<number, "same"> => dropping("dropout", rate, operations.dropout);
 

@@ -32,7 +32,7 @@ function windowed<N extends number>(
 
 /**
  * The largest element of each window of an image [batch, height, width, channels]; see the operation `maxPool2d`. Sizes
- * and gradients are PyTorch's; Keras differs in rounding nothing but `"same"`.
+ * and gradients are PyTorch's, `"same"` is Keras'. Building throws ModelError where a window does not fit.
  *
  * @example
  * sequential({ input: [26, 26, 8] }, maxPool2d(2), flatten(), dense(10));

@@ -17,6 +17,9 @@ export function l1(strength = 0.01): Regularizer {
 /**
  * strength · Σw²: large weights become smaller. Default strength 0.01. Throws ModelError for a negative one. Its gradient is
  * 2 · strength · w: what PyTorch's SGD adds for a `weight_decay` of twice the strength.
+ *
+ * @example
+ * dense(128, { weightRegularizer: l2(1e-4) });
  */
 export function l2(strength = 0.01): Regularizer {
   strengthOf("l2", "strength", strength);

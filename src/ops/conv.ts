@@ -348,8 +348,8 @@ export function convolveTransposed(
 
 /**
  * Transposed convolution of sequences: the gradient of `conv1d` for its input, as PyTorch's ConvTranspose1d. x [batch,
- * length, channels], weight [window, outChannels / groups, channels] → [batch, (length - 1) · stride - padding +
- * dilation · (window - 1) + 1 + outputPadding, outChannels].
+ * length, channels], weight [window, outChannels / groups, channels] → [batch, (length - 1) · stride - both paddings +
+ * dilation · (window - 1) + 1 + outputPadding, outChannels]; with `"same"` length · stride.
  * Throws ModelError where shapes or groups do not fit.
  *
  * @example

@@ -132,6 +132,10 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
  * parameters their first values.
  *
  * Rejects with ModelError where the parts do not fit, MemoryError where they need too much memory.
+ *
+ * @example
+ * using trainer = await compile(model, { loss: crossEntropy(), optimizer: adam(), metrics: ["accuracy"] });
+ * const losses = await trainer.trainSteps({ x, y }, { steps: 10, batchSize: 32 });
  */
 export async function compile<const M extends MetricName = never, I extends Ports = Shape, O extends Ports = Shape>(
   model: Model<I, O>,
