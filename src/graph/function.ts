@@ -19,7 +19,7 @@ export interface CompileFunctionOptions extends Omit<EngineOptions, "background"
 /** Shapes by input name; a tensor made with `input()` where a name or another dtype is wanted. */
 export type InputShapes = Record<string, Shape | Tensor>;
 
-/** A program that takes values and gives values; its parameters stay in its memory between calls. */
+/** A program that takes values and gives values (indices as float32 numbers); its parameters stay in its memory between calls. */
 export interface CompiledFunction<I extends InputShapes, O extends Record<string, Tensor>> {
   (values: { readonly [K in keyof I]: Values }): { [K in keyof O]: Float32Array };
   /** Current values of a parameter, by its name, as a copy. */
@@ -118,10 +118,7 @@ function build<I extends InputShapes, O extends Record<string, Tensor>>(
       writeLeaf(engine, addressOf(tensor), tensor, values[name], name);
     engine.run(program.address, program.end, 1, program.threads);
     return Object.fromEntries(
-      Object.entries(outputs).map(([name, tensor]) => [
-        name,
-        engine.floats(addressOf(tensor), sizeOf(tensor.shape)).slice(),
-      ]),
+      Object.entries(outputs).map(([name, tensor]) => [name, readResult(engine, addressOf(tensor), tensor)]),
     ) as { [K in keyof O]: Float32Array };
   };
   const dispose = (): void => {
@@ -160,6 +157,12 @@ function findLeaves(results: readonly Tensor[], inputs: readonly Tensor[]): Tens
     found.add(tensor);
   }
   return [...new Set([...inputs, ...found])];
+}
+
+/** A copy of a result. Indices become float32 numbers, which are exact up to 2^24. */
+export function readResult(engine: Engine, address: Pointer, { dtype, shape }: Tensor): Float32Array {
+  const n = sizeOf(shape);
+  return dtype === "uint32" ? Float32Array.from(engine.words(address, n)) : engine.floats(address, n).slice();
 }
 
 /** Checks values against an input's or parameter's shape, and writes them. */

@@ -1,6 +1,7 @@
 // A trainer's parameters as safetensors, by path: "0.weight", "hidden.bias", ….
 import { sameShape, showShape } from "../graph/tensor.js";
 import type { MetricName } from "../nn/metrics.js";
+import type { Ports } from "../nn/ports.js";
 import type { Trainer } from "../train/trainer.js";
 import { isCheckpoint } from "./checkpoint.js";
 import { FormatError } from "./formatError.js";
@@ -14,7 +15,10 @@ import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./sa
  * @param metadata Notes of your own, text to text. Default: none.
  * @throws FormatError where a note has a key that steepest writes itself, or is no text.
  */
-export function encodeWeights<M extends MetricName>(trainer: Trainer<M>, metadata: Metadata = {}): Uint8Array {
+export function encodeWeights<M extends MetricName, I extends Ports, O extends Ports>(
+  trainer: Trainer<M, I, O>,
+  metadata: Metadata = {},
+): Uint8Array {
   const tensors = Object.fromEntries(trainer.parameters());
   const layers = trainer.model.layers.map((layer) => `${layer.path}:${layer.kind}${showShape(layer.outputShape)}`);
   const own = { format: "steepest", layers: layers.join(" "), steps: String(trainer.steps) };
@@ -29,8 +33,8 @@ export function encodeWeights<M extends MetricName>(trainer: Trainer<M>, metadat
  * @returns The file's notes, without those that steepest wrote.
  * @throws FormatError where the bytes are no valid file, or hold other parameters.
  */
-export function decodeWeights<M extends MetricName>(
-  trainer: Trainer<M>,
+export function decodeWeights<M extends MetricName, I extends Ports, O extends Ports>(
+  trainer: Trainer<M, I, O>,
   bytes: Uint8Array,
   name = "weights",
 ): Record<string, string> {

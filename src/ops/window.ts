@@ -242,7 +242,12 @@ export function planTransposed(
     const padding = window.padding[axis];
     const [before, after] = padsOf(padding, input[axis + 1] * stride, reach, stride);
     pads.push(before);
-    if (padding === "same") return input[axis + 1] * stride;
+    if (padding === "same") {
+      if (outputPadding[axis] === 0) return input[axis + 1] * stride;
+      throw new ModelError(
+        `${where}: padding "same" has outputs of input · stride already, got outputPadding ${outputPadding[axis]}: leave it out, or give the padding as numbers`,
+      );
+    }
     const size = (input[axis + 1] - 1) * stride + reach - before - after + outputPadding[axis];
     if (size >= 1) return size;
     throw new ModelError(

@@ -3,6 +3,7 @@ import { decodeCheckpoint, encodeCheckpoint } from "../io/checkpoint.js";
 import type { Metadata } from "../io/metadata.js";
 import { decodeWeights, encodeWeights } from "../io/weights.js";
 import type { MetricName } from "../nn/metrics.js";
+import type { Ports } from "../nn/ports.js";
 import type { Trainer } from "../train/trainer.js";
 import { readFileBytes, writeFileAtomic } from "./files.js";
 
@@ -17,8 +18,8 @@ export { readFileBytes, writeFileAtomic } from "./files.js";
  * await saveWeights(trainer, path, { data: "spring" });
  * const { data } = await loadWeights(trainer, path);
  */
-export async function saveWeights<M extends MetricName>(
-  trainer: Trainer<M>,
+export async function saveWeights<M extends MetricName, I extends Ports, O extends Ports>(
+  trainer: Trainer<M, I, O>,
   path: string,
   metadata: Metadata = {},
 ): Promise<void> {
@@ -29,8 +30,8 @@ export async function saveWeights<M extends MetricName>(
  * Sets a trainer's parameters from a safetensors file: all of them, or none where the file does not fit. Resolves to the
  * file's notes, without those that steepest wrote.
  */
-export async function loadWeights<M extends MetricName>(
-  trainer: Trainer<M>,
+export async function loadWeights<M extends MetricName, I extends Ports, O extends Ports>(
+  trainer: Trainer<M, I, O>,
   path: string,
 ): Promise<Record<string, string>> {
   return decodeWeights(trainer, await readFileBytes(path), path);
@@ -45,8 +46,8 @@ export async function loadWeights<M extends MetricName>(
  * for await (const { epoch } of trainer.fit({ x, y }, { epochs: 2 })) await saveCheckpoint(trainer, path);
  * await loadCheckpoint(trainer, path);
  */
-export async function saveCheckpoint<M extends MetricName>(
-  trainer: Trainer<M>,
+export async function saveCheckpoint<M extends MetricName, I extends Ports, O extends Ports>(
+  trainer: Trainer<M, I, O>,
   path: string,
   metadata: Metadata = {},
 ): Promise<void> {
@@ -57,8 +58,8 @@ export async function saveCheckpoint<M extends MetricName>(
  * Has a trainer of the same model and optimizer go on where a saved one stood, with the same bits. Nothing is changed
  * where the file does not fit. Resolves to the file's notes, without those that steepest wrote.
  */
-export async function loadCheckpoint<M extends MetricName>(
-  trainer: Trainer<M>,
+export async function loadCheckpoint<M extends MetricName, I extends Ports, O extends Ports>(
+  trainer: Trainer<M, I, O>,
   path: string,
 ): Promise<Record<string, string>> {
   const checkpoint = decodeCheckpoint(await readFileBytes(path), path);

@@ -54,8 +54,10 @@ export function createProgramCache(state: State): ProgramCache {
         const [oldest] = programs.keys();
         if (programs.size >= MOST_PROGRAMS) drop(oldest);
         program = MAKERS[use](state, feed, batch);
-        programs.set(key, program);
       }
+      // The one used longest ago comes first, and is the next to go.
+      programs.delete(key);
+      programs.set(key, program);
       last = { use, feed, batch, program };
       return program;
     },

@@ -5,7 +5,7 @@ import { createEngine, createEngineSync, type Engine, type EngineOptions } from 
 import { checkInteger, checkOptions, DataError, ModelError, SteepestError } from "../engine/errors.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import { nodesBehind } from "../graph/backward.js";
-import { type InputShapes, writeLeaf } from "../graph/function.js";
+import { type InputShapes, readResult, writeLeaf } from "../graph/function.js";
 import { align, planMemory } from "../graph/plan.js";
 import { initializeParameters, installPlan, layoutBlock, placeConstants } from "../graph/program.js";
 import { bytesOf, input, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -205,7 +205,7 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
       steps += 1;
       const read = Object.entries(outputs).map(([name, tensor]) => [
         name,
-        engine.floats(addressOf(tensor), sizeOf(tensor.shape)).slice(),
+        readResult(engine, addressOf(tensor), tensor),
       ]);
       const result = Object.fromEntries(read) as { [K in keyof O]: Float32Array };
       if (goal !== undefined && !Number.isFinite(result.loss[0])) {

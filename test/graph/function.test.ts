@@ -1,6 +1,7 @@
 import { createEngineSync } from "steepest";
 import {
   add,
+  argmax,
   compileFunction,
   compileFunctionSync,
   gradient,
@@ -22,6 +23,11 @@ const ones: Initializer = {
 };
 
 describe("compileFunction", () => {
+  test("indices come out as numbers", () => {
+    using f = compileFunctionSync(({ x }) => ({ place: argmax(x) }), { x: [2, 3] });
+    expect(f({ x: [1, 5, 2, 7, 0, 9] }).place).toEqual(Float32Array.of(1, 2));
+  });
+
   test("computes a function and its gradients, again and again", async () => {
     using f = await compileFunction(
       ({ x, w }) => {

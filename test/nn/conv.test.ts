@@ -163,6 +163,10 @@ test.each<[() => unknown, string]>([
     "convTranspose2d 0: outputPadding must be less than the stride or the dilation, got 2 with stride 2 and dilation 1",
   ],
   [
+    () => sequential({ input: [4, 2] }, convTranspose1d(4, 3, { stride: 2, padding: "same", outputPadding: 1 })),
+    'convTranspose1d 0: padding "same" has outputs of input · stride already, got outputPadding 1',
+  ],
+  [
     () => sequential({ input: [1, 1, 2] }, convTranspose2d(4, 3, { padding: 2 })),
     "convTranspose2d 0: padding 2 + 2 leaves nothing of the height 3: pad less",
   ],
