@@ -37,13 +37,21 @@ export function sameBits(a, b) {
 export function createDigest() {
   let hash = 0x811c9dc5;
   return {
-    /** A view's bytes, or a number's as float64. */
+    /** A view's bytes, or a number's as float64. Every NaN counts as the same: WebAssembly leaves its bits open. */
     add(value) {
-      const bytes = bytesOf(typeof value === "number" ? Float64Array.of(value) : value);
+      const bytes = bytesOf(typeof value === "number" ? Float64Array.of(value) : canonical(value));
       for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193);
     },
     text: () => (hash >>> 0).toString(16).padStart(8, "0"),
   };
+}
+
+/** Float32 values with one kind of NaN. */
+function canonical(view) {
+  if (!(view instanceof Float32Array) || !view.some(Number.isNaN)) return view;
+  const words = new Uint32Array(view.slice().buffer);
+  for (let i = 0; i < words.length; i++) if (Number.isNaN(view[i])) words[i] = 0x7fc00000;
+  return words;
 }
 
 function bytesOf(view) {

@@ -41,3 +41,43 @@ export function erf(x) {
   }
   return (2 / Math.sqrt(Math.PI)) * sum;
 }
+
+const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
+
+/** `f(...index)` for each element of a shape, row-major. */
+export function tabulate(shape, f) {
+  const index = shape.map(() => 0);
+  return Float64Array.from({ length: sizeOf(shape) }, () => {
+    const value = f(...index);
+    for (let axis = shape.length - 1; axis >= 0 && ++index[axis] === shape[axis]; axis--) index[axis] = 0;
+    return value;
+  });
+}
+
+/** Gives the element at an index of row-major values, 0 outside of them. */
+export function reader(values, shape) {
+  return (...index) => {
+    let place = 0;
+    for (let axis = 0; axis < shape.length; axis++) {
+      if (!(index[axis] >= 0 && index[axis] < shape[axis])) return 0;
+      place = place * shape[axis] + index[axis];
+    }
+    return values[place];
+  };
+}
+
+/** Whole numbers from 0 on. */
+export const range = (count) => Array.from({ length: count }, (_, i) => i);
+
+/** The sum of `f` of the numbers from 0 to `count` - 1. */
+export function sumOf(count, f) {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += f(i);
+  return sum;
+}
+
+/** The mean and the (biased) variance of an array. */
+export function momentsOf(values) {
+  const mean = sumOf(values.length, (i) => values[i]) / values.length;
+  return { mean, variance: sumOf(values.length, (i) => (values[i] - mean) ** 2) / values.length };
+}
