@@ -43,6 +43,11 @@ export function checkInteger(where: string, name: string, value: unknown, least:
 
 /** Refuses an option whose name is not known, naming those that are. */
 export function checkOptions(where: string, options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new ModelError(
+      `${where}: options must be an object such as { ${known[0]}: … }, got ${JSON.stringify(options) ?? String(options)}`,
+    );
+  }
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) {
       throw new ModelError(`${where}: unknown option "${name}": the options are ${known.join(", ")}`);

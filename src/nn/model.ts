@@ -167,7 +167,9 @@ export function defineLayer<Options extends object = Record<string, never>>(
     kind,
     name: options.name,
     build({ where, path }, inputShape) {
-      const blueprint = createBlueprint<Tensor, Tensor>(where, `${path}.`, (x, scope) => body(x, scope, options));
+      const blueprint = createBlueprint<Tensor, Tensor>(where, `${path}.`, (x, scope) =>
+        naming(where, () => body(x, scope, options)),
+      );
       const clock = input([CLOCK_WORDS], { name: "clock", dtype: "uint32" });
       const context = layerContext({ training: true, clock, seed: [0, 0] });
       const trial = blueprint.trace(input([TRIAL_BATCH, ...inputShape], { name: "x" }), context);
@@ -179,4 +181,14 @@ export function defineLayer<Options extends object = Record<string, never>>(
       };
     },
   });
+}
+
+/** Errors of a user's function that do not say where they are from get the layer's name. */
+function naming<T>(where: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof ModelError) || error.message.startsWith(where)) throw error;
+    throw new ModelError(`${where}: ${error.message}`, { cause: error });
+  }
 }

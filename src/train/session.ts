@@ -67,7 +67,9 @@ export async function closeSession(session: Session): Promise<void> {
 export function checkIdle({ state, busy }: Session): void {
   checkOpen(state);
   if (!busy) return;
-  throw new SteepestError("trainer: another fit or evaluation is still running: await it, or leave its loop, first");
+  throw new SteepestError(
+    "trainer: another fit or evaluation is still running: await it, or leave its loop, first (scores after each epoch: fit's option validation)",
+  );
 }
 
 /** How samples look whose inputs have these shapes; `undefined`: the model's. */

@@ -10,6 +10,7 @@ import {
   flatten,
   functional,
   type Layer,
+  leakyRelu,
   ModelError,
   meanSquaredError,
   oneHot,
@@ -242,7 +243,10 @@ describe("defineLayer", () => {
     trainer.trainBatchSync({ x: [[1, 0, 2]], y: [[1, 0, 4]] });
     // d/df (2·f·x - y)² = 2·(2 - 1)·2 for the first, 0 for the others.
     expect([...(trainer.parameters().get("0.factor")?.data ?? [])]).toEqual([Math.fround(1 - 0.4), 1, 1]);
-    expect(() => sequential({ input: [2, 2] }, scaled())).toThrow(/scaled: input must be/);
+    expect(() => leakyRelu(0.2 as never)).toThrow(
+      /leakyRelu: options must be an object such as \{ negativeSlope: … \}, got 0.2/,
+    );
+    expect(() => sequential({ input: [2, 2] }, scaled())).toThrow(/scaled 0: scaled: input must be/);
   });
 
   test("it knows training from predicting, keeps buffers, and may be made of other layers", () => {
