@@ -55,6 +55,7 @@ export interface Blueprint<X, Y> {
  */
 export function createBlueprint<X, Y>(where: string, prefix: string, body: (x: X, scope: Scope) => Y): Blueprint<X, Y> {
   const layers = new Map<number, ModelLayer>();
+  const called = new Set<unknown>();
   const parameters = new Map<string, Tensor>();
   let complete = false;
 
@@ -122,16 +123,13 @@ export function createBlueprint<X, Y>(where: string, prefix: string, body: (x: X
       apply: (x, ...chain) => chain.reduce((value, layer) => place(layer, value).apply(value, context), x),
       call(model, inputs) {
         const index = applications++;
-        const path = model.name ?? String(index);
-        if (!seen.has(model)) {
-          seen.set(model, {
-            kind: model.kind,
-            path,
-            outputShape: model.outputs[0].shape,
-            parameters: [],
-            apply: (x) => x,
-          });
-          if (!complete) for (const [name, tensor] of model.parameters) addParameter(`${path}.${name}`, tensor);
+        if (!complete && !called.has(model)) {
+          called.add(model);
+          const path = model.name ?? String(index);
+          const parameters = layerParameters(model);
+          const [{ shape: outputShape }] = model.outputs;
+          layers.set(index, { kind: model.kind, path, outputShape, parameters, apply: model.apply as never });
+          for (const { name, tensor } of parameters) addParameter(`${path}.${name}`, tensor);
         }
         return model.apply(inputs, context);
       },

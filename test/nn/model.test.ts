@@ -186,6 +186,14 @@ describe("nested models", () => {
     expect(paths(model)).toEqual(["encoder.0.weight", "encoder.0.bias"]);
   });
 
+  test("a model that is called and applied is the same both times", () => {
+    const inner = sequential({ input: [2] }, dense(2, { weightInitializer: ones() }));
+    const model = functional({ input: [2] }, (x, { apply, call }) => add(call(inner, x), apply(x, inner)));
+    expect(paths(model)).toEqual(["0.0.weight", "0.0.bias"]);
+    using trainer = compileSync(model, recipe);
+    expect([...trainer.predictSync([1, 2])]).toEqual([6, 6]);
+  });
+
   test("a model of several outputs is called", () => {
     const parts = functional({ input: [4], name: "parts" }, (x, { apply }) => ({
       mean: apply(x, dense(2)),
