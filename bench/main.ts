@@ -53,7 +53,8 @@ async function runBenchmark(options: Options, surroundings: Surroundings): Promi
   try {
     for (const workload of options.workloads) {
       printError(`${workload.name} …`);
-      entries.push(...(await measure(workload, options.implementations, { ...surroundings, schedule })));
+      const own = surroundings.schedule ?? workload.schedule ?? schedule;
+      entries.push(...(await measure(workload, options.implementations, { ...surroundings, schedule: own })));
     }
   } finally {
     await disposeEngines();

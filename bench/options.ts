@@ -40,8 +40,8 @@ export function parseOptions(args: readonly string[]): Options {
   if (readme === "") throw new UsageError("--readme needs a file name");
   const selected = names === undefined ? workloads.map(({ name }) => name) : listOf("workloads", names).flatMap(expand);
   const chosen = workloads.filter(({ name }) => selected.includes(name));
-  // The activations are many, and of little interest beside the rest.
-  const shown = names === undefined ? chosen.filter(({ name }) => !name.startsWith("activation-")) : chosen;
+  // The activations and layers are many, and of little interest beside the rest.
+  const shown = names === undefined ? chosen.filter(({ name }) => !/^(activation|layers)-/.test(name)) : chosen;
   return {
     json,
     readme: readme === undefined ? undefined : { file: readme, workloads: shown },
@@ -119,7 +119,7 @@ export function usage(): string {
     row("--quick", "fewer and shorter rounds: rough figures"),
     row("--json FILE", "write records {workload, implementation, metric, value, unit}: medians"),
     row("--readme FILE", "write the medians into this Markdown file, between its lines <!-- bench:begin --> and"),
-    row("", "<!-- bench:end -->; activations only where --workloads names them"),
+    row("", "<!-- bench:end -->; activations and layers only where --workloads names them"),
     row("--help", "this text"),
     "",
     "workloads:",

@@ -149,12 +149,20 @@ function linesOf(remarks: readonly (Omit<Entry, "outcome"> & { readonly remark: 
   const workloadsOf = groupBy(remarks, ({ remark, implementation }) => key(remark, implementation));
   const lines = groupBy(remarks, ({ remark, implementation }) => {
     const names = workloadsOf.get(key(remark, implementation))?.map(({ workload }) => workload.name) ?? [];
-    return `${remark} (${names.length === count && count > 1 ? "everywhere" : names.join(", ")})`;
+    return `${remark} (${showPlaces(names, count)})`;
   });
   return [...lines].map(([text, group]) => {
     const implementations = new Set(group.map(({ implementation }) => implementation));
     return `${[...implementations].join(", ")}: ${text}`;
   });
+}
+
+/** More names than these nobody reads. */
+const MOST_NAMES = 10;
+
+function showPlaces(names: readonly string[], count: number): string {
+  if (names.length === count && count > 1) return "everywhere";
+  return names.length > MOST_NAMES ? `in ${names.length} of ${count} workloads` : names.join(", ");
 }
 
 export function groupBy<T>(values: readonly T[], keyOf: (value: T) => string): Map<string, T[]> {

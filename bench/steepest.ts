@@ -3,9 +3,11 @@ import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { createEngine, type Engine } from "../src/engine/engine.js";
 import { hasRelaxedSimd } from "../src/engine/features.js";
+import { apply, type Operation } from "../src/graph/operation.js";
 import { planMemory } from "../src/graph/plan.js";
-import { installPlan } from "../src/graph/program.js";
+import { installPlan, placeConstants } from "../src/graph/program.js";
 import { bytesOf, input, type Shape, sizeOf, type Tensor } from "../src/graph/tensor.js";
+import { gradient } from "../src/ops/gradient.js";
 import "../src/platform/node.js";
 import { type Contestant, type Implementation, type Variant, variantOf } from "./workload.js";
 
@@ -72,6 +74,25 @@ export function residentFunctions(
   inputs: readonly ResidentInput[],
   trace: (...tensors: Tensor[]) => readonly Tensor[],
 ): Contestant & { results(): Float32Array[] } {
+  const leaves = inputs.map(({ shape, values }, i) => ({ tensor: input(shape, { name: `input${i}` }), values }));
+  return residentProgram(engine, leaves, trace(...leaves.map(({ tensor }) => tensor)));
+}
+
+/** A tensor that is not computed, and what is in it. */
+export interface Leaf {
+  readonly tensor: Tensor;
+  readonly values: Float32Array | Uint32Array;
+}
+
+/** Whatever computes tensors from values that lie in memory. */
+export interface ResidentProgram extends Contestant {
+  results(): Float32Array[];
+  /** Gives a leaf other values. */
+  write(leaf: Leaf): void;
+}
+
+/** Compiles what `outputs` depend on. All leaves but constants must be given. */
+export function residentProgram(engine: Engine, leaves: readonly Leaf[], outputs: readonly Tensor[]): ResidentProgram {
   const addresses: number[] = [];
   const take = (bytes: number): number => {
     const address = engine.allocator.allocate(bytes);
@@ -79,14 +100,16 @@ export function residentFunctions(
     return address;
   };
   const pinned = new Map<Tensor, number>();
-  const tensors = inputs.map(({ shape, values }, i) => {
-    const tensor = input(shape, { name: `input${i}` });
-    const address = take(bytesOf(tensor));
-    pinned.set(tensor, address);
-    engine.floats(address, values.length).set(values);
-    return tensor;
-  });
-  const outputs = trace(...tensors);
+  const write = ({ tensor, values }: Leaf): void => {
+    const address = pinned.get(tensor) as number;
+    if (tensor.dtype === "uint32") engine.words(address, values.length).set(values);
+    else engine.floats(address, values.length).set(values);
+  };
+  for (const leaf of leaves) {
+    pinned.set(leaf.tensor, take(bytesOf(leaf.tensor)));
+    write(leaf);
+  }
+  addresses.push(...placeConstants(engine, outputs, pinned));
   const plan = planMemory(outputs, pinned);
   const { program, addressOf } = installPlan(engine, plan, take(plan.arenaBytes), pinned);
   addresses.push(program.address);
@@ -94,8 +117,24 @@ export function residentFunctions(
     reset() {},
     run: (steps) => engine.run(program.address, program.end, steps, program.threads),
     results: () => outputs.map((tensor) => engine.floats(addressOf(tensor), sizeOf(tensor.shape)).slice()),
+    write,
     dispose() {
       for (const address of addresses) engine.allocator.free(address);
     },
   };
+}
+
+/** Stands for whatever comes behind y and gives it the gradient `upstream`. Nobody asks for its value. */
+const rest: Operation = {
+  name: "rest",
+  infer: () => [{ shape: [] }],
+  forward() {
+    throw new Error("rest: it has no value, only a gradient");
+  },
+  backward: ({ inputs: [, upstream] }) => [upstream, undefined],
+};
+
+/** Gradients from that of y, as in the middle of a network: no loss is computed, which would be timed too. */
+export function gradientsFrom(y: Tensor, upstream: Tensor, wrt: readonly Tensor[]): Tensor[] {
+  return wrt.length === 0 ? [] : gradient(apply(rest, [y, upstream], undefined), wrt);
 }

@@ -1,5 +1,6 @@
 // What is measured, and who does it.
 import type { PeerName } from "./peerList.js";
+import type { Schedule } from "./timing.js";
 
 export const IMPLEMENTATIONS = [
   "steepest-strict-1",
@@ -26,9 +27,14 @@ export function variantOf(name: Competitor): Variant | undefined {
 }
 
 /** `step-ms`: time of a step, less is better. The others are rates, more is better. */
-export type Metric = "step-ms" | "gflops" | "gelements-s";
+export type Metric = "step-ms" | "gflops" | "gelements-s" | "gbytes-s";
 
-export const UNITS: Record<Metric, string> = { "step-ms": "ms", gflops: "GFLOP/s", "gelements-s": "Gelement/s" };
+export const UNITS: Record<Metric, string> = {
+  "step-ms": "ms",
+  gflops: "GFLOP/s",
+  "gelements-s": "Gelement/s",
+  "gbytes-s": "GB/s",
+};
 
 /** One implementation of a workload, ready to be timed. */
 export interface Contestant {
@@ -52,8 +58,10 @@ export interface Workload {
   readonly name: string;
   readonly description: string;
   readonly metric: Metric;
-  /** Floating-point operations (gflops) or elements (gelements-s) of a step; 1 for step-ms. */
+  /** Floating-point operations (gflops), elements (gelements-s) or bytes (gbytes-s) of a step; 1 for step-ms. */
   readonly work: number;
+  /** How long to measure, where there are too many of its family to be as thorough as with the others. */
+  readonly schedule?: Schedule;
   /**
    * Makes a contestant whose results have been checked. Throws CheckError where they are wrong, LeftOut where the
    * implementation has no part in this.

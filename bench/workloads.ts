@@ -4,6 +4,7 @@ import { activationWorkloads } from "./workloads/activation.js";
 import { ceilingWorkload } from "./workloads/ceiling.js";
 import { cnnWorkload } from "./workloads/cnn.js";
 import { convolutionWorkload } from "./workloads/convolution.js";
+import { layerWorkloads } from "./workloads/layers.js";
 import { predictionWorkload } from "./workloads/prediction.js";
 import { productWorkload } from "./workloads/product.js";
 import { digitsWorkload, wideWorkload, xorWorkload } from "./workloads/training.js";
@@ -17,6 +18,7 @@ export const workloads: readonly Workload[] = [
   predictionWorkload(),
   ...[64, 128, 256, 512, 1024].map(productWorkload),
   convolutionWorkload(),
+  ...layerWorkloads(),
   ...activationWorkloads(),
   ceilingWorkload(),
 ];

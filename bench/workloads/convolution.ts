@@ -1,11 +1,8 @@
 // A convolution with its gradients, as in the middle of a network: y, dx and dW from x, W and dy.
 import { conv2d } from "../../src/ops/conv.js";
-import { multiply } from "../../src/ops/elementwise.js";
-import { gradient } from "../../src/ops/gradient.js";
-import { sum } from "../../src/ops/reduce.js";
 import { createRandom, uniformValues } from "../data.js";
 import { type ConvSizes, createConvolution } from "../javascript/conv.js";
-import { engineOf, residentFunctions } from "../steepest.js";
+import { engineOf, gradientsFrom, residentFunctions } from "../steepest.js";
 import { type Contestant, type Implementation, variantOf, type Workload } from "../workload.js";
 import { checkValues } from "./values.js";
 
@@ -86,7 +83,7 @@ async function createContestant(
     ];
     const { results, ...contestant } = residentFunctions(await engineOf(variant), inputs, (a, w, dy) => {
       const y = conv2d(a, w, { padding });
-      return [y, ...gradient(sum(multiply(y, dy)), [a, w])];
+      return [y, ...gradientsFrom(y, dy, [a, w])];
     });
     return { ...contestant, results: () => results() as unknown as Results };
   }

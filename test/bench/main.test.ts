@@ -11,7 +11,9 @@ import { disposeEngines, engineOf } from "../../bench/steepest.js";
 import { type Schedule, summarize, timeInTurns } from "../../bench/timing.js";
 import { CheckError, type Contestant, type RemoteContestant, type Workload } from "../../bench/workload.js";
 
-// One workload more than there is: steepest gets it wrong, and fails its check.
+const resets = vi.hoisted(() => ({ count: 0 }));
+
+// Two workloads more than there are: steepest gets the one wrong, and fails its check; the other says how long to time.
 vi.mock("../../bench/workloads.js", async (importOriginal) => {
   const real = await importOriginal<typeof import("../../bench/workloads.js")>();
   const wrong: Workload = {
@@ -24,7 +26,15 @@ vi.mock("../../bench/workloads.js", async (importOriginal) => {
       return { reset() {}, run() {}, dispose() {} };
     },
   };
-  return { ...real, workloads: [...real.workloads, wrong] };
+  const brief: Workload = {
+    name: "brief",
+    description: "three rounds",
+    metric: "gbytes-s",
+    work: 1e6,
+    schedule: { rounds: 3, roundMs: 1, warmupMs: 0, callMs: 1 },
+    prepare: () => ({ reset: () => resets.count++, run() {}, dispose() {} }),
+  };
+  return { ...real, workloads: [...real.workloads, wrong, brief] };
 });
 
 const schedule: Schedule = { rounds: 2, roundMs: 3, warmupMs: 0, callMs: 1 };
@@ -107,6 +117,22 @@ describe("main", () => {
     expect(code).toBe(1);
     expect(err).toContain("lstm: not built yet");
     expect(out).toMatch(/^gemm-64 +javascript /m);
+  });
+
+  test("a workload with a schedule of its own is timed so", async () => {
+    const [out, file] = [[] as string[], join(folder, "bench.json")];
+    const surroundings = { print: (text: string) => out.push(text), printError() {}, now: createClock() };
+    for (const quick of [[], ["--quick"]]) {
+      resets.count = 0;
+      const args = ["--workloads", "brief", "--implementations", "javascript", "--json", file];
+      expect(await main([...args, ...quick], surroundings)).toBe(0);
+      // Once to warm up, and then in each round.
+      expect(resets.count).toBe(1 + 3);
+      const records = JSON.parse(await readFile(file, "utf8"));
+      expect(records).toEqual([
+        { workload: "brief", implementation: "javascript", metric: "gbytes-s", value: 1, unit: "GB/s" },
+      ]);
+    }
   });
 
   test("peers: timed, left out and crashed ones", async () => {
@@ -418,4 +444,10 @@ test("remarks: what peers are, where their work differs, and what is left out", 
     "Left out:\n  brain.js, synaptic: no product (gemm)",
   ]);
   expect(showRemarks(entries.slice(0, 1))).toEqual([]);
+  const many = Array.from({ length: 11 }, (_, i): Entry => {
+    return { workload: workload(`layer-${i}`), implementation: "javascript", outcome: { leftOut: "not written" } };
+  });
+  expect(showRemarks([...entries.slice(0, 1), ...many])).toEqual([
+    "Left out:\n  javascript: not written (in 11 of 12 workloads)",
+  ]);
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { parseOptions, UsageError, usage } from "../../bench/options.js";
 import { PEERS } from "../../bench/peerList.js";
 import { MARKERS } from "../../bench/readme.js";
+import { layerCases } from "../../bench/workloads/layerCases.js";
 
 const own = ["steepest-strict-1", "steepest-fast-1", "steepest-strict-2", "steepest-fast-2", "javascript"];
 const namesOf = (text: string) => parseOptions(["--workloads", text]).workloads.map(({ name }) => name);
@@ -25,6 +26,7 @@ describe("parseOptions", () => {
       "gemm-512",
       "gemm-1024",
       "conv-vgg",
+      ...Object.keys(layerCases).map((name) => `layers-${name}`),
       "activation-relu",
       "activation-sigmoid",
       "activation-tanh",
@@ -65,13 +67,14 @@ describe("parseOptions", () => {
     expect(namesOf("xor")).toEqual(["xor"]);
     expect(namesOf("mnist-32, predict-one")).toEqual(["mnist-32-sgd", "mnist-32-adam", "predict-one"]);
     expect(namesOf("gemm")).toEqual(["gemm-64", "gemm-128", "gemm-256", "gemm-512", "gemm-1024"]);
+    expect(namesOf("layers")).toHaveLength(Object.keys(layerCases).length);
   });
 
-  test("the README shows no activations, unless workloads are named", () => {
+  test("the README shows no activations and layers, unless workloads are named", () => {
     const shown = (...args: string[]) => parseOptions(["--readme", "x", ...args]).readme?.workloads ?? [];
     const { workloads } = parseOptions([]);
-    expect(shown()).toEqual(workloads.filter(({ metric }) => metric !== "gelements-s"));
-    expect(shown()).toHaveLength(workloads.length - 7);
+    expect(shown()).toEqual(workloads.filter(({ name }) => !/^(activation|layers)-/.test(name)));
+    expect(shown()).toHaveLength(workloads.length - 7 - Object.keys(layerCases).length);
     expect(shown("--workloads", "xor,activation-relu").map(({ name }) => name)).toEqual(["xor", "activation-relu"]);
   });
 

@@ -1,0 +1,119 @@
+// Every layer in one typical size: what the family `layers` measures.
+import type { DType, Shape } from "../../src/graph/tensor.js";
+import * as steepest from "../../src/index.js";
+
+/** A layer, and what it is applied to. */
+export interface LayerCase {
+  readonly layer: steepest.Layer;
+  readonly batch: number;
+  /** Shape of one sample. */
+  readonly sample: Shape;
+  readonly dtype?: DType;
+  /** Whose pixels each weight is multiplied with once; absent for layers that move more than they multiply. */
+  readonly weightsMeet?: "input" | "output";
+}
+
+/** The exported functions that give a layer; a model is one too, but made of others. */
+type LayerName = {
+  [Name in keyof typeof steepest]: (typeof steepest)[Name] extends (...options: never[]) => infer Made
+    ? Made extends { readonly layers: unknown }
+      ? never
+      : Made extends Pick<steepest.Layer, "kind" | "build">
+        ? Name
+        : never
+    : never;
+}[keyof typeof steepest];
+
+const image = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase => {
+  return { layer, batch: 32, sample: [32, 32, 32], ...rest };
+};
+const sequence = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase => {
+  return { layer, batch: 32, sample: [128, 64], ...rest };
+};
+const vector = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase => {
+  return { layer, batch: 128, sample: [512], ...rest };
+};
+const perOutput = { weightsMeet: "output" } as const;
+const perInput = { weightsMeet: "input" } as const;
+
+/** The compiler refuses it while a layer is missing. */
+export const layerCases = {
+  dense: vector(steepest.dense(512), perOutput),
+  conv1d: sequence(steepest.conv1d(64, 3, { padding: 1 }), perOutput),
+  conv2d: image(steepest.conv2d(32, 3, { padding: 1 }), perOutput),
+  depthwiseConv1d: sequence(steepest.depthwiseConv1d(3, { padding: 1 }), perOutput),
+  depthwiseConv2d: image(steepest.depthwiseConv2d(3, { padding: 1 }), perOutput),
+  separableConv1d: sequence(steepest.separableConv1d(64, 3, { padding: 1 }), perOutput),
+  separableConv2d: image(steepest.separableConv2d(32, 3, { padding: 1 }), perOutput),
+  convTranspose1d: sequence(steepest.convTranspose1d(64, 2, { stride: 2 }), perInput),
+  convTranspose2d: image(steepest.convTranspose2d(32, 2, { stride: 2 }), perInput),
+
+  maxPool1d: sequence(steepest.maxPool1d(2)),
+  maxPool2d: image(steepest.maxPool2d(2)),
+  averagePool1d: sequence(steepest.averagePool1d(2)),
+  averagePool2d: image(steepest.averagePool2d(2)),
+  adaptiveMaxPool1d: sequence(steepest.adaptiveMaxPool1d(16)),
+  adaptiveMaxPool2d: image(steepest.adaptiveMaxPool2d(8)),
+  adaptiveAveragePool1d: sequence(steepest.adaptiveAveragePool1d(16)),
+  adaptiveAveragePool2d: image(steepest.adaptiveAveragePool2d(8)),
+  globalMaxPool: image(steepest.globalMaxPool()),
+  globalAveragePool: image(steepest.globalAveragePool()),
+  upsample1d: sequence(steepest.upsample1d({ scale: 2 })),
+  upsample2d: image(steepest.upsample2d({ scale: 2, mode: "bilinear" })),
+
+  batchNorm: image(steepest.batchNorm()),
+  groupNorm: image(steepest.groupNorm(8)),
+  instanceNorm: image(steepest.instanceNorm({ affine: true })),
+  layerNorm: sequence(steepest.layerNorm()),
+  rmsNorm: sequence(steepest.rmsNorm()),
+  l2Normalize: sequence(steepest.l2Normalize()),
+
+  celu: vector(steepest.celu()),
+  elu: vector(steepest.elu()),
+  gelu: vector(steepest.gelu()),
+  hardShrink: vector(steepest.hardShrink()),
+  hardSigmoid: vector(steepest.hardSigmoid()),
+  hardSwish: vector(steepest.hardSwish()),
+  hardTanh: vector(steepest.hardTanh()),
+  identity: vector(steepest.identity()),
+  leakyRelu: vector(steepest.leakyRelu()),
+  logSigmoid: vector(steepest.logSigmoid()),
+  logSoftmax: vector(steepest.logSoftmax()),
+  mish: vector(steepest.mish()),
+  prelu: vector(steepest.prelu({ perChannel: true })),
+  relu: vector(steepest.relu()),
+  relu6: vector(steepest.relu6()),
+  selu: vector(steepest.selu()),
+  sigmoid: vector(steepest.sigmoid()),
+  silu: vector(steepest.silu()),
+  softmax: vector(steepest.softmax()),
+  softplus: vector(steepest.softplus()),
+  softShrink: vector(steepest.softShrink()),
+  softsign: vector(steepest.softsign()),
+  step: vector(steepest.step()),
+  tanh: vector(steepest.tanh()),
+  tanhShrink: vector(steepest.tanhShrink()),
+  threshold: vector(steepest.threshold({ threshold: 0.5 })),
+  geglu: vector(steepest.geglu()),
+  glu: vector(steepest.glu()),
+  reglu: vector(steepest.reglu()),
+  swiglu: vector(steepest.swiglu()),
+
+  alphaDropout: vector(steepest.alphaDropout(0.5)),
+  dropout: vector(steepest.dropout(0.5)),
+  gaussianDropout: vector(steepest.gaussianDropout(0.5)),
+  gaussianNoise: vector(steepest.gaussianNoise(0.5)),
+  spatialDropout1d: sequence(steepest.spatialDropout1d(0.5)),
+  spatialDropout2d: image(steepest.spatialDropout2d(0.5)),
+
+  flatten: image(steepest.flatten()),
+  reshape: vector(steepest.reshape([16, 32])),
+  permute: image(steepest.permute([3, 1, 2])),
+  repeatVector: vector(steepest.repeatVector(16)),
+  crop1d: sequence(steepest.crop1d(8)),
+  crop2d: image(steepest.crop2d(2)),
+  zeroPad1d: sequence(steepest.zeroPad1d(8)),
+  zeroPad2d: image(steepest.zeroPad2d(2)),
+  oneHot: sequence(steepest.oneHot(64), { sample: [128], dtype: "uint32" }),
+  residual: vector(steepest.residual(steepest.relu())),
+} satisfies Record<LayerName, LayerCase>;
