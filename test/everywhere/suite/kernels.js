@@ -1,6 +1,7 @@
 // Every operation of steepest/graph against its formula in float64: see kernels/.
 import { expect } from "./checks.js";
 import { ELEMENTWISE } from "./kernels/elementwise.js";
+import { GRADIENTS } from "./kernels/gradients.js";
 import { IMAGE_KERNELS } from "./kernels/images.js";
 import { MOVING } from "./kernels/moving.js";
 import { RANDOM } from "./kernels/random.js";
@@ -12,6 +13,7 @@ const TABLES = {
   "kernels that move": MOVING,
   "kernels of images": IMAGE_KERNELS,
   "kernels of chance": RANDOM,
+  "kernels of gradients": GRADIENTS,
 };
 
 /** What steepest/graph exports beside operations. */

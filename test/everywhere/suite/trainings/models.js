@@ -64,7 +64,7 @@ export function describeGatesAndNoise(steepest) {
     "regularizers and constraints": {
       model: sequential(
         input,
-        dense(256, { weightRegularizer: l1(1e-3), weightConstraint: maxNorm(0.9), biasRegularizer: l2() }),
+        dense(512, { weightRegularizer: l1(1e-3), weightConstraint: maxNorm(0.9), biasRegularizer: l2() }),
         softplus(),
         dense(64, { weightRegularizer: l2(1e-2), weightConstraint: unitNorm(), biasConstraint: nonNegative() }),
         softplus(),

@@ -71,7 +71,7 @@ function adversaries({ adam, dense, relu, sequential, sgd, softplus, tanh }, gra
 function penalized({ conv2d, dense, flatten, gelu, sequential, sgd, tanh }, graph) {
   const { add, gradient, mean, scale, square, subtract, sum } = graph;
   const layers = [conv2d(16, 3, { stride: 2 }), tanh(), conv2d(24, 3, { groups: 2 }), gelu(), flatten()];
-  const model = sequential({ input: IMAGE, name: "smooth" }, ...layers, dense(CLASSES));
+  const model = sequential({ input: IMAGE, name: "smooth" }, ...layers, dense(320), tanh(), dense(CLASSES));
   const inputs = { picture: [BATCH, ...IMAGE] };
   const open = (workspace) => {
     const step = workspace.step(
