@@ -1,5 +1,5 @@
-// Convolutions to few channels, whose patches are not packed: with one or two panels of 8 columns, packing would cost as
-// much as it saves. The micro-kernel finds each number through a table of addresses instead:
+// Convolutions to few channels, whose patches are not packed: with a few panels of 8 columns, packing would cost as much
+// as it saves. The micro-kernel finds each number through a table of addresses instead:
 //
 //   C[i, 0…7] = Σ_k load(base[i] + offset[k]) · B[k, 0…7]
 //
@@ -11,7 +11,7 @@
 // can be read. The convolution leaves lines of the window out that see nothing but padding.
 //
 // As in assembly/tiles.ts, V8 11 only keeps all sums in registers where they are stored right behind the loop and nothing
-// else follows in the function: inlined, or with bias and activation behind the loop, the micro-kernel is a third slower.
+// else follows in the function: inlined, or with bias and activation behind the loop, it takes half as long again.
 
 import { madd } from "../simd";
 import { finishTile, HEIGHT, heightOf, packAlong } from "../tiles";
@@ -20,7 +20,7 @@ import { firstInside } from "./depthwise";
 /** Pixels that a table holds, and places in a window. */
 const PIXELS: u32 = 256;
 const PLACES: u32 = 384;
-const COLUMNS: u32 = 16;
+const COLUMNS: u32 = 32;
 /** A table's last tile is filled up; vectors of addresses are written past a line's end. */
 const MORE: u32 = 8;
 
@@ -153,7 +153,7 @@ function writeAddresses(to: usize, first: usize, step: usize, count: u32): void 
 }
 
 /** y[n, i, j, k] = Σ x[n, i·strideY + ky·dilationY - padTop, j·strideX + kx·dilationX - padLeft, c] · W[ky, kx, c, k],
- *  zeros outside of x, + bias [outChannels] (0: none), then the activation `epilogue` (0: none), for up to 16 outChannels,
+ *  zeros outside of x, + bias [outChannels] (0: none), then the activation `epilogue` (0: none), for up to 32 outChannels,
  *  windows of up to 384 numbers, and lines that fit into the scratch. x [batch, height, width, channels], W [windowHeight,
  *  windowWidth, channels, outChannels]; y's images, rows and pixels are imageStep, rowStep and pixelStep elements apart.
  *  Overwrites; y is no input. Unit: a pixel of y. */

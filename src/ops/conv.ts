@@ -29,11 +29,13 @@ const ROWS = 60;
 const STRIP = 256;
 const DEPTH = 384;
 const CHANNEL_BLOCK = 16;
-// COLUMNS, PLACES, PIXELS and COPY_BYTES of assembly/kernels/convNarrow.ts.
+// Up to so many output channels go without packed patches; in gradients of weights, where both operands would be packed, more.
 const NARROW = 16;
+const NARROW_WEIGHTS = 32;
+// PLACES, PIXELS and COPY_BYTES (not more) of assembly/kernels/convNarrow.ts, whose COLUMNS is the larger of the two above.
 const NARROW_DEPTH = 384;
 const NARROW_PIXELS = 256;
-const COPY_BYTES = 480 << 10;
+const COPY_BYTES = 440 << 10;
 // A weight's gradient is a sum over all pixels: this many units at least, for threads to share.
 const FEWEST_UNITS = 16;
 // A vector of four channels of one tap costs about as much as this many multiply-adds on tiles.
@@ -43,12 +45,12 @@ const isDepthwise = ({ groups, channels, outChannels }: Geometry): boolean =>
   groups === channels && channels === outChannels && groups > 1;
 
 /** So few output channels that packing patches costs more than it saves; see assembly/kernels/convNarrow.ts. */
-function isNarrow(g: Geometry): boolean {
+function isNarrow(g: Geometry, most: number): boolean {
   const depth = g.windowHeight * g.windowWidth * g.channels;
   const lines = (g.windowHeight - 1) * g.dilationY + 1;
   const reach = (g.outWidth - 1) * g.strideX + (g.windowWidth - 1) * g.dilationX + 1 - g.padLeft;
   const line = (Math.max(g.padLeft, 0) + Math.max(g.width, reach)) * g.channels * 4;
-  return g.groups === 1 && g.outChannels <= NARROW && depth > 0 && depth <= NARROW_DEPTH && lines * line <= COPY_BYTES;
+  return g.groups === 1 && g.outChannels <= most && depth > 0 && depth <= NARROW_DEPTH && lines * line <= COPY_BYTES;
 }
 
 /** A product of matrices as it is. */
@@ -100,7 +102,7 @@ function recordForward(
     record.depthwise(work, y, x, weight, bias, ...image, ...window, ...pads, ...places, epilogue);
     return;
   }
-  if (isNarrow(g)) {
+  if (isNarrow(g, NARROW)) {
     const work = rows(g.batch * g.outHeight * g.outWidth, cost);
     const [height, width, channels, outHeight, outWidth] = image;
     const sizes = [height, width, channels, outHeight, outWidth, g.outChannels] as const;
@@ -247,7 +249,7 @@ function partsOf(g: Geometry): { parts: number; units: number } {
     const parts = Math.min(g.batch * g.outHeight, Math.ceil(FEWEST_UNITS / blocks));
     return { parts, units: parts * blocks };
   }
-  if (isNarrow(g)) {
+  if (isNarrow(g, NARROW_WEIGHTS)) {
     const parts = Math.min(Math.ceil(pixelsOf(g) / NARROW_PIXELS), FEWEST_UNITS);
     return { parts, units: parts };
   }
@@ -275,7 +277,7 @@ const weightGradient: Operation<Convolution> = {
     const window = [g.windowHeight, g.windowWidth, g.strideY, g.strideX, g.dilationY, g.dilationX] as const;
     if (isDepthwise(g)) {
       record.depthwiseWeights(work, target, x, dy, ...image, ...window, g.padTop, g.padLeft, parts);
-    } else if (isNarrow(g)) {
+    } else if (isNarrow(g, NARROW_WEIGHTS)) {
       const sizes = [...image, g.outChannels, ...window, g.padTop, g.padLeft, parts] as const;
       record.convolveNarrowWeights(work, target, x, dy, ...sizes);
     } else {

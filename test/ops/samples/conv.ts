@@ -277,7 +277,7 @@ const large: Setting[] = [
 
 /** Few output channels: patches are not packed. */
 const narrow: Setting[] = [
-  ...[1, 2, 3, 4, 6, 7, 8, 9, 12, 15, 16, 17].map((outChannels, i) =>
+  ...[1, 2, 3, 4, 6, 7, 8, 9, 12, 15, 16, 17, 25, 32, 33].map((outChannels, i) =>
     image(2, [5 + (i % 3), 6 + (i % 4)], at([4, 1, 3], i), outChannels, square(3, at([padded, {}], i))),
   ),
   ...[1, 2, 3, 4, 5, 6, 7].map((width) => image(1, [2, width + 1], 2, 8, square(2))), // lines shorter than a tile
