@@ -301,7 +301,7 @@ function multiply6(c: usize, line: usize, a: usize, b: usize, stepB: usize, dept
 }
 
 /** Takes the valid corner of a tile to C: adds what is there, adds the bias, applies the activation. */
-function finishTile(
+export function finishTile(
   c: usize, line: usize, tile: usize, height: u32, width: u32, bias: usize, add: bool, epilogue: u32,
 ): void {
   const stop = tile + (<usize>height << 5);

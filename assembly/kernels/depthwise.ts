@@ -5,7 +5,7 @@ import { LANES, loadPart, madd, storePart } from "../simd";
 import { activated } from "../tiles";
 
 /** The first place j >= 0, at most `most`, with j·stride + offset >= 0 (offset as a signed number). */
-function firstInside(offset: u32, stride: u32, most: u32): u32 {
+export function firstInside(offset: u32, stride: u32, most: u32): u32 {
   const missing = -(<i32>offset);
   return missing <= 0 ? 0 : min(most, (<u32>missing + stride - 1) / stride);
 }

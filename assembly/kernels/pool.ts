@@ -251,6 +251,63 @@ function spreadRows<Op>(
   }
 }
 
+// The commonest pooling, 2×2 side by side within the image and whole vectors of channels, by loops of their own: half of
+// the time forward, two fifths of it backward.
+
+function areSquares(
+  height: u32, width: u32, outHeight: u32, outWidth: u32, channels: u32,
+  windowH: u32, windowW: u32, strideH: u32, strideW: u32, padH: u32, padW: u32, dilationH: u32, dilationW: u32,
+): bool {
+  return windowH == 2 && windowW == 2 && strideH == 2 && strideW == 2 && (padH | padW) == 0 && (dilationH | dilationW) == 1 &&
+    outHeight * 2 <= height && outWidth * 2 <= width && (channels & 3) == 0;
+}
+
+function poolSquares(
+  begin: u32, end: u32, y: usize, places: usize, x: usize,
+  height: u32, width: u32, outHeight: u32, outWidth: u32, channels: u32,
+): void {
+  const pixel = <usize>channels << 2;
+  const line = pixel * width;
+  let at = <usize>begin * outWidth * pixel;
+  for (let unit = begin; unit < end; unit++) {
+    const image = unit / outHeight;
+    let from = x + <usize>(image * height + (unit - image * outHeight) * 2) * line;
+    for (const stop = at + <usize>outWidth * pixel; at < stop; from += pixel) {
+      for (const next = from + pixel; from < next; from += 16, at += 16) {
+        maxOfFour(y + at, places + at, from, line, pixel, 0, 2, LANES);
+      }
+    }
+  }
+}
+
+function spreadSquares(
+  begin: u32, end: u32, dx: usize, dy: usize, places: usize,
+  height: u32, width: u32, outHeight: u32, outWidth: u32, channels: u32,
+): void {
+  const pixel = <usize>channels << 2;
+  const line = pixel * width;
+  for (let unit = begin; unit < end; unit++) {
+    const image = unit / height;
+    const row = unit - image * height;
+    let to = dx + <usize>unit * line;
+    const stop = to + line;
+    if (row < outHeight * 2) {
+      const left = i32x4.splat((row & 1) << 1);
+      const right = i32x4.add(left, i32x4.splat(1));
+      let at = <usize>(image * outHeight + (row >> 1)) * outWidth * pixel;
+      for (const edge = to + <usize>outWidth * pixel * 2; to < edge; to += pixel) {
+        for (const next = to + pixel; to < next; to += 16, at += 16) {
+          const gradient = v128.load(dy + at);
+          const place = v128.load(places + at);
+          v128.store(to, v128.and(gradient, i32x4.eq(place, left)));
+          v128.store(to + pixel, v128.and(gradient, i32x4.eq(place, right)));
+        }
+      }
+    }
+    for (; to < stop; to += 16) v128.store(to, i32x4.splat(0));
+  }
+}
+
 /** y = max of each window, NaN if any is; places: which tap it is, row of the window · windowW + column: the first
  *  of equals, the last NaN, as PyTorch. y, places (uint32) [batch, outHeight, outWidth, channels]; x [batch, height,
  *  width, channels]; unit: a row of y. Exact. */
@@ -259,6 +316,10 @@ export function maxPool(
   height: u32, width: u32, outHeight: u32, outWidth: u32, channels: u32,
   windowH: u32, windowW: u32, strideH: u32, strideW: u32, padH: u32, padW: u32, dilationH: u32, dilationW: u32,
 ): void {
+  if (areSquares(height, width, outHeight, outWidth, channels, windowH, windowW, strideH, strideW, padH, padW, dilationH, dilationW)) {
+    poolSquares(begin, end, y, places, x, height, width, outHeight, outWidth, channels);
+    return;
+  }
   poolRows<Max>(
     begin, end, y, places, x, height, width, outHeight, outWidth, channels,
     windowH, windowW, strideH, strideW, padH, padW, dilationH, dilationW, 0, 0,
@@ -285,6 +346,10 @@ export function maxPoolBackward(
   height: u32, width: u32, outHeight: u32, outWidth: u32, channels: u32,
   windowH: u32, windowW: u32, strideH: u32, strideW: u32, padH: u32, padW: u32, dilationH: u32, dilationW: u32,
 ): void {
+  if (areSquares(height, width, outHeight, outWidth, channels, windowH, windowW, strideH, strideW, padH, padW, dilationH, dilationW)) {
+    spreadSquares(begin, end, dx, dy, places, height, width, outHeight, outWidth, channels);
+    return;
+  }
   spreadRows<Max>(
     begin, end, dx, dy, places, height, width, outHeight, outWidth, channels,
     windowH, windowW, strideH, strideW, padH, padW, dilationH, dilationW, 0, 0,

@@ -29,6 +29,13 @@ const ROWS = 60;
 const STRIP = 256;
 const DEPTH = 384;
 const CHANNEL_BLOCK = 16;
+// Up to so many output channels go without packed patches; in gradients of weights, where both operands would be packed, more.
+const NARROW = 16;
+const NARROW_WEIGHTS = 32;
+// PLACES, PIXELS and COPY_BYTES (not more) of assembly/kernels/convNarrow.ts, whose COLUMNS is the larger of the two above.
+const NARROW_DEPTH = 384;
+const NARROW_PIXELS = 256;
+const COPY_BYTES = 440 << 10;
 // A weight's gradient is a sum over all pixels: this many units at least, for threads to share.
 const FEWEST_UNITS = 16;
 // A vector of four channels of one tap costs about as much as this many multiply-adds on tiles.
@@ -36,6 +43,15 @@ const DEPTHWISE_COST = 2;
 
 const isDepthwise = ({ groups, channels, outChannels }: Geometry): boolean =>
   groups === channels && channels === outChannels && groups > 1;
+
+/** So few output channels that packing patches costs more than it saves; see assembly/kernels/convNarrow.ts. */
+function isNarrow(g: Geometry, most: number): boolean {
+  const depth = g.windowHeight * g.windowWidth * g.channels;
+  const lines = (g.windowHeight - 1) * g.dilationY + 1;
+  const reach = (g.outWidth - 1) * g.strideX + (g.windowWidth - 1) * g.dilationX + 1 - g.padLeft;
+  const line = (Math.max(g.padLeft, 0) + Math.max(g.width, reach)) * g.channels * 4;
+  return g.groups === 1 && g.outChannels <= most && depth > 0 && depth <= NARROW_DEPTH && lines * line <= COPY_BYTES;
+}
 
 /** A product of matrices as it is. */
 const isPointwise = (g: Geometry): boolean =>
@@ -84,6 +100,13 @@ function recordForward(
   if (isDepthwise(g)) {
     const work = rows(g.batch * g.outHeight, cost);
     record.depthwise(work, y, x, weight, bias, ...image, ...window, ...pads, ...places, epilogue);
+    return;
+  }
+  if (isNarrow(g, NARROW)) {
+    const work = rows(g.batch * g.outHeight * g.outWidth, cost);
+    const [height, width, channels, outHeight, outWidth] = image;
+    const sizes = [height, width, channels, outHeight, outWidth, g.outChannels] as const;
+    record.convolveNarrow(work, y, x, weight, bias, ...sizes, ...window, ...pads, ...places, epilogue);
     return;
   }
   const units = g.batch * g.outHeight * g.outWidth * g.groups * Math.ceil(g.outChannels / g.groups / STRIP);
@@ -226,6 +249,10 @@ function partsOf(g: Geometry): { parts: number; units: number } {
     const parts = Math.min(g.batch * g.outHeight, Math.ceil(FEWEST_UNITS / blocks));
     return { parts, units: parts * blocks };
   }
+  if (isNarrow(g, NARROW_WEIGHTS)) {
+    const parts = Math.min(Math.ceil(pixelsOf(g) / NARROW_PIXELS), FEWEST_UNITS);
+    return { parts, units: parts };
+  }
   const tap = g.channels / g.groups;
   const merged = g.groups === 1 && g.dilationX === 1;
   const [run, runs] = merged ? [g.windowWidth * tap, g.windowHeight] : [tap, g.windowHeight * g.windowWidth];
@@ -250,6 +277,9 @@ const weightGradient: Operation<Convolution> = {
     const window = [g.windowHeight, g.windowWidth, g.strideY, g.strideX, g.dilationY, g.dilationX] as const;
     if (isDepthwise(g)) {
       record.depthwiseWeights(work, target, x, dy, ...image, ...window, g.padTop, g.padLeft, parts);
+    } else if (isNarrow(g, NARROW_WEIGHTS)) {
+      const sizes = [...image, g.outChannels, ...window, g.padTop, g.padLeft, parts] as const;
+      record.convolveNarrowWeights(work, target, x, dy, ...sizes);
     } else {
       const pads = [g.padTop, g.padLeft, g.groups, parts] as const;
       record.convolveWeights(work, target, x, dy, ...image, g.outChannels, ...window, ...pads);

@@ -275,6 +275,25 @@ const large: Setting[] = [
   image(1, [11, 11], 2, 3, square(2, { stride: 4, dilation: 6 })),
 ];
 
+/** Few output channels: patches are not packed. */
+const narrow: Setting[] = [
+  ...[1, 2, 3, 4, 6, 7, 8, 9, 12, 15, 16, 17, 25, 32, 33].map((outChannels, i) =>
+    image(2, [5 + (i % 3), 6 + (i % 4)], at([4, 1, 3], i), outChannels, square(3, at([padded, {}], i))),
+  ),
+  ...[1, 2, 3, 4, 5, 6, 7].map((width) => image(1, [2, width + 1], 2, 8, square(2))), // lines shorter than a tile
+  image(2, [18, 19], 2, 8, square(2)), // more pixels than a table holds, its end within a line
+  image(1, [2, 300], 1, 3, square(2, padded)), // a line longer than a table
+  image(1, [4, 6], 3, 8, square(2, { before: 4, after: 5 })), // windows of nothing but padding, all around
+  image(2, [7, 6], 3, 5, square(2, { stride: 2, dilation: 2, before: 1, after: 2 })),
+  image(1, [7, 5], 4, 16, [{ window: 3, ...padded }, { window: 3 }]), // padded in one direction
+  image(1, [5, 7], 4, 16, [{ window: 3 }, { window: 3, before: 2 }]),
+  image(1, [5, 4], 42, 8, square(3, padded)), // 378 of 384 numbers in a window
+  image(1, [21, 1500], 4, 1, [
+    { window: 3, before: 1 },
+    { window: 1, after: 1 },
+  ]), // a copy in two pieces
+];
+
 const grouped: Setting[] = [
   image(2, [5, 6], 6, 4, square(3, padded), 2),
   image(1, [5, 5], 8, 16, square(2, { dilation: 2 }), 4),
@@ -311,7 +330,7 @@ const sequences: Setting[] = [
 export const convSamples = {
   conv2d: {
     cases: [
-      ...[...images, ...large, ...grouped].map((setting) => convCase(2, setting)),
+      ...[...images, ...large, ...narrow, ...grouped].map((setting) => convCase(2, setting)),
       convCase(2, image(2, [6, 7], 3, 5, square(3, padded)), { padding: "same" }),
       convCase(2, image(1, [5, 5], 2, 3, square(4, { before: 1, after: 2 })), { padding: "same" }),
       convCase(
@@ -324,6 +343,8 @@ export const convSamples = {
       ),
       ...(["relu", "sigmoid", "tanh"] as const).flatMap((activation) => [
         convCase(2, image(2, [5, 6], 3, 9, square(3)), { bias: true, activation }),
+        convCase(2, image(2, [5, 6], 3, 8, square(3, padded)), { bias: true, activation }),
+        convCase(2, image(2, [5, 6], 3, 20, square(3)), { bias: true, activation }),
         convCase(2, image(2, [4, 4], 4, 8, square(1)), { bias: true, activation }),
         convCase(2, image(2, [5, 6], 6, 6, square(3, padded), 6), { bias: true, activation }),
       ]),

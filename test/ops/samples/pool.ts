@@ -119,6 +119,7 @@ function case1d(op: Pool1d, fold: Fold, domain: Domain, shape: Shape, window: nu
 const layouts2d: readonly (readonly [Shape, ops.Size2d, ops.PoolOptions])[] = [
   ...laneSizes.map((c) => [[2, 4, 6, c], 2, {}] as const),
   [[1, 5, 7, 3], 2, {}],
+  [[2, 5, 7, 8], 2, {}],
   [[2, 7, 5, 4], 3, { stride: 1 }],
   [[2, 7, 5, 4], 3, { stride: 2, padding: 1 }],
   [[1, 9, 8, 5], [3, 2], { stride: [2, 3], padding: [1, 0] }],
@@ -212,6 +213,7 @@ function globalCases(op: (x: Tensor, options?: { keepDims?: boolean }) => Tensor
 
 const special2d: readonly (readonly [Shape, ops.Size2d, ops.PoolOptions])[] = [
   [[2, 6, 6, 5], 2, {}],
+  [[2, 6, 6, 8], 2, {}],
   [[2, 6, 5, 4], 3, { stride: 2, padding: 1 }],
 ];
 
