@@ -1,11 +1,17 @@
 // V8 14 (Node 26) builds a vector constant anew wherever it stands in a loop; earlier ones move it out themselves.
 // This pass does it for them: a v128.const in a loop becomes a local that is set in front of the outermost loop.
 // It works on binaryen's text, one instruction a line, and leaves the rest as it is: the same module, the same bits.
+//
+// Beside it, a local that nobody uses, the last one of each function that waits: V8 11.3's baseline compiler (Node 20)
+// keeps the address of an atomic wait in eight bytes where it has room for four, and the other four lie in the last local.
+// Without it a thread that had slept at a barrier lost the generation that it waited for, and took itself for released.
 import binaryen from "binaryen";
 
 const OPENS = new Set(["block", "if", "loop", "try", "try_table"]);
 // One cheap instruction makes a zero; it is not worth a register.
 const ZERO = /^v128\.const i32x4( 0x0+){4}$/;
+
+const WAIT = /^memory\.atomic\.wait(32|64)\b/;
 
 /** The lines of a function, the constants of its loops in locals. */
 function hoistInFunction(lines) {
@@ -31,6 +37,7 @@ function hoistInFunction(lines) {
     loop = undefined;
   }
   const declarations = [...locals.values()].map((local) => `(local ${local} v128)`);
+  if (lines.some((line) => WAIT.test(line.trim()))) declarations.push("(local $overwritten i64)");
   const body = result.findIndex((line, i) => i > 0 && !line.startsWith("  (local "));
   return result.toSpliced(body, 0, ...declarations);
 }

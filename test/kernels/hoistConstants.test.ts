@@ -34,6 +34,20 @@ const LENGTH = 4099;
 const [Y, X, DY] = [0x10000, 0x20000, 0x30000];
 const SPECIAL = [Number.NaN, Infinity, -Infinity, 0, -0, 1e-40, -1e-40, 88.5, -88.5, -103.9, 3e38, -3e38, 1e-8];
 
+test.each(["strict", "fast"])(
+  "each function of %s.wasm that waits ends its locals with one that nobody uses",
+  (build) => {
+    const text = pass.textOf(readFileSync(new URL(`../../dist/${build}.wasm`, import.meta.url)));
+    const waiting = text.split("\n (func ").filter((body) => body.includes("memory.atomic.wait"));
+    expect(waiting.length).toBeGreaterThan(0);
+    for (const body of waiting) {
+      const last = [...body.matchAll(/\(local (\$\w+) (\w+)\)/g)].at(-1);
+      expect(last?.[2]).toBe("i64");
+      expect(body).not.toMatch(new RegExp(`local\\.(get|set|tee) \\${last?.[1]}\\b`));
+    }
+  },
+);
+
 describe.each(runnableBuilds())("activations, %s build", (build) => {
   let before: Uint8Array<ArrayBuffer>;
   let after: Uint8Array<ArrayBuffer>;
