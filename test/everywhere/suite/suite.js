@@ -36,7 +36,8 @@ export async function runSuite(modules, options) {
   await asAsked("at the start");
   if (graph === undefined) checks.skip("kernels", "without steepest/graph");
   const kernels = graph === undefined ? {} : await checkKernels(graph, kit, checks);
-  await checkAllGradients(modules, kit, checks);
+  // Differences are slow, and say the same for two, three and eight threads.
+  if ([1, 4].includes(threads)) await checkAllGradients(modules, kit, checks);
   const trainings = await runTrainings(modules, kit, checks);
   await checkSynchronous(modules, kit, trainings, checks);
   const resume = await checkResuming(modules, kit, checks);
