@@ -21,36 +21,90 @@ export class MemoryError extends SteepestError {
 /** The largest number that a kernel can be given. */
 export const LARGEST_FLOAT32 = 3.4028234663852886e38;
 
-/** A number for an option that must be one: within [least, most], and not beyond float32's range. */
-export function checkNumber(where: string, name: string, value: unknown, least: number, most: number): number {
-  const fits = typeof value === "number" && Math.abs(value) <= LARGEST_FLOAT32;
-  if (fits && value >= least && value <= most) return value;
-  const open = most > LARGEST_FLOAT32;
-  const bound =
-    open && least < 0
-      ? "a finite number"
-      : open
-        ? `a number of at least ${least}`
-        : `a number between ${least} and ${most}`;
-  throw new ModelError(`${where}: ${name} must be ${bound}, got ${String(value)}`);
+const SHOWN_CHARACTERS = 60;
+const SHOWN_ENTRIES = 6;
+
+/** What came, for an error: strings quoted, long or nested things cut short. Never throws, whatever it is given. */
+export function showValue(value: unknown): string {
+  try {
+    return show(value, 0);
+  } catch {
+    return "something that cannot be shown";
+  }
 }
 
-/** A whole number of at least `least`. */
-export function checkInteger(where: string, name: string, value: unknown, least: number): number {
-  if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
-  throw new ModelError(`${where}: ${name} must be a whole number of at least ${least}, got ${String(value)}`);
+function show(value: unknown, depth: number): string {
+  if (typeof value === "string") {
+    return JSON.stringify(value.length > SHOWN_CHARACTERS ? `${value.slice(0, SHOWN_CHARACTERS)}…` : value);
+  }
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "function") return value.name === "" ? "a function" : `the function ${value.name}`;
+  if (typeof value !== "object" || value === null) return Object.is(value, -0) ? "-0" : String(value);
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  if (ArrayBuffer.isView(value))
+    return kind === "DataView" ? "a DataView" : `a ${kind} of ${(value as Uint8Array).length}`;
+  const more = (length: number): string => (length > SHOWN_ENTRIES ? ", …" : "");
+  if (Array.isArray(value)) {
+    if (depth > 2) return `an array of ${value.length}`;
+    const entries = Array.from({ length: Math.min(value.length, SHOWN_ENTRIES) }, (_, i) => show(value[i], depth + 1));
+    return `[${entries.join(", ")}${more(value.length)}]`;
+  }
+  if (kind !== "Object") return `${/^[AEIO]/.test(kind) ? "an" : "a"} ${kind}`;
+  const keys = Object.keys(value);
+  return keys.length === 0 ? "{}" : `{ ${keys.slice(0, SHOWN_ENTRIES).join(", ")}${more(keys.length)} }`;
+}
+
+/** A list of names for an error, which stays one line however many there are. */
+export function showNames(names: Iterable<string>): string {
+  const list = [...names];
+  const most = 12;
+  if (list.length === 0) return "none";
+  return list.length <= most ? list.join(", ") : `${list.slice(0, most).join(", ")} and ${list.length - most} more`;
+}
+
+/** A number for an option that must be one: within [min, max], and not beyond float32's range. */
+export function checkNumber(where: string, name: string, value: unknown, min: number, max: number): number {
+  const fits = typeof value === "number" && Math.abs(value) <= LARGEST_FLOAT32;
+  if (fits && value >= min && value <= max) return value;
+  const open = max > LARGEST_FLOAT32;
+  const bound =
+    open && min < 0 ? "a finite number" : open ? `a number of at least ${min}` : `a number between ${min} and ${max}`;
+  throw new ModelError(`${where}: ${name} must be ${bound}, got ${showValue(value)}`);
+}
+
+/** A whole number within [min, max]; by default as large as numbers are exact. */
+export function checkInteger(
+  where: string,
+  name: string,
+  value: unknown,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number {
+  if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
+  const bound = max < Number.MAX_SAFE_INTEGER ? `from ${min} to ${max}` : `of at least ${min}`;
+  throw new ModelError(`${where}: ${name} must be a whole number ${bound}, got ${showValue(value)}`);
+}
+
+/** `true` or `false`. */
+export function checkFlag(where: string, name: string, value: unknown): boolean {
+  if (typeof value === "boolean") return value;
+  throw new ModelError(`${where}: ${name} must be true or false, got ${showValue(value)}`);
+}
+
+/** One of a few names. */
+export function checkChoice<T extends string>(where: string, name: string, value: unknown, choices: readonly T[]): T {
+  if (choices.includes(value as T)) return value as T;
+  const known = choices.map((choice) => JSON.stringify(choice)).join(" or ");
+  throw new ModelError(`${where}: ${name} must be ${known}, got ${showValue(value)}`);
 }
 
 /** Refuses an option whose name is not known, naming those that are. */
 export function checkOptions(where: string, options: object, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new ModelError(
-      `${where}: options must be an object such as { ${known[0]}: … }, got ${JSON.stringify(options) ?? String(options)}`,
-    );
+  if (typeof options !== "object" || options === null || Array.isArray(options) || ArrayBuffer.isView(options)) {
+    throw new ModelError(`${where}: options must be an object such as { ${known[0]}: … }, got ${showValue(options)}`);
   }
   for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new ModelError(`${where}: unknown option "${name}": the options are ${known.join(", ")}`);
-    }
+    if (known.includes(name)) continue;
+    throw new ModelError(`${where}: unknown option ${showValue(name)}: the options are ${known.join(", ")}`);
   }
 }

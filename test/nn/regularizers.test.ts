@@ -86,7 +86,7 @@ describe("regularizers", () => {
   test.each([
     [() => l1(-1), "l1: strength must be a number of at least 0, got -1"],
     [() => l2(Number.NaN), "l2: strength must be a number of at least 0, got NaN"],
-    [() => l1l2({ l1: "1" as never }), "l1l2: l1 must be a number of at least 0, got 1"],
+    [() => l1l2({ l1: "1" as never }), 'l1l2: l1 must be a number of at least 0, got "1"'],
     [() => l1l2({ l3: 1 } as object), 'l1l2: unknown option "l3": the options are l1, l2'],
   ])("refused: case %#", (make, message) => {
     expect(make).toThrow(ModelError);
