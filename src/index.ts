@@ -145,15 +145,21 @@ export {
 } from "./train/checkGradients.js";
 export type { Checkpoint, ValuesByPath } from "./train/checkpoint.js";
 export type { ResidentData, Samples } from "./train/data.js";
-export type { EpochResult, FitOptions, Progress, Scores } from "./train/fit.js";
+export { DivergenceError } from "./train/divergence.js";
+export type { EpochResult, Progress, Scores } from "./train/fit.js";
+export type {
+  EvaluateOptions,
+  FitOptions,
+  PredictOptions,
+  SliceOptions,
+  StepsOptions,
+  SummaryOptions,
+} from "./train/options.js";
 export type { ParameterUpdate, ParameterValues } from "./train/parameters.js";
-export type { PredictOptions } from "./train/predict.js";
-export { DivergenceError, type SliceOptions, type StepsOptions } from "./train/steps.js";
 export {
   type CompileOptions,
   compile,
   compileSync,
-  type EvaluateOptions,
   type Trainer,
 } from "./train/trainer.js";
 export {

@@ -1,12 +1,12 @@
 // The training loop: epochs and batches over resident data, and scores. How steps are grouped into calls of the
 // engine (src/train/steps.ts) changes no result.
-import { checkInteger, checkOptions } from "../engine/errors.js";
 import type { Region } from "../engine/replica.js";
 import type { Shape } from "../graph/tensor.js";
 import type { MetricName } from "../nn/metrics.js";
 import type { Ports } from "../nn/ports.js";
 import type { ProgramCache } from "./cache.js";
-import type { AnySamples, ResidentData, Samples } from "./data.js";
+import type { ResidentData } from "./data.js";
+import type { AnyScores, FitPlan } from "./options.js";
 import type { Feed } from "./programs.js";
 import { type State, valuesOf } from "./state.js";
 import { learnSlice, rewind, runSteps, shuffleOrder } from "./steps.js";
@@ -54,45 +54,7 @@ export interface Progress<M extends MetricName, O extends Ports = Shape> {
   readonly remainingMs: number;
 }
 
-export interface FitOptions<M extends MetricName = MetricName, I extends Ports = Shape, O extends Ports = Shape> {
-  /** Passes over the data. Default 1. */
-  epochs?: number;
-  /** Samples a step. Default 32. The last batch of an epoch may be smaller: its loss is the mean over its own samples. */
-  batchSize?: number;
-  /** New order every epoch, from the trainer's seed. Default true. */
-  shuffle?: boolean;
-  /** Scored after each epoch. */
-  validation?: Samples<I, O> | ResidentData;
-  /** Ends the fit by throwing the signal's reason: after the step it is at, where it runs in the background. */
-  signal?: AbortSignal;
-  onProgress?: (progress: Progress<M, O>) => void;
-}
-
-/** Options of a fit, checked and complete. */
-export interface FitPlan {
-  readonly epochs: number;
-  readonly batchSize: number;
-  readonly shuffle: boolean;
-  readonly signal: AbortSignal | undefined;
-  readonly onProgress: ((progress: AnyProgress) => void) | undefined;
-}
-
-/** Of any model and metrics. */
-type AnyProgress = Omit<Progress<never>, "scores"> & { readonly scores: AnyScores };
-type AnyScores = Readonly<Record<string, number>> & { readonly loss: number };
-export type AnyFitOptions = Omit<FitOptions, "validation" | "onProgress"> & {
-  validation?: AnySamples | ResidentData;
-  onProgress?: (progress: never) => void;
-};
 export type AnyEpochResult = Omit<EpochResult<never>, "validation"> & { readonly validation?: AnyScores };
-
-export function checkFitOptions(options: AnyFitOptions): FitPlan {
-  checkOptions("fit", options, ["epochs", "batchSize", "shuffle", "validation", "signal", "onProgress"]);
-  const { epochs = 1, batchSize = 32, shuffle = true, signal, onProgress } = options;
-  checkInteger("fit", "epochs", epochs, 1);
-  checkInteger("fit", "batchSize", batchSize, 1);
-  return { epochs, batchSize, shuffle, signal, onProgress: onProgress as FitPlan["onProgress"] };
-}
 
 /** Trains epoch by epoch. Yields `undefined` where the host may breathe, and each epoch's result. */
 export function* fitEpochs(

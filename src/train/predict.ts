@@ -1,35 +1,24 @@
 // Predictions: inputs staged in slices of a program's batch, outputs copied out.
-import { checkOptions, ModelError } from "../engine/errors.js";
 import { sizeOf } from "../graph/tensor.js";
 import { sliceOf, type Values } from "../graph/values.js";
 import { bundle, type ForPorts, type Ports } from "../nn/ports.js";
 import { flattenInputs, writeInput } from "./data.js";
+import { checkPredictOptions, type PredictOptions } from "./options.js";
 import { formatFor, type Session } from "./session.js";
 import { checkOpen } from "./state.js";
 import { SLICE_MS } from "./steps.js";
 import { EngineCall, type Work } from "./work.js";
-
-export interface PredictOptions<I extends Ports = Ports> {
-  /** `"prediction"` (default): what the loss makes of the model's output, as probabilities of logits. `"raw"`: the output itself. */
-  output?: "prediction" | "raw";
-  /** Shape of one sample's input, where it is another than the model was made with: see `Samples.inputShape`. */
-  inputShape?: I;
-}
 
 const MOST_SAMPLES = 256;
 
 export function* predictAll<O extends Ports>(
   session: Session,
   given: ForPorts<Ports, Values>,
-  options: PredictOptions = {},
+  options?: PredictOptions,
 ): Work<ForPorts<O, Float32Array>> {
   const { state, cache, engine, staging } = session;
   checkOpen(state);
-  checkOptions("predict", options, ["output", "inputShape"]);
-  const { output = "prediction", inputShape } = options;
-  if (output !== "prediction" && output !== "raw") {
-    throw new ModelError(`predict: output must be "prediction" or "raw", got ${JSON.stringify(output)}`);
-  }
+  const { output, inputShape } = checkPredictOptions(options);
   const format = formatFor(session, inputShape);
   const { x, count } = flattenInputs(given, format);
   const inputs = format.inputs.map(({ shape }) => sizeOf(shape));

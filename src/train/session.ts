@@ -14,9 +14,10 @@ import {
   type SampleFormat,
   writeSamples,
 } from "./data.js";
+import type { SlicePlan } from "./options.js";
 import type { Feed } from "./programs.js";
 import { checkOpen, createState, type Recipe, releaseState, type State } from "./state.js";
-import type { SliceOptions, Walk } from "./steps.js";
+import type { Walk } from "./steps.js";
 import { checkQuiet, type Work } from "./work.js";
 
 export interface Session {
@@ -154,7 +155,7 @@ export function* exclusively<R, Y = never>(
 }
 
 /** Goes on with the walk through these data, or begins one. */
-export function walkOn(session: Session, data: ResidentData, { batchSize = 32, shuffle = true }: SliceOptions): Walk {
+export function walkOn(session: Session, data: ResidentData, { batchSize, shuffle }: SlicePlan): Walk {
   checkIdle(session);
   checkQuiet(session.engine, "trainFor");
   checkResident(session, data);

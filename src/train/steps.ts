@@ -1,5 +1,4 @@
 // Training steps: calls into the engine, each as many steps as fit a slice of time.
-import { checkInteger, checkOptions, SteepestError } from "../engine/errors.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import type { Region } from "../engine/replica.js";
 import { ThreadError } from "../engine/threads.js";
@@ -7,39 +6,11 @@ import { runOnce } from "../graph/program.js";
 import { learningRateAt } from "../optim/optimizer.js";
 import type { ProgramCache } from "./cache.js";
 import type { ResidentData } from "./data.js";
+import { DivergenceError } from "./divergence.js";
+import type { StepsPlan } from "./options.js";
 import type { Feed, StepProgram } from "./programs.js";
 import { checkOpen, STEPS_PER_CALL, type State } from "./state.js";
 import { EngineCall, type Work } from "./work.js";
-
-export interface StepsOptions {
-  /** Updates of the parameters. */
-  steps: number;
-  /** Samples a step. Default: all. */
-  batchSize?: number;
-  /** New order each time all samples have been seen. Default true. */
-  shuffle?: boolean;
-}
-
-export interface SliceOptions {
-  /** Samples a step. Default 32. */
-  batchSize?: number;
-  /** New order each time all samples have been seen. Default true. */
-  shuffle?: boolean;
-}
-
-/** The loss of a step was NaN or infinite. */
-export class DivergenceError extends SteepestError {
-  override name = "DivergenceError";
-  /** The step, from 1, whose loss it was. */
-  readonly step: number;
-
-  constructor(step: number, epoch: number, loss: number, learningRate: number) {
-    super(
-      `training: the loss became ${loss} at step ${step} (epoch ${epoch}), with learning rate ${learningRate}: call reset() and train with a smaller one`,
-    );
-    this.step = step;
-  }
-}
 
 // How long a call into the engine may take before the host gets its turn. A clock that stands still while a request is
 // answered, as at the edge, lets calls grow to STEPS_PER_CALL steps: there, count steps instead.
@@ -134,7 +105,8 @@ function settle(state: State, steps: number): void {
   for (let i = 0; i < steps; i++) {
     const loss = floats[trace + i];
     if (loss - loss === 0) continue;
-    throw new DivergenceError(state.steps - steps + i + 1, state.epochs + 1, loss, floats[rates + i]);
+    const [step, epoch] = [state.steps - steps + i + 1, state.epochs + 1];
+    throw new DivergenceError("training", { step, epoch, loss, learningRate: floats[rates + i] });
   }
 }
 
@@ -162,25 +134,6 @@ export function shuffleOrder(state: State, data: ResidentData): void {
   runOnce(state.engine, [order], (record) =>
     record.shuffle(serial, data.order, data.count, low, high, state.epochs + 1),
   );
-}
-
-/** Options of a number of steps, checked and complete. */
-export interface StepsPlan {
-  readonly batchSize: number;
-  readonly shuffle: boolean;
-  /** Where the loss of each step goes. */
-  readonly losses: Float32Array;
-}
-
-export function checkStepsOptions(options: StepsOptions): StepsPlan {
-  checkOptions("trainSteps", options, ["steps", "batchSize", "shuffle"]);
-  const { steps, batchSize, shuffle = true } = options;
-  return {
-    losses: new Float32Array(checkInteger("trainSteps", "steps", steps, 1)),
-    batchSize:
-      batchSize === undefined ? Number.POSITIVE_INFINITY : checkInteger("trainSteps", "batchSize", batchSize, 1),
-    shuffle,
-  };
 }
 
 /** Where a training that goes slice by slice stands in the data. */

@@ -1,7 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // compile(): a model, its loss and its optimizer become programs in one engine's memory.
 import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
-import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
 import type { Build } from "../engine/module.js";
 import type { Shape } from "../graph/tensor.js";
 import type { Values } from "../graph/values.js";
@@ -10,15 +9,22 @@ import type { Model } from "../nn/model.js";
 import type { ForPorts, Ports } from "../nn/ports.js";
 import { type Checkpoint, restoreCheckpoint, takeCheckpoint } from "./checkpoint.js";
 import type { AnySamples, ResidentData, Samples } from "./data.js";
+import { type EpochResult, evaluateAll, fitEpochs, type Scores } from "./fit.js";
 import {
   type AnyFitOptions,
+  checkEvaluateOptions,
   checkFitOptions,
-  type EpochResult,
-  evaluateAll,
+  checkSliceOptions,
+  checkStepsOptions,
+  checkSummaryOptions,
+  type EvaluateOptions,
   type FitOptions,
-  fitEpochs,
-  type Scores,
-} from "./fit.js";
+  type PredictOptions,
+  type SliceOptions,
+  type StepsOptions,
+  type StepsPlan,
+  type SummaryOptions,
+} from "./options.js";
 import {
   type ParameterUpdate,
   type ParameterValues,
@@ -26,20 +32,11 @@ import {
   readParameters,
   writeParameters,
 } from "./parameters.js";
-import { type PredictOptions, predictAll } from "./predict.js";
+import { predictAll } from "./predict.js";
 import { checkRecipe, type RecipeOptions } from "./recipe.js";
 import { checkIdle, closeSession, exclusively, load, openSession, type Session, stage, walkOn } from "./session.js";
 import { checkOpen, initializeState, lastingOf, type Recipe, resetState } from "./state.js";
-import {
-  checkStepsOptions,
-  runStep,
-  runSteps,
-  type SliceOptions,
-  type StepsOptions,
-  type StepsPlan,
-  trainSteps,
-  walkFor,
-} from "./steps.js";
+import { runStep, runSteps, trainSteps, walkFor } from "./steps.js";
 import { summarize } from "./summary.js";
 import { away, checkQuiet, EngineCall, finish, finishAway, here, type Work } from "./work.js";
 
@@ -48,11 +45,6 @@ export interface CompileOptions<M extends MetricName = never, O extends Ports = 
     RecipeOptions<M, O> {
   /** Run in this engine, which others may share, instead of one of its own. */
   engine?: Engine;
-}
-
-export interface EvaluateOptions {
-  /** Samples a step; does not change what comes out beyond rounding. Default 256. */
-  batchSize?: number;
 }
 
 /** What computes and does not return before it is done. */
@@ -121,7 +113,7 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
   /** Back to the start: first values from the seed (the checkpoint's, after `restore`), optimizer and counts zero. */
   reset(): void;
   /** A table of the layers, and the bytes that training with this batch size takes. */
-  summary(options?: { batchSize?: number }): string;
+  summary(options?: SummaryOptions): string;
   /** Gives the memory back. Everything else then throws. */
   dispose(): void;
   [Symbol.dispose](): void;
@@ -207,9 +199,8 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
     yield new EngineCall(cache.get("gradients", feed, count).program, 1, [{ address, bytes: layout.bytes }]);
     return readBlock(state, address);
   }
-  function* scoring(data: AnySamples | ResidentData, options: EvaluateOptions = {}): Work<Scores<M, O>> {
-    checkOptions("evaluate", options, ["batchSize"]);
-    const batchSize = checkInteger("evaluate", "batchSize", options.batchSize ?? 256, 1);
+  function* scoring(data: AnySamples | ResidentData, options?: EvaluateOptions): Work<Scores<M, O>> {
+    const { batchSize } = checkEvaluateOptions(options);
     const scores = yield* exclusively(session, [data], (resident) =>
       evaluateAll(state, cache, resident as ResidentData, batchSize),
     );
@@ -228,13 +219,9 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
       const { feed, count } = stage(session, batch as AnySamples);
       return runStep(state, cache, feed, count);
     },
-    trainFor(milliseconds, data, options = {}) {
-      checkOptions("trainFor", options, ["batchSize", "shuffle"]);
-      checkInteger("trainFor", "batchSize", options.batchSize ?? 32, 1);
-      if (!(milliseconds > 0 && milliseconds < Number.POSITIVE_INFINITY)) {
-        throw new ModelError(`trainFor: milliseconds must be a number above 0, got ${milliseconds}`);
-      }
-      return walkFor(state, cache, walkOn(session, data, options), milliseconds);
+    trainFor(milliseconds, data, options) {
+      const plan = checkSliceOptions(milliseconds, options);
+      return walkFor(state, cache, walkOn(session, data, plan), plan.milliseconds);
     },
     gradientsSync: (batch) => finish(engine, gradientsOf(batch as AnySamples)),
     evaluateSync: (data, options) => finish(engine, scoring(data as AnySamples, options)),
@@ -295,8 +282,10 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
       whileOpen("reset", () => resetState(state));
       session.walk = undefined;
     },
-    summary: ({ batchSize = 32 } = {}) =>
-      whileOpen("summary", () => summarize(session, checkInteger("summary", "batchSize", batchSize, 1))),
+    summary(options) {
+      const { batchSize } = checkSummaryOptions(options);
+      return whileOpen("summary", () => summarize(session, batchSize));
+    },
     dispose,
     [Symbol.dispose]: dispose,
   };

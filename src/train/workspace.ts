@@ -15,9 +15,9 @@ import { createBlueprint, type Scope } from "../nn/scope.js";
 import { gradient } from "../ops/gradient.js";
 import { learningRateAt, type Optimizer } from "../optim/optimizer.js";
 import { ownTensors, recordChanges, withPenalties } from "./changes.js";
+import { DivergenceError } from "./divergence.js";
 import { checkUpdate, type ParameterUpdate, type ParameterValues } from "./parameters.js";
 import { isTrainable, wordsOfSeed } from "./state.js";
-import { DivergenceError } from "./steps.js";
 
 export interface WorkspaceOptions extends Omit<EngineOptions, "background"> {
   /** Of initial values and of randomness in steps. A whole number of at least 0. Default 0. */
@@ -209,7 +209,7 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
       ]);
       const result = Object.fromEntries(read) as { [K in keyof O]: Float32Array };
       if (goal !== undefined && !Number.isFinite(result.loss[0])) {
-        throw new DivergenceError(steps, 1, result.loss[0], rate);
+        throw new DivergenceError("workspace.step", { step: steps, loss: result.loss[0], learningRate: rate });
       }
       return result;
     };

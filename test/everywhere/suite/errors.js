@@ -65,7 +65,7 @@ function describeMistakes({ steepest, graph, io }, trainer, gone) {
       DataError,
       "x: every value must be a finite float32, got NaN at index 5",
     ],
-    divergence: [steep, DivergenceError, "call reset() and train with a smaller one"],
+    divergence: [steep, DivergenceError, "call reset() and train with a smaller one, such as 10000000000000000000"],
     "an aborted fit": [aborted, DataError, "stop"],
     "a trainer that was disposed of": [
       () => gone.trainBatch({ x, y: [0, 1, 2] }),
