@@ -36,11 +36,26 @@ export interface LayerParameter {
   readonly tensor: Tensor;
 }
 
+/** A layer that was applied, in the place of its first application. */
+export interface ModelLayer extends BuiltLayer {
+  readonly kind: string;
+  /** Its name, or the number of its application, within what applies it. */
+  readonly path: string;
+}
+
+/** What a layer is made of, where it is made of layers. */
+export interface LayerParts {
+  readonly layers: readonly ModelLayer[];
+  /** By name, where there are several. */
+  readonly outputs?: readonly { readonly key: string | undefined; readonly shape: Shape }[];
+}
+
 /** A layer in its place in a model. */
 export interface BuiltLayer {
   /** Shape of one sample's output, without the batch axis. */
   readonly outputShape: Shape;
   readonly parameters: readonly LayerParameter[];
+  readonly parts?: LayerParts;
   /**
    * x [batch, ...inputShape] → [batch, ...outputShape]. Sizes are taken from `x`, not from `inputShape`: what the
    * parameters leave open, as the height and width of an image, may differ from program to program.

@@ -2,7 +2,7 @@
 import { checkOptions, ModelError } from "../engine/errors.js";
 import { sameShape, showShape } from "../graph/tensor.js";
 import { add } from "../ops/elementwise.js";
-import type { BuiltLayer, Layer, LayerParameter } from "./layer.js";
+import type { Layer, LayerParameter, ModelLayer } from "./layer.js";
 
 export interface ResidualOptions {
   /** Names the layer in parameter paths ("block.0.weight") and errors. */
@@ -27,7 +27,7 @@ export function residual(...chain: readonly [ResidualOptions, ...Layer[]] | read
     kind: "residual",
     name: options.name,
     build({ where, path }, inputShape) {
-      const built: BuiltLayer[] = [];
+      const built: ModelLayer[] = [];
       const parameters: LayerParameter[] = [];
       const paths = new Set<string>();
       let shape = inputShape;
@@ -37,7 +37,7 @@ export function residual(...chain: readonly [ResidualOptions, ...Layer[]] | read
         paths.add(inside);
         const full = `${path}.${inside}`;
         const result = layer.build({ where: `${layer.kind} "${full}"`, path: full }, shape);
-        built.push(result);
+        built.push({ ...result, kind: layer.kind, path: inside });
         for (const { name, tensor } of result.parameters) parameters.push({ name: `${inside}.${name}`, tensor });
         shape = result.outputShape;
       });
@@ -49,6 +49,7 @@ export function residual(...chain: readonly [ResidualOptions, ...Layer[]] | read
       return {
         outputShape: inputShape,
         parameters,
+        parts: { layers: built },
         apply: (x, context) =>
           add(
             x,

@@ -1,9 +1,9 @@
 // Models: functions of tensors with parameters, chains of layers among them.
 import { checkOptions, ModelError } from "../engine/errors.js";
 import { type DType, input, type Shape, sameShape, type Tensor } from "../graph/tensor.js";
-import { type Chain, type Layer, type LayerContext, layerContext } from "./layer.js";
+import { type Chain, type Layer, type LayerContext, layerContext, type ModelLayer } from "./layer.js";
 import { bundle, type Port, type Ports, portsOf, showBatch, type Traced } from "./ports.js";
-import { checkInputs, checkResults, createBlueprint, layerParameters, type ModelLayer, type Scope } from "./scope.js";
+import { checkInputs, checkResults, createBlueprint, layerParameters, type Scope } from "./scope.js";
 
 /**
  * A description: shapes, layers and symbolic parameters. Values belong to the trainer that compiles it. A model of one
@@ -95,6 +95,7 @@ export function createModel<I extends Ports, O extends Ports>(
       return {
         outputShape: same ? outputs[0].shape : (model.outputShapeFor(inputShape as I) as Shape),
         parameters: layerParameters(model),
+        parts: model,
         apply: (x, context) => model.apply(x as Traced<I>, context) as Tensor,
       };
     },
@@ -177,6 +178,7 @@ export function defineLayer<Options extends object = Record<string, never>>(
       return {
         outputShape: ports[0].shape,
         parameters: layerParameters(blueprint),
+        parts: blueprint,
         apply: (x, here) => blueprint.trace(x, here),
       };
     },

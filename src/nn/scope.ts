@@ -12,7 +12,7 @@ import {
   type Tensor,
 } from "../graph/tensor.js";
 import { glorotUniform, zeros } from "./initializers.js";
-import type { BuiltLayer, Layer, LayerContext, LayerParameter } from "./layer.js";
+import type { Layer, LayerContext, LayerParameter, ModelLayer } from "./layer.js";
 import type { Model } from "./model.js";
 import { type Port, type Ports, pick, portName, showBatch, type Traced } from "./ports.js";
 
@@ -32,12 +32,6 @@ export interface Scope {
   buffer(name: string, shape: Shape, initializer?: Initializer): Tensor;
   /** A buffer's new value, once the step is done. */
   update(buffer: Tensor, value: Tensor): void;
-}
-
-/** A layer that was applied, in the place of its first application. */
-export interface ModelLayer extends BuiltLayer {
-  readonly kind: string;
-  readonly path: string;
 }
 
 /** A traced function with what belongs to it. */
@@ -128,7 +122,8 @@ export function createBlueprint<X, Y>(where: string, prefix: string, body: (x: X
           const path = model.name ?? String(index);
           const parameters = layerParameters(model);
           const [{ shape: outputShape }] = model.outputs;
-          layers.set(index, { kind: model.kind, path, outputShape, parameters, apply: model.apply as never });
+          const apply = model.apply as never;
+          layers.set(index, { kind: model.kind, path, outputShape, parameters, parts: model, apply });
           for (const { name, tensor } of parameters) addParameter(`${path}.${name}`, tensor);
         }
         return model.apply(inputs, context);

@@ -1,9 +1,10 @@
 // The model as a table, and what training it takes, planned before the first step.
 import { THREAD_SCRATCH_BYTES } from "../engine/engine.js";
 import { showShape } from "../graph/tensor.js";
+import type { LayerParameter, LayerParts, ModelLayer } from "../nn/layer.js";
 import { planTraining } from "./programs.js";
 import type { Session } from "./session.js";
-import { isTrainable, parameterCount } from "./state.js";
+import { isTrainable, parameterCount, type State } from "./state.js";
 
 /** Bytes as people read them: `1.2 MiB`. */
 export function showBytes(bytes: number): string {
@@ -11,35 +12,117 @@ export function showBytes(bytes: number): string {
   return bytes < 1024 ** 2 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
 }
 
-export function summarize({ state, format, cache }: Session, batchSize: number): string {
-  const { model, optimizer } = state.recipe;
-  const rows = [["layer", "output shape", "parameters"]];
-  for (const { key, shape } of model.inputs) {
-    rows.push([key === undefined ? "input" : `input "${key}"`, showShape(shape), "0"]);
+/** One line: what is called how, what comes out of it, and how many values the optimizer changes or keeps. */
+interface Row {
+  readonly path: string;
+  readonly kind: string;
+  readonly shape: string;
+  readonly count: string;
+  readonly note: string;
+}
+
+const HEAD: Row = { path: "path", kind: "layer", shape: "output shape", count: "parameters", note: "" };
+
+export function summarize(session: Session, batchSize: number): string {
+  const { model } = session.state.recipe;
+  const inputs = model.inputs.map(
+    ({ key = "", shape }): Row => ({ path: key, kind: "input", shape: showShape(shape), count: "", note: "" }),
+  );
+  const own = [...model.parameters].map(([name, tensor]) => ({ name, tensor }));
+  const rows = [HEAD, ...inputs, ...rowsOf(session.state, model, own, "", "")];
+  const widthOf = (column: keyof Row): number => Math.max(...rows.map((row) => row[column].length));
+  const [path, kind, shape, count] = [widthOf("path"), widthOf("kind"), widthOf("shape"), widthOf("count")];
+  const [head, ...body] = rows.map((row) =>
+    [row.path.padEnd(path), row.kind.padEnd(kind), row.shape.padEnd(shape), row.count.padStart(count), row.note]
+      .join("  ")
+      .trimEnd(),
+  );
+  const rule = "─".repeat(path + kind + shape + count + 6);
+  return [head, rule, ...body, rule, ...totals(session, batchSize)].join("\n");
+}
+
+/** Layers and the layers in them, indented, each with its whole path; parameters that a function made for itself too. */
+function rowsOf(
+  state: State,
+  { layers }: LayerParts,
+  parameters: readonly LayerParameter[],
+  prefix: string,
+  indent: string,
+): Row[] {
+  const ofLayers = new Set(layers.flatMap((layer) => layer.parameters.map(({ tensor }) => tensor)));
+  const own = parameters.filter(({ tensor }) => !ofLayers.has(tensor));
+  const rows = own.map(({ name, tensor }): Row => {
+    const kind = isTrainable(tensor) ? "parameter" : "buffer";
+    const counts = countsOf(state, "", [{ name: `${prefix}${name}`, tensor }]);
+    return { path: `${indent}${prefix}${name}`, kind, shape: showShape(tensor.shape), ...counts };
+  });
+  for (const layer of layers) {
+    const path = `${prefix}${layer.path}`;
+    const counts = countsOf(state, path, layer.parameters);
+    rows.push({ path: `${indent}${path}`, kind: layer.kind, shape: showOutputs(layer), ...counts });
+    if (layer.parts !== undefined)
+      rows.push(...rowsOf(state, layer.parts, layer.parameters, `${path}.`, `${indent}  `));
   }
-  for (const layer of model.layers) {
-    const name = layer.path === String(model.layers.indexOf(layer)) ? layer.kind : `${layer.kind} "${layer.path}"`;
-    const count = parameterCount(layer.parameters.flatMap(({ tensor }) => (isTrainable(tensor) ? [tensor] : [])));
-    rows.push([name, showShape(layer.outputShape), count.toLocaleString("en-US")]);
+  return rows;
+}
+
+function showOutputs({ parts, outputShape }: ModelLayer): string {
+  const outputs = parts?.outputs ?? [];
+  if (outputs[0]?.key === undefined) return showShape(outputShape);
+  return outputs.map(({ key, shape }) => `${key} ${showShape(shape)}`).join(", ");
+}
+
+/** How many values there are at `path`, and which of them are not trained, or are another layer's too. */
+function countsOf(state: State, path: string, parameters: readonly LayerParameter[]): Pick<Row, "count" | "note"> {
+  const tensors = parameters.map(({ tensor }) => tensor);
+  const trainable = tensors.filter(isTrainable);
+  const frozen = trainable.filter((tensor) => state.keptLayout.offsets.has(tensor));
+  const buffers = parameterCount(tensors) - parameterCount(trainable);
+  const notes: string[] = [];
+  if (frozen.length > 0) {
+    notes.push(frozen.length === trainable.length ? "frozen" : `${showCount(parameterCount(frozen))} frozen`);
   }
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  const line = (row: string[]): string =>
-    `${row[0].padEnd(widths[0])}  ${row[1].padEnd(widths[1])}  ${row[2].padStart(widths[2])}`;
-  const rule = "─".repeat(widths[0] + widths[1] + widths[2] + 4);
-  const [head, ...body] = rows.map(line);
+  if (buffers > 0) notes.push(`${showCount(buffers)} in buffers`);
+  const homes = new Set(parameters.map((parameter) => homeOf(state, parameter)));
+  const [home] = homes;
+  if (homes.size === 1 && home !== undefined && home !== path) notes.push(`shared with ${home}`);
+  return { count: showCount(parameterCount(trainable)), note: notes.join(", ") };
+}
+
+/** The path of the layer under which a model has a parameter: that of its first application. */
+function homeOf({ recipe }: State, { name, tensor }: LayerParameter): string | undefined {
+  for (const [path, known] of recipe.model.parameters) {
+    if (known === tensor) return path.endsWith(`.${name}`) ? path.slice(0, -name.length - 1) : undefined;
+  }
+  return undefined;
+}
+
+function showCount(count: number): string {
+  return count.toLocaleString("en-US");
+}
+
+/** How many parameters there are, and the memory and plan of a training. */
+function totals({ state, format, cache }: Session, batchSize: number): string[] {
   const start = performance.now();
   const { arenaBytes, unsharedBytes, steps } = planTraining(state, format, batchSize);
   const planMs = performance.now() - start;
-  const frozen = parameterCount([...state.keptLayout.offsets.keys()].filter(isTrainable));
-  const frozenNote = frozen === 0 ? "" : ` (and ${frozen.toLocaleString("en-US")} frozen)`;
+  const kept = [...state.keptLayout.offsets.keys()];
+  const frozen = parameterCount(kept.filter(isTrainable));
+  const buffers = parameterCount(kept) - frozen;
+  const beside = [
+    ...(frozen === 0 ? [] : [`${showCount(frozen)} frozen`]),
+    ...(buffers === 0 ? [] : [`${showCount(buffers)} in buffers`]),
+  ];
+  const besideNote = beside.length === 0 ? "" : ` (and ${beside.join(", ")})`;
   const block = state.layout.bytes;
   const slots = block * state.slots.length;
   const { threads } = state.engine;
   const scratch = threads * THREAD_SCRATCH_BYTES;
+  const whole = 2 * block + state.keptLayout.bytes + slots + arenaBytes + scratch;
   const planned = [
     `parameters ${showBytes(block + state.keptLayout.bytes)}`,
     `gradients ${showBytes(block)}`,
-    `${optimizer.name} ${showBytes(slots)}`,
+    `${state.recipe.optimizer.name} ${showBytes(slots)}`,
     `activations ${showBytes(arenaBytes)} (${showBytes(unsharedBytes)} without sharing)`,
     `scratch of ${threads === 1 ? "one thread" : `${threads} threads`} ${showBytes(scratch)}`,
   ];
@@ -50,12 +133,8 @@ export function summarize({ state, format, cache }: Session, batchSize: number):
     `${held.length} program${held.length === 1 ? "" : "s"} held, ${showBytes(heldBytes)}`,
   ];
   return [
-    head,
-    rule,
-    ...body,
-    rule,
-    `${parameterCount(state.parameters).toLocaleString("en-US")} parameters${frozenNote}; planned for batches of ${batchSize}: ${showBytes(2 * block + state.keptLayout.bytes + slots + arenaBytes + scratch)}`,
+    `${showCount(parameterCount(state.parameters))} parameters${besideNote}; planned for batches of ${batchSize}: ${showBytes(whole)}`,
     `  ${planned.join(", ")}`,
     `  ${plans.join("; ")}`,
-  ].join("\n");
+  ];
 }

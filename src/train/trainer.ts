@@ -112,7 +112,10 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
   restore(checkpoint: Checkpoint): void;
   /** Back to the start: first values from the seed (the checkpoint's, after `restore`), optimizer and counts zero. */
   reset(): void;
-  /** A table of the layers, and the bytes that training with this batch size takes. */
+  /**
+   * A table of the layers: paths, with those inside of a layer indented, output shapes, parameters, what is frozen or
+   * shared; and the bytes that training with this batch size takes.
+   */
   summary(options?: SummaryOptions): string;
   /** Gives the memory back. Everything else then throws. */
   dispose(): void;

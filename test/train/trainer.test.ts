@@ -484,22 +484,6 @@ test("what is planned is what is taken: memory stays within a tenth of plan and 
   expect(own.memoryBytes()).toBeLessThan(1.1 * (planned + count * (784 + 2) * 4));
 });
 
-describe("summary", () => {
-  test("counts layers, parameters and bytes", () => {
-    using trainer = compileSync(sequential({ input: [784] }, dense(128, { name: "hidden" }), relu(), dense(10)), {
-      ...recipe,
-    });
-    const text = trainer.summary({ batchSize: 64 });
-    expect(text).toMatch(/dense "hidden" +\[128\] +100,480/);
-    expect(text).toMatch(/dense +\[10\] +1,290/);
-    // Blocks are padded to 64 bytes a parameter: 4·(100352 + 128 + 1280 + 16) = 407104 bytes, and Adam keeps two.
-    expect(text).toContain("101,770 parameters; planned for batches of 64: 2.3 MiB");
-    expect(text).toMatch(
-      /parameters 397.6 KiB, gradients 397.6 KiB, adam 795.1 KiB, activations 26\d.\d KiB .*, scratch of one thread 512.0 KiB/,
-    );
-  });
-});
-
 test("random data of many shapes trains without a fault", () => {
   const random = lehmer(3);
   for (const [features, hidden, classes, count, batchSize] of [
