@@ -1,3 +1,5 @@
+import { remedyFor } from "./habits.js";
+
 /** What went wrong, in one sentence: where, the rule, what came, the remedy. */
 export class SteepestError extends Error {
   override name = "SteepestError";
@@ -49,6 +51,8 @@ function show(value: unknown, depth: number): string {
     const entries = Array.from({ length: Math.min(value.length, SHOWN_ENTRIES) }, (_, i) => show(value[i], depth + 1));
     return `[${entries.join(", ")}${more(value.length)}]`;
   }
+  const { dtype, shape } = value as { dtype?: unknown; shape?: unknown };
+  if (typeof dtype === "string" && Array.isArray(shape)) return `a ${dtype} tensor of shape ${show(shape, depth + 1)}`;
   if (kind !== "Object") return `${/^[AEIO]/.test(kind) ? "an" : "a"} ${kind}`;
   const keys = Object.keys(value);
   return keys.length === 0 ? "{}" : `{ ${keys.slice(0, SHOWN_ENTRIES).join(", ")}${more(keys.length)} }`;
@@ -98,13 +102,14 @@ export function checkChoice<T extends string>(where: string, name: string, value
   throw new ModelError(`${where}: ${name} must be ${known}, got ${showValue(value)}`);
 }
 
-/** Refuses an option whose name is not known, naming those that are. */
+/** Refuses an option whose name is not known, naming those that are, and the one that is meant where that is known. */
 export function checkOptions(where: string, options: object, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options) || ArrayBuffer.isView(options)) {
+  if (Object.prototype.toString.call(options) !== "[object Object]") {
     throw new ModelError(`${where}: options must be an object such as { ${known[0]}: … }, got ${showValue(options)}`);
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    throw new ModelError(`${where}: unknown option ${showValue(name)}: the options are ${known.join(", ")}`);
+    const remedy = remedyFor(name, known) ?? `the options are ${known.join(", ")}`;
+    throw new ModelError(`${where}: unknown option ${showValue(name)}: ${remedy}`);
   }
 }

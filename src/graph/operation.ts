@@ -1,7 +1,7 @@
 // What an operation is: one definition with its shape rule, its forward instructions and its backward nodes.
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
-import { type DType, type Node, nextId, type Shape, type Tensor } from "./tensor.js";
+import { checkTensor, type DType, type Node, nextId, type Shape, type Tensor } from "./tensor.js";
 
 /** An output that a node will have. */
 export interface Specification {
@@ -63,6 +63,9 @@ export function applyAll<Attributes>(
   inputs: readonly Tensor[],
   attributes: Attributes,
 ): readonly Tensor[] {
+  inputs.forEach((one, index) => {
+    checkTensor(operation.name, one, inputs.length === 1 ? undefined : `operand ${index + 1} must be a tensor`);
+  });
   const specifications = operation.infer(inputs, attributes);
   const outputs: Tensor[] = [];
   const node: Node = {

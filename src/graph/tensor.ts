@@ -1,5 +1,5 @@
 // The graph: symbolic tensors, and the nodes that make them. Nothing here names an operation.
-import { ModelError } from "../engine/errors.js";
+import { ModelError, showValue } from "../engine/errors.js";
 import type { Operation } from "./operation.js";
 import { type Shape, showShape, sizeOf } from "./shape.js";
 import { flattenValues, type Values } from "./values.js";
@@ -63,6 +63,33 @@ export interface Tensor {
   readonly shape: Shape;
   readonly dtype: DType;
   readonly source: Source;
+}
+
+const SOURCES: readonly unknown[] = ["input", "parameter", "constant", "result"];
+
+/** Whether it is a tensor of this library, and not one of another or something that only looks like one. */
+export function isTensor(value: unknown): value is Tensor {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, shape, source } = value as Partial<Tensor>;
+  return typeof id === "number" && Array.isArray(shape) && SOURCES.includes(source?.kind);
+}
+
+/** Refuses what is no tensor, before anything is read from it: every operation asks here, directly or through `apply`. */
+export function checkTensor(where: string, value: unknown, rule = "must be given a tensor"): Tensor {
+  if (isTensor(value)) return value;
+  throw new ModelError(
+    `${where}: ${rule}, got ${showValue(value)}: numbers and arrays become one with constant(), what is handed in later with input()`,
+  );
+}
+
+/** Refuses what is no array of tensors, or an empty one. */
+export function checkTensors(where: string, values: unknown): readonly Tensor[] {
+  if (!Array.isArray(values) || values.length === 0) {
+    throw new ModelError(`${where}: must be given an array of at least one tensor, got ${showValue(values)}`);
+  }
+  return Array.from(values, (value, index) =>
+    checkTensor(where, value, `entry ${index} of the array must be a tensor`),
+  );
 }
 
 /** One application of an operation. */

@@ -2,7 +2,7 @@
 import { ModelError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
-import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import { checkTensor, type Shape, showShape, type Tensor } from "../graph/tensor.js";
 
 /** NumPy's rule: shapes are aligned at the last axis; sizes must match or be 1. Throws ModelError naming both shapes. */
 export function broadcastShape(where: string, a: Shape, b: Shape): Shape {
@@ -141,7 +141,7 @@ export function segments({ sizes: [n0, n1, n2, n3] }: FourAxes): { units: number
 
 /** Axes counted from the front, ascending and without doubles; negative ones count from the back, `undefined` means all. */
 export function resolveAxes(where: string, tensor: Tensor, axes: number | readonly number[] | undefined): number[] {
-  const rank = tensor.shape.length;
+  const rank = checkTensor(where, tensor).shape.length;
   if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
   const resolved = (typeof axes === "number" ? [axes] : [...axes]).map((axis) => {
     if (Number.isInteger(axis) && axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
@@ -163,7 +163,7 @@ export function resolveAxes(where: string, tensor: Tensor, axes: number | readon
 /** Refuses uint32 where numbers are calculated with. */
 export function checkFloat(where: string, ...tensors: readonly Tensor[]): void {
   for (const tensor of tensors) {
-    if (tensor.dtype !== "float32") {
+    if (checkTensor(where, tensor).dtype !== "float32") {
       throw new ModelError(`${where}: operands must be float32, got ${tensor.name} of ${tensor.dtype}`);
     }
   }
