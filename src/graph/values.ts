@@ -1,5 +1,5 @@
 // Values that users hand in: numbers, typed arrays (row-major), nested arrays where they are small.
-import { DataError } from "../engine/errors.js";
+import { DataError, showValue } from "../engine/errors.js";
 import { type Shape, showShape, sizeOf } from "./shape.js";
 
 export type TypedArray =
@@ -26,18 +26,43 @@ export interface FlatValues {
   readonly shape: Shape | undefined;
 }
 
-/** Flattens nested arrays; typed arrays pass through. Throws DataError where rows differ in length or an entry is no number. */
+// What an array that holds itself, or the same row over and over, would go beyond. So many values are a gibibyte.
+const MAX_DEPTH = 64;
+const MAX_NESTED_VALUES = 2 ** 27;
+
+/**
+ * Flattens nested arrays; typed arrays pass through. Throws DataError where rows differ in length, an entry is no number,
+ * or there are more levels or values than can be.
+ */
 export function flattenValues(where: string, values: Values): FlatValues {
   if (typeof values === "number") return { data: [values], shape: [] };
   if (isNumeric(values)) return { data: values, shape: undefined };
   if (!Array.isArray(values)) {
     throw new DataError(`${where}: must be a typed array or nested arrays of numbers, got ${describe(values)}`);
   }
-  const shape: number[] = [];
-  for (let level: unknown = values; Array.isArray(level); level = level[0]) shape.push(level.length);
-  const data: number[] = [];
-  collect(where, values, shape, 0, data);
+  const shape = nestedShape(where, values);
+  const data = new Float64Array(sizeOf(shape));
+  collect(where, values, shape, 0, data, 0);
   return { data, shape };
+}
+
+/** The shape that the first entries show; bounded before anything is collected. */
+function nestedShape(where: string, values: Nested): number[] {
+  const shape: number[] = [];
+  for (let level: unknown = values; Array.isArray(level); level = level[0]) {
+    if (shape.length === MAX_DEPTH) {
+      throw new DataError(
+        `${where}: nested arrays can be at most ${MAX_DEPTH} levels deep, got more: check that no array holds itself`,
+      );
+    }
+    shape.push(level.length);
+  }
+  if (shape.reduce((product, size) => product * Math.max(size, 1), 1) > MAX_NESTED_VALUES) {
+    throw new DataError(
+      `${where}: nested arrays can hold at most ${MAX_NESTED_VALUES} values, got shape ${showShape(shape)}: use a typed array`,
+    );
+  }
+  return shape;
 }
 
 /** A typed array of numbers: no DataView, and no bigints. */
@@ -46,24 +71,27 @@ function isNumeric(values: Values): values is TypedArray {
   return !(values instanceof DataView || values instanceof BigInt64Array || values instanceof BigUint64Array);
 }
 
-function collect(where: string, level: unknown, shape: Shape, depth: number, into: number[]): void {
+/** Writes what is below `level` into `into`, from index `at` on; returns the index behind it. */
+function collect(where: string, level: unknown, shape: Shape, depth: number, into: Float64Array, at: number): number {
   if (depth === shape.length) {
     if (typeof level !== "number")
-      throw new DataError(`${where}: every entry must be a number, got ${describe(level)}`);
-    into.push(level);
-    return;
+      throw new DataError(`${where}: every entry must be a number, got ${showValue(level)}`);
+    into[at] = level;
+    return at + 1;
   }
   if (!Array.isArray(level) || level.length !== shape[depth]) {
     throw new DataError(
       `${where}: nested arrays must be rectangular of shape ${showShape(shape)}, got ${describe(level)} at depth ${depth}`,
     );
   }
-  for (const entry of level) collect(where, entry, shape, depth + 1, into);
+  let next = at;
+  for (let i = 0; i < level.length; i++) next = collect(where, level[i], shape, depth + 1, into, next);
+  return next;
 }
 
 function describe(value: unknown): string {
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  return value === null || typeof value !== "object" ? String(value) : Object.prototype.toString.call(value);
+  return showValue(value);
 }
 
 /** Refuses values whose number (or nested shape) does not fit `shape`. */

@@ -449,7 +449,7 @@ describe("mistakes are refused where they are made, and nothing is lost", () => 
     refuse({ x: "abc", y }, /must be a typed array or nested arrays/);
     refuse(
       { x, y: BigInt64Array.from(y, BigInt) },
-      "y: must be a typed array or nested arrays of numbers, got [object BigInt64Array]",
+      "y: must be a typed array or nested arrays of numbers, got a BigInt64Array of 9",
     );
     refuse({ x, y: new Float32Array(27) }, /use crossEntropy\({ targets: "distributions" }\)/);
     expect(() => trainer.fitSync({ x, y }, { epochs: 0 })).toThrow(
