@@ -1,5 +1,6 @@
-// Builds dist/: kernels (debug, strict, fast), bundles for each kind of runtime, types. See asconfig.json for the
-// kernels' targets, src/platform/ for the entries.
+// Builds dist/: kernels, bundles for each kind of runtime, types. See asconfig.json for the kernels' targets, src/platform/
+// for the entries. The kernels with assertions are no part of the package: they go to build/debug, and every test runs
+// over them with STEEPEST_WASM_FOLDER=../../build/debug/.
 import { execFile } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -50,7 +51,6 @@ const bundle = ({ plugins = [], ...options }) =>
     absWorkingDir: folder,
     bundle: true,
     format: "esm",
-    sourcemap: true,
     loader: { ".wasm": "binary" },
     logLevel: "warning",
     plugins: [markPure, ...plugins],
@@ -59,7 +59,7 @@ const bundle = ({ plugins = [], ...options }) =>
 
 /** A bundle as text, for what is to lie in another one. */
 async function textOf(options) {
-  const { outputFiles } = await bundle({ minify: true, sourcemap: false, write: false, ...options });
+  const { outputFiles } = await bundle({ minify: true, write: false, ...options });
   return outputFiles[0].text;
 }
 
@@ -67,7 +67,7 @@ async function textOf(options) {
 async function bundleNode() {
   const node = { platform: "node", target: "node20", packages: "external" };
   const worker = { ...node, entryPoints: ["src/platform/nodeWorker.ts"], format: "cjs" };
-  await bundle({ ...worker, outfile: "dist/worker.cjs", sourcemap: false });
+  await bundle({ ...worker, outfile: "dist/worker.cjs" });
   const define = { STEEPEST_FILES: '"./"', STEEPEST_WORKER: JSON.stringify(await textOf(worker)) };
   const entryPoints = {
     index: "src/platform/node.ts",

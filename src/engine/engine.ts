@@ -2,7 +2,7 @@
 // The engine: one linear memory, one instance of the kernels over it, and programs that run there.
 import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
 import { type Allocator, createAllocator } from "./allocator.js";
-import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError } from "./errors.js";
+import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError, showValue } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import type { Interpreter } from "./interpreter.js";
 import { type Build, chooseBuild, kernelsShareMemory, loadModule, loadModuleSync } from "./module.js";
@@ -97,6 +97,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     );
   }
   const { engine, hire, copy } = startEngine(build, memory, module, alone ? 1 : threads);
+  if (alone && threads > 1) saySingleThreaded();
   if (!away && (threads === 1 || alone)) return engine;
   try {
     await (alone ? copy() : hire(away));
@@ -126,8 +127,8 @@ function checkEngineOptions(options: EngineOptions): {
 } {
   checkOptions("engine", options, ["build", "threads", "background"]);
   const { build = "strict", threads = 1, background } = options;
-  if (build !== "strict" && build !== "fast" && build !== "debug") {
-    throw new ModelError(`engine: build must be "strict", "fast" or "debug", got ${JSON.stringify(build)}`);
+  if (build !== "strict" && build !== "fast") {
+    throw new ModelError(`engine: build must be "strict" or "fast", got ${showValue(build)}`);
   }
   checkInteger("engine", "threads", threads, 1);
   if (threads > MOST_THREADS) throw new ModelError(`engine: threads must be at most ${MOST_THREADS}, got ${threads}`);
@@ -379,18 +380,18 @@ function startEngine(
   const copy = async (): Promise<void> => {
     replica = await startReplica(module);
     abandoned?.register(engine, replica);
-    saySingleThreaded();
   };
   return { engine, hire, copy };
 }
 
 let said = false;
 
-/** Once: a page gets threads by two headers. */
+/** Once, to whoever asked for threads: a page gets them by two headers. */
 function saySingleThreaded(): void {
-  if (said || mayWait()) return;
+  // Runtimes without pages have no such word.
+  if (said || globalThis.crossOriginIsolated !== false) return;
   said = true;
   console.info(
-    "steepest: this page is not cross-origin isolated, so training has one thread, in a worker: send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp for more",
+    "steepest: this page is not cross-origin isolated, so training has one thread: send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp for more",
   );
 }

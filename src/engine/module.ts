@@ -2,8 +2,8 @@
 import { SteepestError } from "./errors.js";
 import { hasRelaxedSimd, hasSimd } from "./features.js";
 
-/** `strict`: the same bits on every machine. `fast`: fused multiply-add where the runtime has it. `debug`: with assertions. */
-export type Build = "strict" | "fast" | "debug";
+/** `strict`: the same bits on every machine. `fast`: fused multiply-add if the runtime has it. */
+export type Build = "strict" | "fast";
 
 /** Kernels that the platform has compiled. */
 export type CompiledKernels = WebAssembly.Module;
@@ -108,7 +108,7 @@ export function forMemory(bytes: BufferSource, shared: boolean): BufferSource {
       at += size;
       continue;
     }
-    // Our only import besides debug's abort is env.memory, kind 2, and it comes as (…, 2, limits flag).
+    // Our only import (but for abort, with assertions) is env.memory, kind 2, and it comes as (…, 2, limits flag).
     const end = at + size;
     for (; at < end - 1; at++) {
       if (copy[at] === 2 && copy[at + 1] === MEMORY_SHARED_WITH_MAXIMUM) {

@@ -71,7 +71,7 @@ interface SynchronousMethods<M extends MetricName, I extends Ports, O extends Po
 export interface Trainer<M extends MetricName = never, I extends Ports = Shape, O extends Ports = Shape>
   extends SynchronousMethods<M, I, O> {
   readonly model: Model<I, O>;
-  /** `strict`, `fast` or `debug`: the build that runs, which may not be the one asked for. */
+  /** `strict` or `fast`: the build that runs, which may not be the one asked for. */
   readonly build: Build;
   readonly threads: number;
   /** Whether asynchronous methods run beside the calling thread, which stays free: see `EngineOptions.background`. */

@@ -10,7 +10,6 @@ const dist = fileURLToPath(new URL("../../dist/", import.meta.url));
 const TYPES: Record<string, string> = {
   ".html": "text/html",
   ".js": "text/javascript",
-  ".map": "application/json",
   ".wasm": "application/wasm",
 };
 

@@ -19,14 +19,25 @@ test("one file serves shared and plain memory", () => {
   expect(() => forMemory(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0), false)).toThrow(/import no shared memory/);
 });
 
-test("an unknown build is refused; the debug build runs", () => {
-  expect(() => createEngineSync({ build: "quick" as never })).toThrow(
-    /build must be "strict", "fast" or "debug", got "quick"/,
-  );
-  const engine = createEngineSync({ build: "debug" });
-  expect(engine.build).toBe("debug");
+test("an unknown build is refused; an engine that was disposed of gives nothing", () => {
+  expect(() => createEngineSync({ build: "quick" as never })).toThrow(/build must be "strict" or "fast", got "quick"/);
+  const engine = createEngineSync({ build: "fast" });
   engine.dispose();
   expect(() => engine.floats(64, 1)).toThrow(/disposed of/);
+});
+
+test("the kernels with assertions, which the package leaves out, run in place of the others", async () => {
+  vi.stubEnv("STEEPEST_WASM_FOLDER", "../../build/debug/");
+  vi.resetModules();
+  try {
+    const { compileSync, dense, meanSquaredError, sequential, sgd } = await import("../../src/platform/node.js");
+    using trainer = compileSync(sequential({ input: [3] }, dense(2)), { loss: meanSquaredError(), optimizer: sgd() });
+    const [first, second] = trainer.trainStepsSync({ x: [1, 2, 3], y: [1, 2] }, { steps: 2 });
+    expect(second).toBeLessThan(first);
+  } finally {
+    vi.unstubAllEnvs();
+    vi.resetModules();
+  }
 });
 
 test("where the runtime has no shared memory, a plain one does the same", async () => {

@@ -48,7 +48,7 @@ function describeMistakes({ steepest, graph, io }, trainer, gone) {
     "an unknown build": [
       () => createEngine({ build: "quick" }),
       ModelError,
-      'build must be "strict", "fast" or "debug"',
+      'build must be "strict" or "fast"',
     ],
     "samples of another length": [
       () => trainer.trainSteps({ x: x.subarray(0, 7), y: [0] }, { steps: 1 }),
