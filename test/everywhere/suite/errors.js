@@ -45,11 +45,7 @@ function describeMistakes({ steepest, graph, io }, trainer, gone) {
       ModelError,
       "threads must be a whole number of at least 1, got 0",
     ],
-    "an unknown build": [
-      () => createEngine({ build: "quick" }),
-      ModelError,
-      'build must be "strict" or "fast"',
-    ],
+    "an unknown build": [() => createEngine({ build: "quick" }), ModelError, 'build must be "strict" or "fast"'],
     "samples of another length": [
       () => trainer.trainSteps({ x: x.subarray(0, 7), y: [0] }, { steps: 1 }),
       DataError,
