@@ -144,16 +144,18 @@ function noTargetGradient(where: string, target: Tensor): ModelError {
   );
 }
 
-const squares = {
-  cost: 2,
-  forward: (record, to) => record.squaredError(...to),
-  backward: (record, to) => record.squaredErrorBackward(...to),
-  slope: (x, t) => scale(subtract(x, t), 2),
-  symmetric: true,
-} satisfies Omit<ElementLoss<Attributes>, "name">;
+const squaresLoss = (name: string) =>
+  elementLoss({
+    name,
+    cost: 2,
+    forward: (record, to) => record.squaredError(...to),
+    backward: (record, to) => record.squaredErrorBackward(...to),
+    slope: (x, t) => scale(subtract(x, t), 2),
+    symmetric: true,
+  });
 
-const squared = elementLoss({ name: "meanSquaredError", ...squares });
-const halfSquared = elementLoss({ name: "halfSquaredError", ...squares });
+const squared = squaresLoss("meanSquaredError");
+const halfSquared = squaresLoss("halfSquaredError");
 
 /**
  * Mean of (prediction - target)² over all elements, or their sum.

@@ -42,7 +42,8 @@ function checkParameter(where: string, name: string, parameter: Optional<Tensor>
 
 // ——— Second derivatives ———
 
-const { full } = gradientRules;
+// No destructuring: bundlers would keep it, and with it all that the rules are made of.
+const full: typeof gradientRules.full = (shape, value) => gradientRules.full(shape, value);
 
 /** One normalization out of plain operations: x and its parameters → y, differentiable as often as wanted. */
 type Plain = (x: Tensor, ...parameters: Tensor[]) => Tensor;
