@@ -46,8 +46,11 @@ const markPure = {
     })),
 };
 
-const bundle = ({ plugins = [], ...options }) =>
+const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
+
+const bundle = ({ plugins = [], define = {}, ...options }) =>
   build({
+    define: { STEEPEST_VERSION: JSON.stringify(version), ...define },
     absWorkingDir: folder,
     bundle: true,
     format: "esm",

@@ -2,6 +2,7 @@
 // The engine: one linear memory, one instance of the kernels over it, and programs that run there.
 import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
 import { type Allocator, createAllocator } from "./allocator.js";
+import { made } from "./copies.js";
 import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError, showValue } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import type { Interpreter } from "./interpreter.js";
@@ -288,7 +289,7 @@ function startEngine(
       return use().heap[kind].subarray(start, start + length) as Heap[T];
     };
   };
-  const engine: Engine = {
+  const engine: Engine = made({
     build,
     get threads() {
       return team === undefined ? 1 : threads;
@@ -371,7 +372,7 @@ function startEngine(
     },
     dispose,
     [Symbol.dispose]: dispose,
-  };
+  });
   const hire = async (background: boolean): Promise<void> => {
     const scratchOf = (thread: number): Pointer => scratch + thread * THREAD_SCRATCH_BYTES;
     team = await startTeam({ module, memory, threads, control, background }, scratchOf);

@@ -1,22 +1,47 @@
 import { remedyFor } from "./habits.js";
+import { kindOf } from "./kind.js";
 
 /** What went wrong, in one sentence: where, the rule, what came, the remedy. */
 export class SteepestError extends Error {
+  protected static readonly steepestKind: string = "SteepestError";
   override name = "SteepestError";
+
+  /** Errors of another copy of the package, or of another realm, are instances too; of a class of a user's own, its own alone. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: the class that is asked, which may be a derived one.
+    return isInstance(this, value);
+  }
+}
+
+function kindOfError(type: object): unknown {
+  return Object.hasOwn(type, "steepestKind") ? (type as { steepestKind?: unknown }).steepestKind : undefined;
+}
+
+function isInstance(asked: typeof SteepestError, value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const kind = kindOfError(asked);
+  for (let at: object | null = Object.getPrototypeOf(value); at !== null; at = Object.getPrototypeOf(at)) {
+    if (at === asked.prototype) return true;
+    if (kind !== undefined && typeof at.constructor === "function" && kindOfError(at.constructor) === kind) return true;
+  }
+  return false;
 }
 
 /** A model, graph or option that breaks a rule; raised while it is built, before anything is computed. */
 export class ModelError extends SteepestError {
+  protected static override readonly steepestKind = "ModelError";
   override name = "ModelError";
 }
 
 /** Data that cannot be trained on: wrong length, NaN, a label out of range. Raised before anything is trained. */
 export class DataError extends SteepestError {
+  protected static override readonly steepestKind = "DataError";
   override name = "DataError";
 }
 
 /** The memory a program needs is not to be had. */
 export class MemoryError extends SteepestError {
+  protected static override readonly steepestKind = "MemoryError";
   override name = "MemoryError";
 }
 
@@ -42,7 +67,7 @@ function show(value: unknown, depth: number): string {
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return value.name === "" ? "a function" : `the function ${value.name}`;
   if (typeof value !== "object" || value === null) return Object.is(value, -0) ? "-0" : String(value);
-  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  const kind = kindOf(value);
   if (ArrayBuffer.isView(value))
     return kind === "DataView" ? "a DataView" : `a ${kind} of ${(value as Uint8Array).length}`;
   const more = (length: number): string => (length > SHOWN_ENTRIES ? ", …" : "");
@@ -104,7 +129,7 @@ export function checkChoice<T extends string>(where: string, name: string, value
 
 /** Refuses an option whose name is not known, naming those that are, and the one that is meant where that is known. */
 export function checkOptions(where: string, options: object, known: readonly string[]): void {
-  if (Object.prototype.toString.call(options) !== "[object Object]") {
+  if (kindOf(options) !== "Object") {
     throw new ModelError(`${where}: options must be an object such as { ${known[0]}: … }, got ${showValue(options)}`);
   }
   for (const name of Object.keys(options)) {

@@ -1,6 +1,7 @@
 // Gets the compiled kernels: which build, from where, for which kind of memory.
 import { SteepestError } from "./errors.js";
 import { hasRelaxedSimd, hasSimd } from "./features.js";
+import { kindOf } from "./kind.js";
 
 /** `strict`: the same bits on every machine. `fast`: fused multiply-add if the runtime has it. */
 export type Build = "strict" | "fast";
@@ -53,7 +54,7 @@ export async function loadModule(build: Build, shared: boolean): Promise<WebAsse
   const known = compiled.get(key);
   if (known !== undefined) return known;
   const loaded = await provided().load(build);
-  const module = loaded instanceof WebAssembly.Module ? loaded : await WebAssembly.compile(forMemory(loaded, shared));
+  const module = isBytes(loaded) ? await WebAssembly.compile(forMemory(loaded, shared)) : loaded;
   compiled.set(key, module);
   return module;
 }
@@ -67,9 +68,13 @@ export function loadModuleSync(build: Build, shared: boolean): WebAssembly.Modul
     throw new SteepestError("engine: kernels cannot be loaded synchronously here: use the asynchronous form");
   }
   const loaded = loadSync(build);
-  const module = loaded instanceof WebAssembly.Module ? loaded : new WebAssembly.Module(forMemory(loaded, shared));
+  const module = isBytes(loaded) ? new WebAssembly.Module(forMemory(loaded, shared)) : loaded;
   compiled.set(key, module);
   return module;
+}
+
+function isBytes(loaded: BufferSource | CompiledKernels): loaded is BufferSource {
+  return ArrayBuffer.isView(loaded) || kindOf(loaded) === "ArrayBuffer";
 }
 
 function provided(): KernelSource {

@@ -9,6 +9,7 @@
 // The contents travel in one buffer that goes to and fro; what does not fit takes more rounds. So no message keeps the
 // page for long, however large the data, and there is no garbage: the page would free dropped buffers all at once.
 
+import { breathe, performance, startTimer } from "./host.js";
 import type { Pointer } from "./instructions.js";
 import { instantiateBare } from "./interpreter.js";
 import { startWorker, ThreadError, type WorkerPort } from "./threads.js";
@@ -61,7 +62,6 @@ export function serveReplica(
 ): (request: ReplicaRequest) => void {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: PAGE_BYTES });
   const { run } = instantiateBare(module, memory);
-  const breathe = createBreath();
   let interrupted = false;
 
   /** Makes the call in parts, and lets messages in between. The clock of the steps lies in memory: parts change nothing. */
@@ -100,19 +100,6 @@ export function serveReplica(
     if ("interrupt" in request) interrupted = true;
     else serve(request);
   };
-}
-
-/** Resolves after the messages that have come by now. */
-function createBreath(): () => Promise<void> {
-  if (typeof setImmediate === "function") return () => new Promise((resolve) => setImmediate(resolve));
-  const { port1, port2 } = new MessageChannel();
-  let resolve = (): void => {};
-  port1.onmessage = () => resolve();
-  return () =>
-    new Promise((resolved) => {
-      resolve = resolved;
-      port2.postMessage(undefined);
-    });
 }
 
 function load(shuttle: ArrayBuffer, { buffer }: WebAssembly.Memory, regions: readonly Region[]): void {
@@ -241,9 +228,9 @@ export async function startReplica(module: WebAssembly.Module): Promise<Replica>
     },
   };
   // A first round with nothing in it shows that the worker has come up.
-  const timer = setTimeout(() => failed(`did not start within ${START_MS / 1000} s`), START_MS);
+  const started = startTimer(() => failed(`did not start within ${START_MS / 1000} s`), START_MS);
   const up = await ask({ shuttle, memoryBytes: 0, writes: [], call: undefined, reads: [] });
-  clearTimeout(timer);
+  started();
   if (failure !== undefined) throw new ThreadError(`threads: the worker ${failure}: use background: false`);
   if ("trap" in up) throw new ThreadError(`threads: the worker failed: ${up.trap}: use background: false`);
   shuttle = up.shuttle;

@@ -1,6 +1,8 @@
 // Threads: workers that run the same program over the same memory. They are started once, wait cheaply, and are
 // told to stop; nothing is posted to them while a step runs. See assembly/program.ts for the control block.
+
 import { SteepestError } from "./errors.js";
+import { pause, performance } from "./host.js";
 import type { Pointer } from "./instructions.js";
 import { instantiateBare } from "./interpreter.js";
 
@@ -47,6 +49,7 @@ export interface ThreadHost {
 
 /** A thread could not start, or died. The engine goes on with one thread. */
 export class ThreadError extends SteepestError {
+  protected static override readonly steepestKind = "ThreadError";
   override name = "ThreadError";
   /** Whole steps that the run had done, and the instruction at which it ended; of a run that did not begin: 0. */
   readonly stepsDone: number;
@@ -172,8 +175,6 @@ export interface ThreadTeam {
 
 const START_MS = 20_000;
 const OUT_MS = 10_000;
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * Starts threads 1 … threads - 1, and thread 0 too where calls are to run in the background; waits until all have come

@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // Compiles any function of symbolic tensors to a program, and calls it with values.
+import { checkMade } from "../engine/copies.js";
 import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
 import { checkOptions, ModelError, SteepestError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
@@ -74,6 +75,7 @@ function build<I extends InputShapes, O extends Record<string, Tensor>>(
   engine: Engine,
 ): CompiledFunction<I, O> {
   checkOptions("compileFunction", options, ["engine", "build", "threads", "seed"]);
+  checkMade("compileFunction", engine);
   const inputs = Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => [name, "source" in shape ? shape : input(shape, { name })]),
   ) as { [K in keyof I]: Tensor };

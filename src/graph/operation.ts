@@ -1,4 +1,5 @@
 // What an operation is: one definition with its shape rule, its forward instructions and its backward nodes.
+import { made } from "../engine/copies.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { checkTensor, type DType, type Node, nextId, type Shape, type Tensor } from "./tensor.js";
@@ -69,20 +70,22 @@ export function applyAll<Attributes>(
   const specifications = operation.infer(inputs, attributes);
   const outputs: Tensor[] = [];
   const node: Node = {
-    id: nextId(),
+    id: nextId(inputs),
     operation: operation as unknown as Operation<never>,
     attributes,
     inputs: [...inputs],
     outputs,
   };
   specifications.forEach(({ shape, dtype }, index) => {
-    outputs.push({
-      id: nextId(),
-      name: operation.name,
-      shape: [...shape],
-      dtype: dtype ?? "float32",
-      source: { kind: "result", node, index },
-    });
+    outputs.push(
+      made({
+        id: nextId(),
+        name: operation.name,
+        shape: [...shape],
+        dtype: dtype ?? "float32",
+        source: { kind: "result", node, index },
+      }),
+    );
   });
   return outputs;
 }

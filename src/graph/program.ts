@@ -114,7 +114,7 @@ export function placeConstants(engine: Engine, results: readonly Tensor[], pinne
     placed.push(address);
     pinned.set(tensor, address);
     const { data } = tensor.source;
-    if (data instanceof Uint32Array) engine.words(address, data.length).set(data);
+    if (tensor.dtype === "uint32") engine.words(address, data.length).set(data);
     else engine.floats(address, data.length).set(data);
     engine.changed(address, data.byteLength);
   }

@@ -1,5 +1,7 @@
 // The graph: symbolic tensors, and the nodes that make them. Nothing here names an operation.
+import { checkMade, made, shared } from "../engine/copies.js";
 import { ModelError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 import type { Operation } from "./operation.js";
 import { type Shape, showShape, sizeOf } from "./shape.js";
 import { flattenValues, type Values } from "./values.js";
@@ -76,7 +78,10 @@ export function isTensor(value: unknown): value is Tensor {
 
 /** Refuses what is no tensor, before anything is read from it: every operation asks here, directly or through `apply`. */
 export function checkTensor(where: string, value: unknown, rule = "must be given a tensor"): Tensor {
-  if (isTensor(value)) return value;
+  if (isTensor(value)) {
+    checkMade(where, value);
+    return value;
+  }
   throw new ModelError(
     `${where}: ${rule}, got ${showValue(value)}: numbers and arrays become one with constant(), what is handed in later with input()`,
   );
@@ -101,12 +106,17 @@ export interface Node {
   readonly outputs: readonly Tensor[];
 }
 
-let lastId = 0;
+// One numbering for all copies of the package, as nodes of several may stand in one graph.
+const numbering = /* @__PURE__ */ shared("numbering", { last: 0 });
 
-/** The next number in the order of creation. */
-export function nextId(): number {
-  lastId += 1;
-  return lastId;
+/**
+ * The next number in the order of creation. It is above those of `inputs` also where these come from a copy that numbers
+ * for itself (of another realm, or beside a frozen global object): what is made of them stands behind them.
+ */
+export function nextId(inputs: readonly { readonly id: number }[] = []): number {
+  for (const { id } of inputs) if (id > numbering.last) numbering.last = id;
+  numbering.last += 1;
+  return numbering.last;
 }
 
 /** Bytes of a tensor's values; every dtype has four a element. */
@@ -126,7 +136,7 @@ function checkShape(where: string, shape: Shape): Shape {
 }
 
 function leaf(name: string, shape: Shape, dtype: DType, source: Source): Tensor {
-  return { id: nextId(), name, shape: checkShape(name, shape), dtype, source };
+  return made({ id: nextId(), name, shape: checkShape(name, shape), dtype, source });
 }
 
 /** A tensor whose values are handed in at every run. */
@@ -146,22 +156,25 @@ export function parameter(
     throw new ModelError(`${name}: its regularizer must be one such as l2(), got ${String(regularizer)}`);
   if (constraint !== undefined && typeof constraint?.record !== "function")
     throw new ModelError(`${name}: its constraint must be one such as maxNorm(), got ${String(constraint)}`);
+  for (const given of [initializer, regularizer, constraint]) checkMade(name, given);
   constraint?.check?.(shape);
   return leaf(name, shape, "float32", { kind: "parameter", initializer, trainable: true, options });
 }
 
 /** A tensor whose values stay in the program's memory but are not trained, as the running statistics of batch normalization. */
 export function buffer(shape: Shape, initializer: Initializer, name = "buffer"): Tensor {
+  checkMade(name, initializer);
   return leaf(name, shape, "float32", { kind: "parameter", initializer, trainable: false, options: {} });
 }
 
 /** A tensor of fixed values: a number (a scalar), nested arrays, or flat values with their shape. */
 export function constant(values: Values, shape?: Shape): Tensor {
   const flat = flattenValues("constant", values);
-  const data = flat.data instanceof Uint32Array ? flat.data.slice() : Float32Array.from(flat.data);
+  const dtype = kindOf(flat.data) === "Uint32Array" ? "uint32" : "float32";
+  const data = dtype === "uint32" ? Uint32Array.from(flat.data) : Float32Array.from(flat.data);
   const size = shape ?? flat.shape ?? [data.length];
   if (sizeOf(size) !== data.length) {
     throw new ModelError(`constant: shape ${showShape(size)} has ${sizeOf(size)} elements, got ${data.length} values`);
   }
-  return leaf("constant", size, data instanceof Uint32Array ? "uint32" : "float32", { kind: "constant", data });
+  return leaf("constant", size, dtype, { kind: "constant", data });
 }

@@ -1,5 +1,6 @@
 // Values that users hand in: numbers, typed arrays (row-major), nested arrays where they are small.
 import { DataError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 import { type Shape, showShape, sizeOf } from "./shape.js";
 
 export type TypedArray =
@@ -68,7 +69,7 @@ function nestedShape(where: string, values: Nested): number[] {
 /** A typed array of numbers: no DataView, and no bigints. */
 function isNumeric(values: Values): values is TypedArray {
   if (!ArrayBuffer.isView(values)) return false;
-  return !(values instanceof DataView || values instanceof BigInt64Array || values instanceof BigUint64Array);
+  return !["DataView", "BigInt64Array", "BigUint64Array"].includes(kindOf(values));
 }
 
 /** Writes what is below `level` into `into`, from index `at` on; returns the index behind it. */

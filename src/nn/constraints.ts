@@ -1,4 +1,5 @@
 // What parameters are brought back to after each step of the optimizer.
+import { made } from "../engine/copies.js";
 import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
 import { elements, rows } from "../engine/instructions.js";
 import { type Constraint, type Shape, showShape, sizeOf } from "../graph/tensor.js";
@@ -45,7 +46,7 @@ function normWithin(
   rate: number,
   { axis }: NormConstraintOptions,
 ): Constraint {
-  return {
+  return made({
     name,
     check: (shape) => void normsOf(name, shape, axis),
     record(recorder, address, shape) {
@@ -53,7 +54,7 @@ function normWithin(
       const units = outer * (inner === 1 ? 1 : Math.ceil(inner / LANES));
       recorder.constrainNorm(rows(units, sizeOf(shape) * 2), address, length, inner, least, most, rate);
     },
-  };
+  });
 }
 
 /**
@@ -93,13 +94,13 @@ export function minMaxNorm(options: MinMaxNormOptions = {}): Constraint {
 
 /** Negative values become 0. */
 export function nonNegative(): Constraint {
-  return {
+  return made({
     name: "nonNegative",
     record(recorder, address, shape) {
       const n = sizeOf(shape);
       recorder.relu(elements(n), address, address, n);
     },
-  };
+  });
 }
 
 function positive(where: string, name: string, value: number): number {

@@ -1,5 +1,6 @@
 // Initial values of parameters. All numbers are made inside wasm, from the seed and the parameter's stream number
 // alone: the same on every machine, for every number of threads, whatever other parameters there are.
+import { made } from "../engine/copies.js";
 import { checkNumber, checkOptions, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
 import { elements, serial } from "../engine/instructions.js";
 import { type Initializer, type Shape, showShape, sizeOf } from "../graph/tensor.js";
@@ -24,38 +25,38 @@ function fansOf(name: string, shape: Shape): Fans {
 
 /** Uniform numbers in [-limit, limit], the limit chosen so that their variance is `varianceOf` the fans. */
 function scaledUniform(name: string, varianceOf: (fans: Fans) => number): Initializer {
-  return {
+  return made({
     name,
     record(recorder, address, shape, { seed, stream }) {
       const n = sizeOf(shape);
       const limit = Math.sqrt(3 * varianceOf(fansOf(name, shape)));
       recorder.initializeUniform(elements(n, COST_OF_RANDOM), address, n, -limit, limit, ...seed, stream);
     },
-  };
+  });
 }
 
 /** Normal numbers of mean 0, not truncated, of variance `varianceOf` the fans. */
 function scaledNormal(name: string, varianceOf: (fans: Fans) => number): Initializer {
-  return {
+  return made({
     name,
     record(recorder, address, shape, { seed, stream }) {
       const n = sizeOf(shape);
       const deviation = Math.sqrt(varianceOf(fansOf(name, shape)));
       recorder.initializeNormal(elements(n, COST_OF_RANDOM), address, n, 0, deviation, ...seed, stream);
     },
-  };
+  });
 }
 
 const COST_OF_RANDOM = 16;
 
 function filled(name: string, value: number): Initializer {
-  return {
+  return made({
     name,
     record(recorder, address, shape) {
       const n = sizeOf(shape);
       recorder.initializeConstant(elements(n), address, n, value);
     },
-  };
+  });
 }
 
 /** All 0: what biases start with. */
@@ -84,13 +85,13 @@ export function uniform(options: { low?: number; high?: number } = {}): Initiali
   if (!(low < high) || high - low > LARGEST_FLOAT32) {
     throw new ModelError(`uniform: low must be less than high by a finite float32, got low ${low} and high ${high}`);
   }
-  return {
+  return made({
     name: "uniform",
     record(recorder, address, shape, { seed, stream }) {
       const n = sizeOf(shape);
       recorder.initializeUniform(elements(n, COST_OF_RANDOM), address, n, low, high, ...seed, stream);
     },
-  };
+  });
 }
 
 /** Normal numbers of `mean` (default 0) and `standardDeviation` (default 0.05), not truncated. */
@@ -104,13 +105,13 @@ export function normal(options: { mean?: number; standardDeviation?: number } = 
     0,
     Number.POSITIVE_INFINITY,
   );
-  return {
+  return made({
     name: "normal",
     record(recorder, address, shape, { seed, stream }) {
       const n = sizeOf(shape);
       recorder.initializeNormal(elements(n, COST_OF_RANDOM), address, n, mean, deviation, ...seed, stream);
     },
-  };
+  });
 }
 
 /** Uniform, variance 2 / (fanIn + fanOut): for tanh, sigmoid and linear layers. Glorot & Bengio 2010, equation 16. */
@@ -153,7 +154,7 @@ export function lecunNormal(): Initializer {
 export function orthogonal(options: { gain?: number } = {}): Initializer {
   checkOptions("orthogonal", options, ["gain"]);
   const gain = checkNumber("orthogonal", "gain", options.gain ?? 1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-  return {
+  return made({
     name: "orthogonal",
     record(recorder, address, shape, { seed, stream }) {
       if (shape.length < 2) {
@@ -164,5 +165,5 @@ export function orthogonal(options: { gain?: number } = {}): Initializer {
       recorder.initializeNormal(elements(n, COST_OF_RANDOM), address, n, 0, 1, ...seed, stream);
       recorder.orthogonalize(serial, address, n / columns, columns, gain);
     },
-  };
+  });
 }

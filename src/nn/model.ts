@@ -1,4 +1,5 @@
 // Models: functions of tensors with parameters, chains of layers among them.
+import { made } from "../engine/copies.js";
 import { checkOptions, ModelError } from "../engine/errors.js";
 import { type DType, input, type Shape, sameShape, type Tensor } from "../graph/tensor.js";
 import { type Chain, type Layer, type LayerContext, layerContext, type ModelLayer } from "./layer.js";
@@ -65,7 +66,7 @@ export function createModel<I extends Ports, O extends Ports>(
       ports,
       ports.map(({ shape }) => shape),
     );
-  const model: Model<I, O> = {
+  const model: Model<I, O> = made({
     kind,
     name,
     inputShape: shapesOf(inputs) as unknown as I,
@@ -99,7 +100,7 @@ export function createModel<I extends Ports, O extends Ports>(
         apply: (x, context) => model.apply(x as Traced<I>, context) as Tensor,
       };
     },
-  };
+  });
   return model;
 }
 

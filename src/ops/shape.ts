@@ -124,7 +124,8 @@ export function spread(x: Tensor, shape: Shape): Tensor {
 /** What `tensor` was spread from; else `tensor` itself. */
 export function spreadSource(tensor: Tensor): Tensor {
   const { source } = tensor;
-  if (source.kind !== "result" || (source.node.operation as unknown) !== broadcasting) return tensor;
+  // By its name: in another copy of the package it is another object.
+  if (source.kind !== "result" || source.node.operation.name !== broadcasting.name) return tensor;
   return (source.node.attributes as { transparent: boolean }).transparent ? source.node.inputs[0] : tensor;
 }
 

@@ -1,3 +1,4 @@
+import { made } from "../engine/copies.js";
 import { checkNumber, checkOptions } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { checkDecay, checkLearningRate, type LearningRate, type Optimizer } from "./optimizer.js";
@@ -31,7 +32,7 @@ export function adam(options: AdamOptions = {}): Optimizer {
   const beta1 = checkDecay("adam", "beta1", options.beta1 ?? 0.9);
   const beta2 = checkDecay("adam", "beta2", options.beta2 ?? 0.999);
   const epsilon = checkNumber("adam", "epsilon", options.epsilon ?? 1e-8, LEAST_EPSILON, 1);
-  return {
+  return made({
     name: "adam",
     learningRate,
     slots: ["firstMoment", "secondMoment"],
@@ -39,5 +40,5 @@ export function adam(options: AdamOptions = {}): Optimizer {
     record(recorder, { parameters, gradients, slots: [first, second], clock, length }) {
       recorder.adam(elements(length, 8), parameters, first, second, gradients, clock, beta1, beta2, epsilon);
     },
-  };
+  });
 }

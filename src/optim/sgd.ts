@@ -1,3 +1,4 @@
+import { made } from "../engine/copies.js";
 import { checkOptions, ModelError } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { checkDecay, checkLearningRate, type LearningRate, type Optimizer } from "./optimizer.js";
@@ -31,7 +32,7 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   if (nesterov && momentum === 0) {
     throw new ModelError("sgd: nesterov needs a momentum above 0, got momentum 0: set momentum, for example to 0.9");
   }
-  return {
+  return made({
     name: "sgd",
     learningRate,
     slots: momentum === 0 ? [] : ["velocity"],
@@ -43,5 +44,5 @@ export function sgd(options: SgdOptions = {}): Optimizer {
         step(elements(length, 2), parameters, velocity, gradients, clock, momentum);
       }
     },
-  };
+  });
 }

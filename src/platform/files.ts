@@ -94,12 +94,12 @@ function explain(what: string, cause: unknown, remedyIfMissing: string): Error {
     EROFS: "the disk is read-only: choose another folder",
     ENOSPC: "no space left on the disk: free some, or choose another folder",
   };
-  const reason = remedies[codeOf(cause)] ?? (cause instanceof Error ? cause.message : String(cause));
+  const reason = remedies[codeOf(cause)] ?? (cause as Partial<Error> | undefined)?.message ?? String(cause);
   return new Error(`${what}: ${reason}`, { cause });
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
+  return String((error as { code?: unknown } | undefined | null)?.code ?? "");
 }
 
 function quote(path: string): string {

@@ -10,9 +10,12 @@ declare const STEEPEST_FILES: string | undefined;
 const folder =
   typeof STEEPEST_FILES === "undefined" ? (process.env.STEEPEST_WASM_FOLDER ?? "../../dist/") : STEEPEST_FILES;
 
+// Not `new URL(…, import.meta.url)`: bundlers take that for an asset, and this for all files of the folder.
+const here = import.meta.url;
+
 /** A file that the build puts beside the bundle. */
 export function kernelFile(name: string): URL {
-  return new URL(`${folder}${name}`, import.meta.url);
+  return new URL(`${folder}${name}`, here);
 }
 
 async function load(build: Build): Promise<Uint8Array<ArrayBuffer>> {

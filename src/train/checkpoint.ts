@@ -2,6 +2,7 @@
 import type { Engine } from "../engine/engine.js";
 import { checkInteger, DataError, ModelError, SteepestError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
+import { kindOf } from "../engine/kind.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { type ParameterValues, readBlock, readParameters, trainedOf } from "./parameters.js";
 import {
@@ -108,7 +109,7 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
 
 function checkForm(checkpoint: Checkpoint): void {
   const { parameters, optimizer } = checkpoint ?? {};
-  if (parameters instanceof Map && optimizer?.slots instanceof Map) return;
+  if (kindOf(parameters) === "Map" && kindOf(optimizer?.slots) === "Map") return;
   throw new ModelError(
     "restore: needs a checkpoint with Maps of parameters and slots, as checkpoint() or decodeCheckpoint() gives it",
   );
@@ -141,7 +142,7 @@ function checkBlock(wanted: ReadonlyMap<string, Tensor>, what: string, block: Va
 }
 
 function checkData(where: string, data: Float32Array, length: number): void {
-  if (Object.prototype.toString.call(data) !== "[object Float32Array]" || data.length !== length) {
+  if (kindOf(data) !== "Float32Array" || data.length !== length) {
     throw new DataError(`${where}: must be a Float32Array of ${length} values: take the checkpoint anew`);
   }
   const at = findBroken(data);

@@ -1,6 +1,8 @@
 // Data sets: checked, converted and laid into the trainer's memory, where batches are gathered from.
+
 import type { Engine } from "../engine/engine.js";
 import { DataError } from "../engine/errors.js";
+import { performance } from "../engine/host.js";
 import type { Pointer } from "../engine/instructions.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/tensor.js";
 import { type FlatValues, flattenValues, sliceOf, type Values, writeFloats } from "../graph/values.js";

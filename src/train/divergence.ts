@@ -21,6 +21,7 @@ export interface Divergence {
 
 /** The loss of a step was NaN or infinite. */
 export class DivergenceError extends SteepestError {
+  protected static override readonly steepestKind = "DivergenceError";
   override name = "DivergenceError";
   /** The step, from 1, whose loss it was. */
   readonly step: number;

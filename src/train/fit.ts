@@ -1,5 +1,6 @@
 // The training loop: epochs and batches over resident data, and scores. How steps are grouped into calls of the
 // engine (src/train/steps.ts) changes no result.
+import { performance } from "../engine/host.js";
 import type { Region } from "../engine/replica.js";
 import type { Shape } from "../graph/tensor.js";
 import type { MetricName } from "../nn/metrics.js";

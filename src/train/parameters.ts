@@ -1,6 +1,8 @@
 // Parameters as users see them: by path, with their shapes, in copies.
+
 import { ModelError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
+import { kindOf } from "../engine/kind.js";
 import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
 import { addressOfParameter, checkValues, type State } from "./state.js";
@@ -58,7 +60,9 @@ export function checkUpdate(
   update: ParameterUpdate,
 ): { tensor: Tensor; copy: Float32Array }[] {
   const entries: [string, Values][] =
-    update instanceof Map ? [...update].map(([path, { data }]) => [path, data]) : Object.entries(update);
+    kindOf(update) === "Map"
+      ? [...(update as ReadonlyMap<string, { readonly data: Values }>)].map(([path, { data }]) => [path, data])
+      : Object.entries(update);
   return entries.map(([path, data]) => {
     const tensor = parameters.get(path);
     if (tensor === undefined) {

@@ -1,4 +1,5 @@
 // Predictions: inputs staged in slices of a program's batch, outputs copied out.
+import { performance } from "../engine/host.js";
 import { sizeOf } from "../graph/tensor.js";
 import { sliceOf, type Values } from "../graph/values.js";
 import { bundle, type ForPorts, type Ports } from "../nn/ports.js";

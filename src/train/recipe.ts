@@ -1,4 +1,7 @@
 // What compile() is given, checked against the model.
+
+import { checkMade } from "../engine/copies.js";
+import type { Engine } from "../engine/engine.js";
 import { checkInteger, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
 import type { Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
@@ -30,6 +33,7 @@ export interface RecipeOptions<M extends MetricName, O extends Ports> {
 
 type AnyOptions = Omit<RecipeOptions<MetricName, Ports>, "lossWeights"> & {
   lossWeights?: Readonly<Record<string, number>>;
+  engine?: Engine;
 };
 
 const OPTIONS = [
@@ -47,6 +51,7 @@ const OPTIONS = [
 
 export function checkRecipe(model: Model<Ports, Ports>, options: AnyOptions): Recipe {
   checkOptions("compile", options, OPTIONS);
+  for (const given of [model, options.optimizer, options.engine]) checkMade("compile", given);
   const { optimizer, metrics = [], seed = 0, frozen = [] } = options;
   if (typeof optimizer?.record !== "function") {
     throw new ModelError(`compile: optimizer must be an optimizer such as adam(), got ${String(optimizer)}`);

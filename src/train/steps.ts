@@ -1,4 +1,5 @@
 // Training steps: calls into the engine, each as many steps as fit a slice of time.
+import { performance } from "../engine/host.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import type { Region } from "../engine/replica.js";
 import { ThreadError } from "../engine/threads.js";

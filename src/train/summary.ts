@@ -1,5 +1,7 @@
 // The model as a table, and what training it takes, planned before the first step.
+
 import { THREAD_SCRATCH_BYTES } from "../engine/engine.js";
+import { performance } from "../engine/host.js";
 import { showShape } from "../graph/tensor.js";
 import type { LayerParameter, LayerParts, ModelLayer } from "../nn/layer.js";
 import { planTraining } from "./programs.js";

@@ -2,6 +2,7 @@
 // decides where the calls run: here, or in the background.
 import type { Engine } from "../engine/engine.js";
 import { SteepestError } from "../engine/errors.js";
+import { breathe } from "../engine/host.js";
 import type { Region } from "../engine/replica.js";
 import type { Program } from "../graph/program.js";
 
@@ -105,7 +106,7 @@ export async function* away<R, Y>(
       }
       if (value !== undefined) await engine.fetch(lasting);
       release();
-      if (value === undefined) await nextTask();
+      if (value === undefined) await breathe();
       else yield value as Y;
       if (engine.background) release = await engine.turn();
       next = work.next(0);
@@ -123,17 +124,4 @@ export async function* away<R, Y>(
 /** Drives work to its end without keeping the host. */
 export async function finishAway<R>(engine: Engine, work: Work<R>, lasting: readonly Region[] = []): Promise<R> {
   return (await away<R, never>(engine, work, lasting).next()).value as R;
-}
-
-/** Lets the host do other work before the next slice. */
-function nextTask(): Promise<void> {
-  if (typeof setImmediate === "function") return new Promise((resolve) => setImmediate(resolve));
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // Training steps of a user's own: functions of tensors with models and layers in them, each compiled to a program with an
 // optimizer of its own. All of them work on the same values of the parameters.
+import { checkMade } from "../engine/copies.js";
 import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
 import { checkInteger, checkOptions, DataError, ModelError, SteepestError } from "../engine/errors.js";
 import { type Pointer, serial } from "../engine/instructions.js";
@@ -104,6 +105,7 @@ const CLOCK_POSITION = 1;
 
 function build(options: WorkspaceOptions, engine: Engine): Workspace {
   checkOptions("createWorkspace", options, ["seed", "build", "threads", "engine"]);
+  checkMade("createWorkspace", engine);
   const seed = checkInteger("createWorkspace", "seed", options.seed ?? 0, 0);
   const key = wordsOfSeed(seed);
   const values = new Map<Tensor, Pointer>();
@@ -138,6 +140,7 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
     checkOpen();
     checkOptions("workspace.step", given, ["inputs", "train", "optimizer", "training"]);
     const { optimizer, training = optimizer !== undefined } = given;
+    checkMade("workspace.step", optimizer);
     const inputs = Object.fromEntries(
       Object.entries(given.inputs).map(([name, shape]) => [name, "source" in shape ? shape : input(shape, { name })]),
     ) as { [K in keyof I]: Tensor };

@@ -1,0 +1,75 @@
+// The host's clock and timers, taken when the module is loaded: a test that replaces them later (fake timers) does not
+// stop a training. Where they were replaced before, what is left is taken.
+
+/** Whether a test framework's fake stands in a function's place: sinon's (vitest, jest), jest's older ones, node:test's. */
+function isFake(timer: object): boolean {
+  return "clock" in timer || "_isMockFunction" in timer || (timer as { name: string }).name.startsWith("bound ");
+}
+
+function genuine<T extends object>(timer: T | undefined): T | undefined {
+  return timer === undefined || isFake(timer) ? undefined : timer;
+}
+
+const setImmediateHere = genuine(typeof setImmediate === "undefined" ? undefined : setImmediate);
+const setTimeoutHere = genuine(typeof setTimeout === "undefined" ? undefined : setTimeout);
+const clearTimeoutHere = typeof clearTimeout === "undefined" ? undefined : clearTimeout;
+const MessageChannelHere = typeof MessageChannel === "undefined" ? undefined : MessageChannel;
+const clock = globalThis.performance;
+const nowHere = clock.now;
+
+/** The clock, in milliseconds, under the name that it has everywhere. */
+export const performance = {
+  now(): number {
+    // A clock that was replaced before may be given back later.
+    return nowHere.name === "now" ? nowHere.call(clock) : globalThis.performance.now();
+  },
+};
+
+/** Ports that keep no process alive while nobody waits: those of Node can say so. */
+interface Port {
+  ref?(): void;
+  unref?(): void;
+}
+
+/** A breath by a message to oneself. */
+function messageBreath(Channel: typeof MessageChannel): () => Promise<void> {
+  const { port1, port2 } = new Channel();
+  const port: Port = port1 as unknown as Port;
+  const waiting: (() => void)[] = [];
+  port1.onmessage = () => {
+    waiting.shift()?.();
+    if (waiting.length === 0) port.unref?.();
+  };
+  return () =>
+    new Promise((resolve) => {
+      waiting.push(resolve);
+      port.ref?.();
+      port2.postMessage(undefined);
+    });
+}
+
+let byMessage: (() => Promise<void>) | undefined;
+
+/** Lets the host do other work: resolves after the messages and events that have come by now. */
+export function breathe(): Promise<void> {
+  if (setImmediateHere !== undefined) return new Promise((resolve) => setImmediateHere(resolve));
+  if (MessageChannelHere !== undefined) {
+    byMessage ??= messageBreath(MessageChannelHere);
+    return byMessage();
+  }
+  if (setTimeoutHere !== undefined) return new Promise((resolve) => setTimeoutHere(resolve, 0));
+  return Promise.resolve();
+}
+
+/** Resolves after `ms` milliseconds; where the timers are fakes, after a breath. */
+export function pause(ms: number): Promise<void> {
+  if (setTimeoutHere === undefined) return breathe();
+  return new Promise((resolve) => setTimeoutHere(resolve, ms));
+}
+
+/** Calls `late` after `ms` milliseconds unless what is returned was called before. Where the timers are fakes, never. */
+export function startTimer(late: () => void, ms: number): () => void {
+  if (setTimeoutHere === undefined) return () => {};
+  const timer = setTimeoutHere(late, ms);
+  return () => clearTimeoutHere?.(timer);
+}

@@ -1,0 +1,7 @@
+/**
+ * What kind of built-in a value is: "Map", "Float32Array", "Error". `instanceof` would know those of this realm only:
+ * test runners, frames and `node:vm` hand in values of others.
+ */
+export function kindOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
