@@ -1,7 +1,7 @@
-// Values that users hand in: numbers, typed arrays (row-major), nested arrays where they are small.
-import { DataError, showValue } from "../engine/errors.js";
+// Values that users hand in: numbers, typed arrays (row-major), nested arrays of either.
+import { DataError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
-import { type Shape, showShape, sizeOf } from "./shape.js";
+import { type Shape, sameShape, showShape, sizeOf } from "./shape.js";
 
 export type TypedArray =
   | Float32Array
@@ -14,8 +14,8 @@ export type TypedArray =
   | Int32Array
   | Uint32Array;
 
-/** Nested arrays of numbers, as deep as the tensor has axes. */
-export type Nested = readonly number[] | readonly Nested[];
+/** Nested arrays of numbers, as deep as the tensor has axes; a typed array stands for all axes from its own on. */
+export type Nested = readonly number[] | readonly TypedArray[] | readonly Nested[];
 
 /** Anything that holds numbers. */
 export type Values = number | TypedArray | Nested;
@@ -25,6 +25,8 @@ export interface FlatValues {
   readonly data: TypedArray | readonly number[];
   /** Shape of nested arrays; `undefined` for typed arrays, which are flat. */
   readonly shape: Shape | undefined;
+  /** The innermost arrays are typed: the last size stands for any axes of so many elements. */
+  readonly isPacked?: boolean;
 }
 
 // What an array that holds itself, or the same row over and over, would go beyond. So many values are a gibibyte.
@@ -33,24 +35,32 @@ const MAX_NESTED_VALUES = 2 ** 27;
 
 /**
  * Flattens nested arrays; typed arrays pass through. Throws DataError where rows differ in length, an entry is no number,
- * or there are more levels or values than can be.
+ * a buffer is gone, or there are more levels or values than can be.
  */
 export function flattenValues(where: string, values: Values): FlatValues {
   if (typeof values === "number") return { data: [values], shape: [] };
-  if (isNumeric(values)) return { data: values, shape: undefined };
+  if (isNumeric(values)) return { data: checkBuffer(where, values), shape: undefined };
   if (!Array.isArray(values)) {
-    throw new DataError(`${where}: must be a typed array or nested arrays of numbers, got ${describe(values)}`);
+    const got = values === undefined || values === null ? String(values) : describe(values);
+    throw new DataError(`${where}: must be a typed array or nested arrays of numbers, got ${got}`);
   }
-  const shape = nestedShape(where, values);
-  const data = new Float64Array(sizeOf(shape));
-  collect(where, values, shape, 0, data, 0);
-  return { data, shape };
+  const { shape, row } = nestedShape(where, values);
+  if (row === undefined) {
+    const data = new Float64Array(sizeOf(shape));
+    collect(where, values, shape, 0, data, 0);
+    return { data, shape };
+  }
+  const outer = shape.slice(0, -1);
+  const rows = new Array<TypedArray>(sizeOf(outer));
+  collect(where, values, outer, 0, rows, 0, row);
+  return { data: pack(rows), shape, isPacked: true };
 }
 
-/** The shape that the first entries show; bounded before anything is collected. */
-function nestedShape(where: string, values: Nested): number[] {
+/** The shape that the first entries show, and the first row where rows are typed; bounded before anything is collected. */
+function nestedShape(where: string, values: Nested): { shape: number[]; row: TypedArray | undefined } {
   const shape: number[] = [];
-  for (let level: unknown = values; Array.isArray(level); level = level[0]) {
+  let level: unknown = values;
+  for (; Array.isArray(level); level = level[0]) {
     if (shape.length === MAX_DEPTH) {
       throw new DataError(
         `${where}: nested arrays can be at most ${MAX_DEPTH} levels deep, got more: check that no array holds itself`,
@@ -58,62 +68,176 @@ function nestedShape(where: string, values: Nested): number[] {
     }
     shape.push(level.length);
   }
+  const row = isNumeric(level) ? level : undefined;
+  if (row !== undefined) shape.push(row.length);
   if (shape.reduce((product, size) => product * Math.max(size, 1), 1) > MAX_NESTED_VALUES) {
     throw new DataError(
       `${where}: nested arrays can hold at most ${MAX_NESTED_VALUES} values, got shape ${showShape(shape)}: use a typed array`,
     );
   }
-  return shape;
+  return { shape, row };
 }
 
-/** A typed array of numbers: no DataView, and no bigints. */
-function isNumeric(values: Values): values is TypedArray {
+/** A typed array of numbers, of any realm: no DataView, and no bigints. */
+function isNumeric(values: unknown): values is TypedArray {
   if (!ArrayBuffer.isView(values)) return false;
   return !["DataView", "BigInt64Array", "BigUint64Array"].includes(kindOf(values));
 }
 
-/** Writes what is below `level` into `into`, from index `at` on; returns the index behind it. */
-function collect(where: string, level: unknown, shape: Shape, depth: number, into: Float64Array, at: number): number {
+/** Refuses a typed array whose buffer has been transferred, or is shorter now than what is to be seen of it. */
+function checkBuffer(where: string, values: TypedArray): TypedArray {
+  if (values.length > 0) return values;
+  try {
+    // Each method looks whether the elements are there, also where there are none.
+    values.includes(0);
+    return values;
+  } catch (error) {
+    throw new DataError(
+      `${where}: its buffer was transferred to another thread, or was made smaller: hand in a copy, or transfer after the call`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Writes what is below `level` into `into`, from index `at` on; returns the index behind it. Numbers, or (`first`: the
+ * first of them) typed arrays of one length.
+ */
+function collect(
+  where: string,
+  level: unknown,
+  shape: Shape,
+  depth: number,
+  into: { [index: number]: unknown },
+  at: number,
+  first?: TypedArray,
+): number {
   if (depth === shape.length) {
-    if (typeof level !== "number")
-      throw new DataError(`${where}: every entry must be a number, got ${showValue(level)}`);
-    into[at] = level;
+    const fits = first === undefined ? typeof level === "number" : isNumeric(level) && level.length === first.length;
+    if (!fits) throw refuseEntry(where, level, first);
+    into[at] = first === undefined ? level : checkBuffer(where, level as TypedArray);
     return at + 1;
   }
   if (!Array.isArray(level) || level.length !== shape[depth]) {
+    const got = Array.isArray(level) ? `an array of ${level.length}` : describe(level);
     throw new DataError(
-      `${where}: nested arrays must be rectangular of shape ${showShape(shape)}, got ${describe(level)} at depth ${depth}`,
+      `${where}: nested arrays must be rectangular of shape ${showShape(shape)}, got ${got} at depth ${depth}`,
     );
   }
   let next = at;
-  for (let i = 0; i < level.length; i++) next = collect(where, level[i], shape, depth + 1, into, next);
+  for (let i = 0; i < level.length; i++) next = collect(where, level[i], shape, depth + 1, into, next, first);
   return next;
 }
 
-function describe(value: unknown): string {
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  return showValue(value);
+function refuseEntry(where: string, entry: unknown, first: TypedArray | undefined): DataError {
+  if (first === undefined) return new DataError(`${where}: every entry must be a number, got ${describe(entry)}`);
+  return new DataError(`${where}: every row must be a typed array of ${first.length}, got ${describe(entry)}`);
 }
 
-/** Refuses values whose number (or nested shape) does not fit `shape`. */
+/** Typed rows behind one another: as float32 where that holds what they hold. */
+function pack(rows: readonly TypedArray[]): TypedArray {
+  const size = rows[0].length;
+  const isSingle = rows.every((row) => row.BYTES_PER_ELEMENT <= 2 || kindOf(row) === "Float32Array");
+  const data = new (isSingle ? Float32Array : Float64Array)(rows.length * size);
+  rows.forEach((row, index) => {
+    data.set(row, index * size);
+  });
+  return data;
+}
+
+/** What came in the place of numbers, and what makes numbers of it. */
+function describe(value: unknown): string {
+  if (typeof value === "string") {
+    const number = value.trim() !== "" && !Number.isNaN(Number(value));
+    return `${showValue(value)}: ${number ? "convert it with Number()" : "number the classes, as names.indexOf(name)"}`;
+  }
+  if (typeof value === "boolean") return `${value}: convert it with Number(), to 1 and 0`;
+  if (typeof value === "bigint") return `${showValue(value)}: convert it with Number()`;
+  if (value === undefined || value === null) return `${value}: leave out samples with missing values, or fill them in`;
+  if (typeof value !== "object" || Array.isArray(value)) return showValue(value);
+  const kind = kindOf(value);
+  if (/^Big/.test(kind)) return `${showValue(value)}: convert it with Float64Array.from(values, Number)`;
+  if (/ArrayBuffer$/.test(kind)) return `${showValue(value)}: look at it as numbers, as new Float32Array(buffer)`;
+  if (kind === "DataView") return `${showValue(value)}: hand in a typed array of its buffer`;
+  if (kind !== "Object") return Symbol.iterator in value ? `${showValue(value)}: use Array.from()` : showValue(value);
+  const keys = Object.keys(value);
+  const row = keys.slice(0, 2).map((key) => `row.${key}`);
+  return keys.length === 0 ? "{}" : `an object of ${showNames(keys)}: make an array of it, as [${row.join(", ")}]`;
+}
+
+/** Whether values that are nested in this way can be a tensor of this shape: flat ones go by their number alone. */
+export function nestingFits({ shape: came, isPacked }: FlatValues, shape: Shape): boolean {
+  if (came === undefined || came.length < 2) return true;
+  if (!isPacked) return sameShape(came, shape);
+  const outer = came.length - 1;
+  return sameShape(came.slice(0, outer), shape.slice(0, outer)) && came[outer] === sizeOf(shape.slice(outer));
+}
+
+/** Refuses values whose number or nested shape does not fit `shape`. */
 export function checkSize(where: string, values: FlatValues, shape: Shape): void {
-  if (values.data.length === sizeOf(shape)) return;
+  if (values.data.length === sizeOf(shape) && nestingFits(values, shape)) return;
   const came = values.shape === undefined ? `${values.data.length} values` : `shape ${showShape(values.shape)}`;
   throw new DataError(`${where}: must have shape ${showShape(shape)} (${sizeOf(shape)} values), got ${came}`);
 }
 
-/** A part of flat values; typed arrays are not copied. */
+/** A part of flat values; typed arrays are not copied. Nothing where a buffer has become shorter than that: see `checkPresent`. */
 export function sliceOf(data: FlatValues["data"], start: number, length: number): FlatValues["data"] {
   if (length === data.length) return data;
+  if (start + length > data.length) return [];
   if (ArrayBuffer.isView(data)) return (data as Float32Array).subarray(start, start + length);
   return (data as readonly number[]).slice(start, start + length);
 }
 
+/** Refuses values of which some are gone, as their buffer was transferred or became smaller since they were looked at. */
+export function checkPresent(where: string, values: FlatValues["data"], length: number): void {
+  if (values.length === length) return;
+  throw new DataError(
+    `${where}: its buffer was transferred or made smaller while it was being read: leave it alone until the call has come to its end, or hand in a copy`,
+  );
+}
+
 /** Copies values into memory as float32. Throws DataError naming the first NaN or infinity; `first` is the first value's index. */
 export function writeFloats(where: string, to: Float32Array, values: FlatValues["data"], first = 0): void {
+  checkPresent(where, values, to.length);
   to.set(values);
   for (let i = 0; i < to.length; i++) {
     if (to[i] - to[i] === 0) continue;
     throw new DataError(`${where}: every value must be a finite float32, got ${values[i]} at index ${first + i}`);
   }
+}
+
+/**
+ * What whole numbers must be below: one number for all, or one for each of the elements, which repeats (as that of one
+ * sample does for many).
+ */
+export type Bound = number | Float64Array;
+
+/** Largest number a uint32 holds, and one. */
+export const NO_BOUND = 2 ** 32;
+
+/**
+ * Copies whole numbers into memory. Throws DataError naming the first that is none, or chooses beyond what there is to
+ * choose from; `first` is the first value's index.
+ */
+export function writeWords(
+  where: string,
+  to: Uint32Array,
+  values: FlatValues["data"],
+  bound: Bound = NO_BOUND,
+  first = 0,
+): void {
+  checkPresent(where, values, to.length);
+  for (let i = 0; i < to.length; i++) {
+    const value = values[i];
+    const limit = typeof bound === "number" ? bound : bound[(first + i) % bound.length];
+    if (Number.isInteger(value) && value >= 0 && value < limit) continue;
+    const at = `got ${showValue(value)} at index ${first + i}`;
+    if (limit === NO_BOUND) {
+      throw new DataError(`${where}: every value must be a whole number of at least 0, ${at}`);
+    }
+    throw new DataError(
+      `${where}: every index must be a whole number from 0 to ${limit - 1}, as it chooses among ${limit}, ${at}`,
+    );
+  }
+  to.set(values);
 }

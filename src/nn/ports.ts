@@ -1,6 +1,7 @@
 // What goes into a model and comes out of it: one shape, or several by name.
 import { DataError, ModelError } from "../engine/errors.js";
 import { type DType, type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import type { Bound } from "../graph/values.js";
 
 /** The shape of one sample, or of several parts of a sample by name. Never with the batch axis. */
 export type Ports = Shape | Readonly<Record<string, Shape>>;
@@ -17,6 +18,8 @@ export interface Port {
   readonly key: string | undefined;
   readonly shape: Shape;
   readonly dtype: DType;
+  /** What the whole numbers of an input must be below, as they choose among so many; of one sample's elements. */
+  readonly bound?: Bound | undefined;
 }
 
 export function isShape(ports: Ports): ports is Shape {

@@ -1,11 +1,20 @@
 // Data sets: checked, converted and laid into the trainer's memory, where batches are gathered from.
 
 import type { Engine } from "../engine/engine.js";
-import { DataError } from "../engine/errors.js";
+import { DataError, showValue } from "../engine/errors.js";
 import { performance } from "../engine/host.js";
 import type { Pointer } from "../engine/instructions.js";
-import { type Shape, sameShape, showShape, sizeOf } from "../graph/tensor.js";
-import { type FlatValues, flattenValues, sliceOf, type Values, writeFloats } from "../graph/values.js";
+import { type Shape, showShape, sizeOf } from "../graph/tensor.js";
+import {
+  checkPresent,
+  type FlatValues,
+  flattenValues,
+  nestingFits,
+  sliceOf,
+  type Values,
+  writeFloats,
+  writeWords,
+} from "../graph/values.js";
 import type { TargetKind } from "../nn/losses.js";
 import { type ForPorts, type Port, type Ports, pick, portName } from "../nn/ports.js";
 import type { Work } from "./work.js";
@@ -24,21 +33,44 @@ export interface Samples<I extends Ports = Shape, O extends Ports = Shape> {
   inputShape?: I;
 }
 
+/** Samples as a list of them: what each of x and y holds is one sample's. */
+export type SampleList<I extends Ports = Shape, O extends Ports = Shape> = readonly Pick<Samples<I, O>, "x" | "y">[];
+
 /** Samples of any model. */
-export type AnySamples = Samples<Ports, Ports>;
+export type AnySamples = Samples<Ports, Ports> | SampleList<Ports, Ports>;
 
 /** Samples that lie in the trainer's memory, for several fits or evaluations: see Trainer.load. */
-export interface ResidentData {
+export interface Resident {
   readonly count: number;
+  readonly bytes: number;
+  /** Gives the memory back. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+const RESIDENT = Symbol.for("steepest: resident data");
+
+/** The same from the inside: what lies where. */
+export interface ResidentData extends Resident {
+  /** What tells it from data of the user's own, whatever their fields are called. */
+  readonly [RESIDENT]?: true;
   /** Addresses of each input's and target's values. */
   readonly x: readonly Pointer[];
   readonly y: readonly Pointer[];
   /** Shuffled order of the samples, `count` indices. */
   readonly order: Pointer;
   readonly format: SampleFormat;
-  readonly bytes: number;
-  /** Gives the memory back. */
-  dispose(): void;
+}
+
+/** What can be trained on and scored. */
+export type TrainingData<I extends Ports = Shape, O extends Ports = Shape> =
+  | Samples<I, O>
+  | SampleList<I, O>
+  | Resident;
+
+/** Whether this is what `load` gave. */
+export function isResident(data: unknown): data is ResidentData {
+  return typeof data === "object" && data !== null && RESIDENT in data;
 }
 
 /** How the samples of a model look. */
@@ -60,6 +92,92 @@ export function targetShape({ targets, port }: TargetFormat): Shape {
   return targets === "classes" ? [] : port.shape;
 }
 
+// What other libraries call what is x, y or inputShape here, and what there is none of.
+const HABITS: Readonly<Record<string, string>> = {
+  sampleweight: "samples have no weights here: repeat those that count more",
+  classweight: "classes have no weights here: repeat the samples of rare ones",
+  validation: "it is an option, behind the data: fit({ x, y }, { validation: { x, y } })",
+  ...Object.fromEntries(["input", "inputs", "data", "features", "xs"].map((name) => [name, "call it x"])),
+  ...Object.fromEntries(
+    ["output", "outputs", "target", "targets", "label", "labels", "ys"].map((name) => [name, "call it y"]),
+  ),
+  ...Object.fromEntries(
+    ["epochs", "batchsize", "shuffle", "steps"].map((name) => [name, "options are a second argument, behind the data"]),
+  ),
+};
+
+/** Refuses an object with other fields than these, of which all but `inputShape` must be there. */
+function checkFields(where: string, samples: object, known: readonly string[]): void {
+  const keys = Object.keys(samples);
+  const unknown = keys.find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    const plain = unknown.replaceAll("_", "").toLowerCase();
+    const remedy = HABITS[plain] ?? (plain === "inputshape" ? "call it inputShape" : "leave it out");
+    throw new DataError(
+      `${where}: must be { ${known.join(", ")} }, got an unknown field ${showValue(unknown)}: ${remedy}`,
+    );
+  }
+  const missing = known.find((key) => key !== "inputShape" && !(key in samples));
+  if (missing === undefined) return;
+  throw new DataError(`${where}: must be an object with x and y, got { ${keys.join(", ")} }: ${missing} is missing`);
+}
+
+/** What was handed in as data: resident, or samples with the fields they have. Throws DataError for anything else. */
+export function checkData(data: unknown, where = "data"): AnySamples | ResidentData {
+  return isResident(data) ? data : checkSamples(data, where);
+}
+
+/** Samples with the fields they have, as an object or a list. Throws DataError for anything else. */
+export function checkSamples(data: unknown, where = "data"): AnySamples {
+  if (isResident(data)) {
+    throw new DataError(`${where}: must be samples { x, y }, got some that are in memory already: hand in the samples`);
+  }
+  if (!Array.isArray(data)) return checkSample(where, data, ["x", "y", "inputShape"]) as AnySamples;
+  data.forEach((sample, index) => {
+    checkSample(`${where}[${index}]`, sample, ["x", "y"]);
+  });
+  if (data.length > 0) return data;
+  throw new DataError(`${where}: must have at least one sample, got an empty list: an empty data set cannot be used`);
+}
+
+function checkSample(where: string, samples: unknown, known: readonly string[]): object {
+  const isObject = typeof samples === "object" && samples !== null && !ArrayBuffer.isView(samples);
+  if (!isObject || Symbol.iterator in samples) {
+    const got = samples === undefined ? "nothing" : showValue(samples);
+    throw new DataError(
+      `${where}: must be an object with x and y, got ${got}: hand in { x, y }, and options behind it`,
+    );
+  }
+  checkFields(where, samples, known);
+  return samples;
+}
+
+function isList(samples: AnySamples): samples is SampleList<Ports, Ports> {
+  return Array.isArray(samples);
+}
+
+/** The shape that samples say they have; `undefined`: the model's. */
+export function inputShapeOf(samples: AnySamples): Ports | undefined {
+  return isList(samples) ? undefined : samples.inputShape;
+}
+
+/** What one name of a list of rows holds in each of them. */
+function column(rows: readonly object[], key: string): Values {
+  return rows.map((row) => (row as Record<string, unknown>)[key]) as unknown as Values;
+}
+
+/** What was given for each port; where the ports have names also as a list of rows, each an object of them. */
+function pickRows(where: string, given: unknown, ports: readonly Port[]): readonly Values[] {
+  const isRow = (row: unknown) => typeof row === "object" && row !== null && !Array.isArray(row);
+  if (ports[0].key === undefined || !Array.isArray(given) || given.length === 0 || !given.every(isRow)) {
+    return pick<Values>(where, given as Values, ports);
+  }
+  given.forEach((row, index) => {
+    pick(`${where}[${index}]`, row, ports);
+  });
+  return ports.map(({ key }) => column(given, key as string));
+}
+
 /** Number of samples in `values`, each of `shape`. Throws DataError where they do not divide evenly, or are none. */
 export function countSamples(where: string, values: FlatValues, shape: Shape): number {
   const size = sizeOf(shape);
@@ -67,13 +185,22 @@ export function countSamples(where: string, values: FlatValues, shape: Shape): n
   const refuse = (got: string): DataError =>
     new DataError(`${where}: must be samples of shape ${showShape(shape)}${got}`);
   if (data.length === 0) throw refuse(", got none: an empty data set cannot be used");
-  if (came !== undefined && came.length > 1 && !sameShape(came.slice(1), shape) && !sameShape(came, shape)) {
-    throw refuse(`, got nested arrays of shape ${showShape(came)}`);
+  if (came !== undefined && !nestingFits(values, [came[0], ...shape]) && !nestingFits(values, shape)) {
+    throw refuse(`, got nested arrays of shape ${showShape(came)}${remedyForRows(came, shape)}`);
   }
   if (data.length % size !== 0) {
     throw refuse(` (${size} values each), got ${data.length} values, which is no multiple of ${size}`);
   }
   return data.length / size;
+}
+
+/** What may have been meant by rows of another shape. */
+function remedyForRows([, ...row]: Shape, shape: Shape): string {
+  const last = shape.length - 1;
+  const moved = [shape[last], ...shape.slice(0, last)];
+  if (last > 0 && row.join() === moved.join()) return ": the channels come last here: transpose each sample";
+  if (sizeOf(row) === sizeOf(shape)) return ": flatten each sample into a typed array, which takes any shape";
+  return "";
 }
 
 /** Samples that were checked against a format: what lies flat, and how many they are. */
@@ -83,21 +210,28 @@ export interface FlatSamples {
   readonly count: number;
 }
 
-/** Flattens what was given for each input. Throws DataError where the numbers of samples differ. */
+/**
+ * Flattens what was given for each input. Throws DataError where the numbers of samples differ from each other, or from
+ * `expected`.
+ */
 export function flattenInputs(
   given: ForPorts<Ports, Values>,
   { inputs }: SampleFormat,
+  expected?: number,
 ): { x: FlatValues[]; count: number } {
   const x: FlatValues[] = [];
-  let count = 0;
+  let count = expected ?? 0;
   // Single steps come by here: loops, as a step may take no longer than this.
-  const values = pick<Values>("x", given as Values, inputs);
+  const values = pickRows("x", given, inputs);
   for (let index = 0; index < inputs.length; index++) {
     const name = portName("x", inputs[index]);
     const flat = flattenValues(name, values[index]);
     const found = countSamples(name, flat, inputs[index].shape);
-    if (index > 0 && found !== count) {
-      throw new DataError(`${name}: must have the ${count} samples of ${portName("x", inputs[0])}, got ${found}`);
+    if ((index > 0 || expected !== undefined) && found !== count) {
+      const whose = expected === undefined ? `of ${portName("x", inputs[0])}` : "in the list";
+      throw new DataError(
+        `${name}: must have the ${count} samples ${whose}, each of shape ${showShape(inputs[index].shape)}, got ${found}`,
+      );
     }
     count = found;
     x.push(flat);
@@ -107,13 +241,16 @@ export function flattenInputs(
 
 /** Flattens inputs and targets. Throws DataError where they do not fit the format or each other. */
 export function flattenSamples(samples: AnySamples, format: SampleFormat): FlatSamples {
-  const { x, count } = flattenInputs(samples.x, format);
+  const given = checkSamples(samples);
+  const list = isList(given) ? given : undefined;
+  const { x: inputs, y: wanted } = isList(given) ? { x: column(given, "x"), y: column(given, "y") } : given;
+  const { x, count } = flattenInputs(inputs as Values, format, list?.length);
   const { outputs, targets } = format;
   const y: FlatValues[] = [];
-  const values = pick<Values>("y", samples.y as Values, outputs);
+  const values = pickRows("y", wanted, outputs);
   for (let index = 0; index < outputs.length; index++) {
     const flat = flattenValues(portName("y", outputs[index]), values[index]);
-    checkTargetCount(flat, count, targets[index]);
+    checkTargets(flat, count, targets[index]);
     y.push(flat);
   }
   return { x, y, count };
@@ -146,16 +283,8 @@ export function writeInput(
   first: number,
 ): void {
   const name = portName("x", port);
-  if (port.dtype === "uint32") {
-    const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= 2 ** 32);
-    if (bad >= 0)
-      throw new DataError(
-        `${name}: every value must be a whole number of at least 0, got ${data[bad]} at index ${first + bad}`,
-      );
-    engine.words(address, data.length).set(data);
-  } else {
-    writeFloats(name, engine.floats(address, data.length), data, first);
-  }
+  if (port.dtype === "uint32") writeWords(name, engine.words(address, data.length), data, port.bound, first);
+  else writeFloats(name, engine.floats(address, data.length), data, first);
   engine.changed(address, data.length * 4);
 }
 
@@ -187,53 +316,70 @@ export function* loadSamples(engine: Engine, samples: AnySamples, format: Sample
     const order = take(flat.count * 4);
     const clock = { breath: performance.now() };
     for (const [index, port] of format.inputs.entries()) {
-      yield* inParts(engine, clock, flat.x[index], sizeOf(port.shape), (part, first) =>
+      const samples = { where: portName("x", port), count: flat.count, size: sizeOf(port.shape) };
+      yield* inParts(engine, clock, samples, flat.x[index], (part, first) =>
         writeInput(engine, x[index] + first * 4, part.data, port, first),
       );
     }
     for (const [index, target] of format.targets.entries()) {
-      yield* inParts(engine, clock, flat.y[index], sizeOf(targetShape(target)), (part, first) =>
+      const samples = { where: portName("y", target.port), count: flat.count, size: sizeOf(targetShape(target)) };
+      yield* inParts(engine, clock, samples, flat.y[index], (part, first) =>
         writeTargets(engine, y[index] + first * 4, part, target, first),
       );
     }
     loaded = true;
-    return { count: flat.count, x, y, order, format, bytes, dispose: release };
+    const { count } = flat;
+    return { [RESIDENT]: true, count, x, y, order, format, bytes, dispose: release, [Symbol.dispose]: release };
   } finally {
     if (!loaded) release();
   }
 }
 
-/** Has values written part by part, each a whole number of samples of `size`. */
+/** Has values written part by part, each a whole number of samples of `size` values. */
 function* inParts(
   { background }: Engine,
   clock: { breath: number },
+  { where, count, size }: { where: string; count: number; size: number },
   { data, shape }: FlatValues,
-  size: number,
   write: (part: FlatValues, first: number) => void,
 ): Work<void> {
   const most = Math.max(1, Math.floor(PART / size)) * size;
-  for (let first = 0; first < data.length; first += most) {
+  const length = count * size;
+  for (let first = 0; first < length; first += most) {
     if (background && performance.now() - clock.breath > PART_MS) {
       yield undefined;
       clock.breath = performance.now();
     }
-    write({ data: sliceOf(data, first, Math.min(most, data.length - first)), shape }, first);
+    const part = sliceOf(data, first, Math.min(most, length - first));
+    // What has gone meanwhile must not be trained on: there was room taken for it.
+    checkPresent(where, part, Math.min(most, length - first));
+    write({ data: part, shape }, first);
   }
 }
 
-/** Refuses targets that are not one for each of `count` samples. */
-function checkTargetCount(y: FlatValues, count: number, format: TargetFormat): void {
+/** Refuses targets that are not one for each of `count` samples, or are nested in another way. */
+function checkTargets(y: FlatValues, count: number, format: TargetFormat): void {
   const { port, targets } = format;
   const name = portName("y", port);
-  const ySize = sizeOf(targetShape(format));
-  if (y.data.length === count * ySize) return;
-  if (targets === "classes" && y.data.length === count * sizeOf(port.shape)) {
+  const shape = targetShape(format);
+  const size = sizeOf(shape);
+  const { data, shape: came } = y;
+  if (data.length === count * size) {
+    if (came === undefined || nestingFits(y, [count, ...shape]) || (count === 1 && nestingFits(y, shape))) return;
+    // One value a sample may stand in a row of its own.
+    if (size === 1 && came[0] === count) return;
+    const remedy = came[came.length - 1] === count ? ": transpose them, so that the samples come first" : "";
     throw new DataError(
-      `${name}: crossEntropy() takes one class index a sample, got ${y.data.length / count} values a sample: use crossEntropy({ targets: "distributions" }) for one-hot rows`,
+      `${name}: must be ${showShape([count, ...shape])}, one row for each of the samples in x, got nested arrays of shape ${showShape(came)}${remedy}`,
+    );
+  }
+  if (targets === "classes" && data.length === count * sizeOf(port.shape)) {
+    throw new DataError(
+      `${name}: crossEntropy() takes one class index a sample, got ${data.length / count} values a sample: use crossEntropy({ targets: "distributions" }) for one-hot rows`,
     );
   }
   throw new DataError(
-    `${name}: must have ${ySize} value${ySize === 1 ? "" : "s"} for each of the ${count} samples in x, got ${y.data.length} values for ${count * ySize}`,
+    `${name}: must have ${size} value${size === 1 ? "" : "s"} for each of the ${count} samples in x, got ${data.length} values for ${count * size}`,
   );
 }
 

@@ -11,7 +11,7 @@ import {
 import type { Shape } from "../graph/tensor.js";
 import type { MetricName } from "../nn/metrics.js";
 import type { Ports } from "../nn/ports.js";
-import type { AnySamples, ResidentData, Samples } from "./data.js";
+import type { AnySamples, Resident, TrainingData } from "./data.js";
 import type { Progress } from "./fit.js";
 
 export interface FitOptions<M extends MetricName = MetricName, I extends Ports = Shape, O extends Ports = Shape> {
@@ -22,7 +22,7 @@ export interface FitOptions<M extends MetricName = MetricName, I extends Ports =
   /** New order every epoch, from the trainer's seed. Default true. */
   shuffle?: boolean;
   /** Scored after each epoch. */
-  validation?: Samples<I, O> | ResidentData;
+  validation?: TrainingData<I, O>;
   /** Ends the fit by throwing the signal's reason: after the step it is at, where it runs in the background. */
   signal?: AbortSignal;
   onProgress?: (progress: Progress<M, O>) => void;
@@ -65,7 +65,7 @@ export interface SummaryOptions {
 export type AnyProgress = Omit<Progress<never>, "scores"> & { readonly scores: AnyScores };
 export type AnyScores = Readonly<Record<string, number>> & { readonly loss: number };
 export type AnyFitOptions = Omit<FitOptions, "validation" | "onProgress"> & {
-  validation?: AnySamples | ResidentData;
+  validation?: AnySamples | Resident;
   onProgress?: (progress: never) => void;
 };
 

@@ -111,7 +111,9 @@ function traceTraining(state: State, feed: Feed, batch: number) {
 /** The memory plan of a training step, without recording it. */
 export function planTraining(state: State, format: SampleFormat, batch: number): Plan {
   const [x, y] = [format.inputs.map(() => 0), format.targets.map(() => 0)];
-  const data: ResidentData = { count: batch + 1, x, y, order: 0, format, bytes: 0, dispose: () => {} };
+  const dispose = (): void => {};
+  const nowhere = { count: batch + 1, x, y, order: 0, format, bytes: 0 };
+  const data: ResidentData = { ...nowhere, dispose, [Symbol.dispose]: dispose };
   const { trace, value, gradients, others } = traceTraining(state, { kind: "resident", data, shuffled: true }, batch);
   return planMemory([value, ...others, ...gradients, ...trace.updates.values()], trace.pinned);
 }

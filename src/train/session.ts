@@ -1,15 +1,20 @@
 // A trainer from the inside: its state and programs, the data that lie in its memory, and what keeps runs apart.
 import type { Engine } from "../engine/engine.js";
-import { DataError, SteepestError } from "../engine/errors.js";
+import { DataError, SteepestError, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { type Shape, sameShape } from "../graph/tensor.js";
 import { type Port, type Ports, pick } from "../nn/ports.js";
 import { createProgramCache, type ProgramCache } from "./cache.js";
 import {
   type AnySamples,
+  checkData,
+  checkSamples,
   flattenSamples,
+  inputShapeOf,
+  isResident,
   loadSamples,
   placesFor,
+  type Resident,
   type ResidentData,
   type SampleFormat,
   writeSamples,
@@ -97,7 +102,7 @@ export function formatFor({ state, format, formats }: Session, inputShape: Ports
 
 /** Lays samples into memory at once, to stay until they are disposed of. */
 export function load(session: Session, samples: AnySamples): ResidentData {
-  const work = loading(session, samples);
+  const work = loading(session, checkSamples(samples));
   for (;;) {
     const { done, value } = work.next(0);
     if (done) return value;
@@ -108,18 +113,16 @@ export function load(session: Session, samples: AnySamples): ResidentData {
 function* loading(session: Session, samples: AnySamples): Work<ResidentData> {
   checkOpen(session.state);
   const { engine, resident, cache } = session;
-  const loaded = yield* loadSamples(engine, samples, formatFor(session, samples.inputShape));
-  const data: ResidentData = {
-    ...loaded,
-    dispose() {
-      if (!resident.has(data)) return;
-      checkQuiet(engine, "data");
-      resident.delete(data);
-      // Programs that read the data go with them.
-      cache.clear();
-      loaded.dispose();
-    },
+  const loaded = yield* loadSamples(engine, samples, formatFor(session, inputShapeOf(samples)));
+  const dispose = (): void => {
+    if (!resident.has(data)) return;
+    checkQuiet(engine, "data");
+    resident.delete(data);
+    // Programs that read the data go with them.
+    cache.clear();
+    loaded.dispose();
   };
+  const data: ResidentData = { ...loaded, dispose, [Symbol.dispose]: dispose };
   resident.add(data);
   return data;
 }
@@ -127,7 +130,7 @@ function* loading(session: Session, samples: AnySamples): Work<ResidentData> {
 /** Runs `work` as the only one; data that were laid into memory for it are freed afterwards. */
 export function* exclusively<R, Y = never>(
   session: Session,
-  data: readonly (AnySamples | ResidentData | undefined)[],
+  data: readonly (AnySamples | Resident | undefined)[],
   work: (...resident: (ResidentData | undefined)[]) => Work<R, Y>,
 ): Work<R, Y> {
   checkIdle(session);
@@ -136,8 +139,11 @@ export function* exclusively<R, Y = never>(
   const owned: ResidentData[] = [];
   try {
     const resident: (ResidentData | undefined)[] = [];
-    for (const samples of data) {
-      if (samples === undefined || "order" in samples) {
+    for (const [index, given] of data.entries()) {
+      // All but the first may be left out.
+      const samples =
+        given === undefined && index > 0 ? undefined : checkData(given, index > 0 ? "validation" : "data");
+      if (samples === undefined || isResident(samples)) {
         resident.push(samples && checkResident(session, samples));
         continue;
       }
@@ -155,27 +161,31 @@ export function* exclusively<R, Y = never>(
 }
 
 /** Goes on with the walk through these data, or begins one. */
-export function walkOn(session: Session, data: ResidentData, { batchSize, shuffle }: SlicePlan): Walk {
+export function walkOn(session: Session, given: Resident, { batchSize, shuffle }: SlicePlan): Walk {
   checkIdle(session);
   checkQuiet(session.engine, "trainFor");
-  checkResident(session, data);
+  const data = checkResident(session, given);
   const { walk } = session;
   const same = walk?.data === data && walk.batchSize === batchSize && walk.shuffle === shuffle;
   session.walk = same ? walk : { data, batchSize, shuffle, left: 0 };
   return session.walk;
 }
 
-function checkResident({ resident }: Session, data: ResidentData): ResidentData {
-  if (resident.has(data)) return data;
+function checkResident({ resident }: Session, data: Resident): ResidentData {
+  if (isResident(data) && resident.has(data)) return data;
+  if (!isResident(data)) {
+    throw new DataError(`data: must be what load() gave, got ${showValue(data)}: load({ x, y }) once, before the loop`);
+  }
   throw new DataError("data: these were loaded by another trainer, or disposed of: load them into this one");
 }
 
 /** Copies samples into the staging regions; returns where they are and how many. */
-export function stage(session: Session, batch: AnySamples): { feed: Feed; count: number } {
+export function stage(session: Session, given: AnySamples): { feed: Feed; count: number } {
   const { state, engine, staging } = session;
   checkOpen(state);
   checkQuiet(engine, "trainer");
-  const format = formatFor(session, batch.inputShape);
+  const batch = checkSamples(given);
+  const format = formatFor(session, inputShapeOf(batch));
   const flat = flattenSamples(batch, format);
   const x = placesFor(flat.x, staging.x);
   const y = placesFor(flat.y, staging.y);

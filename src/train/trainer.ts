@@ -8,7 +8,7 @@ import type { MetricName } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
 import type { ForPorts, Ports } from "../nn/ports.js";
 import { type Checkpoint, restoreCheckpoint, takeCheckpoint } from "./checkpoint.js";
-import type { AnySamples, ResidentData, Samples } from "./data.js";
+import type { AnySamples, Resident, ResidentData, SampleList, Samples, TrainingData } from "./data.js";
 import { type EpochResult, evaluateAll, fitEpochs, type Scores } from "./fit.js";
 import {
   type AnyFitOptions,
@@ -50,17 +50,17 @@ export interface CompileOptions<M extends MetricName = never, O extends Ports = 
 /** What computes and does not return before it is done. */
 interface SynchronousMethods<M extends MetricName, I extends Ports, O extends Ports> {
   /** As `fit`, all epochs at once. */
-  fitSync(data: Samples<I, O> | ResidentData, options?: FitOptions<M, I, O>): EpochResult<M, O>[];
-  trainStepsSync(data: Samples<I, O> | ResidentData, options: StepsOptions): Float32Array;
-  trainBatchSync(batch: Samples<I, O>): number;
+  fitSync(data: TrainingData<I, O>, options?: FitOptions<M, I, O>): EpochResult<M, O>[];
+  trainStepsSync(data: TrainingData<I, O>, options: StepsOptions): Float32Array;
+  trainBatchSync(batch: Samples<I, O> | SampleList<I, O>): number;
   /**
    * Trains for about so many milliseconds, but at least one step, and goes on where the last such call stopped; returns
    * the loss of each step. On the calling thread: for pages that give training a part of each frame, as
    * `requestAnimationFrame(() => trainer.trainFor(8, data))`.
    */
-  trainFor(milliseconds: number, data: ResidentData, options?: SliceOptions): Float32Array;
-  gradientsSync(batch: Samples<I, O>): Map<string, ParameterValues>;
-  evaluateSync(data: Samples<I, O> | ResidentData, options?: EvaluateOptions): Scores<M, O>;
+  trainFor(milliseconds: number, data: Resident, options?: SliceOptions): Float32Array;
+  gradientsSync(batch: Samples<I, O> | SampleList<I, O>): Map<string, ParameterValues>;
+  evaluateSync(data: TrainingData<I, O>, options?: EvaluateOptions): Scores<M, O>;
   predictSync(x: ForPorts<I, Values>, options?: PredictOptions<I>): ForPorts<O, Float32Array>;
 }
 
@@ -81,20 +81,20 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
   readonly epochs: number;
 
   /** Trains epoch by epoch: `for await (const { epoch, loss } of trainer.fit(data, { epochs: 5 })) …`. Ends when the loop is left. */
-  fit(data: Samples<I, O> | ResidentData, options?: FitOptions<M, I, O>): AsyncGenerator<EpochResult<M, O>, void>;
+  fit(data: TrainingData<I, O>, options?: FitOptions<M, I, O>): AsyncGenerator<EpochResult<M, O>, void>;
   /** Trains `steps` steps, going round the data; returns the loss of each. Many steps run in one call into the engine. */
-  trainSteps(data: Samples<I, O> | ResidentData, options: StepsOptions): Promise<Float32Array>;
+  trainSteps(data: TrainingData<I, O>, options: StepsOptions): Promise<Float32Array>;
   /** One step on exactly these samples, for data that arrive bit by bit. Returns the loss before the step. */
-  trainBatch(batch: Samples<I, O>): Promise<number>;
+  trainBatch(batch: Samples<I, O> | SampleList<I, O>): Promise<number>;
   /** Gradients of the loss of these samples with respect to all parameters, by path; changes nothing. */
-  gradients(batch: Samples<I, O>): Promise<Map<string, ParameterValues>>;
+  gradients(batch: Samples<I, O> | SampleList<I, O>): Promise<Map<string, ParameterValues>>;
   /** Loss and metrics over all samples; dropout is off and nothing changes. */
-  evaluate(data: Samples<I, O> | ResidentData, options?: EvaluateOptions): Promise<Scores<M, O>>;
+  evaluate(data: TrainingData<I, O>, options?: EvaluateOptions): Promise<Scores<M, O>>;
   /** Predictions for one sample or many, behind one another: [samples, ...outputShape]. */
   predict(x: ForPorts<I, Values>, options?: PredictOptions<I>): Promise<ForPorts<O, Float32Array>>;
 
   /** Lays samples into memory once, for several fits or evaluations. Dispose of it when done. */
-  load(data: Samples<I, O>): ResidentData;
+  load(data: Samples<I, O> | SampleList<I, O>): Resident;
   /** Copies of all parameters and buffers (as the running statistics of batch normalization), by path. */
   parameters(): Map<string, ParameterValues>;
   /** Sets parameters by path, `{ "0.weight": values }` or what `parameters()` gave; all are checked before any is changed. */
@@ -180,7 +180,7 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
   const { recipe } = state;
 
   type Result = EpochResult<M, O>;
-  function* fitting(data: AnySamples | ResidentData, options: AnyFitOptions = {}): Work<void, Result> {
+  function* fitting(data: AnySamples | Resident, options: AnyFitOptions = {}): Work<void, Result> {
     const plan = checkFitOptions(options);
     yield* exclusively<void, Result>(
       session,
@@ -189,7 +189,7 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
         fitEpochs(state, cache, train as ResidentData, validation, plan) as Work<void, unknown> as Work<void, Result>,
     );
   }
-  const stepping = (data: AnySamples | ResidentData, plan: StepsPlan): Work<void> =>
+  const stepping = (data: AnySamples | Resident, plan: StepsPlan): Work<void> =>
     exclusively(session, [data], (resident) => trainSteps(state, cache, resident as ResidentData, plan));
   function* batchStep(batch: AnySamples): Work<number> {
     checkIdle(session);
@@ -202,7 +202,7 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
     yield new EngineCall(cache.get("gradients", feed, count).program, 1, [{ address, bytes: layout.bytes }]);
     return readBlock(state, address);
   }
-  function* scoring(data: AnySamples | ResidentData, options?: EvaluateOptions): Work<Scores<M, O>> {
+  function* scoring(data: AnySamples | Resident, options?: EvaluateOptions): Work<Scores<M, O>> {
     const { batchSize } = checkEvaluateOptions(options);
     const scores = yield* exclusively(session, [data], (resident) =>
       evaluateAll(state, cache, resident as ResidentData, batchSize),

@@ -137,7 +137,7 @@ describe("functional", () => {
       /y\.q: must have 1 value for each of the 1/,
     );
     expect(() => trainer.predictSync({ a: [[1, 2]], b: new Float32Array(4) })).toThrow(
-      /x\.b: must have the 1 samples of x\.a, got 2/,
+      /x\.b: must have the 1 samples of x\.a, each of shape \[2\], got 2/,
     );
     expect(() => sequential({ input: [2] }, two as unknown as Layer)).toThrow(/several inputs or outputs/);
     expect(() => functional({ input: [2] }, () => constant([[1, 2]]))).toThrow(/batch axis in front/);
