@@ -7,6 +7,7 @@
 //   step 3  │ hidden        │ dlogits  │               │   lifetimes do not meet.
 //   step 4  │ dhidden       │ dlogits  │               │
 //           └───────────────┴──────────┴───────────────┘
+import { checkMade } from "../engine/copies.js";
 import type { Pointer } from "../engine/instructions.js";
 import { nodesBehind } from "./backward.js";
 import { bytesOf, type Node, type Tensor } from "./tensor.js";
@@ -50,6 +51,7 @@ export interface Plan {
  * there, and results that are no views (a parameter's gradient) may be.
  */
 export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tensor, Pointer>): Plan {
+  for (const tensor of outputs) checkMade(tensor.name, tensor);
   const steps = fuse(nodesBehind(outputs), new Set([...outputs, ...pinned.keys()]));
   const lastUse = lastUses(steps, outputs);
   const storages = new Map<Tensor, Storage>();
