@@ -10,7 +10,14 @@ import { checkPlace, showFigures, writeFigures } from "./readme.js";
 import { type Entry, type Outcome, recordsOf, showEnvironment, showRemarks, showTable } from "./report.js";
 import { disposeEngines, whyUnavailable } from "./steepest.js";
 import { QUICK, type Schedule, summarize, THOROUGH, timeInTurns } from "./timing.js";
-import { type Competitor, type Contestant, type Implementation, LeftOut, type Workload } from "./workload.js";
+import {
+  type Competitor,
+  type Contestant,
+  type Implementation,
+  LeftOut,
+  type RemoteContestant,
+  type Workload,
+} from "./workload.js";
 
 /** Where the benchmark writes, its clock, how peers are started, and what cannot run here; tests have their own. */
 export interface Surroundings {
@@ -81,7 +88,7 @@ export async function measure(
   implementations: readonly Competitor[],
   { printError, now, schedule = THOROUGH, ...given }: Omit<Surroundings, "print">,
 ): Promise<Entry[]> {
-  const contestants = new Map<Competitor, Contestant | PeerContestant>();
+  const contestants = new Map<Competitor, Contestant | RemoteContestant | PeerContestant>();
   const outcomes = new Map<Competitor, Outcome>();
   const fail = (implementation: Competitor, error: unknown): void => {
     printError(`${workload.name} ${implementation}: ${error}`);
@@ -106,7 +113,7 @@ export async function measure(
         fail(implementation, result);
         return;
       }
-      const { version, note } = "remote" in contestant ? contestant : { version: undefined, note: undefined };
+      const { version, note } = "version" in contestant ? contestant : { version: undefined, note: undefined };
       outcomes.set(implementation, { ...summarize(result), version, note });
     });
   } finally {
@@ -122,7 +129,7 @@ async function prepareOwn(
   workload: Workload,
   implementation: Implementation,
   unavailable: string | undefined,
-): Promise<Contestant> {
+): Promise<Contestant | RemoteContestant> {
   if (unavailable !== undefined) throw new LeftOut(unavailable);
   return workload.prepare(implementation);
 }

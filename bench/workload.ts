@@ -66,7 +66,7 @@ export interface Workload {
    * Makes a contestant whose results have been checked. Throws CheckError where they are wrong, LeftOut where the
    * implementation has no part in this.
    */
-  prepare(implementation: Implementation): Contestant | Promise<Contestant>;
+  prepare(implementation: Implementation): Contestant | Promise<Contestant | RemoteContestant>;
   /** The same for programs that share no memory with this one; absent where there is nothing to compare. */
   forPeers?(): PeerWork;
 }

@@ -5,6 +5,7 @@ import { ceilingWorkload } from "./workloads/ceiling.js";
 import { cnnWorkload } from "./workloads/cnn.js";
 import { convolutionWorkload } from "./workloads/convolution.js";
 import { layerWorkloads } from "./workloads/layers.js";
+import { pageTasksWorkload } from "./workloads/pageTasks.js";
 import { predictionWorkload } from "./workloads/prediction.js";
 import { productWorkload } from "./workloads/product.js";
 import { digitsWorkload, wideWorkload, xorWorkload } from "./workloads/training.js";
@@ -20,6 +21,8 @@ export const workloads: readonly Workload[] = [
   convolutionWorkload(),
   ...layerWorkloads(),
   ...activationWorkloads(),
+  pageTasksWorkload(true),
+  pageTasksWorkload(false),
   ceilingWorkload(),
 ];
 

@@ -34,6 +34,8 @@ describe("parseOptions", () => {
       "activation-silu",
       "activation-elu",
       "activation-gelu",
+      "page-tasks-isolated",
+      "page-tasks-copied",
       "ceiling",
     ]);
     expect(others).toEqual({
@@ -98,7 +100,10 @@ describe("parseOptions", () => {
     [["--json="], /--json needs a file name/],
     [["--readme="], /--readme needs a file name/],
     [["--quick=yes"], /'--quick' does not take an argument/],
-    [["--workloads", "xor,gem"], /there is no "gem": there are xor, .*activation-gelu, ceiling, lstm/],
+    [
+      ["--workloads", "xor,gem"],
+      /there is no "gem": there are xor, .*activation-gelu, page-tasks-isolated, page-tasks-copied, ceiling, lstm/,
+    ],
     [["--workloads", "xor,"], /must be names with commas between, got "xor,"/],
     [["--implementations", "tensorflow"], /there is no "tensorflow": there are steepest-strict-1, /],
     [["--implementations", ""], /must be names with commas between, got ""/],

@@ -3,7 +3,6 @@ import { type Browser, chromium, type Frame, type Page } from "playwright-core";
 import * as steepest from "steepest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chromiumPath, type PageServer, pageFiles, servePages } from "./server.js";
-import { traceTasks } from "./tasks.js";
 import { train } from "./training.js";
 
 /** Calls one of the functions that test/browser/page.js defines. */
@@ -119,51 +118,18 @@ describe.skipIf(chromiumPath === undefined)("Chromium", () => {
   });
 
   test.each([true, false])(
-    "a page's own tasks go on while it trains, and its workers end with the trainer (isolated: %s)",
+    "a page's own timers go on while a call runs; an abort ends it after its step, and workers end with the trainer (isolated: %s)",
     async (isolated) => {
       const page = await open(isolated);
-      const { tasks, elapsed } = (await call(page, "tasksMeanwhile")) as { tasks: number; elapsed: number };
-      // On this thread no other task would come between the parts of a step, so one in tens of milliseconds at most.
-      expect(tasks).toBeGreaterThan(elapsed / 20);
+      const { ticks, done, reason, background } = (await call(page, "timersMeanwhile")) as Record<string, unknown>;
+      expect([background, reason]).toEqual([true, "enough"]);
+      expect(ticks).toBeGreaterThanOrEqual(3);
+      expect(done).toBeGreaterThan(0);
+      expect(done).toBeLessThan(4096);
       await expect.poll(() => page.workers().length).toBe(0);
       await page.close();
     },
   );
-
-  test.each([true, false])(
-    "no task of the page's takes 8 ms while 784-512-512-10 trains, from compiling on (isolated: %s)",
-    // Programs beside it can only add to what a task takes: the least of a few trainings counts.
-    { retry: 3 },
-    async (isolated) => {
-      const page = await open(isolated);
-      await expect.poll(() => page.title()).toBe("ready");
-      const { result, tasks } = await traceTasks(browser, page, "steepest", () => call(page, "trainBetweenMarks"));
-      const { background, reports, epochs } = result as Record<string, number | boolean>;
-      expect([background, epochs]).toEqual([true, 2]);
-      // A call does as many of the 314 steps as fit 12 ms, and is reported.
-      expect(reports).toBeGreaterThan(10);
-      for (const after of ["steepest compile", "steepest train"]) {
-        const meanwhile = tasks.filter((task) => task.after === after);
-        const longest = meanwhile.reduce((most, task) => (task.cpuMs > most.cpuMs ? task : most));
-        const wallMs = Math.max(...meanwhile.map((task) => task.wallMs));
-        console.info(
-          `${after} (isolated: ${isolated}): ${meanwhile.length} tasks, the longest ${longest.cpuMs.toFixed(1)} ms of processor, ${wallMs.toFixed(1)} ms by the clock`,
-        );
-        expect(longest.cpuMs, longest.from).toBeLessThan(8);
-      }
-      await page.close();
-    },
-  );
-
-  // Once more where the system takes the core away between the beginning of the call and the abort.
-  test.each([true, false])("an abort ends a call after its step (isolated: %s)", { retry: 3 }, async (isolated) => {
-    const page = await open(isolated);
-    const { asked, done, reason } = (await call(page, "abortWithinCall")) as Record<string, unknown>;
-    expect(reason).toBe("enough");
-    expect(asked).toBeGreaterThan(1);
-    expect(done).toBe(1);
-    await page.close();
-  });
 
   test("a worker's file that is not there: its program comes out of the bundle, or an error says so", async () => {
     const free = await open(true, false);

@@ -6,6 +6,7 @@ import {
   type CompileOptions,
   compile,
   compileSync,
+  createEngine,
   createEngineSync,
   crossEntropy,
   DataError,
@@ -21,6 +22,7 @@ import {
 import { decodeCheckpoint, encodeCheckpoint } from "steepest/io";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import * as optim from "../../src/optim/index.js";
+import { inFlight, withoutSharing } from "../engine/sharing.js";
 import { blobs } from "./blobs.js";
 
 const engine = createEngineSync();
@@ -154,17 +156,6 @@ test("between the epochs of a fit, which goes on from what was restored", async 
   expect(trainer.checkpoint()).toEqual(straight.checkpoint());
 });
 
-/** As in a page that cannot share memory. */
-async function withoutSharing<T>(work: () => Promise<T>): Promise<T> {
-  const sharing = globalThis.SharedArrayBuffer;
-  try {
-    (globalThis as { SharedArrayBuffer?: unknown }).SharedArrayBuffer = undefined;
-    return await work();
-  } finally {
-    globalThis.SharedArrayBuffer = sharing;
-  }
-}
-
 describe.each([
   ["shared memory", <T>(work: () => Promise<T>) => work()],
   ["a copy of the memory", withoutSharing],
@@ -253,12 +244,13 @@ test("parameters that a copy has newer values of are refused, and given where th
 test("a trainer that lost its worker in a step goes on from a checkpoint", async () => {
   const workers: Worker[] = [];
   process.on("worker", (worker: Worker) => workers.push(worker));
-  using trainer = await withoutSharing(() => compile(model, { ...recipe, background: true, seed: 7 }));
+  using copied = await withoutSharing(() => createEngine({ background: true }));
   process.removeAllListeners("worker");
+  using trainer = await compile(model, { ...recipe, engine: copied, seed: 7 });
   await trainer.trainSteps(data, { steps: 5 });
   const checkpoint = trainer.checkpoint();
   const training = trainer.trainSteps(data, { steps: 10_000_000 });
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await inFlight(copied);
   for (const worker of workers) worker.terminate();
   await expect(training).rejects.toThrow(/threads: the worker ended/);
   expect(() => trainer.checkpoint()).toThrow(/closed, as step \d+ was torn .*restore\(\) to go on from a checkpoint/);

@@ -10,6 +10,7 @@ import {
   DivergenceError,
   dense,
   dropout,
+  type Engine,
   flatten,
   ModelError,
   meanSquaredError,
@@ -19,7 +20,8 @@ import {
   sigmoid,
   tanh,
 } from "steepest";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
+import { performance as hostClock } from "../../src/engine/host.js";
 import { blobs, lehmer } from "./blobs.js";
 
 const engine = createEngineSync();
@@ -507,11 +509,12 @@ describe("trainFor", () => {
     x: Float32Array.from({ length: 50 * 3 }, (_, i) => Math.sin(i)),
     y: Float32Array.from({ length: 50 }, (_, i) => Math.cos(i)),
   };
-  const make = () =>
+  const make = (engine?: Engine) =>
     compileSync(sequential({ input: [3] }, dense(4), relu(), dense(1)), {
       loss: meanSquaredError(),
       optimizer: sgd({ learningRate: 0.01 }),
       seed: 3,
+      ...(engine === undefined ? {} : { engine }),
     });
 
   test("goes on where it stopped: slices give what a fit of whole epochs gives", () => {
@@ -528,14 +531,36 @@ describe("trainFor", () => {
     expect(sliced.parameters()).toEqual(whole.parameters());
   });
 
-  test("takes about its time, and at least a step", () => {
-    using trainer = make();
-    const data = trainer.load(samples);
-    trainer.trainFor(5, data);
-    const start = performance.now();
-    const losses = trainer.trainFor(20, data);
-    expect(performance.now() - start).toBeGreaterThanOrEqual(20);
-    expect(losses.length).toBeGreaterThan(10);
+  test("ends with the call in which its time is up, by the clock; each takes half of what is left, or a step", () => {
+    let now = 0;
+    vi.spyOn(hostClock, "now").mockImplementation(() => now);
+    try {
+      using engine = createEngineSync();
+      const calls: number[] = [];
+      /** A step takes a millisecond. */
+      const run: typeof engine.run = (program, end, steps, ...others) => {
+        engine.run(program, end, steps, ...others);
+        calls.push(steps);
+        now += steps;
+      };
+      using trainer = make(Object.create(engine, { run: { value: run } }));
+      const data = trainer.load(samples);
+      const options = { batchSize: 1, shuffle: false };
+      trainer.trainStepsSync(data, { steps: 50, ...options });
+      calls.length = 0;
+      now = 0;
+      expect(trainer.trainFor(20, data, options)).toHaveLength(20);
+      expect(now).toBe(20);
+      let left = 20;
+      for (const steps of calls) {
+        expect(steps).toBeLessThanOrEqual(Math.max(1, left / 2));
+        left -= steps;
+      }
+      // At least a step.
+      expect(trainer.trainFor(0.001, data, options)).toHaveLength(1);
+    } finally {
+      vi.restoreAllMocks();
+    }
   });
 
   test("refuses what it cannot do", () => {

@@ -52,3 +52,10 @@ export async function traceTasks<T>(
   if (tasks.length < whole.length / 2) throw new Error("trace: Chromium must give the processor's time of each task");
   return { result, tasks };
 }
+
+/** The one that took the processor longest, of those that ended while `mark` was the page's last. */
+export function longestTask(tasks: readonly Task[], mark: string): Task {
+  const [first, ...others] = tasks.filter(({ after }) => after === mark);
+  if (first === undefined) throw new Error(`trace: no task after the mark "${mark}"`);
+  return others.reduce((longest, task) => (task.cpuMs > longest.cpuMs ? task : longest), first);
+}
