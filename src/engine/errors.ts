@@ -134,7 +134,9 @@ export function checkOptions(where: string, options: object, known: readonly str
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    const remedy = remedyFor(name, known) ?? `the options are ${known.join(", ")}`;
-    throw new ModelError(`${where}: unknown option ${showValue(name)}: ${remedy}`);
+    const remedy = remedyFor(name, known);
+    throw new ModelError(
+      `${where}: unknown option ${showValue(name)}: the options are ${known.join(", ")}${remedy === undefined ? "" : `: ${remedy}`}`,
+    );
   }
 }

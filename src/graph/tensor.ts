@@ -1,6 +1,6 @@
 // The graph: symbolic tensors, and the nodes that make them. Nothing here names an operation.
 import { checkMade, made, shared } from "../engine/copies.js";
-import { ModelError, showValue } from "../engine/errors.js";
+import { checkChoice, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import type { Operation } from "./operation.js";
 import { type Shape, showShape, sizeOf } from "./shape.js";
@@ -124,24 +124,43 @@ export function bytesOf(tensor: { readonly shape: Shape }): number {
   return sizeOf(tensor.shape) * 4;
 }
 
-function checkShape(where: string, shape: Shape): Shape {
-  for (const size of shape) {
-    if (!Number.isSafeInteger(size) || size < 1) {
-      throw new ModelError(
-        `${where}: every size of a shape must be a whole number of at least 1, got ${showShape(shape)}`,
-      );
-    }
+// More than anybody needs; an array of a billion is none.
+const MOST_AXES = 64;
+
+/** A list of numbers, one an axis: a shape, or what is given for each axis of one. Which numbers is for the caller to check. */
+export function checkList(where: string, name: string, list: unknown): readonly number[] {
+  if (Array.isArray(list) && list.length <= MOST_AXES) {
+    const numbers: unknown[] = Array.from(list);
+    if (numbers.every((one) => typeof one === "number")) return numbers as number[];
   }
-  return [...shape];
+  const remedy = typeof list === "number" ? `: write [${list}] for one axis` : "";
+  throw new ModelError(`${where}: ${name} must be an array of numbers, got ${showValue(list)}${remedy}`);
+}
+
+/** A copy of a shape. Throws ModelError for what is none. */
+export function checkShape(where: string, shape: unknown): Shape {
+  const sizes = checkList(where, "the shape", shape);
+  if (sizes.every((size) => Number.isSafeInteger(size) && size >= 1)) return sizes;
+  throw new ModelError(`${where}: every size of a shape must be a whole number of at least 1, got ${showValue(shape)}`);
 }
 
 function leaf(name: string, shape: Shape, dtype: DType, source: Source): Tensor {
   return made({ id: nextId(), name, shape: checkShape(name, shape), dtype, source });
 }
 
-/** A tensor whose values are handed in at every run. */
+function checkName(where: string, name: unknown): string {
+  if (typeof name === "string") return name;
+  throw new ModelError(`${where}: name must be a string, got ${showValue(name)}`);
+}
+
+/** A tensor whose values are handed in at every run. Throws ModelError for a shape, name or dtype that is none. */
 export function input(shape: Shape, options: { name?: string; dtype?: DType } = {}): Tensor {
-  return leaf(options.name ?? "input", shape, options.dtype ?? "float32", { kind: "input" });
+  checkOptions("input", options, ["name", "dtype"]);
+  const { name = "input", dtype = "float32" } = options;
+  checkName("input", name);
+  const where = name === "input" ? name : `input ${showValue(name)}`;
+  checkChoice(where, "dtype", dtype, ["float32", "uint32"]);
+  return leaf(name, checkShape(where, shape), dtype, { kind: "input" });
 }
 
 /** A tensor whose values stay in the program's memory and are trained. */
@@ -151,11 +170,14 @@ export function parameter(
   name = "parameter",
   options: ParameterOptions = {},
 ): Tensor {
+  checkInitializer(checkName("parameter", name), initializer);
+  checkShape(name, shape);
+  checkOptions(name, options, ["regularizer", "constraint"]);
   const { regularizer, constraint } = options;
   if (regularizer !== undefined && typeof regularizer?.penalty !== "function")
-    throw new ModelError(`${name}: its regularizer must be one such as l2(), got ${String(regularizer)}`);
+    throw new ModelError(`${name}: its regularizer must be one such as l2(), got ${showValue(regularizer)}`);
   if (constraint !== undefined && typeof constraint?.record !== "function")
-    throw new ModelError(`${name}: its constraint must be one such as maxNorm(), got ${String(constraint)}`);
+    throw new ModelError(`${name}: its constraint must be one such as maxNorm(), got ${showValue(constraint)}`);
   for (const given of [initializer, regularizer, constraint]) checkMade(name, given);
   constraint?.check?.(shape);
   return leaf(name, shape, "float32", { kind: "parameter", initializer, trainable: true, options });
@@ -163,8 +185,16 @@ export function parameter(
 
 /** A tensor whose values stay in the program's memory but are not trained, as the running statistics of batch normalization. */
 export function buffer(shape: Shape, initializer: Initializer, name = "buffer"): Tensor {
+  checkInitializer(checkName("buffer", name), initializer);
   checkMade(name, initializer);
   return leaf(name, shape, "float32", { kind: "parameter", initializer, trainable: false, options: {} });
+}
+
+function checkInitializer(where: string, initializer: unknown): void {
+  if (typeof (initializer as Partial<Initializer> | undefined)?.record === "function") return;
+  throw new ModelError(
+    `${where}: its initializer must be one such as zeros or heNormal(), got ${showValue(initializer)}`,
+  );
 }
 
 /** A tensor of fixed values: a number (a scalar), nested arrays, or flat values with their shape. */
@@ -172,7 +202,7 @@ export function constant(values: Values, shape?: Shape): Tensor {
   const flat = flattenValues("constant", values);
   const dtype = kindOf(flat.data) === "Uint32Array" ? "uint32" : "float32";
   const data = dtype === "uint32" ? Uint32Array.from(flat.data) : Float32Array.from(flat.data);
-  const size = shape ?? flat.shape ?? [data.length];
+  const size = checkShape("constant", shape ?? flat.shape ?? [data.length]);
   if (sizeOf(size) !== data.length) {
     throw new ModelError(`constant: shape ${showShape(size)} has ${sizeOf(size)} elements, got ${data.length} values`);
   }

@@ -1,5 +1,5 @@
 // Activations: one shape in, the same shape out, element by element.
-import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { checkChoice, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
 import { elements, type Pointer, rows, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
@@ -326,6 +326,7 @@ export function softsign(x: Tensor): Tensor {
 
 /** x - tanh x, an absolute error of 1e-7 included where they cancel. Any shape. Throws ModelError for a uint32 input. */
 export function tanhShrink(x: Tensor): Tensor {
+  checkFloat("tanhShrink", x);
   return subtract(x, tanh(x));
 }
 
@@ -334,20 +335,21 @@ export interface ShrinkOptions {
   lambda?: number;
 }
 
-function lambdaOf(where: string, options: ShrinkOptions): number {
+function lambdaOf(where: string, x: Tensor, options: ShrinkOptions): number {
+  checkFloat(where, x);
   checkOptions(where, options, ["lambda"]);
   return checkNumber(where, "lambda", options.lambda ?? 0.5, 0, Number.POSITIVE_INFINITY);
 }
 
 /** x nearer to 0 by lambda, 0 where |x| ≤ lambda. Any shape. Throws ModelError for a negative lambda or a uint32 input. */
 export function softShrink(x: Tensor, options: ShrinkOptions = {}): Tensor {
-  const lambda = lambdaOf("softShrink", options);
+  const lambda = lambdaOf("softShrink", x, options);
   return subtract(relu(shift(x, -lambda)), relu(shift(scale(x, -1), -lambda)));
 }
 
 /** x, but 0 where |x| ≤ lambda. Any shape. Throws ModelError for a negative lambda or a uint32 input. */
 export function hardShrink(x: Tensor, options: ShrinkOptions = {}): Tensor {
-  const lambda = lambdaOf("hardShrink", options);
+  const lambda = lambdaOf("hardShrink", x, options);
   return select(greaterEqual(lambda, absolute(x)), 0, x);
 }
 
@@ -544,8 +546,6 @@ export interface GeluOptions {
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
   checkOptions("gelu", options, ["approximate"]);
   const { approximate = "none" } = options;
-  if (approximate !== "none" && approximate !== "tanh") {
-    throw new ModelError(`gelu: approximate must be "none" or "tanh", got ${JSON.stringify(approximate)}`);
-  }
+  checkChoice("gelu", "approximate", approximate, ["none", "tanh"]);
   return apply(approximate === "none" ? gaussian : gaussianTanh, [x], undefined);
 }

@@ -1,5 +1,5 @@
 // How shapes and memory order meet: NumPy's broadcasting rule, and views of a tensor as few strided axes.
-import { ModelError } from "../engine/errors.js";
+import { ModelError, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { checkTensor, type Shape, showShape, type Tensor } from "../graph/tensor.js";
@@ -139,19 +139,33 @@ export function segments({ sizes: [n0, n1, n2, n3] }: FourAxes): { units: number
   return { units: n0 * n1 * n2 * Math.ceil(n3 / SEGMENT), cost: n0 * n1 * n2 * n3 };
 }
 
+/** One axis counted from the front; a negative one counts from the back. */
+export function resolveAxis(where: string, tensor: Tensor, axis: number): number {
+  if (Array.isArray(axis)) {
+    throw new ModelError(`${where}: axis must be one whole number, got ${showValue(axis)}: do it one axis at a time`);
+  }
+  return resolveAxes(where, tensor, axis ?? Number.NaN)[0];
+}
+
 /** Axes counted from the front, ascending and without doubles; negative ones count from the back, `undefined` means all. */
 export function resolveAxes(where: string, tensor: Tensor, axes: number | readonly number[] | undefined): number[] {
   const rank = checkTensor(where, tensor).shape.length;
   if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
-  const resolved = (typeof axes === "number" ? [axes] : [...axes]).map((axis) => {
+  const listed = typeof axes === "number" ? [axes] : axes;
+  if (!Array.isArray(listed) || listed.length > Math.max(rank, 1)) {
+    throw new ModelError(
+      `${where}: axes must be a whole number or an array of at most ${rank}, got ${showValue(axes)} for ${tensor.name} of shape ${showShape(tensor.shape)}`,
+    );
+  }
+  const resolved = Array.from(listed, (axis: number) => {
     if (Number.isInteger(axis) && axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
     if (rank === 0) {
       throw new ModelError(
-        `${where}: ${tensor.name} is a scalar and has no axis, got axis ${axis}: reshape() it to [1]`,
+        `${where}: ${tensor.name} is a scalar and has no axis, got axis ${showValue(axis)}: reshape() it to [1]`,
       );
     }
     throw new ModelError(
-      `${where}: an axis must be a whole number from ${-rank} to ${rank - 1}, got ${axis} for ${tensor.name} of shape ${showShape(tensor.shape)}`,
+      `${where}: an axis must be a whole number from ${-rank} to ${rank - 1}, got ${showValue(axis)} for ${tensor.name} of shape ${showShape(tensor.shape)}`,
     );
   });
   if (new Set(resolved).size !== resolved.length) {

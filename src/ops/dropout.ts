@@ -1,8 +1,8 @@
 // Dropout, by element and by channel: see assembly/kernels/dropout.ts. Linear in x, so its gradient is the same operation on the gradient.
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkTensor, constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { add, multiply, scale, shift } from "./elementwise.js";
 import { broadcastTo } from "./shape.js";
@@ -22,35 +22,39 @@ export interface DropoutOptions extends RandomOptions {
   rate: number;
 }
 
-type Mask = Omit<DropoutOptions, "clock">;
+interface Mask extends Omit<DropoutOptions, "clock"> {
+  /** The operation's name, for errors. */
+  readonly name: string;
+}
 
 const CLOCK_WORDS = 16;
 const COST_OF_RANDOM = 8;
 
 /** Refuses a clock, seed or stream that random numbers cannot be drawn with. */
 export function checkRandom(where: string, { clock, seed, stream }: RandomOptions): void {
+  checkTensor(where, clock, "clock must be a tensor");
   if (clock.dtype !== "uint32" || clock.shape.length !== 1 || clock.shape[0] !== CLOCK_WORDS) {
     throw new ModelError(
-      `${where}: clock must be uint32 of shape [${CLOCK_WORDS}], got ${clock.dtype} of shape ${showShape(clock.shape)}`,
+      `${where}: clock must be uint32 of shape [${CLOCK_WORDS}], got ${clock.dtype} of shape ${showShape(clock.shape)}: a layer has one in its context`,
     );
   }
-  if (seed.length !== 2 || ![...seed, stream].every(isWord)) {
+  if (!Array.isArray(seed) || seed.length !== 2 || ![...seed, stream].every(isWord)) {
     throw new ModelError(
-      `${where}: seed must be two and stream one whole number of 0 to 4294967295, got seed [${seed}] and stream ${stream}`,
+      `${where}: seed must be two and stream one whole number of 0 to 4294967295, got seed ${showValue(seed)} and stream ${showValue(stream)}`,
     );
   }
 }
 
 const dropping: Operation<Mask> = {
   name: "dropout",
-  infer: ([x, clock], { rate, seed, stream }) => {
+  infer: ([x, clock], { name, rate, seed, stream }) => {
     if (!(typeof rate === "number" && rate >= 0 && Math.fround(rate) < 1)) {
       throw new ModelError(
-        `dropout: rate must be a number of at least 0 and less than 1, got ${String(rate)}: it is the share that becomes 0`,
+        `${name}: rate must be a number of at least 0 and less than 1, got ${showValue(rate)}: it is the share that becomes 0`,
       );
     }
-    if (x.dtype !== "float32") throw new ModelError(`dropout: its input must be float32, got ${x.dtype}`);
-    checkRandom("dropout", { clock, seed, stream });
+    checkFloat(name, x);
+    checkRandom(name, { clock, seed, stream });
     return [{ shape: x.shape }];
   },
   forward: (record, { attributes: { rate, seed, stream }, outputs, to, from: [x, clock] }) => {
@@ -64,8 +68,8 @@ const dropping: Operation<Mask> = {
   inPlace: [0],
 };
 
-function isWord(value: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value < 2 ** 32;
+function isWord(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32;
 }
 
 /**
@@ -76,9 +80,14 @@ function isWord(value: number): boolean {
  * @throws ModelError where the rate is not in [0, 1), or the clock or the stream does not fit.
  */
 export function dropout(x: Tensor, options: DropoutOptions): Tensor {
-  checkOptions("dropout", options, ["rate", "clock", "seed", "stream"]);
-  const { clock, ...mask } = options;
-  return apply(dropping, [x, clock], mask);
+  return drop("dropout", x, options);
+}
+
+function drop(name: string, x: Tensor, options: DropoutOptions): Tensor {
+  checkOptions(name, options, ["rate", "clock", "seed", "stream"]);
+  const { clock, rate, seed, stream } = options;
+  checkTensor(name, clock, "clock must be a tensor");
+  return apply(dropping, [checkTensor(name, x), clock], { name, rate, seed, stream });
 }
 
 /**
@@ -87,15 +96,17 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
  * (Tompson et al. 2015). Errors as `dropout`, and for less than two axes.
  */
 export function spatialDropout(x: Tensor, options: DropoutOptions): Tensor {
-  checkOptions("spatialDropout", options, ["rate", "clock", "seed", "stream"]);
-  const [batch, ...rest] = x.shape;
+  const [batch, ...rest] = checkTensor("spatialDropout", x).shape;
   if (rest.length === 0) {
     throw new ModelError(
       `spatialDropout: x must be [batch, ...window, channels], got ${showShape(x.shape)}: use dropout()`,
     );
   }
   checkFloat("spatialDropout", x);
-  return multiply(x, dropout(ones([batch, ...rest.slice(0, -1).map(() => 1), rest[rest.length - 1]]), options));
+  return multiply(
+    x,
+    drop("spatialDropout", ones([batch, ...rest.slice(0, -1).map(() => 1), rest[rest.length - 1]]), options),
+  );
 }
 
 function ones(shape: Shape): Tensor {
@@ -110,10 +121,9 @@ const SELU_LEAST = 1.0507009873554805 * 1.6732632423543772;
  * stay (Klambauer et al. 2017). Errors as `dropout`.
  */
 export function alphaDropout(x: Tensor, options: DropoutOptions): Tensor {
-  checkOptions("alphaDropout", options, ["rate", "clock", "seed", "stream"]);
+  const kept = drop("alphaDropout", x, options);
   const { rate } = options;
-  const kept = dropout(x, options);
-  const isKept = scale(dropout(ones(x.shape), options), 1 - rate); // the same mask: 1 or 0
+  const isKept = scale(drop("alphaDropout", ones(x.shape), options), 1 - rate); // the same mask: 1 or 0
   const factor = 1 / Math.sqrt((1 - rate) * (1 + rate * SELU_LEAST ** 2));
   // factor·(x where kept, else -least) + factor·least·rate
   const rest = shift(scale(isKept, factor * SELU_LEAST), factor * SELU_LEAST * (rate - 1));

@@ -1,5 +1,5 @@
 // Einstein's summation convention for one or two tensors, as sums, transposes and one matrix product.
-import { ModelError } from "../engine/errors.js";
+import { ModelError, showValue } from "../engine/errors.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { multiply } from "./elementwise.js";
@@ -35,25 +35,30 @@ export function einsum(equation: string, ...tensors: readonly Tensor[]): Tensor 
 }
 
 function parse(equation: string, tensors: readonly Tensor[]): { inputs: Labelled[]; output: string } {
-  const where = `einsum ${JSON.stringify(equation)}`;
+  const where = `einsum ${showValue(equation)}`;
   const fail = (rule: string): never => {
     throw new ModelError(`${where}: ${rule}`);
   };
-  const text = String(equation).replaceAll(" ", "");
+  if (typeof equation !== "string") {
+    throw new ModelError(`einsum: the equation must be a string like "ij,jk->ik", got ${showValue(equation)}`);
+  }
+  const text = equation.replaceAll(" ", "");
   if (text.includes("...")) fail("an ellipsis is not supported: name every axis");
   if (!/^[a-zA-Z]*(,[a-zA-Z]*)*(->[a-zA-Z]*)?$/.test(text)) {
-    fail('must be letters for each operand, separated by commas, and for the result behind "->", like "ij,jk->ik"');
+    fail(
+      'must be letters for each operand, separated by commas, and for the result behind "->", like "ij,jk->ik", got something else',
+    );
   }
   const [left, right] = text.split("->");
   const operands = left.split(",");
   if (operands.length > 2) fail(`at most two operands are supported, got ${operands.length}: do it in several calls`);
   if (operands.length !== tensors.length) fail(`names ${operands.length} operands, got ${tensors.length} tensors`);
   operands.forEach((labels, index) => {
-    const { name, shape } = tensors[index];
     checkFloat(where, tensors[index]);
+    const { name, shape } = tensors[index];
     if (new Set(labels).size !== labels.length) fail(`a letter can stand once in an operand, got "${labels}"`);
     if (labels.length !== shape.length) {
-      fail(`"${labels}" must have a letter for each axis of ${name} ${showShape(shape)}`);
+      fail(`"${labels}" must have a letter for each axis of its operand, got ${name} ${showShape(shape)}`);
     }
   });
   const all = [...operands.join("")];

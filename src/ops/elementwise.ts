@@ -1,8 +1,17 @@
 // Elementwise arithmetic with broadcasting (NumPy's rule: trailing axes align, sizes must match or be 1).
-import { checkNumber, ModelError } from "../engine/errors.js";
+import { checkNumber, ModelError, showValue } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
-import { constant, type Shape, sameShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import {
+  checkTensor,
+  checkTensors,
+  constant,
+  isTensor,
+  type Shape,
+  sameShape,
+  sizeOf,
+  type Tensor,
+} from "../graph/tensor.js";
 import { broadcastShape, checkFloat, fitsFourAxes, fourAxes, segments, stridesOf } from "./axes.js";
 import { broadcastTo, spread, spreadSource } from "./shape.js";
 
@@ -70,12 +79,17 @@ function binary(name: string, kernel: BinaryKernel, backward: Rule): Operation {
   };
 }
 
-function applyBinary(operation: Operation, left: Operand, right: Operand): Tensor {
-  const [a, b] = [left, right].map((operand) => (typeof operand === "number" ? constant(operand) : operand));
-  if (operation !== wordEquality) checkFloat(operation.name, a, b);
-  const shape = broadcastShape(operation.name, a.shape, b.shape);
+/** A number as a tensor. Throws ModelError for what is neither number nor tensor. */
+function operand(where: string, value: Operand): Tensor {
+  return typeof value === "number" ? constant(value) : checkTensor(where, value, "operands must be tensors or numbers");
+}
+
+function applyBinary(operation: Operation, left: Operand, right: Operand, where = operation.name): Tensor {
+  const [a, b] = [operand(where, left), operand(where, right)];
+  if (operation !== wordEquality) checkFloat(where, a, b);
+  const shape = broadcastShape(where, a.shape, b.shape);
   // The kernels broadcast by themselves: read what was spread, unless the result's shape comes from the spreading.
-  const fits = (x: Tensor, y: Tensor) => sameShape(broadcastShape(operation.name, x.shape, y.shape), shape);
+  const fits = (x: Tensor, y: Tensor) => sameShape(broadcastShape(where, x.shape, y.shape), shape);
   const first = fits(spreadSource(a), b) ? spreadSource(a) : a;
   const second = fits(first, spreadSource(b)) ? spreadSource(b) : b;
   const strides = [first, second].map((operand) => stridesOf(operand.shape, shape));
@@ -134,14 +148,14 @@ function heaviside(a: Tensor, b: Tensor): Tensor {
  * add(x, 1);
  */
 export function add(a: Operand, b: Operand): Tensor {
-  if (typeof b === "number" && typeof a !== "number") return shift(a, b);
-  if (typeof a === "number" && typeof b !== "number") return shift(b, a);
+  if (typeof b === "number" && typeof a !== "number") return scaleAndShift("add", a, 1, b);
+  if (typeof a === "number" && typeof b !== "number") return scaleAndShift("add", b, 1, a);
   return applyBinary(addition, a, b);
 }
 
 /** a - b, broadcast. */
 export function subtract(a: Operand, b: Operand): Tensor {
-  if (typeof b === "number" && typeof a !== "number") return shift(a, -b);
+  if (typeof b === "number" && typeof a !== "number") return scaleAndShift("subtract", a, 1, -b);
   if (typeof a === "number" && typeof b !== "number") return scaleAndShift("subtract", b, -1, a);
   return applyBinary(subtraction, a, b);
 }
@@ -149,8 +163,9 @@ export function subtract(a: Operand, b: Operand): Tensor {
 /** a · b, element by element, broadcast. For the matrix product see `matmul`. */
 export function multiply(a: Operand, b: Operand): Tensor {
   if (typeof a === "number" && typeof b === "number") return applyBinary(multiplication, a, b);
-  if (typeof b === "number") return scale(a as Tensor, b);
-  if (typeof a === "number") return scale(b, a);
+  if (typeof b === "number") return scaleBy("multiply", a as Tensor, b);
+  if (typeof a === "number") return scaleBy("multiply", b, a);
+  for (const one of [a, b]) operand("multiply", one);
   return multiplyByNumber(a, b) ?? multiplyByNumber(b, a) ?? applyBinary(multiplication, a, b);
 }
 
@@ -199,13 +214,17 @@ export function lessEqual(a: Operand, b: Operand): Tensor {
 
 /** 1 where a = b, else 0 (also where either is NaN), broadcast. Both float32, or both uint32. Its gradient is zero. */
 export function equal(a: Operand, b: Operand): Tensor {
-  const areWords = typeof a !== "number" && typeof b !== "number" && a.dtype === "uint32" && b.dtype === "uint32";
-  return applyBinary(areWords ? wordEquality : equality, a, b);
+  return areEqual("equal", a, b);
+}
+
+function areEqual(where: string, a: Operand, b: Operand): Tensor {
+  const areWords = [a, b].every((one) => isTensor(one) && one.dtype === "uint32");
+  return applyBinary(areWords ? wordEquality : equality, a, b, where);
 }
 
 /** 1 where a ≠ b (also where either is NaN), else 0, broadcast. Both float32, or both uint32. Its gradient is zero. */
 export function notEqual(a: Operand, b: Operand): Tensor {
-  return subtract(1, equal(a, b));
+  return subtract(1, areEqual("notEqual", a, b));
 }
 
 /**
@@ -215,11 +234,13 @@ export function notEqual(a: Operand, b: Operand): Tensor {
  * average([input([32, 10]), input([32, 10]), input([10])]); // [32, 10]
  */
 export function average(tensors: readonly Tensor[]): Tensor {
-  if (!Array.isArray(tensors) || tensors.length === 0) {
-    throw new ModelError(`average: must be given an array of at least one tensor, got ${JSON.stringify(tensors)}`);
-  }
-  checkFloat("average", ...tensors);
-  return tensors.length === 1 ? tensors[0] : scale(tensors.reduce(add), 1 / tensors.length);
+  checkFloat("average", ...checkTensors("average", tensors));
+  return tensors.length === 1
+    ? tensors[0]
+    : scale(
+        tensors.reduce((a, b) => applyBinary(addition, a, b, "average")),
+        1 / tensors.length,
+      );
 }
 
 // ——— One operand ———
@@ -335,17 +356,22 @@ const affineMap: Operation<{ name: string; factor: number; amount: number }> = {
 };
 
 function scaleAndShift(name: string, x: Tensor, factor: number, amount: number): Tensor {
+  checkFloat(name, x);
   for (const value of [factor, amount]) {
-    if (typeof value !== "number") throw new ModelError(`${name}: must be given a number, got ${String(value)}`);
+    if (typeof value !== "number") throw new ModelError(`${name}: must be given a number, got ${showValue(value)}`);
   }
   return apply(affineMap, [x], { name, factor, amount });
 }
 
 /** factor · x, for a fixed number. */
 export function scale(x: Tensor, factor: number): Tensor {
-  const source = spreadSource(x);
-  if (source !== x) return spread(scale(source, factor), x.shape);
-  return scaleAndShift("scale", x, factor, -0); // adding -0 changes nothing, not even the sign of a zero
+  return scaleBy("scale", x, factor);
+}
+
+function scaleBy(name: string, x: Tensor, factor: number): Tensor {
+  const source = spreadSource(checkTensor(name, x));
+  if (source !== x) return spread(scaleBy(name, source, factor), x.shape);
+  return scaleAndShift(name, x, factor, -0); // adding -0 changes nothing, not even the sign of a zero
 }
 
 /** x + amount, for a fixed number. */
@@ -386,8 +412,11 @@ const insides = ranged("clip", "within", () => [undefined]);
  * clip(x, -1, 1);
  */
 export function clip(x: Tensor, least: number, most: number): Tensor {
-  if (!(least <= most))
-    throw new ModelError(`clip: the bounds must be numbers, least ≤ most, got ${least} and ${most}`);
+  if (typeof least !== "number" || typeof most !== "number" || !(least <= most)) {
+    throw new ModelError(
+      `clip: the bounds must be numbers, least ≤ most, got ${showValue(least)} and ${showValue(most)}`,
+    );
+  }
   return apply(clipping, [x], { least, most });
 }
 
@@ -465,8 +494,9 @@ const selection: Operation = {
  * select(greater(x, 0), x, 0); // relu
  */
 export function select(mask: Tensor, a: Operand, b: Operand): Tensor {
-  const [yes, no] = [a, b].map((operand) => (typeof operand === "number" ? constant(operand) : operand));
-  const shape = [yes, no].reduce((so, { shape: next }) => broadcastShape("select", so, next), mask.shape);
+  const [yes, no] = [operand("select", a), operand("select", b)];
+  const { shape: own } = checkTensor("select", mask, "mask must be a tensor");
+  const shape = [yes, no].reduce((so, { shape: next }) => broadcastShape("select", so, next), own);
   const fit = (x: Tensor) => (sizeOf(x.shape) === 1 ? x : broadcastTo(x, shape));
   return apply(selection, [broadcastTo(mask, shape), fit(yes), fit(no)], undefined);
 }

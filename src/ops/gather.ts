@@ -2,7 +2,7 @@
 import { checkInteger, ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkTensor, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 
 const CLOCK_WORDS = 16;
 
@@ -57,5 +57,6 @@ function checkWords(name: string, tensor: Tensor, length: number): void {
  * @throws ModelError where a shape, a dtype or `batch` does not fit.
  */
 export function gatherRows(data: Tensor, order: Tensor | undefined, clock: Tensor, batch: number): Tensor {
+  checkTensor("gatherRows", data, "data must be a tensor");
   return apply(gathering, order === undefined ? [data, clock] : [data, clock, order], { batch });
 }

@@ -1,5 +1,5 @@
 // Gated linear units: the last axis of x is [a, b], half each, and the result a · f(b). Dauphin et al. 2017, Shazeer 2020.
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { checkChoice, checkOptions, ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -86,9 +86,7 @@ export function swiglu(x: Tensor): Tensor {
 export function geglu(x: Tensor, options: GeluOptions = {}): Tensor {
   checkOptions("geglu", options, ["approximate"]);
   const { approximate = "none" } = options;
-  if (approximate !== "none" && approximate !== "tanh") {
-    throw new ModelError(`geglu: approximate must be "none" or "tanh", got ${JSON.stringify(approximate)}`);
-  }
+  checkChoice("geglu", "approximate", approximate, ["none", "tanh"]);
   return apply(approximate === "none" ? gaussian : gaussianTanh, [x], undefined);
 }
 

@@ -2,11 +2,11 @@
 import { checkInteger, ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFloat, resolveAxes } from "./axes.js";
+import { checkTensor, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat, resolveAxis } from "./axes.js";
 
 function checkIndices(where: string, indices: Tensor, size: number): void {
-  const { dtype, name, source } = indices;
+  const { dtype, name, source } = checkTensor(where, indices, "indices must be a tensor");
   if (dtype !== "uint32") {
     throw new ModelError(
       `${where}: indices must be uint32, got ${name} of ${dtype}: make them with input(shape, { dtype: "uint32" })`,
@@ -68,7 +68,7 @@ const scattering: Operation<{ axis: number; shape: Shape }> = {
  * gather(input([1000, 64]), input([32, 20], { dtype: "uint32" })); // [32, 20, 64]
  */
 export function gather(x: Tensor, indices: Tensor, axis = 0): Tensor {
-  const [along] = resolveAxes("gather", x, axis);
+  const along = resolveAxis("gather", x, axis);
   checkIndices("gather", indices, x.shape[along]);
   return apply(gathering, [x, indices], { axis: along, missing: Number.NaN });
 }
@@ -83,7 +83,7 @@ export function gather(x: Tensor, indices: Tensor, axis = 0): Tensor {
  */
 export function scatterAdd(x: Tensor, indices: Tensor, updates: Tensor, axis = 0): Tensor {
   checkFloat("scatterAdd", x, updates);
-  const [along] = resolveAxes("scatterAdd", x, axis);
+  const along = resolveAxis("scatterAdd", x, axis);
   checkIndices("scatterAdd", indices, x.shape[along]);
   const wanted = [...x.shape.slice(0, along), ...indices.shape, ...x.shape.slice(along + 1)];
   if (!sameShape(updates.shape, wanted)) {
@@ -132,7 +132,7 @@ const scatteringAlong: Operation<{ axis: number; size: number }> = {
  * gatherAlong(logits, expandDims(labels, 1)); // [32, 1]: the logit of each row's label
  */
 export function gatherAlong(x: Tensor, indices: Tensor, axis = -1): Tensor {
-  const [along] = resolveAxes("gatherAlong", x, axis);
+  const along = resolveAxis("gatherAlong", x, axis);
   checkIndices("gatherAlong", indices, x.shape[along]);
   const fits =
     indices.shape.length === x.shape.length && indices.shape.every((size, at) => at === along || size === x.shape[at]);

@@ -1,8 +1,8 @@
 // Tensors put together along an axis, and one taken apart: each is the other's gradient.
-import { ModelError } from "../engine/errors.js";
+import { ModelError, showValue } from "../engine/errors.js";
 import { apply, applyAll, type Operation } from "../graph/operation.js";
-import { type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
-import { recordCopy, resolveAxes, stridesOf } from "./axes.js";
+import { checkTensors, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
+import { recordCopy, resolveAxis, stridesOf } from "./axes.js";
 import { expandDims } from "./shape.js";
 import { part } from "./slice.js";
 
@@ -59,7 +59,7 @@ const joining: Operation<{ axis: number }> = {
  */
 export function concatenate(tensors: readonly Tensor[], axis = -1): Tensor {
   const [first] = checkParts("concatenate", tensors);
-  const [along] = resolveAxes("concatenate", first, axis);
+  const along = resolveAxis("concatenate", first, axis);
   for (const tensor of tensors) {
     const fits = tensor.shape.length === first.shape.length;
     if (fits && sameShape(resized(tensor.shape, along, 1), resized(first.shape, along, 1))) continue;
@@ -84,6 +84,9 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
     throw new ModelError(`stack: shapes must be the same, got ${showShape(first.shape)} and ${showShape(shape)}`);
   }
   const rank = first.shape.length + 1;
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
+    throw new ModelError(`stack: axis must be a whole number from ${-rank} to ${rank - 1}, got ${showValue(axis)}`);
+  }
   return concatenate(
     tensors.map((tensor) => expandDims(tensor, axis)),
     axis < 0 ? axis + rank : axis,
@@ -91,10 +94,7 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
 }
 
 function checkParts(where: string, tensors: readonly Tensor[]): readonly Tensor[] {
-  if (!Array.isArray(tensors) || tensors.length === 0) {
-    throw new ModelError(`${where}: must be given an array of at least one tensor, got ${JSON.stringify(tensors)}`);
-  }
-  for (const { name, dtype } of tensors) {
+  for (const { name, dtype } of checkTensors(where, tensors)) {
     if (dtype === tensors[0].dtype) continue;
     throw new ModelError(`${where}: tensors must have one dtype, got ${tensors[0].dtype} and ${name} of ${dtype}`);
   }
@@ -124,9 +124,14 @@ const splitting: Operation<{ axis: number; sizes: readonly number[] }> = {
  * split(input([32, 10]), [4, 6]); // [32, 4], [32, 6]
  */
 export function split(x: Tensor, parts: number | readonly number[], axis = -1): readonly Tensor[] {
-  const [along] = resolveAxes("split", x, axis);
+  const along = resolveAxis("split", x, axis);
   const size = x.shape[along];
-  const sizes = typeof parts === "number" ? equalParts(parts, size) : parts;
+  const sizes =
+    typeof parts === "number"
+      ? equalParts(parts, size)
+      : Array.isArray(parts) && parts.length <= size
+        ? Array.from(parts)
+        : [];
   const fits =
     sizes.length > 0 &&
     sizes.every((part) => Number.isInteger(part) && part > 0) &&
@@ -134,7 +139,7 @@ export function split(x: Tensor, parts: number | readonly number[], axis = -1): 
   if (!fits) {
     const rule = typeof parts === "number" ? "the number of parts must divide" : "sizes must be positive and add up to";
     throw new ModelError(
-      `split: ${rule} the ${size} elements of axis ${along} of ${x.name} ${showShape(x.shape)}, got ${typeof parts === "number" ? parts : `[${parts.join(", ")}]`}`,
+      `split: ${rule} the ${size} elements of axis ${along} of ${x.name} ${showShape(x.shape)}, got ${showValue(parts)}`,
     );
   }
   return sizes.length === 1 ? [x] : applyAll(splitting, [x], { axis: along, sizes: [...sizes] });

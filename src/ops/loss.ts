@@ -1,10 +1,10 @@
 // Losses: a prediction and a target become one scalar. Those by element compare shapes alike; those by
 // row take logits [batch, classes]. `divisor` is how many elements or rows a mean is over, 1 for a sum.
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { elements, type Pointer, rows, serial, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { constant, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkTensor, constant, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { sigmoid } from "./activation.js";
 import { checkFloat } from "./axes.js";
 import {
@@ -39,12 +39,20 @@ interface Attributes {
 /** Elements that one unit sums up, as in assembly/kernels/loss.ts. */
 const CHUNK = 1024;
 
-function divisorOf(where: string, options: LossOptions, count: number, known: readonly string[] = []): number {
+/** What a sum over the elements (over the rows, the first axis) of `x` is divided by. */
+function divisorOf(
+  where: string,
+  options: LossOptions,
+  x: Tensor,
+  over: "elements" | "rows",
+  known: readonly string[] = [],
+): number {
+  const { shape } = checkTensor(where, x);
   checkOptions(where, options, ["reduction", ...known]);
   const { reduction = "mean" } = options;
-  if (reduction === "mean") return count;
+  if (reduction === "mean") return over === "rows" ? shape[0] : sizeOf(shape);
   if (reduction === "sum") return 1;
-  throw new ModelError(`${where}: reduction must be "mean" or "sum", got ${JSON.stringify(reduction)}`);
+  throw new ModelError(`${where}: reduction must be "mean" or "sum", got ${showValue(reduction)}`);
 }
 
 /** Records `parts`, which writes one sum a unit, and adds the sums up; a single one is the result itself. */
@@ -163,13 +171,13 @@ const halfSquared = squaresLoss("halfSquaredError");
  * Prediction and target have the same shape; both get gradients. Throws ModelError where shapes differ.
  */
 export function meanSquaredError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  const divisor = divisorOf(squared.name, options, sizeOf(prediction.shape));
+  const divisor = divisorOf(squared.name, options, prediction, "elements");
   return apply(squared, [prediction, target], { divisor });
 }
 
 /** Half of `meanSquaredError`: with `reduction: "sum"` it is ½ Σ (target - prediction)², whose gradient is prediction - target. */
 export function halfSquaredError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  const divisor = 2 * divisorOf(halfSquared.name, options, sizeOf(prediction.shape));
+  const divisor = 2 * divisorOf(halfSquared.name, options, prediction, "elements");
   return apply(halfSquared, [prediction, target], { divisor });
 }
 
@@ -185,7 +193,7 @@ const absolute = elementLoss({
 /** Mean (or sum) of |prediction - target|; the derivative is 0 where they are equal. Shapes, gradients and errors as `meanSquaredError`. */
 export function meanAbsoluteError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   return apply(absolute, [prediction, target], {
-    divisor: divisorOf(absolute.name, options, sizeOf(prediction.shape)),
+    divisor: divisorOf(absolute.name, options, prediction, "elements"),
   });
 }
 
@@ -208,10 +216,10 @@ export interface HuberOptions extends LossOptions {
  * Shapes, gradients and errors as `meanSquaredError`.
  */
 export function huber(prediction: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
-  const divisor = divisorOf(robust.name, options, sizeOf(prediction.shape), ["delta"]);
+  const divisor = divisorOf(robust.name, options, prediction, "elements", ["delta"]);
   const { delta = 1 } = options;
-  if (!(delta > 0 && Number.isFinite(delta))) {
-    throw new ModelError(`huber: delta must be a number greater than 0, got ${String(delta)}`);
+  if (!(typeof delta === "number" && delta > 0 && Number.isFinite(delta))) {
+    throw new ModelError(`huber: delta must be a number greater than 0, got ${showValue(delta)}`);
   }
   return apply(robust, [prediction, target], { divisor, delta });
 }
@@ -230,7 +238,7 @@ const hinged = elementLoss({
  * Shapes alike; no gradient for the target. Throws ModelError where shapes differ.
  */
 export function hinge(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(hinged, [prediction, target], { divisor: divisorOf(hinged.name, options, sizeOf(prediction.shape)) });
+  return apply(hinged, [prediction, target], { divisor: divisorOf(hinged.name, options, prediction, "elements") });
 }
 
 const rule = elementLoss({
@@ -247,7 +255,7 @@ const rule = elementLoss({
  * is the perceptron rule (Rosenblatt 1958). Shapes and errors as `hinge`.
  */
 export function perceptronLoss(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(rule, [prediction, target], { divisor: divisorOf(rule.name, options, sizeOf(prediction.shape)) });
+  return apply(rule, [prediction, target], { divisor: divisorOf(rule.name, options, prediction, "elements") });
 }
 
 // As assembly/kernels/loss.ts.
@@ -267,7 +275,7 @@ const binary = elementLoss({
  * taken as at least -100, as PyTorch does. Shapes and errors as `hinge`. From logits use `binaryCrossEntropyWithLogits`.
  */
 export function binaryCrossEntropy(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(binary, [prediction, target], { divisor: divisorOf(binary.name, options, sizeOf(prediction.shape)) });
+  return apply(binary, [prediction, target], { divisor: divisorOf(binary.name, options, prediction, "elements") });
 }
 
 const logistic = elementLoss({
@@ -282,7 +290,7 @@ const logistic = elementLoss({
 /** `binaryCrossEntropy(sigmoid(prediction), target)` without its loss of precision: logits of any size. Shapes and errors as `hinge`. */
 export function binaryCrossEntropyWithLogits(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   return apply(logistic, [prediction, target], {
-    divisor: divisorOf(logistic.name, options, sizeOf(prediction.shape)),
+    divisor: divisorOf(logistic.name, options, prediction, "elements"),
   });
 }
 
@@ -385,7 +393,7 @@ const classCrossEntropy = rowLoss({
  * @throws ModelError where a shape or dtype does not fit.
  */
 export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, options: LossOptions = {}): Tensor {
-  const divisor = divisorOf(classCrossEntropy.name, options, logits.shape[0]);
+  const divisor = divisorOf(classCrossEntropy.name, options, logits, "rows");
   return apply(classCrossEntropy, [logits, labels], { divisor });
 }
 
@@ -411,6 +419,6 @@ export function softmaxCrossEntropyWithDistributions(
   targets: Tensor,
   options: LossOptions = {},
 ): Tensor {
-  const divisor = divisorOf(distributionCrossEntropy.name, options, logits.shape[0]);
+  const divisor = divisorOf(distributionCrossEntropy.name, options, logits, "rows");
   return apply(distributionCrossEntropy, [logits, targets], { divisor });
 }

@@ -1,5 +1,5 @@
 // Matrix products, with bias: all forms run on the gemm kernel (assembly/kernels/gemm.ts).
-import { ModelError } from "../engine/errors.js";
+import { checkFlag, checkOptions, ModelError } from "../engine/errors.js";
 import { type Pointer, rows } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
@@ -154,7 +154,11 @@ export interface MatmulOptions {
  * matmul(input([8, 20, 64]), input([64, 10])); // [8, 20, 10]
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  checkOptions("matmul", options, ["transposeA", "transposeB"]);
   const { transposeA = false, transposeB = false } = options;
+  checkFlag("matmul", "transposeA", transposeA);
+  checkFlag("matmul", "transposeB", transposeB);
+  checkFloat("matmul", a, b);
   if (a.shape.length < 2 || b.shape.length < 2) {
     throw new ModelError(
       `matmul: both operands must be matrices, got ${showShape(a.shape)} and ${showShape(b.shape)}: reshape() them first`,
@@ -180,6 +184,7 @@ function swapLast(x: Tensor): Tensor {
 const affine: Operation = {
   name: "linear",
   infer([x, weight, bias]) {
+    checkFloat("linear", x, weight, bias);
     const fits = x.shape.length === 2 && weight.shape.length === 2 && x.shape[1] === weight.shape[0];
     if (!fits) {
       throw new ModelError(

@@ -2,7 +2,7 @@
 import { checkNumber, checkOptions } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkShape, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkRandom, type RandomOptions } from "./dropout.js";
 
 interface Draw {
@@ -64,6 +64,7 @@ function finite(where: string, name: string, value: number, least = Number.NEGAT
 export function randomNormal(shape: Shape, options: RandomNormalOptions): Tensor {
   checkOptions("randomNormal", options, [...KEY, "mean", "standardDeviation"]);
   const { clock, seed, stream, mean = 0, standardDeviation = 1 } = options;
+  checkShape("randomNormal", shape);
   finite("randomNormal", "mean", mean);
   finite("randomNormal", "standardDeviation", standardDeviation, 0);
   return apply(gaussian, [clock], { shape, seed, stream, numbers: [mean, standardDeviation] });
@@ -83,6 +84,7 @@ export interface RandomUniformOptions extends RandomOptions {
 export function randomUniform(shape: Shape, options: RandomUniformOptions): Tensor {
   checkOptions("randomUniform", options, [...KEY, "low", "high"]);
   const { clock, seed, stream, low = 0, high = 1 } = options;
+  checkShape("randomUniform", shape);
   finite("randomUniform", "low", low);
   finite("randomUniform", "high", high, low);
   return apply(uniform, [clock], {

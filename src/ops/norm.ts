@@ -6,9 +6,9 @@
 import { checkInteger, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
 import { type Pointer, rows, type Work } from "../engine/instructions.js";
 import { apply, applyAll, type Operation } from "../graph/operation.js";
-import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkTensor, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { identity } from "./activation.js";
-import { checkFloat, resolveAxes } from "./axes.js";
+import { checkFloat, resolveAxis } from "./axes.js";
 import { add, divide, maximum, multiply, reciprocal, shift, square, squareRoot, subtract } from "./elementwise.js";
 import { gradient as gradientOf, gradientRules } from "./gradient.js";
 import { mean as meanOf, sum } from "./reduce.js";
@@ -300,12 +300,12 @@ export function batchNormWithStatistics(x: Tensor, options: NormalizationOptions
  * batchNorm(input([64, 26, 26, 8])); // each of the 8 channels has mean 0 and variance 1
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
+  checkOptions("batchNorm", options, [...NORM_OPTIONS, "mean", "variance"]);
   const { mean, variance, ...rest } = options;
   if (mean === undefined && variance === undefined) return batchNormWithStatistics(x, rest).y;
   if (mean === undefined || variance === undefined) {
     throw new ModelError("batchNorm: mean and variance must be given both or neither, got one: give the other too");
   }
-  checkOptions("batchNorm", rest, NORM_OPTIONS);
   const channels = checkChannels("batchNorm", x, 2, "[batch, …, channels]");
   checkParameter("batchNorm", "mean", mean, [channels]);
   checkParameter("batchNorm", "variance", variance, [channels]);
@@ -326,7 +326,7 @@ export function groupNorm(x: Tensor, groups: number, options: NormalizationOptio
 /** Each channel of each sample normalized over its places: x [batch, …, channels]. Ulyanov et al. 2016. See `groupNorm`. */
 export function instanceNorm(x: Tensor, options: NormalizationOptions = {}): Tensor {
   checkOptions("instanceNorm", options, NORM_OPTIONS);
-  return normalizeGroups("instanceNorm", x, x.shape[x.shape.length - 1], options);
+  return normalizeGroups("instanceNorm", x, checkTensor("instanceNorm", x).shape.at(-1) ?? 1, options);
 }
 
 function normalizeGroups(name: string, x: Tensor, groups: number, options: NormalizationOptions): Tensor {
@@ -504,7 +504,7 @@ export function l2Normalize(x: Tensor, options: L2NormalizeOptions = {}): Tensor
   // Its square must not vanish in float32.
   checkNumber("l2Normalize", "epsilon", epsilon, 1e-18, 1e18);
   checkFloat("l2Normalize", x);
-  const [along] = resolveAxes("l2Normalize", x, axis);
+  const along = resolveAxis("l2Normalize", x, axis);
   const squares = sum(square(x), along, { keepDims: true });
   return divide(x, squareRoot(maximum(squares, epsilon * epsilon)));
 }

@@ -1,9 +1,9 @@
 // Pooling: maximum and average over windows of [batch, height, width, channels] or [batch, length, channels], which is
 // an image of height 1. A window may also be given by how many there are: adaptive pooling, of which global is one.
-import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
+import { checkFlag, checkInteger, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, applyAll, type Operation } from "../graph/operation.js";
-import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import { checkTensor, type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { reshape } from "./shape.js";
 
@@ -63,11 +63,10 @@ function sizesOf(where: string, name: string, value: unknown, rank: number, leas
   const sizes = Array.isArray(value) ? value : new Array(rank).fill(value);
   if (sizes.length !== rank) {
     throw new ModelError(
-      `${where}: ${name} must be a number or [height, width], got ${JSON.stringify(value)}: give ${rank} of them`,
+      `${where}: ${name} must be a number or [height, width], got ${showValue(value)}: give ${rank} of them`,
     );
   }
-  for (const size of sizes) checkInteger(where, name, size, least);
-  return sizes;
+  return Array.from(sizes, (size) => checkInteger(where, name, size, least));
 }
 
 /** Refuses what is no shape [batch, …axes, channels] of `rank` axes between; `shape` is of one sample. */
@@ -126,10 +125,14 @@ export function poolingOf<Size>(
   const dilations = sizesOf(where, "dilation", options.dilation ?? 1, rank, 1);
   const { padding = 0 } = options;
   if (typeof padding === "string" && padding !== "same" && padding !== "valid") {
-    throw new ModelError(`${where}: padding must be a number, "valid" or "same", got "${padding}"`);
+    throw new ModelError(`${where}: padding must be a number, "valid" or "same", got ${showValue(padding)}`);
   }
+  checkFlag(where, "ceilMode", options.ceilMode ?? false);
+  checkFlag(where, "countIncludePad", options.countIncludePad ?? true);
   if (padding === "same" && options.ceilMode) {
-    throw new ModelError(`${where}: ceilMode must be left out where padding is "same", which counts windows itself`);
+    throw new ModelError(
+      `${where}: ceilMode must be left out where padding is "same", which counts windows itself, got both`,
+    );
   }
   const pads = padding === "same" ? [] : sizesOf(where, "padding", padding === "valid" ? 0 : padding, rank, 0);
   const axes = windows.map((size, axis) =>
@@ -263,7 +266,7 @@ function pool(
   rank: number,
   poolingFor: (shape: Shape) => Pooling,
 ): Tensor {
-  const shape = x.shape.slice(1);
+  const shape = checkTensor(name, x).shape.slice(1);
   checkImage(name, shape, rank);
   const pooling = poolingFor(shape);
   const attributes = { ...pooling, name, batch: x.shape[0], channels: shape[rank] };
@@ -346,10 +349,11 @@ function poolAll(
   name: string,
   operation: Operation<PoolAttributes>,
   x: Tensor,
-  { keepDims = false, ...rest }: { keepDims?: boolean },
+  options: { keepDims?: boolean },
 ): Tensor {
-  checkOptions(name, rest, ["keepDims"]);
-  if (x.shape.length < 3) {
+  checkOptions(name, options, ["keepDims"]);
+  const keepDims = checkFlag(name, "keepDims", options.keepDims ?? false);
+  if (checkTensor(name, x).shape.length < 3) {
     throw new ModelError(
       `${name}: input must be [batch, …, channels] with something between to pool over, got ${showShape(x.shape)}`,
     );

@@ -1,9 +1,10 @@
 // Reductions over axes. Axes that lie next to each other are one reduction of [outer, length, inner]; others go one by one.
+import { checkFlag, checkOptions } from "../engine/errors.js";
 import { type Pointer, rows, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
 import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFloat, resolveAxes } from "./axes.js";
+import { checkFloat, resolveAxes, resolveAxis } from "./axes.js";
 import { multiply, negate, scale as scaleBy } from "./elementwise.js";
 import { productsBefore } from "./scan.js";
 import { reshape, spread, transpose } from "./shape.js";
@@ -163,13 +164,13 @@ function withoutAxes(shape: Shape, axes: readonly number[], keepDims: boolean): 
     : shape.filter((_, axis) => !axes.includes(axis));
 }
 
-function total(
-  where: string,
-  x: Tensor,
-  asked: Axes | undefined,
-  { keepDims = false }: ReduceOptions,
-  isMean: boolean,
-): Tensor {
+function keepsDims(where: string, options: ReduceOptions): boolean {
+  checkOptions(where, options, ["keepDims"]);
+  return checkFlag(where, "keepDims", options.keepDims ?? false);
+}
+
+function total(where: string, x: Tensor, asked: Axes | undefined, options: ReduceOptions, isMean: boolean): Tensor {
+  const keepDims = keepsDims(where, options);
   const axes = resolveAxes(where, x, asked);
   const factor = isMean ? 1 / sizeOf(axes.map((axis) => x.shape[axis])) : 1;
   const shape = withoutAxes(x.shape, axes, keepDims);
@@ -201,7 +202,7 @@ export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
 
 /** One reduction over all the axes at once. */
 function atOnce(operation: Operation<Reduction>, x: Tensor, asked: Axes | undefined, options: ReduceOptions): Tensor {
-  const { keepDims = false } = options;
+  const keepDims = keepsDims(operation.name, options);
   const axes = resolveAxes(operation.name, x, asked);
   const shape = withoutAxes(x.shape, axes, keepDims);
   const groups = groupsOf(x.shape, axes);
@@ -252,14 +253,16 @@ const placing: Operation<Reduction> = {
  * @example
  * mean(equal(argmax(logits), labels)); // accuracy: logits [32, 10], labels uint32 [32]
  */
-export function argmax(x: Tensor, axis = -1, { keepDims = false }: ReduceOptions = {}): Tensor {
-  const [resolved] = resolveAxes("argmax", x, axis);
+export function argmax(x: Tensor, axis = -1, options: ReduceOptions = {}): Tensor {
+  const keepDims = keepsDims("argmax", options);
+  const resolved = resolveAxis("argmax", x, axis);
   return apply(placing, [x], reductionOf(x.shape, resolved, resolved, keepDims, 1));
 }
 
 /** Index (uint32) of the smallest element along `axis` (default: the last), the first of equals; a NaN counts as smallest. See `argmax`. */
 export function argmin(x: Tensor, axis = -1, options: ReduceOptions = {}): Tensor {
   checkFloat("argmin", x);
-  const [resolved] = resolveAxes("argmin", x, axis);
+  keepsDims("argmin", options);
+  const resolved = resolveAxis("argmin", x, axis);
   return argmax(negate(x), resolved, options);
 }

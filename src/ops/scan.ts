@@ -1,9 +1,9 @@
 // Running sums and products along an axis.
-import { checkOptions } from "../engine/errors.js";
+import { checkFlag, checkOptions } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFloat, resolveAxes } from "./axes.js";
+import { checkFloat, resolveAxis } from "./axes.js";
 
 export interface ScanOptions {
   /** From the end on. Default false. */
@@ -51,8 +51,10 @@ const multiplying = scan("cumulativeProduct", "scanProduct");
 export function cumulativeSum(x: Tensor, axis = -1, options: ScanOptions = {}): Tensor {
   checkOptions("cumulativeSum", options, ["reverse", "exclusive"]);
   const { reverse = false, exclusive = false } = options;
+  checkFlag("cumulativeSum", "reverse", reverse);
+  checkFlag("cumulativeSum", "exclusive", exclusive);
   checkFloat("cumulativeSum", x);
-  return apply(summing, [x], { axis: resolveAxes("cumulativeSum", x, axis)[0], reverse, exclusive });
+  return apply(summing, [x], { axis: resolveAxis("cumulativeSum", x, axis), reverse, exclusive });
 }
 
 /** Products of the elements before each one along axis 1 of x [outer, length, inner] (`reverse`: after it), for gradients. */

@@ -1,9 +1,18 @@
 // Operations that only move elements: other shapes of the same memory, broadcasts, permutations of axes.
-import { checkInteger, ModelError } from "../engine/errors.js";
+import { checkInteger, ModelError, showValue } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { broadcastShape, mergeAxes, recordCopy, resolveAxes, stridesOf } from "./axes.js";
+import {
+  checkList,
+  checkShape,
+  checkTensor,
+  type Shape,
+  sameShape,
+  showShape,
+  sizeOf,
+  type Tensor,
+} from "../graph/tensor.js";
+import { broadcastShape, mergeAxes, recordCopy, resolveAxes, resolveAxis, stridesOf } from "./axes.js";
 
 const reshaping: Operation<{ shape: Shape }> = {
   name: "reshape",
@@ -24,6 +33,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 }
 
 function completeShape(x: Tensor, shape: Shape): Shape {
+  checkTensor("reshape", x);
+  checkList("reshape", "the new shape", shape);
   const known = sizeOf(shape.filter((size) => size !== -1));
   const completed = shape.map((size) => (size === -1 ? sizeOf(x.shape) / known : size));
   const fits =
@@ -32,15 +43,16 @@ function completeShape(x: Tensor, shape: Shape): Shape {
     shape.filter((size) => size === -1).length <= 1;
   if (fits) return completed;
   throw new ModelError(
-    `reshape: the new shape must have the ${sizeOf(x.shape)} elements of ${x.name} ${showShape(x.shape)}, got ${showShape(shape)}`,
+    `reshape: the new shape must have the ${sizeOf(x.shape)} elements of ${x.name} ${showShape(x.shape)}, got ${showValue(shape)}`,
   );
 }
 
 /** All axes from `from` (default 1, which keeps the batch) on made one: [32, 1, 28, 28] → [32, 784]. A view. */
 export function flatten(x: Tensor, from = 1): Tensor {
+  checkTensor("flatten", x);
   if (!Number.isInteger(from) || from < 0 || from > x.shape.length) {
     throw new ModelError(
-      `flatten: the first axis must be from 0 to ${x.shape.length} for ${showShape(x.shape)}, got ${from}`,
+      `flatten: the first axis must be from 0 to ${x.shape.length} for ${showShape(x.shape)}, got ${showValue(from)}`,
     );
   }
   return reshape(x, [...x.shape.slice(0, from), sizeOf(x.shape.slice(from))]);
@@ -73,10 +85,10 @@ export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
  * expandDims(input([32, 10]), 1); // [32, 1, 10]
  */
 export function expandDims(x: Tensor, axis: number): Tensor {
-  const rank = x.shape.length + 1;
+  const rank = checkTensor("expandDims", x).shape.length + 1;
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
     throw new ModelError(
-      `expandDims: axis must be a whole number from ${-rank} to ${rank - 1} for ${x.name} ${showShape(x.shape)}, got ${axis}`,
+      `expandDims: axis must be a whole number from ${-rank} to ${rank - 1} for ${x.name} ${showShape(x.shape)}, got ${showValue(axis)}`,
     );
   }
   const at = axis < 0 ? axis + rank : axis;
@@ -97,17 +109,27 @@ const broadcasting: Operation<{ shape: Shape; transparent: boolean }> = {
 };
 
 /**
- * `x` repeated to `shape` by NumPy's rule. Throws ModelError where it does not fit. Arithmetic broadcasts by itself:
- * this is for operations that do not.
+ * `x` repeated to `shape` by NumPy's rule; a size of -1 keeps that of `x`, as in PyTorch's `expand`. Throws ModelError
+ * where it does not fit. Arithmetic broadcasts by itself: this is for operations that do not.
  *
  * @example
- * broadcastTo(input([3]), [2, 3]);
+ * broadcastTo(input([3, 1]), [2, -1, 4]); // [2, 3, 4]
  */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-  if (sameShape(x.shape, shape)) return x;
+  const wanted = keepSizes(checkTensor("broadcastTo", x), checkList("broadcastTo", "the shape", shape));
+  return sameShape(x.shape, wanted) ? x : broadcast(x, checkShape("broadcastTo", wanted));
+}
+
+/** `shape` with the sizes of `x` for -1. */
+function keepSizes(x: Tensor, shape: Shape): Shape {
+  const added = shape.length - x.shape.length;
+  return shape.map((size, axis) => (size === -1 ? (x.shape[axis - added] ?? size) : size));
+}
+
+function broadcast(x: Tensor, shape: Shape): Tensor {
   if (!sameShape(broadcastShape("broadcastTo", x.shape, shape), shape)) {
     throw new ModelError(
-      `broadcastTo: ${x.name} of shape ${showShape(x.shape)} is larger than ${showShape(shape)}: sum() it instead`,
+      `broadcastTo: the shape must be at least as large as that of ${x.name}, ${showShape(x.shape)}, got ${showShape(shape)}: sum() it instead`,
     );
   }
   return apply(broadcasting, [x], { shape: [...shape], transparent: false });
@@ -155,7 +177,7 @@ function repeatAxes(x: Tensor, counts: readonly number[], inside: boolean): Tens
  */
 export function repeat(x: Tensor, count: number, axis: number): Tensor {
   checkInteger("repeat", "count", count, 1);
-  const [repeated] = resolveAxes("repeat", x, axis);
+  const repeated = resolveAxis("repeat", x, axis);
   const counts = x.shape.map((_, at) => (at === repeated ? count : 1));
   return repeatAxes(x, counts, true);
 }
@@ -168,9 +190,10 @@ export function repeat(x: Tensor, count: number, axis: number): Tensor {
  * tile(input([2, 3]), [1, 4]); // [2, 12]
  */
 export function tile(x: Tensor, counts: readonly number[]): Tensor {
-  if (counts.length !== x.shape.length) {
+  checkTensor("tile", x);
+  if (checkList("tile", "counts", counts).length !== x.shape.length) {
     throw new ModelError(
-      `tile: there must be a count for each axis of ${x.name} ${showShape(x.shape)}, got [${counts.join(", ")}]: reshape() it first`,
+      `tile: there must be a count for each axis of ${x.name} ${showShape(x.shape)}, got ${showValue(counts)}: reshape() it first`,
     );
   }
   for (const count of counts) checkInteger("tile", "counts", count, 1);
@@ -219,6 +242,11 @@ function asMatrices(
   return fits ? { batch, height, width } : undefined;
 }
 
+function reversedAxes(x: Tensor): number[] {
+  const last = checkTensor("transpose", x).shape.length - 1;
+  return x.shape.map((_, axis) => last - axis);
+}
+
 /**
  * Axis i of the result is axis `axes[i]` of `x`; by default the axes are reversed. float32 or uint32.
  * Throws ModelError where `axes` is no permutation.
@@ -227,14 +255,13 @@ function asMatrices(
  * transpose(input([2, 3])); // [3, 2]
  * transpose(input([32, 28, 28, 3]), [0, 3, 1, 2]); // [32, 3, 28, 28]
  */
-export function transpose(
-  x: Tensor,
-  axes: readonly number[] = x.shape.map((_, axis) => x.shape.length - 1 - axis),
-): Tensor {
+export function transpose(x: Tensor, axes: readonly number[] = reversedAxes(x)): Tensor {
+  checkTensor("transpose", x);
+  checkList("transpose", "axes", axes);
   const isPermutation = axes.length === x.shape.length && x.shape.every((_, axis) => axes.includes(axis));
   if (!isPermutation) {
     throw new ModelError(
-      `transpose: axes must be a permutation of 0 to ${x.shape.length - 1} for ${x.name} ${showShape(x.shape)}, got [${axes.join(", ")}]`,
+      `transpose: axes must be a permutation of 0 to ${x.shape.length - 1} for ${x.name} ${showShape(x.shape)}, got ${showValue(axes)}`,
     );
   }
   const moved = axes.filter((axis) => x.shape[axis] !== 1);

@@ -1,8 +1,8 @@
 // Parts of a tensor, and tensors as parts of larger ones: each is the other's gradient.
-import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkTensor, constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { recordCopy, resolveAxes, stridesOf } from "./axes.js";
 import { gather } from "./indexing.js";
 
@@ -70,6 +70,8 @@ export type Bounds = readonly (number | undefined)[];
  * slice(input([100]), [undefined], [undefined], [2]); // [50]
  */
 export function slice(x: Tensor, begin: Bounds, end: Bounds = [], step: Bounds = []): Tensor {
+  checkTensor("slice", x);
+  for (const [name, bounds] of Object.entries({ begin, end, step })) checkBounds(name, bounds);
   const longest = Math.max(begin.length, end.length, step.length);
   if (longest > x.shape.length) {
     throw new ModelError(
@@ -80,6 +82,15 @@ export function slice(x: Tensor, begin: Bounds, end: Bounds = [], step: Bounds =
   const shape = axes.map(({ count }) => count);
   if (sameShape(shape, x.shape)) return x;
   return apply(slicing, [x], { begin: axes.map(({ first }) => first), step: axes.map((axis) => axis.by), shape });
+}
+
+function checkBounds(name: string, bounds: unknown): void {
+  const isList = Array.isArray(bounds) && bounds.length < 1000;
+  if (isList && bounds.every((one) => one === undefined || typeof one === "number")) return;
+  const remedy = typeof bounds === "number" ? `: write [${bounds}] for the first axis` : "";
+  throw new ModelError(
+    `slice: ${name} must be an array of numbers (or undefined), one an axis, got ${showValue(bounds)}${remedy}`,
+  );
 }
 
 function range(x: Tensor, axis: number, begin: number, end: number, by: number) {
@@ -130,6 +141,7 @@ export interface PadOptions {
  * pad(input([32, 28, 28, 1]), [[0, 0], [2, 2], [2, 2]]); // [32, 32, 32, 1]
  */
 export function pad(x: Tensor, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor {
+  checkTensor("pad", x);
   checkOptions("pad", options, ["mode", "value"]);
   const { mode = "constant", value = 0 } = options;
   checkPadding(x, padding, mode);
@@ -162,19 +174,24 @@ function sources(size: number, [before, after]: readonly [number, number], mode:
 
 function checkPadding(x: Tensor, padding: readonly (readonly [number, number])[], mode: string): void {
   if (!["constant", "reflect", "edge"].includes(mode)) {
-    throw new ModelError(`pad: mode must be "constant", "reflect" or "edge", got ${JSON.stringify(mode)}`);
+    throw new ModelError(`pad: mode must be "constant", "reflect" or "edge", got ${showValue(mode)}`);
   }
-  if (padding.length > x.shape.length) {
+  if (!Array.isArray(padding) || padding.length > x.shape.length) {
     throw new ModelError(
-      `pad: there must be at most ${x.shape.length} pairs for ${x.name} ${showShape(x.shape)}, got ${padding.length}`,
+      `pad: there must be an array of at most ${x.shape.length} pairs for ${x.name} ${showShape(x.shape)}, got ${showValue(padding)}`,
     );
   }
-  padding.forEach((pair, axis) => {
+  Array.from(padding).forEach((pair, axis) => {
     const most = mode === "reflect" ? x.shape[axis] - 1 : Number.MAX_SAFE_INTEGER;
-    if (pair.length === 2 && pair.every((count) => Number.isInteger(count) && count >= 0 && count <= most)) return;
+    if (
+      Array.isArray(pair) &&
+      pair.length === 2 &&
+      pair.every((count) => Number.isInteger(count) && count >= 0 && count <= most)
+    )
+      return;
     const limit = mode === "reflect" ? ` from 0 to ${most} (the axis' size - 1)` : " of at least 0";
     throw new ModelError(
-      `pad: axis ${axis} of ${x.name} ${showShape(x.shape)} needs a pair of whole numbers${limit}, got [${pair.join(", ")}]: slice() takes elements away`,
+      `pad: axis ${axis} of ${x.name} ${showShape(x.shape)} needs a pair of whole numbers${limit}, got ${showValue(pair)}: slice() takes elements away`,
     );
   });
 }

@@ -3,8 +3,8 @@ import { checkOptions, ModelError } from "../engine/errors.js";
 import { type Pointer, rows, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFloat, resolveAxes } from "./axes.js";
+import { checkTensor, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat, resolveAxis } from "./axes.js";
 import { exp, multiply, subtract } from "./elementwise.js";
 import { sum } from "./reduce.js";
 import { transpose } from "./shape.js";
@@ -76,9 +76,9 @@ export interface SoftmaxOptions {
 function alongAxis(operation: Operation, x: Tensor, options: SoftmaxOptions): Tensor {
   checkOptions(operation.name, options, ["axis"]);
   const { axis = -1 } = options;
-  const last = x.shape.length - 1;
+  const last = checkTensor(operation.name, x).shape.length - 1;
   if (last < 0 || axis === -1 || axis === last) return apply(operation, [x], undefined);
-  const [moved] = resolveAxes(operation.name, x, axis);
+  const moved = resolveAxis(operation.name, x, axis);
   const swapped = x.shape.map((_, at) => (at === moved ? last : at === last ? moved : at));
   return transpose(apply(operation, [transpose(x, swapped)], undefined), swapped);
 }

@@ -1,9 +1,9 @@
 // Order along an axis. The indices are sorted; the values are read by them, and so have gradients.
-import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
+import { checkFlag, checkInteger, checkOptions, ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFloat, resolveAxes } from "./axes.js";
+import { checkFloat, resolveAxis } from "./axes.js";
 import { gatherAlong } from "./indexing.js";
 import { transpose } from "./shape.js";
 import { part } from "./slice.js";
@@ -45,7 +45,7 @@ function ordered(x: Tensor, axis: number, descending: boolean, count: number): S
 
 function checkedAxis(where: string, x: Tensor, axis: number): number {
   checkFloat(where, x);
-  return resolveAxes(where, x, axis)[0];
+  return resolveAxis(where, x, axis);
 }
 
 export interface SortOptions {
@@ -65,6 +65,7 @@ export interface SortOptions {
 export function sort(x: Tensor, options: SortOptions = {}): Sorted {
   checkOptions("sort", options, ["axis", "descending"]);
   const { axis = -1, descending = false } = options;
+  checkFlag("sort", "descending", descending);
   const along = checkedAxis("sort", x, axis);
   return ordered(x, along, descending, x.shape[along]);
 }
@@ -86,6 +87,7 @@ export interface TopKOptions {
 export function topK(x: Tensor, k: number, options: TopKOptions = {}): Sorted {
   checkOptions("topK", options, ["axis", "largest"]);
   const { axis = -1, largest = true } = options;
+  checkFlag("topK", "largest", largest);
   checkInteger("topK", "k", k, 1);
   const along = checkedAxis("topK", x, axis);
   if (k > x.shape[along]) {

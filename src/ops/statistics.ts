@@ -1,5 +1,5 @@
 // Spread, size and soft maximum of what lies along some axes: made of other operations.
-import { checkOptions, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
+import { checkFlag, checkNumber, checkOptions, LARGEST_FLOAT32, ModelError, showValue } from "../engine/errors.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, resolveAxes } from "./axes.js";
 import { stopGradient } from "./custom.js";
@@ -38,6 +38,8 @@ export function variance(x: Tensor, axes?: Axes, options: VarianceOptions = {}):
 function varianceFor(where: string, x: Tensor, axes: Axes | undefined, options: VarianceOptions): Tensor {
   checkOptions(where, options, ["keepDims", "correction"]);
   const { keepDims = false, correction = 1 } = options;
+  checkFlag(where, "keepDims", keepDims);
+  checkNumber(where, "correction", correction, -LARGEST_FLOAT32, LARGEST_FLOAT32);
   checkFloat(where, x);
   const reduced = resolveAxes(where, x, axes);
   const n = sizeOf(reduced.map((axis) => x.shape[axis]));
@@ -69,6 +71,7 @@ export function standardDeviation(x: Tensor, axes?: Axes, options: VarianceOptio
  */
 export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   checkOptions("logSumExp", options, ["keepDims"]);
+  checkFlag("logSumExp", "keepDims", options.keepDims ?? false);
   checkFloat("logSumExp", x);
   const reduced = resolveAxes("logSumExp", x, axes);
   const largest = stopGradient(max(x, reduced, { keepDims: true }));
@@ -93,10 +96,11 @@ export interface NormOptions extends ReduceOptions {
 export function norm(x: Tensor, axes?: Axes, options: NormOptions = {}): Tensor {
   checkOptions("norm", options, ["p", "keepDims"]);
   const { p = 2, keepDims = false } = options;
+  checkFlag("norm", "keepDims", keepDims);
   checkFloat("norm", x);
   const reduced = resolveAxes("norm", x, axes);
   if (p === 2) return rootOfSquares(sum(square(x), reduced, { keepDims }));
   if (p === 1) return sum(absolute(x), reduced, { keepDims });
   if (p === Number.POSITIVE_INFINITY) return max(absolute(x), reduced, { keepDims });
-  throw new ModelError(`norm: p must be 1, 2 or Infinity, got ${String(p)}`);
+  throw new ModelError(`norm: p must be 1, 2 or Infinity, got ${showValue(p)}`);
 }

@@ -1,8 +1,8 @@
 // Images of another size: [batch, height, width, channels], or [batch, length, channels], which is one of height 1.
-import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
+import { checkFlag, checkInteger, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import { checkTensor, type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { reshape } from "./shape.js";
 
@@ -63,8 +63,9 @@ export function upsamplingOf(where: string, shape: Shape, rank: number, options:
   }
   const linearName = rank === 1 ? "linear" : "bilinear";
   if (mode !== "nearest" && mode !== linearName) {
-    throw new ModelError(`${where}: mode must be "nearest" or "${linearName}", got ${JSON.stringify(mode)}`);
+    throw new ModelError(`${where}: mode must be "nearest" or "${linearName}", got ${showValue(mode)}`);
   }
+  checkFlag(where, "alignCorners", alignCorners);
   const linear = mode !== "nearest";
   if (alignCorners && !linear) {
     throw new ModelError(`${where}: alignCorners is for mode "${linearName}", got it with "nearest": leave it out`);
@@ -72,9 +73,9 @@ export function upsamplingOf(where: string, shape: Shape, rank: number, options:
   const given = scale ?? size;
   const values = Array.isArray(given) ? given : new Array(rank).fill(given);
   if (values.length !== rank) {
-    throw new ModelError(`${where}: scale and size must be a number or [height, width], got ${JSON.stringify(given)}`);
+    throw new ModelError(`${where}: scale and size must be a number or [height, width], got ${showValue(given)}`);
   }
-  const axes = values.map((value, axis) => {
+  const axes = Array.from(values, (value, axis) => {
     checkInteger(where, scale === undefined ? "size" : "scale", value, 1);
     const out = scale === undefined ? value : shape[axis] * value;
     if (shape[axis] * out >= MOST) {
@@ -131,7 +132,7 @@ const shrinking: Operation<Attributes> = {
 };
 
 function upsample(name: string, x: Tensor, rank: number, options: object): Tensor {
-  const shape = x.shape.slice(1);
+  const shape = checkTensor(name, x).shape.slice(1);
   const upsampling = upsamplingOf(name, shape, rank, options);
   const attributes = { ...upsampling, name, batch: x.shape[0], channels: shape[rank] };
   const { height, width, batch, channels } = attributes;

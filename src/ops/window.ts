@@ -1,5 +1,5 @@
 // Windows that move over sequences and images: their options, and the sizes that follow from them.
-import { checkInteger, ModelError } from "../engine/errors.js";
+import { checkInteger, ModelError, showValue } from "../engine/errors.js";
 import { type Shape, showShape } from "../graph/tensor.js";
 
 /** Sizes of one convolution; a sequence is an image of height 1. */
@@ -87,10 +87,10 @@ export function perAxis(where: string, name: string, value: unknown, axes: numbe
   const values = Array.isArray(value) ? value : new Array(axes).fill(value);
   if (values.length !== axes) {
     throw new ModelError(
-      `${where}: ${name} must be a whole number${axes === 2 ? " or [vertical, horizontal]" : ""}, got ${JSON.stringify(value)}`,
+      `${where}: ${name} must be a whole number${axes === 2 ? " or [vertical, horizontal]" : ""}, got ${showValue(value)}`,
     );
   }
-  return values.map((one) => checkInteger(where, name, one, least));
+  return Array.from(values, (one) => checkInteger(where, name, one, least));
 }
 
 function paddingOf(where: string, padding: unknown, axes: number): AxisPadding[] {
@@ -102,9 +102,7 @@ function paddingOf(where: string, padding: unknown, axes: number): AxisPadding[]
       : '"valid", "same", a number, [vertical, horizontal] or [[top, bottom], [left, right]]';
   const count = (value: unknown): number => {
     if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
-    throw new ModelError(
-      `${where}: padding must be ${form}, of whole numbers from 0 on, got ${JSON.stringify(padding)}`,
-    );
+    throw new ModelError(`${where}: padding must be ${form}, of whole numbers from 0 on, got ${showValue(padding)}`);
   };
   const both = (value: unknown): AxisPadding =>
     Array.isArray(value) && value.length === 2 ? [count(value[0]), count(value[1])] : [count(value), count(value)];
@@ -189,8 +187,8 @@ export function planConvolution(where: string, input: Shape, weight: Shape, wind
     if (reach <= size) return Math.floor((size - reach) / window.stride[axis]) + 1;
     const dilated = window.dilation[axis] === 1 ? "" : ` (dilation ${window.dilation[axis]} makes it ${reach})`;
     throw new ModelError(
-      `${where}: the window must fit into the padded input, but its ${AXES[axes as 1 | 2][axis]} is ${weight[axis]}${dilated} ` +
-        `and the input's ${size}: pad more (padding: "same") or take a smaller window`,
+      `${where}: the window must fit into the padded input, got a ${AXES[axes as 1 | 2][axis]} of ${weight[axis]}${dilated} ` +
+        `and an input of ${size}: pad more (padding: "same") or take a smaller window`,
     );
   });
   const before = pads.map(([first]) => first);
@@ -251,7 +249,7 @@ export function planTransposed(
     const size = (input[axis + 1] - 1) * stride + reach - before - after + outputPadding[axis];
     if (size >= 1) return size;
     throw new ModelError(
-      `${where}: padding ${before} + ${after} leaves nothing of the ${AXES[axes as 1 | 2][axis]} ${size + before + after}: pad less`,
+      `${where}: the padding must leave something of the ${AXES[axes as 1 | 2][axis]}, got ${before} + ${after} of ${size + before + after}: pad less`,
     );
   });
   return geometryOf([input[0], ...sizes, outChannels], input, weight, pads, window);

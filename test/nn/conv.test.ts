@@ -128,11 +128,11 @@ test.each<[string, Layer, Shape, Shape[]]>([
 test.each<[() => unknown, string]>([
   [
     () => sequential({ input: [4, 5, 1] }, conv2d(8, 5)),
-    'conv2d 0: the window must fit into the padded input, but its height is 5 and the input\'s 4: pad more (padding: "same") or take a smaller window',
+    'conv2d 0: the window must fit into the padded input, got a height of 5 and an input of 4: pad more (padding: "same") or take a smaller window',
   ],
   [
     () => sequential({ input: [9, 5, 1] }, conv2d(8, 3, { name: "edges", dilation: [1, 3] })),
-    'conv2d "edges": the window must fit into the padded input, but its width is 3 (dilation 3 makes it 7) and the input\'s 5',
+    'conv2d "edges": the window must fit into the padded input, got a width of 3 (dilation 3 makes it 7) and an input of 5',
   ],
   [
     () => sequential({ input: [4, 4, 6] }, conv2d(8, 3, { groups: 4 })),
@@ -151,7 +151,10 @@ test.each<[() => unknown, string]>([
     "conv1d 0: input must be [batch, length, channels], got",
   ],
   [() => conv2d(0, 3), "conv2d: filters must be a whole number of at least 1, got 0"],
-  [() => conv2d(4, [3, 3, 3] as never), "conv2d: window must be a whole number or [vertical, horizontal], got [3,3,3]"],
+  [
+    () => conv2d(4, [3, 3, 3] as never),
+    "conv2d: window must be a whole number or [vertical, horizontal], got [3, 3, 3]",
+  ],
   [() => conv2d(4, 3, { stride: 0 }), "conv2d: stride must be a whole number of at least 1, got 0"],
   [() => conv2d(4, 3, { padding: -1 }), 'conv2d: padding must be "valid", "same", a number'],
   [() => conv2d(4, 3, { padding: "causal" as never }), "conv2d: padding must be"],
@@ -168,7 +171,7 @@ test.each<[() => unknown, string]>([
   ],
   [
     () => sequential({ input: [1, 1, 2] }, convTranspose2d(4, 3, { padding: 2 })),
-    "convTranspose2d 0: padding 2 + 2 leaves nothing of the height 3: pad less",
+    "convTranspose2d 0: the padding must leave something of the height, got 2 + 2 of 3: pad less",
   ],
   [
     () => ops.conv2d(input([1, 5, 5, 3]), input([3, 3, 4, 8])),

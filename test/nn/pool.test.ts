@@ -135,7 +135,7 @@ describe("what does not fit is refused when the model is built", () => {
     [
       () => maxPool2d([2, 2, 2] as never),
       [4, 4, 1],
-      "maxPool2d 0: window must be a number or [height, width], got [2,2,2]: give 2 of them",
+      "maxPool2d 0: window must be a number or [height, width], got [2, 2, 2]: give 2 of them",
     ],
     [() => maxPool2d(2, { stride: 0 }), [4, 4, 1], "maxPool2d 0: stride must be a whole number of at least 1, got 0"],
     [

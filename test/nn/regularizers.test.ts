@@ -260,7 +260,7 @@ describe("constraints in a trainer", () => {
       /0\.weight: its regularizer must be one such as l2\(\), got 0\.1/,
     );
     expect(build({ biasConstraint: "max" as never })).toThrow(
-      /0\.bias: its constraint must be one such as maxNorm\(\), got max/,
+      /0\.bias: its constraint must be one such as maxNorm\(\), got "max"/,
     );
   });
 });

@@ -179,7 +179,7 @@ describe("dropout", () => {
       "dropout: clock must be uint32 of shape [16], got uint32 of shape [4]",
     ],
     [{ ...options, stream: 1.5 }, "dropout: seed must be two and stream one whole number of 0 to 4294967295"],
-    [{ ...options, seed: [-1, 0] as [number, number] }, "got seed [-1,0] and stream 1"],
+    [{ ...options, seed: [-1, 0] as [number, number] }, "got seed [-1, 0] and stream 1"],
     [{ ...options, p: 0.5 }, 'dropout: unknown option "p": the options are rate, clock, seed, stream'],
   ])("refuses bad options: case %#", (bad, message) => {
     expect(() => dropout(x, bad)).toThrowError(
@@ -189,7 +189,7 @@ describe("dropout", () => {
 
   test("refuses integers", () => {
     expect(() => dropout(input([4], { dtype: "uint32" }), options)).toThrowError(
-      "dropout: its input must be float32, got uint32",
+      "dropout: operands must be float32, got input of uint32",
     );
   });
 });

@@ -223,9 +223,9 @@ describe("random tensors", () => {
     ],
     [
       () => spatialDropout(input([4, 2]), { ...key4, rate: 1 }),
-      "dropout: rate must be a number of at least 0 and less",
+      "spatialDropout: rate must be a number of at least 0 and less",
     ],
-    [() => alphaDropout(input([4]), { ...key4, rate: -1 }), "dropout: rate must be"],
+    [() => alphaDropout(input([4]), { ...key4, rate: -1 }), "alphaDropout: rate must be"],
   ])("refuse what does not fit: case %#", (make, message) => {
     expect(make).toThrow(ModelError);
     expect(make).toThrow(message);

@@ -230,7 +230,7 @@ describe("errors", () => {
     [() => ops.scale(labels, 2), "scale: operands must be float32, got labels of uint32"],
     [() => ops.equal(labels, x), "equal: "],
     [() => ops.power(x, Number.NaN), "power: exponent must be a finite number, got NaN"],
-    [() => ops.scale(x, "2" as never), "scale: must be given a number, got 2"],
+    [() => ops.scale(x, "2" as never), 'scale: must be given a number, got "2"'],
     [() => ops.sum(x, 2), "sum: an axis must be a whole number from -2 to 1, got 2 for x of shape [2, 3]"],
     [() => ops.mean(x, 0.5), "mean: an axis must be a whole number from -2 to 1, got 0.5 for x of shape [2, 3]"],
     [() => ops.max(x, [0, -2]), "max: each axis can be named once, got [0, 0]"],
@@ -240,7 +240,10 @@ describe("errors", () => {
     [() => ops.reshape(x, [-1, 4]), "reshape: the new shape must have the 6 elements of x [2, 3], got [-1, 4]"],
     [() => ops.flatten(x, 3), "flatten: the first axis must be from 0 to 2 for [2, 3], got 3"],
     [() => ops.transpose(x, [0, 0]), "transpose: axes must be a permutation of 0 to 1 for x [2, 3], got [0, 0]"],
-    [() => ops.broadcastTo(x, [3]), "broadcastTo: x of shape [2, 3] is larger than [3]: sum() it instead"],
+    [
+      () => ops.broadcastTo(x, [3]),
+      "broadcastTo: the shape must be at least as large as that of x, [2, 3], got [3]: sum() it instead",
+    ],
     [() => ops.broadcastTo(x, [2, 4]), "broadcastTo: shapes must match or broadcast"],
     [() => ops.select(labels, 1, 2), "select: operands must be float32, got labels of uint32"],
   ])("%s", (build, text) => {

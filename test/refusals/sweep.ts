@@ -59,16 +59,31 @@ export function sweptCalls(): Readonly<typeof counts> {
 /** Registers a test for each row. `watch` is compared before and after each call. */
 export function sweep(rows: readonly Row[], watch: Watch, check: Row["check"] = () => {}): void {
   test.each(rows.map((row) => [row.name, row] as const))("%s", async (_, row) => {
-    const failures: string[] = [];
-    const fail = (one: Change | undefined, why: string) => {
-      failures.push(`${row.name}, ${one === undefined ? "as it should be called" : one.what}: ${why}`);
-    };
+    const failures = new Failures(row.name);
+    const fail = (one: Change | undefined, why: string) => failures.add(one?.what ?? "as it should be called", why);
     await tryOne(row, undefined, watch, check, fail);
-    expect(failures).toEqual([]); // else there is no sense in going on
+    expect(failures.list()).toEqual([]); // else there is no sense in going on
     for (const change of changesOf(row)) await tryOne(row, change, watch, check, fail);
-    const more = failures.length > 40 ? [`… and ${failures.length - 40} more`] : [];
-    expect([...failures.slice(0, 40), ...more]).toEqual([]);
+    expect(failures.list()).toEqual([]);
   });
+}
+
+/** What a row's calls did wrong: one line for what they did wrong alike. */
+class Failures {
+  readonly #alike = new Map<string, { line: string; more: number }>();
+
+  constructor(readonly name: string) {}
+
+  add(call: string, why: string): void {
+    const kind = why.replace(/got .*/s, "");
+    const known = this.#alike.get(kind);
+    if (known === undefined) this.#alike.set(kind, { line: `${this.name}, ${call}: ${why}`, more: 0 });
+    else known.more += 1;
+  }
+
+  list(): string[] {
+    return [...this.#alike.values()].map(({ line, more }) => (more === 0 ? line : `${line} (and ${more} more)`));
+  }
 }
 
 async function tryOne(

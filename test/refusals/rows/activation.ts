@@ -1,14 +1,112 @@
+// Rows for what is done element by element: activations, gated units, arithmetic.
 import * as ops from "steepest/graph";
-import { input } from "steepest/graph";
+import { input, type Tensor } from "steepest/graph";
 import type { Row } from "../sweep.js";
 
-const x = input([2, 3]);
+const x = input([2, 4]);
+const y = input([2, 4]);
 
-/** A function of one tensor. */
-export function unaryRow(name: string, call: (x: ops.Tensor) => ops.Tensor): Row {
-  return { name, call, good: () => [x] };
+/** Functions of one tensor. */
+function unary(functions: Readonly<Record<string, (x: Tensor) => unknown>>): Row[] {
+  return Object.entries(functions).map(([name, call]) => ({ name, call, good: () => [x] }));
 }
 
+/** Functions of two tensors, either of which may be a number. */
+function binary(functions: Readonly<Record<string, (a: Tensor, b: Tensor) => unknown>>): Row[] {
+  const accepts = { "0": ["number"], "1": ["number"] } as const;
+  return Object.entries(functions).map(([name, call]) => ({
+    name,
+    call,
+    good: () => [x, y],
+    accepts,
+    nan: ["0", "1"],
+    where: BINARY_WHERE[name] ?? [],
+  }));
+}
+
+// A number beside a tensor makes a simpler operation of it, which says its own name.
+const BINARY_WHERE: Readonly<Record<string, readonly string[]>> = {
+  notEqual: ["equal", "subtract"],
+};
+
 export const activationRows: readonly Row[] = [
+  ...unary({
+    hardSigmoid: ops.hardSigmoid,
+    hardSwish: ops.hardSwish,
+    identity: ops.identity,
+    logSigmoid: ops.logSigmoid,
+    mish: ops.mish,
+    relu: ops.relu,
+    relu6: ops.relu6,
+    selu: ops.selu,
+    sigmoid: ops.sigmoid,
+    silu: ops.silu,
+    softplus: ops.softplus,
+    softsign: ops.softsign,
+    step: ops.step,
+    tanh: ops.tanh,
+    tanhShrink: ops.tanhShrink,
+    glu: ops.glu,
+    swiglu: ops.swiglu,
+    reglu: ops.reglu,
+    absolute: ops.absolute,
+    copyOf: ops.copyOf,
+    cos: ops.cos,
+    exp: ops.exp,
+    log: ops.log,
+    negate: ops.negate,
+    reciprocal: ops.reciprocal,
+    sin: ops.sin,
+    square: ops.square,
+    squareRoot: ops.squareRoot,
+    stopGradient: ops.stopGradient,
+  }),
   { name: "leakyRelu", call: ops.leakyRelu, good: () => [x, { negativeSlope: 0.1 }], optional: ["1"] },
+  { name: "prelu", call: ops.prelu, good: () => [x, input([4])] },
+  { name: "hardTanh", call: ops.hardTanh, good: () => [x, { min: -1, max: 1 }], optional: ["1"] },
+  {
+    name: "threshold",
+    call: ops.threshold,
+    good: () => [x, { threshold: 0.5, value: 1 }],
+    required: ["1.threshold"],
+  },
+  { name: "softShrink", call: ops.softShrink, good: () => [x, { lambda: 0.5 }], optional: ["1"] },
+  { name: "hardShrink", call: ops.hardShrink, good: () => [x, { lambda: 0.5 }], optional: ["1"] },
+  { name: "celu", call: ops.celu, good: () => [x, { alpha: 2 }], optional: ["1"] },
+  { name: "elu", call: ops.elu, good: () => [x, { alpha: 2 }], optional: ["1"] },
+  { name: "gelu", call: ops.gelu, good: () => [x, { approximate: "tanh" }], optional: ["1"] },
+  { name: "geglu", call: ops.geglu, good: () => [x, { approximate: "tanh" }], optional: ["1"] },
+  ...binary({
+    add: ops.add,
+    subtract: ops.subtract,
+    multiply: ops.multiply,
+    divide: ops.divide,
+    maximum: ops.maximum,
+    minimum: ops.minimum,
+    equal: ops.equal,
+    notEqual: ops.notEqual,
+    greater: ops.greater,
+    greaterEqual: ops.greaterEqual,
+    less: ops.less,
+    lessEqual: ops.lessEqual,
+  }),
+  {
+    name: "power",
+    call: ops.power,
+    good: () => [x, y],
+    accepts: { "0": ["number"], "1": ["number"] },
+    nan: ["0", "1"],
+  },
+  { name: "power", call: ops.power, good: () => [x, 3.5], accepts: { "0": ["number"], "1": ["tensor"] }, nan: ["0"] },
+  { name: "scale", call: ops.scale, good: () => [x, 2], nan: ["1"] },
+  { name: "shift", call: ops.shift, good: () => [x, 2], nan: ["1"] },
+  { name: "clip", call: ops.clip, good: () => [x, -1, 1] },
+  {
+    name: "select",
+    call: ops.select,
+    good: () => [x, y, x],
+    accepts: { "1": ["number"], "2": ["number"] },
+    nan: ["1", "2"],
+  },
+  { name: "average", call: ops.average, good: () => [[x, y]] },
 ];

@@ -1,0 +1,89 @@
+// Rows for reductions, products, losses and counts.
+import * as ops from "steepest/graph";
+import { input, type Tensor } from "steepest/graph";
+import type { Row } from "../sweep.js";
+
+const x = input([4, 3]);
+const labels = input([4], { dtype: "uint32" });
+
+type Reducer = (x: Tensor, axes?: number | readonly number[], options?: never) => Tensor;
+
+/** Reductions over one axis or several. */
+function reductions(functions: Readonly<Record<string, Reducer>>, options: object = {}): Row[] {
+  return Object.entries(functions).flatMap(([name, call]): Row[] => {
+    const optional = ["1", "2"];
+    const all = () => ({ keepDims: true, ...options });
+    return [
+      { name, call, good: () => [x, 1, all()], optional, accepts: { "1": ["array"], "1.0": ["number"] } },
+      { name, call, good: () => [x, [0, 1], all()], optional, accepts: { "1": ["number"] } },
+    ];
+  });
+}
+
+/** Losses of a prediction and a target. */
+function losses(
+  functions: Readonly<Record<string, (x: Tensor, t: Tensor) => Tensor>>,
+  target: Tensor,
+  options = {},
+): Row[] {
+  return Object.entries(functions).map(([name, call]) => ({
+    name,
+    call,
+    good: () => [x, target, { reduction: "sum", ...options }],
+    optional: ["2"],
+  }));
+}
+
+export const reduceRows: readonly Row[] = [
+  ...reductions({
+    sum: ops.sum,
+    mean: ops.mean,
+    max: ops.max,
+    min: ops.min,
+    product: ops.product,
+    logSumExp: ops.logSumExp,
+  }),
+  ...reductions({ variance: ops.variance, standardDeviation: ops.standardDeviation }, { correction: 0 }),
+  ...reductions({ norm: ops.norm }, { p: 1 }),
+  { name: "argmax", call: ops.argmax, good: () => [x, 1, { keepDims: true }], optional: ["1", "2"] },
+  { name: "argmin", call: ops.argmin, good: () => [x, 1, { keepDims: true }], optional: ["1", "2"] },
+  {
+    name: "cumulativeSum",
+    call: ops.cumulativeSum,
+    good: () => [x, 1, { reverse: true, exclusive: true }],
+    optional: ["1", "2"],
+  },
+  { name: "softmax", call: ops.softmax, good: () => [x, { axis: 1 }], optional: ["1"] },
+  { name: "logSoftmax", call: ops.logSoftmax, good: () => [x, { axis: 0 }], optional: ["1"] },
+  {
+    name: "matmul",
+    call: ops.matmul,
+    good: () => [x, input([5, 4]), { transposeA: true, transposeB: true }],
+    optional: ["2"],
+  },
+  { name: "linear", call: ops.linear, good: () => [x, input([3, 2]), input([2])] },
+  { name: "einsum", call: ops.einsum, good: () => ["ij,jk->ik", x, input([3, 2])] },
+  ...losses(
+    {
+      binaryCrossEntropy: ops.binaryCrossEntropy,
+      binaryCrossEntropyWithLogits: ops.binaryCrossEntropyWithLogits,
+      halfSquaredError: ops.halfSquaredError,
+      hinge: ops.hinge,
+      meanAbsoluteError: ops.meanAbsoluteError,
+      meanSquaredError: ops.meanSquaredError,
+      perceptronLoss: ops.perceptronLoss,
+      softmaxCrossEntropyWithDistributions: ops.softmaxCrossEntropyWithDistributions,
+    },
+    input([4, 3]),
+  ),
+  ...losses({ huber: ops.huber }, input([4, 3]), { delta: 2 }),
+  ...losses({ softmaxCrossEntropy: ops.softmaxCrossEntropy }, labels),
+  { name: "correctClasses", call: ops.correctClasses, good: () => [x, labels] },
+  { name: "correctDistributions", call: ops.correctDistributions, good: () => [x, input([4, 3])] },
+  {
+    name: "correctBinary",
+    call: ops.correctBinary,
+    good: () => [x, input([4, 3]), { threshold: 0, targetThreshold: 0.5 }],
+    optional: ["2"],
+  },
+];

@@ -1,0 +1,87 @@
+// Rows for what moves, joins, chooses and orders elements.
+import * as ops from "steepest/graph";
+import { input } from "steepest/graph";
+import type { Row } from "../sweep.js";
+
+const x = input([2, 6]);
+const image = input([2, 3, 1, 4]);
+const indices = input([2], { dtype: "uint32" });
+
+export const shapeRows: readonly Row[] = [
+  { name: "reshape", call: ops.reshape, good: () => [x, [3, 4]] },
+  { name: "flatten", call: ops.flatten, good: () => [image, 1], optional: ["1"] },
+  {
+    name: "squeeze",
+    call: ops.squeeze,
+    good: () => [image, 2],
+    optional: ["1"],
+    accepts: { "1": ["array"], "1.0": ["number"] },
+  },
+  { name: "squeeze", call: ops.squeeze, good: () => [image, [2]], optional: ["1"], accepts: { "1": ["number"] } },
+  { name: "expandDims", call: ops.expandDims, good: () => [x, 1] },
+  { name: "broadcastTo", call: ops.broadcastTo, good: () => [x, [3, 2, 6]] },
+  { name: "repeat", call: ops.repeat, good: () => [x, 2, 1] },
+  { name: "tile", call: ops.tile, good: () => [x, [1, 3]] },
+  { name: "transpose", call: ops.transpose, good: () => [x, [1, 0]], optional: ["1"] },
+  { name: "flip", call: ops.flip, good: () => [x, [0, 1]], optional: ["1"], accepts: { "1": ["number"] } },
+  {
+    name: "slice",
+    call: ops.slice,
+    good: () => [x, [0, 1], [2, 5], [1, 2]],
+    optional: ["2", "3", "1.*", "2.*", "3.*"],
+  },
+  {
+    name: "pad",
+    call: ops.pad,
+    good: () => [
+      x,
+      [
+        [0, 1],
+        [2, 2],
+      ],
+      { mode: "constant", value: 1 },
+    ],
+    optional: ["2"],
+    nan: ["2.value"],
+  },
+  {
+    name: "pad",
+    call: ops.pad,
+    good: () => [
+      x,
+      [
+        [0, 0],
+        [2, 2],
+      ],
+      { mode: "reflect" },
+    ],
+    optional: ["2"],
+  },
+  { name: "concatenate", call: ops.concatenate, good: () => [[x, x], 1], optional: ["1"] },
+  { name: "stack", call: ops.stack, good: () => [[x, x], 1], optional: ["1"] },
+  {
+    name: "split",
+    call: ops.split,
+    good: () => [x, 3, 1],
+    optional: ["2"],
+    accepts: { "1": ["array"], "1.0": ["number"] },
+  },
+  { name: "split", call: ops.split, good: () => [x, [2, 4], 1], optional: ["2"], accepts: { "1": ["number"] } },
+  { name: "gather", call: ops.gather, good: () => [x, indices, 0], optional: ["2"] },
+  {
+    name: "gatherAlong",
+    call: ops.gatherAlong,
+    good: () => [x, input([2, 1], { dtype: "uint32" }), 1],
+    optional: ["2"],
+  },
+  { name: "scatterAdd", call: ops.scatterAdd, good: () => [x, indices, input([2, 6]), 0], optional: ["3"] },
+  { name: "oneHot", call: ops.oneHot, good: () => [indices, 4] },
+  {
+    name: "gatherRows",
+    call: ops.gatherRows,
+    good: () => [x, indices, input([16], { dtype: "uint32" }), 2],
+    accepts: { "1": ["undefined"] },
+  },
+  { name: "sort", call: ops.sort, good: () => [x, { axis: 1, descending: true }], optional: ["1"] },
+  { name: "topK", call: ops.topK, good: () => [x, 2, { axis: 1, largest: false }], optional: ["2"] },
+];
