@@ -269,7 +269,7 @@ describe("errors", () => {
           [0, 0],
           [1, 1],
         ]),
-      "pad: there must be an array of at most 2 pairs for x [2, 3], got 3",
+      "pad: there must be an array of at most 2 pairs for x [2, 3], got [[0, 0], [0, 0], [1, 1]]",
     ],
     [() => ops.squeeze(x, 0), "squeeze: a named axis must have size 1, got axis 0 of x [2, 3]"],
     [() => ops.repeat(x, 0, 1), "repeat: count must be a whole number of at least 1, got 0"],
