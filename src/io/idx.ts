@@ -1,3 +1,5 @@
+import { sizeOf } from "../graph/shape.js";
+import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { FormatError } from "./formatError.js";
 
 interface IdxData {
@@ -29,45 +31,43 @@ const TYPES: ReadonlyMap<number, { type: IdxType; sizeBytes: number }> = new Map
  *
  *     0  0  type  d | size of dimension 0 … d-1, 4 bytes each | elements, row-major      (all big-endian)
  *
- * @param bytes The whole file, already unzipped.
+ * @param file The whole file, already unzipped.
  * @param name The file's name, for error messages only.
- * @returns Element type, shape and elements. `uint8` and `int8` data is a view of `bytes`, not a copy.
- * @throws {FormatError} When the header is malformed, or the file is not exactly as long as its header says.
+ * @returns Element type, shape and elements. `uint8` and `int8` data is a view of the file's bytes, not a copy.
+ * @throws {FormatError} If the header is malformed, or the file is not exactly as long as its header says.
  * @see Y. LeCun, C. Cortes, C. Burges, "The IDX file format", http://yann.lecun.com/exdb/mnist/
  *
  * @example
  * const labels = parseIdx(Uint8Array.of(0, 0, 0x08, 1, 0, 0, 0, 3, 5, 0, 4), "labels-idx1-ubyte");
  * // { type: "uint8", shape: [3], data: Uint8Array [5, 0, 4] }
  */
-export function parseIdx(bytes: Uint8Array, name?: string): IdxArray {
-  const where = name === undefined ? "IDX file" : `IDX file "${name}"`;
+export function parseIdx(file: FileBytes, name?: string): IdxArray {
+  const where = placeOf("IDX file", name);
+  const bytes = bytesOf(`parseIdx: ${where}`, file);
   const { type, sizeBytes, dimensions } = readMagic(bytes, where);
   const headerBytes = 4 + 4 * dimensions;
   if (bytes.length < headerBytes) {
     throw new FormatError(
-      `${where}: ${dimensions} dimensions need a header of ${headerBytes} bytes, file has ${bytes.length}: ` +
+      `${where}: ${dimensions} dimensions need a header of ${headerBytes} bytes, got a file of ${bytes.length}: ` +
         "the file is truncated, fetch it again",
     );
   }
   const header = new DataView(bytes.buffer, bytes.byteOffset, headerBytes);
   const shape = Array.from({ length: dimensions }, (_, i) => header.getUint32(4 + 4 * i));
-  let wantedBytes = sizeBytes;
-  for (const size of shape) {
-    wantedBytes *= size;
-    if (wantedBytes > Number.MAX_SAFE_INTEGER) {
-      throw new FormatError(
-        `${where}: the data must be countable, header says ${shape.join("×")} elements: ` +
-          "the header is damaged, fetch the file again",
-      );
-    }
+  // Without sizes of 0, so that their order does not matter.
+  if (sizeBytes * sizeOf(shape.filter((size) => size > 0)) > Number.MAX_SAFE_INTEGER) {
+    throw new FormatError(
+      `${where}: the data must be countable, got a header that says ${showSizes(shape)} elements: it is damaged, fetch the file again`,
+    );
   }
+  const wantedBytes = sizeBytes * sizeOf(shape);
   const payload = bytes.subarray(headerBytes);
   if (payload.length !== wantedBytes) {
-    const product = sizeBytes === 1 ? shape.join("×") : `${shape.join("×")} × ${sizeBytes} bytes`;
+    const product = sizeBytes === 1 ? showSizes(shape) : `${showSizes(shape)} × ${sizeBytes} bytes`;
     const cause = payload.length < wantedBytes ? "the file is truncated" : "other bytes follow the data";
     throw new FormatError(
       `${where}: header says ${product} = ${wantedBytes} bytes of data, ` +
-        `file has ${payload.length} after the header: ${cause}, fetch it again`,
+        `got ${payload.length} after the header: ${cause}, fetch it again`,
     );
   }
   return readElements(type, shape, payload);
@@ -76,7 +76,7 @@ export function parseIdx(bytes: Uint8Array, name?: string): IdxArray {
 function readMagic(bytes: Uint8Array, where: string) {
   if (bytes.length < 4) {
     throw new FormatError(
-      `${where}: the magic number takes 4 bytes, file has ${bytes.length}: the file is truncated, fetch it again`,
+      `${where}: the magic number takes 4 bytes, got a file of ${bytes.length}: the file is truncated, fetch it again`,
     );
   }
   const [zero = 0, alsoZero = 0, code = 0, dimensions = 0] = bytes;
@@ -93,7 +93,9 @@ function readMagic(bytes: Uint8Array, where: string) {
     );
   }
   if (dimensions === 0) {
-    throw new FormatError(`${where}: an array has 1 dimension or more, header says 0: check that this is an IDX file`);
+    throw new FormatError(
+      `${where}: an array has 1 dimension or more, got a header that says 0: check that this is an IDX file`,
+    );
   }
   return { ...found, dimensions };
 }
@@ -120,6 +122,11 @@ function readElements(type: IdxType, shape: number[], payload: Uint8Array): IdxA
 function fill<A extends Int16Array | Int32Array | Float32Array | Float64Array>(data: A, at: (i: number) => number): A {
   for (let i = 0; i < data.length; i++) data[i] = at(i);
   return data;
+}
+
+/** At most 255 of them, so not all. */
+function showSizes(shape: readonly number[]): string {
+  return shape.length <= 8 ? shape.join("×") : `${shape.slice(0, 8).join("×")}×…`;
 }
 
 function hex(byte: number): string {

@@ -1,4 +1,10 @@
+import { MemoryError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
+import { sizeOf } from "../graph/shape.js";
+import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { FormatError } from "./formatError.js";
+import { checkCounts, checkHeaderLength, MAX_KEYS, parseHeader } from "./header.js";
+import { checkMetadata, type Metadata } from "./metadata.js";
 
 /*
  * The safetensors format: https://github.com/huggingface/safetensors#format
@@ -11,9 +17,10 @@ import { FormatError } from "./formatError.js";
  */
 
 const LENGTH_BYTES = 8;
-const HEADER_BYTES_LIMIT = 100_000_000;
 const HEADER_ALIGNMENT_BYTES = 8;
 const METADATA_KEY = "__metadata__";
+// As NumPy and PyTorch have it.
+const MAX_AXES = 64;
 
 /** Every dtype that is understood, in the order of the reference implementation; files are written in reverse order. */
 const DTYPES = {
@@ -84,8 +91,9 @@ export interface SafetensorsFile {
  *
  * @param tensors Name to tensor. Shapes are row-major, `[]` is a scalar. Bits are kept as they are, those of NaN too.
  * @param metadata Notes to keep in the header, text to text. Default: none.
- * @throws {FormatError} When a shape and its data disagree, a dtype does not fit its array, `F16` or `BF16` is asked
- *   for (they are only read), or a name or a note is not well-formed text.
+ * @throws {FormatError} If a shape and its data disagree, a dtype does not fit its array, `F16` or `BF16` is asked
+ *   for (they are only read), a name or a note is not well-formed text, or there is more than `decodeSafetensors` reads.
+ * @throws {MemoryError} If there is no memory for so many bytes.
  * @see https://github.com/huggingface/safetensors#format
  *
  * @example
@@ -95,35 +103,19 @@ export interface SafetensorsFile {
  */
 export function encodeSafetensors(
   tensors: Readonly<Record<string, SafetensorsInput>>,
-  metadata: Readonly<Record<string, string>> = {},
+  metadata: Metadata = {},
 ): Uint8Array<ArrayBuffer> {
+  checkTensors(tensors);
+  checkMetadata("encodeSafetensors", metadata);
   const entries = Object.entries(tensors)
     .map(([name, tensor]) => ({ name, dtype: checkInput(name, tensor), ...tensorBytes(tensor) }))
     .sort((a, b) => dtypeRank(b.dtype) - dtypeRank(a.dtype) || compareUtf8(a.name, b.name));
-  const fields: string[] = [];
-  const notes = Object.entries(metadata).sort(([a], [b]) => compareUtf8(a, b));
-  if (notes.length > 0) {
-    const pairs = notes.map(([key, value]) => `${quote(key)}:${quote(value, `metadata ${describe(key)}`)}`);
-    fields.push(`"${METADATA_KEY}":{${pairs.join()}}`);
-  }
-  let dataBytes = 0;
-  for (const { name, dtype, shape, raw } of entries) {
-    const offsets = [dataBytes, dataBytes + raw.length];
-    fields.push(`${quote(name)}:{"dtype":"${dtype}","shape":[${shape.join()}],"data_offsets":[${offsets.join()}]}`);
-    dataBytes += raw.length;
-  }
-  const header = new TextEncoder().encode(`{${fields.join()}}`);
-  const headerBytes = Math.ceil(header.length / HEADER_ALIGNMENT_BYTES) * HEADER_ALIGNMENT_BYTES;
-  if (headerBytes > HEADER_BYTES_LIMIT) {
-    throw new FormatError(
-      `safetensors: the header must not exceed ${HEADER_BYTES_LIMIT} bytes, got ${headerBytes}: shorten the metadata`,
-    );
-  }
-  const file = new Uint8Array(LENGTH_BYTES + headerBytes + dataBytes);
-  new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  const header = encodeHeader(entries, metadata);
+  const dataBegin = LENGTH_BYTES + header.length;
+  const file = allocate(entries.reduce((bytes, { raw }) => bytes + raw.length, dataBegin));
+  new DataView(file.buffer).setBigUint64(0, BigInt(header.length), true);
   file.set(header, LENGTH_BYTES);
-  file.fill(0x20, LENGTH_BYTES + header.length, LENGTH_BYTES + headerBytes);
-  let offset = LENGTH_BYTES + headerBytes;
+  let offset = dataBegin;
   for (const { raw } of entries) {
     file.set(raw, offset);
     offset += raw.length;
@@ -134,18 +126,22 @@ export function encodeSafetensors(
 /**
  * Reads a safetensors file. Everything in the header is checked before it is used; the tensors' values are not.
  *
+ * A header may have 16 MiB, 65,536 tensors and as many notes, 1,048,576 values in all, and 16 levels: what a stranger's
+ * file can cost is bounded before anything is made of it.
+ *
  * @param bytes The whole file.
  * @param name The file's name, for error messages only.
- * @returns Tensors in the order of their bytes, each with data of its own, and the metadata (`{}` when there is none).
- * @throws {FormatError} When the file breaks a rule of the format, is truncated or has bytes left over, or holds a
- *   dtype that is not in {@link SafetensorsDtype}.
+ * @returns Tensors in the order of their bytes, each with data of its own, and the metadata (`{}` if there is none).
+ * @throws {FormatError} If the file breaks a rule of the format, goes beyond a bound above, is truncated or has bytes
+ *   left over, or holds a dtype that is not in {@link SafetensorsDtype}.
  * @see https://github.com/huggingface/safetensors#format
  */
-export function decodeSafetensors(bytes: Uint8Array, name?: string): SafetensorsFile {
-  const where = name === undefined ? "safetensors file" : `safetensors file "${name}"`;
-  const { fields, data } = readHeader(bytes, where);
+export function decodeSafetensors(bytes: FileBytes, name?: string): SafetensorsFile {
+  const where = placeOf("safetensors file", name);
+  const { fields, data } = readHeader(bytesOf(where, bytes), where);
   const { [METADATA_KEY]: notes = {}, ...rest } = fields;
   const metadata = readMetadata(notes, where);
+  checkTensorCount(Object.keys(rest).length, where);
   const entries = Object.entries(rest).map(([name, field]) => readEntry(name, field, data.length, where));
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   checkContiguous(entries, data.length, where);
@@ -159,27 +155,45 @@ export function decodeSafetensors(bytes: Uint8Array, name?: string): Safetensors
 
 // Writing
 
-function checkInput(name: string, { dtype, shape, data }: SafetensorsInput): SafetensorsDtype {
-  const at = `safetensors tensor ${describe(name)}`;
-  if (name === METADATA_KEY) {
-    throw new FormatError(`${at}: this name is kept for the file's notes: rename the tensor`);
+function checkTensors(tensors: unknown): void {
+  if (!isObject(tensors) || kindOf(tensors) !== "Object") {
+    const remedy = "of a Map, take Object.fromEntries(map)";
+    throw new FormatError(
+      `encodeSafetensors: tensors must be an object of name to tensor, got ${showValue(tensors)}: ${remedy}`,
+    );
   }
-  const kind = data[Symbol.toStringTag];
+  checkTensorCount(Object.keys(tensors).length, "encodeSafetensors");
+}
+
+function checkInput(name: string, tensor: SafetensorsInput): SafetensorsDtype {
+  const at = `encodeSafetensors: tensor ${showValue(name)}`;
+  if (name === METADATA_KEY) {
+    throw new FormatError(`${at}: this name is kept for the file's notes, got a tensor of that name: rename it`);
+  }
+  if (!isObject(tensor)) {
+    throw new FormatError(`${at}: must be an object { shape, data }, got ${showValue(tensor)}: give it a shape`);
+  }
+  const { dtype, shape, data } = tensor;
+  const kind = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : "";
   const natural = DTYPE_OF_ARRAY.get(kind);
   if (natural === undefined) {
-    throw new FormatError(`${at}: data must be one of ${[...DTYPE_OF_ARRAY.keys()].join(", ")}, got ${kind}: copy it`);
+    const kinds = [...DTYPE_OF_ARRAY.keys()].join(", ");
+    throw new FormatError(`${at}: data must be one of ${kinds}, got ${showValue(data)}: copy it into one`);
   }
   const isBool = dtype === "BOOL" && natural === "U8";
   if (dtype !== undefined && dtype !== natural && !isBool) {
-    throw new FormatError(`${at}: a ${kind} is written as ${natural}, got dtype ${describe(dtype)}: leave dtype out`);
+    throw new FormatError(`${at}: a ${kind} is written as ${natural}, got dtype ${showValue(dtype)}: leave dtype out`);
   }
-  if (isBool && !data.every((value) => value === 0 || value === 1)) {
-    throw new FormatError(`${at}: BOOL data must be 0 or 1: compare the values first, or leave dtype out`);
+  const odd = isBool ? (data as Uint8Array).findIndex((value) => value > 1) : -1;
+  if (odd >= 0) {
+    throw new FormatError(
+      `${at}: BOOL data must be 0 or 1, got ${data[odd]} at index ${odd}: compare the values first, or leave dtype out`,
+    );
   }
   const count = elementCount(shape, at);
   if (count !== data.length) {
     throw new FormatError(
-      `${at}: shape [${shape.join(", ")}] has ${count} elements, data has ${data.length}: correct the shape`,
+      `${at}: shape ${showValue(shape)} has ${count} elements, got data of ${data.length}: correct the shape`,
     );
   }
   return isBool ? dtype : natural;
@@ -189,21 +203,69 @@ function tensorBytes({ shape, data }: SafetensorsInput) {
   return { shape, raw: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
 }
 
+function encodeHeader(
+  entries: readonly { name: string; dtype: SafetensorsDtype; shape: readonly number[]; raw: Uint8Array }[],
+  metadata: Metadata,
+): Uint8Array {
+  const where = "encodeSafetensors";
+  const fields: string[] = [];
+  const notes = Object.entries(metadata).sort(([a], [b]) => compareUtf8(a, b));
+  if (notes.length > 0) {
+    const pairs = notes.map(([key, value]) => `${quote(key)}:${quote(value, `metadata ${showValue(key)}`)}`);
+    fields.push(`"${METADATA_KEY}":{${pairs.join()}}`);
+  }
+  let dataBytes = 0;
+  for (const { name, dtype, shape, raw } of entries) {
+    const offsets = [dataBytes, dataBytes + raw.length];
+    fields.push(`${quote(name)}:{"dtype":"${dtype}","shape":[${shape.join()}],"data_offsets":[${offsets.join()}]}`);
+    dataBytes += raw.length;
+  }
+  const text = fields.join();
+  const remedy = "shorten names and metadata, or make several files";
+  checkHeaderLength(text.length, where, remedy);
+  const json = new TextEncoder().encode(`{${text}}`);
+  const header = new Uint8Array(Math.ceil(json.length / HEADER_ALIGNMENT_BYTES) * HEADER_ALIGNMENT_BYTES).fill(0x20);
+  header.set(json);
+  checkHeaderLength(header.length, where, remedy);
+  checkCounts(header, where);
+  return header;
+}
+
+function allocate(sizeBytes: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(sizeBytes);
+  } catch (cause) {
+    throw new MemoryError(
+      `encodeSafetensors: there is no memory for a file of ${sizeBytes} bytes: make several files`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
 function dtypeRank(dtype: SafetensorsDtype): number {
   return DTYPE_NAMES.indexOf(dtype);
 }
 
-/** Orders text as its UTF-8 bytes would be, which is by code point; `<` would go by UTF-16 units. */
+/** Orders text as its UTF-8 bytes would be, which is by code point; `<` goes by UTF-16 units. */
 function compareUtf8(a: string, b: string): number {
-  const left = Array.from(a, (character) => character.codePointAt(0) as number);
-  const right = Array.from(b, (character) => character.codePointAt(0) as number);
-  const differ = left.findIndex((point, i) => point !== right[i]);
-  return differ < 0 ? left.length - right.length : (left[differ] as number) - (right[differ] ?? -1);
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const [left, right] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (left !== right) return rankOfUnit(left) - rankOfUnit(right);
+  }
+  return a.length - b.length;
 }
 
-function quote(text: unknown, what = "name"): string {
+/** Surrogates, which stand for the code points beyond all that one unit holds, come last. */
+function rankOfUnit(unit: number): number {
+  return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
+}
+
+function quote(text: unknown, what = "a name"): string {
   if (!isText(text)) {
-    throw new FormatError(`safetensors: ${what} must be well-formed text, got ${describe(text)}: convert it`);
+    throw new FormatError(`encodeSafetensors: ${what} must be well-formed text, got ${showValue(text)}: convert it`);
   }
   return JSON.stringify(text);
 }
@@ -221,83 +283,35 @@ interface Entry {
 function readHeader(bytes: Uint8Array, where: string) {
   if (bytes.length < LENGTH_BYTES) {
     throw new FormatError(
-      `${where}: the header length takes ${LENGTH_BYTES} bytes, file has ${bytes.length}: ` +
+      `${where}: the header length takes ${LENGTH_BYTES} bytes, got a file of ${bytes.length}: ` +
         "the file is truncated, fetch it again",
     );
   }
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  if (length > HEADER_BYTES_LIMIT) {
-    throw new FormatError(
-      `${where}: the header must not exceed ${HEADER_BYTES_LIMIT} bytes, got ${length}: ` +
-        "check that this is a safetensors file",
-    );
-  }
+  checkHeaderLength(length, where, "check that this is a safetensors file");
   const dataBegin = LENGTH_BYTES + Number(length);
   if (dataBegin > bytes.length) {
     throw new FormatError(
-      `${where}: the header takes ${length} bytes, file has ${bytes.length - LENGTH_BYTES} after its length: ` +
+      `${where}: the header takes ${length} bytes, got ${bytes.length - LENGTH_BYTES} after its length: ` +
         "the file is truncated, fetch it again",
     );
   }
   // A copy, because browsers' TextDecoder refuses shared memory.
   const header = new Uint8Array(bytes.subarray(LENGTH_BYTES, dataBegin));
-  if (header[0] !== 0x7b) {
-    throw new FormatError(`${where}: the header must begin with "{": check that this is a safetensors file`);
-  }
   return { fields: parseHeader(header, where), data: bytes.subarray(dataBegin) };
-}
-
-function parseHeader(header: Uint8Array, where: string): Record<string, unknown> {
-  let json: string;
-  let fields: Record<string, unknown>;
-  try {
-    json = new TextDecoder("utf-8", { fatal: true }).decode(header);
-    fields = JSON.parse(json);
-  } catch (cause) {
-    throw new FormatError(`${where}: the header must be JSON in UTF-8: the file is damaged, fetch it again`, { cause });
-  }
-  const duplicate = findDuplicateKey(json);
-  if (duplicate !== undefined) {
-    throw new FormatError(
-      `${where}: a key must not occur twice in one object, got ${describe(duplicate)} twice: write the file anew`,
-    );
-  }
-  return fields;
-}
-
-/** The first key that an object of this valid JSON text repeats; JSON.parse would silently keep the last of them. */
-function findDuplicateKey(json: string): string | undefined {
-  const open: Set<string>[] = [];
-  for (let i = 0; i < json.length; i++) {
-    const character = json[i];
-    if (character === "{") open.push(new Set());
-    else if (character === "}") open.pop();
-    else if (character === '"') {
-      const begin = i;
-      for (i++; json[i] !== '"'; i++) if (json[i] === "\\") i++;
-      let next = i + 1;
-      while (" \n\r\t".includes(json[next] ?? "?")) next++;
-      if (json[next] !== ":") continue; // a value, only keys have a colon after them
-      const key = JSON.parse(json.slice(begin, i + 1));
-      const keys = open.at(-1);
-      if (keys?.has(key)) return key;
-      keys?.add(key);
-    }
-  }
-  return undefined;
 }
 
 function readMetadata(notes: unknown, where: string): Record<string, string> {
   if (!isObject(notes)) {
     throw new FormatError(
-      `${where}: ${METADATA_KEY} must be an object, got ${describe(notes)}: keep text in it, or leave it out`,
+      `${where}: ${METADATA_KEY} must be an object, got ${showValue(notes)}: keep text in it, or leave it out`,
     );
   }
   const metadata: Record<string, string> = Object.create(null); // so that no key has a meaning, __proto__ neither
   for (const [key, value] of Object.entries(notes)) {
     if (!isText(key) || !isText(value)) {
       throw new FormatError(
-        `${where}: ${METADATA_KEY} must map text to text, got ${describe(key)}: ${describe(value)}: keep it as text`,
+        `${where}: ${METADATA_KEY} must map text to text, got ${showValue(key)}: ${showValue(value)}: keep it as text`,
       );
     }
     metadata[key] = value;
@@ -306,25 +320,25 @@ function readMetadata(notes: unknown, where: string): Record<string, string> {
 }
 
 function readEntry(name: string, field: unknown, dataBytes: number, where: string): Entry {
-  const at = `${where}, tensor ${describe(name)}`;
+  const at = `${where}, tensor ${showValue(name)}`;
   if (!isText(name)) {
     throw new FormatError(`${at}: a name must be well-formed text: rename the tensor`);
   }
   if (!isObject(field)) {
     throw new FormatError(
-      `${at}: must be an object with dtype, shape and data_offsets, got ${describe(field)}: write the file anew`,
+      `${at}: must be an object with dtype, shape and data_offsets, got ${showValue(field)}: write the file anew`,
     );
   }
   const { dtype, shape, data_offsets: offsets } = field;
   if (!isDtype(dtype)) {
     throw new FormatError(
-      `${at}: dtype must be one of ${DTYPE_NAMES.join(", ")}, got ${describe(dtype)}: convert the tensor`,
+      `${at}: dtype must be one of ${DTYPE_NAMES.join(", ")}, got ${showValue(dtype)}: convert the tensor`,
     );
   }
   const sizeBytes = elementCount(shape, at) * DTYPES[dtype].sizeBytes;
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
     throw new FormatError(
-      `${at}: data_offsets must be two counts of bytes, got ${describe(offsets)}: the file is damaged`,
+      `${at}: data_offsets must be two counts of bytes, got ${showValue(offsets)}: the file is damaged`,
     );
   }
   const [begin, end] = offsets as [number, number];
@@ -336,7 +350,7 @@ function readEntry(name: string, field: unknown, dataBytes: number, where: strin
   }
   if (end - begin !== sizeBytes) {
     throw new FormatError(
-      `${at}: ${dtype} ${describe(shape)} takes ${sizeBytes} bytes, data_offsets ${describe(offsets)} ` +
+      `${at}: ${dtype} ${showValue(shape)} takes ${sizeBytes} bytes, data_offsets ${showValue(offsets)} ` +
         `hold ${end - begin}: write the file anew`,
     );
   }
@@ -348,7 +362,7 @@ function checkContiguous(entries: readonly Entry[], dataBytes: number, where: st
   for (const { name, begin, end } of entries) {
     if (begin !== covered) {
       throw new FormatError(
-        `${where}: tensors must lie end to end, ${describe(name)} begins at byte ${begin} of the data, not at ` +
+        `${where}: tensors must lie end to end, ${showValue(name)} begins at byte ${begin} of the data, not at ` +
           `${covered} (${begin < covered ? "an overlap" : "a hole"}): write the file anew`,
       );
     }
@@ -364,20 +378,24 @@ function checkContiguous(entries: readonly Entry[], dataBytes: number, where: st
 
 // Both
 
+function checkTensorCount(count: number, where: string): void {
+  if (count <= MAX_KEYS) return;
+  throw new FormatError(`${where}: a file can hold at most ${MAX_KEYS} tensors, got ${count}: make several files`);
+}
+
 /** The number of elements of a shape that may come from anywhere: `[2, 3]` has 6, `[]` has 1, `[2, 0]` has 0. */
 function elementCount(shape: unknown, at: string): number {
-  if (!Array.isArray(shape) || !shape.every(isCount)) {
-    throw new FormatError(`${at}: shape must be a list of sizes from 0 up, got ${describe(shape)}: correct the shape`);
+  const isShort = Array.isArray(shape) && shape.length <= MAX_AXES;
+  if (!isShort || !Array.from(shape).every(isCount)) {
+    throw new FormatError(
+      `${at}: shape must be a list of at most ${MAX_AXES} sizes from 0 up, got ${showValue(shape)}: correct the shape`,
+    );
   }
-  let count = 1;
-  for (const size of shape) {
-    count *= size;
-    // 8 is the size of the largest dtype: byte counts are exact as well.
-    if (count * 8 > Number.MAX_SAFE_INTEGER) {
-      throw new FormatError(`${at}: shape must be countable, got ${describe(shape)}: correct the shape`);
-    }
+  // Without those of 0, so that the order of the sizes does not matter. 8 is the size of the largest dtype.
+  if (sizeOf(shape.filter((size) => size > 0)) * 8 > Number.MAX_SAFE_INTEGER) {
+    throw new FormatError(`${at}: shape must be countable, got ${showValue(shape)}: correct the shape`);
   }
-  return count;
+  return sizeOf(shape);
 }
 
 function isCount(value: unknown): value is number {
@@ -397,21 +415,13 @@ function isText(value: unknown): value is string {
   return typeof value === "string" && !/\p{Surrogate}/u.test(value);
 }
 
-/** A value from a header for an error message: short however long it is, flat however deep it is. */
-function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-  if (isObject(value)) return "an object";
-  if (!Array.isArray(value)) return String(value);
-  const items = value.slice(0, 8).map((item) => (Array.isArray(item) ? "[…]" : describe(item)));
-  return `[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`;
-}
-
 /** IEEE 754 binary16 to binary32, exact: sign, 5 bits of exponent (bias 15), 10 bits of fraction. */
 function float16ToFloat32(raw: ArrayBuffer): Float32Array<ArrayBuffer> {
   const halves = new Uint16Array(raw);
   const floats = new Float32Array(halves.length);
   const bits = new Uint32Array(floats.buffer);
-  for (const [i, half] of halves.entries()) {
+  for (let i = 0; i < halves.length; i++) {
+    const half = halves[i];
     const sign = (half & 0x8000) << 16;
     const exponent = (half >> 10) & 0x1f;
     const fraction = half & 0x3ff;

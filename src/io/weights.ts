@@ -1,28 +1,39 @@
 // A trainer's parameters as safetensors, by path: "0.weight", "hidden.bias", ….
+import { ModelError, showNames, showValue } from "../engine/errors.js";
 import { sameShape, showShape } from "../graph/tensor.js";
-import type { MetricName } from "../nn/metrics.js";
-import type { Ports } from "../nn/ports.js";
+import { checkFinite } from "../train/checkpoint.js";
 import type { Trainer } from "../train/trainer.js";
+import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { isCheckpoint } from "./checkpoint.js";
 import { FormatError } from "./formatError.js";
 import { type Metadata, notesOf, withNotes } from "./metadata.js";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.js";
+
+/** What weights are taken of and set in: a trainer of any model. */
+export type WeightHolder = Pick<Trainer, "parameters" | "setParameters" | "steps"> & {
+  readonly model: Pick<Trainer["model"], "layers" | "parameters">;
+};
 
 /**
  * All parameters of a trainer, float32, as the bytes of a safetensors file. A dense weight is [inputs, units]. To go on
  * training later, save a checkpoint instead, which has the optimizer's state too: `encodeCheckpoint`.
  *
  * @param metadata Notes of your own, text to text. Default: none.
- * @throws FormatError where a note has a key that steepest writes itself, or is no text.
+ * @throws {SteepestError} If a value is not finite, as after a divergence: `decodeWeights` would refuse it.
+ * @throws {FormatError} If a note has a key that steepest writes itself, or is no text.
  */
-export function encodeWeights<M extends MetricName, I extends Ports, O extends Ports>(
-  trainer: Trainer<M, I, O>,
-  metadata: Metadata = {},
-): Uint8Array {
-  const tensors = Object.fromEntries(trainer.parameters());
+export function encodeWeights(trainer: WeightHolder, metadata: Metadata = {}): Uint8Array<ArrayBuffer> {
+  checkTrainer("encodeWeights", trainer, ["parameters"]);
   const layers = trainer.model.layers.map((layer) => `${layer.path}:${layer.kind}${showShape(layer.outputShape)}`);
   const own = { format: "steepest", layers: layers.join(" "), steps: String(trainer.steps) };
-  return encodeSafetensors(tensors, withNotes(own, metadata));
+  const notes = withNotes("encodeWeights", own, metadata);
+  const tensors = trainer.parameters();
+  checkFinite(
+    "encodeWeights",
+    tensors,
+    "nothing was written: call reset(), or load what was saved before, and train with a smaller learning rate",
+  );
+  return encodeSafetensors(Object.fromEntries(tensors), notes);
 }
 
 /**
@@ -30,39 +41,57 @@ export function encodeWeights<M extends MetricName, I extends Ports, O extends P
  * parameters of the trainer's model, with their shapes; nothing is changed otherwise. Of a checkpoint the
  * parameters are taken.
  *
+ * @param name The file's name, for error messages only.
  * @returns The file's notes, without those that steepest wrote.
- * @throws FormatError where the bytes are no valid file, or hold other parameters.
+ * @throws {FormatError} If the bytes are no valid file, or hold other parameters, or values that are not finite.
  */
-export function decodeWeights<M extends MetricName, I extends Ports, O extends Ports>(
-  trainer: Trainer<M, I, O>,
-  bytes: Uint8Array,
-  name = "weights",
-): Record<string, string> {
-  const file = decodeSafetensors(bytes, name);
+export function decodeWeights(trainer: WeightHolder, bytes: FileBytes, name?: string): Record<string, string> {
+  checkTrainer("decodeWeights", trainer, ["setParameters"]);
+  const where = placeOf("weights", name);
+  const file = decodeSafetensors(bytesOf(`decodeWeights: ${where}`, bytes), name);
   const tensors = isCheckpoint(file.metadata) ? parametersIn(file.tensors) : file.tensors;
   const wanted = trainer.model.parameters;
   for (const [path, { shape }] of wanted) {
     const found = tensors.get(path);
     if (found === undefined) {
       throw new FormatError(
-        `"${name}": the model needs "${path}", the file has ${[...tensors.keys()].join(", ") || "no tensors"}`,
+        `${where}: the model needs "${path}", got a file with ${showNames(tensors.keys())}: load the file of this model`,
       );
     }
     if (!sameShape(found.shape, shape)) {
       throw new FormatError(
-        `"${name}": "${path}" must be ${showShape(shape)} for this model, the file has ${showShape(found.shape)}`,
+        `${where}: "${path}" must be ${showShape(shape)} for this model, the file has ${showValue(found.shape)}: load the file of this model`,
       );
     }
     if (found.dtype !== "F32") {
-      throw new FormatError(`"${name}": "${path}" must be of dtype F32, the file has ${found.dtype}`);
+      throw new FormatError(
+        `${where}: "${path}" must be of dtype F32, the file has ${found.dtype}: convert it when it is saved`,
+      );
+    }
+    const at = found.data.findIndex((value) => value - value !== 0);
+    if (at >= 0) {
+      throw new FormatError(
+        `${where}: every value must be finite, "${path}" has got ${found.data[at]} at index ${at}: load an earlier file`,
+      );
     }
   }
-  for (const path of tensors.keys()) {
-    if (!wanted.has(path))
-      throw new FormatError(`"${name}": "${path}" is in the file, but this model has no such parameter`);
+  const extra = [...tensors.keys()].filter((path) => !wanted.has(path));
+  if (extra.length > 0) {
+    throw new FormatError(
+      `${where}: this model has no such parameters, got ${showNames(extra)} in the file: load the file of this model`,
+    );
   }
   trainer.setParameters(tensors as ReadonlyMap<string, { data: Float32Array }>);
   return notesOf(file.metadata);
+}
+
+/** Refuses what is no trainer, before anything of it is called. */
+export function checkTrainer(where: string, trainer: unknown, methods: readonly string[]): void {
+  const object = Object(trainer ?? {}) as Record<string, unknown>;
+  if (methods.every((name) => typeof object[name] === "function") && typeof object.model === "object") return;
+  throw new ModelError(
+    `${where}: needs a trainer, as compile(model, …) makes it, got ${showValue(trainer)}: hand in the trainer first`,
+  );
 }
 
 function parametersIn(tensors: SafetensorsFile["tensors"]): SafetensorsFile["tensors"] {

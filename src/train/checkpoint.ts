@@ -1,6 +1,6 @@
 // The whole state of a training, copied out and put back.
 import type { Engine } from "../engine/engine.js";
-import { checkInteger, DataError, ModelError, SteepestError } from "../engine/errors.js";
+import { checkInteger, DataError, ModelError, SteepestError, showNames, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -61,14 +61,19 @@ export function takeCheckpoint(state: State): Checkpoint {
       slots: new Map(recipe.optimizer.slots.map((slot, i) => [slot, readBlock(state, slots[i])])),
     },
   };
-  for (const [name, { data }] of namedValues(checkpoint)) {
+  checkFinite("checkpoint", namedValues(checkpoint), "call reset(), or restore() an earlier checkpoint");
+  return checkpoint;
+}
+
+/** Refuses to save values that could not be loaded again: names the first. */
+export function checkFinite(where: string, values: ReadonlyMap<string, ParameterValues>, remedy: string): void {
+  for (const [name, { data }] of values) {
     const at = findBroken(data);
     if (at < 0) continue;
     throw new SteepestError(
-      `checkpoint: every value must be finite, "${name}" has ${data[at]} at index ${at}: call reset(), or restore() an earlier checkpoint`,
+      `${where}: every value must be finite, got ${data[at]} in "${name}" at index ${at}: ${remedy}`,
     );
   }
-  return checkpoint;
 }
 
 /** All values of a checkpoint, by the names that they have in files: "parameters/0.weight", "optimizer/velocity/0.weight". */
@@ -84,7 +89,7 @@ export function namedValues({ parameters, optimizer }: Checkpoint): Map<string, 
 /** Checks everything, then sets it. A trainer whose last step was torn goes on from it too. */
 export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   checkKept(state);
-  checkForm(checkpoint);
+  checkForm("restore", checkpoint);
   const { steps, epochs, seed, parameters, optimizer } = checkpoint;
   checkInteger("restore", "steps", steps, 0);
   checkInteger("restore", "epochs", epochs, 0);
@@ -107,12 +112,19 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   state.broken = undefined;
 }
 
-function checkForm(checkpoint: Checkpoint): void {
+/** Refuses what is no checkpoint, before anything of it is read. */
+export function checkForm(where: string, checkpoint: Checkpoint): void {
   const { parameters, optimizer } = checkpoint ?? {};
-  if (kindOf(parameters) === "Map" && kindOf(optimizer?.slots) === "Map") return;
+  const slots = optimizer?.slots;
+  const isForm = isMap(parameters) && isMap(slots) && [...slots.values()].every(isMap);
+  if (isForm && typeof optimizer?.name === "string") return;
   throw new ModelError(
-    "restore: needs a checkpoint with Maps of parameters and slots, as checkpoint() or decodeCheckpoint() gives it",
+    `${where}: needs a checkpoint with Maps of parameters and slots, as checkpoint() or decodeCheckpoint() gives it, got ${showValue(checkpoint)}: take it anew`,
   );
+}
+
+function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {
+  return kindOf(value) === "Map";
 }
 
 /** Refuses values that are not exactly one for each of the wanted. */
@@ -120,15 +132,14 @@ function checkBlock(wanted: ReadonlyMap<string, Tensor>, what: string, block: Va
   const remedy = "restore it into the model that it was taken of";
   for (const [path, { shape }] of wanted) {
     const found = block.get(path);
-    if (found === undefined) {
-      const has = block.size === 0 ? "nothing" : [...block.keys()].join(", ");
+    if (found === undefined || found === null) {
       throw new ModelError(
-        `restore: ${what}: the model has "${path}" ${showShape(shape)}, the checkpoint has ${has}: ${remedy}`,
+        `restore: ${what}: the model has "${path}" ${showShape(shape)}, the checkpoint has ${block.size === 0 ? "nothing" : showNames(block.keys())}: ${remedy}`,
       );
     }
     if (!Array.isArray(found.shape) || !sameShape(found.shape, shape)) {
       throw new ModelError(
-        `restore: ${what}: "${path}" must be ${showShape(shape)} for this model, the checkpoint has ${showShape([found.shape].flat())}: ${remedy}`,
+        `restore: ${what}: "${path}" must be ${showShape(shape)} for this model, the checkpoint has ${showValue(found.shape)}: ${remedy}`,
       );
     }
     checkData(`restore: ${what}: "${path}"`, found.data, sizeOf(shape));
@@ -136,7 +147,7 @@ function checkBlock(wanted: ReadonlyMap<string, Tensor>, what: string, block: Va
   for (const path of block.keys()) {
     if (wanted.has(path)) continue;
     throw new ModelError(
-      `restore: ${what}: the checkpoint has "${path}", this model has ${[...wanted.keys()].join(", ")}: ${remedy}`,
+      `restore: ${what}: the checkpoint has "${path}", this model has ${showNames(wanted.keys())}: ${remedy}`,
     );
   }
 }
@@ -161,7 +172,7 @@ function checkOptimizer({ recipe }: State, { name, slots }: Checkpoint["optimize
   const own = recipe.optimizer;
   if (name === own.name && slots.size === own.slots.length && own.slots.every((slot) => slots.has(slot))) return;
   const show = (name: string, slots: readonly string[]) =>
-    `${name} with ${slots.length === 0 ? "no state" : slots.join(", ")}`;
+    `${name} with ${slots.length === 0 ? "no state" : showNames(slots)}`;
   throw new ModelError(
     `restore: the checkpoint is of ${show(name, [...slots.keys()])}, this trainer's optimizer is ${show(own.name, own.slots)}: ` +
       "compile with the optimizer that it was taken of, or set the parameters alone",

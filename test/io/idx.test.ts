@@ -48,28 +48,24 @@ describe("parseIdx", () => {
   });
 
   it.each([
-    ["an empty file", "", "the magic number takes 4 bytes, file has 0: the file is truncated, fetch it again"],
-    ["half a magic number", "0000 08", "the magic number takes 4 bytes, file has 3"],
+    ["an empty file", "", "the magic number takes 4 bytes, got a file of 0: the file is truncated, fetch it again"],
+    ["half a magic number", "0000 08", "the magic number takes 4 bytes, got a file of 3"],
     ["first byte not 0", "0100 08 01 00000000", "the first two bytes must be 0, got 0x01 0x00: this is no IDX file"],
     ["second byte not 0", "0001 08 01 00000000", "the first two bytes must be 0, got 0x00 0x01: this is no IDX file"],
     ["a gzip file", "1f8b 08 00 00000000", "got 0x1f 0x8b: this is a gzip file, unzip it first"],
     ["half the mark of gzip", "1f00 08 01 00000000", "got 0x1f 0x00: this is no IDX file"],
     ["the other half", "008b 08 01 00000000", "got 0x00 0x8b: this is no IDX file"],
     ["an unknown type", "0000 0a 01 00000000", /type code must be one of 0x08 uint8, .*0x0e float64, got 0x0a/],
-    ["no dimensions", "0000 08 00", "an array has 1 dimension or more, header says 0"],
-    ["half a header", "0000 08 02 00000001 0000", "2 dimensions need a header of 12 bytes, file has 10"],
+    ["no dimensions", "0000 08 00", "an array has 1 dimension or more, got a header that says 0"],
+    ["half a header", "0000 08 02 00000001 0000", "2 dimensions need a header of 12 bytes, got a file of 10"],
     [
       "sizes beyond 2^53",
       `0000 08 03 ${"ffffffff".repeat(2)} 00000000`,
-      "countable, header says 4294967295×4294967295",
+      "countable, got a header that says 4294967295×4294967295",
     ],
-    ["truncated data", "0000 08 01 00000003 0102", "header says 3 = 3 bytes of data, file has 2 after the header"],
-    [
-      "truncated shorts",
-      "0000 0b 02 00000001 00000002 010203",
-      "header says 1×2 × 2 bytes = 4 bytes of data, file has 3",
-    ],
-    ["trailing bytes", "0000 08 01 00000001 0102", "file has 2 after the header: other bytes follow the data"],
+    ["truncated data", "0000 08 01 00000003 0102", "header says 3 = 3 bytes of data, got 2 after the header"],
+    ["truncated shorts", "0000 0b 02 00000001 00000002 010203", "header says 1×2 × 2 bytes = 4 bytes of data, got 3"],
+    ["trailing bytes", "0000 08 01 00000001 0102", "got 2 after the header: other bytes follow the data"],
   ])("refuses %s", (_, text, message) => {
     expect(() => parseIdx(hex(text), "f")).toThrow(FormatError);
     expect(() => parseIdx(hex(text), "f")).toThrow(message);
@@ -80,7 +76,7 @@ describe("parseIdx", () => {
     file.set(hex("0000 08 03 0000ea60 0000001c 0000001c"));
     expect(() => parseIdx(file, "train-images-idx3-ubyte")).toThrow(
       'IDX file "train-images-idx3-ubyte": header says 60000×28×28 = 47040000 bytes of data, ' +
-        "file has 12345 after the header: the file is truncated, fetch it again",
+        "got 12345 after the header: the file is truncated, fetch it again",
     );
     expect(() => parseIdx(new Uint8Array(0))).toThrow(/^IDX file: /);
   });

@@ -222,11 +222,23 @@ describe("half precision", () => {
 describe("encodeSafetensors refuses", () => {
   const one = Float32Array.of(1);
   it.each<[string, Record<string, unknown>, string]>([
-    ["a shape that is too large", { w: { shape: [2], data: one } }, 'tensor "w": shape [2] has 2 elements, data has 1'],
-    ["a shape that is too small", { w: { shape: [0], data: one } }, "shape [0] has 0 elements, data has 1"],
-    ["a negative size", { w: { shape: [-1, -1], data: one } }, "shape must be a list of sizes from 0 up, got [-1, -1]"],
-    ["a broken size", { w: { shape: [0.5, 2], data: one } }, "shape must be a list of sizes from 0 up, got [0.5, 2]"],
-    ["no shape", { w: { data: one } }, "shape must be a list of sizes from 0 up, got undefined"],
+    [
+      "a shape that is too large",
+      { w: { shape: [2], data: one } },
+      'tensor "w": shape [2] has 2 elements, got data of 1',
+    ],
+    ["a shape that is too small", { w: { shape: [0], data: one } }, "shape [0] has 0 elements, got data of 1"],
+    [
+      "a negative size",
+      { w: { shape: [-1, -1], data: one } },
+      "shape must be a list of at most 64 sizes from 0 up, got [-1, -1]",
+    ],
+    [
+      "a broken size",
+      { w: { shape: [0.5, 2], data: one } },
+      "shape must be a list of at most 64 sizes from 0 up, got [0.5, 2]",
+    ],
+    ["no shape", { w: { data: one } }, "shape must be a list of at most 64 sizes from 0 up, got undefined"],
     [
       "a dtype of other arrays",
       { w: { dtype: "I32", shape: [1], data: one } },
@@ -240,7 +252,11 @@ describe("encodeSafetensors refuses", () => {
     ],
     ["a BOOL of 2", { w: { dtype: "BOOL", shape: [2], data: Uint8Array.of(0, 2) } }, "BOOL data must be 0 or 1"],
     ["a plain array", { w: { shape: [1], data: [1] } }, "data must be one of Uint8Array, "],
-    ["a clamped array", { w: { shape: [1], data: new Uint8ClampedArray(1) } }, "got Uint8ClampedArray: copy it"],
+    [
+      "a clamped array",
+      { w: { shape: [1], data: new Uint8ClampedArray(1) } },
+      "got a Uint8ClampedArray of 1: copy it into one",
+    ],
     ["the name of the notes", { __metadata__: { shape: [1], data: one } }, "this name is kept for the file's notes"],
     ["half a surrogate pair", { "a\ud800": { shape: [1], data: one } }, "name must be well-formed text"],
   ])("%s", (_, tensors, message) => {
@@ -250,10 +266,10 @@ describe("encodeSafetensors refuses", () => {
   });
 
   it.each<[string, Record<string, unknown>, string]>([
-    ["a number", { epoch: 3 }, 'metadata "epoch" must be well-formed text, got 3: convert it'],
+    ["a number", { epoch: 3 }, 'metadata "epoch" must be text, got 3: write String(value)'],
     ["half a surrogate pair", { note: "\udc00" }, 'metadata "note" must be well-formed text'],
     ["a key with half a surrogate pair", { "\udc00": "" }, "name must be well-formed text"],
-    ["100 MB", { note: "x".repeat(100_000_000) }, "the header must not exceed 100000000 bytes, got 100000032"],
+    ["16 MiB", { note: "x".repeat(2 ** 24 - 20) }, "the header must not exceed 16777216 bytes, got 1677722"],
   ])("metadata of %s", (_, metadata, message) => {
     const encode = () => encodeSafetensors({}, metadata as Record<string, string>);
     expect(encode).toThrow(FormatError);
@@ -298,11 +314,11 @@ describe("decodeSafetensors refuses", () => {
   const deep = `${"[".repeat(depth)}${"]".repeat(depth)}`;
 
   it.each<[string, Uint8Array, string | RegExp]>([
-    ["half a length", hex("02000000000000"), "the header length takes 8 bytes, file has 7: the file is truncated"],
-    ["100,000,001 bytes of header", length("01e1f50500000000"), "must not exceed 100000000 bytes, got 100000001"],
-    ["half a header of 100,000,000 bytes", length("00e1f50500000000"), "takes 100000000 bytes, file has 2 after"],
-    ["2^63 bytes of header", length("0000000000000080"), "must not exceed 100000000 bytes, got 9223372036854775808"],
-    ["half a header", length("0300000000000000"), "the header takes 3 bytes, file has 2 after its length"],
+    ["half a length", hex("02000000000000"), "the header length takes 8 bytes, got a file of 7: the file is truncated"],
+    ["16,777,217 bytes of header", length("0100000100000000"), "must not exceed 16777216 bytes, got 16777217"],
+    ["half a header of 16,777,216 bytes", length("0000000100000000"), "takes 16777216 bytes, got 2 after"],
+    ["2^63 bytes of header", length("0000000000000080"), "must not exceed 16777216 bytes, got 9223372036854775808"],
+    ["half a header", length("0300000000000000"), "the header takes 3 bytes, got 2 after its length"],
     ["no header", length("0000000000000000"), 'the header must begin with "{"'],
     ["a length alone", hex("0000000000000000"), 'the header must begin with "{"'],
     ["white space first", file(" {}"), 'the header must begin with "{"'],
@@ -323,7 +339,7 @@ describe("decodeSafetensors refuses", () => {
     ["notes that are null", file('{"__metadata__":null}'), "__metadata__ must be an object, got null"],
     ["notes in a list", file('{"__metadata__":["a"]}'), '__metadata__ must be an object, got ["a"]'],
     ["a number as note", file('{"__metadata__":{"a":1}}'), '__metadata__ must map text to text, got "a": 1'],
-    ["an object as note", file('{"__metadata__":{"a":{}}}'), '__metadata__ must map text to text, got "a": an object'],
+    ["an object as note", file('{"__metadata__":{"a":{}}}'), '__metadata__ must map text to text, got "a": {}'],
     ["half a surrogate pair as note", file('{"__metadata__":{"a":"\\ud800"}}'), "__metadata__ must map text to text"],
     ["half a surrogate pair as key", file('{"__metadata__":{"\\ud800":""}}'), "__metadata__ must map text to text"],
     ["half a surrogate pair as name", file(`{"\\udfff":${entry("U8", [0], 0, 0)}}`), "a name must be well-formed text"],
@@ -332,7 +348,7 @@ describe("decodeSafetensors refuses", () => {
       file('{"w":null}'),
       'tensor "w": must be an object with dtype, shape and data_offsets, got null',
     ],
-    ["a tensor that is a list", file('{"w":[1,[2]]}'), "data_offsets, got [1, […]]"],
+    ["a tensor that is a list", file('{"w":[1,[2]]}'), "data_offsets, got [1, [2]]"],
     ["a tensor that is text", file('{"w":"F32"}'), 'data_offsets, got "F32"'],
     ["no dtype", tensor('"shape":[],"data_offsets":[0,4]'), /dtype must be one of BOOL, .*, U64, got undefined/],
     [
@@ -343,7 +359,11 @@ describe("decodeSafetensors refuses", () => {
     ["a dtype from a prototype", tensor('"dtype":"constructor","shape":[4],"data_offsets":[0,4]'), 'got "constructor"'],
     ["a dtype that is a number", tensor('"dtype":4,"shape":[4],"data_offsets":[0,4]'), "dtype must be one of"],
     ["a dtype in a list", tensor('"dtype":["F32"],"shape":[1],"data_offsets":[0,4]'), 'got ["F32"]'],
-    ["no shape", tensor(`${F32},"data_offsets":[0,4]`), "shape must be a list of sizes from 0 up, got undefined"],
+    [
+      "no shape",
+      tensor(`${F32},"data_offsets":[0,4]`),
+      "shape must be a list of at most 64 sizes from 0 up, got undefined",
+    ],
     ["a negative size", tensor(`${F32},"shape":[-1,-1],"data_offsets":[0,4]`), "sizes from 0 up, got [-1, -1]"],
     ["minus zero", tensor(`${F32},"shape":[-0],"data_offsets":[0,0]`, 0), "sizes from 0 up"],
     ["a broken size", tensor(`${F32},"shape":[0.5,2],"data_offsets":[0,4]`), "sizes from 0 up, got [0.5, 2]"],
@@ -407,13 +427,17 @@ describe("decodeSafetensors refuses", () => {
       "tensors must cover all data, they end at byte 4 of 5",
     ],
     ["data without tensors", file("{}", 1), "they end at byte 0 of 1"],
-    ["a deep shape", tensor(`${F32},"shape":${deep},"data_offsets":[0,4]`), "sizes from 0 up, got [[…]]"],
-    ["a deep tensor", file(`{"w":${deep}}`), "data_offsets, got [[…]]"],
-    ["a deep object", file(`${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`), "dtype must be one of"],
+    [
+      "a deep shape",
+      tensor(`${F32},"shape":${deep},"data_offsets":[0,4]`),
+      "the header must be at most 16 levels deep, got more",
+    ],
+    ["a deep tensor", file(`{"w":${deep}}`), "at most 16 levels deep"],
+    ["a deep object", file(`${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`), "at most 16 levels deep"],
     [
       "a list of many sizes",
       tensor(`${F32},"shape":[${"9,".repeat(20)}1.5],"data_offsets":[0,4]`),
-      "got [9, 9, 9, 9, 9, 9, 9, 9, …]:",
+      "got [9, 9, 9, 9, 9, 9, …]:",
     ],
     ["a long name, shortly", file(`{"${"x".repeat(1000)}":1}`), `tensor "${"x".repeat(60)}…": must be`],
   ])("%s", (_, bytes, message) => {

@@ -33,7 +33,7 @@ test("a file of another model is refused, and changes nothing", () => {
     expect(() => decodeWeights(trainer, encodeSafetensors(tensors), "other.safetensors")).toThrow(message);
   };
   const { "2.bias": _, ...missing } = good;
-  refuse(missing, /the model needs "2.bias", the file has 2.weight, hidden.bias, hidden.weight/);
+  refuse(missing, /the model needs "2.bias", got a file with 2.weight, hidden.bias, hidden.weight/);
   refuse(
     { ...good, "2.bias": { shape: [4], data: new Float32Array(4) } },
     /"2.bias" must be \[3\] for this model, the file has \[4\]/,
@@ -41,7 +41,7 @@ test("a file of another model is refused, and changes nothing", () => {
   refuse({ ...good, "2.bias": { shape: [3], data: new Float64Array(3) } }, /must be of dtype F32, the file has F64/);
   refuse(
     { ...good, extra: { shape: [1], data: new Float32Array(1) } },
-    /"extra" is in the file, but this model has no such parameter/,
+    /this model has no such parameters, got extra in the file/,
   );
   const infinite = { shape: [3], data: Float32Array.of(0, Number.NaN, 0) };
   expect(() => decodeWeights(trainer, encodeSafetensors({ ...good, "2.bias": infinite }))).toThrow(

@@ -387,7 +387,7 @@ test("what cannot be restored is not taken: a training that went to infinity, a 
   expect(() => trainer.fitSync(data, { epochs: 50 })).toThrow(/the loss became/);
   expect(() => trainer.checkpoint()).toThrow(SteepestError);
   expect(() => trainer.checkpoint()).toThrow(
-    /^checkpoint: every value must be finite, "parameters\/.*" has .* at index \d+: call reset\(\), or restore\(\)/,
+    /^checkpoint: every value must be finite, got .* in "parameters\/.*" at index \d+: call reset\(\), or restore\(\)/,
   );
   const gone = open(1);
   const checkpoint = gone.checkpoint();

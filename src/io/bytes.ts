@@ -1,0 +1,34 @@
+// A file's bytes, as users hand them in.
+import { showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
+import { FormatError } from "./formatError.js";
+
+/** The whole file: a Uint8Array (a Buffer is one), or the buffer itself, as `response.arrayBuffer()` gives it. */
+export type FileBytes = Uint8Array | ArrayBufferLike;
+
+/** The bytes as a Uint8Array, not copied. Throws FormatError where they are something else. */
+export function bytesOf(where: string, bytes: FileBytes): Uint8Array {
+  const kind = kindOf(bytes);
+  if (ArrayBuffer.isView(bytes) && kind === "Uint8Array") return bytes;
+  const isBuffer = kind === "ArrayBuffer" || kind === "SharedArrayBuffer";
+  // No bytes are left of a buffer that was transferred, and no view can be made of it.
+  if (isBuffer)
+    return (bytes as ArrayBuffer).byteLength === 0 ? new Uint8Array(0) : new Uint8Array(bytes as ArrayBuffer);
+  throw new FormatError(
+    `${where}: the bytes must be a Uint8Array or an ArrayBuffer, got ${showValue(bytes)}: ${remedy(bytes)}`,
+  );
+}
+
+function remedy(bytes: unknown): string {
+  if (typeof bytes === "string") return "read the file first, as readFileBytes(path) does";
+  if (kindOf(bytes) === "Promise") return "await it";
+  if (ArrayBuffer.isView(bytes)) return "view its bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength)";
+  return "of a Response or a Blob, await arrayBuffer()";
+}
+
+/** What errors begin with: the kind of file, and its name where there is one. */
+export function placeOf(kind: string, name: string | undefined): string {
+  if (name === undefined) return kind;
+  if (typeof name === "string") return `${kind} "${name}"`;
+  throw new FormatError(`${kind}: its name must be text, got ${showValue(name)}: leave it out, or give the path`);
+}
