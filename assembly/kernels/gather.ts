@@ -1,21 +1,33 @@
-// Takes the rows of a batch out of the data. Unit: a row of the batch.
+// Takes the rows of a batch out of the data. Unit: a row of the batch. Where the data are stored is itself in memory, in
+// a table of uint32 words, so that one program serves every data set whose samples have the same shapes:
+//
+//   byte 0      4        8          12         …
+//   ┌──────────┬────────┬──────────┬──────────┬───
+//   │ rows     │ order  │ source 0 │ source 1 │ …    addresses; order is 0 if the rows are taken as they are stored
+//   └──────────┴────────┴──────────┴──────────┴───
 
 import { LANES, loadPart, storePart } from "../simd";
 import { CLOCK_ROW } from "./step";
 
-/** y[r, :] = x[order[clock.row + r], :], or x[clock.row + r, :] where order is 0. y: [batch, width], x: [rows, width],
- *  order: [rows] uint32. Words of four bytes of any type, copied bit by bit. Overwrites. */
+export const FEED_ROWS: usize = 0;
+export const FEED_ORDER: usize = 4;
+export const FEED_SOURCES: usize = 8;
+
+/** y[r, :] = x[order[clock.row + r], :], or x[clock.row + r, :] if order is 0; x is the feed's source, [rows, width],
+ *  order [rows] uint32, y [batch, width]. Words of four bytes of any type, copied bit by bit. Overwrites. */
 export function gatherRows(
   begin: u32,
   end: u32,
   y: usize,
-  x: usize,
-  order: usize,
+  feed: usize,
   clock: usize,
-  rows: u32,
+  source: u32,
   width: u32,
 ): void {
   const first = load<u32>(clock, CLOCK_ROW);
+  const rows = load<u32>(feed, FEED_ROWS);
+  const order = <usize>load<u32>(feed, FEED_ORDER);
+  const x = <usize>load<u32>(feed + (<usize>source << 2), FEED_SOURCES);
   assert(first + end <= rows);
   for (let row = begin; row < end; row++) {
     const at = first + row;

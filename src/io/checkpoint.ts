@@ -3,6 +3,7 @@
 import { checkInteger, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type Checkpoint, checkFinite, checkForm, namedValues } from "../train/checkpoint.js";
+import { checkPosition, type Position } from "../train/cursor.js";
 import type { ParameterValues } from "../train/parameters.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { FormatError } from "./formatError.js";
@@ -35,8 +36,9 @@ export interface SavedCheckpoint extends Checkpoint {
 export function encodeCheckpoint(checkpoint: Checkpoint, metadata: Metadata = {}): Uint8Array<ArrayBuffer> {
   const where = "encodeCheckpoint";
   checkForm(where, checkpoint);
-  const { steps, epochs, seed, optimizer } = checkpoint;
+  const { steps, epochs, seed, position, optimizer } = checkpoint;
   for (const [name, count] of Object.entries({ steps, epochs, seed })) checkInteger(where, name, count, 0);
+  if (position !== undefined) checkPosition(where, position);
   const own = {
     format: "steepest",
     checkpoint: LAYOUT,
@@ -44,6 +46,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint, metadata: Metadata = {}
     steps: String(steps),
     epochs: String(epochs),
     seed: String(seed),
+    ...(position === undefined ? {} : { position: JSON.stringify(position) }),
   };
   const notes = withNotes(where, own, metadata);
   const tensors = namedValues(checkpoint);
@@ -109,6 +112,7 @@ export function decodeCheckpoint(bytes: FileBytes, name?: string): SavedCheckpoi
     steps: readCount(metadata, "steps", where),
     epochs: readCount(metadata, "epochs", where),
     seed: readCount(metadata, "seed", where),
+    ...(metadata.position === undefined ? {} : { position: readPosition(metadata.position, where) }),
     parameters,
     optimizer: { name: optimizer, slots },
     metadata: notesOf(metadata),
@@ -117,6 +121,19 @@ export function decodeCheckpoint(bytes: FileBytes, name?: string): SavedCheckpoi
 
 export function isCheckpoint({ format, checkpoint }: Metadata): boolean {
   return format === "steepest" && checkpoint !== undefined;
+}
+
+function readPosition(text: string, where: string): Position {
+  try {
+    const position = JSON.parse(text);
+    checkPosition("decodeCheckpoint", position);
+    return position;
+  } catch (cause) {
+    throw new FormatError(
+      `${where}: "position" in its metadata must say where the training stands in its data, got ${showValue(text)}: save it anew`,
+      { cause },
+    );
+  }
 }
 
 function readCount(metadata: Metadata, key: string, where: string): number {

@@ -82,7 +82,6 @@ export {
   squareRoot,
   subtract,
 } from "./elementwise.js";
-export { gatherRows } from "./gather.js";
 export { geglu, glu, reglu, swiglu } from "./glu.js";
 export { gradient } from "./gradient.js";
 export { gather, gatherAlong, oneHot, scatterAdd } from "./indexing.js";

@@ -2,7 +2,6 @@
 import {
   evaluationProgram,
   type Feed,
-  formatOf,
   gradientProgram,
   predictionProgram,
   rawPredictionProgram,
@@ -46,7 +45,7 @@ export function createProgramCache(state: State): ProgramCache {
       checkOpen(state);
       const known = last?.use === use && last.batch === batch && sameFeed(last.feed, feed);
       if (known && last?.program.version === state.arena.version) return last.program;
-      // A program is named by all that its instructions hold: the addresses it reads from, the shapes, and the batch.
+      // A program is named by all that its instructions hold.
       const key = `${use} ${keyOf(feed)} ${batch}`;
       let program = programs.get(key);
       if (program?.version !== state.arena.version) {
@@ -69,9 +68,9 @@ export function createProgramCache(state: State): ProgramCache {
 }
 
 function sameFeed(a: Feed, b: Feed): boolean {
-  if (a.kind === "resident") return b.kind === "resident" && a.data === b.data && a.shuffled === b.shuffled;
-  if (b.kind === "resident" || a.format !== b.format) return false;
-  return samePlaces(a.x, b.x) && samePlaces(a.y, b.y);
+  if (a.format !== b.format) return false;
+  if (a.kind === "gathered") return b.kind === "gathered" && a.whole === b.whole;
+  return b.kind === "staged" && samePlaces(a.x, b.x) && samePlaces(a.y, b.y);
 }
 
 function samePlaces(a: readonly number[], b: readonly number[]): boolean {
@@ -80,8 +79,8 @@ function samePlaces(a: readonly number[], b: readonly number[]): boolean {
   return true;
 }
 
+/** All that a program's instructions hold of a feed: gathered data may be stored anywhere, staged samples may not. */
 function keyOf(feed: Feed): string {
-  const { x, y } = feed.kind === "resident" ? feed.data : feed;
-  const shapes = formatOf(feed).inputs.map(({ shape }) => shape.join("x"));
-  return `${feed.kind === "resident" && feed.shuffled} ${x} ${y} ${shapes}`;
+  const shapes = feed.format.inputs.map(({ shape }) => shape.join("x"));
+  return feed.kind === "gathered" ? `gathered ${feed.whole} ${shapes}` : `staged ${feed.x} ${feed.y} ${shapes}`;
 }

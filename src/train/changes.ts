@@ -11,10 +11,20 @@ function optionsOf({ source }: Tensor): ParameterOptions {
 
 /** The loss, and what the parameters' regularizers add to it. */
 export function withPenalties(loss: Tensor, parameters: readonly Tensor[]): Tensor {
-  return parameters.reduce((sum, tensor) => {
+  return penaltiesOf(parameters).reduce(add, loss);
+}
+
+/** Whether a regularizer adds to the loss for it. */
+export function isRegularized(parameter: Tensor): boolean {
+  return optionsOf(parameter).regularizer !== undefined;
+}
+
+/** What each parameter's regularizer adds to a loss. */
+export function penaltiesOf(parameters: readonly Tensor[]): Tensor[] {
+  return parameters.flatMap((tensor) => {
     const { regularizer } = optionsOf(tensor);
-    return regularizer === undefined ? sum : add(sum, regularizer.penalty(tensor));
-  }, loss);
+    return regularizer === undefined ? [] : [regularizer.penalty(tensor)];
+  });
 }
 
 /** Every gradient must be written to an address of its own: what is a leaf, a view, or the gradient of two parameters is copied. */

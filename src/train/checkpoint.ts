@@ -4,6 +4,7 @@ import { checkInteger, DataError, ModelError, SteepestError, showNames, showValu
 import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkPosition, cursorAt, type Position, positionOf } from "./cursor.js";
 import { type ParameterValues, readBlock, readParameters, trainedOf } from "./parameters.js";
 import {
   addressOfParameter,
@@ -35,6 +36,8 @@ export interface Checkpoint {
   readonly epochs: number;
   /** Key of the order of the samples and of dropout. */
   readonly seed: number;
+  /** Where the training stands in its data. Absent in checkpoints of earlier versions, which were taken between passes. */
+  readonly position?: Position;
   readonly parameters: ValuesByPath;
   readonly optimizer: {
     readonly name: string;
@@ -55,6 +58,7 @@ export function takeCheckpoint(state: State): Checkpoint {
     steps,
     epochs,
     seed: seedOf(recipe),
+    position: positionOf(state.cursor, scoreNames(state)),
     parameters: readParameters(state),
     optimizer: {
       name: recipe.optimizer.name,
@@ -94,6 +98,8 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   checkInteger("restore", "steps", steps, 0);
   checkInteger("restore", "epochs", epochs, 0);
   checkInteger("restore", "seed", seed, 0);
+  const { position = { passes: epochs, open: [] } } = checkpoint;
+  checkPosition("restore", position);
   const { engine, layout, recipe } = state;
   const trained = trainedOf(state);
   checkBlock(recipe.model.parameters, "parameters", parameters);
@@ -107,9 +113,13 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
     writeBlock(engine, trained, optimizer.slots.get(slot) as ValuesByPath, at);
     engine.changed(state.slots[i], layout.bytes);
   });
-  setCounts(state, steps, epochs);
+  setCounts(state, steps, epochs, cursorAt(position, scoreNames(state)));
   setSeed(state, seed);
   state.broken = undefined;
+}
+
+function scoreNames({ recipe }: State): string[] {
+  return recipe.scores.map(({ name }) => name);
 }
 
 /** Refuses what is no checkpoint, before anything of it is read. */

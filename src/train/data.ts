@@ -256,6 +256,24 @@ export function flattenSamples(samples: AnySamples, format: SampleFormat): FlatS
   return { x, y, count };
 }
 
+// As much as is copied in about a millisecond.
+const MAX_COPIED_BYTES = 1 << 22;
+
+/**
+ * The same values in arrays of their own, so that the caller may change his before they are read. Not for more than 4 MiB,
+ * which would take too long at once, unless they are a single batch.
+ */
+export function copySamples({ x, y, count }: FlatSamples, single: boolean): FlatSamples {
+  const bytes = [...x, ...y].reduce((sum, { data }) => sum + (ArrayBuffer.isView(data) ? data.byteLength : 0), 0);
+  if (!single && bytes > MAX_COPIED_BYTES) return { x, y, count };
+  return { x: x.map(copyValues), y: y.map(copyValues), count };
+}
+
+/** Values in an array of their own: nested ones were flattened into one. */
+export function copyValues({ data, shape }: FlatValues): FlatValues {
+  return { data: ArrayBuffer.isView(data) && shape === undefined ? data.slice() : data, shape };
+}
+
 /** Takes room for the values of each input or target. */
 export function placesFor(values: readonly FlatValues[], take: (index: number, bytes: number) => Pointer): Pointer[] {
   const places: Pointer[] = [];
@@ -293,11 +311,10 @@ const PART = 1 << 16;
 const PART_MS = 2;
 
 /**
- * Checks `samples` against the model and copies them into memory, with breaths where calls run in the background: elsewhere
- * it is done before the caller can change them. Nothing stays allocated when it throws or is left.
+ * Checks the values of samples and copies them into memory. In the background it pauses between parts; otherwise it is
+ * done before the caller can change them. If it throws or is abandoned, nothing stays allocated.
  */
-export function* loadSamples(engine: Engine, samples: AnySamples, format: SampleFormat): Work<ResidentData> {
-  const flat = flattenSamples(samples, format);
+export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFormat): Work<ResidentData> {
   const addresses: Pointer[] = [];
   let bytes = 0;
   const take = (size: number): Pointer => {

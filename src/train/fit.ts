@@ -1,17 +1,17 @@
-// The training loop: epochs and batches over resident data, and scores. How steps are grouped into calls of the
-// engine (src/train/steps.ts) changes no result.
+// The training loop: epochs and batches over resident data. How steps are grouped into calls of the engine changes no
+// result.
 import { performance } from "../engine/host.js";
-import type { Region } from "../engine/replica.js";
 import type { Shape } from "../graph/tensor.js";
 import type { MetricName } from "../nn/metrics.js";
 import type { Ports } from "../nn/ports.js";
-import type { ProgramCache } from "./cache.js";
+import type { Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
+import { evaluateAll, scoresOf } from "./evaluate.js";
 import type { AnyScores, FitPlan } from "./options.js";
-import type { Feed } from "./programs.js";
-import { type State, valuesOf } from "./state.js";
-import { learnSlice, rewind, runSteps, shuffleOrder } from "./steps.js";
-import { EngineCall, type Work } from "./work.js";
+import { preparePrograms, type Stretch, unfinishedPass, type Walk, walkOn } from "./passes.js";
+import { handOver, type Session } from "./session.js";
+import { STEPS_PER_CALL, type State, valuesOf } from "./state.js";
+import type { Work } from "./work.js";
 
 /**
  * Loss and metrics, by name. Where the outputs have names: the whole loss, and each output's own as `"digit.loss"`,
@@ -27,8 +27,9 @@ export type EpochResult<M extends MetricName, O extends Ports = Shape> = Scores<
   readonly epoch: number;
   /** Steps (one batch, one update of the parameters; also called iterations) since the trainer was made. */
   readonly step: number;
-  /** Samples seen in this epoch. */
+  /** Samples of this epoch. */
   readonly samples: number;
+  /** Of this fit's part of the epoch: an epoch that an earlier call began is gone on with. */
   readonly durationMs: number;
   readonly samplesPerSecond: number;
   /** Scores on the validation data, where there are any. */
@@ -57,135 +58,136 @@ export interface Progress<M extends MetricName, O extends Ports = Shape> {
 
 export type AnyEpochResult = Omit<EpochResult<never>, "validation"> & { readonly validation?: AnyScores };
 
-/** Trains epoch by epoch. Yields `undefined` where the host may breathe, and each epoch's result. */
+/**
+ * A fit that has not begun: `for await (const epoch of fit) …` trains epoch by epoch and ends when the loop is left;
+ * `await fit` trains to the end and gives the results of all epochs.
+ */
+export interface Fit<R> extends AsyncGenerator<R, void>, PromiseLike<R[]> {
+  catch<T = never>(onRejected?: ((reason: unknown) => T | PromiseLike<T>) | null): Promise<R[] | T>;
+  finally(onFinally?: (() => void) | null): Promise<R[]>;
+}
+
+/** `begin` is called when the fit is first iterated or awaited. */
+export function lazily<R>(begin: () => AsyncGenerator<R, void>): Fit<R> {
+  let begun: AsyncGenerator<R, void> | undefined;
+  let history: Promise<R[]> | undefined;
+  const results: R[] = [];
+  const running = (): AsyncGenerator<R, void> => {
+    begun ??= begin();
+    return begun;
+  };
+  const next = async (): Promise<IteratorResult<R, void>> => {
+    const step = await running().next();
+    if (!step.done) results.push(step.value);
+    return step;
+  };
+  const toEnd = async (): Promise<R[]> => {
+    while (!(await next()).done);
+    return results;
+  };
+  const whole = (): Promise<R[]> => {
+    history ??= toEnd();
+    return history;
+  };
+  const fit: Fit<R> = {
+    next,
+    return: async (value) => running().return(await value),
+    throw: async (error) => running().throw(error),
+    [Symbol.asyncIterator]: () => fit,
+    [Symbol.asyncDispose]: async () => {
+      await fit.return();
+    },
+    // biome-ignore lint/suspicious/noThenProperty: a fit can be awaited.
+    then: (onFulfilled, onRejected) => whole().then(onFulfilled, onRejected),
+    catch: (onRejected) => whole().catch(onRejected),
+    finally: (onFinally) => whole().finally(onFinally),
+  };
+  return fit;
+}
+
+/** Trains epoch by epoch. Yields `undefined` when the host may breathe, and each epoch's result. */
 export function* fitEpochs(
-  state: State,
-  cache: ProgramCache,
+  session: Session,
   data: ResidentData,
   validation: ResidentData | undefined,
   plan: FitPlan,
 ): Work<void, AnyEpochResult> {
-  plan.signal?.addEventListener("abort", state.engine.interrupt);
+  const { interrupt } = session.engine;
+  plan.signal?.addEventListener("abort", interrupt);
   try {
-    yield* allEpochs(state, cache, data, validation, plan);
+    for (let left = plan.epochs; left > 0; left--) {
+      yield* handOver(session, yield* fitEpoch(session, data, validation, plan, left));
+    }
   } finally {
-    plan.signal?.removeEventListener("abort", state.engine.interrupt);
+    plan.signal?.removeEventListener("abort", interrupt);
   }
 }
 
-function* allEpochs(
-  state: State,
-  cache: ProgramCache,
+/** Trains to the end of a pass: the one that is under way, or a new one. `left`: epochs of this fit, with this one. */
+function* fitEpoch(
+  session: Session,
   data: ResidentData,
   validation: ResidentData | undefined,
   plan: FitPlan,
-): Work<void, AnyEpochResult> {
-  const epochs = state.epochs + plan.epochs;
-  for (let i = 0; i < plan.epochs; i++) {
-    const start = performance.now();
-    clearTotals(state);
-    yield* fitEpoch(state, cache, data, plan, epochs, start);
-    state.epochs += 1;
-    const durationMs = performance.now() - start;
-    const scores = readScores(state, data.count);
-    const validated = validation === undefined ? undefined : yield* evaluateAll(state, cache, validation);
-    yield {
-      ...scores,
-      epoch: state.epochs,
-      step: state.steps,
-      samples: data.count,
-      durationMs,
-      samplesPerSecond: (data.count / durationMs) * 1000,
-      ...(validated === undefined ? {} : { validation: validated }),
-    };
-  }
-}
-
-function* fitEpoch(
-  state: State,
-  cache: ProgramCache,
-  data: ResidentData,
-  plan: FitPlan,
-  epochs: number,
-  start: number,
-): Work<void> {
-  const batchSize = Math.min(plan.batchSize, data.count);
-  const shuffled = plan.shuffle && batchSize < data.count;
-  if (shuffled) shuffleOrder(state, data);
-  rewind(state);
-  const batches = Math.ceil(data.count / batchSize);
-  // The program of the last, smaller batch is made before the first step: what refuses it has changed nothing.
-  const rest = data.count % batchSize;
-  if (rest > 0) cache.get("train", { kind: "resident", data, shuffled }, rest);
+  left: number,
+): Work<AnyEpochResult> {
+  const { state } = session;
+  const start = performance.now();
+  const walk = { data, batchSize: Math.min(plan.batchSize, data.count), shuffle: plan.shuffle };
+  preparePrograms(session, walk);
+  const from = unfinishedPass(session, data)?.row ?? 0;
+  const report = plan.onProgress && reporter(state, walk, from, start, left, plan.onProgress);
   // Whoever follows the progress may look at the parameters too.
-  const reads = plan.onProgress === undefined ? [totalsOf(state)] : [totalsOf(state), ...valuesOf(state)];
-  let samples = 0;
-  for (let batch = 0; batch < batches; ) {
+  const reads = report === undefined ? [] : valuesOf(state);
+  const steps = walk.batchSize === data.count ? 1 : STEPS_PER_CALL;
+  let pass: Pass;
+  do {
     plan.signal?.throwIfAborted();
-    const size = Math.min(batchSize, data.count - samples);
-    const most = Math.floor((data.count - samples) / size);
-    const losses = yield* runSteps(state, cache, { kind: "resident", data, shuffled }, size, most, reads);
-    const steps = losses.length;
-    batch += steps;
-    samples += steps * size;
-    if (plan.onProgress !== undefined) {
-      const perMs = samples / Math.max(performance.now() - start, 1e-3);
-      plan.onProgress({
-        epoch: state.epochs + 1,
-        epochs,
-        batch,
-        batches,
-        samples,
-        samplesPerEpoch: data.count,
-        scores: readScores(state, samples),
-        losses,
-        samplesPerSecond: perMs * 1000,
-        remainingMs: (data.count - samples) / perMs,
-      });
-    }
+    const stretch = yield* walkOn(session, walk, { steps }, reads);
+    report?.(stretch);
+    pass = stretch.pass;
     yield undefined;
-  }
+  } while (pass.row < pass.samples);
+  const durationMs = performance.now() - start;
+  const scores = scoresOf(state.recipe, pass.totals, pass.counted);
+  const epoch = { epoch: state.epochs, step: state.steps };
+  const validated = validation === undefined ? undefined : yield* evaluateAll(session, validation);
+  return {
+    ...scores,
+    ...epoch,
+    samples: data.count,
+    durationMs,
+    samplesPerSecond: ((data.count - from) / durationMs) * 1000,
+    ...(validated === undefined ? {} : { validation: validated }),
+  };
 }
 
-/** Scores over all of `data`, without dropout, changing nothing. */
-export function* evaluateAll(state: State, cache: ProgramCache, data: ResidentData, batchSize = 256): Work<AnyScores> {
-  const { engine } = state;
-  clearTotals(state);
-  engine.words(state.evaluationClock, 16).fill(0);
-  engine.changed(state.evaluationClock, 64);
-  const size = Math.min(batchSize, data.count);
-  const feed: Feed = { kind: "resident", data, shuffled: false };
-  for (let done = 0; done < data.count; ) {
-    // Whoever gets a turn may drop programs: this one is asked for afterwards.
-    if (done > 0) yield undefined;
-    const batch = Math.min(size, data.count - done);
-    const step = cache.get("evaluate", feed, batch);
-    const steps = Math.min(step.stepsPerCall, Math.floor((data.count - done) / batch));
-    const start = performance.now();
-    const some = yield new EngineCall(step.program, steps, [totalsOf(state)]);
-    learnSlice(step, some, performance.now() - start);
-    done += some * batch;
-  }
-  return readScores(state, data.count);
-}
-
-function totalsOf({ totals, recipe }: State): Region {
-  return { address: totals, bytes: recipe.scores.length * 8 };
-}
-
-export function clearTotals(state: State): void {
-  const { address, bytes } = totalsOf(state);
-  state.engine.doubles(address, bytes / 8).fill(0);
-  state.engine.changed(address, bytes);
-}
-
-/** Totals divided by what they were added up over. */
-export function readScores(state: State, samples: number): AnyScores {
-  const { scores } = state.recipe;
-  const totals = state.engine.doubles(state.totals, scores.length);
-  const named = scores.map(({ name, countPerSample }, index) => [
-    name,
-    totals[index] / (samples * countPerSample || 1),
-  ]);
-  return Object.fromEntries(named) as AnyScores;
+/** Tells how far the epoch has come; `from`: the sample that this fit began it with. */
+function reporter(
+  state: State,
+  { data: { count }, batchSize }: Walk,
+  from: number,
+  start: number,
+  left: number,
+  onProgress: NonNullable<FitPlan["onProgress"]>,
+): (stretch: Stretch) => void {
+  const epoch = state.epochs + 1;
+  let batch = Math.ceil(from / batchSize);
+  const batches = batch + Math.ceil((count - from) / batchSize);
+  return ({ pass: { row, totals, counted }, losses }) => {
+    batch += losses.length;
+    const perMs = (row - from) / Math.max(performance.now() - start, 1e-3);
+    onProgress({
+      epoch,
+      epochs: epoch + left - 1,
+      batch,
+      batches,
+      samples: row,
+      samplesPerEpoch: count,
+      scores: scoresOf(state.recipe, totals, counted),
+      losses,
+      samplesPerSecond: perMs * 1000,
+      remainingMs: (count - row) / perMs,
+    });
+  };
 }

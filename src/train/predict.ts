@@ -1,30 +1,50 @@
 // Predictions: inputs staged in slices of a program's batch, outputs copied out.
 import { performance } from "../engine/host.js";
 import { sizeOf } from "../graph/tensor.js";
-import { sliceOf, type Values } from "../graph/values.js";
+import { type FlatValues, sliceOf, type Values } from "../graph/values.js";
 import { bundle, type ForPorts, type Ports } from "../nn/ports.js";
-import { flattenInputs, writeInput } from "./data.js";
+import { copyValues, flattenInputs, type SampleFormat, writeInput } from "./data.js";
 import { checkPredictOptions, type PredictOptions } from "./options.js";
 import { formatFor, type Session } from "./session.js";
 import { checkOpen } from "./state.js";
 import { SLICE_MS } from "./steps.js";
 import { EngineCall, type Work } from "./work.js";
 
-const MOST_SAMPLES = 256;
+const MAX_SAMPLES = 256;
 
-export function* predictAll<O extends Ports>(
+/** What a prediction was asked for, checked. */
+export interface Asked {
+  readonly x: readonly FlatValues[];
+  readonly count: number;
+  readonly format: SampleFormat;
+  readonly output: "prediction" | "raw";
+}
+
+/** Reads inputs before the call returns; `later`: in arrays of their own, as the caller may change his meanwhile. */
+export function readInputs(
   session: Session,
   given: ForPorts<Ports, Values>,
-  options?: PredictOptions,
-): Work<ForPorts<O, Float32Array>> {
-  const { state, cache, engine, staging } = session;
-  checkOpen(state);
+  options: PredictOptions | undefined,
+  later: boolean,
+): Asked {
+  checkOpen(session.state);
   const { output, inputShape } = checkPredictOptions(options);
   const format = formatFor(session, inputShape);
   const { x, count } = flattenInputs(given, format);
+  // What one program takes is staged at once, if nobody else has the engine.
+  const copied = later && (session.engine.background || count > MAX_SAMPLES);
+  return { x: copied ? x.map(copyValues) : x, count, format, output };
+}
+
+export function* predictAll<O extends Ports>(
+  session: Session,
+  { x, count, format, output }: Asked,
+): Work<ForPorts<O, Float32Array>> {
+  const { state, cache, engine, staging } = session;
+  checkOpen(state);
   const inputs = format.inputs.map(({ shape }) => sizeOf(shape));
   const outputs = format.targets.map(({ port }) => sizeOf(port.shape));
-  const most = Math.min(count, MOST_SAMPLES);
+  const most = Math.min(count, MAX_SAMPLES);
   const predictions = outputs.map((size) => new Float32Array(count * size));
   let sliceEnd = performance.now() + SLICE_MS;
   for (let first = 0; first < count; first += most) {

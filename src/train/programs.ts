@@ -7,10 +7,10 @@ import { type DType, input, type Tensor } from "../graph/tensor.js";
 import { layerContext } from "../nn/layer.js";
 import { bundle, pick, portName } from "../nn/ports.js";
 import { add, scale } from "../ops/elementwise.js";
-import { gatherRows } from "../ops/gather.js";
+import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradient } from "../ops/gradient.js";
-import { ownTensors, recordChanges, withPenalties } from "./changes.js";
-import { type ResidentData, type SampleFormat, targetShape } from "./data.js";
+import { ownTensors, penaltiesOf, recordChanges, withPenalties } from "./changes.js";
+import { type SampleFormat, targetShape } from "./data.js";
 import { addressOfGradient, addressOfParameter, ensureArena, type State } from "./state.js";
 
 /** A program with the plan it was made from. */
@@ -28,19 +28,23 @@ export interface StepProgram {
   dispose(): void;
 }
 
-/** Where a program's samples come from: gathered from resident data, or staged at fixed addresses. */
-export type Feed =
-  | { readonly kind: "resident"; readonly data: ResidentData; readonly shuffled: boolean }
-  | {
-      readonly kind: "staged";
-      readonly x: readonly Pointer[];
-      readonly y: readonly Pointer[];
-      readonly format: SampleFormat;
-    };
+/**
+ * Where a program's samples come from: gathered from whatever data the state's feed names, or staged at fixed addresses.
+ */
+export type Feed = GatheredFeed | StagedFeed;
 
-/** How a feed's samples look. */
-export function formatOf(feed: Feed): SampleFormat {
-  return feed.kind === "resident" ? feed.data.format : feed.format;
+export interface GatheredFeed {
+  readonly kind: "gathered";
+  readonly format: SampleFormat;
+  /** A batch is all samples: each step begins at the first row again. */
+  readonly whole: boolean;
+}
+
+export interface StagedFeed {
+  readonly kind: "staged";
+  readonly x: readonly Pointer[];
+  readonly y: readonly Pointer[];
+  readonly format: SampleFormat;
 }
 
 const CLOCK_WORDS = 16;
@@ -65,27 +69,55 @@ function traceModel(state: State, feed: Feed, batch: number, training: boolean):
   };
   for (const tensor of model.parameters.values()) pinned.set(tensor, addressOfParameter(state, tensor));
   const clock = leaf([CLOCK_WORDS], "clock", training ? state.clock : state.evaluationClock, "uint32");
-  const { inputs, targets } = formatOf(feed);
-  const values = feed.kind === "resident" ? feed.data : feed;
-  const order =
-    feed.kind === "resident" && feed.shuffled ? leaf([feed.data.count], "order", feed.data.order, "uint32") : undefined;
-  const port = (shape: readonly number[], name: string, address: Pointer, dtype: DType): Tensor =>
-    feed.kind === "resident"
-      ? gatherRows(leaf([feed.data.count, ...shape], name, address, dtype), order, clock, batch)
-      : leaf([batch, ...shape], name, address, dtype);
-  const x = inputs.map((one, index) => port(one.shape, portName("x", one), values.x[index], one.dtype));
-  const y = values.y.map((address, index) => {
-    const target = targets[index];
-    const dtype = target.targets === "classes" ? "uint32" : "float32";
-    return port(targetShape(target), portName("y", target.port), address, dtype);
-  });
+  const { x, y } = samplesOf(state, feed, batch, clock, leaf);
   const context = layerContext({ training, clock, seed });
-  const outputs = pick<Tensor>("model", model.apply(bundle(inputs, x), context) as Tensor, model.outputs);
+  const outputs = pick<Tensor>("model", model.apply(bundle(feed.format.inputs, x), context) as Tensor, model.outputs);
   return { pinned, y, outputs, updates: context.updates };
 }
 
-/** The loss, then each output's where they have names, then the metrics' sums: see Recipe.scores. */
-function buildScores(state: State, { outputs, y }: Trace): [Tensor, ...Tensor[]] {
+type MakeLeaf = (shape: readonly number[], name: string, address: Pointer, dtype?: DType) => Tensor;
+
+/** Inputs and targets of a batch. A prediction's feed has no targets. */
+function samplesOf(
+  state: State,
+  feed: Feed,
+  batch: number,
+  clock: Tensor,
+  leaf: MakeLeaf,
+): { x: Tensor[]; y: Tensor[] } {
+  const { inputs, targets } = feed.format;
+  const ports = [
+    ...inputs.map((port) => ({ name: portName("x", port), shape: port.shape, dtype: port.dtype })),
+    ...targets.map((target) => ({
+      name: portName("y", target.port),
+      shape: targetShape(target),
+      dtype: target.targets === "classes" ? ("uint32" as const) : ("float32" as const),
+    })),
+  ];
+  const split = (tensors: Tensor[]) => ({ x: tensors.slice(0, inputs.length), y: tensors.slice(inputs.length) });
+  if (feed.kind === "staged") {
+    const addresses = [...feed.x, ...feed.y];
+    return split(
+      addresses.map((address, index) => {
+        const { name, shape, dtype } = ports[index];
+        return leaf([batch, ...shape], name, address, dtype);
+      }),
+    );
+  }
+  const table = leaf([FEED_HEADER_WORDS + ports.length], "feed", state.feed, "uint32");
+  return split(
+    ports.map(({ shape, dtype }, source) => gatherRows(table, clock, { source, shape: [batch, ...shape], dtype })),
+  );
+}
+
+/** Scalars of one step: the whole loss, which is made smaller, and what is added to the totals: see Recipe.scores. */
+interface Scores {
+  readonly loss: Tensor;
+  readonly totals: readonly Tensor[];
+}
+
+/** The loss, then each output's where they have names, then the metrics' sums, then penalties that are counted apart. */
+function buildScores(state: State, { outputs, y }: Trace): Scores {
   const recipes = state.recipe.outputs;
   const losses = recipes.map(({ loss }, index) => loss.build(outputs[index], y[index]));
   const weighted = losses.map((loss, index) =>
@@ -93,41 +125,44 @@ function buildScores(state: State, { outputs, y }: Trace): [Tensor, ...Tensor[]]
   );
   const whole = weighted.reduce((sum, loss) => add(sum, loss));
   const metrics = recipes.flatMap((one, index) => one.metrics.map((metric) => metric.build(outputs[index], y[index])));
-  // Scores that are one tensor: as the only output's loss and the whole, are counted once.
-  return [withPenalties(whole, state.parameters), ...(recipes[0].port.key === undefined ? [] : losses), ...metrics];
+  const own = recipes[0].port.key === undefined ? [] : losses;
+  const loss = withPenalties(whole, state.parameters);
+  if (!state.recipe.scores.some(({ ofLoss }) => ofLoss)) return { loss, totals: [loss, ...own, ...metrics] };
+  return { loss, totals: [whole, ...own, ...metrics, penaltiesOf(state.parameters).reduce(add)] };
 }
 
 /** The graph of a training step: the trace with the gradients bound, the loss, the metrics' sums. */
 function traceTraining(state: State, feed: Feed, batch: number) {
   const trace = traceModel(state, feed, batch, true);
-  const [value, ...others] = buildScores(state, trace);
-  const gradients = ownTensors(gradient(value, [...state.parameters]));
+  const { loss, totals } = buildScores(state, trace);
+  const gradients = ownTensors(gradient(loss, [...state.parameters]));
   gradients.forEach((tensor, index) => {
     trace.pinned.set(tensor, addressOfGradient(state, state.parameters[index]));
   });
-  return { trace, value, gradients, others };
+  return { trace, loss, totals, gradients };
 }
 
 /** The memory plan of a training step, without recording it. */
 export function planTraining(state: State, format: SampleFormat, batch: number): Plan {
-  const [x, y] = [format.inputs.map(() => 0), format.targets.map(() => 0)];
-  const dispose = (): void => {};
-  const nowhere = { count: batch + 1, x, y, order: 0, format, bytes: 0 };
-  const data: ResidentData = { ...nowhere, dispose, [Symbol.dispose]: dispose };
-  const { trace, value, gradients, others } = traceTraining(state, { kind: "resident", data, shuffled: true }, batch);
-  return planMemory([value, ...others, ...gradients, ...trace.updates.values()], trace.pinned);
+  const traced = traceTraining(state, { kind: "gathered", format, whole: false }, batch);
+  return planMemory(resultsOf(traced), traced.trace.pinned);
+}
+
+function resultsOf({ trace, loss, totals, gradients }: ReturnType<typeof traceTraining>): Tensor[] {
+  return [loss, ...totals, ...gradients, ...trace.updates.values()];
 }
 
 /** One training step: forward, backward, optimizer, loss and metrics noted. */
 export function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
   const { optimizer } = state.recipe;
-  const { trace, value, gradients, others } = traceTraining(state, feed, batch);
+  const traced = traceTraining(state, feed, batch);
+  const { trace, loss, totals } = traced;
   // A batch of all samples is the same in every step, so its first row never moves on.
-  const advanceBy = feed.kind === "staged" || batch === feed.data.count ? 0 : batch;
+  const advanceBy = feed.kind === "staged" || feed.whole ? 0 : batch;
   return install(
     state,
     trace,
-    [value, ...others, ...gradients, ...trace.updates.values()],
+    resultsOf(traced),
     (record) => record.advance(serial, state.clock, state.rates, advanceBy),
     (record, addressOf) => {
       optimizer.record(record, {
@@ -138,28 +173,29 @@ export function trainingProgram(state: State, feed: Feed, batch: number): StepPr
         length: state.layout.bytes / 4,
       });
       recordChanges(record, state.parameters, trace.updates, (tensor) => addressOfParameter(state, tensor), addressOf);
-      record.traceLoss(serial, state.trace, state.clock, addressOf(value));
-      recordTotals(state, record, [value, ...others].map(addressOf), batch);
+      record.traceLoss(serial, state.trace, state.clock, addressOf(loss));
+      // A batch that was handed in is no part of a pass.
+      if (feed.kind === "gathered") recordTotals(state, record, state.totals, totals.map(addressOf), batch);
     },
   );
 }
 
 /** Forward and backward for staged samples, and no more: the gradients stay in their block. */
 export function gradientProgram(state: State, feed: Feed, batch: number): StepProgram {
-  const { trace, value, gradients } = traceTraining(state, feed, batch);
-  return install(state, trace, [value, ...gradients]);
+  const { trace, loss, gradients } = traceTraining(state, feed, batch);
+  return install(state, trace, [loss, ...gradients]);
 }
 
 /** One evaluation step: forward without dropout, loss and metrics added up. */
 export function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, false);
-  const results = buildScores(state, trace);
+  const { totals } = buildScores(state, trace);
   return install(
     state,
     trace,
-    results,
+    totals,
     (record) => record.advance(serial, state.evaluationClock, 0, batch),
-    (record, addressOf) => recordTotals(state, record, results.map(addressOf), batch),
+    (record, addressOf) => recordTotals(state, record, state.evaluationTotals, totals.map(addressOf), batch),
   );
 }
 
@@ -176,10 +212,16 @@ export function rawPredictionProgram(state: State, feed: Feed, batch: number): S
   return install(state, trace, trace.outputs);
 }
 
-/** Adds loss and metrics to the totals; a mean counts once for each of its samples. */
-function recordTotals(state: State, record: Recorder, values: readonly Pointer[], batch: number): void {
-  state.recipe.scores.forEach(({ isMean }, index) => {
-    record.addTotal(serial, state.totals + index * 8, values[index], isMean ? batch : 1);
+/** Adds loss and metrics to totals; a mean counts once for each of its samples. */
+function recordTotals(
+  { recipe }: State,
+  record: Recorder,
+  totals: Pointer,
+  values: readonly Pointer[],
+  batch: number,
+): void {
+  recipe.scores.forEach(({ isMean }, index) => {
+    record.addTotal(serial, totals + index * 8, values[index], isMean ? batch : 1);
   });
 }
 

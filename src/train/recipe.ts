@@ -9,6 +9,7 @@ import { type MetricName, metricFor } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
 import { type ForPorts, type Port, type Ports, pick } from "../nn/ports.js";
 import type { Optimizer } from "../optim/optimizer.js";
+import { isRegularized } from "./changes.js";
 import { type OutputRecipe, type Recipe, type Score, wordsOfSeed } from "./state.js";
 
 /** A loss for each output. */
@@ -58,12 +59,13 @@ export function checkRecipe(model: Model<Ports, Ports>, options: AnyOptions): Re
   }
   checkInteger("compile", "seed", seed, 0);
   const outputs = resolveOutputs(model, options.loss, options.lossWeights ?? {}, metrics);
+  const fixed = frozenOf(model, frozen);
   return {
     model,
     outputs,
-    scores: scoresOf(outputs),
+    scores: [...scoresOf(outputs), ...penaltyScore(model, outputs, fixed)],
     optimizer,
-    frozen: frozenOf(model, frozen),
+    frozen: fixed,
     seed: wordsOfSeed(seed),
   };
 }
@@ -153,6 +155,17 @@ function scoresOf(outputs: readonly OutputRecipe[]): Score[] {
       output.metrics.map(({ name, countPerSample }) => ({ name: nameOf(output, name), isMean: false, countPerSample })),
     ),
   ];
+}
+
+/** A sum over the samples has the penalties once, not once a batch: they are a mean over the batches, apart from it. */
+function penaltyScore(
+  { parameters }: Model<Ports, Ports>,
+  [{ loss }]: readonly OutputRecipe[],
+  frozen: ReadonlySet<Tensor>,
+): Score[] {
+  const regularized = [...parameters.values()].some((tensor) => isRegularized(tensor) && !frozen.has(tensor));
+  if (loss.reduction === "mean" || !regularized) return [];
+  return [{ name: "penalty", isMean: true, countPerSample: 1, ofLoss: true }];
 }
 
 /** The parameters at or below the paths. Throws ModelError for a path that is none of the model's. */

@@ -5,24 +5,23 @@ import type { Pointer } from "../engine/instructions.js";
 import { type Shape, sameShape } from "../graph/tensor.js";
 import { type Port, type Ports, pick } from "../nn/ports.js";
 import { createProgramCache, type ProgramCache } from "./cache.js";
+import { forgetData } from "./cursor.js";
 import {
   type AnySamples,
-  checkData,
   checkSamples,
+  copySamples,
+  type FlatSamples,
   flattenSamples,
   inputShapeOf,
   isResident,
   loadSamples,
   placesFor,
-  type Resident,
   type ResidentData,
   type SampleFormat,
   writeSamples,
 } from "./data.js";
-import type { SlicePlan } from "./options.js";
-import type { Feed } from "./programs.js";
+import type { StagedFeed } from "./programs.js";
 import { checkOpen, createState, type Recipe, releaseState, type State } from "./state.js";
-import type { Walk } from "./steps.js";
 import { checkQuiet, type Work } from "./work.js";
 
 export interface Session {
@@ -35,10 +34,10 @@ export interface Session {
   readonly staging: Staging;
   /** Data that were laid into memory by this session and not yet disposed of. */
   readonly resident: Set<ResidentData>;
-  /** A fit or an evaluation is under way. */
-  busy: boolean;
-  /** Where `trainFor` stands, until something else goes through the data. */
-  walk: Walk | undefined;
+  /** Those of them that a call was given, and that go when it ends. */
+  readonly handedIn: Set<ResidentData>;
+  /** What goes through data now; nothing while the user has the result of an epoch. */
+  running: { readonly what: string } | undefined;
 }
 
 export function openSession(recipe: Recipe, engine: Engine): Session {
@@ -55,8 +54,8 @@ export function openSession(recipe: Recipe, engine: Engine): Session {
     },
     staging: createStaging(engine),
     resident: new Set(),
-    busy: false,
-    walk: undefined,
+    handedIn: new Set(),
+    running: undefined,
   };
 }
 
@@ -70,11 +69,11 @@ export async function closeSession(session: Session): Promise<void> {
   releaseState(session.state);
 }
 
-export function checkIdle({ state, busy }: Session): void {
-  checkOpen(state);
-  if (!busy) return;
+/** Refuses `what` while something goes through data. */
+export function checkIdle({ running }: Session, what: string): void {
+  if (running === undefined) return;
   throw new SteepestError(
-    "trainer: another fit or evaluation is still running: await it, or leave its loop, first (scores after each epoch: fit's option validation)",
+    `${what}: ${running.what} is still running: await it, or leave its loop, first (scores after each epoch: fit's option validation)`,
   );
 }
 
@@ -100,26 +99,44 @@ export function formatFor({ state, format, formats }: Session, inputShape: Ports
   return made;
 }
 
+/** Samples that a call was given, checked against their format; in arrays of their own if the call reads them later. */
+export interface GivenSamples {
+  readonly flat: FlatSamples;
+  readonly format: SampleFormat;
+}
+
+/**
+ * Reads samples before the call returns. `later`: they are looked at again when the caller may have changed them: all
+ * of a single batch is copied, of data as much as can be copied at once.
+ */
+export function readSamples(session: Session, given: unknown, later?: "batch" | "data", name?: string): GivenSamples {
+  checkOpen(session.state);
+  const samples = checkSamples(given, name);
+  const format = formatFor(session, inputShapeOf(samples));
+  const flat = flattenSamples(samples, format);
+  return { flat: later === undefined ? flat : copySamples(flat, later === "batch"), format };
+}
+
 /** Lays samples into memory at once, to stay until they are disposed of. */
 export function load(session: Session, samples: AnySamples): ResidentData {
-  const work = loading(session, checkSamples(samples));
+  checkQuiet(session.engine, "load");
+  const work = loading(session, readSamples(session, samples));
   for (;;) {
     const { done, value } = work.next(0);
     if (done) return value;
   }
 }
 
-/** The same with breaths. */
-function* loading(session: Session, samples: AnySamples): Work<ResidentData> {
-  checkOpen(session.state);
-  const { engine, resident, cache } = session;
-  const loaded = yield* loadSamples(engine, samples, formatFor(session, inputShapeOf(samples)));
+/** The same, pausing now and then. */
+function* loading(session: Session, { flat, format }: GivenSamples): Work<ResidentData> {
+  const { engine, resident, handedIn, state } = session;
+  const loaded = yield* loadSamples(engine, flat, format);
   const dispose = (): void => {
     if (!resident.has(data)) return;
     checkQuiet(engine, "data");
     resident.delete(data);
-    // Programs that read the data go with them.
-    cache.clear();
+    handedIn.delete(data);
+    forgetData(state.cursor, data);
     loaded.dispose();
   };
   const data: ResidentData = { ...loaded, dispose, [Symbol.dispose]: dispose };
@@ -127,27 +144,33 @@ function* loading(session: Session, samples: AnySamples): Work<ResidentData> {
   return data;
 }
 
-/** Runs `work` as the only one; data that were laid into memory for it are freed afterwards. */
-export function* exclusively<R, Y = never>(
-  session: Session,
-  data: readonly (AnySamples | Resident | undefined)[],
-  work: (...resident: (ResidentData | undefined)[]) => Work<R, Y>,
-): Work<R, Y> {
-  checkIdle(session);
-  session.busy = true;
-  session.walk = undefined;
+/** A job that goes through data. */
+export interface Run<R, Y> {
+  /** Begins errors: "fit". */
+  readonly what: string;
+  /** It changes nothing and is done before anybody else gets a turn, so it may come in the midst of a training. */
+  readonly between?: boolean;
+  readonly given: readonly (GivenSamples | ResidentData | undefined)[];
+  work(...resident: (ResidentData | undefined)[]): Work<R, Y>;
+}
+
+/** Runs a job as the only one that goes through data; what was laid into memory for it is freed afterwards. */
+export function* exclusively<R, Y = never>(session: Session, run: Run<R, Y>): Work<R, Y> {
+  const { what, between = false, given, work } = run;
+  checkOpen(session.state);
+  const before = session.running;
+  if (!between || before?.what === what) checkIdle(session, what);
+  session.running = run;
   const owned: ResidentData[] = [];
   try {
     const resident: (ResidentData | undefined)[] = [];
-    for (const [index, given] of data.entries()) {
-      // All but the first may be left out.
-      const samples =
-        given === undefined && index > 0 ? undefined : checkData(given, index > 0 ? "validation" : "data");
-      if (samples === undefined || isResident(samples)) {
+    for (const samples of given) {
+      if (samples === undefined || !("flat" in samples)) {
         resident.push(samples && checkResident(session, samples));
         continue;
       }
       const loaded = yield* loading(session, samples);
+      session.handedIn.add(loaded);
       owned.push(loaded);
       resident.push(loaded);
     }
@@ -155,38 +178,36 @@ export function* exclusively<R, Y = never>(
     if (owned.length > 0 && session.engine.background) yield undefined;
     return yield* work(...resident);
   } finally {
-    session.busy = false;
+    if (session.running === run) session.running = before;
     for (const loaded of owned) loaded.dispose();
   }
 }
 
-/** Goes on with the walk through these data, or begins one. */
-export function walkOn(session: Session, given: Resident, { batchSize, shuffle }: SlicePlan): Walk {
-  checkIdle(session);
-  checkQuiet(session.engine, "trainFor");
-  const data = checkResident(session, given);
-  const { walk } = session;
-  const same = walk?.data === data && walk.batchSize === batchSize && walk.shuffle === shuffle;
-  session.walk = same ? walk : { data, batchSize, shuffle, left: 0 };
-  return session.walk;
+/** Yields a result to the user, who may train, score or restore before the work goes on. */
+export function* handOver<Y>(session: Session, result: Y): Work<void, Y> {
+  const { running } = session;
+  session.running = undefined;
+  yield result;
+  // What the user began and did not await comes first.
+  while (session.running !== undefined) yield undefined;
+  checkOpen(session.state);
+  session.running = running;
 }
 
-function checkResident({ resident }: Session, data: Resident): ResidentData {
-  if (isResident(data) && resident.has(data)) return data;
+export function checkResident({ resident }: Session, data: unknown): ResidentData {
   if (!isResident(data)) {
     throw new DataError(`data: must be what load() gave, got ${showValue(data)}: load({ x, y }) once, before the loop`);
   }
+  if (resident.has(data)) return data;
   throw new DataError("data: these were loaded by another trainer, or disposed of: load them into this one");
 }
 
-/** Copies samples into the staging regions; returns where they are and how many. */
-export function stage(session: Session, given: AnySamples): { feed: Feed; count: number } {
-  const { state, engine, staging } = session;
+/** Copies a batch into the staging regions; returns where they are and how many. */
+export function stage(
+  { state, engine, staging }: Session,
+  { flat, format }: GivenSamples,
+): { feed: StagedFeed; count: number } {
   checkOpen(state);
-  checkQuiet(engine, "trainer");
-  const batch = checkSamples(given);
-  const format = formatFor(session, inputShapeOf(batch));
-  const flat = flattenSamples(batch, format);
   const x = placesFor(flat.x, staging.x);
   const y = placesFor(flat.y, staging.y);
   writeSamples(engine, flat, format, { x, y });

@@ -3,7 +3,9 @@
 //   parameters │ gradients │ slot 0 │ slot 1 …   one block each, the same layout in all: see layoutBlock
 //   kept                                         what no optimizer changes: buffers, frozen parameters
 //   clock, evaluation clock                      64 bytes each: see assembly/kernels/step.ts
-//   totals (float64: loss, metrics) │ trace (loss of each step of a call) │ rates (learning rate of each)
+//   feed                                         where the samples are: see assembly/kernels/gather.ts
+//   totals, evaluation totals                    float64 sums: loss, metrics
+//   trace (loss of each step of a call) │ rates (learning rate of each)
 //   arena                                        values between the layers, of whichever program needs most
 import type { Engine } from "../engine/engine.js";
 import { ModelError, SteepestError } from "../engine/errors.js";
@@ -21,7 +23,9 @@ import type { Loss } from "../nn/losses.js";
 import type { Metric } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
 import type { Port, Ports } from "../nn/ports.js";
+import { FEED_HEADER_WORDS } from "../ops/gather.js";
 import type { Optimizer } from "../optim/optimizer.js";
+import { type Cursor, createCursor } from "./cursor.js";
 import { EngineCall, type Work } from "./work.js";
 
 /** Most steps of one call into the engine: lengths of trace and rates. */
@@ -62,6 +66,8 @@ export interface Score {
   readonly isMean: boolean;
   /** The total is divided by so many for each sample; 0: not at all. */
   readonly countPerSample: number;
+  /** No score of its own, but a part of the loss: regularizers' penalties, which a sum over samples has once. */
+  readonly ofLoss?: boolean;
 }
 
 export interface State {
@@ -79,7 +85,9 @@ export interface State {
   readonly kept: Pointer;
   readonly clock: Pointer;
   readonly evaluationClock: Pointer;
+  readonly feed: Pointer;
   readonly totals: Pointer;
+  readonly evaluationTotals: Pointer;
   readonly trace: Pointer;
   readonly rates: Pointer;
   /** Bytes of everything above. */
@@ -89,6 +97,7 @@ export interface State {
   /** Optimizer steps and epochs done since the start. */
   steps: number;
   epochs: number;
+  cursor: Cursor;
   /** The step whose parameters were last brought here on the way, where the background has a copy. */
   valuesAt: number;
   /** Its memory has been given back. */
@@ -154,13 +163,16 @@ export function createState(engine: Engine, recipe: Recipe): State {
       kept: take(Math.max(keptLayout.bytes, LEAST_BYTES)),
       clock: take(CLOCK_BYTES),
       evaluationClock: take(CLOCK_BYTES),
+      feed: take((FEED_HEADER_WORDS + recipe.model.inputs.length + recipe.outputs.length) * 4),
       totals: take(recipe.scores.length * 8),
+      evaluationTotals: take(recipe.scores.length * 8),
       trace: take(STEPS_PER_CALL * 4),
       rates: take(STEPS_PER_CALL * 4),
       bytes,
       arena: { address: 0, bytes: 0, version: 0 },
       steps: 0,
       epochs: 0,
+      cursor: createCursor(),
       valuesAt: 0,
       closed: false,
       broken: undefined,
@@ -196,12 +208,12 @@ export function resetState(state: State): void {
   }
   const tensors = [...recipe.model.parameters.values()];
   initializeParameters(engine, tensors, (tensor) => addressOfParameter(state, tensor), recipe.seed);
-  setCounts(state, 0, 0);
+  setCounts(state, 0, 0, createCursor());
   state.broken = undefined;
 }
 
-/** Sets the counts, here and in the clock; the next step begins with the first row. */
-export function setCounts(state: State, steps: number, epochs: number): void {
+/** Sets the counts, here and in the clock, and the place in the data. */
+export function setCounts(state: State, steps: number, epochs: number, cursor: Cursor): void {
   const { engine, clock, evaluationClock } = state;
   for (const address of [clock, evaluationClock]) {
     engine.words(address, CLOCK_BYTES / 4).fill(0);
@@ -210,6 +222,7 @@ export function setCounts(state: State, steps: number, epochs: number): void {
   engine.words(clock, 1)[CLOCK_STEP] = steps;
   state.steps = steps;
   state.epochs = epochs;
+  state.cursor = cursor;
 }
 
 /** Refuses to read parameters that a copy in the background has newer values of. */
@@ -268,9 +281,10 @@ export function ensureArena(state: State, bytes: number): void {
 export function releaseState(state: State): void {
   state.closed = true;
   const { allocator } = state.engine;
-  const { values, gradients, slots, kept, clock, evaluationClock, totals, trace, rates, arena } = state;
-  for (const address of [values, gradients, ...slots, kept, clock, evaluationClock, totals, trace, rates])
-    allocator.free(address);
+  const { values, gradients, slots, kept, clock, evaluationClock, feed, totals, evaluationTotals } = state;
+  const { trace, rates, arena } = state;
+  for (const address of [values, gradients, ...slots, kept, clock, evaluationClock]) allocator.free(address);
+  for (const address of [feed, totals, evaluationTotals, trace, rates]) allocator.free(address);
   if (arena.address !== 0) allocator.free(arena.address);
 }
 

@@ -8,8 +8,17 @@ import type { MetricName } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
 import type { ForPorts, Ports } from "../nn/ports.js";
 import { type Checkpoint, restoreCheckpoint, takeCheckpoint } from "./checkpoint.js";
-import type { AnySamples, Resident, ResidentData, SampleList, Samples, TrainingData } from "./data.js";
-import { type EpochResult, evaluateAll, fitEpochs, type Scores } from "./fit.js";
+import {
+  type AnySamples,
+  isResident,
+  type Resident,
+  type ResidentData,
+  type SampleList,
+  type Samples,
+  type TrainingData,
+} from "./data.js";
+import { evaluateAll } from "./evaluate.js";
+import { type EpochResult, type Fit, fitEpochs, lazily, type Scores } from "./fit.js";
 import {
   type AnyFitOptions,
   checkEvaluateOptions,
@@ -21,6 +30,7 @@ import {
   type FitOptions,
   type PredictOptions,
   type SliceOptions,
+  type SlicePlan,
   type StepsOptions,
   type StepsPlan,
   type SummaryOptions,
@@ -32,11 +42,23 @@ import {
   readParameters,
   writeParameters,
 } from "./parameters.js";
-import { predictAll } from "./predict.js";
+import { trainFor, trainSteps } from "./passes.js";
+import { predictAll, readInputs } from "./predict.js";
 import { checkRecipe, type RecipeOptions } from "./recipe.js";
-import { checkIdle, closeSession, exclusively, load, openSession, type Session, stage, walkOn } from "./session.js";
-import { checkOpen, initializeState, lastingOf, type Recipe, resetState } from "./state.js";
-import { runStep, runSteps, trainSteps, walkFor } from "./steps.js";
+import {
+  checkIdle,
+  checkResident,
+  closeSession,
+  exclusively,
+  type GivenSamples,
+  load,
+  openSession,
+  readSamples,
+  type Session,
+  stage,
+} from "./session.js";
+import { checkKept, checkOpen, initializeState, lastingOf, type Recipe, resetState } from "./state.js";
+import { runStep, stepOnce } from "./steps.js";
 import { summarize } from "./summary.js";
 import { away, checkQuiet, EngineCall, finish, finishAway, here, type Work } from "./work.js";
 
@@ -81,7 +103,7 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
   readonly epochs: number;
 
   /** Trains epoch by epoch: `for await (const { epoch, loss } of trainer.fit(data, { epochs: 5 })) …`. Ends when the loop is left. */
-  fit(data: TrainingData<I, O>, options?: FitOptions<M, I, O>): AsyncGenerator<EpochResult<M, O>, void>;
+  fit(data: TrainingData<I, O>, options?: FitOptions<M, I, O>): Fit<EpochResult<M, O>>;
   /** Trains `steps` steps, going round the data; returns the loss of each. Many steps run in one call into the engine. */
   trainSteps(data: TrainingData<I, O>, options: StepsOptions): Promise<Float32Array>;
   /** One step on exactly these samples, for data that arrive bit by bit. Returns the loss before the step. */
@@ -138,14 +160,17 @@ export async function compile<const M extends MetricName = never, I extends Port
 ): Promise<Trainer<M, I, O>> {
   const recipe = recipeOf(model, options);
   const engine = options.engine ?? (await createEngine(engineOptions(options)));
-  const session = openSession(recipe, engine);
+  const own = options.engine === undefined;
+  let session: Session | undefined;
   try {
+    session = openSession(recipe, engine);
     await finishAway(engine, initializeState(session.state));
+    return createTrainer(session, own);
   } catch (error) {
-    await closeSession(session);
+    if (session !== undefined) await closeSession(session);
+    if (own) engine.dispose();
     throw error;
   }
-  return createTrainer(session, options.engine === undefined);
 }
 
 /** The synchronous form of `compile`, where the runtime can load the kernels synchronously (Node, Deno, Bun). */
@@ -155,9 +180,17 @@ export function compileSync<const M extends MetricName = never, I extends Ports 
 ): Trainer<M, I, O> {
   const recipe = recipeOf(model, options);
   const engine = options.engine ?? createEngineSync(engineOptions(options));
-  const session = openSession(recipe, engine);
-  finish(engine, initializeState(session.state));
-  return createTrainer(session, options.engine === undefined);
+  const own = options.engine === undefined;
+  let session: Session | undefined;
+  try {
+    session = openSession(recipe, engine);
+    finish(engine, initializeState(session.state));
+    return createTrainer(session, own);
+  } catch (error) {
+    if (session !== undefined) closeSession(session);
+    if (own) engine.dispose();
+    throw error;
+  }
 }
 
 /** From here on the types of ports are erased: what is given is checked against the model. */
@@ -180,55 +213,77 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
   const { recipe } = state;
 
   type Result = EpochResult<M, O>;
-  function* fitting(data: AnySamples | Resident, options: AnyFitOptions = {}): Work<void, Result> {
+  type Given = AnySamples | Resident;
+  // Where calls run in the background, samples are read when their turn has come.
+  const later = engine.background;
+  const read = (data: Given, away = false, name = "data"): GivenSamples | ResidentData =>
+    isResident(data) ? data : readSamples(session, data, away && later ? "data" : undefined, name);
+  const fitting = (data: Given, options: AnyFitOptions = {}, away = false): Work<void, Result> => {
     const plan = checkFitOptions(options);
-    yield* exclusively<void, Result>(
-      session,
-      [data, options.validation],
-      (train, validation) =>
-        fitEpochs(state, cache, train as ResidentData, validation, plan) as Work<void, unknown> as Work<void, Result>,
-    );
-  }
-  const stepping = (data: AnySamples | Resident, plan: StepsPlan): Work<void> =>
-    exclusively(session, [data], (resident) => trainSteps(state, cache, resident as ResidentData, plan));
-  function* batchStep(batch: AnySamples): Work<number> {
-    checkIdle(session);
+    const { validation } = options;
+    return exclusively<void, Result>(session, {
+      what: "fit",
+      given: [read(data, away), validation === undefined ? undefined : read(validation, away, "validation")],
+      work: (train, scored) =>
+        fitEpochs(session, train as ResidentData, scored, plan) as Work<void, unknown> as Work<void, Result>,
+    });
+  };
+  const stepping = (data: Given, plan: StepsPlan, away = false): Work<void> =>
+    exclusively(session, {
+      what: "trainSteps",
+      given: [read(data, away)],
+      work: (resident) => trainSteps(session, resident as ResidentData, plan),
+    });
+  function* batchStep(batch: GivenSamples): Work<number> {
+    checkIdle(session, "trainBatch");
     const { feed, count } = stage(session, batch);
-    return (yield* runSteps(state, cache, feed, count, 1))[0];
+    return yield* stepOnce(state, cache, feed, count);
   }
-  function* gradientsOf(batch: AnySamples): Work<Map<string, ParameterValues>> {
+  function* gradientsOf(batch: GivenSamples): Work<Map<string, ParameterValues>> {
     const { feed, count } = stage(session, batch);
     const { gradients: address, layout } = state;
     yield new EngineCall(cache.get("gradients", feed, count).program, 1, [{ address, bytes: layout.bytes }]);
     return readBlock(state, address);
   }
-  function* scoring(data: AnySamples | Resident, options?: EvaluateOptions): Work<Scores<M, O>> {
+  const scoring = (data: Given, options: EvaluateOptions | undefined, away = false): Work<Scores<M, O>> => {
     const { batchSize } = checkEvaluateOptions(options);
-    const scores = yield* exclusively(session, [data], (resident) =>
-      evaluateAll(state, cache, resident as ResidentData, batchSize),
-    );
-    return scores as unknown as Scores<M, O>;
-  }
+    return exclusively(session, {
+      what: "evaluate",
+      between: !away,
+      given: [read(data, away)],
+      work: (resident) =>
+        evaluateAll(session, resident as ResidentData, batchSize) as Work<unknown> as Work<Scores<M, O>>,
+    });
+  };
+  const readBatch = (batch: Samples<I, O> | SampleList<I, O>): GivenSamples =>
+    readSamples(session, batch as AnySamples, later ? "batch" : undefined);
+  const slicing = ({ milliseconds, batchSize, shuffle }: SlicePlan, given: Resident): Work<Float32Array> => {
+    const data = checkResident(session, given);
+    return exclusively(session, {
+      what: "trainFor",
+      given: [data],
+      work: () => trainFor(session, { data, batchSize: Math.min(batchSize, data.count), shuffle }, milliseconds),
+    });
+  };
 
   const methods: SynchronousMethods<M, I, O> = {
-    fitSync: (data, options) => [...here<void, Result>(engine, fitting(data as AnySamples, options))],
+    fitSync: (data, options) => [...here<void, Result>(engine, fitting(data as Given, options))],
     trainStepsSync(data, options) {
       const plan = checkStepsOptions(options);
-      finish(engine, stepping(data as AnySamples, plan));
+      finish(engine, stepping(data as Given, plan));
       return plan.losses;
     },
     trainBatchSync(batch) {
-      checkIdle(session);
-      const { feed, count } = stage(session, batch as AnySamples);
+      checkIdle(session, "trainBatch");
+      checkQuiet(engine, "trainBatch");
+      const { feed, count } = stage(session, readSamples(session, batch as AnySamples));
       return runStep(state, cache, feed, count);
     },
-    trainFor(milliseconds, data, options) {
-      const plan = checkSliceOptions(milliseconds, options);
-      return walkFor(state, cache, walkOn(session, data, plan), plan.milliseconds);
-    },
-    gradientsSync: (batch) => finish(engine, gradientsOf(batch as AnySamples)),
-    evaluateSync: (data, options) => finish(engine, scoring(data as AnySamples, options)),
-    predictSync: (x, options) => finish(engine, predictAll<O>(session, x as Values, options)),
+    trainFor: (milliseconds, data, options) => finish(engine, slicing(checkSliceOptions(milliseconds, options), data)),
+    gradientsSync: (batch) => finish(engine, gradientsOf(readSamples(session, batch as AnySamples))),
+    evaluateSync: (data, options) => finish(engine, scoring(data as Given, options)),
+    predictSync: (x, options) =>
+      finish(engine, predictAll<O>(session, readInputs(session, x as Values, options, false))),
   };
 
   /** What reads or changes values between calls: not while one runs in the background. */
@@ -236,6 +291,13 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
     checkOpen(state);
     checkQuiet(engine, what);
     return work();
+  };
+  /** What changes all values and counts: not in the midst of a training, which would go on from neither the old nor the new. */
+  const whileIdle = (what: string, work: () => void): void => {
+    checkKept(state);
+    checkQuiet(engine, what);
+    checkIdle(session, what);
+    work();
   };
   const dispose = (): void => {
     if (state.closed) return;
@@ -260,31 +322,24 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
       return state.epochs;
     },
     ...methods,
-    fit: (data, options) => away<void, Result>(engine, fitting(data as AnySamples, options), lastingOf(state)),
+    fit: (data, options) =>
+      lazily(() => away<void, Result>(engine, fitting(data as Given, options, true), lastingOf(state))),
     async trainSteps(data, options) {
       const plan = checkStepsOptions(options);
-      await finishAway(engine, stepping(data as AnySamples, plan), lastingOf(state));
+      await finishAway(engine, stepping(data as Given, plan, true), lastingOf(state));
       return plan.losses;
     },
-    trainBatch: (batch) => finishAway(engine, batchStep(batch as AnySamples), lastingOf(state)),
-    gradients: (batch) => finishAway(engine, gradientsOf(batch as AnySamples)),
-    evaluate: (data, options) => finishAway(engine, scoring(data as AnySamples, options)),
-    predict: (x, options) => finishAway(engine, predictAll<O>(session, x as Values, options)),
+    trainBatch: async (batch) => await finishAway(engine, batchStep(readBatch(batch)), lastingOf(state)),
+    gradients: async (batch) => await finishAway(engine, gradientsOf(readBatch(batch))),
+    evaluate: async (data, options) => await finishAway(engine, scoring(data as Given, options, true)),
+    predict: async (x, options) =>
+      await finishAway(engine, predictAll<O>(session, readInputs(session, x as Values, options, true))),
     load: (data) => load(session, data as AnySamples),
     parameters: () => whileOpen("parameters", () => readParameters(state)),
     setParameters: (values) => whileOpen("setParameters", () => writeParameters(state, values)),
     checkpoint: () => whileOpen("checkpoint", () => takeCheckpoint(state)),
-    restore(checkpoint) {
-      checkQuiet(engine, "restore");
-      restoreCheckpoint(state, checkpoint);
-      session.walk = undefined;
-    },
-    reset() {
-      checkQuiet(engine, "reset");
-      state.broken = undefined;
-      whileOpen("reset", () => resetState(state));
-      session.walk = undefined;
-    },
+    restore: (checkpoint) => whileIdle("restore", () => restoreCheckpoint(state, checkpoint)),
+    reset: () => whileIdle("reset", () => resetState(state)),
     summary(options) {
       const { batchSize } = checkSummaryOptions(options);
       return whileOpen("summary", () => summarize(session, batchSize));

@@ -58,6 +58,7 @@ test("a checkpoint is one safetensors file, and comes back bit for bit", () => {
     steps: "6",
     epochs: "3",
     seed: "1",
+    position: '{"passes":3,"open":[]}',
     note: "of mine",
   });
   expect(decodeCheckpoint(bytes)).toEqual({ ...checkpoint, metadata: { note: "of mine" } });
@@ -104,6 +105,25 @@ test("what is no checkpoint is refused, and says why", () => {
     refuse({ metadata: { ...metadata, steps: text } }, /"steps" in its metadata must be a whole number, got "/);
   const { seed: _, ...seedless } = metadata;
   refuse({ metadata: seedless }, /"seed" in its metadata must be a whole number, got undefined/);
+  const pass = { number: 1, samples: 9, shuffled: true, row: 4, totals: { loss: 2.5 } };
+  const { position: _p, ...older } = metadata;
+  expect(decodeCheckpoint(encodeSafetensors({}, older)).position).toBeUndefined();
+  const at = (open: unknown, passes: unknown = 1) => ({
+    metadata: { ...metadata, position: JSON.stringify({ passes, open }) },
+  });
+  expect(decodeCheckpoint(encodeSafetensors({}, at([pass]).metadata)).position).toEqual({ passes: 1, open: [pass] });
+  for (const broken of [
+    at([pass], -1),
+    at({}),
+    at([{ ...pass, number: 2 }]),
+    at([{ ...pass, row: 9 }]),
+    at([{ ...pass, samples: 2 ** 32 }]),
+    at([{ ...pass, shuffled: 1 }]),
+    at([{ ...pass, totals: { loss: "2" } }]),
+    at([null]),
+    { metadata: { ...metadata, position: "{" } },
+  ])
+    refuse(broken, /"position" in its metadata must say where the training stands in its data, got "/);
   const { optimizer: __, ...nameless } = metadata;
   refuse({ metadata: nameless }, /must name the optimizer/);
   const one = { shape: [1], data: new Float32Array(1) };
@@ -118,7 +138,7 @@ test("notes of one's own go along, and come back alone", async () => {
   const notes = { date: "2026-11-21", ["__proto__"]: "a key like any other", ümläut: "" };
   expect(decodeWeights(trainer, encodeWeights(trainer, notes))).toEqual(notes);
   expect(decodeSafetensors(encodeWeights(trainer, notes)).metadata).toMatchObject({ format: "steepest", steps: "0" });
-  for (const key of ["format", "layers", "checkpoint", "optimizer", "steps", "epochs", "seed"]) {
+  for (const key of ["format", "layers", "checkpoint", "optimizer", "steps", "epochs", "seed", "position"]) {
     const message = new RegExp(`metadata: format, layers, .* are written by steepest, got "${key}" too: rename yours`);
     expect(() => encodeWeights(trainer, { [key]: "x" })).toThrow(message);
     expect(() => encodeCheckpoint(trainer.checkpoint(), { [key]: "x" })).toThrow(message);

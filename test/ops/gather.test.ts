@@ -1,82 +1,83 @@
-import { describe, expect, test } from "vitest";
-import { compileFunctionSync } from "../../src/graph/function.js";
-import { input, type Shape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
-import { gatherRows } from "../../src/ops/gather.js";
-import { battery, type Case, engineOf, laneSizes } from "./battery.js";
+// The kernel that takes batches out of data, by itself: its table holds addresses, which a compiled function has none of.
+import { createEngineSync } from "steepest";
+import { afterAll, describe, expect, test } from "vitest";
+import { rows, startRecording } from "../../src/engine/instructions.js";
+import { installProgram } from "../../src/graph/program.js";
+import { laneSizes } from "./battery.js";
+
+const engine = createEngineSync();
+afterAll(() => engine.dispose());
 
 const ROW = 2; // word of the clock: see assembly/kernels/step.ts
+const GUARD = 0x5eed5eed;
+const GUARDS = 16;
 
-/** Data, clock and perhaps an order in, a batch out. Clock words are random, so the batch begins at a random row. */
-function caseOf(shape: Shape, batch: number, ordered: boolean, labels = false): Case {
-  const [count] = shape;
-  const width = sizeOf(shape) / count;
-  return {
-    name: `${batch} of [${shape}]${ordered ? " in order" : ""}${labels ? " uint32" : ""}`,
-    inputs: [
-      labels ? { shape, domain: { classes: 2 ** 32 } } : { shape, domain: "special" },
-      { shape: [16], domain: { classes: count - batch + 1 } },
-      ...(ordered ? [{ shape: [count], domain: { classes: count } }] : []),
-    ],
-    apply: (data, clock, order?: Tensor) => gatherRows(data, order, clock, batch),
-    reference: (data, clock, order?: Float64Array) => {
-      const rows = Array.from({ length: batch }, (_, row) => (order ? order[clock[ROW] + row] : clock[ROW] + row));
-      return rows.flatMap((row) => [...data.subarray(row * width, (row + 1) * width)]);
-    },
-  };
+interface Gathering {
+  count: number;
+  width: number;
+  batch: number;
+  first: number;
+  order?: number[];
+  /** Units of each part that the rows are gathered in. */
+  cuts?: number[];
 }
 
-battery("gatherRows", {
-  cases: [
-    ...laneSizes.map((width) => caseOf([7, width], 3, true)),
-    caseOf([7, 5], 7, true),
-    caseOf([7, 5], 3, false),
-    caseOf([9], 4, true),
-    caseOf([9], 4, true, true),
-    caseOf([9], 4, false, true),
-    caseOf([6, 3], 5, true, true),
-    caseOf([1, 2, 3, 4], 1, false),
-    caseOf([11, 2, 3, 5], 4, true),
-  ],
-});
+/** Gathers from the second of two sources; returns the rows, after looking at the words behind them. */
+function gather(
+  { count, width, batch, first, order, cuts = [] }: Gathering,
+  words: Uint32Array,
+  on = engine,
+): Uint32Array {
+  const take = (values: Uint32Array): number => {
+    const address = engine.allocator.allocate(values.byteLength);
+    engine.words(address, values.length).set(values);
+    return address;
+  };
+  const clock = new Uint32Array(16).fill(77);
+  clock[ROW] = first;
+  const [x, orderAt, clockAt] = [take(words), order === undefined ? 0 : take(Uint32Array.from(order)), take(clock)];
+  const feed = take(Uint32Array.of(count, orderAt, 0, x));
+  const y = take(new Uint32Array(batch * width + GUARDS).fill(GUARD));
+  const recording = startRecording();
+  recording.record.gatherRows(rows(batch, 0), y, feed, clockAt, 1, width);
+  const program = installProgram(engine, recording);
+  const bounds = [0, ...cuts, batch];
+  for (let i = bounds.length - 1; i > 0; i--) engine.runRange(program.address, bounds[i - 1], bounds[i]);
+  const result = engine.words(y, batch * width + GUARDS).slice();
+  expect(result.subarray(batch * width).every((word) => word === GUARD)).toBe(true);
+  expect(engine.words(x, words.length)).toEqual(words);
+  for (const address of [x, clockAt, feed, y, program.address]) engine.allocator.free(address);
+  if (orderAt !== 0) engine.allocator.free(orderAt);
+  return result.subarray(0, batch * width);
+}
+
+const wordsOf = (count: number, width: number): Uint32Array =>
+  Uint32Array.from({ length: count * width }, (_, i) => Math.imul(i + 1, 0x9e3779b1));
+
+const orderOf = (count: number): number[] => Array.from({ length: count }, (_, i) => (i * 5 + 3) % count);
 
 describe("gatherRows", () => {
-  const clock = input([16], { dtype: "uint32" });
-  const order = input([8], { dtype: "uint32" });
-  const data = input([8, 3]);
-
-  test("keeps shape and dtype of the rows, and labels bit by bit", () => {
-    expect(gatherRows(data, order, clock, 2)).toMatchObject({ shape: [2, 3], dtype: "float32" });
-    const labels = input([4], { name: "labels", dtype: "uint32" });
-    expect(gatherRows(labels, undefined, clock, 2)).toMatchObject({ shape: [2], dtype: "uint32" });
-    const f = compileFunctionSync(
-      (t: { labels: Tensor; clock: Tensor }) => ({ y: gatherRows(t.labels, undefined, t.clock, 3) }),
-      { labels, clock },
-      { engine: engineOf("strict") },
-    );
-    // A signalling NaN's bits, which must not be touched on the way.
-    const words = Uint32Array.of(9, 0x7f800001, 0xffffffff, 1);
-    const { y } = f({ labels: words, clock: Uint32Array.of(0, 0, 1, ...new Array<number>(13).fill(0)) });
-    // As numbers: another pattern would be another one.
-    expect(y).toEqual(Float32Array.from(words.slice(1)));
-    f.dispose();
+  test.each(laneSizes)("rows of %i words, in order and as they are stored, in any parts", (width) => {
+    const words = wordsOf(7, width);
+    for (const order of [undefined, orderOf(7)]) {
+      for (const [batch, first] of [
+        [7, 0],
+        [3, 0],
+        [3, 2],
+        [1, 6],
+      ]) {
+        const expected = Array.from({ length: batch }, (_, r) => order?.[first + r] ?? first + r).flatMap((row) => [
+          ...words.subarray(row * width, (row + 1) * width),
+        ]);
+        const task = { count: 7, width, batch, first, ...(order === undefined ? {} : { order }) };
+        expect([...gather(task, words)]).toEqual(expected);
+        if (batch > 1) expect([...gather({ ...task, cuts: [1] }, words)]).toEqual(expected);
+      }
+    }
   });
 
-  test.each([
-    [() => gatherRows(data, order, clock, 9), "gatherRows: data of shape [8, 3] have 8 rows, got a batch of 9"],
-    [() => gatherRows(data, order, clock, 0), "gatherRows: batch must be a whole number of at least 1, got 0"],
-    [() => gatherRows(input([]), undefined, clock, 1), "gatherRows: data must have rows, got a scalar"],
-    [
-      () => gatherRows(input([7, 3]), order, clock, 2),
-      "gatherRows: order must be uint32 of shape [7], got uint32 of shape [8]",
-    ],
-    [
-      () => gatherRows(data, input([8]), clock, 2),
-      "gatherRows: order must be uint32 of shape [8], got float32 of shape [8]",
-    ],
-    [() => gatherRows(data, order, input([16]), 2), "gatherRows: clock must be uint32 of shape [16], got float32"],
-  ])("refuses what does not fit: case %#", (create, message) => {
-    expect(create).toThrowError(
-      expect.objectContaining({ name: "ModelError", message: expect.stringContaining(message) }),
-    );
+  test("copies bit by bit: a signalling NaN stays what it is", () => {
+    const words = Uint32Array.of(9, 0x7f800001, 0xffffffff, 1);
+    expect(gather({ count: 4, width: 1, batch: 3, first: 1 }, words)).toEqual(words.slice(1));
   });
 });

@@ -23,8 +23,8 @@ import { upsampleSamples } from "./samples/upsample.js";
 /** What src/ops/index.ts exports beside operations. */
 type NotAnOperation = "gradient";
 
-/** Those that read a trainer's clock: their battery runs in a test file of their own, dropout, noise or gather.test.ts. */
-type Clocked = "alphaDropout" | "dropout" | "gatherRows" | "randomNormal" | "randomUniform" | "spatialDropout";
+/** Those that read a trainer's clock: their battery runs in a test file of their own, dropout or noise.test.ts. */
+type Clocked = "alphaDropout" | "dropout" | "randomNormal" | "randomUniform" | "spatialDropout";
 
 export type OpName = Exclude<keyof typeof operations, NotAnOperation | Clocked>;
 

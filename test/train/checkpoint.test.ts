@@ -126,7 +126,7 @@ test("seeds of more than 32 bits; reset() begins with the checkpoint's", () => {
   expect(other.checkpoint()).toEqual(start);
 });
 
-test("a pass that trainFor was in is begun anew", () => {
+test("a pass that trainFor is in goes on in another trainer", () => {
   using trainer = open(3);
   using other = open(4);
   const resident = trainer.load(data);
@@ -210,8 +210,7 @@ describe.each([
       }
       const { steps } = found as Checkpoint;
       while (reference.steps < steps) reference.trainFor(1e-6, resident, { ...options, shuffle: false });
-      // The pass that a step ends counts once the fit has ended it.
-      expect(found).toEqual({ ...reference.checkpoint(), epochs: 0 });
+      expect(found).toEqual(reference.checkpoint());
     }
     expect(seen.length).toBeGreaterThan(1);
     // Over a copy, what the optimizer keeps comes back at the end of an epoch.

@@ -295,17 +295,6 @@ export const ELEMENTWISE = [
     want: () => Float64Array.from(wide, (x) => 1 - Math.tanh(x) ** 2),
     floor: 2,
   },
-  {
-    operation: "gatherRows",
-    inputs: { x: SHAPE },
-    values: { x: small },
-    wordInputs: {
-      order: { shape: [ROWS], data: Uint32Array.from({ length: ROWS }, (_, i) => ROWS - 1 - i) },
-      clock: { shape: [16], data: new Uint32Array(16) },
-    },
-    trace: (graph, { x, order, clock }) => graph.gatherRows(x, order, clock, ROWS),
-    want: () => Float64Array.from({ length: SIZE }, (_, i) => lines[ROWS - 1 - Math.floor(i / COLUMNS)][i % COLUMNS]),
-  },
   ...["correctClasses", "correctDistributions"].map((operation) => ({
     operation,
     inputs: { x: SHAPE, rows: SHAPE },

@@ -1,0 +1,162 @@
+// Where a training stands in its data. A pass visits each sample of a data set once; it may be cut into calls of any kind,
+// and goes on in the next one, or in another process after a checkpoint. Its order follows from the seed, the pass's number
+// and the number of samples.
+import { ModelError, showValue } from "../engine/errors.js";
+import type { ResidentData } from "./data.js";
+
+/** A pass that has not come to its end. */
+export interface Pass {
+  /** From 1, in the order in which passes were begun: its order comes from this stream of random numbers. */
+  readonly number: number;
+  readonly samples: number;
+  readonly shuffled: boolean;
+  /** Samples visited so far. */
+  row: number;
+  /** Sums of the scores (see Recipe.scores), and how many of the visited samples they are of. */
+  readonly totals: Float64Array;
+  counted: number;
+  /** Whose samples it visits. Data that are handed in anew for each call are told apart by their number alone. */
+  owner: ResidentData | typeof HANDED_IN | typeof RESTORED;
+  /** The data beside which its order is in memory. */
+  orderIn: ResidentData | undefined;
+}
+
+/** Data that a call was given, and that are gone when it ends. */
+export const HANDED_IN = "handed in";
+/** Of a checkpoint: the first data with as many samples go on with it. */
+const RESTORED = "restored";
+
+/** All passes of a trainer. */
+export interface Cursor {
+  /** Passes begun since the start. */
+  begun: number;
+  readonly open: Pass[];
+}
+
+/** A pass as checkpoints have it. */
+export interface PassState {
+  readonly number: number;
+  readonly samples: number;
+  readonly shuffled: boolean;
+  readonly row: number;
+  /** Sums of the scores so far, by name. */
+  readonly totals: Readonly<Record<string, number>>;
+}
+
+/** Where a training stands in its data, as checkpoints have it. */
+export interface Position {
+  /** Passes over data that were begun since the start, and those that have not come to their end. */
+  readonly passes: number;
+  readonly open: readonly PassState[];
+}
+
+// Data of ever new sizes, each left in mid-pass, must not pile up: the oldest of these is forgotten.
+const MAX_HANDED_IN = 16;
+
+export function createCursor(): Cursor {
+  return { begun: 0, open: [] };
+}
+
+/** The unfinished pass over `data`, if there is one. `owned`: they stay in memory, and have a pass of their own. */
+export function findPass({ open }: Cursor, data: ResidentData, owned: boolean): Pass | undefined {
+  const owner = owned ? data : HANDED_IN;
+  const own = open.find((pass) => pass.owner === owner && pass.samples === data.count);
+  if (own !== undefined) return own;
+  const restored = open.find((pass) => pass.owner === RESTORED && pass.samples === data.count);
+  if (restored !== undefined) restored.owner = owner;
+  return restored;
+}
+
+export function beginPass(
+  cursor: Cursor,
+  { data, owned, shuffled, scores }: { data: ResidentData; owned: boolean; shuffled: boolean; scores: number },
+): Pass {
+  cursor.begun += 1;
+  const pass: Pass = {
+    number: cursor.begun,
+    samples: data.count,
+    shuffled,
+    row: 0,
+    totals: new Float64Array(scores),
+    counted: 0,
+    owner: owned ? data : HANDED_IN,
+    orderIn: undefined,
+  };
+  cursor.open.push(pass);
+  const handedIn = cursor.open.filter(({ owner }) => owner === HANDED_IN);
+  if (handedIn.length > MAX_HANDED_IN) drop(cursor, handedIn[0]);
+  return pass;
+}
+
+/** Moves on by so many samples; a pass that comes to its end is closed. */
+export function movePass(cursor: Cursor, pass: Pass, samples: number): void {
+  pass.row += samples;
+  pass.counted += samples;
+  if (pass.row >= pass.samples) drop(cursor, pass);
+}
+
+/** Data have been disposed of: nobody will go on with their pass. */
+export function forgetData(cursor: Cursor, data: ResidentData): void {
+  for (const pass of cursor.open.filter(({ owner }) => owner === data)) drop(cursor, pass);
+  for (const pass of cursor.open) if (pass.orderIn === data) pass.orderIn = undefined;
+}
+
+function drop({ open }: Cursor, pass: Pass): void {
+  const index = open.indexOf(pass);
+  if (index >= 0) open.splice(index, 1);
+}
+
+/** `names`: of the scores. */
+export function positionOf({ begun, open }: Cursor, names: readonly string[]): Position {
+  const states = open.map(({ number, samples, shuffled, row, totals, counted }) => ({
+    number,
+    samples,
+    shuffled,
+    row,
+    // Sums that are not of all of them, or that a divergence has spoilt, are of no use.
+    totals: Object.fromEntries(
+      counted === row && totals.every(Number.isFinite) ? names.map((name, index) => [name, totals[index]]) : [],
+    ),
+  }));
+  return { passes: begun, open: states };
+}
+
+/** A cursor at a checkpoint's position, which has been checked. A trainer of other scores begins to sum them up here. */
+export function cursorAt({ passes, open }: Position, names: readonly string[]): Cursor {
+  const restore = ({ totals, ...pass }: PassState): Pass => {
+    const known = names.every((name) => totals[name] !== undefined);
+    return {
+      ...pass,
+      totals: Float64Array.from(names, (name) => (known ? totals[name] : 0)),
+      counted: known ? pass.row : 0,
+      owner: RESTORED,
+      orderIn: undefined,
+    };
+  };
+  return { begun: passes, open: open.map(restore) };
+}
+
+/** Refuses what is no position. */
+export function checkPosition(where: string, position: Position): void {
+  const { passes, open } = position ?? {};
+  const refuse = (rule: string, got: unknown): ModelError =>
+    new ModelError(`${where}: position: ${rule}, got ${showValue(got)}: take the checkpoint anew`);
+  if (!isCount(passes)) throw refuse("passes must be a whole number of at least 0", passes);
+  if (!Array.isArray(open)) throw refuse("open must be a list of passes", open);
+  for (const pass of open as PassState[]) {
+    const { number, samples, shuffled, row, totals } = pass ?? {};
+    if (!isCount(number) || number < 1 || number > passes) throw refuse(`number must be from 1 to ${passes}`, number);
+    if (!isCount(samples) || samples < 1 || samples > MAX_SAMPLES)
+      throw refuse(`samples must be from 1 to ${MAX_SAMPLES}`, samples);
+    if (!isCount(row) || row >= samples) throw refuse(`row must be from 0 to ${samples - 1}`, row);
+    if (typeof shuffled !== "boolean") throw refuse("shuffled must be true or false", shuffled);
+    if (typeof totals !== "object" || totals === null || !Object.values(totals).every(Number.isFinite))
+      throw refuse("totals must be finite numbers by the name of a score", totals);
+  }
+}
+
+const MAX_SAMPLES = 2 ** 32 - 1;
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,48 @@
+// Scores over data, changing nothing; and how sums over samples become scores.
+import { performance } from "../engine/host.js";
+import type { ResidentData } from "./data.js";
+import type { AnyScores } from "./options.js";
+import { bindFeed } from "./passes.js";
+import { checkResident, type Session } from "./session.js";
+import type { Recipe } from "./state.js";
+import { learnSlice } from "./steps.js";
+import { EngineCall, type Work } from "./work.js";
+
+const CLOCK_BYTES = 64;
+
+/** Scores over all of `data`, without dropout. */
+export function* evaluateAll(session: Session, data: ResidentData, batchSize = 256): Work<AnyScores> {
+  const { engine, state, cache } = session;
+  const { evaluationClock, evaluationTotals, recipe } = state;
+  const totals = { address: evaluationTotals, bytes: recipe.scores.length * 8 };
+  engine.doubles(totals.address, recipe.scores.length).fill(0);
+  engine.words(evaluationClock, CLOCK_BYTES / 4).fill(0);
+  engine.changed(totals.address, totals.bytes);
+  engine.changed(evaluationClock, CLOCK_BYTES);
+  const size = Math.min(batchSize, data.count);
+  for (let done = 0; done < data.count; ) {
+    // Whoever gets a turn may drop programs, and bind other data: that is done again afterwards.
+    if (done > 0) yield undefined;
+    checkResident(session, data);
+    const batch = Math.min(size, data.count - done);
+    const step = cache.get("evaluate", { kind: "gathered", format: data.format, whole: false }, batch);
+    const steps = Math.min(step.stepsPerCall, Math.floor((data.count - done) / batch));
+    bindFeed(state, data, false);
+    const start = performance.now();
+    const some = yield new EngineCall(step.program, steps, [totals]);
+    learnSlice(step, some, performance.now() - start);
+    done += some * batch;
+  }
+  return scoresOf(recipe, engine.doubles(totals.address, recipe.scores.length), data.count);
+}
+
+/** Totals divided by what they were added up over. */
+export function scoresOf({ scores }: Recipe, totals: Float64Array, samples: number): AnyScores {
+  const values = scores.map(({ countPerSample }, index) => totals[index] / (samples * countPerSample || 1));
+  const named = scores.flatMap(({ name, ofLoss }, index) => (ofLoss ? [] : [[name, values[index]] as const]));
+  const result = Object.fromEntries(named) as Record<string, number> & { loss: number };
+  scores.forEach(({ ofLoss }, index) => {
+    if (ofLoss) result.loss += values[index];
+  });
+  return result;
+}
