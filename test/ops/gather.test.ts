@@ -23,11 +23,7 @@ interface Gathering {
 }
 
 /** Gathers from the second of two sources; returns the rows, after looking at the words behind them. */
-function gather(
-  { count, width, batch, first, order, cuts = [] }: Gathering,
-  words: Uint32Array,
-  on = engine,
-): Uint32Array {
+function gather({ count, width, batch, first, order, cuts = [] }: Gathering, words: Uint32Array): Uint32Array {
   const take = (values: Uint32Array): number => {
     const address = engine.allocator.allocate(values.byteLength);
     engine.words(address, values.length).set(values);
