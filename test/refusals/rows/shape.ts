@@ -76,12 +76,6 @@ export const shapeRows: readonly Row[] = [
   },
   { name: "scatterAdd", call: ops.scatterAdd, good: () => [x, indices, input([2, 6]), 0], optional: ["3"] },
   { name: "oneHot", call: ops.oneHot, good: () => [indices, 4] },
-  {
-    name: "gatherRows",
-    call: ops.gatherRows,
-    good: () => [x, indices, input([16], { dtype: "uint32" }), 2],
-    accepts: { "1": ["undefined"] },
-  },
   { name: "sort", call: ops.sort, good: () => [x, { axis: 1, descending: true }], optional: ["1"] },
   { name: "topK", call: ops.topK, good: () => [x, 2, { axis: 1, largest: false }], optional: ["2"] },
 ];
