@@ -5,10 +5,11 @@ import { createEngine, createEngineSync, type Engine, type EngineOptions } from 
 import { checkOptions, ModelError, SteepestError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { nodesBehind } from "./backward.js";
+import { indexBounds } from "./bounds.js";
 import { planMemory } from "./plan.js";
 import { type BlockLayout, initializeParameters, installPlan, layoutBlock } from "./program.js";
 import { bytesOf, input, type Shape, sizeOf, type Tensor } from "./tensor.js";
-import { checkSize, flattenValues, type Values } from "./values.js";
+import { type Bound, checkSize, flattenValues, type Values, writeWords } from "./values.js";
 
 export interface CompileFunctionOptions extends Omit<EngineOptions, "background"> {
   /** Run in this engine, which others may share, instead of one of its own. */
@@ -81,6 +82,7 @@ function build<I extends InputShapes, O extends Record<string, Tensor>>(
   ) as { [K in keyof I]: Tensor };
   const outputs = trace(inputs);
   const results = Object.values(outputs);
+  const bounds = indexBounds(results);
   const leaves = findLeaves(results, Object.values(inputs));
   const block: BlockLayout = layoutBlock(leaves);
   const addresses: Pointer[] = [];
@@ -117,7 +119,7 @@ function build<I extends InputShapes, O extends Record<string, Tensor>>(
   const call = (values: { readonly [K in keyof I]: Values }) => {
     checkOpen();
     for (const [name, tensor] of Object.entries(inputs))
-      writeLeaf(engine, addressOf(tensor), tensor, values[name], name);
+      writeLeaf(engine, addressOf(tensor), tensor, values[name], name, bounds.get(tensor));
     engine.run(program.address, program.end, 1, program.threads);
     return Object.fromEntries(
       Object.entries(outputs).map(([name, tensor]) => [name, readResult(engine, addressOf(tensor), tensor)]),
@@ -167,11 +169,18 @@ export function readResult(engine: Engine, address: Pointer, { dtype, shape }: T
   return dtype === "uint32" ? Float32Array.from(engine.words(address, n)) : engine.floats(address, n).slice();
 }
 
-/** Checks values against an input's or parameter's shape, and writes them. */
-export function writeLeaf(engine: Engine, address: Pointer, tensor: Tensor, values: Values, name = tensor.name): void {
+/** Checks values against an input's or parameter's shape, and whole numbers against what they choose from; writes them. */
+export function writeLeaf(
+  engine: Engine,
+  address: Pointer,
+  tensor: Tensor,
+  values: Values,
+  name = tensor.name,
+  bound?: Bound,
+): void {
   const where = `"${name}"`;
   const flat = flattenValues(where, values);
   checkSize(where, flat, tensor.shape);
-  if (tensor.dtype === "uint32") engine.words(address, bytesOf(tensor) / 4).set(flat.data);
+  if (tensor.dtype === "uint32") writeWords(where, engine.words(address, bytesOf(tensor) / 4), flat.data, bound);
   else engine.floats(address, bytesOf(tensor) / 4).set(flat.data);
 }

@@ -2,7 +2,9 @@
 import { made } from "../engine/copies.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
+import type { BoundsContext } from "./bounds.js";
 import { checkTensor, type DType, type Node, nextId, type Shape, type Tensor } from "./tensor.js";
+import type { Bound } from "./values.js";
 
 /** An output that a node will have. */
 export interface Specification {
@@ -49,6 +51,11 @@ export interface Operation<Attributes = undefined> {
    * Absent where the operation has no derivative.
    */
   backward?(context: BackwardContext<Attributes>): readonly (Tensor | undefined)[];
+  /**
+   * What the whole numbers of each input must be below: as the operation chooses from so many things with them, or moves
+   * them to an output that is chosen with. Absent where it does neither; see src/graph/bounds.ts.
+   */
+  bounds?(context: BoundsContext<Attributes>): readonly (Bound | undefined)[];
   /** Temporary bytes that the instructions need beside inputs and outputs. */
   scratchBytes?(inputs: readonly Tensor[], attributes: Attributes): number;
   /** Inputs whose memory output 0 may take over when nobody else needs them. */

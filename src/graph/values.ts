@@ -229,7 +229,7 @@ export function writeWords(
   checkPresent(where, values, to.length);
   for (let i = 0; i < to.length; i++) {
     const value = values[i];
-    const limit = typeof bound === "number" ? bound : bound[(first + i) % bound.length];
+    const limit = Math.min(typeof bound === "number" ? bound : bound[(first + i) % bound.length], NO_BOUND);
     if (Number.isInteger(value) && value >= 0 && value < limit) continue;
     const at = `got ${showValue(value)} at index ${first + i}`;
     if (limit === NO_BOUND) {

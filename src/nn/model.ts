@@ -1,7 +1,8 @@
 // Models: functions of tensors with parameters, chains of layers among them.
 import { made } from "../engine/copies.js";
 import { checkOptions, ModelError } from "../engine/errors.js";
-import { type DType, input, type Shape, sameShape, type Tensor } from "../graph/tensor.js";
+import { boundOfSample, indexBounds } from "../graph/bounds.js";
+import { type DType, input, type Shape, sameShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { type Chain, type Layer, type LayerContext, layerContext, type ModelLayer } from "./layer.js";
 import { bundle, type Port, type Ports, portsOf, showBatch, type Traced } from "./ports.js";
 import { checkInputs, checkResults, createBlueprint, layerParameters, type Scope } from "./scope.js";
@@ -10,12 +11,10 @@ import { checkInputs, checkResults, createBlueprint, layerParameters, type Scope
  * A description: shapes, layers and symbolic parameters. Values belong to the trainer that compiles it. A model of one
  * input and one output is a layer too: `sequential({ input: [784] }, encoder, dense(10))`.
  */
-export interface Model<I extends Ports = Shape, O extends Ports = Shape> extends Layer {
+export interface Model<I extends Ports = Shape, O extends Ports = Shape> extends Layer, ModelPorts {
   /** Shapes of one sample, without the batch axis; by name where there are several. */
   readonly inputShape: I;
   readonly outputShape: O;
-  readonly inputs: readonly Port[];
-  readonly outputs: readonly Port[];
   /** In the order of their first application. */
   readonly layers: readonly ModelLayer[];
   /** Parameters and buffers by path ("0.weight", "encoder.hidden.bias"), in the order of the layers. */
@@ -24,8 +23,16 @@ export interface Model<I extends Ports = Shape, O extends Ports = Shape> extends
   readonly ends: readonly (string | undefined)[];
   /** x [batch, ...inputShape] → [batch, ...outputShape], in objects where they have names. */
   apply(x: Traced<I>, context: LayerContext): Traced<O>;
+  /** Inputs of other sizes, and the outputs for them. Throws ModelError where the layers do not allow them. */
+  portsFor(inputShape: I): ModelPorts;
   /** The outputs' shapes for inputs of other sizes, as larger images. Throws ModelError where the layers do not allow them. */
   outputShapeFor(inputShape: I): O;
+}
+
+/** What goes in and comes out. */
+export interface ModelPorts {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
 }
 
 export interface ModelOptions<I extends Ports> {
@@ -49,18 +56,25 @@ export function createModel<I extends Ports, O extends Ports>(
 ): Model<I, O> {
   checkOptions(kind, options, ["input", "dtype", "name"]);
   const { name, dtype = "float32" } = options;
-  const inputs = portsOf(kind, options.input, (key) => dtypeOf(kind, dtype, key));
+  const given = portsOf(kind, options.input, (key) => dtypeOf(kind, dtype, key));
   const blueprint = createBlueprint(kind, "", body);
-  /** The outputs for inputs of these shapes, as tensors of a trial that is thrown away. */
-  const attempt = (shapes: readonly Shape[]): ReturnType<typeof checkResults> => {
-    const tensors = inputs.map((port, index) =>
+  /** Inputs of these shapes with what goes for them, and the outputs: of a trial, as tensors that nobody computes. */
+  const attempt = (shapes: readonly Shape[]): ModelPorts & { readonly tensors: readonly Tensor[] } => {
+    const x = given.map((port, index) =>
       input([TRIAL_BATCH, ...shapes[index]], { name: port.key ?? "x", dtype: port.dtype }),
     );
     const clock = input([CLOCK_WORDS], { name: "clock", dtype: "uint32" });
     const context = layerContext({ training: true, clock, seed: [0, 0] });
-    return checkResults(kind, blueprint.trace(bundle<I, Tensor>(inputs, tensors) as Traced<I>, context), TRIAL_BATCH);
+    const results = blueprint.trace(bundle<I, Tensor>(given, x) as Traced<I>, context);
+    const { ports, tensors } = checkResults(kind, results, TRIAL_BATCH);
+    const bounds = indexBounds([...tensors, ...context.updates.values()]);
+    const inputs = given.map((port, index): Port => {
+      const shape = shapes[index];
+      return { ...port, shape, bound: boundOfSample(bounds.get(x[index]), sizeOf(shape)) };
+    });
+    return { inputs, outputs: ports, tensors };
   };
-  const { ports: outputs, tensors } = attempt(inputs.map(({ shape }) => shape));
+  const { inputs, outputs, tensors } = attempt(given.map(({ shape }) => shape));
   const shapesOf = (ports: readonly Port[]) =>
     bundle(
       ports,
@@ -80,10 +94,8 @@ export function createModel<I extends Ports, O extends Ports>(
       checkInputs<I>(kind, x, inputs);
       return blueprint.trace(x, context);
     },
-    outputShapeFor(inputShape) {
-      const { ports } = attempt(portsOf(kind, inputShape, () => "float32").map(({ shape }) => shape));
-      return shapesOf(ports) as unknown as O;
-    },
+    portsFor: (inputShape) => attempt(portsOf(kind, inputShape, () => "float32").map(({ shape }) => shape)),
+    outputShapeFor: (inputShape) => shapesOf(model.portsFor(inputShape).outputs) as unknown as O,
     build({ where }, inputShape) {
       const [{ key, shape }] = inputs;
       if (key !== undefined || outputs[0].key !== undefined) {

@@ -272,7 +272,7 @@ function unary(name: string, kernel: UnaryKernel, derivative: (context: Context)
       record[kernel](elements(sizeOf(shape), costPerElement), to[0], from[0], sizeOf(shape));
     },
     backward: (context) => [derivative(context)],
-    ...(kernel === "copy" ? {} : { inPlace: [0] }),
+    ...(kernel === "copy" ? { bounds: ({ outputs: [y], boundOf }) => [boundOf(y)] } : { inPlace: [0] }),
   };
 }
 

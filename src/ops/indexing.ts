@@ -36,6 +36,7 @@ const gathering: Operation<{ axis: number; missing: number }> = {
     const work = rows(outer * count, outer * count * (inner + 4));
     record.gatherAxis(work, to[0], from[0], from[1], count, size, inner, missing);
   },
+  bounds: ({ attributes: { axis }, inputs: [x] }) => [undefined, x.shape[axis]],
   backward: ({ attributes: { axis }, gradient, inputs: [x, indices] }) => [
     apply(scattering, [gradient, indices], { axis, shape: x.shape }),
     undefined,
@@ -61,8 +62,8 @@ const scattering: Operation<{ axis: number; shape: Shape }> = {
 
 /**
  * The rows of `x` along `axis` that `indices` (uint32, of any shape) name: NumPy's `take`, PyTorch's `index_select`; an
- * embedding is `gather(weight, tokens)`. An index out of range gives NaN (in a constant it is refused). The gradient
- * adds up what came from one row, in the order of the indices. float32 or uint32.
+ * embedding is `gather(weight, tokens)`. An index out of range is refused where it is handed in, with its place; one that
+ * was computed gives NaN. The gradient adds up what came from one row, in the order of the indices. float32 or uint32.
  *
  * @example
  * gather(input([1000, 64]), input([32, 20], { dtype: "uint32" })); // [32, 20, 64]
@@ -103,6 +104,7 @@ const gatheringAlong: Operation<{ axis: number }> = {
     const work = rows(outer * count, outer * count * inner * 2);
     record.gatherAlong(work, to[0], from[0], from[1], count, size, inner);
   },
+  bounds: ({ attributes: { axis }, inputs: [x] }) => [undefined, x.shape[axis]],
   backward: ({ attributes: { axis }, gradient, inputs: [x, indices] }) => [
     apply(scatteringAlong, [gradient, indices], { axis, size: x.shape[axis] }),
     undefined,
@@ -126,7 +128,8 @@ const scatteringAlong: Operation<{ axis: number; size: number }> = {
 /**
  * For each index (uint32) the element of `x` that it names along `axis` (default: the last), at its own place along the
  * others: NumPy's `take_along_axis`, PyTorch's `gather`. `indices` has the sizes of `x` but for `axis`. An index out of
- * range gives NaN. float32 or uint32. Throws ModelError where shapes do not fit.
+ * range is refused where it is handed in; one that was computed gives NaN. float32 or uint32. Throws ModelError where
+ * shapes do not fit.
  *
  * @example
  * gatherAlong(logits, expandDims(labels, 1)); // [32, 1]: the logit of each row's label

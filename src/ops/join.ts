@@ -1,7 +1,8 @@
 // Tensors put together along an axis, and one taken apart: each is the other's gradient.
 import { ModelError, showValue } from "../engine/errors.js";
+import { boundOfMoved, type Elements, lowerBound } from "../graph/bounds.js";
 import { apply, applyAll, type Operation } from "../graph/operation.js";
-import { checkTensors, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
+import { checkTensors, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { recordCopy, resolveAxis, stridesOf } from "./axes.js";
 import { expandDims } from "./shape.js";
 import { part } from "./slice.js";
@@ -16,11 +17,17 @@ function beginnings(sizes: readonly number[]): number[] {
   return sizes.map((_, index) => sizes.slice(0, index).reduce((a, b) => a + b, 0));
 }
 
-/** The part's elements as they lie in the whole. */
-function linesIn(whole: Tensor, address: number, axis: number, first: number) {
+/** The part's elements in the whole. */
+function elementsIn(whole: Tensor, axis: number, begin: number): Elements {
   const strides = stridesOf(whole.shape, whole.shape);
   // An axis of size 1 has no stride, and begins at 0.
-  return { address: address + first * strides[axis] * 4, strides };
+  return { first: begin * strides[axis], strides };
+}
+
+/** The part's elements as they lie in memory. */
+function linesIn(whole: Tensor, address: number, axis: number, begin: number) {
+  const { first, strides } = elementsIn(whole, axis, begin);
+  return { address: address + first * 4, strides };
 }
 
 const joining: Operation<{ axis: number }> = {
@@ -34,6 +41,13 @@ const joining: Operation<{ axis: number }> = {
     inputs.forEach(({ shape }, index) => {
       const source = { address: from[index], strides: stridesOf(shape, shape) };
       recordCopy(record, shape, linesIn(whole, to[0], axis, begins[index]), source);
+    });
+  },
+  bounds: ({ attributes: { axis }, inputs, outputs: [whole], boundOf }) => {
+    const begins = beginnings(inputs.map(({ shape }) => shape[axis]));
+    return inputs.map(({ shape }, index) => {
+      const from = { first: 0, strides: stridesOf(shape, shape) };
+      return boundOfMoved(boundOf(whole), sizeOf(shape), shape, from, elementsIn(whole, axis, begins[index]));
     });
   },
   backward: ({ attributes: { axis }, gradient, inputs, needs }) => {
@@ -110,6 +124,15 @@ const splitting: Operation<{ axis: number; sizes: readonly number[] }> = {
       const target = { address: to[index], strides: stridesOf(shape, shape) };
       recordCopy(record, shape, target, linesIn(whole, from[0], axis, begins[index]));
     });
+  },
+  bounds: ({ attributes: { axis, sizes }, inputs: [whole], outputs, boundOf }) => {
+    const begins = beginnings(sizes);
+    const bounds = outputs.map((part, index) => {
+      const to = { first: 0, strides: stridesOf(part.shape, part.shape) };
+      const from = elementsIn(whole, axis, begins[index]);
+      return boundOfMoved(boundOf(part), sizeOf(whole.shape), part.shape, from, to);
+    });
+    return [bounds.reduce(lowerBound, undefined)];
   },
   backward: ({ attributes: { axis }, outputs, gradientOf }) => [concatenate(outputs.map(gradientOf), axis)],
 };

@@ -352,6 +352,8 @@ function rowLoss(definition: RowLoss): Operation<Attributes> {
         definition.forward(record, [rows(count, count * columns * 10), losses, p, x, target, columns]);
       });
     },
+    // Of labels; distributions are no whole numbers.
+    bounds: ({ inputs: [logits] }) => [undefined, logits.shape[1]],
     scratchBytes: ([logits]) => totalBytes(logits.shape[0]),
     backward({ attributes, inputs: [logits, target], outputs: [, p], gradient, gradientOf, needs }) {
       if (needs[1] && targetGradient === undefined) throw noTargetGradient(name, target);
@@ -389,7 +391,8 @@ const classCrossEntropy = rowLoss({
  * Cross-entropy of softmax(logits) with class indices: mean over the rows (or sum) of -log softmax(logits)[label].
  *
  * @param logits `[batch, classes]`, of any size: the softmax is part of the loss.
- * @param labels uint32 `[batch]`, each below `classes`; one out of range makes loss and gradient NaN.
+ * @param labels uint32 `[batch]`, each below `classes`: others are refused where they are handed in; one that was computed
+ *   makes loss and gradient NaN.
  * @throws ModelError where a shape or dtype does not fit.
  */
 export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, options: LossOptions = {}): Tensor {

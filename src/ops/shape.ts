@@ -1,6 +1,7 @@
 // Operations that only move elements: other shapes of the same memory, broadcasts, permutations of axes.
 import { checkInteger, ModelError, showValue } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
+import { boundOfMoved } from "../graph/bounds.js";
 import { apply, type Operation } from "../graph/operation.js";
 import {
   checkList,
@@ -105,6 +106,12 @@ const broadcasting: Operation<{ shape: Shape; transparent: boolean }> = {
       { address: to[0], strides: stridesOf(y.shape, y.shape) },
       { address: from[0], strides: stridesOf(x.shape, y.shape) },
     ),
+  bounds: ({ inputs: [x], outputs: [y], boundOf }) => {
+    const from = { first: 0, strides: stridesOf(x.shape, y.shape) };
+    return [
+      boundOfMoved(boundOf(y), sizeOf(x.shape), y.shape, from, { first: 0, strides: stridesOf(y.shape, y.shape) }),
+    ];
+  },
   backward: ({ gradient }) => [gradient],
 };
 
@@ -214,6 +221,12 @@ const permuting: Operation<{ axes: readonly number[] }> = {
     const { batch, height, width } = matrix;
     const work = rows(batch * Math.ceil(width / BAND), batch * height * width * 2);
     record.transpose(work, to[0], from[0], height, width);
+  },
+  bounds: ({ attributes: { axes }, inputs: [x], outputs: [y], boundOf }) => {
+    const from = { first: 0, strides: permutedStrides(x, axes) };
+    return [
+      boundOfMoved(boundOf(y), sizeOf(x.shape), y.shape, from, { first: 0, strides: stridesOf(y.shape, y.shape) }),
+    ];
   },
   backward: ({ attributes: { axes }, gradient }) => [transpose(gradient, invert(axes))],
 };

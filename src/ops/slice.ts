@@ -1,6 +1,7 @@
 // Parts of a tensor, and tensors as parts of larger ones: each is the other's gradient.
 import { checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
+import { boundOfMoved } from "../graph/bounds.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { recordCopy, resolveAxes, stridesOf } from "./axes.js";
@@ -29,6 +30,11 @@ const slicing: Operation<Window & { shape: Shape }> = {
     const source = { address: from[0] + offset * 4, strides };
     recordCopy(record, y.shape, { address: to[0], strides: stridesOf(y.shape, y.shape) }, source);
   },
+  bounds: ({ attributes, inputs: [x], outputs: [y], boundOf }) => {
+    const { offset, strides } = windowIn(x.shape, attributes);
+    const to = { first: 0, strides: stridesOf(y.shape, y.shape) };
+    return [boundOfMoved(boundOf(y), sizeOf(x.shape), y.shape, { first: offset, strides }, to)];
+  },
   backward: ({ attributes, gradient, inputs: [x] }) => {
     // Nothing is left out where the part is as large as the whole: backwards once more is forwards.
     if (sameShape(x.shape, gradient.shape)) return [apply(slicing, [gradient], attributes)];
@@ -46,6 +52,11 @@ const placing: Operation<Window & { shape: Shape; value: number }> = {
     record.fill(elements(sizeOf(y.shape)), to[0], sizeOf(y.shape), attributes.value);
     const target = { address: to[0] + offset * 4, strides };
     recordCopy(record, x.shape, target, { address: from[0], strides: stridesOf(x.shape, x.shape) });
+  },
+  bounds: ({ attributes, inputs: [x], outputs: [y], boundOf }) => {
+    const { offset, strides } = windowIn(y.shape, attributes);
+    const from = { first: 0, strides: stridesOf(x.shape, x.shape) };
+    return [boundOfMoved(boundOf(y), sizeOf(x.shape), x.shape, from, { first: offset, strides })];
   },
   backward: ({ attributes: { begin, step }, gradient, inputs: [x] }) => [
     apply(slicing, [gradient], { begin, step, shape: x.shape }),

@@ -3,7 +3,7 @@ import type { Engine } from "../engine/engine.js";
 import { DataError, SteepestError, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { type Shape, sameShape } from "../graph/tensor.js";
-import { type Port, type Ports, pick } from "../nn/ports.js";
+import { type Ports, pick } from "../nn/ports.js";
 import { createProgramCache, type ProgramCache } from "./cache.js";
 import { forgetData } from "./cursor.js";
 import {
@@ -86,14 +86,11 @@ export function formatFor({ state, format, formats }: Session, inputShape: Ports
   const key = JSON.stringify(shapes);
   const known = formats.get(key);
   if (known !== undefined) return known;
-  const outputs = pick<Shape>("outputShape", model.outputShapeFor(inputShape) as Shape, model.outputs);
-  const resized = (ports: readonly Port[], to: readonly Shape[]) =>
-    ports.map((port, index) => ({ ...port, shape: to[index] }));
-  const ports = resized(format.outputs, outputs);
+  const { inputs, outputs } = model.portsFor(inputShape);
   const made: SampleFormat = {
-    inputs: resized(format.inputs, shapes),
-    outputs: ports,
-    targets: format.targets.map(({ targets }, index) => ({ port: ports[index], targets })),
+    inputs,
+    outputs,
+    targets: format.targets.map(({ targets }, index) => ({ port: outputs[index], targets })),
   };
   formats.set(key, made);
   return made;

@@ -6,6 +6,7 @@ import { createEngine, createEngineSync, type Engine, type EngineOptions } from 
 import { checkInteger, checkOptions, DataError, ModelError, SteepestError } from "../engine/errors.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import { nodesBehind } from "../graph/backward.js";
+import { indexBounds } from "../graph/bounds.js";
 import { type InputShapes, readResult, writeLeaf } from "../graph/function.js";
 import { align, planMemory } from "../graph/plan.js";
 import { initializeParameters, installPlan, layoutBlock, placeConstants } from "../graph/program.js";
@@ -157,6 +158,7 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
     trained.sort((a, b) => addressOfValue(a) - addressOfValue(b));
     const gradients = goal === undefined ? [] : ownTensors(gradient(withPenalties(goal, trained), trained));
     const results = [...Object.values(outputs), ...gradients, ...updates];
+    const bounds = indexBounds(results);
     const layout = layoutBlock(trained);
     const offsetOf = (tensor: Tensor): number => layout.offsets.get(tensor) as number;
     const gradientsAt = take(layout.bytes);
@@ -196,7 +198,7 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
       checkOpen();
       checkFeed(Object.keys(inputs), feed ?? {});
       for (const [name, tensor] of Object.entries(inputs)) {
-        writeLeaf(engine, addressOf(tensor), tensor, feed[name], name);
+        writeLeaf(engine, addressOf(tensor), tensor, feed[name], name, bounds.get(tensor));
         engine.changed(addressOf(tensor), bytesOf(tensor));
       }
       const rate = optimizer === undefined ? 0 : learningRateAt(optimizer, steps + 1);

@@ -1,0 +1,83 @@
+// What the whole numbers of an input must be below, as an operation chooses from so many things with them: found by
+// going back from the operations that choose, through those that move elements, to the inputs. One number where it is
+// the same for all elements; else one for each, Infinity where nothing depends on an element.
+import { nodesBehind } from "./backward.js";
+import type { Operation } from "./operation.js";
+import { type Shape, sizeOf, type Tensor } from "./tensor.js";
+import type { Bound } from "./values.js";
+
+/** What an operation's rule is told. */
+export interface BoundsContext<Attributes> {
+  readonly attributes: Attributes;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  /** What is known of an output so far; `undefined`: nothing is chosen with it. */
+  boundOf(output: Tensor): Bound | undefined;
+}
+
+/** Elements of a tensor, one for each index of a shape: where the first lies, and the distances along each axis. */
+export interface Elements {
+  readonly first: number;
+  readonly strides: readonly number[];
+}
+
+/** Bounds of all tensors behind `results` that something is chosen with. */
+export function indexBounds(results: readonly Tensor[]): ReadonlyMap<Tensor, Bound> {
+  const bounds = new Map<Tensor, Bound>();
+  const boundOf = (tensor: Tensor): Bound | undefined => bounds.get(tensor);
+  for (const { operation, attributes, inputs, outputs } of nodesBehind(results).reverse()) {
+    const { bounds: rule, forward } = operation as unknown as Operation<unknown>;
+    // A view has the elements of its first input.
+    const found = rule?.({ attributes, inputs, outputs, boundOf }) ?? (forward ? [] : [boundOf(outputs[0])]);
+    found.forEach((bound, index) => {
+      const tensor = inputs[index];
+      if (bound !== undefined && tensor.dtype === "uint32")
+        bounds.set(tensor, lowerBound(bounds.get(tensor), bound) as Bound);
+    });
+  }
+  return bounds;
+}
+
+/** The lower of two bounds of one tensor, element by element. */
+export function lowerBound(a: Bound | undefined, b: Bound | undefined): Bound | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  if (typeof a === "number") return typeof b === "number" ? Math.min(a, b) : lowerBound(b, a);
+  return a.map((bound, index) => Math.min(bound, typeof b === "number" ? b : b[index]));
+}
+
+/** Bounds of an input of `size` elements, of which those at `from` are moved to those at `to` of the output, for each index of `shape`. */
+export function boundOfMoved(
+  bound: Bound | undefined,
+  size: number,
+  shape: Shape,
+  from: Elements,
+  to: Elements,
+): Bound | undefined {
+  if (bound === undefined) return undefined;
+  const result = new Float64Array(size).fill(Number.POSITIVE_INFINITY);
+  const index = shape.map(() => 0);
+  let [source, target] = [from.first, to.first];
+  for (let count = sizeOf(shape); count > 0; count--) {
+    result[source] = Math.min(result[source], typeof bound === "number" ? bound : bound[target]);
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      source += from.strides[axis];
+      target += to.strides[axis];
+      if (++index[axis] < shape[axis]) break;
+      source -= from.strides[axis] * shape[axis];
+      target -= to.strides[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+  return result.every((one) => one === result[0]) ? result[0] : result;
+}
+
+/** What one sample's elements must be below, of bounds of a batch: the lowest of all samples, as each may stand anywhere. */
+export function boundOfSample(bound: Bound | undefined, size: number): Bound | undefined {
+  if (bound === undefined || typeof bound === "number") return bound;
+  const sample = Float64Array.from({ length: size }, (_, at) => bound.filter((_, i) => i % size === at).reduce(min));
+  return sample.every((one) => one === sample[0]) ? sample[0] : sample;
+}
+
+function min(a: number, b: number): number {
+  return Math.min(a, b);
+}
