@@ -1,3 +1,4 @@
+export type { FileBytes } from "./bytes.js";
 export { decodeCheckpoint, encodeCheckpoint, type SavedCheckpoint } from "./checkpoint.js";
 export { FormatError } from "./formatError.js";
 export { type IdxArray, type IdxType, parseIdx } from "./idx.js";
@@ -10,4 +11,4 @@ export {
   type SafetensorsInput,
   type SafetensorsTensor,
 } from "./safetensors.js";
-export { decodeWeights, encodeWeights } from "./weights.js";
+export { decodeWeights, encodeWeights, type WeightHolder } from "./weights.js";

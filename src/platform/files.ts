@@ -1,90 +1,211 @@
-import { randomUUID } from "node:crypto";
-import { chmod, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+// Whole files, read and written: see docs/files.md for what is promised.
+import type { Stats } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { MemoryError, SteepestError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
+import { bytesOf } from "../io/bytes.js";
+import { checkKind, closing, codeOf, type Disk, ifMissing, type OpenFile, realDisk } from "./disk.js";
+import { removeLeftovers, temporaryFor } from "./temporary.js";
+
+/** A path, or a `file:` URL such as `new URL("model.safetensors", import.meta.url)`. */
+export type FilePath = string | URL;
+
+// As much as WebAssembly's memory holds; and what is read or written in one piece.
+const MAX_FILE_BYTES = 2 ** 32;
+const PIECE_BYTES = 2 ** 26;
+// As many as Linux follows.
+const MAX_LINKS = 40;
 
 /**
  * Writes a file so that `path` holds either all of `bytes` or what it held before, even when the power fails:
  * the bytes go to a temporary file `.steepest-….tmp` in the same folder, reach the disk, and then take the name.
- * A link stays a link (its target is replaced), and a replaced file keeps its permissions.
+ * A link stays a link (what it leads to is written, whether it is there yet or not), a replaced file keeps its
+ * permissions, and temporary files of saves that were killed are removed. Of several saves of one path by one process
+ * the last one asked for is what stays.
  *
  * @param path The file to create or replace. Its folder must exist.
  * @param bytes What to write; must not change until the promise settles.
- * @throws {Error} When the file cannot be written; the old file, if any, is then intact and no temporary is left.
+ * @throws {SteepestError} If the file cannot be written; the old file, if any, is then intact and no temporary is left.
  *   `cause` is the system's error. (Should the disk fail while the folder's entry is saved, the new file is in place.)
  * @see T. Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014
  *
  * @example
  * await writeFileAtomic(path, encodeWeights(trainer));
  */
-export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
-  try {
-    const target = await realpath(path).catch(ifMissing(path));
-    const folder = dirname(target);
-    const temporary = join(folder, `.steepest-${randomUUID()}.tmp`);
-    try {
-      await writeAndSync(temporary, bytes);
-      const old = await stat(target).catch(ifMissing(undefined));
-      if (old !== undefined) await chmod(temporary, old.mode & 0o7777);
-      await rename(temporary, target);
-    } catch (cause) {
-      await rm(temporary, { force: true });
-      throw cause;
-    }
-    await syncFolder(folder);
-  } catch (cause) {
-    throw explain(`cannot write file ${quote(path)}`, cause, "make its folder first");
-  }
+export async function writeFileAtomic(path: FilePath, bytes: Uint8Array | ArrayBufferLike): Promise<void> {
+  await writeFile(realDisk, pathOf("writeFileAtomic", path), bytesOf("writeFileAtomic", bytes));
 }
 
 /**
- * Reads a whole file, at most 2 GiB.
+ * Reads a whole file, of at most 4 GiB. Folders, pipes and devices are refused before anything is read.
  *
- * @throws {Error} When the file cannot be read: says which path was tried and what to do. `cause` is the system's error.
+ * @throws {SteepestError} If the file cannot be read: says which path was tried and what to do. `cause` is the system's
+ *   error.
  *
  * @example
  * const { tensors } = decodeSafetensors(await readFileBytes(path), path);
  */
-export async function readFileBytes(path: string): Promise<Uint8Array> {
+export async function readFileBytes(path: FilePath): Promise<Uint8Array<ArrayBuffer>> {
+  return readFile(realDisk, pathOf("readFileBytes", path));
+}
+
+/** A path as text. Refuses what is none, before the file system sees it. */
+export function pathOf(where: string, path: FilePath): string {
+  const refuse = (remedy: string) =>
+    new SteepestError(`${where}: path must be text or a file: URL, got ${showValue(path)}: ${remedy}`);
+  if (typeof path === "string") {
+    if (path === "" || path.includes("\0")) throw refuse("name a file");
+    return path;
+  }
+  // A class of its own in jsdom and in other realms.
+  if (kindOf(path) !== "URL") throw refuse("name a file");
+  const { href } = path;
   try {
-    const { buffer, byteOffset, byteLength } = await readFile(path);
-    return new Uint8Array(buffer, byteOffset, byteLength); // not a Buffer, whose slice() shares memory
+    return fileURLToPath(href);
   } catch (cause) {
+    const remedy = "only file: URLs of this machine name a file, fetch() others and hand in their bytes";
+    throw new SteepestError(`${where}: path must be text or a file: URL, got ${showValue(href)}: ${remedy}`, { cause });
+  }
+}
+
+const turns = new Map<string, Promise<void>>();
+
+/** Replaces a file, after those saves of the same path that were asked for before. */
+export async function writeFile(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+  const key = resolve(path);
+  const before = turns.get(key);
+  const mine = (async () => {
+    await before?.catch(() => {});
+    await replaceFile(disk, path, bytes);
+  })();
+  turns.set(key, mine);
+  try {
+    await mine;
+  } finally {
+    if (turns.get(key) === mine) turns.delete(key);
+  }
+}
+
+async function replaceFile(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+  let what = `cannot write file ${quote(path)}`;
+  let temporary: string | undefined;
+  try {
+    const { target, old } = await findTarget(disk, path);
+    if (old === undefined && target !== resolve(path)) what += `, a link to "${target}"`;
+    const name = temporaryFor(target);
+    const file = await disk.open(name, "wx", old === undefined ? 0o666 : old.mode & 0o777);
+    temporary = name;
+    await closing(file, (file) => fill(disk, file, target, old, bytes));
+    await disk.rename(name, target);
+    temporary = undefined;
+    await syncFolder(disk, dirname(target));
+  } catch (cause) {
+    throw explain(what, cause, "make its folder first", await removeTemporary(disk, temporary));
+  }
+}
+
+/** Says so if it cannot be removed: what went wrong first is the cause all the same. */
+async function removeTemporary(disk: Disk, temporary: string | undefined): Promise<string> {
+  try {
+    if (temporary !== undefined) await disk.unlink(temporary).catch(ifMissing(undefined));
+    return "";
+  } catch (error) {
+    return `; nor could the temporary file "${temporary}" be removed (${codeOf(error)}): remove it`;
+  }
+}
+
+/** The file that a path leads to through links, which may lead to nothing yet; and what is there now. */
+async function findTarget(disk: Disk, path: string): Promise<{ target: string; old: Stats | undefined }> {
+  const full = resolve(path);
+  const old = await disk.stat(full).catch(ifMissing(undefined));
+  if (old !== undefined) {
+    checkKind(old);
+    return { target: await disk.realpath(full), old };
+  }
+  let target = full;
+  for (let links = 0; links < MAX_LINKS; links++) {
+    const entry = await disk.lstat(target).catch(ifMissing(undefined));
+    if (entry?.isSymbolicLink() !== true) return { target, old: undefined };
+    target = resolve(await disk.realpath(dirname(target)), await disk.readlink(target));
+  }
+  throw Object.assign(new Error("links lead in a circle"), { code: "ELOOP" });
+}
+
+/** Writes all of a temporary file, with the permissions of the old one, and has it reach the disk. */
+async function fill(
+  disk: Disk,
+  file: OpenFile,
+  target: string,
+  old: Stats | undefined,
+  bytes: Uint8Array,
+): Promise<void> {
+  if (old !== undefined) await file.chmod(old.mode & 0o7777).catch(ifUnsupported);
+  await removeLeftovers(disk, target, (await file.stat()).mtimeMs);
+  const { length } = bytes;
+  for (let at = 0; at < length; ) {
+    // A buffer that was transferred or has shrunk meanwhile is not what was to be saved.
+    if (bytes.length !== length) {
+      throw new Error(`the bytes changed while they were written, ${length} became ${bytes.length}: hand in a copy`);
+    }
+    const { bytesWritten } = await file.write(bytes, at, Math.min(length - at, PIECE_BYTES), at);
+    if (bytesWritten === 0) throw new Error(`the disk took ${at} of ${length} bytes: free some space`);
+    at += bytesWritten;
+  }
+  await file.sync();
+}
+
+/** A rename is on the disk once its folder is. Windows and some network drives cannot sync a folder. */
+async function syncFolder(disk: Disk, folder: string): Promise<void> {
+  try {
+    await closing(await disk.open(folder, "r"), (handle) => handle.sync());
+  } catch (error) {
+    ifUnsupported(error);
+  }
+}
+
+function ifUnsupported(error: unknown): void {
+  if (!["EISDIR", "EPERM", "EACCES", "EINVAL", "ENOTSUP", "ENOSYS"].includes(codeOf(error))) throw error;
+}
+
+/** Reads a whole file. It is looked at before it is opened, as opening a pipe or a device may take for ever. */
+export async function readFile(disk: Disk, path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    checkKind(await disk.stat(path));
+    return await closing(await disk.open(path, "r"), readAll);
+  } catch (cause) {
+    if (cause instanceof MemoryError) throw cause;
     throw explain(`cannot read file ${quote(path)}`, cause, "check the path, or fetch the file first");
   }
 }
 
-async function writeAndSync(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, "wx");
+async function readAll(file: OpenFile): Promise<Uint8Array<ArrayBuffer>> {
+  const stats = await file.stat();
+  checkKind(stats);
+  const { size } = stats;
+  if (size > MAX_FILE_BYTES) throw new Error(`a file can have at most ${MAX_FILE_BYTES} bytes, got ${size}: split it`);
+  const bytes = allocate(size);
+  for (let at = 0; at < size; ) {
+    const { bytesRead } = await file.read(bytes, at, Math.min(size - at, PIECE_BYTES), at);
+    if (bytesRead === 0)
+      throw new Error(`the file became shorter while it was read, ${size} bytes became ${at}: read it again`);
+    at += bytesRead;
+  }
+  return bytes;
+}
+
+function allocate(sizeBytes: number): Uint8Array<ArrayBuffer> {
   try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
+    return new Uint8Array(sizeBytes);
+  } catch (cause) {
+    throw new MemoryError(
+      `readFileBytes: there is no memory for a file, got one of ${sizeBytes} bytes: close what takes memory`,
+      { cause },
+    );
   }
 }
 
-/** A rename is on the disk once its folder is. Windows and some network drives cannot sync a folder. */
-async function syncFolder(folder: string): Promise<void> {
-  try {
-    const handle = await open(folder, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if (!["EISDIR", "EPERM", "EACCES", "EINVAL", "ENOTSUP", "ENOSYS"].includes(codeOf(error))) throw error;
-  }
-}
-
-function ifMissing<T>(value: T): (error: unknown) => T {
-  return (error) => {
-    if (codeOf(error) === "ENOENT") return value;
-    throw error;
-  };
-}
-
-function explain(what: string, cause: unknown, remedyIfMissing: string): Error {
+function explain(what: string, cause: unknown, remedyIfMissing: string, note = ""): SteepestError {
   const remedies: Record<string, string> = {
     ENOENT: `no such file or folder: ${remedyIfMissing}`,
     ENOTDIR: "a part of the path is a file, not a folder: check the path",
@@ -93,13 +214,16 @@ function explain(what: string, cause: unknown, remedyIfMissing: string): Error {
     EPERM: "permission denied: check the permissions of the file and its folder",
     EROFS: "the disk is read-only: choose another folder",
     ENOSPC: "no space left on the disk: free some, or choose another folder",
+    EDQUOT: "your share of the disk is used up: free some, or choose another folder",
+    EFBIG: "the file is too large for this disk: choose another one",
+    EIO: "the disk has failed: check it, or choose another one",
+    ELOOP: "links lead in a circle: check the path",
+    ENAMETOOLONG: "the name is too long: choose a shorter one",
+    EMFILE: "too many files are open: close some, or save fewer at a time",
+    ENFILE: "too many files are open: close some, or save fewer at a time",
   };
   const reason = remedies[codeOf(cause)] ?? (cause as Partial<Error> | undefined)?.message ?? String(cause);
-  return new Error(`${what}: ${reason}`, { cause });
-}
-
-function codeOf(error: unknown): string {
-  return String((error as { code?: unknown } | undefined | null)?.code ?? "");
+  return new SteepestError(`${what}: ${reason}${note}`, { cause });
 }
 
 function quote(path: string): string {

@@ -1,40 +1,42 @@
 // The entry "steepest/io" under Node: the formats, and files.
 import { decodeCheckpoint, encodeCheckpoint } from "../io/checkpoint.js";
 import type { Metadata } from "../io/metadata.js";
-import { decodeWeights, encodeWeights } from "../io/weights.js";
-import type { MetricName } from "../nn/metrics.js";
-import type { Ports } from "../nn/ports.js";
+import { checkTrainer, decodeWeights, encodeWeights, type WeightHolder } from "../io/weights.js";
 import type { Trainer } from "../train/trainer.js";
-import { readFileBytes, writeFileAtomic } from "./files.js";
+import { type FilePath, pathOf, readFileBytes, writeFileAtomic } from "./files.js";
 
 export * from "../io/index.js";
-export { readFileBytes, writeFileAtomic } from "./files.js";
+export { type FilePath, readFileBytes, writeFileAtomic } from "./files.js";
+
+/** What checkpoints are taken of and restored into: a trainer of any model. */
+export type CheckpointHolder = Pick<Trainer, "checkpoint" | "restore"> & Pick<WeightHolder, "model">;
 
 /**
- * Saves all parameters of a trainer as a safetensors file: the old file stays until the new one is whole.
+ * Saves all parameters of a trainer as a safetensors file: the old file stays until the new one is whole. Refuses values
+ * that are not finite, as after a divergence, before anything is written.
  *
  * @param metadata Notes of your own, text to text; `loadWeights` gives them back. Default: none.
+ * @throws {SteepestError} If a value is not finite, or the file cannot be written.
  * @example
  * await saveWeights(trainer, path, { data: "spring" });
  * const { data } = await loadWeights(trainer, path);
  */
-export async function saveWeights<M extends MetricName, I extends Ports, O extends Ports>(
-  trainer: Trainer<M, I, O>,
-  path: string,
-  metadata: Metadata = {},
-): Promise<void> {
-  await writeFileAtomic(path, encodeWeights(trainer, metadata));
+export async function saveWeights(trainer: WeightHolder, path: FilePath, metadata: Metadata = {}): Promise<void> {
+  checkTrainer("saveWeights", trainer, ["parameters"]);
+  const file = pathOf("saveWeights", path);
+  await writeFileAtomic(file, encodeWeights(trainer, metadata));
 }
 
 /**
- * Sets a trainer's parameters from a safetensors file: all of them, or none where the file does not fit. Resolves to the
+ * Sets a trainer's parameters from a safetensors file: all of them, or none if the file does not fit. Resolves to the
  * file's notes, without those that steepest wrote.
+ *
+ * @throws {SteepestError} If the file cannot be read; {FormatError} if it does not fit.
  */
-export async function loadWeights<M extends MetricName, I extends Ports, O extends Ports>(
-  trainer: Trainer<M, I, O>,
-  path: string,
-): Promise<Record<string, string>> {
-  return decodeWeights(trainer, await readFileBytes(path), path);
+export async function loadWeights(trainer: WeightHolder, path: FilePath): Promise<Record<string, string>> {
+  checkTrainer("loadWeights", trainer, ["setParameters"]);
+  const file = pathOf("loadWeights", path);
+  return decodeWeights(trainer, await readFileBytes(file), file);
 }
 
 /**
@@ -42,27 +44,31 @@ export async function loadWeights<M extends MetricName, I extends Ports, O exten
  * is whole. What the trainer does while it is being written is not in it.
  *
  * @param metadata Notes of your own, text to text; `loadCheckpoint` gives them back. Default: none.
+ * @throws {SteepestError} If a value is not finite, or the file cannot be written.
  * @example
  * for await (const { epoch } of trainer.fit({ x, y }, { epochs: 2 })) await saveCheckpoint(trainer, path);
  * await loadCheckpoint(trainer, path);
  */
-export async function saveCheckpoint<M extends MetricName, I extends Ports, O extends Ports>(
-  trainer: Trainer<M, I, O>,
-  path: string,
+export async function saveCheckpoint(
+  trainer: CheckpointHolder,
+  path: FilePath,
   metadata: Metadata = {},
 ): Promise<void> {
-  await writeFileAtomic(path, encodeCheckpoint(trainer.checkpoint(), metadata));
+  checkTrainer("saveCheckpoint", trainer, ["checkpoint"]);
+  const file = pathOf("saveCheckpoint", path);
+  await writeFileAtomic(file, encodeCheckpoint(trainer.checkpoint(), metadata));
 }
 
 /**
  * Has a trainer of the same model and optimizer go on where a saved one stood, with the same bits. Nothing is changed
- * where the file does not fit. Resolves to the file's notes, without those that steepest wrote.
+ * if the file does not fit. Resolves to the file's notes, without those that steepest wrote.
+ *
+ * @throws {SteepestError} If the file cannot be read; {FormatError} or {ModelError} if it does not fit.
  */
-export async function loadCheckpoint<M extends MetricName, I extends Ports, O extends Ports>(
-  trainer: Trainer<M, I, O>,
-  path: string,
-): Promise<Record<string, string>> {
-  const checkpoint = decodeCheckpoint(await readFileBytes(path), path);
+export async function loadCheckpoint(trainer: CheckpointHolder, path: FilePath): Promise<Record<string, string>> {
+  checkTrainer("loadCheckpoint", trainer, ["restore"]);
+  const file = pathOf("loadCheckpoint", path);
+  const checkpoint = decodeCheckpoint(await readFileBytes(file), file);
   trainer.restore(checkpoint);
   return checkpoint.metadata;
 }
