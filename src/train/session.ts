@@ -191,7 +191,8 @@ export function* handOver<Y>(session: Session, result: Y): Work<void, Y> {
   session.running = running;
 }
 
-export function checkResident({ resident }: Session, data: unknown): ResidentData {
+export function checkResident({ resident, state }: Session, data: unknown): ResidentData {
+  checkOpen(state);
   if (!isResident(data)) {
     throw new DataError(`data: must be what load() gave, got ${showValue(data)}: load({ x, y }) once, before the loop`);
   }
