@@ -33,6 +33,8 @@ export function startRecording(): Recording {
   const words: number[] = [];
   const offsets: number[] = [];
   const emit: Emit = (opcode, work, kinds, values) => {
+    // Kernels may divide by their sizes, or read the first element, before they look at how many units there are.
+    if (work.units === 0) return;
     const start = words.length;
     const threads = Math.max(1, Math.min(work.units, Math.floor(work.cost / COST_PER_THREAD)));
     offsets.push(start);

@@ -1,9 +1,9 @@
 // Lowering: a planned graph becomes the instructions of a program.
 import { SteepestError } from "../engine/errors.js";
-import type { Pointer, Recording } from "../engine/instructions.js";
+import { elements, type Pointer, type Recording } from "../engine/instructions.js";
 import type { Operation } from "./operation.js";
 import type { Plan } from "./plan.js";
-import type { Tensor } from "./tensor.js";
+import { isEmpty, sizeOf, type Tensor } from "./tensor.js";
 
 /** Records the plan's steps, with the arena at `arena` and pinned tensors where `pinned` says. Returns where each value lies. */
 export function lower(
@@ -20,7 +20,13 @@ export function lower(
     return address;
   };
   for (const step of plan.steps) {
+    // Nothing is to be computed, and kernels need not know sizes of 0.
+    if (step.outputs.every(isEmpty)) continue;
     const operation = step.node.operation as unknown as Operation<unknown>;
+    if (typeof operation.ofNothing === "number" && step.node.inputs.some(isEmpty)) {
+      fillAll(recording, step.outputs, addressOf, operation.ofNothing);
+      continue;
+    }
     operation.forward?.(recording.record, {
       attributes: step.node.attributes,
       inputs: step.node.inputs,
@@ -32,4 +38,16 @@ export function lower(
     });
   }
   return addressOf;
+}
+
+function fillAll(
+  { record }: Recording,
+  outputs: readonly Tensor[],
+  addressOf: (tensor: Tensor) => Pointer,
+  value: number,
+): void {
+  for (const tensor of outputs) {
+    const n = sizeOf(tensor.shape);
+    record.fill(elements(n), addressOf(tensor), n, value);
+  }
 }

@@ -1,9 +1,10 @@
 // What an operation is: one definition with its shape rule, its forward instructions and its backward nodes.
 import { made } from "../engine/copies.js";
+import { ModelError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import type { BoundsContext } from "./bounds.js";
-import { checkTensor, type DType, type Node, nextId, type Shape, type Tensor } from "./tensor.js";
+import { checkTensor, type DType, isEmpty, type Node, nextId, type Shape, showShape, type Tensor } from "./tensor.js";
 import type { Bound } from "./values.js";
 
 /** An output that a node will have. */
@@ -58,6 +59,11 @@ export interface Operation<Attributes = undefined> {
   bounds?(context: BoundsContext<Attributes>): readonly (Bound | undefined)[];
   /** Temporary bytes that the instructions need beside inputs and outputs. */
   scratchBytes?(inputs: readonly Tensor[], attributes: Attributes): number;
+  /**
+   * What fills the outputs if an input has no elements, as a sum of none is 0; `"forward"`: `forward` takes such inputs.
+   * Absent: they are refused, unless the outputs have no elements either.
+   */
+  readonly ofNothing?: number | "forward";
   /** Inputs whose memory output 0 may take over when nobody else needs them. */
   readonly inPlace?: readonly number[];
   /** This elementwise operation can be the last pass of a node that `acceptsEpilogue`, under this code. */
@@ -75,6 +81,7 @@ export function applyAll<Attributes>(
     checkTensor(operation.name, one, inputs.length === 1 ? undefined : `operand ${index + 1} must be a tensor`);
   });
   const specifications = operation.infer(inputs, attributes);
+  checkElements(operation, inputs, specifications);
   const outputs: Tensor[] = [];
   const node: Node = {
     id: nextId(inputs),
@@ -95,6 +102,21 @@ export function applyAll<Attributes>(
     );
   });
   return outputs;
+}
+
+/** Refuses results of no elements where there are none. */
+function checkElements<Attributes>(
+  { name, forward, ofNothing }: Operation<Attributes>,
+  inputs: readonly Tensor[],
+  outputs: readonly Specification[],
+): void {
+  if (forward === undefined || ofNothing !== undefined || outputs.every(isEmpty)) return;
+  const empty = inputs.find(isEmpty);
+  if (empty === undefined) return;
+  throw new ModelError(
+    `${name}: there must be at least one element, got ${empty.name} of shape ${showShape(empty.shape)}: ` +
+      "give the empty axis elements, or leave this operation out",
+  );
 }
 
 /** Applies an operation and returns its result, output 0. */

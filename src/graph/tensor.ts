@@ -124,6 +124,11 @@ export function bytesOf(tensor: { readonly shape: Shape }): number {
   return sizeOf(tensor.shape) * 4;
 }
 
+/** Whether it has no elements, as an axis has size 0. */
+export function isEmpty({ shape }: { readonly shape: Shape }): boolean {
+  return shape.includes(0);
+}
+
 // More than anybody needs; an array of a billion is none.
 const MOST_AXES = 64;
 
@@ -137,15 +142,21 @@ export function checkList(where: string, name: string, list: unknown): readonly 
   throw new ModelError(`${where}: ${name} must be an array of numbers, got ${showValue(list)}${remedy}`);
 }
 
-/** A copy of a shape. Throws ModelError for what is none. */
-export function checkShape(where: string, shape: unknown): Shape {
+/** A copy of a shape. Throws ModelError for what is none, or has a size below `min`. */
+export function checkShape(where: string, shape: unknown, min = 0): Shape {
   const sizes = checkList(where, "the shape", shape);
-  if (sizes.every((size) => Number.isSafeInteger(size) && size >= 1)) return sizes;
-  throw new ModelError(`${where}: every size of a shape must be a whole number of at least 1, got ${showValue(shape)}`);
+  if (sizes.every((size) => Number.isSafeInteger(size) && size >= min)) return sizes;
+  throw new ModelError(
+    `${where}: every size of a shape must be a whole number of at least ${min}, got ${showValue(shape)}`,
+  );
 }
 
+/** What is handed in may have no elements; a parameter without any is a mistake. */
+const LEAST_PARAMETER = 1;
+
 function leaf(name: string, shape: Shape, dtype: DType, source: Source): Tensor {
-  return made({ id: nextId(), name, shape: checkShape(name, shape), dtype, source });
+  const min = source.kind === "parameter" ? LEAST_PARAMETER : 0;
+  return made({ id: nextId(), name, shape: checkShape(name, shape, min), dtype, source });
 }
 
 function checkName(where: string, name: unknown): string {
@@ -171,7 +182,7 @@ export function parameter(
   options: ParameterOptions = {},
 ): Tensor {
   checkInitializer(checkName("parameter", name), initializer);
-  checkShape(name, shape);
+  checkShape(name, shape, LEAST_PARAMETER);
   checkOptions(name, options, ["regularizer", "constraint"]);
   const { regularizer, constraint } = options;
   if (regularizer !== undefined && typeof regularizer?.penalty !== "function")

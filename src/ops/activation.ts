@@ -200,7 +200,7 @@ const SHARED_COLUMNS = 1024;
 
 /** Summed to one for each channel, or to one for all. */
 function slopesOf(each: Tensor, { shape: [channels] }: Tensor): Tensor {
-  return channels === 1 ? reshape(sum(each), [1]) : sum(reshape(each, [-1, channels]), 0);
+  return channels === 1 ? reshape(sum(each), [1]) : sum(reshape(each, [sizeOf(each.shape.slice(0, -1)), channels]), 0);
 }
 
 /**

@@ -174,6 +174,13 @@ export function resolveAxes(where: string, tensor: Tensor, axes: number | readon
   return resolved.sort((a, b) => a - b);
 }
 
+/** The axes that a reduction of `tensor` goes over: of a scalar none, whether 0, -1 or all are asked for, as in PyTorch. */
+export function reducedAxes(where: string, tensor: Tensor, axes: number | readonly number[] | undefined): number[] {
+  if (checkTensor(where, tensor).shape.length > 0) return resolveAxes(where, tensor, axes);
+  const axis = Array.isArray(axes) && axes.length === 1 ? axes[0] : axes;
+  return axis === 0 || axis === -1 ? [] : resolveAxes(where, tensor, axes);
+}
+
 /** Refuses uint32 where numbers are calculated with. */
 export function checkFloat(where: string, ...tensors: readonly Tensor[]): void {
   for (const tensor of tensors) {

@@ -264,6 +264,7 @@ function partsOf(g: Geometry): { parts: number; units: number } {
 /** Inputs: x, dy. */
 const weightGradient: Operation<Convolution> = {
   name: "convolutionWeightGradient",
+  ofNothing: 0,
   infer: (_, { weight }) => [{ shape: weight }],
   scratchBytes: (_, g) => {
     const { parts } = partsOf(g);

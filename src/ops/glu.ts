@@ -58,7 +58,7 @@ function gatedUnit({ name, code, cost, f }: Gate): Operation {
 /** a · f(b) out of operations, for gradients of gradients. */
 function spelled(x: Tensor, f: (b: Tensor) => Tensor): Tensor {
   const shape = halved(x.shape);
-  const pairs = reshape(x, [-1, 2, shape[shape.length - 1]]);
+  const pairs = reshape(x, [sizeOf(shape.slice(0, -1)), 2, shape[shape.length - 1]]);
   const half = (mask: readonly number[]) => reshape(sum(multiply(pairs, constant(mask, [2, 1])), 1), shape);
   return multiply(half([1, 0]), f(half([0, 1])));
 }

@@ -26,8 +26,8 @@ export const gradientRules: GradientRules = {
 /**
  * The gradient of the scalar `loss` with respect to one tensor or several, as tensors of the same shapes, to be returned
  * from a traced function or calculated with (and differentiated again, where the operations allow it).
- * Throws ModelError where the loss is no scalar, does not depend on any of them, or depends on them through an operation
- * without a derivative.
+ * What the loss does not depend on has gradient 0. Throws ModelError if the loss is no scalar, or depends on one of them
+ * through an operation without a derivative.
  *
  * @example
  * const f = await compileFunction(({ x }) => ({ slope: gradient(sum(square(x)), x) }), { x: [3] });

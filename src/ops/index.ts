@@ -159,8 +159,6 @@ export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";
 export { type Sorted, type SortOptions, sort, type TopKOptions, topK } from "./sort.js";
 export {
   logSumExp,
-  type NormOptions,
-  norm,
   standardDeviation,
   type VarianceOptions,
   variance,
@@ -172,6 +170,7 @@ export {
   upsample1d,
   upsample2d,
 } from "./upsample.js";
+export { type NormOptions, norm } from "./vectorNorm.js";
 export type {
   GroupOptions,
   Padding1d,

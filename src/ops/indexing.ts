@@ -46,6 +46,7 @@ const gathering: Operation<{ axis: number; missing: number }> = {
 /** Inputs: updates, indices, and (where there is one) what they are added to. */
 const scattering: Operation<{ axis: number; shape: Shape }> = {
   name: "scatterAdd",
+  ofNothing: "forward",
   infer: (_, { shape }) => [{ shape }],
   forward: (record, { attributes: { axis, shape }, inputs: [, indices], from, to }) => {
     const { outer, size, inner } = around(shape, axis);
@@ -113,6 +114,7 @@ const gatheringAlong: Operation<{ axis: number }> = {
 
 const scatteringAlong: Operation<{ axis: number; size: number }> = {
   name: "gatherAlongGradient",
+  ofNothing: 0,
   infer: ([updates], { axis, size }) => [{ shape: updates.shape.map((old, at) => (at === axis ? size : old)) }],
   forward: (record, { attributes: { axis, size }, inputs: [updates], from, to }) => {
     const { outer, size: count, inner } = around(updates.shape, axis);

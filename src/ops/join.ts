@@ -36,6 +36,7 @@ const joining: Operation<{ axis: number }> = {
     const size = parts.reduce((total, { shape }) => total + shape[axis], 0);
     return [{ shape: resized(parts[0].shape, axis, size), dtype: parts[0].dtype }];
   },
+  ofNothing: "forward",
   forward: (record, { attributes: { axis }, inputs, outputs: [whole], from, to }) => {
     const begins = beginnings(inputs.map(({ shape }) => shape[axis]));
     inputs.forEach(({ shape }, index) => {
@@ -157,10 +158,11 @@ export function split(x: Tensor, parts: number | readonly number[], axis = -1): 
         : [];
   const fits =
     sizes.length > 0 &&
-    sizes.every((part) => Number.isInteger(part) && part > 0) &&
+    sizes.every((part) => Number.isInteger(part) && part >= 0) &&
     sizes.reduce((a, b) => a + b, 0) === size;
   if (!fits) {
-    const rule = typeof parts === "number" ? "the number of parts must divide" : "sizes must be positive and add up to";
+    const rule =
+      typeof parts === "number" ? "the number of parts must divide" : "sizes must be whole numbers that add up to";
     throw new ModelError(
       `split: ${rule} the ${size} elements of axis ${along} of ${x.name} ${showShape(x.shape)}, got ${showValue(parts)}`,
     );

@@ -13,6 +13,7 @@ import {
   equal,
   greater,
   greaterEqual,
+  log,
   maximum,
   minimum,
   multiply,
@@ -50,7 +51,13 @@ function divisorOf(
   const { shape } = checkTensor(where, x);
   checkOptions(where, options, ["reduction", ...known]);
   const { reduction = "mean" } = options;
-  if (reduction === "mean") return over === "rows" ? shape[0] : sizeOf(shape);
+  if (reduction === "mean") {
+    const count = over === "rows" ? shape[0] : sizeOf(shape);
+    if (count !== 0) return count;
+    throw new ModelError(
+      `${where}: there is no mean of no elements: hand in at least one, or use reduction "sum", which is 0`,
+    );
+  }
   if (reduction === "sum") return 1;
   throw new ModelError(`${where}: reduction must be "mean" or "sum", got ${showValue(reduction)}`);
 }
@@ -94,13 +101,13 @@ interface ElementLoss<A> {
   ) => void;
   /** What `backward` multiplies dloss/divisor with, out of operations: for gradients of gradients. */
   readonly slope: (x: Tensor, t: Tensor, attributes: A) => Tensor;
-  /** Whether it depends on |x - t| alone, so that the target's gradient is that of (t, x). */
-  readonly symmetric: boolean;
+  /** Its derivative by the target, as `slope`; absent where prediction and target may change places. */
+  readonly targetSlope?: (x: Tensor, t: Tensor) => Tensor;
 }
 
 /* @__NO_SIDE_EFFECTS__ */
 function elementLoss<A extends Attributes>(definition: ElementLoss<A>): Operation<A> {
-  const { name, cost, symmetric } = definition;
+  const { name, cost, targetSlope } = definition;
   const chunksOf = (x: Tensor): number => Math.ceil(sizeOf(x.shape) / CHUNK);
   const slope: Operation<A> = {
     name: `${name} gradient`,
@@ -116,6 +123,7 @@ function elementLoss<A extends Attributes>(definition: ElementLoss<A>): Operatio
   };
   return {
     name,
+    ofNothing: 0,
     infer([x, t]) {
       checkPair(name, x, t);
       return [{ shape: [] }];
@@ -129,11 +137,11 @@ function elementLoss<A extends Attributes>(definition: ElementLoss<A>): Operatio
     },
     scratchBytes: ([x]) => totalBytes(chunksOf(x)),
     backward({ attributes, inputs: [x, t], gradient, needs }) {
-      if (needs[1] && !symmetric) throw noTargetGradient(name, t);
-      return [
-        needs[0] ? apply(slope, [gradient, x, t], attributes) : undefined,
-        needs[1] ? apply(slope, [gradient, t, x], attributes) : undefined,
-      ];
+      const toTarget = () =>
+        targetSlope === undefined
+          ? apply(slope, [gradient, t, x], attributes)
+          : multiply(targetSlope(x, t), scale(gradient, 1 / attributes.divisor));
+      return [needs[0] ? apply(slope, [gradient, x, t], attributes) : undefined, needs[1] ? toTarget() : undefined];
     },
   };
 }
@@ -146,12 +154,6 @@ function checkPair(where: string, x: Tensor, t: Tensor): void {
   );
 }
 
-function noTargetGradient(where: string, target: Tensor): ModelError {
-  return new ModelError(
-    `${where}: there is no gradient with respect to the target, but "${target.name}" needs one: make the target an input or a constant`,
-  );
-}
-
 const squaresLoss = (name: string) =>
   elementLoss({
     name,
@@ -159,7 +161,6 @@ const squaresLoss = (name: string) =>
     forward: (record, to) => record.squaredError(...to),
     backward: (record, to) => record.squaredErrorBackward(...to),
     slope: (x, t) => scale(subtract(x, t), 2),
-    symmetric: true,
   });
 
 const squared = squaresLoss("meanSquaredError");
@@ -187,7 +188,6 @@ const absolute = elementLoss({
   forward: (record, to) => record.absoluteError(...to),
   backward: (record, to) => record.absoluteErrorBackward(...to),
   slope: (x, t) => subtract(greater(x, t), greater(t, x)),
-  symmetric: true,
 });
 
 /** Mean (or sum) of |prediction - target|; the derivative is 0 where they are equal. Shapes, gradients and errors as `meanSquaredError`. */
@@ -203,7 +203,6 @@ const robust = elementLoss<Attributes & { delta: number }>({
   forward: (record, to, { delta }) => record.huber(...to, delta),
   backward: (record, to, { delta }) => record.huberBackward(...to, delta),
   slope: (x, t, { delta }) => minimum(maximum(subtract(x, t), -delta), delta),
-  symmetric: true,
 });
 
 export interface HuberOptions extends LossOptions {
@@ -230,12 +229,11 @@ const hinged = elementLoss({
   forward: (record, to) => record.hinge(...to),
   backward: (record, to) => record.hingeBackward(...to),
   slope: (x, t) => negate(multiply(t, greater(1, multiply(t, x)))),
-  symmetric: false,
 });
 
 /**
  * Mean (or sum) of max(0, 1 - target · prediction), for targets -1 and 1. Cortes & Vapnik 1995.
- * Shapes alike; no gradient for the target. Throws ModelError where shapes differ.
+ * Shapes, gradients and errors as `meanSquaredError`.
  */
 export function hinge(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   return apply(hinged, [prediction, target], { divisor: divisorOf(hinged.name, options, prediction, "elements") });
@@ -247,7 +245,7 @@ const rule = elementLoss({
   forward: (record, to) => record.perceptron(...to),
   backward: (record, to) => record.perceptronBackward(...to),
   slope: (x, t) => subtract(greaterEqual(x, 0), t),
-  symmetric: false,
+  targetSlope: negate,
 });
 
 /**
@@ -260,6 +258,10 @@ export function perceptronLoss(prediction: Tensor, target: Tensor, options: Loss
 
 // As assembly/kernels/loss.ts.
 const LEAST_VARIANCE = 1e-12;
+const LEAST_LOGARITHM = -100;
+
+/** log x, but at least -100, as the loss takes it. */
+const logarithm = (x: Tensor): Tensor => maximum(log(x), LEAST_LOGARITHM);
 
 const binary = elementLoss({
   name: "binaryCrossEntropy",
@@ -267,7 +269,7 @@ const binary = elementLoss({
   forward: (record, to) => record.binaryCrossEntropy(...to),
   backward: (record, to) => record.binaryCrossEntropyBackward(...to),
   slope: (x, t) => divide(subtract(x, t), maximum(multiply(x, subtract(1, x)), LEAST_VARIANCE)),
-  symmetric: false,
+  targetSlope: (p) => subtract(logarithm(subtract(1, p)), logarithm(p)),
 });
 
 /**
@@ -284,7 +286,7 @@ const logistic = elementLoss({
   forward: (record, to) => record.logitCrossEntropy(...to),
   backward: (record, to) => record.logitCrossEntropyBackward(...to),
   slope: (x, t) => subtract(sigmoid(x), t),
-  symmetric: false,
+  targetSlope: negate,
 });
 
 /** `binaryCrossEntropy(sigmoid(prediction), target)` without its loss of precision: logits of any size. Shapes and errors as `hinge`. */
@@ -319,6 +321,12 @@ function isZero(tensor: Tensor): boolean {
   return source.kind === "constant" && source.data.length === 1 && source.data[0] === 0;
 }
 
+/** Refuses rows of no classes: none of them could be right. */
+export function checkClasses(where: string, { shape }: Tensor): void {
+  if (shape[1] > 0) return;
+  throw new ModelError(`${where}: there must be at least one class, got logits of shape ${showShape(shape)}`);
+}
+
 /** Output 0 is the loss, output 1 the probabilities, kept for the backward pass. */
 /* @__NO_SIDE_EFFECTS__ */
 function rowLoss(definition: RowLoss): Operation<Attributes> {
@@ -337,12 +345,14 @@ function rowLoss(definition: RowLoss): Operation<Attributes> {
   };
   return {
     name,
+    ofNothing: 0,
     infer([logits, target]) {
       if (logits.dtype !== "float32" || logits.shape.length !== 2) {
         throw new ModelError(
           `${name}: logits must be float32 of shape [batch, classes], got ${logits.dtype} of shape ${showShape(logits.shape)}: reshape() them`,
         );
       }
+      checkClasses(name, logits);
       definition.checkTarget(logits, target);
       return [{ shape: [] }, { shape: logits.shape }];
     },
@@ -356,7 +366,6 @@ function rowLoss(definition: RowLoss): Operation<Attributes> {
     bounds: ({ inputs: [logits] }) => [undefined, logits.shape[1]],
     scratchBytes: ([logits]) => totalBytes(logits.shape[0]),
     backward({ attributes, inputs: [logits, target], outputs: [, p], gradient, gradientOf, needs }) {
-      if (needs[1] && targetGradient === undefined) throw noTargetGradient(name, target);
       const toLogits = (): Tensor => {
         const throughLoss = apply(slope, [gradient, p, target], attributes);
         // The probabilities lead on only where the gradient above is differentiated itself.

@@ -13,7 +13,7 @@ type Form = keyof typeof FORM;
 
 // Columns of a strip, as in the kernel.
 const STRIP = 256;
-// With a single row, or with so few multiply-adds, tiles and packing cost more than they save.
+// With a single row, or with so few multiply-adds (none, where the inner size is 0), tiles and packing cost more than they save.
 const SMALL_PRODUCT = 48;
 
 function sizesOf(a: Shape, b: Shape, form: Form): { m: number; n: number; k: number; kOfB: number } {
@@ -54,6 +54,7 @@ const product: Operation<{ form: Form }> = {
   forward: (record, { attributes: { form }, inputs, from, to, epilogue }) =>
     recordProduct(record, to[0], from, sizesOf(inputs[0].shape, inputs[1].shape, form), form, epilogue),
   backward: productGradients,
+  ofNothing: "forward",
   acceptsEpilogue: true,
 };
 
@@ -117,6 +118,7 @@ const batchedProduct: Operation<{ form: Form }> = {
     );
   },
   backward: productGradients,
+  ofNothing: "forward",
 };
 
 function multiply(a: Tensor, b: Tensor, form: Form): Tensor {
@@ -147,7 +149,7 @@ export interface MatmulOptions {
 
 /**
  * Matrix product [m, k] · [k, n] → [m, n]. With more axes, products of the matrices in the last two, the axes before them
- * broadcast by NumPy's rule. Throws ModelError where ranks, inner sizes or batch axes do not fit.
+ * broadcast by NumPy's rule. With an inner size of 0 it is 0. Throws ModelError where ranks, inner sizes or batch axes do not fit.
  *
  * @example
  * matmul(input([8, 20, 64]), input([8, 30, 64]), { transposeB: true }); // [8, 20, 30]
@@ -169,7 +171,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   if (transposeA || a.shape.length === 2 || b.shape.length > 2) return multiply(a, b, form);
   // One matrix for all: a single product, whose gradient for b then is one, too.
   const [m, k] = a.shape.slice(-2);
-  const flat = multiply(reshape(a, [sizeOf(a.shape) / k, k]), b, form);
+  const flat = multiply(reshape(a, [sizeOf(a.shape.slice(0, -1)), k]), b, form);
   return reshape(flat, [...a.shape.slice(0, -2), m, flat.shape[1]]);
 }
 
@@ -203,6 +205,7 @@ const affine: Operation = {
     needs[1] ? multiply(x, gradient, "transposedLeft") : undefined,
     gradient,
   ],
+  ofNothing: "forward",
   acceptsEpilogue: true,
 };
 

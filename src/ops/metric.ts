@@ -5,6 +5,7 @@ import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation, type Placement } from "../graph/operation.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
+import { checkClasses } from "./loss.js";
 
 /** Elements that one unit counts, as in assembly/kernels/metric.ts. */
 const CHUNK = 1024;
@@ -22,6 +23,7 @@ interface Count<Attributes> {
 function counting<Attributes = undefined>({ name, check, units, count }: Count<Attributes>): Operation<Attributes> {
   return {
     name,
+    ofNothing: 0,
     infer([prediction, target]) {
       check(prediction, target);
       return [{ shape: [] }];
@@ -40,10 +42,12 @@ function describe({ dtype, shape }: Tensor): string {
 }
 
 function checkMatrix(where: string, logits: Tensor): void {
-  if (logits.dtype === "float32" && logits.shape.length === 2) return;
-  throw new ModelError(
-    `${where}: logits must be float32 of shape [batch, classes], got ${describe(logits)}: reshape() them`,
-  );
+  if (logits.dtype !== "float32" || logits.shape.length !== 2) {
+    throw new ModelError(
+      `${where}: logits must be float32 of shape [batch, classes], got ${describe(logits)}: reshape() them`,
+    );
+  }
+  checkClasses(where, logits);
 }
 
 function checkAlike(where: string, prediction: Tensor, target: Tensor): void {

@@ -8,11 +8,11 @@ import { type Pointer, rows, type Work } from "../engine/instructions.js";
 import { apply, applyAll, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { identity } from "./activation.js";
-import { checkFloat, resolveAxis } from "./axes.js";
+import { checkFloat } from "./axes.js";
 import { add, divide, maximum, multiply, reciprocal, shift, square, squareRoot, subtract } from "./elementwise.js";
 import { gradient as gradientOf, gradientRules } from "./gradient.js";
 import { mean as meanOf, sum } from "./reduce.js";
-import { broadcastTo, reshape } from "./shape.js";
+import { broadcastTo, lineOf, reshape } from "./shape.js";
 
 export interface NormalizationOptions {
   /** Factor of each channel, as of each element that is normalized together by rows. Default none. */
@@ -245,17 +245,27 @@ function plainFixed(attributes: Normalization): (...inputs: Tensor[]) => Tensor 
   };
 }
 
+/** What is normalized by its own mean and variance must have one. */
+function noStatistics(where: string, { name, shape }: Tensor): ModelError {
+  return new ModelError(
+    `${where}: there must be at least one element to take mean and variance of, got ${name} of shape ${showShape(shape)}: give the empty axis elements`,
+  );
+}
+
 function checkChannels(where: string, x: Tensor, least: number, wanted: string): number {
   checkFloat(where, x);
   if (x.shape.length < least) {
     throw new ModelError(`${where}: input must be ${wanted}, got ${showShape(x.shape)}: reshape() it`);
   }
-  return x.shape[x.shape.length - 1];
+  const channels = x.shape[x.shape.length - 1];
+  if (channels === 0) throw noStatistics(where, x);
+  return channels;
 }
 
 function normalizeBy(x: Tensor, columns: Columns, given: Optional<readonly Tensor[]>, options: NormalizationOptions) {
   const { weight, bias, epsilon = EPSILON } = options;
   const { name, outer, length, channels } = columns;
+  if (given === undefined && outer > 0 && length === 0) throw noStatistics(name, x);
   checkParameter(name, "weight", weight, [channels]);
   checkParameter(name, "bias", bias, [channels]);
   const [mean, variance] = given ?? applyAll(statistics, [reshape(x, [outer, length, channels])], columns);
@@ -394,6 +404,7 @@ const hasParameters = ({ hasWeight, hasBias }: Rows) => hasWeight || hasBias;
 /** dy, x, the rows' means and factors, and weight → dx (where it is wanted), and dWeight and dBias [columns] (where there are such). */
 const normalizingRowsGradient: Operation<Rows> = {
   name: "normalizeRows gradient",
+  ofNothing: 0,
   infer: ([, x], attributes) => {
     const { columns, wantsInput } = attributes;
     const parameters = hasParameters(attributes) ? [{ shape: [columns] }, { shape: [columns] }] : [];
@@ -454,6 +465,7 @@ function normalizeLast(name: string, x: Tensor, centered: boolean, options: Laye
   checkParameter(name, "weight", weight, shape);
   checkParameter(name, "bias", bias, shape);
   const columns = sizeOf(shape);
+  if (columns === 0) throw noStatistics(name, x);
   const flat = (tensor: Optional<Tensor>) => tensor && reshape(tensor, [columns]);
   return apply(normalizingRows, [x, ...parametersOf(flat(weight), flat(bias))], {
     name,
@@ -504,7 +516,7 @@ export function l2Normalize(x: Tensor, options: L2NormalizeOptions = {}): Tensor
   // Its square must not vanish in float32.
   checkNumber("l2Normalize", "epsilon", epsilon, 1e-18, 1e18);
   checkFloat("l2Normalize", x);
-  const along = resolveAxis("l2Normalize", x, axis);
-  const squares = sum(square(x), along, { keepDims: true });
-  return divide(x, squareRoot(maximum(squares, epsilon * epsilon)));
+  const { line, along } = lineOf("l2Normalize", x, axis);
+  const squares = sum(square(line), along, { keepDims: true });
+  return reshape(divide(line, squareRoot(maximum(squares, epsilon * epsilon))), x.shape);
 }

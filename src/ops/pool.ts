@@ -3,9 +3,10 @@
 import { checkFlag, checkInteger, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, applyAll, type Operation } from "../graph/operation.js";
-import { checkTensor, type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import { checkTensor, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { reshape } from "./shape.js";
+import { checkPixels } from "./window.js";
 
 /** One number for both axes, or one each: [height, width]. */
 export type Size2d = number | readonly [height: number, width: number];
@@ -268,6 +269,7 @@ function pool(
 ): Tensor {
   const shape = checkTensor(name, x).shape.slice(1);
   checkImage(name, shape, rank);
+  checkPixels(name, x.shape);
   const pooling = poolingFor(shape);
   const attributes = { ...pooling, name, batch: x.shape[0], channels: shape[rank] };
   const [y] = applyAll(operation, [reshape(x, largeShape(attributes))], attributes);
@@ -360,7 +362,7 @@ function poolAll(
   }
   const [batch] = x.shape;
   const [width, channels] = x.shape.slice(-2);
-  const image = reshape(x, [batch, -1, width, channels]);
+  const image = reshape(x, [batch, sizeOf(x.shape.slice(1, -2)), width, channels]);
   const y = pool(name, operation, image, 2, (shape) => adaptivePoolingOf(name, shape, 1));
   return reshape(y, keepDims ? [batch, ...x.shape.slice(1, -1).map(() => 1), channels] : [batch, channels]);
 }

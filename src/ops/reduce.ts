@@ -1,13 +1,13 @@
 // Reductions over axes. Axes that lie next to each other are one reduction of [outer, length, inner]; others go one by one.
-import { checkFlag, checkOptions } from "../engine/errors.js";
+import { checkFlag, checkOptions, ModelError } from "../engine/errors.js";
 import { type Pointer, rows, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
-import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFloat, resolveAxes, resolveAxis } from "./axes.js";
+import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat, reducedAxes } from "./axes.js";
 import { multiply, negate, scale as scaleBy } from "./elementwise.js";
 import { productsBefore } from "./scan.js";
-import { reshape, spread, transpose } from "./shape.js";
+import { lineOf, reshape, spread, transpose } from "./shape.js";
 
 export interface ReduceOptions {
   /** Keep the reduced axes, with size 1. Default false. */
@@ -50,9 +50,11 @@ function reduction(
   name: string,
   pass: Pass,
   backward: NonNullable<Operation<Reduction>["backward"]>,
+  ofNothing?: number,
 ): Operation<Reduction> {
   return {
     name,
+    ...(ofNothing === undefined ? {} : { ofNothing }),
     infer: ([x], { shape }) => {
       checkFloat(name, x);
       return [{ shape }];
@@ -90,6 +92,7 @@ const summation = reduction(
     const each = scale === 1 ? gradient : scaleBy(gradient, scale);
     return [spread(each.shape.length === 0 ? each : reshape(each, kept), x.shape)];
   },
+  0,
 );
 
 const largest = reduction(
@@ -116,6 +119,7 @@ const multiplication = reduction(
     const others = reshape(multiply(productsBefore(seen, false), productsBefore(seen, true)), x.shape);
     return [multiply(gradient.shape.length === 0 ? gradient : reshape(gradient, kept), others)];
   },
+  1,
 );
 
 /** Inputs: gradient and result [outer, inner], x [outer, length, inner]. */
@@ -169,11 +173,20 @@ function keepsDims(where: string, options: ReduceOptions): boolean {
   return checkFlag(where, "keepDims", options.keepDims ?? false);
 }
 
+/** What has no elements has a sum and a product, but no mean and no largest element. */
+function noElements(where: string, x: Tensor, remedy: string): ModelError {
+  return new ModelError(
+    `${where}: there must be at least one element, got ${x.name} of shape ${showShape(x.shape)}: ${remedy}, or reduce other axes`,
+  );
+}
+
 function total(where: string, x: Tensor, asked: Axes | undefined, options: ReduceOptions, isMean: boolean): Tensor {
   const keepDims = keepsDims(where, options);
-  const axes = resolveAxes(where, x, asked);
-  const factor = isMean ? 1 / sizeOf(axes.map((axis) => x.shape[axis])) : 1;
+  const axes = reducedAxes(where, x, asked);
+  const count = sizeOf(axes.map((axis) => x.shape[axis]));
+  const factor = isMean ? 1 / count : 1;
   const shape = withoutAxes(x.shape, axes, keepDims);
+  if (isMean && count === 0 && sizeOf(shape) > 0) throw noElements(where, x, "take the sum(), which is 0");
   const groups = groupsOf(x.shape, axes);
   if (groups.length === 0) return x;
   return groups.reduceRight((so, [first, last], index) => {
@@ -203,7 +216,7 @@ export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
 /** One reduction over all the axes at once. */
 function atOnce(operation: Operation<Reduction>, x: Tensor, asked: Axes | undefined, options: ReduceOptions): Tensor {
   const keepDims = keepsDims(operation.name, options);
-  const axes = resolveAxes(operation.name, x, asked);
+  const axes = reducedAxes(operation.name, x, asked);
   const shape = withoutAxes(x.shape, axes, keepDims);
   const groups = groupsOf(x.shape, axes);
   if (groups.length === 0) return x;
@@ -254,15 +267,18 @@ const placing: Operation<Reduction> = {
  * mean(equal(argmax(logits), labels)); // accuracy: logits [32, 10], labels uint32 [32]
  */
 export function argmax(x: Tensor, axis = -1, options: ReduceOptions = {}): Tensor {
-  const keepDims = keepsDims("argmax", options);
-  const resolved = resolveAxis("argmax", x, axis);
-  return apply(placing, [x], reductionOf(x.shape, resolved, resolved, keepDims, 1));
+  return placeOfLargest("argmax", x, axis, keepsDims("argmax", options));
+}
+
+function placeOfLargest(where: string, x: Tensor, axis: number, keepDims: boolean): Tensor {
+  const { line, along } = lineOf(where, x, axis);
+  if (line.shape[along] === 0) throw noElements(where, x, "give the axis elements");
+  const place = apply(placing, [line], reductionOf(line.shape, along, along, keepDims, 1));
+  return line === x ? place : reshape(place, []);
 }
 
 /** Index (uint32) of the smallest element along `axis` (default: the last), the first of equals; a NaN counts as smallest. See `argmax`. */
 export function argmin(x: Tensor, axis = -1, options: ReduceOptions = {}): Tensor {
   checkFloat("argmin", x);
-  keepsDims("argmin", options);
-  const resolved = resolveAxis("argmin", x, axis);
-  return argmax(negate(x), resolved, options);
+  return placeOfLargest("argmin", negate(x), axis, keepsDims("argmin", options));
 }

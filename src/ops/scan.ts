@@ -3,7 +3,8 @@ import { checkFlag, checkOptions } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFloat, resolveAxis } from "./axes.js";
+import { checkFloat } from "./axes.js";
+import { lineOf, reshape } from "./shape.js";
 
 export interface ScanOptions {
   /** From the end on. Default false. */
@@ -43,7 +44,8 @@ const summing = scan("cumulativeSum", "scanSum", ({ attributes, gradient }) => [
 const multiplying = scan("cumulativeProduct", "scanProduct");
 
 /**
- * Sums of the elements up to each one along `axis`, added in float64. Throws ModelError where there is no such axis.
+ * Sums of the elements up to each one along `axis`, added in float64; a scalar is taken as [1]. Throws ModelError if there is
+ * no such axis.
  *
  * @example
  * cumulativeSum(input([32, 10]), 1, { exclusive: true }); // begins with 0
@@ -54,7 +56,8 @@ export function cumulativeSum(x: Tensor, axis = -1, options: ScanOptions = {}): 
   checkFlag("cumulativeSum", "reverse", reverse);
   checkFlag("cumulativeSum", "exclusive", exclusive);
   checkFloat("cumulativeSum", x);
-  return apply(summing, [x], { axis: resolveAxis("cumulativeSum", x, axis), reverse, exclusive });
+  const { line, along } = lineOf("cumulativeSum", x, axis);
+  return reshape(apply(summing, [line], { axis: along, reverse, exclusive }), x.shape);
 }
 
 /** Products of the elements before each one along axis 1 of x [outer, length, inner] (`reverse`: after it), for gradients. */

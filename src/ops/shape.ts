@@ -13,7 +13,7 @@ import {
   sizeOf,
   type Tensor,
 } from "../graph/tensor.js";
-import { broadcastShape, mergeAxes, recordCopy, resolveAxes, resolveAxis, stridesOf } from "./axes.js";
+import { broadcastShape, mergeAxes, recordCopy, reducedAxes, resolveAxis, stridesOf } from "./axes.js";
 
 const reshaping: Operation<{ shape: Shape }> = {
   name: "reshape",
@@ -39,7 +39,7 @@ function completeShape(x: Tensor, shape: Shape): Shape {
   const known = sizeOf(shape.filter((size) => size !== -1));
   const completed = shape.map((size) => (size === -1 ? sizeOf(x.shape) / known : size));
   const fits =
-    completed.every((size) => Number.isSafeInteger(size) && size > 0) &&
+    completed.every((size) => Number.isSafeInteger(size) && size >= 0) &&
     sizeOf(completed) === sizeOf(x.shape) &&
     shape.filter((size) => size === -1).length <= 1;
   if (fits) return completed;
@@ -66,7 +66,7 @@ export function flatten(x: Tensor, from = 1): Tensor {
  * squeeze(input([32, 1, 10]), 1); // [32, 10]
  */
 export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
-  const named = resolveAxes("squeeze", x, axes);
+  const named = reducedAxes("squeeze", x, axes);
   const long = axes === undefined ? undefined : named.find((axis) => x.shape[axis] !== 1);
   if (long !== undefined) {
     throw new ModelError(
@@ -94,6 +94,12 @@ export function expandDims(x: Tensor, axis: number): Tensor {
   }
   const at = axis < 0 ? axis + rank : axis;
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
+}
+
+/** `x` for an operation along `axis`, which is counted from the front; a scalar is taken as [1], as PyTorch takes it. */
+export function lineOf(where: string, x: Tensor, axis: number): { line: Tensor; along: number } {
+  const isScalar = checkTensor(where, x).shape.length === 0 && (axis === 0 || axis === -1);
+  return isScalar ? { line: reshape(x, [1]), along: 0 } : { line: x, along: resolveAxis(where, x, axis) };
 }
 
 const broadcasting: Operation<{ shape: Shape; transparent: boolean }> = {
@@ -177,13 +183,13 @@ function repeatAxes(x: Tensor, counts: readonly number[], inside: boolean): Tens
 
 /**
  * Every element `count` times in a row along `axis`: [a, b] → [a, a, b, b], PyTorch's `repeat_interleave`.
- * Throws ModelError where there is no such axis or `count` is no whole number of at least 1.
+ * Throws ModelError if there is no such axis or `count` is no whole number of at least 0.
  *
  * @example
  * repeat(input([32, 5, 8]), 2, 1); // [32, 10, 8]
  */
 export function repeat(x: Tensor, count: number, axis: number): Tensor {
-  checkInteger("repeat", "count", count, 1);
+  checkInteger("repeat", "count", count, 0);
   const repeated = resolveAxis("repeat", x, axis);
   const counts = x.shape.map((_, at) => (at === repeated ? count : 1));
   return repeatAxes(x, counts, true);
@@ -203,7 +209,7 @@ export function tile(x: Tensor, counts: readonly number[]): Tensor {
       `tile: there must be a count for each axis of ${x.name} ${showShape(x.shape)}, got ${showValue(counts)}: reshape() it first`,
     );
   }
-  for (const count of counts) checkInteger("tile", "counts", count, 1);
+  for (const count of counts) checkInteger("tile", "counts", count, 0);
   return repeatAxes(x, counts, false);
 }
 

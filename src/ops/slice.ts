@@ -1,10 +1,10 @@
 // Parts of a tensor, and tensors as parts of larger ones: each is the other's gradient.
-import { checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkChoice, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { boundOfMoved } from "../graph/bounds.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { recordCopy, resolveAxes, stridesOf } from "./axes.js";
+import { recordCopy, reducedAxes, stridesOf } from "./axes.js";
 import { gather } from "./indexing.js";
 
 /** Along each axis: where the part begins in the whole, and the distance of its elements there (below 0: backwards). */
@@ -46,6 +46,7 @@ const slicing: Operation<Window & { shape: Shape }> = {
 /** The reverse: `x` as a part of `shape`, `value` around it. */
 const placing: Operation<Window & { shape: Shape; value: number }> = {
   name: "pad",
+  ofNothing: "forward",
   infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
   forward: (record, { attributes, inputs: [x], outputs: [y], from, to }) => {
     const { offset, strides } = windowIn(y.shape, attributes);
@@ -73,8 +74,9 @@ export type Bounds = readonly (number | undefined)[];
 
 /**
  * The elements from `begin` up to (and without) `end` along each axis, every `step`-th of them: NumPy's
- * `x[begin:end:step]`. A negative bound counts from the axis' end. float32 or uint32. Throws ModelError where a bound
- * lies outside, nothing is left, or a step is not positive (`flip` reverses an axis).
+ * `x[begin:end:step]`. A negative bound counts from the axis' end, and one beyond the axis is taken as its first or last,
+ * so that nothing may be left. float32 or uint32. Throws ModelError if a bound is no whole number, or a step is not
+ * positive (`flip` reverses an axis).
  *
  * @example
  * slice(input([32, 10, 3]), [0, 2], [32, -1]); // [32, 7, 3]
@@ -105,18 +107,19 @@ function checkBounds(name: string, bounds: unknown): void {
 }
 
 function range(x: Tensor, axis: number, begin: number, end: number, by: number) {
-  const size = x.shape[axis];
-  const [first, stop] = [begin < 0 ? begin + size : begin, end < 0 ? end + size : end];
-  const fits = Number.isInteger(begin) && Number.isInteger(end) && first >= 0 && first < stop && stop <= size;
-  if (!fits) {
+  for (const [name, bound] of Object.entries({ begin, end })) {
+    if (Number.isInteger(bound)) continue;
     throw new ModelError(
-      `slice: along axis ${axis} of ${x.name} ${showShape(x.shape)} there must be 0 ≤ begin < end ≤ ${size} (negative ones count from the end), got begin ${begin}, end ${end}`,
+      `slice: ${name} must be whole numbers, got ${showValue(bound)} for axis ${axis} of ${x.name} ${showShape(x.shape)}`,
     );
   }
   if (!Number.isInteger(by) || by < 1) {
     throw new ModelError(`slice: step must be a whole number of at least 1, got ${by}: flip() reverses an axis`);
   }
-  return { first, by, count: Math.ceil((stop - first) / by) };
+  const size = x.shape[axis];
+  const within = (bound: number) => Math.min(Math.max(bound < 0 ? bound + size : bound, 0), size);
+  const first = within(begin);
+  return { first, by, count: Math.max(0, Math.ceil((within(end) - first) / by)) };
 }
 
 /**
@@ -126,7 +129,7 @@ function range(x: Tensor, axis: number, begin: number, end: number, by: number) 
  * flip(input([32, 28, 28, 1]), 2); // mirrored left to right
  */
 export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
-  const flipped = resolveAxes("flip", x, axes).filter((axis) => x.shape[axis] > 1);
+  const flipped = reducedAxes("flip", x, axes).filter((axis) => x.shape[axis] > 1);
   if (flipped.length === 0) return x;
   const begin = x.shape.map((size, axis) => (flipped.includes(axis) ? size - 1 : 0));
   const step = x.shape.map((_, axis) => (flipped.includes(axis) ? -1 : 1));
@@ -145,32 +148,40 @@ export interface PadOptions {
 
 /**
  * `x` with `[before, after]` more elements along each axis: one pair an axis, from the first on, those of missing axes
- * [0, 0]. (PyTorch's `pad` counts axes from the last.) Throws ModelError where a count is negative, or larger than
- * size - 1 with `"reflect"`.
+ * [0, 0]. (PyTorch's `pad` counts axes from the last.) A negative count takes elements away. The constant may be infinite
+ * or NaN. Throws ModelError if a count takes away more than the axis has, or is larger than size - 1 with `"reflect"`.
  *
  * @example
  * pad(input([32, 28, 28, 1]), [[0, 0], [2, 2], [2, 2]]); // [32, 32, 32, 1]
+ * pad(input([32, 10]), [[0, 0], [-1, 3]], { value: -Infinity }); // [32, 12]
  */
 export function pad(x: Tensor, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor {
   checkTensor("pad", x);
   checkOptions("pad", options, ["mode", "value"]);
-  const { mode = "constant", value = 0 } = options;
+  const { value = 0 } = options;
+  const mode = checkChoice("pad", "mode", options.mode ?? "constant", ["constant", "reflect", "edge"]);
   checkPadding(x, padding, mode);
   const pairs = x.shape.map((_, axis) => padding[axis] ?? [0, 0]);
-  if (pairs.every(([before, after]) => before === 0 && after === 0)) return x;
   if (mode !== "constant") {
     return pairs.reduce(
       (so, pair, axis) =>
-        pair[0] + pair[1] === 0 ? so : gather(so, constant(sources(x.shape[axis], pair, mode)), axis),
+        pair[0] === 0 && pair[1] === 0 ? so : gather(so, constant(sources(x.shape[axis], pair, mode)), axis),
       x,
     );
   }
-  checkNumber("pad", "value", value, -Number.MAX_VALUE, Number.MAX_VALUE);
+  if (typeof value !== "number") throw new ModelError(`pad: value must be a number, got ${showValue(value)}`);
   if (x.dtype !== "float32" && value !== 0) {
     throw new ModelError(`pad: ${x.name} of ${x.dtype} can be padded with 0 only, got ${value}`);
   }
-  const shape = x.shape.map((size, axis) => pairs[axis][0] + size + pairs[axis][1]);
-  return apply(placing, [x], { begin: pairs.map(([before]) => before), step: pairs.map(() => 1), shape, value });
+  const kept = slice(
+    x,
+    pairs.map(([before]) => Math.max(0, -before)),
+    pairs.map(([, after], axis) => x.shape[axis] + Math.min(0, after)),
+  );
+  const begin = pairs.map(([before]) => Math.max(0, before));
+  const shape = kept.shape.map((size, axis) => begin[axis] + size + Math.max(0, pairs[axis][1]));
+  if (sameShape(shape, kept.shape)) return kept;
+  return apply(placing, [kept], { begin, step: pairs.map(() => 1), shape, value });
 }
 
 /** Which element stands at each place of a padded axis. */
@@ -184,25 +195,29 @@ function sources(size: number, [before, after]: readonly [number, number], mode:
 }
 
 function checkPadding(x: Tensor, padding: readonly (readonly [number, number])[], mode: string): void {
-  if (!["constant", "reflect", "edge"].includes(mode)) {
-    throw new ModelError(`pad: mode must be "constant", "reflect" or "edge", got ${showValue(mode)}`);
-  }
-  if (!Array.isArray(padding) || padding.length > x.shape.length) {
+  const { name, shape } = x;
+  if (!Array.isArray(padding) || padding.length > shape.length) {
     throw new ModelError(
-      `pad: there must be an array of at most ${x.shape.length} pairs for ${x.name} ${showShape(x.shape)}, got ${showValue(padding)}`,
+      `pad: there must be at most ${shape.length} pairs [before, after] for ${name} ${showShape(shape)}, got ${showValue(padding)}`,
     );
   }
-  Array.from(padding).forEach((pair, axis) => {
-    const most = mode === "reflect" ? x.shape[axis] - 1 : Number.MAX_SAFE_INTEGER;
-    if (
-      Array.isArray(pair) &&
-      pair.length === 2 &&
-      pair.every((count) => Number.isInteger(count) && count >= 0 && count <= most)
-    )
-      return;
-    const limit = mode === "reflect" ? ` from 0 to ${most} (the axis' size - 1)` : " of at least 0";
-    throw new ModelError(
-      `pad: axis ${axis} of ${x.name} ${showShape(x.shape)} needs a pair of whole numbers${limit}, got ${showValue(pair)}: slice() takes elements away`,
-    );
+  padding.forEach((pair, axis) => {
+    const where = `pad: axis ${axis} of ${name} ${showShape(shape)}`;
+    const size = shape[axis];
+    if (!Array.isArray(pair) || pair.length !== 2 || !pair.every(Number.isSafeInteger)) {
+      throw new ModelError(`${where} needs a pair of whole numbers [before, after], got ${showValue(pair)}`);
+    }
+    const [before, after] = pair;
+    if (Math.max(0, -before) + Math.max(0, -after) > size) {
+      throw new ModelError(`${where} can lose at most ${size} elements, got ${showValue(pair)}: take away fewer`);
+    }
+    if (mode === "reflect" && Math.max(before, after) > Math.max(0, size - 1)) {
+      throw new ModelError(
+        `${where} can mirror at most ${Math.max(0, size - 1)} elements at either end, got ${showValue(pair)}: add fewer`,
+      );
+    }
+    if (mode !== "constant" && size === 0 && before + after > 0) {
+      throw new ModelError(`${where} has no element to repeat, got ${showValue(pair)}: pad it with a constant`);
+    }
   });
 }

@@ -1,13 +1,13 @@
 // Softmax and its logarithm along one axis.
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { checkOptions } from "../engine/errors.js";
 import { type Pointer, rows, type Work } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { checkTensor, sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFloat, resolveAxis } from "./axes.js";
+import { sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat } from "./axes.js";
 import { exp, multiply, subtract } from "./elementwise.js";
 import { sum } from "./reduce.js";
-import { transpose } from "./shape.js";
+import { lineOf, reshape, transpose } from "./shape.js";
 import { backwardThrough } from "./spelled.js";
 
 const COST = 10;
@@ -40,11 +40,6 @@ function rowWise({ name, forward, backward, slope: spelled }: RowActivation): Op
     name,
     infer([x]) {
       checkFloat(name, x);
-      if (x.shape.length === 0) {
-        throw new ModelError(
-          `${name}: input must have at least one axis, got the scalar "${x.name}": reshape() it to [1] first`,
-        );
-      }
       return [{ shape: x.shape }];
     },
     forward(record, { outputs, to, from }) {
@@ -75,18 +70,17 @@ export interface SoftmaxOptions {
 
 function alongAxis(operation: Operation, x: Tensor, options: SoftmaxOptions): Tensor {
   checkOptions(operation.name, options, ["axis"]);
-  const { axis = -1 } = options;
-  const last = checkTensor(operation.name, x).shape.length - 1;
-  if (last < 0 || axis === -1 || axis === last) return apply(operation, [x], undefined);
-  const moved = resolveAxis(operation.name, x, axis);
-  const swapped = x.shape.map((_, at) => (at === moved ? last : at === last ? moved : at));
-  return transpose(apply(operation, [transpose(x, swapped)], undefined), swapped);
+  const { line, along } = lineOf(operation.name, x, options.axis ?? -1);
+  const last = line.shape.length - 1;
+  // Transposing by this is a view where the axis is the last already.
+  const swapped = line.shape.map((_, at) => (at === along ? last : at === last ? along : at));
+  return reshape(transpose(apply(operation, [transpose(line, swapped)], undefined), swapped), x.shape);
 }
 
 /**
  * eˣ / Σ eˣ along an axis, so that each row `[..., columns]` sums to 1; the row's maximum is taken off first,
- * so nothing overflows. Entries of -Infinity get probability 0. Throws ModelError for a scalar, a uint32 input or an
- * axis that does not exist.
+ * so nothing overflows. Entries of -Infinity get probability 0. A scalar is taken as [1]. Throws ModelError for a uint32
+ * input or an axis that does not exist.
  */
 export function softmax(x: Tensor, options: SoftmaxOptions = {}): Tensor {
   return alongAxis(normalized, x, options);

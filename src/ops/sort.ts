@@ -3,9 +3,9 @@ import { checkFlag, checkInteger, checkOptions, ModelError } from "../engine/err
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFloat, resolveAxis } from "./axes.js";
+import { checkFloat } from "./axes.js";
 import { gatherAlong } from "./indexing.js";
-import { transpose } from "./shape.js";
+import { lineOf, reshape, transpose } from "./shape.js";
 import { part } from "./slice.js";
 
 // Four passes over keys and indices, roughly.
@@ -43,9 +43,9 @@ function ordered(x: Tensor, axis: number, descending: boolean, count: number): S
   return { values: gatherAlong(x, indices, axis), indices };
 }
 
-function checkedAxis(where: string, x: Tensor, axis: number): number {
-  checkFloat(where, x);
-  return resolveAxis(where, x, axis);
+/** What was sorted as a line, as the scalar that it came as. */
+function asScalar({ values, indices }: Sorted): Sorted {
+  return { values: reshape(values, []), indices: reshape(indices, []) };
 }
 
 export interface SortOptions {
@@ -66,8 +66,10 @@ export function sort(x: Tensor, options: SortOptions = {}): Sorted {
   checkOptions("sort", options, ["axis", "descending"]);
   const { axis = -1, descending = false } = options;
   checkFlag("sort", "descending", descending);
-  const along = checkedAxis("sort", x, axis);
-  return ordered(x, along, descending, x.shape[along]);
+  checkFloat("sort", x);
+  const { line, along } = lineOf("sort", x, axis);
+  const sorted = ordered(line, along, descending, line.shape[along]);
+  return line === x ? sorted : asScalar(sorted);
 }
 
 export interface TopKOptions {
@@ -88,12 +90,14 @@ export function topK(x: Tensor, k: number, options: TopKOptions = {}): Sorted {
   checkOptions("topK", options, ["axis", "largest"]);
   const { axis = -1, largest = true } = options;
   checkFlag("topK", "largest", largest);
-  checkInteger("topK", "k", k, 1);
-  const along = checkedAxis("topK", x, axis);
-  if (k > x.shape[along]) {
+  checkInteger("topK", "k", k, 0);
+  checkFloat("topK", x);
+  const { line, along } = lineOf("topK", x, axis);
+  if (k > line.shape[along]) {
     throw new ModelError(
-      `topK: k must be at most ${x.shape[along]}, the size of axis ${along} of ${x.name} ${showShape(x.shape)}, got ${k}`,
+      `topK: k must be at most ${line.shape[along]}, the size of axis ${along} of ${x.name} ${showShape(x.shape)}, got ${k}`,
     );
   }
-  return ordered(x, along, largest, k);
+  const sorted = ordered(line, along, largest, k);
+  return line === x || k === 0 ? sorted : asScalar(sorted);
 }

@@ -1,7 +1,7 @@
 // Spread, size and soft maximum of what lies along some axes: made of other operations.
-import { checkFlag, checkNumber, checkOptions, LARGEST_FLOAT32, ModelError, showValue } from "../engine/errors.js";
+import { checkFlag, checkNumber, checkOptions, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFloat, resolveAxes } from "./axes.js";
+import { checkFloat, reducedAxes } from "./axes.js";
 import { stopGradient } from "./custom.js";
 import {
   absolute,
@@ -41,7 +41,7 @@ function varianceFor(where: string, x: Tensor, axes: Axes | undefined, options: 
   checkFlag(where, "keepDims", keepDims);
   checkNumber(where, "correction", correction, -LARGEST_FLOAT32, LARGEST_FLOAT32);
   checkFloat(where, x);
-  const reduced = resolveAxes(where, x, axes);
+  const reduced = reducedAxes(where, x, axes);
   const n = sizeOf(reduced.map((axis) => x.shape[axis]));
   if (!(n - correction > 0)) {
     throw new ModelError(
@@ -73,34 +73,12 @@ export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): 
   checkOptions("logSumExp", options, ["keepDims"]);
   checkFlag("logSumExp", "keepDims", options.keepDims ?? false);
   checkFloat("logSumExp", x);
-  const reduced = resolveAxes("logSumExp", x, axes);
+  const reduced = reducedAxes("logSumExp", x, axes);
+  // Of no elements the sum is 0 and its logarithm -Infinity, as in PyTorch.
+  if (sizeOf(reduced.map((axis) => x.shape[axis])) === 0) return log(sum(exp(x), reduced, options));
   const largest = stopGradient(max(x, reduced, { keepDims: true }));
   // Infinite ones must not be subtracted from themselves.
   const top = select(lessEqual(absolute(largest), LARGEST_FLOAT32), largest, 0);
   const total = log(sum(exp(subtract(x, top)), reduced, options));
   return add(total, reshape(top, total.shape));
-}
-
-export interface NormOptions extends ReduceOptions {
-  /** 1: Σ|x|, 2: √Σx² (default), Infinity: max |x|. */
-  p?: 1 | 2 | typeof Number.POSITIVE_INFINITY;
-}
-
-/**
- * The p-norm over `axes` (default: all). The gradient of the 2-norm at 0 is 0, that of the infinity norm is shared
- * evenly among equals, as in PyTorch. Throws ModelError for another p, or axes that do not exist.
- *
- * @example
- * norm(x, 1, { keepDims: true }); // [32, 1] of x [32, 10]
- */
-export function norm(x: Tensor, axes?: Axes, options: NormOptions = {}): Tensor {
-  checkOptions("norm", options, ["p", "keepDims"]);
-  const { p = 2, keepDims = false } = options;
-  checkFlag("norm", "keepDims", keepDims);
-  checkFloat("norm", x);
-  const reduced = resolveAxes("norm", x, axes);
-  if (p === 2) return rootOfSquares(sum(square(x), reduced, { keepDims }));
-  if (p === 1) return sum(absolute(x), reduced, { keepDims });
-  if (p === Number.POSITIVE_INFINITY) return max(absolute(x), reduced, { keepDims });
-  throw new ModelError(`norm: p must be 1, 2 or Infinity, got ${showValue(p)}`);
 }

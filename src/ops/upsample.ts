@@ -5,6 +5,7 @@ import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { reshape } from "./shape.js";
+import { checkPixels } from "./window.js";
 
 export interface UpsampleOptions<
   Size = number | readonly [height: number, width: number],
@@ -134,6 +135,7 @@ const shrinking: Operation<Attributes> = {
 function upsample(name: string, x: Tensor, rank: number, options: object): Tensor {
   const shape = checkTensor(name, x).shape.slice(1);
   const upsampling = upsamplingOf(name, shape, rank, options);
+  checkPixels(name, x.shape);
   const attributes = { ...upsampling, name, batch: x.shape[0], channels: shape[rank] };
   const { height, width, batch, channels } = attributes;
   const y = apply(growing, [reshape(x, [batch, height.size, width.size, channels])], attributes);

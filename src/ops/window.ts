@@ -135,6 +135,14 @@ function padsOf(padding: AxisPadding, size: number, reach: number, stride: numbe
 
 const AXES = { 1: ["length"], 2: ["height", "width"] } as const;
 
+/** Refuses images without pixels or channels: of an empty batch there is no image, of an image without pixels no result. */
+export function checkPixels(where: string, shape: Shape): void {
+  if (!shape.slice(1).includes(0)) return;
+  throw new ModelError(
+    `${where}: only the batch may be empty, got an input of shape ${showShape(shape)}: give the other axes at least one element`,
+  );
+}
+
 function checkRank(where: string, shape: Shape, axes: number, remedy: string): void {
   if (shape.length === axes + 2) return;
   const expected = ["batch", ...AXES[axes as 1 | 2], "channels"];
@@ -168,10 +176,16 @@ function checkGroups(where: string, groups: number, channels: number, outChannel
   }
 }
 
+function checkWeight(where: string, weight: Shape): void {
+  if (!weight.includes(0)) return;
+  throw new ModelError(`${where}: weight must have at least one element, got ${showShape(weight)}`);
+}
+
 /** Sizes of the convolution of `input` by `weight` [...window, channels / groups, outChannels]. Throws ModelError where they do not fit. */
 export function planConvolution(where: string, input: Shape, weight: Shape, window: Window): Convolution {
   const axes = window.stride.length;
   checkRank(where, input, axes, reshapeRemedy(axes));
+  checkPixels(where, input);
   const [channels, outChannels] = [input[axes + 1], weight[axes + 1]];
   checkGroups(where, window.groups, channels, outChannels);
   if (weight.length !== axes + 2 || weight[axes] !== channels / window.groups) {
@@ -180,6 +194,7 @@ export function planConvolution(where: string, input: Shape, weight: Shape, wind
       `${where}: weight must be ${showShape(expected)} (…window, channels / groups, outChannels), got ${showShape(weight)}`,
     );
   }
+  checkWeight(where, weight);
   const reaches = window.dilation.map((dilation, axis) => dilation * (weight[axis] - 1) + 1);
   const pads = reaches.map((reach, axis) => padsOf(window.padding[axis], input[axis + 1], reach, window.stride[axis]));
   const sizes = reaches.map((reach, axis) => {
@@ -221,11 +236,13 @@ export function planTransposed(
 ): Convolution {
   const axes = window.stride.length;
   checkRank(where, input, axes, reshapeRemedy(axes));
+  checkPixels(where, input);
   const channels = input[axes + 1];
   if (weight.length !== axes + 2 || weight[axes + 1] !== channels) {
     const expected = [...weight.slice(0, axes), "outChannels / groups", channels];
     throw new ModelError(`${where}: weight must be ${showShape(expected)}, got ${showShape(weight)}`);
   }
+  checkWeight(where, weight);
   const outChannels = weight[axes] * window.groups;
   checkGroups(where, window.groups, channels, outChannels);
   const pads: number[] = [];

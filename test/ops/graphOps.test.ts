@@ -8,85 +8,9 @@ import { constant, input, type Tensor } from "../../src/graph/tensor.js";
 import * as ops from "../../src/ops/index.js";
 import golden from "../golden/graphOps.json" with { type: "json" };
 import { engineOf } from "./battery.js";
+import { describeGolden } from "./golden.js";
 
-interface GoldenCase {
-  operation: string;
-  with: Record<string, unknown>;
-  inputs: { shape: number[]; values: number[]; labels?: boolean }[];
-  upstream: number[];
-  shape: number[];
-  output: number[];
-  gradients: number[][];
-  float32Errors: number[];
-}
-
-/** How a case's operation is called here. */
-const calls: Record<string, (x: Tensor[], options: Record<string, never>) => Tensor> = {
-  concatenate: (x, { axis }) => ops.concatenate(x, axis),
-  stack: (x, { axis }) => ops.stack(x, axis),
-  split: ([x], { parts, axis, part }) => ops.split(x, parts, axis)[part],
-  slice: ([x], { bounds }) => ops.slice(x, bounds[0], bounds[1], bounds[2]),
-  pad: ([x], { padding, options }) => ops.pad(x, padding, options),
-  flip: ([x], { axes }) => ops.flip(x, axes),
-  repeat: ([x], { count, axis }) => ops.repeat(x, count, axis),
-  tile: ([x], { counts }) => ops.tile(x, counts),
-  transpose: ([x], { axes }) => ops.transpose(x, axes),
-  power: ([a, b]) => ops.power(a, b),
-  sin: ([x]) => ops.sin(x),
-  cos: ([x]) => ops.cos(x),
-  clip: ([x], { least, most }) => ops.clip(x, least, most),
-  average: (x) => ops.average(x),
-  maximum: ([a, b]) => ops.maximum(a, b),
-  max: ([x], { axes }) => ops.max(x, axes),
-  variance: ([x], { axes, options }) => ops.variance(x, axes, options),
-  standardDeviation: ([x], { axes, options }) => ops.standardDeviation(x, axes, options),
-  logSumExp: ([x], { axes, options }) => ops.logSumExp(x, axes, options),
-  cumulativeSum: ([x], { axis, options }) => ops.cumulativeSum(x, axis, options),
-  product: ([x], { axes }) => ops.product(x, axes),
-  matmul: ([a, b], { options }) => ops.matmul(a, b, options),
-  einsum: (x, { equation }) => ops.einsum(equation, ...x),
-  gather: ([x, indices], { axis }) => ops.gather(x, indices, axis),
-  gatherAlong: ([x, indices], { axis }) => ops.gatherAlong(x, indices, axis),
-  scatterAdd: ([x, indices, updates], { axis }) => ops.scatterAdd(x, indices, updates, axis),
-  sort: ([x], { options }) => ops.sort(x, options).values,
-  topK: ([x], { k, options }) => ops.topK(x, k, options).values,
-  norm: ([x], { axes, options }) => {
-    const { p } = options as { p?: number | string };
-    return ops.norm(x, axes, p === undefined ? {} : { p: Number(p) });
-  },
-};
-
-describe("golden values of PyTorch", () => {
-  const cases = golden.cases as unknown as GoldenCase[];
-
-  test("there are enough", () => expect(cases.length).toBeGreaterThan(50));
-
-  cases.forEach(({ operation, with: options, inputs, ...expected }, index) => {
-    test(`${index}: ${operation} ${JSON.stringify(options)}`, () => {
-      const tensors = Object.fromEntries(
-        inputs.map(({ shape, labels }, i) => [`x${i}`, input(shape, { dtype: labels ? "uint32" : "float32" })]),
-      );
-      using run = compileFunctionSync(
-        ({ upstream, ...x }: Record<string, Tensor>): Record<string, Tensor> => {
-          const y = calls[operation](Object.values(x), options as Record<string, never>);
-          expect(y.shape).toEqual(expected.shape);
-          const trained = Object.values(x).filter(({ dtype }) => dtype === "float32");
-          const gradients = ops.gradient(ops.sum(ops.multiply(y, upstream)), trained);
-          return Object.fromEntries([y, ...gradients].map((tensor, i) => [`line ${i}`, tensor]));
-        },
-        { ...tensors, upstream: expected.shape },
-        { engine: engineOf("strict") },
-      );
-      const values = Object.fromEntries(inputs.map((one, i) => [`x${i}`, one.values]));
-      const results = run({ ...values, upstream: expected.upstream });
-      [expected.output, ...expected.gradients].forEach((line, i) => {
-        const largest = Math.max(1e-30, ...line.map(Math.abs));
-        const error = Math.max(...line.map((value, at) => Math.abs(results[`line ${i}`][at] - value))) / largest;
-        expect(error, `line ${i}`).toBeLessThanOrEqual(Math.max(4 * expected.float32Errors[i], 1e-6));
-      });
-    });
-  });
-});
+describeGolden(golden);
 
 const engine = engineOf("strict");
 
@@ -246,21 +170,21 @@ describe("errors", () => {
     [() => ops.split(x, 2), "split: the number of parts must divide the 3 elements of axis 1 of x [2, 3], got 2"],
     [
       () => ops.split(x, [2, 2]),
-      "split: sizes must be positive and add up to the 3 elements of axis 1 of x [2, 3], got [2, 2]",
+      "split: sizes must be whole numbers that add up to the 3 elements of axis 1 of x [2, 3], got [2, 2]",
     ],
-    [() => ops.slice(x, [0, 3]), "slice: along axis 1 of x [2, 3] there must be 0 ≤ begin < end ≤ 3"],
-    [() => ops.slice(x, [0], [3]), "slice: along axis 0 of x [2, 3] there must be 0 ≤ begin < end ≤ 2"],
     [() => ops.slice(x, [0, 0, 0]), "slice: bounds must be at most 2 numbers for x [2, 3], got 3"],
     [
       () => ops.slice(x, [], [], [-1]),
       "slice: step must be a whole number of at least 1, got -1: flip() reverses an axis",
     ],
-    [() => ops.pad(x, [[-1, 0]]), "pad: axis 0 of x [2, 3] needs a pair of whole numbers of at least 0, got [-1, 0]"],
     [
       () => ops.pad(x, [[2, 0]], { mode: "reflect" }),
-      "pad: axis 0 of x [2, 3] needs a pair of whole numbers from 0 to 1",
+      "pad: axis 0 of x [2, 3] can mirror at most 1 elements at either end, got [2, 0]: add fewer",
     ],
-    [() => ops.pad(x, [], { mode: "wrap" as never }), 'pad: mode must be "constant", "reflect" or "edge", got "wrap"'],
+    [
+      () => ops.pad(x, [], { mode: "wrap" as never }),
+      'pad: mode must be "constant" or "reflect" or "edge", got "wrap"',
+    ],
     [() => ops.pad(labels, [[1, 1]], { value: 2 }), "pad: labels of uint32 can be padded with 0 only, got 2"],
     [
       () =>
@@ -269,20 +193,14 @@ describe("errors", () => {
           [0, 0],
           [1, 1],
         ]),
-      "pad: there must be an array of at most 2 pairs for x [2, 3], got [[0, 0], [0, 0], [1, 1]]",
+      "pad: there must be at most 2 pairs [before, after] for x [2, 3], got [[0, 0], [0, 0], [1, 1]]",
     ],
     [() => ops.squeeze(x, 0), "squeeze: a named axis must have size 1, got axis 0 of x [2, 3]"],
-    [() => ops.repeat(x, 0, 1), "repeat: count must be a whole number of at least 1, got 0"],
     [() => ops.tile(x, [2]), "tile: there must be a count for each axis of x [2, 3], got [2]"],
     [() => ops.clip(x, 2, 1), "clip: the bounds must be numbers, least ≤ most, got 2 and 1"],
     [() => ops.average([]), "average: must be given an array of at least one tensor, got []"],
     [() => ops.argmin(labels), "argmin: operands must be float32, got labels of uint32"],
     [() => ops.variance(input([1]), 0), "variance: there must be more elements than the correction, got 1 and 1"],
-    [() => ops.norm(x, 0, { p: 3 as never }), "norm: p must be 1, 2 or Infinity, got 3"],
-    [
-      () => ops.cumulativeSum(input([])),
-      "cumulativeSum: input is a scalar and has no axis, got axis -1: reshape() it to [1]",
-    ],
     [
       () => ops.matmul(input([3]), x),
       "matmul: both operands must be matrices, got [3] and [2, 3]: reshape() them first",
@@ -313,7 +231,6 @@ describe("errors", () => {
     [() => ops.gatherAlong(x, labels), "gatherAlong: indices must have the shape of x [2, 3] but for axis 1, got [2]"],
     [() => ops.oneHot(labels, 0), "oneHot: classes must be a whole number of at least 1, got 0"],
     [() => ops.topK(x, 4), "topK: k must be at most 3, the size of axis 1 of x [2, 3], got 4"],
-    [() => ops.sort(input([])), "sort: input is a scalar and has no axis, got axis -1"],
     [() => ops.sort(x, { order: 1 } as never), 'sort: unknown option "order"'],
   ])("%s", (build, text) => {
     expect(build).toThrow(ModelError);

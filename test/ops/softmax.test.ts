@@ -58,8 +58,7 @@ describe("softmax", () => {
     expect(Math.abs(row.reduce((a, b) => a + b) - 1)).toBeLessThan(2 ** -22);
   });
 
-  test("scalars and uint32 are refused", () => {
-    expect(() => softmax(input([]))).toThrow("softmax: input must have at least one axis");
+  test("uint32 is refused", () => {
     expect(() => logSoftmax(input([3], { dtype: "uint32" }))).toThrow("logSoftmax: operands must be float32");
   });
 });

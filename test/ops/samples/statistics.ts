@@ -2,6 +2,7 @@ import type { Shape, Tensor } from "../../../src/graph/tensor.js";
 import { scale } from "../../../src/ops/elementwise.js";
 import type { Axes } from "../../../src/ops/reduce.js";
 import * as ops from "../../../src/ops/statistics.js";
+import { norm } from "../../../src/ops/vectorNorm.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
 import { gather } from "./reduce.js";
 
@@ -45,6 +46,8 @@ const logSumExpOf = (values: readonly number[]): number => {
   return Number.isFinite(top) ? Math.log(sumOf(values.map((value) => Math.exp(value - top)))) + top : top;
 };
 
+const normOf = (values: readonly number[], p: number) => sumOf(values.map((x) => Math.abs(x) ** p)) ** (1 / p);
+
 export const statisticsSamples = {
   variance: {
     cases: [
@@ -83,9 +86,14 @@ export const statisticsSamples = {
   },
   norm: {
     cases: [
-      ...casesOf(ops.norm, (values) => Math.sqrt(sumOf(values.map((value) => value * value))), {}),
-      ...casesOf(ops.norm, (values) => sumOf(values.map(Math.abs)), { p: 1 as const }, "awayFromZero"),
-      ...casesOf(ops.norm, (values) => Math.max(...values.map(Math.abs)), { p: Number.POSITIVE_INFINITY }),
+      ...casesOf(norm, (values) => Math.sqrt(sumOf(values.map((value) => value * value))), {}),
+      ...casesOf(norm, (values) => sumOf(values.map(Math.abs)), { p: 1 }, "awayFromZero"),
+      ...casesOf(norm, (values) => Math.max(...values.map(Math.abs)), { p: Number.POSITIVE_INFINITY }),
+      ...casesOf(norm, (values) => Math.min(...values.map(Math.abs)), { p: Number.NEGATIVE_INFINITY }, "awayFromZero"),
+      ...casesOf(norm, (values) => values.length, { p: 0 }, "awayFromZero"),
+      ...[0.4, 1.5, 3, 7, -0.5, -1, -4].flatMap((p) =>
+        casesOf(norm, (values) => normOf(values, p), { p }, "awayFromZero"),
+      ),
     ],
   },
 } satisfies Record<string, Sample>;

@@ -1,0 +1,97 @@
+// Sizes of vectors: (Σ|x|^p)^(1/p), without a power that leaves float32 on the way.
+import { checkFlag, checkOptions, LARGEST_FLOAT32, ModelError, showValue } from "../engine/errors.js";
+import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFloat, reducedAxes } from "./axes.js";
+import { customGradient } from "./custom.js";
+import {
+  absolute,
+  divide,
+  equal,
+  greater,
+  lessEqual,
+  multiply,
+  negate,
+  notEqual,
+  power,
+  select,
+} from "./elementwise.js";
+import { type Axes, max, min, type ReduceOptions, sum } from "./reduce.js";
+import { reshape } from "./shape.js";
+
+export interface NormOptions extends ReduceOptions {
+  /**
+   * Which power: (Σ|x|^p)^(1/p). 0 counts what is not 0, Infinity is the largest |x|, -Infinity the smallest; below 0 any
+   * x of 0 makes it 0. Default 2.
+   */
+  p?: number;
+}
+
+/**
+ * The p-norm over `axes` (default: all), of values of any size. As in PyTorch, the gradient of an x of 0 is 0, and that of
+ * a norm for p = ±Infinity is shared evenly among equals. Of no elements it is 0. Throws ModelError if p is no such number, for
+ * axes that do not exist, and for no elements if p is below 0 or infinite.
+ *
+ * @example
+ * norm(x, 1, { keepDims: true }); // [32, 1] of x [32, 10]
+ */
+export function norm(x: Tensor, axes?: Axes, options: NormOptions = {}): Tensor {
+  checkOptions("norm", options, ["p", "keepDims"]);
+  const { p = 2, keepDims = false } = options;
+  checkFlag("norm", "keepDims", keepDims);
+  checkFloat("norm", x);
+  const reduced = reducedAxes("norm", x, axes);
+  checkPower(p);
+  if (p === 0) return sum(notEqual(x, 0), reduced, { keepDims });
+  const isEmpty = sizeOf(reduced.map((axis) => x.shape[axis])) === 0;
+  if (p === 1 || (isEmpty && p > 0 && p < Number.POSITIVE_INFINITY)) return sum(absolute(x), reduced, { keepDims });
+  if (isEmpty && sizeOf(x.shape.filter((_, axis) => !reduced.includes(axis))) > 0) {
+    throw new ModelError(
+      `norm: there must be at least one element if p is ${p}, got ${x.name} of shape ${showShape(x.shape)}: reduce other axes`,
+    );
+  }
+  if (p === Number.POSITIVE_INFINITY) return max(absolute(x), reduced, { keepDims });
+  if (p === Number.NEGATIVE_INFINITY) return min(absolute(x), reduced, { keepDims });
+  const kept = customGradient(
+    [x],
+    () => rootOfPowers(absolute(x), reduced, p),
+    (gradient, { output }) => multiply(slopeOf(x, output, p), gradient),
+  );
+  return keepDims ? kept : reshape(kept, sum(x, reduced).shape);
+}
+
+function checkPower(p: unknown): void {
+  const size = typeof p === "number" ? Math.abs(p) : Number.NaN;
+  if (size === 0 || size === Number.POSITIVE_INFINITY || (size >= MIN_POWER && size <= 1 / MIN_POWER)) return;
+  throw new ModelError(
+    `norm: p must be a number such as 1, 2 or Infinity, 0 or of a size from ${MIN_POWER} to ${1 / MIN_POWER}, got ${showValue(p)}`,
+  );
+}
+
+// Its reciprocal is a power, too.
+const MIN_POWER = 1e-30;
+// Powers up to this one of float32 stay far within float32, and so do sums of them.
+const SMALL_POWER = 0.5;
+
+/** (Σ magnitude^p)^(1/p), the axes kept. */
+function rootOfPowers(magnitude: Tensor, axes: readonly number[], p: number): Tensor {
+  const powers = (of: Tensor) => power(sum(power(of, p), axes, { keepDims: true }), 1 / p);
+  if (Math.abs(p) <= SMALL_POWER) return powers(magnitude);
+  // In units of the one that counts most the powers are at most 1, and the largest is 1.
+  const unit = (p > 0 ? max : min)(magnitude, axes, { keepDims: true });
+  // Where it is 0, infinite or NaN, it is the norm already.
+  const isOrdinary = multiply(greater(unit, 0), lessEqual(unit, LARGEST_FLOAT32));
+  return select(isOrdinary, multiply(unit, powers(divide(magnitude, select(isOrdinary, unit, 1)))), unit);
+}
+
+/** The derivative by x of y, the norm: (|x| / y)^(p - 1), with the sign of x; 0 where x is 0. */
+function slopeOf(x: Tensor, y: Tensor, p: number): Tensor {
+  // Nothing is divided by 0, so that this has a derivative there, too.
+  const isZero = equal(x, 0);
+  const magnitude = select(isZero, 1, absolute(x));
+  const size = select(equal(y, 0), 1, y);
+  // The power is positive, and taken where neither it nor the quotient leaves float32 before the result does.
+  const [above, below, exponent] = p > 1 ? [magnitude, size, p - 1] : [y, magnitude, 1 - p];
+  const slope =
+    exponent > 1 ? power(divide(above, below), exponent) : divide(power(above, exponent), power(below, exponent));
+  return select(isZero, 0, select(greater(x, 0), slope, negate(slope)));
+}

@@ -1,0 +1,110 @@
+// Values recorded from PyTorch by the scripts in test/golden, held against the operations of the same name.
+import { describe, expect, test } from "vitest";
+import { compileFunctionSync } from "../../src/graph/function.js";
+import { input, type Tensor } from "../../src/graph/tensor.js";
+import * as ops from "../../src/ops/index.js";
+import "../../src/platform/nodeKernels.js";
+import { engineOf } from "./battery.js";
+
+interface GoldenCase {
+  operation: string;
+  with: Record<string, unknown>;
+  inputs: { shape: number[]; values: number[]; labels?: boolean }[];
+  upstream: number[];
+  shape: number[];
+  output: number[];
+  gradients: number[][];
+  float32Errors: number[];
+}
+
+/** How a case's operation is called here. */
+const calls: Record<string, (x: Tensor[], options: Record<string, never>) => Tensor> = {
+  concatenate: (x, { axis }) => ops.concatenate(x, axis),
+  stack: (x, { axis }) => ops.stack(x, axis),
+  split: ([x], { parts, axis, part }) => ops.split(x, parts, axis)[part],
+  slice: ([x], { bounds }) => ops.slice(x, bounds[0], bounds[1], bounds[2]),
+  pad: ([x], { padding, options }) => ops.pad(x, padding, options),
+  flip: ([x], { axes }) => ops.flip(x, axes),
+  repeat: ([x], { count, axis }) => ops.repeat(x, count, axis),
+  tile: ([x], { counts }) => ops.tile(x, counts),
+  transpose: ([x], { axes }) => ops.transpose(x, axes),
+  power: ([a, b]) => ops.power(a, b),
+  sin: ([x]) => ops.sin(x),
+  cos: ([x]) => ops.cos(x),
+  clip: ([x], { least, most }) => ops.clip(x, least, most),
+  average: (x) => ops.average(x),
+  maximum: ([a, b]) => ops.maximum(a, b),
+  max: ([x], { axes }) => ops.max(x, axes),
+  variance: ([x], { axes, options }) => ops.variance(x, axes, options),
+  standardDeviation: ([x], { axes, options }) => ops.standardDeviation(x, axes, options),
+  logSumExp: ([x], { axes, options }) => ops.logSumExp(x, axes, options),
+  cumulativeSum: ([x], { axis, options }) => ops.cumulativeSum(x, axis, options),
+  product: ([x], { axes }) => ops.product(x, axes),
+  matmul: ([a, b], { options }) => ops.matmul(a, b, options),
+  einsum: (x, { equation }) => ops.einsum(equation, ...x),
+  gather: ([x, indices], { axis }) => ops.gather(x, indices, axis),
+  gatherAlong: ([x, indices], { axis }) => ops.gatherAlong(x, indices, axis),
+  scatterAdd: ([x, indices, updates], { axis }) => ops.scatterAdd(x, indices, updates, axis),
+  sort: ([x], { options }) => ops.sort(x, options).values,
+  topK: ([x], { k, options }) => ops.topK(x, k, options).values,
+  norm: ([x], { axes, options }) => {
+    const { p } = options as { p?: number | string };
+    return ops.norm(x, axes, p === undefined ? {} : { p: Number(p) });
+  },
+  sum: ([x], { axes }) => ops.sum(x, axes),
+  mean: ([x], { axes }) => ops.mean(x, axes),
+  softmax: ([x], { axis }) => ops.softmax(x, { axis }),
+  logSoftmax: ([x], { axis }) => ops.logSoftmax(x, { axis }),
+  squeeze: ([x], { axes }) => ops.squeeze(x, axes),
+  linear: ([x, weight, bias]) => ops.linear(x, weight, bias),
+  layerNorm: ([x, weight, bias]) => ops.layerNorm(x, { weight, bias }),
+  conv1d: ([x, weight]) => ops.conv1d(x, weight),
+  meanSquaredError: ([x, target], { options }) => ops.meanSquaredError(x, target, options),
+  meanAbsoluteError: ([x, target], { options }) => ops.meanAbsoluteError(x, target, options),
+  huber: ([x, target], { options }) => ops.huber(x, target, options),
+  hinge: ([x, target], { options }) => ops.hinge(x, target, options),
+  perceptronLoss: ([x, target], { options }) => ops.perceptronLoss(x, target, options),
+  binaryCrossEntropy: ([x, target], { options }) => ops.binaryCrossEntropy(x, target, options),
+  binaryCrossEntropyWithLogits: ([x, target], { options }) => ops.binaryCrossEntropyWithLogits(x, target, options),
+  softmaxCrossEntropy: ([x, target], { options }) => ops.softmaxCrossEntropy(x, target, options),
+  softmaxCrossEntropyWithDistributions: ([x, target], { options }) =>
+    ops.softmaxCrossEntropyWithDistributions(x, target, options),
+};
+
+/** Outputs and gradients are no further from PyTorch's float64 than four times its own float32 error, or 1e-6 of a line's scale. */
+export function describeGolden(golden: { readonly source: string; readonly cases: readonly unknown[] }): void {
+  describe(`golden values: ${golden.source}`, () => {
+    const cases = golden.cases as GoldenCase[];
+
+    test("there are enough", () => expect(cases.length).toBeGreaterThan(50));
+
+    cases.forEach((one, index) => {
+      test(`${index}: ${one.operation} ${JSON.stringify(one.with)}`, () => checkGolden(one));
+    });
+  });
+}
+
+function checkGolden({ operation, with: options, inputs, ...expected }: GoldenCase): void {
+  const tensors = Object.fromEntries(
+    inputs.map(({ shape, labels }, i) => [`x${i}`, input(shape, { dtype: labels ? "uint32" : "float32" })]),
+  );
+  using run = compileFunctionSync(
+    ({ upstream, ...x }: Record<string, Tensor>): Record<string, Tensor> => {
+      const y = calls[operation](Object.values(x), options as Record<string, never>);
+      expect(y.shape).toEqual(expected.shape);
+      const trained = Object.values(x).filter(({ dtype }) => dtype === "float32");
+      const gradients = ops.gradient(ops.sum(ops.multiply(y, upstream)), trained);
+      return Object.fromEntries([y, ...gradients].map((tensor, i) => [`line ${i}`, tensor]));
+    },
+    { ...tensors, upstream: expected.shape },
+    { engine: engineOf("strict") },
+  );
+  const values = Object.fromEntries(inputs.map((one, i) => [`x${i}`, one.values]));
+  const results = run({ ...values, upstream: expected.upstream });
+  [expected.output, ...expected.gradients].forEach((line, i) => {
+    expect(results[`line ${i}`].length, `line ${i}`).toBe(line.length);
+    const largest = Math.max(1e-30, ...line.map(Math.abs));
+    const error = Math.max(0, ...line.map((value, at) => Math.abs(results[`line ${i}`][at] - value))) / largest;
+    expect(error, `line ${i}`).toBeLessThanOrEqual(Math.max(4 * expected.float32Errors[i], 1e-6));
+  });
+}
