@@ -61,14 +61,15 @@ export function norm(x: Tensor, axes?: Axes, options: NormOptions = {}): Tensor 
 
 function checkPower(p: unknown): void {
   const size = typeof p === "number" ? Math.abs(p) : Number.NaN;
-  if (size === 0 || size === Number.POSITIVE_INFINITY || (size >= MIN_POWER && size <= 1 / MIN_POWER)) return;
+  if (size === 0 || size === Number.POSITIVE_INFINITY || (size >= MIN_POWER && size <= MAX_POWER)) return;
   throw new ModelError(
-    `norm: p must be a number such as 1, 2 or Infinity, 0 or of a size from ${MIN_POWER} to ${1 / MIN_POWER}, got ${showValue(p)}`,
+    `norm: p must be a number such as 1, 2 or Infinity, of 0 or a size from 1e-30 to 1e30, got ${showValue(p)}`,
   );
 }
 
-// Its reciprocal is a power, too.
+// The reciprocal is a power, too.
 const MIN_POWER = 1e-30;
+const MAX_POWER = 1e30;
 // Powers up to this one of float32 stay far within float32, and so do sums of them.
 const SMALL_POWER = 0.5;
 

@@ -97,7 +97,7 @@ describe("norms of values that would leave float32", () => {
     for (const p of [nan, "2", null, [2], 1e-45, 1e300]) {
       expect(() => ops.norm(x, 0, { p: p as number })).toThrow(ModelError);
       expect(() => ops.norm(x, 0, { p: p as number })).toThrow(
-        "norm: p must be a number such as 1, 2 or Infinity, got ",
+        "norm: p must be a number such as 1, 2 or Infinity, of 0 or a size from 1e-30 to 1e30, got ",
       );
     }
   });
