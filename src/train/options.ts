@@ -19,7 +19,7 @@ export interface FitOptions<M extends MetricName = MetricName, I extends Ports =
   epochs?: number;
   /** Samples a step. Default 32. The last batch of an epoch may be smaller: its loss is the mean over its own samples. */
   batchSize?: number;
-  /** New order every epoch, from the trainer's seed. Default true. */
+  /** New order for each pass that begins, from the trainer's seed; one that is under way keeps its own. Default true. */
   shuffle?: boolean;
   /** Scored after each epoch. */
   validation?: TrainingData<I, O>;
@@ -33,14 +33,14 @@ export interface StepsOptions {
   steps: number;
   /** Samples a step. Default: all. */
   batchSize?: number;
-  /** New order each time all samples have been seen. Default true. */
+  /** New order for each pass that begins; one that is under way keeps its own. Default true. */
   shuffle?: boolean;
 }
 
 export interface SliceOptions {
   /** Samples a step. Default 32. */
   batchSize?: number;
-  /** New order each time all samples have been seen. Default true. */
+  /** New order for each pass that begins; one that is under way keeps its own. Default true. */
   shuffle?: boolean;
 }
 

@@ -76,8 +76,8 @@ interface SynchronousMethods<M extends MetricName, I extends Ports, O extends Po
   trainStepsSync(data: TrainingData<I, O>, options: StepsOptions): Float32Array;
   trainBatchSync(batch: Samples<I, O> | SampleList<I, O>): number;
   /**
-   * Trains for about so many milliseconds, but at least one step, and goes on where the last such call stopped; returns
-   * the loss of each step. On the calling thread: for pages that give training a part of each frame, as
+   * Trains for about so many milliseconds, but at least one step, and goes on where the last call stopped; returns the
+   * loss of each step. On the calling thread: for pages that give training a part of each frame, as
    * `requestAnimationFrame(() => trainer.trainFor(8, data))`.
    */
   trainFor(milliseconds: number, data: Resident, options?: SliceOptions): Float32Array;
@@ -102,9 +102,16 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
   readonly steps: number;
   readonly epochs: number;
 
-  /** Trains epoch by epoch: `for await (const { epoch, loss } of trainer.fit(data, { epochs: 5 })) …`. Ends when the loop is left. */
+  /**
+   * Trains epoch by epoch: `for await (const { epoch, loss } of trainer.fit(data, { epochs: 5 })) …`, which ends when the
+   * loop is left; or to the end: `const history = await trainer.fit(data, { epochs: 5 })`, the results of all epochs. It
+   * begins when it is iterated or awaited. A pass over the data that an earlier call began is its first epoch.
+   */
   fit(data: TrainingData<I, O>, options?: FitOptions<M, I, O>): Fit<EpochResult<M, O>>;
-  /** Trains `steps` steps, going round the data; returns the loss of each. Many steps run in one call into the engine. */
+  /**
+   * Trains `steps` steps, going on where the last call over these data stopped; returns the loss of each. Many steps run in
+   * one call into the engine.
+   */
   trainSteps(data: TrainingData<I, O>, options: StepsOptions): Promise<Float32Array>;
   /** One step on exactly these samples, for data that arrive bit by bit. Returns the loss before the step. */
   trainBatch(batch: Samples<I, O> | SampleList<I, O>): Promise<number>;
@@ -122,17 +129,17 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
   /** Sets parameters by path, `{ "0.weight": values }` or what `parameters()` gave; all are checked before any is changed. */
   setParameters(values: ParameterUpdate): void;
   /**
-   * A copy of all that makes the training go on as it would: parameters, the optimizer's state, counts, seed. Take it
-   * between calls or epochs. Throws SteepestError where a value is not finite: every checkpoint can be restored.
+   * A copy of all that makes the training go on as it would: parameters, the optimizer's state, counts, the place in the
+   * data, seed. Take it between calls or epochs. Throws SteepestError where a value is not finite: every checkpoint can be restored.
    */
   checkpoint(): Checkpoint;
   /**
    * Goes on from a checkpoint, with its seed. All of it is checked before anything is changed: throws ModelError where
    * it is of another model or optimizer, DataError where a value is broken. Hyperparameters, the loss and the batch size
-   * are this trainer's own. Data in memory stay; `trainFor` begins a new pass over them.
+   * are this trainer's own. Data in memory stay. The first data with as many samples as an unfinished pass go on with it.
    */
   restore(checkpoint: Checkpoint): void;
-  /** Back to the start: first values from the seed (the checkpoint's, after `restore`), optimizer and counts zero. */
+  /** Back to the start: first values from the seed (the checkpoint's, after `restore`), optimizer and counts zero, no pass under way. */
   reset(): void;
   /**
    * A table of the layers: paths, with those inside of a layer indented, output shapes, parameters, what is frozen or
