@@ -117,7 +117,8 @@ function settle(state: State, steps: number, call: StepsCall): void {
     if (loss - loss === 0) continue;
     const step = state.steps - steps + i + 1;
     const largest = largestOf(call.samples());
-    const learningRate = floats[rates + i];
+    // As it was written, not as float32 has it.
+    const learningRate = Number(floats[rates + i].toPrecision(7));
     throw new DivergenceError("training", { step, epoch: call.epochOf(i), loss, learningRate, largest });
   }
 }
