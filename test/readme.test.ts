@@ -1,127 +1,164 @@
-// Every program that the documentation shows is run: the README's and the pages' blocks, and the docstrings' examples.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+// Every program in README and docs/ is pasted into a file of a fresh project as it stands, type-checked under the strictest
+// options, and run by Node; what a page says it prints is what it prints.
+//
+//   ```js    a program, in JavaScript and in TypeScript alike     ```ts    one that only TypeScript takes
+//   // … continues the program above                               is put behind the block before it
+//   // in a page                                                   has a page's frames
+//   ```text  behind a program: what it prints; … is anything
+import { execFile } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transformSync } from "esbuild";
-import * as steepest from "steepest";
-import * as graph from "steepest/graph";
-import * as io from "steepest/io";
-import * as progress from "steepest/progress";
-import { afterAll, expect, test } from "vitest";
-import * as initializers from "../src/nn/initializers.js";
-import * as operations from "../src/ops/index.js";
-import * as optimizers from "../src/optim/index.js";
-import { lehmer } from "./train/blobs.js";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "steepest-readme-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const modules: Record<string, Record<string, unknown>> = {
-  steepest,
-  "steepest/graph": graph,
-  "steepest/io": io,
-  "steepest/progress": progress,
-};
-
-/** What the programs may take for granted, where they do not define it themselves. */
-async function given(): Promise<Record<string, unknown>> {
-  const random = lehmer(5);
-  const images = (count: number) => Float32Array.from({ length: count * 784 }, random);
-  const labels = (count: number) => Uint8Array.from({ length: count }, () => Math.floor(random() * 10));
-  const model = steepest.sequential({ input: [784] }, steepest.dense(8), steepest.relu(), steepest.dense(10));
-  const [x, y] = [images(100), labels(100)];
-  const trainer = steepest.compileSync(model, { loss: steepest.crossEntropy(), optimizer: steepest.adam() });
-  const f = graph.compileFunctionSync(({ x }) => ({ y: graph.sum(x) }), { x: [3] });
-  const path = join(folder, "model.safetensors");
-  await io.writeFileAtomic(path, io.encodeWeights(trainer));
-  return { x, y, testX: images(20), testY: labels(20), image: images(1), model, trainer, f, path };
+interface Snippet {
+  /** README-1: the page, and the number of the program there. */
+  readonly name: string;
+  readonly language: "js" | "ts";
+  readonly inPage: boolean;
+  source: string;
+  prints: string | undefined;
 }
 
-/** The same for the graph's docstrings, where tensors are symbolic. */
-function givenSymbols(): Record<string, unknown> {
-  const logits = graph.input([32, 10]);
-  return { x: graph.input([32, 10]), logits, labels: graph.input([32], { dtype: "uint32" }) };
-}
+const CONTINUES = "// … continues the program above";
+const IN_PAGE = "// in a page";
 
-async function runProgram(source: string, symbolic = false): Promise<string[]> {
-  const imports = [...source.matchAll(/^import \{([^}]*)\} from "([^"]+)";$/gm)];
-  const body = source.replace(/^import .*$/gm, "");
-  const scope: Record<string, unknown> = symbolic
-    ? { ...steepest, ...graph }
-    : { ...graph, ...steepest, ...io, ...progress };
-  for (const [, names, from] of imports) {
-    for (const name of names
-      .split(",")
-      .map((text) => text.trim())
-      .filter(Boolean)) {
-      const bare = name.replace(/^type /, "");
-      if (name === bare) expect(Object.keys(modules[from] ?? {}), `"${from}" exports ${name}`).toContain(name);
-      scope[bare] = modules[from]?.[bare];
+function snippetsOf(page: string): Snippet[] {
+  const text = readFileSync(join(root, page), "utf8");
+  const found: Snippet[] = [];
+  for (const [, language, source] of text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)) {
+    const last = found.at(-1);
+    if (language === "text" && last !== undefined) last.prints = source;
+    if (language !== "js" && language !== "ts") continue;
+    if (source.startsWith(CONTINUES)) {
+      if (last === undefined) throw new Error(`${page}: no program to continue`);
+      last.source += source;
+      continue;
     }
+    const name = `${page.replace(/^docs\/|\.md$/g, "")}-${found.length + 1}`;
+    found.push({ name, language, inPage: source.startsWith(IN_PAGE), source, prints: undefined });
   }
-  const printed: string[] = [];
-  scope.console = { log: (...values: unknown[]) => printed.push(values.join(" ")) };
-  const data = symbolic ? givenSymbols() : await given();
-  const names = Object.keys({ ...scope, ...data });
-  // Each program in a block of its own, so that it may define what is given otherwise.
-  const { code } = transformSync(`async function program() {${body}\n}`, { loader: "ts", target: "node20" });
-  const run = new Function(...names, `${code}; return program();`);
-  await run(...names.map((name) => scope[name] ?? data[name]));
-  return printed;
+  return found;
 }
 
 const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
-const blocksOf = (page: string): string[] =>
-  [...readFileSync(join(root, page), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)].map(([, source]) => source);
+const snippets = pages.flatMap(snippetsOf);
 
-test.each(pages.flatMap((page) => blocksOf(page).map((source, i) => [page, i + 1, source] as const)))(
-  "%s, program %i",
-  async (_page, _number, source) => {
-    const printed = await runProgram(source);
-    // What a line prints and says it prints.
-    for (const [, promised] of source.matchAll(/console\.log\(.*\); \/\/ (true)\b/g))
-      expect(printed).toContain(promised);
+/** Runs Node; resolves to what it printed. Rejects with all of it. */
+function node(cwd: string, ...args: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, args, { cwd }, (error, out, err) =>
+      error ? reject(new Error(`${out}${err}`)) : resolve(out),
+    );
+  });
+}
+
+const config = {
+  compilerOptions: {
+    target: "es2022",
+    module: "nodenext",
+    strict: true,
+    noUncheckedIndexedAccess: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: true,
+    noEmit: true,
   },
-);
+};
+const FRAMES = `let frames = 0;
+globalThis.requestAnimationFrame = (draw) => frames++ < 3 && setImmediate(draw);
+`;
 
-test("the README opens with a program that trains", async () => {
-  expect((await runProgram(blocksOf("README.md")[0])).length).toBeGreaterThan(0);
+/** An empty project that has installed the package. */
+beforeAll(() => {
+  mkdirSync(join(folder, "node_modules"));
+  symlinkSync(root, join(folder, "node_modules/steepest"), "junction");
+  cpSync(join(root, "node_modules/@types/node"), join(folder, "node_modules/@types/node"), { recursive: true });
+  cpSync(join(root, "node_modules/undici-types"), join(folder, "node_modules/undici-types"), { recursive: true });
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+  writeFileSync(join(folder, "frames.mjs"), FRAMES);
+  for (const [kind, lib, types] of [
+    ["node", ["es2023"], ["node"]],
+    ["page", ["es2023", "dom"], []],
+  ] as const) {
+    mkdirSync(join(folder, kind));
+    const { compilerOptions } = config;
+    const text = JSON.stringify({ compilerOptions: { ...compilerOptions, lib, types }, include: ["*.ts"] });
+    writeFileSync(join(folder, kind, "tsconfig.json"), text);
+  }
+  for (const { name, source, inPage } of snippets)
+    writeFileSync(join(folder, inPage ? "page" : "node", `${name}.ts`), source);
 });
 
-test("docs/layers.md has a line for whatever there is to build models of", () => {
-  const page = readFileSync(join(root, "docs/layers.md"), "utf8");
-  const named = new Set([...page.matchAll(/`(\w+)[`(]/g)].map(([, name]) => name));
-  const facade = readFileSync(join(root, "src/index.ts"), "utf8");
-  const exported = [...facade.matchAll(/export \{([^}]*)\} from "\.\/nn\/(?!model|ports|scope)/g)].flatMap(
-    ([, names]) =>
-      names
-        .split(",")
-        .map((name) => name.trim())
-        .filter((name) => name !== "" && !name.startsWith("type ")),
-  );
-  const building = [...exported, ...Object.keys(initializers), ...Object.keys(optimizers), ...Object.keys(operations)];
-  expect(exported.length).toBeGreaterThan(60);
-  expect(building.filter((name) => !named.has(name) && name !== "learningRateAt")).toEqual([]);
-  // And no line for what there is not: names in a table's first column.
-  const columns = [...page.matchAll(/^\| (`[^|]*)\|/gm)].map(([, column]) => column).join();
-  const first = [...columns.matchAll(/`(\w+)[`(]/g)].map(([, name]) => name);
-  expect(first.length).toBeGreaterThan(150);
-  expect(first.filter((name) => !building.includes(name) && name !== "gradient")).toEqual([]);
+test.each(["node", "page"])("they are right by their types (%s)", async (kind) => {
+  expect(snippets.length).toBeGreaterThan(20);
+  await node(join(folder, kind), join(root, "node_modules/typescript/bin/tsc"), "-p", ".");
 });
 
-const sources = readdirSync(join(root, "src"), { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
-  .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
-const examples = sources.flatMap((file) =>
-  [...readFileSync(file, "utf8").matchAll(/@example\n((?: \*(?! @|\/).*\n)+)/g)].map(
-    ([, text]) => [relative(root, file), text.replace(/^ \* ?/gm, "")] as const,
-  ),
-);
-
-test("there are examples", () => expect(examples.length).toBeGreaterThan(3));
-
-test.each(examples)("example in %s", async (file, source) => {
-  await runProgram(source, file.startsWith("src/ops/"));
+test.each(snippets)("$name", async ({ name, language, source, inPage, prints }) => {
+  const place = join(folder, `run-${name}`);
+  mkdirSync(place);
+  const code = language === "js" ? source : transformSync(source, { loader: "ts", target: "node20" }).code;
+  writeFileSync(join(place, "program.mjs"), code);
+  const printed = await node(place, ...(inPage ? ["--import=../frames.mjs"] : []), "program.mjs");
+  if (prints !== undefined) expect(printed.split("\n")).toEqual(prints.split("\n").map(lineOf));
+  // What a line prints and says it prints.
+  for (const [, promised] of source.matchAll(/console\.log\(.*\); \/\/ (true|\[.*\])$/gm))
+    expect(printed).toContain(promised);
 });
+
+/** A line as it must be; with … in it, anything may stand there. */
+function lineOf(line: string): unknown {
+  if (!line.includes("…")) return line;
+  const parts = line.split("…").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return expect.stringMatching(new RegExp(`^${parts.join(".*")}$`));
+}
+
+describe("README", () => {
+  const readme = readFileSync(join(root, "README.md"), "utf8");
+
+  test("opens with the install, and a program that runs in every Node as it stands", () => {
+    const [install, program] = [...readme.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)];
+    expect(install[2]).toBe("npm install steepest\n");
+    expect(program[1]).toBe("js");
+    const [first] = snippets;
+    expect(first.prints).toBeDefined();
+  });
+
+  test("no program has what Node 20 and 22 stop at", () => {
+    for (const { name, source } of snippets) expect(source, name).not.toMatch(/^\s*(await )?using /m);
+  });
+});
+
+test("links lead to files and headings that are there", () => {
+  const headingsOf = (text: string) =>
+    [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+      title
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    );
+  for (const page of pages) {
+    const text = readFileSync(join(root, page), "utf8");
+    for (const [, path, heading] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)) {
+      const target = path === "" ? join(root, page) : join(root, page, "..", path);
+      const found = heading === undefined ? readable(target) : headingsOf(readFileSync(target, "utf8"));
+      expect(found === true || (Array.isArray(found) && found.includes(heading)), `${page}: ${path}#${heading}`).toBe(
+        true,
+      );
+    }
+  }
+});
+
+function readable(path: string): boolean {
+  try {
+    return readdirSync(path).length > 0;
+  } catch {
+    return readFileSync(path).length > 0;
+  }
+}

@@ -138,6 +138,19 @@ const splitting: Operation<{ axis: number; sizes: readonly number[] }> = {
   backward: ({ attributes: { axis }, outputs, gradientOf }) => [concatenate(outputs.map(gradientOf), axis)],
 };
 
+/** One tensor for each part, as far as the number of parts is known to the compiler. */
+type Parts<P> = P extends 1
+  ? readonly [Tensor]
+  : P extends 2
+    ? readonly [Tensor, Tensor]
+    : P extends 3
+      ? readonly [Tensor, Tensor, Tensor]
+      : P extends 4
+        ? readonly [Tensor, Tensor, Tensor, Tensor]
+        : P extends readonly number[]
+          ? { readonly [K in keyof P]: Tensor }
+          : readonly Tensor[];
+
 /**
  * `x` cut along `axis` (default: the last) into parts: a number of equal ones, or those of the given sizes.
  * (PyTorch's `split` with a number takes the size of a part, its `chunk` the number of parts.)
@@ -147,10 +160,10 @@ const splitting: Operation<{ axis: number; sizes: readonly number[] }> = {
  * const [query, key, value] = split(input([32, 20, 96]), 3); // each [32, 20, 32]
  * split(input([32, 10]), [4, 6]); // [32, 4], [32, 6]
  */
-export function split(x: Tensor, parts: number | readonly number[], axis = -1): readonly Tensor[] {
+export function split<const P extends number | readonly number[]>(x: Tensor, parts: P, axis = -1): Parts<P> {
   const along = resolveAxis("split", x, axis);
   const size = x.shape[along];
-  const sizes =
+  const sizes: readonly number[] =
     typeof parts === "number"
       ? equalParts(parts, size)
       : Array.isArray(parts) && parts.length <= size
@@ -167,7 +180,8 @@ export function split(x: Tensor, parts: number | readonly number[], axis = -1): 
       `split: ${rule} the ${size} elements of axis ${along} of ${x.name} ${showShape(x.shape)}, got ${showValue(parts)}`,
     );
   }
-  return sizes.length === 1 ? [x] : applyAll(splitting, [x], { axis: along, sizes: [...sizes] });
+  const cut = sizes.length === 1 ? [x] : applyAll(splitting, [x], { axis: along, sizes: [...sizes] });
+  return cut as unknown as Parts<P>;
 }
 
 function equalParts(count: number, size: number): number[] {
