@@ -144,7 +144,7 @@ function heaviside(a: Tensor, b: Tensor): Tensor {
  * a + b, broadcast. Throws ModelError where shapes do not fit or an operand is not float32; so do all of these.
  *
  * @example
- * add(input([32, 10]), parameter([10], zeros)); // [32, 10]
+ * add(input([32, 10]), parameter([10], zeros())); // [32, 10]
  * add(x, 1);
  */
 export function add(a: Operand, b: Operand): Tensor {
