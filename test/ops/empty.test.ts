@@ -1,8 +1,10 @@
 // Tensors without elements: values and gradients by the battery, refusals where there is no answer.
 import { describe, expect, test } from "vitest";
 import { ModelError } from "../../src/engine/errors.js";
+import { elements, startRecording } from "../../src/engine/instructions.js";
 import { compileFunction, compileFunctionSync } from "../../src/graph/function.js";
-import { constant, input, type Tensor } from "../../src/graph/tensor.js";
+import { buffer, constant, input, parameter, type Tensor } from "../../src/graph/tensor.js";
+import { zeros } from "../../src/nn/initializers.js";
 import * as ops from "../../src/ops/index.js";
 import "../../src/platform/nodeThreads.js";
 import { battery, engineOf } from "./battery.js";
@@ -137,6 +139,23 @@ test("a program of nothing runs, and values without elements are handed in as th
     { engine: engineOf("strict") },
   );
   expect(views({ x: [] }).y.length).toBe(0);
+});
+
+test("what has no units is no instruction, as kernels may divide by their sizes", () => {
+  const recording = startRecording();
+  recording.record.copyStrided({ units: 0, cost: 0 }, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1);
+  recording.record.fill(elements(0), 0, 0, 1);
+  expect(recording.words().length).toBe(0);
+});
+
+test("a parameter has elements", () => {
+  expect(() => parameter([3, 0], zeros(), "weight")).toThrow(
+    "weight: every size of a shape must be a whole number of at least 1, got [3, 0]",
+  );
+  expect(() => buffer([0], zeros(), "mean")).toThrow(
+    "mean: every size of a shape must be a whole number of at least 1",
+  );
+  expect(() => input([-1])).toThrow("input: every size of a shape must be a whole number of at least 0, got [-1]");
 });
 
 test("gradients of gradients go through what is empty", () => {
