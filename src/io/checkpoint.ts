@@ -6,6 +6,7 @@ import { type Checkpoint, checkFinite, checkForm, namedValues } from "../train/c
 import { checkPosition, type Position } from "../train/cursor.js";
 import type { ParameterValues } from "../train/parameters.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
+import { checkChecksum, checksumOf } from "./checksum.js";
 import { FormatError } from "./formatError.js";
 import { type Metadata, notesOf, withNotes } from "./metadata.js";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.js";
@@ -52,7 +53,8 @@ export function encodeCheckpoint(checkpoint: Checkpoint, metadata: Metadata = {}
   const tensors = namedValues(checkpoint);
   for (const [name, values] of tensors) checkValues(name, values);
   checkFinite(where, tensors, "use an earlier checkpoint");
-  return encodeSafetensors(Object.fromEntries(tensors), notes);
+  const checksum = checksumOf({ tensors, metadata: notes });
+  return encodeSafetensors(Object.fromEntries(tensors), { ...notes, checksum });
 }
 
 /** What could not be read back is not written. */
@@ -85,6 +87,7 @@ export function decodeCheckpoint(bytes: FileBytes, name?: string): SavedCheckpoi
       `${where}: its layout must be ${LAYOUT}, got ${showValue(checkpoint)}: read it with the version of steepest that wrote it`,
     );
   }
+  checkChecksum(where, { tensors, metadata });
   if (optimizer === undefined)
     throw new FormatError(`${where}: its metadata must name the optimizer, got no name: save it anew`);
   const parameters = new Map<string, ParameterValues>();

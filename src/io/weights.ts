@@ -5,6 +5,7 @@ import { checkFinite } from "../train/checkpoint.js";
 import type { Trainer } from "../train/trainer.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { isCheckpoint } from "./checkpoint.js";
+import { checkChecksum, checksumOf } from "./checksum.js";
 import { FormatError } from "./formatError.js";
 import { type Metadata, notesOf, withNotes } from "./metadata.js";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.js";
@@ -33,7 +34,8 @@ export function encodeWeights(trainer: WeightHolder, metadata: Metadata = {}): U
     tensors,
     "nothing was written: call reset(), or load what was saved before, and train with a smaller learning rate",
   );
-  return encodeSafetensors(Object.fromEntries(tensors), notes);
+  const checksum = checksumOf({ tensors, metadata: notes });
+  return encodeSafetensors(Object.fromEntries(tensors), { ...notes, checksum });
 }
 
 /**
@@ -49,6 +51,7 @@ export function decodeWeights(trainer: WeightHolder, bytes: FileBytes, name?: st
   checkTrainer("decodeWeights", trainer, ["setParameters"]);
   const where = placeOf("weights", name);
   const file = decodeSafetensors(bytesOf(`decodeWeights: ${where}`, bytes), name);
+  checkChecksum(where, file);
   const tensors = isCheckpoint(file.metadata) ? parametersIn(file.tensors) : file.tensors;
   const wanted = trainer.model.parameters;
   for (const [path, { shape }] of wanted) {
