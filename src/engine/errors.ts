@@ -145,6 +145,14 @@ export function checkChoice<T extends string>(where: string, name: string, value
   throw new ModelError(`${where}: ${name} must be ${known}, got ${showValue(value)}`);
 }
 
+/** Refuses what was given to a function that takes nothing there, and would ignore it: all but empty options. */
+export function checkNone(where: string, given: readonly unknown[]): void {
+  const isNothing = (value: unknown) =>
+    value === undefined || (kindOf(value) === "Object" && Object.keys(value as object).length === 0);
+  if (given.every(isNothing)) return;
+  throw new ModelError(`${where}: takes no such arguments, got ${given.map(showValue).join(", ")}: leave them out`);
+}
+
 /** Refuses an option whose name is not known, naming those that are, and the one that is meant where that is known. */
 export function checkOptions(where: string, options: object, known: readonly string[]): void {
   if (kindOf(options) !== "Object") {

@@ -14,6 +14,8 @@ export type DType = "float32" | "uint32";
 /** Fills `n` elements of a parameter when a program starts: see src/nn/initializers.ts. */
 export interface Initializer {
   readonly name: string;
+  /** What it was made with: tells it from others of its name. So do those of regularizers and constraints. */
+  readonly options?: unknown;
   /** Records the instructions that fill the `shape` at `address`; `stream` numbers the parameter. */
   record(recorder: import("../engine/recorder.js").Recorder, address: number, shape: Shape, random: RandomKey): void;
 }
@@ -27,12 +29,14 @@ export interface RandomKey {
 /** What a parameter adds to the loss: a scalar tensor made of it. See src/nn/regularizers.ts. */
 export interface Regularizer {
   readonly name: string;
+  readonly options?: unknown;
   penalty(parameter: Tensor): Tensor;
 }
 
 /** What a parameter is brought back to after each step of the optimizer. See src/nn/constraints.ts. */
 export interface Constraint {
   readonly name: string;
+  readonly options?: unknown;
   /** Throws ModelError where it means nothing for a parameter of this shape: asked when the parameter is made. */
   check?(shape: Shape): void;
   /** Records the instructions that change the values of `shape` at `address`. */

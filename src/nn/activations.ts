@@ -1,5 +1,5 @@
 // Activations as layers; each applies the operation of the same name (src/ops/activation.ts, softmax.ts).
-import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { checkNone, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import {
   type Constraint,
   constant,
@@ -12,29 +12,39 @@ import {
 import * as activation from "../ops/activation.js";
 import * as normalized from "../ops/softmax.js";
 import { constantValue } from "./initializers.js";
-import type { Layer } from "./layer.js";
+import { checkLayerOptions, type Layer } from "./layer.js";
 
 type SoftmaxOptions = normalized.SoftmaxOptions;
 
 /** Any function of one tensor that keeps its shape, as a layer. */
-function elementwise(kind: string, f: (x: Tensor) => Tensor): Layer<number, "same"> {
-  return { kind, build: (_place, inputShape) => ({ outputShape: inputShape, parameters: [], apply: (x) => f(x) }) };
+function elementwise(kind: string, f: (x: Tensor) => Tensor, options?: unknown): Layer<number, "same"> {
+  return {
+    kind,
+    options,
+    build: (_place, inputShape) => ({ outputShape: inputShape, parameters: [], apply: (x) => f(x) }),
+  };
+}
+
+/** One that has no options. */
+function plain(kind: string, f: (x: Tensor) => Tensor, none: readonly unknown[]): Layer<number, "same"> {
+  checkNone(kind, none);
+  return elementwise(kind, f);
 }
 
 /** 1 where x >= 0, else 0. Its gradient is zero everywhere: nothing before it can be trained by descent. */
-export const step = (): Layer<number, "same"> => elementwise("step", activation.step);
+export const step = (...none: []): Layer<number, "same"> => plain("step", activation.step, none);
 /** x itself. */
-export const identity = (): Layer<number, "same"> => elementwise("identity", activation.identity);
+export const identity = (...none: []): Layer<number, "same"> => plain("identity", activation.identity, none);
 /** 1 / (1 + e^-x). */
-export const sigmoid = (): Layer<number, "same"> => elementwise("sigmoid", activation.sigmoid);
+export const sigmoid = (...none: []): Layer<number, "same"> => plain("sigmoid", activation.sigmoid, none);
 /** Hyperbolic tangent. */
-export const tanh = (): Layer<number, "same"> => elementwise("tanh", activation.tanh);
+export const tanh = (...none: []): Layer<number, "same"> => plain("tanh", activation.tanh, none);
 /** max(x, 0); its gradient at 0 is 0. */
-export const relu = (): Layer<number, "same"> => elementwise("relu", activation.relu);
+export const relu = (...none: []): Layer<number, "same"> => plain("relu", activation.relu, none);
 /** ln(1 + e^x). */
-export const softplus = (): Layer<number, "same"> => elementwise("softplus", activation.softplus);
+export const softplus = (...none: []): Layer<number, "same"> => plain("softplus", activation.softplus, none);
 /** x · sigmoid(x), also called swish. */
-export const silu = (): Layer<number, "same"> => elementwise("silu", activation.silu);
+export const silu = (...none: []): Layer<number, "same"> => plain("silu", activation.silu, none);
 
 /** x where x > 0, else negativeSlope · x. Default slope 0.01, as in PyTorch. */
 export function leakyRelu(options: { negativeSlope?: number } = {}): Layer<number, "same"> {
@@ -46,20 +56,19 @@ export function leakyRelu(options: { negativeSlope?: number } = {}): Layer<numbe
     0,
     Number.POSITIVE_INFINITY,
   );
-  return elementwise("leakyRelu", (x) => activation.leakyRelu(x, { negativeSlope }));
+  return elementwise("leakyRelu", (x) => activation.leakyRelu(x, { negativeSlope }), options);
 }
 
 /** x where x > 0, else alpha · (e^x - 1). Default alpha 1. */
 export function elu(options: { alpha?: number } = {}): Layer<number, "same"> {
   checkOptions("elu", options, ["alpha"]);
   const alpha = checkNumber("elu", "alpha", options.alpha ?? 1, 0, Number.POSITIVE_INFINITY);
-  return elementwise("elu", (x) => activation.elu(x, { alpha }));
+  return elementwise("elu", (x) => activation.elu(x, { alpha }), options);
 }
 
 /** x · Φ(x), with the error function (`"none"`, the default) or its tanh approximation (Hendrycks & Gimpel 2016). */
 export function gelu(options: { approximate?: "none" | "tanh" } = {}): Layer<number, "same"> {
-  checkOptions("gelu", options, ["approximate"]);
-  return elementwise("gelu", (x) => activation.gelu(x, options));
+  return checked("gelu", activation.gelu, options);
 }
 
 /** e^x / Σ e^x along `axis`, the last by default. Not needed before crossEntropy(), which takes logits. */
@@ -78,11 +87,12 @@ function alongAxis(
   const { axis = -1 } = options;
   return {
     kind,
+    options,
     build({ where }, inputShape) {
       const rank = inputShape.length + 1;
       if (!Number.isInteger(axis) || axis < 1 - rank || axis >= rank || axis === 0) {
         throw new ModelError(
-          `${where}: axis must be a whole number from 1 to ${rank - 1} (0 is the batch), or counted from the back from ${1 - rank} to -1, got ${String(axis)} for ${showShape(["batch", ...inputShape])}`,
+          `${where}: axis must be a whole number from 1 to ${rank - 1} (0 is the batch), or counted from the back from ${1 - rank} to -1, got ${showValue(axis)} for ${showShape(["batch", ...inputShape])}`,
         );
       }
       return { outputShape: inputShape, parameters: [], apply: (x) => f(x, { axis }) };
@@ -91,21 +101,21 @@ function alongAxis(
 }
 
 /** 1.0507 · (x where x > 0, else 1.6733 · (e^x - 1)). Use `lecunNormal()` weights and alphaDropout() with it. */
-export const selu = (): Layer<number, "same"> => elementwise("selu", activation.selu);
+export const selu = (...none: []): Layer<number, "same"> => plain("selu", activation.selu, none);
 /** ln sigmoid(x). */
-export const logSigmoid = (): Layer<number, "same"> => elementwise("logSigmoid", activation.logSigmoid);
+export const logSigmoid = (...none: []): Layer<number, "same"> => plain("logSigmoid", activation.logSigmoid, none);
 /** x · tanh(ln(1 + e^x)). */
-export const mish = (): Layer<number, "same"> => elementwise("mish", activation.mish);
+export const mish = (...none: []): Layer<number, "same"> => plain("mish", activation.mish, none);
 /** min(max(x + 3, 0), 6) / 6. (Keras 2 had 0.2·x + 0.5 within [0, 1].) */
-export const hardSigmoid = (): Layer<number, "same"> => elementwise("hardSigmoid", activation.hardSigmoid);
+export const hardSigmoid = (...none: []): Layer<number, "same"> => plain("hardSigmoid", activation.hardSigmoid, none);
 /** x · hardSigmoid(x). */
-export const hardSwish = (): Layer<number, "same"> => elementwise("hardSwish", activation.hardSwish);
+export const hardSwish = (...none: []): Layer<number, "same"> => plain("hardSwish", activation.hardSwish, none);
 /** min(max(x, 0), 6). */
-export const relu6 = (): Layer<number, "same"> => elementwise("relu6", activation.relu6);
+export const relu6 = (...none: []): Layer<number, "same"> => plain("relu6", activation.relu6, none);
 /** x / (1 + |x|). */
-export const softsign = (): Layer<number, "same"> => elementwise("softsign", activation.softsign);
+export const softsign = (...none: []): Layer<number, "same"> => plain("softsign", activation.softsign, none);
 /** x - tanh x. */
-export const tanhShrink = (): Layer<number, "same"> => elementwise("tanhShrink", activation.tanhShrink);
+export const tanhShrink = (...none: []): Layer<number, "same"> => plain("tanhShrink", activation.tanhShrink, none);
 
 /** A layer whose options the operation checks: at once, on a symbolic scalar that nobody reads. */
 function checked<O extends object>(
@@ -114,7 +124,7 @@ function checked<O extends object>(
   options: O,
 ): Layer<number, "same"> {
   f(constant(0), options);
-  return elementwise(kind, (x) => f(x, options));
+  return elementwise(kind, (x) => f(x, options), options);
 }
 
 /** x where x > 0, else alpha · (e^(x / alpha) - 1). Default alpha 1. */
@@ -146,11 +156,18 @@ export interface PreluOptions {
 
 /** x where x > 0, else slope · x, where the slopes (`weight`) are trained. He et al. 2015. */
 export function prelu(options: PreluOptions = {}): Layer<number, "same"> {
-  checkOptions("prelu", options, ["name", "perChannel", "weightInitializer", "weightRegularizer", "weightConstraint"]);
+  checkLayerOptions("prelu", options, [
+    "name",
+    "perChannel",
+    "weightInitializer",
+    "weightRegularizer",
+    "weightConstraint",
+  ]);
   const { name, perChannel = false, weightInitializer = constantValue(0.25) } = options;
   return {
     kind: "prelu",
     name,
+    options,
     build({ path }, inputShape) {
       const slopes = parameter(
         [perChannel ? inputShape[inputShape.length - 1] : 1],

@@ -1,6 +1,6 @@
 // What parameters are brought back to after each step of the optimizer.
 import { made } from "../engine/copies.js";
-import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { checkNone, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
 import { elements, rows } from "../engine/instructions.js";
 import { type Constraint, type Shape, showShape, sizeOf } from "../graph/tensor.js";
 
@@ -48,6 +48,7 @@ function normWithin(
 ): Constraint {
   return made({
     name,
+    options: [least, most, rate, axis],
     check: (shape) => void normsOf(name, shape, axis),
     record(recorder, address, shape) {
       const { outer, length, inner } = normsOf(name, shape, axis);
@@ -93,7 +94,8 @@ export function minMaxNorm(options: MinMaxNormOptions = {}): Constraint {
 }
 
 /** Negative values become 0. */
-export function nonNegative(): Constraint {
+export function nonNegative(...none: []): Constraint {
+  checkNone("nonNegative", none);
   return made({
     name: "nonNegative",
     record(recorder, address, shape) {

@@ -1,5 +1,5 @@
 // Convolution layers, channels last: [batch, length, channels] and [batch, height, width, channels].
-import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
+import { checkInteger, ModelError } from "../engine/errors.js";
 import {
   type Constraint,
   type Initializer,
@@ -24,7 +24,7 @@ import {
   windowOf,
 } from "../ops/window.js";
 import { glorotUniform, zeros } from "./initializers.js";
-import type { BuiltLayer, Layer, LayerParameter, LayerPlace } from "./layer.js";
+import { type BuiltLayer, checkLayerOptions, type Layer, type LayerParameter, type LayerPlace } from "./layer.js";
 
 /** What all convolution layers can be told about their bias, and their name. */
 interface BiasOptions {
@@ -130,13 +130,14 @@ function convolution<N extends number>(
   windowSize: number | readonly number[],
   options: Conv1dOptions | Conv2dOptions,
 ): Layer<N, N> {
-  checkOptions(kind, options, [...COMMON, "groups"]);
+  checkLayerOptions(kind, options, [...COMMON, "groups"]);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const window = windowOf(kind, axes, options);
   return {
     kind,
     name: options.name,
+    options: [filters, size, options],
     build(place, inputShape) {
       const channels = channelsOf(place.where, axes, inputShape);
       checkGroups(place.where, window.groups, channels, filters);
@@ -200,13 +201,14 @@ function depthwise<N extends number>(
   windowSize: number | readonly number[],
   options: DepthwiseConv1dOptions | DepthwiseConv2dOptions,
 ): Layer<N, N> {
-  checkOptions(kind, options, [...COMMON, "multiplier"]);
+  checkLayerOptions(kind, options, [...COMMON, "multiplier"]);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const multiplier = checkInteger(kind, "multiplier", options.multiplier ?? 1, 1);
   const window = windowOf(kind, axes, options);
   return {
     kind,
     name: options.name,
+    options: [size, options],
     build(place, inputShape) {
       const groups = channelsOf(place.where, axes, inputShape);
       return buildConvolution(place, inputShape, [...size, 1, groups * multiplier], { ...window, groups }, options);
@@ -247,7 +249,7 @@ function separable<N extends number>(
   windowSize: number | readonly number[],
   options: SeparableConv1dOptions | SeparableConv2dOptions,
 ): Layer<N, N> {
-  checkOptions(kind, options, [...BIAS_OPTIONS, ...WINDOW_OPTIONS, ...STAGES, "multiplier"]);
+  checkLayerOptions(kind, options, [...BIAS_OPTIONS, ...WINDOW_OPTIONS, ...STAGES, "multiplier"]);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const multiplier = checkInteger(kind, "multiplier", options.multiplier ?? 1, 1);
@@ -256,6 +258,7 @@ function separable<N extends number>(
   return {
     kind,
     name: options.name,
+    options: [filters, size, options],
     build(place, inputShape) {
       const { where } = place;
       const groups = channelsOf(where, axes, inputShape);
@@ -318,7 +321,7 @@ function transposed<N extends number>(
   windowSize: number | readonly number[],
   options: ConvTranspose1dOptions | ConvTranspose2dOptions,
 ): Layer<N, N> {
-  checkOptions(kind, options, [...COMMON, "groups", "outputPadding"]);
+  checkLayerOptions(kind, options, [...COMMON, "groups", "outputPadding"]);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const window = transposedWindowOf(kind, axes, options);
@@ -326,6 +329,7 @@ function transposed<N extends number>(
   return {
     kind,
     name: options.name,
+    options: [filters, size, options],
     build(place, inputShape) {
       const { where } = place;
       const channels = channelsOf(where, axes, inputShape);

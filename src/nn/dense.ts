@@ -1,8 +1,8 @@
-import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
+import { checkInteger, ModelError } from "../engine/errors.js";
 import { type Constraint, type Initializer, parameter, type Regularizer, showShape } from "../graph/tensor.js";
 import { linear, matmul } from "../ops/matmul.js";
 import { glorotUniform, zeros } from "./initializers.js";
-import type { Layer } from "./layer.js";
+import { checkLayerOptions, type Layer } from "./layer.js";
 
 export interface DenseOptions {
   /** Names the layer in parameter paths ("hidden.weight") and errors. */
@@ -42,11 +42,12 @@ const OPTIONS = [
  */
 export function dense(units: number, options: DenseOptions = {}): Layer<1, 1> {
   checkInteger("dense", "units", units, 1);
-  checkOptions("dense", options, OPTIONS);
+  checkLayerOptions("dense", options, OPTIONS);
   const { bias = true, weightInitializer = glorotUniform(), biasInitializer = zeros(), name } = options;
   return {
     kind: "dense",
     name,
+    options: [units, options],
     build({ where, path }, inputShape) {
       if (inputShape.length !== 1) {
         throw new ModelError(

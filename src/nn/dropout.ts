@@ -1,4 +1,4 @@
-import { checkNumber, ModelError } from "../engine/errors.js";
+import { checkNone, checkNumber, ModelError } from "../engine/errors.js";
 import { showShape, type Tensor } from "../graph/tensor.js";
 import * as operations from "../ops/dropout.js";
 import type { Layer } from "./layer.js";
@@ -13,12 +13,15 @@ function checkRate(where: string, rate: number): number {
 function dropping(
   kind: string,
   rate: number,
+  none: readonly unknown[],
   operation: (x: Tensor, options: operations.DropoutOptions) => Tensor,
   window?: number,
 ): Layer<number, "same"> {
   checkRate(kind, rate);
+  checkNone(kind, none);
   return {
     kind,
+    options: rate,
     build({ where }, inputShape) {
       if (window !== undefined && inputShape.length !== window + 1) {
         const expected = window === 1 ? "[batch, length, channels]" : "[batch, height, width, channels]";
@@ -43,16 +46,17 @@ function dropping(
  * @example
  * const model = sequential({ input: [784] }, dense(128), relu(), dropout(0.2), dense(10));
  */
-export const dropout = (rate: number): Layer<number, "same"> => dropping("dropout", rate, operations.dropout);
+export const dropout = (rate: number, ...none: []): Layer<number, "same"> =>
+  dropping("dropout", rate, none, operations.dropout);
 
 /** dropout() of whole channels of a sequence [length, channels]: each is 0 everywhere, or scaled everywhere (Tompson et al. 2015). */
-export const spatialDropout1d = (rate: number): Layer<number, "same"> =>
-  dropping("spatialDropout1d", rate, operations.spatialDropout, 1);
+export const spatialDropout1d = (rate: number, ...none: []): Layer<number, "same"> =>
+  dropping("spatialDropout1d", rate, none, operations.spatialDropout, 1);
 
 /** dropout() of whole channels of an image [height, width, channels]: each is 0 everywhere, or scaled everywhere (Tompson et al. 2015). */
-export const spatialDropout2d = (rate: number): Layer<number, "same"> =>
-  dropping("spatialDropout2d", rate, operations.spatialDropout, 2);
+export const spatialDropout2d = (rate: number, ...none: []): Layer<number, "same"> =>
+  dropping("spatialDropout2d", rate, none, operations.spatialDropout, 2);
 
 /** dropout() for networks of selu(), whose mean 0 and variance 1 it keeps (Klambauer et al. 2017). */
-export const alphaDropout = (rate: number): Layer<number, "same"> =>
-  dropping("alphaDropout", rate, operations.alphaDropout);
+export const alphaDropout = (rate: number, ...none: []): Layer<number, "same"> =>
+  dropping("alphaDropout", rate, none, operations.alphaDropout);

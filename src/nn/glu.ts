@@ -1,13 +1,14 @@
 // Gated linear units as layers: the last axis, halved into a and b, becomes a · f(b). See src/ops/glu.ts.
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { checkChoice, checkNone, checkOptions, ModelError } from "../engine/errors.js";
 import { showShape, type Tensor } from "../graph/tensor.js";
 import type { GeluOptions } from "../ops/activation.js";
 import * as operations from "../ops/glu.js";
 import type { Layer } from "./layer.js";
 
-function halving(kind: string, apply: (x: Tensor) => Tensor): Layer<number, "same"> {
+function halving(kind: string, apply: (x: Tensor) => Tensor, options?: unknown): Layer<number, "same"> {
   return {
     kind,
+    options,
     build({ where }, inputShape) {
       const size = inputShape[inputShape.length - 1];
       if (size % 2 !== 0) {
@@ -20,24 +21,27 @@ function halving(kind: string, apply: (x: Tensor) => Tensor): Layer<number, "sam
   };
 }
 
+/** One that has no options. */
+function plain(kind: string, apply: (x: Tensor) => Tensor, none: readonly unknown[]): Layer<number, "same"> {
+  checkNone(kind, none);
+  return halving(kind, apply);
+}
+
 /**
  * Gated linear unit: a · sigmoid(b) for the halves [a, b] of the last axis, as PyTorch's. Dauphin et al. 2017.
  *
  * @example
  * sequential({ input: [784] }, dense(2 * 64), glu(), dense(10)); // glu(): [batch, 128] → [batch, 64]
  */
-export const glu = (): Layer<number, "same"> => halving("glu", operations.glu);
+export const glu = (...none: []): Layer<number, "same"> => plain("glu", operations.glu, none);
 /** a · silu(b) for the halves [a, b] of the last axis. Shazeer 2020. */
-export const swiglu = (): Layer<number, "same"> => halving("swiglu", operations.swiglu);
+export const swiglu = (...none: []): Layer<number, "same"> => plain("swiglu", operations.swiglu, none);
 /** a · relu(b) for the halves [a, b] of the last axis. Shazeer 2020. */
-export const reglu = (): Layer<number, "same"> => halving("reglu", operations.reglu);
+export const reglu = (...none: []): Layer<number, "same"> => plain("reglu", operations.reglu, none);
 
 /** a · gelu(b) for the halves [a, b] of the last axis; `approximate` as in gelu(). Shazeer 2020. */
 export function geglu(options: GeluOptions = {}): Layer<number, "same"> {
   checkOptions("geglu", options, ["approximate"]);
-  const { approximate = "none" } = options;
-  if (approximate !== "none" && approximate !== "tanh") {
-    throw new ModelError(`geglu: approximate must be "none" or "tanh", got ${JSON.stringify(approximate)}`);
-  }
-  return halving("geglu", (x) => operations.geglu(x, { approximate }));
+  const approximate = checkChoice("geglu", "approximate", options.approximate ?? "none", ["none", "tanh"]);
+  return halving("geglu", (x) => operations.geglu(x, { approximate }), options);
 }

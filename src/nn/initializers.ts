@@ -1,7 +1,7 @@
 // Initial values of parameters. All numbers are made inside wasm, from the seed and the parameter's stream number
 // alone: the same on every machine, for every number of threads, whatever other parameters there are.
 import { made } from "../engine/copies.js";
-import { checkNumber, checkOptions, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
+import { checkNone, checkNumber, checkOptions, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
 import { elements, serial } from "../engine/instructions.js";
 import { type Initializer, type Shape, showShape, sizeOf } from "../graph/tensor.js";
 
@@ -52,6 +52,7 @@ const COST_OF_RANDOM = 16;
 function filled(name: string, value: number): Initializer {
   return made({
     name,
+    options: value,
     record(recorder, address, shape) {
       const n = sizeOf(shape);
       recorder.initializeConstant(elements(n), address, n, value);
@@ -60,12 +61,14 @@ function filled(name: string, value: number): Initializer {
 }
 
 /** All 0: what biases start with. */
-export function zeros(): Initializer {
+export function zeros(...none: []): Initializer {
+  checkNone("zeros", none);
   return filled("zeros", 0);
 }
 
 /** All 1: what the scale of a normalisation starts with. */
-export function ones(): Initializer {
+export function ones(...none: []): Initializer {
+  checkNone("ones", none);
   return filled("ones", 1);
 }
 
@@ -87,6 +90,7 @@ export function uniform(options: { low?: number; high?: number } = {}): Initiali
   }
   return made({
     name: "uniform",
+    options,
     record(recorder, address, shape, { seed, stream }) {
       const n = sizeOf(shape);
       recorder.initializeUniform(elements(n, COST_OF_RANDOM), address, n, low, high, ...seed, stream);
@@ -107,6 +111,7 @@ export function normal(options: { mean?: number; standardDeviation?: number } = 
   );
   return made({
     name: "normal",
+    options,
     record(recorder, address, shape, { seed, stream }) {
       const n = sizeOf(shape);
       recorder.initializeNormal(elements(n, COST_OF_RANDOM), address, n, mean, deviation, ...seed, stream);
@@ -115,32 +120,38 @@ export function normal(options: { mean?: number; standardDeviation?: number } = 
 }
 
 /** Uniform, variance 2 / (fanIn + fanOut): for tanh, sigmoid and linear layers. Glorot & Bengio 2010, equation 16. */
-export function glorotUniform(): Initializer {
+export function glorotUniform(...none: []): Initializer {
+  checkNone("glorotUniform", none);
   return scaledUniform("glorotUniform", ({ fanIn, fanOut }) => 2 / (fanIn + fanOut));
 }
 
 /** Normal, variance 2 / (fanIn + fanOut). Glorot & Bengio 2010, equation 12. */
-export function glorotNormal(): Initializer {
+export function glorotNormal(...none: []): Initializer {
+  checkNone("glorotNormal", none);
   return scaledNormal("glorotNormal", ({ fanIn, fanOut }) => 2 / (fanIn + fanOut));
 }
 
 /** Uniform, variance 2 / fanIn: for ReLU layers. He et al. 2015, equation 10. */
-export function heUniform(): Initializer {
+export function heUniform(...none: []): Initializer {
+  checkNone("heUniform", none);
   return scaledUniform("heUniform", ({ fanIn }) => 2 / fanIn);
 }
 
 /** Normal, variance 2 / fanIn: for ReLU layers. He et al. 2015, equation 10. */
-export function heNormal(): Initializer {
+export function heNormal(...none: []): Initializer {
+  checkNone("heNormal", none);
   return scaledNormal("heNormal", ({ fanIn }) => 2 / fanIn);
 }
 
 /** Uniform, variance 1 / fanIn: for SELU layers. LeCun et al. 1998, "Efficient BackProp", equation 16. */
-export function lecunUniform(): Initializer {
+export function lecunUniform(...none: []): Initializer {
+  checkNone("lecunUniform", none);
   return scaledUniform("lecunUniform", ({ fanIn }) => 1 / fanIn);
 }
 
 /** Normal, variance 1 / fanIn: for SELU layers. LeCun et al. 1998, "Efficient BackProp", equation 16. */
-export function lecunNormal(): Initializer {
+export function lecunNormal(...none: []): Initializer {
+  checkNone("lecunNormal", none);
   return scaledNormal("lecunNormal", ({ fanIn }) => 1 / fanIn);
 }
 
@@ -156,6 +167,7 @@ export function orthogonal(options: { gain?: number } = {}): Initializer {
   const gain = checkNumber("orthogonal", "gain", options.gain ?? 1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
   return made({
     name: "orthogonal",
+    options,
     record(recorder, address, shape, { seed, stream }) {
       if (shape.length < 2) {
         throw new ModelError(`orthogonal: the shape must have two axes or more, got ${showShape(shape)}`);

@@ -1,5 +1,7 @@
 // What a layer is: it sees the shape that comes in, makes its parameters, and applies itself to a tensor.
-import type { Shape, Tensor } from "../graph/tensor.js";
+import { checkMade } from "../engine/copies.js";
+import { checkFlag, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkTensor, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 
 /** What a layer may need to know when it is applied. */
 export interface LayerContext {
@@ -25,9 +27,22 @@ export function layerContext(
     updates,
     stream: () => streams++,
     update(buffer, value) {
+      checkUpdate(buffer, value);
       if (of.training) updates.set(buffer, value);
     },
   };
+}
+
+function checkUpdate(buffer: Tensor, value: Tensor): void {
+  const { source, name, shape } = checkTensor("update", buffer, "must be given a buffer");
+  if (source.kind !== "parameter" || source.trainable) {
+    throw new ModelError(`update: must be given a buffer, got ${name} (${source.kind}): make one with scope.buffer()`);
+  }
+  const given = checkTensor("update", value, `the new value of ${name} must be a tensor`);
+  if (given.dtype === "float32" && sameShape(given.shape, shape)) return;
+  throw new ModelError(
+    `update: the new value of ${name} must be float32 ${showShape(shape)}, got ${given.dtype} ${showShape(given.shape)}`,
+  );
 }
 
 /** A parameter or buffer of a layer: its name within the layer ("weight"), and its symbolic tensor. */
@@ -79,10 +94,80 @@ export interface Layer<Takes extends number = number, Gives extends number | "sa
   readonly kind: string;
   /** Replaces the layer's index in parameter paths and errors. */
   readonly name?: string | undefined;
+  /**
+   * What it was made with, where anything but its name tells it from others of its kind: a function that makes it anew in
+   * each trace must make it alike.
+   */
+  readonly options?: unknown;
   /** Never there at run time. */
   readonly axes?: { readonly takes: Takes; readonly gives: Gives };
   /** Shapes are of one sample, without the batch axis. Throws ModelError where the input does not fit. */
   build(place: LayerPlace, inputShape: Shape): BuiltLayer;
+}
+
+/** Refuses what is no layer, with what was probably meant. */
+export function checkLayer(where: string, value: unknown): Layer {
+  const { kind, name, build } = (value ?? {}) as Partial<Layer>;
+  if (typeof value !== "object" || typeof kind !== "string" || typeof build !== "function") {
+    throw new ModelError(
+      `${where}: must be given layers such as dense(10), got ${showValue(value)}${remedyFor(value)}`,
+    );
+  }
+  checkMade(where, value);
+  if (name !== undefined) checkName(kind, name);
+  return value as Layer;
+}
+
+function remedyFor(value: unknown): string {
+  if (typeof value === "function") return `: call it, as ${value.name || "relu"}()`;
+  if (typeof value === "string") return ": import the layer of that name and call it, as relu()";
+  if (Array.isArray(value)) return ": spread the list, as ...layers";
+  return value === undefined ? ": is it imported by its right name?" : "";
+}
+
+export function checkName(kind: string, name: unknown): void {
+  if (typeof name === "string" && name !== "") return;
+  throw new ModelError(`${kind}: name must be a text of at least one character, got ${showValue(name)}`);
+}
+
+const FLAGS = ["bias", "affine", "perChannel", "keepDims"];
+
+// What an option is by the end of its name, the method that tells it, and what to write.
+const PARTS = [
+  ["Initializer", "record", "an initializer such as zeros()"],
+  ["Regularizer", "penalty", "a regularizer such as l2()"],
+  ["Constraint", "record", "a constraint such as maxNorm()"],
+] as const;
+
+/** Checks names, and the options that are alike in all layers: the layer's name, flags, what makes and keeps parameters. */
+export function checkLayerOptions(kind: string, options: object, known: readonly string[]): void {
+  const { kind: layer, build } = (options ?? {}) as Partial<Layer>;
+  if (typeof build === "function") {
+    throw new ModelError(
+      `${kind}: options must be an object, got the layer ${layer}(): add it behind, as a layer of its own`,
+    );
+  }
+  checkOptions(kind, options, known);
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    if (key === "name") checkName(kind, value);
+    if (FLAGS.includes(key)) checkFlag(kind, key, value);
+    const part = PARTS.find(([end]) => key.endsWith(end));
+    if (part !== undefined) checkPart(kind, key, value, part);
+  }
+}
+
+/** Refuses what is no initializer, regularizer or constraint. */
+export function checkPart(
+  where: string,
+  name: string,
+  value: unknown,
+  [, method, wanted]: (typeof PARTS)[number] = PARTS[0],
+): void {
+  checkMade(where, value);
+  if (typeof value === "object" && typeof (value as Record<string, unknown> | null)?.[method] === "function") return;
+  const call = typeof value === "function" ? `: call it, as ${value.name || "zeros"}()` : "";
+  throw new ModelError(`${where}: ${name} must be ${wanted}, got ${showValue(value)}${call}`);
 }
 
 /** Each layer of a chain for samples of `Axes` axes; where one takes other samples, what is wrong instead of it. */

@@ -1,8 +1,9 @@
 // Layers made of layers, whose results are brought together.
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { ModelError } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 import { sameShape, showShape } from "../graph/tensor.js";
 import { add } from "../ops/elementwise.js";
-import type { Layer, LayerParameter, ModelLayer } from "./layer.js";
+import { checkLayer, checkLayerOptions, type Layer, type LayerParameter, type ModelLayer } from "./layer.js";
 
 export interface ResidualOptions {
   /** Names the layer in parameter paths ("block.0.weight") and errors. */
@@ -18,14 +19,15 @@ export interface ResidualOptions {
  */
 export function residual(...chain: readonly [ResidualOptions, ...Layer[]] | readonly Layer[]): Layer<number, "same"> {
   const [first, ...rest] = chain;
-  const hasOptions = first !== undefined && !("build" in first);
+  const hasOptions = kindOf(first) === "Object" && !("build" in (first as object));
   const options = hasOptions ? (first as ResidualOptions) : {};
-  const layers = (hasOptions ? rest : chain) as readonly Layer[];
-  checkOptions("residual", options, ["name"]);
+  checkLayerOptions("residual", options, ["name"]);
+  const layers = (hasOptions ? rest : chain).map((layer) => checkLayer("residual", layer));
   if (layers.length === 0) throw new ModelError("residual: needs at least one layer, got none: add dense(…)");
   return {
     kind: "residual",
     name: options.name,
+    options: layers,
     build({ where, path }, inputShape) {
       const built: ModelLayer[] = [];
       const parameters: LayerParameter[] = [];

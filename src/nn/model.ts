@@ -1,10 +1,21 @@
 // Models: functions of tensors with parameters, chains of layers among them.
 import { made } from "../engine/copies.js";
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { checkChoice, checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 import { boundOfSample, indexBounds } from "../graph/bounds.js";
 import { type DType, input, type Shape, sameShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { type Chain, type Layer, type LayerContext, layerContext, type ModelLayer } from "./layer.js";
-import { bundle, type Port, type Ports, portsOf, showBatch, type Traced } from "./ports.js";
+import {
+  type BuiltLayer,
+  type Chain,
+  checkLayer,
+  checkName,
+  type Layer,
+  type LayerContext,
+  type LayerPlace,
+  layerContext,
+  type ModelLayer,
+} from "./layer.js";
+import { bundle, isShape, type Port, type Ports, portsOf, showBatch, type Traced } from "./ports.js";
 import { checkInputs, checkResults, createBlueprint, layerParameters, type Scope } from "./scope.js";
 
 /**
@@ -44,19 +55,29 @@ export interface ModelOptions<I extends Ports> {
   name?: string;
 }
 
+const DTYPES: readonly DType[] = ["float32", "uint32"];
 const CLOCK_WORDS = 16;
 // What shapes are found out with: any batch would do.
 const TRIAL_BATCH = 2;
 
-/** @param kind What made it: how errors begin. */
+/**
+ * @param kind What made it: how errors begin.
+ * @param madeWith What tells it from others with these options.
+ */
 export function createModel<I extends Ports, O extends Ports>(
   kind: string,
   options: ModelOptions<I>,
   body: (x: Traced<I>, scope: Scope) => Traced<O>,
+  madeWith: unknown = body,
 ): Model<I, O> {
-  checkOptions(kind, options, ["input", "dtype", "name"]);
-  const { name, dtype = "float32" } = options;
-  const given = portsOf(kind, options.input, (key) => dtypeOf(kind, dtype, key));
+  checkModelOptions(kind, options);
+  if (typeof body !== "function") {
+    throw new ModelError(
+      `${kind}: must be given a function of the inputs and a scope, got ${showValue(body)}: a chain of layers is sequential(…)`,
+    );
+  }
+  const { name } = options;
+  const given = portsOf(kind, options.input, dtypesOf(kind, options));
   const blueprint = createBlueprint(kind, "", body);
   /** Inputs of these shapes with what goes for them, and the outputs: of a trial, as tensors that nobody computes. */
   const attempt = (shapes: readonly Shape[]): ModelPorts & { readonly tensors: readonly Tensor[] } => {
@@ -83,6 +104,7 @@ export function createModel<I extends Ports, O extends Ports>(
   const model: Model<I, O> = made({
     kind,
     name,
+    options: [options, madeWith],
     inputShape: shapesOf(inputs) as unknown as I,
     outputShape: shapesOf(outputs) as unknown as O,
     inputs,
@@ -116,10 +138,27 @@ export function createModel<I extends Ports, O extends Ports>(
   return model;
 }
 
-function dtypeOf(where: string, dtype: DType | Readonly<Record<string, DType>>, key: string | undefined): DType {
-  const found = typeof dtype === "string" ? dtype : (dtype[key ?? ""] ?? "float32");
-  if (found === "float32" || found === "uint32") return found;
-  throw new ModelError(`${where}: dtype must be "float32" or "uint32", got ${JSON.stringify(found)}`);
+function checkModelOptions(kind: string, options: ModelOptions<Ports>): void {
+  const { build, kind: layer } = (options ?? {}) as Partial<Layer>;
+  if (typeof build === "function") {
+    throw new ModelError(
+      `${kind}: the first argument must be { input: shape }, got the layer ${layer}(): name the shape of one sample first`,
+    );
+  }
+  checkOptions(kind, options, ["input", "dtype", "name"]);
+  if (options.name !== undefined) checkName(kind, options.name);
+}
+
+/** The inputs' dtypes, checked. */
+function dtypesOf(where: string, { dtype = "float32", input: shapes }: ModelOptions<Ports>) {
+  if (kindOf(dtype) !== "Object") {
+    const all = checkChoice(where, "dtype", dtype, DTYPES);
+    return () => all;
+  }
+  const named = isShape(shapes) ? [] : Object.keys(shapes ?? {});
+  checkOptions(`${where}: dtype`, dtype as object, named);
+  return (key: string | undefined): DType =>
+    checkChoice(where, `dtype of ${key}`, (dtype as Readonly<Record<string, DType>>)[key ?? ""] ?? "float32", DTYPES);
 }
 
 /**
@@ -159,8 +198,15 @@ export function sequential<const I extends Shape, const L extends readonly Layer
   options: ModelOptions<I>,
   ...layers: L & Chain<I["length"], L>
 ): Model {
+  checkModelOptions("sequential", options);
   if (layers.length === 0) throw new ModelError("sequential: a model needs at least one layer, got none: add dense(…)");
-  return createModel<Shape, Shape>("sequential", options, (x, { apply }) => apply(x, ...(layers as readonly Layer[])));
+  const chain = layers.map((layer) => checkLayer("sequential", layer));
+  if (!isShape(options.input) && kindOf(options.input) === "Object") {
+    throw new ModelError(
+      `sequential: input must be one shape, got { ${showNames(Object.keys(options.input))} }: several inputs take functional()`,
+    );
+  }
+  return createModel<Shape, Shape>("sequential", options, (x, { apply }) => apply(x, ...chain), chain);
 }
 
 /**
@@ -177,25 +223,44 @@ export function defineLayer<Options extends object = Record<string, never>>(
   kind: string,
   body: (x: Tensor, scope: Scope, options: Options & { readonly name?: string }) => Tensor,
 ): (options?: Options & { readonly name?: string }) => Layer {
-  return (options = {} as Options) => ({
-    kind,
-    name: options.name,
-    build({ where, path }, inputShape) {
-      const blueprint = createBlueprint<Tensor, Tensor>(where, `${path}.`, (x, scope) =>
-        naming(where, () => body(x, scope, options)),
-      );
-      const clock = input([CLOCK_WORDS], { name: "clock", dtype: "uint32" });
-      const context = layerContext({ training: true, clock, seed: [0, 0] });
-      const trial = blueprint.trace(input([TRIAL_BATCH, ...inputShape], { name: "x" }), context);
-      const { ports } = checkResults(where, trial, TRIAL_BATCH);
-      return {
-        outputShape: ports[0].shape,
-        parameters: layerParameters(blueprint),
-        parts: blueprint,
-        apply: (x, here) => blueprint.trace(x, here),
-      };
-    },
-  });
+  checkName("defineLayer", kind);
+  if (typeof body !== "function") {
+    throw new ModelError(
+      `defineLayer: must be given a function of x, a scope and options, got ${showValue(body)}: see its example`,
+    );
+  }
+  return (options = {} as Options) => {
+    if (kindOf(options) !== "Object") {
+      throw new ModelError(`${kind}: options must be an object, got ${showValue(options)}: name each of them`);
+    }
+    return {
+      kind,
+      name: options.name,
+      options: [options, body],
+      build: (at, shape) => buildDefined(body, options, at, shape),
+    };
+  };
+}
+
+function buildDefined<Options extends object>(
+  body: (x: Tensor, scope: Scope, options: Options) => Tensor,
+  options: Options,
+  { where, path }: LayerPlace,
+  inputShape: Shape,
+): BuiltLayer {
+  const blueprint = createBlueprint<Tensor, Tensor>(where, `${path}.`, (x, scope) =>
+    naming(where, () => body(x, scope, options)),
+  );
+  const clock = input([CLOCK_WORDS], { name: "clock", dtype: "uint32" });
+  const context = layerContext({ training: true, clock, seed: [0, 0] });
+  const trial = blueprint.trace(input([TRIAL_BATCH, ...inputShape], { name: "x" }), context);
+  const { ports } = checkResults(where, trial, TRIAL_BATCH);
+  return {
+    outputShape: ports[0].shape,
+    parameters: layerParameters(blueprint),
+    parts: blueprint,
+    apply: (x, here) => blueprint.trace(x, here),
+  };
 }
 
 /** Errors of a user's function that do not say where they are from get the layer's name. */

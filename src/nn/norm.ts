@@ -1,5 +1,5 @@
 // Normalization as layers; each applies the operation of the same name (src/ops/norm.ts).
-import { checkInteger, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { checkInteger, checkNumber, ModelError } from "../engine/errors.js";
 import {
   buffer,
   type Constraint,
@@ -14,7 +14,7 @@ import {
 import { add, scale } from "../ops/elementwise.js";
 import * as norm from "../ops/norm.js";
 import { ones, zeros } from "./initializers.js";
-import type { Layer, LayerParameter } from "./layer.js";
+import { checkLayerOptions, type Layer, type LayerParameter } from "./layer.js";
 
 export type { L2NormalizeOptions } from "../ops/norm.js";
 
@@ -96,13 +96,14 @@ export interface BatchNormLayerOptions extends NormLayerOptions {
  * sequential({ input: [784] }, dense(128, { bias: false }), batchNorm(), relu(), dense(10));
  */
 export function batchNorm(options: BatchNormLayerOptions = {}): Layer<number, "same"> {
-  checkOptions("batchNorm", options, [...OPTIONS, "momentum"]);
+  checkLayerOptions("batchNorm", options, [...OPTIONS, "momentum"]);
   const { affine = true, name } = options;
   const momentum = checkNumber("batchNorm", "momentum", options.momentum ?? 0.1, 0, 1);
   const epsilon = checkEpsilon("batchNorm", options);
   return {
     kind: "batchNorm",
     name,
+    options,
     build({ where, path }, inputShape) {
       const channels = inputShape[inputShape.length - 1];
       const { parameters, tensors } = affine ? affineOf(path, [channels], options) : plain();
@@ -132,22 +133,24 @@ export function batchNorm(options: BatchNormLayerOptions = {}): Layer<number, "s
   };
 }
 
-/** A layer that normalizes groups of each sample's channels; `groupsFor` gives their number. */
+/** A layer that normalizes groups of each sample's channels, by default each channel. */
 function grouped(
   kind: string,
-  affine: boolean,
+  groups: number | undefined,
   options: NormLayerOptions,
-  groupsFor: (channels: number) => number,
+  affineByDefault: boolean,
   apply: (x: Tensor, options: norm.NormalizationOptions) => Tensor,
 ): Layer<number, "same"> {
-  checkOptions(kind, options, OPTIONS);
+  checkLayerOptions(kind, options, OPTIONS);
+  const { affine = affineByDefault } = options;
   const epsilon = checkEpsilon(kind, options);
   return {
     kind,
     name: options.name,
+    options: [options, groups],
     build({ where, path }, inputShape) {
       const channels = inputShape[inputShape.length - 1];
-      norm.checkGroups(where, inputShape, groupsFor(channels));
+      norm.checkGroups(where, inputShape, groups ?? channels);
       const { parameters, tensors } = affine ? affineOf(path, [channels], options) : plain();
       return { outputShape: inputShape, parameters, apply: (x) => apply(x, { ...tensors, ...epsilon }) };
     },
@@ -162,7 +165,7 @@ function grouped(
 export function groupNorm(groups: number, options: NormLayerOptions = {}): Layer<number, "same"> {
   checkInteger("groupNorm", "groups", groups, 1);
   const apply = (x: Tensor, rest: norm.NormalizationOptions) => norm.groupNorm(x, groups, rest);
-  return grouped("groupNorm", options.affine ?? true, options, () => groups, apply);
+  return grouped("groupNorm", groups, options, true, apply);
 }
 
 /**
@@ -170,7 +173,7 @@ export function groupNorm(groups: number, options: NormLayerOptions = {}): Layer
  * InstanceNorm. Ulyanov et al. 2016.
  */
 export function instanceNorm(options: NormLayerOptions = {}): Layer<number, "same"> {
-  return grouped("instanceNorm", options.affine ?? false, options, (channels) => channels, norm.instanceNorm);
+  return grouped("instanceNorm", undefined, options, false, norm.instanceNorm);
 }
 
 export interface LayerNormLayerOptions extends NormLayerOptions {
@@ -195,6 +198,7 @@ function byRows(
   return {
     kind,
     name,
+    options,
     build({ where, path }, inputShape) {
       if (axes > inputShape.length) {
         throw new ModelError(
@@ -213,7 +217,7 @@ function byRows(
  * `bias`, which have the shape of what is normalized: PyTorch's LayerNorm. Ba et al. 2016.
  */
 export function layerNorm(options: LayerNormLayerOptions = {}): Layer<number, "same"> {
-  checkOptions("layerNorm", options, [...OPTIONS, "axes"]);
+  checkLayerOptions("layerNorm", options, [...OPTIONS, "axes"]);
   return byRows("layerNorm", true, options, norm.layerNorm);
 }
 
@@ -222,7 +226,7 @@ export function layerNorm(options: LayerNormLayerOptions = {}): Layer<number, "s
  * as in PyTorch. Zhang & Sennrich 2019.
  */
 export function rmsNorm(options: RmsNormLayerOptions = {}): Layer<number, "same"> {
-  checkOptions("rmsNorm", options, [...WEIGHT_OPTIONS, "axes"]);
+  checkLayerOptions("rmsNorm", options, [...WEIGHT_OPTIONS, "axes"]);
   return byRows("rmsNorm", false, options, norm.rmsNorm);
 }
 
@@ -231,11 +235,12 @@ export function rmsNorm(options: RmsNormLayerOptions = {}): Layer<number, "same"
  * PyTorch's `normalize`, Keras' UnitNormalization.
  */
 export function l2Normalize(options: norm.L2NormalizeOptions & { name?: string } = {}): Layer<number, "same"> {
+  checkLayerOptions("l2Normalize", options, ["name", "axis", "epsilon"]);
   const { name, ...rest } = options;
-  checkOptions("l2Normalize", rest, ["axis", "epsilon"]);
   return {
     kind: "l2Normalize",
     name,
+    options,
     build({ where }, inputShape) {
       const { axis = -1 } = rest;
       const rank = inputShape.length + 1;

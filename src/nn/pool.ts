@@ -1,8 +1,9 @@
 // Pooling as layers; each applies the operation of the same name (src/ops/pool.ts).
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { ModelError } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import * as pool from "../ops/pool.js";
-import type { Layer } from "./layer.js";
+import { checkLayerOptions, type Layer } from "./layer.js";
 
 export type { AveragePoolOptions, MaxPoolOptions, PoolOptions, Size2d } from "../ops/pool.js";
 
@@ -11,17 +12,27 @@ export interface NameOption {
   name?: string;
 }
 
+/** The options that the operation takes. */
+function withoutName<Options extends NameOption>(options: Options): Omit<Options, "name"> {
+  if (kindOf(options) !== "Object") return options;
+  const { name, ...rest } = options;
+  return rest;
+}
+
 /** A layer of windows over `rank` axes; `poolingFor` refuses what does not fit. */
 function windowed<N extends number>(
   kind: string,
   rank: number,
-  name: string | undefined,
+  size: unknown,
+  options: NameOption,
   poolingFor: (where: string, shape: Shape) => pool.Pooling,
   apply: (x: Tensor) => Tensor,
 ): Layer<N, N> {
+  checkLayerOptions(kind, options, ["name", "stride", "padding", "dilation", "ceilMode", "countIncludePad"]);
   return {
     kind,
-    name,
+    name: options.name,
+    options: [size, options],
     build({ where }, inputShape) {
       pool.checkImage(where, inputShape, rank);
       const outputShape = pool.pooledShape(inputShape, poolingFor(where, inputShape));
@@ -38,30 +49,30 @@ function windowed<N extends number>(
  * sequential({ input: [26, 26, 8] }, maxPool2d(2), flatten(), dense(10));
  */
 export function maxPool2d(window: pool.Size2d, options: pool.MaxPoolOptions & NameOption = {}): Layer<3, 3> {
-  const { name, ...rest } = options;
+  const rest = withoutName(options);
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "maxPool", shape, window, rest);
-  return windowed("maxPool2d", 2, name, poolingFor, (x) => pool.maxPool2d(x, window, rest));
+  return windowed("maxPool2d", 2, window, options, poolingFor, (x) => pool.maxPool2d(x, window, rest));
 }
 
 /** As `maxPool2d`, over [batch, length, channels]. */
 export function maxPool1d(window: number, options: pool.MaxPoolOptions<number> & NameOption = {}): Layer<2, 2> {
-  const { name, ...rest } = options;
+  const rest = withoutName(options);
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "maxPool", shape, window, rest);
-  return windowed("maxPool1d", 1, name, poolingFor, (x) => pool.maxPool1d(x, window, rest));
+  return windowed("maxPool1d", 1, window, options, poolingFor, (x) => pool.maxPool1d(x, window, rest));
 }
 
 /** The mean of each window of an image [batch, height, width, channels]. Padding counts, as in PyTorch: see `countIncludePad`. */
 export function averagePool2d(window: pool.Size2d, options: pool.AveragePoolOptions & NameOption = {}): Layer<3, 3> {
-  const { name, ...rest } = options;
+  const rest = withoutName(options);
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "averagePool", shape, window, rest);
-  return windowed("averagePool2d", 2, name, poolingFor, (x) => pool.averagePool2d(x, window, rest));
+  return windowed("averagePool2d", 2, window, options, poolingFor, (x) => pool.averagePool2d(x, window, rest));
 }
 
 /** As `averagePool2d`, over [batch, length, channels]. */
 export function averagePool1d(window: number, options: pool.AveragePoolOptions<number> & NameOption = {}): Layer<2, 2> {
-  const { name, ...rest } = options;
+  const rest = withoutName(options);
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "averagePool", shape, window, rest);
-  return windowed("averagePool1d", 1, name, poolingFor, (x) => pool.averagePool1d(x, window, rest));
+  return windowed("averagePool1d", 1, window, options, poolingFor, (x) => pool.averagePool1d(x, window, rest));
 }
 
 function adaptive<N extends number, Size>(
@@ -71,9 +82,9 @@ function adaptive<N extends number, Size>(
   options: NameOption,
   apply: (x: Tensor, size: Size) => Tensor,
 ): Layer<N, N> {
-  checkOptions(kind, options, ["name"]);
+  checkLayerOptions(kind, options, ["name"]);
   const poolingFor = (where: string, shape: Shape) => pool.adaptivePoolingOf(where, shape, size);
-  return windowed(kind, rank, options.name, poolingFor, (x) => apply(x, size));
+  return windowed(kind, rank, size, options, poolingFor, (x) => apply(x, size));
 }
 
 /** The largest element of each of `outputSize` bins, whatever the image's size: [batch, height, width, channels] → [batch, ...outputSize, channels]. */
@@ -103,13 +114,15 @@ export interface GlobalPoolOptions extends NameOption {
 
 function global<N extends number>(
   kind: string,
-  { name, ...rest }: GlobalPoolOptions,
+  options: GlobalPoolOptions,
   apply: (x: Tensor, options: { keepDims?: boolean }) => Tensor,
 ): Layer<N, N> {
-  checkOptions(kind, rest, ["keepDims"]);
+  checkLayerOptions(kind, options, ["name", "keepDims"]);
+  const { name, ...rest } = options;
   return {
     kind,
     name,
+    options,
     build({ where }, inputShape) {
       if (inputShape.length < 2) {
         throw new ModelError(

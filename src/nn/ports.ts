@@ -1,6 +1,7 @@
 // What goes into a model and comes out of it: one shape, or several by name.
-import { DataError, ModelError } from "../engine/errors.js";
-import { type DType, type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
+import { type DType, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import type { Bound } from "../graph/values.js";
 
 /** The shape of one sample, or of several parts of a sample by name. Never with the batch axis. */
@@ -26,20 +27,31 @@ export function isShape(ports: Ports): ports is Shape {
   return Array.isArray(ports);
 }
 
+const MAX_SIZE = 2 ** 31;
+
 /** Checks shapes and lists them. */
 export function portsOf(where: string, ports: Ports, dtypeOf: (key: string | undefined) => DType): Port[] {
   const port = (key: string | undefined, shape: Shape): Port => {
-    if (!Array.isArray(shape) || shape.length === 0 || shape.some((size) => !Number.isSafeInteger(size) || size < 1)) {
+    const fits = Array.isArray(shape) && shape.length > 0 && Array.from(shape).every(isSize);
+    if (!fits || shape.length > MAX_AXES || sizeOf(shape) > MAX_SIZE) {
+      const remedy = isSize(shape) ? `: write [${shape}]` : "";
       throw new ModelError(
-        `${where}: input${key === undefined ? "" : ` "${key}"`} must be the shape of one sample, like [784] or [28, 28], got ${JSON.stringify(shape)}`,
+        `${where}: input${key === undefined ? "" : ` "${key}"`} must be the shape of one sample, like [784] or [28, 28], got ${showValue(shape)}${remedy}`,
       );
     }
     return { key, shape: [...shape], dtype: dtypeOf(key) };
   };
-  if (isShape(ports) || typeof ports !== "object" || ports === null) return [port(undefined, ports as Shape)];
+  if (kindOf(ports) !== "Object") return [port(undefined, ports as Shape)];
   const named = Object.entries(ports).map(([key, shape]) => port(key, shape));
   if (named.length > 0) return named;
-  throw new ModelError(`${where}: a model needs at least one input, got none: name their shapes`);
+  throw new ModelError(`${where}: a model needs at least one input, got {}: name their shapes`);
+}
+
+// More axes than any layer knows of.
+const MAX_AXES = 32;
+
+function isSize(size: unknown): boolean {
+  return Number.isSafeInteger(size) && (size as number) >= 1;
 }
 
 /** What a user gave for each port, in order: the thing itself, or the entries of an object. Throws DataError naming what is missing or unknown. */
@@ -47,11 +59,10 @@ export function pick<T>(where: string, given: T | Readonly<Record<string, T>>, p
   const [{ key }] = ports;
   if (key === undefined) return [given as T];
   const names = ports.map((port) => port.key as string);
-  const isNamed = typeof given === "object" && given !== null && !Array.isArray(given) && !ArrayBuffer.isView(given);
-  const keys = isNamed ? Object.keys(given) : [];
-  const wrong = isNamed ? keys.find((name) => !names.includes(name)) : undefined;
-  if (!isNamed || wrong !== undefined || keys.length !== names.length) {
-    const got = isNamed ? `{ ${keys.join(", ")} }` : "one value";
+  const keys = kindOf(given) === "Object" ? Object.keys(given as object) : [];
+  const wrong = keys.some((name) => !names.includes(name));
+  if (wrong || keys.length !== names.length) {
+    const got = keys.length > 0 ? `{ ${showNames(keys)} }` : showValue(given);
     throw new DataError(`${where}: must be an object with ${names.join(", ")}, got ${got}`);
   }
   return names.map((name) => (given as Record<string, T>)[name]);

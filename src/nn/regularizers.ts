@@ -11,7 +11,7 @@ function strengthOf(where: string, name: string, value: number): number {
 /** strength · Σ|w|: many weights become 0 (or nearly so). Default strength 0.01. Throws ModelError for a negative one. */
 export function l1(strength = 0.01): Regularizer {
   strengthOf("l1", "strength", strength);
-  return { name: "l1", penalty: (parameter) => scale(sum(absolute(parameter)), strength) };
+  return { name: "l1", options: strength, penalty: (parameter) => scale(sum(absolute(parameter)), strength) };
 }
 
 /**
@@ -23,7 +23,7 @@ export function l1(strength = 0.01): Regularizer {
  */
 export function l2(strength = 0.01): Regularizer {
   strengthOf("l2", "strength", strength);
-  return { name: "l2", penalty: (parameter) => scale(sum(square(parameter)), strength) };
+  return { name: "l2", options: strength, penalty: (parameter) => scale(sum(square(parameter)), strength) };
 }
 
 /** l1(…) and l2(…) at once. Defaults 0.01. Throws ModelError for a negative strength. */
@@ -31,5 +31,5 @@ export function l1l2(options: { l1?: number; l2?: number } = {}): Regularizer {
   checkOptions("l1l2", options, ["l1", "l2"]);
   const first = l1(strengthOf("l1l2", "l1", options.l1 ?? 0.01));
   const second = l2(strengthOf("l1l2", "l2", options.l2 ?? 0.01));
-  return { name: "l1l2", penalty: (parameter) => add(first.penalty(parameter), second.penalty(parameter)) };
+  return { name: "l1l2", options, penalty: (parameter) => add(first.penalty(parameter), second.penalty(parameter)) };
 }

@@ -1,5 +1,5 @@
 // Layers that move elements and calculate nothing; flatten has a file of its own.
-import { checkInteger, ModelError } from "../engine/errors.js";
+import { checkInteger, checkNone, ModelError, showValue } from "../engine/errors.js";
 import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { oneHot as oneHotOf } from "../ops/indexing.js";
 import { broadcastTo, expandDims, reshape as reshapeTo, transpose } from "../ops/shape.js";
@@ -8,11 +8,13 @@ import type { Layer } from "./layer.js";
 
 function moving<Takes extends number, Gives extends number>(
   kind: string,
+  options: unknown,
   shapeOf: (where: string, input: Shape) => Shape,
   apply: (x: Tensor) => Tensor,
 ): Layer<Takes, Gives> {
   return {
     kind,
+    options,
     build: ({ where }, inputShape) => ({ outputShape: shapeOf(where, inputShape), parameters: [], apply }),
   };
 }
@@ -24,16 +26,18 @@ function moving<Takes extends number, Gives extends number>(
  * @example
  * const grid = sequential({ input: [784] }, reshape([28, 28, 1]));
  */
-export function reshape(shape: Shape): Layer {
+export function reshape(shape: Shape, ...none: []): Layer {
+  checkNone("reshape", none);
   const fits = (size: number) => size === -1 || (Number.isInteger(size) && size > 0);
   if (!Array.isArray(shape) || !shape.every(fits) || shape.filter((size) => size === -1).length > 1) {
     throw new ModelError(
-      `reshape: shape must be that of one sample, like [28, 28, 1], one size may be -1, got ${JSON.stringify(shape)}`,
+      `reshape: shape must be an array of one sample's sizes, like [28, 28, 1], one may be -1, got ${showValue(shape)}`,
     );
   }
   const known = sizeOf(shape.filter((size) => size !== -1));
   return moving(
     "reshape",
+    shape,
     (where, input) => {
       const outputShape = shape.map((size) => (size === -1 ? sizeOf(input) / known : size));
       if (sizeOf(outputShape) === sizeOf(input) && outputShape.every(Number.isInteger)) return outputShape;
@@ -52,15 +56,17 @@ export function reshape(shape: Shape): Layer {
  * @example
  * const channelsFirst = sequential({ input: [28, 28, 3] }, permute([3, 1, 2])); // [3, 28, 28]
  */
-export function permute(axes: readonly number[]): Layer {
+export function permute(axes: readonly number[], ...none: []): Layer {
+  checkNone("permute", none);
   const isPermutation = Array.isArray(axes) && axes.length > 0 && axes.every((_, index) => axes.includes(index + 1));
   if (!isPermutation) {
     throw new ModelError(
-      `permute: axes must be a permutation of 1 to the number of a sample's axes, got ${JSON.stringify(axes)}: the batch, axis 0, stays`,
+      `permute: axes must be a permutation of 1 to the number of a sample's axes, got ${showValue(axes)}: the batch, axis 0, stays`,
     );
   }
   return moving(
     "permute",
+    axes,
     (where, input) => {
       if (input.length === axes.length) return axes.map((axis) => input[axis - 1]);
       throw new ModelError(
@@ -77,10 +83,12 @@ export function permute(axes: readonly number[]): Layer {
  * @example
  * const decoder = sequential({ input: [16] }, repeatVector(20)); // [20, 16]
  */
-export function repeatVector(count: number): Layer<1, 2> {
+export function repeatVector(count: number, ...none: []): Layer<1, 2> {
+  checkNone("repeatVector", none);
   checkInteger("repeatVector", "count", count, 1);
   return moving(
     "repeatVector",
+    count,
     (where, input) => {
       if (input.length === 1) return [count, ...input];
       throw new ModelError(
@@ -104,9 +112,7 @@ function marginsOf(kind: string, margins: unknown, dimensions: 1 | 2): Margins[]
   if (dimensions === 1 && isPair(margins)) return [margins as unknown as Margins];
   if (dimensions === 2 && Array.isArray(margins) && margins.length === 2 && margins.every(isPair)) return margins;
   const form = dimensions === 1 ? "[before, after]" : "[[top, bottom], [left, right]]";
-  throw new ModelError(
-    `${kind}: must be given a whole number of at least 0, or ${form}, got ${JSON.stringify(margins)}`,
-  );
+  throw new ModelError(`${kind}: must be given a whole number of at least 0, or ${form}, got ${showValue(margins)}`);
 }
 
 function checkChannelsLast(where: string, input: Shape, dimensions: 1 | 2): void {
@@ -121,6 +127,7 @@ function zeroPad<N extends number>(kind: string, given: unknown, dimensions: 1 |
   const margins = marginsOf(kind, given, dimensions);
   return moving(
     kind,
+    given,
     (where, input) => {
       checkChannelsLast(where, input, dimensions);
       return input.map((size, axis) => size + (margins[axis]?.[0] ?? 0) + (margins[axis]?.[1] ?? 0));
@@ -130,7 +137,8 @@ function zeroPad<N extends number>(kind: string, given: unknown, dimensions: 1 |
 }
 
 /** [batch, length, channels] with zeros before and after. A number stands for both sides. */
-export function zeroPad1d(padding: number | Margins): Layer<2, 2> {
+export function zeroPad1d(padding: number | Margins, ...none: []): Layer<2, 2> {
+  checkNone("zeroPad1d", none);
   return zeroPad("zeroPad1d", padding, 1);
 }
 
@@ -141,7 +149,8 @@ export function zeroPad1d(padding: number | Margins): Layer<2, 2> {
  * @example
  * const wide = sequential({ input: [28, 28, 1] }, zeroPad2d(2)); // [32, 32, 1]
  */
-export function zeroPad2d(padding: number | readonly [Margins, Margins]): Layer<3, 3> {
+export function zeroPad2d(padding: number | readonly [Margins, Margins], ...none: []): Layer<3, 3> {
+  checkNone("zeroPad2d", none);
   return zeroPad("zeroPad2d", padding, 2);
 }
 
@@ -149,6 +158,7 @@ function crop<N extends number>(kind: string, given: unknown, dimensions: 1 | 2)
   const margins = marginsOf(kind, given, dimensions);
   return moving(
     kind,
+    given,
     (where, input) => {
       checkChannelsLast(where, input, dimensions);
       return input.map((size, axis) => {
@@ -169,12 +179,14 @@ function crop<N extends number>(kind: string, given: unknown, dimensions: 1 | 2)
 }
 
 /** [batch, length, channels] without the first and last elements. A number stands for both sides. */
-export function crop1d(cropping: number | Margins): Layer<2, 2> {
+export function crop1d(cropping: number | Margins, ...none: []): Layer<2, 2> {
+  checkNone("crop1d", none);
   return crop("crop1d", cropping, 1);
 }
 
 /** [batch, height, width, channels] without its margins: a number for all four sides, or [[top, bottom], [left, right]]. */
-export function crop2d(cropping: number | readonly [Margins, Margins]): Layer<3, 3> {
+export function crop2d(cropping: number | readonly [Margins, Margins], ...none: []): Layer<3, 3> {
+  checkNone("crop2d", none);
   return crop("crop2d", cropping, 2);
 }
 
@@ -185,10 +197,12 @@ export function crop2d(cropping: number | readonly [Margins, Margins]): Layer<3,
  * @example
  * const model = sequential({ input: [5], dtype: "uint32" }, oneHot(27), flatten(), dense(27));
  */
-export function oneHot(classes: number): Layer {
+export function oneHot(classes: number, ...none: []): Layer {
+  checkNone("oneHot", none);
   checkInteger("oneHot", "classes", classes, 1);
   return moving(
     "oneHot",
+    classes,
     (_, input) => [...input, classes],
     (x) => oneHotOf(x, classes),
   );

@@ -1,19 +1,22 @@
 // Up-sampling as layers; each applies the operation of the same name (src/ops/upsample.ts).
 import type { Tensor } from "../graph/tensor.js";
 import * as upsample from "../ops/upsample.js";
-import type { Layer } from "./layer.js";
+import { checkLayerOptions, type Layer } from "./layer.js";
 
 export type { Upsample1dOptions, Upsample2dOptions, UpsampleOptions } from "../ops/upsample.js";
 
 function upsampling<N extends number, Options extends object>(
   kind: string,
   rank: number,
-  { name, ...rest }: Options & { name?: string },
+  options: Options & { name?: string },
   apply: (x: Tensor, options: Options) => Tensor,
 ): Layer<N, N> {
+  checkLayerOptions(kind, options, ["name", "scale", "size", "mode", "alignCorners"]);
+  const { name, ...rest } = options;
   return {
     kind,
     name,
+    options,
     build({ where }, inputShape) {
       const outputShape = upsample.upsampledShape(inputShape, upsample.upsamplingOf(where, inputShape, rank, rest));
       return { outputShape, parameters: [], apply: (x) => apply(x, rest as unknown as Options) };

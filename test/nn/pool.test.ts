@@ -195,7 +195,7 @@ describe("what does not fit is refused when the model is built", () => {
 
   test("and an unknown option of a global pool", () => {
     expect(() => globalMaxPool({ keepdims: true } as never)).toThrow(
-      'globalMaxPool: unknown option "keepdims": write keepDims',
+      'globalMaxPool: unknown option "keepdims": the options are name, keepDims: write keepDims',
     );
   });
 });

@@ -257,10 +257,10 @@ describe("constraints in a trainer", () => {
     const build = (options: DenseOptions) => () => sequential({ input: [4] }, dense(3, options));
     expect(build({ weightConstraint: unitNorm({ axis: 2 }) })).toThrow(/unitNorm: axis must be/);
     expect(build({ weightRegularizer: 0.1 as never })).toThrow(
-      /0\.weight: its regularizer must be one such as l2\(\), got 0\.1/,
+      /dense: weightRegularizer must be a regularizer such as l2\(\), got 0\.1/,
     );
     expect(build({ biasConstraint: "max" as never })).toThrow(
-      /0\.bias: its constraint must be one such as maxNorm\(\), got "max"/,
+      /dense: biasConstraint must be a constraint such as maxNorm\(\), got "max"/,
     );
   });
 });

@@ -147,14 +147,14 @@ describe("errors", () => {
   test.each<[() => unknown, string]>([
     [
       () => reshape([-1, -1]),
-      "reshape: shape must be that of one sample, like [28, 28, 1], one size may be -1, got [-1,-1]",
+      "reshape: shape must be an array of one sample's sizes, like [28, 28, 1], one may be -1, got [-1, -1]",
     ],
     [build(reshape([5]), [4]), "reshape 0: the new shape must have the 4 elements of [batch, 4], got [batch, 5]"],
     [
       build(reshape([3, -1]), [4]),
       "reshape 0: the new shape must have the 4 elements of [batch, 4], got [batch, 3, -1]",
     ],
-    [() => permute([0, 1]), "permute: axes must be a permutation of 1 to the number of a sample's axes, got [0,1]"],
+    [() => permute([0, 1]), "permute: axes must be a permutation of 1 to the number of a sample's axes, got [0, 1]"],
     [build(permute([2, 1]), [4]), "permute 0: input must have 2 axes behind the batch, got [batch, 4]"],
     [() => repeatVector(0), "repeatVector: count must be a whole number of at least 1, got 0"],
     [
@@ -164,7 +164,7 @@ describe("errors", () => {
     [() => zeroPad1d(-1), "zeroPad1d: must be given a whole number of at least 0, or [before, after], got -1"],
     [
       () => zeroPad2d([1, 2] as never),
-      "zeroPad2d: must be given a whole number of at least 0, or [[top, bottom], [left, right]], got [1,2]",
+      "zeroPad2d: must be given a whole number of at least 0, or [[top, bottom], [left, right]], got [1, 2]",
     ],
     [
       build(zeroPad2d(1), [4]),

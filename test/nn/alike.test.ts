@@ -1,0 +1,287 @@
+// A traced function must do the same each time, options and all: what it does otherwise is refused, never ignored.
+import * as S from "steepest";
+import {
+  compileSync,
+  createEngineSync,
+  createWorkspaceSync,
+  defineLayer,
+  dense,
+  functional,
+  type Initializer,
+  type Layer,
+  ModelError,
+  meanSquaredError,
+  relu,
+  type Scope,
+  sequential,
+  sgd,
+} from "steepest";
+import { constant, input, mean, multiply, type Tensor } from "steepest/graph";
+import { afterAll, describe, expect, test } from "vitest";
+
+const engine = createEngineSync();
+afterAll(() => engine.dispose());
+
+/** What the second trace of a function says; nothing where it is taken. */
+function secondTrace(
+  shape: readonly number[],
+  body: (time: number, x: Tensor, scope: Scope) => Tensor,
+): string | undefined {
+  let traces = 0;
+  const model = functional({ input: [...shape] }, (x, scope) => body(traces++ === 0 ? 0 : 1, x, scope));
+  try {
+    using trainer = compileSync(sequential({ input: [...shape] } as never, model, S.flatten(), dense(1)), {
+      loss: meanSquaredError(),
+      optimizer: sgd(),
+      engine,
+    });
+    trainer.predictSync(new Float32Array(shape.reduce((a, b) => a * b)));
+    return undefined;
+  } catch (error) {
+    expect(error).toBeInstanceOf(ModelError);
+    return (error as Error).message;
+  }
+}
+
+type Pair = readonly [shape: readonly number[], one: () => Layer, other: () => Layer];
+const line = [4];
+const row = [6, 4];
+const image = [6, 6, 4];
+const PAIRS: Record<string, Pair> = {
+  dense: [line, () => dense(4), () => dense(4, { bias: false })],
+  "dense units": [line, () => dense(4), () => dense(5)],
+  "dense name": [line, () => dense(4, { name: "a" }), () => dense(4, { name: "b" })],
+  "dense initializer": [
+    line,
+    () => dense(4, { weightInitializer: S.normal({ standardDeviation: 0.1 }) }),
+    () => dense(4, { weightInitializer: S.normal({ standardDeviation: 0.2 }) }),
+  ],
+  "dense regularizer": [
+    line,
+    () => dense(4, { weightRegularizer: S.l2(0.1) }),
+    () => dense(4, { weightRegularizer: S.l2(0.2) }),
+  ],
+  "dense constraint": [
+    line,
+    () => dense(4, { weightConstraint: S.maxNorm(1) }),
+    () => dense(4, { weightConstraint: S.maxNorm(2) }),
+  ],
+  leakyRelu: [line, () => S.leakyRelu({ negativeSlope: 0.01 }), () => S.leakyRelu({ negativeSlope: 0.9 })],
+  elu: [line, () => S.elu(), () => S.elu({ alpha: 2 })],
+  celu: [line, () => S.celu(), () => S.celu({ alpha: 2 })],
+  gelu: [line, () => S.gelu(), () => S.gelu({ approximate: "tanh" })],
+  geglu: [line, () => S.geglu(), () => S.geglu({ approximate: "tanh" })],
+  hardTanh: [line, () => S.hardTanh(), () => S.hardTanh({ max: 2 })],
+  threshold: [line, () => S.threshold({ threshold: 1 }), () => S.threshold({ threshold: 2 })],
+  softShrink: [line, () => S.softShrink(), () => S.softShrink({ lambda: 1 })],
+  hardShrink: [line, () => S.hardShrink(), () => S.hardShrink({ lambda: 1 })],
+  softmax: [row, () => S.softmax(), () => S.softmax({ axis: 1 })],
+  logSoftmax: [row, () => S.logSoftmax(), () => S.logSoftmax({ axis: 1 })],
+  prelu: [line, () => S.prelu(), () => S.prelu({ perChannel: true })],
+  "prelu initializer": [line, () => S.prelu(), () => S.prelu({ weightInitializer: S.constantValue(0.5) })],
+  dropout: [line, () => S.dropout(0.1), () => S.dropout(0.2)],
+  alphaDropout: [line, () => S.alphaDropout(0.1), () => S.alphaDropout(0.2)],
+  spatialDropout1d: [row, () => S.spatialDropout1d(0.1), () => S.spatialDropout1d(0.2)],
+  spatialDropout2d: [image, () => S.spatialDropout2d(0.1), () => S.spatialDropout2d(0.2)],
+  gaussianNoise: [line, () => S.gaussianNoise(0.1), () => S.gaussianNoise(0.2)],
+  gaussianDropout: [line, () => S.gaussianDropout(0.1), () => S.gaussianDropout(0.2)],
+  batchNorm: [line, () => S.batchNorm(), () => S.batchNorm({ momentum: 0.2 })],
+  layerNorm: [row, () => S.layerNorm(), () => S.layerNorm({ axes: 2 })],
+  rmsNorm: [row, () => S.rmsNorm(), () => S.rmsNorm({ epsilon: 0.1 })],
+  groupNorm: [row, () => S.groupNorm(2), () => S.groupNorm(4)],
+  instanceNorm: [row, () => S.instanceNorm(), () => S.instanceNorm({ affine: true })],
+  l2Normalize: [row, () => S.l2Normalize(), () => S.l2Normalize({ axis: 1 })],
+  conv1d: [row, () => S.conv1d(2, 3), () => S.conv1d(2, 3, { padding: "causal" })],
+  conv2d: [image, () => S.conv2d(2, 3), () => S.conv2d(2, 2)],
+  depthwiseConv1d: [row, () => S.depthwiseConv1d(3), () => S.depthwiseConv1d(3, { multiplier: 2 })],
+  depthwiseConv2d: [image, () => S.depthwiseConv2d(3), () => S.depthwiseConv2d([3, 2])],
+  separableConv1d: [row, () => S.separableConv1d(2, 3), () => S.separableConv1d(3, 3)],
+  separableConv2d: [image, () => S.separableConv2d(2, 3), () => S.separableConv2d(2, 3, { stride: 2 })],
+  convTranspose1d: [row, () => S.convTranspose1d(2, 3), () => S.convTranspose1d(2, 3, { stride: 2 })],
+  convTranspose2d: [image, () => S.convTranspose2d(2, 3), () => S.convTranspose2d(2, 3, { bias: false })],
+  maxPool1d: [row, () => S.maxPool1d(2), () => S.maxPool1d(3)],
+  maxPool2d: [image, () => S.maxPool2d(2), () => S.maxPool2d(2, { stride: 1 })],
+  averagePool1d: [row, () => S.averagePool1d(2), () => S.averagePool1d(3)],
+  averagePool2d: [image, () => S.averagePool2d(2), () => S.averagePool2d(2, { padding: 1 })],
+  adaptiveMaxPool1d: [row, () => S.adaptiveMaxPool1d(2), () => S.adaptiveMaxPool1d(3)],
+  adaptiveMaxPool2d: [image, () => S.adaptiveMaxPool2d(2), () => S.adaptiveMaxPool2d([2, 3])],
+  adaptiveAveragePool1d: [row, () => S.adaptiveAveragePool1d(2), () => S.adaptiveAveragePool1d(3)],
+  adaptiveAveragePool2d: [image, () => S.adaptiveAveragePool2d(2), () => S.adaptiveAveragePool2d(3)],
+  globalMaxPool: [row, () => S.globalMaxPool(), () => S.globalMaxPool({ keepDims: true })],
+  globalAveragePool: [row, () => S.globalAveragePool(), () => S.globalAveragePool({ keepDims: true })],
+  upsample1d: [row, () => S.upsample1d({ scale: 2 }), () => S.upsample1d({ scale: 3 })],
+  upsample2d: [image, () => S.upsample2d({ scale: 2 }), () => S.upsample2d({ scale: 2, mode: "bilinear" })],
+  reshape: [line, () => S.reshape([2, 2]), () => S.reshape([4, 1])],
+  permute: [row, () => S.permute([1, 2]), () => S.permute([2, 1])],
+  repeatVector: [line, () => S.repeatVector(2), () => S.repeatVector(3)],
+  zeroPad1d: [row, () => S.zeroPad1d(1), () => S.zeroPad1d([1, 2])],
+  zeroPad2d: [image, () => S.zeroPad2d(1), () => S.zeroPad2d(2)],
+  crop1d: [row, () => S.crop1d(1), () => S.crop1d(2)],
+  crop2d: [image, () => S.crop2d(1), () => S.crop2d(2)],
+  residual: [line, () => S.residual(dense(4)), () => S.residual(dense(4, { bias: false }))],
+  "a nested chain": [
+    line,
+    () => sequential({ input: [4] }, dense(4)),
+    () => sequential({ input: [4] }, dense(4), relu()),
+  ],
+  "a nested function": [
+    line,
+    () => functional({ input: [4] }, (x, { apply }) => apply(x, dense(4))),
+    () => functional({ input: [4] }, (x, { apply }) => apply(x, dense(4, { bias: false }))),
+  ],
+};
+
+// Those that the loop below cannot make, or that take indices.
+const taking: string[] = ["threshold", "oneHot"];
+
+describe("layers that a function makes anew with other options are refused", () => {
+  test.each(Object.entries(PAIRS))("%s", (_, [shape, one, other]) => {
+    const apply = (time: number, x: Tensor, scope: Scope): Tensor => scope.apply(x, (time === 0 ? one : other)());
+    expect(secondTrace(shape, apply)).toMatch(
+      /^functional: it applies \w+\(\) as layer 0 with other options than when it was built: what it applies/,
+    );
+    expect(secondTrace(shape, (_time, x, scope) => scope.apply(x, one()))).toBeUndefined();
+  });
+
+  test("every layer that has options is among them", () => {
+    // Layers without options are told by their kind alone.
+    const makers = Object.entries(S).filter(([name, make]) => {
+      if (typeof make !== "function" || taking.includes(name) || /^(create|compile|check)/.test(name)) return false;
+      for (const args of [[], [2], [2, 2], [0.5], [[1]], [{ scale: 2 }]]) {
+        try {
+          const layer = (make as (...all: unknown[]) => Partial<Layer> | undefined)(...args);
+          if (typeof layer?.build === "function") return layer.options !== undefined;
+        } catch {}
+      }
+      return false;
+    });
+    expect(makers.length).toBeGreaterThan(45);
+    for (const [name] of makers) expect(Object.keys(PAIRS), name).toContain(name);
+  });
+});
+
+describe("so are layers and parameters of a user's own", () => {
+  test("defineLayer, with what its options hold", () => {
+    const scaled = defineLayer("scaled", (x, _scope, { by }: { by: unknown }) =>
+      multiply(x, constant(Number(by) || 1)),
+    );
+    const otherwise = (one: unknown, other: unknown) =>
+      secondTrace([4], (time, x, { apply }) => apply(x, scaled({ by: time === 0 ? one : other })));
+    for (const [one, other] of [
+      [1, 2],
+      [
+        [1, 2],
+        [1, 3],
+      ],
+      [{ a: { b: 1 } }, { a: { b: 2 } }],
+      [{ a: 1 }, { a: 1, b: 2 }],
+      [new Map([["a", 1]]), new Map([["a", 2]])],
+      [Float32Array.of(1), Float32Array.of(2)],
+      [() => 1, () => 2],
+      [relu(), S.tanh()],
+      [S.dropout(0.1), S.dropout(0.2)],
+      [constant([1]), constant([2])],
+      [0, -0],
+      [Number.NaN, 0],
+    ]) {
+      expect(otherwise(one, other)).toMatch(/scaled\(\) as layer 0 with other options/);
+    }
+    for (const [one, other] of [
+      [{ a: [1, { b: Number.NaN }] }, { a: [1, { b: Number.NaN }] }],
+      [{ a: 1 }, { a: 1, b: undefined }],
+      [new Map([["a", [1]]]), new Map([["a", [1]]])],
+      [() => 1, () => 1],
+      [dense(3), dense(3)],
+      [constant([1]), constant([1])],
+      [new Date(5), new Date(5)],
+    ]) {
+      expect(otherwise(one, other)).toBeUndefined();
+    }
+  });
+
+  test("a layer written by hand, by its fields", () => {
+    const times = (factor: number): Layer =>
+      Object.assign(
+        {
+          kind: "times",
+          build: (_place: unknown, outputShape: readonly number[]) => ({
+            outputShape,
+            parameters: [],
+            apply: (x: Tensor) => multiply(x, constant(factor)),
+          }),
+        },
+        { factor },
+      );
+    expect(secondTrace([4], (time, x, { apply }) => apply(x, times(1 + time)))).toMatch(
+      /times\(\) as layer 0 with other/,
+    );
+    expect(secondTrace([4], (_, x, { apply }) => apply(x, times(3)))).toBeUndefined();
+  });
+
+  test("parameters: initializer, regularizer, constraint, and whether they are trained", () => {
+    type Made = (scope: Scope) => Tensor;
+    const other = (one: Made, two: Made) =>
+      secondTrace([4], (time, x, scope) => multiply(x, (time === 0 ? one : two)(scope)));
+    const p =
+      (initializer?: Initializer, options = {}): Made =>
+      ({ parameter }) =>
+        parameter("p", [4], initializer, options);
+    const message = /functional: parameter "p" must be made alike each time, got another initializer, regularizer/;
+    expect(other(p(S.zeros()), p(S.ones()))).toMatch(message);
+    expect(other(p(S.constantValue(1)), p(S.constantValue(2)))).toMatch(message);
+    expect(other(p(S.ones(), { regularizer: S.l1(1) }), p(S.ones()))).toMatch(message);
+    expect(other(p(S.ones(), { constraint: S.maxNorm(1) }), p(S.ones(), { constraint: S.maxNorm(3) }))).toMatch(
+      message,
+    );
+    expect(other(p(S.zeros()), ({ buffer }) => buffer("p", [4]))).toMatch(message);
+    expect(other(p(S.constantValue(1)), p(S.constantValue(1)))).toBeUndefined();
+    expect(other(p(), ({ parameter }) => parameter("p", [1]))).toMatch(/"p" is \[4\], and now \[1\] is asked for/);
+    expect(other(p(), ({ parameter }) => parameter("q", [4]))).toMatch(
+      /it makes the parameter "q", but made none of that name when it was built/,
+    );
+    // In one trace too.
+    expect(() =>
+      functional({ input: [4] }, (x, { parameter }) =>
+        multiply(parameter("p", [4]), multiply(x, parameter("p", [4], S.ones()))),
+      ),
+    ).toThrow(message);
+  });
+});
+
+describe("the order of what is applied must be the same", () => {
+  test("fewer, more, or one layer in the place of two", () => {
+    const [one, two] = [dense(4), dense(4)];
+    expect(secondTrace([4], (time, x, { apply }) => (time === 0 ? apply(x, one, two) : apply(x, one)))).toMatch(
+      /it applies 1 layers, but applied 2 when it was built/,
+    );
+    expect(secondTrace([4], (time, x, { apply }) => (time === 0 ? apply(x, one) : apply(x, one, two)))).toMatch(
+      /it applies dense\(\) as layer 1, but applied 1 when it was built/,
+    );
+    expect(secondTrace([4], (time, x, { apply }) => apply(x, one, time === 0 ? two : one))).toMatch(
+      /it applies one dense\(\) as layers 0 and 1, but applied two when it was built/,
+    );
+    expect(secondTrace([4], (time, x, { apply }) => apply(x, one, time === 0 ? one : two))).toBeUndefined();
+    expect(secondTrace([4], (_, x, { apply }) => apply(x, one, two, one, two))).toBeUndefined();
+  });
+
+  test("a model that is called is the one that was called, or one made alike", () => {
+    const inner = () => sequential({ input: [4] }, dense(4));
+    const other = () => sequential({ input: [4] }, dense(4), relu());
+    expect(secondTrace([4], (_, x, { call }) => call(inner(), x))).toBeUndefined();
+    expect(secondTrace([4], (time, x, { call }) => call(time === 0 ? inner() : other(), x))).toMatch(
+      /with other options/,
+    );
+    expect(
+      secondTrace([4], (time, x, scope) => (time === 0 ? scope.call(inner(), x) : scope.apply(x, dense(4)))),
+    ).toMatch(/dense\(\) instead of sequential\(\)/);
+  });
+
+  test("the trace of a workspace's step is the only one", () => {
+    using workspace = createWorkspaceSync({ engine });
+    const step = workspace.step(({ x }, { apply }) => ({ y: mean(apply(x, S.leakyRelu())) }), {
+      inputs: { x: [1, 4] },
+    });
+    expect(step({ x: [1, 2, 3, 4] }).y[0]).toBe(2.5);
+    expect(input([1]).shape).toEqual([1]);
+  });
+});
