@@ -7,10 +7,24 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 const root = new URL("../", import.meta.url);
 const HEADER_BYTES = 16;
 const types = {
-  usize: { bytes: 4, kind: "u", typescript: "Pointer" },
+  usize: { bytes: 4, kind: "i", typescript: "Pointer" },
   u32: { bytes: 4, kind: "u", typescript: "number" },
   f32: { bytes: 4, kind: "f", typescript: "number" },
   f64: { bytes: 8, kind: "d", typescript: "number" },
+};
+
+// What a kernel writes comes first: one pointer, or so many.
+const outputs = {
+  adam: 3,
+  maxPool: 2,
+  mergeGradients: 2,
+  mergeMoments: 2,
+  normalizeRows: 3,
+  sgdMomentum: 2,
+  sgdNesterov: 2,
+  softmaxCrossEntropy: 2,
+  softmaxCrossEntropyDistributions: 2,
+  sortIndices: 2,
 };
 
 /** @returns {{name: string, file: string, scratch: boolean, comment: string, parameters: {name: string, type: keyof typeof types}[]}[]} */
@@ -85,7 +99,10 @@ function dispatcher(kernels) {
 
 /** The methods as types, which cost nothing, and as a table that they are made of when the module loads. */
 function recorder(kernels) {
-  const kindsOf = ({ parameters }) => parameters.map(({ type }) => types[type].kind).join("");
+  const kindsOf = ({ name, parameters }) =>
+    parameters
+      .map(({ type }, index) => (type === "usize" && index < (outputs[name] ?? 1) ? "o" : types[type].kind))
+      .join("");
   const table = kernels.map((kernel) => `${kernel.name} ${kindsOf(kernel)}`).join(",");
   const lines = [
     "// Written by scripts/generate.mjs from the signatures in assembly/kernels/. Do not edit.",
@@ -102,11 +119,14 @@ function recorder(kernels) {
   lines.push(
     "}",
     "",
-    "/** Name and kinds of the parameters (see src/engine/instructions.ts), by opcode. */",
+    "/** Name, and kinds of the parameters, by opcode: see src/engine/instructions.ts. */",
     `const table = "${table}".split(",").map((entry) => entry.split(" "));`,
     "",
     "/** Kernel names by opcode. */",
     "export const kernelNames: readonly string[] = table.map(([name]) => name);",
+    "",
+    "/** Kinds of their parameters. */",
+    "export const kernelKinds: readonly string[] = table.map(([, kinds]) => kinds);",
     "",
     "export function createRecorder(emit: Emit): Recorder {",
     "  const methods = table.map(([name, kinds], opcode) => [",

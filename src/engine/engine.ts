@@ -2,13 +2,17 @@
 // The engine: one linear memory, one instance of the kernels over it, and programs that run there.
 import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
 import { type Allocator, createAllocator } from "./allocator.js";
+import { CONTROL_BYTES } from "./control.js";
 import { made } from "./copies.js";
 import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError, showValue } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import type { Interpreter } from "./interpreter.js";
 import { type Build, chooseBuild, kernelsShareMemory, loadModule, loadModuleSync } from "./module.js";
-import { type Region, type Replica, type ReplicaCall, startReplica } from "./replica.js";
-import { CONTROL_BYTES, canShare, hasWorkers, mayWait, startTeam, ThreadError, type ThreadTeam } from "./threads.js";
+import type { Region } from "./ranges.js";
+import { type Replica, startReplica } from "./replica.js";
+import { startTeam, type ThreadTeam } from "./team.js";
+import { canShare, hasWorkers, mayWait, ThreadError } from "./threads.js";
+import { touchedBy } from "./touched.js";
 
 export interface EngineOptions {
   /** Default `"strict"`. */
@@ -37,9 +41,11 @@ export interface Heap {
   readonly doubles: Float64Array;
 }
 
+const VIEWS = { float32: "floats", uint32: "words", float64: "doubles" } as const;
+
 export interface Engine {
   readonly build: Build;
-  /** Threads that take part: those asked for, or 1 after one has died. */
+  /** Threads that take part: those asked for, but for those that were lost. */
   readonly threads: number;
   /** Whether the memory is shared between threads. */
   readonly shared: boolean;
@@ -48,20 +54,29 @@ export interface Engine {
   allocateZeros(bytes: number): Pointer;
   /** Bytes of linear memory held now. */
   memoryBytes(): number;
-  /** All of memory, as it is now. Take it anew for each use: growing memory leaves old views detached or short. */
+  /**
+   * All of memory, as it is now. Take it anew for each use: growing memory leaves old views detached or short. Write to it
+   * by `write` and `clear`, or say so by `changed`.
+   */
   readonly heap: Heap;
   /** Parts of the heap, for the same short use. */
   floats(address: Pointer, length: number): Float32Array;
   words(address: Pointer, length: number): Uint32Array;
   doubles(address: Pointer, length: number): Float64Array;
+  /** Writes values, as float32 if nothing else is said. */
+  write(address: Pointer, values: ArrayLike<number>, as?: keyof typeof VIEWS): void;
+  /** Writes zeros. */
+  clear(address: Pointer, bytes: number): void;
+  /** Notes that memory was written through a view: where the background has a copy, it is brought up to date. */
+  changed(address: Pointer, bytes: number): void;
   /**
    * Runs the program in [program, end) `steps` times; `threads` is the most that any of its instructions can use.
-   * Throws ThreadError where a thread has died; the engine then has one thread left and can go on. `written`: what it
-   * writes, where that is less than anything.
+   * Throws ThreadError where a thread has been lost; the engine can go on with the rest. Throws SteepestError, and
+   * changes nothing, where the background has a copy of the memory and newer values of what the program works on.
    */
-  run(program: Pointer, end: Pointer, steps: number, threads?: number, written?: readonly Region[]): void;
-  /** Notes that memory was written, other than by a call: where the background has a copy, it is brought up to date. */
-  changed(address: Pointer, bytes: number): void;
+  run(program: Pointer, end: Pointer, steps: number, threads?: number): void;
+  /** Whether these regions are what the last calls left: not where a copy in the background has newer values. */
+  isCurrent(regions: readonly Region[]): boolean;
   /** Whether `runAway` runs beside the calling thread. */
   readonly background: boolean;
   /** Whether a call is running there now. Memory that it uses must be left alone until it has come to its end. */
@@ -211,11 +226,13 @@ function startEngine(
     }
     current.heap = viewMemory(current.memory);
   };
-  const allocator = createAllocator(Math.max(PAGE_BYTES, exports.heapBase()), mostPages * PAGE_BYTES, grow);
-  const control = allocator.allocate(CONTROL_BYTES);
-  const scratch = allocator.allocate(THREAD_SCRATCH_BYTES * threads);
   let team: ThreadTeam | undefined;
   let replica: Replica | undefined;
+  const allocator = createAllocator(Math.max(PAGE_BYTES, exports.heapBase()), mostPages * PAGE_BYTES, grow, (region) =>
+    replica?.freed(region),
+  );
+  const control = allocator.allocate(CONTROL_BYTES);
+  const scratch = allocator.allocate(THREAD_SCRATCH_BYTES * threads);
   const dispose = (): void => {
     team?.stop();
     team = undefined;
@@ -224,41 +241,6 @@ function startEngine(
     live = undefined;
   };
   let inFlight = false;
-  /** Goes on with one thread, after saying why; but not while another still works on the memory. */
-  const dismissed = (lost: ThreadTeam): string => {
-    const reason = lost.failure() ?? "a thread is lost";
-    lost.stop();
-    team = undefined;
-    return reason;
-  };
-  const oneThreadLeft = (reason: string, out: boolean, stepsDone: number, failedAt: Pointer): Error =>
-    out
-      ? new ThreadError(`threads: ${reason}: the engine goes on with one thread`, stepsDone, failedAt)
-      : new Error(`${reason}, and others did not stop`);
-  const runTogether = (program: Pointer, end: Pointer, steps: number, together: ThreadTeam): void => {
-    const lost = together.failure() !== undefined;
-    if (!lost) together.beginRun();
-    const done = lost ? 0 : use().api.lead(control, program, end, steps, threads, scratch);
-    if (done === steps) return;
-    const failedAt = lost ? 0 : together.failedAt();
-    const reason = dismissed(together);
-    throw oneThreadLeft(reason, together.awaitOut(), done, failedAt);
-  };
-  const runInBackground = async (
-    program: Pointer,
-    end: Pointer,
-    steps: number,
-    useful: number,
-    together: ThreadTeam,
-  ): Promise<number> => {
-    const lost = together.failure() !== undefined;
-    const done = lost ? 0 : await together.send({ program, end, steps, threads: useful > 1 ? threads : 1 });
-    if (live === undefined) throw new SteepestError(`engine: ${closedBy}: compile the model again`);
-    if (done === steps || (done > 0 && together.failure() === undefined)) return done;
-    const failedAt = lost ? 0 : together.failedAt();
-    const reason = dismissed(together);
-    throw oneThreadLeft(reason, await together.comeOut(), done, failedAt);
-  };
   /** A trap leaves half-written values behind: nothing may go on from them. */
   const closeAfter = (error: unknown): Error => {
     if (error instanceof SteepestError) return error;
@@ -266,18 +248,25 @@ function startEngine(
     closedBy = `a kernel failed (${(error as Error).message}), which closed it`;
     return new SteepestError(`engine: ${closedBy}: compile the model again`, { cause: error });
   };
-  const runOverCopy = async (
-    over: Replica,
-    call: ReplicaCall | undefined,
-    reads: readonly Region[],
-  ): Promise<number> => {
+  /** What is to be thrown after a call has failed. */
+  const failed = (error: unknown): Error => {
+    if (live === undefined) return new SteepestError(`engine: ${closedBy}: compile the model again`);
+    if (team?.alone) {
+      team.stop();
+      team = undefined;
+    }
+    return closeAfter(error);
+  };
+  /** A call beside the calling thread, which leaves the memory alone meanwhile. */
+  const beside = async <T>(call: () => Promise<T>): Promise<T> => {
+    use();
     inFlight = true;
     try {
-      return await over.run(use().memory, call, reads);
+      const result = await call();
+      use();
+      return result;
     } catch (error) {
-      if (live === undefined) throw new SteepestError(`engine: ${closedBy}: compile the model again`);
-      if (error instanceof ThreadError) replica = undefined;
-      throw closeAfter(error);
+      throw failed(error);
     } finally {
       inFlight = false;
     }
@@ -292,7 +281,7 @@ function startEngine(
   const engine: Engine = made({
     build,
     get threads() {
-      return team === undefined ? 1 : threads;
+      return team?.threads ?? 1;
     },
     shared,
     allocator,
@@ -301,8 +290,7 @@ function startEngine(
       const address = allocator.allocate(bytes);
       const stale = Math.min(bytes, neverUsed - address);
       if (stale > 0) {
-        new Uint8Array(use().memory.buffer, address, stale).fill(0);
-        engine.changed(address, stale);
+        engine.clear(address, stale);
       }
       return address;
     },
@@ -313,50 +301,61 @@ function startEngine(
     floats: part("floats", 2),
     words: part("words", 2),
     doubles: part("doubles", 3),
-    changed: (address, bytes) => replica?.changed({ address, bytes }),
-    run(program, end, steps, useful = 1, written) {
+    write(address, values, as = "float32") {
+      const view = engine[VIEWS[as]](address, values.length);
+      view.set(values);
+      engine.changed(address, view.byteLength);
+    },
+    clear(address, bytes) {
+      new Uint8Array(use().memory.buffer, address, bytes).fill(0);
+      engine.changed(address, bytes);
+    },
+    changed: (address, bytes) => replica?.written({ address, bytes }),
+    isCurrent: (regions) => replica?.isCurrent(regions) ?? true,
+    run(program, end, steps, useful = 1) {
       const { api } = use();
       if (inFlight) {
         throw new SteepestError("engine: a call is running in the background: await it, or use the asynchronous form");
       }
+      const touched = replica && touchedBy(use().heap.words, allocator.blocks(), program, end);
+      if (touched) replica?.checkHere(touched);
       try {
-        if (team !== undefined && !team.background && useful > 1) runTogether(program, end, steps, team);
-        else api.run(program, end, steps, 0, 1, control, scratch);
+        if (team !== undefined && !team.background && useful > 1) {
+          team.run({ program, end, steps, threads: useful }, api.lead);
+        } else {
+          api.run(program, end, steps, 0, 1, control, scratch);
+        }
       } catch (error) {
-        throw closeAfter(error);
+        throw failed(error);
       }
-      if (replica === undefined) return;
-      if (written === undefined) replica.changedAll(allocator.peakAddress());
-      else for (const region of written) replica.changed(region);
+      for (const region of touched?.writes ?? []) replica?.written(region);
     },
     get background() {
-      return replica !== undefined || (team?.background ?? false);
+      return replica?.alive ?? team?.background ?? false;
     },
     get inFlight() {
       return inFlight;
     },
     async runAway(program, end, steps, useful = 1, reads = []) {
-      use();
-      if (replica !== undefined) return runOverCopy(replica, { program, end, steps, control, scratch }, reads);
-      if (team === undefined || !team.background) {
-        engine.run(program, end, steps, useful);
-        return steps;
+      const { memory } = use();
+      const [over, together] = [replica, team];
+      if (over?.alive) {
+        const call = { program, end, steps, control, scratch };
+        return beside(() =>
+          over.run(memory, call, touchedBy(use().heap.words, allocator.blocks(), program, end), reads),
+        );
       }
-      inFlight = true;
-      try {
-        return await runInBackground(program, end, steps, useful, team);
-      } catch (error) {
-        throw closeAfter(error);
-      } finally {
-        inFlight = false;
-      }
+      if (together?.background) return beside(() => together.runAway({ program, end, steps, threads: useful }));
+      engine.run(program, end, steps, useful);
+      return steps;
     },
     interrupt() {
       team?.interrupt();
       replica?.interrupt();
     },
     async fetch(regions) {
-      if (replica !== undefined && regions.length > 0) await runOverCopy(replica, undefined, regions);
+      const over = replica;
+      if (over?.alive && !over.isCurrent(regions)) await beside(() => over.fetch(use().memory, regions));
     },
     async turn() {
       let release = (): void => {};

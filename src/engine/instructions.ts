@@ -1,5 +1,5 @@
 // Encodes a program: see assembly/program.ts for the layout of an instruction.
-import { createRecorder, kernelNames, type Recorder } from "./recorder.js";
+import { createRecorder, kernelKinds, kernelNames, type Recorder } from "./recorder.js";
 
 /** A byte address in the engine's linear memory. */
 export type Pointer = number;
@@ -12,8 +12,13 @@ export interface Work {
   readonly cost: number;
 }
 
+/**
+ * Appends an instruction. `kinds` has a letter for each value: `o` the address of what is written, `i` of what is only
+ * read, `u` another number of 32 bits, `f` a float, `d` a double.
+ */
 export type Emit = (opcode: number, work: Work, kinds: string, values: readonly number[]) => void;
 
+const HEADER_WORDS = 4;
 // Waking a thread and meeting at the barrier costs microseconds: about this many element operations.
 const COST_PER_THREAD = 32768;
 
@@ -40,7 +45,7 @@ export function startRecording(): Recording {
     offsets.push(start);
     words.push(opcode, 0, work.units, threads);
     for (let i = 0; i < kinds.length; i++) {
-      if (kinds[i] === "u") {
+      if (kinds[i] !== "f" && kinds[i] !== "d") {
         words.push(values[i] >>> 0);
         continue;
       }
@@ -58,6 +63,26 @@ export function startRecording(): Recording {
     threads: () => offsets.reduce((most, offset) => Math.max(most, words[offset + 3]), 1),
     listing: () => offsets.map((offset) => ({ offset, kernel: kernelNames[words[offset]], units: words[offset + 2] })),
   };
+}
+
+/** The addresses that a program in memory works on: what its instructions write, and what they only read. */
+export interface Operands {
+  readonly outputs: ReadonlySet<Pointer>;
+  readonly inputs: ReadonlySet<Pointer>;
+}
+
+export function operandsOf(words: Uint32Array, program: Pointer, end: Pointer): Operands {
+  const outputs = new Set<Pointer>();
+  const inputs = new Set<Pointer>();
+  for (let at = program / 4; at < end / 4; at += words[at + 1] / 4) {
+    let value = at + HEADER_WORDS;
+    for (const kind of kernelKinds[words[at]]) {
+      if (kind === "o") outputs.add(words[value]);
+      else if (kind === "i") inputs.add(words[value]);
+      value += kind === "d" ? 2 : 1;
+    }
+  }
+  return { outputs, inputs };
 }
 
 /** Units of a kernel that works on vectors of four elements: ceil(n / 4), `costPerElement` operations each element. */

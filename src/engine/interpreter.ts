@@ -13,7 +13,7 @@ export interface Interpreter extends Record<string, unknown> {
     scratch: Pointer,
   ): number;
   lead(control: Pointer, program: Pointer, end: Pointer, steps: number, threads: number, scratch: Pointer): number;
-  work(control: Pointer, thread: number, threads: number, scratch: Pointer): void;
+  work(control: Pointer, worker: number, scratch: Pointer): void;
   runRange(instruction: Pointer, begin: number, end: number, scratch: Pointer): void;
 }
 

@@ -1,23 +1,23 @@
 // A copy of the engine's memory in a worker, for pages that cannot share memory. Calls run over the copy; before each
-// the regions that were changed here are copied there, and after it the regions that are to be read here come back.
+// what it works on and is newer here is copied there, and after it the regions that are to be read here come back.
 //
 //   page                                          worker
-//   changed regions ──► ┌──────────┐ ──────────►  into the copy
+//   newer regions ────► ┌──────────┐ ──────────►  into the copy
 //                       │ shuttle  │              the call, in parts: an interrupt is looked for between them
 //   into the memory ◄── └──────────┘ ◄──────────  regions to read
 //
 // The contents travel in one buffer that goes to and fro; what does not fit takes more rounds. So no message keeps the
 // page for long, however large the data, and there is no garbage: the page would free dropped buffers all at once.
 
+import { SteepestError } from "./errors.js";
 import { breathe, performance, startTimer } from "./host.js";
 import type { Pointer } from "./instructions.js";
 import { instantiateBare } from "./interpreter.js";
+import { createRanges, type Region } from "./ranges.js";
 import { startWorker, ThreadError, type WorkerPort } from "./threads.js";
+import type { Touched } from "./touched.js";
 
-export interface Region {
-  readonly address: Pointer;
-  readonly bytes: number;
-}
+export type { Region } from "./ranges.js";
 
 /** What a worker needs to hold a copy. */
 export interface ReplicaData {
@@ -52,6 +52,8 @@ export type ReplicaAnswer = { readonly shuttle: ArrayBuffer; readonly done: numb
 const PAGE_BYTES = 65536;
 // Copied in some tenths of a millisecond.
 const SHUTTLE_BYTES = 1 << 20;
+/** Where a call ended whose results are lost: behind all instructions. */
+const TORN = 2 ** 32;
 // A step that takes longer is a part of its own.
 const PART_MS = 1;
 
@@ -140,17 +142,25 @@ function intoRounds(regions: readonly Region[]): Region[][] {
   return rounds;
 }
 
-/** The page's part. */
+/** The page's part. It knows of each byte whether it is newer here or there; what both have is in neither set. */
 export interface Replica {
+  /** Whether the worker is there. Without it what was newer there is lost. */
+  readonly alive: boolean;
   /** Notes that a region was written here. */
-  changed(region: Region): void;
-  /** Notes that anything up to `end` may have been written here. */
-  changedAll(end: Pointer): void;
+  written(region: Region): void;
+  /** Notes that a region was given back: nobody wants what it held. */
+  freed(region: Region): void;
+  /** Refuses a call here that works on what is newer there. */
+  checkHere(touched: Touched): void;
+  /** Whether none of the regions is newer there. */
+  isCurrent(regions: readonly Region[]): boolean;
   /**
-   * Makes a call, if any, over the copy, and brings `reads` back. Resolves to the steps done: fewer than asked for, but at
-   * least one, after an interrupt. Rejects with ThreadError where the worker is lost.
+   * Makes a call over the copy, and brings `reads` back. Resolves to the steps done: fewer than asked for, but at least
+   * one, after an interrupt. Rejects with ThreadError where the worker is lost.
    */
-  run(memory: WebAssembly.Memory, call: ReplicaCall | undefined, reads: readonly Region[]): Promise<number>;
+  run(memory: WebAssembly.Memory, call: ReplicaCall, touched: Touched, reads: readonly Region[]): Promise<number>;
+  /** Brings what of these regions is newer there. */
+  fetch(memory: WebAssembly.Memory, regions: readonly Region[]): Promise<void>;
   /** Ends the call that is under way after the step it is at. */
   interrupt(): void;
   stop(): void;
@@ -158,11 +168,18 @@ export interface Replica {
 
 const START_MS = 20_000;
 
+/** The worker as whoever asks it sees it. */
+interface Courier {
+  /** Why it is lost, once it is. */
+  failure(): string | undefined;
+  round(memory: WebAssembly.Memory, round: Partial<Pick<Round, "writes" | "call" | "reads">>): Promise<number>;
+  interrupt(): void;
+  stop(): void;
+}
+
 /** Starts the worker. Rejects with ThreadError, naming the reason. */
-export async function startReplica(module: WebAssembly.Module): Promise<Replica> {
-  let dirty: Region[] = [];
+async function startCourier(module: WebAssembly.Module): Promise<Courier> {
   let shuttle = new ArrayBuffer(SHUTTLE_BYTES);
-  let interrupted = false;
   let failure: string | undefined;
   let settle: ((answer: ReplicaAnswer) => void) | undefined;
   const failed = (reason: string): void => {
@@ -180,59 +197,122 @@ export async function startReplica(module: WebAssembly.Module): Promise<Replica>
       };
       port.send(request, [shuttle]);
     });
-  const round = async (
-    memory: WebAssembly.Memory,
-    { writes = [], call, reads = [] }: Partial<Pick<Round, "writes" | "call" | "reads">>,
-  ): Promise<number> => {
-    const lost = (): ThreadError =>
-      new ThreadError(`threads: the worker ${failure}: the engine goes on here`, 0, 2 ** 32);
-    if (failure !== undefined) throw lost();
-    load(shuttle, memory, writes);
-    const answer = await ask({ shuttle, memoryBytes: memory.buffer.byteLength, writes, call, reads });
-    if (failure !== undefined) throw lost();
-    if ("trap" in answer) throw new Error(answer.trap);
-    shuttle = answer.shuttle;
-    unload(shuttle, memory, reads);
-    return answer.done;
-  };
-  const replica: Replica = {
-    changed(region) {
-      // The same few regions change before every call: each is copied once.
-      const known = dirty.findIndex(({ address, bytes }) => address === region.address && bytes >= region.bytes);
-      if (known < 0) dirty.push(region);
-    },
-    changedAll(end) {
-      dirty = [{ address: 0, bytes: end }];
-    },
-    async run(memory, call, reads) {
-      interrupted = false;
-      const writing = intoRounds(dirty);
-      const [read, ...reading] = intoRounds(reads);
-      dirty = [];
-      const last = writing.length - 1;
-      for (const writes of writing.slice(0, last)) await round(memory, { writes });
-      // The worker knows of no interrupt that came before the call.
-      const asked = call !== undefined && interrupted ? { ...call, steps: 1 } : call;
-      const done = await round(memory, { writes: writing[last], call: asked, reads: read });
-      for (const reads of reading) await round(memory, { reads });
-      return done;
-    },
-    interrupt() {
-      interrupted = true;
-      if (settle !== undefined) port.send({ interrupt: true });
-    },
-    stop() {
-      failure ??= "was stopped";
-      settle?.({ trap: "" });
-      port.close();
-    },
-  };
   // A first round with nothing in it shows that the worker has come up.
   const started = startTimer(() => failed(`did not start within ${START_MS / 1000} s`), START_MS);
   const up = await ask({ shuttle, memoryBytes: 0, writes: [], call: undefined, reads: [] });
   started();
-  if (failure !== undefined) throw new ThreadError(`threads: the worker ${failure}: use background: false`);
-  if ("trap" in up) throw new ThreadError(`threads: the worker failed: ${up.trap}: use background: false`);
+  const reason = failure ?? ("trap" in up ? `failed: ${up.trap}` : undefined);
+  if (reason !== undefined || "trap" in up) {
+    port.close();
+    throw new ThreadError(`threads: the worker ${reason}: use background: false`);
+  }
   shuttle = up.shuttle;
-  return replica;
+  return {
+    failure: () => failure,
+    async round(memory, { writes = [], call, reads = [] }) {
+      const lost = (): ThreadError => new ThreadError(`threads: the worker ${failure}: the engine goes on here`);
+      if (failure !== undefined) throw lost();
+      load(shuttle, memory, writes);
+      const answer = await ask({ shuttle, memoryBytes: memory.buffer.byteLength, writes, call, reads });
+      if ("shuttle" in answer) {
+        shuttle = answer.shuttle;
+        unload(shuttle, memory, reads);
+        return answer.done;
+      }
+      throw failure === undefined ? new Error(answer.trap) : lost();
+    },
+    interrupt() {
+      if (settle !== undefined) port.send({ interrupt: true });
+    },
+    stop() {
+      failed("was stopped");
+      port.close();
+    },
+  };
+}
+
+/** Starts the worker and its copy. Rejects with ThreadError, naming the reason. */
+export async function startReplica(module: WebAssembly.Module): Promise<Replica> {
+  const courier = await startCourier(module);
+  const newerHere = createRanges();
+  const newerThere = createRanges();
+  let interrupted = false;
+  const overlaps = ({ writes, reads }: Touched): boolean => [...writes, ...reads].some(newerThere.overlaps);
+  const arrived = (region: Region): void => newerThere.remove(region);
+  const written = (region: Region): void => {
+    newerHere.add(region);
+    newerThere.remove(region);
+  };
+  /** Takes what is to go there. */
+  const sending = (regions: readonly Region[]): Region[][] => {
+    const parts = regions.flatMap(newerHere.within);
+    parts.forEach(newerHere.remove);
+    return intoRounds(parts);
+  };
+  return {
+    get alive() {
+      return courier.failure() === undefined;
+    },
+    written,
+    freed(region) {
+      newerHere.remove(region);
+      newerThere.remove(region);
+    },
+    checkHere(touched) {
+      if (!overlaps(touched)) return;
+      const failure = courier.failure();
+      if (failure !== undefined) {
+        throw new ThreadError(`threads: the worker ${failure}, and what it had computed is lost with it`, 0, TORN);
+      }
+      throw new SteepestError(
+        "engine: the background, which has a copy of the memory, has newer values of what this call works on: do it in onProgress, between epochs, or when the other call has come to its end",
+      );
+    },
+    isCurrent: (regions) => !regions.some(newerThere.overlaps),
+    async run(memory, call, touched, reads) {
+      interrupted = false;
+      const { program, end } = call;
+      const blocks = [
+        ...touched.writes,
+        ...touched.reads,
+        ...touched.transient,
+        { address: program, bytes: end - program },
+      ];
+      // What was computed there before, or is now, has not come here: a loss takes it along.
+      let torn = overlaps(touched);
+      try {
+        const writing = sending(blocks);
+        const [read, ...reading] = intoRounds(reads);
+        const last = writing.length - 1;
+        for (const writes of writing.slice(0, last)) await courier.round(memory, { writes });
+        // The worker knows of no interrupt that came before the call.
+        const asked = interrupted ? { ...call, steps: 1 } : call;
+        const done = await courier.round(memory, { writes: writing[last], call: asked, reads: read });
+        torn = true;
+        touched.writes.forEach(newerThere.add);
+        read.forEach(arrived);
+        for (const reads of reading) {
+          await courier.round(memory, { reads });
+          reads.forEach(arrived);
+        }
+        return done;
+      } catch (error) {
+        if (torn && error instanceof ThreadError) throw new ThreadError(error.message, 0, TORN);
+        throw error;
+      }
+    },
+    async fetch(memory, regions) {
+      const parts = regions.flatMap(newerThere.within);
+      if (parts.length === 0) return;
+      for (const reads of intoRounds(parts)) {
+        await courier.round(memory, { reads });
+        reads.forEach(arrived);
+      }
+    },
+    interrupt() {
+      interrupted = true;
+      courier.interrupt();
+    },
+    stop: courier.stop,
+  };
 }

@@ -95,10 +95,15 @@ function build<I extends InputShapes, O extends Record<string, Tensor>>(
   const leafBlock = take(block.bytes);
   const pinned = new Map(leaves.map((tensor) => [tensor, leafBlock + (block.offsets.get(tensor) as number)]));
   const plan = planMemory(results, pinned);
-  const { program, addressOf } = installPlan(engine, plan, take(plan.arenaBytes), pinned);
+  const { program, addressOf } = installPlan(
+    engine,
+    plan,
+    engine.allocator.mark("transient", take(plan.arenaBytes)),
+    pinned,
+  );
   addresses.push(program.address);
   const parameters = leaves.filter((tensor) => tensor.source.kind === "parameter");
-  engine.words(leafBlock, block.bytes / 4).fill(0);
+  engine.clear(leafBlock, block.bytes);
   for (const tensor of leaves) {
     if (tensor.source.kind === "constant") writeLeaf(engine, addressOf(tensor), tensor, tensor.source.data);
   }
@@ -183,4 +188,5 @@ export function writeLeaf(
   checkSize(where, flat, tensor.shape);
   if (tensor.dtype === "uint32") writeWords(where, engine.words(address, bytesOf(tensor) / 4), flat.data, bound);
   else engine.floats(address, bytesOf(tensor) / 4).set(flat.data);
+  engine.changed(address, bytesOf(tensor));
 }

@@ -2,7 +2,6 @@
 import type { Engine } from "../engine/engine.js";
 import { type Pointer, type Recording, startRecording } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
-import type { Region } from "../engine/replica.js";
 import { nodesBehind } from "./backward.js";
 import { lower } from "./lower.js";
 import type { Plan } from "./plan.js";
@@ -21,18 +20,17 @@ export interface Program {
 export function installProgram(engine: Engine, recording: Recording): Program {
   const words = recording.words();
   const address = engine.allocator.allocate(words.byteLength);
-  engine.words(address, words.length).set(words);
-  engine.changed(address, words.byteLength);
+  engine.write(address, words, "uint32");
   return { address, end: address + words.byteLength, threads: recording.threads(), listing: recording.listing() };
 }
 
 /** Runs what `record` records once, leaving nothing behind but what it writes. */
-export function runOnce(engine: Engine, written: readonly Region[], record: (recorder: Recorder) => void): void {
+export function runOnce(engine: Engine, record: (recorder: Recorder) => void): void {
   const recording = startRecording();
   record(recording.record);
   const program = installProgram(engine, recording);
   try {
-    engine.run(program.address, program.end, 1, program.threads, written);
+    engine.run(program.address, program.end, 1, program.threads);
   } finally {
     engine.allocator.free(program.address);
   }
@@ -85,8 +83,7 @@ export function initializeParameters(
   seed: RandomKey["seed"],
   firstStream = 1,
 ): void {
-  const written = parameters.map((tensor) => ({ address: addressOf(tensor), bytes: bytesOf(tensor) }));
-  runOnce(engine, written, (recorder) => recordFirstValues(recorder, parameters, addressOf, seed, firstStream));
+  runOnce(engine, (recorder) => recordFirstValues(recorder, parameters, addressOf, seed, firstStream));
 }
 
 /** Records what `initializeParameters` does. */
@@ -114,9 +111,7 @@ export function placeConstants(engine: Engine, results: readonly Tensor[], pinne
     placed.push(address);
     pinned.set(tensor, address);
     const { data } = tensor.source;
-    if (tensor.dtype === "uint32") engine.words(address, data.length).set(data);
-    else engine.floats(address, data.length).set(data);
-    engine.changed(address, data.byteLength);
+    engine.write(address, data, tensor.dtype);
   }
   return placed;
 }

@@ -21,7 +21,7 @@ function fromBundle(): Worker {
 const platform: ThreadHost = {
   mayWait,
   canShare: globalThis.crossOriginIsolated === true,
-  start(data, stays, failed, answered): WorkerPort {
+  start(data, failed, answered): WorkerPort {
     let up = false;
     let current: Worker;
     // What is sent before the worker is up: a second one may have to take the first one's place.
@@ -62,7 +62,7 @@ const platform: ThreadHost = {
         else early.push([request, transfer]);
       },
       close() {
-        if (stays) current.terminate();
+        current.terminate();
       },
     };
   },

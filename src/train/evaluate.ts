@@ -15,10 +15,8 @@ export function* evaluateAll(session: Session, data: ResidentData, batchSize = 2
   const { engine, state, cache } = session;
   const { evaluationClock, evaluationTotals, recipe } = state;
   const totals = { address: evaluationTotals, bytes: recipe.scores.length * 8 };
-  engine.doubles(totals.address, recipe.scores.length).fill(0);
-  engine.words(evaluationClock, CLOCK_BYTES / 4).fill(0);
-  engine.changed(totals.address, totals.bytes);
-  engine.changed(evaluationClock, CLOCK_BYTES);
+  engine.clear(totals.address, totals.bytes);
+  engine.clear(evaluationClock, CLOCK_BYTES);
   const size = Math.min(batchSize, data.count);
   for (let done = 0; done < data.count; ) {
     // Whoever gets a turn may drop programs, and bind other data: that is done again afterwards.

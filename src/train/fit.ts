@@ -10,7 +10,7 @@ import { evaluateAll, scoresOf } from "./evaluate.js";
 import type { AnyScores, FitPlan } from "./options.js";
 import { preparePrograms, type Stretch, unfinishedPass, type Walk, walkOn } from "./passes.js";
 import { handOver, type Session } from "./session.js";
-import { STEPS_PER_CALL, type State, valuesOf } from "./state.js";
+import { STEPS_PER_CALL, type State, visibleOf } from "./state.js";
 import type { Work } from "./work.js";
 
 /**
@@ -138,7 +138,7 @@ function* fitEpoch(
   const from = unfinishedPass(session, data)?.row ?? 0;
   const report = plan.onProgress && reporter(state, walk, from, start, left, plan.onProgress);
   // Whoever follows the progress may look at the parameters too.
-  const reads = report === undefined ? [] : valuesOf(state);
+  const reads = report === undefined ? [] : visibleOf(state);
   const steps = walk.batchSize === data.count ? 1 : STEPS_PER_CALL;
   let pass: Pass;
   do {

@@ -48,9 +48,7 @@ function readAll(
 /** Checks all values, then sets them. */
 export function writeParameters(state: State, update: ParameterUpdate): void {
   for (const { tensor, copy } of checkUpdate(state.recipe.model.parameters, update)) {
-    const address = addressOfParameter(state, tensor);
-    state.engine.floats(address, copy.length).set(copy);
-    state.engine.changed(address, copy.byteLength);
+    state.engine.write(addressOfParameter(state, tensor), copy);
   }
 }
 

@@ -3,7 +3,6 @@ import { performance } from "../engine/host.js";
 import { serial } from "../engine/instructions.js";
 import type { Region } from "../engine/replica.js";
 import { runOnce } from "../graph/program.js";
-import { FEED_HEADER_WORDS } from "../ops/gather.js";
 import { beginPass, findPass, movePass, type Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
 import type { StepsPlan } from "./options.js";
@@ -118,21 +117,16 @@ function bindPass(state: State, pass: Pass, data: ResidentData): void {
   const { engine } = state;
   if (pass.shuffled && pass.orderIn !== data) {
     const [low, high] = state.recipe.seed;
-    const written = { address: data.order, bytes: data.count * 4 };
-    runOnce(engine, [written], (record) => record.shuffle(serial, data.order, data.count, low, high, pass.number));
+    runOnce(engine, (record) => record.shuffle(serial, data.order, data.count, low, high, pass.number));
     pass.orderIn = data;
   }
   bindFeed(state, data, pass.shuffled);
-  const { address, bytes } = totalsOf(state);
-  engine.doubles(address, bytes / 8).set(pass.totals);
-  engine.changed(address, bytes);
+  engine.write(state.totals, pass.totals, "float64");
 }
 
 /** Says where the samples are that the next call gathers: see assembly/kernels/gather.ts. */
 export function bindFeed({ engine, feed }: State, { count, order, x, y }: ResidentData, shuffled: boolean): void {
-  const values = [count, shuffled ? order : 0, ...x, ...y];
-  engine.words(feed, FEED_HEADER_WORDS + x.length + y.length).set(values);
-  engine.changed(feed, values.length * 4);
+  engine.write(feed, [count, shuffled ? order : 0, ...x, ...y], "uint32");
 }
 
 function totalsOf({ totals, recipe }: State): Region {

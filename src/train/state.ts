@@ -98,8 +98,6 @@ export interface State {
   steps: number;
   epochs: number;
   cursor: Cursor;
-  /** The step whose parameters were last brought here on the way, where the background has a copy. */
-  valuesAt: number;
   /** Its memory has been given back. */
   closed: boolean;
   /** Why its values cannot be trusted any longer, where a step was torn. */
@@ -158,22 +156,24 @@ export function createState(engine: Engine, recipe: Recipe): State {
       layout,
       keptLayout,
       values,
-      gradients: take(layout.bytes),
+      gradients: engine.allocator.mark("transient", take(layout.bytes)),
       slots: recipe.optimizer.slots.map(() => take(layout.bytes)),
       kept: take(Math.max(keptLayout.bytes, LEAST_BYTES)),
       clock: take(CLOCK_BYTES),
       evaluationClock: take(CLOCK_BYTES),
-      feed: take((FEED_HEADER_WORDS + recipe.model.inputs.length + recipe.outputs.length) * 4),
+      feed: engine.allocator.mark(
+        "addresses",
+        take((FEED_HEADER_WORDS + recipe.model.inputs.length + recipe.outputs.length) * 4),
+      ),
       totals: take(recipe.scores.length * 8),
       evaluationTotals: take(recipe.scores.length * 8),
-      trace: take(STEPS_PER_CALL * 4),
+      trace: engine.allocator.mark("transient", take(STEPS_PER_CALL * 4)),
       rates: take(STEPS_PER_CALL * 4),
       bytes,
       arena: { address: 0, bytes: 0, version: 0 },
       steps: 0,
       epochs: 0,
       cursor: createCursor(),
-      valuesAt: 0,
       closed: false,
       broken: undefined,
     };
@@ -202,10 +202,7 @@ export function* initializeState(state: State): Work<void> {
 export function resetState(state: State): void {
   const { engine, layout, values, recipe } = state;
   const blocks = [values, state.gradients, ...state.slots].map((address) => ({ address, bytes: layout.bytes }));
-  for (const { address, bytes } of [...blocks, keptOf(state)]) {
-    engine.words(address, bytes / 4).fill(0);
-    engine.changed(address, bytes);
-  }
+  for (const { address, bytes } of [...blocks, keptOf(state)]) engine.clear(address, bytes);
   const tensors = [...recipe.model.parameters.values()];
   initializeParameters(engine, tensors, (tensor) => addressOfParameter(state, tensor), recipe.seed);
   setCounts(state, 0, 0, createCursor());
@@ -215,10 +212,7 @@ export function resetState(state: State): void {
 /** Sets the counts, here and in the clock, and the place in the data. */
 export function setCounts(state: State, steps: number, epochs: number, cursor: Cursor): void {
   const { engine, clock, evaluationClock } = state;
-  for (const address of [clock, evaluationClock]) {
-    engine.words(address, CLOCK_BYTES / 4).fill(0);
-    engine.changed(address, CLOCK_BYTES);
-  }
+  for (const address of [clock, evaluationClock]) engine.clear(address, CLOCK_BYTES);
   engine.words(clock, 1)[CLOCK_STEP] = steps;
   state.steps = steps;
   state.epochs = epochs;
@@ -227,20 +221,25 @@ export function setCounts(state: State, steps: number, epochs: number, cursor: C
 
 /** Refuses to read parameters that a copy in the background has newer values of. */
 export function checkValues(state: State): void {
-  if (isUpToDate(state) || state.valuesAt === state.steps) return;
+  if (state.engine.isCurrent(valuesOf(state))) return;
   throw new SteepestError(
     "parameters: the background, which has a copy of the memory, is in the midst of its work: read them in onProgress, between epochs, or when the call has come to its end",
   );
 }
 
 /** Whether what lies here is what the last call left: not where the background has a copy, in the midst of its work. */
-export function isUpToDate({ engine, clock, steps }: State): boolean {
-  return engine.words(clock, 1)[CLOCK_STEP] === steps >>> 0;
+export function isUpToDate(state: State): boolean {
+  return state.engine.isCurrent(lastingOf(state));
 }
 
 /** All parameters, and what is kept beside them. */
 export function valuesOf(state: State): readonly Region[] {
   return [{ address: state.values, bytes: state.layout.bytes }, keptOf(state)];
+}
+
+/** What predictions and gradients depend on: whoever follows the progress may ask for them. */
+export function visibleOf(state: State): readonly Region[] {
+  return [...valuesOf(state), { address: state.clock, bytes: CLOCK_BYTES }];
 }
 
 function keptOf({ kept, keptLayout }: State): Region {
@@ -254,9 +253,8 @@ export function isTrainable({ source }: Tensor): boolean {
 
 /** What training changes for good. */
 export function lastingOf(state: State): readonly Region[] {
-  const { layout, slots, clock } = state;
-  const blocks = slots.map((address) => ({ address, bytes: layout.bytes }));
-  return [...valuesOf(state), ...blocks, { address: clock, bytes: CLOCK_BYTES }];
+  const { layout, slots } = state;
+  return [...visibleOf(state), ...slots.map((address) => ({ address, bytes: layout.bytes }))];
 }
 
 export function addressOfParameter(state: State, tensor: Tensor): Pointer {
@@ -274,7 +272,8 @@ export function ensureArena(state: State, bytes: number): void {
   if (arena.address !== 0 && arena.bytes >= bytes) return;
   if (arena.address !== 0) engine.allocator.free(arena.address);
   state.arena = { address: 0, bytes: 0, version: arena.version + 1 };
-  state.arena = { address: engine.allocator.allocate(bytes), bytes, version: arena.version + 1 };
+  const address = engine.allocator.mark("transient", engine.allocator.allocate(bytes));
+  state.arena = { address, bytes, version: arena.version + 1 };
 }
 
 /** Frees all blocks. */

@@ -54,7 +54,6 @@ export function* callEngine(
     throw error;
   }
   learnSlice(step, done, performance.now() - start);
-  if (reads.some(({ address }) => address === state.values)) state.valuesAt = state.steps + done;
   settle(state, done, call);
   return done;
 }

@@ -174,7 +174,7 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
     const { program, addressOf } = installPlan(
       engine,
       plan,
-      take(plan.arenaBytes),
+      engine.allocator.mark("transient", take(plan.arenaBytes)),
       pinned,
       (record) => record.advance(serial, clockAt, ratesAt, 0),
       (record, at) => {
@@ -199,13 +199,10 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
       checkFeed(Object.keys(inputs), feed ?? {});
       for (const [name, tensor] of Object.entries(inputs)) {
         writeLeaf(engine, addressOf(tensor), tensor, feed[name], name, bounds.get(tensor));
-        engine.changed(addressOf(tensor), bytesOf(tensor));
       }
       const rate = optimizer === undefined ? 0 : learningRateAt(optimizer, steps + 1);
-      engine.floats(ratesAt, 1)[0] = rate;
-      engine.words(clockAt, CLOCK_POSITION + 1)[CLOCK_POSITION] = 0;
-      engine.changed(ratesAt, 4);
-      engine.changed(clockAt, CLOCK_BYTES);
+      engine.write(ratesAt, [rate]);
+      engine.clear(clockAt + 4 * CLOCK_POSITION, 4);
       engine.run(program.address, program.end, 1, program.threads);
       steps += 1;
       const read = Object.entries(outputs).map(([name, tensor]) => [
@@ -251,8 +248,7 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
     },
     setParameters(of, update) {
       for (const { tensor, copy } of checkUpdate(tensorsOf(of), update)) {
-        engine.floats(addressOfValue(tensor), copy.length).set(copy);
-        engine.changed(addressOfValue(tensor), copy.byteLength);
+        engine.write(addressOfValue(tensor), copy);
       }
     },
     dispose,

@@ -59,8 +59,8 @@ describe.each([true, false])("in the background: %s", (background) => {
     };
     const watched: Engine = Object.create(engine, {
       run: {
-        value(program: number, end: number, steps: number, threads?: number, written?: never) {
-          engine.run(program, end, steps, threads, written);
+        value(program: number, end: number, steps: number, threads?: number) {
+          engine.run(program, end, steps, threads);
           note(steps);
         },
       },

@@ -1,6 +1,7 @@
 // Threads as a trainer has them: workers beside the main thread, over one memory.
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { Worker } from "node:worker_threads";
 import {
   adam,
   type Build,
@@ -47,12 +48,13 @@ describe.each(["strict", "fast"] as const)("%s", (build) => {
   });
 });
 
-/** An instruction of which the last thread's share lies beyond the memory's end, so that it alone traps. */
-function trapInstruction(engine: Engine) {
+/** An instruction of which the last one's share of so many threads lies beyond the memory's end, so that it alone traps. */
+function trapInstruction(engine: Engine, among: number) {
   const { record, ...recording } = startRecording();
   const end = engine.memoryBytes();
-  const n = 4096;
-  record.fill(rows(n / 4, 1e9), end - (n / 2) * 4, n, 1);
+  const share = 4096;
+  const n = share * among;
+  record.fill(rows(n / 4, 1e9), end - (n - share) * 4, n, 1);
   return installProgram(engine, { record, ...recording });
 }
 
@@ -62,7 +64,7 @@ describe("a thread that dies", () => {
     using trainer = await compile(model, { ...recipe, engine });
     using reference = await compile(model, recipe);
     trainer.trainStepsSync(data, { steps: 3, batchSize: 100 });
-    const trap = trapInstruction(engine);
+    const trap = trapInstruction(engine, 2);
     expect(() => engine.run(trap.address, trap.end, 1, trap.threads)).toThrow(ThreadError);
     expect(engine.threads).toBe(1);
     trainer.trainStepsSync(data, { steps: 2, batchSize: 100, shuffle: false });
@@ -74,10 +76,13 @@ describe("a thread that dies", () => {
 
   test("says what happened", async () => {
     using engine = await createEngine({ threads: 3 });
-    const trap = trapInstruction(engine);
+    const trap = trapInstruction(engine, 3);
     expect(() => engine.run(trap.address, trap.end, 1, trap.threads)).toThrow(
-      /threads: thread \d failed: .*out of bounds.*: the engine goes on with one thread/,
+      /threads: thread \d failed: .*out of bounds.*: the engine goes on with 2 threads/,
     );
+    expect(engine.threads).toBe(2);
+    // Of the two that are left, the second one's share reaches as far.
+    expect(() => engine.run(trap.address, trap.end, 1, trap.threads)).toThrow(/goes on with one thread/);
     engine.run(trap.address, trap.address, 1);
   });
 });
@@ -123,12 +128,13 @@ describe("a step that a thread's death cuts short", () => {
   });
 
   test("a thread that dies while idle is named at the next run, which loses nothing", async () => {
+    const workers: Worker[] = [];
+    process.on("worker", (worker: Worker) => workers.push(worker));
     using engine = await createEngine({ threads: 2 });
+    process.removeAllListeners("worker");
     using trainer = await compile(model, { ...recipe, engine });
     using reference = await compile(model, recipe);
-    // What the platform does when a worker ends: the crash flag is the third word of the engine's first region.
-    const control = 65536 / 4;
-    engine.heap.words[control + 2] = 1;
+    for (const worker of workers) await worker.terminate();
     expect(() => trainer.trainBatchSync(data)).toThrow(/the engine goes on with one thread/);
     expect([trainer.steps, engine.threads]).toEqual([0, 1]);
     expect(trainer.trainBatchSync(data)).toBe(reference.trainBatchSync(data));

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
+import { CONTROL_BYTES, CRASHED } from "../../src/engine/control.js";
 import { rows, serial, startRecording } from "../../src/engine/instructions.js";
 
 const bytes = readFileSync(new URL(`${process.env.STEEPEST_WASM_FOLDER ?? "../../dist/"}strict.wasm`, import.meta.url));
@@ -23,7 +24,8 @@ async function runWith(threads: number): Promise<Uint32Array> {
   const memory = new WebAssembly.Memory({ initial: 200, maximum: 65536, shared: true });
   const at = (index: number): number => 131072 + index * N * N * 4;
   const [a, b, c] = [at(0), at(1), at(2)];
-  const [barrier, total, program, scratch] = [at(3), at(3) + 64, at(3) + 128, 2 << 20];
+  const [barrier, total] = [at(3), at(3) + CONTROL_BYTES];
+  const [program, scratch] = [total + 64, 2 << 20];
   const values = new Float32Array(memory.buffer);
   for (let i = 0; i < 2 * N * N; i++) values[a / 4 + i] = ((i * 7919) % 1000) / 1000 - 0.5;
   const { record, words } = startRecording();
@@ -86,6 +88,6 @@ test("a crashed thread ends the others' wait", async () => {
   };
   const worker = new Worker(WORKER, { eval: true, workerData });
   const done = new Promise<number>((resolve, reject) => worker.once("message", resolve).once("error", reject));
-  Atomics.store(new Int32Array(memory.buffer), barrier / 4 + 2, 1);
+  Atomics.store(new Int32Array(memory.buffer), barrier / 4 + CRASHED, 1);
   expect(await done).toBe(0);
 });

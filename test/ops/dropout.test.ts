@@ -100,7 +100,7 @@ describe("dropout", () => {
     engine.floats(x, 32).fill(1);
     engine.floats(y, 32).fill(7);
     engine.words(clock, 16).fill(1);
-    runOnce(engine, [], (record) => record.dropout(elements(n), y, x, clock, n, 0.5, ...SEED, STREAM));
+    runOnce(engine, (record) => record.dropout(elements(n), y, x, clock, n, 0.5, ...SEED, STREAM));
     expect(engine.floats(x, 32).every((value) => value === 1)).toBe(true);
     expect([...engine.floats(y, 32)].map((value) => value === 7)).toEqual(Array.from({ length: 32 }, (_, i) => i >= n));
     for (const address of [x, y, clock]) engine.allocator.free(address);
