@@ -16,6 +16,7 @@ export interface Ranges {
 export function createRanges(): Ranges {
   let stretches: { begin: number; end: number }[] = [];
   const remove = ({ address, bytes }: Region): void => {
+    if (bytes === 0) return;
     const end = address + bytes;
     stretches = stretches.flatMap((one) => {
       if (one.end <= address || one.begin >= end) return [one];

@@ -4,7 +4,7 @@
 import { describe, test } from "vitest";
 import { createEngineSync, type Engine } from "../../src/engine/engine.js";
 import { hasRelaxedSimd } from "../../src/engine/features.js";
-import { type Pointer, startRecording } from "../../src/engine/instructions.js";
+import { operandsOf, type Pointer, startRecording } from "../../src/engine/instructions.js";
 import { nodesBehind } from "../../src/graph/backward.js";
 import { lower } from "../../src/graph/lower.js";
 import { type Plan, planMemory } from "../../src/graph/plan.js";
@@ -363,6 +363,7 @@ function runStep({ engine, sandbox, sandboxBytes }: Compiled, step: WatchedStep,
     const before = memory().slice();
     engine.runRange(address, 0, units);
     const after = memory().slice();
+    checkOutputs(`${step.name}: ${kernel}`, engine, address, { first: sandbox, before, after });
     for (const cuts of splits(units, random)) {
       memory().set(before);
       for (const [begin, end] of cuts) engine.runRange(address, begin, end);
@@ -376,6 +377,23 @@ function runStep({ engine, sandbox, sandboxBytes }: Compiled, step: WatchedStep,
     if (step.writable.some(([from, to]) => from <= address && address < to)) return;
     const near = step.writable.map(([from, to]) => `[${from - sandbox}, ${to - sandbox})`).join(" ");
     throw new Error(`guard: ${step.name} wrote at ${index * 4}, outside its buffers ${near}`);
+  });
+}
+
+/** What an instruction says that it writes is where it wrote: the operand that lies before each word that has changed. */
+function checkOutputs(
+  where: string,
+  { heap: { words } }: Engine,
+  address: Pointer,
+  { first, before, after }: { first: Pointer; before: Uint32Array; after: Uint32Array },
+): void {
+  const { outputs, inputs } = operandsOf(words, address, address + words[address / 4 + 1]);
+  const operands = [...new Set([...outputs, ...inputs])].sort((a, b) => b - a);
+  after.forEach((word, index) => {
+    if (word === before[index]) return;
+    const operand = operands.find((operand) => operand <= first + index * 4);
+    if (operand !== undefined && outputs.has(operand)) return;
+    throw new Error(`${where} wrote where it says that it only reads: see the outputs in scripts/generate.mjs`);
   });
 }
 

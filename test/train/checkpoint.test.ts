@@ -249,7 +249,8 @@ test("a trainer that lost its worker in a step goes on from a checkpoint", async
   await trainer.trainSteps(data, { steps: 5 });
   const checkpoint = trainer.checkpoint();
   const training = trainer.trainSteps(data, { steps: 10_000_000 });
-  await inFlight(copied);
+  // Later than in the first call, which would be as if it had not been made.
+  await expect.poll(() => trainer.steps).toBeGreaterThan(5);
   for (const worker of workers) worker.terminate();
   await expect(training).rejects.toThrow(/threads: the worker ended/);
   expect(() => trainer.checkpoint()).toThrow(/closed, as step \d+ was torn .*restore\(\) to go on from a checkpoint/);
