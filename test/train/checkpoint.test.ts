@@ -22,7 +22,7 @@ import {
 import { decodeCheckpoint, encodeCheckpoint } from "steepest/io";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import * as optim from "../../src/optim/index.js";
-import { inFlight, withoutSharing } from "../engine/sharing.js";
+import { withoutSharing } from "../engine/sharing.js";
 import { blobs } from "./blobs.js";
 
 const engine = createEngineSync();
