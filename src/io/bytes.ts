@@ -29,6 +29,6 @@ function remedy(bytes: unknown): string {
 /** What errors begin with: the kind of file, and its name where there is one. */
 export function placeOf(kind: string, name: string | undefined): string {
   if (name === undefined) return kind;
-  if (typeof name === "string") return `${kind} "${name}"`;
+  if (typeof name === "string") return `${kind} "${name.length > 300 ? `…${name.slice(-300)}` : name}"`;
   throw new FormatError(`${kind}: its name must be text, got ${showValue(name)}: leave it out, or give the path`);
 }

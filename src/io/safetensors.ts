@@ -1,4 +1,4 @@
-import { MemoryError, showValue } from "../engine/errors.js";
+import { checkOptions, MemoryError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { sizeOf } from "../graph/shape.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
@@ -171,8 +171,11 @@ function checkInput(name: string, tensor: SafetensorsInput): SafetensorsDtype {
     throw new FormatError(`${at}: this name is kept for the file's notes, got a tensor of that name: rename it`);
   }
   if (!isObject(tensor)) {
-    throw new FormatError(`${at}: must be an object { shape, data }, got ${showValue(tensor)}: give it a shape`);
+    throw new FormatError(
+      `${at}: must be an object { shape, data }, got ${showValue(tensor)}: give it a shape and its data`,
+    );
   }
+  checkOptions(at, tensor, ["dtype", "shape", "data"]);
   const { dtype, shape, data } = tensor;
   const kind = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : "";
   const natural = DTYPE_OF_ARRAY.get(kind);

@@ -218,7 +218,7 @@ function explain(what: string, cause: unknown, remedyIfMissing: string, note = "
     EFBIG: "the file is too large for this disk: choose another one",
     EIO: "the disk has failed: check it, or choose another one",
     ELOOP: "links lead in a circle: check the path",
-    ENAMETOOLONG: "the name is too long: choose a shorter one",
+    ENAMETOOLONG: "a name in the path is too long: choose a shorter one",
     EMFILE: "too many files are open: close some, or save fewer at a time",
     ENFILE: "too many files are open: close some, or save fewer at a time",
   };
@@ -226,7 +226,9 @@ function explain(what: string, cause: unknown, remedyIfMissing: string, note = "
   return new SteepestError(`${what}: ${reason}${note}`, { cause });
 }
 
+/** A path, with where it leads if that is not the same; of a long one the end. */
 function quote(path: string): string {
   const full = resolve(path);
-  return full === path ? `"${path}"` : `"${path}" (${full})`;
+  const shorten = (text: string) => (text.length > 300 ? `…${text.slice(-300)}` : text);
+  return full === path ? `"${shorten(path)}"` : `"${shorten(path)}" (${shorten(full)})`;
 }

@@ -125,12 +125,17 @@ function scoreNames({ recipe }: State): string[] {
 /** Refuses what is no checkpoint, before anything of it is read. */
 export function checkForm(where: string, checkpoint: Checkpoint): void {
   const { parameters, optimizer } = checkpoint ?? {};
-  const slots = optimizer?.slots;
-  const isForm = isMap(parameters) && isMap(slots) && [...slots.values()].every(isMap);
-  if (isForm && typeof optimizer?.name === "string") return;
-  throw new ModelError(
-    `${where}: needs a checkpoint with Maps of parameters and slots, as checkpoint() or decodeCheckpoint() gives it, got ${showValue(checkpoint)}: take it anew`,
-  );
+  const { name, slots } = optimizer ?? {};
+  const refuse = (got: string) =>
+    new ModelError(
+      `${where}: needs a checkpoint with Maps of parameters and slots, as checkpoint() or decodeCheckpoint() gives it, got ${got}: take it anew`,
+    );
+  if (typeof checkpoint !== "object" || checkpoint === null) throw refuse(showValue(checkpoint));
+  if (!isMap(parameters)) throw refuse(`${showValue(parameters)} as parameters`);
+  if (typeof optimizer !== "object") throw refuse(`${showValue(optimizer)} as optimizer`);
+  if (!isMap(slots)) throw refuse(`${showValue(slots)} as slots of the optimizer`);
+  if (typeof name !== "string") throw refuse(`${showValue(name)} as the optimizer's name`);
+  for (const [slot, values] of slots) if (!isMap(values)) throw refuse(`${showValue(values)} as its ${slot}`);
 }
 
 function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {
