@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { UsageError } from "../../bench/options.js";
 import { checkPlace, MARKERS, showFigures, writeFigures } from "../../bench/readme.js";
@@ -96,4 +97,34 @@ test("the figures: machine, a row a workload, a column for whoever was timed, re
     "- jax-js: not installed (everywhere)",
     "- brain.js: no product (rate)",
   ]);
+});
+
+describe("the figures in the repository", () => {
+  const root = new URL("../../", import.meta.url);
+
+  test("docs/benchmarks.md has the place for them", async () => {
+    await expect(checkPlace(fileURLToPath(new URL("docs/benchmarks.md", root)))).resolves.toBeUndefined();
+  });
+
+  test("README's few are those of the table, rounded to two digits", async () => {
+    const readme = (await readFile(new URL("README.md", root), "utf8")).replace(/\s+/g, " ");
+    const page = await readFile(new URL("docs/benchmarks.md", root), "utf8");
+    const rows = page
+      .split("\n")
+      .flatMap((line) => (line.startsWith("| ") ? [line.split("|").map((c) => c.trim())] : []));
+    const [head] = rows;
+    const figure = (workload: string, contestant: string): string => {
+      const row = rows.find(([, name]) => name.startsWith(`\`${workload}\``)) ?? expect.fail(workload);
+      return String(Number(Number(row[head.indexOf(contestant)]).toPrecision(2)));
+    };
+    const small = (contestant: string) => figure("mnist-32-sgd", contestant);
+    const large = (contestant: string) => figure("mlp-1024", contestant);
+    const xor = figure("xor", "steepest-strict-1");
+    for (const sentence of [
+      `takes ${small("steepest-strict-1")} ms on one thread; PyTorch takes ${small("pytorch-1")} ms, TensorFlow.js ${small("tfjs-wasm")} ms (WebAssembly) and plain JavaScript ${small("javascript")} ms`,
+      `takes ${xor} µs, in PyTorch ${figure("xor", "pytorch-1")} µs`,
+      `takes ${large("steepest-strict-1")} ms, in PyTorch ${large("pytorch-1")} ms`,
+    ])
+      expect(readme).toContain(sentence);
+  });
 });
