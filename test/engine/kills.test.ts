@@ -22,7 +22,7 @@ import { withoutSharing } from "./sharing.js";
 
 const exhaustive = process.env.STEEPEST_EXHAUSTIVE === "1";
 const KILLS = exhaustive ? 40 : 4;
-// A hang shows as a time-out of the test; where the calling thread itself waits, as a run that took longer than this.
+// A hang shows as a time-out of the test, also if the calling thread itself waits: it did so for a minute.
 const HANG_MS = 30_000;
 
 const SAMPLES = 32;
@@ -155,13 +155,12 @@ test.each(background.flatMap(([mode, options, copied]) => kills.map((kill) => [m
   },
 );
 
-test.each(kills)("one of a team that the calling thread leads, kill %i", async (kill) => {
+test.each(kills)("one of a team that the calling thread leads, kill %i", { timeout: HANG_MS }, async (kill) => {
   const mode = "one of a team that the calling thread leads";
   const random = lehmer(kill * 104729);
   const { trainer, workers, living } = await open({ threads: 3 });
   const start = trainer.checkpoint();
   const victim = pick(workers, random);
-  const begun = performance.now();
   let failure: unknown;
   try {
     for (let call = 0; call < 1000; call++) {
@@ -176,7 +175,6 @@ test.each(kills)("one of a team that the calling thread leads, kill %i", async (
     failure = error;
   }
   expect(failure).toBeInstanceOf(ThreadError);
-  expect(performance.now() - begun).toBeLessThan(HANG_MS);
   expect((failure as Error).message).toMatch(/the engine goes on with 2 threads/);
   expect(trainer.threads).toBe(2);
   await judge(mode, trainer, start, random);
