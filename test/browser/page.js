@@ -42,8 +42,9 @@ globalThis.timersMeanwhile = async () => {
   } catch (error) {
     reason = error.message;
   }
+  const { background } = trainer;
   engine.dispose();
-  return { ...seen, reason, background: trainer.background };
+  return { ...seen, reason, background };
 };
 
 document.title = "ready";

@@ -15,6 +15,8 @@ import {
 } from "steepest";
 import { compileFunction, mean, multiply, square, subtract } from "steepest/graph";
 import { expect, test } from "vitest";
+import { rows, startRecording } from "../../src/engine/instructions.js";
+import { installProgram } from "../../src/graph/program.js";
 import { lehmer } from "../train/blobs.js";
 import { withoutSharing } from "./sharing.js";
 
@@ -208,4 +210,16 @@ test("a loss closes who was being trained there, by name, and nobody else", asyn
     expect(await one.trainSteps(data, { steps: 5, batchSize: 32 })).toEqual(losses);
     expect(one.checkpoint()).toEqual(alone.checkpoint());
   }
+});
+
+test("a kernel that fails over the copy closes the engine, by name", async () => {
+  using engine = await copied();
+  using trainer = await compile(model, { ...recipe, engine });
+  const { record, ...recording } = startRecording();
+  record.fill(rows(1024, 1e6), engine.memoryBytes() - 64, 4096, 1);
+  const { address, end } = installProgram(engine, { record, ...recording });
+  const closed = /a kernel failed \(.*out of bounds\), which closed it: compile the model again/;
+  await expect(engine.runAway(address, end, 1)).rejects.toThrow(closed);
+  expect(() => trainer.predictSync(some.x)).toThrow(closed);
+  await expect(trainer.trainBatch(some)).rejects.toThrow(closed);
 });
