@@ -13,16 +13,16 @@ globalThis.trainInWorker = (options) =>
   });
 
 /**
- * Fits over an engine whose first call of several steps goes on for 4096 of them, some milliseconds each, until the page's
- * own timer has come three times and aborts. Returns how often it came while that call ran, and the steps done.
+ * Fits over an engine whose first training call goes on for 4096 steps, some milliseconds each, until the page's own timer
+ * has come three times and aborts. Returns how often it came while that call ran, and the steps done.
  */
 globalThis.timersMeanwhile = async () => {
   const { createEngine, compile, dense, meanSquaredError, relu, sequential, sgd } = steepest;
   const engine = await createEngine();
   const abort = new AbortController();
-  let seen;
+  let [training, seen] = [false, undefined];
   const runAway = async (program, end, steps, ...others) => {
-    if (seen !== undefined || steps === 1) return engine.runAway(program, end, steps, ...others);
+    if (!training || seen !== undefined) return engine.runAway(program, end, steps, ...others);
     seen = { ticks: 0, done: 0 };
     const timer = setInterval(() => {
       seen.ticks += 1;
@@ -36,9 +36,11 @@ globalThis.timersMeanwhile = async () => {
   const model = sequential({ input: [8] }, dense(1024), relu(), dense(1024), relu(), dense(1));
   const trainer = await compile(model, { loss: meanSquaredError(), optimizer: sgd(), engine: watched });
   const data = { x: new Float32Array(8 * 32 * 5000).fill(0.5), y: new Float32Array(32 * 5000).fill(1) };
+  const { background } = trainer;
+  training = true;
   let reason;
   try {
-    for await (const _ of trainer.fit(data, { epochs: 100, batchSize: 32, signal: abort.signal }));
+    await trainer.fit(data, { epochs: 100, batchSize: 32, shuffle: false, signal: abort.signal });
   } catch (error) {
     reason = error.message;
   }
