@@ -1,6 +1,8 @@
 // The control block: words that all threads of an engine share. What the kernels' side knows of it is in
 // assembly/program.ts; the rest is who has been lost, and why, as ASCII.
+
 import type { Pointer } from "./instructions.js";
+import type { KernelMemory } from "./interpreter.js";
 
 export const CONTROL_BYTES = 1152;
 export const MOST_WORKERS = 64;
@@ -29,7 +31,7 @@ export interface Control {
 }
 
 /** Growing a shared memory leaves old views short, not wrong: the block lies at its beginning. */
-export function viewControl({ buffer }: WebAssembly.Memory, address: Pointer): Control {
+export function viewControl({ buffer }: KernelMemory, address: Pointer): Control {
   return {
     words: new Int32Array(buffer, address, REASON_BYTES / 4),
     reason: new Uint8Array(buffer, address + REASON_BYTES, CONTROL_BYTES - REASON_BYTES),

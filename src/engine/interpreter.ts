@@ -1,6 +1,18 @@
 // What assembly/program.ts exports; the kernels are there too, by name.
 import type { Pointer } from "./instructions.js";
 
+// What the public types lead to is spelled out here: a program may be checked without the types of pages, which are
+// where TypeScript declares `WebAssembly`.
+
+/** Kernels that the platform has compiled: a `WebAssembly.Module`. */
+export type CompiledKernels = object;
+
+/** A `WebAssembly.Memory`. */
+export interface KernelMemory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+
 export interface Interpreter extends Record<string, unknown> {
   heapBase(): Pointer;
   run(
@@ -18,7 +30,9 @@ export interface Interpreter extends Record<string, unknown> {
 }
 
 /** An instance in a worker, without the loader. */
-export function instantiateBare(module: WebAssembly.Module, memory: WebAssembly.Memory): Interpreter {
-  const { exports } = new WebAssembly.Instance(module, { env: { memory, abort: () => {} } });
+export function instantiateBare(module: CompiledKernels, memory: KernelMemory): Interpreter {
+  const { exports } = new WebAssembly.Instance(module, {
+    env: { memory: memory as WebAssembly.Memory, abort: () => {} },
+  });
   return exports as unknown as Interpreter;
 }

@@ -1,25 +1,25 @@
 // Gets the compiled kernels: which build, from where, for which kind of memory.
 import { SteepestError } from "./errors.js";
 import { hasRelaxedSimd, hasSimd } from "./features.js";
-import { kindOf } from "./kind.js";
+import type { CompiledKernels } from "./interpreter.js";
 
 /** `strict`: the same bits on every machine. `fast`: fused multiply-add if the runtime has it. */
 export type Build = "strict" | "fast";
 
-/** Kernels that the platform has compiled. */
-export type CompiledKernels = WebAssembly.Module;
+/** A `.wasm` file's bytes. */
+export type KernelBytes = Uint8Array<ArrayBuffer>;
 
 /** Where a platform keeps the `.wasm` files: bytes, or a module where the platform compiled it already. */
 export interface KernelSource {
   /** Modules that are compiled already are for memory that cannot be shared. */
   readonly plainMemory?: boolean;
-  load(build: Build): Promise<BufferSource | CompiledKernels>;
+  load(build: Build): Promise<KernelBytes | CompiledKernels>;
   /** Absent where the platform cannot read files synchronously. */
-  loadSync?(build: Build): BufferSource | CompiledKernels;
+  loadSync?(build: Build): KernelBytes | CompiledKernels;
 }
 
 let source: KernelSource | undefined;
-const compiled = new Map<string, WebAssembly.Module>();
+const compiled = new Map<string, CompiledKernels>();
 let warned = false;
 
 /** Called once by a platform's entry: see src/platform/. */
@@ -49,7 +49,7 @@ export function kernelsShareMemory(): boolean {
   return source?.plainMemory !== true;
 }
 
-export async function loadModule(build: Build, shared: boolean): Promise<WebAssembly.Module> {
+export async function loadModule(build: Build, shared: boolean): Promise<CompiledKernels> {
   const key = `${build} ${shared}`;
   const known = compiled.get(key);
   if (known !== undefined) return known;
@@ -59,7 +59,7 @@ export async function loadModule(build: Build, shared: boolean): Promise<WebAsse
   return module;
 }
 
-export function loadModuleSync(build: Build, shared: boolean): WebAssembly.Module {
+export function loadModuleSync(build: Build, shared: boolean): CompiledKernels {
   const key = `${build} ${shared}`;
   const known = compiled.get(key);
   if (known !== undefined) return known;
@@ -73,8 +73,8 @@ export function loadModuleSync(build: Build, shared: boolean): WebAssembly.Modul
   return module;
 }
 
-function isBytes(loaded: BufferSource | CompiledKernels): loaded is BufferSource {
-  return ArrayBuffer.isView(loaded) || kindOf(loaded) === "ArrayBuffer";
+function isBytes(loaded: KernelBytes | CompiledKernels): loaded is KernelBytes {
+  return ArrayBuffer.isView(loaded);
 }
 
 function provided(): KernelSource {
@@ -91,12 +91,9 @@ const MEMORY_WITH_MAXIMUM = 1;
  * The module's bytes for shared or plain memory. They differ in one flag of the imported memory's
  * limits (1: has a maximum; 2: shared), so one file serves runtimes with and without shared memory.
  */
-export function forMemory(bytes: BufferSource, shared: boolean): BufferSource {
+export function forMemory(bytes: KernelBytes, shared: boolean): KernelBytes {
   if (shared) return bytes;
-  const view = ArrayBuffer.isView(bytes)
-    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    : new Uint8Array(bytes);
-  const copy = Uint8Array.from(view);
+  const copy = Uint8Array.from(bytes);
   let at = 8;
   const readSize = (): number => {
     let value = 0;

@@ -12,7 +12,7 @@
 import { SteepestError } from "./errors.js";
 import { breathe, performance, startTimer } from "./host.js";
 import type { Pointer } from "./instructions.js";
-import { instantiateBare } from "./interpreter.js";
+import { type CompiledKernels, instantiateBare, type KernelMemory } from "./interpreter.js";
 import { createRanges, type Region } from "./ranges.js";
 import { startWorker, ThreadError, type WorkerPort } from "./threads.js";
 import type { Touched } from "./touched.js";
@@ -22,7 +22,7 @@ export type { Region } from "./ranges.js";
 /** What a worker needs to hold a copy. */
 export interface ReplicaData {
   readonly replica: true;
-  readonly module: WebAssembly.Module;
+  readonly module: CompiledKernels;
 }
 
 /** A call over the copy. */
@@ -104,7 +104,7 @@ export function serveReplica(
   };
 }
 
-function load(shuttle: ArrayBuffer, { buffer }: WebAssembly.Memory, regions: readonly Region[]): void {
+function load(shuttle: ArrayBuffer, { buffer }: KernelMemory, regions: readonly Region[]): void {
   const to = new Uint8Array(shuttle);
   let at = 0;
   for (const { address, bytes } of regions) {
@@ -113,7 +113,7 @@ function load(shuttle: ArrayBuffer, { buffer }: WebAssembly.Memory, regions: rea
   }
 }
 
-function unload(shuttle: ArrayBuffer, { buffer }: WebAssembly.Memory, regions: readonly Region[]): void {
+function unload(shuttle: ArrayBuffer, { buffer }: KernelMemory, regions: readonly Region[]): void {
   const to = new Uint8Array(buffer);
   let at = 0;
   for (const { address, bytes } of regions) {
@@ -158,9 +158,9 @@ export interface Replica {
    * Makes a call over the copy, and brings `reads` back. Resolves to the steps done: fewer than asked for, but at least
    * one, after an interrupt. Rejects with ThreadError where the worker is lost.
    */
-  run(memory: WebAssembly.Memory, call: ReplicaCall, touched: Touched, reads: readonly Region[]): Promise<number>;
+  run(memory: KernelMemory, call: ReplicaCall, touched: Touched, reads: readonly Region[]): Promise<number>;
   /** Brings what of these regions is newer there. */
-  fetch(memory: WebAssembly.Memory, regions: readonly Region[]): Promise<void>;
+  fetch(memory: KernelMemory, regions: readonly Region[]): Promise<void>;
   /** Ends the call that is under way after the step it is at. */
   interrupt(): void;
   stop(): void;
@@ -172,13 +172,13 @@ const START_MS = 20_000;
 interface Courier {
   /** Why it is lost, once it is. */
   failure(): string | undefined;
-  round(memory: WebAssembly.Memory, round: Partial<Pick<Round, "writes" | "call" | "reads">>): Promise<number>;
+  round(memory: KernelMemory, round: Partial<Pick<Round, "writes" | "call" | "reads">>): Promise<number>;
   interrupt(): void;
   stop(): void;
 }
 
 /** Starts the worker. Rejects with ThreadError, naming the reason. */
-async function startCourier(module: WebAssembly.Module): Promise<Courier> {
+async function startCourier(module: CompiledKernels): Promise<Courier> {
   let shuttle = new ArrayBuffer(SHUTTLE_BYTES);
   let failure: string | undefined;
   let settle: ((answer: ReplicaAnswer) => void) | undefined;
@@ -232,7 +232,7 @@ async function startCourier(module: WebAssembly.Module): Promise<Courier> {
 }
 
 /** Starts the worker and its copy. Rejects with ThreadError, naming the reason. */
-export async function startReplica(module: WebAssembly.Module): Promise<Replica> {
+export async function startReplica(module: CompiledKernels): Promise<Replica> {
   const courier = await startCourier(module);
   const newerHere = createRanges();
   const newerThere = createRanges();

@@ -3,12 +3,12 @@
 import { markLost, READY, viewControl } from "./control.js";
 import { SteepestError } from "./errors.js";
 import type { Pointer } from "./instructions.js";
-import { instantiateBare } from "./interpreter.js";
+import { type CompiledKernels, instantiateBare, type KernelMemory } from "./interpreter.js";
 
 /** What a worker needs to take part. Thread 0 is there only where calls run in the background: it leads them. */
 export interface ThreadData {
-  readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
+  readonly module: CompiledKernels;
+  readonly memory: KernelMemory;
   readonly thread: number;
   readonly control: Pointer;
   readonly scratch: Pointer;

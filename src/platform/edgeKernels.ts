@@ -2,7 +2,8 @@
 // the program was deployed. They are for plain memory: there are no threads.
 import fast from "../../dist/edge/fast.wasm";
 import strict from "../../dist/edge/strict.wasm";
-import { type Build, type CompiledKernels, provideKernels } from "../engine/module.js";
+import type { CompiledKernels } from "../engine/interpreter.js";
+import { type Build, provideKernels } from "../engine/module.js";
 
 const modules: Record<Build, unknown> = { strict, fast };
 const moduleOf = (build: Build): CompiledKernels => modules[build] as CompiledKernels;

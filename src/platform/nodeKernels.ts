@@ -2,6 +2,7 @@
 // away from them, from the bundle.
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { SteepestError } from "../engine/errors.js";
 import { type Build, provideKernels } from "../engine/module.js";
 
@@ -14,8 +15,8 @@ const folder =
 const here = import.meta.url;
 
 /** A file that the build puts beside the bundle. */
-export function kernelFile(name: string): URL {
-  return new URL(`${folder}${name}`, here);
+export function kernelFile(name: string): string {
+  return fileURLToPath(new URL(`${folder}${name}`, here));
 }
 
 async function load(build: Build): Promise<Uint8Array<ArrayBuffer>> {
@@ -42,7 +43,7 @@ function loadSync(build: Build): Uint8Array<ArrayBuffer> {
 }
 
 function isMissing(error: unknown): boolean {
-  return ["ENOENT", "ERR_INVALID_URL"].includes((error as { code?: string }).code ?? "");
+  return ["ENOENT", "ERR_INVALID_URL", "ERR_INVALID_URL_SCHEME"].includes((error as { code?: string }).code ?? "");
 }
 
 provideKernels({ load, loadSync });

@@ -14,6 +14,14 @@ import type { Ports } from "../nn/ports.js";
 import type { AnySamples, Resident, TrainingData } from "./data.js";
 import type { Progress } from "./fit.js";
 
+/** An `AbortSignal`, spelled out for programs that are checked without the types of pages and of Node. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  throwIfAborted(): void;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
 export interface FitOptions<M extends MetricName = MetricName, I extends Ports = Shape, O extends Ports = Shape> {
   /** Passes over the data. Default 1. */
   epochs?: number;
@@ -24,7 +32,7 @@ export interface FitOptions<M extends MetricName = MetricName, I extends Ports =
   /** Scored after each epoch. */
   validation?: TrainingData<I, O>;
   /** Ends the fit by throwing the signal's reason: after the step it is at, where it runs in the background. */
-  signal?: AbortSignal;
+  signal?: AbortSignalLike;
   onProgress?: (progress: Progress<M, O>) => void;
 }
 
@@ -74,7 +82,7 @@ export interface FitPlan {
   readonly epochs: number;
   readonly batchSize: number;
   readonly shuffle: boolean;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: AbortSignalLike | undefined;
   readonly onProgress: ((progress: AnyProgress) => void) | undefined;
 }
 
