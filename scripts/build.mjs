@@ -109,15 +109,21 @@ async function bundleBrowser() {
   await Promise.all([
     bundle({ ...browser, define, entryPoints, splitting: true, outdir: "dist/browser" }),
     bundle({ ...worker, outfile: "dist/browser/steepestWorker.js" }),
-    ...["js", "cjs"].map((kind) =>
-      bundle({
-        ...browser,
-        entryPoints: ["src/platform/inline.ts"],
-        format: kind === "cjs" ? "cjs" : "esm",
-        outfile: kind === "cjs" ? "dist/cjs/inline.cjs" : "dist/inline.js",
-      }),
-    ),
+    bundle({ ...browser, entryPoints: ["src/platform/inline.ts"], outfile: "dist/inline.js" }),
+    bundle({
+      ...browser,
+      entryPoints: ["src/platform/inlineAll.ts"],
+      inject: ["src/platform/textCoding.ts"],
+      format: "cjs",
+      outfile: "dist/cjs/inlineAll.cjs",
+    }),
   ]);
+  mkdirSync(new URL("cjs/browser/", dist), { recursive: true });
+  const require = (path, entry) => `module.exports = require("${path}inlineAll.cjs").${entry};\n`;
+  writeFileSync(new URL("cjs/inline.cjs", dist), require("./", "inline"));
+  for (const [file, entry] of Object.entries({ index: "inline", graph: "graph", io: "io" })) {
+    writeFileSync(new URL(`cjs/browser/${file}.cjs`, dist), require("../", entry));
+  }
 }
 
 /** Edge runtimes: the kernels as modules, for plain memory, which the platform compiles. */

@@ -11,12 +11,12 @@ declare const STEEPEST_FILES: string | undefined;
 const folder =
   typeof STEEPEST_FILES === "undefined" ? (process.env.STEEPEST_WASM_FOLDER ?? "../../dist/") : STEEPEST_FILES;
 
-// Not `new URL(…, import.meta.url)`: bundlers take that for an asset, and this for all files of the folder.
-const here = import.meta.url;
+// No `new URL(…, import.meta.url)`: bundlers take that for a file to go along, and this for all files of the folder.
+const here = `${import.meta.url}`.replace(/[^/]*$/, "");
 
 /** A file that the build puts beside the bundle. */
 export function kernelFile(name: string): string {
-  return fileURLToPath(new URL(`${folder}${name}`, here));
+  return fileURLToPath(`${here}${folder}${name}`);
 }
 
 async function load(build: Build): Promise<Uint8Array<ArrayBuffer>> {

@@ -23,7 +23,7 @@ export async function bundle(named: string = version): Promise<string> {
     loader: { ".wasm": "binary" },
     define: {
       STEEPEST_VERSION: JSON.stringify(named),
-      STEEPEST_FILES: JSON.stringify(new URL("dist/", root).href),
+      STEEPEST_FILES: JSON.stringify("../../dist/"),
       "import.meta.url": JSON.stringify(import.meta.url),
     },
     logLevel: "error",
