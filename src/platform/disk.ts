@@ -1,6 +1,16 @@
 // What is asked of the file system: a part of node:fs/promises, so that a test can put a disk that fails in its place.
-import type { Stats } from "node:fs";
 import { lstat, open, readdir, readlink, realpath, rename, stat, unlink } from "node:fs/promises";
+
+/** What is asked of `Stats`. It is spelled out, as the public types must not need those of Node. */
+export interface Stats {
+  readonly mode: number;
+  readonly mtimeMs: number;
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isFIFO(): boolean;
+  isSocket(): boolean;
+  isSymbolicLink(): boolean;
+}
 
 export interface OpenFile {
   stat(): Promise<Stats>;

@@ -1,15 +1,20 @@
 // Whole files, read and written: see docs/files.md for what is promised.
-import type { Stats } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MemoryError, SteepestError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { bytesOf } from "../io/bytes.js";
-import { checkKind, closing, codeOf, type Disk, ifMissing, type OpenFile, realDisk } from "./disk.js";
+import { checkKind, closing, codeOf, type Disk, ifMissing, type OpenFile, realDisk, type Stats } from "./disk.js";
 import { removeLeftovers, temporaryFor } from "./temporary.js";
 
 /** A path, or a `file:` URL such as `new URL("model.safetensors", import.meta.url)`. */
-export type FilePath = string | URL;
+export type FilePath = string | FileUrl;
+
+/** A `URL`, spelled out for programs that are checked without the types of pages and of Node. */
+export interface FileUrl {
+  readonly href: string;
+  readonly protocol: string;
+}
 
 // As much as WebAssembly's memory holds; and what is read or written in one piece.
 const MAX_FILE_BYTES = 2 ** 32;
