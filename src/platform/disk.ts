@@ -4,6 +4,7 @@ import { lstat, open, readdir, readlink, realpath, rename, stat, unlink } from "
 /** What is asked of `Stats`. It is spelled out, as the public types must not need those of Node. */
 export interface Stats {
   readonly mode: number;
+  readonly size: number;
   readonly mtimeMs: number;
   isFile(): boolean;
   isDirectory(): boolean;
