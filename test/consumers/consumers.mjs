@@ -1,7 +1,7 @@
 // The consumers: what each does with a copy of its project, in which the packed package has been installed.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { copyFile, mkdir } from "node:fs/promises";
+import { copyFile, cp, mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -53,6 +53,93 @@ const compileTypes = (resolution) =>
     await node([`${resolution}/esm.mjs`], folder);
     await node([`${resolution}/cjs.cjs`], folder);
   };
+
+/** All that the types need comes along: neither a page's types are there nor, in the first two, Node's. */
+async function pureTypes({ folder }) {
+  const check = (file, ...options) => {
+    const args = ["--noEmit", "--strict", "--target", "es2023", "--skipLibCheck", "false", ...options, file];
+    return node([program("typescript", { name: "tsc", from: ROOT }), "--ignoreConfig", ...args], folder);
+  };
+  const [nodeNext, bundler] = [
+    ["--module", "nodenext"],
+    ["--module", "esnext", "--moduleResolution", "bundler"],
+  ];
+  const types = ["--typeRoots", fileURLToPath(new URL(`${ROOT}node_modules/@types`, import.meta.url)), "--types"];
+  for (const resolution of [nodeNext, bundler]) {
+    await check("pure.mts", "--lib", "es2023", "--types", "", ...resolution);
+    await check("pure.mts", "--lib", "es2023", ...types, "node", ...resolution);
+    await check("signal.mts", "--lib", "es2023", ...types, "node", ...resolution);
+    await check("signal.mts", "--lib", "es2023,dom", "--types", "", ...resolution);
+  }
+}
+
+/** The training that all have, for test runners that load CommonJS. */
+async function requireTraining(folder) {
+  const options = { absWorkingDir: folder, format: "cjs", logLevel: "silent" };
+  await build({ ...options, entryPoints: ["training.mjs"], outfile: "training.cjs" });
+}
+
+const resultIn = async (folder) => JSON.parse(await readFile(join(folder, "result.json"), "utf8"));
+
+/** In the realm that jest makes for each file; by its environment for Node or for pages. */
+const testWithJest = (environment) =>
+  async function jest({ folder }) {
+    await requireTraining(folder);
+    const env = fileURLToPath(import.meta.resolve(environment));
+    await node([program("jest"), "--rootDir", folder, "--env", env, "--runInBand", "--no-cache"], folder);
+    return resultIn(folder);
+  };
+
+async function testWithVitest({ folder }) {
+  const args = ["run", "--pool", "vmThreads", "--globals", "--root", folder, "--testTimeout", "60000"];
+  await node([program("vitest", { from: ROOT }), ...args], folder);
+  return resultIn(folder);
+}
+
+/** A program's folder, moved to where no package is. Its files are few: no bundler takes all of the package along. */
+async function runMoved(from, to, main, mostFiles) {
+  await cp(from, to, { recursive: true });
+  const files = await readdir(to, { recursive: true });
+  assert.ok(files.length <= mostFiles, `the bundle has ${files.length} files: ${files.join(", ")}`);
+  return lastLine(await node([main], to));
+}
+
+async function webpackForNode({ folder, empty }) {
+  await node([program("webpack-cli"), "build"], folder);
+  // One for each build of the kernels beside the program.
+  return runMoved(join(folder, "dist"), empty, "main.cjs", 5);
+}
+
+async function rollupForNode({ folder, empty }) {
+  const [{ rollup }, { nodeResolve }] = await Promise.all([import("rollup"), import("@rollup/plugin-node-resolve")]);
+  const plugins = [nodeResolve({ exportConditions: ["node"] })];
+  const bundle = await rollup({ input: join(folder, "main.js"), plugins, external: ["cli-progress"] });
+  await bundle.write({
+    dir: join(folder, "out"),
+    format: "esm",
+    entryFileNames: "[name].mjs",
+    chunkFileNames: "[name]-[hash].mjs",
+  });
+  await bundle.close();
+  return runMoved(join(folder, "out"), empty, "main.mjs", 5);
+}
+
+/** A page, and an answer of the server, each of which trains. */
+async function next({ folder, digest }) {
+  const tool = join(folder, "node_modules/next/dist/bin/next");
+  await run(process.execPath, [tool, "build"], { cwd: folder, env: { NEXT_TELEMETRY_DISABLED: "1" } });
+  const server = await startServer([tool, "start", "--hostname", "127.0.0.1", "--port", "0"], folder);
+  try {
+    const answer = await fetch(new URL("/api/train", server.address));
+    const text = await answer.text();
+    assert.equal(answer.status, 200, text);
+    const { threads, ...result } = JSON.parse(text);
+    assert.deepEqual([result.digest, threads], [digest, 2], "the server came to something else");
+    return await checkPage(server.address, inWorker(digest));
+  } finally {
+    server.close();
+  }
+}
 
 /** One file, moved to an empty folder, without a package anywhere above it. */
 const bundleForNode = (format, extension) =>
@@ -189,6 +276,13 @@ export const consumers = [
   })),
   { name: "esbuild-node-esm", project: "esbuild-node", run: bundleForNode("esm", ".mjs") },
   { name: "esbuild-node-cjs", project: "esbuild-node", run: bundleForNode("cjs", ".cjs") },
+  { name: "typescript-pure", project: "typescript", run: pureTypes },
+  { name: "jest", project: "jest", tools: true, run: testWithJest("jest-environment-node") },
+  { name: "jest-jsdom", project: "jest-jsdom", tools: true, run: testWithJest("jest-environment-jsdom") },
+  { name: "vitest-vmthreads", project: "vitest", run: testWithVitest },
+  { name: "webpack-node", project: "webpack-node", tools: true, run: webpackForNode },
+  { name: "rollup-node", project: "rollup", tools: true, run: rollupForNode },
+  { name: "next", project: "next", tools: true, chromium: true, run: next },
   { name: "esbuild-browser", project: "esbuild-browser", chromium: true, run: esbuildBrowser },
   { name: "vite-build", project: "vite", tools: true, chromium: true, run: viteBuild },
   { name: "vite-dev", project: "vite", tools: true, chromium: true, run: viteDev },
