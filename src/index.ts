@@ -144,9 +144,10 @@ export {
   type GradientReport,
 } from "./train/checkGradients.js";
 export type { Checkpoint, ValuesByPath } from "./train/checkpoint.js";
+export type { PassState, Position } from "./train/cursor.js";
 export type { Resident as ResidentData, SampleList, Samples, TrainingData } from "./train/data.js";
 export { DivergenceError } from "./train/divergence.js";
-export type { EpochResult, Progress, Scores } from "./train/fit.js";
+export type { EpochResult, Fit, Progress, Scores } from "./train/fit.js";
 export type {
   EvaluateOptions,
   FitOptions,
