@@ -13,9 +13,10 @@ const types = {
   f64: { bytes: 8, kind: "d", typescript: "number" },
 };
 
-// What a kernel writes comes first: one pointer, or so many.
+// What a kernel writes comes first: one pointer, or so many (test/ops/battery.ts holds it).
 const outputs = {
   adam: 3,
+  lossTotal: 2,
   maxPool: 2,
   mergeGradients: 2,
   mergeMoments: 2,
