@@ -6,9 +6,9 @@ export {
   type CompileFunctionOptions,
   compileFunction,
   compileFunctionSync,
-  type InputShapes,
 } from "./graph/function.js";
 export { constant, type DType, type Initializer, input, parameter, type Shape, type Tensor } from "./graph/tensor.js";
+export type { InputShapes } from "./graph/traced.js";
 export type { Nested, TypedArray, Values } from "./graph/values.js";
 export * from "./ops/index.js";
 export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";

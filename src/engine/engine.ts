@@ -3,7 +3,7 @@
 import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
 import { type Allocator, createAllocator } from "./allocator.js";
 import { CONTROL_BYTES } from "./control.js";
-import { made } from "./copies.js";
+import { checkMade, made } from "./copies.js";
 import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError, showValue } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import type { Interpreter } from "./interpreter.js";
@@ -134,6 +134,16 @@ export function createEngineSync(options: EngineOptions = {}): Engine {
   return startEngine(build, memory, loadModuleSync(build, memory.shared), 1).engine;
 }
 
+/** Refuses what is no engine, or was made by another version. */
+export function checkEngine(where: string, engine: unknown): Engine {
+  const { run, allocator } = (engine ?? {}) as Partial<Engine>;
+  if (typeof run !== "function" || typeof allocator?.allocate !== "function") {
+    throw new ModelError(`${where}: engine must be one that createEngine() made, got ${showValue(engine)}`);
+  }
+  checkMade(where, engine);
+  return engine as Engine;
+}
+
 const MOST_THREADS = 64;
 
 function checkEngineOptions(options: EngineOptions): {
@@ -149,7 +159,7 @@ function checkEngineOptions(options: EngineOptions): {
   checkInteger("engine", "threads", threads, 1);
   if (threads > MOST_THREADS) throw new ModelError(`engine: threads must be at most ${MOST_THREADS}, got ${threads}`);
   if (background !== undefined && typeof background !== "boolean") {
-    throw new ModelError(`engine: background must be true or false, got ${JSON.stringify(background)}`);
+    throw new ModelError(`engine: background must be true or false, got ${showValue(background)}`);
   }
   return { build: chooseBuild(build), threads, background };
 }

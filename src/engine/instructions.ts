@@ -1,4 +1,5 @@
 // Encodes a program: see assembly/program.ts for the layout of an instruction.
+import { SteepestError, showValue } from "./errors.js";
 import { createRecorder, kernelKinds, kernelNames, type Recorder } from "./recorder.js";
 
 /** A byte address in the engine's linear memory. */
@@ -33,6 +34,18 @@ export interface Recording {
   listing(): readonly { offset: number; kernel: string; units: number }[];
 }
 
+/** Refuses (parameter 0 is the number of units) what a kernel would read as something else: a missing address, above all, which would become 0. */
+function checkParameter(opcode: number, index: number, kind: string, value: unknown): void {
+  const isAddress = kind === "o" || kind === "i";
+  const least = isAddress ? 0 : -(2 ** 31); // some of the other numbers are signed
+  const isWord = Number.isInteger(value) && (value as number) >= least && (value as number) < 2 ** 32;
+  if (kind === "f" || kind === "d" ? typeof value === "number" : isWord) return;
+  const rule = isAddress ? "an address" : kind === "u" ? "a whole number of 32 bits" : "a number";
+  throw new SteepestError(
+    `instruction ${kernelNames[opcode]}: parameter ${index} must be ${rule}, got ${showValue(value)}: please report it with what led to it`,
+  );
+}
+
 export function startRecording(): Recording {
   const bytes = new DataView(new ArrayBuffer(8));
   const words: number[] = [];
@@ -42,9 +55,11 @@ export function startRecording(): Recording {
     if (work.units === 0) return;
     const start = words.length;
     const threads = Math.max(1, Math.min(work.units, Math.floor(work.cost / COST_PER_THREAD)));
+    checkParameter(opcode, 0, "u", work.units);
     offsets.push(start);
     words.push(opcode, 0, work.units, threads);
     for (let i = 0; i < kinds.length; i++) {
+      checkParameter(opcode, i + 1, kinds[i], values[i]);
       if (kinds[i] !== "f" && kinds[i] !== "d") {
         words.push(values[i] >>> 0);
         continue;

@@ -1,29 +1,26 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // Compiles any function of symbolic tensors to a program, and calls it with values.
-import { checkMade } from "../engine/copies.js";
-import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
-import { checkOptions, ModelError, SteepestError } from "../engine/errors.js";
+import { checkEngine, createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
+import { checkInteger, checkOptions, ModelError, SteepestError, showNames, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { nodesBehind } from "./backward.js";
 import { indexBounds } from "./bounds.js";
 import { planMemory } from "./plan.js";
-import { type BlockLayout, initializeParameters, installPlan, layoutBlock } from "./program.js";
-import { bytesOf, input, type Shape, sizeOf, type Tensor } from "./tensor.js";
+import { type BlockLayout, initializeParameters, installPlan, layoutBlock, offsetIn, type Program } from "./program.js";
+import { bytesOf, sizeOf, type Tensor } from "./tensor.js";
+import { checkFeed, checkResults, checkTrace, type Feed, type InputShapes, inputsFor } from "./traced.js";
 import { type Bound, checkSize, flattenValues, type Values, writeWords } from "./values.js";
 
 export interface CompileFunctionOptions extends Omit<EngineOptions, "background"> {
   /** Run in this engine, which others may share, instead of one of its own. */
   engine?: Engine;
-  /** Seed of the parameters' initial values. Default 0. */
+  /** Seed of the parameters' initial values, a whole number of at least 0. Default 0. */
   seed?: number;
 }
 
-/** Shapes by input name; a tensor made with `input()` where a name or another dtype is wanted. */
-export type InputShapes = Record<string, Shape | Tensor>;
-
 /** A program that takes values and gives values (indices as float32 numbers); its parameters stay in its memory between calls. */
 export interface CompiledFunction<I extends InputShapes, O extends Record<string, Tensor>> {
-  (values: { readonly [K in keyof I]: Values }): { [K in keyof O]: Float32Array };
+  (values: Feed<I>): { [K in keyof O]: Float32Array };
   /** Current values of a parameter, by its name, as a copy. */
   parameter(name: string): Float32Array;
   setParameter(name: string, values: Values): void;
@@ -36,7 +33,11 @@ export interface CompiledFunction<I extends InputShapes, O extends Record<string
 }
 
 /**
- * Traces `trace` once with symbolic inputs and compiles what it returns.
+ * Traces `trace` once with symbolic inputs and compiles what it returns: an object of tensors. What is refused leaves no
+ * memory taken in a shared engine.
+ *
+ * @throws ModelError where a shape, an option or what `trace` returns is not right; what is made throws DataError for
+ * values that do not fit.
  *
  * @example
  * const f = await compileFunction(({ x }) => ({ y: sum(square(x)) }), { x: [3] });
@@ -47,12 +48,9 @@ export async function compileFunction<I extends InputShapes, O extends Record<st
   inputs: I,
   options: CompileFunctionOptions = {},
 ): Promise<CompiledFunction<I, O>> {
-  return build(
-    trace,
-    inputs,
-    options,
-    options.engine ?? (await createEngine({ build: options.build, threads: options.threads, background: false })),
-  );
+  const traced = traceFunction(trace, inputs, options);
+  const { build, threads } = options;
+  return install(traced, options, options.engine ?? (await createEngine({ build, threads, background: false })));
 }
 
 /** The synchronous form of `compileFunction`, where the runtime can load the kernels synchronously. */
@@ -61,68 +59,118 @@ export function compileFunctionSync<I extends InputShapes, O extends Record<stri
   inputs: I,
   options: CompileFunctionOptions = {},
 ): CompiledFunction<I, O> {
-  return build(
-    trace,
-    inputs,
-    options,
-    options.engine ?? createEngineSync({ build: options.build, threads: options.threads }),
-  );
+  const traced = traceFunction(trace, inputs, options);
+  const { build, threads } = options;
+  return install(traced, options, options.engine ?? createEngineSync({ build, threads }));
 }
 
-function build<I extends InputShapes, O extends Record<string, Tensor>>(
+const WHERE = "compileFunction";
+
+/** What a function does, before there is an engine to do it. */
+interface TracedFunction<I extends InputShapes, O extends Record<string, Tensor>> {
+  readonly inputs: { [K in keyof I]: Tensor };
+  readonly outputs: O;
+  readonly leaves: readonly Tensor[];
+  readonly seed: readonly [low: number, high: number];
+}
+
+function traceFunction<I extends InputShapes, O extends Record<string, Tensor>>(
   trace: (inputs: { [K in keyof I]: Tensor }) => O,
   shapes: I,
   options: CompileFunctionOptions,
+): TracedFunction<I, O> {
+  checkTrace(WHERE, trace);
+  checkOptions(WHERE, options, ["engine", "build", "threads", "seed"]);
+  const seed = checkInteger(WHERE, "seed", options.seed ?? 0, 0);
+  if (options.engine !== undefined) checkEngine(WHERE, options.engine);
+  const inputs = inputsFor(WHERE, shapes);
+  const outputs = trace(inputs);
+  checkResults(WHERE, outputs);
+  const leaves = findLeaves(Object.values(outputs), Object.values(inputs));
+  return { inputs, outputs, leaves, seed: [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0] };
+}
+
+/** Lays a traced function into an engine. What it cannot finish it leaves no trace of. */
+function install<I extends InputShapes, O extends Record<string, Tensor>>(
+  traced: TracedFunction<I, O>,
+  options: CompileFunctionOptions,
   engine: Engine,
 ): CompiledFunction<I, O> {
-  checkOptions("compileFunction", options, ["engine", "build", "threads", "seed"]);
-  checkMade("compileFunction", engine);
-  const inputs = Object.fromEntries(
-    Object.entries(shapes).map(([name, shape]) => [name, "source" in shape ? shape : input(shape, { name })]),
-  ) as { [K in keyof I]: Tensor };
-  const outputs = trace(inputs);
-  const results = Object.values(outputs);
-  const bounds = indexBounds(results);
-  const leaves = findLeaves(results, Object.values(inputs));
-  const block: BlockLayout = layoutBlock(leaves);
   const addresses: Pointer[] = [];
+  const release = (): void => {
+    for (const address of addresses) engine.allocator.free(address);
+    if (options.engine === undefined) engine.dispose();
+  };
+  try {
+    return callable(engine, traced, layOut(engine, traced, addresses), release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** Where a traced function lies. */
+interface LaidOut {
+  readonly program: Program;
+  readonly parameters: readonly Tensor[];
+  readonly plannedBytes: number;
+  addressOf(tensor: Tensor): Pointer;
+}
+
+/** Takes memory for it, of which `addresses` tells also where it fails. */
+function layOut<I extends InputShapes, O extends Record<string, Tensor>>(
+  engine: Engine,
+  { outputs, leaves, seed }: TracedFunction<I, O>,
+  addresses: Pointer[],
+): LaidOut {
   const take = (bytes: number): Pointer => {
     const address = engine.allocator.allocate(bytes);
     addresses.push(address);
     return address;
   };
-
+  const block: BlockLayout = layoutBlock(leaves);
   const leafBlock = take(block.bytes);
-  const pinned = new Map(leaves.map((tensor) => [tensor, leafBlock + (block.offsets.get(tensor) as number)]));
-  const plan = planMemory(results, pinned);
-  const { program, addressOf } = installPlan(
-    engine,
-    plan,
-    engine.allocator.mark("transient", take(plan.arenaBytes)),
-    pinned,
-  );
+  const pinned = new Map(leaves.map((tensor) => [tensor, leafBlock + offsetIn(block, tensor)]));
+  const plan = planMemory(Object.values(outputs), pinned);
+  const arena = engine.allocator.mark("transient", take(plan.arenaBytes));
+  const { program, addressOf } = installPlan(engine, plan, arena, pinned);
   addresses.push(program.address);
   const parameters = leaves.filter((tensor) => tensor.source.kind === "parameter");
   engine.clear(leafBlock, block.bytes);
   for (const tensor of leaves) {
     if (tensor.source.kind === "constant") writeLeaf(engine, addressOf(tensor), tensor, tensor.source.data);
   }
-  initializeParameters(engine, parameters, addressOf, [(options.seed ?? 0) >>> 0, 0]);
+  initializeParameters(engine, parameters, addressOf, seed);
+  const plannedBytes = block.bytes + plan.arenaBytes + (program.end - program.address);
+  return { program, parameters, plannedBytes, addressOf };
+}
 
+function callable<I extends InputShapes, O extends Record<string, Tensor>>(
+  engine: Engine,
+  { inputs, outputs }: TracedFunction<I, O>,
+  { program, parameters, plannedBytes, addressOf }: LaidOut,
+  release: () => void,
+): CompiledFunction<I, O> {
   let open = true;
   const checkOpen = (): void => {
     if (!open) throw new SteepestError("compileFunction: this function has been disposed of: compile it again");
   };
   const parameterNamed = (name: string): Tensor => {
     checkOpen();
-    const found = parameters.find((tensor) => tensor.name === name);
-    if (found) return found;
+    const [found, ...others] = parameters.filter((tensor) => tensor.name === name);
+    if (found !== undefined && others.length === 0) return found;
+    const names = showNames(parameters.map((tensor) => tensor.name));
     throw new ModelError(
-      `compileFunction: no parameter is named "${name}": there are ${parameters.map((p) => p.name).join(", ")}`,
+      found === undefined
+        ? `${WHERE}: must be asked for one of the parameters ${names}, got ${showValue(name)}`
+        : `${WHERE}: parameters must differ in their names to be asked for, got ${others.length + 1} named ${showValue(name)}`,
     );
   };
-  const call = (values: { readonly [K in keyof I]: Values }) => {
+  const names = Object.keys(inputs);
+  const bounds = indexBounds(Object.values(outputs));
+  const call = (values: Feed<I>) => {
     checkOpen();
+    checkFeed(WHERE, names, values);
     for (const [name, tensor] of Object.entries(inputs))
       writeLeaf(engine, addressOf(tensor), tensor, values[name], name, bounds.get(tensor));
     engine.run(program.address, program.end, 1, program.threads);
@@ -133,8 +181,7 @@ function build<I extends InputShapes, O extends Record<string, Tensor>>(
   const dispose = (): void => {
     if (!open) return;
     open = false;
-    for (const address of addresses) engine.allocator.free(address);
-    if (options.engine === undefined) engine.dispose();
+    release();
   };
   return Object.assign(call, {
     parameter: (name: string) => {
@@ -145,7 +192,7 @@ function build<I extends InputShapes, O extends Record<string, Tensor>>(
       const tensor = parameterNamed(name);
       writeLeaf(engine, addressOf(tensor), tensor, values);
     },
-    plannedBytes: block.bytes + plan.arenaBytes + (program.end - program.address),
+    plannedBytes,
     engine,
     dispose,
     [Symbol.dispose]: dispose,
@@ -160,7 +207,7 @@ function findLeaves(results: readonly Tensor[], inputs: readonly Tensor[]): Tens
     if (tensor.source.kind === "result") continue;
     if (tensor.source.kind === "input" && !inputs.includes(tensor)) {
       throw new ModelError(
-        `compileFunction: the result depends on input "${tensor.name}", which is not among the inputs`,
+        `${WHERE}: the results must depend on the inputs only, got one that depends on another, ${showValue(tensor.name)}: name it among the inputs`,
       );
     }
     found.add(tensor);

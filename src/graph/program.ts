@@ -1,5 +1,6 @@
 // A program in linear memory: instructions copied behind one another, ready to run.
 import type { Engine } from "../engine/engine.js";
+import { SteepestError } from "../engine/errors.js";
 import { type Pointer, type Recording, startRecording } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { nodesBehind } from "./backward.js";
@@ -58,6 +59,13 @@ export function installPlan(
 export interface BlockLayout {
   readonly bytes: number;
   readonly offsets: ReadonlyMap<Tensor, number>;
+}
+
+/** Where a tensor lies in a block. Throws SteepestError where it is not among the block's. */
+export function offsetIn({ offsets }: BlockLayout, tensor: Tensor): number {
+  const offset = offsets.get(tensor);
+  if (offset !== undefined) return offset;
+  throw new SteepestError(`memory: ${tensor.name} must lie in the block, got one that is of another: please report it`);
 }
 
 const LINE = 64;

@@ -1,5 +1,5 @@
-import { checkInteger, checkOptions, ModelError } from "../engine/errors.js";
-import { numericalGradient, type ScalarFunction } from "./numericalGradient.js";
+import { checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkPoint, checkScalar, differences, type ScalarFunction } from "./numericalGradient.js";
 
 export interface GradientDescentOptions {
   /** Step size, or a function of the step (from 1). Default 0.01. */
@@ -35,24 +35,48 @@ export function gradientDescent(
   options: GradientDescentOptions = {},
 ): Descent {
   checkOptions("gradientDescent", options, ["learningRate", "steps", "momentum", "gradient"]);
-  const { learningRate = 0.01, momentum = 0, gradient = (at: Float64Array) => numericalGradient(f, at) } = options;
-  const steps = checkInteger("gradientDescent", "steps", options.steps ?? 100, 1);
-  const rateAt = typeof learningRate === "number" ? () => learningRate : learningRate;
-  let x = Float64Array.from(x0);
+  const value = checkScalar(WHERE, f);
+  const steps = checkInteger(WHERE, "steps", options.steps ?? 100, 1, MOST_STEPS);
+  const momentum = checkNumber(WHERE, "momentum", options.momentum ?? 0, 0, 1);
+  const rateAt = rateOf(options.learningRate ?? 0.01);
+  const gradientAt = gradientOf(options.gradient ?? ((at: Float64Array) => differences(value, at)));
+  let x = checkPoint(WHERE, "x0", x0);
   let velocity = new Float64Array(x.length);
   const path = [x];
   for (let step = 1; step <= steps; step++) {
     const rate = rateAt(step);
-    if (!(rate >= 0 && rate < Number.POSITIVE_INFINITY)) {
-      throw new ModelError(
-        `gradientDescent: learningRate must be a finite number of at least 0, got ${rate} at step ${step}`,
-      );
-    }
-    const slope = gradient(x);
+    const slope = gradientAt(x);
     velocity = velocity.map((v, i) => momentum * v - rate * slope[i]);
     x = x.map((value, i) => value + velocity[i]);
     path.push(x);
   }
-  const values = Float64Array.from(path, (point) => f(point));
+  const values = Float64Array.from(path, (point) => value(point));
   return { x, value: values[steps], path, values };
+}
+
+const WHERE = "gradientDescent";
+// Every point of the path is kept.
+const MOST_STEPS = 10_000_000;
+
+function rateOf(learningRate: unknown): (step: number) => number {
+  return (step) => {
+    const rate: unknown = typeof learningRate === "function" ? learningRate(step) : learningRate;
+    if (typeof rate === "number" && rate >= 0 && rate < Number.POSITIVE_INFINITY) return rate;
+    throw new ModelError(
+      `${WHERE}: learningRate must be a finite number of at least 0, got ${showValue(rate)} at step ${step}`,
+    );
+  };
+}
+
+function gradientOf(gradient: unknown): (x: Float64Array) => ArrayLike<number> {
+  if (typeof gradient !== "function") {
+    throw new ModelError(`${WHERE}: gradient must be a function of a point, got ${showValue(gradient)}`);
+  }
+  return (x) => {
+    const slope: ArrayLike<unknown> | undefined = gradient(x);
+    // Infinite slopes belong to a descent that diverges.
+    const fits = slope?.length === x.length && Array.from(slope, (one) => typeof one === "number").every(Boolean);
+    if (fits) return slope as ArrayLike<number>;
+    throw new ModelError(`${WHERE}: gradient must give ${x.length} numbers, one a variable, got ${showValue(slope)}`);
+  };
 }

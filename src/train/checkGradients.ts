@@ -1,9 +1,20 @@
 // Gradient checking for users' own functions and layers: exact gradients against finite differences.
-import type { Engine } from "../engine/engine.js";
-import { checkOptions, ModelError } from "../engine/errors.js";
-import { type CompiledFunction, compileFunction, type InputShapes } from "../graph/function.js";
-import { constant, type DType, input, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { type FlatValues, flattenValues, type Values } from "../graph/values.js";
+import { checkEngine, type Engine } from "../engine/engine.js";
+import { checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
+import { type CompiledFunction, compileFunction } from "../graph/function.js";
+import {
+  checkShape,
+  checkTensor as checkResult,
+  constant,
+  type DType,
+  input,
+  type Shape,
+  sizeOf,
+  type Tensor,
+} from "../graph/tensor.js";
+import type { InputShapes } from "../graph/traced.js";
+import { checkSize, type FlatValues, flattenValues, type Values, writeFloats } from "../graph/values.js";
 import { layerContext } from "../nn/layer.js";
 import type { Model } from "../nn/model.js";
 import { bundle, type Ports, pick } from "../nn/ports.js";
@@ -75,7 +86,10 @@ export async function checkGradients(
 ): Promise<GradientReport> {
   const particular = typeof target === "function" ? ["at"] : ["loss", "data"];
   checkOptions("checkGradients", options, [...particular, "tolerance", "directions", "seed", "engine"]);
-  const random = randomNumbers(options.seed ?? 1);
+  const directions = checkInteger("checkGradients", "directions", options.directions ?? 5, 1, MOST_DIRECTIONS);
+  const tolerance = checkNumber("checkGradients", "tolerance", options.tolerance ?? 2e-3, 0, Number.POSITIVE_INFINITY);
+  const random = randomNumbers(checkInteger("checkGradients", "seed", options.seed ?? 1, 0));
+  if (options.engine !== undefined) checkEngine("checkGradients", options.engine);
   const subject =
     typeof target === "function"
       ? await functionSubject(target as (inputs: Record<string, Tensor>) => Tensor, options as FunctionOptions, random)
@@ -83,10 +97,10 @@ export async function checkGradients(
   try {
     const exact = subject.run();
     const checks = subject.names.map((name) =>
-      checkTensor(subject, name, exact[name], exact[LOSS][0], random, options.directions ?? 5),
+      checkTensor(subject, name, exact[name], exact[LOSS][0], random, directions),
     );
     const worst = checks.reduce((a, b) => (b.error > a.error || Number.isNaN(b.error) ? b : a));
-    return { passed: worst.error <= (options.tolerance ?? 2e-3), worst, checks };
+    return { passed: worst.error <= tolerance, worst, checks };
   } finally {
     subject.dispose();
   }
@@ -103,19 +117,35 @@ interface Subject {
 
 const LOSS = "loss value";
 
+// Each is some dozen runs.
+const MOST_DIRECTIONS = 1000;
+
+/** Values of an input, checked against its shape. */
+function valuesAt(name: string, given: { readonly shape: Shape; readonly values: Values }): Float32Array {
+  const where = `checkGradients: at.${name}`;
+  checkOptions(where, given, ["shape", "values"]);
+  const flat = flattenValues(where, given.values);
+  checkSize(where, flat, checkShape(where, given.shape));
+  const values = new Float32Array(flat.data.length);
+  writeFloats(where, values, flat.data);
+  return values;
+}
+
 async function functionSubject(
   f: (inputs: Record<string, Tensor>) => Tensor,
   { at, engine }: FunctionOptions,
   random: () => number,
 ): Promise<Subject> {
-  const names = Object.keys(at);
-  if (names.length === 0) throw new ModelError("checkGradients: give the inputs' shapes and values in `at`");
-  const values = Object.fromEntries(
-    names.map((name) => [name, Float32Array.from(flattenValues(name, at[name].values).data)]),
-  );
+  const names = kindOf(at) === "Object" ? Object.keys(at) : [];
+  if (names.length === 0) {
+    throw new ModelError(
+      `checkGradients: the inputs must be given in at, as { x: { shape, values } }, got ${showValue(at)}`,
+    );
+  }
+  const values = Object.fromEntries(names.map((name) => [name, valuesAt(name, at[name])]));
   const shapes = Object.fromEntries(names.map((name) => [name, at[name].shape]));
   const trace = (inputs: Record<string, Tensor>): Record<string, Tensor> => {
-    const result = f(inputs);
+    const result = checkResult("checkGradients", f(inputs), "the function must return a tensor");
     const weights = Float32Array.from({ length: sizeOf(result.shape) }, () => 2 * random() - 1);
     const loss = result.shape.length === 0 ? result : sum(multiply(result, constant(weights, result.shape)));
     const gradients = gradient(

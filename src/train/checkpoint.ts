@@ -3,6 +3,7 @@ import type { Engine } from "../engine/engine.js";
 import { checkInteger, DataError, ModelError, SteepestError, showNames, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
+import { offsetIn } from "../graph/program.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkPosition, cursorAt, type Position, positionOf } from "./cursor.js";
 import { type ParameterValues, readBlock, readParameters, trainedOf } from "./parameters.js";
@@ -109,7 +110,7 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   writeBlock(engine, recipe.model.parameters, parameters, (tensor) => addressOfParameter(state, tensor));
   for (const { address, bytes } of valuesOf(state)) engine.changed(address, bytes);
   recipe.optimizer.slots.forEach((slot, i) => {
-    const at = (tensor: Tensor): Pointer => state.slots[i] + (layout.offsets.get(tensor) as number);
+    const at = (tensor: Tensor): Pointer => state.slots[i] + offsetIn(layout, tensor);
     writeBlock(engine, trained, optimizer.slots.get(slot) as ValuesByPath, at);
     engine.changed(state.slots[i], layout.bytes);
   });

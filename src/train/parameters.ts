@@ -3,6 +3,7 @@
 import { ModelError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
+import { offsetIn } from "../graph/program.js";
 import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
 import { addressOfParameter, checkValues, type State } from "./state.js";
@@ -18,8 +19,7 @@ export type ParameterUpdate = Readonly<Record<string, Values>> | ReadonlyMap<str
 
 /** Copies of what lies in a block of the trained parameters' layout: their gradients, a slot of the optimizer. */
 export function readBlock(state: State, block: Pointer): Map<string, ParameterValues> {
-  const { offsets } = state.layout;
-  return readAll(state, trainedOf(state), (tensor) => block + (offsets.get(tensor) as number));
+  return readAll(state, trainedOf(state), (tensor) => block + offsetIn(state.layout, tensor));
 }
 
 /** Copies of all parameters and buffers. */

@@ -16,6 +16,7 @@ import {
   initializeParameters,
   installProgram,
   layoutBlock,
+  offsetIn,
   recordFirstValues,
 } from "../graph/program.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
@@ -259,11 +260,11 @@ export function lastingOf(state: State): readonly Region[] {
 
 export function addressOfParameter(state: State, tensor: Tensor): Pointer {
   const offset = state.layout.offsets.get(tensor);
-  return offset === undefined ? state.kept + (state.keptLayout.offsets.get(tensor) as number) : state.values + offset;
+  return offset === undefined ? state.kept + offsetIn(state.keptLayout, tensor) : state.values + offset;
 }
 
 export function addressOfGradient(state: State, tensor: Tensor): Pointer {
-  return state.gradients + (state.layout.offsets.get(tensor) as number);
+  return state.gradients + offsetIn(state.layout, tensor);
 }
 
 /** Makes the arena at least `bytes` long. */

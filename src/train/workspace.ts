@@ -2,15 +2,16 @@
 // Training steps of a user's own: functions of tensors with models and layers in them, each compiled to a program with an
 // optimizer of its own. All of them work on the same values of the parameters.
 import { checkMade } from "../engine/copies.js";
-import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
-import { checkInteger, checkOptions, DataError, ModelError, SteepestError } from "../engine/errors.js";
+import { checkEngine, createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
+import { checkInteger, checkOptions, ModelError, SteepestError } from "../engine/errors.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import { nodesBehind } from "../graph/backward.js";
 import { indexBounds } from "../graph/bounds.js";
-import { type InputShapes, readResult, writeLeaf } from "../graph/function.js";
+import { readResult, writeLeaf } from "../graph/function.js";
 import { align, planMemory } from "../graph/plan.js";
-import { initializeParameters, installPlan, layoutBlock, placeConstants } from "../graph/program.js";
+import { initializeParameters, installPlan, layoutBlock, offsetIn, placeConstants } from "../graph/program.js";
 import { bytesOf, input, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkFeed, checkResults, checkTrace, type Feed, type InputShapes, inputsFor } from "../graph/traced.js";
 import type { Values } from "../graph/values.js";
 import { layerContext } from "../nn/layer.js";
 import { createBlueprint, type Scope } from "../nn/scope.js";
@@ -89,12 +90,22 @@ export interface Workspace {
  * const [loss] = train({ x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [[0], [1], [1], [2]] }).loss;
  */
 export async function createWorkspace(options: WorkspaceOptions = {}): Promise<Workspace> {
-  return build(options, options.engine ?? (await createEngine({ ...engineOptions(options), background: false })));
+  const seed = checkWorkspace(options);
+  const engine = options.engine ?? (await createEngine({ ...engineOptions(options), background: false }));
+  return build(options, seed, engine);
 }
 
 /** The synchronous form of `createWorkspace`, where the runtime can load the kernels synchronously. */
 export function createWorkspaceSync(options: WorkspaceOptions = {}): Workspace {
-  return build(options, options.engine ?? createEngineSync(engineOptions(options)));
+  const seed = checkWorkspace(options);
+  return build(options, seed, options.engine ?? createEngineSync(engineOptions(options)));
+}
+
+/** Checks the options, before there is an engine. Returns the seed. */
+function checkWorkspace(options: WorkspaceOptions): number {
+  checkOptions("createWorkspace", options, ["seed", "build", "threads", "engine"]);
+  if (options.engine !== undefined) checkEngine("createWorkspace", options.engine);
+  return checkInteger("createWorkspace", "seed", options.seed ?? 0, 0);
 }
 
 function engineOptions({ build: kind, threads }: WorkspaceOptions): EngineOptions {
@@ -104,10 +115,7 @@ function engineOptions({ build: kind, threads }: WorkspaceOptions): EngineOption
 const CLOCK_BYTES = 64;
 const CLOCK_POSITION = 1;
 
-function build(options: WorkspaceOptions, engine: Engine): Workspace {
-  checkOptions("createWorkspace", options, ["seed", "build", "threads", "engine"]);
-  checkMade("createWorkspace", engine);
-  const seed = checkInteger("createWorkspace", "seed", options.seed ?? 0, 0);
+function build(options: WorkspaceOptions, seed: number, engine: Engine): Workspace {
   const key = wordsOfSeed(seed);
   const values = new Map<Tensor, Pointer>();
   const allocated: Pointer[] = [];
@@ -129,26 +137,30 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
     const layout = layoutBlock(added);
     const block = take(layout.bytes);
     const firstStream = values.size + 1;
-    for (const tensor of added) values.set(tensor, block + (layout.offsets.get(tensor) as number));
+    for (const tensor of added) values.set(tensor, block + offsetIn(layout, tensor));
     initializeParameters(engine, added, addressOfValue, key, firstStream);
   };
-  const addressOfValue = (tensor: Tensor): Pointer => values.get(tensor) as Pointer;
+  const addressOfValue = (tensor: Tensor): Pointer => {
+    const address = values.get(tensor);
+    if (address === undefined) throw new SteepestError(`workspace: ${tensor.name} must have a value, got none`);
+    return address;
+  };
 
   function step<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
     body: (inputs: { [K in keyof I]: Tensor }, scope: Scope) => O,
     given: StepOptions<I>,
   ): CompiledStep<I, O> {
     checkOpen();
+    checkTrace("workspace.step", body);
     checkOptions("workspace.step", given, ["inputs", "train", "optimizer", "training"]);
     const { optimizer, training = optimizer !== undefined } = given;
     checkMade("workspace.step", optimizer);
-    const inputs = Object.fromEntries(
-      Object.entries(given.inputs).map(([name, shape]) => [name, "source" in shape ? shape : input(shape, { name })]),
-    ) as { [K in keyof I]: Tensor };
+    const inputs = inputsFor("workspace.step", given.inputs);
     const clock = input([CLOCK_BYTES / 4], { name: "clock", dtype: "uint32" });
     const blueprint = createBlueprint("workspace.step", "", body);
     const context = { ...layerContext({ training, clock, seed: key }), stream: () => streams++ };
     const outputs = blueprint.trace(inputs, context);
+    checkResults("workspace.step", outputs);
     const updates = [...context.updates.values()];
     const ownParameters = [...blueprint.parameters.values()];
     adopt([...parametersBehind([...Object.values(outputs), ...updates]), ...ownParameters]);
@@ -160,7 +172,7 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
     const results = [...Object.values(outputs), ...gradients, ...updates];
     const bounds = indexBounds(results);
     const layout = layoutBlock(trained);
-    const offsetOf = (tensor: Tensor): number => layout.offsets.get(tensor) as number;
+    const offsetOf = (tensor: Tensor): number => offsetIn(layout, tensor);
     const gradientsAt = take(layout.bytes);
     const slots = (optimizer?.slots ?? []).map(() => take(layout.bytes));
     const [clockAt, ratesAt] = [take(CLOCK_BYTES), take(CLOCK_BYTES)];
@@ -194,9 +206,9 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
     allocated.push(program.address);
 
     let steps = 0;
-    const call = (feed: { readonly [K in keyof I]: Values }): { [K in keyof O]: Float32Array } => {
+    const call = (feed: Feed<I>): { [K in keyof O]: Float32Array } => {
       checkOpen();
-      checkFeed(Object.keys(inputs), feed ?? {});
+      checkFeed("workspace.step", Object.keys(inputs), feed);
       for (const [name, tensor] of Object.entries(inputs)) {
         writeLeaf(engine, addressOf(tensor), tensor, feed[name], name, bounds.get(tensor));
       }
@@ -224,6 +236,18 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
     return Object.defineProperty(step, "steps", { get: () => steps });
   }
 
+  /** What cannot be made to the end leaves no memory and no values behind. */
+  const whole = <T>(make: () => T): T => {
+    const [taken, known, firstStream] = [allocated.length, new Set(values.keys()), streams];
+    try {
+      return make();
+    } catch (error) {
+      for (const address of allocated.splice(taken)) engine.allocator.free(address);
+      for (const tensor of [...values.keys()]) if (!known.has(tensor)) values.delete(tensor);
+      streams = firstStream;
+      throw error;
+    }
+  };
   const dispose = (): void => {
     if (!open) return;
     open = false;
@@ -233,12 +257,12 @@ function build(options: WorkspaceOptions, engine: Engine): Workspace {
   /** Values are made when they are first asked for, by whoever that is. */
   const tensorsOf = (of: HoldsParameters): ReadonlyMap<string, Tensor> => {
     checkOpen();
-    adopt([...of.parameters.values()]);
+    whole(() => adopt([...of.parameters.values()]));
     return of.parameters;
   };
   return {
     engine,
-    step,
+    step: (body, given) => whole(() => step(body, given)),
     parameters(of) {
       const read = (tensor: Tensor): ParameterValues => ({
         shape: tensor.shape,
@@ -294,10 +318,4 @@ function stretchesOf(
     else stretches.push({ first: tensor, bytes });
   }
   return stretches;
-}
-
-function checkFeed(names: readonly string[], feed: Readonly<Record<string, Values>>): void {
-  const given = Object.keys(feed);
-  if (given.length === names.length && names.every((name) => given.includes(name))) return;
-  throw new DataError(`workspace.step: the values must be ${names.join(", ")}, got ${given.join(", ") || "none"}`);
 }

@@ -64,7 +64,7 @@ describe("compileFunction", () => {
     f.setParameter("w", [10, 20, 30]);
     expect([...f({ x: [1, 2, 3] }).y]).toEqual([11, 22, 33]);
     expect([...f.parameter("w")]).toEqual([10, 20, 30]);
-    expect(() => f.parameter("v")).toThrow(/no parameter is named "v": there are w/);
+    expect(() => f.parameter("v")).toThrow(/one of the parameters w, got "v"/);
   });
 
   test("mistakes name what came and what was wanted; memory goes back", () => {
@@ -80,9 +80,36 @@ describe("compileFunction", () => {
     const stray = input([2], { name: "stray" });
     const compiling = (trace: (x: ReturnType<typeof input>) => ReturnType<typeof input>) => () =>
       compileFunctionSync(({ x }) => ({ y: trace(x) }), { x: [2] }, { engine });
-    expect(compiling((x) => add(x, stray))).toThrow(/input "stray", which is not among the inputs/);
+    expect(compiling((x) => add(x, stray))).toThrow(/one that depends on another, "stray": name it among the inputs/);
     expect(compiling((x) => gradient(x, x))).toThrow(/the loss must be a scalar/);
     expect(engine.allocator.usedBytes()).toBe(used);
     engine.dispose();
+  });
+
+  test("what is refused in the middle gives back what it took, and its own engine", () => {
+    const engine = createEngineSync();
+    const used = engine.allocator.usedBytes();
+    const failing: Initializer = {
+      name: "failing",
+      record: () => {
+        throw new Error("no values");
+      },
+    };
+    const make = (options: object) =>
+      compileFunctionSync(({ x }) => ({ y: add(x, parameter([3], failing)) }), { x: [3] }, options);
+    expect(() => make({ engine })).toThrow("no values");
+    expect(engine.allocator.usedBytes()).toBe(used);
+    expect(() => make({})).toThrow("no values");
+    engine.dispose();
+  });
+
+  test("parameters of one name cannot be told apart by it", () => {
+    using f = compileFunctionSync(({ x }) => ({ y: add(add(x, parameter([1], ones)), parameter([1], ones)) }), {
+      x: [1],
+    });
+    expect([...f({ x: [1] }).y]).toEqual([3]);
+    expect(() => f.parameter("parameter")).toThrow(
+      /must differ in their names to be asked for, got 2 named "parameter"/,
+    );
   });
 });
