@@ -128,7 +128,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
 /** The synchronous form of `createEngine`, where the runtime can read and compile synchronously; it has one thread. */
 export function createEngineSync(options: EngineOptions = {}): Engine {
   const { build, threads, background } = checkEngineOptions(options);
-  if (threads > 1) throw new ModelError(`engine: ${threads} threads take time to start: use the asynchronous form`);
+  if (threads > 1)
+    throw new ModelError(
+      `engine: threads must be 1 in the synchronous form, got ${threads}, which take time to start: use the asynchronous form`,
+    );
   if (background) throw new ModelError("engine: background: true is for the asynchronous form");
   const memory = createMemory();
   return startEngine(build, memory, loadModuleSync(build, memory.shared), 1).engine;
@@ -142,6 +145,19 @@ export function checkEngine(where: string, engine: unknown): Engine {
   }
   checkMade(where, engine);
   return engine as Engine;
+}
+
+/** The engine that was given, if one was. Throws ModelError for what is none, and for options that would go unheard beside it. */
+export function engineOf(where: string, options: EngineOptions & { engine?: Engine | undefined }): Engine | undefined {
+  if (options.engine === undefined) return undefined;
+  const engine = checkEngine(where, options.engine);
+  for (const name of ["build", "threads", "background"] as const) {
+    if (options[name] === undefined) continue;
+    throw new ModelError(
+      `${where}: ${name} must be left out beside engine, which has its own, got ${showValue(options[name])}`,
+    );
+  }
+  return engine;
 }
 
 const MOST_THREADS = 64;

@@ -66,6 +66,9 @@ export class MemoryError extends SteepestError {
 /** The largest number that a kernel can be given. */
 export const LARGEST_FLOAT32 = 3.4028234663852886e38;
 
+/** The largest whole number that a kernel can be given as a size, a stride, a number of places. */
+export const LARGEST_INT32 = 2 ** 31 - 1;
+
 const SHOWN_CHARACTERS = 60;
 const SHOWN_ENTRIES = 6;
 
@@ -128,8 +131,16 @@ export function checkInteger(
   max = Number.MAX_SAFE_INTEGER,
 ): number {
   if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
-  const bound = max < Number.MAX_SAFE_INTEGER ? `from ${min} to ${max}` : `of at least ${min}`;
+  // A bound that is there for the kernels' sake is worth a word only to who goes beyond it.
+  const open = max >= LARGEST_INT32 && !(typeof value === "number" && value > max && max < Number.MAX_SAFE_INTEGER);
+  const bound = open ? `of at least ${min}` : `from ${min} to ${max}`;
   throw new ModelError(`${where}: ${name} must be a whole number ${bound}, got ${showValue(value)}`);
+}
+
+/** A function that can be called: a class cannot, without `new`. */
+export function checkFunction(where: string, name: string, value: unknown): void {
+  if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) return;
+  throw new ModelError(`${where}: ${name} must be a function, got ${showValue(value)}`);
 }
 
 /** `true` or `false`. */

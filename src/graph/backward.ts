@@ -28,9 +28,10 @@ export function nodesBehind(outputs: readonly Tensor[]): Node[] {
 
 /** Gradients of the scalar `loss` with respect to each tensor of `wrt`, as new tensors of the same shapes. */
 export function buildGradient(loss: Tensor, wrt: readonly Tensor[], rules: GradientRules): Tensor[] {
-  if (loss.shape.length !== 0) {
+  if (loss.shape.length !== 0 || loss.dtype !== "float32") {
+    const dtype = loss.dtype === "float32" ? "" : `${loss.dtype} `;
     throw new ModelError(
-      `gradient: the loss must be a scalar, got ${loss.name} of shape ${showShape(loss.shape)}: reduce it with sum() or mean() first`,
+      `gradient: the loss must be a scalar, got ${dtype}${loss.name} of shape ${showShape(loss.shape)}: reduce it with sum() or mean() first`,
     );
   }
   const nodes = nodesBehind([loss]);

@@ -1,14 +1,22 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // Compiles any function of symbolic tensors to a program, and calls it with values.
-import { checkEngine, createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
-import { checkInteger, checkOptions, ModelError, SteepestError, showNames, showValue } from "../engine/errors.js";
+import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
+import {
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  ModelError,
+  SteepestError,
+  showNames,
+  showValue,
+} from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { nodesBehind } from "./backward.js";
 import { indexBounds } from "./bounds.js";
 import { planMemory } from "./plan.js";
 import { type BlockLayout, initializeParameters, installPlan, layoutBlock, offsetIn, type Program } from "./program.js";
 import { bytesOf, sizeOf, type Tensor } from "./tensor.js";
-import { checkFeed, checkResults, checkTrace, type Feed, type InputShapes, inputsFor } from "./traced.js";
+import { checkFeed, checkResults, type Feed, type InputShapes, inputsFor } from "./traced.js";
 import { type Bound, checkSize, flattenValues, type Values, writeWords } from "./values.js";
 
 export interface CompileFunctionOptions extends Omit<EngineOptions, "background"> {
@@ -79,10 +87,10 @@ function traceFunction<I extends InputShapes, O extends Record<string, Tensor>>(
   shapes: I,
   options: CompileFunctionOptions,
 ): TracedFunction<I, O> {
-  checkTrace(WHERE, trace);
+  checkFunction(WHERE, "what is traced", trace);
   checkOptions(WHERE, options, ["engine", "build", "threads", "seed"]);
   const seed = checkInteger(WHERE, "seed", options.seed ?? 0, 0);
-  if (options.engine !== undefined) checkEngine(WHERE, options.engine);
+  engineOf(WHERE, options);
   const inputs = inputsFor(WHERE, shapes);
   const outputs = trace(inputs);
   checkResults(WHERE, outputs);

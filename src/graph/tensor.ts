@@ -91,10 +91,12 @@ export function checkTensor(where: string, value: unknown, rule = "must be given
   );
 }
 
-/** Refuses what is no array of tensors, or an empty one. */
-export function checkTensors(where: string, values: unknown): readonly Tensor[] {
-  if (!Array.isArray(values) || values.length === 0) {
-    throw new ModelError(`${where}: must be given an array of at least one tensor, got ${showValue(values)}`);
+/** Refuses what is no array of tensors, or one of fewer than `least`. */
+export function checkTensors(where: string, values: unknown, least = 1): readonly Tensor[] {
+  if (!Array.isArray(values) || values.length < least) {
+    throw new ModelError(
+      `${where}: must be given an array of at least ${least === 1 ? "one tensor" : `${least} tensors`}, got ${showValue(values)}`,
+    );
   }
   return Array.from(values, (value, index) =>
     checkTensor(where, value, `entry ${index} of the array must be a tensor`),
@@ -208,7 +210,7 @@ export function buffer(shape: Shape, initializer: Initializer, name = "buffer"):
 function checkInitializer(where: string, initializer: unknown): void {
   if (typeof (initializer as Partial<Initializer> | undefined)?.record === "function") return;
   throw new ModelError(
-    `${where}: its initializer must be one such as zeros or heNormal(), got ${showValue(initializer)}`,
+    `${where}: its initializer must be one such as zeros() or heNormal(), got ${showValue(initializer)}`,
   );
 }
 
@@ -217,7 +219,7 @@ export function constant(values: Values, shape?: Shape): Tensor {
   const flat = flattenValues("constant", values);
   const dtype = kindOf(flat.data) === "Uint32Array" ? "uint32" : "float32";
   const data = dtype === "uint32" ? Uint32Array.from(flat.data) : Float32Array.from(flat.data);
-  const size = checkShape("constant", shape ?? flat.shape ?? [data.length]);
+  const size = checkShape("constant", shape === undefined ? (flat.shape ?? [data.length]) : shape);
   if (sizeOf(size) !== data.length) {
     throw new ModelError(`constant: shape ${showShape(size)} has ${sizeOf(size)} elements, got ${data.length} values`);
   }

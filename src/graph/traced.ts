@@ -7,12 +7,6 @@ import type { Values } from "./values.js";
 /** Shapes by input name; a tensor made with `input()` where a name or another dtype is wanted. */
 export type InputShapes = Record<string, Shape | Tensor>;
 
-/** Refuses what is no function to be traced. */
-export function checkTrace(where: string, trace: unknown): void {
-  if (typeof trace === "function") return;
-  throw new ModelError(`${where}: must be given a function of tensors to trace, got ${showValue(trace)}`);
-}
-
 /** Symbolic inputs for the shapes. Throws ModelError for what is no shape and no input. */
 export function inputsFor<I extends InputShapes>(where: string, shapes: I): { [K in keyof I]: Tensor } {
   if (kindOf(shapes) !== "Object" || isTensor(shapes)) {

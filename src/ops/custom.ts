@@ -1,7 +1,8 @@
 // Where a user says what the gradient is: none, or a rule of their own.
-import { ModelError } from "../engine/errors.js";
+import { checkFunction, ModelError } from "../engine/errors.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { sameShape, showShape, type Tensor } from "../graph/tensor.js";
+import { checkTensor, checkTensors, sameShape, showShape, type Tensor } from "../graph/tensor.js";
+import { checkFloat } from "./axes.js";
 
 const stopping: Operation = {
   name: "stopGradient",
@@ -35,14 +36,19 @@ const ruled: Operation<{ rule: GradientRule }> = {
   infer: ([result]) => [{ shape: result.shape }],
   backward({ attributes: { rule }, inputs: [, ...inputs], outputs: [output], gradient }) {
     const given = rule(gradient, { inputs, output });
-    const gradients = given === undefined || "source" in given ? [given] : given;
+    const gradients: readonly (Tensor | undefined)[] = Array.isArray(given) ? given : [given];
     if (gradients.length !== inputs.length) {
       throw new ModelError(
         `customGradient: the rule must give a gradient for each of the ${inputs.length} inputs, got ${gradients.length}`,
       );
     }
     gradients.forEach((one, index) => {
-      if (one === undefined || sameShape(one.shape, inputs[index].shape)) return;
+      if (one === undefined) return;
+      checkFloat(
+        "customGradient",
+        checkTensor("customGradient", one, `the gradient of input ${index} must be a tensor`),
+      );
+      if (sameShape(one.shape, inputs[index].shape)) return;
       throw new ModelError(
         `customGradient: the gradient of input ${index} must be ${showShape(inputs[index].shape)}, got ${showShape(one.shape)}`,
       );
@@ -64,5 +70,10 @@ export function customGradient(
   forward: (...inputs: Tensor[]) => Tensor,
   rule: GradientRule,
 ): Tensor {
-  return apply(ruled, [forward(...inputs), ...inputs], { rule });
+  checkTensors("customGradient", inputs);
+  checkFunction("customGradient", "forward", forward);
+  checkFunction("customGradient", "the rule", rule);
+  const result = checkTensor("customGradient", forward(...inputs), "forward must return a tensor");
+  checkFloat("customGradient", result);
+  return apply(ruled, [result, ...inputs], { rule });
 }

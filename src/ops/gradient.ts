@@ -1,7 +1,7 @@
 // Differentiation for users: the rules that src/graph/backward.ts is handed, and `gradient`.
-import { ModelError } from "../engine/errors.js";
+import { ModelError, showValue } from "../engine/errors.js";
 import { buildGradient, type GradientRules } from "../graph/backward.js";
-import { constant, type Shape, type Tensor } from "../graph/tensor.js";
+import { checkTensor, checkTensors, constant, type Shape, type Tensor } from "../graph/tensor.js";
 import { add } from "./elementwise.js";
 import { sum } from "./reduce.js";
 import { reshape, spread } from "./shape.js";
@@ -36,11 +36,12 @@ export const gradientRules: GradientRules = {
 export function gradient(loss: Tensor, wrt: Tensor): Tensor;
 export function gradient(loss: Tensor, wrt: readonly Tensor[]): Tensor[];
 export function gradient(loss: Tensor, wrt: Tensor | readonly Tensor[]): Tensor | Tensor[] {
-  const tensors = "source" in wrt ? [wrt] : wrt;
+  checkTensor("gradient", loss, "the loss must be a tensor");
+  const tensors = Array.isArray(wrt) ? checkTensors("gradient", wrt, 0) : [checkTensor("gradient", wrt)];
   for (const { name, dtype } of tensors) {
     if (dtype !== "float32")
-      throw new ModelError(`gradient: only float32 tensors have gradients, got "${name}" of ${dtype}`);
+      throw new ModelError(`gradient: only float32 tensors have gradients, got ${showValue(name)} of ${dtype}`);
   }
   const gradients = buildGradient(loss, tensors, gradientRules);
-  return "source" in wrt ? gradients[0] : gradients;
+  return Array.isArray(wrt) ? gradients : gradients[0];
 }

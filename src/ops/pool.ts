@@ -1,6 +1,6 @@
 // Pooling: maximum and average over windows of [batch, height, width, channels] or [batch, length, channels], which is
 // an image of height 1. A window may also be given by how many there are: adaptive pooling, of which global is one.
-import { checkFlag, checkInteger, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkFlag, checkInteger, checkOptions, LARGEST_INT32, ModelError, showValue } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, applyAll, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -67,7 +67,7 @@ function sizesOf(where: string, name: string, value: unknown, rank: number, leas
       `${where}: ${name} must be a number or [height, width], got ${showValue(value)}: give ${rank} of them`,
     );
   }
-  return Array.from(sizes, (size) => checkInteger(where, name, size, least));
+  return Array.from(sizes, (size) => checkInteger(where, name, size, least, LARGEST_INT32));
 }
 
 /** Refuses what is no shape [batch, …axes, channels] of `rank` axes between; `shape` is of one sample. */

@@ -1,5 +1,5 @@
 // Windows that move over sequences and images: their options, and the sizes that follow from them.
-import { checkInteger, ModelError, showValue } from "../engine/errors.js";
+import { checkInteger, LARGEST_INT32, ModelError, showValue } from "../engine/errors.js";
 import { type Shape, showShape } from "../graph/tensor.js";
 
 /** Sizes of one convolution; a sequence is an image of height 1. */
@@ -90,7 +90,7 @@ export function perAxis(where: string, name: string, value: unknown, axes: numbe
       `${where}: ${name} must be a whole number${axes === 2 ? " or [vertical, horizontal]" : ""}, got ${showValue(value)}`,
     );
   }
-  return Array.from(values, (one) => checkInteger(where, name, one, least));
+  return Array.from(values, (one) => checkInteger(where, name, one, least, LARGEST_INT32));
 }
 
 function paddingOf(where: string, padding: unknown, axes: number): AxisPadding[] {
@@ -101,7 +101,7 @@ function paddingOf(where: string, padding: unknown, axes: number): AxisPadding[]
       ? '"valid", "same", "causal", a number or [before, after]'
       : '"valid", "same", a number, [vertical, horizontal] or [[top, bottom], [left, right]]';
   const count = (value: unknown): number => {
-    if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+    if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LARGEST_INT32) return value as number;
     throw new ModelError(`${where}: padding must be ${form}, of whole numbers from 0 on, got ${showValue(padding)}`);
   };
   const both = (value: unknown): AxisPadding =>

@@ -1,4 +1,4 @@
-import { checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkFunction, checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { checkPoint, checkScalar, differences, type ScalarFunction } from "./numericalGradient.js";
 
 export interface GradientDescentOptions {
@@ -59,6 +59,7 @@ const WHERE = "gradientDescent";
 const MOST_STEPS = 10_000_000;
 
 function rateOf(learningRate: unknown): (step: number) => number {
+  if (typeof learningRate !== "number") checkFunction(WHERE, "learningRate, if it is no number,", learningRate);
   return (step) => {
     const rate: unknown = typeof learningRate === "function" ? learningRate(step) : learningRate;
     if (typeof rate === "number" && rate >= 0 && rate < Number.POSITIVE_INFINITY) return rate;
@@ -69,11 +70,9 @@ function rateOf(learningRate: unknown): (step: number) => number {
 }
 
 function gradientOf(gradient: unknown): (x: Float64Array) => ArrayLike<number> {
-  if (typeof gradient !== "function") {
-    throw new ModelError(`${WHERE}: gradient must be a function of a point, got ${showValue(gradient)}`);
-  }
+  checkFunction(WHERE, "gradient", gradient);
   return (x) => {
-    const slope: ArrayLike<unknown> | undefined = gradient(x);
+    const slope: ArrayLike<unknown> | undefined = (gradient as (x: Float64Array) => ArrayLike<unknown>)(x);
     // Infinite slopes belong to a descent that diverges.
     const fits = slope?.length === x.length && Array.from(slope, (one) => typeof one === "number").every(Boolean);
     if (fits) return slope as ArrayLike<number>;

@@ -1,4 +1,4 @@
-import { checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkFunction, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 
 /** A function of several variables, in float64. */
@@ -21,11 +21,9 @@ export function checkPoint(where: string, name: string, x: unknown): Float64Arra
 
 /** `f`, whose results are looked at. Throws ModelError where it is no function of numbers. */
 export function checkScalar(where: string, f: unknown): ScalarFunction {
-  if (typeof f !== "function") {
-    throw new ModelError(`${where}: must be given a function of a point, got ${showValue(f)}`);
-  }
+  checkFunction(where, "f", f);
   return (x) => {
-    const value: unknown = f(x);
+    const value: unknown = (f as ScalarFunction)(x);
     if (typeof value === "number") return value;
     throw new ModelError(`${where}: the function must return a number, got ${showValue(value)}`);
   };

@@ -1,11 +1,11 @@
 // Gradient checking for users' own functions and layers: exact gradients against finite differences.
 import { checkEngine, type Engine } from "../engine/engine.js";
-import { checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkFunction, checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type CompiledFunction, compileFunction } from "../graph/function.js";
 import {
-  checkShape,
   checkTensor as checkResult,
+  checkShape,
   constant,
   type DType,
   input,
@@ -84,6 +84,7 @@ export async function checkGradients(
   target: unknown,
   options: AnyModelOptions | FunctionOptions,
 ): Promise<GradientReport> {
+  checkTarget(target);
   const particular = typeof target === "function" ? ["at"] : ["loss", "data"];
   checkOptions("checkGradients", options, [...particular, "tolerance", "directions", "seed", "engine"]);
   const directions = checkInteger("checkGradients", "directions", options.directions ?? 5, 1, MOST_DIRECTIONS);
@@ -104,6 +105,13 @@ export async function checkGradients(
   } finally {
     subject.dispose();
   }
+}
+
+function checkTarget(target: unknown): void {
+  if (typeof target === "function") return checkFunction("checkGradients", "what is checked", target);
+  const { apply, parameters } = (target ?? {}) as Partial<AnyModel>;
+  if (typeof apply === "function" && kindOf(parameters) === "Map") return;
+  throw new ModelError(`checkGradients: must be given a model or a function of tensors, got ${showValue(target)}`);
 }
 
 /** What is checked: tensors that can be set, and a run that gives the loss and each one's gradient. */

@@ -2,8 +2,8 @@
 // Training steps of a user's own: functions of tensors with models and layers in them, each compiled to a program with an
 // optimizer of its own. All of them work on the same values of the parameters.
 import { checkMade } from "../engine/copies.js";
-import { checkEngine, createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
-import { checkInteger, checkOptions, ModelError, SteepestError } from "../engine/errors.js";
+import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
+import { checkFunction, checkInteger, checkOptions, ModelError, SteepestError } from "../engine/errors.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import { nodesBehind } from "../graph/backward.js";
 import { indexBounds } from "../graph/bounds.js";
@@ -11,7 +11,7 @@ import { readResult, writeLeaf } from "../graph/function.js";
 import { align, planMemory } from "../graph/plan.js";
 import { initializeParameters, installPlan, layoutBlock, offsetIn, placeConstants } from "../graph/program.js";
 import { bytesOf, input, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFeed, checkResults, checkTrace, type Feed, type InputShapes, inputsFor } from "../graph/traced.js";
+import { checkFeed, checkResults, type Feed, type InputShapes, inputsFor } from "../graph/traced.js";
 import type { Values } from "../graph/values.js";
 import { layerContext } from "../nn/layer.js";
 import { createBlueprint, type Scope } from "../nn/scope.js";
@@ -104,7 +104,7 @@ export function createWorkspaceSync(options: WorkspaceOptions = {}): Workspace {
 /** Checks the options, before there is an engine. Returns the seed. */
 function checkWorkspace(options: WorkspaceOptions): number {
   checkOptions("createWorkspace", options, ["seed", "build", "threads", "engine"]);
-  if (options.engine !== undefined) checkEngine("createWorkspace", options.engine);
+  engineOf("createWorkspace", options);
   return checkInteger("createWorkspace", "seed", options.seed ?? 0, 0);
 }
 
@@ -151,7 +151,7 @@ function build(options: WorkspaceOptions, seed: number, engine: Engine): Workspa
     given: StepOptions<I>,
   ): CompiledStep<I, O> {
     checkOpen();
-    checkTrace("workspace.step", body);
+    checkFunction("workspace.step", "what is traced", body);
     checkOptions("workspace.step", given, ["inputs", "train", "optimizer", "training"]);
     const { optimizer, training = optimizer !== undefined } = given;
     checkMade("workspace.step", optimizer);

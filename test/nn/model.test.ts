@@ -460,7 +460,7 @@ describe("workspace", () => {
       optimizer,
       train: model,
     });
-    expect(() => step({} as never)).toThrow(/values must be x, got none/);
+    expect(() => step({} as never)).toThrow(/values must be an object with x, got {}/);
     expect(() => step({ x: [1, 2, 3] })).toThrow(/shape \[1, 2\]/);
     expect(() => workspace.setParameters(model, { "9": [1] })).toThrow(/no "9"/);
     expect(() =>

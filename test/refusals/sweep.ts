@@ -27,8 +27,10 @@ export interface Row {
   readonly required?: readonly string[];
   /** Paths of objects whose keys are free, as inputs by name: there is no unknown option in them. */
   readonly records?: readonly string[];
-  /** Paths that are not replaced: objects that belong to somebody else, as an engine. */
+  /** Paths that are not replaced, but what is in them. */
   readonly untouched?: readonly string[];
+  /** Paths that are not gone into: objects that are not the caller's to fill, as an engine. */
+  readonly opaque?: readonly string[];
   /** Throws where the result of a call that worked makes no sense. */
   readonly check?: (result: unknown, args: readonly unknown[]) => void | Promise<void>;
   /** What is undone after a call that worked, for what makes or changes something. */
@@ -75,7 +77,7 @@ class Failures {
   constructor(readonly name: string) {}
 
   add(call: string, why: string): void {
-    const kind = why.replace(/got .*/s, "");
+    const kind = why.replace(/got .*|: \{.*/s, "");
     const known = this.#alike.get(kind);
     if (known === undefined) this.#alike.set(kind, { line: `${this.name}, ${call}: ${why}`, more: 0 });
     else known.more += 1;
@@ -124,6 +126,7 @@ function faultOf(row: Row, { value, path }: Change, error: unknown): string | un
     return `a raw ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`;
   }
   const { message } = error;
+  if (error.name === "MemoryError" && message.startsWith("memory: ")) return undefined; // it says how much was wanted
   const places = [row.name, ...(row.where ?? [])];
   const says = (place: string | RegExp) => (typeof place === "string" ? message.includes(place) : place.test(message));
   if (!places.some(says)) return `does not say where: ${message}`;
@@ -141,7 +144,7 @@ function faultOf(row: Row, { value, path }: Change, error: unknown): string | un
 
 /** All calls of a row: each argument and entry replaced by each bad value, left out, and unknown options added. */
 function* changesOf(row: Row): Generator<Change> {
-  for (const path of placesIn(row.good())) {
+  for (const path of placesIn(row, row.good())) {
     const name = path.join(".");
     if (matches(name, row.untouched)) continue;
     for (const value of badValues) {
@@ -151,7 +154,7 @@ function* changesOf(row: Row): Generator<Change> {
       yield { path, what: `${name} = ${shown(value)}`, value, mustRefuse, args };
     }
     const good = at(row.good(), path);
-    if (!isPlain(good) || matches(name, row.records)) continue;
+    if (!isPlain(good) || matches(name, row.records) || matches(name, row.opaque)) continue;
     for (const option of unknownOptions) {
       if (Object.hasOwn(good, option)) continue;
       const args = replaced(row.good(), [...path, option], 1);
@@ -169,14 +172,18 @@ function* changesOf(row: Row): Generator<Change> {
 }
 
 /** Paths of all that can be replaced. */
-function placesIn(good: unknown, path: Path = []): Path[] {
+function placesIn(row: Row, good: unknown, path: Path = []): Path[] {
+  if (matches(path.join("."), row.opaque)) return [];
   const keys = Array.isArray(good)
     ? [...new Set([0, good.length - 1])].filter((index) => index >= 0)
     : isPlain(good)
       ? Object.keys(good)
       : [];
   const all = path.length === 0 ? (good as readonly unknown[]).map((_, index) => index) : keys;
-  return all.flatMap((key) => [[...path, key], ...placesIn((good as Record<string, unknown>)[key], [...path, key])]);
+  return all.flatMap((key) => [
+    [...path, key],
+    ...placesIn(row, (good as Record<string, unknown>)[key], [...path, key]),
+  ]);
 }
 
 function isPlain(value: unknown): value is Record<string, unknown> {
@@ -216,6 +223,7 @@ function fits(row: Row, path: Path, value: unknown, good: unknown): boolean {
     return Array.from(value as unknown[]).every((one) => fitsInside(row, path, one, good));
   }
   if (kind !== "object" || matches(path.join("."), row.records)) return true;
+  if (matches(path.join("."), row.opaque)) return false;
   if (!isPlain(good)) return true;
   return isPlain(value) && Object.keys(value).every((key) => Object.hasOwn(good, key));
 }
