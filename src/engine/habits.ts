@@ -15,7 +15,8 @@ const HABITS: Readonly<Record<string, readonly string[] | string>> = {
   alpha: ["negativeSlope", "slope"],
   p: ["rate"],
   eps: ["epsilon"],
-  axisnorm: ["axis"],
+  ddof: ["correction"],
+  unbiased: ["correction"],
   // Matrices.
   adjointa: ["transposeA"],
   adjointb: ["transposeB"],
