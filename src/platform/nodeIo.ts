@@ -6,7 +6,7 @@ import type { Trainer } from "../train/trainer.js";
 import { type FilePath, pathOf, readFileBytes, writeFileAtomic } from "./files.js";
 
 export * from "../io/index.js";
-export { type FilePath, readFileBytes, writeFileAtomic } from "./files.js";
+export { type FilePath, type FileUrl, readFileBytes, writeFileAtomic } from "./files.js";
 
 /** What checkpoints are taken of and restored into: a trainer of any model. */
 export type CheckpointHolder = Pick<Trainer, "checkpoint" | "restore"> & Pick<WeightHolder, "model">;
