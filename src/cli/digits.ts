@@ -104,7 +104,7 @@ export async function runDigits(args: readonly string[]): Promise<void> {
       `${training.count} training images, ${test.count} test images, batch ${settings.batchSize}, Adam ${settings.learningRate}, seed ${settings.seed}\n`,
     );
     await train(trainer, training, settings);
-    const scores = await trainer.evaluate(test);
+    const scores = await trainer.evaluate({ x: test.x, y: test.y });
     const probabilities = await trainer.predict(test.x);
     const predicted = classesOf(probabilities);
     console.log(`\ntest accuracy ${(100 * scores.accuracy).toFixed(2)} %, loss ${scores.loss.toFixed(4)}\n`);
