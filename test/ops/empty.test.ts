@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { ModelError } from "../../src/engine/errors.js";
 import { elements, startRecording } from "../../src/engine/instructions.js";
 import { compileFunction, compileFunctionSync } from "../../src/graph/function.js";
+import { lower } from "../../src/graph/lower.js";
+import { planMemory } from "../../src/graph/plan.js";
 import { buffer, constant, input, parameter, type Tensor } from "../../src/graph/tensor.js";
 import { zeros } from "../../src/nn/initializers.js";
 import * as ops from "../../src/ops/index.js";
@@ -146,6 +148,10 @@ test("what has no units is no instruction, as kernels may divide by their sizes"
   recording.record.copyStrided({ units: 0, cost: 0 }, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1);
   recording.record.fill(elements(0), 0, 0, 1);
   expect(recording.words().length).toBe(0);
+  // Units of these would be 0 / 0.
+  const results = [ops.softmax(columns), ops.sort(columns).indices, ops.reglu(columns)];
+  lower(planMemory(results, new Map([[columns, 64]])), recording, 128, new Map([[columns, 64]]));
+  expect(recording.listing()).toEqual([]);
 });
 
 test("a parameter has elements", () => {
@@ -186,6 +192,8 @@ test("beside what is not empty, nothing changes for any number of threads", asyn
       { x: [200, 200], none: [200, 0] },
       { threads },
     );
+    using nothing = await compileFunction(({ none }) => ({ y: ops.relu(none) }), { none: [0] }, { engine: run.engine });
+    expect(nothing({ none: [] }).y.length).toBe(0);
     const { whole, dx, dNone } = run({ x, none: [] });
     expect(dNone.length).toBe(0);
     results.push(Buffer.concat([whole, dx].map(({ buffer }) => Buffer.from(buffer))).toString("base64"));
