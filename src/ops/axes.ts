@@ -1,6 +1,7 @@
 // How shapes and memory order meet: NumPy's broadcasting rule, and views of a tensor as few strided axes.
 import { ModelError, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
+import { kindOf } from "../engine/kind.js";
 import type { Recorder } from "../engine/recorder.js";
 import { checkTensor, type Shape, showShape, type Tensor } from "../graph/tensor.js";
 
@@ -153,8 +154,9 @@ export function resolveAxes(where: string, tensor: Tensor, axes: number | readon
   if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
   const listed = typeof axes === "number" ? [axes] : axes;
   if (!Array.isArray(listed) || listed.length > Math.max(rank, 1)) {
+    const remedy = kindOf(axes) === "Object" ? ": options come behind the axes, and undefined stands for all axes" : "";
     throw new ModelError(
-      `${where}: axes must be a whole number or an array of at most ${rank}, got ${showValue(axes)} for ${tensor.name} of shape ${showShape(tensor.shape)}`,
+      `${where}: axes must be a whole number or an array of at most ${rank}, got ${showValue(axes)} for ${tensor.name} of shape ${showShape(tensor.shape)}${remedy}`,
     );
   }
   const resolved = Array.from(listed, (axis: number) => {

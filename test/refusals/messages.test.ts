@@ -15,6 +15,10 @@ describe("habits of other libraries", () => {
       'sum: unknown option "keepdim": the options are keepDims: write keepDims',
     ],
     [
+      () => ops.sum(x, any({ keepDims: true })),
+      "got { keepDims } for x of shape [2, 3]: options come behind the axes, and undefined stands for all axes",
+    ],
+    [
       () => ops.mean(x, 1, any({ keepdims: true })),
       'mean: unknown option "keepdims": the options are keepDims: write keepDims',
     ],
