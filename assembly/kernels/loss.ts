@@ -63,9 +63,9 @@ export function lossTotal(begin: u32, end: u32, y: usize, sums: usize, count: u3
     const d = f32x4.sub(x, t);
     return f32x4.mul(d, d);
   }
+  /** Half of it: 2d may leave float32 where the quotient by the divisor does not. */
   @inline slope(x: v128, t: v128): v128 {
-    const d = f32x4.sub(x, t);
-    return f32x4.add(d, d);
+    return f32x4.sub(x, t);
   }
 }
 
@@ -78,7 +78,7 @@ export function squaredError(begin: u32, end: u32, sums: usize, x: usize, t: usi
 export function squaredErrorBackward(
   begin: u32, end: u32, dx: usize, dloss: usize, x: usize, t: usize, n: u32, divisor: f32,
 ): void {
-  slopes<SquaredError>(begin, end, dx, dloss, x, t, n, divisor, changetype<SquaredError>(0));
+  slopes<SquaredError>(begin, end, dx, dloss, x, t, n, divisor * 0.5, changetype<SquaredError>(0));
 }
 
 @unmanaged class AbsoluteError {
@@ -208,7 +208,11 @@ export function binaryCrossEntropyBackward(
 
 @unmanaged class LogitCrossEntropy {
   @inline apply(x: v128, t: v128): v128 {
-    const line = f32x4.sub(f32x4.pmax(x, f32x4.splat(0)), f32x4.mul(x, t));
+    // Infinity less a share of Infinity would be NaN: it is 0 where the target is certain too, else Infinity.
+    const u = f32x4.pmax(f32x4.pmin(x, f32x4.splat(f32.MAX_VALUE)), f32x4.splat(-f32.MAX_VALUE));
+    const finite = f32x4.sub(f32x4.pmax(u, f32x4.splat(0)), f32x4.mul(u, t));
+    const endless = v128.and(f32x4.ne(u, x), f32x4.gt(finite, f32x4.splat(0)));
+    const line = select4(endless, f32x4.splat(Infinity), finite);
     return f32x4.add(line, logOnePlus4(exp4(v128.or(x, f32x4.splat(-0.0)))));
   }
   // σ(x) - t = (1 - t)·σ(x) - t·σ(-x): exact to the last places also where σ(x) is near t.
@@ -289,12 +293,12 @@ function rowScale(y: usize, x: usize, n: u32, scale: f32): void {
 
 @unmanaged class Self { @inline apply(t: v128): v128 { return t; } }
 
-/** t·(max - x): all terms are positive, nothing cancels. Impossible classes (-Infinity) with target 0 add nothing. */
+/** t·(max - x): all terms are positive, nothing cancels. Impossible classes (as far off as Infinity) with target 0 add nothing. */
 @unmanaged class WeightedDepth {
   @inline apply(x: v128, t: v128): v128 {
-    const zero = f32x4.splat(0);
-    const nothing = v128.and(f32x4.eq(t, zero), f32x4.eq(x, f32x4.splat(-Infinity)));
-    return v128.andnot(f32x4.mul(t, f32x4.sub(carried<WeightedDepth>(this), x)), nothing);
+    const depth = f32x4.sub(carried<WeightedDepth>(this), x);
+    const nothing = v128.and(f32x4.eq(t, f32x4.splat(0)), f32x4.eq(depth, f32x4.splat(Infinity)));
+    return v128.andnot(f32x4.mul(t, depth), nothing);
   }
 }
 

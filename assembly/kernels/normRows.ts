@@ -7,6 +7,8 @@ import { horizontalSum, LANES } from "../simd";
 import { ByRow, gradientsOfStripe, inverseDeviation, PART_ROWS, STRIPE } from "../stripes";
 
 const VECTOR: usize = 16;
+/** Below it squares are denormals, or sums of such, with fewer places. */
+const LEAST_SQUARES: f32 = 1e-30;
 
 @unmanaged class Itself {
   @inline apply(x: usize, _dy: usize, _weight: usize, i: usize, lanes: u32): v128 {
@@ -81,6 +83,16 @@ function finishLanes(
   storeLanes(y + i, bias != 0 ? f32x4.add(scaled, loadLanes(bias + i, lanes)) : scaled, lanes);
 }
 
+/** Σ (x - center)² of a row, or (`squared` false) Σ x, in float64. */
+function exactTotal(x: usize, columns: u32, center: f64, squared: bool): f64 {
+  let total: f64 = 0;
+  for (let i: u32 = 0; i < columns; i++) {
+    const value = <f64>load<f32>(at(x, i)) - center;
+    total += squared ? value * value : value;
+  }
+  return total;
+}
+
 /** y = (x - mean)·factor·weight + bias, factor = 1 / √(variance + epsilon), with the row's mean (0 where `centered` is
  *  0) and the mean of squares around it. x, y [rows, columns], weight, bias [columns]; mean, factor [rows]; unit: a
  *  row. y may be x. Ba et al. 2016; Zhang & Sennrich 2019. */
@@ -99,7 +111,13 @@ export function normalizeRows(
       center = pivot + rowTotal<Deviation>(from, 0, 0, columns, carrying<Deviation>(pivot)) / n;
     }
     const squares = rowTotal<SquaredDeviation>(from, 0, 0, columns, carrying<SquaredDeviation>(center)) / n;
-    const inverse = <f32>inverseDeviation(squares, epsilon);
+    let inverse = <f32>inverseDeviation(squares, epsilon);
+    // Squares that leave float32 (and NaN), or denormals that epsilon does not outweigh.
+    if (!(squares <= f32.MAX_VALUE) || (squares < LEAST_SQUARES && epsilon < LEAST_SQUARES)) {
+      const exact = centered != 0 ? exactTotal(from, columns, 0, false) / <f64>columns : 0;
+      center = <f32>exact;
+      inverse = <f32>(1 / sqrt<f64>(exactTotal(from, columns, exact, true) / <f64>columns + <f64>epsilon));
+    }
     store<f32>(at(mean, row), center);
     store<f32>(at(factor, row), inverse);
     const means = f32x4.splat(center);

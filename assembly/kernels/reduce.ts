@@ -20,10 +20,6 @@ import { LANES, loadPart, select4, storePart } from "../simd";
   @inline identity(): f32 { return Infinity; }
   @inline combine(a: v128, b: v128): v128 { return f32x4.min(a, b); }
 }
-@unmanaged class Product {
-  @inline identity(): f32 { return 1; }
-  @inline combine(a: v128, b: v128): v128 { return f32x4.mul(a, b); }
-}
 
 /** Elements of a row that one unit reduces, and of those that are added up before they join the rest. */
 const PART: u32 = 4096;
@@ -90,11 +86,6 @@ export function largest(begin: u32, end: u32, y: usize, x: usize, length: u32): 
 /** y[o, part] = min x[o, 4096·part …], NaN if any is; x [outer, length], y [outer, parts]; unit: a part. */
 export function smallest(begin: u32, end: u32, y: usize, x: usize, length: u32): void {
   reduceParts<Smallest>(begin, end, y, x, length, 1);
-}
-
-/** y[o, part] = Π x[o, 4096·part …]; x [outer, length], y [outer, parts]; unit: a part. Error at most length·2^-24. */
-export function product(begin: u32, end: u32, y: usize, x: usize, length: u32): void {
-  reduceParts<Product>(begin, end, y, x, length, 1);
 }
 
 // ——— Down the rows ———
@@ -198,11 +189,6 @@ export function largestRows(begin: u32, end: u32, y: usize, x: usize, length: u3
 /** y[o, part, i] = min_l x[o, l, i] over 256 rows l, NaN if any is; shapes and units as sumRows. */
 export function smallestRows(begin: u32, end: u32, y: usize, x: usize, length: u32, inner: u32): void {
   reduceRows<Smallest>(begin, end, y, x, length, inner, 1);
-}
-
-/** y[o, part, i] = Π_l x[o, l, i] over 256 rows l; shapes and units as sumRows. Error at most length·2^-24. */
-export function productRows(begin: u32, end: u32, y: usize, x: usize, length: u32, inner: u32): void {
-  reduceRows<Product>(begin, end, y, x, length, inner, 1);
 }
 
 /** dx = (x = y) · dy / (how many of the row are): the gradient of max or min, shared evenly among equals as PyTorch's

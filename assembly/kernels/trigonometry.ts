@@ -43,7 +43,11 @@ function sine4(x: v128, quarters: u32): v128 {
   return select4(inside, v128.shuffle<f32>(low, high, 0, 1, 4, 5), f32x4.splat(NaN));
 }
 
-@unmanaged class Sine { @inline apply(x: v128): v128 { return sine4(x, 0); } }
+@unmanaged class Sine {
+  @inline apply(x: v128): v128 {
+    return select4(f32x4.eq(x, f32x4.splat(0)), x, sine4(x, 0)); // -0 stays -0
+  }
+}
 @unmanaged class Cosine { @inline apply(x: v128): v128 { return sine4(x, 1); } }
 
 /** y = sin x; error as above. [n], in place or not. */

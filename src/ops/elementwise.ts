@@ -109,10 +109,51 @@ const multiplication = binary("multiply", "multiply", ({ gradient, inputs: [a, b
   needs[1] ? multiply(gradient, a) : undefined,
 ]);
 
-const division = binary("divide", "divide", ({ gradient, inputs: [, b], outputs: [quotient], needs }) => {
-  const toA = divide(gradient, b);
-  return [toA, needs[1] ? negate(multiply(toA, quotient)) : undefined];
-});
+const division = binary("divide", "divide", ({ gradient, inputs: [a, b], needs }) => [
+  needs[0] ? divide(gradient, b) : undefined,
+  needs[1] ? quotientSlope(gradient, a, b) : undefined,
+]);
+
+/** Inputs dy, a and b, broadcast → -dy·a/b²: neither dy/b nor a/b nor b² need be a float32 for it to be one. */
+const dividingByDivisor: Operation<{ shape: Shape }> = {
+  name: "divide gradient",
+  infer: (_, { shape }) => [{ shape }],
+  forward: (record, { attributes: { shape }, inputs, to, from: [dy, a, b] }) => {
+    const axes = fourAxes(
+      "divide gradient",
+      shape,
+      inputs.map((operand) => stridesOf(operand.shape, shape)),
+    );
+    const { units, cost } = segments(axes);
+    record.quotientSlope(
+      { units, cost: cost * 4 },
+      to[0],
+      dy,
+      a,
+      b,
+      ...axes.sizes,
+      ...axes.strides[0],
+      ...axes.strides[1],
+      ...axes.strides[2],
+    );
+  },
+  backward: ({ gradient, inputs: [dy, a, b], needs }) => [
+    needs[0] ? quotientSlope(gradient, a, b) : undefined,
+    needs[1] ? quotientSlope(gradient, dy, b) : undefined,
+    needs[2] ? scale(divide(quotientSlope(multiply(gradient, dy), a, b), b), -2) : undefined,
+  ],
+  inPlace: [0, 1, 2],
+};
+
+/** -dy·a/b². */
+function quotientSlope(dy: Tensor, a: Tensor, b: Tensor): Tensor {
+  const operands = [dy, a, b];
+  const shape = operands.reduce<Shape>((result, x) => broadcastShape("divide gradient", result, x.shape), []);
+  const sources = operands.map(spreadSource);
+  const strides = sources.map((x) => stridesOf(x.shape, shape));
+  const inputs = fitsFourAxes(shape, strides) ? sources : sources.map((x) => broadcastTo(x, shape));
+  return apply(dividingByDivisor, inputs, { shape });
+}
 
 const larger = binary("maximum", "maximum", ({ gradient, inputs: [a, b], needs }) => [
   needs[0] ? multiply(gradient, heaviside(a, b)) : undefined,
@@ -277,7 +318,7 @@ function unary(name: string, kernel: UnaryKernel, derivative: (context: Context)
 }
 
 const negation = unary("negate", "negate", ({ gradient }) => negate(gradient));
-const squaring = unary("square", "square", ({ gradient, inputs: [x] }) => multiply(gradient, scale(x, 2)));
+const squaring = unary("square", "square", ({ gradient, inputs: [x] }) => scale(multiply(gradient, x), 2));
 const rooting = unary("squareRoot", "squareRoot", ({ gradient, outputs: [y] }) => divide(gradient, scale(y, 2)));
 const exponential = unary("exp", "exp", ({ gradient, outputs: [y] }) => multiply(gradient, y));
 const logarithm = unary("log", "log", ({ gradient, inputs: [x] }) => divide(gradient, x));
@@ -287,8 +328,10 @@ const magnitude = unary("absolute", "absolute", ({ gradient, inputs: [x] }) =>
   multiply(gradient, apply(signs, [x], undefined)),
 );
 const signs = unary("sign", "sign", () => undefined);
-const inversion = unary("reciprocal", "reciprocal", ({ gradient, outputs: [y] }) =>
-  negate(multiply(gradient, square(y))),
+const inversion = unary(
+  "reciprocal",
+  "reciprocal",
+  ({ gradient, outputs: [y] }) => negate(multiply(multiply(gradient, y), y)), // y² may leave float32 where this does not
 );
 const copying = unary("copyOf", "copy", ({ gradient }) => gradient);
 

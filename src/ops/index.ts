@@ -132,6 +132,7 @@ export {
   type PoolOptions,
   type Size2d,
 } from "./pool.js";
+export { product } from "./product.js";
 export {
   type Axes,
   argmax,
@@ -139,7 +140,6 @@ export {
   max,
   mean,
   min,
-  product,
   type ReduceOptions,
   sum,
 } from "./reduce.js";

@@ -13,6 +13,7 @@ import { add, divide, maximum, multiply, reciprocal, shift, square, squareRoot, 
 import { gradient as gradientOf, gradientRules } from "./gradient.js";
 import { mean as meanOf, sum } from "./reduce.js";
 import { broadcastTo, lineOf, reshape } from "./shape.js";
+import { norm } from "./vectorNorm.js";
 
 export interface NormalizationOptions {
   /** Factor of each channel, as of each element that is normalized together by rows. Default none. */
@@ -505,7 +506,7 @@ export function rmsNorm(x: Tensor, options: Omit<LayerNormOptions, "bias"> = {})
 export interface L2NormalizeOptions {
   /** Along which axis lengths are taken; negative ones count from the back. Default -1. */
   axis?: number;
-  /** The length is taken to be at least this. Default 1e-12, as in PyTorch. */
+  /** The length is taken to be at least this; with 0 a zero becomes NaN. Default 1e-12, as in PyTorch. */
   epsilon?: number;
 }
 
@@ -513,10 +514,8 @@ export interface L2NormalizeOptions {
 export function l2Normalize(x: Tensor, options: L2NormalizeOptions = {}): Tensor {
   checkOptions("l2Normalize", options, ["axis", "epsilon"]);
   const { axis = -1, epsilon = 1e-12 } = options;
-  // Its square must not vanish in float32.
-  checkNumber("l2Normalize", "epsilon", epsilon, 1e-18, 1e18);
+  checkEpsilon("l2Normalize", epsilon);
   checkFloat("l2Normalize", x);
   const { line, along } = lineOf("l2Normalize", x, axis);
-  const squares = sum(square(line), along, { keepDims: true });
-  return reshape(divide(line, squareRoot(maximum(squares, epsilon * epsilon))), x.shape);
+  return reshape(divide(line, maximum(norm(line, along, { keepDims: true }), epsilon)), x.shape);
 }

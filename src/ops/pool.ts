@@ -20,7 +20,7 @@ export interface PoolOptions<Size = Size2d> {
    * as in Keras. Default 0.
    */
   padding?: Size | "valid" | "same";
-  /** Whether a last window that reaches past the end counts. Default false. */
+  /** Whether a last window that reaches past the end, by less than the stride, counts; it may be the only one. Default false. */
   ceilMode?: boolean;
 }
 
@@ -98,14 +98,14 @@ function axisOf(
     );
   }
   const room = size + 2 * padding - span;
-  if (room < 0) {
+  let out = (ceilMode ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
+  if (out < 1) {
     const padded = padding > 0 ? `, ${size + 2 * padding} with its padding` : "";
     throw new ModelError(
       `${where}: the window must fit into the input, got a window of ${span} over ${size}${padded}: ` +
         "make it smaller, or pad with padding",
     );
   }
-  let out = (ceilMode ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
   // A window that would begin behind the image is none.
   if ((out - 1) * stride >= size + padding) out--;
   return { size, out, window, stride, pad: padding, dilation, limit: countIncludePad ? size + padding : 0 };

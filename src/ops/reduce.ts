@@ -5,8 +5,7 @@ import type { Recorder } from "../engine/recorder.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
 import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
-import { multiply, negate, scale as scaleBy } from "./elementwise.js";
-import { productsBefore } from "./scan.js";
+import { negate, scale as scaleBy } from "./elementwise.js";
 import { lineOf, reshape, spread, transpose } from "./shape.js";
 
 export interface ReduceOptions {
@@ -18,7 +17,7 @@ export interface ReduceOptions {
 export type Axes = number | readonly number[];
 
 /** One reduction: `x` seen as [outer, length, inner], the result as [outer, inner]. */
-interface Reduction {
+export interface Reduction {
   readonly outer: number;
   readonly length: number;
   readonly inner: number;
@@ -107,19 +106,6 @@ const smallest = reduction(
   (record, work, y, x, { length, inner }) =>
     inner === 1 ? record.smallest(work, y, x, length) : record.smallestRows(work, y, x, length, inner),
   (context) => [extremumGradient(context)],
-);
-
-const multiplication = reduction(
-  "product",
-  (record, work, y, x, { length, inner }) =>
-    inner === 1 ? record.product(work, y, x, length) : record.productRows(work, y, x, length, inner),
-  ({ attributes: { outer, length, inner, kept }, gradient, inputs: [x] }) => {
-    // Of the others before times of the others after: y / x would not do where a factor is 0.
-    const seen = reshape(x, [outer, length, inner]);
-    const others = reshape(multiply(productsBefore(seen, false), productsBefore(seen, true)), x.shape);
-    return [multiply(gradient.shape.length === 0 ? gradient : reshape(gradient, kept), others)];
-  },
-  1,
 );
 
 /** Inputs: gradient and result [outer, inner], x [outer, length, inner]. */
@@ -213,21 +199,32 @@ export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
   return total("mean", x, axes, options, true);
 }
 
-/** One reduction over all the axes at once. */
-function atOnce(operation: Operation<Reduction>, x: Tensor, asked: Axes | undefined, options: ReduceOptions): Tensor {
-  const keepDims = keepsDims(operation.name, options);
-  const axes = reducedAxes(operation.name, x, asked);
+/** `x`, its axes brought together where they do not lie so, and how all of `axes` are reduced at once. */
+export function reduceTogether(x: Tensor, axes: readonly number[], keepDims: boolean): [Tensor, Reduction] {
   const shape = withoutAxes(x.shape, axes, keepDims);
   const groups = groupsOf(x.shape, axes);
-  if (groups.length === 0) return x;
+  if (groups.length === 0) return [x, { outer: sizeOf(x.shape), length: 1, inner: 1, shape, kept: shape, scale: 1 }];
   if (groups.length === 1) {
     const [[first, last]] = groups;
-    return apply(operation, [x], { ...reductionOf(x.shape, first, last, true, 1), shape });
+    return [x, { ...reductionOf(x.shape, first, last, true, 1), shape }];
   }
-  // One after another would share the gradient among equals group by group, not evenly: bring the axes together.
   const others = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
   const moved = transpose(x, [...others, ...axes]);
-  return apply(operation, [moved], { ...reductionOf(moved.shape, others.length, x.shape.length - 1, true, 1), shape });
+  return [moved, { ...reductionOf(moved.shape, others.length, x.shape.length - 1, true, 1), shape }];
+}
+
+/** One reduction over all the axes at once: one after another would share a gradient among equals group by group. */
+export function atOnce(
+  operation: Operation<Reduction>,
+  x: Tensor,
+  asked: Axes | undefined,
+  options: ReduceOptions,
+): Tensor {
+  const keepDims = keepsDims(operation.name, options);
+  const axes = reducedAxes(operation.name, x, asked);
+  if (axes.length === 0) return x;
+  const [seen, sizes] = reduceTogether(x, axes, keepDims);
+  return apply(operation, [seen], sizes);
 }
 
 /** Largest element over `axes` (default: all); NaN if any is. The gradient is shared evenly among equals, as PyTorch's `amax` does. */
@@ -238,14 +235,6 @@ export function max(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor
 /** Smallest element over `axes` (default: all); NaN if any is. The gradient is shared evenly among equals, as PyTorch's `amin` does. */
 export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return atOnce(smallest, x, axes, options);
-}
-
-/**
- * Product over `axes` (default: all). Its gradient is right where factors are 0, too. Throws ModelError for axes that do
- * not exist.
- */
-export function product(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  return atOnce(multiplication, x, axes, options);
 }
 
 const placing: Operation<Reduction> = {

@@ -1,4 +1,4 @@
-// Running sums and products along an axis.
+// Running sums along an axis.
 import { checkFlag, checkOptions } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
@@ -19,29 +19,18 @@ interface Scan {
   readonly exclusive: boolean;
 }
 
-function scan(
-  name: string,
-  kernel: "scanSum" | "scanProduct",
-  backward?: NonNullable<Operation<Scan>["backward"]>,
-): Operation<Scan> {
-  return {
-    name,
-    infer: ([x]) => [{ shape: x.shape }],
-    forward: (record, { attributes: { axis, reverse, exclusive }, inputs: [{ shape }], from, to }) => {
-      const [length, inner] = [shape[axis], sizeOf(shape.slice(axis + 1))];
-      const units = sizeOf(shape.slice(0, axis)) * (inner === 1 ? 1 : Math.ceil(inner / 4));
-      const work = rows(units, sizeOf(shape) * 2);
-      record[kernel](work, to[0], from[0], length, inner, Number(reverse), Number(exclusive));
-    },
-    ...(backward === undefined ? {} : { backward }),
-    inPlace: [0],
-  };
-}
-
-const summing = scan("cumulativeSum", "scanSum", ({ attributes, gradient }) => [
-  apply(summing, [gradient], { ...attributes, reverse: !attributes.reverse }),
-]);
-const multiplying = scan("cumulativeProduct", "scanProduct");
+const summing: Operation<Scan> = {
+  name: "cumulativeSum",
+  infer: ([x]) => [{ shape: x.shape }],
+  forward: (record, { attributes: { axis, reverse, exclusive }, inputs: [{ shape }], from, to }) => {
+    const [length, inner] = [shape[axis], sizeOf(shape.slice(axis + 1))];
+    const units = sizeOf(shape.slice(0, axis)) * (inner === 1 ? 1 : Math.ceil(inner / 4));
+    const work = rows(units, sizeOf(shape) * 2);
+    record.scanSum(work, to[0], from[0], length, inner, Number(reverse), Number(exclusive));
+  },
+  backward: ({ attributes, gradient }) => [apply(summing, [gradient], { ...attributes, reverse: !attributes.reverse })],
+  inPlace: [0],
+};
 
 /**
  * Sums of the elements up to each one along `axis`, added in float64; a scalar is taken as [1]. Throws ModelError if there is
@@ -58,9 +47,4 @@ export function cumulativeSum(x: Tensor, axis = -1, options: ScanOptions = {}): 
   checkFloat("cumulativeSum", x);
   const { line, along } = lineOf("cumulativeSum", x, axis);
   return reshape(apply(summing, [line], { axis: along, reverse, exclusive }), x.shape);
-}
-
-/** Products of the elements before each one along axis 1 of x [outer, length, inner] (`reverse`: after it), for gradients. */
-export function productsBefore(x: Tensor, reverse: boolean): Tensor {
-  return apply(multiplying, [x], { axis: 1, reverse, exclusive: true });
 }

@@ -1,22 +1,11 @@
-// Spread, size and soft maximum of what lies along some axes: made of other operations.
+// Spread and soft maximum of what lies along some axes.
 import { checkFlag, checkNumber, checkOptions, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
 import { stopGradient } from "./custom.js";
-import {
-  absolute,
-  add,
-  equal,
-  exp,
-  lessEqual,
-  log,
-  scale,
-  select,
-  square,
-  squareRoot,
-  subtract,
-} from "./elementwise.js";
-import { type Axes, max, mean, type ReduceOptions, sum } from "./reduce.js";
+import { deviation } from "./deviation.js";
+import { absolute, add, exp, lessEqual, log, select, subtract } from "./elementwise.js";
+import { type Axes, max, type ReduceOptions, sum } from "./reduce.js";
 import { reshape } from "./shape.js";
 
 export interface VarianceOptions extends ReduceOptions {
@@ -25,17 +14,28 @@ export interface VarianceOptions extends ReduceOptions {
 }
 
 /**
- * Variance over `axes` (default: all): Σ(x - mean)² / (n - correction). Throws ModelError where n is not larger than
- * the correction, or for axes that do not exist.
+ * Variance over `axes` (default: all): Σ(x - mean)² / (n - correction), in float64. Throws ModelError where n is not larger
+ * than the correction, or for axes that do not exist.
  *
  * @example
  * variance(x, 0, { correction: 0 }); // [10] of x [32, 10]
  */
 export function variance(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
-  return varianceFor("variance", x, axes, options);
+  return varianceFor("variance", x, axes, options, false);
 }
 
-function varianceFor(where: string, x: Tensor, axes: Axes | undefined, options: VarianceOptions): Tensor {
+/** Square root of `variance`, right where that is no float32; where it is 0, its gradient is 0. */
+export function standardDeviation(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
+  return varianceFor("standardDeviation", x, axes, options, true);
+}
+
+function varianceFor(
+  where: string,
+  x: Tensor,
+  axes: Axes | undefined,
+  options: VarianceOptions,
+  root: boolean,
+): Tensor {
   checkOptions(where, options, ["keepDims", "correction"]);
   const { keepDims = false, correction = 1 } = options;
   checkFlag(where, "keepDims", keepDims);
@@ -48,19 +48,7 @@ function varianceFor(where: string, x: Tensor, axes: Axes | undefined, options: 
       `${where}: there must be more elements than the correction, got ${n} and ${correction}: name other axes, or { correction: 0 }`,
     );
   }
-  const centered = subtract(x, mean(x, reduced, { keepDims: true }));
-  return scale(sum(square(centered), reduced, { keepDims }), 1 / (n - correction));
-}
-
-/** √x whose gradient at 0 is 0, not infinite. */
-function rootOfSquares(x: Tensor): Tensor {
-  const isZero = equal(x, 0);
-  return select(isZero, 0, squareRoot(select(isZero, 1, x)));
-}
-
-/** Square root of `variance`; where that is 0, its gradient is 0. */
-export function standardDeviation(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
-  return rootOfSquares(varianceFor("standardDeviation", x, axes, options));
+  return deviation(x, reduced, keepDims, { centered: true, root, divisor: n - correction });
 }
 
 /**

@@ -3,6 +3,7 @@ import { checkFlag, checkOptions, LARGEST_FLOAT32, ModelError, showValue } from 
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
 import { customGradient } from "./custom.js";
+import { deviation } from "./deviation.js";
 import {
   absolute,
   divide,
@@ -49,6 +50,7 @@ export function norm(x: Tensor, axes?: Axes, options: NormOptions = {}): Tensor 
       `norm: there must be at least one element if p is ${p}, got ${x.name} of shape ${showShape(x.shape)}: reduce other axes`,
     );
   }
+  if (p === 2) return deviation(x, reduced, keepDims, { centered: false, root: true, divisor: 1 });
   if (p === Number.POSITIVE_INFINITY) return max(absolute(x), reduced, { keepDims });
   if (p === Number.NEGATIVE_INFINITY) return min(absolute(x), reduced, { keepDims });
   const kept = customGradient(

@@ -1,6 +1,7 @@
 # Writes pool.json beside it: outputs and gradients of pooling and up-sampling layers, from PyTorch in float64, with the
 # error that PyTorch itself makes in float32. Images are channels-last in the file. Run with Debian's python3-torch:
 # /usr/bin/python3 pool.py
+import itertools
 import json
 import pathlib
 
@@ -56,12 +57,12 @@ def case(generator, layer, arguments, shape, f, parameters=None, extra=None):
     } | (extra or {})
 
 
-def write(name, cases, script):
+def write(name, cases, script, more=""):
     """One case a line."""
     source = json.dumps(f"PyTorch {torch.__version__}, float64, by test/golden/{script}")
     lines = ",\n".join(json.dumps(one, separators=(",", ":")) for one in cases)
     path = pathlib.Path(__file__).with_name(name)
-    path.write_text(f'{{"source":{source},"cases":[\n{lines}\n]}}\n')
+    path.write_text(f'{{"source":{source},{more}"cases":[\n{lines}\n]}}\n')
     print(f"{len(cases)} cases, {path.stat().st_size} bytes")
 
 
@@ -116,7 +117,34 @@ POOLS = [
     ("upsample1d", [{"scale": 2, "mode": "linear"}], (2, 5, 3), nn.Upsample(scale_factor=2, mode="linear")),
     ("upsample1d", [{"size": 9, "mode": "linear", "alignCorners": True}], (2, 4, 5),
      nn.Upsample(size=9, mode="linear", align_corners=True)),
+    # Windows larger than the image.
+    ("maxPool2d", [3, {"stride": 2, "ceilMode": True}], (1, 2, 2, 1), MAX(3, 2, ceil_mode=True)),
+    ("maxPool2d", [[4, 3], {"stride": [3, 2], "ceilMode": True}], (2, 2, 5, 4), MAX((4, 3), (3, 2), ceil_mode=True)),
+    ("maxPool2d", [5, {"padding": 1, "ceilMode": True}], (2, 1, 2, 3), MAX(5, padding=1, ceil_mode=True)),
+    ("maxPool1d", [4, {"stride": 3, "ceilMode": True}], (2, 2, 5), nn.MaxPool1d(4, 3, ceil_mode=True)),
+    ("maxPool1d", [2, {"dilation": 3, "stride": 3, "ceilMode": True}], (1, 2, 3),
+     nn.MaxPool1d(2, 3, dilation=3, ceil_mode=True)),
+    ("averagePool2d", [3, {"stride": 2, "ceilMode": True}], (1, 2, 2, 1), AVERAGE(3, 2, ceil_mode=True)),
+    ("averagePool2d", [5, {"padding": 1, "ceilMode": True}], (2, 1, 2, 3), AVERAGE(5, padding=1, ceil_mode=True)),
+    ("averagePool2d", [5, {"padding": 1, "ceilMode": True, "countIncludePad": False}], (2, 1, 2, 4),
+     AVERAGE(5, padding=1, ceil_mode=True, count_include_pad=False)),
+    ("averagePool1d", [4, {"stride": 3, "ceilMode": True}], (2, 2, 5), nn.AvgPool1d(4, 3, ceil_mode=True)),
 ]
+
+
+def sizes():
+    """[size, window, stride, padding, dilation, windows, windows with ceil_mode], 0 where PyTorch refuses."""
+
+    def count(size, window, stride, padding, dilation, ceil):
+        try:
+            return nn.MaxPool1d(window, stride, padding, dilation, ceil_mode=ceil)(torch.zeros(1, 1, size)).shape[-1]
+        except RuntimeError:
+            return 0
+
+    grid = itertools.product(range(1, 6), range(1, 7), range(1, 5), range(0, 3), (1, 2))
+    fitting = [(size, window, *rest, dilation) for size, window, *rest, dilation in grid if rest[1] <= window // 2]
+    return [[*one, count(*one, False), count(*one, True)] for one in fitting]
+
 
 if __name__ == "__main__":
     source = torch.Generator().manual_seed(5)
@@ -127,4 +155,5 @@ if __name__ == "__main__":
             for layer, arguments, shape, module in POOLS
         ],
         "pool.py",
+        f'"sizes":{json.dumps(sizes(), separators=(",", ":"))},\n',
     )

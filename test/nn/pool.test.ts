@@ -38,6 +38,18 @@ describe("golden values of PyTorch", () => {
   }
 });
 
+test("as many windows as PyTorch counts, or refused as there", () => {
+  for (const [size, window, stride, padding, dilation, ...counts] of golden.sizes) {
+    [false, true].forEach((ceilMode, index) => {
+      const options = { stride, padding, dilation, ceilMode };
+      const where = `${size} by ${window} ${JSON.stringify(options)}`;
+      const build = () => ops.maxPool1d(input([1, size, 1]), window, options).shape[1];
+      if (counts[index] > 0) expect(build(), where).toBe(counts[index]);
+      else expect(build, where).toThrow(/maxPool1d: the window must fit into the input/);
+    });
+  }
+});
+
 /** y = f(x) and the gradient of Σ y·dy. */
 function run(f: (x: Tensor) => Tensor, shape: Shape, x: number[], dy: number[]) {
   const { shape: outputShape } = f(input(shape));

@@ -94,6 +94,8 @@ describe("error bounds that assembly/kernels/activation.ts states", () => {
     ["hardSigmoid", ops.hardSigmoid, references.hardSigmoid, -5, 5, 1],
     ["hardSwish", ops.hardSwish, references.hardSwish, -5, 5, 2],
     ["softsign", ops.softsign, references.softsign, -50, 50, 1.5],
+    ["tanhShrink near 0", ops.tanhShrink, references.tanhShrink, -0.39, 0.39, 4],
+    ["tanhShrink", ops.tanhShrink, references.tanhShrink, 0.39, 20, 32],
   ];
   for (const [name, f, reference, from, to, bound] of bounds) {
     test(`${name}: ${bound} ULP in [${from}, ${to}]`, () => {
@@ -118,6 +120,8 @@ describe("error bounds that assembly/kernels/activation.ts states", () => {
     ["gelu", ops.gelu, (x) => normalArea(x) + x * normalDensity(x), 2e-7],
     ["gelu, tanh form", tanhForm, tanhSlope, 2.5e-7],
     ["softplus", ops.softplus, logistic, 1e-7],
+    ["elu", ops.elu, (x) => (x > 0 ? 1 : Math.exp(x)), 1.2e-7],
+    ["tanhShrink", ops.tanhShrink, (x) => Math.tanh(x) ** 2, 2.4e-7],
     ["mish", ops.mish, mishSlope, 2.1e-7],
     ["hardSwish", ops.hardSwish, (x) => (x <= -3 ? 0 : x >= 3 ? 1 : (x + 1.5) / 3), 1.3e-7],
     ["softsign", ops.softsign, (x) => 1 / (1 + Math.abs(x)) ** 2, 2.1e-7],

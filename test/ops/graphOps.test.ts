@@ -52,7 +52,68 @@ describe("second derivatives", () => {
   }
 
   test("an operation without one says so", () => {
-    expect(() => evaluate(curvature(ops.product), [0.7])).toThrow(/cumulativeProduct has no derivative/);
+    expect(() => evaluate(curvature(ops.max), [0.7])).toThrow(/extremumGradient has no derivative/);
+  });
+
+  // Π x of three has the derivatives ∂²/∂x₀∂x₁ = x₂ and so on; the sums of a row of them.
+  test("product, where there are zeros too", () => {
+    for (const [a, b, c] of [
+      [2, 3, 5],
+      [2, 0, 5],
+      [0, 0, 5],
+      [0, 0, 0],
+    ]) {
+      const rows = [b + c, a + c, a + b];
+      expect(evaluate(curvature(ops.product), [a, b, c]), `of ${[a, b, c]}`).toEqual(rows);
+      const columns = (x: Tensor) => ops.product(ops.reshape(x, [3, 1]), 0);
+      expect(evaluate(curvature(columns), [a, b, c]), `of ${[a, b, c]}, down`).toEqual(rows);
+    }
+    // And a third: of x³ and, at 0, of a product of four.
+    const cube = (x: Tensor) => ops.product(ops.stack([x, x, x]), 0);
+    expect(evaluate(slopeOf(curvature(cube)), [0.7])).toEqual([6]);
+    expect(evaluate(slopeOf(curvature(ops.product)), [0, 0, 0, 7])).toEqual([14, 14, 14, 0]);
+  });
+
+  // σ = √(Σ(x - m)²/2) of 3 numbers: σ'' = (δ_ij - 1/3)/(2σ) - d_i·d_j/(4σ³); Σ of a row is 0. Of the norm: (δ_ij - x_i·x_j/N²)/N.
+  test("standardDeviation, variance, norm", () => {
+    const close = (actual: number[], expected: number[]) =>
+      actual.forEach((value, i) => {
+        expect(Math.abs(value - expected[i]), `${actual} for ${expected}`).toBeLessThan(1e-5);
+      });
+    const x = [1, 2, 4];
+    const weigh = (f: (x: Tensor) => Tensor) => (x: Tensor) => ops.multiply(slopeOf(f)(x), constant([1, 0, 0]));
+    const first = (f: (x: Tensor) => Tensor) => slopeOf(weigh(f));
+    const deviations = x.map((value) => value - 7 / 3);
+    const variance = deviations.reduce((sum, d) => sum + d * d, 0) / 2;
+    const sigma = Math.sqrt(variance);
+    const delta = [1, 0, 0];
+    close(
+      evaluate(first(ops.standardDeviation), x),
+      deviations.map((d, i) => (delta[i] - 1 / 3) / (2 * sigma) - (d * deviations[0]) / (4 * sigma ** 3)),
+    );
+    close(
+      evaluate(first(ops.variance), x),
+      delta.map((d) => d - 1 / 3),
+    );
+    const length = Math.sqrt(21);
+    close(
+      evaluate(first(ops.norm), x),
+      x.map((value, i) => (delta[i] - (value * x[0]) / 21) / length),
+    );
+    expect(evaluate(curvature(ops.norm), [0, 0])).toEqual([0, 0]);
+  });
+
+  test("divide by the divisor: 2a/b³, and mixed", () => {
+    const ofDivisor = (x: Tensor) => ops.divide(3, x);
+    expect(evaluate(curvature(ofDivisor), [2])).toEqual([0.75]);
+    expect(evaluate(slopeOf(curvature(ofDivisor)), [2])).toEqual([-1.125]);
+    // x/(x + 1): -2/(x + 1)³
+    expect(
+      evaluate(
+        curvature((x) => ops.divide(x, ops.shift(x, 1))),
+        [1],
+      ),
+    ).toEqual([-0.25]);
   });
 });
 

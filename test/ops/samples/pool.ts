@@ -132,6 +132,9 @@ const layouts2d: readonly (readonly [Shape, ops.Size2d, ops.PoolOptions])[] = [
   [[1, 7, 8, 4], 2, { ceilMode: true }],
   [[1, 6, 7, 3], 3, { stride: 2, padding: 1, ceilMode: true }],
   [[1, 5, 8, 3], 2, { stride: 3, padding: 1, ceilMode: true }],
+  [[1, 2, 2, 1], 3, { stride: 2, ceilMode: true }],
+  [[2, 2, 5, 4], [4, 3], { stride: [3, 2], ceilMode: true }],
+  [[2, 1, 2, 3], 5, { padding: 1, ceilMode: true }],
   [[1, 4, 3, 2], [4, 3], {}],
   [[3, 1, 1, 6], 1, {}],
 ];
@@ -140,12 +143,14 @@ const layouts1d: readonly (readonly [Shape, number, ops.PoolOptions<number>])[] 
   ...[4, 5, 7, 8, 9, 16, 17].map((n) => [[2, n, 4], 3, { stride: 2, padding: 1 }] as const),
   [[1, 10, 5], 4, { padding: "same" }],
   [[1, 10, 5], 4, { stride: 3, ceilMode: true }],
+  [[2, 2, 5], 4, { stride: 3, ceilMode: true }],
 ];
 const dilated: readonly (readonly [Shape, ops.Size2d, ops.MaxPoolOptions])[] = [
   [[1, 7, 8, 4], 2, { dilation: 2 }],
   [[2, 9, 7, 3], 3, { stride: [1, 2], dilation: [3, 2], padding: [1, 2] }],
   [[1, 8, 9, 5], [2, 3], { stride: 2, dilation: [1, 3], padding: "same" }],
   [[1, 8, 8, 1], 2, { stride: 3, dilation: 3, padding: 2, ceilMode: true }],
+  [[1, 2, 3, 4], 2, { stride: 3, dilation: 3, ceilMode: true }],
 ];
 const bins2d: readonly (readonly [Shape, ops.Size2d])[] = [
   ...laneSizes.map(
