@@ -15,6 +15,7 @@ const COST = 4;
 /** x [outer, length, inner] → [outer, inner]. */
 const multiplication: Operation<Reduction> = {
   name: "product",
+  ofNothing: 1,
   infer: ([x], { shape }) => {
     checkFloat("product", x);
     return [{ shape }];
