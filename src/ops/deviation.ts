@@ -48,7 +48,7 @@ const deviationGradient: Operation<Deviation> = {
     const flags = [Number(centered), Number(root)] as const;
     record.deviationBackward(work, to[0], from[0], from[1], length, inner, ...flags, divisor);
   },
-  backward: backwardThrough(([dy, x], { outer, length, inner, centered, root, divisor }) => {
+  backward: /* @__PURE__ */ backwardThrough(([dy, x], { outer, length, inner, centered, root, divisor }) => {
     const seen = reshape(x, [outer, length, inner]);
     const deviations = centered ? subtract(seen, mean(seen, 1, { keepDims: true })) : seen;
     const kept = reshape(dy, [outer, 1, inner]);

@@ -36,7 +36,7 @@ const productGradient: Operation<Reduction> = {
     record.productBackward(work, to[0], from[0], from[1], length, inner);
   },
   // Slower, and with a row for each element of a row; but made of products, so that it can be differentiated again.
-  backward: backwardThrough(([dy, x], { outer, length, inner }) => {
+  backward: /* @__PURE__ */ backwardThrough(([dy, x], { outer, length, inner }) => {
     const itself = constant(
       Float32Array.from({ length: length ** 2 }, (_, i) => Number(i % (length + 1) === 0)),
       [1, length, length, 1],
