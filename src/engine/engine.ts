@@ -7,6 +7,7 @@ import { checkMade, made } from "./copies.js";
 import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError, showValue } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import type { Interpreter } from "./interpreter.js";
+import { kindOf } from "./kind.js";
 import { type Build, chooseBuild, kernelsShareMemory, loadModule, loadModuleSync } from "./module.js";
 import type { Region } from "./ranges.js";
 import { type Replica, startReplica } from "./replica.js";
@@ -141,7 +142,8 @@ export function createEngineSync(options: EngineOptions = {}): Engine {
 export function checkEngine(where: string, engine: unknown): Engine {
   const { run, allocator } = (engine ?? {}) as Partial<Engine>;
   if (typeof run !== "function" || typeof allocator?.allocate !== "function") {
-    throw new ModelError(`${where}: engine must be one that createEngine() made, got ${showValue(engine)}`);
+    const remedy = kindOf(engine) === "Promise" ? ": await it" : "";
+    throw new ModelError(`${where}: engine must be one that createEngine() made, got ${showValue(engine)}${remedy}`);
   }
   checkMade(where, engine);
   return engine as Engine;

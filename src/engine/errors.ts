@@ -104,6 +104,12 @@ function show(value: unknown, depth: number): string {
   return keys.length === 0 ? "{}" : `{ ${keys.slice(0, SHOWN_ENTRIES).join(", ")}${more(keys.length)} }`;
 }
 
+/** What helps where a function, or its name, came in the place of what it makes. */
+export function remedyForValue(value: unknown, example: string): string {
+  if (typeof value === "function") return `: call it, as ${value.name || example}()`;
+  return typeof value === "string" ? `: import what it names and call it, as ${example}()` : "";
+}
+
 /** A list of names for an error, which stays one line however many there are. */
 export function showNames(names: Iterable<string>): string {
   const list = [...names];

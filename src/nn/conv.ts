@@ -24,7 +24,14 @@ import {
   windowOf,
 } from "../ops/window.js";
 import { glorotUniform, zeros } from "./initializers.js";
-import { type BuiltLayer, checkLayerOptions, type Layer, type LayerParameter, type LayerPlace } from "./layer.js";
+import {
+  type BuiltLayer,
+  channelsLast,
+  checkLayerOptions,
+  type Layer,
+  type LayerParameter,
+  type LayerPlace,
+} from "./layer.js";
 
 /** What all convolution layers can be told about their bias, and their name. */
 interface BiasOptions {
@@ -139,9 +146,11 @@ function convolution<N extends number>(
     name: options.name,
     options: [filters, size, options],
     build(place, inputShape) {
-      const channels = channelsOf(place.where, axes, inputShape);
-      checkGroups(place.where, window.groups, channels, filters);
-      return buildConvolution(place, inputShape, [...size, channels / window.groups, filters], window, options);
+      return channelsLast(inputShape, () => {
+        const channels = channelsOf(place.where, axes, inputShape);
+        checkGroups(place.where, window.groups, channels, filters);
+        return buildConvolution(place, inputShape, [...size, channels / window.groups, filters], window, options);
+      });
     },
   };
 }
@@ -211,7 +220,10 @@ function depthwise<N extends number>(
     options: [size, options],
     build(place, inputShape) {
       const groups = channelsOf(place.where, axes, inputShape);
-      return buildConvolution(place, inputShape, [...size, 1, groups * multiplier], { ...window, groups }, options);
+      const weightShape = [...size, 1, groups * multiplier];
+      return channelsLast(inputShape, () =>
+        buildConvolution(place, inputShape, weightShape, { ...window, groups }, options),
+      );
     },
   };
 }

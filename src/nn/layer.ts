@@ -1,6 +1,6 @@
 // What a layer is: it sees the shape that comes in, makes its parameters, and applies itself to a tensor.
 import { checkMade } from "../engine/copies.js";
-import { checkFlag, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkFlag, checkOptions, ModelError, remedyForValue, showValue } from "../engine/errors.js";
 import { checkTensor, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 
 /** What a layer may need to know when it is applied. */
@@ -110,7 +110,7 @@ export function checkLayer(where: string, value: unknown): Layer {
   const { kind, name, build } = (value ?? {}) as Partial<Layer>;
   if (typeof value !== "object" || typeof kind !== "string" || typeof build !== "function") {
     throw new ModelError(
-      `${where}: must be given layers such as dense(10), got ${showValue(value)}${remedyFor(value)}`,
+      `${where}: must be given layers such as dense(10), got ${showValue(value)}${remedyForLayer(value)}`,
     );
   }
   checkMade(where, value);
@@ -118,11 +118,9 @@ export function checkLayer(where: string, value: unknown): Layer {
   return value as Layer;
 }
 
-function remedyFor(value: unknown): string {
-  if (typeof value === "function") return `: call it, as ${value.name || "relu"}()`;
-  if (typeof value === "string") return ": import the layer of that name and call it, as relu()";
+function remedyForLayer(value: unknown): string {
   if (Array.isArray(value)) return ": spread the list, as ...layers";
-  return value === undefined ? ": is it imported by its right name?" : "";
+  return value === undefined ? ": is it imported by its right name?" : remedyForValue(value, "relu");
 }
 
 export function checkName(kind: string, name: unknown): void {
@@ -166,8 +164,8 @@ export function checkPart(
 ): void {
   checkMade(where, value);
   if (typeof value === "object" && typeof (value as Record<string, unknown> | null)?.[method] === "function") return;
-  const call = typeof value === "function" ? `: call it, as ${value.name || "zeros"}()` : "";
-  throw new ModelError(`${where}: ${name} must be ${wanted}, got ${showValue(value)}${call}`);
+  const remedy = remedyForValue(value, /\w+(?=\(\))/.exec(wanted)?.[0] ?? "");
+  throw new ModelError(`${where}: ${name} must be ${wanted}, got ${showValue(value)}${remedy}`);
 }
 
 /** Each layer of a chain for samples of `Axes` axes; where one takes other samples, what is wrong instead of it. */
@@ -191,3 +189,21 @@ type AxesAfter<Axes extends number, Gives extends number | "same"> = number exte
   : Gives extends number
     ? Gives
     : Axes;
+
+/**
+ * Builds a layer of images; what it refuses of an image whose channels come first says so: [1, 28, 28] is a row of 28 pixels
+ * with 28 channels here.
+ */
+export function channelsLast<T>(inputShape: Shape, build: () => T): T {
+  try {
+    return build();
+  } catch (error) {
+    const [first, ...rest] = inputShape;
+    const isFirst = rest.length > 1 && first <= 4 && rest.every((size) => size > 4 && size === rest[0]);
+    if (!isFirst || !(error instanceof ModelError)) throw error;
+    throw new ModelError(
+      `${error.message}; channels come last here: is ${showShape(inputShape)} meant to be ${showShape([...rest, first])}? permute([2, 3, 1]) turns it`,
+      { cause: error },
+    );
+  }
+}

@@ -1,6 +1,6 @@
 // Losses as options of compile(): which operation, what the targets are, and what a prediction is.
-import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
-import type { Tensor } from "../graph/tensor.js";
+import { checkChoice, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import { identity, sigmoid, step } from "../ops/activation.js";
 import * as operations from "../ops/loss.js";
 import { correctBinary, correctClasses, correctDistributions } from "../ops/metric.js";
@@ -24,6 +24,8 @@ export interface Loss {
   predict(output: Tensor): Tensor;
   /** How many are right, as a scalar tensor; absent where "right" means nothing. */
   correct?: (output: Tensor, target: Tensor) => Tensor;
+  /** Throws ModelError, beginning with `where`, for an output of a shape (without the batch) that it cannot take. */
+  checkOutput?(where: string, shape: Shape): void;
   /** Kinds of last layer that the loss has built in already, and must not get. */
   readonly includes?: readonly string[];
 }
@@ -36,8 +38,7 @@ export interface LossOptions {
 function reductionOf(where: string, options: LossOptions, known: readonly string[] = []): Reduction {
   checkOptions(where, options, ["reduction", ...known]);
   const { reduction = "mean" } = options;
-  if (reduction === "mean" || reduction === "sum") return reduction;
-  throw new ModelError(`${where}: reduction must be "mean" or "sum", got ${JSON.stringify(reduction)}`);
+  return checkChoice(where, "reduction", reduction, ["mean", "sum"]);
 }
 
 type Operation = (output: Tensor, target: Tensor, options: { reduction: Reduction }) => Tensor;
@@ -109,10 +110,7 @@ export function perceptron(options: LossOptions = {}): Loss {
  */
 export function binaryCrossEntropy(options: LossOptions & { from?: "logits" | "probabilities" } = {}): Loss {
   const reduction = reductionOf("binaryCrossEntropy", options, ["from"]);
-  const { from = "logits" } = options;
-  if (from !== "logits" && from !== "probabilities") {
-    throw new ModelError(`binaryCrossEntropy: from must be "logits" or "probabilities", got ${JSON.stringify(from)}`);
-  }
+  const from = checkChoice("binaryCrossEntropy", "from", options.from ?? "logits", ["logits", "probabilities"]);
   const logits = from === "logits";
   const operation = logits ? operations.binaryCrossEntropyWithLogits : operations.binaryCrossEntropy;
   const threshold = logits ? 0 : 0.5;
@@ -127,6 +125,17 @@ export function binaryCrossEntropy(options: LossOptions & { from?: "logits" | "p
   };
 }
 
+function checkClasses(where: string, shape: Shape): void {
+  if (shape.length === 1 && shape[0] > 1) return;
+  const remedy =
+    shape.length === 1
+      ? "end the model in dense(classes), or use binaryCrossEntropy() for a yes or no"
+      : "add flatten() and dense(classes) at its end";
+  throw new ModelError(
+    `${where}: crossEntropy needs an output of [batch, classes] with at least 2 classes, got ${showShape(["batch", ...shape])}: ${remedy}`,
+  );
+}
+
 /**
  * Cross-entropy of softmax(logits): the model ends in dense(classes), without a softmax, and predict()
  * gives probabilities. Targets are class indices, one a sample (the default), or distributions
@@ -134,10 +143,7 @@ export function binaryCrossEntropy(options: LossOptions & { from?: "logits" | "p
  */
 export function crossEntropy(options: LossOptions & { targets?: "classes" | "distributions" } = {}): Loss {
   const reduction = reductionOf("crossEntropy", options, ["targets"]);
-  const { targets = "classes" } = options;
-  if (targets !== "classes" && targets !== "distributions") {
-    throw new ModelError(`crossEntropy: targets must be "classes" or "distributions", got ${JSON.stringify(targets)}`);
-  }
+  const targets = checkChoice("crossEntropy", "targets", options.targets ?? "classes", ["classes", "distributions"]);
   const classes = targets === "classes";
   const operation = classes ? operations.softmaxCrossEntropy : operations.softmaxCrossEntropyWithDistributions;
   return {
@@ -147,6 +153,7 @@ export function crossEntropy(options: LossOptions & { targets?: "classes" | "dis
     build: (output, target) => operation(output, target, { reduction }),
     predict: softmax,
     correct: classes ? correctClasses : correctDistributions,
+    checkOutput: checkClasses,
     includes: ["softmax", "logSoftmax"],
   };
 }

@@ -30,8 +30,8 @@ export interface Model<I extends Ports = Shape, O extends Ports = Shape> extends
   readonly layers: readonly ModelLayer[];
   /** Parameters and buffers by path ("0.weight", "encoder.hidden.bias"), in the order of the layers. */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** The operation that each output comes from. */
-  readonly ends: readonly (string | undefined)[];
+  /** The outputs for a batch of two, as they were traced when the model was built: what losses are tried on. */
+  readonly trial: readonly Tensor[];
   /** x [batch, ...inputShape] → [batch, ...outputShape], in objects where they have names. */
   apply(x: Traced<I>, context: LayerContext): Traced<O>;
   /** Inputs of other sizes, and the outputs for them. Throws ModelError where the layers do not allow them. */
@@ -111,7 +111,7 @@ export function createModel<I extends Ports, O extends Ports>(
     outputs,
     layers: blueprint.layers,
     parameters: blueprint.parameters,
-    ends: tensors.map(({ source }) => (source.kind === "result" ? source.node.operation.name : undefined)),
+    trial: tensors,
     apply(x, context) {
       checkInputs<I>(kind, x, inputs);
       return blueprint.trace(x, context);

@@ -3,7 +3,7 @@ import { ModelError } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import * as pool from "../ops/pool.js";
-import { checkLayerOptions, type Layer } from "./layer.js";
+import { channelsLast, checkLayerOptions, type Layer } from "./layer.js";
 
 export type { AveragePoolOptions, MaxPoolOptions, PoolOptions, Size2d } from "../ops/pool.js";
 
@@ -35,7 +35,7 @@ function windowed<N extends number>(
     options: [size, options],
     build({ where }, inputShape) {
       pool.checkImage(where, inputShape, rank);
-      const outputShape = pool.pooledShape(inputShape, poolingFor(where, inputShape));
+      const outputShape = channelsLast(inputShape, () => pool.pooledShape(inputShape, poolingFor(where, inputShape)));
       return { outputShape, parameters: [], apply };
     },
   };

@@ -1,5 +1,6 @@
 // What an optimizer is to the training loop: the instructions of one step over the whole parameter block.
-import { checkNumber, ModelError } from "../engine/errors.js";
+import { checkMade } from "../engine/copies.js";
+import { checkNumber, ModelError, remedyForValue, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 
@@ -41,17 +42,31 @@ export function learningRateAt(optimizer: Optimizer, step: number): number {
   return checkNumber(name, `learningRate(${step})`, learningRate(step), 0, Number.POSITIVE_INFINITY);
 }
 
+/** Refuses what is no optimizer. */
+export function checkOptimizer(where: string, value: unknown): Optimizer {
+  const { name, slots, record, learningRate } = (value ?? {}) as Partial<Optimizer>;
+  const isMade = typeof record === "function" && Array.isArray(slots) && typeof name === "string";
+  if (typeof value !== "object" || !isMade) {
+    throw new ModelError(
+      `${where}: optimizer must be one such as adam(), got ${showValue(value)}${remedyForValue(value, "adam")}`,
+    );
+  }
+  checkMade(where, value);
+  checkLearningRate(`${where}: ${name}`, learningRate);
+  return value as Optimizer;
+}
+
 /** Refuses a learning rate that is neither a schedule nor a finite number of at least 0. */
 export function checkLearningRate(where: string, value: unknown): LearningRate {
   if (typeof value === "function") return value as LearningRate;
   if (typeof value === "number") return checkNumber(where, "learningRate", value, 0, Number.POSITIVE_INFINITY);
-  throw new ModelError(`${where}: learningRate must be a number or a function of the step, got ${String(value)}`);
+  throw new ModelError(`${where}: learningRate must be a number or a function of the step, got ${showValue(value)}`);
 }
 
 /** Refuses a decay rate outside of [0, 1); one that float32 rounds to 1 would never decay. */
 export function checkDecay(where: string, name: string, value: unknown): number {
   if (typeof value === "number" && value >= 0 && Math.fround(value) < 1) return value;
   throw new ModelError(
-    `${where}: ${name} must be a number of at least 0 and less than 1, got ${String(value)}: 0.9 is a usual value`,
+    `${where}: ${name} must be a number of at least 0 and less than 1, got ${showValue(value)}: 0.9 is a usual value`,
   );
 }

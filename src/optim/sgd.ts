@@ -1,5 +1,5 @@
 import { made } from "../engine/copies.js";
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { checkFlag, checkOptions, ModelError } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { checkDecay, checkLearningRate, type LearningRate, type Optimizer } from "./optimizer.js";
 
@@ -25,10 +25,7 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   checkOptions("sgd", options, ["learningRate", "momentum", "nesterov"]);
   const learningRate = checkLearningRate("sgd", options.learningRate ?? 0.01);
   const momentum = checkDecay("sgd", "momentum", options.momentum ?? 0);
-  const nesterov = options.nesterov ?? false;
-  if (typeof nesterov !== "boolean") {
-    throw new ModelError(`sgd: nesterov must be true or false, got ${String(nesterov)}`);
-  }
+  const nesterov = checkFlag("sgd", "nesterov", options.nesterov ?? false);
   if (nesterov && momentum === 0) {
     throw new ModelError("sgd: nesterov needs a momentum above 0, got momentum 0: set momentum, for example to 0.9");
   }

@@ -1,11 +1,11 @@
 // Gradient checking for users' own functions and layers: exact gradients against finite differences.
 import { checkEngine, type Engine } from "../engine/engine.js";
-import { checkFunction, checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type CompiledFunction, compileFunction } from "../graph/function.js";
 import {
-  checkTensor as checkResult,
   checkShape,
+  checkTensor,
   constant,
   type DType,
   input,
@@ -18,11 +18,12 @@ import { checkSize, type FlatValues, flattenValues, type Values, writeFloats } f
 import { layerContext } from "../nn/layer.js";
 import type { Model } from "../nn/model.js";
 import { bundle, type Ports, pick } from "../nn/ports.js";
+import { checkModel } from "../nn/scope.js";
 import { add, multiply } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { sum } from "../ops/reduce.js";
 import { type AnySamples, flattenSamples, type SampleFormat, type Samples, targetShape } from "./data.js";
-import { type Losses, resolveOutputs } from "./recipe.js";
+import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
 import { isTrainable } from "./state.js";
 
 /** One tensor's check: derivatives along random directions. */
@@ -84,34 +85,29 @@ export async function checkGradients(
   target: unknown,
   options: AnyModelOptions | FunctionOptions,
 ): Promise<GradientReport> {
-  checkTarget(target);
-  const particular = typeof target === "function" ? ["at"] : ["loss", "data"];
+  const isFunction = typeof target === "function";
+  const model = isFunction ? undefined : checkModel("checkGradients", target as AnyModel);
+  const particular = isFunction ? ["at"] : ["loss", "data"];
   checkOptions("checkGradients", options, [...particular, "tolerance", "directions", "seed", "engine"]);
-  const directions = checkInteger("checkGradients", "directions", options.directions ?? 5, 1, MOST_DIRECTIONS);
   const tolerance = checkNumber("checkGradients", "tolerance", options.tolerance ?? 2e-3, 0, Number.POSITIVE_INFINITY);
-  const random = randomNumbers(checkInteger("checkGradients", "seed", options.seed ?? 1, 0));
+  const directions = checkInteger("checkGradients", "directions", options.directions ?? 5, 1, MOST_DIRECTIONS);
+  const seed = checkInteger("checkGradients", "seed", options.seed ?? 1, 0);
   if (options.engine !== undefined) checkEngine("checkGradients", options.engine);
+  const random = randomNumbers(seed);
   const subject =
-    typeof target === "function"
+    model === undefined
       ? await functionSubject(target as (inputs: Record<string, Tensor>) => Tensor, options as FunctionOptions, random)
-      : await modelSubject(target as AnyModel, options as AnyModelOptions);
+      : await modelSubject(model, options as AnyModelOptions);
   try {
     const exact = subject.run();
     const checks = subject.names.map((name) =>
-      checkTensor(subject, name, exact[name], exact[LOSS][0], random, directions),
+      checkOne(subject, name, exact[name], exact[LOSS][0], random, directions),
     );
     const worst = checks.reduce((a, b) => (b.error > a.error || Number.isNaN(b.error) ? b : a));
     return { passed: worst.error <= tolerance, worst, checks };
   } finally {
     subject.dispose();
   }
-}
-
-function checkTarget(target: unknown): void {
-  if (typeof target === "function") return checkFunction("checkGradients", "what is checked", target);
-  const { apply, parameters } = (target ?? {}) as Partial<AnyModel>;
-  if (typeof apply === "function" && kindOf(parameters) === "Map") return;
-  throw new ModelError(`checkGradients: must be given a model or a function of tensors, got ${showValue(target)}`);
 }
 
 /** What is checked: tensors that can be set, and a run that gives the loss and each one's gradient. */
@@ -153,7 +149,7 @@ async function functionSubject(
   const values = Object.fromEntries(names.map((name) => [name, valuesAt(name, at[name])]));
   const shapes = Object.fromEntries(names.map((name) => [name, at[name].shape]));
   const trace = (inputs: Record<string, Tensor>): Record<string, Tensor> => {
-    const result = checkResult("checkGradients", f(inputs), "the function must return a tensor");
+    const result = checkTensor("checkGradients", f(inputs), "the function must return a tensor");
     const weights = Float32Array.from({ length: sizeOf(result.shape) }, () => 2 * random() - 1);
     const loss = result.shape.length === 0 ? result : sum(multiply(result, constant(weights, result.shape)));
     const gradients = gradient(
@@ -179,14 +175,24 @@ async function functionSubject(
 }
 
 async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyModelOptions): Promise<Subject> {
-  const outputs = resolveOutputs(model, loss, {}, []);
+  const outputs = resolveOutputs("checkGradients", model, { loss });
+  const trainable = [...model.parameters].filter(([, tensor]) => isTrainable(tensor));
+  if (trainable.length === 0) {
+    throw new ModelError("checkGradients: the model must have parameters, got none: add dense(…)");
+  }
+  tryOutputs(
+    "checkGradients",
+    model,
+    outputs,
+    trainable.map(([, tensor]) => tensor),
+  );
   const format: SampleFormat = {
     inputs: model.inputs,
     outputs: model.outputs,
     targets: outputs.map((output) => ({ port: output.port, targets: output.loss.targets })),
   };
   const { x, y, count } = flattenSamples(data, format);
-  const names = [...model.parameters].flatMap(([name, tensor]) => (isTrainable(tensor) ? [name] : []));
+  const names = trainable.map(([name]) => name);
   const inputs: Record<string, Tensor> = { clock: input([16], { name: "clock", dtype: "uint32" }) };
   const feed: Record<string, Values> = { clock: new Uint32Array(16) };
   const take = (name: string, values: FlatValues, shape: Shape, dtype: DType): Tensor => {
@@ -220,9 +226,12 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
   };
 }
 
-// Lengths of the steps along a direction: a step of 0.1 balances the rounding of a float32 loss (1e-6 of it) against
-// truncation (3e-6); shorter ones are for strong curvature.
-const STEPS = [0.2, 0.1, 0.05, 0.02, 0.005];
+// Lengths of the steps along a direction, each half the one before: 0.1 balances the rounding of a float32 loss (1e-6 of
+// it) against truncation (3e-6); shorter ones are for strong curvature and kinks.
+const STEPS = [0.4, 0.2, 0.1, 0.05, 0.025, 0.0125, 0.00625, 0.003125, 0.0015625];
+
+// Of a loss in float32, relative: what a sum of rounded terms may be off by.
+const LOSS_ROUNDING = 3e-7;
 
 // Fourth-order differences as [offset in steps, weight]: central, and to one side for where a kink (ReLU) lies close
 // on the other (Fornberg 1988, tables 1 and 3).
@@ -240,7 +249,7 @@ const FORWARD = [
   [4, -3 / 12],
 ] as const;
 
-function checkTensor(
+function checkOne(
   subject: Subject,
   name: string,
   exactGradient: Float32Array,
@@ -252,27 +261,93 @@ function checkTensor(
   const typical = norm(exactGradient) / Math.sqrt(center.length);
   let worst: GradientCheck = { name, error: 0, exact: 0, numerical: 0 };
   for (let i = 0; i < directions; i++) {
-    const direction = Float64Array.from(center, () => 2 * random() - 1);
-    const length = norm(direction);
-    for (let k = 0; k < direction.length; k++) direction[k] /= length;
-    const exact = exactGradient.reduce((sum, value, k) => sum + value * direction[k], 0);
-    // Below a thousandth of the loss a derivative drowns in the rounding of the loss.
-    const size = Math.max(Math.abs(exact), typical, 1e-3 * Math.abs(loss));
-    const along = (step: number, weights: Difference) =>
-      derivativeAlong(subject, name, center, direction, step, weights);
-    const tries = STEPS.flatMap((step) => [along(step, CENTRAL), along(step, FORWARD), along(-step, FORWARD)]);
-    const numerical = tries.reduce((a, b) => (Math.abs(b - exact) < Math.abs(a - exact) ? b : a));
-    const error = Math.abs(exact - numerical) / size;
-    if (!(error <= worst.error)) worst = { name, error, exact, numerical };
+    let best: { exact: number; size: number; estimate: Estimate } | undefined;
+    // A direction along which no quotient settles says nothing: another is drawn.
+    for (let draw = 0; draw < MOST_DRAWS && !(best && best.estimate.spread <= SETTLED * best.size); draw++) {
+      const direction = randomDirection(center.length, random);
+      const exact = exactGradient.reduce((sum, value, k) => sum + value * direction[k], 0);
+      // Below a thousandth of the loss a derivative drowns in the rounding of the loss.
+      const size = Math.max(Math.abs(exact), typical, 1e-3 * Math.abs(loss));
+      const estimate = derivativeAlong(subject, name, { center, direction, loss, exact });
+      const isBetter = best === undefined || estimate.spread / size < best.estimate.spread / best.size;
+      if (isBetter) best = { exact, size, estimate };
+    }
+    const { exact, size, estimate } = best as NonNullable<typeof best>;
+    const error = Math.abs(exact - estimate.value) / size;
+    if (!(error <= worst.error)) worst = { name, error, exact, numerical: estimate.value };
   }
   subject.set(name, center);
   return worst;
 }
 
+// Directions that are drawn in the place of one, and how small a share of the gradient the quotients may differ by.
+const MOST_DRAWS = 5;
+const SETTLED = 1e-3;
+
+function randomDirection(length: number, random: () => number): Float64Array {
+  const direction = Float64Array.from({ length }, () => 2 * random() - 1);
+  const size = norm(direction);
+  return direction.map((value) => value / size);
+}
+
+interface Line {
+  readonly center: Float32Array;
+  readonly direction: Float64Array;
+  /** At the center. */
+  readonly loss: number;
+  /** The derivative that is checked. */
+  readonly exact: number;
+}
+
+function derivativeAlong(subject: Subject, name: string, { center, direction, loss, exact }: Line): Estimate {
+  const settled = (weights: Difference, sign: number): Estimate => {
+    const quotients = STEPS.map((step) => quotientAlong(subject, name, center, direction, sign * step, weights));
+    return mostSettled(quotients, Math.abs(loss) * LOSS_ROUNDING);
+  };
+  return choose(settled(CENTRAL, 1), settled(FORWARD, 1), settled(FORWARD, -1), exact);
+}
+
+/** A derivative, and by how much those of other steps differ from it. */
+interface Estimate {
+  readonly value: number;
+  readonly spread: number;
+}
+
+/**
+ * Of the quotients of one formula that of the step whose neighbours differ least from it, as Ridders chooses among
+ * extrapolations (1982, "Accurate computation of F'(x) and F'(x) F''(x)"): long steps differ by truncation and kinks, short
+ * ones by rounding. The gradient that is checked has no say in it.
+ *
+ * @param rounding Of the loss, absolute: short steps that agree by chance are no better than that.
+ */
+function mostSettled(quotients: readonly number[], rounding: number): Estimate {
+  let best: Estimate = { value: Number.NaN, spread: Number.POSITIVE_INFINITY };
+  for (let i = 1; i < quotients.length - 1; i++) {
+    const [longer, value, shorter] = quotients.slice(i - 1, i + 2);
+    const spread = Math.max(Math.abs(longer - value), Math.abs(shorter - value)) + rounding / STEPS[i];
+    if (spread < best.spread) best = { value, spread };
+  }
+  return best;
+}
+
+// Sides that differ by more than so many times what each is uncertain by have a kink between them.
+const KINK = 4;
+
+/**
+ * The derivative by the most settled formula. At a kink, where both sides are settled and differ, each slope from one
+ * side's to the other's is right (a subgradient): the one nearest to what is checked.
+ */
+function choose(central: Estimate, right: Estimate, left: Estimate, exact: number): Estimate {
+  const [low, high] = [Math.min(right.value, left.value), Math.max(right.value, left.value)];
+  const spread = right.spread + left.spread;
+  if (high - low > KINK * spread) return { value: Math.min(Math.max(exact, low), high), spread };
+  return [right, left].reduce((best, one) => (one.spread < best.spread ? one : best), central);
+}
+
 type Difference = readonly (readonly [offset: number, weight: number])[];
 
 /** Finite difference of the loss along `direction`. */
-function derivativeAlong(
+function quotientAlong(
   subject: Subject,
   name: string,
   center: Float32Array,

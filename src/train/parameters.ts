@@ -1,10 +1,10 @@
 // Parameters as users see them: by path, with their shapes, in copies.
 
-import { ModelError } from "../engine/errors.js";
+import { checkOptions, DataError, ModelError, showNames, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
 import { offsetIn } from "../graph/program.js";
-import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
 import { addressOfParameter, checkValues, type State } from "./state.js";
 
@@ -14,8 +14,11 @@ export interface ParameterValues {
   readonly data: Float32Array;
 }
 
+/** New values of a parameter: alone, or with the shape that they must be meant for. */
+export type NewValues = Values | { readonly data: Values; readonly shape?: Shape };
+
 /** New values of parameters, by path. */
-export type ParameterUpdate = Readonly<Record<string, Values>> | ReadonlyMap<string, { readonly data: Values }>;
+export type ParameterUpdate = Readonly<Record<string, NewValues>> | ReadonlyMap<string, NewValues>;
 
 /** Copies of what lies in a block of the trained parameters' layout: their gradients, a slot of the optimizer. */
 export function readBlock(state: State, block: Pointer): Map<string, ParameterValues> {
@@ -57,19 +60,37 @@ export function checkUpdate(
   parameters: ReadonlyMap<string, Tensor>,
   update: ParameterUpdate,
 ): { tensor: Tensor; copy: Float32Array }[] {
-  const entries: [string, Values][] =
-    kindOf(update) === "Map"
-      ? [...(update as ReadonlyMap<string, { readonly data: Values }>)].map(([path, { data }]) => [path, data])
-      : Object.entries(update);
-  return entries.map(([path, data]) => {
+  const kind = kindOf(update);
+  if (kind !== "Map" && kind !== "Object") {
+    throw new ModelError(
+      `setParameters: must be given values by path, as { "0.weight": values }, or what parameters() gives, got ${showValue(update)}`,
+    );
+  }
+  const entries = kind === "Map" ? [...(update as ReadonlyMap<string, NewValues>)] : Object.entries(update);
+  return entries.map(([path, given]) => {
     const tensor = parameters.get(path);
     if (tensor === undefined) {
-      throw new ModelError(`setParameters: the model has no "${path}": it has ${[...parameters.keys()].join(", ")}`);
+      throw new ModelError(
+        `setParameters: must name the model's parameters, got ${showValue(path)}: they are ${showNames(parameters.keys())}`,
+      );
     }
-    const flat = flattenValues(path, data);
-    checkSize(path, flat, tensor.shape);
+    const where = `setParameters: ${path}`;
+    const flat = flattenValues(where, valuesOf(where, given, tensor));
+    checkSize(where, flat, tensor.shape);
     const copy = new Float32Array(flat.data.length);
-    writeFloats(path, copy, flat.data);
+    writeFloats(where, copy, flat.data);
     return { tensor, copy };
   });
+}
+
+/** The values alone, with whose shape nothing is wrong. */
+function valuesOf(where: string, given: NewValues, { shape }: Tensor): Values {
+  if (kindOf(given) !== "Object") return given as Values;
+  checkOptions(where, given as object, ["data", "shape", "dtype"]);
+  const { data, shape: came } = given as { readonly data: Values; readonly shape?: Shape };
+  if (came === undefined || (Array.isArray(came) && sameShape(came, shape))) return data;
+  const isTurned = Array.isArray(came) && sameShape([...came].reverse(), shape);
+  throw new DataError(
+    `${where}: must have shape ${showShape(shape)}, got ${showValue(came)}${isTurned ? ": transpose it" : ""}`,
+  );
 }

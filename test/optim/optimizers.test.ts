@@ -281,7 +281,7 @@ describe("options", () => {
     [() => sgd({ learningRate: Number.POSITIVE_INFINITY }), "sgd: learningRate must be a number"],
     [
       () => sgd({ learningRate: "0.1" as never }),
-      "sgd: learningRate must be a number or a function of the step, got 0.1",
+      'sgd: learningRate must be a number or a function of the step, got "0.1"',
     ],
     [
       () => sgd({ momentum: 1 }),

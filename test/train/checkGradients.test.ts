@@ -1,6 +1,21 @@
-import { checkGradients, crossEntropy, dense, gelu, relu, sequential, tanh } from "steepest";
-import { constant, exp, matmul, mean, multiply, scale, square, subtract, sum, type Tensor } from "steepest/graph";
-import { expect, test } from "vitest";
+import { checkGradients, crossEntropy, defineLayer, dense, gelu, relu, sequential, tanh } from "steepest";
+import {
+  tanh as bent,
+  constant,
+  customGradient,
+  exp,
+  matmul,
+  mean,
+  multiply,
+  relu as rectified,
+  scale,
+  sin,
+  square,
+  subtract,
+  sum,
+  type Tensor,
+} from "steepest/graph";
+import { describe, expect, test } from "vitest";
 import { apply, type Operation } from "../../src/graph/operation.js";
 import { blobs } from "./blobs.js";
 
@@ -46,4 +61,59 @@ test("a wrong gradient fails: wrong by a factor, by a sign, in one element", asy
   expect((await check(wrong((x, g) => multiply(scale(x, -2), g)))).passed).toBe(false);
   const mask = constant([1, 1, 1, 0, 1]);
   expect((await check(wrong((x, g) => multiply(multiply(scale(x, 2), g), mask)))).passed).toBe(false);
+});
+
+describe("gradients that are wrong by a little fail: the quotient is not the one of many that is nearest to them", () => {
+  const curved: Record<string, (x: Tensor) => Tensor> = {
+    "exp 3x": (x) => exp(scale(x, 3)),
+    "sin 5x": (x) => sin(scale(x, 5)),
+    "x²": square,
+    "tanh 4x": (x) => bent(scale(x, 4)),
+    "exp x, in a sum that is large": (x) => sum(exp(scale(x, 2))),
+    "relu(x² - 0.3)": (x) => rectified(subtract(square(x), 0.3)),
+  };
+  const off = (f: (x: Tensor) => Tensor, factor: number) => (x: Tensor) =>
+    f(
+      customGradient(
+        [x],
+        (y) => scale(y, 1),
+        (g) => scale(g, factor),
+      ),
+    );
+  const tries = Object.entries(curved).flatMap(([name, f]) => [1, 2, 3].map((seed) => [name, seed, f] as const));
+
+  test.each(tries)("%s, seed %i", async (_, seed, f) => {
+    const check = (factor: number) => checkGradients(({ x }) => off(f, factor)(x), { at: { x: at(8) }, seed });
+    const right = await check(1);
+    expect(right.passed, JSON.stringify(right.worst)).toBe(true);
+    for (const factor of [0.98, 0.99, 0.995, 1.005, 1.01, 1.02]) {
+      const { passed, worst } = await check(factor);
+      expect(passed, `${factor}: ${JSON.stringify(worst)}`).toBe(false);
+      expect(worst.error).toBeGreaterThan(0.5 * Math.abs(1 - factor));
+    }
+  });
+
+  test("in a model's layer", async () => {
+    const bendy = defineLayer("bendy", (x, _, { factor }: { factor: number }) =>
+      off((y) => bent(scale(y, 2)), factor)(x),
+    );
+    const check = (factor: number, seed: number) => {
+      const model = sequential({ input: [2] }, dense(6), bendy({ factor }), dense(3));
+      return checkGradients(model, { loss: crossEntropy(), data: blobs(12), seed });
+    };
+    for (const seed of [1, 2, 3]) {
+      expect((await check(1, seed)).passed).toBe(true);
+      for (const factor of [0.99, 1.01]) expect((await check(factor, seed)).passed, `${factor}, ${seed}`).toBe(false);
+    }
+  });
+
+  test("at a kink any slope between its sides is right, and no other", async () => {
+    const values = Float32Array.of(0, 0.7, -0.4);
+    const check = (slope: number) =>
+      checkGradients(({ x }) => customGradient([x], rectified, (g) => multiply(g, constant([slope, 1, 0]))), {
+        at: { x: { shape: [3], values } },
+      });
+    for (const slope of [0, 0.5, 1]) expect((await check(slope)).passed, `${slope}`).toBe(true);
+    for (const slope of [-0.1, 1.1]) expect((await check(slope)).passed, `${slope}`).toBe(false);
+  });
 });
