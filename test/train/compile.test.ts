@@ -175,14 +175,14 @@ describe("what is no part, with what was probably meant", () => {
       "a promise of an engine",
       model(),
       { engine: Promise.resolve() },
-      "compile: engine must be what createEngine() gives, got a Promise: await it",
+      "compile: engine must be one that createEngine() made, got a Promise: await it",
     ],
-    ["no engine", model(), { engine: null }, "engine must be what createEngine() gives, got null"],
+    ["no engine", model(), { engine: null }, "engine must be one that createEngine() made, got null"],
     [
       "threads beside an engine",
       model(),
       { threads: 3 },
-      "compile: the given engine's threads is 1, got 3: leave it out, or make the engine with it",
+      "compile: threads must be left out beside engine, which has its own, got 3",
     ],
     ["a learning rate", model(), { lr: 0.1 }, 'compile: unknown option "lr"'],
   ])("%s", (_, given, options, message) => refused(message, given, options));
