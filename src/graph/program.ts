@@ -109,17 +109,24 @@ export function recordFirstValues(
   });
 }
 
-/** Writes the constants that the results depend on into memory, and pins them. Returns where they lie, to be freed. */
+/**
+ * Writes the constants that the results depend on into memory, and pins them. Returns where they are, to be freed; if
+ * there is not room for all of them, none stays.
+ */
 export function placeConstants(engine: Engine, results: readonly Tensor[], pinned: Map<Tensor, Pointer>): Pointer[] {
   const placed: Pointer[] = [];
   const leaves = [...results, ...nodesBehind(results).flatMap((node) => node.inputs)];
-  for (const tensor of new Set(leaves)) {
-    if (tensor.source.kind !== "constant") continue;
-    const address = engine.allocator.allocate(bytesOf(tensor));
-    placed.push(address);
-    pinned.set(tensor, address);
-    const { data } = tensor.source;
-    engine.write(address, data, tensor.dtype);
+  try {
+    for (const tensor of new Set(leaves)) {
+      if (tensor.source.kind !== "constant") continue;
+      const address = engine.allocator.allocate(bytesOf(tensor));
+      placed.push(address);
+      pinned.set(tensor, address);
+      engine.write(address, tensor.source.data, tensor.dtype);
+    }
+  } catch (error) {
+    for (const address of placed) engine.allocator.free(address);
+    throw error;
   }
   return placed;
 }

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // compile(): a model, its loss and its optimizer become programs in one engine's memory.
-import { createEngine, createEngineSync, type Engine, type EngineOptions } from "../engine/engine.js";
+import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
 import type { Build } from "../engine/module.js";
 import type { Shape } from "../graph/tensor.js";
 import type { Values } from "../graph/values.js";
@@ -166,7 +166,7 @@ export async function compile<const M extends MetricName = never, I extends Port
   options: CompileOptions<M, NoInfer<O>>,
 ): Promise<Trainer<M, I, O>> {
   const recipe = recipeOf(model, options);
-  const engine = options.engine ?? (await createEngine(engineOptions(options)));
+  const engine = engineOf("compile", options) ?? (await createEngine(engineOptions(options)));
   const own = options.engine === undefined;
   let session: Session | undefined;
   try {
@@ -186,7 +186,7 @@ export function compileSync<const M extends MetricName = never, I extends Ports 
   options: CompileOptions<M, NoInfer<O>>,
 ): Trainer<M, I, O> {
   const recipe = recipeOf(model, options);
-  const engine = options.engine ?? createEngineSync(engineOptions(options));
+  const engine = engineOf("compile", options) ?? createEngineSync(engineOptions(options));
   const own = options.engine === undefined;
   let session: Session | undefined;
   try {
