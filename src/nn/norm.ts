@@ -1,5 +1,5 @@
 // Normalization as layers; each applies the operation of the same name (src/ops/norm.ts).
-import { checkInteger, checkNumber, ModelError } from "../engine/errors.js";
+import { checkInteger, checkNumber, ModelError, showValue } from "../engine/errors.js";
 import {
   buffer,
   type Constraint,
@@ -247,7 +247,7 @@ export function l2Normalize(options: norm.L2NormalizeOptions & { name?: string }
       if (!Number.isInteger(axis) || axis === 0 || axis >= rank || axis <= -rank) {
         throw new ModelError(
           `${where}: axis must be from 1 to ${rank - 1}, or from -${rank - 1} to -1, for ` +
-            `${showShape(["batch", ...inputShape])}, got ${axis}: the batch's axis is not normalized along`,
+            `${showShape(["batch", ...inputShape])}, got ${showValue(axis)}: the batch's axis is not normalized along`,
         );
       }
       return { outputShape: inputShape, parameters: [], apply: (x) => norm.l2Normalize(x, rest) };

@@ -19,6 +19,14 @@ function moving<Takes extends number, Gives extends number>(
   };
 }
 
+// More axes than any tensor has: such lists are not gone through.
+const MAX_AXES = 32;
+
+/** A list of at least one entry, without holes. */
+function isList(value: unknown, fits: (entry: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.length > 0 && value.length <= MAX_AXES && Array.from(value).every(fits);
+}
+
 /**
  * Each sample under another shape with as many elements, row-major; one size may be -1: the one that fits. Nothing is
  * copied.
@@ -28,8 +36,8 @@ function moving<Takes extends number, Gives extends number>(
  */
 export function reshape(shape: Shape, ...none: []): Layer {
   checkNone("reshape", none);
-  const fits = (size: number) => size === -1 || (Number.isInteger(size) && size > 0);
-  if (!Array.isArray(shape) || !shape.every(fits) || shape.filter((size) => size === -1).length > 1) {
+  const fits = (size: unknown) => size === -1 || (Number.isSafeInteger(size) && (size as number) > 0);
+  if (!isList(shape, fits) || shape.filter((size) => size === -1).length > 1) {
     throw new ModelError(
       `reshape: shape must be an array of one sample's sizes, like [28, 28, 1], one may be -1, got ${showValue(shape)}`,
     );
@@ -58,7 +66,7 @@ export function reshape(shape: Shape, ...none: []): Layer {
  */
 export function permute(axes: readonly number[], ...none: []): Layer {
   checkNone("permute", none);
-  const isPermutation = Array.isArray(axes) && axes.length > 0 && axes.every((_, index) => axes.includes(index + 1));
+  const isPermutation = isList(axes, Number.isInteger) && axes.every((_, index) => axes.includes(index + 1));
   if (!isPermutation) {
     throw new ModelError(
       `permute: axes must be a permutation of 1 to the number of a sample's axes, got ${showValue(axes)}: the batch, axis 0, stays`,
@@ -106,7 +114,7 @@ const AXES = { 1: ["length"], 2: ["height", "width"] } as const;
 
 /** Checked margins of each axis: a number stands for all, in one dimension a pair is enough. */
 function marginsOf(kind: string, margins: unknown, dimensions: 1 | 2): Margins[] {
-  const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0;
+  const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
   const isPair = (value: unknown) => Array.isArray(value) && value.length === 2 && value.every(isCount);
   if (isCount(margins)) return AXES[dimensions].map(() => [margins as number, margins as number]);
   if (dimensions === 1 && isPair(margins)) return [margins as unknown as Margins];

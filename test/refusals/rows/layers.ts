@@ -1,0 +1,249 @@
+// A row for each layer: made, and put into a model of its own.
+
+import type { Engine, Layer, Model } from "steepest";
+import * as S from "steepest";
+import type { Row } from "../sweep.js";
+
+const line = [4];
+const row = [6, 4];
+const image = [6, 6, 4];
+
+const name = "part";
+const weight = () => ({
+  weightInitializer: S.zeros(),
+  weightRegularizer: S.l2(),
+  weightConstraint: S.maxNorm(),
+});
+const bias = () => ({ biasInitializer: S.zeros(), biasRegularizer: S.l2(), biasConstraint: S.nonNegative() });
+const stages = () => ({
+  depthwiseInitializer: S.ones(),
+  depthwiseRegularizer: S.l1(),
+  depthwiseConstraint: S.unitNorm(),
+  pointwiseInitializer: S.ones(),
+  pointwiseRegularizer: S.l1(),
+  pointwiseConstraint: S.unitNorm(),
+});
+const dense = () => ({ name, bias: true, ...weight(), ...bias() });
+const norm = () => ({ name, epsilon: 1e-5, affine: true, ...weight(), ...bias() });
+// What is given as a whole: its inside is not the caller's.
+const parts = ["*.weight*", "*.bias*", "*.depthwise*", "*.pointwise*"];
+
+type Given = readonly [shape: readonly number[], good: () => readonly unknown[], more?: Partial<Row>];
+
+const number = { accepts: { "0": ["array"] } } as const;
+// A list of one number is that number for the only axis.
+const perAxis = {
+  accepts: {
+    "0": ["array"],
+    "1": ["array"],
+    "*.outputPadding": ["array"],
+    "*.stride": ["array"],
+    "*.dilation": ["array"],
+    "*.padding": ["array", "number"],
+  },
+} as const;
+const square = {
+  accepts: {
+    ...perAxis.accepts,
+    "*.size": ["array"],
+    "*.scale": ["array"],
+  },
+} as const;
+const window = { stride: 1, dilation: 1, padding: "same" };
+
+const LAYERS: Readonly<Record<string, Given>> = {
+  dense: [line, () => [4, dense()]],
+  flatten: [row, () => []],
+  reshape: [line, () => [[2, 2]]],
+  permute: [row, () => [[2, 1]]],
+  repeatVector: [line, () => [2]],
+  zeroPad1d: [row, () => [[1, 2]], { accepts: { "0": ["number"] } }],
+  zeroPad2d: [
+    image,
+    () => [
+      [
+        [1, 2],
+        [0, 1],
+      ],
+    ],
+    { accepts: { "0": ["number"] } },
+  ],
+  crop1d: [row, () => [[1, 2]], { accepts: { "0": ["number"] } }],
+  crop2d: [
+    image,
+    () => [
+      [
+        [1, 2],
+        [0, 1],
+      ],
+    ],
+    { accepts: { "0": ["number"] } },
+  ],
+  conv1d: [row, () => [2, 3, { ...dense(), ...window, groups: 1 }], perAxis],
+  conv2d: [image, () => [2, 3, { ...dense(), ...window, groups: 1 }], square],
+  depthwiseConv1d: [row, () => [3, { ...dense(), ...window, multiplier: 1 }], perAxis],
+  depthwiseConv2d: [image, () => [3, { ...dense(), ...window, multiplier: 1 }], square],
+  separableConv1d: [row, () => [2, 3, { name, bias: true, ...bias(), ...stages(), ...window, multiplier: 1 }], perAxis],
+  separableConv2d: [
+    image,
+    () => [2, 3, { name, bias: true, ...bias(), ...stages(), ...window, multiplier: 1 }],
+    square,
+  ],
+  convTranspose1d: [
+    row,
+    () => [2, 3, { ...dense(), ...window, padding: 1, groups: 1, outputPadding: 0 }],
+    { accepts: { ...perAxis.accepts, "*.padding": ["array", "string"] } },
+  ],
+  convTranspose2d: [
+    image,
+    () => [2, 3, { ...dense(), ...window, padding: 1, groups: 1, outputPadding: 0 }],
+    { accepts: { ...square.accepts, "*.padding": ["array", "string"] } },
+  ],
+  maxPool1d: [
+    row,
+    () => [2, { name, stride: 1, padding: 1, dilation: 1, ceilMode: false }],
+    { accepts: { ...perAxis.accepts, "1.padding": ["string", "array"] } },
+  ],
+  maxPool2d: [
+    image,
+    () => [2, { name, stride: 1, padding: 1, dilation: 1, ceilMode: false }],
+    { accepts: { ...square.accepts, "1.padding": ["string", "array"] } },
+  ],
+  averagePool1d: [
+    row,
+    () => [2, { name, stride: 1, padding: 1, ceilMode: false, countIncludePad: true }],
+    { accepts: { ...perAxis.accepts, "1.padding": ["string", "array"] } },
+  ],
+  averagePool2d: [
+    image,
+    () => [2, { name, stride: 1, padding: 1, ceilMode: false, countIncludePad: true }],
+    { accepts: { ...square.accepts, "1.padding": ["string", "array"] } },
+  ],
+  adaptiveMaxPool1d: [row, () => [2, { name }], number],
+  adaptiveMaxPool2d: [image, () => [2, { name }], number],
+  adaptiveAveragePool1d: [row, () => [2, { name }], number],
+  adaptiveAveragePool2d: [image, () => [2, { name }], number],
+  globalMaxPool: [row, () => [{ name, keepDims: true }]],
+  globalAveragePool: [image, () => [{ name, keepDims: true }]],
+  upsample1d: [
+    row,
+    () => [{ name, scale: 2, mode: "linear", alignCorners: false }],
+    { accepts: { "0.scale": ["array"] }, required: ["0.scale"] },
+  ],
+  upsample2d: [
+    image,
+    () => [{ name, scale: 2, mode: "bilinear", alignCorners: false }],
+    { ...square, required: ["0.scale"] },
+  ],
+  batchNorm: [row, () => [{ ...norm(), momentum: 0.1 }]],
+  layerNorm: [row, () => [{ ...norm(), axes: 1 }]],
+  rmsNorm: [row, () => [{ name, epsilon: 1e-5, affine: true, ...weight(), axes: 1 }]],
+  groupNorm: [row, () => [2, norm()]],
+  instanceNorm: [row, () => [norm()]],
+  l2Normalize: [row, () => [{ name, axis: 1, epsilon: 1e-5 }]],
+  dropout: [line, () => [0.5]],
+  alphaDropout: [line, () => [0.5]],
+  spatialDropout1d: [row, () => [0.5]],
+  spatialDropout2d: [image, () => [0.5]],
+  gaussianNoise: [line, () => [0.5]],
+  gaussianDropout: [line, () => [0.5]],
+  leakyRelu: [line, () => [{ negativeSlope: 0.1 }]],
+  elu: [line, () => [{ alpha: 1 }]],
+  celu: [line, () => [{ alpha: 1 }]],
+  gelu: [line, () => [{ approximate: "tanh" }]],
+  geglu: [line, () => [{ approximate: "tanh" }]],
+  hardTanh: [line, () => [{ min: -1, max: 1 }]],
+  threshold: [line, () => [{ threshold: 1, value: 0 }], { required: ["0.threshold"] }],
+  softShrink: [line, () => [{ lambda: 0.5 }]],
+  hardShrink: [line, () => [{ lambda: 0.5 }]],
+  softmax: [row, () => [{ axis: 1 }]],
+  logSoftmax: [row, () => [{ axis: 1 }]],
+  prelu: [row, () => [{ name, perChannel: true, ...weight() }]],
+  residual: [line, () => [{ name }, S.dense(4), S.relu()]],
+};
+
+// Those that take nothing: whatever is given is refused.
+const PLAIN = [
+  ...["relu", "relu6", "selu", "sigmoid", "silu", "logSigmoid", "mish", "hardSigmoid", "hardSwish", "identity"],
+  ...["softplus", "softsign", "step", "tanh", "tanhShrink", "glu", "swiglu", "reglu"],
+];
+
+const exports: Readonly<Record<string, unknown>> = { ...S };
+const makerOf = (name: string) => exports[name] as (...args: readonly unknown[]) => Layer;
+
+/** A layer's model; where it is small it is compiled, and predicts. */
+function rowOf(engine: Engine, name: string, [shape, good, more = {}]: Given): Row {
+  const make = makerOf(name);
+  const args = good();
+  return {
+    name,
+    call: (...given: readonly unknown[]) =>
+      (S.sequential as (...all: unknown[]) => Model)({ input: shape }, make(...given)),
+    good,
+    opaque: [...parts.flatMap((part) => opaqueIn(args, part)), ...(name === "residual" ? ["1", "2"] : [])],
+    // Options are all optional, and stand last.
+    optional: typeof args.at(-1) === "object" && !Array.isArray(args.at(-1)) ? [`${args.length - 1}`] : [],
+    check: (model) => checkModel(engine, model as Model),
+    ...more,
+    ...(more.required === undefined ? {} : { optional: [] }),
+    ...(name === "residual" ? { optional: ["0", "1", "2"] } : {}),
+  };
+}
+
+/** Paths of the options whose names begin so. */
+function opaqueIn(args: readonly unknown[], pattern: string): string[] {
+  const [, start] = pattern.split(".");
+  const prefix = start.slice(0, -1);
+  return args.flatMap((arg, index) =>
+    typeof arg === "object" && arg !== null && !Array.isArray(arg)
+      ? Object.keys(arg).flatMap((key) => (key.startsWith(prefix) && key !== "bias" ? [`${index}.${key}`] : []))
+      : [],
+  );
+}
+
+const MOST_ELEMENTS = 1e4;
+
+export function checkModel(engine: Engine, model: Model): void {
+  const sizes = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
+  const { inputShape, outputShape, parameters } = model;
+  if (!outputShape.every((size) => Number.isSafeInteger(size) && size >= 1)) throw new Error(`gives [${outputShape}]`);
+  const all = [inputShape, outputShape, ...[...parameters.values()].map(({ shape }) => shape)];
+  if (all.some((shape) => sizes(shape) > MOST_ELEMENTS)) return;
+  const whole = S.sequential({ input: inputShape } as never, model, S.flatten(), S.dense(1));
+  using trainer = S.compileSync(whole, { loss: S.meanSquaredError(), optimizer: S.sgd(), engine });
+  if (trainer.predictSync(new Float32Array(2 * sizes(inputShape)).fill(0.5)).length !== 2)
+    throw new Error("predicts no 2");
+}
+
+export const namesOfLayers: readonly string[] = [...Object.keys(LAYERS), ...PLAIN, "oneHot"];
+
+export function layerRows(engine: Engine): readonly Row[] {
+  const oneHot: Row = {
+    name: "oneHot",
+    call: (...given: readonly unknown[]) =>
+      (S.sequential as (...all: unknown[]) => Model)(
+        { input: [3], dtype: "uint32" },
+        (S.oneHot as (...all: readonly unknown[]) => Layer)(...given),
+      ),
+    good: () => [5],
+    check: (model) => checkModelShape(model as Model),
+  };
+  const plain = PLAIN.map((name): Row => {
+    const make = makerOf(name);
+    return {
+      name,
+      call: (...given: readonly unknown[]) =>
+        (S.sequential as (...all: unknown[]) => Model)({ input: line }, make(...given)),
+      good: () => [undefined],
+      optional: ["0"],
+      // Empty options are as none.
+      accepts: { "0": ["object"] },
+      check: (model) => checkModel(engine, model as Model),
+    };
+  });
+  return [...Object.entries(LAYERS).map(([name, given]) => rowOf(engine, name, given)), ...plain, oneHot];
+}
+
+function checkModelShape({ outputShape }: Model): void {
+  if (!outputShape.every((size) => Number.isSafeInteger(size) && size >= 1)) throw new Error(`gives [${outputShape}]`);
+}
