@@ -241,7 +241,8 @@ function showStepSize(): boolean {
     `   rate 0.1: loss ${learnt.losses[0].toFixed(4)}, after ${learnt.losses.length} steps ${learnt.losses.at(-1)?.toFixed(4)}`,
   );
   console.log(`   rate 2:   losses ${losses.join(", ")}, then ${blown.error?.name}:`);
-  console.log(`   "${blown.error?.message}"\n`);
+  // What happened, and what to do.
+  console.log(`   "${blown.error?.message.replace(": call", ":\n   call")}"\n`);
   return good.value < 1e-9 && small.value > 0.1 && large.value > 1 && blown.error !== undefined;
 }
 

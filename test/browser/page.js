@@ -44,7 +44,6 @@ globalThis.timersMeanwhile = async () => {
   } catch (error) {
     reason = error.message;
   }
-  const { background } = trainer;
   engine.dispose();
   return { ...seen, reason, background };
 };
