@@ -112,7 +112,7 @@ export function trainerLearner(
   call: TrainingTask["call"],
 ): Learner {
   trainer.setParameters(parameters);
-  const resident = trainer.load(data);
+  const resident = trainer.load({ x: data.x, y: data.y });
   const batches = batchesOf(data);
   let next = 0;
   const step = (): number => {
