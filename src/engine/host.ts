@@ -16,12 +16,13 @@ const clearTimeoutHere = typeof clearTimeout === "undefined" ? undefined : clear
 const MessageChannelHere = typeof MessageChannel === "undefined" ? undefined : MessageChannel;
 const clock = globalThis.performance;
 const nowHere = clock.now;
+const isGenuine = nowHere.name === "now";
 
 /** The clock, in milliseconds, under the name that it has everywhere. */
 export const performance = {
   now(): number {
     // A clock that was replaced before may be given back later.
-    return nowHere.name === "now" ? nowHere.call(clock) : globalThis.performance.now();
+    return isGenuine ? nowHere.call(clock) : globalThis.performance.now();
   },
 };
 

@@ -22,7 +22,7 @@ import { checkModel } from "../nn/scope.js";
 import { add, multiply } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { sum } from "../ops/reduce.js";
-import { type AnySamples, flattenSamples, type SampleFormat, type Samples, targetShape } from "./data.js";
+import { type AnySamples, checkSamples, flattenSamples, type SampleFormat, type Samples, targetShape } from "./data.js";
 import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
 import { isTrainable } from "./state.js";
 
@@ -191,7 +191,7 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
     outputs: model.outputs,
     targets: outputs.map((output) => ({ port: output.port, targets: output.loss.targets })),
   };
-  const { x, y, count } = flattenSamples(data, format);
+  const { x, y, count } = flattenSamples(checkSamples(data), format);
   const names = trainable.map(([name]) => name);
   const inputs: Record<string, Tensor> = { clock: input([16], { name: "clock", dtype: "uint32" }) };
   const feed: Record<string, Values> = { clock: new Uint32Array(16) };

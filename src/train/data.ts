@@ -239,9 +239,8 @@ export function flattenInputs(
   return { x, count };
 }
 
-/** Flattens inputs and targets. Throws DataError where they do not fit the format or each other. */
-export function flattenSamples(samples: AnySamples, format: SampleFormat): FlatSamples {
-  const given = checkSamples(samples);
+/** Flattens inputs and targets of samples that have their fields. Throws DataError if they do not fit the format or each other. */
+export function flattenSamples(given: AnySamples, format: SampleFormat): FlatSamples {
   const list = isList(given) ? given : undefined;
   const { x: inputs, y: wanted } = isList(given) ? { x: column(given, "x"), y: column(given, "y") } : given;
   const { x, count } = flattenInputs(inputs as Values, format, list?.length);

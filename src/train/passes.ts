@@ -38,11 +38,19 @@ export interface Limits {
  * What refuses one, as batch normalization does a single sample, refuses it before anything has changed.
  */
 export function preparePrograms(session: Session, { data, batchSize }: Walk): void {
-  const left = data.count - (unfinishedPass(session, data)?.row ?? 0);
-  const sizes = [left, data.count].flatMap((rows) => [Math.min(batchSize, rows), rows % batchSize]);
+  const { count, format } = data;
+  const left = count - (unfinishedPass(session, data)?.row ?? 0);
+  // The last call's walk comes to the same sizes.
+  const { prepared } = session;
+  const rest = left % batchSize;
+  const isSame = prepared?.count === count && prepared.batchSize === batchSize && prepared.rest === rest;
+  if (isSame && prepared.format === format) return;
+  const sizes = [left, count].flatMap((rows) => [Math.min(batchSize, rows), rows % batchSize]);
+  session.prepared = undefined;
   for (const size of [...new Set(sizes)].sort((a, b) => b - a)) {
     if (size > 0) session.cache.get("train", feedOf(data, size), size);
   }
+  session.prepared = { count, format, batchSize, rest };
 }
 
 function feedOf({ format, count }: ResidentData, size: number): GatheredFeed {
@@ -121,12 +129,17 @@ function bindPass(state: State, pass: Pass, data: ResidentData): void {
     pass.orderIn = data;
   }
   bindFeed(state, data, pass.shuffled);
+  if (state.summed === pass) return;
   engine.write(state.totals, pass.totals, "float64");
+  state.summed = pass;
 }
 
 /** Says where the samples are that the next call gathers: see assembly/kernels/gather.ts. */
-export function bindFeed({ engine, feed }: State, { count, order, x, y }: ResidentData, shuffled: boolean): void {
-  engine.write(feed, [count, shuffled ? order : 0, ...x, ...y], "uint32");
+export function bindFeed(state: State, data: ResidentData, shuffled: boolean): void {
+  if (state.fed?.data === data && state.fed.shuffled === shuffled) return;
+  const { count, order, x, y } = data;
+  state.engine.write(state.feed, [count, shuffled ? order : 0, ...x, ...y], "uint32");
+  state.fed = { data, shuffled };
 }
 
 function totalsOf({ totals, recipe }: State): Region {

@@ -46,9 +46,9 @@ export function* predictAll<O extends Ports>(
   const outputs = format.targets.map(({ port }) => sizeOf(port.shape));
   const most = Math.min(count, MAX_SAMPLES);
   const predictions = outputs.map((size) => new Float32Array(count * size));
-  let sliceEnd = performance.now() + SLICE_MS;
+  let sliceEnd = count > most ? performance.now() + SLICE_MS : 0;
   for (let first = 0; first < count; first += most) {
-    if (performance.now() > sliceEnd) {
+    if (first > 0 && performance.now() > sliceEnd) {
       yield undefined;
       checkOpen(state);
       sliceEnd = performance.now() + SLICE_MS;

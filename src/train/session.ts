@@ -36,6 +36,8 @@ export interface Session {
   readonly resident: Set<ResidentData>;
   /** Those of them that a call was given, and that go when it ends. */
   readonly handedIn: Set<ResidentData>;
+  /** Which walk the programs of all sizes of batches were last made for: see preparePrograms. */
+  prepared: { count: number; format: SampleFormat; batchSize: number; rest: number } | undefined;
   /** What goes through data now; nothing while the user has the result of an epoch. */
   running: { readonly what: string } | undefined;
 }
@@ -55,6 +57,7 @@ export function openSession(recipe: Recipe, engine: Engine): Session {
     staging: createStaging(engine),
     resident: new Set(),
     handedIn: new Set(),
+    prepared: undefined,
     running: undefined,
   };
 }

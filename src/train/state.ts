@@ -26,7 +26,8 @@ import type { Model } from "../nn/model.js";
 import type { Port, Ports } from "../nn/ports.js";
 import { FEED_HEADER_WORDS } from "../ops/gather.js";
 import type { Optimizer } from "../optim/optimizer.js";
-import { type Cursor, createCursor } from "./cursor.js";
+import { type Cursor, createCursor, type Pass } from "./cursor.js";
+import type { ResidentData } from "./data.js";
 import { EngineCall, type Work } from "./work.js";
 
 /** Most steps of one call into the engine: lengths of trace and rates. */
@@ -99,6 +100,9 @@ export interface State {
   steps: number;
   epochs: number;
   cursor: Cursor;
+  /** Whose sums are in `totals`, and which data the feed names. */
+  summed: Pass | undefined;
+  fed: { readonly data: ResidentData; readonly shuffled: boolean } | undefined;
   /** Its memory has been given back. */
   closed: boolean;
   /** Why its values cannot be trusted any longer, where a step was torn. */
@@ -175,6 +179,8 @@ export function createState(engine: Engine, recipe: Recipe): State {
       steps: 0,
       epochs: 0,
       cursor: createCursor(),
+      summed: undefined,
+      fed: undefined,
       closed: false,
       broken: undefined,
     };

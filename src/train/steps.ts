@@ -44,7 +44,7 @@ export function* callEngine(
 ): Work<number> {
   const { program, planEnd } = step;
   const { steps } = call;
-  prepare(state, call);
+  prepare(state, call.row, steps);
   const start = performance.now();
   let done: number;
   try {
@@ -73,16 +73,17 @@ function batchCall(state: State, feed: StagedFeed, batch: number): StepsCall {
 /** One training step on staged samples, on the calling thread. Returns its loss. */
 export function runStep(state: State, cache: ProgramCache, feed: StagedFeed, batch: number): number {
   const { program, planEnd } = cache.get("train", feed, batch);
-  const call = batchCall(state, feed, batch);
-  prepare(state, call);
+  prepare(state, 0, 1);
   try {
     state.engine.run(program.address, program.end, 1, program.threads);
   } catch (error) {
-    recover(state, planEnd, error, call);
+    recover(state, planEnd, error, batchCall(state, feed, batch));
     throw error;
   }
-  settle(state, 1, call);
-  return state.engine.heap.floats[state.trace / 4];
+  const loss = state.engine.heap.floats[state.trace / 4];
+  if (loss - loss === 0) state.steps += 1;
+  else settle(state, 1, batchCall(state, feed, batch));
+  return loss;
 }
 
 /** The same for whoever drives the work. */
@@ -92,7 +93,7 @@ export function* stepOnce(state: State, cache: ProgramCache, feed: StagedFeed, b
 }
 
 /** Writes down what the coming steps need. */
-function prepare(state: State, { row, steps }: StepsCall): void {
+function prepare(state: State, row: number, steps: number): void {
   checkOpen(state);
   const { engine, recipe } = state;
   const { floats, words } = engine.heap;
