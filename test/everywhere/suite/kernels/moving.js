@@ -11,7 +11,11 @@ const small = given([5, 7, 6], 72, { low: 0.5, high: 1.5 });
 const ties = given(SHAPE, 0, { data: Float32Array.from(integers(A * B * C, 9, 73)) });
 // Rows that are named twice, in no order, and one that is not there.
 const names = given([29], 0, { data: integers(29, B, 74) });
-const missing = given([29], 0, { data: names.data.map((index, i) => (i === 5 ? B : index)) });
+// The same, but for one that is not there, as places of maxima: indices that are handed in would be refused.
+const missing = names.data.map((index, i) => (i === 5 ? B : index));
+const scores = given([29, B + 1], 0, {
+  data: Float32Array.from(range(29).flatMap((i) => range(B + 1).map((j) => (j === missing[i] ? 1 : 0)))),
+});
 const places = given([A, 3, C], 0, { data: integers(A * 3 * C, B, 75) });
 
 const line = ({ x: at }, i, k) => Float64Array.from(range(B), (j) => at(i, j, k));
@@ -149,10 +153,10 @@ export const MOVING = [
   ),
   row(
     "gather",
-    { x, missing },
-    (graph, { x, missing }) => graph.gather(x, missing, 1),
+    { x, scores },
+    (graph, { x, scores }) => graph.gather(x, graph.argmax(scores, 1), 1),
     [A, 29, C],
-    ({ x, missing }, i, j, k) => (missing(j) === B ? Number.NaN : x(i, missing(j), k)),
+    ({ x }, i, j, k) => (missing[j] === B ? Number.NaN : x(i, missing[j], k)),
     {
       name: "gather of what is not there",
     },
