@@ -66,7 +66,7 @@ export function batches(parts, data, shapes) {
   return { parts, train };
 }
 
-/** trainSteps(): calls of so many steps. Each begins a pass over the samples, so two calls are not one of twice as many. */
+/** trainSteps(): calls of so many steps, each of which goes on where the last one stopped. */
 export function calls(steps, data, options) {
   const train = async (trainer, begin, end) => {
     const losses = [];
