@@ -86,7 +86,7 @@ function show(value: unknown, depth: number): string {
     return JSON.stringify(value.length > SHOWN_CHARACTERS ? `${value.slice(0, SHOWN_CHARACTERS)}…` : value);
   }
   if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "function") return value.name === "" ? "a function" : `the function ${value.name}`;
+  if (typeof value === "function") return value.name === "" ? "a function" : `the function ${nameOf(value)}`;
   if (typeof value !== "object" || value === null) return Object.is(value, -0) ? "-0" : String(value);
   const kind = kindOf(value);
   if (ArrayBuffer.isView(value))
@@ -104,9 +104,14 @@ function show(value: unknown, depth: number): string {
   return keys.length === 0 ? "{}" : `{ ${keys.slice(0, SHOWN_ENTRIES).join(", ")}${more(keys.length)} }`;
 }
 
+/** A function's name as its user knows it: bundlers put a number behind one that is there twice, as in relu2. */
+function nameOf({ name }: { readonly name: string }): string {
+  return name.replace(/(?<=[a-z]{2})[23]$/, "");
+}
+
 /** What helps where a function, or its name, came in the place of what it makes. */
 export function remedyForValue(value: unknown, example: string): string {
-  if (typeof value === "function") return `: call it, as ${value.name || example}()`;
+  if (typeof value === "function") return `: call it, as ${nameOf(value) || example}()`;
   return typeof value === "string" ? `: import what it names and call it, as ${example}()` : "";
 }
 
