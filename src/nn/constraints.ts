@@ -1,6 +1,6 @@
 // What parameters are brought back to after each step of the optimizer.
 import { made } from "../engine/copies.js";
-import { checkNone, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { checkNone, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { elements, rows } from "../engine/instructions.js";
 import { type Constraint, type Shape, showShape, sizeOf } from "../graph/tensor.js";
 
@@ -15,17 +15,14 @@ export interface NormConstraintOptions {
 /** The shape as [outer, length, inner], `length` being the elements of one norm. */
 function normsOf(name: string, shape: Shape, axis: NormConstraintOptions["axis"]) {
   const rank = shape.length;
-  const asked =
-    axis === undefined
-      ? shape.map((_, index) => index).slice(0, Math.max(1, rank - 1))
-      : typeof axis === "number"
-        ? [axis]
-        : [...axis];
-  const axes = asked.map((index) => (index < 0 ? index + rank : index)).sort((a, b) => a - b);
-  const fits = axes.length > 0 && axes.every((index, i) => index === axes[0] + i) && axes[0] >= 0;
-  if (!fits || axes[axes.length - 1] >= rank || !axes.every(Number.isInteger)) {
+  const all = shape.map((_, index) => index).slice(0, Math.max(1, rank - 1));
+  const asked: unknown = axis === undefined ? all : typeof axis === "number" ? [axis] : axis;
+  const isList = Array.isArray(asked) && asked.length > 0 && asked.length <= rank;
+  const axes = isList ? asked.map((index) => (index < 0 ? index + rank : index)).sort((a, b) => a - b) : [];
+  const fits = axes.length > 0 && axes.every((index, i) => Number.isInteger(index) && index === axes[0] + i);
+  if (!fits || axes[0] < 0 || axes[axes.length - 1] >= rank) {
     throw new ModelError(
-      `${name}: axis must be of the parameter's ${rank} axes ${showShape(shape)}, next to each other and each once, got [${asked.join(", ")}]`,
+      `${name}: axis must be of the parameter's ${rank} axes ${showShape(shape)}, next to each other and each once, got ${showValue(axis)}`,
     );
   }
   const end = axes[axes.length - 1] + 1;
@@ -106,6 +103,6 @@ export function nonNegative(...none: []): Constraint {
 }
 
 function positive(where: string, name: string, value: number): number {
-  if (value > 0) return checkNumber(where, name, value, 0, Number.POSITIVE_INFINITY);
-  throw new ModelError(`${where}: ${name} must be a number greater than 0, got ${String(value)}`);
+  if (typeof value === "number" && value > 0) return checkNumber(where, name, value, 0, Number.POSITIVE_INFINITY);
+  throw new ModelError(`${where}: ${name} must be a number greater than 0, got ${showValue(value)}`);
 }

@@ -1,9 +1,9 @@
 // Models: functions of tensors with parameters, chains of layers among them.
 import { made } from "../engine/copies.js";
-import { checkChoice, checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
+import { checkChoice, checkFunction, checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { boundOfSample, indexBounds } from "../graph/bounds.js";
-import { type DType, input, type Shape, sameShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { type DType, input, isTensor, type Shape, sameShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import {
   type BuiltLayer,
   type Chain,
@@ -15,7 +15,7 @@ import {
   layerContext,
   type ModelLayer,
 } from "./layer.js";
-import { bundle, isShape, type Port, type Ports, portsOf, showBatch, type Traced } from "./ports.js";
+import { bundle, isShape, type Port, type Ports, pick, portsOf, showBatch, type Traced } from "./ports.js";
 import { checkInputs, checkResults, createBlueprint, layerParameters, type Scope } from "./scope.js";
 
 /**
@@ -71,13 +71,9 @@ export function createModel<I extends Ports, O extends Ports>(
   madeWith: unknown = body,
 ): Model<I, O> {
   checkModelOptions(kind, options);
-  if (typeof body !== "function") {
-    throw new ModelError(
-      `${kind}: must be given a function of the inputs and a scope, got ${showValue(body)}: a chain of layers is sequential(…)`,
-    );
-  }
+  checkFunction(kind, "what makes the outputs of the inputs and a scope", body);
   const { name } = options;
-  const given = portsOf(kind, options.input, dtypesOf(kind, options));
+  const given = inputsOf(kind, options);
   const blueprint = createBlueprint(kind, "", body);
   /** Inputs of these shapes with what goes for them, and the outputs: of a trial, as tensors that nobody computes. */
   const attempt = (shapes: readonly Shape[]): ModelPorts & { readonly tensors: readonly Tensor[] } => {
@@ -116,7 +112,10 @@ export function createModel<I extends Ports, O extends Ports>(
       checkInputs<I>(kind, x, inputs);
       return blueprint.trace(x, context);
     },
-    portsFor: (inputShape) => attempt(portsOf(kind, inputShape, () => "float32").map(({ shape }) => shape)),
+    portsFor(inputShape) {
+      portsOf(kind, inputShape);
+      return attempt(pick<Shape>(`${kind}: inputShape`, inputShape as Shape, inputs));
+    },
     outputShapeFor: (inputShape) => shapesOf(model.portsFor(inputShape).outputs) as unknown as O,
     build({ where }, inputShape) {
       const [{ key, shape }] = inputs;
@@ -149,16 +148,17 @@ function checkModelOptions(kind: string, options: ModelOptions<Ports>): void {
   if (options.name !== undefined) checkName(kind, options.name);
 }
 
-/** The inputs' dtypes, checked. */
-function dtypesOf(where: string, { dtype = "float32", input: shapes }: ModelOptions<Ports>) {
-  if (kindOf(dtype) !== "Object") {
-    const all = checkChoice(where, "dtype", dtype, DTYPES);
-    return () => all;
-  }
-  const named = isShape(shapes) ? [] : Object.keys(shapes ?? {});
-  checkOptions(`${where}: dtype`, dtype as object, named);
-  return (key: string | undefined): DType =>
-    checkChoice(where, `dtype of ${key}`, (dtype as Readonly<Record<string, DType>>)[key ?? ""] ?? "float32", DTYPES);
+/** The inputs with their dtypes, checked. */
+function inputsOf(where: string, { dtype = "float32", input: shapes }: ModelOptions<Ports>): Port[] {
+  const ports = portsOf(where, shapes);
+  const names = ports.flatMap(({ key }) => (key === undefined ? [] : [key]));
+  const isNamed = kindOf(dtype) === "Object" && names.length > 0;
+  if (isNamed) checkOptions(`${where}: dtype`, dtype as object, names);
+  return ports.map((port): Port => {
+    const { key = "" } = port;
+    const given: unknown = isNamed ? ((dtype as Readonly<Record<string, DType>>)[key] ?? "float32") : dtype;
+    return { ...port, dtype: checkChoice(where, isNamed ? `dtype of ${key}` : "dtype", given, DTYPES) };
+  });
 }
 
 /**
@@ -224,15 +224,13 @@ export function defineLayer<Options extends object = Record<string, never>>(
   body: (x: Tensor, scope: Scope, options: Options & { readonly name?: string }) => Tensor,
 ): (options?: Options & { readonly name?: string }) => Layer {
   checkName("defineLayer", kind);
-  if (typeof body !== "function") {
-    throw new ModelError(
-      `defineLayer: must be given a function of x, a scope and options, got ${showValue(body)}: see its example`,
-    );
-  }
+  checkFunction("defineLayer", "body", body);
   return (options = {} as Options) => {
-    if (kindOf(options) !== "Object") {
-      throw new ModelError(`${kind}: options must be an object, got ${showValue(options)}: name each of them`);
+    if (kindOf(options) !== "Object" || isTensor(options)) {
+      const remedy = isTensor(options) ? `apply the layer to it, as scope.apply(x, ${kind}())` : "name each of them";
+      throw new ModelError(`${kind}: options must be an object, got ${showValue(options)}: ${remedy}`);
     }
+    if (options.name !== undefined) checkName(kind, options.name);
     return {
       kind,
       name: options.name,

@@ -29,17 +29,17 @@ export function isShape(ports: Ports): ports is Shape {
 
 const MAX_SIZE = 2 ** 31;
 
-/** Checks shapes and lists them. */
-export function portsOf(where: string, ports: Ports, dtypeOf: (key: string | undefined) => DType): Port[] {
+/** Checks shapes and lists them, as ports of float32. */
+export function portsOf(where: string, ports: Ports): Port[] {
   const port = (key: string | undefined, shape: Shape): Port => {
-    const fits = Array.isArray(shape) && shape.length > 0 && Array.from(shape).every(isSize);
-    if (!fits || shape.length > MAX_AXES || sizeOf(shape) > MAX_SIZE) {
+    const isList = Array.isArray(shape) && shape.length > 0 && shape.length <= MAX_AXES;
+    if (!isList || !Array.from(shape).every(isSize) || sizeOf(shape) > MAX_SIZE) {
       const remedy = isSize(shape) ? `: write [${shape}]` : "";
       throw new ModelError(
         `${where}: input${key === undefined ? "" : ` "${key}"`} must be the shape of one sample, like [784] or [28, 28], got ${showValue(shape)}${remedy}`,
       );
     }
-    return { key, shape: [...shape], dtype: dtypeOf(key) };
+    return { key, shape: [...shape], dtype: "float32" };
   };
   if (kindOf(ports) !== "Object") return [port(undefined, ports as Shape)];
   const named = Object.entries(ports).map(([key, shape]) => port(key, shape));

@@ -274,8 +274,9 @@ export function checkInputs<I extends Ports>(
   const tensors = pick<Tensor>(where, given as Tensor, ports);
   tensors.forEach((tensor, index) => {
     const { shape } = ports[index];
-    if (tensor.shape.length === shape.length + 1) return;
     const name = ports[index].key === undefined ? "input" : portName("input", ports[index]);
+    checkTensor(where, tensor, `${name} must be a tensor`);
+    if (tensor.shape.length === shape.length + 1) return;
     throw new ModelError(`${where}: ${name} must be ${showBatch(shape)}, got ${showShape(tensor.shape)}`);
   });
   return tensors;

@@ -2,6 +2,7 @@
 import { compileSync, createEngineSync, dense, meanSquaredError, sequential, sgd } from "steepest";
 import { describe, expect, test } from "vitest";
 import { layerRows } from "./rows/layers.js";
+import { partRows } from "./rows/parts.js";
 import { sweep, sweptCalls } from "./sweep.js";
 
 const engine = createEngineSync();
@@ -18,7 +19,7 @@ function watch(): unknown {
 watch();
 
 describe("bad arguments", () => {
-  sweep(layerRows(engine), watch);
+  sweep([...layerRows(engine), ...partRows(engine)], watch);
 });
 
 test("the calls are many", () => {

@@ -280,7 +280,7 @@ describe("what is no part, with what was probably meant", () => {
     [
       "layers for a function",
       () => functional(first, dense(1) as never),
-      /functional: must be given a function of the inputs and a scope, got .*: a chain of layers is sequential/,
+      /functional: what makes the outputs of the inputs and a scope must be a function, got/,
     ],
     [
       "no tensor to apply to",

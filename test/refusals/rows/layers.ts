@@ -2,6 +2,7 @@
 
 import type { Engine, Layer, Model } from "steepest";
 import * as S from "steepest";
+import { flatten } from "steepest/graph";
 import type { Row } from "../sweep.js";
 
 const line = [4];
@@ -209,7 +210,10 @@ export function checkModel(engine: Engine, model: Model): void {
   if (!outputShape.every((size) => Number.isSafeInteger(size) && size >= 1)) throw new Error(`gives [${outputShape}]`);
   const all = [inputShape, outputShape, ...[...parameters.values()].map(({ shape }) => shape)];
   if (all.some((shape) => sizes(shape) > MOST_ELEMENTS)) return;
-  const whole = S.sequential({ input: inputShape } as never, model, S.flatten(), S.dense(1));
+  // By its own name, whatever that is.
+  const whole = S.functional({ input: inputShape }, (x, { call, apply }) =>
+    apply(flatten(call(model, x)), S.dense(1, { name: "the end" })),
+  );
   using trainer = S.compileSync(whole, { loss: S.meanSquaredError(), optimizer: S.sgd(), engine });
   if (trainer.predictSync(new Float32Array(2 * sizes(inputShape)).fill(0.5)).length !== 2)
     throw new Error("predicts no 2");

@@ -1,0 +1,273 @@
+// Rows for what models and trainings are made of: models, functions of tensors, losses, optimizers, initializers and so on.
+
+import type { Constraint, Engine, Initializer, Model, Regularizer, Scope } from "steepest";
+import * as S from "steepest";
+import { multiply, type Tensor } from "steepest/graph";
+import type { Row } from "../sweep.js";
+import { checkModel } from "./layers.js";
+
+type Make = (...given: readonly unknown[]) => unknown;
+
+function modelRows(engine: Engine): readonly Row[] {
+  const sequential = S.sequential as unknown as Make;
+  const functional = S.functional as unknown as Make;
+  const defineLayer = S.defineLayer as unknown as (...given: readonly unknown[]) => Make;
+  const check: NonNullable<Row["check"]> = (model) => checkModel(engine, model as Model);
+  const model = S.sequential({ input: [4, 4, 1] }, S.conv2d(2, 3), S.flatten());
+  const images = S.sequential({ input: [4, 4, 1] }, S.conv2d(2, 3), S.globalMaxPool());
+  return [
+    {
+      name: "sequential",
+      call: sequential,
+      good: () => [{ input: [4], dtype: "float32", name: "part" }, S.dense(2), S.relu()],
+      opaque: ["1", "2"],
+      optional: ["2"],
+      required: ["0.input"],
+      // The input may be of indices, and of any size, which the layers refuse.
+      where: ["dense", "linear", "matmul"],
+      check,
+    },
+    {
+      name: "functional",
+      call: functional,
+      good: () => [
+        { input: { a: [4], b: [4] }, dtype: { a: "float32", b: "float32" }, name: "part" },
+        ({ a, b }: { a: Tensor; b: Tensor }) => multiply(a, b),
+      ],
+      required: ["0.input", "0.input.a", "0.input.b"],
+      records: ["0.input"],
+      accepts: { "0.input": ["array"], "0.dtype": ["string"] },
+      where: ["multiply", "relu"],
+      check: () => {},
+    },
+    {
+      name: "layer",
+      call: (kind, body, options) =>
+        sequential({ input: [4] }, (defineLayer(kind, body) as (options: unknown) => unknown)(options)),
+      good: () => ["layer", (x: Tensor) => x, { name: "part", by: 2 }],
+      optional: ["2"],
+      records: ["2"],
+      // An option of the user's own.
+      untouched: ["2.by"],
+      accepts: { "2.name": ["undefined"] },
+      where: ["defineLayer", "relu", '"part"', /^[\w ]* ("part"|0)/],
+      check,
+    },
+    {
+      name: "input",
+      call: (shape: never) => images.outputShapeFor(shape),
+      good: () => [[6, 6, 1]],
+      where: ["conv2d"],
+      check: (shape) => {
+        if (!Array.isArray(shape)) throw new Error("no shape came out");
+      },
+    },
+    {
+      name: "input",
+      call: (shape: never) => model.outputShapeFor(shape),
+      good: () => [[4, 4, 1]],
+      where: ["conv2d"],
+      check: () => {},
+    },
+  ];
+}
+
+/** The methods of a scope, called in a function's first trace. */
+function scopeRows(): readonly Row[] {
+  const within =
+    (use: (scope: Record<keyof Scope, Make>, x: Tensor, given: readonly unknown[]) => unknown): Make =>
+    (...given) => {
+      let result: unknown;
+      S.functional({ input: [4] }, (x, scope) => {
+        result = use(scope as never, x, given);
+        return x;
+      });
+      return result;
+    };
+  const inner = S.functional({ input: [4] }, (x, { apply }) => apply(x, S.dense(2)));
+  const opaque = ["0", "1", "2", "3.regularizer", "3.constraint"];
+  return [
+    {
+      name: "apply",
+      call: within(({ apply }, x, layers) => apply(x, ...layers)),
+      good: () => [S.dense(3), S.relu()],
+      opaque,
+      optional: ["0", "1"],
+    },
+    {
+      name: "apply",
+      call: within(({ apply }, x, [given]) => apply(given === "x" ? x : given, S.dense(3))),
+      good: () => ["x"],
+      accepts: { "0": ["tensor"] },
+      where: ["dense", "linear"],
+    },
+    {
+      name: "call",
+      call: within(({ call }, x, [model, given]) => call(model, given === "x" ? x : given)),
+      good: () => [inner, "x"],
+      opaque,
+      accepts: { "1": ["tensor"] },
+      where: ["functional", "linear", "dense"],
+    },
+    {
+      name: "parameter",
+      call: within(({ parameter }, _, given) => parameter(...given)),
+      good: () => ["p", [4], S.zeros(), { regularizer: S.l2(), constraint: S.maxNorm() }],
+      opaque: ["2", "3.regularizer", "3.constraint"],
+      optional: ["2", "3"],
+      where: ["functional", "p:", "maxNorm"],
+    },
+    {
+      name: "buffer",
+      call: within(({ buffer }, _, given) => buffer(...given)),
+      good: () => ["b", [4], S.zeros()],
+      opaque: ["2"],
+      optional: ["2"],
+      where: ["functional", "b:"],
+    },
+    {
+      name: "update",
+      call: within(({ update, buffer }, x, [of, value]) =>
+        update(of === "b" ? buffer("b", [2, 4]) : of, value === "x" ? x : value),
+      ),
+      good: () => ["b", "x"],
+      accepts: { "0": ["tensor"], "1": ["tensor"] },
+    },
+  ];
+}
+
+function checkParts(engine: Engine, options: object): void {
+  checkModel(engine, S.sequential({ input: [4] }, S.dense(3, options)));
+}
+
+function parameterRows(engine: Engine): readonly Row[] {
+  const of =
+    (option: string): NonNullable<Row["check"]> =>
+    (made) =>
+      checkParts(engine, { [option]: made as Initializer | Regularizer | Constraint });
+  const initializer = { check: of("weightInitializer") };
+  const regularizer = { check: of("weightRegularizer") };
+  const constraint = { check: of("weightConstraint"), accepts: { "*.axis": ["array"] } as const };
+  const none = { good: () => [undefined], optional: ["0"], accepts: { "0": ["object"] } as const };
+  const plain = [
+    ["zeros", S.zeros],
+    ["ones", S.ones],
+    ["glorotUniform", S.glorotUniform],
+    ["glorotNormal", S.glorotNormal],
+    ["heUniform", S.heUniform],
+    ["heNormal", S.heNormal],
+    ["lecunUniform", S.lecunUniform],
+    ["lecunNormal", S.lecunNormal],
+  ] as const;
+  return [
+    ...plain.map(([name, call]): Row => ({ name, call, ...none, ...initializer })),
+    { name: "constantValue", call: S.constantValue, good: () => [0.5], ...initializer },
+    { name: "uniform", call: S.uniform, good: () => [{ low: -1, high: 1 }], optional: ["0"], ...initializer },
+    {
+      name: "normal",
+      call: S.normal,
+      good: () => [{ mean: 0, standardDeviation: 1 }],
+      optional: ["0"],
+      ...initializer,
+    },
+    { name: "orthogonal", call: S.orthogonal, good: () => [{ gain: 1 }], optional: ["0"], ...initializer },
+    { name: "l1", call: S.l1, good: () => [0.1], optional: ["0"], ...regularizer },
+    { name: "l2", call: S.l2, good: () => [0.1], optional: ["0"], ...regularizer },
+    { name: "l1l2", call: S.l1l2, good: () => [{ l1: 0.1, l2: 0.1 }], optional: ["0"], ...regularizer },
+    {
+      name: "maxNorm",
+      call: (...given: readonly unknown[]) => used((S.maxNorm as Make)(...given)),
+      good: () => [2, { axis: 0 }],
+      optional: ["0", "1"],
+      ...constraint,
+    },
+    {
+      name: "unitNorm",
+      call: (...given: readonly unknown[]) => used((S.unitNorm as Make)(...given)),
+      good: () => [{ axis: 0 }],
+      optional: ["0"],
+      ...constraint,
+    },
+    {
+      name: "minMaxNorm",
+      call: (...given: readonly unknown[]) => used((S.minMaxNorm as Make)(...given)),
+      good: () => [{ min: 0, max: 1, rate: 1, axis: 0 }],
+      optional: ["0"],
+      ...constraint,
+    },
+    { name: "nonNegative", call: S.nonNegative, ...none, check: of("weightConstraint") },
+  ];
+}
+
+/** Axes are looked at when there is a parameter. */
+function used(constraint: unknown): unknown {
+  S.sequential({ input: [4] }, S.dense(3, { weightConstraint: constraint as Constraint }));
+  return constraint;
+}
+
+function lossRows(engine: Engine): readonly Row[] {
+  const check: NonNullable<Row["check"]> = (loss) => {
+    S.compileSync(S.sequential({ input: [2] }, S.dense(3)), { loss, optimizer: S.sgd(), engine } as never).dispose();
+  };
+  const simple = [
+    ["meanSquaredError", S.meanSquaredError],
+    ["halfSquaredError", S.halfSquaredError],
+    ["meanAbsoluteError", S.meanAbsoluteError],
+    ["hinge", S.hinge],
+    ["perceptron", S.perceptron],
+  ] as const;
+  return [
+    ...simple.map(([name, call]): Row => ({ name, call, good: () => [{ reduction: "sum" }], optional: ["0"], check })),
+    { name: "huber", call: S.huber, good: () => [{ reduction: "mean", delta: 1 }], optional: ["0"], check },
+    {
+      name: "binaryCrossEntropy",
+      call: S.binaryCrossEntropy,
+      good: () => [{ reduction: "mean", from: "probabilities" }],
+      optional: ["0"],
+      check,
+    },
+    {
+      name: "crossEntropy",
+      call: S.crossEntropy,
+      good: () => [{ reduction: "mean", targets: "distributions" }],
+      optional: ["0"],
+      check,
+    },
+  ];
+}
+
+function optimizerRows(engine: Engine): readonly Row[] {
+  const check: NonNullable<Row["check"]> = (optimizer) => {
+    const options = { loss: S.meanSquaredError(), optimizer, engine } as never;
+    S.compileSync(S.sequential({ input: [2] }, S.dense(1)), options).dispose();
+  };
+  const rate = { "0.learningRate": ["function"] } as const;
+  return [
+    {
+      name: "sgd",
+      call: S.sgd,
+      good: () => [{ learningRate: 0.1, momentum: 0.9, nesterov: true }],
+      optional: ["0"],
+      accepts: rate,
+      check,
+    },
+    {
+      name: "adam",
+      call: S.adam,
+      good: () => [{ learningRate: 0.1, beta1: 0.9, beta2: 0.9, epsilon: 1e-8 }],
+      optional: ["0"],
+      accepts: rate,
+      check,
+    },
+  ];
+}
+
+export function partRows(engine: Engine): readonly Row[] {
+  return [
+    ...modelRows(engine),
+    ...scopeRows(),
+    ...parameterRows(engine),
+    ...lossRows(engine),
+    ...optimizerRows(engine),
+  ];
+}

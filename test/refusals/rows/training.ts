@@ -1,0 +1,388 @@
+// Rows for what makes engines, trainers and workspaces, and for all of their methods. Each call has a trainer of its own.
+
+import type { Engine, Samples, Trainer, Workspace } from "steepest";
+import * as S from "steepest";
+import { mean, square, subtract, type Tensor } from "steepest/graph";
+import type { Row } from "../sweep.js";
+
+type Make = (...given: readonly unknown[]) => unknown;
+type Methods = Readonly<Record<string, Make>>;
+
+const model = S.sequential({ input: [2] }, S.dense(3), S.relu(), S.dense(1));
+const named = S.functional({ input: { a: [2], b: [1] } }, ({ a, b }, { apply }) => ({
+  p: apply(a, S.dense(1)),
+  q: apply(b, S.dense(2)),
+}));
+const loss = S.meanSquaredError();
+
+const data = (): Samples => ({
+  x: [
+    [1, 2],
+    [3, 4],
+  ],
+  y: [1, 2],
+});
+
+// What samples may be beside nested arrays, and where their errors say they are.
+const samples = (path: string) =>
+  ({
+    [path]: ["array"],
+    [`${path}.x`]: ["typed array"],
+    [`${path}.x.0`]: ["typed array", "number"],
+    [`${path}.x.1`]: ["typed array", "number"],
+    [`${path}.y`]: ["typed array"],
+    [`${path}.y.0`]: ["array", "typed array"],
+    [`${path}.y.1`]: ["array", "typed array"],
+  }) as const;
+const inData = [/^(data|validation|x|y)\b/] as const;
+
+/** A number that a call would be busy with for ever, within bounds. */
+function bounded(given: unknown, most: number): unknown {
+  return Number.isFinite(given) && (given as number) > most && Number.isSafeInteger(given) ? most : given;
+}
+
+function boundedOptions(options: unknown, ...names: readonly string[]): unknown {
+  if (typeof options !== "object" || options === null || Object.getPrototypeOf(options) !== Object.prototype)
+    return options;
+  const copy: Record<string, unknown> = { ...options };
+  for (const name of names) if (Object.hasOwn(copy, name)) copy[name] = bounded(copy[name], 3);
+  return copy;
+}
+
+function valuesOf(trainer: Trainer): string {
+  const values = [...trainer.parameters()].map(([path, { data }]) => [path, ...data]);
+  return JSON.stringify([values, trainer.steps, trainer.epochs]);
+}
+
+/** Calls a method of a trainer of its own; where it is refused nothing may have changed. */
+function onTrainer(engine: Engine, use: (trainer: Methods, given: readonly unknown[]) => unknown): Make {
+  return async (...given) => {
+    const trainer = S.compileSync(model, { loss, optimizer: S.sgd({ momentum: 0.5 }), engine });
+    const before = valuesOf(trainer);
+    try {
+      return await use(trainer as unknown as Methods, given);
+    } catch (error) {
+      if (valuesOf(trainer) !== before) throw new Error(`the trainer has changed, after ${String(error)}`);
+      throw error;
+    } finally {
+      trainer.dispose();
+    }
+  };
+}
+
+async function all(results: unknown): Promise<unknown> {
+  const list: unknown[] = [];
+  for await (const one of results as AsyncIterable<unknown>) list.push(one);
+  return list;
+}
+
+function makingRows(engine: Engine): readonly Row[] {
+  const dispose = (made: unknown): void => (made as { dispose(): void }).dispose();
+  const opaque = ["0", "1.loss", "1.loss.p", "1.loss.q", "1.optimizer", "1.engine"];
+  const compiling = (call: Make): readonly Row[] => [
+    {
+      name: "compile",
+      call,
+      good: () => [
+        model,
+        {
+          loss: S.binaryCrossEntropy(),
+          optimizer: S.sgd(),
+          metrics: ["accuracy"],
+          seed: 1,
+          frozen: ["0"],
+          engine,
+          build: undefined,
+          threads: undefined,
+          background: undefined,
+          lossWeights: undefined,
+        },
+      ],
+      opaque,
+      required: ["1.loss", "1.optimizer"],
+      where: ["engine"],
+      after: dispose,
+    },
+    {
+      name: "compile",
+      call,
+      good: () => [
+        named,
+        { loss: { p: loss, q: S.huber() }, lossWeights: { p: 1, q: 0.5 }, metrics: [], optimizer: S.adam(), engine },
+      ],
+      opaque: opaque.filter((path) => path !== "1.loss"),
+      required: ["1.loss", "1.loss.p", "1.loss.q", "1.optimizer"],
+      after: dispose,
+    },
+  ];
+  const engines = (call: Make): Row => ({
+    name: "engine",
+    call: (...given) => call(...given.map((options) => boundedOptions(options, "threads"))),
+    good: () => [{ build: "strict", threads: 1, background: false }],
+    optional: ["0"],
+    where: ["threads"],
+    after: dispose,
+  });
+  const workspaces = (call: Make): Row => ({
+    name: "createWorkspace",
+    call,
+    good: () => [{ seed: 1, engine, build: undefined, threads: undefined }],
+    optional: ["0"],
+    opaque: ["0.engine"],
+    where: ["engine"],
+    after: dispose,
+  });
+  return [
+    ...compiling(S.compile as unknown as Make),
+    ...compiling(S.compileSync as unknown as Make),
+    engines(S.createEngine as unknown as Make),
+    engines(S.createEngineSync as unknown as Make),
+    workspaces(S.createWorkspace as unknown as Make),
+    workspaces(S.createWorkspaceSync as unknown as Make),
+  ];
+}
+
+function fittingRows(engine: Engine): readonly Row[] {
+  const fit = (name: string, use: (trainer: Methods, given: readonly unknown[]) => unknown): Row => ({
+    name: "fit",
+    call: onTrainer(engine, (trainer, [given, options, ...rest]) =>
+      use(trainer, [given, boundedOptions(options, "epochs"), ...rest]),
+    ),
+    good: () => [
+      data(),
+      {
+        epochs: 1,
+        batchSize: 1,
+        shuffle: true,
+        validation: data(),
+        signal: new AbortController().signal,
+        onProgress: () => {},
+      },
+    ],
+    optional: ["1"],
+    required: ["0.x", "0.y", "1.validation.x", "1.validation.y"],
+    opaque: ["1.signal"],
+    where: [name, ...inData],
+    accepts: { ...samples("0"), ...samples("1.validation") },
+  });
+  const steps = (name: string): Row => ({
+    name: "trainSteps",
+    call: onTrainer(engine, (trainer, [given, options, ...rest]) =>
+      trainer[name](given, boundedOptions(options, "steps"), ...rest),
+    ),
+    good: () => [data(), { steps: 2, batchSize: 1, shuffle: false }],
+    required: ["0.x", "0.y", "1.steps"],
+    where: inData,
+    accepts: samples("0"),
+  });
+  const scoring = (name: string): Row => ({
+    name: "evaluate",
+    call: onTrainer(engine, (trainer, given) => trainer[name](...given)),
+    good: () => [data(), { batchSize: 1 }],
+    optional: ["1"],
+    required: ["0.x", "0.y"],
+    where: inData,
+    accepts: samples("0"),
+  });
+  return [
+    fit("fit", (trainer, given) => all(trainer.fit(...given))),
+    fit("await fit", (trainer, given) => trainer.fit(...given)),
+    fit("fitSync", (trainer, given) => trainer.fitSync(...given)),
+    steps("trainSteps"),
+    steps("trainStepsSync"),
+    scoring("evaluate"),
+    scoring("evaluateSync"),
+    {
+      name: "trainFor",
+      call: onTrainer(engine, (trainer, [milliseconds, given, ...rest]) =>
+        trainer.trainFor(
+          Number.isFinite(milliseconds) && (milliseconds as number) > 1 ? 1 : milliseconds,
+          given === "loaded" ? trainer.load(data()) : given,
+          ...rest,
+        ),
+      ),
+      good: () => [1, "loaded", { batchSize: 1, shuffle: true }],
+      optional: ["2"],
+      where: inData,
+    },
+  ];
+}
+
+function batchRows(engine: Engine): readonly Row[] {
+  const batch = (name: string): Row => ({
+    name,
+    call: onTrainer(engine, (trainer, given) => trainer[name](...given)),
+    good: () => [data()],
+    required: ["0.x", "0.y"],
+    where: inData,
+    accepts: samples("0"),
+  });
+  const predicting = (name: string): Row => ({
+    name: "predict",
+    call: onTrainer(engine, (trainer, given) => trainer[name](...given)),
+    good: () => [
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      { output: "raw", inputShape: [2] },
+    ],
+    optional: ["1"],
+    where: ["dense", "sequential", "inputShape", ...inData],
+    accepts: { "0": ["typed array"], "0.0": ["typed array", "number"], "0.1": ["typed array", "number"] },
+  });
+  const plain = (name: string, use: (trainer: Methods) => unknown): Row => ({
+    name,
+    call: onTrainer(engine, use),
+    good: () => [],
+  });
+  return [
+    ...["trainBatch", "trainBatchSync", "gradients", "gradientsSync", "load"].map(batch),
+    predicting("predict"),
+    predicting("predictSync"),
+    {
+      name: "setParameters",
+      call: onTrainer(engine, (trainer, given) => trainer.setParameters(...given)),
+      good: () => [{ "2.weight": [[1], [2], [3]], "2.bias": { shape: [1], data: [5] } }],
+      records: ["0"],
+      required: ["0.*", "0.*.data"],
+      accepts: {
+        "0": ["object"],
+        "0.2.weight": ["typed array", "array", "object"],
+        "0.2.weight.*": ["typed array", "number"],
+        "0.2.bias": ["array", "typed array", "number"],
+        "0.2.bias.data": ["typed array", "number"],
+      },
+    },
+    {
+      name: "restore",
+      call: onTrainer(engine, (trainer, [given, ...rest]) =>
+        trainer.restore(given === "taken" ? trainer.checkpoint() : given, ...rest),
+      ),
+      good: () => ["taken"],
+      where: ["checkpoint"],
+    },
+    {
+      name: "summary",
+      call: onTrainer(engine, (trainer, given) => trainer.summary(...given)),
+      good: () => [{ batchSize: 2 }],
+      optional: ["0"],
+      where: ["broadcastTo", "memory"],
+    },
+    plain("parameters", (trainer) => trainer.parameters()),
+    plain("checkpoint", (trainer) => trainer.checkpoint()),
+    plain("reset", (trainer) => trainer.reset()),
+    plain("dispose", (trainer) => trainer.dispose()),
+  ];
+}
+
+/** The methods of a workspace, and its steps. */
+function workspaceRows(engine: Engine): readonly Row[] {
+  const within =
+    (use: (workspace: Workspace, given: readonly unknown[]) => unknown): Make =>
+    (...given) => {
+      const workspace = S.createWorkspaceSync({ engine });
+      try {
+        return use(workspace, given);
+      } finally {
+        workspace.dispose();
+      }
+    };
+  const body = ({ x, y }: Record<string, Tensor>, { apply }: S.Scope) => ({
+    loss: mean(square(subtract(apply(x, model), y))),
+  });
+  const stepOf = (workspace: Workspace): Make =>
+    workspace.step(body, { inputs: { x: [2, 2], y: [2, 1] }, optimizer: S.sgd() }) as unknown as Make;
+  return [
+    {
+      name: "workspace.step",
+      call: within((workspace, given) => (workspace.step as unknown as Make)(...given)),
+      good: () => [body, { inputs: { x: [2, 2], y: [2, 1] }, train: model, optimizer: S.sgd(), training: true }],
+      records: ["1.inputs"],
+      required: ["1.inputs", "1.inputs.x", "1.inputs.y"],
+      opaque: ["1.train", "1.optimizer"],
+      accepts: { "1.inputs.x": ["tensor"], "1.inputs.y": ["tensor"], "1.train": ["array"] },
+      where: ["relu", "subtract", "dense", "sequential", "broadcast", "x:", "y:"],
+    },
+    {
+      name: "workspace.step",
+      call: within((workspace, given) => stepOf(workspace)(...given)),
+      good: () => [
+        {
+          x: [
+            [1, 2],
+            [3, 4],
+          ],
+          y: [[1], [2]],
+        },
+      ],
+      records: ["0"],
+      where: ['"x"', '"y"'],
+      accepts: {
+        "0.x": ["typed array"],
+        "0.y": ["typed array"],
+        "0.x.*": ["typed array", "number"],
+        "0.y.*": ["typed array", "number"],
+      },
+      // A step takes what floats are; a loss that is none is a divergence.
+      nan: ["0.x.*.*", "0.y.*.*"],
+    },
+    {
+      name: "workspace.parameters",
+      call: within((workspace, given) => (workspace.parameters as unknown as Make)(...given)),
+      good: () => [model],
+      opaque: ["0"],
+    },
+    {
+      name: "setParameters",
+      call: within((workspace, given) => (workspace.setParameters as unknown as Make)(...given)),
+      good: () => [model, { "2.bias": [5] }],
+      opaque: ["0"],
+      records: ["1"],
+      required: ["1.*"],
+      where: ["workspace"],
+      accepts: { "1": ["object"], "1.2.bias": ["typed array", "number", "object"], "1.2.bias.*": ["typed array"] },
+    },
+  ];
+}
+
+function checkingRows(engine: Engine): readonly Row[] {
+  return [
+    {
+      name: "checkGradients",
+      call: S.checkGradients as unknown as Make,
+      good: () => [model, { loss, data: data(), tolerance: 1e-2, directions: 1, seed: 1, engine }],
+      opaque: ["0", "1.loss", "1.engine"],
+      required: ["1.loss", "1.data", "1.data.x", "1.data.y"],
+      accepts: { ...samples("1.data"), "0": ["function"] },
+      where: inData,
+    },
+    {
+      name: "numericalGradient",
+      call: S.numericalGradient as unknown as Make,
+      good: () => [([a]: Float64Array) => a * a, [1, 2], { step: 1e-4 }],
+      optional: ["2"],
+      where: ["relu"],
+      accepts: { "1": ["typed array"] },
+    },
+    {
+      name: "gradientDescent",
+      call: ((f, x, options, ...rest) =>
+        (S.gradientDescent as unknown as Make)(f, x, boundedOptions(options, "steps"), ...rest)) as Make,
+      good: () => [([a]: Float64Array) => a * a, [1, 2], { learningRate: 0.1, steps: 2, momentum: 0.5 }],
+      optional: ["2"],
+      where: ["relu"],
+      accepts: { "1": ["typed array"], "2.learningRate": ["function"] },
+    },
+  ];
+}
+
+export function trainingRows(engine: Engine): readonly Row[] {
+  return [
+    ...makingRows(engine),
+    ...fittingRows(engine),
+    ...batchRows(engine),
+    ...workspaceRows(engine),
+    ...checkingRows(engine),
+  ];
+}

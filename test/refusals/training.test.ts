@@ -1,0 +1,26 @@
+// The sweep over what makes and holds trainers: compile() and engines, and each method, on a trainer of its own.
+import { compileSync, createEngineSync, dense, meanSquaredError, sequential, sgd } from "steepest";
+import { describe, expect, test } from "vitest";
+import { trainingRows } from "./rows/training.js";
+import { sweep, sweptCalls } from "./sweep.js";
+
+const engine = createEngineSync();
+const canary = compileSync(sequential({ input: [2] }, dense(1)), {
+  loss: meanSquaredError(),
+  optimizer: sgd({ momentum: 0.9 }),
+  engine,
+});
+
+/** What must stay as it is: memory in use, and a trainer that others have in the engine. */
+function watch(): unknown {
+  return { used: engine.allocator.usedBytes(), steps: canary.steps, value: [...canary.predictSync([1, 2])] };
+}
+watch();
+
+describe("bad arguments", () => {
+  sweep(trainingRows(engine), watch);
+});
+
+test("the calls are many", () => {
+  expect(sweptCalls().calls).toBeGreaterThan(10_000);
+});
