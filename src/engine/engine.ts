@@ -133,7 +133,11 @@ export function createEngineSync(options: EngineOptions = {}): Engine {
     throw new ModelError(
       `engine: threads must be 1 in the synchronous form, got ${threads}, which take time to start: use the asynchronous form`,
     );
-  if (background) throw new ModelError("engine: background: true is for the asynchronous form");
+  if (background) {
+    throw new ModelError(
+      "engine: background must be false in the synchronous form, got true: use the asynchronous form",
+    );
+  }
   const memory = createMemory();
   return startEngine(build, memory, loadModuleSync(build, memory.shared), 1).engine;
 }

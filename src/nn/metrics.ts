@@ -25,7 +25,7 @@ export interface Metric {
 /** Resolves a metric's name for a model's loss and output. Throws ModelError where it means nothing there. */
 export function metricFor(where: string, name: MetricName, loss: Loss, outputShape: Shape): Metric {
   if (!NAMES.includes(name)) {
-    const meant = Object.hasOwn(HABITS, String(name)) ? `: write ${showValue(HABITS[name])}` : "";
+    const meant = typeof name === "string" && Object.hasOwn(HABITS, name) ? `: write ${showValue(HABITS[name])}` : "";
     throw new ModelError(`${where}: a metric must be one of ${NAMES.join(", ")}, got ${showValue(name)}${meant}`);
   }
   const perRow = loss.targets === "classes" || loss.targets === "distributions";

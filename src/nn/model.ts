@@ -3,7 +3,7 @@ import { made } from "../engine/copies.js";
 import { checkChoice, checkFunction, checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { boundOfSample, indexBounds } from "../graph/bounds.js";
-import { type DType, input, isTensor, type Shape, sameShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { type DType, input, isTensor, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import {
   type BuiltLayer,
   type Chain,
@@ -15,7 +15,7 @@ import {
   layerContext,
   type ModelLayer,
 } from "./layer.js";
-import { bundle, isShape, type Port, type Ports, pick, portsOf, showBatch, type Traced } from "./ports.js";
+import { bundle, isShape, type Port, type Ports, portsOf, shapesFor, showBatch, type Traced } from "./ports.js";
 import { checkInputs, checkResults, createBlueprint, layerParameters, type Scope } from "./scope.js";
 
 /**
@@ -113,8 +113,8 @@ export function createModel<I extends Ports, O extends Ports>(
       return blueprint.trace(x, context);
     },
     portsFor(inputShape) {
-      portsOf(kind, inputShape);
-      return attempt(pick<Shape>(`${kind}: inputShape`, inputShape as Shape, inputs));
+      const shapes = shapesFor(`${kind}: inputShape`, inputShape, inputs);
+      return naming(`${kind}: inputShape ${shapes.map(showShape).join(", ")}`, () => attempt(shapes));
     },
     outputShapeFor: (inputShape) => shapesOf(model.portsFor(inputShape).outputs) as unknown as O,
     build({ where }, inputShape) {

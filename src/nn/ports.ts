@@ -68,6 +68,15 @@ export function pick<T>(where: string, given: T | Readonly<Record<string, T>>, p
   return names.map((name) => (given as Record<string, T>)[name]);
 }
 
+/** Other shapes for these ports, checked: in their order. */
+export function shapesFor(where: string, given: Ports, ports: readonly Port[]): readonly Shape[] {
+  const asked = portsOf(where, given);
+  if (ports[0].key === undefined && asked[0].key !== undefined) {
+    throw new ModelError(`${where}: must be one shape, got ${showValue(given)}: the inputs have no names`);
+  }
+  return pick<Shape>(where, given as Shape, ports);
+}
+
 /** The reverse of `pick`. */
 export function bundle<P extends Ports, T>(ports: readonly Port[], values: readonly T[]): ForPorts<P, T> {
   if (ports[0].key === undefined) return values[0] as ForPorts<P, T>;

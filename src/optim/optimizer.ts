@@ -1,6 +1,6 @@
 // What an optimizer is to the training loop: the instructions of one step over the whole parameter block.
 import { checkMade } from "../engine/copies.js";
-import { checkNumber, ModelError, remedyForValue, showValue } from "../engine/errors.js";
+import { checkInteger, checkNumber, ModelError, remedyForValue, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 
@@ -37,7 +37,12 @@ export interface Optimizer {
  * @throws ModelError where a schedule returns anything but a finite number of at least 0.
  */
 export function learningRateAt(optimizer: Optimizer, step: number): number {
-  const { name, learningRate } = optimizer;
+  checkOptimizer("learningRateAt", optimizer);
+  return rateAt(optimizer, checkInteger("learningRateAt", "step", step, 1));
+}
+
+/** The same of what was checked before: a training asks at every step. */
+export function rateAt({ name, learningRate }: Optimizer, step: number): number {
   if (typeof learningRate === "number") return learningRate;
   return checkNumber(name, `learningRate(${step})`, learningRate(step), 0, Number.POSITIVE_INFINITY);
 }

@@ -1,6 +1,6 @@
 // Gradient checking for users' own functions and layers: exact gradients against finite differences.
 import { checkEngine, type Engine } from "../engine/engine.js";
-import { checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkFunction, checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type CompiledFunction, compileFunction } from "../graph/function.js";
 import {
@@ -14,7 +14,7 @@ import {
   type Tensor,
 } from "../graph/tensor.js";
 import type { InputShapes } from "../graph/traced.js";
-import { checkSize, type FlatValues, flattenValues, type Values, writeFloats } from "../graph/values.js";
+import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
 import { layerContext } from "../nn/layer.js";
 import type { Model } from "../nn/model.js";
 import { bundle, type Ports, pick } from "../nn/ports.js";
@@ -22,7 +22,16 @@ import { checkModel } from "../nn/scope.js";
 import { add, multiply } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { sum } from "../ops/reduce.js";
-import { type AnySamples, checkSamples, flattenSamples, type SampleFormat, type Samples, targetShape } from "./data.js";
+import {
+  type AnySamples,
+  checkSamples,
+  fillInput,
+  fillTargets,
+  flattenSamples,
+  type SampleFormat,
+  type Samples,
+  targetShape,
+} from "./data.js";
 import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
 import { isTrainable } from "./state.js";
 
@@ -86,6 +95,7 @@ export async function checkGradients(
   options: AnyModelOptions | FunctionOptions,
 ): Promise<GradientReport> {
   const isFunction = typeof target === "function";
+  if (isFunction) checkFunction("checkGradients", "what is checked", target);
   const model = isFunction ? undefined : checkModel("checkGradients", target as AnyModel);
   const particular = isFunction ? ["at"] : ["loss", "data"];
   checkOptions("checkGradients", options, [...particular, "tolerance", "directions", "seed", "engine"]);
@@ -195,14 +205,20 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
   const names = trainable.map(([name]) => name);
   const inputs: Record<string, Tensor> = { clock: input([16], { name: "clock", dtype: "uint32" }) };
   const feed: Record<string, Values> = { clock: new Uint32Array(16) };
-  const take = (name: string, values: FlatValues, shape: Shape, dtype: DType): Tensor => {
+  const take = (name: string, shape: Shape, dtype: DType, fill: (to: Float32Array | Uint32Array) => void): Tensor => {
     inputs[name] = input([count, ...shape], { name, dtype });
-    feed[name] = Float64Array.from(values.data);
+    const values = new (dtype === "uint32" ? Uint32Array : Float32Array)(sizeOf(inputs[name].shape));
+    fill(values);
+    feed[name] = values;
     return inputs[name];
   };
-  const given = model.inputs.map((port, index) => take(`x ${index}`, x[index], port.shape, port.dtype));
+  const given = model.inputs.map((port, index) =>
+    take(`x ${index}`, port.shape, port.dtype, (to) => fillInput(to, x[index].data, port, 0)),
+  );
   const targets = format.targets.map((target, index) =>
-    take(`y ${index}`, y[index], targetShape(target), target.targets === "classes" ? "uint32" : "float32"),
+    take(`y ${index}`, targetShape(target), target.targets === "classes" ? "uint32" : "float32", (to) =>
+      fillTargets(to, y[index].data, target, 0),
+    ),
   );
   const trace = (): Record<string, Tensor> => {
     const context = layerContext({ training: false, clock: inputs.clock, seed: [0, 0] });

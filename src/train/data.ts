@@ -133,9 +133,8 @@ export function checkSamples(data: unknown, where = "data"): AnySamples {
     throw new DataError(`${where}: must be samples { x, y }, got some that are in memory already: hand in the samples`);
   }
   if (!Array.isArray(data)) return checkSample(where, data, ["x", "y", "inputShape"]) as AnySamples;
-  data.forEach((sample, index) => {
-    checkSample(`${where}[${index}]`, sample, ["x", "y"]);
-  });
+  // The first hole ends it, however long the list says it is.
+  for (let index = 0; index < data.length; index++) checkSample(`${where}[${index}]`, data[index], ["x", "y"]);
   if (data.length > 0) return data;
   throw new DataError(`${where}: must have at least one sample, got an empty list: an empty data set cannot be used`);
 }
@@ -168,13 +167,10 @@ function column(rows: readonly object[], key: string): Values {
 
 /** What was given for each port; where the ports have names also as a list of rows, each an object of them. */
 function pickRows(where: string, given: unknown, ports: readonly Port[]): readonly Values[] {
-  const isRow = (row: unknown) => typeof row === "object" && row !== null && !Array.isArray(row);
-  if (ports[0].key === undefined || !Array.isArray(given) || given.length === 0 || !given.every(isRow)) {
+  if (ports[0].key === undefined || !Array.isArray(given) || given.length === 0) {
     return pick<Values>(where, given as Values, ports);
   }
-  given.forEach((row, index) => {
-    pick(`${where}[${index}]`, row, ports);
-  });
+  for (let index = 0; index < given.length; index++) pick(`${where}[${index}]`, given[index], ports);
   return ports.map(({ key }) => column(given, key as string));
 }
 
@@ -291,7 +287,7 @@ export function writeSamples(
   for (let index = 0; index < y.length; index++) writeTargets(engine, at.y[index], y[index], targets[index], 0);
 }
 
-/** Copies an input into memory: float32, or whole numbers where the port takes indices. */
+/** Copies an input into memory. */
 export function writeInput(
   engine: Engine,
   address: Pointer,
@@ -299,10 +295,15 @@ export function writeInput(
   port: Port,
   first: number,
 ): void {
-  const name = portName("x", port);
-  if (port.dtype === "uint32") writeWords(name, engine.words(address, data.length), data, port.bound, first);
-  else writeFloats(name, engine.floats(address, data.length), data, first);
+  fillInput(engine[port.dtype === "uint32" ? "words" : "floats"](address, data.length), data, port, first);
   engine.changed(address, data.length * 4);
+}
+
+/** The same into any array: float32, or whole numbers where the port takes indices. */
+export function fillInput(to: Float32Array | Uint32Array, data: FlatValues["data"], port: Port, first: number): void {
+  const name = portName("x", port);
+  if (port.dtype === "uint32") writeWords(name, to as Uint32Array, data, port.bound, first);
+  else writeFloats(name, to as Float32Array, data, first);
 }
 
 // Values that are copied at a time, in some tenths of a millisecond; and after how long the host may breathe.
@@ -399,24 +400,38 @@ function checkTargets(y: FlatValues, count: number, format: TargetFormat): void 
   );
 }
 
-/** Copies targets into memory, as floats or class indices, each checked against what the loss can take. */
-function writeTargets(engine: Engine, address: Pointer, y: FlatValues, format: TargetFormat, first: number): void {
-  const { data } = y;
+/** Copies targets into memory. */
+function writeTargets(
+  engine: Engine,
+  address: Pointer,
+  { data }: FlatValues,
+  format: TargetFormat,
+  first: number,
+): void {
+  fillTargets(engine[format.targets === "classes" ? "words" : "floats"](address, data.length), data, format, first);
+  engine.changed(address, data.length * 4);
+}
+
+/** The same into any array, as floats or class indices, each checked against what the loss can take. */
+export function fillTargets(
+  to: Float32Array | Uint32Array,
+  data: FlatValues["data"],
+  format: TargetFormat,
+  first: number,
+): void {
   const name = portName("y", format.port);
-  if (format.targets === "classes") {
-    const classes = sizeOf(format.port.shape);
-    const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= classes);
-    if (bad >= 0)
-      throw new DataError(
-        `${name}: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${first + bad}`,
-      );
-    engine.words(address, data.length).set(data);
-    engine.changed(address, data.length * 4);
+  if (format.targets !== "classes") {
+    writeFloats(name, to as Float32Array, data, first);
+    checkTargetValues(name, data, format, first);
     return;
   }
-  writeFloats(name, engine.floats(address, data.length), data, first);
-  engine.changed(address, data.length * 4);
-  checkTargetValues(name, data, format, first);
+  const classes = sizeOf(format.port.shape);
+  const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= classes);
+  if (bad >= 0)
+    throw new DataError(
+      `${name}: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${first + bad}`,
+    );
+  to.set(data);
 }
 
 function checkTargetValues(

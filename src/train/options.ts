@@ -2,6 +2,7 @@
 import {
   checkChoice,
   checkFlag,
+  checkFunction,
   checkInteger,
   checkOptions,
   MemoryError,
@@ -93,9 +94,7 @@ export function checkFitOptions(options: AnyFitOptions): FitPlan {
   checkInteger("fit", "batchSize", batchSize, 1);
   checkFlag("fit", "shuffle", shuffle);
   checkSignal("fit", signal);
-  if (onProgress !== undefined && typeof onProgress !== "function") {
-    throw new ModelError(`fit: onProgress must be a function of the progress, got ${showValue(onProgress)}`);
-  }
+  if (onProgress !== undefined) checkFunction("fit", "onProgress", onProgress);
   return { epochs, batchSize, shuffle, signal, onProgress: onProgress as FitPlan["onProgress"] };
 }
 

@@ -28,15 +28,17 @@ export function resolveOutputs(
   { loss: given, lossWeights, metrics = [] }: OutputOptions,
 ): OutputRecipe[] {
   checkMetrics(where, metrics);
+  // Holes are entries that no metric is called by.
+  const names = Array.from(metrics);
   const losses = lossesFor(where, model.outputs, given);
   const weights = weightsFor(where, model.outputs, lossWeights);
   const resolved = model.outputs.map((port, index): OutputRecipe => {
     const loss = losses[index];
-    const wanted = port.key === undefined ? metrics : metrics.filter((name) => means(name, loss, port));
+    const wanted = port.key === undefined ? names : names.filter((name) => means(name, loss, port));
     const known = wanted.map((name) => metricFor(where, name, loss, port.shape));
     return { port, loss, weight: weights[index], metrics: known };
   });
-  for (const name of metrics) {
+  for (const name of names) {
     // Where no output knows a metric, the first one says why.
     const known = resolved.some((one) => one.metrics.some((metric) => metric.name === name));
     if (!known) metricFor(where, name, losses[0], model.outputs[0].shape);
@@ -51,8 +53,11 @@ export function resolveOutputs(
   return resolved;
 }
 
+// There are fewer metrics than that.
+const MOST_METRICS = 100;
+
 function checkMetrics(where: string, metrics: unknown): void {
-  if (Array.isArray(metrics)) return;
+  if (Array.isArray(metrics) && metrics.length <= MOST_METRICS) return;
   const remedy = typeof metrics === "string" ? `: write [${showValue(metrics)}]` : "";
   throw new ModelError(
     `${where}: metrics must be an array of names such as ["accuracy"], got ${showValue(metrics)}${remedy}`,

@@ -89,7 +89,7 @@ function valuesOf(where: string, given: NewValues, { shape }: Tensor): Values {
   checkOptions(where, given as object, ["data", "shape", "dtype"]);
   const { data, shape: came } = given as { readonly data: Values; readonly shape?: Shape };
   if (came === undefined || (Array.isArray(came) && sameShape(came, shape))) return data;
-  const isTurned = Array.isArray(came) && sameShape([...came].reverse(), shape);
+  const isTurned = Array.isArray(came) && came.length === shape.length && sameShape([...came].reverse(), shape);
   throw new DataError(
     `${where}: must have shape ${showShape(shape)}, got ${showValue(came)}${isTurned ? ": transpose it" : ""}`,
   );

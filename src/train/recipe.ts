@@ -95,17 +95,21 @@ function penaltyScore(
   return [{ name: "penalty", isMean: true, countPerSample: 1, ofLoss: true }];
 }
 
+// More than any model has parameters.
+const MOST_PATHS = 1_000_000;
+
 /** The parameters at or below the paths. Throws ModelError for a path that is none of the model's. */
 function frozenOf({ parameters }: Model<Ports, Ports>, paths: unknown): ReadonlySet<Tensor> {
-  if (!Array.isArray(paths)) {
+  if (!Array.isArray(paths) || paths.length > MOST_PATHS) {
     const remedy = typeof paths === "string" ? `: write [${showValue(paths)}]` : "";
     throw new ModelError(
       `compile: frozen must be an array of paths such as ["encoder"], got ${showValue(paths)}${remedy}`,
     );
   }
   const below = (path: unknown): Tensor[] => {
-    const found = [...parameters].filter(([name]) => name === path || name.startsWith(`${path}.`));
-    if (typeof path === "string" && found.length > 0) return found.map(([, tensor]) => tensor);
+    const isBelow = (name: string) => typeof path === "string" && (name === path || name.startsWith(`${path}.`));
+    const found = [...parameters].filter(([name]) => isBelow(name));
+    if (found.length > 0) return found.map(([, tensor]) => tensor);
     throw new ModelError(
       `compile: frozen must name parameters, or layers and models of them, got ${showValue(path)}: the parameters are ${showNames(parameters.keys())}`,
     );

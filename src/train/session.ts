@@ -2,8 +2,8 @@
 import type { Engine } from "../engine/engine.js";
 import { DataError, SteepestError, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
-import { type Shape, sameShape } from "../graph/tensor.js";
-import { type Ports, pick } from "../nn/ports.js";
+import { sameShape } from "../graph/tensor.js";
+import { type Ports, shapesFor } from "../nn/ports.js";
 import { createProgramCache, type ProgramCache } from "./cache.js";
 import { forgetData } from "./cursor.js";
 import {
@@ -84,7 +84,7 @@ export function checkIdle({ running }: Session, what: string): void {
 export function formatFor({ state, format, formats }: Session, inputShape: Ports | undefined): SampleFormat {
   if (inputShape === undefined) return format;
   const { model } = state.recipe;
-  const shapes = pick<Shape>("inputShape", inputShape as Shape, model.inputs);
+  const shapes = shapesFor("inputShape", inputShape, model.inputs);
   if (shapes.every((shape, index) => sameShape(shape, format.inputs[index].shape))) return format;
   const key = JSON.stringify(shapes);
   const known = formats.get(key);

@@ -5,7 +5,7 @@ import type { Region } from "../engine/replica.js";
 import { ThreadError } from "../engine/threads.js";
 import { sizeOf } from "../graph/tensor.js";
 import { portName } from "../nn/ports.js";
-import { learningRateAt } from "../optim/optimizer.js";
+import { rateAt } from "../optim/optimizer.js";
 import type { ProgramCache } from "./cache.js";
 import { DivergenceError, largestOf } from "./divergence.js";
 import type { Feed, StagedFeed, StepProgram } from "./programs.js";
@@ -98,7 +98,7 @@ function prepare(state: State, row: number, steps: number): void {
   const { engine, recipe } = state;
   const { floats, words } = engine.heap;
   const [rates, clock] = [state.rates / 4, state.clock / 4];
-  for (let i = 0; i < steps; i++) floats[rates + i] = learningRateAt(recipe.optimizer, state.steps + i + 1);
+  for (let i = 0; i < steps; i++) floats[rates + i] = rateAt(recipe.optimizer, state.steps + i + 1);
   words[clock + CLOCK_POSITION] = 0;
   words[clock + CLOCK_ROW] = row;
   words[clock + CLOCK_NEXT_ROW] = row;

@@ -1,22 +1,30 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // Training steps of a user's own: functions of tensors with models and layers in them, each compiled to a program with an
 // optimizer of its own. All of them work on the same values of the parameters.
-import { checkMade } from "../engine/copies.js";
 import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
-import { checkFunction, checkInteger, checkOptions, ModelError, SteepestError } from "../engine/errors.js";
+import {
+  checkFlag,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  ModelError,
+  SteepestError,
+  showValue,
+} from "../engine/errors.js";
 import { type Pointer, serial } from "../engine/instructions.js";
+import { kindOf } from "../engine/kind.js";
 import { nodesBehind } from "../graph/backward.js";
 import { indexBounds } from "../graph/bounds.js";
 import { readResult, writeLeaf } from "../graph/function.js";
 import { align, planMemory } from "../graph/plan.js";
 import { initializeParameters, installPlan, layoutBlock, offsetIn, placeConstants } from "../graph/program.js";
-import { bytesOf, input, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { bytesOf, input, isTensor, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFeed, checkResults, type Feed, type InputShapes, inputsFor } from "../graph/traced.js";
 import type { Values } from "../graph/values.js";
 import { layerContext } from "../nn/layer.js";
 import { createBlueprint, type Scope } from "../nn/scope.js";
 import { gradient } from "../ops/gradient.js";
-import { learningRateAt, type Optimizer } from "../optim/optimizer.js";
+import { checkOptimizer, type Optimizer, rateAt } from "../optim/optimizer.js";
 import { ownTensors, recordChanges, withPenalties } from "./changes.js";
 import { DivergenceError } from "./divergence.js";
 import { checkUpdate, type ParameterUpdate, type ParameterValues } from "./parameters.js";
@@ -154,7 +162,14 @@ function build(options: WorkspaceOptions, seed: number, engine: Engine): Workspa
     checkFunction("workspace.step", "what is traced", body);
     checkOptions("workspace.step", given, ["inputs", "train", "optimizer", "training"]);
     const { optimizer, training = optimizer !== undefined } = given;
-    checkMade("workspace.step", optimizer);
+    if (optimizer !== undefined) checkOptimizer("workspace.step", optimizer);
+    checkFlag("workspace.step", "training", training);
+    const holders = given.train === undefined ? undefined : holdersOf(given.train);
+    if (holders !== undefined && optimizer === undefined) {
+      throw new ModelError(
+        `workspace.step: train names what an optimizer is to change, got ${showValue(given.train)} and no optimizer: give one, or leave it out`,
+      );
+    }
     const inputs = inputsFor("workspace.step", given.inputs);
     const clock = input([CLOCK_BYTES / 4], { name: "clock", dtype: "uint32" });
     const blueprint = createBlueprint("workspace.step", "", body);
@@ -166,7 +181,7 @@ function build(options: WorkspaceOptions, seed: number, engine: Engine): Workspa
     adopt([...parametersBehind([...Object.values(outputs), ...updates]), ...ownParameters]);
 
     const goal = optimizer === undefined ? undefined : goalOf(outputs);
-    const trained = goal === undefined ? [] : trainedBy(goal, given.train);
+    const trained = goal === undefined ? [] : trainedBy(goal, holders);
     trained.sort((a, b) => addressOfValue(a) - addressOfValue(b));
     const gradients = goal === undefined ? [] : ownTensors(gradient(withPenalties(goal, trained), trained));
     const results = [...Object.values(outputs), ...gradients, ...updates];
@@ -212,7 +227,7 @@ function build(options: WorkspaceOptions, seed: number, engine: Engine): Workspa
       for (const [name, tensor] of Object.entries(inputs)) {
         writeLeaf(engine, addressOf(tensor), tensor, feed[name], name, bounds.get(tensor));
       }
-      const rate = optimizer === undefined ? 0 : learningRateAt(optimizer, steps + 1);
+      const rate = optimizer === undefined ? 0 : rateAt(optimizer, steps + 1);
       engine.write(ratesAt, [rate]);
       engine.clear(clockAt + 4 * CLOCK_POSITION, 4);
       engine.run(program.address, program.end, 1, program.threads);
@@ -255,8 +270,9 @@ function build(options: WorkspaceOptions, seed: number, engine: Engine): Workspa
     if (options.engine === undefined) engine.dispose();
   };
   /** Values are made when they are first asked for, by whoever that is. */
-  const tensorsOf = (of: HoldsParameters): ReadonlyMap<string, Tensor> => {
+  const tensorsOf = (what: string, of: HoldsParameters): ReadonlyMap<string, Tensor> => {
     checkOpen();
+    checkHolder(`workspace.${what}`, of);
     whole(() => adopt([...of.parameters.values()]));
     return of.parameters;
   };
@@ -268,10 +284,10 @@ function build(options: WorkspaceOptions, seed: number, engine: Engine): Workspa
         shape: tensor.shape,
         data: engine.floats(addressOfValue(tensor), sizeOf(tensor.shape)).slice(),
       });
-      return new Map([...tensorsOf(of)].map(([path, tensor]) => [path, read(tensor)]));
+      return new Map([...tensorsOf("parameters", of)].map(([path, tensor]) => [path, read(tensor)]));
     },
     setParameters(of, update) {
-      for (const { tensor, copy } of checkUpdate(tensorsOf(of), update)) {
+      for (const { tensor, copy } of checkUpdate(tensorsOf("setParameters", of), update)) {
         engine.write(addressOfValue(tensor), copy);
       }
     },
@@ -291,13 +307,29 @@ function goalOf(outputs: Readonly<Record<string, Tensor>>): Tensor {
 }
 
 /** The parameters that the optimizer is to change. */
-function trainedBy(goal: Tensor, train: StepOptions<InputShapes>["train"]): Tensor[] {
-  if (train === undefined) return parametersBehind([goal]).filter(isTrainable);
-  const holders = "parameters" in train ? [train] : train;
+function trainedBy(goal: Tensor, holders: readonly HoldsParameters[] | undefined): Tensor[] {
+  if (holders === undefined) return parametersBehind([goal]).filter(isTrainable);
   const tensors = new Set(holders.flatMap(({ parameters }) => [...parameters.values()]));
   const trained = [...tensors].filter(isTrainable);
   if (trained.length > 0) return trained;
-  throw new ModelError("workspace.step: what train names has no parameters: name a model with some");
+  throw new ModelError("workspace.step: train must name a model with parameters, got none: name one with some");
+}
+
+// More than anybody names.
+const MOST_HOLDERS = 10_000;
+
+function holdersOf(train: NonNullable<StepOptions<InputShapes>["train"]>): readonly HoldsParameters[] {
+  const where = "workspace.step: train";
+  const isList = Array.isArray(train) && train.length <= MOST_HOLDERS;
+  return isList ? Array.from(train, (one) => checkHolder(where, one)) : [checkHolder(where, train)];
+}
+
+/** Refuses what holds no parameters by path. */
+function checkHolder(where: string, of: unknown): HoldsParameters {
+  const { parameters } = (of ?? {}) as Partial<HoldsParameters>;
+  const isHolder = kindOf(parameters) === "Map" && [...(parameters?.values() ?? [])].every(isTensor);
+  if (isHolder) return of as HoldsParameters;
+  throw new ModelError(`${where}: must be a model, or a step, with parameters, got ${showValue(of)}`);
 }
 
 function parametersBehind(results: readonly Tensor[]): Tensor[] {

@@ -244,6 +244,12 @@ function optimizerRows(engine: Engine): readonly Row[] {
   const rate = { "0.learningRate": ["function"] } as const;
   return [
     {
+      name: "learningRateAt",
+      call: S.learningRateAt,
+      good: () => [S.sgd({ learningRate: (step) => 1 / step }), 3],
+      opaque: ["0"],
+    },
+    {
       name: "sgd",
       call: S.sgd,
       good: () => [{ learningRate: 0.1, momentum: 0.9, nesterov: true }],
