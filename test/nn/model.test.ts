@@ -474,7 +474,7 @@ describe("workspace", () => {
         optimizer,
         train: sequential({ input: [1] }, relu()),
       }),
-    ).toThrow(/no parameters/);
+    ).toThrow(/train must name a model with parameters/);
     workspace.dispose();
     expect(() => step({ x: [1, 2] })).toThrow(/disposed/);
     expect(engine.allocator.usedBytes()).toBe(free);

@@ -196,7 +196,7 @@ describe("constraints of norms", () => {
     [() => unitNorm({ axes: 1 } as object), 'unitNorm: unknown option "axes"'],
     [
       () => constrained(unitNorm({ axis: 2 }), [3, 4], wave(12, 1)),
-      "unitNorm: axis must be of the parameter's 2 axes [3, 4], next to each other and each once, got [2]",
+      "unitNorm: axis must be of the parameter's 2 axes [3, 4], next to each other and each once, got 2",
     ],
     [
       () => constrained(maxNorm(1, { axis: [0, 2] }), [2, 3, 4], wave(24, 1)),
