@@ -87,8 +87,18 @@ export interface FitPlan {
   readonly onProgress: ((progress: AnyProgress) => void) | undefined;
 }
 
+/** Options that stand behind the data: in the place of which targets may have come. */
+function checkBehindData(where: string, options: object, known: readonly string[]): void {
+  if (ArrayBuffer.isView(options) || Array.isArray(options)) {
+    throw new ModelError(
+      `${where}: options must be an object such as { ${known[0]}: … }, got ${showValue(options)}: inputs and targets go into one object, as ${where}({ x, y }, { … })`,
+    );
+  }
+  checkOptions(where, options, known);
+}
+
 export function checkFitOptions(options: AnyFitOptions): FitPlan {
-  checkOptions("fit", options, ["epochs", "batchSize", "shuffle", "validation", "signal", "onProgress"]);
+  checkBehindData("fit", options, ["epochs", "batchSize", "shuffle", "validation", "signal", "onProgress"]);
   const { epochs = 1, batchSize = 32, shuffle = true, signal, onProgress } = options;
   checkInteger("fit", "epochs", epochs, 1);
   checkInteger("fit", "batchSize", batchSize, 1);
@@ -119,7 +129,7 @@ export interface StepsPlan {
 }
 
 export function checkStepsOptions(options: StepsOptions): StepsPlan {
-  checkOptions("trainSteps", options, ["steps", "batchSize", "shuffle"]);
+  checkBehindData("trainSteps", options, ["steps", "batchSize", "shuffle"]);
   const { steps, batchSize, shuffle = true } = options;
   checkInteger("trainSteps", "steps", steps, 1);
   if (batchSize !== undefined) checkInteger("trainSteps", "batchSize", batchSize, 1);
@@ -152,7 +162,7 @@ export function checkSliceOptions(milliseconds: number, options: SliceOptions = 
 }
 
 export function checkEvaluateOptions(options: EvaluateOptions = {}): Required<EvaluateOptions> {
-  checkOptions("evaluate", options, ["batchSize"]);
+  checkBehindData("evaluate", options, ["batchSize"]);
   return { batchSize: checkInteger("evaluate", "batchSize", options.batchSize ?? 256, 1) };
 }
 

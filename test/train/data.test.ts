@@ -1,6 +1,8 @@
 // What is taken as samples, and as what: everything else is refused before anything is trained.
 import {
+  compile,
   compileSync,
+  createEngine,
   createEngineSync,
   crossEntropy,
   DataError,
@@ -114,6 +116,13 @@ describe("fields beside x and y are refused, and known habits named", () => {
     expect(rows.steps).toBe(0);
   });
 
+  test("targets in the place of options are told where they belong", () => {
+    const fit = rows.fitSync as (...all: unknown[]) => unknown;
+    expect(() => fit(Float32Array.of(1, 2), Float32Array.of(1), { epochs: 2 })).toThrow(
+      /fit: options must be an object .*, got a Float32Array of 1: inputs and targets go into one object, as fit\(\{ x, y \}, \{ … \}\)/,
+    );
+  });
+
   test("data of another trainer are told by what load() gave, not by a field's name", () => {
     using data = rows.load({ x: [[1, 2]], y: [1] });
     expect(() => pairs.evaluateSync(data as never)).toThrow(/these were loaded by another trainer/);
@@ -213,6 +222,10 @@ describe("what holds no numbers is named, with what makes numbers of it", () => 
   });
 });
 
+// ES2024, which the compiler is not told of.
+type Resizable = ArrayBuffer & { resize(bytes: number): void };
+type ResizableMaker = new (bytes: number, options: { maxByteLength: number }) => Resizable;
+
 describe("buffers that are gone", () => {
   const gone = () => {
     const values = Float32Array.of(1, 2, 3, 4);
@@ -220,14 +233,7 @@ describe("buffers that are gone", () => {
     return values;
   };
   const shrunk = () => {
-    // ES2024, which the compiler is not told of.
-    const Resizable = ArrayBuffer as unknown as new (
-      bytes: number,
-      options: { maxByteLength: number },
-    ) => ArrayBuffer & {
-      resize(bytes: number): void;
-    };
-    const buffer = new Resizable(16, { maxByteLength: 16 });
+    const buffer = new (ArrayBuffer as unknown as ResizableMaker)(16, { maxByteLength: 16 });
     const values = new Float32Array(buffer, 8, 2);
     buffer.resize(4);
     return values;
@@ -243,5 +249,22 @@ describe("buffers that are gone", () => {
     expect(() => rows.predictSync([values(), values()])).toThrow(message);
     expect(() => rows.load({ x: values(), y: [1] })).toThrow(message);
     expect(() => rows.predictSync(new Float32Array(0))).toThrow(/got none: an empty data set cannot be used/);
+  });
+
+  test.each([
+    ["transferred", (buffer: Resizable) => void structuredClone(buffer, { transfer: [buffer] })],
+    ["made smaller", (buffer: Resizable) => buffer.resize(1 << 20)],
+  ])("%s after the call, where the background reads later: refused, and nothing is trained", async (_, change) => {
+    using busy = await createEngine({ background: true });
+    using trainer = await compile(sequential({ input: [2] }, dense(1)), { ...options, engine: busy });
+    const before = trainer.parameters();
+    const count = 1 << 20;
+    const buffer = new (ArrayBuffer as unknown as ResizableMaker)(count * 8, { maxByteLength: count * 8 });
+    const y = new Float32Array(count);
+    const steps = trainer.trainSteps({ x: new Float32Array(buffer), y }, { steps: 1, batchSize: 32 });
+    change(buffer);
+    await expect(steps).rejects.toThrow(/x: its buffer was transferred or made smaller while it was being read/);
+    expect(trainer.steps).toBe(0);
+    expect(trainer.parameters()).toEqual(before);
   });
 });
