@@ -2,7 +2,7 @@
 // The engine: one linear memory, one instance of the kernels over it, and programs that run there.
 import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
 import { type Allocator, createAllocator } from "./allocator.js";
-import { CONTROL_BYTES } from "./control.js";
+import { CONTROL_BYTES, MOST_WORKERS } from "./control.js";
 import { checkMade, made } from "./copies.js";
 import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError, showValue } from "./errors.js";
 import type { Pointer } from "./instructions.js";
@@ -166,8 +166,6 @@ export function engineOf(where: string, options: EngineOptions & { engine?: Engi
   return engine;
 }
 
-const MOST_THREADS = 64;
-
 function checkEngineOptions(options: EngineOptions): {
   build: Build;
   threads: number;
@@ -179,7 +177,7 @@ function checkEngineOptions(options: EngineOptions): {
     throw new ModelError(`engine: build must be "strict" or "fast", got ${showValue(build)}`);
   }
   checkInteger("engine", "threads", threads, 1);
-  if (threads > MOST_THREADS) throw new ModelError(`engine: threads must be at most ${MOST_THREADS}, got ${threads}`);
+  if (threads > MOST_WORKERS) throw new ModelError(`engine: threads must be at most ${MOST_WORKERS}, got ${threads}`);
   if (background !== undefined && typeof background !== "boolean") {
     throw new ModelError(`engine: background must be true or false, got ${showValue(background)}`);
   }

@@ -122,11 +122,6 @@ function checkFields(where: string, samples: object, known: readonly string[]): 
   throw new DataError(`${where}: must be an object with x and y, got { ${keys.join(", ")} }: ${missing} is missing`);
 }
 
-/** What was handed in as data: resident, or samples with the fields they have. Throws DataError for anything else. */
-export function checkData(data: unknown, where = "data"): AnySamples | ResidentData {
-  return isResident(data) ? data : checkSamples(data, where);
-}
-
 /** Samples with the fields they have, as an object or a list. Throws DataError for anything else. */
 export function checkSamples(data: unknown, where = "data"): AnySamples {
   if (isResident(data)) {

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-// Training steps of a user's own: functions of tensors with models and layers in them, each compiled to a program with an
+// Custom training steps: functions of tensors with models and layers in them, each compiled to a program with an
 // optimizer of its own. All of them work on the same values of the parameters.
 import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
 import {
