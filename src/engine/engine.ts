@@ -78,22 +78,28 @@ export interface Engine {
   run(program: Pointer, end: Pointer, steps: number, threads?: number): void;
   /** Whether these regions are what the last calls left: not where a copy in the background has newer values. */
   isCurrent(regions: readonly Region[]): boolean;
-  /** Whether `runAway` runs beside the calling thread. */
+  /** Whether `runInBackground` runs beside the calling thread. */
   readonly background: boolean;
   /** Whether a call is running there now. Memory that it uses must be left alone until it has come to its end. */
-  readonly inFlight: boolean;
+  readonly busy: boolean;
   /**
-   * As `run`, but in the background, and with all threads. One at a time: take a turn first. Resolves to the steps done:
+   * As `run`, but in the background, and with all threads. One at a time: `acquire` the engine first. Resolves to the steps done:
    * fewer than asked for, but at least one, after an interrupt. `reads`: what is looked at before the next call; where
    * the background has a copy of the memory, only that is brought here.
    */
-  runAway(program: Pointer, end: Pointer, steps: number, threads?: number, reads?: readonly Region[]): Promise<number>;
+  runInBackground(
+    program: Pointer,
+    end: Pointer,
+    steps: number,
+    threads?: number,
+    reads?: readonly Region[],
+  ): Promise<number>;
   /** Brings regions here that calls in the background have written. */
   fetch(regions: readonly Region[]): Promise<void>;
   /** Ends what runs in the background after the step it is at. */
   interrupt(): void;
-  /** Waits until whoever has the engine gives it back; call what it resolves to when done. */
-  turn(): Promise<() => void>;
+  /** Waits until the engine is free, and takes it. Call the function that this resolves to when done. */
+  acquire(): Promise<() => void>;
   /** Runs part of one instruction, for tests. */
   runRange(instruction: Pointer, begin: number, end: number): void;
   /** Ends the engine: its memory is given back, and whatever uses it afterwards gets an error. */
@@ -270,7 +276,7 @@ function startEngine(
     replica = undefined;
     live = undefined;
   };
-  let inFlight = false;
+  let busy = false;
   /** A trap leaves half-written values behind: nothing may go on from them. */
   const closeAfter = (error: unknown): Error => {
     if (error instanceof SteepestError) return error;
@@ -290,7 +296,7 @@ function startEngine(
   /** A call beside the calling thread, which leaves the memory alone meanwhile. */
   const beside = async <T>(call: () => Promise<T>): Promise<T> => {
     use();
-    inFlight = true;
+    busy = true;
     try {
       const result = await call();
       use();
@@ -298,7 +304,7 @@ function startEngine(
     } catch (error) {
       throw failed(error);
     } finally {
-      inFlight = false;
+      busy = false;
     }
   };
   let turns: Promise<void> = Promise.resolve();
@@ -344,7 +350,7 @@ function startEngine(
     isCurrent: (regions) => replica?.isCurrent(regions) ?? true,
     run(program, end, steps, useful = 1) {
       const { api } = use();
-      if (inFlight) {
+      if (busy) {
         throw new SteepestError("engine: a call is running in the background: await it, or use the asynchronous form");
       }
       const touched = replica && touchedBy(use().heap.words, allocator.blocks(), program, end);
@@ -363,10 +369,10 @@ function startEngine(
     get background() {
       return replica?.alive ?? team?.background ?? false;
     },
-    get inFlight() {
-      return inFlight;
+    get busy() {
+      return busy;
     },
-    async runAway(program, end, steps, useful = 1, reads = []) {
+    async runInBackground(program, end, steps, useful = 1, reads = []) {
       const { memory } = use();
       const [over, together] = [replica, team];
       if (over?.alive) {
@@ -375,7 +381,7 @@ function startEngine(
           over.run(memory, call, touchedBy(use().heap.words, allocator.blocks(), program, end), reads),
         );
       }
-      if (together?.background) return beside(() => together.runAway({ program, end, steps, threads: useful }));
+      if (together?.background) return beside(() => together.runInBackground({ program, end, steps, threads: useful }));
       engine.run(program, end, steps, useful);
       return steps;
     },
@@ -387,7 +393,7 @@ function startEngine(
       const over = replica;
       if (over?.alive && !over.isCurrent(regions)) await beside(() => over.fetch(use().memory, regions));
     },
-    async turn() {
+    async acquire() {
       let release = (): void => {};
       const before = turns;
       turns = new Promise((resolve) => {

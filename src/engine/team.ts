@@ -49,7 +49,7 @@ export interface ThreadTeam {
   /** Makes a run that the calling thread leads. Throws ThreadError after a loss; the team goes on with the rest. */
   run(call: Call, lead: Interpreter["lead"]): void;
   /** Has a run made in the background; resolves to the steps done: fewer than asked for after an interrupt or `stop`. */
-  runAway(call: Call): Promise<number>;
+  runInBackground(call: Call): Promise<number>;
   /** Ends the run in the background after the step it is at. */
   interrupt(): void;
   /** Ends the workers. */
@@ -160,7 +160,7 @@ function createTeam(
       }
       throw lost(done, Atomics.load(words, FURTHEST) >>> 0);
     },
-    async runAway({ program, end, steps, threads }) {
+    async runInBackground({ program, end, steps, threads }) {
       if (leader === undefined || missing() !== undefined) throw lost(0, 0);
       const request = { program, end, steps, threads: threads > 1 ? team.threads : 1 };
       const done = await leader.send(request);

@@ -22,7 +22,7 @@ import {
 } from "./data.js";
 import type { StagedFeed } from "./programs.js";
 import { checkOpen, createState, type Recipe, releaseState, type State } from "./state.js";
-import { checkQuiet, type Work } from "./work.js";
+import { assertIdle, type Work } from "./work.js";
 
 export interface Session {
   readonly engine: Engine;
@@ -65,7 +65,7 @@ export function openSession(recipe: Recipe, engine: Engine): Session {
 /** Gives all memory back: at once, or when the call that runs in the background has come to its end. */
 export async function closeSession(session: Session): Promise<void> {
   session.state.closed = true;
-  if (session.engine.inFlight) (await session.engine.turn())();
+  if (session.engine.busy) (await session.engine.acquire())();
   session.cache.clear();
   for (const data of [...session.resident]) data.dispose();
   session.staging.dispose();
@@ -119,7 +119,7 @@ export function readSamples(session: Session, given: unknown, later?: "batch" | 
 
 /** Lays samples into memory at once, to stay until they are disposed of. */
 export function load(session: Session, samples: AnySamples): ResidentData {
-  checkQuiet(session.engine, "load");
+  assertIdle(session.engine, "load");
   const work = loading(session, readSamples(session, samples));
   for (;;) {
     const { done, value } = work.next(0);
@@ -133,7 +133,7 @@ function* loading(session: Session, { flat, format }: GivenSamples): Work<Reside
   const loaded = yield* loadSamples(engine, flat, format);
   const dispose = (): void => {
     if (!resident.has(data)) return;
-    checkQuiet(engine, "data");
+    assertIdle(engine, "data");
     resident.delete(data);
     handedIn.delete(data);
     forgetData(state.cursor, data);

@@ -60,7 +60,7 @@ import {
 import { checkKept, checkOpen, initializeState, lastingOf, type Recipe, resetState } from "./state.js";
 import { runStep, stepOnce } from "./steps.js";
 import { summarize } from "./summary.js";
-import { away, checkQuiet, EngineCall, finish, finishAway, here, type Work } from "./work.js";
+import { assertIdle, away, EngineCall, finish, finishAway, here, type Work } from "./work.js";
 
 export interface CompileOptions<M extends MetricName = never, O extends Ports = Shape>
   extends EngineOptions,
@@ -282,7 +282,7 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
     },
     trainBatchSync(batch) {
       checkIdle(session, "trainBatch");
-      checkQuiet(engine, "trainBatch");
+      assertIdle(engine, "trainBatch");
       const { feed, count } = stage(session, readSamples(session, batch as AnySamples));
       return runStep(state, cache, feed, count);
     },
@@ -296,20 +296,20 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
   /** What reads or changes values between calls: not while one runs in the background. */
   const whileOpen = <T>(what: string, work: () => T): T => {
     checkOpen(state);
-    checkQuiet(engine, what);
+    assertIdle(engine, what);
     return work();
   };
   /** What changes all values and counts: not in the midst of a training, which would go on from neither the old nor the new. */
   const whileIdle = (what: string, work: () => void): void => {
     checkKept(state);
-    checkQuiet(engine, what);
+    assertIdle(engine, what);
     checkIdle(session, what);
     work();
   };
   const dispose = (): void => {
     if (state.closed) return;
     // An engine of its own goes with all that lies in it, whether or not a call is under way.
-    if (ownsEngine && engine.inFlight) state.closed = true;
+    if (ownsEngine && engine.busy) state.closed = true;
     else closeSession(session);
     if (ownsEngine) engine.dispose();
   };

@@ -7,8 +7,8 @@ import type { Region } from "../engine/replica.js";
 import type { Program } from "../graph/program.js";
 
 /** Refuses what needs values that a call in the background may be changing. */
-export function checkQuiet({ inFlight }: Engine, what: string): void {
-  if (!inFlight) return;
+export function assertIdle({ busy }: Engine, what: string): void {
+  if (!busy) return;
   throw new SteepestError(
     `${what}: a call is running in the background: await it, or do this in onProgress or between epochs`,
   );
@@ -32,7 +32,7 @@ export type Work<R, Y = never> = Generator<EngineCall | undefined | Y, R, number
 
 /** Drives work on the calling thread. Yields what is neither a call nor a breath. */
 export function* here<R, Y>(engine: Engine, work: Work<R, Y>): Generator<Y, R> {
-  checkQuiet(engine, "trainer");
+  assertIdle(engine, "trainer");
   let finished = false;
   try {
     let next = work.next(0);
@@ -71,7 +71,7 @@ async function answerAway<R, Y>(
 ): Promise<Answer<R, Y>> {
   let done: number;
   try {
-    done = await engine.runAway(program.address, program.end, steps, program.threads, reads);
+    done = await engine.runInBackground(program.address, program.end, steps, program.threads, reads);
   } catch (error) {
     return work.throw(error);
   }
@@ -95,7 +95,7 @@ export async function* away<R, Y>(
 ): AsyncGenerator<Y, R> {
   let finished = false;
   // Where nothing runs in the background it begins at once: what it is given is read before the caller can change it.
-  let release = engine.background ? await engine.turn() : () => {};
+  let release = engine.background ? await engine.acquire() : () => {};
   try {
     let next = work.next(0);
     while (!next.done) {
@@ -108,7 +108,7 @@ export async function* away<R, Y>(
       release();
       if (value === undefined) await breathe();
       else yield value as Y;
-      if (engine.background) release = await engine.turn();
+      if (engine.background) release = await engine.acquire();
       next = work.next(0);
     }
     finished = true;

@@ -21,18 +21,18 @@ globalThis.timersMeanwhile = async () => {
   const engine = await createEngine();
   const abort = new AbortController();
   let [training, seen] = [false, undefined];
-  const runAway = async (program, end, steps, ...others) => {
-    if (!training || seen !== undefined) return engine.runAway(program, end, steps, ...others);
+  const runInBackground = async (program, end, steps, ...others) => {
+    if (!training || seen !== undefined) return engine.runInBackground(program, end, steps, ...others);
     seen = { ticks: 0, done: 0 };
     const timer = setInterval(() => {
       seen.ticks += 1;
       if (seen.ticks === 3) abort.abort(new Error("enough"));
     }, 1);
-    seen.done = await engine.runAway(program, end, 4096, ...others);
+    seen.done = await engine.runInBackground(program, end, 4096, ...others);
     clearInterval(timer);
     return steps;
   };
-  const watched = Object.create(engine, { runAway: { value: runAway } });
+  const watched = Object.create(engine, { runInBackground: { value: runInBackground } });
   const model = sequential({ input: [8] }, dense(1024), relu(), dense(1024), relu(), dense(1));
   const trainer = await compile(model, { loss: meanSquaredError(), optimizer: sgd(), engine: watched });
   const data = { x: new Float32Array(8 * 32 * 5000).fill(0.5), y: new Float32Array(32 * 5000).fill(1) };

@@ -20,7 +20,7 @@ import { describe, expect, test } from "vitest";
 import { rows, startRecording } from "../../src/engine/instructions.js";
 import { installProgram } from "../../src/graph/program.js";
 import { lehmer } from "../train/blobs.js";
-import { inFlight, withoutSharing } from "./sharing.js";
+import { untilBusy, withoutSharing } from "./sharing.js";
 
 const random = lehmer(3);
 const data = {
@@ -268,7 +268,7 @@ test("an abort interrupts the call that is running, and nothing after the fit", 
   const fit = (async () => {
     for await (const _ of trainer.fit(data, options));
   })();
-  await inFlight(engine);
+  await untilBusy(engine);
   abort.abort(new Error("enough"));
   await expect(fit).rejects.toThrow("enough");
   expect(interrupts).toBe(1);
@@ -305,23 +305,23 @@ test.each([
     using engine = await openEngine(memory, threads);
     const { address, end } = filling(engine, 1 << 14, threads);
     const steps = 10_000_000;
-    const call = engine.runAway(address, end, steps, threads);
+    const call = engine.runInBackground(address, end, steps, threads);
     for (let ticks = 0; ticks < 5; ticks++) await tick();
     engine.interrupt();
     const done = await call;
     expect(done).toBeGreaterThan(0);
     expect(done).toBeLessThan(steps);
     engine.interrupt();
-    expect(await engine.runAway(address, end, 50, threads)).toBe(50);
+    expect(await engine.runInBackground(address, end, 50, threads)).toBe(50);
   },
 );
 
 test("an interrupt while a copy is still being brought up to date counts for the call", async () => {
   using engine = await openEngine("copied");
   const { address, end, at } = filling(engine, 1 << 20);
-  expect(await engine.runAway(address, end, 2)).toBe(2);
+  expect(await engine.runInBackground(address, end, 2)).toBe(2);
   engine.changed(at, 1 << 22);
-  const call = engine.runAway(address, end, 10_000_000);
+  const call = engine.runInBackground(address, end, 10_000_000);
   engine.interrupt();
   expect(await call).toBe(1);
 });
@@ -330,7 +330,7 @@ test("disposing of a trainer while it trains ends the training", async () => {
   using engine = await createEngine({ background: true });
   const trainer = await compile(model, { ...recipe, engine });
   const training = trainer.trainSteps(data, { steps: 100_000 });
-  await inFlight(engine);
+  await untilBusy(engine);
   trainer.dispose();
   await expect(training).rejects.toThrow(/disposed of/);
 });
@@ -340,7 +340,7 @@ test("in a shared engine the memory is given back when the call has ended", asyn
   const before = engine.allocator.usedBytes();
   const trainer = await compile(model, { ...recipe, engine });
   const training = trainer.trainSteps(data, { steps: 100_000 });
-  await inFlight(engine);
+  await untilBusy(engine);
   trainer.dispose();
   await expect(training).rejects.toThrow(/disposed of/);
   await expect.poll(() => engine.allocator.usedBytes()).toBe(before);
@@ -355,16 +355,16 @@ test("a trap closes the engine; a thread that dies leaves one that goes on", asy
   };
   // Only the second thread's half lies behind the end of memory.
   const second = trap(engine.memoryBytes() - 8192);
-  await expect(engine.runAway(second.address, second.end, 1, second.threads)).rejects.toThrow(
+  await expect(engine.runInBackground(second.address, second.end, 1, second.threads)).rejects.toThrow(
     /threads: thread 1 failed: .*out of bounds.*: the engine goes on with one thread/,
   );
   expect([engine.threads, engine.background]).toEqual([1, true]);
-  await engine.runAway(second.address, second.address, 1, 1);
+  await engine.runInBackground(second.address, second.address, 1, 1);
   const both = await createEngine({ background: true });
   const { record, ...recording } = startRecording();
   record.fill(rows(1024, 1e9), both.memoryBytes() - 64, 4096, 1);
   const { address, end } = installProgram(both, { record, ...recording });
-  await expect(both.runAway(address, end, 1, 1)).rejects.toThrow(
+  await expect(both.runInBackground(address, end, 1, 1)).rejects.toThrow(
     /a kernel failed \(.*out of bounds\), which closed it/,
   );
   engine.dispose();

@@ -64,10 +64,10 @@ describe.each([true, false])("in the background: %s", (background) => {
           note(steps);
         },
       },
-      runAway: {
+      runInBackground: {
         async value(program: number, end: number, steps: number, threads?: number, reads?: never) {
           note(steps);
-          return engine.runAway(program, end, steps, threads, reads);
+          return engine.runInBackground(program, end, steps, threads, reads);
         },
       },
     });

@@ -91,7 +91,7 @@ test("others of the same engine train, compute and predict at any time beside a 
   const losses: number[] = [];
   let calls = 0;
   const beside = () => {
-    if (engine.inFlight) return;
+    if (engine.busy) return;
     calls += 1;
     expect(other.trainStepsSync(some, { steps: 2 })).toEqual(otherAlone.trainStepsSync(some, { steps: 2 }));
     expect(other.predictSync(some.x)).toEqual(otherAlone.predictSync(some.x));
@@ -124,7 +124,7 @@ test("what cannot be right at once is refused by name, and changes nothing", asy
   let open = true;
   const asking = (async () => {
     for (; open; await new Promise((resolve) => setImmediate(resolve))) {
-      if (engine.inFlight || trainer.steps === 0) continue;
+      if (engine.busy || trainer.steps === 0) continue;
       for (const ask of [() => trainer.predictSync(some.x), () => trainer.gradientsSync(some)]) {
         expect(ask).toThrow(
           /^engine: the background, which has a copy of the memory, has newer values .*: do it in onProgress/,
@@ -219,7 +219,7 @@ test("a kernel that fails over the copy closes the engine, by name", async () =>
   record.fill(rows(1024, 1e6), engine.memoryBytes() - 64, 4096, 1);
   const { address, end } = installProgram(engine, { record, ...recording });
   const closed = /a kernel failed \(.*out of bounds\), which closed it: compile the model again/;
-  await expect(engine.runAway(address, end, 1)).rejects.toThrow(closed);
+  await expect(engine.runInBackground(address, end, 1)).rejects.toThrow(closed);
   expect(() => trainer.predictSync(some.x)).toThrow(closed);
   await expect(trainer.trainBatch(some)).rejects.toThrow(closed);
 });

@@ -12,6 +12,6 @@ export async function withoutSharing<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /** Waits until a call runs in the background. */
-export async function inFlight(engine: Engine): Promise<void> {
-  while (!engine.inFlight) await new Promise((resolve) => setImmediate(resolve));
+export async function untilBusy(engine: Engine): Promise<void> {
+  while (!engine.busy) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -176,7 +176,7 @@ describe("a refused compile leaves nothing behind", () => {
     await trainer.trainSteps(data, steps);
     const used = busy.allocator.usedBytes();
     const training = trainer.trainSteps(data, steps);
-    await vi.waitUntil(() => busy.inFlight, { interval: 1 });
+    await vi.waitUntil(() => busy.busy, { interval: 1 });
     expect(() => compileSync(model, { ...config, engine: busy })).toThrow(/a call is running in the background/);
     await training;
     await vi.waitUntil(() => busy.allocator.usedBytes() === used);
