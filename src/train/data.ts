@@ -17,7 +17,7 @@ import {
 } from "../graph/values.js";
 import type { TargetKind } from "../nn/losses.js";
 import { type ForPorts, type Port, type Ports, pick, portName } from "../nn/ports.js";
-import type { Work } from "./work.js";
+import { type Job, PAUSE } from "./job.js";
 
 /**
  * Samples. `x`: a row-major typed array of samples behind one another, or nested arrays `[sample][feature]…`; `y`: class
@@ -309,7 +309,7 @@ const PART_MS = 2;
  * Checks the values of samples and copies them into memory. In the background it pauses between parts; otherwise it is
  * done before the caller can change them. If it throws or is abandoned, nothing stays allocated.
  */
-export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFormat): Work<ResidentData> {
+export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFormat): Job<ResidentData> {
   const addresses: Pointer[] = [];
   let bytes = 0;
   const take = (size: number): Pointer => {
@@ -354,12 +354,12 @@ function* inParts(
   { where, count, size }: { where: string; count: number; size: number },
   { data, shape }: FlatValues,
   write: (part: FlatValues, first: number) => void,
-): Work<void> {
+): Job<void> {
   const most = Math.max(1, Math.floor(PART / size)) * size;
   const length = count * size;
   for (let first = 0; first < length; first += most) {
     if (background && performance.now() - clock.breath > PART_MS) {
-      yield undefined;
+      yield PAUSE;
       clock.breath = performance.now();
     }
     const part = sliceOf(data, first, Math.min(most, length - first));

@@ -1,17 +1,17 @@
 // Scores over data, changing nothing; and how sums over samples become scores.
 import { performance } from "../engine/host.js";
 import type { ResidentData } from "./data.js";
+import { EngineCall, type Job, PAUSE } from "./job.js";
 import type { AnyScores } from "./options.js";
 import { bindFeed } from "./passes.js";
 import { checkResident, type Session } from "./session.js";
 import type { Recipe } from "./state.js";
 import { learnSlice } from "./steps.js";
-import { EngineCall, type Work } from "./work.js";
 
 const CLOCK_BYTES = 64;
 
 /** Scores over all of `data`, without dropout. */
-export function* evaluateAll(session: Session, data: ResidentData, batchSize = 256): Work<AnyScores> {
+export function* evaluateAll(session: Session, data: ResidentData, batchSize = 256): Job<AnyScores> {
   const { engine, state, cache } = session;
   const { evaluationClock, evaluationTotals, recipe } = state;
   const totals = { address: evaluationTotals, bytes: recipe.scores.length * 8 };
@@ -20,7 +20,7 @@ export function* evaluateAll(session: Session, data: ResidentData, batchSize = 2
   const size = Math.min(batchSize, data.count);
   for (let done = 0; done < data.count; ) {
     // Whoever gets a turn may drop programs, and bind other data: that is done again afterwards.
-    if (done > 0) yield undefined;
+    if (done > 0) yield PAUSE;
     checkResident(session, data);
     const batch = Math.min(size, data.count - done);
     const step = cache.get("evaluate", { kind: "gathered", format: data.format, whole: false }, batch);

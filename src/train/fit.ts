@@ -7,11 +7,11 @@ import type { Ports } from "../nn/ports.js";
 import type { Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
 import { evaluateAll, scoresOf } from "./evaluate.js";
+import { type Job, PAUSE } from "./job.js";
 import type { AnyScores, FitPlan } from "./options.js";
 import { preparePrograms, type Stretch, unfinishedPass, type Walk, walkOn } from "./passes.js";
 import { handOver, type Session } from "./session.js";
 import { STEPS_PER_CALL, type State, visibleOf } from "./state.js";
-import type { Work } from "./work.js";
 
 /**
  * Loss and metrics, by name. Where the outputs have names: the whole loss, and each output's own as `"digit.loss"`,
@@ -105,13 +105,13 @@ export function lazily<R>(begin: () => AsyncGenerator<R, void>): Fit<R> {
   return fit;
 }
 
-/** Trains epoch by epoch. Yields `undefined` when the host may breathe, and each epoch's result. */
+/** Trains epoch by epoch. Pauses for the host, and each epoch's result. */
 export function* fitEpochs(
   session: Session,
   data: ResidentData,
   validation: ResidentData | undefined,
   plan: FitPlan,
-): Work<void, AnyEpochResult> {
+): Job<void, AnyEpochResult> {
   const { interrupt } = session.engine;
   plan.signal?.addEventListener("abort", interrupt);
   try {
@@ -130,7 +130,7 @@ function* fitEpoch(
   validation: ResidentData | undefined,
   plan: FitPlan,
   left: number,
-): Work<AnyEpochResult> {
+): Job<AnyEpochResult> {
   const { state } = session;
   const start = performance.now();
   const walk = { data, batchSize: Math.min(plan.batchSize, data.count), shuffle: plan.shuffle };
@@ -146,7 +146,7 @@ function* fitEpoch(
     const stretch = yield* walkOn(session, walk, { steps }, reads);
     report?.(stretch);
     pass = stretch.pass;
-    yield undefined;
+    yield PAUSE;
   } while (pass.row < pass.samples);
   const durationMs = performance.now() - start;
   const scores = scoresOf(state.recipe, pass.totals, pass.counted);

@@ -5,12 +5,12 @@ import type { Region } from "../engine/replica.js";
 import { runOnce } from "../graph/program.js";
 import { beginPass, findPass, movePass, type Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
+import { type Job, PAUSE } from "./job.js";
 import type { StepsPlan } from "./options.js";
 import type { GatheredFeed } from "./programs.js";
 import { checkResident, type Session } from "./session.js";
 import { STEPS_PER_CALL, type State } from "./state.js";
 import { callEngine, floatsOf, SLICE_MS } from "./steps.js";
-import type { Work } from "./work.js";
 
 /** How a call goes through data. */
 export interface Walk {
@@ -80,7 +80,7 @@ export function* walkOn(
   walk: Walk,
   { steps: most, share = 1 }: Limits,
   reads: readonly Region[] = [],
-): Work<Stretch> {
+): Job<Stretch> {
   const { state, cache } = session;
   const { data } = walk;
   const pass = passOver(session, walk);
@@ -147,7 +147,7 @@ function totalsOf({ totals, recipe }: State): Region {
 }
 
 /** Goes round the data for as many steps as there is room for losses. Yields when the host may breathe. */
-export function* trainSteps(session: Session, data: ResidentData, plan: StepsPlan): Work<void> {
+export function* trainSteps(session: Session, data: ResidentData, plan: StepsPlan): Job<void> {
   const { losses, batchSize, shuffle } = plan;
   const walk = { data, batchSize: Math.min(batchSize, data.count), shuffle };
   preparePrograms(session, walk);
@@ -155,12 +155,12 @@ export function* trainSteps(session: Session, data: ResidentData, plan: StepsPla
     const stretch = yield* walkOn(session, walk, { steps: losses.length - done });
     losses.set(stretch.losses, done);
     done += stretch.losses.length;
-    yield undefined;
+    yield PAUSE;
   }
 }
 
 /** Goes on for about so long, at least one step; to be driven on the calling thread. Returns the loss of each step. */
-export function* trainFor(session: Session, walk: Walk, milliseconds: number): Work<Float32Array> {
+export function* trainFor(session: Session, walk: Walk, milliseconds: number): Job<Float32Array> {
   preparePrograms(session, walk);
   const losses: number[] = [];
   const start = performance.now();

@@ -4,11 +4,11 @@ import { sizeOf } from "../graph/tensor.js";
 import { type FlatValues, sliceOf, type Values } from "../graph/values.js";
 import { bundle, type ForPorts, type Ports } from "../nn/ports.js";
 import { copyValues, flattenInputs, type SampleFormat, writeInput } from "./data.js";
+import { EngineCall, type Job, PAUSE } from "./job.js";
 import { checkPredictOptions, type PredictOptions } from "./options.js";
 import { formatFor, type Session } from "./session.js";
 import { checkOpen } from "./state.js";
 import { SLICE_MS } from "./steps.js";
-import { EngineCall, type Work } from "./work.js";
 
 const MAX_SAMPLES = 256;
 
@@ -39,7 +39,7 @@ export function readInputs(
 export function* predictAll<O extends Ports>(
   session: Session,
   { x, count, format, output }: Asked,
-): Work<ForPorts<O, Float32Array>> {
+): Job<ForPorts<O, Float32Array>> {
   const { state, cache, engine, staging } = session;
   checkOpen(state);
   const inputs = format.inputs.map(({ shape }) => sizeOf(shape));
@@ -49,7 +49,7 @@ export function* predictAll<O extends Ports>(
   let sliceEnd = count > most ? performance.now() + SLICE_MS : 0;
   for (let first = 0; first < count; first += most) {
     if (first > 0 && performance.now() > sliceEnd) {
-      yield undefined;
+      yield PAUSE;
       checkOpen(state);
       sliceEnd = performance.now() + SLICE_MS;
     }

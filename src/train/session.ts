@@ -20,9 +20,9 @@ import {
   type SampleFormat,
   writeSamples,
 } from "./data.js";
+import { assertIdle, type Job, PAUSE } from "./job.js";
 import type { StagedFeed } from "./programs.js";
 import { checkOpen, createState, type Recipe, releaseState, type State } from "./state.js";
-import { assertIdle, type Work } from "./work.js";
 
 export interface Session {
   readonly engine: Engine;
@@ -120,15 +120,15 @@ export function readSamples(session: Session, given: unknown, later?: "batch" | 
 /** Lays samples into memory at once, to stay until they are disposed of. */
 export function load(session: Session, samples: AnySamples): ResidentData {
   assertIdle(session.engine, "load");
-  const work = loading(session, readSamples(session, samples));
+  const job = loading(session, readSamples(session, samples));
   for (;;) {
-    const { done, value } = work.next(0);
+    const { done, value } = job.next(0);
     if (done) return value;
   }
 }
 
 /** The same, pausing now and then. */
-function* loading(session: Session, { flat, format }: GivenSamples): Work<ResidentData> {
+function* loading(session: Session, { flat, format }: GivenSamples): Job<ResidentData> {
   const { engine, resident, handedIn, state } = session;
   const loaded = yield* loadSamples(engine, flat, format);
   const dispose = (): void => {
@@ -151,11 +151,11 @@ export interface Run<R, Y> {
   /** It changes nothing and is done before anybody else gets a turn, so it may come in the midst of a training. */
   readonly between?: boolean;
   readonly given: readonly (GivenSamples | ResidentData | undefined)[];
-  work(...resident: (ResidentData | undefined)[]): Work<R, Y>;
+  work(...resident: (ResidentData | undefined)[]): Job<R, Y>;
 }
 
 /** Runs a job as the only one that goes through data; what was laid into memory for it is freed afterwards. */
-export function* exclusively<R, Y = never>(session: Session, run: Run<R, Y>): Work<R, Y> {
+export function* exclusively<R, Y = never>(session: Session, run: Run<R, Y>): Job<R, Y> {
   const { what, between = false, given, work } = run;
   checkOpen(session.state);
   const before = session.running;
@@ -175,7 +175,7 @@ export function* exclusively<R, Y = never>(session: Session, run: Run<R, Y>): Wo
       resident.push(loaded);
     }
     // What comes next is planning and recording, some milliseconds the first time.
-    if (owned.length > 0 && session.engine.background) yield undefined;
+    if (owned.length > 0 && session.engine.background) yield PAUSE;
     return yield* work(...resident);
   } finally {
     if (session.running === run) session.running = before;
@@ -184,12 +184,12 @@ export function* exclusively<R, Y = never>(session: Session, run: Run<R, Y>): Wo
 }
 
 /** Yields a result to the user, who may train, score or restore before the work goes on. */
-export function* handOver<Y>(session: Session, result: Y): Work<void, Y> {
+export function* handOver<Y>(session: Session, result: Y): Job<void, Y> {
   const { running } = session;
   session.running = undefined;
   yield result;
   // What the user began and did not await comes first.
-  while (session.running !== undefined) yield undefined;
+  while (session.running !== undefined) yield PAUSE;
   checkOpen(session.state);
   session.running = running;
 }

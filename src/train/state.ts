@@ -28,7 +28,7 @@ import { FEED_HEADER_WORDS } from "../ops/gather.js";
 import type { Optimizer } from "../optim/optimizer.js";
 import { type Cursor, createCursor, type Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
-import { EngineCall, type Work } from "./work.js";
+import { EngineCall, type Job } from "./job.js";
 
 /** Most steps of one call into the engine: lengths of trace and rates. */
 export const STEPS_PER_CALL = 4096;
@@ -192,7 +192,7 @@ export function createState(engine: Engine, recipe: Recipe): State {
 }
 
 /** Gives the parameters their first values: in the background where there is one, as it takes long for many. */
-export function* initializeState(state: State): Work<void> {
+export function* initializeState(state: State): Job<void> {
   const { engine, recipe } = state;
   const recording = startRecording();
   const tensors = [...recipe.model.parameters.values()];

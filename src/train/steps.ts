@@ -8,9 +8,9 @@ import { portName } from "../nn/ports.js";
 import { rateAt } from "../optim/optimizer.js";
 import type { ProgramCache } from "./cache.js";
 import { DivergenceError, largestOf } from "./divergence.js";
+import { EngineCall, type Job } from "./job.js";
 import type { Feed, StagedFeed, StepProgram } from "./programs.js";
 import { checkOpen, STEPS_PER_CALL, type State } from "./state.js";
-import { EngineCall, type Work } from "./work.js";
 
 // How long a call into the engine may take before the host gets its turn. A clock that stands still while a request is
 // answered, as at the edge, lets calls grow to STEPS_PER_CALL steps: there, count steps instead.
@@ -41,7 +41,7 @@ export function* callEngine(
   step: StepProgram,
   call: StepsCall,
   reads: readonly Region[] = [],
-): Work<number> {
+): Job<number> {
   const { program, planEnd } = step;
   const { steps } = call;
   prepare(state, call.row, steps);
@@ -87,7 +87,7 @@ export function runStep(state: State, cache: ProgramCache, feed: StagedFeed, bat
 }
 
 /** The same for whoever drives the work. */
-export function* stepOnce(state: State, cache: ProgramCache, feed: StagedFeed, batch: number): Work<number> {
+export function* stepOnce(state: State, cache: ProgramCache, feed: StagedFeed, batch: number): Job<number> {
   yield* callEngine(state, cache.get("train", feed, batch), batchCall(state, feed, batch));
   return state.engine.heap.floats[state.trace / 4];
 }

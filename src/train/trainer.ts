@@ -19,6 +19,7 @@ import {
 } from "./data.js";
 import { evaluateAll } from "./evaluate.js";
 import { type EpochResult, type Fit, fitEpochs, lazily, type Scores } from "./fit.js";
+import { assertIdle, driveAsync, driveSync, EngineCall, type Job, runAsync, runSync } from "./job.js";
 import {
   type AnyFitOptions,
   checkEvaluateOptions,
@@ -60,7 +61,6 @@ import {
 import { checkKept, checkOpen, initializeState, lastingOf, type Recipe, resetState } from "./state.js";
 import { runStep, stepOnce } from "./steps.js";
 import { summarize } from "./summary.js";
-import { assertIdle, away, EngineCall, finish, finishAway, here, type Work } from "./work.js";
 
 export interface CompileOptions<M extends MetricName = never, O extends Ports = Shape>
   extends EngineOptions,
@@ -171,7 +171,7 @@ export async function compile<const M extends MetricName = never, I extends Port
   let session: Session | undefined;
   try {
     session = openSession(recipe, engine);
-    await finishAway(engine, initializeState(session.state));
+    await runAsync(engine, initializeState(session.state));
     return createTrainer(session, own);
   } catch (error) {
     if (session !== undefined) await closeSession(session);
@@ -191,7 +191,7 @@ export function compileSync<const M extends MetricName = never, I extends Ports 
   let session: Session | undefined;
   try {
     session = openSession(recipe, engine);
-    finish(engine, initializeState(session.state));
+    runSync(engine, initializeState(session.state));
     return createTrainer(session, own);
   } catch (error) {
     if (session !== undefined) closeSession(session);
@@ -225,46 +225,46 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
   const later = engine.background;
   const read = (data: Given, away = false, name = "data"): GivenSamples | ResidentData =>
     isResident(data) ? data : readSamples(session, data, away && later ? "data" : undefined, name);
-  const fitting = (data: Given, options: AnyFitOptions = {}, away = false): Work<void, Result> => {
+  const fitting = (data: Given, options: AnyFitOptions = {}, away = false): Job<void, Result> => {
     const plan = checkFitOptions(options);
     const { validation } = options;
     return exclusively<void, Result>(session, {
       what: "fit",
       given: [read(data, away), validation === undefined ? undefined : read(validation, away, "validation")],
       work: (train, scored) =>
-        fitEpochs(session, train as ResidentData, scored, plan) as Work<void, unknown> as Work<void, Result>,
+        fitEpochs(session, train as ResidentData, scored, plan) as Job<void, unknown> as Job<void, Result>,
     });
   };
-  const stepping = (data: Given, plan: StepsPlan, away = false): Work<void> =>
+  const stepping = (data: Given, plan: StepsPlan, away = false): Job<void> =>
     exclusively(session, {
       what: "trainSteps",
       given: [read(data, away)],
       work: (resident) => trainSteps(session, resident as ResidentData, plan),
     });
-  function* batchStep(batch: GivenSamples): Work<number> {
+  function* batchStep(batch: GivenSamples): Job<number> {
     checkIdle(session, "trainBatch");
     const { feed, count } = stage(session, batch);
     return yield* stepOnce(state, cache, feed, count);
   }
-  function* gradientsOf(batch: GivenSamples): Work<Map<string, ParameterValues>> {
+  function* gradientsOf(batch: GivenSamples): Job<Map<string, ParameterValues>> {
     const { feed, count } = stage(session, batch);
     const { gradients: address, layout } = state;
     yield new EngineCall(cache.get("gradients", feed, count).program, 1, [{ address, bytes: layout.bytes }]);
     return readBlock(state, address);
   }
-  const scoring = (data: Given, options: EvaluateOptions | undefined, away = false): Work<Scores<M, O>> => {
+  const scoring = (data: Given, options: EvaluateOptions | undefined, away = false): Job<Scores<M, O>> => {
     const { batchSize } = checkEvaluateOptions(options);
     return exclusively(session, {
       what: "evaluate",
       between: !away,
       given: [read(data, away)],
       work: (resident) =>
-        evaluateAll(session, resident as ResidentData, batchSize) as Work<unknown> as Work<Scores<M, O>>,
+        evaluateAll(session, resident as ResidentData, batchSize) as Job<unknown> as Job<Scores<M, O>>,
     });
   };
   const readBatch = (batch: Samples<I, O> | SampleList<I, O>): GivenSamples =>
     readSamples(session, batch as AnySamples, later ? "batch" : undefined);
-  const slicing = ({ milliseconds, batchSize, shuffle }: SlicePlan, given: Resident): Work<Float32Array> => {
+  const slicing = ({ milliseconds, batchSize, shuffle }: SlicePlan, given: Resident): Job<Float32Array> => {
     const data = checkResident(session, given);
     return exclusively(session, {
       what: "trainFor",
@@ -274,10 +274,10 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
   };
 
   const methods: SynchronousMethods<M, I, O> = {
-    fitSync: (data, options) => [...here<void, Result>(engine, fitting(data as Given, options))],
+    fitSync: (data, options) => [...driveSync<void, Result>(engine, fitting(data as Given, options))],
     trainStepsSync(data, options) {
       const plan = checkStepsOptions(options);
-      finish(engine, stepping(data as Given, plan));
+      runSync(engine, stepping(data as Given, plan));
       return plan.losses;
     },
     trainBatchSync(batch) {
@@ -286,11 +286,11 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
       const { feed, count } = stage(session, readSamples(session, batch as AnySamples));
       return runStep(state, cache, feed, count);
     },
-    trainFor: (milliseconds, data, options) => finish(engine, slicing(checkSliceOptions(milliseconds, options), data)),
-    gradientsSync: (batch) => finish(engine, gradientsOf(readSamples(session, batch as AnySamples))),
-    evaluateSync: (data, options) => finish(engine, scoring(data as Given, options)),
+    trainFor: (milliseconds, data, options) => runSync(engine, slicing(checkSliceOptions(milliseconds, options), data)),
+    gradientsSync: (batch) => runSync(engine, gradientsOf(readSamples(session, batch as AnySamples))),
+    evaluateSync: (data, options) => runSync(engine, scoring(data as Given, options)),
     predictSync: (x, options) =>
-      finish(engine, predictAll<O>(session, readInputs(session, x as Values, options, false))),
+      runSync(engine, predictAll<O>(session, readInputs(session, x as Values, options, false))),
   };
 
   /** What reads or changes values between calls: not while one runs in the background. */
@@ -330,17 +330,17 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
     },
     ...methods,
     fit: (data, options) =>
-      lazily(() => away<void, Result>(engine, fitting(data as Given, options, true), lastingOf(state))),
+      lazily(() => driveAsync<void, Result>(engine, fitting(data as Given, options, true), lastingOf(state))),
     async trainSteps(data, options) {
       const plan = checkStepsOptions(options);
-      await finishAway(engine, stepping(data as Given, plan, true), lastingOf(state));
+      await runAsync(engine, stepping(data as Given, plan, true), lastingOf(state));
       return plan.losses;
     },
-    trainBatch: async (batch) => await finishAway(engine, batchStep(readBatch(batch)), lastingOf(state)),
-    gradients: async (batch) => await finishAway(engine, gradientsOf(readBatch(batch))),
-    evaluate: async (data, options) => await finishAway(engine, scoring(data as Given, options, true)),
+    trainBatch: async (batch) => await runAsync(engine, batchStep(readBatch(batch)), lastingOf(state)),
+    gradients: async (batch) => await runAsync(engine, gradientsOf(readBatch(batch))),
+    evaluate: async (data, options) => await runAsync(engine, scoring(data as Given, options, true)),
     predict: async (x, options) =>
-      await finishAway(engine, predictAll<O>(session, readInputs(session, x as Values, options, true))),
+      await runAsync(engine, predictAll<O>(session, readInputs(session, x as Values, options, true))),
     load: (data) => load(session, data as AnySamples),
     parameters: () => whileOpen("parameters", () => readParameters(state)),
     setParameters: (values) => whileOpen("setParameters", () => writeParameters(state, values)),

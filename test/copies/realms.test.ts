@@ -257,7 +257,7 @@ test("the source asks for no class of one realm or copy", () => {
     ModelError: "the same",
     SteepestError: "the same",
     ThreadError: "the same",
-    EngineCall: "made and looked at by one driver: src/train/work.ts",
+    EngineCall: "made and looked at by one driver: src/train/job.ts",
     UsageError: "of the command line, which is one program",
     DedicatedWorkerGlobalScope: "asked of the realm's own global object",
   };

@@ -1,0 +1,130 @@
+// A job: a generator that asks for calls into the engine, and says where it may pause for the host. Who drives it decides
+// where the calls run: on this thread, or in the background.
+import type { Engine } from "../engine/engine.js";
+import { SteepestError } from "../engine/errors.js";
+import { breathe } from "../engine/host.js";
+import type { Region } from "../engine/replica.js";
+import type { Program } from "../graph/program.js";
+
+/** Refuses what needs values that a call in the background may be changing. */
+export function assertIdle({ busy }: Engine, what: string): void {
+  if (!busy) return;
+  throw new SteepestError(
+    `${what}: a call is running in the background: await it, or do this in onProgress or between epochs`,
+  );
+}
+
+/** A call into the engine that a job asks for. */
+export class EngineCall {
+  constructor(
+    readonly program: Program,
+    readonly steps: number,
+    /** What is read after it, before the next one. */
+    readonly reads: readonly Region[],
+  ) {}
+}
+
+/** Yielded by a job where the host may do something else. */
+export const PAUSE: unique symbol = Symbol("pause");
+
+/**
+ * Yields calls, `PAUSE`, and results on the way (`Y`); returns `R`. A call comes back with the steps that were done: fewer
+ * than asked for, but at least one, after an interrupt.
+ */
+export type Job<R, Y = never> = Generator<EngineCall | typeof PAUSE | Y, R, number>;
+
+/** Runs a job on the calling thread. Yields its results on the way. */
+export function* driveSync<R, Y>(engine: Engine, job: Job<R, Y>): Generator<Y, R> {
+  assertIdle(engine, "trainer");
+  let finished = false;
+  try {
+    let next = job.next(0);
+    while (!next.done) {
+      const { value } = next;
+      if (value instanceof EngineCall) {
+        next = answer(engine, job, value);
+      } else {
+        if (value !== PAUSE) yield value as Y;
+        next = job.next(0);
+      }
+    }
+    finished = true;
+    return next.value;
+  } finally {
+    // Left early: the job frees what it holds.
+    if (!finished) job.return(undefined as R);
+  }
+}
+
+type Answer<R, Y> = IteratorResult<EngineCall | typeof PAUSE | Y, R>;
+
+function answer<R, Y>(engine: Engine, job: Job<R, Y>, { program, steps }: EngineCall): Answer<R, Y> {
+  try {
+    engine.run(program.address, program.end, steps, program.threads);
+  } catch (error) {
+    return job.throw(error);
+  }
+  return job.next(steps);
+}
+
+async function answerInBackground<R, Y>(
+  engine: Engine,
+  job: Job<R, Y>,
+  { program, steps, reads }: EngineCall,
+): Promise<Answer<R, Y>> {
+  let done: number;
+  try {
+    done = await engine.runInBackground(program.address, program.end, steps, program.threads, reads);
+  } catch (error) {
+    return job.throw(error);
+  }
+  return job.next(done);
+}
+
+/** Runs a job to its end on the calling thread. */
+export function runSync<R>(engine: Engine, job: Job<R>): R {
+  return driveSync<R, never>(engine, job).next().value as R;
+}
+
+/**
+ * Runs a job without blocking the host: calls run in the background if the engine has one, and otherwise between pauses.
+ * The job holds the engine from one pause or result to the next. `lasting`: the regions that it changes for good, which
+ * are copied back whenever it yields a result or ends.
+ */
+export async function* driveAsync<R, Y>(
+  engine: Engine,
+  job: Job<R, Y>,
+  lasting: readonly Region[] = [],
+): AsyncGenerator<Y, R> {
+  let finished = false;
+  // Without a background it begins at once: what it is given is read before the caller can change it.
+  let release = engine.background ? await engine.acquire() : () => {};
+  try {
+    let next = job.next(0);
+    while (!next.done) {
+      const { value } = next;
+      if (value instanceof EngineCall) {
+        next = engine.background ? await answerInBackground(engine, job, value) : answer(engine, job, value);
+        continue;
+      }
+      if (value !== PAUSE) await engine.fetch(lasting);
+      release();
+      if (value === PAUSE) await breathe();
+      else yield value as Y;
+      if (engine.background) release = await engine.acquire();
+      next = job.next(0);
+    }
+    finished = true;
+    return next.value;
+  } finally {
+    if (!finished) job.return(undefined as R);
+    // An engine that was closed has nothing to copy back.
+    if (engine.background) await engine.fetch(lasting).catch(() => {});
+    release();
+  }
+}
+
+/** Runs a job to its end without blocking the host. */
+export async function runAsync<R>(engine: Engine, job: Job<R>, lasting: readonly Region[] = []): Promise<R> {
+  return (await driveAsync<R, never>(engine, job, lasting).next()).value as R;
+}
