@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { parseAst } from "vitest/node";
 import { kernelNames } from "../src/engine/recorder.js";
 import * as operations from "../src/ops/index.js";
 
@@ -10,7 +11,7 @@ const root = fileURLToPath(new URL("../", import.meta.url));
 const slashed = (path: string): string => path.replaceAll("\\", "/");
 const filesIn = (folder: string): string[] =>
   readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .filter((entry) => entry.isFile() && /\.(ts|mjs)$/.test(entry.name) && !entry.name.endsWith(".d.ts"))
     .map((entry) => slashed(relative(root, join(entry.parentPath ?? entry.path, entry.name))))
     .filter((file) => !file.includes("node_modules"))
     .sort();
@@ -80,6 +81,71 @@ test("files fit a mind: at most 600 lines, no utils and no helpers", () => {
     expect(read(file).split("\n").length, file).toBeLessThanOrEqual(600);
     expect(file).not.toMatch(/utils|helpers/i);
   }
+});
+
+const LONGEST_FUNCTION = 70;
+
+/** Functions that are longer than they may be, until they are split. A line that nothing needs any more fails. */
+const TOO_LONG = [
+  "src/engine/allocator.ts: createAllocator",
+  "src/engine/engine.ts: startEngine",
+  "src/engine/replica.ts: startReplica",
+  "src/nn/model.ts: createModel",
+  "src/nn/scope.ts: createBlueprint",
+  "src/train/trainer.ts: createTrainer",
+  "src/train/workspace.ts: build",
+  "src/train/workspace.ts: step",
+];
+
+interface SyntaxNode {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+  readonly [key: string]: unknown;
+}
+
+const isNode = (value: unknown): value is SyntaxNode =>
+  typeof value === "object" && value !== null && typeof (value as SyntaxNode).type === "string";
+
+/** Names of functions with more lines than `most`, those inside of another among them. */
+function longFunctions(source: string, most: number): string[] {
+  // AssemblyScript's decorators stand where TypeScript has none.
+  const code = source.replace(/^( *)@\w+(?:\(.*\))?(?= *\n)/gm, "$1");
+  const found: string[] = [];
+  const visit = (node: SyntaxNode, name: string): void => {
+    const named = [node.id, node.key].find(isNode)?.name;
+    const known = typeof named === "string" ? named : name;
+    const lines = code.slice(node.start, node.end).split("\n").length;
+    if (/Function(Declaration|Expression)$/.test(node.type) && isNode(node.body) && lines > most) found.push(known);
+    for (const value of Object.values(node)) {
+      for (const child of [value].flat()) if (isNode(child)) visit(child, known);
+    }
+  };
+  visit(parseAst(code, { lang: "ts" }) as unknown as SyntaxNode, "without a name");
+  return found;
+}
+
+describe("functions fit a screen: at most 70 lines", () => {
+  const generated = ["src/engine/recorder.ts", "assembly/dispatch.ts"];
+
+  test("in src, assembly and scripts", () => {
+    const files = ["src", "assembly", "scripts"].flatMap(filesIn).filter((file) => !generated.includes(file));
+    const found = files.flatMap((file) =>
+      longFunctions(read(file), LONGEST_FUNCTION).map((name) => `${file}: ${name}`),
+    );
+    expect(found).toEqual(TOO_LONG);
+  });
+
+  test.each([
+    ["function long() {\n\n}", "long"],
+    ["const long = async () => {\n\n};", "long"],
+    ["export default {\n  long() {\n\n  },\n};", "long"],
+    ["class A {\n  @inline\n  static long(): void {\n\n  }\n}", "long"],
+    ["// @ts-ignore: decorator\n@inline\nexport function long(x: usize): v128 {\n\n}", "long"],
+  ])("%j", (code, name) => {
+    expect(longFunctions(code, 2)).toEqual([name]);
+    expect(longFunctions(code, 3)).toEqual([]);
+  });
 });
 
 test("the package needs nothing at run time but the loader", () => {
