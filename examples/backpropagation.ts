@@ -17,7 +17,7 @@ import {
   matmul,
   scale,
   sigmoid,
-  subtract,
+  sub,
   sum,
   type Tensor,
 } from "steepest/graph";
@@ -95,8 +95,8 @@ export function compilePass({ x, target, biases, rate }: Lesson) {
       // Unit by unit, so the sum over the layer has each unit's own slope.
       dOutputs_dSums: gradient(sum(outputs), outputSums),
       dHidden_dSums: gradient(sum(hidden), hiddenSums),
-      nextHiddenWeights: subtract(hiddenWeights, scale(dE_dHiddenWeights, rate)),
-      nextOutputWeights: subtract(outputWeights, scale(dE_dOutputWeights, rate)),
+      nextHiddenWeights: sub(hiddenWeights, scale(dE_dHiddenWeights, rate)),
+      nextOutputWeights: sub(outputWeights, scale(dE_dOutputWeights, rate)),
     };
   };
   return compileFunctionSync(trace, { hiddenWeights: [2, 2], outputWeights: [2, 2] });

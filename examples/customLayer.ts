@@ -1,7 +1,7 @@
 // Layers of one's own: one that learns weights of -1 and 1 by a gradient of its own, one that keeps a running mean.
 import { fileURLToPath } from "node:url";
 import { adam, compileSync, crossEntropy, defineLayer, dense, ModelError, relu, sequential } from "steepest";
-import { add, customGradient, matmul, mean, multiply, scale, shift, step, subtract, type Tensor } from "steepest/graph";
+import { add, customGradient, matmul, mean, mul, scale, shift, step, sub, type Tensor } from "steepest/graph";
 import { type Digits, PIXELS, readDigits } from "./common/digits.js";
 import { quick, report } from "./common/report.js";
 
@@ -37,10 +37,10 @@ export const binaryDense = defineLayer<{ units: number; straightThrough?: boolea
  */
 export const centred = defineLayer("centred", (x, { training, buffer, update }) => {
   const running = buffer("mean", x.shape.slice(1));
-  if (!training) return subtract(x, running);
+  if (!training) return sub(x, running);
   const batch = mean(x, 0);
-  update(running, add(multiply(running, 0.9), multiply(batch, 0.1)));
-  return subtract(x, batch);
+  update(running, add(mul(running, 0.9), mul(batch, 0.1)));
+  return sub(x, batch);
 });
 
 /** Trains a network with layers of our own; `flips` is how many weights changed their sign. */

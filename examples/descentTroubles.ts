@@ -29,8 +29,8 @@ import {
   parameter,
   relu,
   sigmoid,
+  sqrt,
   square,
-  squareRoot,
   sum,
   type Tensor,
 } from "steepest/graph";
@@ -104,7 +104,7 @@ export function gradientNorms(activation: (x: Tensor) => Tensor, initializer: In
   const trace = ({ x, y }: { x: Tensor; y: Tensor }) => {
     const hidden = weights.slice(0, -1).reduce((h, weight) => activation(matmul(h, weight)), x);
     const loss = binaryCrossEntropyWithLogits(matmul(hidden, weights[DEPTH - 1]), y);
-    const norms = gradient(loss, weights).map((slope) => squareRoot(sum(square(slope))));
+    const norms = gradient(loss, weights).map((slope) => sqrt(sum(square(slope))));
     return Object.fromEntries(norms.map((norm, i) => [weights[i].name, norm]));
   };
   using norms = compileFunctionSync(trace, { x: [64, 2], y: [64, 1] }, { seed });

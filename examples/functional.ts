@@ -12,7 +12,7 @@ import {
   relu,
   sequential,
 } from "steepest";
-import { absolute, add, subtract } from "steepest/graph";
+import { abs, add, sub } from "steepest/graph";
 import { type Digits, PIXELS, readDigits } from "./common/digits.js";
 import { drawDigits } from "./common/pictures.js";
 import { createRandom } from "./common/random.js";
@@ -36,7 +36,7 @@ export function createPairModel() {
     const [a, b] = [apply(first, encoder), apply(second, encoder)];
     return {
       digit: apply(a, dense(10, { name: "digit" })),
-      same: apply(absolute(subtract(a, b)), dense(16, { name: "distance" }), relu(), dense(1, { name: "same" })),
+      same: apply(abs(sub(a, b)), dense(16, { name: "distance" }), relu(), dense(1, { name: "same" })),
     };
   });
 }

@@ -2,7 +2,7 @@
 // and each has an optimizer of its own, in turn.
 import { fileURLToPath } from "node:url";
 import { adam, createWorkspaceSync, dense, leakyRelu, relu, type Scope, sequential } from "steepest";
-import { add, constant, mean, negate, randomNormal, softplus } from "steepest/graph";
+import { add, constant, mean, neg, randomNormal, softplus } from "steepest/graph";
 import { drawPoints } from "./common/pictures.js";
 import { quick, report } from "./common/report.js";
 
@@ -68,12 +68,12 @@ export function createGan(seed: number) {
     learnToTell: workspace.step(
       (_, scope) => {
         const [real, made] = [scope.apply(draw(scope), critic), scope.apply(make(scope), critic)];
-        return { loss: add(mean(softplus(negate(real))), mean(softplus(made))) };
+        return { loss: add(mean(softplus(neg(real))), mean(softplus(made))) };
       },
       { inputs: {}, train: critic, optimizer: optimizer() },
     ),
     /** Made points are to pass for real: -log p(made). The gradient comes through the critic; only the generator is changed. */
-    learnToMake: workspace.step((_, scope) => ({ loss: mean(softplus(negate(scope.apply(make(scope), critic)))) }), {
+    learnToMake: workspace.step((_, scope) => ({ loss: mean(softplus(neg(scope.apply(make(scope), critic)))) }), {
       inputs: {},
       train: generator,
       optimizer: optimizer(),

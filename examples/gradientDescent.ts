@@ -1,7 +1,7 @@
 // Gradient descent: from (100, -10) to the bottom of a bowl, with numerical, hand-made and automatic gradients.
 import { fileURLToPath } from "node:url";
 import { type Descent, gradientDescent } from "steepest";
-import { compileFunctionSync, constant, gradient, multiply, square, subtract, sum } from "steepest/graph";
+import { compileFunctionSync, constant, gradient, mul, square, sub, sum } from "steepest/graph";
 import { report } from "./common/report.js";
 
 const options = { learningRate: 0.01, steps: 1000 };
@@ -27,7 +27,7 @@ export function descendByHand(): Descent {
 export function descendAutomatically(): Descent {
   using slope = compileFunctionSync(
     ({ x }) => {
-      const value = sum(multiply(constant([1, 4]), square(subtract(x, constant([2, 3])))));
+      const value = sum(mul(constant([1, 4]), square(sub(x, constant([2, 3])))));
       return { dx: gradient(value, x) };
     },
     { x: [2] },

@@ -4,16 +4,16 @@ import { fileURLToPath } from "node:url";
 import { adam, createWorkspaceSync, dense, relu, type Scope, sequential } from "steepest";
 import {
   add,
-  divide,
+  div,
   gradient,
   mean,
-  multiply,
+  mul,
   norm,
   randomNormal,
   randomUniform,
   scale,
   square,
-  subtract,
+  sub,
   sum,
   type Tensor,
 } from "steepest/graph";
@@ -35,7 +35,7 @@ export const BEST_SLOPE = 1 + EXACT / (2 * PENALTY);
 /** New points of a circle at every step: a normal distribution looks the same in every direction. */
 function circle(radius: number, { randomness }: Scope): Tensor {
   const points = randomNormal([BATCH, 2], randomness());
-  return scale(divide(points, norm(points, 1, { keepDims: true })), radius);
+  return scale(div(points, norm(points, 1, { keepDims: true })), radius);
 }
 
 export function createCritic() {
@@ -57,9 +57,9 @@ export function measure(steps: number, seed: number, points: Float32Array): Meas
   /** How much higher the outer circle is on the whole, and how steep the critic is between the two. */
   const judge = (scope: Scope) => {
     const [inner, outer] = [circle(INNER, scope), circle(OUTER, scope)];
-    const distance = subtract(mean(scope.apply(outer, critic)), mean(scope.apply(inner, critic)));
+    const distance = sub(mean(scope.apply(outer, critic)), mean(scope.apply(inner, critic)));
     const share = randomUniform([BATCH, 1], scope.randomness());
-    const between = add(inner, multiply(share, subtract(outer, inner)));
+    const between = add(inner, mul(share, sub(outer, inner)));
     // Each point's height depends on that point alone, so the sum over the batch has each point's own slope.
     const slopes = norm(gradient(sum(scope.apply(between, critic)), between), 1);
     return { distance, slopes };
@@ -68,8 +68,8 @@ export function measure(steps: number, seed: number, points: Float32Array): Meas
   const train = workspace.step(
     (_, scope) => {
       const { distance, slopes } = judge(scope);
-      const tooSteep = mean(square(subtract(slopes, 1)));
-      return { loss: subtract(scale(tooSteep, PENALTY), distance) };
+      const tooSteep = mean(square(sub(slopes, 1)));
+      return { loss: sub(scale(tooSteep, PENALTY), distance) };
     },
     { inputs: {}, train: critic, optimizer: adam({ learningRate: 2e-3, beta1: 0.5, beta2: 0.9 }) },
   );

@@ -1,7 +1,7 @@
 // A policy gradient (REINFORCE, Williams 1992): a cart learns to balance a pole from nothing but how long it stood.
 import { fileURLToPath } from "node:url";
 import { adam, createWorkspaceSync, dense, sequential, tanh } from "steepest";
-import { mean, multiply, negate, sigmoid, softplus, subtract } from "steepest/graph";
+import { mean, mul, neg, sigmoid, softplus, sub } from "steepest/graph";
 import { drawCurve } from "./common/pictures.js";
 import { createRandom } from "./common/random.js";
 import { quick, report } from "./common/report.js";
@@ -102,8 +102,8 @@ export function learn(rounds: number, seed: number): Lesson {
     ({ states, right, advantages }, { apply }) => {
       const logits = apply(states, policy);
       // log p of a push to the right is z - log(1 + eᶻ), of one to the left -log(1 + eᶻ).
-      const logProbabilities = subtract(multiply(right, logits), softplus(logits));
-      return { loss: negate(mean(multiply(advantages, logProbabilities))) };
+      const logProbabilities = sub(mul(right, logits), softplus(logits));
+      return { loss: neg(mean(mul(advantages, logProbabilities))) };
     },
     {
       inputs: { states: [size, 4], right: [size, 1], advantages: [size, 1] },

@@ -5,13 +5,13 @@ import {
   add,
   exp,
   mean,
-  multiply,
+  mul,
   randomNormal,
   scale,
   sigmoid,
   softplus,
   square,
-  subtract,
+  sub,
   sum,
   type Tensor,
 } from "steepest/graph";
@@ -35,10 +35,9 @@ export function createVae(seed: number) {
   const decoder = sequential({ input: [CODE], name: "decoder" }, dense(HIDDEN), relu(), dense(PIXELS));
 
   // What the code costs: the divergence of the cloud from the normal distribution, ½ Σ (e^v + m² - 1 - v).
-  const divergence = (middle: Tensor, v: Tensor) =>
-    scale(sum(subtract(add(exp(v), square(middle)), add(v, 1)), 1), 0.5);
+  const divergence = (middle: Tensor, v: Tensor) => scale(sum(sub(add(exp(v), square(middle)), add(v, 1)), 1), 0.5);
   // What the pixels cost: -log of the probability that each was to be as bright as it is, from logits z: log(1 + eᶻ) - x·z.
-  const surprise = (z: Tensor, x: Tensor) => sum(subtract(softplus(z), multiply(x, z)), 1);
+  const surprise = (z: Tensor, x: Tensor) => sum(sub(softplus(z), mul(x, z)), 1);
 
   const inputs = { x: [BATCH, PIXELS] };
   return {
@@ -48,7 +47,7 @@ export function createVae(seed: number) {
         const { middle, logVariance } = call(encoder, x);
         // The random numbers are drawn apart and then moved and stretched, so that the gradient finds its way to both.
         const noise = randomNormal([BATCH, CODE], randomness());
-        const code = add(middle, multiply(exp(scale(logVariance, 0.5)), noise));
+        const code = add(middle, mul(exp(scale(logVariance, 0.5)), noise));
         const cost = add(surprise(apply(code, decoder), x), divergence(middle, logVariance));
         return { loss: mean(cost) };
       },
@@ -59,7 +58,7 @@ export function createVae(seed: number) {
       ({ x }, { call, apply, randomness }) => {
         const { middle, logVariance } = call(encoder, x);
         const noise = randomNormal([BATCH, CODE], randomness());
-        const logits = apply(add(middle, multiply(exp(scale(logVariance, 0.5)), noise)), decoder);
+        const logits = apply(add(middle, mul(exp(scale(logVariance, 0.5)), noise)), decoder);
         return {
           pixels: mean(surprise(logits, x)),
           code: mean(divergence(middle, logVariance)),

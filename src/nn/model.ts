@@ -216,7 +216,7 @@ export function sequential<const I extends Shape, const L extends readonly Layer
  * @param kind Its name in summaries and errors.
  * @param body Traced as a functional model's is. It checks shapes by throwing ModelError.
  * @example
- * const scaled = defineLayer("scaled", (x, { parameter }) => multiply(x, parameter("scale", [x.shape[1]], ones())));
+ * const scaled = defineLayer("scaled", (x, { parameter }) => mul(x, parameter("scale", [x.shape[1]], ones())));
  * const model = sequential({ input: [4] }, scaled(), dense(1));
  */
 export function defineLayer<Options extends object = Record<string, never>>(

@@ -2,7 +2,7 @@
 import { checkNone, checkNumber, ModelError } from "../engine/errors.js";
 import type { Tensor } from "../graph/tensor.js";
 import type { RandomOptions } from "../ops/dropout.js";
-import { add, multiply } from "../ops/elementwise.js";
+import { add, mul } from "../ops/elementwise.js";
 import { randomNormal } from "../ops/noise.js";
 import type { Layer } from "./layer.js";
 
@@ -39,6 +39,6 @@ export function gaussianDropout(rate: number, ...none: []): Layer<number, "same"
   if (rate === 1) throw new ModelError("gaussianDropout: rate must be below 1, got 1: its noise would be infinite");
   const standardDeviation = Math.sqrt(rate / (1 - rate));
   return noisy("gaussianDropout", rate, (x, random) =>
-    multiply(x, randomNormal(x.shape, { ...random, mean: 1, standardDeviation })),
+    mul(x, randomNormal(x.shape, { ...random, mean: 1, standardDeviation })),
   );
 }

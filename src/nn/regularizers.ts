@@ -1,7 +1,7 @@
 // What a parameter adds to the loss, so that it stays small: training and evaluation report the loss with it, as in Keras.
 import { checkNumber, checkOptions } from "../engine/errors.js";
 import type { Regularizer } from "../graph/tensor.js";
-import { absolute, add, scale, square } from "../ops/elementwise.js";
+import { abs, add, scale, square } from "../ops/elementwise.js";
 import { sum } from "../ops/reduce.js";
 
 function strengthOf(where: string, name: string, value: number): number {
@@ -11,7 +11,7 @@ function strengthOf(where: string, name: string, value: number): number {
 /** strength · Σ|w|: many weights become 0 (or nearly so). Default strength 0.01. Throws ModelError for a negative one. */
 export function l1(strength = 0.01): Regularizer {
   strengthOf("l1", "strength", strength);
-  return { name: "l1", options: strength, penalty: (parameter) => scale(sum(absolute(parameter)), strength) };
+  return { name: "l1", options: strength, penalty: (parameter) => scale(sum(abs(parameter)), strength) };
 }
 
 /**

@@ -6,21 +6,21 @@ import { apply, type Operation } from "../graph/operation.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import {
-  absolute,
+  abs,
   add,
-  divide,
+  div,
   exp,
   greater,
   greaterEqual,
   maximum,
   minimum,
-  multiply,
+  mul,
   reciprocal,
   scale,
-  select,
   shift,
   square,
-  subtract,
+  sub,
+  where,
 } from "./elementwise.js";
 import { sum } from "./reduce.js";
 import { reshape } from "./shape.js";
@@ -67,7 +67,7 @@ function activation<Attributes = undefined>(definition: Activation<Attributes>):
     },
     backward: ({ attributes, inputs: [dy, v], gradient, needs }) => [
       needs[0] ? apply(slope, [gradient, v], attributes) : undefined,
-      needs[1] && bend ? multiply(multiply(gradient, dy), bend(v, attributes)) : undefined,
+      needs[1] && bend ? mul(mul(gradient, dy), bend(v, attributes)) : undefined,
     ],
     inPlace: [0, 1],
   };
@@ -88,8 +88,8 @@ function activation<Attributes = undefined>(definition: Activation<Attributes>):
 
 /** σ'(x) = σ(-|x|)·(1 - σ(-|x|)): on this side nothing cancels. */
 function bell(x: Tensor): Tensor {
-  const s = sigmoid(scale(absolute(x), -1));
-  return multiply(s, subtract(1, s));
+  const s = sigmoid(scale(abs(x), -1));
+  return mul(s, sub(1, s));
 }
 
 /** x within ±most, beyond which the activation no longer bends; so that no 0·Infinity arises. */
@@ -98,13 +98,13 @@ const within = (x: Tensor, most: number): Tensor => minimum(maximum(x, -most), m
 /** f'' of f = x·σ(u), u = c·(x + a·x³): σ''·x·u'² + σ'·(2u' + x·u''). */
 function gatedBend(x: Tensor, c: number, a: number): Tensor {
   const squared = square(x);
-  const u = multiply(scale(x, c), shift(scale(squared, a), 1));
+  const u = mul(scale(x, c), shift(scale(squared, a), 1));
   const rise = shift(scale(squared, 3 * a * c), c);
-  const second = multiply(multiply(x, square(rise)), subtract(1, scale(sigmoid(u), 2)));
-  return multiply(bell(u), add(second, add(scale(rise, 2), scale(squared, 6 * a * c))));
+  const second = mul(mul(x, square(rise)), sub(1, scale(sigmoid(u), 2)));
+  return mul(bell(u), add(second, add(scale(rise, 2), scale(squared, 6 * a * c))));
 }
 
-const stepping: Operation = {
+export const stepOp: Operation = {
   name: "step",
   infer: inferSame("step"),
   forward(record, { outputs, to, from }) {
@@ -117,10 +117,10 @@ const stepping: Operation = {
 
 /** 1 where x ≥ 0, else 0; NaN stays NaN. Its gradient is zero. Any shape. Throws ModelError for a uint32 input. */
 export function step(x: Tensor): Tensor {
-  return apply(stepping, [x], undefined);
+  return apply(stepOp, [x], undefined);
 }
 
-const identical: Operation = {
+export const identityOp: Operation = {
   name: "identity",
   infer: ([x]) => [{ shape: x.shape, dtype: x.dtype }],
   backward: ({ gradient }) => [gradient],
@@ -128,10 +128,10 @@ const identical: Operation = {
 
 /** x itself: no copy is made. Any shape. */
 export function identity(x: Tensor): Tensor {
-  return apply(identical, [x], undefined);
+  return apply(identityOp, [x], undefined);
 }
 
-const rectified = activation({
+export const reluOp = activation({
   name: "relu",
   cost: 1,
   forward: (record, to) => record.relu(...to),
@@ -142,10 +142,10 @@ const rectified = activation({
 
 /** max(x, 0), with derivative 0 at 0. Any shape. Nair & Hinton 2010. Throws ModelError for a uint32 input. */
 export function relu(x: Tensor): Tensor {
-  return apply(rectified, [x], undefined);
+  return apply(reluOp, [x], undefined);
 }
 
-const leaky = activation<{ negativeSlope: number }>({
+export const leakyReluOp = activation<{ negativeSlope: number }>({
   name: "leakyRelu",
   cost: 1,
   forward: (record, to, { negativeSlope }) => record.leakyRelu(...to, negativeSlope),
@@ -168,10 +168,10 @@ export function leakyRelu(x: Tensor, options: LeakyReluOptions = {}): Tensor {
     0,
     Number.POSITIVE_INFINITY,
   );
-  return apply(leaky, [x], { negativeSlope });
+  return apply(leakyReluOp, [x], { negativeSlope });
 }
 
-const leaking: Operation = {
+export const preluOp: Operation = {
   name: "prelu",
   infer: ([, x, slopes]) => {
     checkFloat("prelu", x, slopes);
@@ -188,9 +188,9 @@ const leaking: Operation = {
     record.prelu(rows(Math.ceil(n / columns), n), to[0], from[0], from[1], from[2], n, columns, each ? 1 : 0);
   },
   backward: ({ inputs: [v, x, slopes], gradient, needs }) => [
-    needs[0] ? apply(leaking, [gradient, x, slopes], undefined) : undefined,
+    needs[0] ? apply(preluOp, [gradient, x, slopes], undefined) : undefined,
     undefined, // where x only decides, it has no slope
-    needs[2] ? slopesOf(select(greater(x, 0), 0, multiply(gradient, v)), slopes) : undefined,
+    needs[2] ? slopesOf(where(greater(x, 0), 0, mul(gradient, v)), slopes) : undefined,
   ],
   inPlace: [0, 1],
 };
@@ -208,7 +208,7 @@ function slopesOf(each: Tensor, { shape: [channels] }: Tensor): Tensor {
  * channel, `[channels]`, the channels being the last axis. Any shape. He et al. 2015. Throws ModelError where they do not fit.
  */
 export function prelu(x: Tensor, slopes: Tensor): Tensor {
-  return apply(leaking, [x, x, slopes], undefined);
+  return apply(preluOp, [x, x, slopes], undefined);
 }
 
 interface Bounds {
@@ -230,7 +230,7 @@ const bounded = /* @__NO_SIDE_EFFECTS__ */ (
     backward: (record, to, { least, most }) => record.hardTanhBackward(...to, least, most),
   });
 
-const clamped = bounded("hardTanh", (record, to, { least, most }) => record.hardTanh(...to, least, most), "output");
+export const hardTanhOp = bounded("hardTanh", (record, to, { least, most }) => record.hardTanh(...to, least, most), "output");
 
 export interface HardTanhOptions {
   /** Bounds of the result. Default -1 and 1. */
@@ -244,17 +244,17 @@ export function hardTanh(x: Tensor, options: HardTanhOptions = {}): Tensor {
   const least = checkNumber("hardTanh", "min", options.min ?? -1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
   const most = checkNumber("hardTanh", "max", options.max ?? 1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
   if (!(least < most)) throw new ModelError(`hardTanh: min must be less than max, got min ${least} and max ${most}`);
-  return apply(clamped, [x], { least, most });
+  return apply(hardTanhOp, [x], { least, most });
 }
 
-const six = bounded("relu6", (record, to, { least, most }) => record.hardTanh(...to, least, most), "output");
+export const relu6Op = bounded("relu6", (record, to, { least, most }) => record.hardTanh(...to, least, most), "output");
 
 /** min(max(x, 0), 6); its derivative at 0 and 6 is 0. Any shape. Howard et al. 2017. Throws ModelError for a uint32 input. */
 export function relu6(x: Tensor): Tensor {
-  return apply(six, [x], { least: 0, most: 6 });
+  return apply(relu6Op, [x], { least: 0, most: 6 });
 }
 
-const limited = activation<{ threshold: number; value: number }>({
+export const thresholdOp = activation<{ threshold: number; value: number }>({
   name: "threshold",
   cost: 1,
   forward: (record, to, { threshold, value }) => record.threshold(...to, threshold, value),
@@ -274,13 +274,13 @@ export function threshold(x: Tensor, options: ThresholdOptions): Tensor {
   checkOptions("threshold", options, ["threshold", "value"]);
   const finite = (name: "threshold" | "value", value: unknown): number =>
     checkNumber("threshold", name, value, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-  return apply(limited, [x], {
+  return apply(thresholdOp, [x], {
     threshold: finite("threshold", options.threshold),
     value: finite("value", options.value ?? 0),
   });
 }
 
-const hardLogistic = activation({
+export const hardSigmoidOp = activation({
   name: "hardSigmoid",
   cost: 2,
   forward: (record, to) => record.hardSigmoid(...to),
@@ -290,41 +290,41 @@ const hardLogistic = activation({
 
 /** min(max(x + 3, 0), 6) / 6, as PyTorch and Keras 3; its derivative at ±3 is 0. Any shape. Throws ModelError for a uint32 input. */
 export function hardSigmoid(x: Tensor): Tensor {
-  return apply(hardLogistic, [x], undefined);
+  return apply(hardSigmoidOp, [x], undefined);
 }
 
-const hardGated = activation({
+export const hardSwishOp = activation({
   name: "hardSwish",
   cost: 2,
   forward: (record, to) => record.hardSwish(...to),
   backwardReads: "input",
   backward: (record, to) => record.hardSwishBackward(...to),
-  bend: (x) => scale(greater(3, absolute(x)), 1 / 3),
+  bend: (x) => scale(greater(3, abs(x)), 1 / 3),
 });
 
 /** x · hardSigmoid(x); its derivative is 0 at -3 and 1 at 3. Any shape. Howard et al. 2019. Throws ModelError for a uint32 input. */
 export function hardSwish(x: Tensor): Tensor {
-  return apply(hardGated, [x], undefined);
+  return apply(hardSwishOp, [x], undefined);
 }
 
-const softened = activation({
+export const softsignOp = activation({
   name: "softsign",
   cost: 3,
   forward: (record, to) => record.softsign(...to),
   backwardReads: "input",
   backward: (record, to) => record.softsignBackward(...to),
   bend(x) {
-    const share = reciprocal(shift(absolute(x), 1));
-    return multiply(subtract(greater(0, x), greater(x, 0)), scale(multiply(share, square(share)), 2));
+    const share = reciprocal(shift(abs(x), 1));
+    return mul(sub(greater(0, x), greater(x, 0)), scale(mul(share, square(share)), 2));
   },
 });
 
 /** x / (1 + |x|). Any shape. Throws ModelError for a uint32 input. */
 export function softsign(x: Tensor): Tensor {
-  return apply(softened, [x], undefined);
+  return apply(softsignOp, [x], undefined);
 }
 
-const tanhShrinking = activation({
+export const tanhShrinkOp = activation({
   name: "tanhShrink",
   cost: 9,
   forward: (record, to) => record.tanhShrink(...to),
@@ -332,13 +332,13 @@ const tanhShrinking = activation({
   backward: (record, to) => record.tanhShrinkBackward(...to),
   bend(x) {
     const y = tanh(x);
-    return multiply(scale(y, 2), subtract(1, square(y)));
+    return mul(scale(y, 2), sub(1, square(y)));
   },
 });
 
 /** x - tanh x, without cancelling near 0. Any shape. Throws ModelError for a uint32 input. */
 export function tanhShrink(x: Tensor): Tensor {
-  return apply(tanhShrinking, [x], undefined);
+  return apply(tanhShrinkOp, [x], undefined);
 }
 
 export interface ShrinkOptions {
@@ -361,26 +361,26 @@ const shrinking = /* @__NO_SIDE_EFFECTS__ */ (name: "softShrink" | "hardShrink")
     backward: (record, to, { lambda }) => record.shrinkBackward(...to, lambda),
   });
 
-const softShrinking = shrinking("softShrink");
-const hardShrinking = shrinking("hardShrink");
+export const softShrinkOp = shrinking("softShrink");
+export const hardShrinkOp = shrinking("hardShrink");
 
 /** x nearer to 0 by lambda, 0 where |x| ≤ lambda. Any shape. Throws ModelError for a negative lambda or a uint32 input. */
 export function softShrink(x: Tensor, options: ShrinkOptions = {}): Tensor {
-  return apply(softShrinking, [x], { lambda: lambdaOf("softShrink", x, options) });
+  return apply(softShrinkOp, [x], { lambda: lambdaOf("softShrink", x, options) });
 }
 
 /** x, but 0 where |x| ≤ lambda. Any shape. Throws ModelError for a negative lambda or a uint32 input. */
 export function hardShrink(x: Tensor, options: ShrinkOptions = {}): Tensor {
-  return apply(hardShrinking, [x], { lambda: lambdaOf("hardShrink", x, options) });
+  return apply(hardShrinkOp, [x], { lambda: lambdaOf("hardShrink", x, options) });
 }
 
 /** eˣ where x ≤ 0, else 0: what elu and its like bend by. */
-const expBelow = (x: Tensor): Tensor => multiply(greaterEqual(0, x), exp(minimum(x, 0)));
+const expBelow = (x: Tensor): Tensor => mul(greaterEqual(0, x), exp(minimum(x, 0)));
 
 /** Its slope just below 0: scale · alpha. */
 const SELU_SLOPE = 1.7580993408473766;
 
-const selfNormalizing = activation({
+export const seluOp = activation({
   name: "selu",
   cost: 8,
   forward: (record, to) => record.selu(...to),
@@ -394,10 +394,10 @@ const selfNormalizing = activation({
  * `lecunNormal()`. Any shape. Klambauer et al. 2017. Throws ModelError for a uint32 input.
  */
 export function selu(x: Tensor): Tensor {
-  return apply(selfNormalizing, [x], undefined);
+  return apply(seluOp, [x], undefined);
 }
 
-const continuous = activation<{ alpha: number }>({
+export const celuOp = activation<{ alpha: number }>({
   name: "celu",
   cost: 8,
   forward: (record, to, { alpha }) => record.celu(...to, alpha),
@@ -415,13 +415,13 @@ export interface CeluOptions {
 export function celu(x: Tensor, options: CeluOptions = {}): Tensor {
   checkOptions("celu", options, ["alpha"]);
   const alpha = checkNumber("celu", "alpha", options.alpha ?? 1, LEAST_ALPHA, Number.POSITIVE_INFINITY);
-  return apply(continuous, [x], { alpha });
+  return apply(celuOp, [x], { alpha });
 }
 
 // Below it 1/alpha is no float32.
 const LEAST_ALPHA = 1e-37;
 
-const exponential = activation<{ alpha: number }>({
+export const eluOp = activation<{ alpha: number }>({
   name: "elu",
   cost: 8,
   forward: (record, to, { alpha }) => record.elu(...to, alpha),
@@ -438,12 +438,12 @@ export interface EluOptions {
 /** x where x > 0, else alpha · (eˣ - 1). Any shape. Clevert et al. 2015. Throws ModelError for a negative alpha. */
 export function elu(x: Tensor, options: EluOptions = {}): Tensor {
   checkOptions("elu", options, ["alpha"]);
-  return apply(exponential, [x], {
+  return apply(eluOp, [x], {
     alpha: checkNumber("elu", "alpha", options.alpha ?? 1, 0, Number.POSITIVE_INFINITY),
   });
 }
 
-const logistic = activation({
+export const sigmoidOp = activation({
   name: "sigmoid",
   cost: 8,
   forward: (record, to) => record.sigmoid(...to),
@@ -458,10 +458,10 @@ const logistic = activation({
  * x = 17 on; a loss of logits has none of that. Any shape. Throws ModelError for a uint32 input.
  */
 export function sigmoid(x: Tensor): Tensor {
-  return apply(logistic, [x], undefined);
+  return apply(sigmoidOp, [x], undefined);
 }
 
-const hyperbolic = activation({
+export const tanhOp = activation({
   name: "tanh",
   cost: 8,
   forward: (record, to) => record.tanh(...to),
@@ -476,10 +476,10 @@ const hyperbolic = activation({
  * from |x| = 9 on. Any shape. Throws ModelError for a uint32 input.
  */
 export function tanh(x: Tensor): Tensor {
-  return apply(hyperbolic, [x], undefined);
+  return apply(tanhOp, [x], undefined);
 }
 
-const smooth = activation({
+export const softplusOp = activation({
   name: "softplus",
   cost: 8,
   forward: (record, to) => record.softplus(...to),
@@ -490,10 +490,10 @@ const smooth = activation({
 
 /** log(1 + eˣ), which neither overflows nor cancels. Any shape. Dugas et al. 2000. Throws ModelError for a uint32 input. */
 export function softplus(x: Tensor): Tensor {
-  return apply(smooth, [x], undefined);
+  return apply(softplusOp, [x], undefined);
 }
 
-const logLogistic = activation({
+export const logSigmoidOp = activation({
   name: "logSigmoid",
   cost: 8,
   forward: (record, to) => record.logSigmoid(...to),
@@ -504,10 +504,10 @@ const logLogistic = activation({
 
 /** log σ(x), which neither overflows nor takes the logarithm of 0. Any shape. Throws ModelError for a uint32 input. */
 export function logSigmoid(x: Tensor): Tensor {
-  return apply(logLogistic, [x], undefined);
+  return apply(logSigmoidOp, [x], undefined);
 }
 
-const swish = activation({
+export const siluOp = activation({
   name: "silu",
   cost: 8,
   forward: (record, to) => record.silu(...to),
@@ -515,16 +515,16 @@ const swish = activation({
   backward: (record, to) => record.siluBackward(...to),
   bend(x) {
     const u = within(x, 110);
-    return multiply(bell(u), add(multiply(u, subtract(1, scale(sigmoid(u), 2))), 2));
+    return mul(bell(u), add(mul(u, sub(1, scale(sigmoid(u), 2))), 2));
   },
 });
 
 /** x · sigmoid(x), also called swish. Any shape. Ramachandran et al. 2017. Throws ModelError for a uint32 input. */
 export function silu(x: Tensor): Tensor {
-  return apply(swish, [x], undefined);
+  return apply(siluOp, [x], undefined);
 }
 
-const curved = activation({
+export const mishOp = activation({
   name: "mish",
   cost: 10,
   forward: (record, to) => record.mish(...to),
@@ -533,20 +533,20 @@ const curved = activation({
   bend(x) {
     const u = within(x, 110);
     const e = exp(minimum(u, 20));
-    const k = multiply(e, shift(e, 2));
-    const rise = divide(scale(multiply(e, shift(e, 1)), 4), square(shift(k, 2)));
-    const [s, t] = [divide(e, shift(e, 1)), divide(k, shift(k, 2))];
+    const k = mul(e, shift(e, 2));
+    const rise = div(scale(mul(e, shift(e, 1)), 4), square(shift(k, 2)));
+    const [s, t] = [div(e, shift(e, 1)), div(k, shift(k, 2))];
     // f = x·t, s = σ(x), t' = rise, f'' = t'·(2 + x·(1 - s - 2·s·t))
-    return multiply(rise, add(multiply(u, subtract(subtract(1, s), scale(multiply(s, t), 2))), 2));
+    return mul(rise, add(mul(u, sub(sub(1, s), scale(mul(s, t), 2))), 2));
   },
 });
 
 /** x · tanh(log(1 + eˣ)). Any shape. Misra 2019. Throws ModelError for a uint32 input. */
 export function mish(x: Tensor): Tensor {
-  return apply(curved, [x], undefined);
+  return apply(mishOp, [x], undefined);
 }
 
-const gaussian = activation({
+export const geluOp = activation({
   name: "gelu",
   cost: 12,
   forward: (record, to) => record.gelu(...to),
@@ -554,11 +554,11 @@ const gaussian = activation({
   backward: (record, to) => record.geluBackward(...to),
   bend(x) {
     const squared = square(within(x, 15));
-    return multiply(scale(exp(scale(squared, -0.5)), 1 / Math.sqrt(2 * Math.PI)), subtract(2, squared));
+    return mul(scale(exp(scale(squared, -0.5)), 1 / Math.sqrt(2 * Math.PI)), sub(2, squared));
   },
 });
 
-const gaussianTanh = activation({
+export const geluTanhOp = activation({
   name: "geluTanh",
   cost: 10,
   forward: (record, to) => record.geluTanh(...to),
@@ -580,5 +580,5 @@ export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
   checkOptions("gelu", options, ["approximate"]);
   const { approximate = "none" } = options;
   checkChoice("gelu", "approximate", approximate, ["none", "tanh"]);
-  return apply(approximate === "none" ? gaussian : gaussianTanh, [x], undefined);
+  return apply(approximate === "none" ? geluOp : geluTanhOp, [x], undefined);
 }

@@ -135,7 +135,7 @@ function recordProduct(
 
 const pixelsOf = ({ batch, outHeight, outWidth }: Geometry): number => batch * outHeight * outWidth;
 
-const forward: Operation<Convolution> = {
+export const convolutionOp: Operation<Convolution> = {
   name: "convolution",
   infer: (_, { output }) => [{ shape: output }],
   forward(record, { attributes: g, from: [x, weight, bias = 0], to: [y], epilogue }) {
@@ -144,15 +144,15 @@ const forward: Operation<Convolution> = {
     } else recordForward(record, [y, x, weight, bias], g, epilogue);
   },
   backward: ({ attributes, inputs: [x, weight, bias], gradient, needs }) => [
-    needs[0] ? apply(inputGradient, [gradient, weight], attributes) : undefined,
-    needs[1] ? apply(weightGradient, [x, gradient], attributes) : undefined,
+    needs[0] ? apply(convolutionInputGradientOp, [gradient, weight], attributes) : undefined,
+    needs[1] ? apply(convolutionWeightGradientOp, [x, gradient], attributes) : undefined,
     ...(bias === undefined ? [] : [gradient]),
   ],
   acceptsEpilogue: true,
 };
 
 /** Inputs: dy, weight, and a bias for each channel of x (a transposed convolution has one). */
-const inputGradient: Operation<Convolution> = {
+export const convolutionInputGradientOp: Operation<Convolution> = {
   name: "convolutionInputGradient",
   infer: (_, { input }) => [{ shape: input }],
   scratchBytes: (_, g) => (isPointwise(g) ? 0 : sizeOf(g.weight) * 4),
@@ -201,8 +201,8 @@ const inputGradient: Operation<Convolution> = {
     }
   },
   backward: ({ attributes, inputs: [dy, weight, bias], gradient, needs }) => [
-    needs[0] ? apply(forward, [gradient, weight], attributes) : undefined,
-    needs[1] ? apply(weightGradient, [gradient, dy], attributes) : undefined,
+    needs[0] ? apply(convolutionOp, [gradient, weight], attributes) : undefined,
+    needs[1] ? apply(convolutionWeightGradientOp, [gradient, dy], attributes) : undefined,
     ...(bias === undefined ? [] : [gradient]),
   ],
   acceptsEpilogue: true,
@@ -262,7 +262,7 @@ function partsOf(g: Geometry): { parts: number; units: number } {
 }
 
 /** Inputs: x, dy. */
-const weightGradient: Operation<Convolution> = {
+export const convolutionWeightGradientOp: Operation<Convolution> = {
   name: "convolutionWeightGradient",
   ofNothing: 0,
   infer: (_, { weight }) => [{ shape: weight }],
@@ -291,8 +291,8 @@ const weightGradient: Operation<Convolution> = {
     else record.sumRows(rows(Math.ceil(size / CHANNEL_BLOCK), parts * size * 0.5), dW, scratch, parts, size, 1);
   },
   backward: ({ attributes, inputs: [x, dy], gradient, needs }) => [
-    needs[0] ? apply(inputGradient, [dy, gradient], attributes) : undefined,
-    needs[1] ? apply(forward, [x, gradient], attributes) : undefined,
+    needs[0] ? apply(convolutionInputGradientOp, [dy, gradient], attributes) : undefined,
+    needs[1] ? apply(convolutionOp, [x, gradient], attributes) : undefined,
   ],
 };
 
@@ -319,14 +319,15 @@ export function convolve(where: string, x: Tensor, weight: Tensor, bias: Tensor 
   checkBias(where, bias, plan.outChannels);
   const operands = bias === undefined ? [weight] : [weight, bias];
   const each = plan.outChannels / plan.groups;
-  if (plan.groups === 1 || plan.groups !== plan.channels || each === 1) return apply(forward, [x, ...operands], plan);
+  if (plan.groups === 1 || plan.groups !== plan.channels || each === 1)
+    return apply(convolutionOp, [x, ...operands], plan);
   // Several outputs of each channel: one for each copy of it.
   const copied = reshape(broadcastTo(reshape(x, [sizeOf(x.shape), 1]), [sizeOf(x.shape), each]), [
     ...x.shape.slice(0, -1),
     plan.outChannels,
   ]);
   const copies = planConvolution(where, copied.shape, weight.shape, { ...window, groups: plan.outChannels });
-  return apply(forward, [copied, ...operands], copies);
+  return apply(convolutionOp, [copied, ...operands], copies);
 }
 
 const OPTIONS = ["bias", "stride", "dilation", "groups", "padding"];
@@ -374,7 +375,7 @@ export function convolveTransposed(
   checkFloat(where, x, weight);
   const plan = planTransposed(where, x.shape, weight.shape, window, outputPadding);
   checkBias(where, bias, plan.channels);
-  return apply(inputGradient, bias === undefined ? [x, weight] : [x, weight, bias], plan);
+  return apply(convolutionInputGradientOp, bias === undefined ? [x, weight] : [x, weight, bias], plan);
 }
 
 /**

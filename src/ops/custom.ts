@@ -4,7 +4,7 @@ import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, checkTensors, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 
-const stopping: Operation = {
+export const stopGradientOp: Operation = {
   name: "stopGradient",
   infer: ([x]) => [{ shape: x.shape, dtype: x.dtype }],
   backward: () => [undefined],
@@ -12,7 +12,7 @@ const stopping: Operation = {
 
 /** x itself, but no gradient goes back through it (`detach` of PyTorch). A view. */
 export function stopGradient(x: Tensor): Tensor {
-  return apply(stopping, [x], undefined);
+  return apply(stopGradientOp, [x], undefined);
 }
 
 /** What a user's rule of a gradient can use beside the gradient that comes in. */
@@ -31,7 +31,7 @@ export type GradientRule = (
 ) => Tensor | undefined | readonly (Tensor | undefined)[];
 
 /** A view of input 0, the result; the others are what the rule is asked about. */
-const ruled: Operation<{ rule: GradientRule }> = {
+export const customGradientOp: Operation<{ rule: GradientRule }> = {
   name: "customGradient",
   infer: ([result]) => [{ shape: result.shape }],
   backward({ attributes: { rule }, inputs: [, ...inputs], outputs: [output], gradient }) {
@@ -75,5 +75,5 @@ export function customGradient(
   checkFunction("customGradient", "the rule", rule);
   const result = checkTensor("customGradient", forward(...inputs), "forward must return a tensor");
   checkFloat("customGradient", result);
-  return apply(ruled, [result, ...inputs], { rule });
+  return apply(customGradientOp, [result, ...inputs], { rule });
 }

@@ -2,10 +2,10 @@
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import type { Tensor } from "../graph/tensor.js";
-import { divide, equal, multiply, scale, select, square, squareRoot, subtract } from "./elementwise.js";
+import { div, equal, mul, scale, sqrt, square, sub, where } from "./elementwise.js";
 import { mean, type Reduction, reduceTogether, sum } from "./reduce.js";
 import { reshape } from "./shape.js";
-import { backwardThrough } from "./spelled.js";
+import { gradientByDecomposition } from "./spelled.js";
 
 /** What is calculated of a row. */
 interface Kind {
@@ -27,7 +27,7 @@ const STRIPE = 64;
 const unitsOf = ({ outer, inner }: Deviation): number => outer * (inner === 1 ? 1 : Math.ceil(inner / STRIPE));
 
 /** x [outer, length, inner] → √(Σ (x - mean)² / divisor) [outer, inner], in float64. */
-const deviating: Operation<Deviation> = {
+export const deviationOp: Operation<Deviation> = {
   name: "deviation",
   infer: (_, { shape }) => [{ shape }],
   forward: (record, { attributes, from, to }) => {
@@ -35,11 +35,11 @@ const deviating: Operation<Deviation> = {
     const work = rows(unitsOf(attributes), outer * length * inner * COST);
     record.deviation(work, to[0], from[0], length, inner, Number(centered), Number(root), divisor);
   },
-  backward: ({ attributes, gradient, inputs: [x] }) => [apply(deviationGradient, [gradient, x], attributes)],
+  backward: ({ attributes, gradient, inputs: [x] }) => [apply(deviationGradientOp, [gradient, x], attributes)],
 };
 
 /** dy [outer, inner], x [outer, length, inner] → dx. */
-const deviationGradient: Operation<Deviation> = {
+export const deviationGradientOp: Operation<Deviation> = {
   name: "deviation gradient",
   infer: ([, x]) => [{ shape: x.shape }],
   forward: (record, { attributes, from, to }) => {
@@ -48,13 +48,13 @@ const deviationGradient: Operation<Deviation> = {
     const flags = [Number(centered), Number(root)] as const;
     record.deviationBackward(work, to[0], from[0], from[1], length, inner, ...flags, divisor);
   },
-  backward: /* @__PURE__ */ backwardThrough(([dy, x], { outer, length, inner, centered, root, divisor }) => {
+  backward: /* @__PURE__ */ gradientByDecomposition(([dy, x], { outer, length, inner, centered, root, divisor }) => {
     const seen = reshape(x, [outer, length, inner]);
-    const deviations = centered ? subtract(seen, mean(seen, 1, { keepDims: true })) : seen;
+    const deviations = centered ? sub(seen, mean(seen, 1, { keepDims: true })) : seen;
     const kept = reshape(dy, [outer, 1, inner]);
-    if (!root) return reshape(multiply(scale(deviations, 2 / divisor), kept), x.shape);
+    if (!root) return reshape(mul(scale(deviations, 2 / divisor), kept), x.shape);
     const y = rootOfSquares(scale(sum(square(deviations), 1, { keepDims: true }), 1 / divisor));
-    return reshape(multiply(scale(deviations, 1 / divisor), select(equal(y, 0), 0, divide(kept, y))), x.shape);
+    return reshape(mul(scale(deviations, 1 / divisor), where(equal(y, 0), 0, div(kept, y))), x.shape);
   }),
   inPlace: [1],
 };
@@ -62,11 +62,11 @@ const deviationGradient: Operation<Deviation> = {
 /** √x whose gradient at 0 is 0, not infinite. */
 function rootOfSquares(x: Tensor): Tensor {
   const isZero = equal(x, 0);
-  return select(isZero, 0, squareRoot(select(isZero, 1, x)));
+  return where(isZero, 0, sqrt(where(isZero, 1, x)));
 }
 
 /** √(Σ (x - mean)² / divisor) over `axes`, or without the mean or the root; the root's gradient is 0 where it is 0. */
 export function deviation(x: Tensor, axes: readonly number[], keepDims: boolean, kind: Kind): Tensor {
   const [seen, sizes] = reduceTogether(x, axes, keepDims);
-  return apply(deviating, [seen], { ...sizes, ...kind });
+  return apply(deviationOp, [seen], { ...sizes, ...kind });
 }

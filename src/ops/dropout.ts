@@ -4,7 +4,7 @@ import { elements } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import { add, multiply, scale, shift } from "./elementwise.js";
+import { add, mul, scale, shift } from "./elementwise.js";
 import { broadcastTo } from "./shape.js";
 
 /** Which random numbers: a layer has them from its context. */
@@ -45,7 +45,7 @@ export function checkRandom(where: string, { clock, seed, stream }: RandomOption
   }
 }
 
-const dropping: Operation<Mask> = {
+export const dropoutOp: Operation<Mask> = {
   name: "dropout",
   infer: ([x, clock], { name, rate, seed, stream }) => {
     if (!(typeof rate === "number" && rate >= 0 && Math.fround(rate) < 1)) {
@@ -62,7 +62,7 @@ const dropping: Operation<Mask> = {
     record.dropout(elements(n, COST_OF_RANDOM), to[0], x, clock, n, rate, ...seed, stream);
   },
   backward: ({ attributes, gradient, inputs: [, clock] }) => [
-    apply(dropping, [gradient, clock], attributes),
+    apply(dropoutOp, [gradient, clock], attributes),
     undefined,
   ],
   inPlace: [0],
@@ -87,7 +87,7 @@ function drop(name: string, x: Tensor, options: DropoutOptions): Tensor {
   checkOptions(name, options, ["rate", "clock", "seed", "stream"]);
   const { clock, rate, seed, stream } = options;
   checkTensor(name, clock, "clock must be a tensor");
-  return apply(dropping, [checkTensor(name, x), clock], { name, rate, seed, stream });
+  return apply(dropoutOp, [checkTensor(name, x), clock], { name, rate, seed, stream });
 }
 
 /**
@@ -103,7 +103,7 @@ export function spatialDropout(x: Tensor, options: DropoutOptions): Tensor {
     );
   }
   checkFloat("spatialDropout", x);
-  return multiply(
+  return mul(
     x,
     drop("spatialDropout", ones([batch, ...rest.slice(0, -1).map(() => 1), rest[rest.length - 1]]), options),
   );

@@ -2,7 +2,7 @@
 import { ModelError, showValue } from "../engine/errors.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import { multiply } from "./elementwise.js";
+import { mul } from "./elementwise.js";
 import { matmul } from "./matmul.js";
 import { sum } from "./reduce.js";
 import { reshape, transpose } from "./shape.js";
@@ -131,7 +131,7 @@ function spreadOver(a: Labelled, b: Labelled, labels: string): Tensor {
       [...labels].map((label) => (own.includes(label) ? arranged.shape[own.indexOf(label)] : 1)),
     );
   });
-  return multiply(first, second);
+  return mul(first, second);
 }
 
 interface Roles {

@@ -13,7 +13,7 @@ import {
   type Tensor,
 } from "../graph/tensor.js";
 import { broadcastShape, checkFloat, fitsFourAxes, fourAxes, segments, stridesOf } from "./axes.js";
-import { broadcastTo, spread, spreadSource } from "./shape.js";
+import { broadcastLazily, broadcastSource, broadcastTo } from "./shape.js";
 
 /** A tensor, or a number that stands for a scalar. */
 export type Operand = Tensor | number;
@@ -86,41 +86,38 @@ function operand(where: string, value: Operand): Tensor {
 
 function applyBinary(operation: Operation, left: Operand, right: Operand, where = operation.name): Tensor {
   const [a, b] = [operand(where, left), operand(where, right)];
-  if (operation !== wordEquality) checkFloat(where, a, b);
+  if (operation !== equalWordsOp) checkFloat(where, a, b);
   const shape = broadcastShape(where, a.shape, b.shape);
   // The kernels broadcast by themselves: read what was spread, unless the result's shape comes from the spreading.
   const fits = (x: Tensor, y: Tensor) => sameShape(broadcastShape(where, x.shape, y.shape), shape);
-  const first = fits(spreadSource(a), b) ? spreadSource(a) : a;
-  const second = fits(first, spreadSource(b)) ? spreadSource(b) : b;
+  const first = fits(broadcastSource(a), b) ? broadcastSource(a) : a;
+  const second = fits(first, broadcastSource(b)) ? broadcastSource(b) : b;
   const strides = [first, second].map((operand) => stridesOf(operand.shape, shape));
   if (fitsFourAxes(shape, strides)) return apply(operation, [first, second], undefined);
   return apply(operation, [broadcastTo(first, shape), broadcastTo(second, shape)], undefined);
 }
 
-const addition = binary("add", "add", ({ gradient }) => [gradient, gradient]);
+export const addOp = binary("add", "add", ({ gradient }) => [gradient, gradient]);
 
-const subtraction = binary("subtract", "subtract", ({ gradient, needs }) => [
-  gradient,
-  needs[1] ? negate(gradient) : undefined,
+export const subOp = binary("sub", "subtract", ({ gradient, needs }) => [gradient, needs[1] ? neg(gradient) : undefined]);
+
+export const mulOp = binary("mul", "multiply", ({ gradient, inputs: [a, b], needs }) => [
+  needs[0] ? mul(gradient, b) : undefined,
+  needs[1] ? mul(gradient, a) : undefined,
 ]);
 
-const multiplication = binary("multiply", "multiply", ({ gradient, inputs: [a, b], needs }) => [
-  needs[0] ? multiply(gradient, b) : undefined,
-  needs[1] ? multiply(gradient, a) : undefined,
-]);
-
-const division = binary("divide", "divide", ({ gradient, inputs: [a, b], needs }) => [
-  needs[0] ? divide(gradient, b) : undefined,
+export const divOp = binary("div", "divide", ({ gradient, inputs: [a, b], needs }) => [
+  needs[0] ? div(gradient, b) : undefined,
   needs[1] ? quotientSlope(gradient, a, b) : undefined,
 ]);
 
 /** Inputs dy, a and b, broadcast → -dy·a/b²: neither dy/b nor a/b nor b² need be a float32 for it to be one. */
-const dividingByDivisor: Operation<{ shape: Shape }> = {
-  name: "divide gradient",
+export const divGradientOp: Operation<{ shape: Shape }> = {
+  name: "div gradient",
   infer: (_, { shape }) => [{ shape }],
   forward: (record, { attributes: { shape }, inputs, to, from: [dy, a, b] }) => {
     const axes = fourAxes(
-      "divide gradient",
+      "div gradient",
       shape,
       inputs.map((operand) => stridesOf(operand.shape, shape)),
     );
@@ -140,7 +137,7 @@ const dividingByDivisor: Operation<{ shape: Shape }> = {
   backward: ({ gradient, inputs: [dy, a, b], needs }) => [
     needs[0] ? quotientSlope(gradient, a, b) : undefined,
     needs[1] ? quotientSlope(gradient, dy, b) : undefined,
-    needs[2] ? scale(divide(quotientSlope(multiply(gradient, dy), a, b), b), -2) : undefined,
+    needs[2] ? scale(div(quotientSlope(mul(gradient, dy), a, b), b), -2) : undefined,
   ],
   inPlace: [0, 1, 2],
 };
@@ -148,37 +145,37 @@ const dividingByDivisor: Operation<{ shape: Shape }> = {
 /** -dy·a/b². */
 function quotientSlope(dy: Tensor, a: Tensor, b: Tensor): Tensor {
   const operands = [dy, a, b];
-  const shape = operands.reduce<Shape>((result, x) => broadcastShape("divide gradient", result, x.shape), []);
-  const sources = operands.map(spreadSource);
+  const shape = operands.reduce<Shape>((result, x) => broadcastShape("div gradient", result, x.shape), []);
+  const sources = operands.map(broadcastSource);
   const strides = sources.map((x) => stridesOf(x.shape, shape));
   const inputs = fitsFourAxes(shape, strides) ? sources : sources.map((x) => broadcastTo(x, shape));
-  return apply(dividingByDivisor, inputs, { shape });
+  return apply(divGradientOp, inputs, { shape });
 }
 
-const larger = binary("maximum", "maximum", ({ gradient, inputs: [a, b], needs }) => [
-  needs[0] ? multiply(gradient, heaviside(a, b)) : undefined,
-  needs[1] ? multiply(gradient, heaviside(b, a)) : undefined,
+export const maximumOp = binary("maximum", "maximum", ({ gradient, inputs: [a, b], needs }) => [
+  needs[0] ? mul(gradient, heaviside(a, b)) : undefined,
+  needs[1] ? mul(gradient, heaviside(b, a)) : undefined,
 ]);
 
-const smaller = binary("minimum", "minimum", ({ gradient, inputs: [a, b], needs }) => [
-  needs[0] ? multiply(gradient, heaviside(b, a)) : undefined,
-  needs[1] ? multiply(gradient, heaviside(a, b)) : undefined,
+export const minimumOp = binary("minimum", "minimum", ({ gradient, inputs: [a, b], needs }) => [
+  needs[0] ? mul(gradient, heaviside(b, a)) : undefined,
+  needs[1] ? mul(gradient, heaviside(a, b)) : undefined,
 ]);
 
 // The derivative of a step is zero wherever it exists: a comparison may be multiplied with, and is then a constant.
 const flat: Rule = () => [undefined, undefined];
-const steps = binary("heaviside", "heaviside", flat);
-const greaterThan = binary("greater", "greater", flat);
-const greaterOrEqual = binary("greaterEqual", "greaterEqual", flat);
-const equality = binary("equal", "equal", flat);
+export const heavisideOp = binary("heaviside", "heaviside", flat);
+export const greaterOp = binary("greater", "greater", flat);
+export const greaterEqualOp = binary("greaterEqual", "greaterEqual", flat);
+export const equalOp = binary("equal", "equal", flat);
 // The kernels know "greater" only: the operands come in the other order.
-const lessThan = binary("less", "greater", flat);
-const lessOrEqual = binary("lessEqual", "greaterEqual", flat);
-const wordEquality = binary("equal", "equalWords", flat);
+export const lessOp = binary("less", "greater", flat);
+export const lessEqualOp = binary("lessEqual", "greaterEqual", flat);
+export const equalWordsOp = binary("equal", "equalWords", flat);
 
 /** 0 where a < b, 1/2 where they are equal, 1 elsewhere. */
 function heaviside(a: Tensor, b: Tensor): Tensor {
-  return applyBinary(steps, a, b);
+  return applyBinary(heavisideOp, a, b);
 }
 
 /**
@@ -191,66 +188,66 @@ function heaviside(a: Tensor, b: Tensor): Tensor {
 export function add(a: Operand, b: Operand): Tensor {
   if (typeof b === "number" && typeof a !== "number") return scaleAndShift("add", a, 1, b);
   if (typeof a === "number" && typeof b !== "number") return scaleAndShift("add", b, 1, a);
-  return applyBinary(addition, a, b);
+  return applyBinary(addOp, a, b);
 }
 
 /** a - b, broadcast. */
-export function subtract(a: Operand, b: Operand): Tensor {
-  if (typeof b === "number" && typeof a !== "number") return scaleAndShift("subtract", a, 1, -b);
-  if (typeof a === "number" && typeof b !== "number") return scaleAndShift("subtract", b, -1, a);
-  return applyBinary(subtraction, a, b);
+export function sub(a: Operand, b: Operand): Tensor {
+  if (typeof b === "number" && typeof a !== "number") return scaleAndShift("sub", a, 1, -b);
+  if (typeof a === "number" && typeof b !== "number") return scaleAndShift("sub", b, -1, a);
+  return applyBinary(subOp, a, b);
 }
 
 /** a · b, element by element, broadcast. For the matrix product see `matmul`. */
-export function multiply(a: Operand, b: Operand): Tensor {
-  if (typeof a === "number" && typeof b === "number") return applyBinary(multiplication, a, b);
-  if (typeof b === "number") return scaleBy("multiply", a as Tensor, b);
-  if (typeof a === "number") return scaleBy("multiply", b, a);
-  for (const one of [a, b]) operand("multiply", one);
-  return multiplyByNumber(a, b) ?? multiplyByNumber(b, a) ?? applyBinary(multiplication, a, b);
+export function mul(a: Operand, b: Operand): Tensor {
+  if (typeof a === "number" && typeof b === "number") return applyBinary(mulOp, a, b);
+  if (typeof b === "number") return scaleBy("mul", a as Tensor, b);
+  if (typeof a === "number") return scaleBy("mul", b, a);
+  for (const one of [a, b]) operand("mul", one);
+  return multiplyByNumber(a, b) ?? multiplyByNumber(b, a) ?? applyBinary(mulOp, a, b);
 }
 
 /** factor · x where the factor is a number spread over x, as the gradients of losses begin. */
 function multiplyByNumber(factor: Tensor, x: Tensor): Tensor | undefined {
-  const { source } = spreadSource(factor);
-  if (spreadSource(factor) === factor || source.kind !== "constant" || source.data.length !== 1) return undefined;
-  if (!sameShape(broadcastShape("multiply", factor.shape, x.shape), x.shape)) return undefined;
+  const { source } = broadcastSource(factor);
+  if (broadcastSource(factor) === factor || source.kind !== "constant" || source.data.length !== 1) return undefined;
+  if (!sameShape(broadcastShape("mul", factor.shape, x.shape), x.shape)) return undefined;
   return source.data[0] === 1 ? x : scale(x, source.data[0]);
 }
 
 /** a / b, element by element, broadcast; IEEE: 1/0 is infinite, 0/0 NaN. */
-export function divide(a: Operand, b: Operand): Tensor {
-  return applyBinary(division, a, b);
+export function div(a: Operand, b: Operand): Tensor {
+  return applyBinary(divOp, a, b);
 }
 
 /** The larger of a and b, broadcast; NaN where either is. Where they are equal each gets half of the gradient. */
 export function maximum(a: Operand, b: Operand): Tensor {
-  return applyBinary(larger, a, b);
+  return applyBinary(maximumOp, a, b);
 }
 
 /** The smaller of a and b, broadcast; NaN where either is. Where they are equal each gets half of the gradient. */
 export function minimum(a: Operand, b: Operand): Tensor {
-  return applyBinary(smaller, a, b);
+  return applyBinary(minimumOp, a, b);
 }
 
 /** 1 where a > b, else 0 (also where either is NaN), broadcast. Its gradient is zero. */
 export function greater(a: Operand, b: Operand): Tensor {
-  return applyBinary(greaterThan, a, b);
+  return applyBinary(greaterOp, a, b);
 }
 
 /** 1 where a ≥ b, else 0 (also where either is NaN), broadcast. Its gradient is zero. */
 export function greaterEqual(a: Operand, b: Operand): Tensor {
-  return applyBinary(greaterOrEqual, a, b);
+  return applyBinary(greaterEqualOp, a, b);
 }
 
 /** 1 where a < b, else 0 (also where either is NaN), broadcast. Its gradient is zero. */
 export function less(a: Operand, b: Operand): Tensor {
-  return applyBinary(lessThan, b, a);
+  return applyBinary(lessOp, b, a);
 }
 
 /** 1 where a ≤ b, else 0 (also where either is NaN), broadcast. Its gradient is zero. */
 export function lessEqual(a: Operand, b: Operand): Tensor {
-  return applyBinary(lessOrEqual, b, a);
+  return applyBinary(lessEqualOp, b, a);
 }
 
 /** 1 where a = b, else 0 (also where either is NaN), broadcast. Both float32, or both uint32. Its gradient is zero. */
@@ -260,12 +257,12 @@ export function equal(a: Operand, b: Operand): Tensor {
 
 function areEqual(where: string, a: Operand, b: Operand): Tensor {
   const areWords = [a, b].every((one) => isTensor(one) && one.dtype === "uint32");
-  return applyBinary(areWords ? wordEquality : equality, a, b, where);
+  return applyBinary(areWords ? equalWordsOp : equalOp, a, b, where);
 }
 
 /** 1 where a ≠ b (also where either is NaN), else 0, broadcast. Both float32, or both uint32. Its gradient is zero. */
 export function notEqual(a: Operand, b: Operand): Tensor {
-  return subtract(1, areEqual("notEqual", a, b));
+  return sub(1, areEqual("notEqual", a, b));
 }
 
 /**
@@ -279,7 +276,7 @@ export function average(tensors: readonly Tensor[]): Tensor {
   return tensors.length === 1
     ? tensors[0]
     : scale(
-        tensors.reduce((a, b) => applyBinary(addition, a, b, "average")),
+        tensors.reduce((a, b) => applyBinary(addOp, a, b, "average")),
         1 / tensors.length,
       );
 }
@@ -317,75 +314,73 @@ function unary(name: string, kernel: UnaryKernel, derivative: (context: Context)
   };
 }
 
-const negation = unary("negate", "negate", ({ gradient }) => negate(gradient));
-const squaring = unary("square", "square", ({ gradient, inputs: [x] }) => scale(multiply(gradient, x), 2));
-const rooting = unary("squareRoot", "squareRoot", ({ gradient, outputs: [y] }) => divide(gradient, scale(y, 2)));
-const exponential = unary("exp", "exp", ({ gradient, outputs: [y] }) => multiply(gradient, y));
-const logarithm = unary("log", "log", ({ gradient, inputs: [x] }) => divide(gradient, x));
-const sine = unary("sin", "sin", ({ gradient, inputs: [x] }) => multiply(gradient, cos(x)));
-const cosine = unary("cos", "cos", ({ gradient, inputs: [x] }) => negate(multiply(gradient, sin(x))));
-const magnitude = unary("absolute", "absolute", ({ gradient, inputs: [x] }) =>
-  multiply(gradient, apply(signs, [x], undefined)),
-);
-const signs = unary("sign", "sign", () => undefined);
-const inversion = unary(
+export const negOp = unary("neg", "negate", ({ gradient }) => neg(gradient));
+export const squareOp = unary("square", "square", ({ gradient, inputs: [x] }) => scale(mul(gradient, x), 2));
+export const sqrtOp = unary("sqrt", "squareRoot", ({ gradient, outputs: [y] }) => div(gradient, scale(y, 2)));
+export const expOp = unary("exp", "exp", ({ gradient, outputs: [y] }) => mul(gradient, y));
+export const logOp = unary("log", "log", ({ gradient, inputs: [x] }) => div(gradient, x));
+export const sinOp = unary("sin", "sin", ({ gradient, inputs: [x] }) => mul(gradient, cos(x)));
+export const cosOp = unary("cos", "cos", ({ gradient, inputs: [x] }) => neg(mul(gradient, sin(x))));
+export const absOp = unary("abs", "absolute", ({ gradient, inputs: [x] }) => mul(gradient, apply(signOp, [x], undefined)));
+export const signOp = unary("sign", "sign", () => undefined);
+export const reciprocalOp = unary(
   "reciprocal",
   "reciprocal",
-  ({ gradient, outputs: [y] }) => negate(multiply(multiply(gradient, y), y)), // y² may leave float32 where this does not
+  ({ gradient, outputs: [y] }) => neg(mul(mul(gradient, y), y)), // y² may leave float32 where this does not
 );
-const copying = unary("copyOf", "copy", ({ gradient }) => gradient);
+export const copyOp = unary("copyOf", "copy", ({ gradient }) => gradient);
 
 /** -x. */
-export function negate(x: Tensor): Tensor {
-  return apply(negation, [x], undefined);
+export function neg(x: Tensor): Tensor {
+  return apply(negOp, [x], undefined);
 }
 
 /** x². */
 export function square(x: Tensor): Tensor {
-  return apply(squaring, [x], undefined);
+  return apply(squareOp, [x], undefined);
 }
 
 /** √x, NaN where x < 0. */
-export function squareRoot(x: Tensor): Tensor {
-  return apply(rooting, [x], undefined);
+export function sqrt(x: Tensor): Tensor {
+  return apply(sqrtOp, [x], undefined);
 }
 
 /** eˣ. */
 export function exp(x: Tensor): Tensor {
-  return apply(exponential, [x], undefined);
+  return apply(expOp, [x], undefined);
 }
 
 /** Natural logarithm; -∞ at 0, NaN below. */
 export function log(x: Tensor): Tensor {
-  return apply(logarithm, [x], undefined);
+  return apply(logOp, [x], undefined);
 }
 
 /** Sine of radians; NaN beyond ±2^29, where neighbouring float32 are 64 apart. */
 export function sin(x: Tensor): Tensor {
-  return apply(sine, [x], undefined);
+  return apply(sinOp, [x], undefined);
 }
 
 /** Cosine of radians; NaN beyond ±2^29, where neighbouring float32 are 64 apart. */
 export function cos(x: Tensor): Tensor {
-  return apply(cosine, [x], undefined);
+  return apply(cosOp, [x], undefined);
 }
 
 /** |x|. Its gradient at 0 is 0. */
-export function absolute(x: Tensor): Tensor {
-  return apply(magnitude, [x], undefined);
+export function abs(x: Tensor): Tensor {
+  return apply(absOp, [x], undefined);
 }
 
 /** 1/x. */
 export function reciprocal(x: Tensor): Tensor {
-  return apply(inversion, [x], undefined);
+  return apply(reciprocalOp, [x], undefined);
 }
 
 /** A copy of `x`, float32 or uint32, with memory of its own. */
 export function copyOf(x: Tensor): Tensor {
-  return apply(copying, [x], undefined);
+  return apply(copyOp, [x], undefined);
 }
 
-const affineMap: Operation<{ name: string; factor: number; amount: number }> = {
+export const scaleShiftOp: Operation<{ name: string; factor: number; amount: number }> = {
   name: "scaleShift",
   infer: ([x], { name }) => {
     checkFloat(name, x);
@@ -403,7 +398,7 @@ function scaleAndShift(name: string, x: Tensor, factor: number, amount: number):
   for (const value of [factor, amount]) {
     if (typeof value !== "number") throw new ModelError(`${name}: must be given a number, got ${showValue(value)}`);
   }
-  return apply(affineMap, [x], { name, factor, amount });
+  return apply(scaleShiftOp, [x], { name, factor, amount });
 }
 
 /** factor · x, for a fixed number. */
@@ -412,8 +407,8 @@ export function scale(x: Tensor, factor: number): Tensor {
 }
 
 function scaleBy(name: string, x: Tensor, factor: number): Tensor {
-  const source = spreadSource(checkTensor(name, x));
-  if (source !== x) return spread(scaleBy(name, source, factor), x.shape);
+  const source = broadcastSource(checkTensor(name, x));
+  if (source !== x) return broadcastLazily(scaleBy(name, source, factor), x.shape);
   return scaleAndShift(name, x, factor, -0); // adding -0 changes nothing, not even the sign of a zero
 }
 
@@ -442,7 +437,7 @@ function ranged(name: string, kernel: "clamp" | "within", backward: Operation<Ra
 }
 
 const clipping = ranged("clip", "clamp", ({ attributes, gradient, inputs: [x] }) => [
-  multiply(gradient, apply(insides, [x], attributes)),
+  mul(gradient, apply(insides, [x], attributes)),
 ]);
 const insides = ranged("clip", "within", () => [undefined]);
 
@@ -463,10 +458,10 @@ export function clip(x: Tensor, least: number, most: number): Tensor {
   return apply(clipping, [x], { least, most });
 }
 
-const powering: Operation<{ exponent: number }> = {
-  name: "power",
+export const powOp: Operation<{ exponent: number }> = {
+  name: "pow",
   infer: ([x]) => {
-    checkFloat("power", x);
+    checkFloat("pow", x);
     return [{ shape: x.shape }];
   },
   forward: (record, { attributes: { exponent }, outputs: [{ shape }], to, from }) => {
@@ -476,44 +471,44 @@ const powering: Operation<{ exponent: number }> = {
     record.power(elements(n, POWER_COST), to[0], from[0], n, exponent, parity);
   },
   backward: ({ attributes: { exponent }, gradient, inputs: [x] }) => [
-    exponent === 0 ? undefined : multiply(gradient, scale(power(x, exponent - 1), exponent)),
+    exponent === 0 ? undefined : mul(gradient, scale(pow(x, exponent - 1), exponent)),
   ],
   inPlace: [0],
 };
 
-const powers = binary("power", "powers", ({ gradient, inputs: [x, exponent], outputs: [y], needs }) => {
-  const byBase = () => multiply(gradient, multiply(exponent, power(x, shift(exponent, -1))));
+export const powTensorsOp = binary("pow", "powers", ({ gradient, inputs: [x, exponent], outputs: [y], needs }) => {
+  const byBase = () => mul(gradient, mul(exponent, pow(x, shift(exponent, -1))));
   // 0 to a positive power stays 0 when the power changes: not 0 · ln 0.
-  const slope = () => select(multiply(equal(x, 0), greaterEqual(exponent, 0)), 0, multiply(y, log(x)));
+  const slope = () => where(mul(equal(x, 0), greaterEqual(exponent, 0)), 0, mul(y, log(x)));
   return [
-    needs[0] ? select(equal(broadcastTo(exponent, y.shape), 0), 0, byBase()) : undefined,
-    needs[1] ? multiply(gradient, slope()) : undefined,
+    needs[0] ? where(equal(broadcastTo(exponent, y.shape), 0), 0, byBase()) : undefined,
+    needs[1] ? mul(gradient, slope()) : undefined,
   ];
 });
 
 /**
  * x to a power, as C's `pow`: NaN where x < 0 and the exponent is no whole number, 1 where it is 0. Two tensors (or a
  * number and a tensor) are broadcast; the exponent's gradient is 0 at x = 0. Within 0.501 ULP; the numbers 2, 0.5 and -1
- * are `square`, `squareRoot` and `reciprocal`, 3 is x·x². Throws ModelError where an exponent that is a number is not
+ * are `square`, `sqrt` and `reciprocal`, 3 is x·x². Throws ModelError where an exponent that is a number is not
  * finite.
  */
-export function power(x: Operand, exponent: Operand): Tensor {
-  if (typeof exponent !== "number" || typeof x === "number") return applyBinary(powers, x, exponent);
-  checkNumber("power", "exponent", exponent, -Number.MAX_VALUE, Number.MAX_VALUE);
+export function pow(x: Operand, exponent: Operand): Tensor {
+  if (typeof exponent !== "number" || typeof x === "number") return applyBinary(powTensorsOp, x, exponent);
+  checkNumber("pow", "exponent", exponent, -Number.MAX_VALUE, Number.MAX_VALUE);
   if (exponent === 1) return x;
   if (exponent === 2) return square(x);
-  if (exponent === 3) return multiply(x, square(x));
-  if (exponent === 0.5) return squareRoot(x);
+  if (exponent === 3) return mul(x, square(x));
+  if (exponent === 0.5) return sqrt(x);
   if (exponent === -1) return reciprocal(x);
-  return apply(powering, [x], { exponent });
+  return apply(powOp, [x], { exponent });
 }
 
 // ——— Selection ———
 
-const selection: Operation = {
-  name: "select",
+export const whereOp: Operation = {
+  name: "where",
   infer: (inputs) => {
-    checkFloat("select", ...inputs);
+    checkFloat("where", ...inputs);
     return [{ shape: inputs[0].shape }];
   },
   forward: (record, { inputs: [, a, b], outputs: [{ shape }], to, from }) => {
@@ -523,8 +518,8 @@ const selection: Operation = {
   },
   backward: ({ gradient, inputs: [mask], needs }) => [
     undefined,
-    needs[1] ? select(mask, gradient, 0) : undefined,
-    needs[2] ? select(mask, 0, gradient) : undefined,
+    needs[1] ? where(mask, gradient, 0) : undefined,
+    needs[2] ? where(mask, 0, gradient) : undefined,
   ],
   inPlace: [0, 1, 2],
 };
@@ -534,12 +529,12 @@ const selection: Operation = {
  * leaves no trace, neither in the result nor in the gradients.
  *
  * @example
- * select(greater(x, 0), x, 0); // relu
+ * where(greater(x, 0), x, 0); // relu
  */
-export function select(mask: Tensor, a: Operand, b: Operand): Tensor {
-  const [yes, no] = [operand("select", a), operand("select", b)];
-  const { shape: own } = checkTensor("select", mask, "mask must be a tensor");
-  const shape = [yes, no].reduce((so, { shape: next }) => broadcastShape("select", so, next), own);
+export function where(mask: Tensor, a: Operand, b: Operand): Tensor {
+  const [yes, no] = [operand("where", a), operand("where", b)];
+  const { shape: own } = checkTensor("where", mask, "mask must be a tensor");
+  const shape = [yes, no].reduce((so, { shape: next }) => broadcastShape("where", so, next), own);
   const fit = (x: Tensor) => (sizeOf(x.shape) === 1 ? x : broadcastTo(x, shape));
-  return apply(selection, [broadcastTo(mask, shape), fit(yes), fit(no)], undefined);
+  return apply(whereOp, [broadcastTo(mask, shape), fit(yes), fit(no)], undefined);
 }

@@ -15,7 +15,7 @@ interface GatherAttributes {
   readonly dtype: DType;
 }
 
-const gathering: Operation<GatherAttributes> = {
+export const gatherRowsOp: Operation<GatherAttributes> = {
   name: "gatherRows",
   infer: (_, { shape, dtype }) => [{ shape, dtype }],
   forward: (record, { attributes: { source, shape }, to: [y], from: [feed, clock] }) => {
@@ -32,5 +32,5 @@ const gathering: Operation<GatherAttributes> = {
  * @returns `attributes.shape` of `attributes.dtype`. It has no derivative: data are not trained.
  */
 export function gatherRows(feed: Tensor, clock: Tensor, attributes: GatherAttributes): Tensor {
-  return apply(gathering, [feed, clock], attributes);
+  return apply(gatherRowsOp, [feed, clock], attributes);
 }

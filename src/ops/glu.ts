@@ -5,11 +5,11 @@ import { apply, type Operation } from "../graph/operation.js";
 import { constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { type GeluOptions, gelu, relu, sigmoid, silu } from "./activation.js";
 import { checkFloat } from "./axes.js";
-import { multiply } from "./elementwise.js";
+import { mul } from "./elementwise.js";
 import { gradient } from "./gradient.js";
 import { sum } from "./reduce.js";
 import { reshape } from "./shape.js";
-import { backwardThrough } from "./spelled.js";
+import { gradientByDecomposition } from "./spelled.js";
 
 interface Gate {
   readonly name: string;
@@ -34,7 +34,7 @@ function gatedUnit({ name, code, cost, f }: Gate): Operation {
       const work = rows(sizeOf(shape) / columns / 2, sizeOf(shape) * cost);
       record.gatedLinearBackward(work, to[0], from[0], from[1], columns, code);
     },
-    backward: backwardThrough(([dy, x]) => gradient(sum(multiply(spelled(x, f), dy)), x)),
+    backward: gradientByDecomposition(([dy, x]) => gradient(sum(mul(spelled(x, f), dy)), x)),
     inPlace: [1],
   };
   return {
@@ -59,27 +59,27 @@ function gatedUnit({ name, code, cost, f }: Gate): Operation {
 function spelled(x: Tensor, f: (b: Tensor) => Tensor): Tensor {
   const shape = halved(x.shape);
   const pairs = reshape(x, [sizeOf(shape.slice(0, -1)), 2, shape[shape.length - 1]]);
-  const half = (mask: readonly number[]) => reshape(sum(multiply(pairs, constant(mask, [2, 1])), 1), shape);
-  return multiply(half([1, 0]), f(half([0, 1])));
+  const half = (mask: readonly number[]) => reshape(sum(mul(pairs, constant(mask, [2, 1])), 1), shape);
+  return mul(half([1, 0]), f(half([0, 1])));
 }
 
-const logistic = gatedUnit({ name: "glu", code: 0, cost: 8, f: sigmoid });
-const swish = gatedUnit({ name: "swiglu", code: 1, cost: 8, f: silu });
-const gaussian = gatedUnit({ name: "geglu", code: 2, cost: 12, f: gelu });
-const gaussianTanh = gatedUnit({ name: "geglu", code: 3, cost: 10, f: (b) => gelu(b, { approximate: "tanh" }) });
-const rectified = gatedUnit({ name: "reglu", code: 4, cost: 2, f: relu });
+export const gluOp = gatedUnit({ name: "glu", code: 0, cost: 8, f: sigmoid });
+export const swigluOp = gatedUnit({ name: "swiglu", code: 1, cost: 8, f: silu });
+export const gegluOp = gatedUnit({ name: "geglu", code: 2, cost: 12, f: gelu });
+export const gegluTanhOp = gatedUnit({ name: "geglu", code: 3, cost: 10, f: (b) => gelu(b, { approximate: "tanh" }) });
+export const regluOp = gatedUnit({ name: "reglu", code: 4, cost: 2, f: relu });
 
 /**
  * a · sigmoid(b), where a is the first half of x's last axis and b the second: [..., 2n] → [..., n], as PyTorch's.
  * Throws ModelError where the last axis has an odd size, or for a uint32 input; so do the others.
  */
 export function glu(x: Tensor): Tensor {
-  return apply(logistic, [x], undefined);
+  return apply(gluOp, [x], undefined);
 }
 
 /** a · silu(b), halves as `glu`: the second one is the gate. */
 export function swiglu(x: Tensor): Tensor {
-  return apply(swish, [x], undefined);
+  return apply(swigluOp, [x], undefined);
 }
 
 /** a · gelu(b), halves as `glu`: the second one is the gate. */
@@ -87,10 +87,10 @@ export function geglu(x: Tensor, options: GeluOptions = {}): Tensor {
   checkOptions("geglu", options, ["approximate"]);
   const { approximate = "none" } = options;
   checkChoice("geglu", "approximate", approximate, ["none", "tanh"]);
-  return apply(approximate === "none" ? gaussian : gaussianTanh, [x], undefined);
+  return apply(approximate === "none" ? gegluOp : gegluTanhOp, [x], undefined);
 }
 
 /** a · relu(b), halves as `glu`: the second one is the gate. */
 export function reglu(x: Tensor): Tensor {
-  return apply(rectified, [x], undefined);
+  return apply(regluOp, [x], undefined);
 }

@@ -4,7 +4,7 @@ import { buildGradient, type GradientRules } from "../graph/backward.js";
 import { checkTensor, checkTensors, constant, type Shape, type Tensor } from "../graph/tensor.js";
 import { add } from "./elementwise.js";
 import { sum } from "./reduce.js";
-import { reshape, spread } from "./shape.js";
+import { broadcastLazily, reshape } from "./shape.js";
 
 /** Sums over the axes along which `shape` was broadcast to the gradient's shape. */
 function sumTo(gradient: Tensor, shape: Shape): Tensor {
@@ -20,7 +20,7 @@ function sumTo(gradient: Tensor, shape: Shape): Tensor {
 export const gradientRules: GradientRules = {
   add,
   sumTo,
-  full: (shape, value) => (shape.length === 0 ? constant(value) : spread(constant(value), shape)),
+  full: (shape, value) => (shape.length === 0 ? constant(value) : broadcastLazily(constant(value), shape)),
 };
 
 /**

@@ -52,13 +52,13 @@ export {
 } from "./dropout.js";
 export { einsum } from "./einsum.js";
 export {
-  absolute,
+  abs,
   add,
   average,
   clip,
   copyOf,
   cos,
-  divide,
+  div,
   equal,
   exp,
   greater,
@@ -68,19 +68,19 @@ export {
   log,
   maximum,
   minimum,
-  multiply,
-  negate,
+  mul,
+  neg,
   notEqual,
   type Operand,
-  power,
+  pow,
   reciprocal,
   scale,
-  select,
   shift,
   sin,
+  sqrt,
   square,
-  squareRoot,
-  subtract,
+  sub,
+  where,
 } from "./elementwise.js";
 export { geglu, glu, reglu, swiglu } from "./glu.js";
 export { gradient } from "./gradient.js";

@@ -25,7 +25,7 @@ function around(shape: Shape, axis: number): { outer: number; size: number; inne
 }
 
 /** `missing` is what an index out of range gives. */
-const gathering: Operation<{ axis: number; missing: number }> = {
+export const gatherOp: Operation<{ axis: number; missing: number }> = {
   name: "gather",
   infer: ([x, indices], { axis }) => [
     { shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)], dtype: x.dtype },
@@ -38,13 +38,13 @@ const gathering: Operation<{ axis: number; missing: number }> = {
   },
   bounds: ({ attributes: { axis }, inputs: [x] }) => [undefined, x.shape[axis]],
   backward: ({ attributes: { axis }, gradient, inputs: [x, indices] }) => [
-    apply(scattering, [gradient, indices], { axis, shape: x.shape }),
+    apply(scatterAddOp, [gradient, indices], { axis, shape: x.shape }),
     undefined,
   ],
 };
 
 /** Inputs: updates, indices, and (where there is one) what they are added to. */
-const scattering: Operation<{ axis: number; shape: Shape }> = {
+export const scatterAddOp: Operation<{ axis: number; shape: Shape }> = {
   name: "scatterAdd",
   ofNothing: "forward",
   infer: (_, { shape }) => [{ shape }],
@@ -55,7 +55,7 @@ const scattering: Operation<{ axis: number; shape: Shape }> = {
     record.scatterAddAxis(work, to[0], from[2] ?? 0, from[0], from[1], count, size, inner);
   },
   backward: ({ attributes: { axis }, gradient, inputs: [, indices], needs }) => [
-    needs[0] ? apply(gathering, [gradient, indices], { axis, missing: 0 }) : undefined,
+    needs[0] ? apply(gatherOp, [gradient, indices], { axis, missing: 0 }) : undefined,
     undefined,
     gradient,
   ],
@@ -72,7 +72,7 @@ const scattering: Operation<{ axis: number; shape: Shape }> = {
 export function gather(x: Tensor, indices: Tensor, axis = 0): Tensor {
   const along = resolveAxis("gather", x, axis);
   checkIndices("gather", indices, x.shape[along]);
-  return apply(gathering, [x, indices], { axis: along, missing: Number.NaN });
+  return apply(gatherOp, [x, indices], { axis: along, missing: Number.NaN });
 }
 
 /**
@@ -93,10 +93,10 @@ export function scatterAdd(x: Tensor, indices: Tensor, updates: Tensor, axis = 0
       `scatterAdd: updates must be ${showShape(wanted)} for x ${showShape(x.shape)} and indices ${showShape(indices.shape)}, got ${showShape(updates.shape)}`,
     );
   }
-  return apply(scattering, [updates, indices, x], { axis: along, shape: x.shape });
+  return apply(scatterAddOp, [updates, indices, x], { axis: along, shape: x.shape });
 }
 
-const gatheringAlong: Operation<{ axis: number }> = {
+export const gatherAlongOp: Operation<{ axis: number }> = {
   name: "gatherAlong",
   infer: ([x, indices]) => [{ shape: indices.shape, dtype: x.dtype }],
   forward: (record, { attributes: { axis }, inputs: [x, indices], from, to }) => {
@@ -107,12 +107,12 @@ const gatheringAlong: Operation<{ axis: number }> = {
   },
   bounds: ({ attributes: { axis }, inputs: [x] }) => [undefined, x.shape[axis]],
   backward: ({ attributes: { axis }, gradient, inputs: [x, indices] }) => [
-    apply(scatteringAlong, [gradient, indices], { axis, size: x.shape[axis] }),
+    apply(gatherAlongGradientOp, [gradient, indices], { axis, size: x.shape[axis] }),
     undefined,
   ],
 };
 
-const scatteringAlong: Operation<{ axis: number; size: number }> = {
+export const gatherAlongGradientOp: Operation<{ axis: number; size: number }> = {
   name: "gatherAlongGradient",
   ofNothing: 0,
   infer: ([updates], { axis, size }) => [{ shape: updates.shape.map((old, at) => (at === axis ? size : old)) }],
@@ -146,10 +146,10 @@ export function gatherAlong(x: Tensor, indices: Tensor, axis = -1): Tensor {
       `gatherAlong: indices must have the shape of ${x.name} ${showShape(x.shape)} but for axis ${along}, got ${showShape(indices.shape)}: expandDims() or broadcastTo() them`,
     );
   }
-  return apply(gatheringAlong, [x, indices], { axis: along });
+  return apply(gatherAlongOp, [x, indices], { axis: along });
 }
 
-const encoding: Operation<{ classes: number }> = {
+export const oneHotOp: Operation<{ classes: number }> = {
   name: "oneHot",
   infer: ([indices], { classes }) => [{ shape: [...indices.shape, classes] }],
   forward: (record, { attributes: { classes }, outputs: [y], from, to }) =>
@@ -166,5 +166,5 @@ const encoding: Operation<{ classes: number }> = {
 export function oneHot(indices: Tensor, classes: number): Tensor {
   checkInteger("oneHot", "classes", classes, 1);
   checkIndices("oneHot", indices, classes);
-  return apply(encoding, [indices], { classes });
+  return apply(oneHotOp, [indices], { classes });
 }

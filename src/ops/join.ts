@@ -30,7 +30,7 @@ function linesIn(whole: Tensor, address: number, axis: number, begin: number) {
   return { address: address + first * 4, strides };
 }
 
-const joining: Operation<{ axis: number }> = {
+export const concatenateOp: Operation<{ axis: number }> = {
   name: "concatenate",
   infer: (parts, { axis }) => {
     const size = parts.reduce((total, { shape }) => total + shape[axis], 0);
@@ -82,7 +82,7 @@ export function concatenate(tensors: readonly Tensor[], axis = -1): Tensor {
       `concatenate: shapes must agree but for axis ${along}, got ${showShape(first.shape)} and ${showShape(tensor.shape)}: reshape() or pad() one of them`,
     );
   }
-  return tensors.length === 1 ? first : apply(joining, tensors, { axis: along });
+  return tensors.length === 1 ? first : apply(concatenateOp, tensors, { axis: along });
 }
 
 /**
@@ -116,7 +116,7 @@ function checkParts(where: string, tensors: readonly Tensor[]): readonly Tensor[
   return tensors;
 }
 
-const splitting: Operation<{ axis: number; sizes: readonly number[] }> = {
+export const splitOp: Operation<{ axis: number; sizes: readonly number[] }> = {
   name: "split",
   infer: ([x], { axis, sizes }) => sizes.map((size) => ({ shape: resized(x.shape, axis, size), dtype: x.dtype })),
   forward: (record, { attributes: { axis, sizes }, inputs: [whole], outputs, from, to }) => {
@@ -180,7 +180,7 @@ export function split<const P extends number | readonly number[]>(x: Tensor, par
       `split: ${rule} the ${size} elements of axis ${along} of ${x.name} ${showShape(x.shape)}, got ${showValue(parts)}`,
     );
   }
-  const cut = sizes.length === 1 ? [x] : applyAll(splitting, [x], { axis: along, sizes: [...sizes] });
+  const cut = sizes.length === 1 ? [x] : applyAll(splitOp, [x], { axis: along, sizes: [...sizes] });
   return cut as unknown as Parts<P>;
 }
 

@@ -7,24 +7,11 @@ import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, constant, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { sigmoid } from "./activation.js";
 import { checkFloat } from "./axes.js";
-import {
-  add,
-  divide,
-  equal,
-  greater,
-  greaterEqual,
-  log,
-  maximum,
-  minimum,
-  multiply,
-  negate,
-  scale,
-  subtract,
-} from "./elementwise.js";
+import { add, div, equal, greater, greaterEqual, log, maximum, minimum, mul, neg, scale, sub } from "./elementwise.js";
 import { sum } from "./reduce.js";
-import { reshape, spreadSource } from "./shape.js";
+import { broadcastSource, reshape } from "./shape.js";
 import { logSoftmax, softmaxGradient } from "./softmax.js";
-import { backwardThrough } from "./spelled.js";
+import { gradientByDecomposition } from "./spelled.js";
 
 export type Reduction = "mean" | "sum";
 
@@ -116,8 +103,8 @@ function elementLoss<A extends Attributes>(definition: ElementLoss<A>): Operatio
       const n = sizeOf(outputs[0].shape);
       definition.backward(record, [elements(n, cost), to[0], dloss, x, t, n, attributes.divisor], attributes);
     },
-    backward: backwardThrough(([dloss, x, t], attributes) =>
-      multiply(definition.slope(x, t, attributes), scale(dloss, 1 / attributes.divisor)),
+    backward: gradientByDecomposition(([dloss, x, t], attributes) =>
+      mul(definition.slope(x, t, attributes), scale(dloss, 1 / attributes.divisor)),
     ),
     inPlace: [1, 2],
   };
@@ -140,7 +127,7 @@ function elementLoss<A extends Attributes>(definition: ElementLoss<A>): Operatio
       const toTarget = () =>
         targetSlope === undefined
           ? apply(slope, [gradient, t, x], attributes)
-          : multiply(targetSlope(x, t), scale(gradient, 1 / attributes.divisor));
+          : mul(targetSlope(x, t), scale(gradient, 1 / attributes.divisor));
       return [needs[0] ? apply(slope, [gradient, x, t], attributes) : undefined, needs[1] ? toTarget() : undefined];
     },
   };
@@ -160,11 +147,11 @@ const squaresLoss = (name: string) =>
     cost: 2,
     forward: (record, to) => record.squaredError(...to),
     backward: (record, to) => record.squaredErrorBackward(...to),
-    slope: (x, t) => scale(subtract(x, t), 2),
+    slope: (x, t) => scale(sub(x, t), 2),
   });
 
-const squared = squaresLoss("meanSquaredError");
-const halfSquared = squaresLoss("halfSquaredError");
+export const meanSquaredErrorOp = squaresLoss("meanSquaredError");
+export const halfSquaredErrorOp = squaresLoss("halfSquaredError");
 
 /**
  * Mean of (prediction - target)² over all elements, or their sum.
@@ -172,37 +159,37 @@ const halfSquared = squaresLoss("halfSquaredError");
  * Prediction and target have the same shape; both get gradients. Throws ModelError where shapes differ.
  */
 export function meanSquaredError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  const divisor = divisorOf(squared.name, options, prediction, "elements");
-  return apply(squared, [prediction, target], { divisor });
+  const divisor = divisorOf(meanSquaredErrorOp.name, options, prediction, "elements");
+  return apply(meanSquaredErrorOp, [prediction, target], { divisor });
 }
 
 /** Half of `meanSquaredError`: with `reduction: "sum"` it is ½ Σ (target - prediction)², whose gradient is prediction - target. */
 export function halfSquaredError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  const divisor = 2 * divisorOf(halfSquared.name, options, prediction, "elements");
-  return apply(halfSquared, [prediction, target], { divisor });
+  const divisor = 2 * divisorOf(halfSquaredErrorOp.name, options, prediction, "elements");
+  return apply(halfSquaredErrorOp, [prediction, target], { divisor });
 }
 
-const absolute = elementLoss({
+export const meanAbsoluteErrorOp = elementLoss({
   name: "meanAbsoluteError",
   cost: 2,
   forward: (record, to) => record.absoluteError(...to),
   backward: (record, to) => record.absoluteErrorBackward(...to),
-  slope: (x, t) => subtract(greater(x, t), greater(t, x)),
+  slope: (x, t) => sub(greater(x, t), greater(t, x)),
 });
 
 /** Mean (or sum) of |prediction - target|; the derivative is 0 where they are equal. Shapes, gradients and errors as `meanSquaredError`. */
 export function meanAbsoluteError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(absolute, [prediction, target], {
-    divisor: divisorOf(absolute.name, options, prediction, "elements"),
+  return apply(meanAbsoluteErrorOp, [prediction, target], {
+    divisor: divisorOf(meanAbsoluteErrorOp.name, options, prediction, "elements"),
   });
 }
 
-const robust = elementLoss<Attributes & { delta: number }>({
+export const huberOp = elementLoss<Attributes & { delta: number }>({
   name: "huber",
   cost: 3,
   forward: (record, to, { delta }) => record.huber(...to, delta),
   backward: (record, to, { delta }) => record.huberBackward(...to, delta),
-  slope: (x, t, { delta }) => minimum(maximum(subtract(x, t), -delta), delta),
+  slope: (x, t, { delta }) => minimum(maximum(sub(x, t), -delta), delta),
 });
 
 export interface HuberOptions extends LossOptions {
@@ -215,20 +202,20 @@ export interface HuberOptions extends LossOptions {
  * Shapes, gradients and errors as `meanSquaredError`.
  */
 export function huber(prediction: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
-  const divisor = divisorOf(robust.name, options, prediction, "elements", ["delta"]);
+  const divisor = divisorOf(huberOp.name, options, prediction, "elements", ["delta"]);
   const { delta = 1 } = options;
   if (!(typeof delta === "number" && delta > 0 && Number.isFinite(delta))) {
     throw new ModelError(`huber: delta must be a number greater than 0, got ${showValue(delta)}`);
   }
-  return apply(robust, [prediction, target], { divisor, delta });
+  return apply(huberOp, [prediction, target], { divisor, delta });
 }
 
-const hinged = elementLoss({
+export const hingeOp = elementLoss({
   name: "hinge",
   cost: 3,
   forward: (record, to) => record.hinge(...to),
   backward: (record, to) => record.hingeBackward(...to),
-  slope: (x, t) => negate(multiply(t, greater(1, multiply(t, x)))),
+  slope: (x, t) => neg(mul(t, greater(1, mul(t, x)))),
 });
 
 /**
@@ -236,16 +223,16 @@ const hinged = elementLoss({
  * Shapes, gradients and errors as `meanSquaredError`.
  */
 export function hinge(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(hinged, [prediction, target], { divisor: divisorOf(hinged.name, options, prediction, "elements") });
+  return apply(hingeOp, [prediction, target], { divisor: divisorOf(hingeOp.name, options, prediction, "elements") });
 }
 
-const rule = elementLoss({
+export const perceptronLossOp = elementLoss({
   name: "perceptronLoss",
   cost: 3,
   forward: (record, to) => record.perceptron(...to),
   backward: (record, to) => record.perceptronBackward(...to),
-  slope: (x, t) => subtract(greaterEqual(x, 0), t),
-  targetSlope: negate,
+  slope: (x, t) => sub(greaterEqual(x, 0), t),
+  targetSlope: neg,
 });
 
 /**
@@ -253,7 +240,9 @@ const rule = elementLoss({
  * is the perceptron rule (Rosenblatt 1958). Shapes and errors as `hinge`.
  */
 export function perceptronLoss(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(rule, [prediction, target], { divisor: divisorOf(rule.name, options, prediction, "elements") });
+  return apply(perceptronLossOp, [prediction, target], {
+    divisor: divisorOf(perceptronLossOp.name, options, prediction, "elements"),
+  });
 }
 
 // As assembly/kernels/loss.ts.
@@ -263,13 +252,13 @@ const LEAST_LOGARITHM = -100;
 /** log x, but at least -100, as the loss takes it. */
 const logarithm = (x: Tensor): Tensor => maximum(log(x), LEAST_LOGARITHM);
 
-const binary = elementLoss({
+export const binaryCrossEntropyOp = elementLoss({
   name: "binaryCrossEntropy",
   cost: 20,
   forward: (record, to) => record.binaryCrossEntropy(...to),
   backward: (record, to) => record.binaryCrossEntropyBackward(...to),
-  slope: (x, t) => divide(subtract(x, t), maximum(multiply(x, subtract(1, x)), LEAST_VARIANCE)),
-  targetSlope: (p) => subtract(logarithm(subtract(1, p)), logarithm(p)),
+  slope: (x, t) => div(sub(x, t), maximum(mul(x, sub(1, x)), LEAST_VARIANCE)),
+  targetSlope: (p) => sub(logarithm(sub(1, p)), logarithm(p)),
 });
 
 /**
@@ -277,22 +266,24 @@ const binary = elementLoss({
  * taken as at least -100, as PyTorch does. Shapes and errors as `hinge`. From logits use `binaryCrossEntropyWithLogits`.
  */
 export function binaryCrossEntropy(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(binary, [prediction, target], { divisor: divisorOf(binary.name, options, prediction, "elements") });
+  return apply(binaryCrossEntropyOp, [prediction, target], {
+    divisor: divisorOf(binaryCrossEntropyOp.name, options, prediction, "elements"),
+  });
 }
 
-const logistic = elementLoss({
+export const binaryCrossEntropyWithLogitsOp = elementLoss({
   name: "binaryCrossEntropyWithLogits",
   cost: 16,
   forward: (record, to) => record.logitCrossEntropy(...to),
   backward: (record, to) => record.logitCrossEntropyBackward(...to),
-  slope: (x, t) => subtract(sigmoid(x), t),
-  targetSlope: negate,
+  slope: (x, t) => sub(sigmoid(x), t),
+  targetSlope: neg,
 });
 
 /** `binaryCrossEntropy(sigmoid(prediction), target)` without its loss of precision: logits of any size. Shapes and errors as `hinge`. */
 export function binaryCrossEntropyWithLogits(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(logistic, [prediction, target], {
-    divisor: divisorOf(logistic.name, options, prediction, "elements"),
+  return apply(binaryCrossEntropyWithLogitsOp, [prediction, target], {
+    divisor: divisorOf(binaryCrossEntropyWithLogitsOp.name, options, prediction, "elements"),
   });
 }
 
@@ -317,7 +308,7 @@ interface RowLoss {
 
 /** Whether it is the zero that stands for no gradient. */
 function isZero(tensor: Tensor): boolean {
-  const { source } = spreadSource(tensor);
+  const { source } = broadcastSource(tensor);
   return source.kind === "constant" && source.data.length === 1 && source.data[0] === 0;
 }
 
@@ -338,8 +329,8 @@ function rowLoss(definition: RowLoss): Operation<Attributes> {
       const [count, columns] = outputs[0].shape;
       definition.backward(record, [rows(count, count * columns * 2), to[0], dloss, p, target, columns, divisor]);
     },
-    backward: backwardThrough(([dloss, p, target], { divisor }) =>
-      multiply(definition.slope(p, target), scale(dloss, 1 / divisor)),
+    backward: gradientByDecomposition(([dloss, p, target], { divisor }) =>
+      mul(definition.slope(p, target), scale(dloss, 1 / divisor)),
     ),
     inPlace: [1],
   };
@@ -380,7 +371,7 @@ function rowLoss(definition: RowLoss): Operation<Attributes> {
   };
 }
 
-const classCrossEntropy = rowLoss({
+export const softmaxCrossEntropyOp = rowLoss({
   name: "softmaxCrossEntropy",
   checkTarget({ shape: [count] }, labels) {
     if (labels.dtype === "uint32" && sameShape(labels.shape, [count])) return;
@@ -392,7 +383,7 @@ const classCrossEntropy = rowLoss({
   backward: (record, to) => record.softmaxCrossEntropyBackward(...to),
   slope: (p, labels) => {
     const classes = constant(Uint32Array.from({ length: p.shape[1] }, (_, index) => index));
-    return subtract(p, equal(reshape(labels, [-1, 1]), classes));
+    return sub(p, equal(reshape(labels, [-1, 1]), classes));
   },
 });
 
@@ -405,17 +396,17 @@ const classCrossEntropy = rowLoss({
  * @throws ModelError where a shape or dtype does not fit.
  */
 export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, options: LossOptions = {}): Tensor {
-  const divisor = divisorOf(classCrossEntropy.name, options, logits, "rows");
-  return apply(classCrossEntropy, [logits, labels], { divisor });
+  const divisor = divisorOf(softmaxCrossEntropyOp.name, options, logits, "rows");
+  return apply(softmaxCrossEntropyOp, [logits, labels], { divisor });
 }
 
-const distributionCrossEntropy = rowLoss({
+export const softmaxCrossEntropyWithDistributionsOp = rowLoss({
   name: "softmaxCrossEntropyWithDistributions",
   checkTarget: (logits, targets) => checkPair("softmaxCrossEntropyWithDistributions", logits, targets),
   forward: (record, to) => record.softmaxCrossEntropyDistributions(...to),
   backward: (record, to) => record.softmaxCrossEntropyDistributionsBackward(...to),
-  slope: (p, t) => subtract(multiply(p, sum(t, 1, { keepDims: true })), t),
-  targetGradient: (logits, gradient, divisor) => scale(multiply(logSoftmax(logits), gradient), -1 / divisor),
+  slope: (p, t) => sub(mul(p, sum(t, 1, { keepDims: true })), t),
+  targetGradient: (logits, gradient, divisor) => scale(mul(logSoftmax(logits), gradient), -1 / divisor),
 });
 
 /**
@@ -431,6 +422,6 @@ export function softmaxCrossEntropyWithDistributions(
   targets: Tensor,
   options: LossOptions = {},
 ): Tensor {
-  const divisor = divisorOf(distributionCrossEntropy.name, options, logits, "rows");
-  return apply(distributionCrossEntropy, [logits, targets], { divisor });
+  const divisor = divisorOf(softmaxCrossEntropyWithDistributionsOp.name, options, logits, "rows");
+  return apply(softmaxCrossEntropyWithDistributionsOp, [logits, targets], { divisor });
 }

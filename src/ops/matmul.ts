@@ -43,7 +43,7 @@ function recordProduct(
   }
 }
 
-const product: Operation<{ form: Form }> = {
+export const matmulOp: Operation<{ form: Form }> = {
   name: "matmul",
   infer(inputs, { form }) {
     const [a, b] = inputs;
@@ -84,7 +84,7 @@ function batchStrides(of: Shape, batch: Shape): number[] {
   return stridesOf(of.slice(0, -2), batch);
 }
 
-const batchedProduct: Operation<{ form: Form }> = {
+export const batchedMatmulOp: Operation<{ form: Form }> = {
   name: "matmul",
   infer([a, b], { form }) {
     checkFloat("matmul", a, b);
@@ -122,13 +122,13 @@ const batchedProduct: Operation<{ form: Form }> = {
 };
 
 function multiply(a: Tensor, b: Tensor, form: Form): Tensor {
-  if (a.shape.length <= 2 && b.shape.length <= 2) return apply(product, [a, b], { form });
+  if (a.shape.length <= 2 && b.shape.length <= 2) return apply(matmulOp, [a, b], { form });
   const batch = broadcastShape("matmul", a.shape.slice(0, -2), b.shape.slice(0, -2));
   if (fitsFourAxes(batch, [batchStrides(a.shape, batch), batchStrides(b.shape, batch)])) {
-    return apply(batchedProduct, [a, b], { form });
+    return apply(batchedMatmulOp, [a, b], { form });
   }
   const whole = (x: Tensor) => broadcastTo(x, [...batch, ...x.shape.slice(-2)]);
-  return apply(batchedProduct, [whole(a), whole(b)], { form });
+  return apply(batchedMatmulOp, [whole(a), whole(b)], { form });
 }
 
 /** Sizes of the matrices in the last two axes. */
@@ -183,7 +183,7 @@ function swapLast(x: Tensor): Tensor {
   );
 }
 
-const affine: Operation = {
+export const linearOp: Operation = {
   name: "linear",
   infer([x, weight, bias]) {
     checkFloat("linear", x, weight, bias);
@@ -211,5 +211,5 @@ const affine: Operation = {
 
 /** x·weight + bias: x [batch, in], weight [in, out], bias [out] → [batch, out]. */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
-  return apply(affine, [x, weight, bias], undefined);
+  return apply(linearOp, [x, weight, bias], undefined);
 }

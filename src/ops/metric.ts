@@ -58,7 +58,7 @@ function checkAlike(where: string, prediction: Tensor, target: Tensor): void {
   );
 }
 
-const classes = counting({
+export const correctClassesOp = counting({
   name: "correctClasses",
   check(logits, labels) {
     checkMatrix("correctClasses", logits);
@@ -78,10 +78,10 @@ const classes = counting({
  * Logits `[batch, classes]`, uint32 labels `[batch]`; a scalar. Throws ModelError where they do not fit.
  */
 export function correctClasses(logits: Tensor, labels: Tensor): Tensor {
-  return apply(classes, [logits, labels], undefined);
+  return apply(correctClassesOp, [logits, labels], undefined);
 }
 
-const distributions = counting({
+export const correctDistributionsOp = counting({
   name: "correctDistributions",
   check(logits, targets) {
     checkMatrix("correctDistributions", logits);
@@ -98,10 +98,10 @@ const distributions = counting({
  * is wrong. Logits and targets `[batch, classes]`; a scalar. Throws ModelError where they do not fit.
  */
 export function correctDistributions(logits: Tensor, targets: Tensor): Tensor {
-  return apply(distributions, [logits, targets], undefined);
+  return apply(correctDistributionsOp, [logits, targets], undefined);
 }
 
-const binary = counting<Thresholds>({
+export const correctBinaryOp = counting<Thresholds>({
   name: "correctBinary",
   check: (prediction, target) => checkAlike("correctBinary", prediction, target),
   units: (prediction) => Math.ceil(sizeOf(prediction.shape) / CHUNK),
@@ -127,5 +127,5 @@ export function correctBinary(prediction: Tensor, target: Tensor, options: Corre
   const { threshold = 0.5, targetThreshold = 0.5 } = options;
   checkNumber("correctBinary", "threshold", threshold, -1e30, 1e30);
   checkNumber("correctBinary", "targetThreshold", targetThreshold, -1e30, 1e30);
-  return apply(binary, [prediction, target], { threshold, targetThreshold });
+  return apply(correctBinaryOp, [prediction, target], { threshold, targetThreshold });
 }

@@ -33,8 +33,8 @@ function drawing(name: "randomNormal" | "randomUniform"): Operation<Draw> {
   };
 }
 
-const gaussian = drawing("randomNormal");
-const uniform = drawing("randomUniform");
+export const randomNormalOp = drawing("randomNormal");
+export const randomUniformOp = drawing("randomUniform");
 
 export interface RandomNormalOptions extends RandomOptions {
   /** Default 0. */
@@ -59,7 +59,7 @@ function finite(where: string, name: string, value: number, least = Number.NEGAT
  * const clock = input([16], { dtype: "uint32" });
  * const [mean, logVariance] = [input([32, 8]), input([32, 8])];
  * const noise = randomNormal([32, 8], { clock, seed: [1, 0], stream: 0 });
- * add(mean, multiply(exp(scale(logVariance, 0.5)), noise)); // [32, 8]
+ * add(mean, mul(exp(scale(logVariance, 0.5)), noise)); // [32, 8]
  */
 export function randomNormal(shape: Shape, options: RandomNormalOptions): Tensor {
   checkOptions("randomNormal", options, [...KEY, "mean", "standardDeviation"]);
@@ -67,7 +67,7 @@ export function randomNormal(shape: Shape, options: RandomNormalOptions): Tensor
   checkShape("randomNormal", shape);
   finite("randomNormal", "mean", mean);
   finite("randomNormal", "standardDeviation", standardDeviation, 0);
-  return apply(gaussian, [clock], { shape, seed, stream, numbers: [mean, standardDeviation] });
+  return apply(randomNormalOp, [clock], { shape, seed, stream, numbers: [mean, standardDeviation] });
 }
 
 export interface RandomUniformOptions extends RandomOptions {
@@ -87,7 +87,7 @@ export function randomUniform(shape: Shape, options: RandomUniformOptions): Tens
   checkShape("randomUniform", shape);
   finite("randomUniform", "low", low);
   finite("randomUniform", "high", high, low);
-  return apply(uniform, [clock], {
+  return apply(randomUniformOp, [clock], {
     shape,
     seed,
     stream,

@@ -9,7 +9,7 @@ import { apply, applyAll, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { identity } from "./activation.js";
 import { checkFloat } from "./axes.js";
-import { add, divide, maximum, multiply, reciprocal, shift, square, squareRoot, subtract } from "./elementwise.js";
+import { add, div, maximum, mul, reciprocal, shift, sqrt, square, sub } from "./elementwise.js";
 import { gradient as gradientOf, gradientRules } from "./gradient.js";
 import { mean as meanOf, sum } from "./reduce.js";
 import { broadcastTo, lineOf, reshape } from "./shape.js";
@@ -55,8 +55,8 @@ type Plain = (x: Tensor, ...parameters: Tensor[]) => Tensor;
  */
 function secondDerivatives(plain: Plain, dy: Tensor, inputs: readonly Tensor[], upstream: readonly Tensor[]): Tensor[] {
   const [gradient, x, ...parameters] = [dy, ...inputs].map(identity);
-  const slopes = gradientOf(sum(multiply(plain(x, ...parameters), gradient)), [x, ...parameters]);
-  const total = slopes.map((slope, i) => sum(multiply(slope, upstream[i]))).reduce((a, b) => add(a, b));
+  const slopes = gradientOf(sum(mul(plain(x, ...parameters), gradient)), [x, ...parameters]);
+  const total = slopes.map((slope, i) => sum(mul(slope, upstream[i]))).reduce((a, b) => add(a, b));
   return gradientOf(total, [gradient, x, ...parameters]);
 }
 
@@ -126,7 +126,7 @@ function layoutOf({ outer, length: whole, channels, fold }: Columns) {
 }
 
 /** Mean and biased variance [outer, channels] of x [outer, length, channels]. */
-const statistics: Operation<Columns> = {
+export const statisticsOp: Operation<Columns> = {
   name: "statistics",
   infer: ([x], { name, outer, channels }) => {
     checkFloat(name, x);
@@ -154,7 +154,7 @@ function parametersOf(weight: Optional<Tensor>, bias: Optional<Tensor>): Tensor[
 }
 
 /** x [outer, length, channels] normalized by mean and variance [outer, channels]. */
-const normalizing: Operation<Normalization> = {
+export const normalizeOp: Operation<Normalization> = {
   name: "normalize",
   infer: ([x], { name }) => {
     checkFloat(name, x);
@@ -171,12 +171,12 @@ const normalizing: Operation<Normalization> = {
   backward: ({ attributes, gradient, inputs: [x, mean, variance, ...rest], needs }) => {
     if (attributes.fixed) {
       const cut = [x, mean, variance, ...rest].map(identity);
-      return gradientOf(sum(multiply(plainFixed(attributes)(...cut), identity(gradient))), cut);
+      return gradientOf(sum(mul(plainFixed(attributes)(...cut), identity(gradient))), cut);
     }
     const { weight } = named(rest, attributes);
     const wantsInput = needs[0];
     const inputs = [gradient, x, mean, variance, ...parametersOf(weight, undefined)];
-    const found = applyAll(normalizingGradient, inputs, { ...attributes, wantsInput });
+    const found = applyAll(normalizeGradientOp, inputs, { ...attributes, wantsInput });
     const [dWeight, dBias] = wantsInput ? found.slice(1) : found;
     // They are [outer, channels]: the caller sums what the parameters are shared by.
     return [wantsInput ? found[0] : undefined, undefined, undefined, ...(weight ? [dWeight] : []), dBias];
@@ -186,7 +186,7 @@ const normalizing: Operation<Normalization> = {
 };
 
 /** dy, x, mean, variance and weight → dx (where it is wanted), and dWeight and dBias [outer, channels]. */
-const normalizingGradient: Operation<Normalization> = {
+export const normalizeGradientOp: Operation<Normalization> = {
   name: "normalize gradient",
   infer: ([, x], { outer, channels, wantsInput }) => {
     const parameters = [{ shape: [outer, channels] }, { shape: [outer, channels] }];
@@ -218,10 +218,10 @@ const normalizingGradient: Operation<Normalization> = {
     const each = [outer, 1, groups, channels / groups];
     const plain: Plain = (value, factor, offset) => {
       const grouped = reshape(value, whole);
-      const centered = subtract(grouped, meanOf(grouped, [1, 3], { keepDims: true }));
+      const centered = sub(grouped, meanOf(grouped, [1, 3], { keepDims: true }));
       const variance = meanOf(square(centered), [1, 3], { keepDims: true });
-      const normalized = divide(centered, squareRoot(shift(variance, epsilon)));
-      return reshape(add(multiply(normalized, reshape(factor, each)), reshape(offset, each)), x.shape);
+      const normalized = div(centered, sqrt(shift(variance, epsilon)));
+      return reshape(add(mul(normalized, reshape(factor, each)), reshape(offset, each)), x.shape);
     };
     const perOuter = [outer, channels];
     const parameters = [weight ? broadcastTo(weight, perOuter) : full(perOuter, 1), full(perOuter, 0)];
@@ -239,9 +239,9 @@ function plainFixed(attributes: Normalization): (...inputs: Tensor[]) => Tensor 
   const each = [outer, 1, channels];
   return (x, mean, variance, ...rest) => {
     const { weight, bias } = named(rest, attributes);
-    const inverse = reshape(reciprocal(squareRoot(shift(variance, epsilon))), each);
-    const factor = weight === undefined ? inverse : multiply(inverse, weight);
-    const scaled = multiply(subtract(reshape(x, [outer, length, channels]), reshape(mean, each)), factor);
+    const inverse = reshape(reciprocal(sqrt(shift(variance, epsilon))), each);
+    const factor = weight === undefined ? inverse : mul(inverse, weight);
+    const scaled = mul(sub(reshape(x, [outer, length, channels]), reshape(mean, each)), factor);
     return reshape(bias === undefined ? scaled : add(scaled, bias), x.shape);
   };
 }
@@ -269,8 +269,8 @@ function normalizeBy(x: Tensor, columns: Columns, given: Optional<readonly Tenso
   if (given === undefined && outer > 0 && length === 0) throw noStatistics(name, x);
   checkParameter(name, "weight", weight, [channels]);
   checkParameter(name, "bias", bias, [channels]);
-  const [mean, variance] = given ?? applyAll(statistics, [reshape(x, [outer, length, channels])], columns);
-  const y = apply(normalizing, [x, mean, variance, ...parametersOf(weight, bias)], {
+  const [mean, variance] = given ?? applyAll(statisticsOp, [reshape(x, [outer, length, channels])], columns);
+  const y = apply(normalizeOp, [x, mean, variance, ...parametersOf(weight, bias)], {
     ...columns,
     epsilon: checkEpsilon(name, epsilon),
     hasWeight: weight !== undefined,
@@ -378,7 +378,7 @@ interface Rows {
 const rowWork = ({ rows: units, columns }: Rows, passes: number) => rows(units, units * columns * passes);
 
 /** x [rows, columns], weight and bias [columns] → y, and the rows' means and factors, which the gradient reads. */
-const normalizingRows: Operation<Rows> = {
+export const normalizeRowsOp: Operation<Rows> = {
   name: "normalizeRows",
   infer: ([x], { name, rows: count }) => {
     checkFloat(name, x);
@@ -393,7 +393,7 @@ const normalizingRows: Operation<Rows> = {
     const { weight } = named(rest, attributes);
     const wantsInput = needs[0];
     const inputs = [gradient, x, mean, factor, ...parametersOf(weight, undefined)];
-    const found = applyAll(normalizingRowsGradient, inputs, { ...attributes, wantsInput });
+    const found = applyAll(normalizeRowsGradientOp, inputs, { ...attributes, wantsInput });
     const [dWeight, dBias] = wantsInput ? found.slice(1) : found;
     return [wantsInput ? found[0] : undefined, ...(weight ? [dWeight] : []), dBias];
   },
@@ -403,7 +403,7 @@ const normalizingRows: Operation<Rows> = {
 const hasParameters = ({ hasWeight, hasBias }: Rows) => hasWeight || hasBias;
 
 /** dy, x, the rows' means and factors, and weight → dx (where it is wanted), and dWeight and dBias [columns] (where there are such). */
-const normalizingRowsGradient: Operation<Rows> = {
+export const normalizeRowsGradientOp: Operation<Rows> = {
   name: "normalizeRows gradient",
   ofNothing: 0,
   infer: ([, x], attributes) => {
@@ -431,10 +431,10 @@ const normalizingRowsGradient: Operation<Rows> = {
     const { rows: count, columns, centered, epsilon, wantsInput } = attributes;
     const plain: Plain = (value, factor, offset) => {
       const whole = reshape(value, [count, columns]);
-      const centeredRows = centered ? subtract(whole, meanOf(whole, 1, { keepDims: true })) : whole;
+      const centeredRows = centered ? sub(whole, meanOf(whole, 1, { keepDims: true })) : whole;
       const squares = meanOf(square(centeredRows), 1, { keepDims: true });
-      const normalized = divide(centeredRows, squareRoot(shift(squares, epsilon)));
-      return reshape(add(multiply(normalized, factor), offset), x.shape);
+      const normalized = div(centeredRows, sqrt(shift(squares, epsilon)));
+      return reshape(add(mul(normalized, factor), offset), x.shape);
     };
     const inputs = [x, weight ?? full([columns], 1), full([columns], 0)];
     const upstream = inputs.map(({ shape }) => full(shape, 0));
@@ -468,7 +468,7 @@ function normalizeLast(name: string, x: Tensor, centered: boolean, options: Laye
   const columns = sizeOf(shape);
   if (columns === 0) throw noStatistics(name, x);
   const flat = (tensor: Optional<Tensor>) => tensor && reshape(tensor, [columns]);
-  return apply(normalizingRows, [x, ...parametersOf(flat(weight), flat(bias))], {
+  return apply(normalizeRowsOp, [x, ...parametersOf(flat(weight), flat(bias))], {
     name,
     rows: sizeOf(x.shape) / columns,
     columns,
@@ -517,5 +517,5 @@ export function l2Normalize(x: Tensor, options: L2NormalizeOptions = {}): Tensor
   checkEpsilon("l2Normalize", epsilon);
   checkFloat("l2Normalize", x);
   const { line, along } = lineOf("l2Normalize", x, axis);
-  return reshape(divide(line, maximum(norm(line, along, { keepDims: true }), epsilon)), x.shape);
+  return reshape(div(line, maximum(norm(line, along, { keepDims: true }), epsilon)), x.shape);
 }

@@ -201,7 +201,7 @@ const dilations = ({ height, width }: PoolAttributes) => [height.dilation, width
 const limits = ({ height, width }: PoolAttributes) => [height.limit, width.limit] as const;
 
 /** Output 1: which tap of its window each maximum is. */
-const largest: Operation<PoolAttributes> = {
+export const maxPoolOp: Operation<PoolAttributes> = {
   name: "maxPool",
   infer: ([x], attributes) => {
     checkFloat(attributes.name, x);
@@ -210,35 +210,37 @@ const largest: Operation<PoolAttributes> = {
   forward: (record, { attributes: of, to, from }) => {
     record.maxPool(outRows(of), to[0], to[1], from[0], ...sizesFor(of), ...dilations(of));
   },
-  backward: ({ attributes, gradient, outputs: [, places] }) => [apply(placing, [gradient, places], attributes)],
+  backward: ({ attributes, gradient, outputs: [, places] }) => [
+    apply(maxPoolGradientOp, [gradient, places], attributes),
+  ],
 };
 
 /** Each number to the place it was the maximum of; the transpose of `picking`. */
-const placing: Operation<PoolAttributes> = {
+export const maxPoolGradientOp: Operation<PoolAttributes> = {
   name: "maxPool gradient",
   infer: (_, attributes) => [{ shape: largeShape(attributes) }],
   forward: (record, { attributes: of, to, from }) => {
     record.maxPoolBackward(inRows(of), to[0], from[0], from[1], ...sizesFor(of), ...dilations(of));
   },
   backward: ({ attributes, gradient, inputs: [, places] }) => [
-    apply(picking, [gradient, places], attributes),
+    apply(maxPoolPickOp, [gradient, places], attributes),
     undefined,
   ],
 };
 
-const picking: Operation<PoolAttributes> = {
+export const maxPoolPickOp: Operation<PoolAttributes> = {
   name: "maxPool pick",
   infer: (_, attributes) => [{ shape: smallShape(attributes) }],
   forward: (record, { attributes: of, to, from }) => {
     record.pickPool(outRows(of), to[0], from[1], from[0], ...sizesFor(of), ...dilations(of));
   },
   backward: ({ attributes, gradient, inputs: [, places] }) => [
-    apply(placing, [gradient, places], attributes),
+    apply(maxPoolGradientOp, [gradient, places], attributes),
     undefined,
   ],
 };
 
-const averaging: Operation<PoolAttributes> = {
+export const averagePoolOp: Operation<PoolAttributes> = {
   name: "averagePool",
   infer: ([x], attributes) => {
     checkFloat(attributes.name, x);
@@ -247,17 +249,17 @@ const averaging: Operation<PoolAttributes> = {
   forward: (record, { attributes: of, to, from }) => {
     record.averagePool(outRows(of), to[0], from[0], ...sizesFor(of), ...limits(of));
   },
-  backward: ({ attributes, gradient }) => [apply(sharing, [gradient], attributes)],
+  backward: ({ attributes, gradient }) => [apply(averagePoolGradientOp, [gradient], attributes)],
 };
 
 /** Each number shared out over its window; the transpose of `averaging`. */
-const sharing: Operation<PoolAttributes> = {
+export const averagePoolGradientOp: Operation<PoolAttributes> = {
   name: "averagePool gradient",
   infer: (_, attributes) => [{ shape: largeShape(attributes) }],
   forward: (record, { attributes: of, to, from }) => {
     record.averagePoolBackward(inRows(of), to[0], from[0], ...sizesFor(of), ...limits(of));
   },
-  backward: ({ attributes, gradient }) => [apply(averaging, [gradient], attributes)],
+  backward: ({ attributes, gradient }) => [apply(averagePoolOp, [gradient], attributes)],
 };
 
 function pool(
@@ -285,12 +287,12 @@ function pool(
  * maxPool2d(input([64, 26, 26, 8]), 2); // [64, 13, 13, 8]
  */
 export function maxPool2d(x: Tensor, window: Size2d, options: MaxPoolOptions = {}): Tensor {
-  return pool("maxPool2d", largest, x, 2, (shape) => poolingOf("maxPool2d", "maxPool", shape, window, options));
+  return pool("maxPool2d", maxPoolOp, x, 2, (shape) => poolingOf("maxPool2d", "maxPool", shape, window, options));
 }
 
 /** As `maxPool2d`, for x [batch, length, channels] → [batch, outLength, channels]. */
 export function maxPool1d(x: Tensor, window: number, options: MaxPoolOptions<number> = {}): Tensor {
-  return pool("maxPool1d", largest, x, 1, (shape) => poolingOf("maxPool1d", "maxPool", shape, window, options));
+  return pool("maxPool1d", maxPoolOp, x, 1, (shape) => poolingOf("maxPool1d", "maxPool", shape, window, options));
 }
 
 /**
@@ -298,14 +300,14 @@ export function maxPool1d(x: Tensor, window: number, options: MaxPoolOptions<num
  * `maxPool2d`. Throws ModelError where a window does not fit.
  */
 export function averagePool2d(x: Tensor, window: Size2d, options: AveragePoolOptions = {}): Tensor {
-  return pool("averagePool2d", averaging, x, 2, (shape) =>
+  return pool("averagePool2d", averagePoolOp, x, 2, (shape) =>
     poolingOf("averagePool2d", "averagePool", shape, window, options),
   );
 }
 
 /** As `averagePool2d`, for x [batch, length, channels] → [batch, outLength, channels]. */
 export function averagePool1d(x: Tensor, window: number, options: AveragePoolOptions<number> = {}): Tensor {
-  return pool("averagePool1d", averaging, x, 1, (shape) =>
+  return pool("averagePool1d", averagePoolOp, x, 1, (shape) =>
     poolingOf("averagePool1d", "averagePool", shape, window, options),
   );
 }
@@ -316,35 +318,35 @@ export function averagePool1d(x: Tensor, window: number, options: AveragePoolOpt
  */
 export function adaptiveMaxPool2d(x: Tensor, outputSize: Size2d): Tensor {
   const name = "adaptiveMaxPool2d";
-  return pool(name, largest, x, 2, (shape) => adaptivePoolingOf(name, shape, outputSize));
+  return pool(name, maxPoolOp, x, 2, (shape) => adaptivePoolingOf(name, shape, outputSize));
 }
 
 /** As `adaptiveMaxPool2d`, for x [batch, length, channels] → [batch, outputSize, channels]. */
 export function adaptiveMaxPool1d(x: Tensor, outputSize: number): Tensor {
   const name = "adaptiveMaxPool1d";
-  return pool(name, largest, x, 1, (shape) => adaptivePoolingOf(name, shape, outputSize));
+  return pool(name, maxPoolOp, x, 1, (shape) => adaptivePoolingOf(name, shape, outputSize));
 }
 
 /** The mean of each of `outputSize` bins; see `adaptiveMaxPool2d`. */
 export function adaptiveAveragePool2d(x: Tensor, outputSize: Size2d): Tensor {
   const name = "adaptiveAveragePool2d";
-  return pool(name, averaging, x, 2, (shape) => adaptivePoolingOf(name, shape, outputSize));
+  return pool(name, averagePoolOp, x, 2, (shape) => adaptivePoolingOf(name, shape, outputSize));
 }
 
 /** As `adaptiveAveragePool2d`, for x [batch, length, channels] → [batch, outputSize, channels]. */
 export function adaptiveAveragePool1d(x: Tensor, outputSize: number): Tensor {
   const name = "adaptiveAveragePool1d";
-  return pool(name, averaging, x, 1, (shape) => adaptivePoolingOf(name, shape, outputSize));
+  return pool(name, averagePoolOp, x, 1, (shape) => adaptivePoolingOf(name, shape, outputSize));
 }
 
 /** The largest element of each channel: [batch, …, channels] → [batch, channels], or [batch, 1, …, channels] with `keepDims`. */
 export function globalMaxPool(x: Tensor, options: { keepDims?: boolean } = {}): Tensor {
-  return poolAll("globalMaxPool", largest, x, options);
+  return poolAll("globalMaxPool", maxPoolOp, x, options);
 }
 
 /** The mean of each channel: [batch, …, channels] → [batch, channels], or [batch, 1, …, channels] with `keepDims`. */
 export function globalAveragePool(x: Tensor, options: { keepDims?: boolean } = {}): Tensor {
-  return poolAll("globalAveragePool", averaging, x, options);
+  return poolAll("globalAveragePool", averagePoolOp, x, options);
 }
 
 function poolAll(

@@ -3,17 +3,17 @@ import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { constant, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import { multiply, select } from "./elementwise.js";
+import { mul, where } from "./elementwise.js";
 import { type Axes, atOnce, type ReduceOptions, type Reduction } from "./reduce.js";
 import { reshape } from "./shape.js";
-import { backwardThrough } from "./spelled.js";
+import { gradientByDecomposition } from "./spelled.js";
 
 const LANES = 4;
 // Operations that keep a product's exponent in bounds, an element.
 const COST = 4;
 
 /** x [outer, length, inner] → [outer, inner]. */
-const multiplication: Operation<Reduction> = {
+export const productOp: Operation<Reduction> = {
   name: "product",
   ofNothing: 1,
   infer: ([x], { shape }) => {
@@ -24,11 +24,11 @@ const multiplication: Operation<Reduction> = {
     const units = outer * (inner === 1 ? 1 : Math.ceil(inner / LANES));
     record.product(rows(units, outer * length * inner * COST), to[0], from[0], length, inner);
   },
-  backward: ({ attributes, gradient, inputs: [x] }) => [apply(productGradient, [gradient, x], attributes)],
+  backward: ({ attributes, gradient, inputs: [x] }) => [apply(productGradientOp, [gradient, x], attributes)],
 };
 
 /** dy [outer, inner] and x [outer, length, inner] → dy times the product of the others, for each element of x. */
-const productGradient: Operation<Reduction> = {
+export const productGradientOp: Operation<Reduction> = {
   name: "product gradient",
   infer: ([, x]) => [{ shape: x.shape }],
   forward: (record, { attributes: { outer, length, inner }, from, to }) => {
@@ -36,13 +36,13 @@ const productGradient: Operation<Reduction> = {
     record.productBackward(work, to[0], from[0], from[1], length, inner);
   },
   // Slower, and with a row for each element of a row; but made of products, so that it can be differentiated again.
-  backward: /* @__PURE__ */ backwardThrough(([dy, x], { outer, length, inner }) => {
+  backward: /* @__PURE__ */ gradientByDecomposition(([dy, x], { outer, length, inner }) => {
     const itself = constant(
       Float32Array.from({ length: length ** 2 }, (_, i) => Number(i % (length + 1) === 0)),
       [1, length, length, 1],
     );
-    const others = product(select(itself, 1, reshape(x, [outer, 1, length, inner])), 2);
-    return reshape(multiply(reshape(dy, [outer, 1, inner]), others), x.shape);
+    const others = product(where(itself, 1, reshape(x, [outer, 1, length, inner])), 2);
+    return reshape(mul(reshape(dy, [outer, 1, inner]), others), x.shape);
   }),
   inPlace: [1],
 };
@@ -52,5 +52,5 @@ const productGradient: Operation<Reduction> = {
  * gradient is right where factors are 0, too. Throws ModelError for axes that do not exist.
  */
 export function product(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  return atOnce(multiplication, x, axes, options);
+  return atOnce(productOp, x, axes, options);
 }

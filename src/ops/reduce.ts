@@ -5,8 +5,8 @@ import type { Recorder } from "../engine/recorder.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
 import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
-import { negate, scale as scaleBy } from "./elementwise.js";
-import { lineOf, reshape, spread, transpose } from "./shape.js";
+import { neg, scale as scaleBy } from "./elementwise.js";
+import { broadcastLazily, lineOf, reshape, transpose } from "./shape.js";
 
 export interface ReduceOptions {
   /** Keep the reduced axes, with size 1. Default false. */
@@ -83,25 +83,25 @@ function reduction(
   };
 }
 
-const summation = reduction(
+export const sumOp = reduction(
   "sum",
   (record, work, y, x, { length, inner }, scale) =>
     inner === 1 ? record.sum(work, y, x, length, scale) : record.sumRows(work, y, x, length, inner, scale),
   ({ attributes: { kept, scale }, gradient, inputs: [x] }) => {
     const each = scale === 1 ? gradient : scaleBy(gradient, scale);
-    return [spread(each.shape.length === 0 ? each : reshape(each, kept), x.shape)];
+    return [broadcastLazily(each.shape.length === 0 ? each : reshape(each, kept), x.shape)];
   },
   0,
 );
 
-const largest = reduction(
+export const maxOp = reduction(
   "max",
   (record, work, y, x, { length, inner }) =>
     inner === 1 ? record.largest(work, y, x, length) : record.largestRows(work, y, x, length, inner),
   (context) => [extremumGradient(context)],
 );
 
-const smallest = reduction(
+export const minOp = reduction(
   "min",
   (record, work, y, x, { length, inner }) =>
     inner === 1 ? record.smallest(work, y, x, length) : record.smallestRows(work, y, x, length, inner),
@@ -109,7 +109,7 @@ const smallest = reduction(
 );
 
 /** Inputs: gradient and result [outer, inner], x [outer, length, inner]. */
-const sharing: Operation<Reduction> = {
+export const extremumGradientOp: Operation<Reduction> = {
   name: "extremumGradient",
   infer: ([, , x]) => [{ shape: x.shape }],
   forward: (record, { attributes: { outer, length, inner }, from, to }) => {
@@ -120,7 +120,7 @@ const sharing: Operation<Reduction> = {
 };
 
 function extremumGradient({ attributes, gradient, inputs: [x], outputs: [y] }: BackwardContext<Reduction>): Tensor {
-  return apply(sharing, [gradient, y, x], attributes);
+  return apply(extremumGradientOp, [gradient, y, x], attributes);
 }
 
 /** The reduction of axes first … last of `shape`. */
@@ -177,7 +177,7 @@ function total(where: string, x: Tensor, asked: Axes | undefined, options: Reduc
   if (groups.length === 0) return x;
   return groups.reduceRight((so, [first, last], index) => {
     const one = reductionOf(so.shape, first, last, true, index === 0 ? factor : 1);
-    return apply(summation, [so], index === 0 ? { ...one, shape } : one);
+    return apply(sumOp, [so], index === 0 ? { ...one, shape } : one);
   }, x);
 }
 
@@ -229,15 +229,15 @@ export function atOnce(
 
 /** Largest element over `axes` (default: all); NaN if any is. The gradient is shared evenly among equals, as PyTorch's `amax` does. */
 export function max(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  return atOnce(largest, x, axes, options);
+  return atOnce(maxOp, x, axes, options);
 }
 
 /** Smallest element over `axes` (default: all); NaN if any is. The gradient is shared evenly among equals, as PyTorch's `amin` does. */
 export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  return atOnce(smallest, x, axes, options);
+  return atOnce(minOp, x, axes, options);
 }
 
-const placing: Operation<Reduction> = {
+export const argmaxOp: Operation<Reduction> = {
   name: "argmax",
   infer: ([x], { shape }) => {
     checkFloat("argmax", x);
@@ -262,12 +262,12 @@ export function argmax(x: Tensor, axis = -1, options: ReduceOptions = {}): Tenso
 function placeOfLargest(where: string, x: Tensor, axis: number, keepDims: boolean): Tensor {
   const { line, along } = lineOf(where, x, axis);
   if (line.shape[along] === 0) throw noElements(where, x, "give the axis elements");
-  const place = apply(placing, [line], reductionOf(line.shape, along, along, keepDims, 1));
+  const place = apply(argmaxOp, [line], reductionOf(line.shape, along, along, keepDims, 1));
   return line === x ? place : reshape(place, []);
 }
 
 /** Index (uint32) of the smallest element along `axis` (default: the last), the first of equals; a NaN counts as smallest. See `argmax`. */
 export function argmin(x: Tensor, axis = -1, options: ReduceOptions = {}): Tensor {
   checkFloat("argmin", x);
-  return placeOfLargest("argmin", negate(x), axis, keepsDims("argmin", options));
+  return placeOfLargest("argmin", neg(x), axis, keepsDims("argmin", options));
 }

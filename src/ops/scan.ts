@@ -19,7 +19,7 @@ interface Scan {
   readonly exclusive: boolean;
 }
 
-const summing: Operation<Scan> = {
+export const cumulativeSumOp: Operation<Scan> = {
   name: "cumulativeSum",
   infer: ([x]) => [{ shape: x.shape }],
   forward: (record, { attributes: { axis, reverse, exclusive }, inputs: [{ shape }], from, to }) => {
@@ -28,7 +28,9 @@ const summing: Operation<Scan> = {
     const work = rows(units, sizeOf(shape) * 2);
     record.scanSum(work, to[0], from[0], length, inner, Number(reverse), Number(exclusive));
   },
-  backward: ({ attributes, gradient }) => [apply(summing, [gradient], { ...attributes, reverse: !attributes.reverse })],
+  backward: ({ attributes, gradient }) => [
+    apply(cumulativeSumOp, [gradient], { ...attributes, reverse: !attributes.reverse }),
+  ],
   inPlace: [0],
 };
 
@@ -46,5 +48,5 @@ export function cumulativeSum(x: Tensor, axis = -1, options: ScanOptions = {}): 
   checkFlag("cumulativeSum", "exclusive", exclusive);
   checkFloat("cumulativeSum", x);
   const { line, along } = lineOf("cumulativeSum", x, axis);
-  return reshape(apply(summing, [line], { axis: along, reverse, exclusive }), x.shape);
+  return reshape(apply(cumulativeSumOp, [line], { axis: along, reverse, exclusive }), x.shape);
 }

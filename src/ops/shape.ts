@@ -15,7 +15,7 @@ import {
 } from "../graph/tensor.js";
 import { broadcastShape, mergeAxes, recordCopy, reducedAxes, resolveAxis, stridesOf } from "./axes.js";
 
-const reshaping: Operation<{ shape: Shape }> = {
+export const reshapeOp: Operation<{ shape: Shape }> = {
   name: "reshape",
   infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
   backward: ({ gradient, inputs: [x] }) => [reshape(gradient, x.shape)],
@@ -30,7 +30,7 @@ const reshaping: Operation<{ shape: Shape }> = {
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const wanted = completeShape(x, shape);
-  return sameShape(wanted, x.shape) ? x : apply(reshaping, [x], { shape: wanted });
+  return sameShape(wanted, x.shape) ? x : apply(reshapeOp, [x], { shape: wanted });
 }
 
 function completeShape(x: Tensor, shape: Shape): Shape {
@@ -102,7 +102,7 @@ export function lineOf(where: string, x: Tensor, axis: number): { line: Tensor; 
   return isScalar ? { line: reshape(x, [1]), along: 0 } : { line: x, along: resolveAxis(where, x, axis) };
 }
 
-const broadcasting: Operation<{ shape: Shape; transparent: boolean }> = {
+export const broadcastToOp: Operation<{ shape: Shape; transparent: boolean }> = {
   name: "broadcastTo",
   infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
   forward: (record, { inputs: [x], outputs: [y], from, to }) =>
@@ -145,22 +145,22 @@ function broadcast(x: Tensor, shape: Shape): Tensor {
       `broadcastTo: the shape must be at least as large as that of ${x.name}, ${showShape(x.shape)}, got ${showShape(shape)}: sum() it instead`,
     );
   }
-  return apply(broadcasting, [x], { shape: [...shape], transparent: false });
+  return apply(broadcastToOp, [x], { shape: [...shape], transparent: false });
 }
 
 /**
  * `x` repeated to `shape`, for gradients: an operation that broadcasts by itself may look through it with
  * `spreadSource`, and if all do, nothing is ever repeated in memory.
  */
-export function spread(x: Tensor, shape: Shape): Tensor {
-  return apply(broadcasting, [spreadSource(x)], { shape: [...shape], transparent: true });
+export function broadcastLazily(x: Tensor, shape: Shape): Tensor {
+  return apply(broadcastToOp, [broadcastSource(x)], { shape: [...shape], transparent: true });
 }
 
 /** What `tensor` was spread from; else `tensor` itself. */
-export function spreadSource(tensor: Tensor): Tensor {
+export function broadcastSource(tensor: Tensor): Tensor {
   const { source } = tensor;
   // By its name: in another copy of the package it is another object.
-  if (source.kind !== "result" || source.node.operation.name !== broadcasting.name) return tensor;
+  if (source.kind !== "result" || source.node.operation.name !== broadcastToOp.name) return tensor;
   return (source.node.attributes as { transparent: boolean }).transparent ? source.node.inputs[0] : tensor;
 }
 
@@ -213,7 +213,7 @@ export function tile(x: Tensor, counts: readonly number[]): Tensor {
   return repeatAxes(x, counts, false);
 }
 
-const permuting: Operation<{ axes: readonly number[] }> = {
+export const transposeOp: Operation<{ axes: readonly number[] }> = {
   name: "transpose",
   infer: ([x], { axes }) => [{ shape: axes.map((axis) => x.shape[axis]), dtype: x.dtype }],
   forward: (record, { attributes: { axes }, inputs: [x], outputs: [y], from, to }) => {
@@ -290,5 +290,5 @@ export function transpose(x: Tensor, axes: readonly number[] = reversedAxes(x)):
       axes.map((axis) => x.shape[axis]),
     );
   }
-  return apply(permuting, [x], { axes: [...axes] });
+  return apply(transposeOp, [x], { axes: [...axes] });
 }

@@ -22,7 +22,7 @@ function windowIn(whole: Shape, { begin, step }: Window): { offset: number; stri
   };
 }
 
-const slicing: Operation<Window & { shape: Shape }> = {
+export const sliceOp: Operation<Window & { shape: Shape }> = {
   name: "slice",
   infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
   forward: (record, { attributes, inputs: [x], outputs: [y], from, to }) => {
@@ -37,14 +37,14 @@ const slicing: Operation<Window & { shape: Shape }> = {
   },
   backward: ({ attributes, gradient, inputs: [x] }) => {
     // Nothing is left out where the part is as large as the whole: backwards once more is forwards.
-    if (sameShape(x.shape, gradient.shape)) return [apply(slicing, [gradient], attributes)];
+    if (sameShape(x.shape, gradient.shape)) return [apply(sliceOp, [gradient], attributes)];
     const { begin, step } = attributes;
-    return [apply(placing, [gradient], { begin, step, shape: x.shape, value: 0 })];
+    return [apply(padOp, [gradient], { begin, step, shape: x.shape, value: 0 })];
   },
 };
 
 /** The reverse: `x` as a part of `shape`, `value` around it. */
-const placing: Operation<Window & { shape: Shape; value: number }> = {
+export const padOp: Operation<Window & { shape: Shape; value: number }> = {
   name: "pad",
   ofNothing: "forward",
   infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
@@ -60,13 +60,13 @@ const placing: Operation<Window & { shape: Shape; value: number }> = {
     return [boundOfMoved(boundOf(y), sizeOf(x.shape), x.shape, from, { first: offset, strides })];
   },
   backward: ({ attributes: { begin, step }, gradient, inputs: [x] }) => [
-    apply(slicing, [gradient], { begin, step, shape: x.shape }),
+    apply(sliceOp, [gradient], { begin, step, shape: x.shape }),
   ],
 };
 
 /** The part of `x` of `shape` that begins at `begin`, without checks: for other operations. */
 export function part(x: Tensor, begin: readonly number[], shape: Shape): Tensor {
-  return sameShape(x.shape, shape) ? x : apply(slicing, [x], { begin, step: begin.map(() => 1), shape });
+  return sameShape(x.shape, shape) ? x : apply(sliceOp, [x], { begin, step: begin.map(() => 1), shape });
 }
 
 /** One number an axis, from the first on; `undefined` and what is missing stand for the whole axis. */
@@ -94,7 +94,7 @@ export function slice(x: Tensor, begin: Bounds, end: Bounds = [], step: Bounds =
   const axes = x.shape.map((size, axis) => range(x, axis, begin[axis] ?? 0, end[axis] ?? size, step[axis] ?? 1));
   const shape = axes.map(({ count }) => count);
   if (sameShape(shape, x.shape)) return x;
-  return apply(slicing, [x], { begin: axes.map(({ first }) => first), step: axes.map((axis) => axis.by), shape });
+  return apply(sliceOp, [x], { begin: axes.map(({ first }) => first), step: axes.map((axis) => axis.by), shape });
 }
 
 function checkBounds(name: string, bounds: unknown): void {
@@ -133,7 +133,7 @@ export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
   if (flipped.length === 0) return x;
   const begin = x.shape.map((size, axis) => (flipped.includes(axis) ? size - 1 : 0));
   const step = x.shape.map((_, axis) => (flipped.includes(axis) ? -1 : 1));
-  return apply(slicing, [x], { begin, step, shape: x.shape });
+  return apply(sliceOp, [x], { begin, step, shape: x.shape });
 }
 
 export interface PadOptions {
@@ -181,7 +181,7 @@ export function pad(x: Tensor, padding: readonly (readonly [number, number])[], 
   const begin = pairs.map(([before]) => Math.max(0, before));
   const shape = kept.shape.map((size, axis) => begin[axis] + size + Math.max(0, pairs[axis][1]));
   if (sameShape(shape, kept.shape)) return kept;
-  return apply(placing, [kept], { begin, step: pairs.map(() => 1), shape, value });
+  return apply(padOp, [kept], { begin, step: pairs.map(() => 1), shape, value });
 }
 
 /** Which element stands at each place of a padded axis. */

@@ -5,10 +5,10 @@ import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import { exp, multiply, subtract } from "./elementwise.js";
+import { exp, mul, sub } from "./elementwise.js";
 import { sum } from "./reduce.js";
 import { lineOf, reshape, transpose } from "./shape.js";
-import { backwardThrough } from "./spelled.js";
+import { gradientByDecomposition } from "./spelled.js";
 
 const COST = 10;
 
@@ -33,7 +33,7 @@ function rowWise({ name, forward, backward, slope: spelled }: RowActivation): Op
       const [units, columns] = work(outputs[0]);
       backward(record, [units, to[0], from[0], from[1], columns]);
     },
-    backward: backwardThrough(([dy, y]) => spelled(dy, y)),
+    backward: gradientByDecomposition(([dy, y]) => spelled(dy, y)),
     inPlace: [0, 1],
   };
   return {
@@ -53,10 +53,10 @@ function rowWise({ name, forward, backward, slope: spelled }: RowActivation): Op
 
 /** y·(dy - Σ dy·y), row by row: the gradient behind y = softmax(x). */
 export function softmaxGradient(dy: Tensor, y: Tensor): Tensor {
-  return multiply(y, subtract(dy, sum(multiply(dy, y), -1, { keepDims: true })));
+  return mul(y, sub(dy, sum(mul(dy, y), -1, { keepDims: true })));
 }
 
-const normalized = rowWise({
+export const softmaxOp = rowWise({
   name: "softmax",
   forward: (record, to) => record.softmax(...to),
   backward: (record, to) => record.softmaxBackward(...to),
@@ -83,17 +83,17 @@ function alongAxis(operation: Operation, x: Tensor, options: SoftmaxOptions): Te
  * input or an axis that does not exist.
  */
 export function softmax(x: Tensor, options: SoftmaxOptions = {}): Tensor {
-  return alongAxis(normalized, x, options);
+  return alongAxis(softmaxOp, x, options);
 }
 
-const logNormalized = rowWise({
+export const logSoftmaxOp = rowWise({
   name: "logSoftmax",
   forward: (record, to) => record.logSoftmax(...to),
   backward: (record, to) => record.logSoftmaxBackward(...to),
-  slope: (dy, y) => subtract(dy, multiply(exp(y), sum(dy, -1, { keepDims: true }))),
+  slope: (dy, y) => sub(dy, mul(exp(y), sum(dy, -1, { keepDims: true }))),
 });
 
 /** log softmax(x) along an axis, computed without ever taking the logarithm of 0. Options and errors as `softmax`. */
 export function logSoftmax(x: Tensor, options: SoftmaxOptions = {}): Tensor {
-  return alongAxis(logNormalized, x, options);
+  return alongAxis(logSoftmaxOp, x, options);
 }

@@ -12,7 +12,7 @@ import { part } from "./slice.js";
 const COST_PER_ELEMENT = 32;
 
 /** Along the last axis. */
-const ordering: Operation<{ descending: boolean }> = {
+export const sortOp: Operation<{ descending: boolean }> = {
   name: "sort",
   infer: ([x]) => [{ shape: x.shape, dtype: "uint32" }],
   scratchBytes: ([x]) => sizeOf(x.shape) * 4,
@@ -33,7 +33,7 @@ export interface Sorted {
 function ordered(x: Tensor, axis: number, descending: boolean, count: number): Sorted {
   const last = x.shape.length - 1;
   const swapped = x.shape.map((_, at) => (at === axis ? last : at === last ? axis : at));
-  const order = apply(ordering, [transpose(x, swapped)], { descending });
+  const order = apply(sortOp, [transpose(x, swapped)], { descending });
   const kept = part(
     order,
     order.shape.map(() => 0),

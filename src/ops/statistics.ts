@@ -4,7 +4,7 @@ import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
 import { stopGradient } from "./custom.js";
 import { deviation } from "./deviation.js";
-import { absolute, add, exp, lessEqual, log, select, subtract } from "./elementwise.js";
+import { abs, add, exp, lessEqual, log, sub, where } from "./elementwise.js";
 import { type Axes, max, type ReduceOptions, sum } from "./reduce.js";
 import { reshape } from "./shape.js";
 
@@ -66,7 +66,7 @@ export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): 
   if (sizeOf(reduced.map((axis) => x.shape[axis])) === 0) return log(sum(exp(x), reduced, options));
   const largest = stopGradient(max(x, reduced, { keepDims: true }));
   // Infinite ones must not be subtracted from themselves.
-  const top = select(lessEqual(absolute(largest), LARGEST_FLOAT32), largest, 0);
-  const total = log(sum(exp(subtract(x, top)), reduced, options));
+  const top = where(lessEqual(abs(largest), LARGEST_FLOAT32), largest, 0);
+  const total = log(sum(exp(sub(x, top)), reduced, options));
   return add(total, reshape(top, total.shape));
 }

@@ -110,7 +110,7 @@ function sizesFor({ height, width, channels, linear }: Attributes) {
 const costOf = ({ batch, channels, height, width, linear }: Attributes) =>
   batch * channels * height.out * width.out * (linear ? 4 : 1);
 
-const growing: Operation<Attributes> = {
+export const upsampleOp: Operation<Attributes> = {
   name: "upsample",
   infer: ([x], { name, batch, height, width, channels }) => {
     checkFloat(name, x);
@@ -119,17 +119,17 @@ const growing: Operation<Attributes> = {
   forward: (record, { attributes: of, to, from }) => {
     record.upsample(rows(of.batch * of.height.out, costOf(of)), to[0], from[0], ...sizesFor(of));
   },
-  backward: ({ attributes, gradient }) => [apply(shrinking, [gradient], attributes)],
+  backward: ({ attributes, gradient }) => [apply(upsampleGradientOp, [gradient], attributes)],
 };
 
 /** Each pixel's share of the gradient; the transpose of `growing`. */
-const shrinking: Operation<Attributes> = {
+export const upsampleGradientOp: Operation<Attributes> = {
   name: "upsample gradient",
   infer: (_, { batch, height, width, channels }) => [{ shape: [batch, height.size, width.size, channels] }],
   forward: (record, { attributes: of, to, from }) => {
     record.upsampleBackward(rows(of.batch * of.height.size, costOf(of)), to[0], from[0], ...sizesFor(of));
   },
-  backward: ({ attributes, gradient }) => [apply(growing, [gradient], attributes)],
+  backward: ({ attributes, gradient }) => [apply(upsampleOp, [gradient], attributes)],
 };
 
 function upsample(name: string, x: Tensor, rank: number, options: object): Tensor {
@@ -138,7 +138,7 @@ function upsample(name: string, x: Tensor, rank: number, options: object): Tenso
   checkPixels(name, x.shape);
   const attributes = { ...upsampling, name, batch: x.shape[0], channels: shape[rank] };
   const { height, width, batch, channels } = attributes;
-  const y = apply(growing, [reshape(x, [batch, height.size, width.size, channels])], attributes);
+  const y = apply(upsampleOp, [reshape(x, [batch, height.size, width.size, channels])], attributes);
   return reshape(y, [batch, ...upsampledShape(shape, upsampling)]);
 }
 

@@ -4,18 +4,7 @@ import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
 import { customGradient } from "./custom.js";
 import { deviation } from "./deviation.js";
-import {
-  absolute,
-  divide,
-  equal,
-  greater,
-  lessEqual,
-  multiply,
-  negate,
-  notEqual,
-  power,
-  select,
-} from "./elementwise.js";
+import { abs, div, equal, greater, lessEqual, mul, neg, notEqual, pow, where } from "./elementwise.js";
 import { type Axes, max, min, type ReduceOptions, sum } from "./reduce.js";
 import { reshape } from "./shape.js";
 
@@ -44,19 +33,19 @@ export function norm(x: Tensor, axes?: Axes, options: NormOptions = {}): Tensor 
   checkPower(p);
   if (p === 0) return sum(notEqual(x, 0), reduced, { keepDims });
   const isEmpty = sizeOf(reduced.map((axis) => x.shape[axis])) === 0;
-  if (p === 1 || (isEmpty && p > 0 && p < Number.POSITIVE_INFINITY)) return sum(absolute(x), reduced, { keepDims });
+  if (p === 1 || (isEmpty && p > 0 && p < Number.POSITIVE_INFINITY)) return sum(abs(x), reduced, { keepDims });
   if (isEmpty && sizeOf(x.shape.filter((_, axis) => !reduced.includes(axis))) > 0) {
     throw new ModelError(
       `norm: there must be at least one element if p is ${p}, got ${x.name} of shape ${showShape(x.shape)}: reduce other axes`,
     );
   }
   if (p === 2) return deviation(x, reduced, keepDims, { centered: false, root: true, divisor: 1 });
-  if (p === Number.POSITIVE_INFINITY) return max(absolute(x), reduced, { keepDims });
-  if (p === Number.NEGATIVE_INFINITY) return min(absolute(x), reduced, { keepDims });
+  if (p === Number.POSITIVE_INFINITY) return max(abs(x), reduced, { keepDims });
+  if (p === Number.NEGATIVE_INFINITY) return min(abs(x), reduced, { keepDims });
   const kept = customGradient(
     [x],
-    () => rootOfPowers(absolute(x), reduced, p),
-    (gradient, { output }) => multiply(slopeOf(x, output, p), gradient),
+    () => rootOfPowers(abs(x), reduced, p),
+    (gradient, { output }) => mul(slopeOf(x, output, p), gradient),
   );
   return keepDims ? kept : reshape(kept, sum(x, reduced).shape);
 }
@@ -77,24 +66,23 @@ const SMALL_POWER = 0.5;
 
 /** (Σ magnitude^p)^(1/p), the axes kept. */
 function rootOfPowers(magnitude: Tensor, axes: readonly number[], p: number): Tensor {
-  const powers = (of: Tensor) => power(sum(power(of, p), axes, { keepDims: true }), 1 / p);
+  const powers = (of: Tensor) => pow(sum(pow(of, p), axes, { keepDims: true }), 1 / p);
   if (Math.abs(p) <= SMALL_POWER) return powers(magnitude);
   // In units of the one that counts most the powers are at most 1, and the largest is 1.
   const unit = (p > 0 ? max : min)(magnitude, axes, { keepDims: true });
   // Where it is 0, infinite or NaN, it is the norm already.
-  const isOrdinary = multiply(greater(unit, 0), lessEqual(unit, LARGEST_FLOAT32));
-  return select(isOrdinary, multiply(unit, powers(divide(magnitude, select(isOrdinary, unit, 1)))), unit);
+  const isOrdinary = mul(greater(unit, 0), lessEqual(unit, LARGEST_FLOAT32));
+  return where(isOrdinary, mul(unit, powers(div(magnitude, where(isOrdinary, unit, 1)))), unit);
 }
 
 /** The derivative by x of y, the norm: (|x| / y)^(p - 1), with the sign of x; 0 where x is 0. */
 function slopeOf(x: Tensor, y: Tensor, p: number): Tensor {
   // Nothing is divided by 0, so that this has a derivative there, too.
   const isZero = equal(x, 0);
-  const magnitude = select(isZero, 1, absolute(x));
-  const size = select(equal(y, 0), 1, y);
+  const magnitude = where(isZero, 1, abs(x));
+  const size = where(equal(y, 0), 1, y);
   // The power is positive, and taken where neither it nor the quotient leaves float32 before the result does.
   const [above, below, exponent] = p > 1 ? [magnitude, size, p - 1] : [y, magnitude, 1 - p];
-  const slope =
-    exponent > 1 ? power(divide(above, below), exponent) : divide(power(above, exponent), power(below, exponent));
-  return select(isZero, 0, select(greater(x, 0), slope, negate(slope)));
+  const slope = exponent > 1 ? pow(div(above, below), exponent) : div(pow(above, exponent), pow(below, exponent));
+  return where(isZero, 0, where(greater(x, 0), slope, neg(slope)));
 }

@@ -19,7 +19,7 @@ import { layerContext } from "../nn/layer.js";
 import type { Model } from "../nn/model.js";
 import { bundle, type Ports, pick } from "../nn/ports.js";
 import { checkModel } from "../nn/scope.js";
-import { add, multiply } from "../ops/elementwise.js";
+import { add, mul } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { sum } from "../ops/reduce.js";
 import {
@@ -161,7 +161,7 @@ async function functionSubject(
   const trace = (inputs: Record<string, Tensor>): Record<string, Tensor> => {
     const result = checkTensor("checkGradients", f(inputs), "the function must return a tensor");
     const weights = Float32Array.from({ length: sizeOf(result.shape) }, () => 2 * random() - 1);
-    const loss = result.shape.length === 0 ? result : sum(multiply(result, constant(weights, result.shape)));
+    const loss = result.shape.length === 0 ? result : sum(mul(result, constant(weights, result.shape)));
     const gradients = gradient(
       loss,
       names.map((name) => inputs[name]),

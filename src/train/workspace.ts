@@ -92,7 +92,7 @@ export interface Workspace {
  * const model = sequential({ input: [2] }, dense(1));
  * const workspace = await createWorkspace({ seed: 1 });
  * const train = workspace.step(
- *   ({ x, y }, { apply }) => ({ loss: mean(square(subtract(apply(x, model), y))) }),
+ *   ({ x, y }, { apply }) => ({ loss: mean(square(sub(apply(x, model), y))) }),
  *   { inputs: { x: [4, 2], y: [4, 1] }, train: model, optimizer: sgd({ learningRate: 0.1 }) },
  * );
  * const [loss] = train({ x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [[0], [1], [1], [2]] }).loss;

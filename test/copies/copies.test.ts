@@ -38,11 +38,11 @@ const data = {
 
 /** Losses, predictions and parameters of a training whose parts stand side by side in one graph. */
 async function train({ layers, operations, options, compile, engine }: Makers): Promise<number[]> {
-  const { concatenate, sin, square, multiply, mean, broadcastTo, stopGradient, divide, add } = operations.graph;
+  const { concatenate, sin, square, mul, mean, broadcastTo, stopGradient, div, add } = operations.graph;
   const { dense, relu, batchNorm, dropout, prelu } = layers;
   const { heNormal, maxNorm, l2, crossEntropy, adam } = options;
   const model = layers.functional({ input: [3] }, (x, { apply, parameter }) => {
-    const wave = multiply(sin(x), parameter("wave", [3], options.ones()));
+    const wave = mul(sin(x), parameter("wave", [3], options.ones()));
     const wide = apply(
       concatenate([x, square(x), wave], 1),
       dense(16, { weightInitializer: heNormal(), weightConstraint: maxNorm(2), weightRegularizer: l2(0.01) }),
@@ -50,7 +50,7 @@ async function train({ layers, operations, options, compile, engine }: Makers): 
       relu(),
     );
     const scale = broadcastTo(mean(wide, 1, { keepDims: true }), wide.shape);
-    const shared = multiply(wide, add(divide(scale, 2), stopGradient(scale)));
+    const shared = mul(wide, add(div(scale, 2), stopGradient(scale)));
     return apply(shared, dropout(0.2), dense(8), prelu(), dense(3));
   });
   const own = await engine.createEngine();
@@ -74,8 +74,8 @@ async function train({ layers, operations, options, compile, engine }: Makers): 
 async function differentiate(first: Copy, second: Copy, compile: Copy): Promise<number[]> {
   const { input, constant } = first.graph;
   const x = input([2, 3], { name: "x" });
-  const deep = second.graph.exp(first.graph.sin(second.graph.multiply(x, constant([[1], [2]]))));
-  const loss = first.graph.sum(second.graph.multiply(deep, first.graph.add(deep, x)));
+  const deep = second.graph.exp(first.graph.sin(second.graph.mul(x, constant([[1], [2]]))));
+  const loss = first.graph.sum(second.graph.mul(deep, first.graph.add(deep, x)));
   const [dx] = second.graph.gradient(loss, [x]);
   const f = await compile.graph.compileFunction(() => ({ loss, dx }), { x });
   const out = f({ x: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6] });
@@ -86,9 +86,9 @@ async function differentiate(first: Copy, second: Copy, compile: Copy): Promise<
 /** The gradient of x in three branches, which depends on the order in which they are added up: 0 or 1. */
 function sumBranches(first: Copy, second: Copy): number {
   const x = first.graph.input([1]);
-  const large = first.graph.scale(first.graph.negate(first.graph.negate(x)), 1e8);
+  const large = first.graph.scale(first.graph.neg(first.graph.neg(x)), 1e8);
   const small = second.graph.scale(x, 1);
-  const opposite = first.graph.scale(first.graph.negate(x), 1e8);
+  const opposite = first.graph.scale(first.graph.neg(x), 1e8);
   const loss = first.graph.sum(second.graph.add(first.graph.add(large, opposite), small));
   const [dx] = first.graph.gradient(loss, [x]);
   const f = first.graph.compileFunctionSync(() => ({ dx }), { x });
@@ -120,8 +120,8 @@ describe("copies of one version give the bits of one copy", () => {
     const run = (of: Copy, workspaceOf: Copy): number[] => {
       const model = of.sequential({ input: [3] }, of.dense(4), of.tanh(), of.dense(1));
       const workspace = workspaceOf.createWorkspaceSync({ seed: 2 });
-      const { mean, square, subtract } = of.graph;
-      const step = workspace.step(({ x, y }, { apply }) => ({ loss: mean(square(subtract(apply(x, model), y))) }), {
+      const { mean, square, sub } = of.graph;
+      const step = workspace.step(({ x, y }, { apply }) => ({ loss: mean(square(sub(apply(x, model), y))) }), {
         inputs: { x: [24, 3], y: [24, 1] },
         train: model,
         optimizer: of.sgd({ learningRate: 0.1 }),

@@ -62,7 +62,7 @@ const uses: Record<string, (pass: Pass) => unknown> = {
   compileFunction: async (pass) => {
     const f = await graph.compileFunction(
       ({ a, b, rows }) => ({
-        y: graph.add(graph.multiply(a, b), graph.parameter([3], steepest.ones(), "p")),
+        y: graph.add(graph.mul(a, b), graph.parameter([3], steepest.ones(), "p")),
         z: graph.gather(a, rows, 0),
       }),
       pass({ a: [2, 3], b: [3], rows: graph.input([2], { dtype: "uint32" }) }),
@@ -144,7 +144,7 @@ const uses: Record<string, (pass: Pass) => unknown> = {
     const model = steepest.sequential(pass({ input: [2] }), steepest.dense(1));
     const workspace = steepest.createWorkspaceSync(pass({ seed: 1 }));
     const step = workspace.step(
-      ({ x, y }, { apply }) => ({ loss: graph.mean(graph.square(graph.subtract(apply(x, model), y))) }),
+      ({ x, y }, { apply }) => ({ loss: graph.mean(graph.square(graph.sub(apply(x, model), y))) }),
       pass({ inputs: { x: [8, 2], y: [8, 1] }, train: model, optimizer: steepest.sgd(pass({ learningRate: 0.1 })) }),
     );
     workspace.setParameters(model, pass(new Map([["0.bias", { data: Float32Array.of(2) }]])));

@@ -15,7 +15,7 @@ import {
   relu,
   sequential,
 } from "steepest";
-import { compileFunction, multiply } from "steepest/graph";
+import { compileFunction, mul } from "steepest/graph";
 import { describe, expect, test } from "vitest";
 import { rows, startRecording } from "../../src/engine/instructions.js";
 import { installProgram } from "../../src/graph/program.js";
@@ -374,7 +374,7 @@ test("options are checked; a compiled function runs on the calling thread", asyn
   expect(() => createEngineSync({ background: true })).toThrow(/asynchronous form/);
   await expect(createEngine({ background: 1 as unknown as boolean })).rejects.toThrow(/must be true or false, got 1/);
   using engine = await createEngine({ background: true });
-  using double = await compileFunction(({ x }) => ({ y: multiply(x, 2) }), { x: [3] }, { engine });
+  using double = await compileFunction(({ x }) => ({ y: mul(x, 2) }), { x: [3] }, { engine });
   expect([...double({ x: [1, 2, 3] }).y]).toEqual([2, 4, 6]);
 });
 

@@ -13,7 +13,7 @@ import {
   sequential,
   sgd,
 } from "steepest";
-import { compileFunction, mean, multiply, square, subtract } from "steepest/graph";
+import { compileFunction, mean, mul, square, sub } from "steepest/graph";
 import { expect, test } from "vitest";
 import { rows, startRecording } from "../../src/engine/instructions.js";
 import { installProgram } from "../../src/graph/program.js";
@@ -72,7 +72,7 @@ test("others of the same engine train, compute and predict at any time beside a 
   using workspaceAlone = await createWorkspace({ seed: 3 });
   const line = sequential({ input: [2] }, dense(1));
   const [step, stepAlone] = [workspace, workspaceAlone].map((one) =>
-    one.step(({ x, y }, { apply }) => ({ loss: mean(square(subtract(apply(x, line), y))) }), {
+    one.step(({ x, y }, { apply }) => ({ loss: mean(square(sub(apply(x, line), y))) }), {
       inputs: { x: [4, 2], y: [4, 1] },
       train: line,
       optimizer: sgd({ learningRate: 0.1 }),
@@ -87,7 +87,7 @@ test("others of the same engine train, compute and predict at any time beside a 
     ],
     y: [[0], [1], [1], [0]],
   };
-  using double = await compileFunction(({ x }) => ({ y: multiply(x, 2) }), { x: [3] }, { engine });
+  using double = await compileFunction(({ x }) => ({ y: mul(x, 2) }), { x: [3] }, { engine });
   const losses: number[] = [];
   let calls = 0;
   const beside = () => {

@@ -54,10 +54,10 @@ UNARY = [
     ("softShrink", {"lambda": 0}, lambda x: F.softshrink(x, 0.0)),
     ("hardShrink", {}, F.hardshrink),
     ("hardShrink", {"lambda": 0}, lambda x: F.hardshrink(x, 0.0)),
-    ("absolute", {}, torch.abs),
-    ("negate", {}, torch.neg),
+    ("abs", {}, torch.abs),
+    ("neg", {}, torch.neg),
     ("square", {}, torch.square),
-    ("squareRoot", {}, torch.sqrt),
+    ("sqrt", {}, torch.sqrt),
     ("exp", {}, torch.exp),
     ("log", {}, torch.log),
     ("sin", {}, torch.sin),
@@ -65,19 +65,19 @@ UNARY = [
     ("reciprocal", {}, torch.reciprocal),
     ("clip", {"least": -1, "most": 3}, lambda x: x.clamp(-1.0, 3.0)),
     *[
-        ("power", {"exponent": p}, lambda x, p=p: torch.pow(x, p))
+        ("pow", {"exponent": p}, lambda x, p=p: torch.pow(x, p))
         for p in (0, 1, 2, 3, 4, 0.5, -1, -2, 1.5, -0.5)
     ],
 ]
 
 BINARY = [
     ("add", torch.add),
-    ("subtract", torch.sub),
-    ("multiply", torch.mul),
-    ("divide", torch.div),
+    ("sub", torch.sub),
+    ("mul", torch.mul),
+    ("div", torch.div),
     ("maximum", torch.maximum),
     ("minimum", torch.minimum),
-    ("power", torch.pow),
+    ("pow", torch.pow),
 ]
 
 LOSSES = [

@@ -6,20 +6,7 @@ import { compileFunctionSync } from "../../src/graph/function.js";
 import { apply, applyAll, type Operation } from "../../src/graph/operation.js";
 import { constant, input, type Shape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
 import { gradient } from "../../src/ops/gradient.js";
-import {
-  add,
-  argmax,
-  divide,
-  equal,
-  exp,
-  greater,
-  mean,
-  multiply,
-  reshape,
-  select,
-  square,
-  sum,
-} from "../../src/ops/index.js";
+import { add, argmax, div, equal, exp, greater, mean, mul, reshape, square, sum, where } from "../../src/ops/index.js";
 import { engineOf } from "../ops/battery.js";
 
 /** Runs `trace` on values given flat with their shapes; results as plain arrays. */
@@ -68,18 +55,18 @@ describe("a gradient that nobody needs is never computed", () => {
   test("an operation off every path is not differentiated", () => {
     const [x, y] = ["x", "y"].map((name) => input([3], { name }));
     const asked: (readonly boolean[])[] = [];
-    gradient(sum(multiply(spyOn(asked)(x), y)), y);
+    gradient(sum(mul(spyOn(asked)(x), y)), y);
     expect(asked).toEqual([]);
   });
 
   test("no instruction is left of the gradient by the other factor", () => {
     const [x, w] = ["x", "w"].map((name) => input([3], { name }));
-    const loss = sum(square(multiply(x, w)));
+    const loss = sum(square(mul(x, w)));
     const one = namesBehind([gradient(loss, w)]);
     const both = namesBehind(gradient(loss, [x, w]));
     // x·w; 2·xw is a scaling, since the loss has the gradient 1; and that times x, or times w too
-    expect(one.filter((name) => name === "multiply")).toHaveLength(2);
-    expect(both.filter((name) => name === "multiply")).toHaveLength(3);
+    expect(one.filter((name) => name === "mul")).toHaveLength(2);
+    expect(both.filter((name) => name === "mul")).toHaveLength(3);
   });
 
   test("a loss needs no forward pass where its gradient does not read it", () => {
@@ -109,7 +96,7 @@ describe("gradients are summed back to what was broadcast", () => {
   ] as const)("to %j", (shape, expected) => {
     const b = { shape, values: new Array<number>(sizeOf(shape)).fill(0.5) };
     const { slope } = evaluate({ matrix, weight, b }, (t) => ({
-      slope: gradient(sum(multiply(t.weight, add(t.matrix, t.b))), t.b),
+      slope: gradient(sum(mul(t.weight, add(t.matrix, t.b))), t.b),
     }));
     expect(slope).toEqual(expected);
   });
@@ -117,7 +104,7 @@ describe("gradients are summed back to what was broadcast", () => {
   test("in the middle of four axes", () => {
     const a = { shape: [2, 3, 2, 2], values: Array.from({ length: 24 }, (_, i) => i) };
     const b = { shape: [3, 1, 2], values: [0, 0, 0, 0, 0, 0] };
-    const { slope } = evaluate({ a, b }, (t) => ({ slope: gradient(sum(multiply(t.a, add(t.a, t.b))), t.b) }));
+    const { slope } = evaluate({ a, b }, (t) => ({ slope: gradient(sum(mul(t.a, add(t.a, t.b))), t.b) }));
     // index of a: ((i·3 + j)·2 + k)·2 + l, summed over i in {0, 1} and k in {0, 1}: 4·(4j + l) + 2·12 + 2·2
     expect(slope).toEqual([0, 1, 2].flatMap((j) => [0, 1].map((l) => 4 * (4 * j + l) + 24 + 4)));
   });
@@ -126,14 +113,14 @@ describe("gradients are summed back to what was broadcast", () => {
 describe("gradients of a tensor used several times are added", () => {
   test("x·x + x", () => {
     const { slope } = evaluate({ x: { shape: [3], values: [1, 2, -3] } }, ({ x }) => ({
-      slope: gradient(sum(add(multiply(x, x), x)), x),
+      slope: gradient(sum(add(mul(x, x), x)), x),
     }));
     expect(slope).toEqual([3, 5, -5]);
   });
 
   test("along a broadcast path and a direct one", () => {
     const { slope } = evaluate({ x: { shape: [2], values: [3, 5] } }, ({ x }) => ({
-      slope: gradient(sum(multiply(reshape(x, [2, 1]), reshape(x, [1, 2]))), x), // (Σx)², slope 2·Σx
+      slope: gradient(sum(mul(reshape(x, [2, 1]), reshape(x, [1, 2]))), x), // (Σx)², slope 2·Σx
     }));
     expect(slope).toEqual([16, 16]);
   });
@@ -164,16 +151,16 @@ test("what the loss does not depend on has the gradient 0, whether it depends on
 test("comparisons are constants on the way back", () => {
   const x = { shape: [4], values: [-2, -1, 1, 2] };
   const { slope } = evaluate({ x }, (t) => ({
-    slope: gradient(sum(multiply(greater(t.x, 0), square(t.x))), t.x),
+    slope: gradient(sum(mul(greater(t.x, 0), square(t.x))), t.x),
   }));
   expect(slope).toEqual([-0, -0, 2, 4]);
 });
 
-test("what select leaves out leaves no trace: no NaN from the other branch", () => {
+test("what where() leaves out leaves no trace: no NaN from the other branch", () => {
   const x = { shape: [3], values: [0, 4, -1] };
   const { y, slope } = evaluate({ x }, (t) => {
-    const safe = select(greater(t.x, 0), t.x, 1);
-    const y = select(greater(t.x, 0), divide(1, safe), 0);
+    const safe = where(greater(t.x, 0), t.x, 1);
+    const y = where(greater(t.x, 0), div(1, safe), 0);
     return { y, slope: gradient(sum(y), t.x) };
   });
   expect(y).toEqual([0, 0.25, 0]);
@@ -182,7 +169,7 @@ test("what select leaves out leaves no trace: no NaN from the other branch", () 
 
 test("gradients can be differentiated again", () => {
   const { second, mixed } = evaluate({ x: { shape: [3], values: [1, 2, 3] } }, ({ x }) => {
-    const first = gradient(sum(multiply(x, square(x))), x); // 3x²
+    const first = gradient(sum(mul(x, square(x))), x); // 3x²
     return { second: gradient(sum(first), x), mixed: gradient(mean(square(first)), x) }; // 6x, 2·3x²·6x/3
   });
   expect(second).toEqual([6, 12, 18]);
@@ -199,12 +186,12 @@ test("an operation with two results gets the gradient of each, zero for the one 
       record.copy(elements(n), to[0], from[0], n);
       record.scaleShift(elements(n), to[1], from[0], n, 3, 0);
     },
-    backward: ({ gradientOf, outputs: [a, b] }) => [add(gradientOf(a), multiply(gradientOf(b), 3))],
+    backward: ({ gradientOf, outputs: [a, b] }) => [add(gradientOf(a), mul(gradientOf(b), 3))],
   };
   const { both, first, second } = evaluate({ x: { shape: [2], values: [2, 5] } }, ({ x }) => {
     const [a, b] = applyAll(pair, [x], undefined);
     return {
-      both: gradient(sum(multiply(a, b)), x),
+      both: gradient(sum(mul(a, b)), x),
       first: gradient(sum(square(a)), x),
       second: gradient(sum(square(b)), x),
     };
@@ -247,7 +234,7 @@ describe("errors", () => {
     const labels = input([3], { name: "labels", dtype: "uint32" });
     const scores = input([3, 4], { name: "scores" });
     const hits = equal(argmax(scores), labels);
-    expect(gradient(sum(multiply(hits, x)), x).shape).toEqual([3]);
+    expect(gradient(sum(mul(hits, x)), x).shape).toEqual([3]);
   });
 
   test("labels have no gradient", () => {

@@ -9,7 +9,7 @@ import {
   input,
   matmul,
   mean,
-  multiply,
+  mul,
   parameter,
   square,
   sum,
@@ -52,7 +52,7 @@ describe("compileFunction", () => {
   });
 
   test("an input, a constant or the same tensor twice can be a result; scalars are numbers", () => {
-    using f = compileFunctionSync(({ x }) => ({ x, twice: multiply(x, 2), again: x }), { x: [] });
+    using f = compileFunctionSync(({ x }) => ({ x, twice: mul(x, 2), again: x }), { x: [] });
     const { x, twice, again } = f({ x: 21 });
     expect([x[0], twice[0], again[0]]).toEqual([21, 42, 21]);
   });

@@ -6,7 +6,7 @@ import { nodesBehind } from "../../src/graph/backward.js";
 import { compileFunctionSync } from "../../src/graph/function.js";
 import type { Shape, Tensor } from "../../src/graph/tensor.js";
 import { layerContext } from "../../src/nn/layer.js";
-import { multiply } from "../../src/ops/elementwise.js";
+import { mul } from "../../src/ops/elementwise.js";
 import { gradient } from "../../src/ops/gradient.js";
 import { sum } from "../../src/ops/reduce.js";
 import golden from "../golden/activations2.json" with { type: "json" };
@@ -35,9 +35,9 @@ describe("golden values of PyTorch: outputs, gradients, second derivatives", () 
         ({ x, dy, ddx }): Record<string, Tensor> => {
           const built = layers[layer](options).build({ where: layer, path: "0" }, shape.slice(1));
           const output = built.apply(x, layerContext({ training: true, clock: x, seed: [0, 0] }));
-          const loss = sum(multiply(output, dy));
+          const loss = sum(mul(output, dy));
           const first = gradient(loss, [x, ...built.parameters.map(({ tensor }) => tensor)]);
-          const second = gradient(sum(multiply(first[0], ddx)), x);
+          const second = gradient(sum(mul(first[0], ddx)), x);
           return { output, gradient: first[0], second, ...(first[1] ? { weightGradient: first[1] } : {}) };
         },
         { x: shape, dy: [shape[0], ...outputShape], ddx: shape },

@@ -16,7 +16,7 @@ import {
   sequential,
   sgd,
 } from "steepest";
-import { constant, input, mean, multiply, type Tensor } from "steepest/graph";
+import { constant, input, mean, mul, type Tensor } from "steepest/graph";
 import { afterAll, describe, expect, test } from "vitest";
 
 const engine = createEngineSync();
@@ -162,9 +162,7 @@ describe("layers that a function makes anew with other options are refused", () 
 
 describe("so are layers and parameters of a user's own", () => {
   test("defineLayer, with what its options hold", () => {
-    const scaled = defineLayer("scaled", (x, _scope, { by }: { by: unknown }) =>
-      multiply(x, constant(Number(by) || 1)),
-    );
+    const scaled = defineLayer("scaled", (x, _scope, { by }: { by: unknown }) => mul(x, constant(Number(by) || 1)));
     const otherwise = (one: unknown, other: unknown) =>
       secondTrace([4], (time, x, { apply }) => apply(x, scaled({ by: time === 0 ? one : other })));
     for (const [one, other] of [
@@ -207,7 +205,7 @@ describe("so are layers and parameters of a user's own", () => {
           build: (_place: unknown, outputShape: readonly number[]) => ({
             outputShape,
             parameters: [],
-            apply: (x: Tensor) => multiply(x, constant(factor)),
+            apply: (x: Tensor) => mul(x, constant(factor)),
           }),
         },
         { factor },
@@ -221,7 +219,7 @@ describe("so are layers and parameters of a user's own", () => {
   test("parameters: initializer, regularizer, constraint, and whether they are trained", () => {
     type Made = (scope: Scope) => Tensor;
     const other = (one: Made, two: Made) =>
-      secondTrace([4], (time, x, scope) => multiply(x, (time === 0 ? one : two)(scope)));
+      secondTrace([4], (time, x, scope) => mul(x, (time === 0 ? one : two)(scope)));
     const p =
       (initializer?: Initializer, options = {}): Made =>
       ({ parameter }) =>
@@ -241,9 +239,7 @@ describe("so are layers and parameters of a user's own", () => {
     );
     // In one trace too.
     expect(() =>
-      functional({ input: [4] }, (x, { parameter }) =>
-        multiply(parameter("p", [4]), multiply(x, parameter("p", [4], S.ones()))),
-      ),
+      functional({ input: [4] }, (x, { parameter }) => mul(parameter("p", [4]), mul(x, parameter("p", [4], S.ones())))),
     ).toThrow(message);
   });
 });

@@ -9,7 +9,7 @@ import { bytesOf, input, type Shape, sizeOf, type Tensor } from "../../src/graph
 import { conv1d, conv2d, convTranspose1d, convTranspose2d, separableConv1d, separableConv2d } from "../../src/index.js";
 import type { Layer } from "../../src/nn/layer.js";
 import { layerContext } from "../../src/nn/layer.js";
-import { gradient, multiply, sum } from "../../src/ops/index.js";
+import { gradient, mul, sum } from "../../src/ops/index.js";
 import "../../src/platform/node.js";
 
 interface Recorded {
@@ -91,7 +91,7 @@ describe.each(["strict", "fast"] as const)("%s", (build) => {
       expect(leaf.shape, name).toEqual(hereShape(name, shape));
       values.set(leaf, permuted(all, shape, axesOf(name, shape)));
     }
-    const slopes = gradient(sum(multiply(y, dy)), [...leaves.values()]);
+    const slopes = gradient(sum(mul(y, dy)), [...leaves.values()]);
     const results = evaluate(engine, values, [y, ...slopes]);
     ["output", ...leaves.keys()].forEach((name, index) => {
       const { shape, values: exact, error } = expected[name];

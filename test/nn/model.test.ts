@@ -21,17 +21,7 @@ import {
   softmax,
   tanh,
 } from "steepest";
-import {
-  add,
-  constant,
-  customGradient,
-  multiply,
-  randomNormal,
-  reshape,
-  scale,
-  sum,
-  type Tensor,
-} from "steepest/graph";
+import { add, constant, customGradient, mul, randomNormal, reshape, scale, sum, type Tensor } from "steepest/graph";
 import { afterAll, describe, expect, test } from "vitest";
 
 const engine = createEngineSync();
@@ -185,7 +175,7 @@ describe("nested models", () => {
   test("one model within two branches has its parameters once", () => {
     const inner = encoder();
     const model = functional({ input: { a: [4], b: [4] } }, ({ a, b }, { apply }) =>
-      multiply(apply(a, inner), apply(b, inner)),
+      mul(apply(a, inner), apply(b, inner)),
     );
     expect(paths(model)).toEqual(["encoder.0.weight", "encoder.0.bias"]);
   });
@@ -246,7 +236,7 @@ describe("frozen", () => {
 describe("defineLayer", () => {
   const scaled = defineLayer<{ by?: number }>("scaled", (x, { parameter }, { by = 1 }) => {
     if (x.shape.length !== 2) throw new ModelError(`scaled: input must be [batch, features], got [${x.shape}]`);
-    return scale(multiply(x, parameter("factor", [x.shape[1]], ones())), by);
+    return scale(mul(x, parameter("factor", [x.shape[1]], ones())), by);
   });
 
   test("it has parameters, options, paths and shape checks", () => {
@@ -429,7 +419,7 @@ describe("workspace", () => {
       ({ x, y }, { apply }) => {
         const out = apply(x, dense(4), tanh(), dense(1));
         const error = add(out, scale(y, -1));
-        return { loss: sum(multiply(error, error)), out };
+        return { loss: sum(mul(error, error)), out };
       },
       { inputs: { x: [3, 2], y: [3, 1] }, optimizer: sgd({ learningRate: 0.05 }) },
     );

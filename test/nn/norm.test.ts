@@ -25,7 +25,7 @@ import { decodeWeights, encodeWeights } from "steepest/io";
 import { afterAll, describe, expect, test } from "vitest";
 import { compileFunctionSync } from "../../src/graph/function.js";
 import { input, type Tensor } from "../../src/graph/tensor.js";
-import { multiply, shift, square } from "../../src/ops/elementwise.js";
+import { mul, shift, square } from "../../src/ops/elementwise.js";
 import { gradient } from "../../src/ops/gradient.js";
 import * as ops from "../../src/ops/norm.js";
 import { sum } from "../../src/ops/reduce.js";
@@ -270,8 +270,8 @@ describe("gradients have gradients", () => {
     const penalty = ({ x, weight, bias }: Record<string, Tensor>): Tensor => {
       const y = forms[name](x, { weight, bias });
       const wrt = hasParameters ? [x, weight] : [x];
-      const slopes = gradient(sum(multiply(y, square(y))), wrt);
-      return slopes.map((slope) => sum(square(slope))).reduce((a, b) => multiply(a, b));
+      const slopes = gradient(sum(mul(y, square(y))), wrt);
+      return slopes.map((slope) => sum(square(slope))).reduce((a, b) => mul(a, b));
     };
     const inputs = { x: at(3, 4, 4), ...(hasParameters ? { weight: at(4), bias: at(4) } : {}) };
     const report = await checkGradients(penalty, { at: inputs, engine });

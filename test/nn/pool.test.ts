@@ -18,7 +18,7 @@ import {
 import { afterAll, describe, expect, test } from "vitest";
 import { compileFunctionSync } from "../../src/graph/function.js";
 import { input, type Shape, type Tensor } from "../../src/graph/tensor.js";
-import { multiply, square } from "../../src/ops/elementwise.js";
+import { mul, square } from "../../src/ops/elementwise.js";
 import { gradient } from "../../src/ops/gradient.js";
 import * as ops from "../../src/ops/pool.js";
 import { sum } from "../../src/ops/reduce.js";
@@ -56,7 +56,7 @@ function run(f: (x: Tensor) => Tensor, shape: Shape, x: number[], dy: number[]) 
   using compiled = compileFunctionSync(
     ({ x, dy }) => {
       const y = f(x);
-      return { y, dx: gradient(sum(multiply(y, dy)), x) };
+      return { y, dx: gradient(sum(mul(y, dy)), x) };
     },
     { x: shape, dy: outputShape },
     { engine },
@@ -109,8 +109,8 @@ describe("gradients have gradients", () => {
 
   test.each(Object.entries(forms))("%s", async (_name, form) => {
     const penalty = ({ x }: Record<string, Tensor>) => {
-      const slope = gradient(sum(multiply(form(x), square(form(x)))), x);
-      return multiply(slope, square(gradient(sum(square(slope)), x)));
+      const slope = gradient(sum(mul(form(x), square(form(x)))), x);
+      return mul(slope, square(gradient(sum(square(slope)), x)));
     };
     const report = await steepest.checkGradients(penalty, { at: { x: { shape: [1, 4, 4, 5], values } }, engine });
     expect(report.passed, JSON.stringify(report.worst)).toBe(true);

@@ -4,7 +4,7 @@ import type { Engine } from "../../src/engine/engine.js";
 import { compileFunctionSync } from "../../src/graph/function.js";
 import { constant, input, type Shape, type Tensor } from "../../src/graph/tensor.js";
 import { type Layer, layerContext } from "../../src/nn/layer.js";
-import { multiply } from "../../src/ops/elementwise.js";
+import { mul } from "../../src/ops/elementwise.js";
 import { gradient } from "../../src/ops/gradient.js";
 import { sum } from "../../src/ops/reduce.js";
 
@@ -48,7 +48,7 @@ export function checkRecorded(engine: Engine, layer: Layer, one: RecordedCase): 
       expect(built.outputShape).toEqual(one.outputShape.slice(1));
       const names = Object.keys(one.inputs);
       const wrt = names.map((name) => (name === "x" ? x : (tensors.get(name) as Tensor)));
-      const slopes = gradient(sum(multiply(y, dy)), wrt);
+      const slopes = gradient(sum(mul(y, dy)), wrt);
       const updates = [...context.updates].map(([buffer, value]) => [buffer.name, value] as const);
       return { y, ...Object.fromEntries([...names.map((name, i) => [`d${name}`, slopes[i]] as const), ...updates]) };
     },

@@ -4,7 +4,7 @@ import { ModelError } from "../../src/engine/errors.js";
 import { compileFunctionSync } from "../../src/graph/function.js";
 import { constant, input, type Tensor } from "../../src/graph/tensor.js";
 import * as ops from "../../src/ops/activation.js";
-import { multiply } from "../../src/ops/elementwise.js";
+import { mul } from "../../src/ops/elementwise.js";
 import { geglu, glu } from "../../src/ops/glu.js";
 import { gradient } from "../../src/ops/gradient.js";
 import { linear } from "../../src/ops/matmul.js";
@@ -23,7 +23,7 @@ function run(f: Activation, x: ArrayLike<number>, dy: ArrayLike<number> = Array.
   using compiled = compileFunctionSync(
     ({ x, dy }) => {
       const y = f(x);
-      return { y, dx: gradient(sum(multiply(y, dy)), x) };
+      return { y, dx: gradient(sum(mul(y, dy)), x) };
     },
     { x: [x.length], dy: [x.length] },
     { engine },
@@ -41,7 +41,7 @@ describe("golden values of PyTorch", () => {
       using compiled = compileFunctionSync(
         ({ x, dy }) => {
           const y = all[activation](x, options);
-          return { y, dx: gradient(sum(multiply(y, dy)), x) };
+          return { y, dx: gradient(sum(mul(y, dy)), x) };
         },
         { x: shape, dy: shape },
         { engine },

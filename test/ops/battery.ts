@@ -10,7 +10,7 @@ import { lower } from "../../src/graph/lower.js";
 import { type Plan, planMemory } from "../../src/graph/plan.js";
 import { initializeParameters, installProgram, type Program } from "../../src/graph/program.js";
 import { bytesOf, input, type Shape, showShape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
-import { copyOf, multiply } from "../../src/ops/elementwise.js";
+import { copyOf, mul } from "../../src/ops/elementwise.js";
 import { gradient } from "../../src/ops/gradient.js";
 import { sum } from "../../src/ops/reduce.js";
 import "../../src/platform/nodeKernels.js";
@@ -150,7 +150,7 @@ function checkGradients(engine: Engine, one: Case, values: readonly Data[], rand
   const weights = Float32Array.from({ length: sizeOf(output.shape) }, random.normal);
   const checked = differentiable(one).flatMap((wanted, index) => (wanted ? [index] : []));
   const gradients = gradient(
-    sum(multiply(output, weight)),
+    sum(mul(output, weight)),
     checked.map((index) => inputs[index]),
   );
   const results = runChecked(engine, [...inputs, weight], gradients, [...values, weights], random);

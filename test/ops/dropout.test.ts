@@ -4,7 +4,7 @@ import { compileFunctionSync } from "../../src/graph/function.js";
 import { runOnce } from "../../src/graph/program.js";
 import { constant, input, type Tensor } from "../../src/graph/tensor.js";
 import { dropout } from "../../src/ops/dropout.js";
-import { multiply } from "../../src/ops/elementwise.js";
+import { mul } from "../../src/ops/elementwise.js";
 import { gradient } from "../../src/ops/gradient.js";
 import { sum } from "../../src/ops/reduce.js";
 import { battery, type Case, engineOf, laneSizes } from "./battery.js";
@@ -132,7 +132,7 @@ describe("dropout", () => {
     const f = compileFunctionSync(
       (t: { x: Tensor; w: Tensor; clock: Tensor }) => {
         const y = dropout(t.x, { rate: 0.3, clock: t.clock, seed: SEED, stream: STREAM });
-        return { y, dx: gradient(sum(multiply(y, t.w)), [t.x])[0] };
+        return { y, dx: gradient(sum(mul(y, t.w)), [t.x])[0] };
       },
       { x: [101], w: [101], clock },
       { engine: engineOf("strict") },
@@ -152,7 +152,7 @@ describe("dropout", () => {
     const f = compileFunctionSync(
       (t: { x: Tensor; clock: Tensor }) => {
         const y = dropout(t.x, { rate: 0.5, clock: t.clock, seed: SEED, stream: STREAM });
-        const first = gradient(sum(multiply(y, multiply(y, y))), t.x);
+        const first = gradient(sum(mul(y, mul(y, y))), t.x);
         return { y, second: gradient(sum(first), t.x) };
       },
       { x: [101], clock },

@@ -166,7 +166,7 @@ test("a parameter has elements", () => {
 
 test("gradients of gradients go through what is empty", () => {
   const twice = (x: Tensor) =>
-    ops.gradient(ops.sum(ops.square(ops.gradient(ops.sum(ops.multiply(x, ops.square(x))), x))), x);
+    ops.gradient(ops.sum(ops.square(ops.gradient(ops.sum(ops.mul(x, ops.square(x))), x))), x);
   using run = compileFunctionSync(
     ({ x, y }) => ({ dx: twice(x), dy: twice(ops.concatenate([x, y])) }),
     { x: [0], y: [2] },

@@ -134,7 +134,7 @@ describe("two operands", () => {
       using run = compileFunctionSync(
         ({ a, b, c }) => {
           const y = row.apply(a, b);
-          const [da, db] = ops.gradient(ops.sum(ops.multiply(y, c)), [a, b]);
+          const [da, db] = ops.gradient(ops.sum(ops.mul(y, c)), [a, b]);
           return { y, da, db };
         },
         { a: [a.length], b: [b.length], c: [a.length] },
@@ -252,7 +252,7 @@ describe("statistics by columns, whose variance is a float32", () => {
             y,
             dx: ops.gradient(
               ops.sum(
-                ops.multiply(
+                ops.mul(
                   y,
                   constant(
                     row(20, (i) => (i % 3) - 0.75),
@@ -310,7 +310,7 @@ describe("along an axis", () => {
       ({ x, dy }) => {
         const y = apply(across ? ops.transpose(x) : x);
         const seen = across && y.shape.length === 2 ? ops.transpose(y) : y;
-        return { y: seen, dx: ops.gradient(ops.sum(ops.multiply(ops.reshape(seen, dy.shape), dy)), x) };
+        return { y: seen, dx: ops.gradient(ops.sum(ops.mul(ops.reshape(seen, dy.shape), dy)), x) };
       },
       { x: across ? [x.length, columns] : [1, x.length], dy: [dy.length * columns] },
       { engine: engineOf(build) },

@@ -202,16 +202,16 @@ export const ROWS = {
     slope: (x) => (Math.abs(x) <= lambda ? 0 : 1),
     bound: EXACT,
   }),
-  absolute: () => ({
-    apply: ops.absolute,
+  abs: () => ({
+    apply: ops.abs,
     value: Math.abs,
     slope: Math.sign,
     bound: EXACT,
     departures: { at: [Number.NaN], why: NAN_STAYS },
   }),
-  negate: () => ({ apply: ops.negate, value: (x) => -x, slope: () => -1, bound: EXACT }),
+  neg: () => ({ apply: ops.neg, value: (x) => -x, slope: () => -1, bound: EXACT }),
   square: () => ({ apply: ops.square, value: (x) => x * x, slope: (x) => 2 * x, bound: ROUNDED }),
-  squareRoot: () => ({ apply: ops.squareRoot, value: Math.sqrt, slope: (x) => 0.5 / Math.sqrt(x) }),
+  sqrt: () => ({ apply: ops.sqrt, value: Math.sqrt, slope: (x) => 0.5 / Math.sqrt(x) }),
   exp: () => ({ apply: ops.exp, value: Math.exp, slope: Math.exp }),
   log: () => ({ apply: ops.log, value: Math.log, slope: (x) => 1 / x }),
   sin: () => ({
@@ -235,8 +235,8 @@ export const ROWS = {
     slope: (x) => Number(x >= least && x <= most),
     bound: EXACT,
   }),
-  power: ({ exponent }: { exponent: number }) => ({
-    apply: (x) => ops.power(x, exponent),
+  pow: ({ exponent }: { exponent: number }) => ({
+    apply: (x) => ops.pow(x, exponent),
     value: (x) => pow(x, exponent),
     slope: (x) => (exponent === 0 ? 0 : exponent === 0.5 ? 0.5 / Math.sqrt(x) : exponent * pow(x, exponent - 1)),
     ...(exponent === -0.5 ? { departures: { at: [-0, Number.NEGATIVE_INFINITY], why: "as C's pow has it" } } : {}),
@@ -265,10 +265,10 @@ const share = (a: number, b: number): number => (a > b ? 1 : a === b ? 0.5 : 0);
 
 export const PAIRS = {
   add: { apply: ops.add, value: (a, b) => a + b, slopes: (_a, _b, c) => [c, c], bound: ROUNDED },
-  subtract: { apply: ops.subtract, value: (a, b) => a - b, slopes: (_a, _b, c) => [c, -c], bound: ROUNDED },
-  multiply: { apply: ops.multiply, value: (a, b) => a * b, slopes: (a, b, c) => [c * b, c * a], bound: ROUNDED },
-  divide: {
-    apply: ops.divide,
+  sub: { apply: ops.sub, value: (a, b) => a - b, slopes: (_a, _b, c) => [c, -c], bound: ROUNDED },
+  mul: { apply: ops.mul, value: (a, b) => a * b, slopes: (a, b, c) => [c * b, c * a], bound: ROUNDED },
+  div: {
+    apply: ops.div,
     value: (a, b) => a / b,
     slopes: (a, b, c) => [c / b, -(c * a) / (b * b)],
     bound: ROUNDED,
@@ -285,8 +285,8 @@ export const PAIRS = {
     slopes: (a, b, c) => [c * share(b, a), c * share(a, b)],
     bound: EXACT,
   },
-  power: {
-    apply: ops.power,
+  pow: {
+    apply: ops.pow,
     value: (a, b) => a ** b,
     // What the gradient that comes in is multiplied with is a float32, as PyTorch's.
     slopes: (a, b, c) => [
@@ -547,7 +547,7 @@ export const NOT_SWEPT = {
   "swept by their rows of labels or targets": ["softmaxCrossEntropy", "softmaxCrossEntropyWithDistributions"],
   "made of one that is swept": ["average", "min", "argmin", "notEqual", "less", "lessEqual", "scale", "shift"],
   "a step, or a copy: the battery's special values": [
-    ...["step", "prelu", "perceptronLoss", "equal", "greater", "greaterEqual", "select", "argmax", "oneHot"],
+    ...["step", "prelu", "perceptronLoss", "equal", "greater", "greaterEqual", "where", "argmax", "oneHot"],
     ...["copyOf", "correctBinary", "correctClasses", "correctDistributions"],
   ],
   "a gate of an activation that is swept": ["glu", "geglu", "reglu", "swiglu"],

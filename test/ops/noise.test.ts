@@ -5,7 +5,7 @@ import { ModelError } from "../../src/engine/errors.js";
 import { compileFunctionSync } from "../../src/graph/function.js";
 import { input, type Shape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
 import { alphaDropout, spatialDropout } from "../../src/ops/dropout.js";
-import { add, multiply } from "../../src/ops/elementwise.js";
+import { add, mul } from "../../src/ops/elementwise.js";
 import { gradient } from "../../src/ops/gradient.js";
 import { randomNormal, randomUniform } from "../../src/ops/noise.js";
 import { sum } from "../../src/ops/reduce.js";
@@ -161,7 +161,7 @@ describe("random tensors", () => {
     using run = compileFunctionSync(
       (t: { mean: Tensor; deviation: Tensor; clock: Tensor }) => {
         const noise = randomNormal([5], key(t.clock));
-        const sample = add(t.mean, multiply(t.deviation, noise));
+        const sample = add(t.mean, mul(t.deviation, noise));
         const [byMean, byDeviation] = gradient(sum(sample), [t.mean, t.deviation]);
         return { noise, byMean, byDeviation };
       },

@@ -45,7 +45,7 @@ describe("the battery finds", () => {
       Float32Array.from({ length: 25 }, (_, i) => Number(i !== 17)),
       [5, 5],
     );
-    expect(check({ backward: ({ gradient }) => [ops.multiply(gradient, mask)] })).toThrow(/element 17/);
+    expect(check({ backward: ({ gradient }) => [ops.mul(gradient, mask)] })).toThrow(/element 17/);
   });
 
   test("a result off by two parts in a million", () => {
@@ -107,7 +107,7 @@ test("a power is within 0.501 ULP, as assembly/kernels/power.ts states, from the
     [nearOne, [1.5, 1000.1, -12345.6, 1e6]],
   ] as const) {
     const run = compileFunctionSync(
-      (t) => Object.fromEntries(exponents.map((exponent) => [exponent, ops.power(t.x, exponent)])),
+      (t) => Object.fromEntries(exponents.map((exponent) => [exponent, ops.pow(t.x, exponent)])),
       { x: [x.length] },
       { engine: engineOf("strict") },
     );
@@ -168,7 +168,7 @@ describe("ties share the gradient", () => {
   });
 
   test("|x| at 0 has the gradient 0", () => {
-    expect(slopes((x) => ops.absolute(x), [-2, 0, -0, 3])).toEqual([-1, 0, -0, 1]);
+    expect(slopes((x) => ops.abs(x), [-2, 0, -0, 3])).toEqual([-1, 0, -0, 1]);
   });
 
   test("a reduction whose extremum is NaN has no place for the gradient", () => {
@@ -179,7 +179,7 @@ describe("ties share the gradient", () => {
 describe("arithmetic with what a gradient begins with", () => {
   test("is done on one number, not on a tensor full of it", () => {
     const [x, y] = [input([4, 5]), input([4, 5])];
-    const loss = ops.mean(ops.square(ops.subtract(x, y)));
+    const loss = ops.mean(ops.square(ops.sub(x, y)));
     const names = nodesBehind([ops.gradient(loss, x)]).map((node) => node.operation.name);
     expect(names).not.toContain("broadcastTo");
   });
@@ -225,11 +225,11 @@ describe("errors", () => {
       () => ops.add(x, input([4, 3])),
       "add: shapes must match or broadcast (sizes equal or 1, aligned at the last axis), got [2, 3] and [4, 3]: reshape() one of them",
     ],
-    [() => ops.multiply(labels, x), "multiply: operands must be float32, got labels of uint32"],
+    [() => ops.mul(labels, x), "mul: operands must be float32, got labels of uint32"],
     [() => ops.exp(labels), "exp: operands must be float32, got labels of uint32"],
     [() => ops.scale(labels, 2), "scale: operands must be float32, got labels of uint32"],
     [() => ops.equal(labels, x), "equal: "],
-    [() => ops.power(x, Number.NaN), "power: exponent must be a finite number, got NaN"],
+    [() => ops.pow(x, Number.NaN), "pow: exponent must be a finite number, got NaN"],
     [() => ops.scale(x, "2" as never), 'scale: must be given a number, got "2"'],
     [() => ops.sum(x, 2), "sum: an axis must be a whole number from -2 to 1, got 2 for x of shape [2, 3]"],
     [() => ops.mean(x, 0.5), "mean: an axis must be a whole number from -2 to 1, got 0.5 for x of shape [2, 3]"],
@@ -245,7 +245,7 @@ describe("errors", () => {
       "broadcastTo: the shape must be at least as large as that of x, [2, 3], got [3]: sum() it instead",
     ],
     [() => ops.broadcastTo(x, [2, 4]), "broadcastTo: shapes must match or broadcast"],
-    [() => ops.select(labels, 1, 2), "select: operands must be float32, got labels of uint32"],
+    [() => ops.where(labels, 1, 2), "where: operands must be float32, got labels of uint32"],
   ])("%s", (build, text) => {
     expect(build).toThrow(ModelError);
     expect(build).toThrow(text);

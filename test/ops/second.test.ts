@@ -55,7 +55,7 @@ Object.assign(activations, {
 for (const [name, [f, derivative, domain = "normal"]] of Object.entries(activations)) {
   const one = (shape: readonly number[]): Case => ({
     inputs: [{ shape, domain }, { shape }],
-    apply: (x, dy) => ops.gradient(ops.sum(ops.multiply(f(x), dy)), x),
+    apply: (x, dy) => ops.gradient(ops.sum(ops.mul(f(x), dy)), x),
     reference: (x, dy) => x.map((value, i) => derivative(value) * dy[i]),
     tolerance: 2 ** -20,
   });
@@ -87,7 +87,7 @@ for (const [name, f, reference] of [
 ] as const) {
   const one = (shape: readonly number[]): Case => ({
     inputs: [{ shape }, { shape }],
-    apply: (x, dy) => ops.gradient(ops.sum(ops.multiply(f(x), dy)), x),
+    apply: (x, dy) => ops.gradient(ops.sum(ops.mul(f(x), dy)), x),
     reference: (x, dy) => byRowOf(shape[shape.length - 1], x, dy, reference),
     tolerance: 2 ** -20,
   });
@@ -104,7 +104,7 @@ const gates: Record<string, [(x: Tensor) => Tensor, (b: number) => number, (b: n
 for (const [name, [f, gate, derivative]] of Object.entries(gates)) {
   const one = (rows: number, columns: number): Case => ({
     inputs: [{ shape: [rows, 2 * columns], domain: "awayFromZero" }, { shape: [rows, columns] }],
-    apply: (x, dy) => ops.gradient(ops.sum(ops.multiply(f(x), dy)), x),
+    apply: (x, dy) => ops.gradient(ops.sum(ops.mul(f(x), dy)), x),
     reference: (x, dy) =>
       x.map((value, i) => {
         const [row, column] = [Math.floor(i / (2 * columns)), i % (2 * columns)];
@@ -118,7 +118,7 @@ for (const [name, [f, gate, derivative]] of Object.entries(gates)) {
 
 const preluCase = (channels: number): Case => ({
   inputs: [{ shape: [3, 4], domain: "awayFromZero" }, { shape: [channels] }, { shape: [3, 4] }],
-  apply: (x, slopes, dy) => ops.gradient(ops.sum(ops.multiply(ops.prelu(x, slopes), dy)), x),
+  apply: (x, slopes, dy) => ops.gradient(ops.sum(ops.mul(ops.prelu(x, slopes), dy)), x),
   reference: (x, slopes, dy) => x.map((value, i) => (value > 0 ? dy[i] : slopes[i % channels] * dy[i])),
 });
 battery("the gradient of prelu", { cases: [preluCase(1), preluCase(4)] });
@@ -126,8 +126,7 @@ battery("the gradient of prelu", { cases: [preluCase(1), preluCase(4)] });
 // ——— Losses: factor · gradient, so that the derivative by the loss's own gradient is held to account too ———
 
 type Loss = (prediction: Tensor, target: Tensor) => Tensor;
-const scaled = (loss: Loss) => (x: Tensor, t: Tensor, factor: Tensor) =>
-  ops.gradient(ops.multiply(loss(x, t), factor), x);
+const scaled = (loss: Loss) => (x: Tensor, t: Tensor, factor: Tensor) => ops.gradient(ops.mul(loss(x, t), factor), x);
 
 const losses: Record<string, [Loss, (x: number, t: number) => number, Domain, Domain]> = {
   meanSquaredError: [ops.meanSquaredError, (x, t) => (2 * (x - t)) / 15, "normal", "normal"],
@@ -311,7 +310,7 @@ describe("a gradient of a gradient", () => {
       backward: ({ gradient, inputs: [x] }) => [apply(fused, [gradient, x], undefined)],
     };
     const x = input([3], { name: "x" });
-    const first = ops.gradient(ops.sum(ops.multiply(apply(cube, [x], undefined), constant([1, 2, 3]))), x);
+    const first = ops.gradient(ops.sum(ops.mul(apply(cube, [x], undefined), constant([1, 2, 3]))), x);
     expect(() => ops.gradient(ops.sum(first), x)).toThrow(ModelError);
     expect(() => ops.gradient(ops.sum(first), x)).toThrow(
       /gradient: cube gradient has no derivative, but the loss depends on it through .*: a gradient of a gradient can only/,

@@ -6,12 +6,12 @@ import {
   exp,
   matmul,
   mean,
-  multiply,
+  mul,
   relu as rectified,
   scale,
   sin,
   square,
-  subtract,
+  sub,
   sum,
   type Tensor,
 } from "steepest/graph";
@@ -31,7 +31,7 @@ test("right gradients pass: functions of several inputs, scalars or not", async 
   expect(report).toMatchObject({ passed: true });
   expect(report.checks.map(({ name }) => name)).toEqual(["a", "b"]);
   expect(report.worst.error).toBeLessThan(5e-4);
-  const loss = await checkGradients(({ x }) => mean(square(subtract(x, constant([1, 2, 3])))), { at: { x: at(3) } });
+  const loss = await checkGradients(({ x }) => mean(square(sub(x, constant([1, 2, 3])))), { at: { x: at(3) } });
   expect(loss.passed).toBe(true);
 });
 
@@ -56,11 +56,11 @@ test("a wrong gradient fails: wrong by a factor, by a sign, in one element", asy
   });
   const check = (operation: Operation) =>
     checkGradients(({ x }) => sum(apply(operation, [x], undefined)), { at: { x: at(5) } });
-  expect((await check(wrong((x, g) => multiply(scale(x, 2), g)))).passed).toBe(true);
-  expect((await check(wrong((x, g) => multiply(scale(x, 2.02), g)))).passed).toBe(false);
-  expect((await check(wrong((x, g) => multiply(scale(x, -2), g)))).passed).toBe(false);
+  expect((await check(wrong((x, g) => mul(scale(x, 2), g)))).passed).toBe(true);
+  expect((await check(wrong((x, g) => mul(scale(x, 2.02), g)))).passed).toBe(false);
+  expect((await check(wrong((x, g) => mul(scale(x, -2), g)))).passed).toBe(false);
   const mask = constant([1, 1, 1, 0, 1]);
-  expect((await check(wrong((x, g) => multiply(multiply(scale(x, 2), g), mask)))).passed).toBe(false);
+  expect((await check(wrong((x, g) => mul(mul(scale(x, 2), g), mask)))).passed).toBe(false);
 });
 
 describe("gradients that are wrong by a little fail: the quotient is not the one of many that is nearest to them", () => {
@@ -70,7 +70,7 @@ describe("gradients that are wrong by a little fail: the quotient is not the one
     "x²": square,
     "tanh 4x": (x) => bent(scale(x, 4)),
     "exp x, in a sum that is large": (x) => sum(exp(scale(x, 2))),
-    "relu(x² - 0.3)": (x) => rectified(subtract(square(x), 0.3)),
+    "relu(x² - 0.3)": (x) => rectified(sub(square(x), 0.3)),
   };
   const off = (f: (x: Tensor) => Tensor, factor: number) => (x: Tensor) =>
     f(
@@ -110,7 +110,7 @@ describe("gradients that are wrong by a little fail: the quotient is not the one
   test("at a kink any slope between its sides is right, and no other", async () => {
     const values = Float32Array.of(0, 0.7, -0.4);
     const check = (slope: number) =>
-      checkGradients(({ x }) => customGradient([x], rectified, (g) => multiply(g, constant([slope, 1, 0]))), {
+      checkGradients(({ x }) => customGradient([x], rectified, (g) => mul(g, constant([slope, 1, 0]))), {
         at: { x: { shape: [3], values } },
       });
     for (const slope of [0, 0.5, 1]) expect((await check(slope)).passed, `${slope}`).toBe(true);

@@ -18,7 +18,7 @@ import {
   sequential,
   sgd,
 } from "steepest";
-import { argmax, customGradient, expandDims, mean, multiply, square, subtract, sum, type Tensor } from "steepest/graph";
+import { argmax, customGradient, expandDims, mean, mul, square, sub, sum, type Tensor } from "steepest/graph";
 import { afterAll, describe, expect, test } from "vitest";
 
 const engine = createEngineSync();
@@ -68,23 +68,23 @@ describe("an output that a loss, a metric or the backward pass cannot take", () 
   });
 
   test("what has no derivative, or a wrong one, anywhere between loss and parameters", () => {
-    const hard = defineLayer("hard", (x) => multiply(x, expandDims(multiply(sum(square(x), 1), 1), 1)));
+    const hard = defineLayer("hard", (x) => mul(x, expandDims(mul(sum(square(x), 1), 1), 1)));
     compileSync(sequential({ input: [2] }, dense(3), hard()), good).dispose();
     const mine = (build: Loss["build"]): Loss => ({ ...meanSquaredError(), name: "mine", build });
     const through = (x: Tensor) =>
       customGradient(
         [x],
-        (y) => multiply(y, 2),
+        (y) => mul(y, 2),
         (g) => sum(g),
       );
     refused(/^compile: customGradient: the gradient of input 0 must be \[2, 1\], got \[\]/, model(), {
-      loss: mine((output, target) => mean(square(subtract(through(output), target)))),
+      loss: mine((output, target) => mean(square(sub(through(output), target)))),
     });
     refused(
       /^compile: mine, of an output \[batch, 1\]: its build\(\) must give a scalar tensor, got float32 \[2, 1\]/,
       model(),
       {
-        loss: mine((output, target) => square(subtract(output, target))),
+        loss: mine((output, target) => square(sub(output, target))),
       },
     );
     refused(/its build\(\) must give a scalar tensor, got uint32 \[\]/, model(), {

@@ -1,7 +1,7 @@
 import { type Shape, sizeOf } from "../../../src/graph/tensor.js";
 import { relu, sigmoid, tanh } from "../../../src/ops/activation.js";
 import * as ops from "../../../src/ops/conv.js";
-import { multiply } from "../../../src/ops/elementwise.js";
+import { mul } from "../../../src/ops/elementwise.js";
 import { gradient } from "../../../src/ops/gradient.js";
 import { sum } from "../../../src/ops/reduce.js";
 import { type Case, laneSizes, type Sample } from "../battery.js";
@@ -199,8 +199,7 @@ function gradientCase(setting: Setting, of: "input" | "weight"): Case {
   return {
     name: nameOf(setting, `, gradient of the ${of}`),
     inputs: shapes.map((shape) => ({ shape })),
-    apply: (x, weight, r) =>
-      gradient(sum(multiply(ops.conv2d(x, weight, optionsOf(setting, 2)), r)), [x, weight][index]),
+    apply: (x, weight, r) => gradient(sum(mul(ops.conv2d(x, weight, optionsOf(setting, 2)), r)), [x, weight][index]),
     reference: (x, weight, r) => {
       const result = new Float64Array(sizeOf(shapes[index]));
       accumulate(result, r, of === "input" ? weight : x, places(), index + 1);

@@ -1,5 +1,5 @@
 import { customGradient, stopGradient } from "../../../src/ops/custom.js";
-import { multiply, scale, square } from "../../../src/ops/elementwise.js";
+import { mul, scale, square } from "../../../src/ops/elementwise.js";
 import { laneSizes, type Sample } from "../battery.js";
 
 export const customSamples = {
@@ -16,17 +16,14 @@ export const customSamples = {
       {
         name: `square of [${n}]`,
         inputs: [{ shape: [n] }],
-        apply: (x) => customGradient([x], square, (gradient, { inputs }) => multiply(gradient, scale(inputs[0], 2))),
+        apply: (x) => customGradient([x], square, (gradient, { inputs }) => mul(gradient, scale(inputs[0], 2))),
         reference: (x) => x.map((value) => value * value),
       },
       {
         name: `product of [3, ${n}] and [3, ${n}]`,
         inputs: [{ shape: [3, n] }, { shape: [3, n] }],
         apply: (a, b) =>
-          customGradient([a, b], multiply, (gradient, { inputs }) => [
-            multiply(gradient, inputs[1]),
-            multiply(gradient, inputs[0]),
-          ]),
+          customGradient([a, b], mul, (gradient, { inputs }) => [mul(gradient, inputs[1]), mul(gradient, inputs[0])]),
         reference: (a, b) => a.map((value, i) => value * b[i]),
       },
     ]),

@@ -136,7 +136,7 @@ const equalWords: Case = {
 
 function powerCases(exponent: number, domain: Domain): Case[] {
   const f = (x: number) => (exponent === 0.5 ? Math.sqrt(x) : x ** exponent);
-  const one = { apply: (x: Tensor) => ops.power(x, exponent), reference: (x: Float64Array) => x.map(f) };
+  const one = { apply: (x: Tensor) => ops.pow(x, exponent), reference: (x: Float64Array) => x.map(f) };
   return [
     { ...one, name: `exponent ${exponent}`, inputs: [{ shape: [23], domain }], tolerance: 4 * 2 ** -24 },
     { ...one, name: `exponent ${exponent}, special values`, inputs: [{ shape: [39], domain: "special" }] },
@@ -166,7 +166,7 @@ function selectCase(mask: Shape, a: Shape, b: Shape, domain: Domain = "normal"):
       { shape: a, domain },
       { shape: b, domain },
     ],
-    apply: ops.select,
+    apply: ops.where,
     reference: (m, x, y) => {
       const shape = broadcastShape("reference", broadcastShape("reference", mask, a), b);
       const [yes, no] = [broadcastData(x, a, shape), broadcastData(y, b, shape)];
@@ -177,9 +177,9 @@ function selectCase(mask: Shape, a: Shape, b: Shape, domain: Domain = "normal"):
 
 export const elementwiseSamples = {
   add: binaryCases(ops.add, (a, b) => a + b, ["normal", "normal"]),
-  subtract: binaryCases(ops.subtract, (a, b) => a - b, ["normal", "normal"]),
-  multiply: binaryCases(ops.multiply, (a, b) => a * b, ["normal", "normal"]),
-  divide: binaryCases(ops.divide, (a, b) => a / b, ["normal", "awayFromZero"]),
+  sub: binaryCases(ops.sub, (a, b) => a - b, ["normal", "normal"]),
+  mul: binaryCases(ops.mul, (a, b) => a * b, ["normal", "normal"]),
+  div: binaryCases(ops.div, (a, b) => a / b, ["normal", "awayFromZero"]),
   maximum: binaryCases(ops.maximum, maximumOf, ["distinct", "distinct"], true),
   minimum: binaryCases(ops.minimum, minimumOf, ["distinct", "distinct"], true),
   greater: binaryCases(ops.greater, (a, b) => Number(a > b), ["distinct", "distinct"], true),
@@ -192,12 +192,12 @@ export const elementwiseSamples = {
   equal: {
     cases: [...binaryCases(ops.equal, (a, b) => Number(a === b), ["distinct", "distinct"], true).cases, equalWords],
   },
-  negate: unaryCases(ops.negate, (x) => -x, "normal"),
+  neg: unaryCases(ops.neg, (x) => -x, "normal"),
   square: unaryCases(ops.square, (x) => x * x, "normal"),
-  squareRoot: unaryCases(ops.squareRoot, Math.sqrt, "positive"),
+  sqrt: unaryCases(ops.sqrt, Math.sqrt, "positive"),
   exp: unaryCases(ops.exp, Math.exp, "normal"),
   log: unaryCases(ops.log, Math.log, "positive"),
-  absolute: unaryCases(ops.absolute, Math.abs, "awayFromZero"),
+  abs: unaryCases(ops.abs, Math.abs, "awayFromZero"),
   reciprocal: unaryCases(ops.reciprocal, (x) => 1 / x, "awayFromZero"),
   copyOf: unaryCases(ops.copyOf, (x) => x, "normal"),
   scale: unaryCases(
@@ -210,16 +210,16 @@ export const elementwiseSamples = {
     (x) => x + Math.fround(0.3),
     "normal",
   ),
-  power: {
+  pow: {
     cases: [
       ...[2.5, -0.3, 0.5, -1, 1 / 3, 0, 1].flatMap((exponent) => powerCases(exponent, "positive")),
       ...[2, 3, 4, -2, -3, 7].flatMap((exponent) => powerCases(exponent, "awayFromZero")),
       // A negative number to its own power is NaN: there is no slope to check.
-      ...binaryCases(ops.power, powerOf, ["positive", "normal"]).cases.filter(({ name }) => name !== WITH_ITSELF),
+      ...binaryCases(ops.pow, powerOf, ["positive", "normal"]).cases.filter(({ name }) => name !== WITH_ITSELF),
       {
         name: "whole exponents of negative numbers",
         inputs: [{ shape: [12], domain: "awayFromZero" }],
-        apply: (x) => ops.power(x, constant([-3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8])),
+        apply: (x) => ops.pow(x, constant([-3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8])),
         reference: (x) => x.map((value, i) => value ** (i === 3 ? 0 : i - 3)),
       },
     ],
@@ -242,7 +242,7 @@ export const elementwiseSamples = {
       { inputs: [{ shape: [4] }], apply: (x) => ops.average([x, x]), reference: (x) => x },
     ],
   },
-  select: {
+  where: {
     cases: [
       ...laneSizes.map((n) => selectCase([n], [n], [n])),
       selectCase([4, 5], [5], [4, 1]),

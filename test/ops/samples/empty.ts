@@ -29,12 +29,12 @@ const same = (x: Float64Array) => x;
 const elementwise: Case[] = [
   fixed("add, broadcast", [[0, 3], [3]], ops.add, []),
   fixed(
-    "multiply, broadcast to nothing",
+    "mul, broadcast to nothing",
     [
       [2, 0, 3],
       [1, 1],
     ],
-    ops.multiply,
+    ops.mul,
     [],
   ),
   fixed(
@@ -43,14 +43,14 @@ const elementwise: Case[] = [
       [1, 3],
       [0, 3],
     ],
-    ops.divide,
+    ops.div,
     [],
   ),
-  fixed("power of tensors", [[0, 2], [2]], ops.power, []),
+  fixed("pow of tensors", [[0, 2], [2]], ops.pow, []),
   fixed("relu", [[0, 5]], ops.relu, []),
   fixed("sigmoid", [[3, 0]], ops.sigmoid, []),
   fixed("prelu", [[0, 4], [4]], ops.prelu, []),
-  fixed("select", [[0, 3], [3], [0, 1]], ops.select, []),
+  fixed("where", [[0, 3], [3], [0, 1]], ops.where, []),
   fixed("softmax over nothing", [[3, 0]], (x) => ops.softmax(x), []),
   fixed("softmax of no rows", [[0, 3]], (x) => ops.softmax(x, { axis: 0 }), []),
   fixed("logSoftmax", [[0, 3]], (x) => ops.logSoftmax(x), []),

@@ -26,7 +26,7 @@ function binary(functions: Readonly<Record<string, (a: Tensor, b: Tensor) => unk
 
 // A number beside a tensor makes a simpler operation of it, which says its own name.
 const BINARY_WHERE: Readonly<Record<string, readonly string[]>> = {
-  notEqual: ["equal", "subtract"],
+  notEqual: ["equal", "sub"],
 };
 
 export const activationRows: readonly Row[] = [
@@ -49,16 +49,16 @@ export const activationRows: readonly Row[] = [
     glu: ops.glu,
     swiglu: ops.swiglu,
     reglu: ops.reglu,
-    absolute: ops.absolute,
+    abs: ops.abs,
     copyOf: ops.copyOf,
     cos: ops.cos,
     exp: ops.exp,
     log: ops.log,
-    negate: ops.negate,
+    neg: ops.neg,
     reciprocal: ops.reciprocal,
     sin: ops.sin,
     square: ops.square,
-    squareRoot: ops.squareRoot,
+    sqrt: ops.sqrt,
     stopGradient: ops.stopGradient,
   }),
   { name: "leakyRelu", call: ops.leakyRelu, good: () => [x, { negativeSlope: 0.1 }], optional: ["1"] },
@@ -78,9 +78,9 @@ export const activationRows: readonly Row[] = [
   { name: "geglu", call: ops.geglu, good: () => [x, { approximate: "tanh" }], optional: ["1"] },
   ...binary({
     add: ops.add,
-    subtract: ops.subtract,
-    multiply: ops.multiply,
-    divide: ops.divide,
+    sub: ops.sub,
+    mul: ops.mul,
+    div: ops.div,
     maximum: ops.maximum,
     minimum: ops.minimum,
     equal: ops.equal,
@@ -91,19 +91,19 @@ export const activationRows: readonly Row[] = [
     lessEqual: ops.lessEqual,
   }),
   {
-    name: "power",
-    call: ops.power,
+    name: "pow",
+    call: ops.pow,
     good: () => [x, y],
     accepts: { "0": ["number"], "1": ["number"] },
     nan: ["0", "1"],
   },
-  { name: "power", call: ops.power, good: () => [x, 3.5], accepts: { "0": ["number"], "1": ["tensor"] }, nan: ["0"] },
+  { name: "pow", call: ops.pow, good: () => [x, 3.5], accepts: { "0": ["number"], "1": ["tensor"] }, nan: ["0"] },
   { name: "scale", call: ops.scale, good: () => [x, 2], nan: ["1"] },
   { name: "shift", call: ops.shift, good: () => [x, 2], nan: ["1"] },
   { name: "clip", call: ops.clip, good: () => [x, -1, 1] },
   {
-    name: "select",
-    call: ops.select,
+    name: "where",
+    call: ops.where,
     good: () => [x, y, x],
     accepts: { "1": ["number"], "2": ["number"] },
     nan: ["1", "2"],

@@ -2,7 +2,7 @@
 
 import type { Constraint, Engine, Initializer, Model, Regularizer, Scope } from "steepest";
 import * as S from "steepest";
-import { multiply, type Tensor } from "steepest/graph";
+import { mul, type Tensor } from "steepest/graph";
 import type { Row } from "../sweep.js";
 import { checkModel } from "./layers.js";
 
@@ -32,12 +32,12 @@ function modelRows(engine: Engine): readonly Row[] {
       call: functional,
       good: () => [
         { input: { a: [4], b: [4] }, dtype: { a: "float32", b: "float32" }, name: "part" },
-        ({ a, b }: { a: Tensor; b: Tensor }) => multiply(a, b),
+        ({ a, b }: { a: Tensor; b: Tensor }) => mul(a, b),
       ],
       required: ["0.input", "0.input.a", "0.input.b"],
       records: ["0.input"],
       accepts: { "0.input": ["array"], "0.dtype": ["string"] },
-      where: ["multiply", "relu"],
+      where: ["mul", "relu"],
       check: () => {},
     },
     {

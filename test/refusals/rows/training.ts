@@ -2,7 +2,7 @@
 
 import type { Engine, Samples, Trainer, Workspace } from "steepest";
 import * as S from "steepest";
-import { mean, square, subtract, type Tensor } from "steepest/graph";
+import { mean, square, sub, type Tensor } from "steepest/graph";
 import type { Row } from "../sweep.js";
 
 type Make = (...given: readonly unknown[]) => unknown;
@@ -298,7 +298,7 @@ function workspaceRows(engine: Engine): readonly Row[] {
       }
     };
   const body = ({ x, y }: Record<string, Tensor>, { apply }: S.Scope) => ({
-    loss: mean(square(subtract(apply(x, model), y))),
+    loss: mean(square(sub(apply(x, model), y))),
   });
   const stepOf = (workspace: Workspace): Make =>
     workspace.step(body, { inputs: { x: [2, 2], y: [2, 1] }, optimizer: S.sgd() }) as unknown as Make;
@@ -311,7 +311,7 @@ function workspaceRows(engine: Engine): readonly Row[] {
       required: ["1.inputs", "1.inputs.x", "1.inputs.y"],
       opaque: ["1.train", "1.optimizer"],
       accepts: { "1.inputs.x": ["tensor"], "1.inputs.y": ["tensor"], "1.train": ["array"] },
-      where: ["relu", "mean", "subtract", "dense", "sequential", "broadcast", "x:", "y:"],
+      where: ["relu", "mean", "sub", "dense", "sequential", "broadcast", "x:", "y:"],
     },
     {
       name: "workspace.step",

@@ -32,7 +32,7 @@ export const GRADIENTS = [
   back(
     "clip",
     { x, r },
-    (graph, { x, r }) => graph.multiply(graph.clip(x, 0.8, 1.2), r),
+    (graph, { x, r }) => graph.mul(graph.clip(x, 0.8, 1.2), r),
     ({ x, r }, i, j, k) => (x(i, j, k) >= Math.fround(0.8) && x(i, j, k) <= Math.fround(1.2) ? r(i, j, k) : 0),
   ),
   back(
@@ -80,13 +80,13 @@ export const GRADIENTS = [
     },
   ),
   row(
-    "power",
+    "pow",
     { x, r: given([C], 116) },
-    (graph, { x, r }) => graph.power(x, r),
+    (graph, { x, r }) => graph.pow(x, r),
     SHAPE,
     ({ x, r }, i, j, k) => x(i, j, k) ** r(k),
     {
-      name: "power of a row",
+      name: "pow of a row",
     },
   ),
   row(

@@ -121,14 +121,14 @@ function describeActivations(steepest, graph) {
 
 function describeBranches(steepest, graph) {
   const { adam, binaryCrossEntropy, conv2d, crossEntropy, dense, dropout, flatten, functional, relu, tanh } = steepest;
-  const { absolute, add, concatenate, maximum, multiply, subtract } = graph;
+  const { abs, add, concatenate, maximum, mul, sub } = graph;
   const encoder = functional({ input: [FEATURES], name: "encoder" }, (x, { apply }) => {
     const hidden = apply(x, dense(256, { name: "first" }), relu());
     return add(hidden, apply(hidden, dense(256, { name: "second" }), tanh()));
   });
   const both = functional({ input: { a: [256], b: [256] } }, ({ a, b }, { apply }) => {
     const shared = dense(64);
-    return { product: multiply(apply(a, shared), apply(b, shared)), largest: maximum(a, b) };
+    return { product: mul(apply(a, shared), apply(b, shared)), largest: maximum(a, b) };
   });
   const inputs = { first: [FEATURES], second: [FEATURES], picture: IMAGE };
   const model = functional({ input: inputs }, ({ first, second, picture }, { apply, call }) => {
@@ -137,7 +137,7 @@ function describeBranches(steepest, graph) {
     const seen = apply(picture, conv2d(8, 3, { stride: 2 }), relu(), flatten());
     return {
       digit: apply(concatenate([a, product, largest, seen]), dense(CLASSES, { name: "digit" })),
-      same: apply(absolute(subtract(a, b)), dense(64), relu(), dropout(0.2), dense(1, { name: "same" })),
+      same: apply(abs(sub(a, b)), dense(64), relu(), dropout(0.2), dense(1, { name: "same" })),
     };
   });
   const samples = { first: x, second, picture: images };
@@ -156,13 +156,13 @@ function describeBranches(steepest, graph) {
 }
 
 /** Centred by the batch while training, by a running mean while predicting. */
-const centred = ({ defineLayer, ones }, { add, mean, multiply, scale, subtract }) =>
+const centred = ({ defineLayer, ones }, { add, mean, mul, scale, sub }) =>
   defineLayer("centred", (x, { training, parameter, buffer, update }) => {
     const size = [x.shape[1]];
     const running = buffer("mean", size);
     const ofBatch = mean(x, 0);
     update(running, add(scale(running, 0.75), scale(ofBatch, 0.25)));
-    return multiply(subtract(x, training ? ofBatch : running), parameter("scale", size, ones()));
+    return mul(sub(x, training ? ofBatch : running), parameter("scale", size, ones()));
   });
 
 /** Weights of -1 and 1, whose gradient goes straight through (Bengio et al. 2013). */

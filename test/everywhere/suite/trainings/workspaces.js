@@ -22,8 +22,7 @@ export function describeWorkspaces(steepest, graph) {
 
 /** A generator and a critic whose slope is to be 1 (Gulrajani et al. 2017). */
 function adversaries({ adam, dense, relu, sequential, sgd, softplus, tanh }, graph) {
-  const { add, gradient, mean, multiply, norm, randomNormal, randomUniform, scale, shift, square, subtract, sum } =
-    graph;
+  const { add, gradient, mean, mul, norm, randomNormal, randomUniform, scale, shift, square, sub, sum } = graph;
   const generator = sequential({ input: [CODE], name: "generator" }, dense(256), relu(), dense(FEATURES), tanh());
   const critic = sequential(
     { input: [FEATURES], name: "critic" },
@@ -39,10 +38,10 @@ function adversaries({ adam, dense, relu, sequential, sgd, softplus, tanh }, gra
       ({ real }, scope) => {
         const made = graph.stopGradient(generate(scope));
         const share = randomUniform([BATCH, 1], scope.randomness());
-        const mixed = add(multiply(real, share), multiply(made, subtract(1, share)));
+        const mixed = add(mul(real, share), mul(made, sub(1, share)));
         const slope = gradient(sum(scope.apply(mixed, critic)), mixed);
         const penalty = mean(square(shift(norm(slope, 1), -1)));
-        const difference = subtract(mean(scope.apply(made, critic)), mean(scope.apply(real, critic)));
+        const difference = sub(mean(scope.apply(made, critic)), mean(scope.apply(real, critic)));
         return { loss: add(difference, scale(penalty, 10)), penalty };
       },
       { inputs: { real: [BATCH, FEATURES] }, train: critic, optimizer: adam({ learningRate: 0.002, beta1: 0.5 }) },
@@ -69,7 +68,7 @@ function adversaries({ adam, dense, relu, sequential, sgd, softplus, tanh }, gra
 
 /** A network for images whose answer is to change little with them. Neither randomness nor an optimizer with memory. */
 function penalized({ conv2d, dense, flatten, gelu, sequential, sgd, tanh }, graph) {
-  const { add, gradient, mean, scale, square, subtract, sum } = graph;
+  const { add, gradient, mean, scale, square, sub, sum } = graph;
   const layers = [conv2d(16, 3, { stride: 2 }), tanh(), conv2d(24, 3, { groups: 2 }), gelu(), flatten()];
   const model = sequential({ input: IMAGE, name: "smooth" }, ...layers, dense(320), tanh(), dense(CLASSES));
   const inputs = { picture: [BATCH, ...IMAGE] };
@@ -78,7 +77,7 @@ function penalized({ conv2d, dense, flatten, gelu, sequential, sgd, tanh }, grap
       ({ picture, target }, { apply }) => {
         const y = apply(picture, model);
         const slope = mean(square(gradient(sum(square(y)), picture)));
-        return { loss: add(mean(square(subtract(y, target))), scale(slope, 0.5)), slope };
+        return { loss: add(mean(square(sub(y, target))), scale(slope, 0.5)), slope };
       },
       { inputs: { ...inputs, target: [BATCH, CLASSES] }, train: model, optimizer: sgd({ learningRate: 0.05 }) },
     );
