@@ -54,16 +54,16 @@ export function takeCheckpoint(state: State): Checkpoint {
       "checkpoint: the background, which has a copy of the memory, is in the midst of its work: do this between epochs, or when the call has come to its end",
     );
   }
-  const { steps, epochs, recipe, slots } = state;
+  const { steps, epochs, config, slots } = state;
   const checkpoint = {
     steps,
     epochs,
-    seed: seedOf(recipe),
+    seed: seedOf(config),
     position: positionOf(state.cursor, scoreNames(state)),
     parameters: readParameters(state),
     optimizer: {
-      name: recipe.optimizer.name,
-      slots: new Map(recipe.optimizer.slots.map((slot, i) => [slot, readBlock(state, slots[i])])),
+      name: config.optimizer.name,
+      slots: new Map(config.optimizer.slots.map((slot, i) => [slot, readBlock(state, slots[i])])),
     },
   };
   checkFinite("checkpoint", namedValues(checkpoint), "call reset(), or restore() an earlier checkpoint");
@@ -101,15 +101,15 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   checkInteger("restore", "seed", seed, 0);
   const { position = { passes: epochs, open: [] } } = checkpoint;
   checkPosition("restore", position);
-  const { engine, layout, recipe } = state;
+  const { engine, layout, config } = state;
   const trained = trainedOf(state);
-  checkBlock(recipe.model.parameters, "parameters", parameters);
+  checkBlock(config.model.parameters, "parameters", parameters);
   checkOptimizer(state, optimizer);
   for (const [slot, values] of optimizer.slots) checkBlock(trained, `the optimizer's ${slot}`, values);
 
-  writeBlock(engine, recipe.model.parameters, parameters, (tensor) => addressOfParameter(state, tensor));
+  writeBlock(engine, config.model.parameters, parameters, (tensor) => addressOfParameter(state, tensor));
   for (const { address, bytes } of valuesOf(state)) engine.changed(address, bytes);
-  recipe.optimizer.slots.forEach((slot, i) => {
+  config.optimizer.slots.forEach((slot, i) => {
     const at = (tensor: Tensor): Pointer => state.slots[i] + offsetIn(layout, tensor);
     writeBlock(engine, trained, optimizer.slots.get(slot) as ValuesByPath, at);
     engine.changed(state.slots[i], layout.bytes);
@@ -119,8 +119,8 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   state.broken = undefined;
 }
 
-function scoreNames({ recipe }: State): string[] {
-  return recipe.scores.map(({ name }) => name);
+function scoreNames({ config }: State): string[] {
+  return config.scores.map(({ name }) => name);
 }
 
 /** Refuses what is no checkpoint, before anything of it is read. */
@@ -184,8 +184,8 @@ function findBroken(data: Float32Array): number {
 }
 
 /** Hyperparameters may differ: who goes on may want another rate. What is kept from step to step may not. */
-function checkOptimizer({ recipe }: State, { name, slots }: Checkpoint["optimizer"]): void {
-  const own = recipe.optimizer;
+function checkOptimizer({ config }: State, { name, slots }: Checkpoint["optimizer"]): void {
+  const own = config.optimizer;
   if (name === own.name && slots.size === own.slots.length && own.slots.every((slot) => slots.has(slot))) return;
   const show = (name: string, slots: readonly string[]) =>
     `${name} with ${slots.length === 0 ? "no state" : showNames(slots)}`;
@@ -209,7 +209,7 @@ function writeBlock(
 
 /** Programs hold the seed, for dropout: those that were recorded with another are recorded again. */
 function setSeed(state: State, seed: number): void {
-  if (seed === seedOf(state.recipe)) return;
-  state.recipe = { ...state.recipe, seed: wordsOfSeed(seed) };
+  if (seed === seedOf(state.config)) return;
+  state.config = { ...state.config, seed: wordsOfSeed(seed) };
   state.arena = { ...state.arena, version: state.arena.version + 1 };
 }

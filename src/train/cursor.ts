@@ -12,7 +12,7 @@ export interface Pass {
   readonly shuffled: boolean;
   /** Samples visited so far. */
   row: number;
-  /** Sums of the scores (see Recipe.scores), and how many of the visited samples they are of. */
+  /** Sums of the scores (see TrainingConfig.scores), and how many of the visited samples they are of. */
   readonly totals: Float64Array;
   counted: number;
   /** Whose samples it visits. Data that are handed in anew for each call are told apart by their number alone. */

@@ -5,16 +5,16 @@ import { EngineCall, type Job, PAUSE } from "./job.js";
 import type { AnyScores } from "./options.js";
 import { bindFeed } from "./passes.js";
 import { checkResident, type Session } from "./session.js";
-import type { Recipe } from "./state.js";
-import { learnSlice } from "./steps.js";
+import type { TrainingConfig } from "./state.js";
+import { tuneCallSize } from "./steps.js";
 
 const CLOCK_BYTES = 64;
 
 /** Scores over all of `data`, without dropout. */
 export function* evaluateAll(session: Session, data: ResidentData, batchSize = 256): Job<AnyScores> {
   const { engine, state, cache } = session;
-  const { evaluationClock, evaluationTotals, recipe } = state;
-  const totals = { address: evaluationTotals, bytes: recipe.scores.length * 8 };
+  const { evaluationClock, evaluationTotals, config } = state;
+  const totals = { address: evaluationTotals, bytes: config.scores.length * 8 };
   engine.clear(totals.address, totals.bytes);
   engine.clear(evaluationClock, CLOCK_BYTES);
   const size = Math.min(batchSize, data.count);
@@ -28,14 +28,14 @@ export function* evaluateAll(session: Session, data: ResidentData, batchSize = 2
     bindFeed(state, data, false);
     const start = performance.now();
     const some = yield new EngineCall(step.program, steps, [totals]);
-    learnSlice(step, some, performance.now() - start);
+    tuneCallSize(step, some, performance.now() - start);
     done += some * batch;
   }
-  return scoresOf(recipe, engine.doubles(totals.address, recipe.scores.length), data.count);
+  return scoresOf(config, engine.doubles(totals.address, config.scores.length), data.count);
 }
 
 /** Totals divided by what they were added up over. */
-export function scoresOf({ scores }: Recipe, totals: Float64Array, samples: number): AnyScores {
+export function scoresOf({ scores }: TrainingConfig, totals: Float64Array, samples: number): AnyScores {
   const values = scores.map(({ countPerSample }, index) => totals[index] / (samples * countPerSample || 1));
   const named = scores.flatMap(({ name, ofLoss }, index) => (ofLoss ? [] : [[name, values[index]] as const]));
   const result = Object.fromEntries(named) as Record<string, number> & { loss: number };

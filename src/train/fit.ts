@@ -9,7 +9,7 @@ import type { ResidentData } from "./data.js";
 import { evaluateAll, scoresOf } from "./evaluate.js";
 import { type Job, PAUSE } from "./job.js";
 import type { AnyScores, FitPlan } from "./options.js";
-import { preparePrograms, type Stretch, unfinishedPass, type Walk, walkOn } from "./passes.js";
+import { type Batches, continuePass, preparePrograms, type Stretch, unfinishedPass } from "./passes.js";
 import { handOver, type Session } from "./session.js";
 import { STEPS_PER_CALL, type State, visibleOf } from "./state.js";
 
@@ -133,23 +133,23 @@ function* fitEpoch(
 ): Job<AnyEpochResult> {
   const { state } = session;
   const start = performance.now();
-  const walk = { data, batchSize: Math.min(plan.batchSize, data.count), shuffle: plan.shuffle };
-  preparePrograms(session, walk);
+  const batches = { data, batchSize: Math.min(plan.batchSize, data.count), shuffle: plan.shuffle };
+  preparePrograms(session, batches);
   const from = unfinishedPass(session, data)?.row ?? 0;
-  const report = plan.onProgress && reporter(state, walk, from, start, left, plan.onProgress);
+  const report = plan.onProgress && reporter(state, batches, from, start, left, plan.onProgress);
   // Whoever follows the progress may look at the parameters too.
   const reads = report === undefined ? [] : visibleOf(state);
-  const steps = walk.batchSize === data.count ? 1 : STEPS_PER_CALL;
+  const steps = batches.batchSize === data.count ? 1 : STEPS_PER_CALL;
   let pass: Pass;
   do {
     plan.signal?.throwIfAborted();
-    const stretch = yield* walkOn(session, walk, { steps }, reads);
+    const stretch = yield* continuePass(session, batches, { steps }, reads);
     report?.(stretch);
     pass = stretch.pass;
     yield PAUSE;
   } while (pass.row < pass.samples);
   const durationMs = performance.now() - start;
-  const scores = scoresOf(state.recipe, pass.totals, pass.counted);
+  const scores = scoresOf(state.config, pass.totals, pass.counted);
   const epoch = { epoch: state.epochs, step: state.steps };
   const validated = validation === undefined ? undefined : yield* evaluateAll(session, validation);
   return {
@@ -165,7 +165,7 @@ function* fitEpoch(
 /** Tells how far the epoch has come; `from`: the sample that this fit began it with. */
 function reporter(
   state: State,
-  { data: { count }, batchSize }: Walk,
+  { data: { count }, batchSize }: Batches,
   from: number,
   start: number,
   left: number,
@@ -184,7 +184,7 @@ function reporter(
       batches,
       samples: row,
       samplesPerEpoch: count,
-      scores: scoresOf(state.recipe, totals, counted),
+      scores: scoresOf(state.config, totals, counted),
       losses,
       samplesPerSecond: perMs * 1000,
       remainingMs: (count - row) / perMs,

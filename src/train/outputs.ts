@@ -10,7 +10,7 @@ import { add } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { withPenalties } from "./changes.js";
 import { targetShape } from "./data.js";
-import type { OutputRecipe } from "./state.js";
+import type { OutputConfig } from "./state.js";
 
 /** A loss for each output. */
 export type Losses<O extends Ports> = ForPorts<O, Loss>;
@@ -26,13 +26,13 @@ export function resolveOutputs(
   where: string,
   model: Model<Ports, Ports>,
   { loss: given, lossWeights, metrics = [] }: OutputOptions,
-): OutputRecipe[] {
+): OutputConfig[] {
   checkMetrics(where, metrics);
   // Holes are entries that no metric is called by.
   const names = Array.from(metrics);
   const losses = lossesFor(where, model.outputs, given);
   const weights = weightsFor(where, model.outputs, lossWeights);
-  const resolved = model.outputs.map((port, index): OutputRecipe => {
+  const resolved = model.outputs.map((port, index): OutputConfig => {
     const loss = losses[index];
     const wanted = port.key === undefined ? names : names.filter((name) => means(name, loss, port));
     const known = wanted.map((name) => metricFor(where, name, loss, port.shape));
@@ -127,10 +127,10 @@ function means(name: MetricName, loss: Loss, port: Port): boolean {
 export function tryOutputs(
   where: string,
   model: Model<Ports, Ports>,
-  outputs: readonly OutputRecipe[],
+  outputs: readonly OutputConfig[],
   trained: readonly Tensor[],
 ): void {
-  const losses = outputs.map((recipe, index) => tryOutput(where, model.trial[index], recipe));
+  const losses = outputs.map((config, index) => tryOutput(where, model.trial[index], config));
   try {
     if (trained.length > 0) gradient(withPenalties(losses.reduce(add), trained), [...trained]);
   } catch (error) {
@@ -140,7 +140,7 @@ export function tryOutputs(
 }
 
 /** Returns the loss. */
-function tryOutput(where: string, output: Tensor, { port, loss, metrics }: OutputRecipe): Tensor {
+function tryOutput(where: string, output: Tensor, { port, loss, metrics }: OutputConfig): Tensor {
   const whose = port.key === undefined ? where : `${where}: output "${port.key}"`;
   const end = output.source.kind === "result" ? output.source.node.operation.name : undefined;
   if (end !== undefined && loss.includes?.includes(end)) {

@@ -28,12 +28,12 @@ export function readBlock(state: State, block: Pointer): Map<string, ParameterVa
 /** Copies of all parameters and buffers. */
 export function readParameters(state: State): Map<string, ParameterValues> {
   checkValues(state);
-  return readAll(state, state.recipe.model.parameters, (tensor) => addressOfParameter(state, tensor));
+  return readAll(state, state.config.model.parameters, (tensor) => addressOfParameter(state, tensor));
 }
 
 /** The parameters that are trained, by path. */
-export function trainedOf({ layout, recipe }: State): ReadonlyMap<string, Tensor> {
-  return new Map([...recipe.model.parameters].filter(([, tensor]) => layout.offsets.has(tensor)));
+export function trainedOf({ layout, config }: State): ReadonlyMap<string, Tensor> {
+  return new Map([...config.model.parameters].filter(([, tensor]) => layout.offsets.has(tensor)));
 }
 
 function readAll(
@@ -50,7 +50,7 @@ function readAll(
 
 /** Checks all values, then sets them. */
 export function writeParameters(state: State, update: ParameterUpdate): void {
-  for (const { tensor, copy } of checkUpdate(state.recipe.model.parameters, update)) {
+  for (const { tensor, copy } of checkUpdate(state.config.model.parameters, update)) {
     state.engine.write(addressOfParameter(state, tensor), copy);
   }
 }

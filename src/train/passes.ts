@@ -13,7 +13,7 @@ import { STEPS_PER_CALL, type State } from "./state.js";
 import { callEngine, floatsOf, SLICE_MS } from "./steps.js";
 
 /** How a call goes through data. */
-export interface Walk {
+export interface Batches {
   readonly data: ResidentData;
   readonly batchSize: number;
   /** Whether passes that are begun by this call have an order of their own. One that is under way keeps its order. */
@@ -34,13 +34,13 @@ export interface Limits {
 }
 
 /**
- * Makes the programs for all sizes of batches that a walk can come to, the larger ones first: they need the larger arena.
+ * Makes the programs for all sizes of batches that a call can come to, the larger ones first: they need the larger arena.
  * What refuses one, as batch normalization does a single sample, refuses it before anything has changed.
  */
-export function preparePrograms(session: Session, { data, batchSize }: Walk): void {
+export function preparePrograms(session: Session, { data, batchSize }: Batches): void {
   const { count, format } = data;
   const left = count - (unfinishedPass(session, data)?.row ?? 0);
-  // The last call's walk comes to the same sizes.
+  // The last call came to the same sizes.
   const { prepared } = session;
   const rest = left % batchSize;
   const isSame = prepared?.count === count && prepared.batchSize === batchSize && prepared.rest === rest;
@@ -64,28 +64,28 @@ export function unfinishedPass(session: Session, data: ResidentData): Pass | und
 }
 
 /** The pass over the data that is under way, or a new one. */
-function passOver(session: Session, { data, batchSize, shuffle }: Walk): Pass {
+function passOver(session: Session, { data, batchSize, shuffle }: Batches): Pass {
   const found = unfinishedPass(session, data);
   if (found !== undefined) return found;
   const { state, handedIn } = session;
   const owned = !handedIn.has(data);
   // A batch of all samples needs no order.
   const shuffled = shuffle && batchSize < data.count;
-  return beginPass(state.cursor, { data, owned, shuffled, scores: state.recipe.scores.length });
+  return beginPass(state.cursor, { data, owned, shuffled, scores: state.config.scores.length });
 }
 
 /** Steps of the pass at hand, in one call into the engine; of one pass only, unless each step is a whole pass. */
-export function* walkOn(
+export function* continuePass(
   session: Session,
-  walk: Walk,
+  batches: Batches,
   { steps: most, share = 1 }: Limits,
   reads: readonly Region[] = [],
 ): Job<Stretch> {
   const { state, cache } = session;
-  const { data } = walk;
-  const pass = passOver(session, walk);
+  const { data } = batches;
+  const pass = passOver(session, batches);
   const left = pass.samples - pass.row;
-  const size = Math.min(walk.batchSize, left);
+  const size = Math.min(batches.batchSize, left);
   const feed = feedOf(data, size);
   const program = cache.get("train", feed, size);
   const fitting = Math.max(1, Math.floor(program.stepsPerCall * share));
@@ -104,7 +104,7 @@ export function* walkOn(
     },
   };
   const done = yield* callEngine(state, program, call, [totals, ...reads]);
-  return { pass, losses: state.engine.floats(state.trace, done).slice() };
+  return { pass, losses: state.engine.floats(state.losses, done).slice() };
 }
 
 /** A pass comes to its end with the samples' number; each step on all of them is a pass of its own. */
@@ -124,7 +124,7 @@ function countSteps(state: State, pass: Pass, size: number, done: number): void 
 function bindPass(state: State, pass: Pass, data: ResidentData): void {
   const { engine } = state;
   if (pass.shuffled && pass.orderIn !== data) {
-    const [low, high] = state.recipe.seed;
+    const [low, high] = state.config.seed;
     runOnce(engine, (record) => record.shuffle(serial, data.order, data.count, low, high, pass.number));
     pass.orderIn = data;
   }
@@ -142,17 +142,17 @@ export function bindFeed(state: State, data: ResidentData, shuffled: boolean): v
   state.fed = { data, shuffled };
 }
 
-function totalsOf({ totals, recipe }: State): Region {
-  return { address: totals, bytes: recipe.scores.length * 8 };
+function totalsOf({ totals, config }: State): Region {
+  return { address: totals, bytes: config.scores.length * 8 };
 }
 
 /** Goes round the data for as many steps as there is room for losses. Yields when the host may breathe. */
 export function* trainSteps(session: Session, data: ResidentData, plan: StepsPlan): Job<void> {
   const { losses, batchSize, shuffle } = plan;
-  const walk = { data, batchSize: Math.min(batchSize, data.count), shuffle };
-  preparePrograms(session, walk);
+  const batches = { data, batchSize: Math.min(batchSize, data.count), shuffle };
+  preparePrograms(session, batches);
   for (let done = 0; done < losses.length; ) {
-    const stretch = yield* walkOn(session, walk, { steps: losses.length - done });
+    const stretch = yield* continuePass(session, batches, { steps: losses.length - done });
     losses.set(stretch.losses, done);
     done += stretch.losses.length;
     yield PAUSE;
@@ -160,14 +160,14 @@ export function* trainSteps(session: Session, data: ResidentData, plan: StepsPla
 }
 
 /** Goes on for about so long, at least one step; to be driven on the calling thread. Returns the loss of each step. */
-export function* trainFor(session: Session, walk: Walk, milliseconds: number): Job<Float32Array> {
-  preparePrograms(session, walk);
+export function* trainFor(session: Session, batches: Batches, milliseconds: number): Job<Float32Array> {
+  preparePrograms(session, batches);
   const losses: number[] = [];
   const start = performance.now();
   for (let now = start; losses.length === 0 || now < start + milliseconds; now = performance.now()) {
     // A part of what fits a slice, so that the end is not overrun by much.
     const share = Math.min(1, (start + milliseconds - now) / SLICE_MS / 2);
-    const stretch = yield* walkOn(session, walk, { steps: STEPS_PER_CALL, share });
+    const stretch = yield* continuePass(session, batches, { steps: STEPS_PER_CALL, share });
     losses.push(...stretch.losses);
     // A clock that stands still never comes to an end: as many steps as a call may have are enough.
     if (losses.length >= STEPS_PER_CALL && performance.now() === start) break;

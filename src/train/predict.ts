@@ -72,5 +72,5 @@ export function* predictAll<O extends Ports>(
       predictions[index].set(engine.floats(address, sizes[index]), first * outputs[index]);
     });
   }
-  return bundle<O, Float32Array>(state.recipe.model.outputs, predictions);
+  return bundle<O, Float32Array>(state.config.model.outputs, predictions);
 }

@@ -60,7 +60,7 @@ interface Trace {
 }
 
 function traceModel(state: State, feed: Feed, batch: number, training: boolean): Trace {
-  const { model, seed } = state.recipe;
+  const { model, seed } = state.config;
   const pinned = new Map<Tensor, Pointer>();
   const leaf = (shape: readonly number[], name: string, address: Pointer, dtype: DType = "float32"): Tensor => {
     const tensor = input(shape, { name, dtype });
@@ -110,7 +110,7 @@ function samplesOf(
   );
 }
 
-/** Scalars of one step: the whole loss, which is made smaller, and what is added to the totals: see Recipe.scores. */
+/** Scalars of one step: the whole loss, which is made smaller, and what is added to the totals: see TrainingConfig.scores. */
 interface Scores {
   readonly loss: Tensor;
   readonly totals: readonly Tensor[];
@@ -118,16 +118,16 @@ interface Scores {
 
 /** The loss, then each output's where they have names, then the metrics' sums, then penalties that are counted apart. */
 function buildScores(state: State, { outputs, y }: Trace): Scores {
-  const recipes = state.recipe.outputs;
-  const losses = recipes.map(({ loss }, index) => loss.build(outputs[index], y[index]));
+  const configs = state.config.outputs;
+  const losses = configs.map(({ loss }, index) => loss.build(outputs[index], y[index]));
   const weighted = losses.map((loss, index) =>
-    recipes[index].weight === 1 ? loss : scale(loss, recipes[index].weight),
+    configs[index].weight === 1 ? loss : scale(loss, configs[index].weight),
   );
   const whole = weighted.reduce((sum, loss) => add(sum, loss));
-  const metrics = recipes.flatMap((one, index) => one.metrics.map((metric) => metric.build(outputs[index], y[index])));
-  const own = recipes[0].port.key === undefined ? [] : losses;
+  const metrics = configs.flatMap((one, index) => one.metrics.map((metric) => metric.build(outputs[index], y[index])));
+  const own = configs[0].port.key === undefined ? [] : losses;
   const loss = withPenalties(whole, state.parameters);
-  if (!state.recipe.scores.some(({ ofLoss }) => ofLoss)) return { loss, totals: [loss, ...own, ...metrics] };
+  if (!state.config.scores.some(({ ofLoss }) => ofLoss)) return { loss, totals: [loss, ...own, ...metrics] };
   return { loss, totals: [whole, ...own, ...metrics, penaltiesOf(state.parameters).reduce(add)] };
 }
 
@@ -154,7 +154,7 @@ function resultsOf({ trace, loss, totals, gradients }: ReturnType<typeof traceTr
 
 /** One training step: forward, backward, optimizer, loss and metrics noted. */
 export function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
-  const { optimizer } = state.recipe;
+  const { optimizer } = state.config;
   const traced = traceTraining(state, feed, batch);
   const { trace, loss, totals } = traced;
   // A batch of all samples is the same in every step, so its first row never moves on.
@@ -163,7 +163,7 @@ export function trainingProgram(state: State, feed: Feed, batch: number): StepPr
     state,
     trace,
     resultsOf(traced),
-    (record) => record.advance(serial, state.clock, state.rates, advanceBy),
+    (record) => record.advance(serial, state.clock, state.learningRates, advanceBy),
     (record, addressOf) => {
       optimizer.record(record, {
         parameters: state.values,
@@ -173,7 +173,7 @@ export function trainingProgram(state: State, feed: Feed, batch: number): StepPr
         length: state.layout.bytes / 4,
       });
       recordChanges(record, state.parameters, trace.updates, (tensor) => addressOfParameter(state, tensor), addressOf);
-      record.traceLoss(serial, state.trace, state.clock, addressOf(loss));
+      record.traceLoss(serial, state.losses, state.clock, addressOf(loss));
       // A batch that was handed in is no part of a pass.
       if (feed.kind === "gathered") recordTotals(state, record, state.totals, totals.map(addressOf), batch);
     },
@@ -202,7 +202,7 @@ export function evaluationProgram(state: State, feed: Feed, batch: number): Step
 /** What the loss makes of the model's outputs, as probabilities of logits. */
 export function predictionProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, false);
-  const predictions = state.recipe.outputs.map(({ loss }, index) => loss.predict(trace.outputs[index]));
+  const predictions = state.config.outputs.map(({ loss }, index) => loss.predict(trace.outputs[index]));
   return install(state, trace, predictions);
 }
 
@@ -214,13 +214,13 @@ export function rawPredictionProgram(state: State, feed: Feed, batch: number): S
 
 /** Adds loss and metrics to totals; a mean counts once for each of its samples. */
 function recordTotals(
-  { recipe }: State,
+  { config }: State,
   record: Recorder,
   totals: Pointer,
   values: readonly Pointer[],
   batch: number,
 ): void {
-  recipe.scores.forEach(({ isMean }, index) => {
+  config.scores.forEach(({ isMean }, index) => {
     record.addTotal(serial, totals + index * 8, values[index], isMean ? batch : 1);
   });
 }

@@ -22,7 +22,7 @@ import {
 } from "./data.js";
 import { assertIdle, type Job, PAUSE } from "./job.js";
 import type { StagedFeed } from "./programs.js";
-import { checkOpen, createState, type Recipe, releaseState, type State } from "./state.js";
+import { checkOpen, createState, releaseState, type State, type TrainingConfig } from "./state.js";
 
 export interface Session {
   readonly engine: Engine;
@@ -36,23 +36,23 @@ export interface Session {
   readonly resident: Set<ResidentData>;
   /** Those of them that a call was given, and that go when it ends. */
   readonly handedIn: Set<ResidentData>;
-  /** Which walk the programs of all sizes of batches were last made for: see preparePrograms. */
+  /** What the programs of all sizes of batches were last made for: see preparePrograms. */
   prepared: { count: number; format: SampleFormat; batchSize: number; rest: number } | undefined;
   /** What goes through data now; nothing while the user has the result of an epoch. */
   running: { readonly what: string } | undefined;
 }
 
-export function openSession(recipe: Recipe, engine: Engine): Session {
-  const state = createState(engine, recipe);
+export function openSession(config: TrainingConfig, engine: Engine): Session {
+  const state = createState(engine, config);
   return {
     engine,
     state,
     cache: createProgramCache(state),
     formats: new Map(),
     format: {
-      inputs: recipe.model.inputs,
-      outputs: recipe.model.outputs,
-      targets: recipe.outputs.map(({ port, loss }) => ({ port, targets: loss.targets })),
+      inputs: config.model.inputs,
+      outputs: config.model.outputs,
+      targets: config.outputs.map(({ port, loss }) => ({ port, targets: loss.targets })),
     },
     staging: createStaging(engine),
     resident: new Set(),
@@ -83,7 +83,7 @@ export function checkIdle({ running }: Session, what: string): void {
 /** How samples look whose inputs have these shapes; `undefined`: the model's. */
 export function formatFor({ state, format, formats }: Session, inputShape: Ports | undefined): SampleFormat {
   if (inputShape === undefined) return format;
-  const { model } = state.recipe;
+  const { model } = state.config;
   const shapes = shapesFor("inputShape", inputShape, model.inputs);
   if (shapes.every((shape, index) => sameShape(shape, format.inputs[index].shape))) return format;
   const key = JSON.stringify(shapes);

@@ -1,11 +1,11 @@
 // What a trainer keeps in linear memory, for as long as it lives:
 //
 //   parameters │ gradients │ slot 0 │ slot 1 …   one block each, the same layout in all: see layoutBlock
-//   kept                                         what no optimizer changes: buffers, frozen parameters
+//   fixed                                        what no optimizer changes: buffers, frozen parameters
 //   clock, evaluation clock                      64 bytes each: see assembly/kernels/step.ts
 //   feed                                         where the samples are: see assembly/kernels/gather.ts
 //   totals, evaluation totals                    float64 sums: loss, metrics
-//   trace (loss of each step of a call) │ rates (learning rate of each)
+//   losses, learning rates                       of each step of a call
 //   arena                                        values between the layers, of whichever program needs most
 import type { Engine } from "../engine/engine.js";
 import { ModelError, SteepestError } from "../engine/errors.js";
@@ -30,7 +30,7 @@ import { type Cursor, createCursor, type Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
 import { EngineCall, type Job } from "./job.js";
 
-/** Most steps of one call into the engine: lengths of trace and rates. */
+/** Most steps of one call into the engine: lengths of losses and learningRates. */
 export const STEPS_PER_CALL = 4096;
 
 // See assembly/kernels/step.ts.
@@ -41,9 +41,9 @@ const CLOCK_STEP = 0;
 const LEAST_BYTES = 64;
 
 /** What is to be trained, and how. */
-export interface Recipe {
+export interface TrainingConfig {
   readonly model: Model<Ports, Ports>;
-  readonly outputs: readonly OutputRecipe[];
+  readonly outputs: readonly OutputConfig[];
   /** What a step adds to the totals, the loss first. */
   readonly scores: readonly Score[];
   readonly optimizer: Optimizer;
@@ -53,7 +53,7 @@ export interface Recipe {
 }
 
 /** What is to become of an output. */
-export interface OutputRecipe {
+export interface OutputConfig {
   readonly port: Port;
   readonly loss: Loss;
   /** Factor of this loss in the whole. */
@@ -75,23 +75,23 @@ export interface Score {
 export interface State {
   readonly engine: Engine;
   /** Its seed is another after a checkpoint of another seed has been restored. */
-  recipe: Recipe;
+  config: TrainingConfig;
   /** What is trained. */
   readonly parameters: readonly Tensor[];
   readonly layout: BlockLayout;
-  readonly keptLayout: BlockLayout;
+  readonly fixedLayout: BlockLayout;
   /** Addresses of the blocks. */
   readonly values: Pointer;
   readonly gradients: Pointer;
   readonly slots: readonly Pointer[];
-  readonly kept: Pointer;
+  readonly fixed: Pointer;
   readonly clock: Pointer;
   readonly evaluationClock: Pointer;
   readonly feed: Pointer;
   readonly totals: Pointer;
   readonly evaluationTotals: Pointer;
-  readonly trace: Pointer;
-  readonly rates: Pointer;
+  readonly losses: Pointer;
+  readonly learningRates: Pointer;
   /** Bytes of everything above. */
   readonly bytes: number;
   /** The arena moves when a program needs a larger one; programs recorded for an older version are recorded again. */
@@ -126,24 +126,24 @@ export function checkKept({ closed }: State): void {
 }
 
 /** A seed as the kernels take it: two uint32. */
-export function wordsOfSeed(seed: number): Recipe["seed"] {
+export function wordsOfSeed(seed: number): TrainingConfig["seed"] {
   return [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
 }
 
-export function seedOf({ seed: [low, high] }: Recipe): number {
+export function seedOf({ seed: [low, high] }: TrainingConfig): number {
   return high * 2 ** 32 + low;
 }
 
 /** Takes the memory. The parameters are zeros until `initializeState`. */
-export function createState(engine: Engine, recipe: Recipe): State {
-  const tensors = [...recipe.model.parameters.values()];
-  const parameters = tensors.filter((tensor) => isTrainable(tensor) && !recipe.frozen.has(tensor));
+export function createState(engine: Engine, config: TrainingConfig): State {
+  const tensors = [...config.model.parameters.values()];
+  const parameters = tensors.filter((tensor) => isTrainable(tensor) && !config.frozen.has(tensor));
   if (parameters.length === 0) {
     const remedy = tensors.some(isTrainable) ? "freeze fewer of them" : "add dense(…)";
     throw new ModelError(`compile: the model has no parameters, so nothing can be trained: ${remedy}`);
   }
   const layout = layoutBlock(parameters);
-  const keptLayout = layoutBlock(tensors.filter((tensor) => !parameters.includes(tensor)));
+  const fixedLayout = layoutBlock(tensors.filter((tensor) => !parameters.includes(tensor)));
   let bytes = 0;
   const taken: Pointer[] = [];
   const take = (size: number): Pointer => {
@@ -156,24 +156,24 @@ export function createState(engine: Engine, recipe: Recipe): State {
     const values = take(layout.bytes);
     const state: State = {
       engine,
-      recipe,
+      config,
       parameters,
       layout,
-      keptLayout,
+      fixedLayout,
       values,
       gradients: engine.allocator.mark("transient", take(layout.bytes)),
-      slots: recipe.optimizer.slots.map(() => take(layout.bytes)),
-      kept: take(Math.max(keptLayout.bytes, LEAST_BYTES)),
+      slots: config.optimizer.slots.map(() => take(layout.bytes)),
+      fixed: take(Math.max(fixedLayout.bytes, LEAST_BYTES)),
       clock: take(CLOCK_BYTES),
       evaluationClock: take(CLOCK_BYTES),
       feed: engine.allocator.mark(
         "addresses",
-        take((FEED_HEADER_WORDS + recipe.model.inputs.length + recipe.outputs.length) * 4),
+        take((FEED_HEADER_WORDS + config.model.inputs.length + config.outputs.length) * 4),
       ),
-      totals: take(recipe.scores.length * 8),
-      evaluationTotals: take(recipe.scores.length * 8),
-      trace: engine.allocator.mark("transient", take(STEPS_PER_CALL * 4)),
-      rates: take(STEPS_PER_CALL * 4),
+      totals: take(config.scores.length * 8),
+      evaluationTotals: take(config.scores.length * 8),
+      losses: engine.allocator.mark("transient", take(STEPS_PER_CALL * 4)),
+      learningRates: take(STEPS_PER_CALL * 4),
       bytes,
       arena: { address: 0, bytes: 0, version: 0 },
       steps: 0,
@@ -193,10 +193,10 @@ export function createState(engine: Engine, recipe: Recipe): State {
 
 /** Gives the parameters their first values: in the background where there is one, as it takes long for many. */
 export function* initializeState(state: State): Job<void> {
-  const { engine, recipe } = state;
+  const { engine, config } = state;
   const recording = startRecording();
-  const tensors = [...recipe.model.parameters.values()];
-  recordFirstValues(recording.record, tensors, (tensor) => addressOfParameter(state, tensor), recipe.seed);
+  const tensors = [...config.model.parameters.values()];
+  recordFirstValues(recording.record, tensors, (tensor) => addressOfParameter(state, tensor), config.seed);
   const program = installProgram(engine, recording);
   try {
     yield new EngineCall(program, 1, valuesOf(state));
@@ -207,11 +207,11 @@ export function* initializeState(state: State): Job<void> {
 
 /** Back to the start: parameters as initialized from the seed, optimizer state and counts zero. */
 export function resetState(state: State): void {
-  const { engine, layout, values, recipe } = state;
+  const { engine, layout, values, config } = state;
   const blocks = [values, state.gradients, ...state.slots].map((address) => ({ address, bytes: layout.bytes }));
-  for (const { address, bytes } of [...blocks, keptOf(state)]) engine.clear(address, bytes);
-  const tensors = [...recipe.model.parameters.values()];
-  initializeParameters(engine, tensors, (tensor) => addressOfParameter(state, tensor), recipe.seed);
+  for (const { address, bytes } of [...blocks, fixedOf(state)]) engine.clear(address, bytes);
+  const tensors = [...config.model.parameters.values()];
+  initializeParameters(engine, tensors, (tensor) => addressOfParameter(state, tensor), config.seed);
   setCounts(state, 0, 0, createCursor());
   state.broken = undefined;
 }
@@ -239,9 +239,9 @@ export function isUpToDate(state: State): boolean {
   return state.engine.isCurrent(lastingOf(state));
 }
 
-/** All parameters, and what is kept beside them. */
+/** All parameters, and what no optimizer changes. */
 export function valuesOf(state: State): readonly Region[] {
-  return [{ address: state.values, bytes: state.layout.bytes }, keptOf(state)];
+  return [{ address: state.values, bytes: state.layout.bytes }, fixedOf(state)];
 }
 
 /** What predictions and gradients depend on: whoever follows the progress may ask for them. */
@@ -249,8 +249,8 @@ export function visibleOf(state: State): readonly Region[] {
   return [...valuesOf(state), { address: state.clock, bytes: CLOCK_BYTES }];
 }
 
-function keptOf({ kept, keptLayout }: State): Region {
-  return { address: kept, bytes: keptLayout.bytes };
+function fixedOf({ fixed, fixedLayout }: State): Region {
+  return { address: fixed, bytes: fixedLayout.bytes };
 }
 
 /** Whether an optimizer may change it: a parameter, no buffer. */
@@ -266,7 +266,7 @@ export function lastingOf(state: State): readonly Region[] {
 
 export function addressOfParameter(state: State, tensor: Tensor): Pointer {
   const offset = state.layout.offsets.get(tensor);
-  return offset === undefined ? state.kept + offsetIn(state.keptLayout, tensor) : state.values + offset;
+  return offset === undefined ? state.fixed + offsetIn(state.fixedLayout, tensor) : state.values + offset;
 }
 
 export function addressOfGradient(state: State, tensor: Tensor): Pointer {
@@ -287,10 +287,10 @@ export function ensureArena(state: State, bytes: number): void {
 export function releaseState(state: State): void {
   state.closed = true;
   const { allocator } = state.engine;
-  const { values, gradients, slots, kept, clock, evaluationClock, feed, totals, evaluationTotals } = state;
-  const { trace, rates, arena } = state;
-  for (const address of [values, gradients, ...slots, kept, clock, evaluationClock]) allocator.free(address);
-  for (const address of [feed, totals, evaluationTotals, trace, rates]) allocator.free(address);
+  const { values, gradients, slots, fixed, clock, evaluationClock, feed, totals, evaluationTotals } = state;
+  const { losses, learningRates, arena } = state;
+  for (const address of [values, gradients, ...slots, fixed, clock, evaluationClock]) allocator.free(address);
+  for (const address of [feed, totals, evaluationTotals, losses, learningRates]) allocator.free(address);
   if (arena.address !== 0) allocator.free(arena.address);
 }
 

@@ -44,22 +44,22 @@ export function* callEngine(
 ): Job<number> {
   const { program, planEnd } = step;
   const { steps } = call;
-  prepare(state, call.row, steps);
+  beforeSteps(state, call.row, steps);
   const start = performance.now();
   let done: number;
   try {
-    done = yield new EngineCall(program, steps, [{ address: state.trace, bytes: steps * 4 }, ...reads]);
+    done = yield new EngineCall(program, steps, [{ address: state.losses, bytes: steps * 4 }, ...reads]);
   } catch (error) {
-    recover(state, planEnd, error, call);
+    afterFailure(state, planEnd, error, call);
     throw error;
   }
-  learnSlice(step, done, performance.now() - start);
-  settle(state, done, call);
+  tuneCallSize(step, done, performance.now() - start);
+  afterSteps(state, done, call);
   return done;
 }
 
 /** How many steps fit the next slice, after so many took this long. */
-export function learnSlice(step: StepProgram, steps: number, elapsedMs: number): void {
+export function tuneCallSize(step: StepProgram, steps: number, elapsedMs: number): void {
   const fitting = Math.floor((SLICE_MS * steps) / Math.max(elapsedMs, 1e-6));
   step.stepsPerCall = Math.max(1, Math.min(STEPS_PER_CALL, Math.max(step.stepsPerCall, steps * 2), fitting));
 }
@@ -73,47 +73,47 @@ function batchCall(state: State, feed: StagedFeed, batch: number): StepsCall {
 /** One training step on staged samples, on the calling thread. Returns its loss. */
 export function runStep(state: State, cache: ProgramCache, feed: StagedFeed, batch: number): number {
   const { program, planEnd } = cache.get("train", feed, batch);
-  prepare(state, 0, 1);
+  beforeSteps(state, 0, 1);
   try {
     state.engine.run(program.address, program.end, 1, program.threads);
   } catch (error) {
-    recover(state, planEnd, error, batchCall(state, feed, batch));
+    afterFailure(state, planEnd, error, batchCall(state, feed, batch));
     throw error;
   }
-  const loss = state.engine.heap.floats[state.trace / 4];
+  const loss = state.engine.heap.floats[state.losses / 4];
   if (loss - loss === 0) state.steps += 1;
-  else settle(state, 1, batchCall(state, feed, batch));
+  else afterSteps(state, 1, batchCall(state, feed, batch));
   return loss;
 }
 
 /** The same for whoever drives the work. */
 export function* stepOnce(state: State, cache: ProgramCache, feed: StagedFeed, batch: number): Job<number> {
   yield* callEngine(state, cache.get("train", feed, batch), batchCall(state, feed, batch));
-  return state.engine.heap.floats[state.trace / 4];
+  return state.engine.heap.floats[state.losses / 4];
 }
 
 /** Writes down what the coming steps need. */
-function prepare(state: State, row: number, steps: number): void {
+function beforeSteps(state: State, row: number, steps: number): void {
   checkOpen(state);
-  const { engine, recipe } = state;
+  const { engine, config } = state;
   const { floats, words } = engine.heap;
-  const [rates, clock] = [state.rates / 4, state.clock / 4];
-  for (let i = 0; i < steps; i++) floats[rates + i] = rateAt(recipe.optimizer, state.steps + i + 1);
+  const [rates, clock] = [state.learningRates / 4, state.clock / 4];
+  for (let i = 0; i < steps; i++) floats[rates + i] = rateAt(config.optimizer, state.steps + i + 1);
   words[clock + CLOCK_POSITION] = 0;
   words[clock + CLOCK_ROW] = row;
   words[clock + CLOCK_NEXT_ROW] = row;
-  engine.changed(state.rates, steps * 4);
+  engine.changed(state.learningRates, steps * 4);
   engine.changed(state.clock + 4 * CLOCK_POSITION, 12);
 }
 
 /** Counts steps that have been done, and looks at their losses. */
-function settle(state: State, steps: number, call: StepsCall): void {
+function afterSteps(state: State, steps: number, call: StepsCall): void {
   const { floats } = state.engine.heap;
-  const [rates, trace] = [state.rates / 4, state.trace / 4];
+  const [rates, losses] = [state.learningRates / 4, state.losses / 4];
   state.steps += steps;
   call.count(steps);
   for (let i = 0; i < steps; i++) {
-    const loss = floats[trace + i];
+    const loss = floats[losses + i];
     if (loss - loss === 0) continue;
     const step = state.steps - steps + i + 1;
     const largest = largestOf(call.samples());
@@ -124,7 +124,7 @@ function settle(state: State, steps: number, call: StepsCall): void {
 }
 
 /** After a thread has died: a step that had not reached the optimizer changed nothing that lasts, so it is as if not begun. */
-function recover(state: State, planEnd: Pointer, error: unknown, call: StepsCall): void {
+function afterFailure(state: State, planEnd: Pointer, error: unknown, call: StepsCall): void {
   if (!(error instanceof ThreadError)) return;
   const { stepsDone, failedAt, message } = error;
   state.steps += stepsDone;

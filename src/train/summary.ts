@@ -26,7 +26,7 @@ interface Row {
 const HEAD: Row = { path: "path", kind: "layer", shape: "output shape", count: "parameters", note: "" };
 
 export function summarize(session: Session, batchSize: number): string {
-  const { model } = session.state.recipe;
+  const { model } = session.state.config;
   const inputs = model.inputs.map(
     ({ key = "", shape }): Row => ({ path: key, kind: "input", shape: showShape(shape), count: "", note: "" }),
   );
@@ -78,7 +78,7 @@ function showOutputs({ parts, outputShape }: ModelLayer): string {
 function countsOf(state: State, path: string, parameters: readonly LayerParameter[]): Pick<Row, "count" | "note"> {
   const tensors = parameters.map(({ tensor }) => tensor);
   const trainable = tensors.filter(isTrainable);
-  const frozen = trainable.filter((tensor) => state.keptLayout.offsets.has(tensor));
+  const frozen = trainable.filter((tensor) => state.fixedLayout.offsets.has(tensor));
   const buffers = parameterCount(tensors) - parameterCount(trainable);
   const notes: string[] = [];
   if (frozen.length > 0) {
@@ -92,8 +92,8 @@ function countsOf(state: State, path: string, parameters: readonly LayerParamete
 }
 
 /** The path of the layer under which a model has a parameter: that of its first application. */
-function homeOf({ recipe }: State, { name, tensor }: LayerParameter): string | undefined {
-  for (const [path, known] of recipe.model.parameters) {
+function homeOf({ config }: State, { name, tensor }: LayerParameter): string | undefined {
+  for (const [path, known] of config.model.parameters) {
     if (known === tensor) return path.endsWith(`.${name}`) ? path.slice(0, -name.length - 1) : undefined;
   }
   return undefined;
@@ -108,7 +108,7 @@ function totals({ state, format, cache }: Session, batchSize: number): string[] 
   const start = performance.now();
   const { arenaBytes, unsharedBytes, steps } = planTraining(state, format, batchSize);
   const planMs = performance.now() - start;
-  const kept = [...state.keptLayout.offsets.keys()];
+  const kept = [...state.fixedLayout.offsets.keys()];
   const frozen = parameterCount(kept.filter(isTrainable));
   const buffers = parameterCount(kept) - frozen;
   const beside = [
@@ -120,11 +120,11 @@ function totals({ state, format, cache }: Session, batchSize: number): string[] 
   const slots = block * state.slots.length;
   const { threads } = state.engine;
   const scratch = threads * THREAD_SCRATCH_BYTES;
-  const whole = 2 * block + state.keptLayout.bytes + slots + arenaBytes + scratch;
+  const whole = 2 * block + state.fixedLayout.bytes + slots + arenaBytes + scratch;
   const planned = [
-    `parameters ${showBytes(block + state.keptLayout.bytes)}`,
+    `parameters ${showBytes(block + state.fixedLayout.bytes)}`,
     `gradients ${showBytes(block)}`,
-    `${state.recipe.optimizer.name} ${showBytes(slots)}`,
+    `${state.config.optimizer.name} ${showBytes(slots)}`,
     `activations ${showBytes(arenaBytes)} (${showBytes(unsharedBytes)} without sharing)`,
     `scratch of ${threads === 1 ? "one thread" : `${threads} threads`} ${showBytes(scratch)}`,
   ];

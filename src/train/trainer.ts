@@ -8,6 +8,7 @@ import type { MetricName } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
 import type { ForPorts, Ports } from "../nn/ports.js";
 import { type Checkpoint, restoreCheckpoint, takeCheckpoint } from "./checkpoint.js";
+import { checkConfig, type TrainingOptions } from "./config.js";
 import {
   type AnySamples,
   isResident,
@@ -45,7 +46,6 @@ import {
 } from "./parameters.js";
 import { trainFor, trainSteps } from "./passes.js";
 import { predictAll, readInputs } from "./predict.js";
-import { checkRecipe, type RecipeOptions } from "./recipe.js";
 import {
   checkIdle,
   checkResident,
@@ -58,13 +58,13 @@ import {
   type Session,
   stage,
 } from "./session.js";
-import { checkKept, checkOpen, initializeState, lastingOf, type Recipe, resetState } from "./state.js";
+import { checkKept, checkOpen, initializeState, lastingOf, resetState, type TrainingConfig } from "./state.js";
 import { runStep, stepOnce } from "./steps.js";
 import { summarize } from "./summary.js";
 
 export interface CompileOptions<M extends MetricName = never, O extends Ports = Shape>
   extends EngineOptions,
-    RecipeOptions<M, O> {
+    TrainingOptions<M, O> {
   /** Run in this engine, which others may share, instead of one of its own. */
   engine?: Engine;
 }
@@ -165,12 +165,12 @@ export async function compile<const M extends MetricName = never, I extends Port
   model: Model<I, O>,
   options: CompileOptions<M, NoInfer<O>>,
 ): Promise<Trainer<M, I, O>> {
-  const recipe = recipeOf(model, options);
+  const config = configOf(model, options);
   const engine = engineOf("compile", options) ?? (await createEngine(engineOptions(options)));
   const own = options.engine === undefined;
   let session: Session | undefined;
   try {
-    session = openSession(recipe, engine);
+    session = openSession(config, engine);
     await runAsync(engine, initializeState(session.state));
     return createTrainer(session, own);
   } catch (error) {
@@ -185,12 +185,12 @@ export function compileSync<const M extends MetricName = never, I extends Ports 
   model: Model<I, O>,
   options: CompileOptions<M, NoInfer<O>>,
 ): Trainer<M, I, O> {
-  const recipe = recipeOf(model, options);
+  const config = configOf(model, options);
   const engine = engineOf("compile", options) ?? createEngineSync(engineOptions(options));
   const own = options.engine === undefined;
   let session: Session | undefined;
   try {
-    session = openSession(recipe, engine);
+    session = openSession(config, engine);
     runSync(engine, initializeState(session.state));
     return createTrainer(session, own);
   } catch (error) {
@@ -201,11 +201,11 @@ export function compileSync<const M extends MetricName = never, I extends Ports 
 }
 
 /** From here on the types of ports are erased: what is given is checked against the model. */
-function recipeOf<I extends Ports, O extends Ports, M extends MetricName>(
+function configOf<I extends Ports, O extends Ports, M extends MetricName>(
   model: Model<I, O>,
   options: CompileOptions<M, O>,
-): Recipe {
-  return checkRecipe(model as unknown as Model<Ports, Ports>, options as never);
+): TrainingConfig {
+  return checkConfig(model as unknown as Model<Ports, Ports>, options as never);
 }
 
 function engineOptions({ build, threads, background }: EngineOptions): EngineOptions {
@@ -217,7 +217,7 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
   ownsEngine: boolean,
 ): Trainer<M, I, O> {
   const { engine, state, cache } = session;
-  const { recipe } = state;
+  const { config } = state;
 
   type Result = EpochResult<M, O>;
   type Given = AnySamples | Resident;
@@ -314,7 +314,7 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
     if (ownsEngine) engine.dispose();
   };
   return {
-    model: recipe.model as unknown as Model<I, O>,
+    model: config.model as unknown as Model<I, O>,
     build: engine.build,
     get threads() {
       return engine.threads;

@@ -11,9 +11,9 @@ import { checkModel } from "../nn/scope.js";
 import { checkOptimizer, type Optimizer } from "../optim/optimizer.js";
 import { isRegularized } from "./changes.js";
 import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
-import { isTrainable, type OutputRecipe, type Recipe, type Score, wordsOfSeed } from "./state.js";
+import { isTrainable, type OutputConfig, type Score, type TrainingConfig, wordsOfSeed } from "./state.js";
 
-export interface RecipeOptions<M extends MetricName, O extends Ports> {
+export interface TrainingOptions<M extends MetricName, O extends Ports> {
   /** An object of losses where the model's outputs have names. */
   loss: Losses<O>;
   /** Factors of the losses in the whole, by output. Default 1 each. */
@@ -30,7 +30,7 @@ export interface RecipeOptions<M extends MetricName, O extends Ports> {
   frozen?: readonly string[];
 }
 
-type AnyOptions = Omit<RecipeOptions<MetricName, Ports>, "lossWeights"> &
+type AnyOptions = Omit<TrainingOptions<MetricName, Ports>, "lossWeights"> &
   EngineOptions & { lossWeights?: Readonly<Record<string, number>>; engine?: Engine };
 
 const OPTIONS = [
@@ -46,7 +46,7 @@ const OPTIONS = [
   "background",
 ];
 
-export function checkRecipe(given: unknown, options: AnyOptions): Recipe {
+export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig {
   const model = checkModel("compile", given as Model<Ports, Ports>);
   checkOptions("compile", options, OPTIONS);
   const { optimizer, seed = 0, frozen = [] } = options;
@@ -68,13 +68,13 @@ export function checkRecipe(given: unknown, options: AnyOptions): Recipe {
 }
 
 /** The totals of a step, as `buildScores` makes them. */
-function scoresOf(outputs: readonly OutputRecipe[]): Score[] {
+function scoresOf(outputs: readonly OutputConfig[]): Score[] {
   const loss = (name: string, { reduction }: Loss): Score => {
     const isMean = reduction === "mean";
     return { name, isMean, countPerSample: isMean ? 1 : 0 };
   };
   const isNamed = outputs[0].port.key !== undefined;
-  const nameOf = ({ port }: OutputRecipe, name: string): string => (isNamed ? `${port.key}.${name}` : name);
+  const nameOf = ({ port }: OutputConfig, name: string): string => (isNamed ? `${port.key}.${name}` : name);
   return [
     loss("loss", outputs[0].loss),
     ...(isNamed ? outputs.map((output) => loss(nameOf(output, "loss"), output.loss)) : []),
@@ -87,7 +87,7 @@ function scoresOf(outputs: readonly OutputRecipe[]): Score[] {
 /** A sum over the samples has the penalties once, not once a batch: they are a mean over the batches, apart from it. */
 function penaltyScore(
   { parameters }: Model<Ports, Ports>,
-  [{ loss }]: readonly OutputRecipe[],
+  [{ loss }]: readonly OutputConfig[],
   frozen: ReadonlySet<Tensor>,
 ): Score[] {
   const regularized = [...parameters.values()].some((tensor) => isRegularized(tensor) && !frozen.has(tensor));
