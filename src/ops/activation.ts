@@ -230,7 +230,11 @@ const bounded = /* @__NO_SIDE_EFFECTS__ */ (
     backward: (record, to, { least, most }) => record.hardTanhBackward(...to, least, most),
   });
 
-export const hardTanhOp = bounded("hardTanh", (record, to, { least, most }) => record.hardTanh(...to, least, most), "output");
+export const hardTanhOp = bounded(
+  "hardTanh",
+  (record, to, { least, most }) => record.hardTanh(...to, least, most),
+  "output",
+);
 
 export interface HardTanhOptions {
   /** Bounds of the result. Default -1 and 1. */

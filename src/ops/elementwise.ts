@@ -99,7 +99,10 @@ function applyBinary(operation: Operation, left: Operand, right: Operand, where 
 
 export const addOp = binary("add", "add", ({ gradient }) => [gradient, gradient]);
 
-export const subOp = binary("sub", "subtract", ({ gradient, needs }) => [gradient, needs[1] ? neg(gradient) : undefined]);
+export const subOp = binary("sub", "subtract", ({ gradient, needs }) => [
+  gradient,
+  needs[1] ? neg(gradient) : undefined,
+]);
 
 export const mulOp = binary("mul", "multiply", ({ gradient, inputs: [a, b], needs }) => [
   needs[0] ? mul(gradient, b) : undefined,
@@ -321,7 +324,9 @@ export const expOp = unary("exp", "exp", ({ gradient, outputs: [y] }) => mul(gra
 export const logOp = unary("log", "log", ({ gradient, inputs: [x] }) => div(gradient, x));
 export const sinOp = unary("sin", "sin", ({ gradient, inputs: [x] }) => mul(gradient, cos(x)));
 export const cosOp = unary("cos", "cos", ({ gradient, inputs: [x] }) => neg(mul(gradient, sin(x))));
-export const absOp = unary("abs", "absolute", ({ gradient, inputs: [x] }) => mul(gradient, apply(signOp, [x], undefined)));
+export const absOp = unary("abs", "absolute", ({ gradient, inputs: [x] }) =>
+  mul(gradient, apply(signOp, [x], undefined)),
+);
 export const signOp = unary("sign", "sign", () => undefined);
 export const reciprocalOp = unary(
   "reciprocal",
