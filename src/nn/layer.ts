@@ -2,6 +2,7 @@
 import { checkMade } from "../engine/copies.js";
 import { checkFlag, checkOptions, ModelError, remedyForValue, showValue } from "../engine/errors.js";
 import { checkTensor, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
+import { copyOf } from "../ops/elementwise.js";
 
 /** What a layer may need to know when it is applied. */
 export interface LayerContext {
@@ -28,9 +29,18 @@ export function layerContext(
     stream: () => streams++,
     update(buffer, value) {
       checkUpdate(buffer, value);
-      if (of.training) updates.set(buffer, value);
+      if (of.training) updates.set(buffer, copyBeforeChanges(value));
     },
   };
+}
+
+/** What comes of a step is from before its changes: what is a parameter or a buffer, or a view of one, is copied first. */
+export function copyBeforeChanges(tensor: Tensor): Tensor {
+  let root = tensor;
+  while (root.source.kind === "result" && root.source.node.operation.forward === undefined) {
+    root = root.source.node.inputs[0];
+  }
+  return root.source.kind === "parameter" ? copyOf(tensor) : tensor;
 }
 
 function checkUpdate(buffer: Tensor, value: Tensor): void {

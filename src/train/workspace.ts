@@ -21,7 +21,7 @@ import { initializeParameters, installPlan, layoutBlock, offsetIn, placeConstant
 import { bytesOf, input, isTensor, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFeed, checkResults, type Feed, type InputShapes, inputsFor } from "../graph/traced.js";
 import type { Values } from "../graph/values.js";
-import { layerContext } from "../nn/layer.js";
+import { copyBeforeChanges, layerContext } from "../nn/layer.js";
 import { createBlueprint, type Scope } from "../nn/scope.js";
 import { gradient } from "../ops/gradient.js";
 import { checkOptimizer, type Optimizer, rateAt } from "../optim/optimizer.js";
@@ -174,8 +174,9 @@ function build(options: WorkspaceOptions, seed: number, engine: Engine): Workspa
     const clock = input([CLOCK_BYTES / 4], { name: "clock", dtype: "uint32" });
     const blueprint = createBlueprint("workspace.step", "", body);
     const context = { ...layerContext({ training, clock, seed: key }), stream: () => streams++ };
-    const outputs = blueprint.trace(inputs, context);
-    checkResults("workspace.step", outputs);
+    const traced = blueprint.trace(inputs, context);
+    checkResults("workspace.step", traced);
+    const outputs = optimizer === undefined && context.updates.size === 0 ? traced : fromBefore(traced);
     const updates = [...context.updates.values()];
     const ownParameters = [...blueprint.parameters.values()];
     adopt([...parametersBehind([...Object.values(outputs), ...updates]), ...ownParameters]);
@@ -294,6 +295,12 @@ function build(options: WorkspaceOptions, seed: number, engine: Engine): Workspa
     dispose,
     [Symbol.dispose]: dispose,
   };
+}
+
+/** The outputs, which the changes of the step leave alone. */
+function fromBefore<O extends Readonly<Record<string, Tensor>>>(outputs: O): O {
+  const entries = Object.entries(outputs).map(([name, tensor]) => [name, copyBeforeChanges(tensor)]);
+  return Object.fromEntries(entries) as O;
 }
 
 /** What a training step makes smaller. */
