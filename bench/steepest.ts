@@ -3,9 +3,9 @@ import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { createEngine, type Engine } from "../src/engine/engine.js";
 import { hasRelaxedSimd } from "../src/engine/features.js";
+import { createLease } from "../src/engine/lease.js";
 import { apply, type Operation } from "../src/graph/operation.js";
-import { planMemory } from "../src/graph/plan.js";
-import { installPlan, placeConstants } from "../src/graph/program.js";
+import { buildProgram } from "../src/graph/program.js";
 import { bytesOf, input, type Shape, sizeOf, type Tensor } from "../src/graph/tensor.js";
 import { gradient } from "../src/ops/gradient.js";
 import "../src/platform/node.js";
@@ -93,34 +93,18 @@ export interface ResidentProgram extends Contestant {
 
 /** Compiles what `outputs` depend on. All leaves but constants must be given. */
 export function residentProgram(engine: Engine, leaves: readonly Leaf[], outputs: readonly Tensor[]): ResidentProgram {
-  const addresses: number[] = [];
-  const take = (bytes: number): number => {
-    const address = engine.allocator.allocate(bytes);
-    addresses.push(address);
-    return address;
-  };
-  const pinned = new Map<Tensor, number>();
-  const write = ({ tensor, values }: Leaf): void => {
-    const address = pinned.get(tensor) as number;
-    if (tensor.dtype === "uint32") engine.words(address, values.length).set(values);
-    else engine.floats(address, values.length).set(values);
-  };
-  for (const leaf of leaves) {
-    pinned.set(leaf.tensor, take(bytesOf(leaf.tensor)));
-    write(leaf);
-  }
-  addresses.push(...placeConstants(engine, outputs, pinned));
-  const plan = planMemory(outputs, pinned);
-  const { program, addressOf } = installPlan(engine, plan, take(plan.arenaBytes), pinned);
-  addresses.push(program.address);
+  const lease = createLease(engine);
+  const places = new Map(leaves.map(({ tensor }) => [tensor, lease.take(bytesOf(tensor))]));
+  const write = ({ tensor, values }: Leaf): void => engine.write(places.get(tensor) as number, values, tensor.dtype);
+  for (const leaf of leaves) write(leaf);
+  const { program, addressOf, dispose } = buildProgram(engine, { results: outputs, places });
+  lease.defer(dispose);
   return {
     reset() {},
     run: (steps) => engine.run(program.address, program.end, steps, program.threads),
     results: () => outputs.map((tensor) => engine.floats(addressOf(tensor), sizeOf(tensor.shape)).slice()),
     write,
-    dispose() {
-      for (const address of addresses) engine.allocator.free(address);
-    },
+    dispose: lease.release,
   };
 }
 

@@ -93,8 +93,6 @@ const TOO_LONG = [
   "src/nn/model.ts: createModel",
   "src/nn/scope.ts: createBlueprint",
   "src/train/trainer.ts: createTrainer",
-  "src/train/workspace.ts: build",
-  "src/train/workspace.ts: step",
 ];
 
 interface SyntaxNode {

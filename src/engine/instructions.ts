@@ -28,6 +28,8 @@ export interface Recording {
   readonly record: Recorder;
   /** The instructions recorded so far. */
   words(): Uint32Array;
+  /** Their length. */
+  bytes(): number;
   /** The most threads that an instruction can use. */
   threads(): number;
   /** Word offset and kernel name of each instruction, in order. */
@@ -75,6 +77,7 @@ export function startRecording(): Recording {
   return {
     record: createRecorder(emit),
     words: () => Uint32Array.from(words),
+    bytes: () => words.length * 4,
     threads: () => offsets.reduce((most, offset) => Math.max(most, words[offset + 3]), 1),
     listing: () => offsets.map((offset) => ({ offset, kernel: kernelNames[words[offset]], units: words[offset + 2] })),
   };

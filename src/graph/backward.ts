@@ -26,6 +26,12 @@ export function nodesBehind(outputs: readonly Tensor[]): Node[] {
   return [...found].sort((a, b) => a.id - b.id);
 }
 
+/** Inputs, parameters and constants that `results` depend on, in order of creation. */
+export function leavesBehind(results: readonly Tensor[]): Tensor[] {
+  const seen = new Set([...results, ...nodesBehind(results).flatMap(({ inputs }) => inputs)]);
+  return [...seen].filter(({ source }) => source.kind !== "result").sort((a, b) => a.id - b.id);
+}
+
 /** Gradients of the scalar `loss` with respect to each tensor of `wrt`, as new tensors of the same shapes. */
 export function buildGradient(loss: Tensor, wrt: readonly Tensor[], rules: GradientRules): Tensor[] {
   if (loss.shape.length !== 0 || loss.dtype !== "float32") {

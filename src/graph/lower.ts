@@ -5,20 +5,29 @@ import type { Operation } from "./operation.js";
 import type { Plan } from "./plan.js";
 import { isEmpty, sizeOf, type Tensor } from "./tensor.js";
 
-/** Records the plan's steps, with the arena at `arena` and pinned tensors where `pinned` says. Returns where each value lies. */
-export function lower(
+/** Where each value of a plan is: in the arena at `arena`, or where `pinned` says. */
+export function addressesIn(
   plan: Plan,
-  recording: Recording,
   arena: Pointer,
   pinned: ReadonlyMap<Tensor, Pointer>,
 ): (tensor: Tensor) => Pointer {
-  const addressOf = (tensor: Tensor): Pointer => {
+  return (tensor) => {
     const offset = plan.offsetOf(tensor);
     if (offset !== undefined) return arena + offset;
     const address = pinned.get(plan.pinnedOf(tensor) ?? tensor);
     if (address === undefined) throw new SteepestError(`lower: ${tensor.name} (${tensor.source.kind}) has no address`);
     return address;
   };
+}
+
+/** Records the plan's steps. Returns where each value is: see addressesIn. */
+export function lower(
+  plan: Plan,
+  recording: Recording,
+  arena: Pointer,
+  pinned: ReadonlyMap<Tensor, Pointer>,
+): (tensor: Tensor) => Pointer {
+  const addressOf = addressesIn(plan, arena, pinned);
   for (const step of plan.steps) {
     // Nothing is to be computed, and kernels need not know sizes of 0.
     if (step.outputs.every(isEmpty)) continue;

@@ -1,26 +1,29 @@
-// A program in linear memory: instructions copied behind one another, ready to run.
+// From a graph to a program in linear memory, which is ready to run.
 import type { Engine } from "../engine/engine.js";
-import { SteepestError } from "../engine/errors.js";
 import { type Pointer, type Recording, startRecording } from "../engine/instructions.js";
+import { type Lease, leasing } from "../engine/lease.js";
 import type { Recorder } from "../engine/recorder.js";
-import { nodesBehind } from "./backward.js";
-import { lower } from "./lower.js";
-import type { Plan } from "./plan.js";
-import { bytesOf, type RandomKey, type Shape, sizeOf, type Tensor } from "./tensor.js";
+import { leavesBehind } from "./backward.js";
+import { addressesIn, lower } from "./lower.js";
+import { type Plan, planMemory } from "./plan.js";
+import { bytesOf, type Tensor } from "./tensor.js";
 
 export interface Program {
   readonly address: Pointer;
   readonly end: Pointer;
-  /** The most threads that an instruction can use. */
+  /** The largest number of threads that an instruction can use. */
   readonly threads: number;
-  /** Name of each instruction's kernel, in order, with its units. */
-  readonly listing: readonly { offset: number; kernel: string; units: number }[];
+  /** Each instruction, in order: see Recording.listing. */
+  readonly listing: ReturnType<Recording["listing"]>;
 }
 
 /** Copies recorded instructions into the engine's memory. */
 export function installProgram(engine: Engine, recording: Recording): Program {
+  return installIn(engine, engine.allocator.allocate(recording.bytes()), recording);
+}
+
+function installIn(engine: Engine, address: Pointer, recording: Recording): Program {
   const words = recording.words();
-  const address = engine.allocator.allocate(words.byteLength);
   engine.write(address, words, "uint32");
   return { address, end: address + words.byteLength, threads: recording.threads(), listing: recording.listing() };
 }
@@ -37,96 +40,79 @@ export function runOnce(engine: Engine, record: (recorder: Recorder) => void): v
   }
 }
 
-/** Records a plan: instructions `before` it, its steps, instructions `after` `planEnd`; and installs the program. */
-export function installPlan(
-  engine: Engine,
-  plan: Plan,
-  arena: Pointer,
-  pinned: ReadonlyMap<Tensor, Pointer>,
-  before: (recorder: Recorder) => void = () => {},
-  after: (recorder: Recorder, addressOf: (tensor: Tensor) => Pointer) => void = () => {},
-): { program: Program; planEnd: Pointer; addressOf: (tensor: Tensor) => Pointer } {
-  const recording = startRecording();
-  before(recording.record);
-  const addressOf = lower(plan, recording, arena, pinned);
-  const planBytes = recording.words().byteLength;
-  after(recording.record, addressOf);
-  const program = installProgram(engine, recording);
-  return { program, planEnd: program.address + planBytes, addressOf };
+/** What a program is made of. */
+export interface ProgramParts {
+  /** What is computed. */
+  readonly results: readonly Tensor[];
+  /** Where the values of parameters and buffers are, if they are not among `places`. */
+  readonly values?: { addressOf(parameter: Tensor): Pointer };
+  /** Inputs that get a place of their own: see BuiltProgram.addressOf. */
+  readonly inputs?: readonly Tensor[];
+  /** Other leaves, and results that are written where they are needed, with their addresses. */
+  readonly places?: ReadonlyMap<Tensor, Pointer>;
+  /** Gives values between the operations their memory. Default: memory of the program's own. */
+  arena?(bytes: number): Pointer;
+  /** Records the instructions; `compute` those of the results, and returns where each value is. Default: these alone. */
+  record?(recorder: Recorder, compute: () => (tensor: Tensor) => Pointer): void;
 }
 
-/** Parameters one after another in a block, each on a cache line; offsets in bytes. */
-export interface BlockLayout {
+/** A program with the plan that it was made from. */
+export interface BuiltProgram {
+  readonly program: Program;
+  readonly plan: Plan;
+  /** End of the instructions that compute the results. */
+  readonly planEnd: Pointer;
+  /** Bytes of its own: inputs, constants, instructions, and the arena if it is not another's. */
   readonly bytes: number;
-  readonly offsets: ReadonlyMap<Tensor, number>;
+  addressOf(tensor: Tensor): Pointer;
+  /** Gives its memory back. */
+  dispose(): void;
 }
 
-/** Where a tensor lies in a block. Throws SteepestError where it is not among the block's. */
-export function offsetIn({ offsets }: BlockLayout, tensor: Tensor): number {
-  const offset = offsets.get(tensor);
-  if (offset !== undefined) return offset;
-  throw new SteepestError(`memory: ${tensor.name} must lie in the block, got one that is of another: please report it`);
-}
-
-const LINE = 64;
-
-export function layoutBlock(parameters: readonly Tensor[]): BlockLayout {
-  const offsets = new Map<Tensor, number>();
-  let bytes = 0;
-  for (const tensor of parameters) {
-    offsets.set(tensor, bytes);
-    bytes += Math.ceil((sizeOf(tensor.shape) * 4) / LINE) * LINE;
-  }
-  return { bytes, offsets };
-}
-
-/**
- * Fills each parameter by its own initializer; stream `firstStream` + i is parameter i's, so that none depends on the
- * others.
- */
-export function initializeParameters(
-  engine: Engine,
-  parameters: readonly Tensor[],
-  addressOf: (tensor: Tensor) => Pointer,
-  seed: RandomKey["seed"],
-  firstStream = 1,
-): void {
-  runOnce(engine, (recorder) => recordFirstValues(recorder, parameters, addressOf, seed, firstStream));
-}
-
-/** Records what `initializeParameters` does. */
-export function recordFirstValues(
-  recorder: Recorder,
-  parameters: readonly Tensor[],
-  addressOf: (tensor: Tensor) => Pointer,
-  seed: RandomKey["seed"],
-  firstStream = 1,
-): void {
-  parameters.forEach((tensor, index) => {
-    if (tensor.source.kind !== "parameter") return;
-    const random = { seed, stream: firstStream + index };
-    tensor.source.initializer.record(recorder, addressOf(tensor), tensor.shape as Shape, random);
+/** Plans, records and installs a program. If it throws, no memory stays taken. */
+export function buildProgram(engine: Engine, parts: ProgramParts): BuiltProgram {
+  return leasing(engine, (lease) => {
+    const { results, record = (_, compute) => compute() } = parts;
+    const pinned = placeLeaves(engine, parts, lease);
+    const plan = planMemory(results, pinned);
+    const { arenaBytes } = plan;
+    const arena = parts.arena?.(arenaBytes) ?? engine.allocator.mark("transient", lease.take(arenaBytes));
+    const recording = startRecording();
+    let planBytes = 0;
+    const compute = (): ((tensor: Tensor) => Pointer) => {
+      const addressOf = lower(plan, recording, arena, pinned);
+      planBytes = recording.bytes();
+      return addressOf;
+    };
+    record(recording.record, compute);
+    const program = installIn(engine, lease.take(recording.bytes()), recording);
+    return {
+      program,
+      plan,
+      planEnd: program.address + planBytes,
+      bytes: lease.bytes,
+      addressOf: addressesIn(plan, arena, pinned),
+      dispose: lease.release,
+    };
   });
 }
 
-/**
- * Writes the constants that the results depend on into memory, and pins them. Returns where they are, to be freed; if
- * there is not room for all of them, none stays.
- */
-export function placeConstants(engine: Engine, results: readonly Tensor[], pinned: Map<Tensor, Pointer>): Pointer[] {
-  const placed: Pointer[] = [];
-  const leaves = [...results, ...nodesBehind(results).flatMap((node) => node.inputs)];
-  try {
-    for (const tensor of new Set(leaves)) {
-      if (tensor.source.kind !== "constant") continue;
-      const address = engine.allocator.allocate(bytesOf(tensor));
-      placed.push(address);
-      pinned.set(tensor, address);
-      engine.write(address, tensor.source.data, tensor.dtype);
-    }
-  } catch (error) {
-    for (const address of placed) engine.allocator.free(address);
-    throw error;
+/** Where all leaves are: constants are written to memory of the program's own. */
+function placeLeaves(
+  engine: Engine,
+  { results, values, inputs = [], places = new Map() }: ProgramParts,
+  lease: Lease,
+): Map<Tensor, Pointer> {
+  const pinned = new Map(places);
+  for (const tensor of inputs) pinned.set(tensor, lease.takeZeros(bytesOf(tensor)));
+  for (const tensor of leavesBehind(results)) {
+    const { source } = tensor;
+    if (pinned.has(tensor)) continue;
+    if (source.kind === "parameter" && values !== undefined) pinned.set(tensor, values.addressOf(tensor));
+    if (source.kind !== "constant") continue;
+    const address = lease.take(bytesOf(tensor));
+    pinned.set(tensor, address);
+    engine.write(address, source.data, tensor.dtype);
   }
-  return placed;
+  return pinned;
 }

@@ -1,8 +1,13 @@
 // What goes into a traced function and comes out of it, by name, as users hand it in: checked before anything is made of it.
+
+import type { Engine } from "../engine/engine.js";
 import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
+import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
-import { checkShape, checkTensor, input, isTensor, type Shape, type Tensor } from "./tensor.js";
-import type { Values } from "./values.js";
+import { leavesBehind } from "./backward.js";
+import { indexBounds } from "./bounds.js";
+import { bytesOf, checkShape, checkTensor, input, isTensor, type Shape, sizeOf, type Tensor } from "./tensor.js";
+import { type Bound, checkSize, flattenValues, type Values, writeWords } from "./values.js";
 
 /** Shapes by input name; a tensor made with `input()` where a name or another dtype is wanted. */
 export type InputShapes = Record<string, Shape | Tensor>;
@@ -43,8 +48,18 @@ export function checkResults(where: string, results: unknown): void {
   for (const [name, tensor] of named) checkTensor(where, tensor, `the result ${showValue(name)} must be a tensor`);
 }
 
+/** Refuses results that depend on an input that is not among those that values are handed in for. */
+export function checkInputs(where: string, results: readonly Tensor[], inputs: readonly Tensor[]): void {
+  for (const tensor of leavesBehind(results)) {
+    if (tensor.source.kind !== "input" || inputs.includes(tensor)) continue;
+    throw new ModelError(
+      `${where}: the results must depend on the inputs only, got one that depends on another, ${showValue(tensor.name)}: name it among the inputs`,
+    );
+  }
+}
+
 /** Refuses values that are not one for each input, by name. */
-export function checkFeed(where: string, names: readonly string[], feed: unknown): void {
+function checkFeed(where: string, names: readonly string[], feed: unknown): void {
   const isNamed = kindOf(feed) === "Object";
   const given = isNamed ? Object.keys(feed as object) : [];
   if (names.length === 0 && (feed === undefined || (isNamed && given.length === 0))) return;
@@ -55,3 +70,54 @@ export function checkFeed(where: string, names: readonly string[], feed: unknown
 
 /** A feed of values by the names of the inputs. */
 export type Feed<I extends InputShapes> = { readonly [K in keyof I]: Values };
+
+/** Writes the values of a call to where its inputs are, each checked; whole numbers against what they choose from. */
+export function feedWriter<I extends InputShapes>(
+  where: string,
+  engine: Engine,
+  inputs: { readonly [K in keyof I]: Tensor },
+  results: readonly Tensor[],
+  addressOf: (tensor: Tensor) => Pointer,
+): (feed: Feed<I>) => void {
+  const names = Object.keys(inputs);
+  const bounds = indexBounds(results);
+  return (feed) => {
+    checkFeed(where, names, feed);
+    for (const name of names) {
+      const tensor = inputs[name];
+      writeValues(engine, addressOf(tensor), tensor, feed[name], name, bounds.get(tensor));
+    }
+  };
+}
+
+/** Checks values against a tensor's shape, and whole numbers against what they choose from; writes them. */
+export function writeValues(
+  engine: Engine,
+  address: Pointer,
+  tensor: Tensor,
+  values: Values,
+  name = tensor.name,
+  bound?: Bound,
+): void {
+  const where = `"${name}"`;
+  const flat = flattenValues(where, values);
+  checkSize(where, flat, tensor.shape);
+  if (tensor.dtype === "uint32") writeWords(where, engine.words(address, bytesOf(tensor) / 4), flat.data, bound);
+  else engine.floats(address, bytesOf(tensor) / 4).set(flat.data);
+  engine.changed(address, bytesOf(tensor));
+}
+
+/** Copies of results, by name. Indices become float32 numbers, which are exact up to 2^24. */
+export function readResults<O extends Readonly<Record<string, Tensor>>>(
+  engine: Engine,
+  outputs: O,
+  addressOf: (tensor: Tensor) => Pointer,
+): { [K in keyof O]: Float32Array } {
+  const read = (tensor: Tensor): Float32Array => {
+    const n = sizeOf(tensor.shape);
+    const address = addressOf(tensor);
+    return tensor.dtype === "uint32" ? Float32Array.from(engine.words(address, n)) : engine.floats(address, n).slice();
+  };
+  const values = Object.entries(outputs).map(([name, tensor]) => [name, read(tensor)]);
+  return Object.fromEntries(values) as { [K in keyof O]: Float32Array };
+}

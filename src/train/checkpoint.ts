@@ -3,20 +3,11 @@ import type { Engine } from "../engine/engine.js";
 import { checkInteger, DataError, ModelError, SteepestError, showNames, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
-import { offsetIn } from "../graph/program.js";
+import { offsetIn } from "../graph/store.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkPosition, cursorAt, type Position, positionOf } from "./cursor.js";
 import { type ParameterValues, readBlock, readParameters, trainedOf } from "./parameters.js";
-import {
-  addressOfParameter,
-  checkKept,
-  isUpToDate,
-  type State,
-  seedOf,
-  setCounts,
-  valuesOf,
-  wordsOfSeed,
-} from "./state.js";
+import { checkKept, isUpToDate, lastingOf, type State, seedOf, setCounts, wordsOfSeed } from "./state.js";
 
 /** Copies of values, by the path of the parameter that they belong to. */
 export type ValuesByPath = ReadonlyMap<string, ParameterValues>;
@@ -101,18 +92,18 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   checkInteger("restore", "seed", seed, 0);
   const { position = { passes: epochs, open: [] } } = checkpoint;
   checkPosition("restore", position);
-  const { engine, layout, config } = state;
-  const trained = trainedOf(state);
+  const { engine, trained, values, config } = state;
+  const trainable = trainedOf(state);
   checkBlock(config.model.parameters, "parameters", parameters);
   checkOptimizer(state, optimizer);
-  for (const [slot, values] of optimizer.slots) checkBlock(trained, `the optimizer's ${slot}`, values);
+  for (const [slot, block] of optimizer.slots) checkBlock(trainable, `the optimizer's ${slot}`, block);
 
-  writeBlock(engine, config.model.parameters, parameters, (tensor) => addressOfParameter(state, tensor));
-  for (const { address, bytes } of valuesOf(state)) engine.changed(address, bytes);
+  // What is between the values counts as written too: all of a block is newer here then than in a copy of the memory.
+  for (const { address, bytes } of lastingOf(state)) engine.clear(address, bytes);
+  writeBlock(engine, config.model.parameters, parameters, values.addressOf);
   config.optimizer.slots.forEach((slot, i) => {
-    const at = (tensor: Tensor): Pointer => state.slots[i] + offsetIn(layout, tensor);
-    writeBlock(engine, trained, optimizer.slots.get(slot) as ValuesByPath, at);
-    engine.changed(state.slots[i], layout.bytes);
+    const at = (tensor: Tensor): Pointer => state.slots[i] + offsetIn(trained, tensor);
+    writeBlock(engine, trainable, optimizer.slots.get(slot) as ValuesByPath, at);
   });
   setCounts(state, steps, epochs, cursorAt(position, scoreNames(state)));
   setSeed(state, seed);
@@ -203,7 +194,7 @@ function writeBlock(
 ): void {
   for (const [path, tensor] of tensors) {
     const { data } = values.get(path) as ParameterValues;
-    engine.floats(addressOf(tensor), data.length).set(data);
+    engine.write(addressOf(tensor), data);
   }
 }
 

@@ -3,16 +3,12 @@
 import { checkOptions, DataError, ModelError, showNames, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
-import { offsetIn } from "../graph/program.js";
-import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { byName, offsetIn, type ParameterValues, readValues } from "../graph/store.js";
+import { type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
-import { addressOfParameter, checkValues, type State } from "./state.js";
+import { checkValues, type State } from "./state.js";
 
-/** A parameter's values with its shape; row-major. */
-export interface ParameterValues {
-  readonly shape: Shape;
-  readonly data: Float32Array;
-}
+export type { ParameterValues } from "../graph/store.js";
 
 /** New values of a parameter: alone, or with the shape that they must be meant for. */
 export type NewValues = Values | { readonly data: Values; readonly shape?: Shape };
@@ -20,38 +16,27 @@ export type NewValues = Values | { readonly data: Values; readonly shape?: Shape
 /** New values of parameters, by path. */
 export type ParameterUpdate = Readonly<Record<string, NewValues>> | ReadonlyMap<string, NewValues>;
 
-/** Copies of what lies in a block of the trained parameters' layout: their gradients, a slot of the optimizer. */
+/** Copies of what is in a block with the trained parameters' layout: their gradients, a slot of the optimizer. */
 export function readBlock(state: State, block: Pointer): Map<string, ParameterValues> {
-  return readAll(state, trainedOf(state), (tensor) => block + offsetIn(state.layout, tensor));
+  const { engine, trained } = state;
+  return byName(trainedOf(state), (tensor) => readValues(engine, tensor, block + offsetIn(trained, tensor)));
 }
 
 /** Copies of all parameters and buffers. */
 export function readParameters(state: State): Map<string, ParameterValues> {
   checkValues(state);
-  return readAll(state, state.config.model.parameters, (tensor) => addressOfParameter(state, tensor));
+  return byName(state.config.model.parameters, state.values.read);
 }
 
 /** The parameters that are trained, by path. */
-export function trainedOf({ layout, config }: State): ReadonlyMap<string, Tensor> {
-  return new Map([...config.model.parameters].filter(([, tensor]) => layout.offsets.has(tensor)));
-}
-
-function readAll(
-  { engine }: State,
-  tensors: ReadonlyMap<string, Tensor>,
-  addressOf: (tensor: Tensor) => Pointer,
-): Map<string, ParameterValues> {
-  const read = (tensor: Tensor) => ({
-    shape: tensor.shape,
-    data: engine.floats(addressOf(tensor), sizeOf(tensor.shape)).slice(),
-  });
-  return new Map([...tensors].map(([path, tensor]) => [path, read(tensor)]));
+export function trainedOf({ trained, config }: State): ReadonlyMap<string, Tensor> {
+  return new Map([...config.model.parameters].filter(([, tensor]) => trained.offsets.has(tensor)));
 }
 
 /** Checks all values, then sets them. */
 export function writeParameters(state: State, update: ParameterUpdate): void {
   for (const { tensor, copy } of checkUpdate(state.config.model.parameters, update)) {
-    state.engine.write(addressOfParameter(state, tensor), copy);
+    state.values.write(tensor, copy);
   }
 }
 

@@ -2,7 +2,8 @@
 import { type Pointer, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { type Plan, planMemory } from "../graph/plan.js";
-import { installPlan, type Program, placeConstants } from "../graph/program.js";
+import { type BuiltProgram, buildProgram, type ProgramParts } from "../graph/program.js";
+import { offsetIn } from "../graph/store.js";
 import { type DType, input, type Tensor } from "../graph/tensor.js";
 import { layerContext } from "../nn/layer.js";
 import { bundle, pick, portName } from "../nn/ports.js";
@@ -11,21 +12,16 @@ import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradient } from "../ops/gradient.js";
 import { ownTensors, penaltiesOf, recordChanges, withPenalties } from "./changes.js";
 import { type SampleFormat, targetShape } from "./data.js";
-import { addressOfGradient, addressOfParameter, ensureArena, type State } from "./state.js";
+import { arenaOf, type State } from "./state.js";
 
-/** A program with the plan it was made from. */
-export interface StepProgram {
-  readonly program: Program;
-  readonly plan: Plan;
-  /** Where the results of a prediction lie, output by output. */
+/** A program of a trainer. */
+export interface StepProgram extends BuiltProgram {
+  /** Where the results are: those of a prediction output by output. */
   readonly results: readonly Pointer[];
-  /** Up to here nothing is changed that outlives a step; from here on the optimizer and the totals are. */
-  readonly planEnd: Pointer;
   /** Version of the arena it was recorded for. */
   readonly version: number;
   /** Steps that one call into the engine may run before the host gets its turn: found out while running. */
   stepsPerCall: number;
-  dispose(): void;
 }
 
 /**
@@ -49,9 +45,9 @@ export interface StagedFeed {
 
 const CLOCK_WORDS = 16;
 
-/** The symbolic side of one step: its tensors, and the addresses they are bound to. */
+/** The symbolic side of one step: its tensors, and the addresses of some of them. */
 interface Trace {
-  readonly pinned: Map<Tensor, Pointer>;
+  readonly places: Map<Tensor, Pointer>;
   /** Targets and outputs, output by output. */
   readonly y: readonly Tensor[];
   readonly outputs: readonly Tensor[];
@@ -61,18 +57,17 @@ interface Trace {
 
 function traceModel(state: State, feed: Feed, batch: number, training: boolean): Trace {
   const { model, seed } = state.config;
-  const pinned = new Map<Tensor, Pointer>();
+  const places = new Map<Tensor, Pointer>();
   const leaf = (shape: readonly number[], name: string, address: Pointer, dtype: DType = "float32"): Tensor => {
     const tensor = input(shape, { name, dtype });
-    pinned.set(tensor, address);
+    places.set(tensor, address);
     return tensor;
   };
-  for (const tensor of model.parameters.values()) pinned.set(tensor, addressOfParameter(state, tensor));
   const clock = leaf([CLOCK_WORDS], "clock", training ? state.clock : state.evaluationClock, "uint32");
   const { x, y } = samplesOf(state, feed, batch, clock, leaf);
   const context = layerContext({ training, clock, seed });
   const outputs = pick<Tensor>("model", model.apply(bundle(feed.format.inputs, x), context) as Tensor, model.outputs);
-  return { pinned, y, outputs, updates: context.updates };
+  return { places, y, outputs, updates: context.updates };
 }
 
 type MakeLeaf = (shape: readonly number[], name: string, address: Pointer, dtype?: DType) => Tensor;
@@ -137,7 +132,7 @@ function traceTraining(state: State, feed: Feed, batch: number) {
   const { loss, totals } = buildScores(state, trace);
   const gradients = ownTensors(gradient(loss, [...state.parameters]));
   gradients.forEach((tensor, index) => {
-    trace.pinned.set(tensor, addressOfGradient(state, state.parameters[index]));
+    trace.places.set(tensor, state.gradients + offsetIn(state.trained, state.parameters[index]));
   });
   return { trace, loss, totals, gradients };
 }
@@ -145,7 +140,7 @@ function traceTraining(state: State, feed: Feed, batch: number) {
 /** The memory plan of a training step, without recording it. */
 export function planTraining(state: State, format: SampleFormat, batch: number): Plan {
   const traced = traceTraining(state, { kind: "gathered", format, whole: false }, batch);
-  return planMemory(resultsOf(traced), traced.trace.pinned);
+  return planMemory(resultsOf(traced), traced.trace.places);
 }
 
 function resultsOf({ trace, loss, totals, gradients }: ReturnType<typeof traceTraining>): Tensor[] {
@@ -159,25 +154,21 @@ export function trainingProgram(state: State, feed: Feed, batch: number): StepPr
   const { trace, loss, totals } = traced;
   // A batch of all samples is the same in every step, so its first row never moves on.
   const advanceBy = feed.kind === "staged" || feed.whole ? 0 : batch;
-  return install(
-    state,
-    trace,
-    resultsOf(traced),
-    (record) => record.advance(serial, state.clock, state.learningRates, advanceBy),
-    (record, addressOf) => {
-      optimizer.record(record, {
-        parameters: state.values,
-        gradients: state.gradients,
-        slots: state.slots,
-        clock: state.clock,
-        length: state.layout.bytes / 4,
-      });
-      recordChanges(record, state.parameters, trace.updates, (tensor) => addressOfParameter(state, tensor), addressOf);
-      record.traceLoss(serial, state.losses, state.clock, addressOf(loss));
-      // A batch that was handed in is no part of a pass.
-      if (feed.kind === "gathered") recordTotals(state, record, state.totals, totals.map(addressOf), batch);
-    },
-  );
+  return install(state, trace, resultsOf(traced), (record, compute) => {
+    record.advance(serial, state.clock, state.learningRates, advanceBy);
+    const addressOf = compute();
+    optimizer.record(record, {
+      parameters: state.trained.address,
+      gradients: state.gradients,
+      slots: state.slots,
+      clock: state.clock,
+      length: state.trained.bytes / 4,
+    });
+    recordChanges(record, state.parameters, trace.updates, state.values.addressOf, addressOf);
+    record.traceLoss(serial, state.losses, state.clock, addressOf(loss));
+    // A batch that was handed in is no part of a pass.
+    if (feed.kind === "gathered") recordTotals(state, record, state.totals, totals.map(addressOf), batch);
+  });
 }
 
 /** Forward and backward for staged samples, and no more: the gradients stay in their block. */
@@ -190,13 +181,10 @@ export function gradientProgram(state: State, feed: Feed, batch: number): StepPr
 export function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, false);
   const { totals } = buildScores(state, trace);
-  return install(
-    state,
-    trace,
-    totals,
-    (record) => record.advance(serial, state.evaluationClock, 0, batch),
-    (record, addressOf) => recordTotals(state, record, state.evaluationTotals, totals.map(addressOf), batch),
-  );
+  return install(state, trace, totals, (record, compute) => {
+    record.advance(serial, state.evaluationClock, 0, batch);
+    recordTotals(state, record, state.evaluationTotals, totals.map(compute()), batch);
+  });
 }
 
 /** What the loss makes of the model's outputs, as probabilities of logits. */
@@ -227,31 +215,12 @@ function recordTotals(
 
 function install(
   state: State,
-  { pinned }: Trace,
+  { places }: Trace,
   results: readonly Tensor[],
-  before?: (record: Recorder) => void,
-  after?: (record: Recorder, addressOf: (tensor: Tensor) => Pointer) => void,
+  record?: ProgramParts["record"],
 ): StepProgram {
-  const { engine } = state;
-  const constants = placeConstants(engine, results, pinned);
-  try {
-    const plan = planMemory(results, pinned);
-    ensureArena(state, plan.arenaBytes);
-    const { program, planEnd, addressOf } = installPlan(engine, plan, state.arena.address, pinned, before, after);
-    const dispose = (): void => {
-      for (const address of [...constants, program.address]) engine.allocator.free(address);
-    };
-    return {
-      program,
-      plan,
-      planEnd,
-      results: results.map(addressOf),
-      version: state.arena.version,
-      stepsPerCall: 1,
-      dispose,
-    };
-  } catch (error) {
-    for (const address of constants) engine.allocator.free(address);
-    throw error;
-  }
+  const { engine, values } = state;
+  const arena = (bytes: number): Pointer => arenaOf(state, bytes);
+  const built = buildProgram(engine, { results, values, places, arena, ...(record && { record }) });
+  return { ...built, results: results.map(built.addressOf), version: state.arena.version, stepsPerCall: 1 };
 }

@@ -10,15 +10,16 @@
 import type { Engine } from "../engine/engine.js";
 import { ModelError, SteepestError } from "../engine/errors.js";
 import { type Pointer, startRecording } from "../engine/instructions.js";
+import { type Lease, leasing } from "../engine/lease.js";
 import type { Region } from "../engine/replica.js";
+import { installProgram } from "../graph/program.js";
 import {
-  type BlockLayout,
+  type Block,
+  createValueStore,
   initializeParameters,
-  installProgram,
-  layoutBlock,
-  offsetIn,
   recordFirstValues,
-} from "../graph/program.js";
+  type ValueStore,
+} from "../graph/store.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
 import type { Metric } from "../nn/metrics.js";
@@ -36,9 +37,6 @@ export const STEPS_PER_CALL = 4096;
 // See assembly/kernels/step.ts.
 const CLOCK_BYTES = 64;
 const CLOCK_STEP = 0;
-
-// A block of nothing is allocated too: one line.
-const LEAST_BYTES = 64;
 
 /** What is to be trained, and how. */
 export interface TrainingConfig {
@@ -78,13 +76,13 @@ export interface State {
   config: TrainingConfig;
   /** What is trained. */
   readonly parameters: readonly Tensor[];
-  readonly layout: BlockLayout;
-  readonly fixedLayout: BlockLayout;
-  /** Addresses of the blocks. */
-  readonly values: Pointer;
+  /** Values of all parameters and buffers: in one block those that are trained, in another those that no optimizer changes. */
+  readonly values: ValueStore;
+  readonly trained: Block;
+  readonly fixed: Block;
+  /** Addresses of blocks with the layout of `trained`. */
   readonly gradients: Pointer;
   readonly slots: readonly Pointer[];
-  readonly fixed: Pointer;
   readonly clock: Pointer;
   readonly evaluationClock: Pointer;
   readonly feed: Pointer;
@@ -92,8 +90,8 @@ export interface State {
   readonly evaluationTotals: Pointer;
   readonly losses: Pointer;
   readonly learningRates: Pointer;
-  /** Bytes of everything above. */
-  readonly bytes: number;
+  /** The memory of everything above but the values. */
+  readonly lease: Lease;
   /** The arena moves when a program needs a larger one; programs recorded for an older version are recorded again. */
   arena: { address: Pointer; bytes: number; version: number };
   /** Optimizer steps and epochs done since the start. */
@@ -142,39 +140,29 @@ export function createState(engine: Engine, config: TrainingConfig): State {
     const remedy = tensors.some(isTrainable) ? "freeze fewer of them" : "add dense(…)";
     throw new ModelError(`compile: the model has no parameters, so nothing can be trained: ${remedy}`);
   }
-  const layout = layoutBlock(parameters);
-  const fixedLayout = layoutBlock(tensors.filter((tensor) => !parameters.includes(tensor)));
-  let bytes = 0;
-  const taken: Pointer[] = [];
-  const take = (size: number): Pointer => {
-    const address = engine.allocateZeros(size);
-    bytes += size;
-    taken.push(address);
-    return address;
-  };
-  try {
-    const values = take(layout.bytes);
-    const state: State = {
+  const { allocator } = engine;
+  return leasing(engine, (lease): State => {
+    const values = createValueStore(engine);
+    lease.defer(values.dispose);
+    const trained = values.adopt(parameters);
+    const feedBytes = (FEED_HEADER_WORDS + config.model.inputs.length + config.outputs.length) * 4;
+    return {
       engine,
       config,
       parameters,
-      layout,
-      fixedLayout,
       values,
-      gradients: engine.allocator.mark("transient", take(layout.bytes)),
-      slots: config.optimizer.slots.map(() => take(layout.bytes)),
-      fixed: take(Math.max(fixedLayout.bytes, LEAST_BYTES)),
-      clock: take(CLOCK_BYTES),
-      evaluationClock: take(CLOCK_BYTES),
-      feed: engine.allocator.mark(
-        "addresses",
-        take((FEED_HEADER_WORDS + config.model.inputs.length + config.outputs.length) * 4),
-      ),
-      totals: take(config.scores.length * 8),
-      evaluationTotals: take(config.scores.length * 8),
-      losses: engine.allocator.mark("transient", take(STEPS_PER_CALL * 4)),
-      learningRates: take(STEPS_PER_CALL * 4),
-      bytes,
+      trained,
+      fixed: values.adopt(tensors.filter((tensor) => !trained.offsets.has(tensor))),
+      gradients: allocator.mark("transient", lease.takeZeros(trained.bytes)),
+      slots: config.optimizer.slots.map(() => lease.takeZeros(trained.bytes)),
+      clock: lease.takeZeros(CLOCK_BYTES),
+      evaluationClock: lease.takeZeros(CLOCK_BYTES),
+      feed: allocator.mark("addresses", lease.takeZeros(feedBytes)),
+      totals: lease.takeZeros(config.scores.length * 8),
+      evaluationTotals: lease.takeZeros(config.scores.length * 8),
+      losses: allocator.mark("transient", lease.takeZeros(STEPS_PER_CALL * 4)),
+      learningRates: lease.takeZeros(STEPS_PER_CALL * 4),
+      lease,
       arena: { address: 0, bytes: 0, version: 0 },
       steps: 0,
       epochs: 0,
@@ -184,11 +172,7 @@ export function createState(engine: Engine, config: TrainingConfig): State {
       closed: false,
       broken: undefined,
     };
-    return Object.assign(state, { bytes });
-  } catch (error) {
-    for (const address of taken) engine.allocator.free(address);
-    throw error;
-  }
+  });
 }
 
 /** Gives the parameters their first values: in the background where there is one, as it takes long for many. */
@@ -196,7 +180,7 @@ export function* initializeState(state: State): Job<void> {
   const { engine, config } = state;
   const recording = startRecording();
   const tensors = [...config.model.parameters.values()];
-  recordFirstValues(recording.record, tensors, (tensor) => addressOfParameter(state, tensor), config.seed);
+  recordFirstValues(recording.record, tensors, state.values.addressOf, config.seed);
   const program = installProgram(engine, recording);
   try {
     yield new EngineCall(program, 1, valuesOf(state));
@@ -207,11 +191,11 @@ export function* initializeState(state: State): Job<void> {
 
 /** Back to the start: parameters as initialized from the seed, optimizer state and counts zero. */
 export function resetState(state: State): void {
-  const { engine, layout, values, config } = state;
-  const blocks = [values, state.gradients, ...state.slots].map((address) => ({ address, bytes: layout.bytes }));
-  for (const { address, bytes } of [...blocks, fixedOf(state)]) engine.clear(address, bytes);
+  const { engine, trained, fixed, config } = state;
+  for (const { address, bytes } of [trained, fixed]) engine.clear(address, bytes);
+  for (const address of [state.gradients, ...state.slots]) engine.clear(address, trained.bytes);
   const tensors = [...config.model.parameters.values()];
-  initializeParameters(engine, tensors, (tensor) => addressOfParameter(state, tensor), config.seed);
+  initializeParameters(engine, tensors, state.values.addressOf, config.seed);
   setCounts(state, 0, 0, createCursor());
   state.broken = undefined;
 }
@@ -241,16 +225,12 @@ export function isUpToDate(state: State): boolean {
 
 /** All parameters, and what no optimizer changes. */
 export function valuesOf(state: State): readonly Region[] {
-  return [{ address: state.values, bytes: state.layout.bytes }, fixedOf(state)];
+  return [state.trained, state.fixed];
 }
 
 /** What predictions and gradients depend on: whoever follows the progress may ask for them. */
 export function visibleOf(state: State): readonly Region[] {
   return [...valuesOf(state), { address: state.clock, bytes: CLOCK_BYTES }];
-}
-
-function fixedOf({ fixed, fixedLayout }: State): Region {
-  return { address: fixed, bytes: fixedLayout.bytes };
 }
 
 /** Whether an optimizer may change it: a parameter, no buffer. */
@@ -260,38 +240,26 @@ export function isTrainable({ source }: Tensor): boolean {
 
 /** What training changes for good. */
 export function lastingOf(state: State): readonly Region[] {
-  const { layout, slots } = state;
-  return [...visibleOf(state), ...slots.map((address) => ({ address, bytes: layout.bytes }))];
+  const { trained, slots } = state;
+  return [...visibleOf(state), ...slots.map((address) => ({ address, bytes: trained.bytes }))];
 }
 
-export function addressOfParameter(state: State, tensor: Tensor): Pointer {
-  const offset = state.layout.offsets.get(tensor);
-  return offset === undefined ? state.fixed + offsetIn(state.fixedLayout, tensor) : state.values + offset;
-}
-
-export function addressOfGradient(state: State, tensor: Tensor): Pointer {
-  return state.gradients + offsetIn(state.layout, tensor);
-}
-
-/** Makes the arena at least `bytes` long. */
-export function ensureArena(state: State, bytes: number): void {
+/** The arena, at least `bytes` long. */
+export function arenaOf(state: State, bytes: number): Pointer {
   const { engine, arena } = state;
-  if (arena.address !== 0 && arena.bytes >= bytes) return;
+  if (arena.address !== 0 && arena.bytes >= bytes) return arena.address;
   if (arena.address !== 0) engine.allocator.free(arena.address);
   state.arena = { address: 0, bytes: 0, version: arena.version + 1 };
   const address = engine.allocator.mark("transient", engine.allocator.allocate(bytes));
   state.arena = { address, bytes, version: arena.version + 1 };
+  return address;
 }
 
-/** Frees all blocks. */
+/** Gives all memory back. */
 export function releaseState(state: State): void {
   state.closed = true;
-  const { allocator } = state.engine;
-  const { values, gradients, slots, fixed, clock, evaluationClock, feed, totals, evaluationTotals } = state;
-  const { losses, learningRates, arena } = state;
-  for (const address of [values, gradients, ...slots, fixed, clock, evaluationClock]) allocator.free(address);
-  for (const address of [feed, totals, evaluationTotals, losses, learningRates]) allocator.free(address);
-  if (arena.address !== 0) allocator.free(arena.address);
+  state.lease.release();
+  if (state.arena.address !== 0) state.engine.allocator.free(state.arena.address);
 }
 
 /** Number of trainable values. */

@@ -78,7 +78,7 @@ function showOutputs({ parts, outputShape }: ModelLayer): string {
 function countsOf(state: State, path: string, parameters: readonly LayerParameter[]): Pick<Row, "count" | "note"> {
   const tensors = parameters.map(({ tensor }) => tensor);
   const trainable = tensors.filter(isTrainable);
-  const frozen = trainable.filter((tensor) => state.fixedLayout.offsets.has(tensor));
+  const frozen = trainable.filter((tensor) => state.fixed.offsets.has(tensor));
   const buffers = parameterCount(tensors) - parameterCount(trainable);
   const notes: string[] = [];
   if (frozen.length > 0) {
@@ -108,7 +108,7 @@ function totals({ state, format, cache }: Session, batchSize: number): string[] 
   const start = performance.now();
   const { arenaBytes, unsharedBytes, steps } = planTraining(state, format, batchSize);
   const planMs = performance.now() - start;
-  const kept = [...state.fixedLayout.offsets.keys()];
+  const kept = [...state.fixed.offsets.keys()];
   const frozen = parameterCount(kept.filter(isTrainable));
   const buffers = parameterCount(kept) - frozen;
   const beside = [
@@ -116,13 +116,13 @@ function totals({ state, format, cache }: Session, batchSize: number): string[] 
     ...(buffers === 0 ? [] : [`${showCount(buffers)} in buffers`]),
   ];
   const besideNote = beside.length === 0 ? "" : ` (and ${beside.join(", ")})`;
-  const block = state.layout.bytes;
+  const block = state.trained.bytes;
   const slots = block * state.slots.length;
   const { threads } = state.engine;
   const scratch = threads * THREAD_SCRATCH_BYTES;
-  const whole = 2 * block + state.fixedLayout.bytes + slots + arenaBytes + scratch;
+  const whole = 2 * block + state.fixed.bytes + slots + arenaBytes + scratch;
   const planned = [
-    `parameters ${showBytes(block + state.fixedLayout.bytes)}`,
+    `parameters ${showBytes(block + state.fixed.bytes)}`,
     `gradients ${showBytes(block)}`,
     `${state.config.optimizer.name} ${showBytes(slots)}`,
     `activations ${showBytes(arenaBytes)} (${showBytes(unsharedBytes)} without sharing)`,

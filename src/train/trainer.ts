@@ -248,8 +248,8 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
   }
   function* gradientsOf(batch: GivenSamples): Job<Map<string, ParameterValues>> {
     const { feed, count } = stage(session, batch);
-    const { gradients: address, layout } = state;
-    yield new EngineCall(cache.get("gradients", feed, count).program, 1, [{ address, bytes: layout.bytes }]);
+    const { gradients: address, trained } = state;
+    yield new EngineCall(cache.get("gradients", feed, count).program, 1, [{ address, bytes: trained.bytes }]);
     return readBlock(state, address);
   }
   const scoring = (data: Given, options: EvaluateOptions | undefined, away = false): Job<Scores<M, O>> => {

@@ -13,13 +13,29 @@ import {
 } from "../engine/errors.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
-import { nodesBehind } from "../graph/backward.js";
-import { indexBounds } from "../graph/bounds.js";
-import { readResult, writeLeaf } from "../graph/function.js";
-import { align, planMemory } from "../graph/plan.js";
-import { initializeParameters, installPlan, layoutBlock, offsetIn, placeConstants } from "../graph/program.js";
-import { bytesOf, input, isTensor, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkFeed, checkResults, type Feed, type InputShapes, inputsFor } from "../graph/traced.js";
+import { type Lease, leasing } from "../engine/lease.js";
+import { leavesBehind } from "../graph/backward.js";
+import { align } from "../graph/plan.js";
+import { type BuiltProgram, buildProgram } from "../graph/program.js";
+import {
+  byName,
+  createValueStore,
+  initializeParameters,
+  layoutBlock,
+  offsetIn,
+  type ParameterValues,
+  type ValueStore,
+} from "../graph/store.js";
+import { bytesOf, input, isTensor, showShape, type Tensor } from "../graph/tensor.js";
+import {
+  checkInputs,
+  checkResults,
+  type Feed,
+  feedWriter,
+  type InputShapes,
+  inputsFor,
+  readResults,
+} from "../graph/traced.js";
 import type { Values } from "../graph/values.js";
 import { copyBeforeChanges, layerContext } from "../nn/layer.js";
 import { createBlueprint, type Scope } from "../nn/scope.js";
@@ -27,7 +43,7 @@ import { gradient } from "../ops/gradient.js";
 import { checkOptimizer, type Optimizer, rateAt } from "../optim/optimizer.js";
 import { ownTensors, recordChanges, withPenalties } from "./changes.js";
 import { DivergenceError } from "./divergence.js";
-import { checkUpdate, type ParameterUpdate, type ParameterValues } from "./parameters.js";
+import { checkUpdate, type ParameterUpdate } from "./parameters.js";
 import { isTrainable, wordsOfSeed } from "./state.js";
 
 export interface WorkspaceOptions extends Omit<EngineOptions, "background"> {
@@ -59,7 +75,7 @@ export interface CompiledStep<I extends InputShapes, O extends Readonly<Record<s
   (values: { readonly [K in keyof I]: Values }): { [K in keyof O]: Float32Array };
   /** How often it ran. */
   readonly steps: number;
-  /** Bytes of its plan: values between the layers, gradients, optimizer state, instructions. */
+  /** Bytes of its plan: inputs, values between the layers, gradients, optimizer state, instructions. */
   readonly plannedBytes: number;
 }
 
@@ -100,13 +116,13 @@ export interface Workspace {
 export async function createWorkspace(options: WorkspaceOptions = {}): Promise<Workspace> {
   const seed = checkWorkspace(options);
   const engine = options.engine ?? (await createEngine({ ...engineOptions(options), background: false }));
-  return build(options, seed, engine);
+  return createMethods(options, seed, engine);
 }
 
 /** The synchronous form of `createWorkspace`, where the runtime can load the kernels synchronously. */
 export function createWorkspaceSync(options: WorkspaceOptions = {}): Workspace {
   const seed = checkWorkspace(options);
-  return build(options, seed, options.engine ?? createEngineSync(engineOptions(options)));
+  return createMethods(options, seed, options.engine ?? createEngineSync(engineOptions(options)));
 }
 
 /** Checks the options, before there is an engine. Returns the seed. */
@@ -123,178 +139,220 @@ function engineOptions({ build: kind, threads }: WorkspaceOptions): EngineOption
 const CLOCK_BYTES = 64;
 const CLOCK_POSITION = 1;
 
-function build(options: WorkspaceOptions, seed: number, engine: Engine): Workspace {
-  const key = wordsOfSeed(seed);
-  const values = new Map<Tensor, Pointer>();
-  const allocated: Pointer[] = [];
-  let open = true;
-  // Steps number their random numbers in one row: their clocks all begin at 1, so the same stream would give the same.
-  let streams = 0;
-  const checkOpen = (): void => {
-    if (!open) throw new SteepestError("workspace: it has been disposed of: make another");
-  };
-  const take = (bytes: number): Pointer => {
-    const address = engine.allocateZeros(Math.max(bytes, CLOCK_BYTES));
-    allocated.push(address);
-    return address;
-  };
-  /** Gives the tensors values that have none yet: in one block, as an optimizer likes them. */
-  const adopt = (tensors: readonly Tensor[]): void => {
-    const added = tensors.filter((tensor) => !values.has(tensor)).sort((a, b) => a.id - b.id);
-    if (added.length === 0) return;
-    const layout = layoutBlock(added);
-    const block = take(layout.bytes);
-    const firstStream = values.size + 1;
-    for (const tensor of added) values.set(tensor, block + offsetIn(layout, tensor));
-    initializeParameters(engine, added, addressOfValue, key, firstStream);
-  };
-  const addressOfValue = (tensor: Tensor): Pointer => {
-    const address = values.get(tensor);
-    if (address === undefined) throw new SteepestError(`workspace: ${tensor.name} must have a value, got none`);
-    return address;
-  };
+/** A workspace from the inside. */
+interface State {
+  readonly engine: Engine;
+  readonly seed: readonly [low: number, high: number];
+  readonly values: ValueStore;
+  /** Gives the memory of each step back. */
+  readonly releases: (() => void)[];
+  open: boolean;
+  /** Steps number their random numbers in one row: their clocks all begin at 1, so the same stream would give the same. */
+  streams: number;
+}
 
-  function step<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
-    body: (inputs: { [K in keyof I]: Tensor }, scope: Scope) => O,
-    given: StepOptions<I>,
-  ): CompiledStep<I, O> {
-    checkOpen();
-    checkFunction("workspace.step", "what is traced", body);
-    checkOptions("workspace.step", given, ["inputs", "train", "optimizer", "training"]);
-    const { optimizer, training = optimizer !== undefined } = given;
-    if (optimizer !== undefined) checkOptimizer("workspace.step", optimizer);
-    checkFlag("workspace.step", "training", training);
-    const holders = given.train === undefined ? undefined : holdersOf(given.train);
-    if (holders !== undefined && optimizer === undefined) {
-      throw new ModelError(
-        `workspace.step: train names what an optimizer is to change, got ${showValue(given.train)} and no optimizer: give one, or leave it out`,
-      );
-    }
-    const inputs = inputsFor("workspace.step", given.inputs);
-    const clock = input([CLOCK_BYTES / 4], { name: "clock", dtype: "uint32" });
-    const blueprint = createBlueprint("workspace.step", "", body);
-    const context = { ...layerContext({ training, clock, seed: key }), stream: () => streams++ };
-    const traced = blueprint.trace(inputs, context);
-    checkResults("workspace.step", traced);
-    const outputs = optimizer === undefined && context.updates.size === 0 ? traced : fromBefore(traced);
-    const updates = [...context.updates.values()];
-    const ownParameters = [...blueprint.parameters.values()];
-    adopt([...parametersBehind([...Object.values(outputs), ...updates]), ...ownParameters]);
-
-    const goal = optimizer === undefined ? undefined : goalOf(outputs);
-    const trained = goal === undefined ? [] : trainedBy(goal, holders);
-    trained.sort((a, b) => addressOfValue(a) - addressOfValue(b));
-    const gradients = goal === undefined ? [] : ownTensors(gradient(withPenalties(goal, trained), trained));
-    const results = [...Object.values(outputs), ...gradients, ...updates];
-    const bounds = indexBounds(results);
-    const layout = layoutBlock(trained);
-    const offsetOf = (tensor: Tensor): number => offsetIn(layout, tensor);
-    const gradientsAt = take(layout.bytes);
-    const slots = (optimizer?.slots ?? []).map(() => take(layout.bytes));
-    const [clockAt, ratesAt] = [take(CLOCK_BYTES), take(CLOCK_BYTES)];
-    const pinned = new Map<Tensor, Pointer>([...values, [clock, clockAt]]);
-    for (const tensor of Object.values(inputs)) pinned.set(tensor, take(bytesOf(tensor)));
-    gradients.forEach((tensor, index) => {
-      pinned.set(tensor, gradientsAt + offsetOf(trained[index]));
-    });
-    allocated.push(...placeConstants(engine, results, pinned));
-    const plan = planMemory(results, pinned);
-    const { program, addressOf } = installPlan(
-      engine,
-      plan,
-      engine.allocator.mark("transient", take(plan.arenaBytes)),
-      pinned,
-      (record) => record.advance(serial, clockAt, ratesAt, 0),
-      (record, at) => {
-        for (const { first, bytes } of stretchesOf(trained, addressOfValue)) {
-          const from = offsetOf(first);
-          optimizer?.record(record, {
-            parameters: addressOfValue(first),
-            gradients: gradientsAt + from,
-            slots: slots.map((slot) => slot + from),
-            clock: clockAt,
-            length: bytes / 4,
-          });
-        }
-        recordChanges(record, trained, context.updates, addressOfValue, at);
-      },
-    );
-    allocated.push(program.address);
-
-    let steps = 0;
-    const call = (feed: Feed<I>): { [K in keyof O]: Float32Array } => {
-      checkOpen();
-      checkFeed("workspace.step", Object.keys(inputs), feed);
-      for (const [name, tensor] of Object.entries(inputs)) {
-        writeLeaf(engine, addressOf(tensor), tensor, feed[name], name, bounds.get(tensor));
-      }
-      const rate = optimizer === undefined ? 0 : rateAt(optimizer, steps + 1);
-      engine.write(ratesAt, [rate]);
-      engine.clear(clockAt + 4 * CLOCK_POSITION, 4);
-      engine.run(program.address, program.end, 1, program.threads);
-      steps += 1;
-      const read = Object.entries(outputs).map(([name, tensor]) => [
-        name,
-        readResult(engine, addressOf(tensor), tensor),
-      ]);
-      const result = Object.fromEntries(read) as { [K in keyof O]: Float32Array };
-      if (goal !== undefined && !Number.isFinite(result.loss[0])) {
-        throw new DivergenceError("workspace.step", { step: steps, loss: result.loss[0], learningRate: rate });
-      }
-      return result;
-    };
-    const slotBytes = layout.bytes * (1 + slots.length);
-    const step = Object.assign(call, {
-      parameters: blueprint.parameters,
-      plannedBytes: plan.arenaBytes + slotBytes + (program.end - program.address),
-      steps: 0,
-    });
-    return Object.defineProperty(step, "steps", { get: () => steps });
-  }
-
-  /** What cannot be made to the end leaves no memory and no values behind. */
-  const whole = <T>(make: () => T): T => {
-    const [taken, known, firstStream] = [allocated.length, new Set(values.keys()), streams];
-    try {
-      return make();
-    } catch (error) {
-      for (const address of allocated.splice(taken)) engine.allocator.free(address);
-      for (const tensor of [...values.keys()]) if (!known.has(tensor)) values.delete(tensor);
-      streams = firstStream;
-      throw error;
-    }
-  };
+function createMethods(options: WorkspaceOptions, seed: number, engine: Engine): Workspace {
+  const values = createValueStore(engine);
+  const state: State = { engine, seed: wordsOfSeed(seed), values, releases: [], open: true, streams: 0 };
   const dispose = (): void => {
-    if (!open) return;
-    open = false;
-    for (const address of allocated) engine.allocator.free(address);
+    if (!state.open) return;
+    state.open = false;
+    for (const release of state.releases) release();
+    values.dispose();
     if (options.engine === undefined) engine.dispose();
   };
   /** Values are made when they are first asked for, by whoever that is. */
   const tensorsOf = (what: string, of: HoldsParameters): ReadonlyMap<string, Tensor> => {
-    checkOpen();
+    checkOpen(state);
     checkHolder(`workspace.${what}`, of);
-    whole(() => adopt([...of.parameters.values()]));
+    adopt(state, [...of.parameters.values()]);
     return of.parameters;
   };
   return {
     engine,
-    step: (body, given) => whole(() => step(body, given)),
-    parameters(of) {
-      const read = (tensor: Tensor): ParameterValues => ({
-        shape: tensor.shape,
-        data: engine.floats(addressOfValue(tensor), sizeOf(tensor.shape)).slice(),
-      });
-      return new Map([...tensorsOf("parameters", of)].map(([path, tensor]) => [path, read(tensor)]));
-    },
+    step: (body, given) => makeStep(state, body, given),
+    parameters: (of) => byName(tensorsOf("parameters", of), values.read),
     setParameters(of, update) {
-      for (const { tensor, copy } of checkUpdate(tensorsOf("setParameters", of), update)) {
-        engine.write(addressOfValue(tensor), copy);
-      }
+      for (const { tensor, copy } of checkUpdate(tensorsOf("setParameters", of), update)) values.write(tensor, copy);
     },
     dispose,
     [Symbol.dispose]: dispose,
   };
+}
+
+function checkOpen({ open }: State): void {
+  if (!open) throw new SteepestError("workspace: it has been disposed of: make another");
+}
+
+/** Gives the tensors values that have none yet: in one block, as an optimizer likes them. Returns what takes them back. */
+function adopt({ engine, values, seed }: State, tensors: readonly Tensor[]): () => void {
+  const added = [...new Set(tensors)].filter((tensor) => !values.has(tensor)).sort((a, b) => a.id - b.id);
+  if (added.length === 0) return () => {};
+  const firstStream = values.size + 1;
+  const block = values.adopt(added);
+  const drop = (): void => values.drop(block);
+  try {
+    initializeParameters(engine, added, values.addressOf, seed, firstStream);
+  } catch (error) {
+    drop();
+    throw error;
+  }
+  return drop;
+}
+
+/** Options of a step, checked. */
+interface StepPlan {
+  readonly optimizer: Optimizer | undefined;
+  readonly training: boolean;
+  readonly holders: readonly HoldsParameters[] | undefined;
+}
+
+function checkStep(body: unknown, given: StepOptions<InputShapes>): StepPlan {
+  checkFunction("workspace.step", "what is traced", body);
+  checkOptions("workspace.step", given, ["inputs", "train", "optimizer", "training"]);
+  const { optimizer, training = optimizer !== undefined } = given;
+  if (optimizer !== undefined) checkOptimizer("workspace.step", optimizer);
+  checkFlag("workspace.step", "training", training);
+  const holders = given.train === undefined ? undefined : holdersOf(given.train);
+  if (holders !== undefined && optimizer === undefined) {
+    throw new ModelError(
+      `workspace.step: train names what an optimizer is to change, got ${showValue(given.train)} and no optimizer: give one, or leave it out`,
+    );
+  }
+  return { optimizer, training, holders };
+}
+
+/** A step as a graph. */
+interface TracedStep<I extends InputShapes, O extends Readonly<Record<string, Tensor>>> {
+  readonly inputs: { [K in keyof I]: Tensor };
+  readonly clock: Tensor;
+  readonly outputs: O;
+  /** Of the layers that were applied. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly updates: ReadonlyMap<Tensor, Tensor>;
+}
+
+/** What cannot be made to the end leaves no memory and no values behind. */
+function makeStep<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
+  state: State,
+  body: (inputs: { [K in keyof I]: Tensor }, scope: Scope) => O,
+  given: StepOptions<I>,
+): CompiledStep<I, O> {
+  checkOpen(state);
+  const plan = checkStep(body, given);
+  const { streams } = state;
+  let forget = (): void => {};
+  try {
+    const traced = traceStep(state, body, given.inputs, plan);
+    const { outputs, updates, parameters } = traced;
+    const behind = parametersBehind([...Object.values(outputs), ...updates.values()]);
+    forget = adopt(state, [...behind, ...parameters.values()]);
+    return leasing(state.engine, (lease) => {
+      const step = callable(state, traced, plan.optimizer, buildStep(state, traced, plan, lease));
+      state.releases.push(lease.release);
+      return step;
+    });
+  } catch (error) {
+    forget();
+    state.streams = streams;
+    throw error;
+  }
+}
+
+function traceStep<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
+  state: State,
+  body: (inputs: { [K in keyof I]: Tensor }, scope: Scope) => O,
+  shapes: I,
+  { optimizer, training }: StepPlan,
+): TracedStep<I, O> {
+  const inputs = inputsFor("workspace.step", shapes);
+  const clock = input([CLOCK_BYTES / 4], { name: "clock", dtype: "uint32" });
+  const blueprint = createBlueprint("workspace.step", "", body);
+  const context = { ...layerContext({ training, clock, seed: state.seed }), stream: () => state.streams++ };
+  const returned = blueprint.trace(inputs, context);
+  checkResults("workspace.step", returned);
+  const { updates } = context;
+  const outputs = optimizer === undefined && updates.size === 0 ? returned : fromBefore(returned);
+  return { inputs, clock, outputs, parameters: blueprint.parameters, updates };
+}
+
+/** A step in memory. */
+interface BuiltStep {
+  readonly program: BuiltProgram;
+  readonly results: readonly Tensor[];
+  readonly clock: Pointer;
+  readonly learningRate: Pointer;
+  readonly bytes: number;
+}
+
+function buildStep<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
+  { engine, values }: State,
+  { inputs, clock, outputs, updates }: TracedStep<I, O>,
+  { optimizer, holders }: StepPlan,
+  lease: Lease,
+): BuiltStep {
+  const { addressOf } = values;
+  const loss = optimizer === undefined ? undefined : lossOf(outputs);
+  const trained = loss === undefined ? [] : trainedBy(loss, holders);
+  trained.sort((a, b) => addressOf(a) - addressOf(b));
+  const gradients = loss === undefined ? [] : ownTensors(gradient(withPenalties(loss, trained), trained));
+  const results = [...Object.values(outputs), ...gradients, ...updates.values()];
+  checkInputs("workspace.step", results, [...Object.values(inputs), clock]);
+  const layout = layoutBlock(trained);
+  const gradientsAt = lease.takeZeros(layout.bytes);
+  const slots = (optimizer?.slots ?? []).map(() => lease.takeZeros(layout.bytes));
+  const [clockAt, learningRate] = [lease.takeZeros(CLOCK_BYTES), lease.takeZeros(4)];
+  const places = gradients.map((tensor, index) => [tensor, gradientsAt + offsetIn(layout, trained[index])] as const);
+  const program = buildProgram(engine, {
+    results,
+    values,
+    inputs: Object.values(inputs),
+    places: new Map([[clock, clockAt], ...places]),
+    record(record, compute) {
+      record.advance(serial, clockAt, learningRate, 0);
+      const at = compute();
+      for (const { first, bytes } of contiguousRuns(trained, addressOf)) {
+        const from = offsetIn(layout, first);
+        optimizer?.record(record, {
+          parameters: addressOf(first),
+          gradients: gradientsAt + from,
+          slots: slots.map((slot) => slot + from),
+          clock: clockAt,
+          length: bytes / 4,
+        });
+      }
+      recordChanges(record, trained, updates, addressOf, at);
+    },
+  });
+  lease.defer(program.dispose);
+  return { program, results, clock: clockAt, learningRate, bytes: lease.bytes + program.bytes };
+}
+
+function callable<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
+  state: State,
+  { inputs, outputs, parameters }: TracedStep<I, O>,
+  optimizer: Optimizer | undefined,
+  { program: { program, addressOf }, results, clock, learningRate, bytes }: BuiltStep,
+): CompiledStep<I, O> {
+  const { engine } = state;
+  const write = feedWriter<I>("workspace.step", engine, inputs, results, addressOf);
+  let steps = 0;
+  const call = (feed: Feed<I>): { [K in keyof O]: Float32Array } => {
+    checkOpen(state);
+    write(feed);
+    const rate = optimizer === undefined ? 0 : rateAt(optimizer, steps + 1);
+    engine.write(learningRate, [rate]);
+    engine.clear(clock + 4 * CLOCK_POSITION, 4);
+    engine.run(program.address, program.end, 1, program.threads);
+    steps += 1;
+    const result = readResults(engine, outputs, addressOf);
+    if (optimizer !== undefined && !Number.isFinite(result.loss[0])) {
+      throw new DivergenceError("workspace.step", { step: steps, loss: result.loss[0], learningRate: rate });
+    }
+    return result;
+  };
+  const step = Object.assign(call, { parameters, plannedBytes: bytes, steps: 0 });
+  return Object.defineProperty(step, "steps", { get: () => steps });
 }
 
 /** The outputs, which the changes of the step leave alone. */
@@ -304,7 +362,7 @@ function fromBefore<O extends Readonly<Record<string, Tensor>>>(outputs: O): O {
 }
 
 /** What a training step makes smaller. */
-function goalOf(outputs: Readonly<Record<string, Tensor>>): Tensor {
+function lossOf(outputs: Readonly<Record<string, Tensor>>): Tensor {
   const { loss } = outputs;
   if (loss !== undefined && loss.shape.length === 0) return loss;
   const got = loss === undefined ? Object.keys(outputs).join(", ") : `a loss of shape ${showShape(loss.shape)}`;
@@ -314,8 +372,8 @@ function goalOf(outputs: Readonly<Record<string, Tensor>>): Tensor {
 }
 
 /** The parameters that the optimizer is to change. */
-function trainedBy(goal: Tensor, holders: readonly HoldsParameters[] | undefined): Tensor[] {
-  if (holders === undefined) return parametersBehind([goal]).filter(isTrainable);
+function trainedBy(loss: Tensor, holders: readonly HoldsParameters[] | undefined): Tensor[] {
+  if (holders === undefined) return parametersBehind([loss]).filter(isTrainable);
   const tensors = new Set(holders.flatMap(({ parameters }) => [...parameters.values()]));
   const trained = [...tensors].filter(isTrainable);
   if (trained.length > 0) return trained;
@@ -340,21 +398,20 @@ function checkHolder(where: string, of: unknown): HoldsParameters {
 }
 
 function parametersBehind(results: readonly Tensor[]): Tensor[] {
-  const leaves = [...results, ...nodesBehind(results).flatMap((node) => node.inputs)];
-  return [...new Set(leaves)].filter(({ source }) => source.kind === "parameter");
+  return leavesBehind(results).filter(({ source }) => source.kind === "parameter");
 }
 
-/** Parameters that lie behind one another without a gap, as their gradients do: one instruction does them all. */
-function stretchesOf(
+/** Parameters that are stored one after another without a gap, as their gradients are: one instruction for each run. */
+function contiguousRuns(
   parameters: readonly Tensor[],
   addressOf: (tensor: Tensor) => Pointer,
 ): { first: Tensor; bytes: number }[] {
-  const stretches: { first: Tensor; bytes: number }[] = [];
+  const runs: { first: Tensor; bytes: number }[] = [];
   for (const tensor of parameters) {
-    const last = stretches.at(-1);
+    const last = runs.at(-1);
     const bytes = align(bytesOf(tensor));
     if (last !== undefined && addressOf(last.first) + last.bytes === addressOf(tensor)) last.bytes += bytes;
-    else stretches.push({ first: tensor, bytes });
+    else runs.push({ first: tensor, bytes });
   }
-  return stretches;
+  return runs;
 }

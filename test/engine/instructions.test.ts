@@ -1,7 +1,7 @@
 // What a kernel would read as something else is refused where it is recorded.
 import { expect, test } from "vitest";
 import { elements, startRecording } from "../../src/engine/instructions.js";
-import { layoutBlock, offsetIn } from "../../src/graph/program.js";
+import { layoutBlock, offsetIn } from "../../src/graph/store.js";
 import { input } from "../../src/graph/tensor.js";
 
 const missing = undefined as unknown as number;
@@ -33,5 +33,5 @@ test("a tensor that is not in a block has no offset there", () => {
   const [a, b, stranger] = [input([3]), input([20]), input([1], { name: "stranger" })];
   const layout = layoutBlock([a, b]);
   expect([offsetIn(layout, a), offsetIn(layout, b)]).toEqual([0, 64]);
-  expect(() => offsetIn(layout, stranger)).toThrow("memory: stranger must lie in the block");
+  expect(() => offsetIn(layout, stranger)).toThrow("memory: stranger must be in the block");
 });

@@ -3,8 +3,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { createEngineSync, type Engine } from "../../src/engine/engine.js";
-import { planMemory } from "../../src/graph/plan.js";
-import { installPlan } from "../../src/graph/program.js";
+import { buildProgram } from "../../src/graph/program.js";
 import { bytesOf, input, type Shape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
 import { conv1d, conv2d, convTranspose1d, convTranspose2d, separableConv1d, separableConv2d } from "../../src/index.js";
 import type { Layer } from "../../src/nn/layer.js";
@@ -53,14 +52,13 @@ function permuted(values: ArrayLike<number>, shape: Shape, axes: readonly number
 
 /** The values of `outputs`, with each tensor of `given` filled. */
 function evaluate(engine: Engine, given: ReadonlyMap<Tensor, number[]>, outputs: readonly Tensor[]): Float32Array[] {
-  const pinned = new Map([...given.keys()].map((tensor) => [tensor, engine.allocator.allocate(bytesOf(tensor))]));
-  const plan = planMemory(outputs, pinned);
-  const arena = engine.allocator.allocate(plan.arenaBytes);
-  const { program, addressOf } = installPlan(engine, plan, arena, pinned);
-  for (const [tensor, values] of given) engine.floats(pinned.get(tensor) as number, values.length).set(values);
+  const places = new Map([...given.keys()].map((tensor) => [tensor, engine.allocator.allocate(bytesOf(tensor))]));
+  const { program, addressOf, dispose } = buildProgram(engine, { results: outputs, places });
+  for (const [tensor, values] of given) engine.floats(addressOf(tensor), values.length).set(values);
   engine.run(program.address, program.end, 1, program.threads);
   const results = outputs.map((tensor) => engine.floats(addressOf(tensor), sizeOf(tensor.shape)).slice());
-  for (const address of [...pinned.values(), arena, program.address]) engine.allocator.free(address);
+  dispose();
+  for (const address of places.values()) engine.allocator.free(address);
   return results;
 }
 

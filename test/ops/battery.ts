@@ -8,7 +8,8 @@ import { operandsOf, type Pointer, startRecording } from "../../src/engine/instr
 import { nodesBehind } from "../../src/graph/backward.js";
 import { lower } from "../../src/graph/lower.js";
 import { type Plan, planMemory } from "../../src/graph/plan.js";
-import { initializeParameters, installProgram, type Program } from "../../src/graph/program.js";
+import { installProgram, type Program } from "../../src/graph/program.js";
+import { initializeParameters } from "../../src/graph/store.js";
 import { bytesOf, input, type Shape, showShape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
 import { copyOf, mul } from "../../src/ops/elementwise.js";
 import { gradient } from "../../src/ops/gradient.js";
