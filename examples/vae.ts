@@ -43,8 +43,8 @@ export function createVae(seed: number) {
   return {
     /** The negative evidence lower bound, in nats an image. */
     learn: workspace.step(
-      ({ x }, { call, apply, randomness }) => {
-        const { middle, logVariance } = call(encoder, x);
+      ({ x }, { apply, randomness }) => {
+        const { middle, logVariance } = apply(x, encoder);
         // The random numbers are drawn apart and then moved and stretched, so that the gradient finds its way to both.
         const noise = randomNormal([BATCH, CODE], randomness());
         const code = add(middle, mul(exp(scale(logVariance, 0.5)), noise));
@@ -55,8 +55,8 @@ export function createVae(seed: number) {
     ),
     /** The same for images that nothing is learnt from, with its two parts, and what becomes of them. */
     judge: workspace.step(
-      ({ x }, { call, apply, randomness }) => {
-        const { middle, logVariance } = call(encoder, x);
+      ({ x }, { apply, randomness }) => {
+        const { middle, logVariance } = apply(x, encoder);
         const noise = randomNormal([BATCH, CODE], randomness());
         const logits = apply(add(middle, mul(exp(scale(logVariance, 0.5)), noise)), decoder);
         return {

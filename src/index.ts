@@ -61,6 +61,7 @@ export {
   separableConv1d,
   separableConv2d,
 } from "./nn/conv.js";
+export { defineLayer } from "./nn/defineLayer.js";
 export { type DenseOptions, dense } from "./nn/dense.js";
 export { alphaDropout, dropout, spatialDropout1d, spatialDropout2d } from "./nn/dropout.js";
 export { flatten } from "./nn/flatten.js";
@@ -81,7 +82,7 @@ export {
 } from "./nn/losses.js";
 export { type ResidualOptions, residual } from "./nn/merge.js";
 export type { MetricName } from "./nn/metrics.js";
-export { defineLayer, functional, type Model, type ModelOptions, sequential } from "./nn/model.js";
+export { functional, type Model, type ModelOptions, sequential } from "./nn/model.js";
 export { gaussianDropout, gaussianNoise } from "./nn/noise.js";
 export {
   type BatchNormLayerOptions,

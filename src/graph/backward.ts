@@ -1,7 +1,7 @@
 // Reverse-mode differentiation (the chain rule, from the loss back). It knows no operation: each brings
 // its own rule; what is common to all, accumulating and un-broadcasting, is done here and once.
 import { ModelError } from "../engine/errors.js";
-import type { Operation } from "./operation.js";
+import { type Operation, withScope } from "./operation.js";
 import { type Node, sameShape, showShape, type Tensor } from "./tensor.js";
 
 /** The three operations that differentiation itself needs, handed in by src/ops. */
@@ -45,7 +45,7 @@ export function buildGradient(loss: Tensor, wrt: readonly Tensor[], rules: Gradi
   const gradients = new Map<Tensor, Tensor>([[loss, rules.full([], 1)]]);
   for (const node of nodes.reverse()) {
     if (node.outputs.some((tensor) => needed.has(tensor) && gradients.has(tensor)))
-      backThrough(node, needed, gradients, rules);
+      withScope(node.scope, () => backThrough(node, needed, gradients, rules));
   }
   return wrt.map((tensor) => gradients.get(tensor) ?? rules.full(tensor.shape, 0));
 }

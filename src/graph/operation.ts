@@ -1,5 +1,5 @@
 // What an operation is: one definition with its shape rule, its forward instructions and its backward nodes.
-import { made } from "../engine/copies.js";
+import { made, shared } from "../engine/copies.js";
 import { ModelError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
@@ -71,6 +71,25 @@ export interface Operation<Attributes = undefined> {
   readonly acceptsEpilogue?: boolean;
 }
 
+// Path of the layer that is being applied. Tracing is synchronous, so one for all copies of the package is enough.
+const scope = /* @__PURE__ */ shared("scope", { path: "" });
+
+/** Does `work` with the nodes that it makes belonging to the layer at this path; also after an error the scope is as before. */
+export function withScope<T>(path: string, work: () => T): T {
+  const before = scope.path;
+  scope.path = path;
+  try {
+    return work();
+  } finally {
+    scope.path = before;
+  }
+}
+
+/** The same for a layer within the one that is being applied: "0" in "encoder" is "encoder.0". */
+export function withinScope<T>(name: string, work: () => T): T {
+  return withScope(scope.path === "" ? name : `${scope.path}.${name}`, work);
+}
+
 /** Applies an operation: makes the node, returns its outputs. */
 export function applyAll<Attributes>(
   operation: Operation<Attributes>,
@@ -89,6 +108,7 @@ export function applyAll<Attributes>(
     attributes,
     inputs: [...inputs],
     outputs,
+    scope: scope.path,
   };
   specifications.forEach(({ shape, dtype }, index) => {
     outputs.push(

@@ -110,6 +110,8 @@ export interface Node {
   readonly attributes: unknown;
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
+  /** Path of the layer that it came from, "encoder.0"; "" outside of layers. Backward nodes have that of their forward node. */
+  readonly scope: string;
 }
 
 // One numbering for all copies of the package, as nodes of several may stand in one graph.

@@ -1,6 +1,7 @@
 // A trainer's parameters as safetensors, by path: "0.weight", "hidden.bias", ….
 import { ModelError, showNames, showValue } from "../engine/errors.js";
 import { sameShape, showShape } from "../graph/tensor.js";
+import { isShape, type Ports } from "../nn/ports.js";
 import { checkFinite } from "../train/checkpoint.js";
 import type { Trainer } from "../train/trainer.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
@@ -15,6 +16,13 @@ export type WeightHolder = Pick<Trainer, "parameters" | "setParameters" | "steps
   readonly model: Pick<Trainer["model"], "layers" | "parameters">;
 };
 
+function showShapes(shapes: Ports): string {
+  if (isShape(shapes)) return showShape(shapes);
+  return Object.entries(shapes)
+    .map(([key, shape]) => `${key}${showShape(shape)}`)
+    .join();
+}
+
 /**
  * All parameters of a trainer, float32, as the bytes of a safetensors file. A dense weight is [inputs, units]. To go on
  * training later, save a checkpoint instead, which has the optimizer's state too: `encodeCheckpoint`.
@@ -25,7 +33,7 @@ export type WeightHolder = Pick<Trainer, "parameters" | "setParameters" | "steps
  */
 export function encodeWeights(trainer: WeightHolder, metadata: Metadata = {}): Uint8Array<ArrayBuffer> {
   checkTrainer("encodeWeights", trainer, ["parameters"]);
-  const layers = trainer.model.layers.map((layer) => `${layer.path}:${layer.kind}${showShape(layer.outputShape)}`);
+  const layers = trainer.model.layers.map((layer) => `${layer.path}:${layer.kind}${showShapes(layer.outputShape)}`);
   const own = { format: "steepest", layers: layers.join(" "), steps: String(trainer.steps) };
   const notes = withNotes("encodeWeights", own, metadata);
   const tensors = trainer.parameters();

@@ -25,6 +25,7 @@ import {
 } from "../ops/window.js";
 import { glorotUniform, zeros } from "./initializers.js";
 import {
+  axesOf,
   type BuiltLayer,
   channelsLast,
   checkLayerOptions,
@@ -141,7 +142,7 @@ function convolution<N extends number>(
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const window = windowOf(kind, axes, options);
-  return {
+  return axesOf<N, N>({
     kind,
     name: options.name,
     options: [filters, size, options],
@@ -152,7 +153,7 @@ function convolution<N extends number>(
         return buildConvolution(place, inputShape, [...size, channels / window.groups, filters], window, options);
       });
     },
-  };
+  });
 }
 
 function buildConvolution(
@@ -214,7 +215,7 @@ function depthwise<N extends number>(
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const multiplier = checkInteger(kind, "multiplier", options.multiplier ?? 1, 1);
   const window = windowOf(kind, axes, options);
-  return {
+  return axesOf<N, N>({
     kind,
     name: options.name,
     options: [size, options],
@@ -225,7 +226,7 @@ function depthwise<N extends number>(
         buildConvolution(place, inputShape, weightShape, { ...window, groups }, options),
       );
     },
-  };
+  });
 }
 
 /**
@@ -267,7 +268,7 @@ function separable<N extends number>(
   const multiplier = checkInteger(kind, "multiplier", options.multiplier ?? 1, 1);
   const window = windowOf(kind, axes, options);
   const pointwise = windowOf(kind, axes, {});
-  return {
+  return axesOf<N, N>({
     kind,
     name: options.name,
     options: [filters, size, options],
@@ -294,7 +295,7 @@ function separable<N extends number>(
         apply: (x) => convolve(where, convolve(where, x, first, undefined, each), second, offset, pointwise),
       };
     },
-  };
+  });
 }
 
 /**
@@ -338,7 +339,7 @@ function transposed<N extends number>(
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const window = transposedWindowOf(kind, axes, options);
   const extra = perAxis(kind, "outputPadding", options.outputPadding ?? 0, axes, 0);
-  return {
+  return axesOf<N, N>({
     kind,
     name: options.name,
     options: [filters, size, options],
@@ -357,7 +358,7 @@ function transposed<N extends number>(
         apply: (x) => convolveTransposed(where, x, weight, bias, window, extra),
       };
     },
-  };
+  });
 }
 
 /**

@@ -1,5 +1,5 @@
 import { checkInteger, ModelError } from "../engine/errors.js";
-import { type Constraint, type Initializer, parameter, type Regularizer, showShape } from "../graph/tensor.js";
+import { type Constraint, type Initializer, parameter, type Regularizer } from "../graph/tensor.js";
 import { linear, matmul } from "../ops/matmul.js";
 import { glorotUniform, zeros } from "./initializers.js";
 import { checkLayerOptions, type Layer } from "./layer.js";
@@ -21,6 +21,9 @@ export interface DenseOptions {
   biasConstraint?: Constraint;
 }
 
+/** Of a sample that it takes: any number but none. */
+type Axes = 1 | 2 | 3 | 4 | 5 | 6 | 7;
+
 const OPTIONS = [
   "name",
   "bias",
@@ -33,14 +36,15 @@ const OPTIONS = [
 ];
 
 /**
- * Fully connected layer: y = x·W + b, with x [batch, inputs], W [inputs, units] and b [units].
- * No activation: add one behind it (`relu()`), and it is computed in the same pass. Building throws ModelError where a
- * sample has more axes than one. PyTorch's weight is the transpose.
+ * Fully connected layer: y = x·W + b, with x [batch, inputs], W [inputs, units] and b [units]. Of samples with more axes,
+ * [batch, …, inputs], it works on the last, with the same weights at each position, as PyTorch's Linear and Keras' Dense.
+ * No activation: add one behind it (`relu()`), and it is computed in the same pass. Building throws ModelError if a sample
+ * has no axis. PyTorch's weight is the transpose.
  *
  * @example
  * const model = sequential({ input: [784] }, dense(128, { name: "hidden" }), relu(), dense(10));
  */
-export function dense(units: number, options: DenseOptions = {}): Layer<1, 1> {
+export function dense(units: number, options: DenseOptions = {}): Layer<Axes, "same"> {
   checkInteger("dense", "units", units, 1);
   checkLayerOptions("dense", options, OPTIONS);
   const { bias = true, weightInitializer = glorotUniform(), biasInitializer = zeros(), name } = options;
@@ -49,23 +53,23 @@ export function dense(units: number, options: DenseOptions = {}): Layer<1, 1> {
     name,
     options: [units, options],
     build({ where, path }, inputShape) {
-      if (inputShape.length !== 1) {
-        throw new ModelError(
-          `${where}: input must be [batch, features], got ${showShape(["batch", ...inputShape])}: add flatten() before it`,
-        );
+      const inputs = inputShape.at(-1);
+      if (inputs === undefined) {
+        throw new ModelError(`${where}: input must be [batch, …, features], got [batch]: add reshape([1]) before it`);
       }
-      const weight = parameter([inputShape[0], units], weightInitializer, `${path}.weight`, {
+      const outputShape = [...inputShape.slice(0, -1), units];
+      const weight = parameter([inputs, units], weightInitializer, `${path}.weight`, {
         regularizer: options.weightRegularizer,
         constraint: options.weightConstraint,
       });
       const parameters = [{ name: "weight", tensor: weight }];
-      if (!bias) return { outputShape: [units], parameters, apply: (x) => matmul(x, weight) };
+      if (!bias) return { outputShape, parameters, apply: (x) => matmul(x, weight) };
       const offset = parameter([units], biasInitializer, `${path}.bias`, {
         regularizer: options.biasRegularizer,
         constraint: options.biasConstraint,
       });
       parameters.push({ name: "bias", tensor: offset });
-      return { outputShape: [units], parameters, apply: (x) => linear(x, weight, offset) };
+      return { outputShape, parameters, apply: (x) => linear(x, weight, offset) };
     },
   };
 }

@@ -1,8 +1,31 @@
 // What a layer is: it sees the shape that comes in, makes its parameters, and applies itself to a tensor.
 import { checkMade } from "../engine/copies.js";
 import { checkFlag, checkOptions, ModelError, remedyForValue, showValue } from "../engine/errors.js";
-import { checkTensor, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
+import {
+  checkTensor,
+  constant,
+  type DType,
+  input,
+  type Shape,
+  sameShape,
+  showShape,
+  type Tensor,
+} from "../graph/tensor.js";
 import { copyOf } from "../ops/elementwise.js";
+import { broadcastTo } from "../ops/shape.js";
+import type { NamedShapes, Ports } from "./ports.js";
+
+/**
+ * What a layer takes or gives. One tensor: the number of axes of a sample, for the compiler alone (`number` is any,
+ * `"same"` as many as come in). Several: their shapes by name.
+ */
+export type LayerPorts = number | "same" | NamedShapes;
+
+/** One thing for each tensor that a layer takes or gives: `T` itself, or an object of them by name. */
+export type ForLayer<P extends LayerPorts, T> = P extends NamedShapes ? { readonly [K in keyof P]: T } : T;
+
+/** What a model's ports are to those who use it as a layer. */
+export type PortsOfModel<P extends Ports> = P extends NamedShapes ? P : P extends Shape ? P["length"] : never;
 
 /** What a layer may need to know when it is applied. */
 export interface LayerContext {
@@ -13,40 +36,80 @@ export interface LayerContext {
   readonly seed: readonly [low: number, high: number];
   /** The next number of a stream of random numbers: each use of randomness in a model takes one of its own. */
   stream(): number;
-  /** Notes a buffer's new value: it is written when the step is done. The last one counts. Ignored while predicting. */
-  update(buffer: Tensor, value: Tensor): void;
+  /** What a state holds before this step: [rows, ...shape]. */
+  state(state: LayerState, rows: number): Tensor;
+  /**
+   * Notes the new value of a buffer, or of what `state` gave: it is written when the step is done. The last one counts.
+   * Buffers change while training only, states while predicting too.
+   */
+  update(target: Tensor, value: Tensor): void;
 }
 
-/** A context that numbers the streams and collects the updates. */
-export function layerContext(
-  of: Pick<LayerContext, "training" | "clock" | "seed">,
-): LayerContext & { readonly updates: ReadonlyMap<Tensor, Tensor> } {
+/** What a context is made of. */
+export interface ContextOptions extends Pick<LayerContext, "training" | "clock" | "seed"> {
+  /** How many rows a batch has. Absent if that cannot be known, as in a custom step. */
+  readonly batch?: number;
+  /** Whether states are what they are at first, zeros, and stay as they are: while scoring. Default false. */
+  readonly fresh?: boolean;
+}
+
+/** What a traced program is to write when a step is done, and the states that it reads. */
+export interface TracedContext extends LayerContext {
+  readonly updates: ReadonlyMap<Tensor, Tensor>;
+  readonly states: ReadonlyMap<LayerState, Tensor>;
+}
+
+/** A context that numbers the streams and collects states and updates. */
+export function layerContext({ batch, fresh = false, ...of }: ContextOptions): TracedContext {
   const updates = new Map<Tensor, Tensor>();
+  const states = new Map<LayerState, Tensor>();
+  const zeros = new Map<LayerState, Tensor>();
   let streams = 0;
   return {
     ...of,
     updates,
+    states,
     stream: () => streams++,
-    update(buffer, value) {
-      checkUpdate(buffer, value);
-      if (of.training) updates.set(buffer, copyBeforeChanges(value));
+    state(state, rows) {
+      if (batch !== undefined && rows !== batch) {
+        throw new ModelError(
+          `state: ${showValue(state.name)} must have a row for each of the batch, [${batch}, …], got [${rows}, …]: its first axis is x.shape[0]`,
+        );
+      }
+      const made = fresh ? zeros : states;
+      const known = made.get(state);
+      if (known !== undefined) return known;
+      const shape = [rows, ...state.shape];
+      const tensor = fresh ? broadcastTo(constant(0), shape) : input(shape, { name: state.name });
+      made.set(state, tensor);
+      return tensor;
+    },
+    update(target, value) {
+      const isState = [...states.values(), ...zeros.values()].includes(target);
+      checkUpdate(target, value, isState);
+      if (isState ? !fresh : of.training) updates.set(target, copyBeforeChanges(value, states));
     },
   };
 }
 
-/** What comes of a step is from before its changes: what is a parameter or a buffer, or a view of one, is copied first. */
-export function copyBeforeChanges(tensor: Tensor): Tensor {
+/**
+ * What comes of a step is from before its changes: what is a parameter, a buffer or a state, or a view of one, is copied
+ * first.
+ */
+export function copyBeforeChanges(tensor: Tensor, states: ReadonlyMap<LayerState, Tensor>): Tensor {
   let root = tensor;
   while (root.source.kind === "result" && root.source.node.operation.forward === undefined) {
     root = root.source.node.inputs[0];
   }
-  return root.source.kind === "parameter" ? copyOf(tensor) : tensor;
+  return root.source.kind === "parameter" || [...states.values()].includes(root) ? copyOf(tensor) : tensor;
 }
 
-function checkUpdate(buffer: Tensor, value: Tensor): void {
-  const { source, name, shape } = checkTensor("update", buffer, "must be given a buffer");
-  if (source.kind !== "parameter" || source.trainable) {
-    throw new ModelError(`update: must be given a buffer, got ${name} (${source.kind}): make one with scope.buffer()`);
+function checkUpdate(target: Tensor, value: Tensor, isState: boolean): void {
+  const { source, name, shape } = checkTensor("update", target, "must be given a buffer");
+  if (!isState && (source.kind !== "parameter" || source.trainable)) {
+    throw new ModelError(
+      `update: must be given a buffer or a state, got ${name} (${source.kind}): make one with scope.buffer() or scope.state()`,
+    );
   }
   const given = checkTensor("update", value, `the new value of ${name} must be a tensor`);
   if (given.dtype === "float32" && sameShape(given.shape, shape)) return;
@@ -61,31 +124,40 @@ export interface LayerParameter {
   readonly tensor: Tensor;
 }
 
+/** Values that a layer keeps from call to call, a row for each row of the batch. It is told from others by itself. */
+export interface LayerState {
+  /** What errors call it. */
+  readonly name: string;
+  /** Of one row. */
+  readonly shape: Shape;
+}
+
 /** A layer that was applied, in the place of its first application. */
-export interface ModelLayer extends BuiltLayer {
+export interface AppliedLayer extends BuiltLayer<LayerPorts, LayerPorts> {
   readonly kind: string;
   /** Its name, or the number of its application, within what applies it. */
   readonly path: string;
 }
 
-/** What a layer is made of, where it is made of layers. */
+/** What a layer is made of, if it is made of layers. */
 export interface LayerParts {
-  readonly layers: readonly ModelLayer[];
-  /** By name, where there are several. */
-  readonly outputs?: readonly { readonly key: string | undefined; readonly shape: Shape }[];
+  readonly layers: readonly AppliedLayer[];
 }
 
 /** A layer in its place in a model. */
-export interface BuiltLayer {
-  /** Shape of one sample's output, without the batch axis. */
-  readonly outputShape: Shape;
+export interface BuiltLayer<Takes extends LayerPorts = number, Gives extends LayerPorts = number | "same"> {
+  /** Shape of one sample's output, without the batch axis; by name if there are several. */
+  readonly outputShape: ForLayer<Gives, Shape>;
   readonly parameters: readonly LayerParameter[];
+  /** With their names within the layer. Default none. */
+  readonly states?: readonly { readonly name: string; readonly state: LayerState }[];
   readonly parts?: LayerParts;
   /**
-   * x [batch, ...inputShape] → [batch, ...outputShape]. Sizes are taken from `x`, not from `inputShape`: what the
-   * parameters leave open, as the height and width of an image, may differ from program to program.
+   * x [batch, ...inputShape] → [batch, ...outputShape], or objects of such tensors by name. Sizes are taken from `x`, not
+   * from `inputShape`: what the parameters leave open, as the height and width of an image, may differ from program to
+   * program.
    */
-  apply(x: Tensor, context: LayerContext): Tensor;
+  apply(x: ForLayer<Takes, Tensor>, context: LayerContext): ForLayer<Gives, Tensor>;
 }
 
 /** Where a layer is built: what its errors and parameters are told apart by. */
@@ -97,27 +169,44 @@ export interface LayerPlace {
 }
 
 /**
- * A layer before it has a place: what `dense(10)` returns. `Takes` and `Gives` are the numbers of axes of one sample, for
- * the compiler alone: `"same"` gives what came in, `number` is anything.
+ * A layer before it has a place: what `dense(10)` returns. `Takes` and `Gives`: numbers of axes of one sample, or the names
+ * of several tensors; see LayerPorts.
  */
-export interface Layer<Takes extends number = number, Gives extends number | "same" = number | "same"> {
+export interface Layer<Takes extends LayerPorts = number, Gives extends LayerPorts = number | "same"> {
   readonly kind: string;
   /** Replaces the layer's index in parameter paths and errors. */
   readonly name?: string | undefined;
+  /** Names of the tensors that it takes; absent: one without a name. */
+  readonly inputNames?: readonly string[] | undefined;
   /**
    * What it was made with, where anything but its name tells it from others of its kind: a function that makes it anew in
    * each trace must make it alike.
    */
   readonly options?: unknown;
   /** Never there at run time. */
-  readonly axes?: { readonly takes: Takes; readonly gives: Gives };
-  /** Shapes are of one sample, without the batch axis. Throws ModelError where the input does not fit. */
-  build(place: LayerPlace, inputShape: Shape): BuiltLayer;
+  readonly ports?: { readonly takes: Takes; readonly gives: Gives };
+  /**
+   * Shapes are of one sample, without the batch axis; `dtype`: what comes in, float32 if absent; objects of them for several
+   * inputs. Throws ModelError if the input does not fit.
+   */
+  build(
+    place: LayerPlace,
+    inputShape: ForLayer<Takes, Shape>,
+    dtype?: ForLayer<Takes, DType>,
+  ): BuiltLayer<Takes, Gives>;
 }
 
+/** A layer of one tensor, for the compiler with so many axes: they are not read from what builds it. */
+export function axesOf<Takes extends number, Gives extends number | "same">(layer: Layer): Layer<Takes, Gives> {
+  return layer as unknown as Layer<Takes, Gives>;
+}
+
+/** A layer of any ports. */
+export type AnyLayer = Layer<LayerPorts, LayerPorts>;
+
 /** Refuses what is no layer, with what was probably meant. */
-export function checkLayer(where: string, value: unknown): Layer {
-  const { kind, name, build } = (value ?? {}) as Partial<Layer>;
+export function checkLayer(where: string, value: unknown): AnyLayer {
+  const { kind, name, build } = (value ?? {}) as Partial<AnyLayer>;
   if (typeof value !== "object" || typeof kind !== "string" || typeof build !== "function") {
     throw new ModelError(
       `${where}: must be given layers such as dense(10), got ${showValue(value)}${remedyForLayer(value)}`,
@@ -125,7 +214,7 @@ export function checkLayer(where: string, value: unknown): Layer {
   }
   checkMade(where, value);
   if (name !== undefined) checkName(kind, name);
-  return value as Layer;
+  return value as AnyLayer;
 }
 
 function remedyForLayer(value: unknown): string {
@@ -183,7 +272,7 @@ export type Chain<Axes extends number, Layers extends readonly Layer[]> = Layers
   infer First extends Layer,
   ...infer Rest extends readonly Layer[],
 ]
-  ? First extends Layer<infer Takes, infer Gives>
+  ? First extends Layer<infer Takes extends number, infer Gives extends number | "same">
     ? readonly [Fit<Axes, Takes, First>, ...Chain<AxesAfter<Axes, Gives>, Rest>]
     : never
   : Layers;

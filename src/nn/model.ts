@@ -1,42 +1,63 @@
 // Models: functions of tensors with parameters, chains of layers among them.
-import { made } from "../engine/copies.js";
+import { checkMade, made } from "../engine/copies.js";
 import { checkChoice, checkFunction, checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { boundOfSample, indexBounds } from "../graph/bounds.js";
-import { type DType, input, isTensor, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import {
+  checkTensor,
+  type DType,
+  isTensor,
+  type Shape,
+  sameShape,
+  showShape,
+  sizeOf,
+  type Tensor,
+} from "../graph/tensor.js";
+import {
+  type AppliedLayer,
   type BuiltLayer,
   type Chain,
   checkLayer,
   checkName,
+  type ForLayer,
   type Layer,
   type LayerContext,
   type LayerPlace,
-  layerContext,
-  type ModelLayer,
+  type LayerPorts,
+  type LayerState,
+  type PortsOfModel,
 } from "./layer.js";
-import { bundle, isShape, type Port, type Ports, portsOf, shapesFor, showBatch, type Traced } from "./ports.js";
-import { checkInputs, checkResults, createBlueprint, layerParameters, type Scope } from "./scope.js";
+import { createModule, partsOf, type TracedModule } from "./module.js";
+import {
+  fromList,
+  isShape,
+  type Port,
+  type Ports,
+  parsePorts,
+  portName,
+  shapesFor,
+  showBatch,
+  type Traced,
+  toList,
+} from "./ports.js";
+import type { Scope } from "./scope.js";
+import { checkResults, naming, trialContext, trialInputs } from "./trial.js";
 
 /**
- * A description: shapes, layers and symbolic parameters. Values belong to the trainer that compiles it. A model of one
- * input and one output is a layer too: `sequential({ input: [784] }, encoder, dense(10))`.
+ * A description: shapes, layers and symbolic parameters. Values belong to the trainer that compiles it. A model is a layer
+ * too: `sequential({ input: [784] }, encoder, dense(10))`; one of several inputs or outputs is applied by a scope, to an
+ * object of tensors.
  */
-export interface Model<I extends Ports = Shape, O extends Ports = Shape> extends Layer, ModelPorts {
-  /** Shapes of one sample, without the batch axis; by name where there are several. */
+export interface Model<I extends Ports = Shape, O extends Ports = Shape>
+  extends Layer<PortsOfModel<I>, PortsOfModel<O>> {
+  /** Shapes of one sample, without the batch axis; by name if there are several. */
   readonly inputShape: I;
   readonly outputShape: O;
   /** In the order of their first application. */
-  readonly layers: readonly ModelLayer[];
+  readonly layers: readonly AppliedLayer[];
   /** Parameters and buffers by path ("0.weight", "encoder.hidden.bias"), in the order of the layers. */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** The outputs for a batch of two, as they were traced when the model was built: what losses are tried on. */
-  readonly trial: readonly Tensor[];
-  /** x [batch, ...inputShape] → [batch, ...outputShape], in objects where they have names. */
-  apply(x: Traced<I>, context: LayerContext): Traced<O>;
-  /** Inputs of other sizes, and the outputs for them. Throws ModelError where the layers do not allow them. */
-  portsFor(inputShape: I): ModelPorts;
-  /** The outputs' shapes for inputs of other sizes, as larger images. Throws ModelError where the layers do not allow them. */
+  /** The outputs' shapes for inputs of other sizes, as larger images. Throws ModelError if the layers do not allow them. */
   outputShapeFor(inputShape: I): O;
 }
 
@@ -44,6 +65,18 @@ export interface Model<I extends Ports = Shape, O extends Ports = Shape> extends
 export interface ModelPorts {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
+}
+
+/** A model from the inside: what compiling it needs. Its ports' types are erased. */
+export interface AnyModel extends Model<Ports, Ports>, ModelPorts {
+  /** What is kept from call to call, by path. */
+  readonly states: ReadonlyMap<string, LayerState>;
+  /** The outputs for a batch of two, as they were traced when the model was built: what losses are tried on. */
+  readonly trial: readonly Tensor[];
+  /** x [batch, ...inputShape] → [batch, ...outputShape], in the order of the ports. */
+  trace(x: readonly Tensor[], context: LayerContext): readonly Tensor[];
+  /** Inputs of other sizes, and the outputs for them. Throws ModelError if the layers do not allow them. */
+  portsFor(inputShape: Ports): ModelPorts;
 }
 
 export interface ModelOptions<I extends Ports> {
@@ -56,85 +89,122 @@ export interface ModelOptions<I extends Ports> {
 }
 
 const DTYPES: readonly DType[] = ["float32", "uint32"];
-const CLOCK_WORDS = 16;
-// What shapes are found out with: any batch would do.
-const TRIAL_BATCH = 2;
 
-/**
- * @param kind What made it: how errors begin.
- * @param madeWith What tells it from others with these options.
- */
-export function createModel<I extends Ports, O extends Ports>(
-  kind: string,
-  options: ModelOptions<I>,
-  body: (x: Traced<I>, scope: Scope) => Traced<O>,
-  madeWith: unknown = body,
-): Model<I, O> {
-  checkModelOptions(kind, options);
-  checkFunction(kind, "what makes the outputs of the inputs and a scope", body);
-  const { name } = options;
-  const given = inputsOf(kind, options);
-  const blueprint = createBlueprint(kind, "", body);
-  /** Inputs of these shapes with what goes for them, and the outputs: of a trial, as tensors that nobody computes. */
-  const attempt = (shapes: readonly Shape[]): ModelPorts & { readonly tensors: readonly Tensor[] } => {
-    const x = given.map((port, index) =>
-      input([TRIAL_BATCH, ...shapes[index]], { name: port.key ?? "x", dtype: port.dtype }),
-    );
-    const clock = input([CLOCK_WORDS], { name: "clock", dtype: "uint32" });
-    const context = layerContext({ training: true, clock, seed: [0, 0] });
-    const results = blueprint.trace(bundle<I, Tensor>(given, x) as Traced<I>, context);
-    const { ports, tensors } = checkResults(kind, results, TRIAL_BATCH);
-    const bounds = indexBounds([...tensors, ...context.updates.values()]);
-    const inputs = given.map((port, index): Port => {
-      const shape = shapes[index];
-      return { ...port, shape, bound: boundOfSample(bounds.get(x[index]), sizeOf(shape)) };
-    });
-    return { inputs, outputs: ports, tensors };
-  };
+/** What a model is made of. */
+interface Making {
+  readonly kind: string;
+  readonly name: string | undefined;
+  /** What tells it from others of its kind. */
+  readonly options: unknown;
+  readonly inputs: readonly Port[];
+  readonly body: (x: Traced<Ports>, scope: Scope) => unknown;
+}
+
+/** Makes a model by tracing its function with a batch of two. */
+function createModel({ kind, name, options, inputs: given, body }: Making): AnyModel {
+  const module = createModule(kind, "", body);
+  const attempt = (shapes: readonly Shape[]) => traceTrial(kind, module, given, shapes);
   const { inputs, outputs, tensors } = attempt(given.map(({ shape }) => shape));
-  const shapesOf = (ports: readonly Port[]) =>
-    bundle(
-      ports,
-      ports.map(({ shape }) => shape),
-    );
-  const model: Model<I, O> = made({
+  const model: AnyModel = made({
     kind,
     name,
-    options: [options, madeWith],
-    inputShape: shapesOf(inputs) as unknown as I,
-    outputShape: shapesOf(outputs) as unknown as O,
+    inputNames: inputs[0].key === undefined ? undefined : inputs.map(({ key }) => key as string),
+    options,
+    inputShape: shapesOf(inputs),
+    outputShape: shapesOf(outputs),
     inputs,
     outputs,
-    layers: blueprint.layers,
-    parameters: blueprint.parameters,
+    layers: module.layers,
+    parameters: module.parameters,
+    states: module.states,
     trial: tensors,
-    apply(x, context) {
-      checkInputs<I>(kind, x, inputs);
-      return blueprint.trace(x, context);
+    trace(x, context) {
+      checkInputs(kind, x, inputs);
+      const results = module.trace(fromList(inputs, x), context);
+      return toList<Tensor>(kind, results as Tensor, outputs);
     },
     portsFor(inputShape) {
       const shapes = shapesFor(`${kind}: inputShape`, inputShape, inputs);
       return naming(`${kind}: inputShape ${shapes.map(showShape).join(", ")}`, () => attempt(shapes));
     },
-    outputShapeFor: (inputShape) => shapesOf(model.portsFor(inputShape).outputs) as unknown as O,
-    build({ where }, inputShape) {
-      const [{ key, shape }] = inputs;
-      if (key !== undefined || outputs[0].key !== undefined) {
-        throw new ModelError(`${where}: a model of several inputs or outputs is no layer of a chain: use scope.call()`);
-      }
-      if (inputShape.length !== shape.length || (inputShape.length === 1 && !sameShape(inputShape, shape))) {
-        throw new ModelError(`${where}: input must be ${showBatch(shape)}, got ${showBatch(inputShape)}`);
-      }
-      const same = sameShape(inputShape, shape);
-      return {
-        outputShape: same ? outputs[0].shape : (model.outputShapeFor(inputShape as I) as Shape),
-        parameters: layerParameters(model),
-        parts: model,
-        apply: (x, context) => model.apply(x as Traced<I>, context) as Tensor,
-      };
-    },
+    outputShapeFor: (inputShape) => shapesOf(model.portsFor(inputShape).outputs),
+    build: (place, inputShape) => buildModel(model, place, inputShape),
   });
   return model;
+}
+
+/** Inputs of these shapes with what goes for them, and the outputs: as tensors that nobody computes. */
+function traceTrial(
+  kind: string,
+  module: TracedModule<Traced<Ports>, unknown>,
+  given: readonly Port[],
+  shapes: readonly Shape[],
+): ModelPorts & { readonly tensors: readonly Tensor[] } {
+  const x = trialInputs(given.map((port, index) => ({ ...port, shape: shapes[index] })));
+  const context = trialContext();
+  const { ports, tensors } = checkResults(kind, module.trace(fromList(given, x), context));
+  const bounds = indexBounds([...tensors, ...context.updates.values()]);
+  const inputs = given.map((port, index): Port => {
+    const shape = shapes[index];
+    return { ...port, shape, bound: boundOfSample(bounds.get(x[index]), sizeOf(shape)) };
+  });
+  return { inputs, outputs: ports, tensors };
+}
+
+function shapesOf(ports: readonly Port[]): Ports {
+  return fromList<Ports, Shape>(
+    ports,
+    ports.map(({ shape }) => shape),
+  );
+}
+
+/** The model in its place within another. */
+function buildModel(
+  model: AnyModel,
+  { where }: LayerPlace,
+  inputShape: ForLayer<LayerPorts, Shape>,
+): BuiltLayer<LayerPorts, LayerPorts> {
+  const { kind, inputs, outputs } = model;
+  const shapes = toList<Shape>(where, inputShape as Shape, inputs, (message) => new ModelError(message));
+  inputs.forEach((port, index) => {
+    const { shape } = port;
+    const came = shapes[index];
+    if (came.length === shape.length && (shape.length !== 1 || sameShape(came, shape))) return;
+    throw new ModelError(`${where}: ${portName("input", port)} must be ${showBatch(shape)}, got ${showBatch(came)}`);
+  });
+  const same = inputs.every(({ shape }, index) => sameShape(shapes[index], shape));
+  return {
+    ...partsOf(model),
+    outputShape: same ? model.outputShape : model.outputShapeFor(inputShape),
+    parts: model,
+    apply: (x, context) => fromList<Ports, Tensor>(outputs, model.trace(toList(kind, x as Tensor, inputs), context)),
+  };
+}
+
+/** Refuses tensors that have other ranks or dtypes than the ports. */
+function checkInputs(where: string, tensors: readonly Tensor[], ports: readonly Port[]): void {
+  tensors.forEach((tensor, index) => {
+    const { shape, dtype } = ports[index];
+    const name = portName("input", ports[index]);
+    checkTensor(where, tensor, `${name} must be a tensor`);
+    if (tensor.shape.length === shape.length + 1 && tensor.dtype === dtype) return;
+    throw new ModelError(
+      `${where}: ${name} must be ${dtype} ${showBatch(shape)}, got ${tensor.dtype} ${showShape(tensor.shape)}`,
+    );
+  });
+}
+
+/** Refuses what is no model. */
+export function checkModel(where: string, value: unknown): AnyModel {
+  const { parameters, outputs, trace, kind } = (value ?? {}) as Partial<AnyModel>;
+  if (typeof value === "object" && typeof trace === "function" && Array.isArray(outputs) && parameters !== undefined) {
+    checkMade(where, value);
+    return value as AnyModel;
+  }
+  const got = typeof kind === "string" ? `the layer ${kind}()` : showValue(value);
+  throw new ModelError(
+    `${where}: must be given a model, got ${got}: make one with sequential({ input: shape }, …) or functional()`,
+  );
 }
 
 function checkModelOptions(kind: string, options: ModelOptions<Ports>): void {
@@ -150,7 +220,7 @@ function checkModelOptions(kind: string, options: ModelOptions<Ports>): void {
 
 /** The inputs with their dtypes, checked. */
 function inputsOf(where: string, { dtype = "float32", input: shapes }: ModelOptions<Ports>): Port[] {
-  const ports = portsOf(where, shapes);
+  const ports = parsePorts(where, shapes);
   const names = ports.flatMap(({ key }) => (key === undefined ? [] : [key]));
   const isNamed = kindOf(dtype) === "Object" && names.length > 0;
   if (isNamed) checkOptions(`${where}: dtype`, dtype as object, names);
@@ -178,18 +248,22 @@ function inputsOf(where: string, { dtype = "float32", input: shapes }: ModelOpti
  *   const both = add(apply(image, flatten(), dense(16), relu()), apply(meta, dense(16)));
  *   return { digit: apply(both, dense(10)), quality: apply(both, dense(1)) };
  * });
- * @throws ModelError where a layer does not fit, or the function returns anything but float32 tensors [batch, …].
+ * @throws ModelError if a layer does not fit, or the function returns anything but tensors [batch, …].
  */
 export function functional<const I extends Ports, const R extends Tensor | Readonly<Record<string, Tensor>>>(
   options: ModelOptions<I>,
   body: (x: Traced<I>, scope: Scope) => R,
 ): Model<I, R extends Tensor ? Shape : { readonly [K in keyof R]: Shape }> {
-  return createModel("functional", options, body as never);
+  checkModelOptions("functional", options);
+  checkFunction("functional", "what makes the outputs of the inputs and a scope", body);
+  const inputs = inputsOf("functional", options);
+  const { name } = options;
+  return createModel({ kind: "functional", name, options: [options, body], inputs, body: body as never }) as never;
 }
 
 /**
- * A chain of layers. `input` is the shape of one sample, without the batch axis. Where the numbers of axes are known,
- * TypeScript refuses a layer that takes another number of them.
+ * A chain of layers. `input` is the shape of one sample, without the batch axis; `[]`: one number. If the numbers of axes
+ * are known, TypeScript refuses a layer that takes another number of them.
  *
  * @example
  * const model = sequential({ input: [784] }, dense(128), relu(), dense(10));
@@ -206,67 +280,25 @@ export function sequential<const I extends Shape, const L extends readonly Layer
       `sequential: input must be one shape, got { ${showNames(Object.keys(options.input))} }: several inputs take functional()`,
     );
   }
-  return createModel<Shape, Shape>("sequential", options, (x, { apply }) => apply(x, ...chain), chain);
-}
-
-/**
- * A layer of a user's own: a function of a tensor [batch, …] and what `scope` offers. Called with the options, it gives a
- * layer that can be used wherever others can.
- *
- * @param kind Its name in summaries and errors.
- * @param body Traced as a functional model's is. It checks shapes by throwing ModelError.
- * @example
- * const scaled = defineLayer("scaled", (x, { parameter }) => mul(x, parameter("scale", [x.shape[1]], ones())));
- * const model = sequential({ input: [4] }, scaled(), dense(1));
- */
-export function defineLayer<Options extends object = Record<string, never>>(
-  kind: string,
-  body: (x: Tensor, scope: Scope, options: Options & { readonly name?: string }) => Tensor,
-): (options?: Options & { readonly name?: string }) => Layer {
-  checkName("defineLayer", kind);
-  checkFunction("defineLayer", "body", body);
-  return (options = {} as Options) => {
-    if (kindOf(options) !== "Object" || isTensor(options)) {
-      const remedy = isTensor(options) ? `apply the layer to it, as scope.apply(x, ${kind}())` : "name each of them";
-      throw new ModelError(`${kind}: options must be an object, got ${showValue(options)}: ${remedy}`);
-    }
-    if (options.name !== undefined) checkName(kind, options.name);
-    return {
-      kind,
-      name: options.name,
-      options: [options, body],
-      build: (at, shape) => buildDefined(body, options, at, shape),
-    };
-  };
-}
-
-function buildDefined<Options extends object>(
-  body: (x: Tensor, scope: Scope, options: Options) => Tensor,
-  options: Options,
-  { where, path }: LayerPlace,
-  inputShape: Shape,
-): BuiltLayer {
-  const blueprint = createBlueprint<Tensor, Tensor>(where, `${path}.`, (x, scope) =>
-    naming(where, () => body(x, scope, options)),
-  );
-  const clock = input([CLOCK_WORDS], { name: "clock", dtype: "uint32" });
-  const context = layerContext({ training: true, clock, seed: [0, 0] });
-  const trial = blueprint.trace(input([TRIAL_BATCH, ...inputShape], { name: "x" }), context);
-  const { ports } = checkResults(where, trial, TRIAL_BATCH);
-  return {
-    outputShape: ports[0].shape,
-    parameters: layerParameters(blueprint),
-    parts: blueprint,
-    apply: (x, here) => blueprint.trace(x, here),
-  };
-}
-
-/** Errors of a user's function that do not say where they are from get the layer's name. */
-function naming<T>(where: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof ModelError) || error.message.startsWith(where)) throw error;
-    throw new ModelError(`${where}: ${error.message}`, { cause: error });
+  const oneOf = chain.find(({ inputNames }) => inputNames !== undefined);
+  if (oneOf !== undefined) {
+    throw new ModelError(
+      `sequential: each layer must take one tensor, but ${oneOf.kind}() takes ${showNames(oneOf.inputNames ?? [])}: use functional(), and apply it to an object of them`,
+    );
   }
+  const inputs = inputsOf("sequential", options);
+  const body = (x: Tensor, { apply }: Scope): Tensor => {
+    const y = apply(x, ...(chain as readonly Layer[]));
+    if (isTensor(y)) return y;
+    throw new ModelError(
+      `sequential: the last layer must give one tensor, but ${chain.at(-1)?.kind}() gives ${showNames(Object.keys(y))}: use functional()`,
+    );
+  };
+  return createModel({
+    kind: "sequential",
+    name: options.name,
+    options: [options, chain],
+    inputs,
+    body: body as never,
+  }) as never;
 }

@@ -3,7 +3,7 @@ import { ModelError } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import * as pool from "../ops/pool.js";
-import { channelsLast, checkLayerOptions, type Layer } from "./layer.js";
+import { axesOf, channelsLast, checkLayerOptions, type Layer } from "./layer.js";
 
 export type { AveragePoolOptions, MaxPoolOptions, PoolOptions, Size2d } from "../ops/pool.js";
 
@@ -29,7 +29,7 @@ function windowed<N extends number>(
   apply: (x: Tensor) => Tensor,
 ): Layer<N, N> {
   checkLayerOptions(kind, options, ["name", "stride", "padding", "dilation", "ceilMode", "countIncludePad"]);
-  return {
+  return axesOf<N, N>({
     kind,
     name: options.name,
     options: [size, options],
@@ -38,7 +38,7 @@ function windowed<N extends number>(
       const outputShape = channelsLast(inputShape, () => pool.pooledShape(inputShape, poolingFor(where, inputShape)));
       return { outputShape, parameters: [], apply };
     },
-  };
+  });
 }
 
 /**
@@ -119,7 +119,7 @@ function global<N extends number>(
 ): Layer<N, N> {
   checkLayerOptions(kind, options, ["name", "keepDims"]);
   const { name, ...rest } = options;
-  return {
+  return axesOf<N, N>({
     kind,
     name,
     options,
@@ -134,7 +134,7 @@ function global<N extends number>(
       const outputShape = rest.keepDims ? [...inputShape.slice(1).map(() => 1), channels] : [channels];
       return { outputShape, parameters: [], apply: (x) => apply(x, rest) };
     },
-  };
+  });
 }
 
 /** The largest element of each channel: [batch, length, channels] or [batch, height, width, channels] → [batch, channels]. */

@@ -1,13 +1,16 @@
-// What goes into a model and comes out of it: one shape, or several by name.
+// What goes into a model or layer and comes out of it: one tensor, or several by name.
 import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type DType, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import type { Bound } from "../graph/values.js";
 
-/** The shape of one sample, or of several parts of a sample by name. Never with the batch axis. */
-export type Ports = Shape | Readonly<Record<string, Shape>>;
+/** Shapes of the parts of a sample, by name. Never with the batch axis. */
+export type NamedShapes = Readonly<Record<string, Shape>>;
 
-/** One thing for each port: `T` itself where there is one port, an object of them where they have names. */
+/** The shape of one sample, or of several parts of a sample by name. Never with the batch axis. */
+export type Ports = Shape | NamedShapes;
+
+/** One thing for each port: `T` itself for one port, an object of them for named ones. */
 export type ForPorts<P extends Ports, T> = P extends Shape ? T : { readonly [K in keyof P]: T };
 
 /** Tensors of a model's inputs or outputs. */
@@ -29,10 +32,10 @@ export function isShape(ports: Ports): ports is Shape {
 
 const MAX_SIZE = 2 ** 31;
 
-/** Checks shapes and lists them, as ports of float32. */
-export function portsOf(where: string, ports: Ports): Port[] {
+/** Checks shapes and lists them, as ports of float32. An empty shape is one number a sample. */
+export function parsePorts(where: string, ports: Ports): Port[] {
   const port = (key: string | undefined, shape: Shape): Port => {
-    const isList = Array.isArray(shape) && shape.length > 0 && shape.length <= MAX_AXES;
+    const isList = Array.isArray(shape) && shape.length <= MAX_AXES;
     if (!isList || !Array.from(shape).every(isSize) || sizeOf(shape) > MAX_SIZE) {
       const remedy = isSize(shape) ? `: write [${shape}]` : "";
       throw new ModelError(
@@ -54,37 +57,48 @@ function isSize(size: unknown): boolean {
   return Number.isSafeInteger(size) && (size as number) >= 1;
 }
 
-/** What a user gave for each port, in order: the thing itself, or the entries of an object. Throws DataError naming what is missing or unknown. */
-export function pick<T>(where: string, given: T | Readonly<Record<string, T>>, ports: readonly Port[]): T[] {
-  const [{ key }] = ports;
-  if (key === undefined) return [given as T];
+/**
+ * What was given for each port, in order: the thing itself, or the entries of an object. Throws DataError (or what `refuse`
+ * makes of the message) that names what is missing or unknown.
+ */
+export function toList<T>(
+  where: string,
+  given: T | Readonly<Record<string, T>>,
+  ports: readonly Pick<Port, "key">[],
+  refuse: (message: string) => Error = (message) => new DataError(message),
+): T[] {
+  // An object of no ports: a model whose outputs have no losses has no targets.
+  if (ports.length === 1 && ports[0].key === undefined) return [given as T];
   const names = ports.map((port) => port.key as string);
   const keys = kindOf(given) === "Object" ? Object.keys(given as object) : [];
   const wrong = keys.some((name) => !names.includes(name));
   if (wrong || keys.length !== names.length) {
     const got = keys.length > 0 ? `{ ${showNames(keys)} }` : showValue(given);
-    throw new DataError(`${where}: must be an object with ${names.join(", ")}, got ${got}`);
+    throw refuse(`${where}: must be an object with ${names.join(", ")}, got ${got}`);
   }
   return names.map((name) => (given as Record<string, T>)[name]);
 }
 
-/** Other shapes for these ports, checked: in their order. */
-export function shapesFor(where: string, given: Ports, ports: readonly Port[]): readonly Shape[] {
-  const asked = portsOf(where, given);
-  if (ports[0].key === undefined && asked[0].key !== undefined) {
-    throw new ModelError(`${where}: must be one shape, got ${showValue(given)}: the inputs have no names`);
-  }
-  return pick<Shape>(where, given as Shape, ports);
-}
-
-/** The reverse of `pick`. */
-export function bundle<P extends Ports, T>(ports: readonly Port[], values: readonly T[]): ForPorts<P, T> {
+/** The reverse of `toList`. */
+export function fromList<P extends Ports, T>(
+  ports: readonly Pick<Port, "key">[],
+  values: readonly T[],
+): ForPorts<P, T> {
   if (ports[0].key === undefined) return values[0] as ForPorts<P, T>;
   return Object.fromEntries(ports.map(({ key }, index) => [key, values[index]])) as ForPorts<P, T>;
 }
 
+/** Other shapes for these ports, checked: in their order. */
+export function shapesFor(where: string, given: Ports, ports: readonly Port[]): readonly Shape[] {
+  const asked = parsePorts(where, given);
+  if (ports[0].key === undefined && asked[0].key !== undefined) {
+    throw new ModelError(`${where}: must be one shape, got ${showValue(given)}: the inputs have no names`);
+  }
+  return toList<Shape>(where, given as Shape, ports);
+}
+
 /** How errors name a port: `x`, or `x.image`. */
-export function portName(where: string, { key }: Port): string {
+export function portName(where: string, { key }: Pick<Port, "key">): string {
   return key === undefined ? where : `${where}.${key}`;
 }
 

@@ -4,7 +4,7 @@ import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { oneHot as oneHotOf } from "../ops/indexing.js";
 import { broadcastTo, expandDims, reshape as reshapeTo, transpose } from "../ops/shape.js";
 import { pad, slice } from "../ops/slice.js";
-import type { Layer } from "./layer.js";
+import { axesOf, type Layer } from "./layer.js";
 
 function moving<Takes extends number, Gives extends number>(
   kind: string,
@@ -12,11 +12,11 @@ function moving<Takes extends number, Gives extends number>(
   shapeOf: (where: string, input: Shape) => Shape,
   apply: (x: Tensor) => Tensor,
 ): Layer<Takes, Gives> {
-  return {
+  return axesOf<Takes, Gives>({
     kind,
     options,
     build: ({ where }, inputShape) => ({ outputShape: shapeOf(where, inputShape), parameters: [], apply }),
-  };
+  });
 }
 
 // More axes than any tensor has: such lists are not gone through.

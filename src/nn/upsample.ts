@@ -1,7 +1,7 @@
 // Up-sampling as layers; each applies the operation of the same name (src/ops/upsample.ts).
 import type { Tensor } from "../graph/tensor.js";
 import * as upsample from "../ops/upsample.js";
-import { checkLayerOptions, type Layer } from "./layer.js";
+import { axesOf, checkLayerOptions, type Layer } from "./layer.js";
 
 export type { Upsample1dOptions, Upsample2dOptions, UpsampleOptions } from "../ops/upsample.js";
 
@@ -13,7 +13,7 @@ function upsampling<N extends number, Options extends object>(
 ): Layer<N, N> {
   checkLayerOptions(kind, options, ["name", "scale", "size", "mode", "alignCorners"]);
   const { name, ...rest } = options;
-  return {
+  return axesOf<N, N>({
     kind,
     name,
     options,
@@ -21,7 +21,7 @@ function upsampling<N extends number, Options extends object>(
       const outputShape = upsample.upsampledShape(inputShape, upsample.upsamplingOf(where, inputShape, rank, rest));
       return { outputShape, parameters: [], apply: (x) => apply(x, rest as unknown as Options) };
     },
-  };
+  });
 }
 
 /**

@@ -183,33 +183,41 @@ function swapLast(x: Tensor): Tensor {
   );
 }
 
+/** The shape of a matrix of all positions: [a, b, c] → [a·b, c]. */
+function rowsOf(shape: Shape): Shape {
+  return [sizeOf(shape.slice(0, -1)), shape[shape.length - 1]];
+}
+
 export const linearOp: Operation = {
   name: "linear",
   infer([x, weight, bias]) {
     checkFloat("linear", x, weight, bias);
-    const fits = x.shape.length === 2 && weight.shape.length === 2 && x.shape[1] === weight.shape[0];
+    const fits = x.shape.length >= 2 && weight.shape.length === 2 && x.shape.at(-1) === weight.shape[0];
     if (!fits) {
       throw new ModelError(
-        `linear: input must be [batch, ${weight.shape[0]}], got ${showShape(x.shape)}: add flatten() before it`,
+        `linear: input must be [batch, …, ${weight.shape[0]}], got ${showShape(x.shape)}: its last axis must be the weight's first, [inputs, units]`,
       );
     }
     if (bias.shape.length !== 1 || bias.shape[0] !== weight.shape[1]) {
       throw new ModelError(`linear: bias must be [${weight.shape[1]}], got ${showShape(bias.shape)}`);
     }
-    return [{ shape: [x.shape[0], weight.shape[1]] }];
+    return [{ shape: [...x.shape.slice(0, -1), weight.shape[1]] }];
   },
   forward: (record, { inputs, from, to, epilogue }) =>
-    recordProduct(record, to[0], from, sizesOf(inputs[0].shape, inputs[1].shape, "plain"), "plain", epilogue),
-  backward: ({ inputs: [x, weight], gradient, needs }) => [
-    needs[0] ? multiply(gradient, weight, "transposedRight") : undefined,
-    needs[1] ? multiply(x, gradient, "transposedLeft") : undefined,
-    gradient,
-  ],
+    recordProduct(record, to[0], from, sizesOf(rowsOf(inputs[0].shape), inputs[1].shape, "plain"), "plain", epilogue),
+  backward({ inputs: [x, weight], gradient, needs }) {
+    const dy = reshape(gradient, rowsOf(gradient.shape));
+    return [
+      needs[0] ? reshape(multiply(dy, weight, "transposedRight"), x.shape) : undefined,
+      needs[1] ? multiply(reshape(x, rowsOf(x.shape)), dy, "transposedLeft") : undefined,
+      gradient,
+    ];
+  },
   ofNothing: "forward",
   acceptsEpilogue: true,
 };
 
-/** x·weight + bias: x [batch, in], weight [in, out], bias [out] → [batch, out]. */
+/** x·weight + bias: x [batch, in], weight [in, out], bias [out] → [batch, out]; of x [batch, …, in] on its last axis. */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
   return apply(linearOp, [x, weight, bias], undefined);
 }

@@ -16,9 +16,8 @@ import {
 import type { InputShapes } from "../graph/traced.js";
 import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
 import { layerContext } from "../nn/layer.js";
-import type { Model } from "../nn/model.js";
-import { bundle, type Ports, pick } from "../nn/ports.js";
-import { checkModel } from "../nn/scope.js";
+import { type AnyModel, checkModel, type Model } from "../nn/model.js";
+import type { Ports } from "../nn/ports.js";
 import { add, mul } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { sum } from "../ops/reduce.js";
@@ -66,7 +65,6 @@ type FunctionOptions = CheckGradientsOptions & {
   at: Record<string, { readonly shape: Shape; readonly values: Values }>;
 };
 type ModelOptions<I extends Ports, O extends Ports> = CheckGradientsOptions & { loss: Losses<O>; data: Samples<I, O> };
-type AnyModel = Model<Ports, Ports>;
 type AnyModelOptions = CheckGradientsOptions & { loss: Losses<Ports>; data: AnySamples };
 
 /**
@@ -96,7 +94,7 @@ export async function checkGradients(
 ): Promise<GradientReport> {
   const isFunction = typeof target === "function";
   if (isFunction) checkFunction("checkGradients", "what is checked", target);
-  const model = isFunction ? undefined : checkModel("checkGradients", target as AnyModel);
+  const model = isFunction ? undefined : checkModel("checkGradients", target);
   const particular = isFunction ? ["at"] : ["loss", "data"];
   checkOptions("checkGradients", options, [...particular, "tolerance", "directions", "seed", "engine"]);
   const tolerance = checkNumber("checkGradients", "tolerance", options.tolerance ?? 2e-3, 0, Number.POSITIVE_INFINITY);
@@ -222,7 +220,7 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
   );
   const trace = (): Record<string, Tensor> => {
     const context = layerContext({ training: false, clock: inputs.clock, seed: [0, 0] });
-    const results = pick<Tensor>("model", model.apply(bundle(model.inputs, given), context) as Tensor, model.outputs);
+    const results = model.trace(given, context);
     const losses = results.map((result, index) => outputs[index].loss.build(result, targets[index]));
     const value = losses.reduce((sum, one) => add(sum, one));
     const gradients = gradient(

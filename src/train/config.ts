@@ -5,9 +5,8 @@ import { checkInteger, checkOptions, ModelError, showNames, showValue } from "..
 import type { Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
 import type { MetricName } from "../nn/metrics.js";
-import type { Model } from "../nn/model.js";
+import { type AnyModel, checkModel } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
-import { checkModel } from "../nn/scope.js";
 import { checkOptimizer, type Optimizer } from "../optim/optimizer.js";
 import { isRegularized } from "./changes.js";
 import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
@@ -47,7 +46,7 @@ const OPTIONS = [
 ];
 
 export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig {
-  const model = checkModel("compile", given as Model<Ports, Ports>);
+  const model = checkModel("compile", given);
   checkOptions("compile", options, OPTIONS);
   const { optimizer, seed = 0, frozen = [] } = options;
   engineOf("compile", options);
@@ -86,7 +85,7 @@ function scoresOf(outputs: readonly OutputConfig[]): Score[] {
 
 /** A sum over the samples has the penalties once, not once a batch: they are a mean over the batches, apart from it. */
 function penaltyScore(
-  { parameters }: Model<Ports, Ports>,
+  { parameters }: AnyModel,
   [{ loss }]: readonly OutputConfig[],
   frozen: ReadonlySet<Tensor>,
 ): Score[] {
@@ -99,7 +98,7 @@ function penaltyScore(
 const MOST_PATHS = 1_000_000;
 
 /** The parameters at or below the paths. Throws ModelError for a path that is none of the model's. */
-function frozenOf({ parameters }: Model<Ports, Ports>, paths: unknown): ReadonlySet<Tensor> {
+function frozenOf({ parameters }: AnyModel, paths: unknown): ReadonlySet<Tensor> {
   if (!Array.isArray(paths) || paths.length > MOST_PATHS) {
     const remedy = typeof paths === "string" ? `: write [${showValue(paths)}]` : "";
     throw new ModelError(

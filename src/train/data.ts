@@ -16,7 +16,7 @@ import {
   writeWords,
 } from "../graph/values.js";
 import type { TargetKind } from "../nn/losses.js";
-import { type ForPorts, type Port, type Ports, pick, portName } from "../nn/ports.js";
+import { type ForPorts, type Port, type Ports, portName, toList } from "../nn/ports.js";
 import { type Job, PAUSE } from "./job.js";
 
 /**
@@ -163,9 +163,9 @@ function column(rows: readonly object[], key: string): Values {
 /** What was given for each port; where the ports have names also as a list of rows, each an object of them. */
 function pickRows(where: string, given: unknown, ports: readonly Port[]): readonly Values[] {
   if (ports[0].key === undefined || !Array.isArray(given) || given.length === 0) {
-    return pick<Values>(where, given as Values, ports);
+    return toList<Values>(where, given as Values, ports);
   }
-  for (let index = 0; index < given.length; index++) pick(`${where}[${index}]`, given[index], ports);
+  for (let index = 0; index < given.length; index++) toList(`${where}[${index}]`, given[index], ports);
   return ports.map(({ key }) => column(given, key as string));
 }
 

@@ -4,7 +4,7 @@ import { checkNumber, checkOptions, ModelError, remedyForValue, showValue } from
 import { input, isTensor, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import type { Loss, TargetKind } from "../nn/losses.js";
 import { type MetricName, metricFor } from "../nn/metrics.js";
-import type { Model } from "../nn/model.js";
+import type { AnyModel } from "../nn/model.js";
 import { type ForPorts, type Port, type Ports, showBatch } from "../nn/ports.js";
 import { add } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
@@ -24,7 +24,7 @@ export interface OutputOptions {
 /** Each output with its loss. Throws ModelError where they do not fit; `where`: how errors begin. */
 export function resolveOutputs(
   where: string,
-  model: Model<Ports, Ports>,
+  model: AnyModel,
   { loss: given, lossWeights, metrics = [] }: OutputOptions,
 ): OutputConfig[] {
   checkMetrics(where, metrics);
@@ -126,7 +126,7 @@ function means(name: MetricName, loss: Loss, port: Port): boolean {
  */
 export function tryOutputs(
   where: string,
-  model: Model<Ports, Ports>,
+  model: AnyModel,
   outputs: readonly OutputConfig[],
   trained: readonly Tensor[],
 ): void {

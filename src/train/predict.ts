@@ -2,7 +2,7 @@
 import { performance } from "../engine/host.js";
 import { sizeOf } from "../graph/tensor.js";
 import { type FlatValues, sliceOf, type Values } from "../graph/values.js";
-import { bundle, type ForPorts, type Ports } from "../nn/ports.js";
+import { type ForPorts, fromList, type Ports } from "../nn/ports.js";
 import { copyValues, flattenInputs, type SampleFormat, writeInput } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
 import { checkPredictOptions, type PredictOptions } from "./options.js";
@@ -72,5 +72,5 @@ export function* predictAll<O extends Ports>(
       predictions[index].set(engine.floats(address, sizes[index]), first * outputs[index]);
     });
   }
-  return bundle<O, Float32Array>(state.config.model.outputs, predictions);
+  return fromList<O, Float32Array>(state.config.model.outputs, predictions);
 }

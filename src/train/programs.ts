@@ -6,7 +6,7 @@ import { type BuiltProgram, buildProgram, type ProgramParts } from "../graph/pro
 import { offsetIn } from "../graph/store.js";
 import { type DType, input, type Tensor } from "../graph/tensor.js";
 import { layerContext } from "../nn/layer.js";
-import { bundle, pick, portName } from "../nn/ports.js";
+import { portName } from "../nn/ports.js";
 import { add, scale } from "../ops/elementwise.js";
 import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradient } from "../ops/gradient.js";
@@ -66,7 +66,7 @@ function traceModel(state: State, feed: Feed, batch: number, training: boolean):
   const clock = leaf([CLOCK_WORDS], "clock", training ? state.clock : state.evaluationClock, "uint32");
   const { x, y } = samplesOf(state, feed, batch, clock, leaf);
   const context = layerContext({ training, clock, seed });
-  const outputs = pick<Tensor>("model", model.apply(bundle(feed.format.inputs, x), context) as Tensor, model.outputs);
+  const outputs = model.trace(x, context);
   return { places, y, outputs, updates: context.updates };
 }
 

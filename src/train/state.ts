@@ -23,8 +23,8 @@ import {
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
 import type { Metric } from "../nn/metrics.js";
-import type { Model } from "../nn/model.js";
-import type { Port, Ports } from "../nn/ports.js";
+import type { AnyModel } from "../nn/model.js";
+import type { Port } from "../nn/ports.js";
 import { FEED_HEADER_WORDS } from "../ops/gather.js";
 import type { Optimizer } from "../optim/optimizer.js";
 import { type Cursor, createCursor, type Pass } from "./cursor.js";
@@ -40,7 +40,7 @@ const CLOCK_STEP = 0;
 
 /** What is to be trained, and how. */
 export interface TrainingConfig {
-  readonly model: Model<Ports, Ports>;
+  readonly model: AnyModel;
   readonly outputs: readonly OutputConfig[];
   /** What a step adds to the totals, the loss first. */
   readonly scores: readonly Score[];

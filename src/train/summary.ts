@@ -3,7 +3,8 @@
 import { THREAD_SCRATCH_BYTES } from "../engine/engine.js";
 import { performance } from "../engine/host.js";
 import { showShape } from "../graph/tensor.js";
-import type { LayerParameter, LayerParts, ModelLayer } from "../nn/layer.js";
+import type { AppliedLayer, LayerParameter, LayerParts } from "../nn/layer.js";
+import { isShape } from "../nn/ports.js";
 import { planTraining } from "./programs.js";
 import type { Session } from "./session.js";
 import { isTrainable, parameterCount, type State } from "./state.js";
@@ -68,10 +69,11 @@ function rowsOf(
   return rows;
 }
 
-function showOutputs({ parts, outputShape }: ModelLayer): string {
-  const outputs = parts?.outputs ?? [];
-  if (outputs[0]?.key === undefined) return showShape(outputShape);
-  return outputs.map(({ key, shape }) => `${key} ${showShape(shape)}`).join(", ");
+function showOutputs({ outputShape }: AppliedLayer): string {
+  if (isShape(outputShape)) return showShape(outputShape);
+  return Object.entries(outputShape)
+    .map(([key, shape]) => `${key} ${showShape(shape)}`)
+    .join(", ");
 }
 
 /** How many values there are at `path`, and which of them are not trained, or are another layer's too. */

@@ -5,7 +5,7 @@ import type { Build } from "../engine/module.js";
 import type { Shape } from "../graph/tensor.js";
 import type { Values } from "../graph/values.js";
 import type { MetricName } from "../nn/metrics.js";
-import type { Model } from "../nn/model.js";
+import type { AnyModel, Model } from "../nn/model.js";
 import type { ForPorts, Ports } from "../nn/ports.js";
 import { type Checkpoint, restoreCheckpoint, takeCheckpoint } from "./checkpoint.js";
 import { checkConfig, type TrainingOptions } from "./config.js";
@@ -205,7 +205,7 @@ function configOf<I extends Ports, O extends Ports, M extends MetricName>(
   model: Model<I, O>,
   options: CompileOptions<M, O>,
 ): TrainingConfig {
-  return checkConfig(model as unknown as Model<Ports, Ports>, options as never);
+  return checkConfig(model as unknown as AnyModel, options as never);
 }
 
 function engineOptions({ build, threads, background }: EngineOptions): EngineOptions {

@@ -37,8 +37,9 @@ import {
   readResults,
 } from "../graph/traced.js";
 import type { Values } from "../graph/values.js";
-import { copyBeforeChanges, layerContext } from "../nn/layer.js";
-import { createBlueprint, type Scope } from "../nn/scope.js";
+import { copyBeforeChanges, layerContext, type TracedContext } from "../nn/layer.js";
+import { createModule } from "../nn/module.js";
+import type { Scope } from "../nn/scope.js";
 import { gradient } from "../ops/gradient.js";
 import { checkOptimizer, type Optimizer, rateAt } from "../optim/optimizer.js";
 import { ownTensors, recordChanges, withPenalties } from "./changes.js";
@@ -267,13 +268,13 @@ function traceStep<I extends InputShapes, O extends Readonly<Record<string, Tens
 ): TracedStep<I, O> {
   const inputs = inputsFor("workspace.step", shapes);
   const clock = input([CLOCK_BYTES / 4], { name: "clock", dtype: "uint32" });
-  const blueprint = createBlueprint("workspace.step", "", body);
+  const module = createModule("workspace.step", "", body);
   const context = { ...layerContext({ training, clock, seed: state.seed }), stream: () => state.streams++ };
-  const returned = blueprint.trace(inputs, context);
+  const returned = module.trace(inputs, context);
   checkResults("workspace.step", returned);
   const { updates } = context;
-  const outputs = optimizer === undefined && updates.size === 0 ? returned : fromBefore(returned);
-  return { inputs, clock, outputs, parameters: blueprint.parameters, updates };
+  const outputs = optimizer === undefined && updates.size === 0 ? returned : fromBefore(returned, context.states);
+  return { inputs, clock, outputs, parameters: module.parameters, updates };
 }
 
 /** A step in memory. */
@@ -356,8 +357,8 @@ function callable<I extends InputShapes, O extends Readonly<Record<string, Tenso
 }
 
 /** The outputs, which the changes of the step leave alone. */
-function fromBefore<O extends Readonly<Record<string, Tensor>>>(outputs: O): O {
-  const entries = Object.entries(outputs).map(([name, tensor]) => [name, copyBeforeChanges(tensor)]);
+function fromBefore<O extends Readonly<Record<string, Tensor>>>(outputs: O, states: TracedContext["states"]): O {
+  const entries = Object.entries(outputs).map(([name, tensor]) => [name, copyBeforeChanges(tensor, states)]);
   return Object.fromEntries(entries) as O;
 }
 

@@ -263,12 +263,12 @@ describe("the order of what is applied must be the same", () => {
   test("a model that is called is the one that was called, or one made alike", () => {
     const inner = () => sequential({ input: [4] }, dense(4));
     const other = () => sequential({ input: [4] }, dense(4), relu());
-    expect(secondTrace([4], (_, x, { call }) => call(inner(), x))).toBeUndefined();
-    expect(secondTrace([4], (time, x, { call }) => call(time === 0 ? inner() : other(), x))).toMatch(
+    expect(secondTrace([4], (_, x, { apply }) => apply(x, inner()))).toBeUndefined();
+    expect(secondTrace([4], (time, x, { apply }) => apply(x, time === 0 ? inner() : other()))).toMatch(
       /with other options/,
     );
     expect(
-      secondTrace([4], (time, x, scope) => (time === 0 ? scope.call(inner(), x) : scope.apply(x, dense(4)))),
+      secondTrace([4], (time, x, scope) => (time === 0 ? scope.apply(x, inner()) : scope.apply(x, dense(4)))),
     ).toMatch(/dense\(\) instead of sequential\(\)/);
   });
 

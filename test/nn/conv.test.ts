@@ -23,6 +23,7 @@ import {
   sequential,
 } from "../../src/index.js";
 import { layerContext } from "../../src/nn/layer.js";
+import { checkModel } from "../../src/nn/model.js";
 import * as ops from "../../src/ops/index.js";
 import "../../src/platform/node.js";
 
@@ -30,7 +31,7 @@ const context = () => layerContext({ training: true, clock: input([1], { dtype: 
 
 const shapesOf = (layer: Layer, inputShape: Shape) => {
   const model = sequential({ input: inputShape }, layer);
-  const result = model.apply(input([3, ...inputShape]), context());
+  const result = checkModel("test", model).trace([input([3, ...inputShape])], context())[0];
   expect(result.shape).toEqual([3, ...model.outputShape]);
   return [model.outputShape, ...[...model.parameters.values()].map(({ shape }) => shape)];
 };
@@ -196,7 +197,7 @@ test("an activation is part of the pass that convolves, in one dimension too", (
   ] as const) {
     const model = sequential({ input: shape }, layer as Layer, relu());
     const x = input([2, ...shape]);
-    const y = model.apply(x, context());
+    const y = checkModel("test", model).trace([x], context())[0];
     const plan = planMemory([y], new Map([x, ...model.parameters.values()].map((tensor) => [tensor, 0])));
     expect(plan.steps.map(({ node }) => node.operation.name)).not.toContain("relu");
   }
@@ -204,7 +205,7 @@ test("an activation is part of the pass that convolves, in one dimension too", (
 
 test("the gradient for the images themselves is not computed", () => {
   const model = sequential({ input: [6, 6, 1] }, conv2d(4, 3), flatten());
-  const y = model.apply(input([2, 6, 6, 1]), context());
+  const y = checkModel("test", model).trace([input([2, 6, 6, 1])], context())[0];
   const slopes = ops.gradient(ops.sum(ops.square(y)), [...model.parameters.values()]);
   const plan = planMemory(slopes, new Map());
   const names = plan.steps.map(({ node }) => node.operation.name);

@@ -133,7 +133,9 @@ describe("functional", () => {
     expect(() => trainer.predictSync({ a: [[1, 2]], b: new Float32Array(4) })).toThrow(
       /x\.b: must have the 1 samples of x\.a, each of shape \[2\], got 2/,
     );
-    expect(() => sequential({ input: [2] }, two as unknown as Layer)).toThrow(/several inputs or outputs/);
+    expect(() => sequential({ input: [2] }, two as unknown as Layer)).toThrow(
+      /each layer must take one tensor, but functional\(\) takes a, b: use functional/,
+    );
     expect(() => functional({ input: [2] }, () => constant([[1, 2]]))).toThrow(/batch axis in front/);
     expect(() => functional({ input: [2] }, () => 7 as never)).toThrow(/must return a tensor/);
     expect(() => functional({ input: [2] }, (x) => reshape(x, [-1]))).toThrow(/at least one more/);
@@ -180,21 +182,21 @@ describe("nested models", () => {
     expect(paths(model)).toEqual(["encoder.0.weight", "encoder.0.bias"]);
   });
 
-  test("a model that is called and applied is the same both times", () => {
+  test("a model that is applied twice is the same both times", () => {
     const inner = sequential({ input: [2] }, dense(2, { weightInitializer: ones() }));
-    const model = functional({ input: [2] }, (x, { apply, call }) => add(call(inner, x), apply(x, inner)));
+    const model = functional({ input: [2] }, (x, { apply }) => add(apply(x, inner), apply(x, inner)));
     expect(paths(model)).toEqual(["0.0.weight", "0.0.bias"]);
     using trainer = compileSync(model, recipe);
     expect([...trainer.predictSync([1, 2])]).toEqual([6, 6]);
   });
 
-  test("a model of several outputs is called", () => {
+  test("a model of several outputs is applied", () => {
     const parts = functional({ input: [4], name: "parts" }, (x, { apply }) => ({
       mean: apply(x, dense(2)),
       rest: apply(x, dense(2)),
     }));
-    const model = functional({ input: [4] }, (x, { call }) => {
-      const { mean, rest } = call(parts, x);
+    const model = functional({ input: [4] }, (x, { apply }) => {
+      const { mean, rest } = apply(x, parts);
       return add(mean, rest);
     });
     expect(paths(model)).toEqual(["parts.0.weight", "parts.0.bias", "parts.1.weight", "parts.1.bias"]);
@@ -335,7 +337,7 @@ describe("other sizes of the input", () => {
   test("are refused where the layers do not allow them", () => {
     using trainer = compileSync(sequential({ input: [2, 2] }, flatten(), dense(1)), recipe);
     expect(() => trainer.predictSync(new Float32Array(9), { inputShape: [3, 3] })).toThrow(
-      /linear: input must be \[batch, 4\]/,
+      /linear: input must be \[batch, …, 4\], got \[2, 9\]/,
     );
   });
 });

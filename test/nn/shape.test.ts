@@ -181,7 +181,7 @@ describe("errors", () => {
       build(residual(dense(4, { name: "a" }), dense(4, { name: "a" })), [4]),
       'residual 0: layer names must differ, got "a" twice',
     ],
-    [build(residual(dense(4)), [2, 4]), 'dense "0.0": input must be [batch, features], got [batch, 2, 4]'],
+    [build(residual(dense(4)), []), 'dense "0.0": input must be [batch, …, features], got [batch]'],
   ])("%s", (make, text) => {
     expect(make).toThrow(ModelError);
     expect(make).toThrow(text);

@@ -288,9 +288,9 @@ describe("what is no part, with what was probably meant", () => {
       "functional: apply: must be given a tensor, got undefined",
     ],
     [
-      "a layer to call",
-      () => functional(first, (x, { call }) => call(dense(1) as never, x)),
-      "functional: call: must be given a model, got the layer dense()",
+      "an object for a layer of one tensor",
+      () => functional(first, (x, { apply }) => apply({ x } as never, dense(1))),
+      "functional: apply: dense() takes one tensor, got an object with x: apply it to one of them",
     ],
     [
       "a layer whose build() gives nothing",
@@ -313,7 +313,7 @@ describe("what is no part, with what was probably meant", () => {
           update(parameter("p", [2]), x);
           return x;
         }),
-      "update: must be given a buffer, got p (parameter): make one with scope.buffer()",
+      "update: must be given a buffer or a state, got p (parameter): make one with scope.buffer() or scope.state()",
     ],
     [
       "an update of another shape",

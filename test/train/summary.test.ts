@@ -57,9 +57,9 @@ test("nested, shared and frozen layers, parameters of functions, several inputs 
     spread: apply(b, dense(3)),
   }));
   const shifted = defineLayer("shifted", (x, { parameter, apply }) => add(apply(x, dense(8)), parameter("shift", [8])));
-  const model = functional({ input: { left: [10], right: [10] } }, ({ left, right }, { apply, call, parameter }) => {
+  const model = functional({ input: { left: [10], right: [10] } }, ({ left, right }, { apply, parameter }) => {
     const [a, b] = [apply(left, encoder, dense(4)), apply(right, outer)];
-    const { mean } = call(two, { a: add(a, parameter("table", [4], normal())), b });
+    const { mean } = apply({ a: add(a, parameter("table", [4], normal())), b }, two);
     return apply(mean, shifted(), dense(1));
   });
   using trainer = compileSync(model, {

@@ -384,8 +384,8 @@ describe("mistakes are refused where they are made, and nothing is lost", () => 
 
   test("in the model and the options", () => {
     // @ts-expect-error: the compiler knows it too
-    expect(() => sequential({ input: [28, 28] }, dense(10))).toThrow(
-      "dense 0: input must be [batch, features], got [batch, 28, 28]: add flatten() before it",
+    expect(() => sequential({ input: [] }, dense(10))).toThrow(
+      "dense 0: input must be [batch, …, features], got [batch]: add reshape([1]) before it",
     );
     expect(() => sequential({ input: [784] })).toThrow(/needs at least one layer/);
     expect(() => sequential({ input: [0] }, dense(1))).toThrow(/shape of one sample/);

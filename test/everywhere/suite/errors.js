@@ -25,10 +25,10 @@ function describeMistakes({ steepest, graph, io }, trainer, gone) {
     for await (const _ of trainer.fit({ x, y: [0, 1, 2] }, { signal }));
   };
   return {
-    "a layer that needs flatten()": [
-      () => sequential({ input: [28, 28] }, dense(10)),
+    "a layer that needs an axis": [
+      () => sequential({ input: [] }, dense(10)),
       ModelError,
-      "dense 0: input must be [batch, features], got [batch, 28, 28]: add flatten() before it",
+      "dense 0: input must be [batch, …, features], got [batch]: add reshape([1]) before it",
     ],
     "a softmax before crossEntropy()": [
       () => compile(sequential({ input: [4] }, dense(3), softmax()), options),

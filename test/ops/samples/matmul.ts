@@ -1,4 +1,4 @@
-import type { Shape } from "../../../src/graph/tensor.js";
+import { type Shape, sizeOf } from "../../../src/graph/tensor.js";
 import { broadcastShape } from "../../../src/ops/axes.js";
 import { linear, matmul } from "../../../src/ops/matmul.js";
 import { type Case, laneSizes, type Sample } from "../battery.js";
@@ -136,11 +136,16 @@ export const matmulSamples = {
       ),
   },
   linear: {
-    cases: sizes.map(([m, n, k]) => ({
-      name: `${m}×${n}×${k}`,
-      inputs: [{ shape: [m, k] }, { shape: [k, n] }, { shape: [n] }],
+    cases: [
+      ...sizes.map(([m, n, k]) => [[m], n, k] as const),
+      // Positions of samples: their rows are one matrix's.
+      [[3, 5], 6, 4] as const,
+      [[2, 3, 2], 1, 7] as const,
+    ].map(([rows, n, k]) => ({
+      name: `${rows.join("×")}×${n}×${k}`,
+      inputs: [{ shape: [...rows, k] }, { shape: [k, n] }, { shape: [n] }],
       apply: (x, weight, bias) => linear(x, weight, bias),
-      reference: (x, weight, bias) => product(x, weight, m, n, k, "plain", bias),
+      reference: (x, weight, bias) => product(x, weight, sizeOf(rows), n, k, "plain", bias),
       tolerance: toleranceOf(k),
     })),
   },

@@ -211,8 +211,8 @@ export function checkModel(engine: Engine, model: Model): void {
   const all = [inputShape, outputShape, ...[...parameters.values()].map(({ shape }) => shape)];
   if (all.some((shape) => sizes(shape) > MOST_ELEMENTS)) return;
   // By its own name, whatever that is.
-  const whole = S.functional({ input: inputShape }, (x, { call, apply }) =>
-    apply(flatten(call(model, x)), S.dense(1, { name: "the end" })),
+  const whole = S.functional({ input: inputShape }, (x, { apply }) =>
+    apply(flatten(apply(x, model)), S.dense(1, { name: "the end" })),
   );
   using trainer = S.compileSync(whole, { loss: S.meanSquaredError(), optimizer: S.sgd(), engine });
   if (trainer.predictSync(new Float32Array(2 * sizes(inputShape)).fill(0.5)).length !== 2)

@@ -84,7 +84,6 @@ function scopeRows(): readonly Row[] {
       });
       return result;
     };
-  const inner = S.functional({ input: [4] }, (x, { apply }) => apply(x, S.dense(2)));
   const opaque = ["0", "1", "2", "3.regularizer", "3.constraint"];
   return [
     {
@@ -100,14 +99,6 @@ function scopeRows(): readonly Row[] {
       good: () => ["x"],
       accepts: { "0": ["tensor"] },
       where: ["dense", "linear"],
-    },
-    {
-      name: "call",
-      call: within(({ call }, x, [model, given]) => call(model, given === "x" ? x : given)),
-      good: () => [inner, "x"],
-      opaque,
-      accepts: { "1": ["tensor"] },
-      where: ["functional", "linear", "dense"],
     },
     {
       name: "parameter",

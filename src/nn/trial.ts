@@ -1,0 +1,55 @@
+// What shapes are found out with: a trace with a batch of two, of which nothing is computed.
+import { ModelError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
+import { input, isTensor, showShape, type Tensor } from "../graph/tensor.js";
+import { layerContext, type TracedContext } from "./layer.js";
+import type { Port } from "./ports.js";
+
+const CLOCK_WORDS = 16;
+// Any batch would do.
+const TRIAL_BATCH = 2;
+
+export function trialContext(): TracedContext {
+  const clock = input([CLOCK_WORDS], { name: "clock", dtype: "uint32" });
+  return layerContext({ training: true, clock, seed: [0, 0], batch: TRIAL_BATCH });
+}
+
+export function trialInputs(ports: readonly Pick<Port, "key" | "shape" | "dtype">[]): Tensor[] {
+  return ports.map(({ key = "x", shape, dtype }) => input([TRIAL_BATCH, ...shape], { name: key, dtype }));
+}
+
+/** What a function returned for a trial batch, port by port: tensors with the batch axis in front. */
+export function checkResults(where: string, results: unknown): { ports: Port[]; tensors: Tensor[] } {
+  const isNamed = kindOf(results) === "Object" && !isTensor(results);
+  const entries: [string | undefined, unknown][] = isNamed
+    ? Object.entries(results as Record<string, unknown>)
+    : [[undefined, results]];
+  if (entries.length === 0 || (!isNamed && !isTensor(results))) {
+    const remedy = kindOf(results) === "Promise" ? ": it must not be async" : "";
+    throw new ModelError(
+      `${where}: the function must return a tensor, or an object of them, got ${showValue(results)}${remedy}`,
+    );
+  }
+  const tensors = entries.map(([key, value]): Tensor => {
+    const what = key === undefined ? "the result" : `the result "${key}"`;
+    if (!isTensor(value)) throw new ModelError(`${where}: ${what} must be a tensor, got ${showValue(value)}`);
+    if (value.shape[0] === TRIAL_BATCH) return value;
+    throw new ModelError(
+      `${where}: ${what} must have the batch axis in front, got ${showShape(value.shape)} for a batch of ${TRIAL_BATCH}`,
+    );
+  });
+  const ports = tensors.map(
+    ({ shape, dtype }, index): Port => ({ key: entries[index][0], shape: shape.slice(1), dtype }),
+  );
+  return { ports, tensors };
+}
+
+/** Errors of a user's function that do not say where they are from get the layer's name. */
+export function naming<T>(where: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof ModelError) || error.message.startsWith(where)) throw error;
+    throw new ModelError(`${where}: ${error.message}`, { cause: error });
+  }
+}
