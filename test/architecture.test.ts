@@ -90,8 +90,6 @@ const TOO_LONG = [
   "src/engine/allocator.ts: createAllocator",
   "src/engine/engine.ts: startEngine",
   "src/engine/replica.ts: startReplica",
-  "src/nn/model.ts: createModel",
-  "src/nn/scope.ts: createBlueprint",
   "src/train/trainer.ts: createTrainer",
 ];
 

@@ -138,7 +138,9 @@ describe("functional", () => {
     );
     expect(() => functional({ input: [2] }, () => constant([[1, 2]]))).toThrow(/batch axis in front/);
     expect(() => functional({ input: [2] }, () => 7 as never)).toThrow(/must return a tensor/);
-    expect(() => functional({ input: [2] }, (x) => reshape(x, [-1]))).toThrow(/at least one more/);
+    expect(() => functional({ input: [2] }, (x) => reshape(x, [-1]))).toThrow(
+      /must have the batch axis in front, got \[4\]/,
+    );
     expect(() =>
       functional({ input: [2] }, (x, { apply }) => apply(x, dense(2, { name: "a" }), dense(2, { name: "a" }))),
     ).toThrow(/"a" twice/);
