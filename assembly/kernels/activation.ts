@@ -111,7 +111,7 @@ export function relu(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
 }
 
 /** dx = dy where y > 0 (or NaN), else 0, as PyTorch; shapes [n]. Exact. */
-export function reluBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32): void {
+export function reluGradient(begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32): void {
   backward<Relu>(begin, end, dx, dy, y, n, changetype<Relu>(0));
 }
 
@@ -130,7 +130,7 @@ export function leakyRelu(begin: u32, end: u32, y: usize, x: usize, n: u32, nega
 }
 
 /** dx = dy where y > 0, else negativeSlope·dy; shapes [n]. 0.5 ULP. */
-export function leakyReluBackward(
+export function leakyReluGradient(
   begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32, negativeSlope: f32,
 ): void {
   backward<LeakyRelu>(begin, end, dx, dy, y, n, carrying<LeakyRelu>(negativeSlope));
@@ -148,7 +148,7 @@ export function hardTanh(begin: u32, end: u32, y: usize, x: usize, n: u32, least
 }
 
 /** dx = dy where least < v < most (or a bound or v is NaN), else 0; v is x or y, shapes [n]. Exact. */
-export function hardTanhBackward(
+export function hardTanhGradient(
   begin: u32, end: u32, dx: usize, dy: usize, v: usize, n: u32, least: f32, most: f32,
 ): void {
   const low = f32x4.splat(least);
@@ -171,7 +171,7 @@ export function hardTanhBackward(
   }
 }
 
-/** y = value where x ≤ threshold, else x (NaN too); shapes [n]. Exact. Its backward kernel is hardTanhBackward. */
+/** y = value where x ≤ threshold, else x (NaN too); shapes [n]. Exact. Its backward kernel is hardTanhGradient. */
 export function threshold(begin: u32, end: u32, y: usize, x: usize, n: u32, threshold: f32, value: f32): void {
   forwardOfTwo<Threshold>(begin, end, y, x, n, threshold, value, changetype<Threshold>(0));
 }
@@ -192,7 +192,7 @@ export function hardSigmoid(begin: u32, end: u32, y: usize, x: usize, n: u32): v
 }
 
 /** dx = dy/6 where |x| < 3 (or NaN), else 0; shapes [n]. 0.5 ULP. */
-export function hardSigmoidBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+export function hardSigmoidGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<HardSigmoid>(begin, end, dx, dy, x, n, changetype<HardSigmoid>(0));
 }
 
@@ -213,7 +213,7 @@ export function hardSwish(begin: u32, end: u32, y: usize, x: usize, n: u32): voi
 }
 
 /** dx = 0 where x ≤ -3, dy where x ≥ 3, dy·(x + 1.5)/3 between; shapes [n]. 1.5 ULP. */
-export function hardSwishBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+export function hardSwishGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<HardSwish>(begin, end, dx, dy, x, n, changetype<HardSwish>(0));
 }
 
@@ -234,7 +234,7 @@ export function softsign(begin: u32, end: u32, y: usize, x: usize, n: u32): void
 }
 
 /** dx = dy/(1 + |x|)², shapes [n]. 4 ULP. */
-export function softsignBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+export function softsignGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<Softsign>(begin, end, dx, dy, x, n, changetype<Softsign>(0));
 }
 
@@ -284,7 +284,7 @@ export function sigmoid(begin: u32, end: u32, y: usize, x: usize, n: u32): void 
 }
 
 /** dx = dy·y·(1 - y), shapes [n]. 1.5 ULP for the y that is given. */
-export function sigmoidBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32): void {
+export function sigmoidGradient(begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32): void {
   backward<Sigmoid>(begin, end, dx, dy, y, n, changetype<Sigmoid>(0));
 }
 
@@ -304,7 +304,7 @@ export function tanh(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
 }
 
 /** dx = dy·(1 - y)·(1 + y), shapes [n]. 2 ULP for the y that is given. */
-export function tanhBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32): void {
+export function tanhGradient(begin: u32, end: u32, dx: usize, dy: usize, y: usize, n: u32): void {
   backward<Tanh>(begin, end, dx, dy, y, n, changetype<Tanh>(0));
 }
 
@@ -325,7 +325,7 @@ export function elu(begin: u32, end: u32, y: usize, x: usize, n: u32, alpha: f32
 }
 
 /** dx = dy where x > 0, else dy·alpha·e^x; shapes [n]. 2 ULP. */
-export function eluBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32, alpha: f32): void {
+export function eluGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32, alpha: f32): void {
   backward<Elu>(begin, end, dx, dy, x, n, carrying<Elu>(alpha));
 }
 
@@ -350,7 +350,7 @@ export function selu(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
 }
 
 /** dx = dy·(scale where x > 0, else scale·alpha·e^x), shapes [n]. 2.5 ULP. */
-export function seluBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+export function seluGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<Selu>(begin, end, dx, dy, x, n, changetype<Selu>(0));
 }
 
@@ -371,7 +371,7 @@ export function celu(begin: u32, end: u32, y: usize, x: usize, n: u32, alpha: f3
 }
 
 /** dx = dy where x > 0, else dy·e^(x/alpha); shapes [n]. 1.5 ULP, and |x/alpha|/2 where x/alpha is rounded. */
-export function celuBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32, alpha: f32): void {
+export function celuGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32, alpha: f32): void {
   backward<Celu>(begin, end, dx, dy, x, n, carrying<Celu>(alpha));
 }
 
@@ -403,7 +403,7 @@ export function softplus(begin: u32, end: u32, y: usize, x: usize, n: u32): void
 }
 
 /** dx = dy·σ(x), shapes [n]. 2.6 ULP. */
-export function softplusBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+export function softplusGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<Softplus>(begin, end, dx, dy, x, n, changetype<Softplus>(0));
 }
 
@@ -428,7 +428,7 @@ export function silu(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
 }
 
 /** dx = dy·σ(x)·(1 + x·σ(-x)), shapes [n]. Absolute error 2.4e-7. */
-export function siluBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+export function siluGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<Silu>(begin, end, dx, dy, x, n, changetype<Silu>(0));
 }
 
@@ -447,7 +447,7 @@ export function logSigmoid(begin: u32, end: u32, y: usize, x: usize, n: u32): vo
 }
 
 /** dx = dy·σ(-x), shapes [n]. 2 ULP. */
-export function logSigmoidBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+export function logSigmoidGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<LogSigmoid>(begin, end, dx, dy, x, n, changetype<LogSigmoid>(0));
 }
 
@@ -477,7 +477,7 @@ export function mish(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
 }
 
 /** dx = dy·d/dx(x·tanh(log(1 + e^x))), shapes [n]. Absolute error 2.1e-7. */
-export function mishBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+export function mishGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<Mish>(begin, end, dx, dy, x, n, changetype<Mish>(0));
 }
 
@@ -527,7 +527,7 @@ export function gelu(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
 }
 
 /** dx = dy·(Φ(x) + x·φ(x)), shapes [n]. Absolute error 2e-7. */
-export function geluBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+export function geluGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<Gelu>(begin, end, dx, dy, x, n, changetype<Gelu>(0));
 }
 
@@ -560,6 +560,6 @@ export function geluTanh(begin: u32, end: u32, y: usize, x: usize, n: u32): void
 }
 
 /** dx = dy·d/dx(x·σ(2u)), shapes [n]. Absolute error 2.5e-7. */
-export function geluTanhBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+export function geluTanhGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<GeluTanh>(begin, end, dx, dy, x, n, changetype<GeluTanh>(0));
 }

@@ -9,7 +9,7 @@
 //      └─────────────┴─────────────┴─ …            │   └───┴───┴───┘     │   gaps; outside of the image there are zeros
 //                                                  └─────────────────────┘
 //
-// The gradient for x is a convolution of dy with the window turned round (`turnWindow`); with a stride, one for each
+// The gradient for x is a convolution of dy with the window turned round (`flipKernel`); with a stride, one for each
 // position of x's pixels relative to the stride, which the window's taps are divided among. So `convolve` writes its
 // pixels at any distance. A transposed convolution is the same.
 
@@ -392,7 +392,7 @@ function packEdge(to: usize, g: Geometry, line: usize, j: u32, stop: u32, kx: u3
 /** The taps (firstY + i·stepY, firstX + j·stepX) of a window in reverse order, each transposed within its group:
  *  y [rows, columns, outChannels / groups, channels], x [windowHeight, windowWidth, channels / groups, outChannels].
  *  Overwrites; y is not x. Unit: a tap. */
-export function turnWindow(
+export function flipKernel(
   begin: u32, end: u32, y: usize, x: usize, rows: u32, columns: u32, channels: u32, outChannels: u32, groups: u32,
   windowWidth: u32, firstY: u32, firstX: u32, stepY: u32, stepX: u32,
 ): void {

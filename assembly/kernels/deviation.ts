@@ -119,7 +119,7 @@ function slopeLanes(dx: usize, x: usize, meanLow: v128, meanHigh: v128, low: v12
 /** dx = dy·∂y/∂x for the y of `deviation`: dy·(x - mean)/(divisor·y), 0 where y is 0, or without the root
  *  2·dy·(x - mean)/divisor. dx, x [outer, length, inner], dy [outer, inner]. Overwrites; dx may be x. Error at most
  *  0.51 ULP. */
-export function deviationBackward(
+export function deviationGradient(
   begin: u32, end: u32, scratch: usize, dx: usize, dy: usize, x: usize,
   length: u32, inner: u32, centered: u32, root: u32, divisor: f64,
 ): void {

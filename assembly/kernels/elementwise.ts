@@ -8,9 +8,9 @@ import { LANES, loadPart, madd, select4, storePart } from "../simd";
 
 // One method, no fields: `changetype<Op>(0).apply` is resolved and inlined when compiled.
 @unmanaged class Add { @inline apply(a: v128, b: v128): v128 { return f32x4.add(a, b); } }
-@unmanaged class Subtract { @inline apply(a: v128, b: v128): v128 { return f32x4.sub(a, b); } }
-@unmanaged class Multiply { @inline apply(a: v128, b: v128): v128 { return f32x4.mul(a, b); } }
-@unmanaged class Divide { @inline apply(a: v128, b: v128): v128 { return f32x4.div(a, b); } }
+@unmanaged class Sub { @inline apply(a: v128, b: v128): v128 { return f32x4.sub(a, b); } }
+@unmanaged class Mul { @inline apply(a: v128, b: v128): v128 { return f32x4.mul(a, b); } }
+@unmanaged class Div { @inline apply(a: v128, b: v128): v128 { return f32x4.div(a, b); } }
 @unmanaged class Maximum { @inline apply(a: v128, b: v128): v128 { return f32x4.max(a, b); } }
 @unmanaged class Minimum { @inline apply(a: v128, b: v128): v128 { return f32x4.min(a, b); } }
 @unmanaged class Greater { @inline apply(a: v128, b: v128): v128 { return v128.and(f32x4.gt(a, b), f32x4.splat(1)); } }
@@ -125,45 +125,45 @@ export function addBroadcast(
 }
 
 /** y = a - b; shapes alike [n]. */
-export function subtract(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
-  binary<Subtract>(begin, end, y, a, b, n);
+export function sub(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
+  binary<Sub>(begin, end, y, a, b, n);
 }
 
 /** y = a - b; broadcast, see above. */
-export function subtractBroadcast(
+export function subBroadcast(
   begin: u32, end: u32, y: usize, a: usize, b: usize,
   n0: u32, n1: u32, n2: u32, n3: u32,
   a0: u32, a1: u32, a2: u32, a3: u32, b0: u32, b1: u32, b2: u32, b3: u32,
 ): void {
-  broadcast<Subtract>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
+  broadcast<Sub>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
 /** y = a · b; shapes alike [n]. */
-export function multiply(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
-  binary<Multiply>(begin, end, y, a, b, n);
+export function mul(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
+  binary<Mul>(begin, end, y, a, b, n);
 }
 
 /** y = a · b; broadcast, see above. */
-export function multiplyBroadcast(
+export function mulBroadcast(
   begin: u32, end: u32, y: usize, a: usize, b: usize,
   n0: u32, n1: u32, n2: u32, n3: u32,
   a0: u32, a1: u32, a2: u32, a3: u32, b0: u32, b1: u32, b2: u32, b3: u32,
 ): void {
-  broadcast<Multiply>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
+  broadcast<Mul>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
 /** y = a / b; shapes alike [n]. */
-export function divide(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
-  binary<Divide>(begin, end, y, a, b, n);
+export function div(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
+  binary<Div>(begin, end, y, a, b, n);
 }
 
 /** y = a / b; broadcast, see above. */
-export function divideBroadcast(
+export function divBroadcast(
   begin: u32, end: u32, y: usize, a: usize, b: usize,
   n0: u32, n1: u32, n2: u32, n3: u32,
   a0: u32, a1: u32, a2: u32, a3: u32, b0: u32, b1: u32, b2: u32, b3: u32,
 ): void {
-  broadcast<Divide>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
+  broadcast<Div>(begin, end, y, a, b, n0, n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
 /** y = max(a, b), NaN where either is NaN; shapes alike [n]. */
@@ -266,12 +266,12 @@ export function heavisideBroadcast(
 
 // ——— One operand ———
 
-@unmanaged class Negate { @inline apply(x: v128): v128 { return f32x4.neg(x); } }
+@unmanaged class Neg { @inline apply(x: v128): v128 { return f32x4.neg(x); } }
 @unmanaged class Square { @inline apply(x: v128): v128 { return f32x4.mul(x, x); } }
-@unmanaged class SquareRoot { @inline apply(x: v128): v128 { return f32x4.sqrt(x); } }
+@unmanaged class Sqrt { @inline apply(x: v128): v128 { return f32x4.sqrt(x); } }
 @unmanaged class Exp { @inline apply(x: v128): v128 { return exp4(x); } }
 @unmanaged class Log { @inline apply(x: v128): v128 { return log4(x); } }
-@unmanaged class Absolute { @inline apply(x: v128): v128 { return f32x4.abs(x); } }
+@unmanaged class Abs { @inline apply(x: v128): v128 { return f32x4.abs(x); } }
 @unmanaged class Reciprocal { @inline apply(x: v128): v128 { return f32x4.div(f32x4.splat(1), x); } }
 @unmanaged class Copy { @inline apply(x: v128): v128 { return x; } }
 @unmanaged class Sign {
@@ -296,8 +296,8 @@ export function unary<Op>(begin: u32, end: u32, y: usize, x: usize, n: u32): voi
 }
 
 /** y = -x. [n], in place or not. */
-export function negate(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
-  unary<Negate>(begin, end, y, x, n);
+export function neg(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  unary<Neg>(begin, end, y, x, n);
 }
 
 /** y = x². [n], in place or not. */
@@ -306,8 +306,8 @@ export function square(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
 }
 
 /** y = √x, correctly rounded. [n], in place or not. */
-export function squareRoot(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
-  unary<SquareRoot>(begin, end, y, x, n);
+export function sqrt(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  unary<Sqrt>(begin, end, y, x, n);
 }
 
 /** y = eˣ; error as exp4 in math.ts. [n], in place or not. */
@@ -321,8 +321,8 @@ export function log(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
 }
 
 /** y = |x|. [n], in place or not. */
-export function absolute(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
-  unary<Absolute>(begin, end, y, x, n);
+export function abs(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  unary<Abs>(begin, end, y, x, n);
 }
 
 /** y = 1/x, correctly rounded. [n], in place or not. */
@@ -357,10 +357,10 @@ export function scaleShift(begin: u32, end: u32, y: usize, x: usize, n: u32, sca
   }
 }
 
-@unmanaged class Clamp {
+@unmanaged class Clip {
   @inline apply(x: v128, low: v128, high: v128): v128 { return f32x4.min(f32x4.max(x, low), high); }
 }
-@unmanaged class Within {
+@unmanaged class ClipMask {
   @inline apply(x: v128, low: v128, high: v128): v128 {
     return v128.and(v128.and(f32x4.ge(x, low), f32x4.le(x, high)), f32x4.splat(1));
   }
@@ -368,28 +368,28 @@ export function scaleShift(begin: u32, end: u32, y: usize, x: usize, n: u32, sca
 
 /** y[i] = op(x[i], low, high) for i in [4·begin, min(4·end, n)). */
 function ranged<Op>(begin: u32, end: u32, y: usize, x: usize, n: u32, low: f32, high: f32): void {
-  const least = f32x4.splat(low);
-  const most = f32x4.splat(high);
+  const lower = f32x4.splat(low);
+  const upper = f32x4.splat(high);
   const stop = min(end * LANES, n);
   let i = begin * LANES;
   for (; i + LANES <= stop; i += LANES) {
     const at = <usize>i << 2;
-    v128.store(y + at, changetype<Op>(0).apply(v128.load(x + at), least, most));
+    v128.store(y + at, changetype<Op>(0).apply(v128.load(x + at), lower, upper));
   }
   if (i < stop) {
     const at = <usize>i << 2;
-    storePart(y + at, changetype<Op>(0).apply(loadPart(x + at, stop - i), least, most), stop - i);
+    storePart(y + at, changetype<Op>(0).apply(loadPart(x + at, stop - i), lower, upper), stop - i);
   }
 }
 
 /** y = low where x < low, high where x > high, else x, also NaN. [n], in place or not. */
-export function clamp(begin: u32, end: u32, y: usize, x: usize, n: u32, low: f32, high: f32): void {
-  ranged<Clamp>(begin, end, y, x, n, low, high);
+export function clip(begin: u32, end: u32, y: usize, x: usize, n: u32, low: f32, high: f32): void {
+  ranged<Clip>(begin, end, y, x, n, low, high);
 }
 
 /** y = 1 where low ≤ x ≤ high, else 0. [n], in place or not. */
-export function within(begin: u32, end: u32, y: usize, x: usize, n: u32, low: f32, high: f32): void {
-  ranged<Within>(begin, end, y, x, n, low, high);
+export function clipMask(begin: u32, end: u32, y: usize, x: usize, n: u32, low: f32, high: f32): void {
+  ranged<ClipMask>(begin, end, y, x, n, low, high);
 }
 
 /** y = value. [n]. */

@@ -64,7 +64,7 @@ export function gatedLinear(begin: u32, end: u32, y: usize, x: usize, columns: u
 
 /** dx = [dy·f(b), dy·a·f'(b)], x and dx [rows, 2·columns], dy [rows, columns]; dx may be x's buffer. Errors of f and
  *  f', and 1 ULP. */
-export function gatedLinearBackward(
+export function gatedLinearGradient(
   begin: u32, end: u32, dx: usize, dy: usize, x: usize, columns: u32, gate: u32,
 ): void {
   if (gate == 0) backward<Sigmoid>(begin, end, dx, dy, x, columns, true);

@@ -75,7 +75,7 @@ export function squaredError(begin: u32, end: u32, sums: usize, x: usize, t: usi
 }
 
 /** dx = dloss/divisor · 2(x - t), shapes [n]. */
-export function squaredErrorBackward(
+export function squaredErrorGradient(
   begin: u32, end: u32, dx: usize, dloss: usize, x: usize, t: usize, n: u32, divisor: f32,
 ): void {
   slopes<SquaredError>(begin, end, dx, dloss, x, t, n, divisor * 0.5, changetype<SquaredError>(0));
@@ -99,7 +99,7 @@ export function absoluteError(begin: u32, end: u32, sums: usize, x: usize, t: us
 }
 
 /** dx = dloss/divisor · sign(x - t), which is 0 at 0; shapes [n]. */
-export function absoluteErrorBackward(
+export function absoluteErrorGradient(
   begin: u32, end: u32, dx: usize, dloss: usize, x: usize, t: usize, n: u32, divisor: f32,
 ): void {
   slopes<AbsoluteError>(begin, end, dx, dloss, x, t, n, divisor, changetype<AbsoluteError>(0));
@@ -125,7 +125,7 @@ export function huber(
 }
 
 /** dx = dloss/divisor · (x - t) clamped to ±delta, shapes [n]. */
-export function huberBackward(
+export function huberGradient(
   begin: u32, end: u32, dx: usize, dloss: usize, x: usize, t: usize, n: u32, divisor: f32, delta: f32,
 ): void {
   slopes<Huber>(begin, end, dx, dloss, x, t, n, divisor, carrying<Huber>(delta));
@@ -150,7 +150,7 @@ export function hinge(begin: u32, end: u32, sums: usize, x: usize, t: usize, n: 
 }
 
 /** dx = dloss/divisor · -t where t·x < 1, else 0; shapes [n]. */
-export function hingeBackward(
+export function hingeGradient(
   begin: u32, end: u32, dx: usize, dloss: usize, x: usize, t: usize, n: u32, divisor: f32,
 ): void {
   slopes<Hinge>(begin, end, dx, dloss, x, t, n, divisor, changetype<Hinge>(0));
@@ -172,7 +172,7 @@ export function perceptron(begin: u32, end: u32, sums: usize, x: usize, t: usize
 }
 
 /** dx = dloss/divisor · (step(x) - t), shapes [n]: the perceptron rule. Rosenblatt 1958. */
-export function perceptronBackward(
+export function perceptronGradient(
   begin: u32, end: u32, dx: usize, dloss: usize, x: usize, t: usize, n: u32, divisor: f32,
 ): void {
   slopes<Perceptron>(begin, end, dx, dloss, x, t, n, divisor, changetype<Perceptron>(0));
@@ -200,7 +200,7 @@ export function binaryCrossEntropy(begin: u32, end: u32, sums: usize, x: usize, 
 }
 
 /** dx = dloss/divisor · (x - t) / max(x·(1 - x), 1e-12) as PyTorch, shapes [n]. */
-export function binaryCrossEntropyBackward(
+export function binaryCrossEntropyGradient(
   begin: u32, end: u32, dx: usize, dloss: usize, x: usize, t: usize, n: u32, divisor: f32,
 ): void {
   slopes<BinaryCrossEntropy>(begin, end, dx, dloss, x, t, n, divisor, changetype<BinaryCrossEntropy>(0));
@@ -232,7 +232,7 @@ export function logitCrossEntropy(begin: u32, end: u32, sums: usize, x: usize, t
 }
 
 /** dx = dloss/divisor · (σ(x) - t), shapes [n]. */
-export function logitCrossEntropyBackward(
+export function logitCrossEntropyGradient(
   begin: u32, end: u32, dx: usize, dloss: usize, x: usize, t: usize, n: u32, divisor: f32,
 ): void {
   slopes<LogitCrossEntropy>(begin, end, dx, dloss, x, t, n, divisor, changetype<LogitCrossEntropy>(0));
@@ -266,7 +266,7 @@ export function softmaxCrossEntropy(
 
 /** dx = dloss/divisor · (p - onehot(label)), shapes [rows, columns]; dx may be p's buffer. A label out of range makes
  *  its row NaN. */
-export function softmaxCrossEntropyBackward(
+export function softmaxCrossEntropyGradient(
   begin: u32, end: u32, dx: usize, dloss: usize, p: usize, labels: usize, columns: u32, divisor: f32,
 ): void {
   const line = <usize>columns << 2;
@@ -320,7 +320,7 @@ export function softmaxCrossEntropyDistributions(
 }
 
 /** dx = dloss/divisor · (p·Σ t - t), shapes [rows, columns]; dx may be p's or t's buffer. */
-export function softmaxCrossEntropyDistributionsBackward(
+export function softmaxCrossEntropyDistributionsGradient(
   begin: u32, end: u32, dx: usize, dloss: usize, p: usize, t: usize, columns: u32, divisor: f32,
 ): void {
   const line = <usize>columns << 2;

@@ -278,7 +278,7 @@ function slopeOne(
 
 /** dx = a·dy - b - c·(x - mean). dx, dy, x [outer, length, columns], coefficients [outer, 4, columns] as of
  *  gradientCoefficients; unit: `rows` rows of one outer. Overwrites; dx may be dy or x. */
-export function normalizeColumnsBackward(
+export function normalizeColumnsGradient(
   begin: u32, end: u32, dx: usize, dy: usize, x: usize, coefficients: usize, length: u32, columns: u32, rows: u32,
 ): void {
   const count = (length + rows - 1) / rows;

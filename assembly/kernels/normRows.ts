@@ -141,7 +141,7 @@ function slopeInRow(
 
 /** dx = factor·(g - mean(g) - x̂·mean(g·x̂)), g = dy·weight, x̂ = (x - mean)·factor; without mean(g) where `centered` is
  *  0. Shapes and units as normalizeRows. Overwrites; dx may be dy or x. */
-export function normalizeRowsBackward(
+export function normalizeRowsGradient(
   begin: u32, end: u32, dx: usize, dy: usize, x: usize, mean: usize, factor: usize, weight: usize,
   columns: u32, centered: u32,
 ): void {

@@ -341,7 +341,7 @@ export function pickPool(
 
 /** dx = Σ dy over the windows whose maximum lies there, in the order of the windows. dx [batch, height, width,
  *  channels]; dy, places [batch, outHeight, outWidth, channels]; unit: a row of dx. Overwrites. */
-export function maxPoolBackward(
+export function maxPoolGradient(
   begin: u32, end: u32, dx: usize, dy: usize, places: usize,
   height: u32, width: u32, outHeight: u32, outWidth: u32, channels: u32,
   windowH: u32, windowW: u32, strideH: u32, strideW: u32, padH: u32, padW: u32, dilationH: u32, dilationW: u32,
@@ -369,9 +369,9 @@ export function averagePool(
   );
 }
 
-/** dx = Σ dy / (what averagePool divided by) over the windows that reach there. Shapes and units as maxPoolBackward.
+/** dx = Σ dy / (what averagePool divided by) over the windows that reach there. Shapes and units as maxPoolGradient.
  *  Overwrites. */
-export function averagePoolBackward(
+export function averagePoolGradient(
   begin: u32, end: u32, dx: usize, dy: usize,
   height: u32, width: u32, outHeight: u32, outWidth: u32, channels: u32,
   windowH: u32, windowW: u32, strideH: u32, strideW: u32, padH: u32, padW: u32, limitH: u32, limitW: u32,

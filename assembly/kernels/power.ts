@@ -90,7 +90,7 @@ function power4(x: v128, p: v128): v128 {
 
 /** y = x^p, p not 0; parity 0: p is no whole number, 1: odd, 2: even. [n], in place or not. As C's pow: NaN for
  *  finite x < 0 where p is no whole number. Error at most 0.501 ULP. */
-export function power(begin: u32, end: u32, y: usize, x: usize, n: u32, p: f64, parity: u32): void {
+export function pow(begin: u32, end: u32, y: usize, x: usize, n: u32, p: f64, parity: u32): void {
   const exponent = f64x2.splat(p);
   const positive = i32x4.splat(p > 0 ? -1 : 0);
   const odd = i32x4.splat(parity == 1 ? -1 : 0);
@@ -109,12 +109,12 @@ export function power(begin: u32, end: u32, y: usize, x: usize, n: u32, p: f64, 
 @unmanaged class Power { @inline apply(a: v128, b: v128): v128 { return power4(a, b); } }
 
 /** y = a^b as C's pow, error at most 0.501 ULP; shapes alike [n]. */
-export function powers(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
+export function powTensors(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
   binary<Power>(begin, end, y, a, b, n);
 }
 
 /** y = a^b as C's pow, error at most 0.501 ULP; broadcast, see elementwise.ts. */
-export function powersBroadcast(
+export function powTensorsBroadcast(
   begin: u32, end: u32, y: usize, a: usize, b: usize,
   n0: u32, n1: u32, n2: u32, n3: u32,
   a0: u32, a1: u32, a2: u32, a3: u32, b0: u32, b1: u32, b2: u32, b3: u32,

@@ -91,7 +91,7 @@ export function product(begin: u32, end: u32, y: usize, x: usize, length: u32, i
 /** dx[o, l, i] = dy[o, i]·Π_k x[o, k, i] over k ≠ l: 0, Infinity and NaN are counted, and left out of the product that is
  *  divided by each. x, dx [outer, length, inner], dy [outer, inner]; unit: an element of dy. Overwrites; dx may be x.
  *  Error at most 0.51 ULP up to a length of 2^20. */
-export function productBackward(
+export function productGradient(
   begin: u32, end: u32, dx: usize, dy: usize, x: usize, length: u32, inner: u32,
 ): void {
   const stride = <usize>inner << 2;

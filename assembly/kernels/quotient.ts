@@ -37,7 +37,7 @@ function slopeLanes(db: usize, dy: v128, a: v128, b: v128, lanes: u32): void {
 
 /** db = -dy·a/b², rounded once. db lies in row-major order, dy, a and b at the given distances: see elementwise.ts. db may
  *  be any of them of its own size. */
-export function quotientSlope(
+export function divGradient(
   begin: u32, end: u32, db: usize, dy: usize, a: usize, b: usize,
   n0: u32, n1: u32, n2: u32, n3: u32,
   d0: u32, d1: u32, d2: u32, d3: u32, a0: u32, a1: u32, a2: u32, a3: u32, b0: u32, b1: u32, b2: u32, b3: u32,

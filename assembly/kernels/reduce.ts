@@ -194,7 +194,7 @@ export function smallestRows(begin: u32, end: u32, y: usize, x: usize, length: u
 /** dx = (x = y) · dy / (how many of the row are): the gradient of max or min, shared evenly among equals as PyTorch's
  *  amax does. x, dx [outer, length, inner]; y, dy [outer, inner]; unit: four columns of one outer, or a row where
  *  inner is 1. Overwrites; dx may be x. A row whose extremum is NaN gets NaN. */
-export function dExtremum(
+export function extremumGradient(
   begin: u32, end: u32, dx: usize, dy: usize, y: usize, x: usize, length: u32, inner: u32,
 ): void {
   if (inner == 1) {

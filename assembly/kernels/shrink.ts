@@ -37,7 +37,7 @@ export function hardShrink(begin: u32, end: u32, y: usize, x: usize, n: u32, lam
 }
 
 /** dx = dy where |x| > lambda (or is NaN), else 0: of both shrinking ones; shapes [n]. Exact. */
-export function shrinkBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32, lambda: f32): void {
+export function shrinkGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32, lambda: f32): void {
   backward<HardShrink>(begin, end, dx, dy, x, n, carrying<HardShrink>(lambda));
 }
 
@@ -71,6 +71,6 @@ export function tanhShrink(begin: u32, end: u32, y: usize, x: usize, n: u32): vo
 }
 
 /** dx = dy·tanh² x, shapes [n]. 4 ULP. */
-export function tanhShrinkBackward(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
+export function tanhShrinkGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32): void {
   backward<TanhShrink>(begin, end, dx, dy, x, n, changetype<TanhShrink>(0));
 }

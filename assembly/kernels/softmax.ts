@@ -21,7 +21,7 @@ export function softmax(begin: u32, end: u32, y: usize, x: usize, columns: u32):
 }
 
 /** dx = y·(dy - Σ dy·y), shapes [rows, columns]. */
-export function softmaxBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usize, columns: u32): void {
+export function softmaxGradient(begin: u32, end: u32, dx: usize, dy: usize, y: usize, columns: u32): void {
   const line = <usize>columns << 2;
   for (let row = begin; row < end; row++) {
     const at = <usize>row * line;
@@ -58,7 +58,7 @@ export function logSoftmax(begin: u32, end: u32, y: usize, x: usize, columns: u3
 }
 
 /** dx = dy - e^y·Σ dy, shapes [rows, columns]. */
-export function logSoftmaxBackward(begin: u32, end: u32, dx: usize, dy: usize, y: usize, columns: u32): void {
+export function logSoftmaxGradient(begin: u32, end: u32, dx: usize, dy: usize, y: usize, columns: u32): void {
   const line = <usize>columns << 2;
   for (let row = begin; row < end; row++) {
     const at = <usize>row * line;

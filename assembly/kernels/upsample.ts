@@ -80,7 +80,7 @@ function addLanes(dx: usize, dy: usize, share: f32, lanes: u32): void {
 
 /** dx = Σ dy · (the share that the pixel has in y), in the order of y. dx [batch, height, width, channels], dy [batch,
  *  outHeight, outWidth, channels]; unit: a row of dx. Overwrites. */
-export function upsampleBackward(
+export function upsampleGradient(
   begin: u32, end: u32, dx: usize, dy: usize,
   height: u32, width: u32, outHeight: u32, outWidth: u32, channels: u32,
   factorH: u32, shiftH: u32, divisorH: u32, factorW: u32, shiftW: u32, divisorW: u32, linear: u32,

@@ -11,6 +11,7 @@ import {
 } from "../graph/tensor.js";
 import * as activation from "../ops/activation.js";
 import * as normalized from "../ops/softmax.js";
+import { identity as identityOf } from "../ops/view.js";
 import { constantValue } from "./initializers.js";
 import { checkLayerOptions, type Layer } from "./layer.js";
 
@@ -34,7 +35,7 @@ function plain(kind: string, f: (x: Tensor) => Tensor, none: readonly unknown[])
 /** 1 where x >= 0, else 0. Its gradient is zero everywhere: nothing before it can be trained by descent. */
 export const step = (...none: []): Layer<number, "same"> => plain("step", activation.step, none);
 /** x itself. */
-export const identity = (...none: []): Layer<number, "same"> => plain("identity", activation.identity, none);
+export const identity = (...none: []): Layer<number, "same"> => plain("identity", identityOf, none);
 /** 1 / (1 + e^-x). */
 export const sigmoid = (...none: []): Layer<number, "same"> => plain("sigmoid", activation.sigmoid, none);
 /** Hyperbolic tangent. */

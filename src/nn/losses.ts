@@ -1,10 +1,11 @@
 // Losses as options of compile(): which operation, what the targets are, and what a prediction is.
 import { checkChoice, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
-import { identity, sigmoid, step } from "../ops/activation.js";
+import { sigmoid, step } from "../ops/activation.js";
 import * as operations from "../ops/loss.js";
 import { correctBinary, correctClasses, correctDistributions } from "../ops/metric.js";
 import { softmax } from "../ops/softmax.js";
+import { identity } from "../ops/view.js";
 
 export type Reduction = "mean" | "sum";
 

@@ -5,23 +5,10 @@ import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import {
-  abs,
-  add,
-  div,
-  exp,
-  greater,
-  greaterEqual,
-  maximum,
-  minimum,
-  mul,
-  reciprocal,
-  scale,
-  shift,
-  square,
-  sub,
-  where,
-} from "./elementwise.js";
+import { greater, greaterEqual, where } from "./comparison.js";
+import type { WithGradient } from "./decomposition.js";
+import { abs, add, div, maximum, minimum, mul, reciprocal, scale, shift, square, sub } from "./elementwise.js";
+import { exp } from "./exponential.js";
 import { sum } from "./reduce.js";
 import { reshape } from "./shape.js";
 
@@ -44,7 +31,7 @@ interface Activation<Attributes> {
    * The derivative of what the backward kernel multiplies dy with, by v: out of operations, for gradients of gradients.
    * Absent where it is zero.
    */
-  readonly bend?: (v: Tensor, attributes: Attributes) => Tensor;
+  readonly secondDerivative?: (v: Tensor, attributes: Attributes) => Tensor;
   readonly epilogue?: number;
 }
 
@@ -56,18 +43,18 @@ const inferSame =
   };
 
 /* @__NO_SIDE_EFFECTS__ */
-function activation<Attributes = undefined>(definition: Activation<Attributes>): Operation<Attributes> {
-  const { name, cost, bend, epilogue } = definition;
-  const slope: Operation<Attributes> = {
-    name: `${name} gradient`,
+function activation<Attributes = undefined>(definition: Activation<Attributes>): WithGradient<Attributes> {
+  const { name, cost, secondDerivative, epilogue } = definition;
+  const gradientOp: Operation<Attributes> = {
+    name: `${name}Gradient`,
     infer: ([dy]) => [{ shape: dy.shape }],
     forward(record, { attributes, outputs, to, from }) {
       const n = sizeOf(outputs[0].shape);
       definition.backward(record, [elements(n, cost), to[0], from[0], from[1], n], attributes);
     },
     backward: ({ attributes, inputs: [dy, v], gradient, needs }) => [
-      needs[0] ? apply(slope, [gradient, v], attributes) : undefined,
-      needs[1] && bend ? mul(mul(gradient, dy), bend(v, attributes)) : undefined,
+      needs[0] ? apply(gradientOp, [gradient, v], attributes) : undefined,
+      needs[1] && secondDerivative ? mul(mul(gradient, dy), secondDerivative(v, attributes)) : undefined,
     ],
     inPlace: [0, 1],
   };
@@ -79,15 +66,16 @@ function activation<Attributes = undefined>(definition: Activation<Attributes>):
       definition.forward(record, [elements(n, cost), to[0], from[0], n], attributes);
     },
     backward: ({ attributes, inputs, outputs, gradient }) => [
-      apply(slope, [gradient, definition.backwardReads === "output" ? outputs[0] : inputs[0]], attributes),
+      apply(gradientOp, [gradient, definition.backwardReads === "output" ? outputs[0] : inputs[0]], attributes),
     ],
     inPlace: [0],
+    gradient: gradientOp,
     ...(epilogue === undefined ? {} : { epilogue }),
   };
 }
 
 /** σ'(x) = σ(-|x|)·(1 - σ(-|x|)): on this side nothing cancels. */
-function bell(x: Tensor): Tensor {
+function sigmoidDerivative(x: Tensor): Tensor {
   const s = sigmoid(scale(abs(x), -1));
   return mul(s, sub(1, s));
 }
@@ -96,12 +84,12 @@ function bell(x: Tensor): Tensor {
 const within = (x: Tensor, most: number): Tensor => minimum(maximum(x, -most), most);
 
 /** f'' of f = x·σ(u), u = c·(x + a·x³): σ''·x·u'² + σ'·(2u' + x·u''). */
-function gatedBend(x: Tensor, c: number, a: number): Tensor {
+function gatedSecondDerivative(x: Tensor, c: number, a: number): Tensor {
   const squared = square(x);
   const u = mul(scale(x, c), shift(scale(squared, a), 1));
-  const rise = shift(scale(squared, 3 * a * c), c);
-  const second = mul(mul(x, square(rise)), sub(1, scale(sigmoid(u), 2)));
-  return mul(bell(u), add(second, add(scale(rise, 2), scale(squared, 6 * a * c))));
+  const derivative = shift(scale(squared, 3 * a * c), c);
+  const second = mul(mul(x, square(derivative)), sub(1, scale(sigmoid(u), 2)));
+  return mul(sigmoidDerivative(u), add(second, add(scale(derivative, 2), scale(squared, 6 * a * c))));
 }
 
 export const stepOp: Operation = {
@@ -120,23 +108,12 @@ export function step(x: Tensor): Tensor {
   return apply(stepOp, [x], undefined);
 }
 
-export const identityOp: Operation = {
-  name: "identity",
-  infer: ([x]) => [{ shape: x.shape, dtype: x.dtype }],
-  backward: ({ gradient }) => [gradient],
-};
-
-/** x itself: no copy is made. Any shape. */
-export function identity(x: Tensor): Tensor {
-  return apply(identityOp, [x], undefined);
-}
-
 export const reluOp = activation({
   name: "relu",
   cost: 1,
   forward: (record, to) => record.relu(...to),
   backwardReads: "output",
-  backward: (record, to) => record.reluBackward(...to),
+  backward: (record, to) => record.reluGradient(...to),
   epilogue: EPILOGUE.relu,
 });
 
@@ -150,7 +127,7 @@ export const leakyReluOp = activation<{ negativeSlope: number }>({
   cost: 1,
   forward: (record, to, { negativeSlope }) => record.leakyRelu(...to, negativeSlope),
   backwardReads: "output",
-  backward: (record, to, { negativeSlope }) => record.leakyReluBackward(...to, negativeSlope),
+  backward: (record, to, { negativeSlope }) => record.leakyReluGradient(...to, negativeSlope),
 });
 
 export interface LeakyReluOptions {
@@ -211,7 +188,7 @@ export function prelu(x: Tensor, slopes: Tensor): Tensor {
   return apply(preluOp, [x, x, slopes], undefined);
 }
 
-interface Bounds {
+export interface Bounds {
   readonly least: number;
   readonly most: number;
 }
@@ -227,7 +204,7 @@ const bounded = /* @__NO_SIDE_EFFECTS__ */ (
     cost: 1,
     forward,
     backwardReads,
-    backward: (record, to, { least, most }) => record.hardTanhBackward(...to, least, most),
+    backward: (record, to, { least, most }) => record.hardTanhGradient(...to, least, most),
   });
 
 export const hardTanhOp = bounded(
@@ -263,7 +240,7 @@ export const thresholdOp = activation<{ threshold: number; value: number }>({
   cost: 1,
   forward: (record, to, { threshold, value }) => record.threshold(...to, threshold, value),
   backwardReads: "input",
-  backward: (record, to, { threshold }) => record.hardTanhBackward(...to, threshold, Number.NaN), // no upper bound
+  backward: (record, to, { threshold }) => record.hardTanhGradient(...to, threshold, Number.NaN), // no upper bound
 });
 
 export interface ThresholdOptions {
@@ -289,7 +266,7 @@ export const hardSigmoidOp = activation({
   cost: 2,
   forward: (record, to) => record.hardSigmoid(...to),
   backwardReads: "input",
-  backward: (record, to) => record.hardSigmoidBackward(...to),
+  backward: (record, to) => record.hardSigmoidGradient(...to),
 });
 
 /** min(max(x + 3, 0), 6) / 6, as PyTorch and Keras 3; its derivative at ±3 is 0. Any shape. Throws ModelError for a uint32 input. */
@@ -302,8 +279,8 @@ export const hardSwishOp = activation({
   cost: 2,
   forward: (record, to) => record.hardSwish(...to),
   backwardReads: "input",
-  backward: (record, to) => record.hardSwishBackward(...to),
-  bend: (x) => scale(greater(3, abs(x)), 1 / 3),
+  backward: (record, to) => record.hardSwishGradient(...to),
+  secondDerivative: (x) => scale(greater(3, abs(x)), 1 / 3),
 });
 
 /** x · hardSigmoid(x); its derivative is 0 at -3 and 1 at 3. Any shape. Howard et al. 2019. Throws ModelError for a uint32 input. */
@@ -316,8 +293,8 @@ export const softsignOp = activation({
   cost: 3,
   forward: (record, to) => record.softsign(...to),
   backwardReads: "input",
-  backward: (record, to) => record.softsignBackward(...to),
-  bend(x) {
+  backward: (record, to) => record.softsignGradient(...to),
+  secondDerivative(x) {
     const share = reciprocal(shift(abs(x), 1));
     return mul(sub(greater(0, x), greater(x, 0)), scale(mul(share, square(share)), 2));
   },
@@ -333,8 +310,8 @@ export const tanhShrinkOp = activation({
   cost: 9,
   forward: (record, to) => record.tanhShrink(...to),
   backwardReads: "input",
-  backward: (record, to) => record.tanhShrinkBackward(...to),
-  bend(x) {
+  backward: (record, to) => record.tanhShrinkGradient(...to),
+  secondDerivative(x) {
     const y = tanh(x);
     return mul(scale(y, 2), sub(1, square(y)));
   },
@@ -362,7 +339,7 @@ const shrinking = /* @__NO_SIDE_EFFECTS__ */ (name: "softShrink" | "hardShrink")
     cost: 2,
     forward: (record, to, { lambda }) => record[name](...to, lambda),
     backwardReads: "input",
-    backward: (record, to, { lambda }) => record.shrinkBackward(...to, lambda),
+    backward: (record, to, { lambda }) => record.shrinkGradient(...to, lambda),
   });
 
 export const softShrinkOp = shrinking("softShrink");
@@ -378,7 +355,7 @@ export function hardShrink(x: Tensor, options: ShrinkOptions = {}): Tensor {
   return apply(hardShrinkOp, [x], { lambda: lambdaOf("hardShrink", x, options) });
 }
 
-/** eˣ where x ≤ 0, else 0: what elu and its like bend by. */
+/** eˣ where x ≤ 0, else 0: what elu and its like secondDerivative by. */
 const expBelow = (x: Tensor): Tensor => mul(greaterEqual(0, x), exp(minimum(x, 0)));
 
 /** Its slope just below 0: scale · alpha. */
@@ -389,8 +366,8 @@ export const seluOp = activation({
   cost: 8,
   forward: (record, to) => record.selu(...to),
   backwardReads: "input",
-  backward: (record, to) => record.seluBackward(...to),
-  bend: (x) => scale(expBelow(x), SELU_SLOPE),
+  backward: (record, to) => record.seluGradient(...to),
+  secondDerivative: (x) => scale(expBelow(x), SELU_SLOPE),
 });
 
 /**
@@ -406,8 +383,8 @@ export const celuOp = activation<{ alpha: number }>({
   cost: 8,
   forward: (record, to, { alpha }) => record.celu(...to, alpha),
   backwardReads: "input",
-  backward: (record, to, { alpha }) => record.celuBackward(...to, alpha),
-  bend: (x, { alpha }) => scale(expBelow(scale(x, 1 / alpha)), 1 / alpha),
+  backward: (record, to, { alpha }) => record.celuGradient(...to, alpha),
+  secondDerivative: (x, { alpha }) => scale(expBelow(scale(x, 1 / alpha)), 1 / alpha),
 });
 
 export interface CeluOptions {
@@ -430,8 +407,8 @@ export const eluOp = activation<{ alpha: number }>({
   cost: 8,
   forward: (record, to, { alpha }) => record.elu(...to, alpha),
   backwardReads: "input",
-  backward: (record, to, { alpha }) => record.eluBackward(...to, alpha),
-  bend: (x, { alpha }) => scale(expBelow(x), alpha),
+  backward: (record, to, { alpha }) => record.eluGradient(...to, alpha),
+  secondDerivative: (x, { alpha }) => scale(expBelow(x), alpha),
 });
 
 export interface EluOptions {
@@ -452,8 +429,8 @@ export const sigmoidOp = activation({
   cost: 8,
   forward: (record, to) => record.sigmoid(...to),
   backwardReads: "output",
-  backward: (record, to) => record.sigmoidBackward(...to),
-  bend: (y) => shift(scale(y, -2), 1), // of y·(1 - y)
+  backward: (record, to) => record.sigmoidGradient(...to),
+  secondDerivative: (y) => shift(scale(y, -2), 1), // of y·(1 - y)
   epilogue: EPILOGUE.sigmoid,
 });
 
@@ -470,8 +447,8 @@ export const tanhOp = activation({
   cost: 8,
   forward: (record, to) => record.tanh(...to),
   backwardReads: "output",
-  backward: (record, to) => record.tanhBackward(...to),
-  bend: (y) => scale(y, -2), // of 1 - y²
+  backward: (record, to) => record.tanhGradient(...to),
+  secondDerivative: (y) => scale(y, -2), // of 1 - y²
   epilogue: EPILOGUE.tanh,
 });
 
@@ -488,8 +465,8 @@ export const softplusOp = activation({
   cost: 8,
   forward: (record, to) => record.softplus(...to),
   backwardReads: "input",
-  backward: (record, to) => record.softplusBackward(...to),
-  bend: bell,
+  backward: (record, to) => record.softplusGradient(...to),
+  secondDerivative: sigmoidDerivative,
 });
 
 /** log(1 + eˣ), which neither overflows nor cancels. Any shape. Dugas et al. 2000. Throws ModelError for a uint32 input. */
@@ -502,8 +479,8 @@ export const logSigmoidOp = activation({
   cost: 8,
   forward: (record, to) => record.logSigmoid(...to),
   backwardReads: "input",
-  backward: (record, to) => record.logSigmoidBackward(...to),
-  bend: (x) => scale(bell(x), -1),
+  backward: (record, to) => record.logSigmoidGradient(...to),
+  secondDerivative: (x) => scale(sigmoidDerivative(x), -1),
 });
 
 /** log σ(x), which neither overflows nor takes the logarithm of 0. Any shape. Throws ModelError for a uint32 input. */
@@ -516,10 +493,10 @@ export const siluOp = activation({
   cost: 8,
   forward: (record, to) => record.silu(...to),
   backwardReads: "input",
-  backward: (record, to) => record.siluBackward(...to),
-  bend(x) {
+  backward: (record, to) => record.siluGradient(...to),
+  secondDerivative(x) {
     const u = within(x, 110);
-    return mul(bell(u), add(mul(u, sub(1, scale(sigmoid(u), 2))), 2));
+    return mul(sigmoidDerivative(u), add(mul(u, sub(1, scale(sigmoid(u), 2))), 2));
   },
 });
 
@@ -533,15 +510,15 @@ export const mishOp = activation({
   cost: 10,
   forward: (record, to) => record.mish(...to),
   backwardReads: "input",
-  backward: (record, to) => record.mishBackward(...to),
-  bend(x) {
+  backward: (record, to) => record.mishGradient(...to),
+  secondDerivative(x) {
     const u = within(x, 110);
     const e = exp(minimum(u, 20));
     const k = mul(e, shift(e, 2));
-    const rise = div(scale(mul(e, shift(e, 1)), 4), square(shift(k, 2)));
+    const derivative = div(scale(mul(e, shift(e, 1)), 4), square(shift(k, 2)));
     const [s, t] = [div(e, shift(e, 1)), div(k, shift(k, 2))];
-    // f = x·t, s = σ(x), t' = rise, f'' = t'·(2 + x·(1 - s - 2·s·t))
-    return mul(rise, add(mul(u, sub(sub(1, s), scale(mul(s, t), 2))), 2));
+    // f = x·t, s = σ(x), t' = derivative, f'' = t'·(2 + x·(1 - s - 2·s·t))
+    return mul(derivative, add(mul(u, sub(sub(1, s), scale(mul(s, t), 2))), 2));
   },
 });
 
@@ -555,8 +532,8 @@ export const geluOp = activation({
   cost: 12,
   forward: (record, to) => record.gelu(...to),
   backwardReads: "input",
-  backward: (record, to) => record.geluBackward(...to),
-  bend(x) {
+  backward: (record, to) => record.geluGradient(...to),
+  secondDerivative(x) {
     const squared = square(within(x, 15));
     return mul(scale(exp(scale(squared, -0.5)), 1 / Math.sqrt(2 * Math.PI)), sub(2, squared));
   },
@@ -567,8 +544,8 @@ export const geluTanhOp = activation({
   cost: 10,
   forward: (record, to) => record.geluTanh(...to),
   backwardReads: "input",
-  backward: (record, to) => record.geluTanhBackward(...to),
-  bend: (x) => gatedBend(within(x, 15), 2 * Math.sqrt(2 / Math.PI), 0.044715),
+  backward: (record, to) => record.geluTanhGradient(...to),
+  secondDerivative: (x) => gatedSecondDerivative(within(x, 15), 2 * Math.sqrt(2 / Math.PI), 0.044715),
 });
 
 export interface GeluOptions {

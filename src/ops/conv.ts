@@ -174,7 +174,7 @@ export const convolutionInputGradientOp: Operation<Convolution> = {
         if (taps > 0) {
           const work = rows(taps, taps * tapSize);
           const wholes = [y.taps, x.taps, g.channels, g.outChannels, g.groups, g.windowWidth] as const;
-          record.turnWindow(work, turned, weight, ...wholes, y.firstTap, x.firstTap, y.tapStep, x.tapStep);
+          record.flipKernel(work, turned, weight, ...wholes, y.firstTap, x.firstTap, y.tapStep, x.tapStep);
         }
         const phase = {
           batch: g.batch,

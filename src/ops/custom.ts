@@ -4,17 +4,6 @@ import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, checkTensors, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 
-export const stopGradientOp: Operation = {
-  name: "stopGradient",
-  infer: ([x]) => [{ shape: x.shape, dtype: x.dtype }],
-  backward: () => [undefined],
-};
-
-/** x itself, but no gradient goes back through it (`detach` of PyTorch). A view. */
-export function stopGradient(x: Tensor): Tensor {
-  return apply(stopGradientOp, [x], undefined);
-}
-
 /** What a user's rule of a gradient can use beside the gradient that comes in. */
 export interface CustomGradientContext {
   readonly inputs: readonly Tensor[];

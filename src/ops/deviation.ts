@@ -2,13 +2,14 @@
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import type { Tensor } from "../graph/tensor.js";
-import { div, equal, mul, scale, sqrt, square, sub, where } from "./elementwise.js";
+import { equal, where } from "./comparison.js";
+import { gradientByDecomposition } from "./decomposition.js";
+import { div, mul, scale, sqrt, square, sub } from "./elementwise.js";
 import { mean, type Reduction, reduceTogether, sum } from "./reduce.js";
 import { reshape } from "./shape.js";
-import { gradientByDecomposition } from "./spelled.js";
 
 /** What is calculated of a row. */
-interface Kind {
+export interface Kind {
   /** Whether deviations are from the mean, not from 0. */
   readonly centered: boolean;
   /** Whether the root is taken. */
@@ -40,13 +41,13 @@ export const deviationOp: Operation<Deviation> = {
 
 /** dy [outer, inner], x [outer, length, inner] → dx. */
 export const deviationGradientOp: Operation<Deviation> = {
-  name: "deviation gradient",
+  name: "deviationGradient",
   infer: ([, x]) => [{ shape: x.shape }],
   forward: (record, { attributes, from, to }) => {
     const { outer, length, inner, centered, root, divisor } = attributes;
     const work = rows(unitsOf(attributes), outer * length * inner * 2 * COST);
     const flags = [Number(centered), Number(root)] as const;
-    record.deviationBackward(work, to[0], from[0], from[1], length, inner, ...flags, divisor);
+    record.deviationGradient(work, to[0], from[0], from[1], length, inner, ...flags, divisor);
   },
   backward: /* @__PURE__ */ gradientByDecomposition(([dy, x], { outer, length, inner, centered, root, divisor }) => {
     const seen = reshape(x, [outer, length, inner]);

@@ -22,7 +22,7 @@ export interface DropoutOptions extends RandomOptions {
   rate: number;
 }
 
-interface Mask extends Omit<DropoutOptions, "clock"> {
+export interface Mask extends Omit<DropoutOptions, "clock"> {
   /** The operation's name, for errors. */
   readonly name: string;
 }

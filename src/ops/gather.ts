@@ -7,7 +7,7 @@ import { type DType, type Shape, sizeOf, type Tensor } from "../graph/tensor.js"
 /** Words of a feed before its sources: the number of rows, and the address of their order. */
 export const FEED_HEADER_WORDS = 2;
 
-interface GatherAttributes {
+export interface GatherAttributes {
   /** Which of the feed's sources. */
   readonly source: number;
   /** Of the result: [batch, ...rest]. */

@@ -5,14 +5,16 @@ import { apply, type Operation } from "../graph/operation.js";
 import { constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { type GeluOptions, gelu, relu, sigmoid, silu } from "./activation.js";
 import { checkFloat } from "./axes.js";
+import { gradientByDecomposition, type WithGradient } from "./decomposition.js";
 import { mul } from "./elementwise.js";
 import { gradient } from "./gradient.js";
 import { sum } from "./reduce.js";
 import { reshape } from "./shape.js";
-import { gradientByDecomposition } from "./spelled.js";
 
 interface Gate {
   readonly name: string;
+  /** The public function, which errors name. */
+  readonly where?: string;
   /** Number of the gate in assembly/kernels/glu.ts. */
   readonly code: number;
   /** Operations on one element. */
@@ -25,38 +27,39 @@ function halved(shape: Shape): Shape {
 }
 
 /* @__NO_SIDE_EFFECTS__ */
-function gatedUnit({ name, code, cost, f }: Gate): Operation {
-  const slope: Operation = {
-    name: `${name} gradient`,
+function gatedUnit({ name, where = name, code, cost, f }: Gate): WithGradient {
+  const gradientOp: Operation = {
+    name: `${name}Gradient`,
     infer: ([, x]) => [{ shape: x.shape }],
     forward(record, { inputs: [, { shape }], to, from }) {
       const columns = shape[shape.length - 1] / 2;
       const work = rows(sizeOf(shape) / columns / 2, sizeOf(shape) * cost);
-      record.gatedLinearBackward(work, to[0], from[0], from[1], columns, code);
+      record.gatedLinearGradient(work, to[0], from[0], from[1], columns, code);
     },
-    backward: gradientByDecomposition(([dy, x]) => gradient(sum(mul(spelled(x, f), dy)), x)),
+    backward: gradientByDecomposition(([dy, x]) => gradient(sum(mul(decomposition(x, f), dy)), x)),
     inPlace: [1],
   };
   return {
     name,
     infer([x]) {
-      checkFloat(name, x);
+      checkFloat(where, x);
       const size = x.shape[x.shape.length - 1] ?? 1;
       if (size % 2 === 0) return [{ shape: halved(x.shape) }];
       throw new ModelError(
-        `${name}: the last axis must have an even size, to be halved, got ${showShape(x.shape)}: make it twice what is to come out`,
+        `${where}: the last axis must have an even size, to be halved, got ${showShape(x.shape)}: make it twice what is to come out`,
       );
     },
     forward(record, { outputs: [{ shape }], to, from }) {
       const columns = shape[shape.length - 1];
       record.gatedLinear(rows(sizeOf(shape) / columns, sizeOf(shape) * cost), to[0], from[0], columns, code);
     },
-    backward: ({ inputs: [x], gradient: dy }) => [apply(slope, [dy, x], undefined)],
+    backward: ({ inputs: [x], gradient: dy }) => [apply(gradientOp, [dy, x], undefined)],
+    gradient: gradientOp,
   };
 }
 
 /** a · f(b) out of operations, for gradients of gradients. */
-function spelled(x: Tensor, f: (b: Tensor) => Tensor): Tensor {
+function decomposition(x: Tensor, f: (b: Tensor) => Tensor): Tensor {
   const shape = halved(x.shape);
   const pairs = reshape(x, [sizeOf(shape.slice(0, -1)), 2, shape[shape.length - 1]]);
   const half = (mask: readonly number[]) => reshape(sum(mul(pairs, constant(mask, [2, 1])), 1), shape);
@@ -66,7 +69,13 @@ function spelled(x: Tensor, f: (b: Tensor) => Tensor): Tensor {
 export const gluOp = gatedUnit({ name: "glu", code: 0, cost: 8, f: sigmoid });
 export const swigluOp = gatedUnit({ name: "swiglu", code: 1, cost: 8, f: silu });
 export const gegluOp = gatedUnit({ name: "geglu", code: 2, cost: 12, f: gelu });
-export const gegluTanhOp = gatedUnit({ name: "geglu", code: 3, cost: 10, f: (b) => gelu(b, { approximate: "tanh" }) });
+export const gegluTanhOp = gatedUnit({
+  name: "gegluTanh",
+  where: "geglu",
+  code: 3,
+  cost: 10,
+  f: (b) => gelu(b, { approximate: "tanh" }),
+});
 export const regluOp = gatedUnit({ name: "reglu", code: 4, cost: 2, f: relu });
 
 /**

@@ -11,7 +11,6 @@ export {
   hardSigmoid,
   hardSwish,
   hardTanh,
-  identity,
   type LeakyReluOptions,
   leakyRelu,
   logSigmoid,
@@ -32,6 +31,7 @@ export {
   tanhShrink,
   threshold,
 } from "./activation.js";
+export { equal, greater, greaterEqual, less, lessEqual, notEqual, where } from "./comparison.js";
 export {
   type Conv1dOptions,
   type Conv2dOptions,
@@ -42,7 +42,7 @@ export {
   convTranspose1d,
   convTranspose2d,
 } from "./conv.js";
-export { type CustomGradientContext, customGradient, type GradientRule, stopGradient } from "./custom.js";
+export { type CustomGradientContext, customGradient, type GradientRule } from "./custom.js";
 export {
   alphaDropout,
   type DropoutOptions,
@@ -57,31 +57,20 @@ export {
   average,
   clip,
   copyOf,
-  cos,
   div,
-  equal,
-  exp,
-  greater,
-  greaterEqual,
-  less,
-  lessEqual,
-  log,
   maximum,
   minimum,
   mul,
   neg,
-  notEqual,
   type Operand,
-  pow,
   reciprocal,
   scale,
   shift,
-  sin,
   sqrt,
   square,
   sub,
-  where,
 } from "./elementwise.js";
+export { exp, log } from "./exponential.js";
 export { geglu, glu, reglu, swiglu } from "./glu.js";
 export { gradient } from "./gradient.js";
 export { gather, gatherAlong, oneHot, scatterAdd } from "./indexing.js";
@@ -132,6 +121,7 @@ export {
   type PoolOptions,
   type Size2d,
 } from "./pool.js";
+export { pow } from "./power.js";
 export { product } from "./product.js";
 export {
   type Axes,
@@ -163,6 +153,7 @@ export {
   type VarianceOptions,
   variance,
 } from "./statistics.js";
+export { cos, sin } from "./trigonometry.js";
 export {
   type Upsample1dOptions,
   type Upsample2dOptions,
@@ -171,6 +162,7 @@ export {
   upsample2d,
 } from "./upsample.js";
 export { type NormOptions, norm } from "./vectorNorm.js";
+export { identity, stopGradient } from "./view.js";
 export type {
   GroupOptions,
   Padding1d,

@@ -7,11 +7,13 @@ import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, constant, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { sigmoid } from "./activation.js";
 import { checkFloat } from "./axes.js";
-import { add, div, equal, greater, greaterEqual, log, maximum, minimum, mul, neg, scale, sub } from "./elementwise.js";
+import { equal, greater, greaterEqual } from "./comparison.js";
+import { gradientByDecomposition, type WithGradient } from "./decomposition.js";
+import { add, div, maximum, minimum, mul, neg, scale, sub } from "./elementwise.js";
+import { log } from "./exponential.js";
 import { sum } from "./reduce.js";
 import { broadcastSource, reshape } from "./shape.js";
 import { logSoftmax, softmaxGradient } from "./softmax.js";
-import { gradientByDecomposition } from "./spelled.js";
 
 export type Reduction = "mean" | "sum";
 
@@ -20,7 +22,7 @@ export interface LossOptions {
   reduction?: Reduction;
 }
 
-interface Attributes {
+export interface Attributes {
   readonly divisor: number;
 }
 
@@ -87,30 +89,31 @@ interface ElementLoss<A> {
     attributes: A,
   ) => void;
   /** What `backward` multiplies dloss/divisor with, out of operations: for gradients of gradients. */
-  readonly slope: (x: Tensor, t: Tensor, attributes: A) => Tensor;
-  /** Its derivative by the target, as `slope`; absent where prediction and target may change places. */
-  readonly targetSlope?: (x: Tensor, t: Tensor) => Tensor;
+  readonly derivative: (x: Tensor, t: Tensor, attributes: A) => Tensor;
+  /** Its derivative by the target, as `derivative`; absent where prediction and target may change places. */
+  readonly targetDerivative?: (x: Tensor, t: Tensor) => Tensor;
 }
 
 /* @__NO_SIDE_EFFECTS__ */
-function elementLoss<A extends Attributes>(definition: ElementLoss<A>): Operation<A> {
-  const { name, cost, targetSlope } = definition;
+function elementLoss<A extends Attributes>(definition: ElementLoss<A>): WithGradient<A> {
+  const { name, cost, targetDerivative } = definition;
   const chunksOf = (x: Tensor): number => Math.ceil(sizeOf(x.shape) / CHUNK);
-  const slope: Operation<A> = {
-    name: `${name} gradient`,
+  const gradientOp: Operation<A> = {
+    name: `${name}Gradient`,
     infer: ([, x]) => [{ shape: x.shape }],
     forward(record, { attributes, outputs, to, from: [dloss, x, t] }) {
       const n = sizeOf(outputs[0].shape);
       definition.backward(record, [elements(n, cost), to[0], dloss, x, t, n, attributes.divisor], attributes);
     },
     backward: gradientByDecomposition(([dloss, x, t], attributes) =>
-      mul(definition.slope(x, t, attributes), scale(dloss, 1 / attributes.divisor)),
+      mul(definition.derivative(x, t, attributes), scale(dloss, 1 / attributes.divisor)),
     ),
     inPlace: [1, 2],
   };
   return {
     name,
     ofNothing: 0,
+    gradient: gradientOp,
     infer([x, t]) {
       checkPair(name, x, t);
       return [{ shape: [] }];
@@ -125,10 +128,13 @@ function elementLoss<A extends Attributes>(definition: ElementLoss<A>): Operatio
     scratchBytes: ([x]) => totalBytes(chunksOf(x)),
     backward({ attributes, inputs: [x, t], gradient, needs }) {
       const toTarget = () =>
-        targetSlope === undefined
-          ? apply(slope, [gradient, t, x], attributes)
-          : mul(targetSlope(x, t), scale(gradient, 1 / attributes.divisor));
-      return [needs[0] ? apply(slope, [gradient, x, t], attributes) : undefined, needs[1] ? toTarget() : undefined];
+        targetDerivative === undefined
+          ? apply(gradientOp, [gradient, t, x], attributes)
+          : mul(targetDerivative(x, t), scale(gradient, 1 / attributes.divisor));
+      return [
+        needs[0] ? apply(gradientOp, [gradient, x, t], attributes) : undefined,
+        needs[1] ? toTarget() : undefined,
+      ];
     },
   };
 }
@@ -146,8 +152,8 @@ const squaresLoss = (name: string) =>
     name,
     cost: 2,
     forward: (record, to) => record.squaredError(...to),
-    backward: (record, to) => record.squaredErrorBackward(...to),
-    slope: (x, t) => scale(sub(x, t), 2),
+    backward: (record, to) => record.squaredErrorGradient(...to),
+    derivative: (x, t) => scale(sub(x, t), 2),
   });
 
 export const meanSquaredErrorOp = squaresLoss("meanSquaredError");
@@ -173,8 +179,8 @@ export const meanAbsoluteErrorOp = elementLoss({
   name: "meanAbsoluteError",
   cost: 2,
   forward: (record, to) => record.absoluteError(...to),
-  backward: (record, to) => record.absoluteErrorBackward(...to),
-  slope: (x, t) => sub(greater(x, t), greater(t, x)),
+  backward: (record, to) => record.absoluteErrorGradient(...to),
+  derivative: (x, t) => sub(greater(x, t), greater(t, x)),
 });
 
 /** Mean (or sum) of |prediction - target|; the derivative is 0 where they are equal. Shapes, gradients and errors as `meanSquaredError`. */
@@ -188,8 +194,8 @@ export const huberOp = elementLoss<Attributes & { delta: number }>({
   name: "huber",
   cost: 3,
   forward: (record, to, { delta }) => record.huber(...to, delta),
-  backward: (record, to, { delta }) => record.huberBackward(...to, delta),
-  slope: (x, t, { delta }) => minimum(maximum(sub(x, t), -delta), delta),
+  backward: (record, to, { delta }) => record.huberGradient(...to, delta),
+  derivative: (x, t, { delta }) => minimum(maximum(sub(x, t), -delta), delta),
 });
 
 export interface HuberOptions extends LossOptions {
@@ -214,8 +220,8 @@ export const hingeOp = elementLoss({
   name: "hinge",
   cost: 3,
   forward: (record, to) => record.hinge(...to),
-  backward: (record, to) => record.hingeBackward(...to),
-  slope: (x, t) => neg(mul(t, greater(1, mul(t, x)))),
+  backward: (record, to) => record.hingeGradient(...to),
+  derivative: (x, t) => neg(mul(t, greater(1, mul(t, x)))),
 });
 
 /**
@@ -230,9 +236,9 @@ export const perceptronLossOp = elementLoss({
   name: "perceptronLoss",
   cost: 3,
   forward: (record, to) => record.perceptron(...to),
-  backward: (record, to) => record.perceptronBackward(...to),
-  slope: (x, t) => sub(greaterEqual(x, 0), t),
-  targetSlope: neg,
+  backward: (record, to) => record.perceptronGradient(...to),
+  derivative: (x, t) => sub(greaterEqual(x, 0), t),
+  targetDerivative: neg,
 });
 
 /**
@@ -256,9 +262,9 @@ export const binaryCrossEntropyOp = elementLoss({
   name: "binaryCrossEntropy",
   cost: 20,
   forward: (record, to) => record.binaryCrossEntropy(...to),
-  backward: (record, to) => record.binaryCrossEntropyBackward(...to),
-  slope: (x, t) => div(sub(x, t), maximum(mul(x, sub(1, x)), LEAST_VARIANCE)),
-  targetSlope: (p) => sub(logarithm(sub(1, p)), logarithm(p)),
+  backward: (record, to) => record.binaryCrossEntropyGradient(...to),
+  derivative: (x, t) => div(sub(x, t), maximum(mul(x, sub(1, x)), LEAST_VARIANCE)),
+  targetDerivative: (p) => sub(logarithm(sub(1, p)), logarithm(p)),
 });
 
 /**
@@ -275,9 +281,9 @@ export const binaryCrossEntropyWithLogitsOp = elementLoss({
   name: "binaryCrossEntropyWithLogits",
   cost: 16,
   forward: (record, to) => record.logitCrossEntropy(...to),
-  backward: (record, to) => record.logitCrossEntropyBackward(...to),
-  slope: (x, t) => sub(sigmoid(x), t),
-  targetSlope: neg,
+  backward: (record, to) => record.logitCrossEntropyGradient(...to),
+  derivative: (x, t) => sub(sigmoid(x), t),
+  targetDerivative: neg,
 });
 
 /** `binaryCrossEntropy(sigmoid(prediction), target)` without its loss of precision: logits of any size. Shapes and errors as `hinge`. */
@@ -301,7 +307,7 @@ interface RowLoss {
     to: [Work, dx: Pointer, dloss: Pointer, p: Pointer, target: Pointer, columns: number, divisor: number],
   ) => void;
   /** What `backward` multiplies dloss/divisor with, out of operations: for gradients of gradients. */
-  readonly slope: (p: Tensor, target: Tensor) => Tensor;
+  readonly derivative: (p: Tensor, target: Tensor) => Tensor;
   /** The target's gradient, where there is one. */
   readonly targetGradient?: (logits: Tensor, gradient: Tensor, divisor: number) => Tensor;
 }
@@ -320,23 +326,24 @@ export function checkClasses(where: string, { shape }: Tensor): void {
 
 /** Output 0 is the loss, output 1 the probabilities, kept for the backward pass. */
 /* @__NO_SIDE_EFFECTS__ */
-function rowLoss(definition: RowLoss): Operation<Attributes> {
+function rowLoss(definition: RowLoss): WithGradient<Attributes> {
   const { name, targetGradient } = definition;
-  const slope: Operation<Attributes> = {
-    name: `${name} gradient`,
+  const gradientOp: Operation<Attributes> = {
+    name: `${name}Gradient`,
     infer: ([, p]) => [{ shape: p.shape }],
     forward(record, { attributes: { divisor }, outputs, to, from: [dloss, p, target] }) {
       const [count, columns] = outputs[0].shape;
       definition.backward(record, [rows(count, count * columns * 2), to[0], dloss, p, target, columns, divisor]);
     },
     backward: gradientByDecomposition(([dloss, p, target], { divisor }) =>
-      mul(definition.slope(p, target), scale(dloss, 1 / divisor)),
+      mul(definition.derivative(p, target), scale(dloss, 1 / divisor)),
     ),
     inPlace: [1],
   };
   return {
     name,
     ofNothing: 0,
+    gradient: gradientOp,
     infer([logits, target]) {
       if (logits.dtype !== "float32" || logits.shape.length !== 2) {
         throw new ModelError(
@@ -358,7 +365,7 @@ function rowLoss(definition: RowLoss): Operation<Attributes> {
     scratchBytes: ([logits]) => totalBytes(logits.shape[0]),
     backward({ attributes, inputs: [logits, target], outputs: [, p], gradient, gradientOf, needs }) {
       const toLogits = (): Tensor => {
-        const throughLoss = apply(slope, [gradient, p, target], attributes);
+        const throughLoss = apply(gradientOp, [gradient, p, target], attributes);
         // The probabilities lead on only where the gradient above is differentiated itself.
         const toP = gradientOf(p);
         return isZero(toP) ? throughLoss : add(throughLoss, softmaxGradient(toP, p));
@@ -380,8 +387,8 @@ export const softmaxCrossEntropyOp = rowLoss({
     );
   },
   forward: (record, to) => record.softmaxCrossEntropy(...to),
-  backward: (record, to) => record.softmaxCrossEntropyBackward(...to),
-  slope: (p, labels) => {
+  backward: (record, to) => record.softmaxCrossEntropyGradient(...to),
+  derivative: (p, labels) => {
     const classes = constant(Uint32Array.from({ length: p.shape[1] }, (_, index) => index));
     return sub(p, equal(reshape(labels, [-1, 1]), classes));
   },
@@ -404,8 +411,8 @@ export const softmaxCrossEntropyWithDistributionsOp = rowLoss({
   name: "softmaxCrossEntropyWithDistributions",
   checkTarget: (logits, targets) => checkPair("softmaxCrossEntropyWithDistributions", logits, targets),
   forward: (record, to) => record.softmaxCrossEntropyDistributions(...to),
-  backward: (record, to) => record.softmaxCrossEntropyDistributionsBackward(...to),
-  slope: (p, t) => sub(mul(p, sum(t, 1, { keepDims: true })), t),
+  backward: (record, to) => record.softmaxCrossEntropyDistributionsGradient(...to),
+  derivative: (p, t) => sub(mul(p, sum(t, 1, { keepDims: true })), t),
   targetGradient: (logits, gradient, divisor) => scale(mul(logSoftmax(logits), gradient), -1 / divisor),
 });
 

@@ -85,7 +85,7 @@ function batchStrides(of: Shape, batch: Shape): number[] {
 }
 
 export const batchedMatmulOp: Operation<{ form: Form }> = {
-  name: "matmul",
+  name: "batchedMatmul",
   infer([a, b], { form }) {
     checkFloat("matmul", a, b);
     const { m, n } = checkedSizes(a.shape, b.shape, form);

@@ -5,7 +5,7 @@ import { apply, type Operation } from "../graph/operation.js";
 import { checkShape, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkRandom, type RandomOptions } from "./dropout.js";
 
-interface Draw {
+export interface Draw {
   readonly shape: Shape;
   readonly seed: readonly [number, number];
   readonly stream: number;

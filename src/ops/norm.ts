@@ -7,13 +7,13 @@ import { checkInteger, checkNumber, checkOptions, ModelError } from "../engine/e
 import { type Pointer, rows, type Work } from "../engine/instructions.js";
 import { apply, applyAll, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { identity } from "./activation.js";
 import { checkFloat } from "./axes.js";
 import { add, div, maximum, mul, reciprocal, shift, sqrt, square, sub } from "./elementwise.js";
 import { gradient as gradientOf, gradientRules } from "./gradient.js";
 import { mean as meanOf, sum } from "./reduce.js";
 import { broadcastTo, lineOf, reshape } from "./shape.js";
 import { norm } from "./vectorNorm.js";
+import { identity } from "./view.js";
 
 export interface NormalizationOptions {
   /** Factor of each channel, as of each element that is normalized together by rows. Default none. */
@@ -62,7 +62,7 @@ function secondDerivatives(plain: Plain, dy: Tensor, inputs: readonly Tensor[], 
 
 // ——— By columns ———
 
-interface Columns {
+export interface Columns {
   readonly name: string;
   readonly outer: number;
   readonly length: number;
@@ -73,7 +73,7 @@ interface Columns {
   readonly fold: number;
 }
 
-interface Normalization extends Columns {
+export interface Normalization extends Columns {
   readonly epsilon: number;
   readonly hasWeight: boolean;
   readonly hasBias: boolean;
@@ -187,7 +187,7 @@ export const normalizeOp: Operation<Normalization> = {
 
 /** dy, x, mean, variance and weight → dx (where it is wanted), and dWeight and dBias [outer, channels]. */
 export const normalizeGradientOp: Operation<Normalization> = {
-  name: "normalize gradient",
+  name: "normalizeGradient",
   infer: ([, x], { outer, channels, wantsInput }) => {
     const parameters = [{ shape: [outer, channels] }, { shape: [outer, channels] }];
     return wantsInput ? [{ shape: x.shape }, ...parameters] : parameters;
@@ -209,7 +209,7 @@ export const normalizeGradientOp: Operation<Normalization> = {
     const n = (length * columns) / groups;
     const sums = [mean, variance, weight, dBias, dWeight] as const;
     record.gradientCoefficients(preparing, scratch, ...sums, fold, channels, groups, n, epsilon);
-    record.normalizeColumnsBackward(passing, to[0], dy, x, scratch, length, columns, rowsPerUnit);
+    record.normalizeColumnsGradient(passing, to[0], dy, x, scratch, length, columns, rowsPerUnit);
   },
   backward: ({ attributes, inputs: [dy, x, , , weight], outputs, gradientOf: upstreamOf }) => {
     const { outer, length, channels, groups, epsilon, wantsInput } = attributes;
@@ -364,7 +364,7 @@ export function checkGroups(where: string, shape: Shape, groups: number): void {
 
 // ——— By rows ———
 
-interface Rows {
+export interface Rows {
   readonly name: string;
   readonly rows: number;
   readonly columns: number;
@@ -404,7 +404,7 @@ const hasParameters = ({ hasWeight, hasBias }: Rows) => hasWeight || hasBias;
 
 /** dy, x, the rows' means and factors, and weight → dx (where it is wanted), and dWeight and dBias [columns] (where there are such). */
 export const normalizeRowsGradientOp: Operation<Rows> = {
-  name: "normalizeRows gradient",
+  name: "normalizeRowsGradient",
   ofNothing: 0,
   infer: ([, x], attributes) => {
     const { columns, wantsInput } = attributes;
@@ -425,7 +425,7 @@ export const normalizeRowsGradientOp: Operation<Rows> = {
     }
     if (!wantsInput) return;
     const work = rowWork(attributes, 4);
-    record.normalizeRowsBackward(work, to[0], dy, x, mean, factor, weight, columns, centered ? 1 : 0);
+    record.normalizeRowsGradient(work, to[0], dy, x, mean, factor, weight, columns, centered ? 1 : 0);
   },
   backward: ({ attributes, inputs: [dy, x, , , weight], outputs, gradientOf: upstreamOf }) => {
     const { rows: count, columns, centered, epsilon, wantsInput } = attributes;

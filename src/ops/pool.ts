@@ -162,7 +162,7 @@ export function pooledShape(shape: Shape, { height, width }: Pooling): Shape {
 
 // ——— Operations on [batch, height, width, channels] ———
 
-interface PoolAttributes extends Pooling {
+export interface PoolAttributes extends Pooling {
   readonly name: string;
   readonly batch: number;
   readonly channels: number;
@@ -217,10 +217,10 @@ export const maxPoolOp: Operation<PoolAttributes> = {
 
 /** Each number to the place it was the maximum of; the transpose of `picking`. */
 export const maxPoolGradientOp: Operation<PoolAttributes> = {
-  name: "maxPool gradient",
+  name: "maxPoolGradient",
   infer: (_, attributes) => [{ shape: largeShape(attributes) }],
   forward: (record, { attributes: of, to, from }) => {
-    record.maxPoolBackward(inRows(of), to[0], from[0], from[1], ...sizesFor(of), ...dilations(of));
+    record.maxPoolGradient(inRows(of), to[0], from[0], from[1], ...sizesFor(of), ...dilations(of));
   },
   backward: ({ attributes, gradient, inputs: [, places] }) => [
     apply(maxPoolPickOp, [gradient, places], attributes),
@@ -229,7 +229,7 @@ export const maxPoolGradientOp: Operation<PoolAttributes> = {
 };
 
 export const maxPoolPickOp: Operation<PoolAttributes> = {
-  name: "maxPool pick",
+  name: "maxPoolPick",
   infer: (_, attributes) => [{ shape: smallShape(attributes) }],
   forward: (record, { attributes: of, to, from }) => {
     record.pickPool(outRows(of), to[0], from[1], from[0], ...sizesFor(of), ...dilations(of));
@@ -254,10 +254,10 @@ export const averagePoolOp: Operation<PoolAttributes> = {
 
 /** Each number shared out over its window; the transpose of `averaging`. */
 export const averagePoolGradientOp: Operation<PoolAttributes> = {
-  name: "averagePool gradient",
+  name: "averagePoolGradient",
   infer: (_, attributes) => [{ shape: largeShape(attributes) }],
   forward: (record, { attributes: of, to, from }) => {
-    record.averagePoolBackward(inRows(of), to[0], from[0], ...sizesFor(of), ...limits(of));
+    record.averagePoolGradient(inRows(of), to[0], from[0], ...sizesFor(of), ...limits(of));
   },
   backward: ({ attributes, gradient }) => [apply(averagePoolOp, [gradient], attributes)],
 };

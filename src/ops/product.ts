@@ -3,10 +3,11 @@ import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { constant, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import { mul, where } from "./elementwise.js";
+import { where } from "./comparison.js";
+import { gradientByDecomposition } from "./decomposition.js";
+import { mul } from "./elementwise.js";
 import { type Axes, atOnce, type ReduceOptions, type Reduction } from "./reduce.js";
 import { reshape } from "./shape.js";
-import { gradientByDecomposition } from "./spelled.js";
 
 const LANES = 4;
 // Operations that keep a product's exponent in bounds, an element.
@@ -29,11 +30,11 @@ export const productOp: Operation<Reduction> = {
 
 /** dy [outer, inner] and x [outer, length, inner] → dy times the product of the others, for each element of x. */
 export const productGradientOp: Operation<Reduction> = {
-  name: "product gradient",
+  name: "productGradient",
   infer: ([, x]) => [{ shape: x.shape }],
   forward: (record, { attributes: { outer, length, inner }, from, to }) => {
     const work = rows(outer * inner, outer * length * inner * 2 * COST);
-    record.productBackward(work, to[0], from[0], from[1], length, inner);
+    record.productGradient(work, to[0], from[0], from[1], length, inner);
   },
   // Slower, and with a row for each element of a row; but made of products, so that it can be differentiated again.
   backward: /* @__PURE__ */ gradientByDecomposition(([dy, x], { outer, length, inner }) => {

@@ -114,7 +114,7 @@ export const extremumGradientOp: Operation<Reduction> = {
   infer: ([, , x]) => [{ shape: x.shape }],
   forward: (record, { attributes: { outer, length, inner }, from, to }) => {
     const units = outer * (inner === 1 ? 1 : Math.ceil(inner / LANES));
-    record.dExtremum(rows(units, outer * length * inner), to[0], from[0], from[1], from[2], length, inner);
+    record.extremumGradient(rows(units, outer * length * inner), to[0], from[0], from[1], from[2], length, inner);
   },
   inPlace: [2],
 };
@@ -175,9 +175,9 @@ function total(where: string, x: Tensor, asked: Axes | undefined, options: Reduc
   if (isMean && count === 0 && sizeOf(shape) > 0) throw noElements(where, x, "take the sum(), which is 0");
   const groups = groupsOf(x.shape, axes);
   if (groups.length === 0) return x;
-  return groups.reduceRight((so, [first, last], index) => {
-    const one = reductionOf(so.shape, first, last, true, index === 0 ? factor : 1);
-    return apply(sumOp, [so], index === 0 ? { ...one, shape } : one);
+  return groups.reduceRight((result, [first, last], index) => {
+    const one = reductionOf(result.shape, first, last, true, index === 0 ? factor : 1);
+    return apply(sumOp, [result], index === 0 ? { ...one, shape } : one);
   }, x);
 }
 
@@ -199,7 +199,7 @@ export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
   return total("mean", x, axes, options, true);
 }
 
-/** `x`, its axes brought together where they do not lie so, and how all of `axes` are reduced at once. */
+/** `x`, its axes brought together where they do not lie result, and how all of `axes` are reduced at once. */
 export function reduceTogether(x: Tensor, axes: readonly number[], keepDims: boolean): [Tensor, Reduction] {
   const shape = withoutAxes(x.shape, axes, keepDims);
   const groups = groupsOf(x.shape, axes);

@@ -13,7 +13,7 @@ export interface ScanOptions {
   exclusive?: boolean;
 }
 
-interface Scan {
+export interface Scan {
   readonly axis: number;
   readonly reverse: boolean;
   readonly exclusive: boolean;

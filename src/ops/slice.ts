@@ -8,7 +8,7 @@ import { recordCopy, reducedAxes, stridesOf } from "./axes.js";
 import { gather } from "./indexing.js";
 
 /** Along each axis: where the part begins in the whole, and the distance of its elements there (below 0: backwards). */
-interface Window {
+export interface Window {
   readonly begin: readonly number[];
   readonly step: readonly number[];
 }

@@ -5,10 +5,11 @@ import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import { exp, mul, sub } from "./elementwise.js";
+import { gradientByDecomposition, type WithGradient } from "./decomposition.js";
+import { mul, sub } from "./elementwise.js";
+import { exp } from "./exponential.js";
 import { sum } from "./reduce.js";
 import { lineOf, reshape, transpose } from "./shape.js";
-import { gradientByDecomposition } from "./spelled.js";
 
 const COST = 10;
 
@@ -17,23 +18,23 @@ interface RowActivation {
   readonly forward: (record: Recorder, to: [Work, y: Pointer, x: Pointer, columns: number]) => void;
   readonly backward: (record: Recorder, to: [Work, dx: Pointer, dy: Pointer, y: Pointer, columns: number]) => void;
   /** What `backward` computes, out of operations: for gradients of gradients. */
-  readonly slope: (dy: Tensor, y: Tensor) => Tensor;
+  readonly gradient: (dy: Tensor, y: Tensor) => Tensor;
 }
 
 /* @__NO_SIDE_EFFECTS__ */
-function rowWise({ name, forward, backward, slope: spelled }: RowActivation): Operation {
+function rowWise({ name, forward, backward, gradient: decomposition }: RowActivation): WithGradient {
   const work = ({ shape }: Tensor): [Work, columns: number] => {
     const columns = shape[shape.length - 1];
     return [rows(sizeOf(shape) / columns, sizeOf(shape) * COST), columns];
   };
-  const slope: Operation = {
-    name: `${name} gradient`,
+  const gradientOp: Operation = {
+    name: `${name}Gradient`,
     infer: ([dy]) => [{ shape: dy.shape }],
     forward(record, { outputs, to, from }) {
       const [units, columns] = work(outputs[0]);
       backward(record, [units, to[0], from[0], from[1], columns]);
     },
-    backward: gradientByDecomposition(([dy, y]) => spelled(dy, y)),
+    backward: gradientByDecomposition(([dy, y]) => decomposition(dy, y)),
     inPlace: [0, 1],
   };
   return {
@@ -46,8 +47,9 @@ function rowWise({ name, forward, backward, slope: spelled }: RowActivation): Op
       const [units, columns] = work(outputs[0]);
       forward(record, [units, to[0], from[0], columns]);
     },
-    backward: ({ outputs, gradient }) => [apply(slope, [gradient, outputs[0]], undefined)],
+    backward: ({ outputs, gradient }) => [apply(gradientOp, [gradient, outputs[0]], undefined)],
     inPlace: [0],
+    gradient: gradientOp,
   };
 }
 
@@ -59,8 +61,8 @@ export function softmaxGradient(dy: Tensor, y: Tensor): Tensor {
 export const softmaxOp = rowWise({
   name: "softmax",
   forward: (record, to) => record.softmax(...to),
-  backward: (record, to) => record.softmaxBackward(...to),
-  slope: softmaxGradient,
+  backward: (record, to) => record.softmaxGradient(...to),
+  gradient: softmaxGradient,
 });
 
 export interface SoftmaxOptions {
@@ -89,8 +91,8 @@ export function softmax(x: Tensor, options: SoftmaxOptions = {}): Tensor {
 export const logSoftmaxOp = rowWise({
   name: "logSoftmax",
   forward: (record, to) => record.logSoftmax(...to),
-  backward: (record, to) => record.logSoftmaxBackward(...to),
-  slope: (dy, y) => sub(dy, mul(exp(y), sum(dy, -1, { keepDims: true }))),
+  backward: (record, to) => record.logSoftmaxGradient(...to),
+  gradient: (dy, y) => sub(dy, mul(exp(y), sum(dy, -1, { keepDims: true }))),
 });
 
 /** log softmax(x) along an axis, computed without ever taking the logarithm of 0. Options and errors as `softmax`. */

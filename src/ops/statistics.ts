@@ -2,11 +2,13 @@
 import { checkFlag, checkNumber, checkOptions, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
-import { stopGradient } from "./custom.js";
+import { lessEqual, where } from "./comparison.js";
 import { deviation } from "./deviation.js";
-import { abs, add, exp, lessEqual, log, sub, where } from "./elementwise.js";
+import { abs, add, sub } from "./elementwise.js";
+import { exp, log } from "./exponential.js";
 import { type Axes, max, type ReduceOptions, sum } from "./reduce.js";
 import { reshape } from "./shape.js";
+import { stopGradient } from "./view.js";
 
 export interface VarianceOptions extends ReduceOptions {
   /** The sum of squares is divided by n - correction. Default 1, as in PyTorch; Keras and TensorFlow have 0. */

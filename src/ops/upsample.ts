@@ -93,7 +93,7 @@ export function upsampledShape(shape: Shape, { height, width }: Upsampling): Sha
   return shape.length === 2 ? [width.out, channels] : [height.out, width.out, channels];
 }
 
-interface Attributes extends Upsampling {
+export interface Attributes extends Upsampling {
   readonly name: string;
   readonly batch: number;
   readonly channels: number;
@@ -124,10 +124,10 @@ export const upsampleOp: Operation<Attributes> = {
 
 /** Each pixel's share of the gradient; the transpose of `growing`. */
 export const upsampleGradientOp: Operation<Attributes> = {
-  name: "upsample gradient",
+  name: "upsampleGradient",
   infer: (_, { batch, height, width, channels }) => [{ shape: [batch, height.size, width.size, channels] }],
   forward: (record, { attributes: of, to, from }) => {
-    record.upsampleBackward(rows(of.batch * of.height.size, costOf(of)), to[0], from[0], ...sizesFor(of));
+    record.upsampleGradient(rows(of.batch * of.height.size, costOf(of)), to[0], from[0], ...sizesFor(of));
   },
   backward: ({ attributes, gradient }) => [apply(upsampleOp, [gradient], attributes)],
 };

@@ -2,9 +2,11 @@
 import { checkFlag, checkOptions, LARGEST_FLOAT32, ModelError, showValue } from "../engine/errors.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
+import { equal, greater, lessEqual, notEqual, where } from "./comparison.js";
 import { customGradient } from "./custom.js";
 import { deviation } from "./deviation.js";
-import { abs, div, equal, greater, lessEqual, mul, neg, notEqual, pow, where } from "./elementwise.js";
+import { abs, div, mul, neg } from "./elementwise.js";
+import { pow } from "./power.js";
 import { type Axes, max, min, type ReduceOptions, sum } from "./reduce.js";
 import { reshape } from "./shape.js";
 

@@ -50,7 +50,7 @@ test("a wrong gradient fails: wrong by a factor, by a sign, in one element", asy
     infer: ([x]) => [{ shape: x.shape }],
     forward: (record, { from, to, inputs }) => {
       const n = inputs[0].shape.reduce((a, b) => a * b, 1);
-      record.multiply({ units: Math.ceil(n / 4), cost: n }, to[0], from[0], from[0], n);
+      record.mul({ units: Math.ceil(n / 4), cost: n }, to[0], from[0], from[0], n);
     },
     backward: ({ inputs: [x], gradient }) => [rule(x, gradient)],
   });

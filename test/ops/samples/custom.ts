@@ -1,5 +1,6 @@
-import { customGradient, stopGradient } from "../../../src/ops/custom.js";
+import { customGradient } from "../../../src/ops/custom.js";
 import { mul, scale, square } from "../../../src/ops/elementwise.js";
+import { stopGradient } from "../../../src/ops/view.js";
 import { laneSizes, type Sample } from "../battery.js";
 
 export const customSamples = {

@@ -1,7 +1,7 @@
 import { constant, type Shape, type Tensor } from "../../../src/graph/tensor.js";
 import { broadcastShape, stridesOf } from "../../../src/ops/axes.js";
 import type { Operand } from "../../../src/ops/elementwise.js";
-import * as ops from "../../../src/ops/elementwise.js";
+import * as ops from "../../../src/ops/index.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
 
 type Scalar1 = (x: number) => number;
