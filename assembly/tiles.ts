@@ -28,17 +28,20 @@ import { reluLanes, sigmoidLanes, tanhLanes } from "./kernels/activation";
 
 export const HEIGHT: u32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 // Rows of A that are packed at a time: a multiple of both heights.
-export const ROWS: u32 = 60;
-export const COLUMNS: u32 = 256;
-export const DEPTH: u32 = 384;
+export const PANEL_ROWS: u32 = 60;
+export const STRIP_COLUMNS: u32 = 256;
+export const PANEL_DEPTH: u32 = 384;
 // Up to this many rows packing B costs more than reading it line by line. (784 deep, 128 wide: 4 rows 40 instead of 27
 // GFLOP/s strict, 51 instead of 31 fast; 16 rows 41.5 and 37, 53 and 45; 48 rows 41 and 43, 54.5 and 51.5. 1024 deep and
 // wide, where a column's lines share one set of the cache: 8 rows 31 and 23, 36 and 26; 32 rows 33 and 37, 47 and 43.)
 export const DIRECT_ROWS: u32 = ASC_FEATURE_RELAXED_SIMD ? 40 : 24;
 
-// Thread scratch: packed A (ROWS × DEPTH), packed B (COLUMNS × DEPTH), one tile, of 512 KB.
-export const B_OFFSET: usize = ROWS * DEPTH * 4;
-export const TILE_OFFSET: usize = B_OFFSET + COLUMNS * DEPTH * 4;
+/** Temporary memory of each thread. */
+export const THREAD_SCRATCH_BYTES: usize = 512 << 10;
+
+// In it: packed A (PANEL_ROWS × PANEL_DEPTH), packed B (STRIP_COLUMNS × PANEL_DEPTH), one tile.
+export const B_OFFSET: usize = PANEL_ROWS * PANEL_DEPTH * 4;
+export const TILE_OFFSET: usize = B_OFFSET + STRIP_COLUMNS * PANEL_DEPTH * 4;
 // What lies behind the tile is the caller's.
 export const FREE_OFFSET: usize = TILE_OFFSET + HEIGHT * 32;
 
@@ -166,7 +169,7 @@ export function multiplyRows(
   const stepB: usize = lineB != 0 ? lineB : 32;
   const nextB: usize = lineB != 0 ? 32 : <usize>depth << 5;
   const tile = scratch + TILE_OFFSET;
-  const simple = !add && epilogue < 2;
+  const simple = !add && epilogue <= EPILOGUE_RELU;
   for (let j: u32 = 0; j < columns; j += 8, panelB += nextB) {
     const width = min<u32>(8, columns - j);
     const biasHere = bias != 0 ? bias + (<usize>j << 2) : 0;
@@ -305,7 +308,7 @@ export function finishTile(
   c: usize, line: usize, tile: usize, height: u32, width: u32, bias: usize, add: bool, epilogue: u32,
 ): void {
   const stop = tile + (<usize>height << 5);
-  if (width == 8 && epilogue < 2) {
+  if (width == 8 && epilogue <= EPILOGUE_RELU) {
     if (!add) {
       finishRows(c, line, tile, 32, height, bias, epilogue);
       return;
@@ -355,9 +358,14 @@ function finishPart(c: usize, sum: v128, width: u32, bias: usize, add: bool, epi
   }
 }
 
+/** Codes of the activations that products, convolutions and normalizations take into their last pass; 0: none. */
+export const EPILOGUE_RELU: u32 = 1;
+export const EPILOGUE_SIGMOID: u32 = 2;
+export const EPILOGUE_TANH: u32 = 3;
+
 function activation(x: v128, epilogue: u32): v128 {
-  if (epilogue == 1) return reluLanes(x);
-  return epilogue == 2 ? sigmoidLanes(x) : tanhLanes(x);
+  if (epilogue == EPILOGUE_RELU) return reluLanes(x);
+  return epilogue == EPILOGUE_SIGMOID ? sigmoidLanes(x) : tanhLanes(x);
 }
 
 /** `activation` for other files: a function of vectors is not exported. */

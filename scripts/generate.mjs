@@ -1,7 +1,8 @@
 // Writes the two halves of the instruction set from the kernels' own signatures, so that a kernel is
 // declared once: assembly/dispatch.ts (wasm side: opcode -> call) and src/engine/recorder.ts (TypeScript
-// side: typed call -> instruction). A kernel is any exported function in assembly/kernels/ whose
-// parameters are (begin: u32, end: u32, [scratch: usize,] outputs, inputs, sizes, scalars).
+// side: typed call -> instruction). A kernel is any exported function in assembly/kernels/, but for those in
+// `shared`; its parameters are (begin: u32, end: u32, [scratch: usize,] outputs, inputs, sizes, scalars).
+// And src/engine/constants.ts: the whole numbers that files in assembly/ export, each under its name there.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 const root = new URL("../", import.meta.url);
@@ -28,13 +29,35 @@ const outputs = {
   sortIndices: 2,
 };
 
+// What kernels' files export for one another, besides constants.
+const shared = ["firstInside", "reluLanes", "sigmoidLanes", "tanhLanes", "useInRound"];
+
+/** Names of the functions that a file exports, which must be kernels or shared; generic ones are no functions yet. */
+function exportedFunctions(source) {
+  return [...source.matchAll(/^\s*export (?:default )?(?:async )?function (\w+)\(/gm)].map(([, name]) => name);
+}
+
+/** Refuses exported functions that are neither; and shared ones that do not exist. */
+function checkExports(sources, kernels) {
+  const exported = [...sources].flatMap(([file, source]) => exportedFunctions(source).map((name) => ({ file, name })));
+  const isKernel = new Set(kernels.map(({ name }) => name));
+  for (const { file, name } of exported) {
+    if (isKernel.has(name) !== shared.includes(name)) continue;
+    throw new Error(
+      isKernel.has(name)
+        ? `${file}: ${name} is a kernel: take it out of "shared" in scripts/generate.mjs`
+        : `${file}: ${name} is no kernel, as it is not declared as (begin: u32, end: u32, …): void with parameters of ${Object.keys(types)}: if it is to be none, name it in "shared" in scripts/generate.mjs`,
+    );
+  }
+  const missing = shared.filter((name) => !exported.some((one) => one.name === name));
+  if (missing.length > 0)
+    throw new Error(`no file exports ${missing}: take it out of "shared" in scripts/generate.mjs`);
+}
+
 /** @returns {{name: string, file: string, scratch: boolean, comment: string, parameters: {name: string, type: keyof typeof types}[]}[]} */
-function readKernels() {
-  const folder = new URL("assembly/kernels/", root);
+export function readKernels(sources) {
   const kernels = [];
-  for (const file of readdirSync(folder).sort()) {
-    if (!file.endsWith(".ts")) continue;
-    const source = readFileSync(new URL(file, folder), "utf8");
+  for (const [file, source] of sources) {
     for (const match of source.matchAll(
       /(?:\/\*\*([^*]*(?:\*(?!\/)[^*]*)*)\*\/\n)?export function (\w+)\(([^)]*)\): void/g,
     )) {
@@ -59,14 +82,61 @@ function readKernels() {
         .join(" ");
       kernels.push({
         name: match[2],
-        file: file.slice(0, -3),
+        file: file.slice(0, -".ts".length),
         scratch,
         comment,
         parameters: parameters.slice(scratch ? 3 : 2),
       });
     }
   }
+  checkExports(sources, kernels);
   return kernels;
+}
+
+/** Sources of a folder's files by name, in order. */
+function readSources(folder) {
+  const url = new URL(folder, root);
+  const files = readdirSync(url).filter((file) => file.endsWith(".ts") && file !== "dispatch.ts");
+  return new Map(files.sort().map((file) => [file, readFileSync(new URL(file, url), "utf8")]));
+}
+
+/**
+ * The whole numbers that the files export, by name: numbers, and what is calculated of them and of other constants. Those
+ * that differ from build to build are left out.
+ */
+export function readConstants(sources) {
+  const exported = new Map();
+  for (const [file, source] of sources) {
+    const declared = [...source.matchAll(/^(export )?const (\w+): (\w+) =\s*([^;]+);/gm)];
+    const expressions = new Map(declared.map(([, , name, , expression]) => [name, expression]));
+    for (const [, isExported, name, type] of declared) {
+      if (!isExported || !["u32", "i32", "usize"].includes(type)) continue;
+      const value = constantValue(name, expressions, new Set());
+      if (value === undefined) continue;
+      if (exported.has(name))
+        throw new Error(`${file}: another file exports ${name} too: constants need names of their own`);
+      if (!Number.isSafeInteger(value)) throw new Error(`${file}: ${name} must be a whole number, got ${value}`);
+      exported.set(name, { file, value });
+    }
+  }
+  return exported;
+}
+
+function constantValue(name, expressions, open) {
+  const expression = expressions.get(name);
+  if (expression === undefined || open.has(name)) throw new Error(`constants: the value of ${name} is not to be found`);
+  if (expression.includes("ASC_")) return undefined;
+  const names = [...expression.replace(/\b0x[\da-f_]+/gi, "").matchAll(/[a-z_]\w*/gi)].map(([name]) => name);
+  const values = names.map((one) => constantValue(one, expressions, new Set([...open, name])));
+  if (values.includes(undefined)) return undefined;
+  return new Function(...names, `"use strict"; return ${expression};`)(...values);
+}
+
+function constants(sources) {
+  const lines = [...readConstants(sources)].map(
+    ([name, { file, value }]) => `/** assembly/${file} */\nexport const ${name} = ${value};`,
+  );
+  return ["// Written by scripts/generate.mjs from the constants in assembly/. Do not edit.", ...lines, ""].join("\n");
 }
 
 function dispatcher(kernels) {
@@ -107,15 +177,15 @@ function recorder(kernels) {
   const table = kernels.map((kernel) => `${kernel.name} ${kindsOf(kernel)}`).join(",");
   const lines = [
     "// Written by scripts/generate.mjs from the signatures in assembly/kernels/. Do not edit.",
-    'import type { Emit, Pointer, Work } from "./instructions.js";',
+    'import type { Emit, Pointer, Structure, Workload } from "./instructions.js";',
     "",
-    "/** One method a kernel: appends an instruction that runs it over `work.units` units. */",
-    "export interface Recorder {",
+    "/** One method a kernel: appends an instruction that runs it over `workload.units` units. */",
+    "export interface Recorder extends Structure {",
   ];
   for (const { name, file, comment, parameters } of kernels) {
     const typed = parameters.map((parameter) => `${parameter.name}: ${types[parameter.type].typescript}`);
     lines.push(`  /** assembly/kernels/${file}.ts: ${comment} */`);
-    lines.push(`  ${name}(${["work: Work", ...typed].join(", ")}): void;`);
+    lines.push(`  ${name}(${["workload: Workload", ...typed].join(", ")}): void;`);
   }
   lines.push(
     "}",
@@ -129,12 +199,12 @@ function recorder(kernels) {
     "/** Kinds of their parameters. */",
     "export const kernelKinds: readonly string[] = table.map(([, kinds]) => kinds);",
     "",
-    "export function createRecorder(emit: Emit): Recorder {",
+    "export function createRecorder(emit: Emit, structure: Structure): Recorder {",
     "  const methods = table.map(([name, kinds], opcode) => [",
     "    name,",
-    "    (work: Work, ...values: number[]) => emit(opcode, work, kinds, values),",
+    "    (workload: Workload, ...values: number[]) => emit(opcode, workload, kinds, values),",
     "  ]);",
-    "  return Object.fromEntries(methods) as Recorder;",
+    "  return { ...structure, ...Object.fromEntries(methods) } as Recorder;",
     "}",
     "",
   );
@@ -142,9 +212,15 @@ function recorder(kernels) {
 }
 
 export function generate() {
-  const kernels = readKernels();
+  const sources = readSources("assembly/kernels/");
+  const kernels = readKernels(sources);
+  const files = new Map([
+    ...readSources("assembly/"),
+    ...[...sources].map(([file, text]) => [`kernels/${file}`, text]),
+  ]);
   writeFileSync(new URL("assembly/dispatch.ts", root), dispatcher(kernels));
   writeFileSync(new URL("src/engine/recorder.ts", root), recorder(kernels));
+  writeFileSync(new URL("src/engine/constants.ts", root), constants(files));
   return kernels.length;
 }
 

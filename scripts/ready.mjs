@@ -14,7 +14,7 @@ const changed = (path) => (existsSync(root + path) ? statSync(root + path).mtime
 const newest = (folder) =>
   Math.max(
     ...readdirSync(root + folder, { withFileTypes: true, recursive: true })
-      .filter((entry) => entry.isFile() && entry.name !== "dispatch.ts" && entry.name !== "recorder.ts")
+      .filter((entry) => entry.isFile() && !["constants.ts", "dispatch.ts", "recorder.ts"].includes(entry.name))
       .map((entry) => statSync(`${entry.parentPath ?? entry.path}/${entry.name}`).mtimeMs),
   );
 const run = (command, args) => {

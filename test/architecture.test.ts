@@ -77,7 +77,7 @@ test("kernels use no host mathematics and hold no state", () => {
 
 test("files fit a mind: at most 600 lines, no utils and no helpers", () => {
   for (const file of [...filesIn("src"), ...filesIn("assembly"), ...filesIn("test"), ...filesIn("bench")]) {
-    if (["src/engine/recorder.ts", "assembly/dispatch.ts"].includes(file)) continue;
+    if (["src/engine/constants.ts", "src/engine/recorder.ts", "assembly/dispatch.ts"].includes(file)) continue;
     expect(read(file).split("\n").length, file).toBeLessThanOrEqual(600);
     expect(file).not.toMatch(/utils|helpers/i);
   }
@@ -122,7 +122,7 @@ function longFunctions(source: string, most: number): string[] {
 }
 
 describe("functions fit a screen: at most 70 lines", () => {
-  const generated = ["src/engine/recorder.ts", "assembly/dispatch.ts"];
+  const generated = ["src/engine/constants.ts", "src/engine/recorder.ts", "assembly/dispatch.ts"];
 
   test("in src, assembly and scripts", () => {
     const files = ["src", "assembly", "scripts"].flatMap(filesIn).filter((file) => !generated.includes(file));

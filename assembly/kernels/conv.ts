@@ -14,8 +14,8 @@
 // pixels at any distance. A transposed convolution is the same.
 
 import {
-  B_OFFSET, COLUMNS, DEPTH, DIRECT_ROWS, fillColumn, FREE_OFFSET, heightOf, multiplyRows, packAlong, packFour,
-  packOne, packPanelAlong, ROWS,
+  B_OFFSET, STRIP_COLUMNS, PANEL_DEPTH, DIRECT_ROWS, fillColumn, FREE_OFFSET, heightOf, multiplyRows, packAlong, packFour,
+  packOne, packPanelAlong, PANEL_ROWS,
 } from "../tiles";
 
 /** What all that packs has to know; lies in the thread's scratch. */
@@ -42,7 +42,7 @@ import {
 
 const PIXEL: u32 = 16;
 const PIXELS_OFFSET: usize = FREE_OFFSET + 128;
-const ZEROS_OFFSET: usize = PIXELS_OFFSET + ROWS * PIXEL;
+const ZEROS_OFFSET: usize = PIXELS_OFFSET + PANEL_ROWS * PIXEL;
 
 function geometryAt(
   scratch: usize, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, windowHeight: u32, windowWidth: u32,
@@ -67,7 +67,7 @@ function geometryAt(
   g.tapStep = <usize>(dilationX * channels) << 2;
   g.lineStep = <usize>(dilationY * width * channels) << 2;
   g.zeros = scratch + ZEROS_OFFSET;
-  fillColumn(g.zeros, 4, min(g.tap, DEPTH));
+  fillColumn(g.zeros, 4, min(g.tap, PANEL_DEPTH));
   return g;
 }
 
@@ -88,9 +88,9 @@ export function convolve(
   );
   const pixels = batch * outHeight * outWidth;
   const groupColumns = outChannels / groups;
-  const strips = (groupColumns + COLUMNS - 1) / COLUMNS;
+  const strips = (groupColumns + STRIP_COLUMNS - 1) / STRIP_COLUMNS;
   const depthAll = windowHeight * windowWidth * g.tap;
-  const depthBlocks = max((depthAll + DEPTH - 1) / DEPTH, 1);
+  const depthBlocks = max((depthAll + PANEL_DEPTH - 1) / PANEL_DEPTH, 1);
   const compact = rowStep == outWidth * pixelStep && imageStep == outHeight * rowStep;
   const line = <usize>pixelStep << 2;
   while (begin < end) {
@@ -98,8 +98,8 @@ export function convolve(
     const first = begin - strip * pixels;
     const stop = min(pixels, first + end - begin);
     const group = strip / strips;
-    const inGroup = (strip - group * strips) * COLUMNS;
-    const columns = min(COLUMNS, groupColumns - inGroup);
+    const inGroup = (strip - group * strips) * STRIP_COLUMNS;
+    const columns = min(STRIP_COLUMNS, groupColumns - inGroup);
     const column = group * groupColumns + inGroup;
     const direct = stop - first <= DIRECT_ROWS && (columns & 7) == 0;
     for (let block: u32 = 0; block < depthBlocks; block++) {
@@ -115,7 +115,7 @@ export function convolve(
       for (let pixel = first; pixel < stop; ) {
         const row = pixel / outWidth;
         const inRow = pixel - row * outWidth;
-        const rows = min(compact ? ROWS : min(ROWS, outWidth - inRow), stop - pixel);
+        const rows = min(compact ? PANEL_ROWS : min(PANEL_ROWS, outWidth - inRow), stop - pixel);
         const image = row / outHeight;
         placePixels(g, scratch + PIXELS_OFFSET, x + (<usize>(group * g.tap) << 2), image, row - image * outHeight, inRow, rows);
         packPatches(scratch, scratch + PIXELS_OFFSET, g, rows, depth);
@@ -275,10 +275,10 @@ export function convolveWeights(
   );
   const pixels = batch * outHeight * outWidth;
   const groupColumns = outChannels / groups;
-  const strips = (groupColumns + COLUMNS - 1) / COLUMNS;
+  const strips = (groupColumns + STRIP_COLUMNS - 1) / STRIP_COLUMNS;
   const depthAll = windowHeight * windowWidth * g.tap;
   const run = g.merged ? windowWidth * g.tap : g.tap;
-  const blocksOfRun = (run + ROWS - 1) / ROWS;
+  const blocksOfRun = (run + PANEL_ROWS - 1) / PANEL_ROWS;
   const blocks = (depthAll / run) * blocksOfRun;
   const line = <usize>outChannels << 2;
   while (begin < end) {
@@ -288,13 +288,13 @@ export function convolveWeights(
     const part = outer / (groups * strips);
     const strip = outer - part * groups * strips;
     const group = strip / strips;
-    const inGroup = (strip - group * strips) * COLUMNS;
-    const columns = min(COLUMNS, groupColumns - inGroup);
+    const inGroup = (strip - group * strips) * STRIP_COLUMNS;
+    const columns = min(STRIP_COLUMNS, groupColumns - inGroup);
     const column = group * groupColumns + inGroup;
-    const direct = (stop - first) * min(run, ROWS) <= DIRECT_ROWS && (columns & 7) == 0;
+    const direct = (stop - first) * min(run, PANEL_ROWS) <= DIRECT_ROWS && (columns & 7) == 0;
     const from = <u32>((<u64>pixels * part) / parts);
     const count = <u32>((<u64>pixels * (part + 1)) / parts) - from;
-    const depthBlocks = (count + DEPTH - 1) / DEPTH;
+    const depthBlocks = (count + PANEL_DEPTH - 1) / PANEL_DEPTH;
     for (let block: u32 = 0; block < depthBlocks; block++) {
       const pixel = from + <u32>((<u64>count * block) / depthBlocks);
       const depth = from + <u32>((<u64>count * (block + 1)) / depthBlocks) - pixel;

@@ -18,21 +18,22 @@ import { finishTile, HEIGHT, heightOf, packAlong } from "../tiles";
 import { firstInside } from "./depthwise";
 
 /** Pixels that a table holds, and places in a window. */
-const PIXELS: u32 = 256;
-const PLACES: u32 = 384;
-const COLUMNS: u32 = 32;
+export const NARROW_PIXELS: u32 = 256;
+export const NARROW_PLACES: u32 = 384;
+export const NARROW_COLUMNS: u32 = 32;
 /** A table's last tile is filled up; vectors of addresses are written past a line's end. */
 const MORE: u32 = 8;
 
-// Thread scratch, in bytes; COPY_BYTES of src/ops/conv.ts are what is left of 512 KB for the copy.
+// Thread scratch, in bytes.
 const TILE: usize = 128;
 const BIAS: usize = TILE + 6 * 32;
-const PIXEL_TABLE: usize = BIAS + COLUMNS * 4;
-const PLACE_TABLE: usize = PIXEL_TABLE + (PIXELS + MORE) * 4;
-const TARGET_TABLE: usize = PLACE_TABLE + (PLACES + MORE) * 4;
-const PANELS: usize = TARGET_TABLE + (PLACES + MORE) * 4;
-const COPY: usize = PANELS + COLUMNS * PLACES * 4;
-const COPY_BYTES: usize = (512 << 10) - COPY;
+const PIXEL_TABLE: usize = BIAS + NARROW_COLUMNS * 4;
+const PLACE_TABLE: usize = PIXEL_TABLE + (NARROW_PIXELS + MORE) * 4;
+const TARGET_TABLE: usize = PLACE_TABLE + (NARROW_PLACES + MORE) * 4;
+const PANELS: usize = TARGET_TABLE + (NARROW_PLACES + MORE) * 4;
+const COPY: usize = PANELS + NARROW_COLUMNS * NARROW_PLACES * 4;
+/** Of what is left, so much is for the copy. */
+export const NARROW_COPY_BYTES: usize = 440 << 10;
 
 /** An image, whose pixels' windows are read from x or from a copy of some of its lines. */
 @unmanaged class Source {
@@ -86,7 +87,7 @@ function sourceOf(
     }
   }
   // Added to anything, -0 changes nothing.
-  for (let k: u32 = 0; k < COLUMNS; k++) store<f32>(scratch + BIAS + (<usize>k << 2), -0.0);
+  for (let k: u32 = 0; k < NARROW_COLUMNS; k++) store<f32>(scratch + BIAS + (<usize>k << 2), -0.0);
   return s;
 }
 
@@ -97,7 +98,7 @@ function holds(s: Source, image: u32, i: u32): bool {
 
 /** Copies the lines of x that up to `rows` rows of y from row i on see, as many as there is room for. */
 function copyRows(s: Source, image: u32, i: u32, rows: u32): void {
-  const room = <u32>(COPY_BYTES / s.copyLine);
+  const room = <u32>(NARROW_COPY_BYTES / s.copyLine);
   rows = min(min(rows, s.outHeight - i), (room - s.span) / s.strideY + 1);
   s.image = image;
   s.firstRow = i;
@@ -184,14 +185,14 @@ export function convolveNarrow(
     const first = firstInside(top, dilationY, windowHeight);
     const stop = max(first, firstInside(top - height, dilationY, windowHeight));
     const held = holds(s, image, i);
-    if (count == PIXELS || (count > 0 && (!held || first != ky || stop != kyEnd))) {
+    if (count == NARROW_PIXELS || (count > 0 && (!held || first != ky || stop != kyEnd))) {
       narrowTiles(scratch, count, depthOfLine, ky, kyEnd, depth, outChannels, epilogue);
       count = 0;
     }
     if (!held) copyRows(s, image, i, (end - begin + j + outWidth - 1) / outWidth);
     ky = first;
     kyEnd = stop;
-    const here = min(min(outWidth - j, end - begin), PIXELS - count);
+    const here = min(min(outWidth - j, end - begin), NARROW_PIXELS - count);
     const at = <usize>count << 2;
     writeAddresses(scratch + PIXEL_TABLE + at, windowAt(s, image, i, j), s.step, here);
     const to = y + ((<usize>image * imageStep + <usize>i * rowStep + <usize>j * pixelStep) << 2);
@@ -238,7 +239,7 @@ export function convolveNarrowWeights(
     s.stopRow = 0;
     let bias = scratch + BIAS;
     while (pixel < stop) {
-      const count = placeWindows(s, scratch + PIXEL_TABLE, pixel, min(PIXELS, stop - pixel));
+      const count = placeWindows(s, scratch + PIXEL_TABLE, pixel, min(NARROW_PIXELS, stop - pixel));
       let panels = dy + <usize>pixel * line;
       const direct = (outChannels & 7) == 0;
       if (!direct) {

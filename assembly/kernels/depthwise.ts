@@ -173,7 +173,7 @@ function finish(y: usize, sum: v128, count: u32, epilogue: u32): void {
   storeUpTo(y, epilogue == 0 ? sum : activated(sum, epilogue), count);
 }
 
-const BLOCK: u32 = 16;
+export const CHANNEL_BLOCK: u32 = 16;
 
 /** dW[part, ky, kx, c] = Σ x[n, i·strideY + ky·dilationY - padTop, j·strideX + kx·dilationX - padLeft, c] ·
  *  dy[n, i, j, c] over the part's rows of y; their sum over the `parts` is the gradient. x [batch, height, width,
@@ -185,13 +185,13 @@ export function depthwiseWeights(
   strideY: u32, strideX: u32, dilationY: u32, dilationX: u32, padTop: u32, padLeft: u32, parts: u32,
 ): void {
   const pixel = <usize>channels << 2;
-  const blocks = (channels + BLOCK - 1) / BLOCK;
+  const blocks = (channels + CHANNEL_BLOCK - 1) / CHANNEL_BLOCK;
   const taps = windowHeight * windowWidth;
   const lines = batch * outHeight;
   for (let unit = begin; unit < end; unit++) {
     const part = unit / blocks;
-    const c = (unit - part * blocks) * BLOCK;
-    const count = min(BLOCK, channels - c);
+    const c = (unit - part * blocks) * CHANNEL_BLOCK;
+    const count = min(CHANNEL_BLOCK, channels - c);
     const target = dW + <usize>(part * taps) * pixel + (<usize>c << 2);
     for (let tap: u32 = 0; tap < taps; tap++) clear(target + <usize>tap * pixel, count);
     const stop = <u32>((<u64>lines * (part + 1)) / parts);
@@ -220,7 +220,7 @@ function clear(y: usize, count: u32): void {
 
 /** y[c] += Σ_j a[j, c] · b[j, c] for up to 16 channels; `count` products, aStep and bStep bytes apart. */
 function addProducts(y: usize, a: usize, aStep: usize, b: usize, bStep: usize, count: u32, channels: u32): void {
-  if (channels == BLOCK) {
+  if (channels == CHANNEL_BLOCK) {
     let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
     for (let j: u32 = 0; j < count; j++, a += aStep, b += bStep) {
       s0 = madd(v128.load(a), v128.load(b), s0);

@@ -4,8 +4,8 @@
 
 import { at, loadLanes, storeLanes } from "../lanes";
 import { LANES } from "../simd";
+import { STRIPE } from "../stripes";
 
-const STRIPE: u32 = 64;
 /** Bytes of a float64 for each column of a stripe. */
 const PLANE: usize = 512;
 

@@ -48,7 +48,7 @@ export function binary<Op>(begin: u32, end: u32, y: usize, a: usize, b: usize, n
 //
 //   row 0   ├─ 1024 ─┼─ 1024 ─┼─ rest ─┤     units 0, 1, 2
 //   row 1   ├─ 1024 ─┼─ 1024 ─┼─ rest ─┤     units 3, 4, 5
-const SEGMENT: u32 = 1024;
+export const SEGMENT: u32 = 1024;
 
 /** Segments [begin, end) of y = op(a, b). */
 export function broadcast<Op>(

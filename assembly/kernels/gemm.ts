@@ -1,6 +1,6 @@
 // Matrix products C = A·B, Aᵀ·B and A·Bᵀ, all matrices row-major, with bias and activation in the last pass.
 //
-// Blocked after Goto & van de Geijn (2008). C is done in strips of COLUMNS columns. A unit is one row of a strip; all
+// Blocked after Goto & van de Geijn (2008). C is done in strips of STRIP_COLUMNS columns. A unit is one row of a strip; all
 // rows of the first strip come first, so that a range of units packs the strip of B once for all of its rows:
 //
 //        strip 0    strip 1            B, packed: panels of 8 columns    A, packed: panels of HEIGHT or 4 rows
@@ -10,19 +10,19 @@
 //      │ …        │ …        │         │ …            │                  │ …
 //      └──────────┴──────────┘         └──────────────┘                  └──────────────────┘
 //
-// A product of few rows reads B where it lies. Sums over k go in blocks of at most DEPTH: the blocks depend on k alone, so
+// A product of few rows reads B where it lies. Sums over k go in blocks of at most PANEL_DEPTH: the blocks depend on k alone, so
 // no element depends on how the units were shared out. Packing and the micro-kernels: assembly/tiles.ts.
 
 import { horizontalSum, loadPart, madd, storePart } from "../simd";
 import {
-  activated, B_OFFSET, COLUMNS, DEPTH, DIRECT_ROWS, heightOf, multiplyRows, packAcross, packAlong, packPanelAcross, ROWS,
+  activated, B_OFFSET, STRIP_COLUMNS, PANEL_DEPTH, DIRECT_ROWS, heightOf, multiplyRows, packAcross, packAlong, packPanelAcross, PANEL_ROWS,
 } from "../tiles";
 
 // Longest chain of additions in gemmSmall: longer sums go in parts, which keeps their rounding down.
 const CHAIN: u32 = 128;
 
-const A_TRANSPOSED: u32 = 1;
-const B_TRANSPOSED: u32 = 2;
+export const A_TRANSPOSED: u32 = 1;
+export const B_TRANSPOSED: u32 = 2;
 
 /** C [m, n] = (accumulate ? C : 0) + op(A)·op(B), + bias [n] (0: none), then the activation `epilogue` (0: none).
  *  form 0: A [m, k], B [k, n]; 1: A [k, m]; 2: B [n, k]. Without `accumulate` C is never read.
@@ -31,14 +31,14 @@ export function gemm(
   begin: u32, end: u32, scratch: usize, c: usize, a: usize, b: usize, bias: usize,
   m: u32, n: u32, k: u32, form: u32, epilogue: u32, accumulate: u32,
 ): void {
-  const depthBlocks = max((k + DEPTH - 1) / DEPTH, 1);
+  const depthBlocks = max((k + PANEL_DEPTH - 1) / PANEL_DEPTH, 1);
   const line = <usize>n << 2;
   while (begin < end) {
     const strip = begin / m;
     const first = begin - strip * m;
     const stop = min(m, first + end - begin);
-    const column = strip * COLUMNS;
-    const columns = min(COLUMNS, n - column);
+    const column = strip * STRIP_COLUMNS;
+    const columns = min(STRIP_COLUMNS, n - column);
     const direct = form != B_TRANSPOSED && stop - first <= DIRECT_ROWS && (columns & 7) == 0;
     for (let block: u32 = 0; block < depthBlocks; block++) {
       const k0 = <u32>((<u64>k * block) / depthBlocks);
@@ -50,8 +50,8 @@ export function gemm(
       const add = accumulate != 0 || block > 0;
       const last = block + 1 == depthBlocks;
       const stripBias = last && bias != 0 ? bias + (<usize>column << 2) : 0;
-      for (let row = first; row < stop; row += ROWS) {
-        const rows = min(ROWS, stop - row);
+      for (let row = first; row < stop; row += PANEL_ROWS) {
+        const rows = min(PANEL_ROWS, stop - row);
         packRows(scratch, a, form == A_TRANSPOSED, form == A_TRANSPOSED ? m : k, row, k0, rows, depth);
         const to = c + ((<usize>row * n + column) << 2);
         multiplyRows(scratch, panels, direct ? line : 0, to, line, stripBias, rows, columns, depth, add, last ? epilogue : 0);

@@ -1,8 +1,7 @@
 // Many matrix products of one size, each by the kernels of gemm.ts.
 
+import { STRIP_COLUMNS } from "../tiles";
 import { gemm, gemmSmall } from "./gemm";
-
-const COLUMNS: u32 = 256;
 
 /** C[i] = op(A[i])·op(B[i]), i over the batch axes n0 … n3; C's matrices lie one after another, A's and B's at the given
  *  distances (in matrices) along each axis, 0 where one serves many. Forms as gemm; small 1: by gemmSmall.
@@ -12,7 +11,7 @@ export function gemmBatched(
   m: u32, n: u32, k: u32, form: u32, small: u32, n1: u32, n2: u32, n3: u32,
   a0: u32, a1: u32, a2: u32, a3: u32, b0: u32, b1: u32, b2: u32, b3: u32,
 ): void {
-  const units = small != 0 ? m : m * ((n + COLUMNS - 1) / COLUMNS);
+  const units = small != 0 ? m : m * ((n + STRIP_COLUMNS - 1) / STRIP_COLUMNS);
   while (begin < end) {
     const i = begin / units;
     const i3 = i % n3;

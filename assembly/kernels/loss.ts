@@ -11,7 +11,7 @@ import { exp4, log4, logOnePlus4 } from "../math";
 import { LANES, loadPart, select4, storePart } from "../simd";
 
 /** Elements of one chunk; src/ops/loss.ts has the same number. */
-const CHUNK: u32 = 1024;
+export const CHUNK: u32 = 1024;
 
 /** sums[chunk] = Σ op.apply(x, t) / divisor over the chunk. */
 function chunkSums<Op>(begin: u32, end: u32, sums: usize, x: usize, t: usize, n: u32, divisor: f32, op: Op): void {

@@ -3,9 +3,8 @@
 
 import { laneMask, rowMax } from "../loops";
 import { LANES, loadPart } from "../simd";
+import { CHUNK } from "./loss";
 
-/** Elements of one chunk; src/ops/loss.ts has the same number. */
-const CHUNK: u32 = 1024;
 
 /** Where the largest of n elements is, the first of equals; n if there is a NaN. */
 function firstMaximum(x: usize, n: u32): u32 {

@@ -13,6 +13,7 @@
 
 import { at, loadLanes, storeLanes } from "../lanes";
 import { LANES, madd } from "../simd";
+import { EPILOGUE_RELU, EPILOGUE_SIGMOID, EPILOGUE_TANH } from "../tiles";
 import { ByColumn, gradientsOfStripe, inverseDeviation, momentsOfStripe, PART_ROWS, STRIPE } from "../stripes";
 import { reluLanes, sigmoid, tanh } from "./activation";
 
@@ -160,11 +161,11 @@ export function normalizeColumns(
     const terms = coefficients + <usize>outer * 3 * line;
     const offset = <usize>(outer * length + first) * line;
     const here = min(rows, length - first);
-    if (epilogue == 1) normalizeSome<Relu>(y + offset, x + offset, terms, here, columns);
+    if (epilogue == EPILOGUE_RELU) normalizeSome<Relu>(y + offset, x + offset, terms, here, columns);
     else normalizeSome<Plain>(y + offset, x + offset, terms, here, columns);
     const n = here * columns;
-    if (epilogue == 2) sigmoid(0, (n + LANES - 1) / LANES, y + offset, y + offset, n);
-    else if (epilogue == 3) tanh(0, (n + LANES - 1) / LANES, y + offset, y + offset, n);
+    if (epilogue == EPILOGUE_SIGMOID) sigmoid(0, (n + LANES - 1) / LANES, y + offset, y + offset, n);
+    else if (epilogue == EPILOGUE_TANH) tanh(0, (n + LANES - 1) / LANES, y + offset, y + offset, n);
   }
 }
 

@@ -3,8 +3,7 @@
 
 import { at, loadLanes, storeLanes } from "../lanes";
 import { LANES } from "../simd";
-
-const SEGMENT: u32 = 1024;
+import { SEGMENT } from "./elementwise";
 
 /** -dy·a/b² of two float32, the low lanes. */
 // @ts-ignore: decorator

@@ -22,7 +22,7 @@ import { LANES, loadPart, select4, storePart } from "../simd";
 }
 
 /** Elements of a row that one unit reduces, and of those that are added up before they join the rest. */
-const PART: u32 = 4096;
+export const REDUCED_PART: u32 = 4096;
 const BLOCK: u32 = 256;
 
 /** `n` elements reduced to four lanes: blocks of 256, each in four vectors side by side, then one after another. */
@@ -63,11 +63,11 @@ function reduceLanes<Op>(v: v128): v128 {
 
 /** Units are parts: y[outer, parts] of x [outer, length]. */
 function reduceParts<Op>(begin: u32, end: u32, y: usize, x: usize, length: u32, scale: f32): void {
-  const parts = (length + PART - 1) / PART;
+  const parts = (length + REDUCED_PART - 1) / REDUCED_PART;
   for (let unit = begin; unit < end; unit++) {
-    const first = (unit % parts) * PART;
+    const first = (unit % parts) * REDUCED_PART;
     const from = x + (<usize>((unit / parts) * length + first) << 2);
-    const lanes = reduceToLanes<Op>(from, min(PART, length - first));
+    const lanes = reduceToLanes<Op>(from, min(REDUCED_PART, length - first));
     store<f32>(y + (<usize>unit << 2), f32x4.extract_lane(reduceLanes<Op>(lanes), 0) * scale);
   }
 }
@@ -99,22 +99,22 @@ export function smallest(begin: u32, end: u32, y: usize, x: usize, length: u32):
 //   └────────┴────────┴────┘
 //     16       16       rest
 
-const PART_ROWS: u32 = 256;
+export const REDUCED_ROWS: u32 = 256;
 const BLOCK_ROWS: u32 = 16;
-const COLUMNS: u32 = 16;
+export const REDUCED_COLUMNS: u32 = 16;
 
 /** Units are (outer, part, 16 columns): y [outer, parts, inner] of x [outer, length, inner]. */
 function reduceRows<Op>(begin: u32, end: u32, y: usize, x: usize, length: u32, inner: u32, scale: f32): void {
-  const parts = (length + PART_ROWS - 1) / PART_ROWS;
-  const stripes = (inner + COLUMNS - 1) / COLUMNS;
+  const parts = (length + REDUCED_ROWS - 1) / REDUCED_ROWS;
+  const stripes = (inner + REDUCED_COLUMNS - 1) / REDUCED_COLUMNS;
   for (let unit = begin; unit < end; unit++) {
-    const column = (unit % stripes) * COLUMNS;
+    const column = (unit % stripes) * REDUCED_COLUMNS;
     const part = (unit / stripes) % parts;
     const outer = unit / stripes / parts;
-    const from = x + (<usize>((outer * length + part * PART_ROWS) * inner + column) << 2);
+    const from = x + (<usize>((outer * length + part * REDUCED_ROWS) * inner + column) << 2);
     const to = y + (<usize>((outer * parts + part) * inner + column) << 2);
-    const count = min(PART_ROWS, length - part * PART_ROWS);
-    if (column + COLUMNS <= inner) reduceSixteen<Op>(to, from, count, inner, scale);
+    const count = min(REDUCED_ROWS, length - part * REDUCED_ROWS);
+    if (column + REDUCED_COLUMNS <= inner) reduceSixteen<Op>(to, from, count, inner, scale);
     else reduceFew<Op>(to, from, count, inner, inner - column, scale);
   }
 }

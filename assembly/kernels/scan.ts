@@ -1,46 +1,45 @@
-// Running sums along an axis, seen as [outer, length, inner], calculated in float64: every element is rounded once.
-// Unit: a row where inner is 1, else four columns. `y` may be `x`.
+// What the body of a repeat finds through its counter: the row that is due in a stack of rows, and a clock of its own. The
+// row is `round`, the counter's word, or length - 1 - round in reverse. Words of four bytes of any type, copied bit by bit.
 
 import { LANES, loadPart, storePart } from "../simd";
+import { CLOCK_BYTES, CLOCK_ROUND } from "./step";
 
-/** y[o, l, i] = Σ x[o, k, i] over k ≤ l (reverse: k ≥ l; exclusive: without l itself). [outer, length, inner]. */
-export function scanSum(
-  begin: u32, end: u32, y: usize, x: usize, length: u32, inner: u32, reverse: u32, exclusive: u32,
+// @ts-ignore: decorator
+@inline
+function rowOf(counter: usize, length: u32, reverse: u32): u32 {
+  const round = load<u32>(counter);
+  assert(round < length);
+  return reverse != 0 ? length - 1 - round : round;
+}
+
+/** Units [begin, end) of n words, four each. */
+function copyUnits(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  const whole = min(end, n / LANES);
+  for (let unit = begin; unit < whole; unit++) v128.store(y + (<usize>unit << 4), v128.load(x + (<usize>unit << 4)));
+  if (whole >= end || begin > whole) return;
+  const at = <usize>whole << 4;
+  storePart(y + at, loadPart(x + at, n % LANES), n % LANES);
+}
+
+/** y = x[row]: y [width], x [length, width]. Overwrites; unit: four words. */
+export function readRow(
+  begin: u32, end: u32, y: usize, x: usize, counter: usize, width: u32, length: u32, reverse: u32,
 ): void {
-  const line = <usize>inner << 2;
-  const step = reverse != 0 ? <usize>0 - line : line;
-  const groups = inner == 1 ? 1 : (inner + LANES - 1) / LANES;
-  for (let unit = begin; unit < end; unit++) {
-    const column = (unit % groups) * LANES;
-    const row = (unit / groups) * length + (reverse != 0 ? length - 1 : 0);
-    const at = <usize>row * line + (<usize>column << 2);
-    if (inner == 1) scanRow(y + at, x + at, length, step, exclusive != 0);
-    else scanColumns(y + at, x + at, length, step, min(LANES, inner - column), exclusive != 0);
-  }
+  copyUnits(begin, end, y, x + ((<usize>rowOf(counter, length, reverse) * width) << 2), width);
 }
 
-function scanRow(y: usize, x: usize, length: u32, step: usize, exclusive: bool): void {
-  let total: f64 = 0;
-  for (let i: u32 = 0; i < length; i++, x += step, y += step) {
-    const next = total + <f64>load<f32>(x);
-    store<f32>(y, <f32>(exclusive ? total : next));
-    total = next;
-  }
+/** y[row] = x: y [length, width], of which the other rows stay, x [width]. Unit: four words. */
+export function writeRow(
+  begin: u32, end: u32, y: usize, x: usize, counter: usize, width: u32, length: u32, reverse: u32,
+): void {
+  copyUnits(begin, end, y + ((<usize>rowOf(counter, length, reverse) * width) << 2), x, width);
 }
 
-function scanColumns(y: usize, x: usize, length: u32, step: usize, width: u32, exclusive: bool): void {
-  let low = f64x2.splat(0);
-  let high = low;
-  for (let i: u32 = 0; i < length; i++, x += step, y += step) {
-    const value = width == LANES ? v128.load(x) : loadPart(x, width);
-    const nextLow = f64x2.add(low, f64x2.promote_low_f32x4(value));
-    const nextHigh = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(value, value, 2, 3, 2, 3)));
-    const first = f32x4.demote_f64x2_zero(exclusive ? low : nextLow);
-    const second = f32x4.demote_f64x2_zero(exclusive ? high : nextHigh);
-    const result = v128.shuffle<f32>(first, second, 0, 1, 4, 5);
-    if (width == LANES) v128.store(y, result);
-    else storePart(y, result, width);
-    low = nextLow;
-    high = nextHigh;
-  }
+/** y = clock, but y.round = clock.round · length + row + 1: random numbers of each row are its own, and others than outside.
+ *  Both are blocks as step.ts draws them. Overwrites; one unit. */
+export function roundClock(
+  begin: u32, end: u32, y: usize, clock: usize, counter: usize, length: u32, reverse: u32,
+): void {
+  memory.copy(y, clock, CLOCK_BYTES);
+  store<u32>(y, load<u32>(clock, CLOCK_ROUND) * length + rowOf(counter, length, reverse) + 1, CLOCK_ROUND);
 }

@@ -2,8 +2,7 @@
 // never `x`.
 
 import { LANES, loadPart, storePart } from "../simd";
-
-const SEGMENT: u32 = 1024;
+import { SEGMENT } from "./elementwise";
 
 /** y[i0·y0 + i1·y1 + i2·y2 + i3·y3] = x[i0·x0 + i1·x1 + i2·x2 + i3·x3] for all i below n0 … n3: distances in elements,
  *  0 where x is broadcast, below 0 where it is read backwards (unsigned numbers wrap around); unit: 1024 elements of an
@@ -54,7 +53,7 @@ function copySegment(y: usize, x: usize, n: u32, strideY: u32, strideX: u32): vo
 }
 
 /** Columns of x (rows of y) that one unit turns: as many as a cache line holds. */
-const BAND: u32 = 16;
+export const BAND: u32 = 16;
 
 /** y[b, j, i] = x[b, i, j]: x [batch, rows, columns], y [batch, columns, rows]; unit: 16 columns of one x. */
 export function transpose(begin: u32, end: u32, y: usize, x: usize, rows: u32, columns: u32): void {

@@ -1,20 +1,28 @@
 // What happens once a training step: the clock moves on, the loss is written down. Unit: the one
 // instruction, so one thread does it. The clock is a block of 64 bytes, one a trainer:
 //
-//   byte 0        4            8       12          16               20 … 63
-//   ┌────────────┬────────────┬───────┬───────────┬────────────────┬──────────┐
-//   │ step   u32 │ position   │ row   │ nextRow   │ learningRate   │ free     │
-//   │            │        u32 │   u32 │       u32 │            f32 │          │
-//   └────────────┴────────────┴───────┴───────────┴────────────────┴──────────┘
+//   byte 0        4            8       12          16               20       24 … 63
+//   ┌────────────┬────────────┬───────┬───────────┬────────────────┬────────┬──────────┐
+//   │ step   u32 │ position   │ row   │ nextRow   │ learningRate   │ round  │ free     │
+//   │            │        u32 │   u32 │       u32 │            f32 │    u32 │          │
+//   └────────────┴────────────┴───────┴───────────┴────────────────┴────────┴──────────┘
 //
 // `step` counts the optimizer steps from the start of training, `position` those of this call, both with
-// the running one; `row` is where this batch begins in the shuffled order, `nextRow` where the next will.
+// the running one; `row` is where this batch begins in the shuffled order, `nextRow` where the next will. `round` is 0 but in a
+// repeat within the step, which may count in it: random numbers are others in each round, as in each step.
 
 export const CLOCK_STEP: usize = 0;
 export const CLOCK_POSITION: usize = 4;
 export const CLOCK_ROW: usize = 8;
 export const CLOCK_NEXT_ROW: usize = 12;
 export const CLOCK_LEARNING_RATE: usize = 16;
+export const CLOCK_ROUND: usize = 20;
+export const CLOCK_BYTES: usize = 64;
+
+/** Word 3 of the counter of random numbers, in this round: tells rounds and uses (below 256) apart. */
+export function useInRound(clock: usize, use: u32): u32 {
+  return use | (load<u32>(clock, CLOCK_ROUND) << 8);
+}
 
 /** The next step begins: step and position += 1, row = nextRow, nextRow += batch, in place; the learning rate
  *  is rates[position before], one float32 a step of this call, or stays as it is where rates is 0. */

@@ -5,7 +5,7 @@
 import { MemoryError } from "./errors.js";
 import type { Region } from "./ranges.js";
 
-const ALIGNMENT = 64;
+export const ALIGNMENT = 64;
 
 /**
  * Matters if the background has a copy of the memory. `transient`: no run expects there what an earlier one has left, so

@@ -1,29 +1,39 @@
-// The control block: words that all threads of an engine share. What the kernels' side knows of it is in
-// assembly/program.ts; the rest is who has been lost, and why, as ASCII.
+// The control block: words that all threads of an engine share. assembly/control.ts says what each of them is.
 
+import {
+  CONTROL_BARRIER,
+  CONTROL_BYTES,
+  CONTROL_CRASHED,
+  CONTROL_DONE,
+  CONTROL_FURTHEST,
+  CONTROL_GONE,
+  CONTROL_INTERRUPT,
+  CONTROL_LEFT,
+  CONTROL_PLACES,
+  CONTROL_READY,
+  CONTROL_REASON,
+  CONTROL_SEQUENCE,
+  CONTROL_STOP,
+  CONTROL_TOLD,
+  CONTROL_WATCHED,
+} from "./constants.js";
 import type { Pointer } from "./instructions.js";
 import type { KernelMemory } from "./interpreter.js";
 
-export const CONTROL_BYTES = 1152;
-export const MOST_WORKERS = 64;
-
-// Indices of words.
-export const BARRIER = 0;
-export const CRASHED = 2;
-export const SEQUENCE = 3;
-export const READY = 7;
-export const STOP = 8;
-export const WATCHED = 10;
-/** Set by whoever writes the reason. */
-const TOLD = 11;
-export const INTERRUPT = 12;
-export const DONE = 16;
-export const FURTHEST = 17;
-// Tables by worker.
-const PLACES = 32;
-const LEFT = 96;
-const GONE = 160;
-const REASON_BYTES = 896;
+// Indices of words; by worker those of the tables.
+export const BARRIER = CONTROL_BARRIER / 4;
+export const CRASHED = CONTROL_CRASHED / 4;
+export const SEQUENCE = CONTROL_SEQUENCE / 4;
+export const READY = CONTROL_READY / 4;
+export const STOP = CONTROL_STOP / 4;
+export const WATCHED = CONTROL_WATCHED / 4;
+const TOLD = CONTROL_TOLD / 4;
+export const INTERRUPT = CONTROL_INTERRUPT / 4;
+export const DONE = CONTROL_DONE / 4;
+export const FURTHEST = CONTROL_FURTHEST / 4;
+const PLACES = CONTROL_PLACES / 4;
+const LEFT = CONTROL_LEFT / 4;
+const GONE = CONTROL_GONE / 4;
 
 export interface Control {
   readonly words: Int32Array;
@@ -33,8 +43,8 @@ export interface Control {
 /** Growing a shared memory leaves old views short, not wrong: the block lies at its beginning. */
 export function viewControl({ buffer }: KernelMemory, address: Pointer): Control {
   return {
-    words: new Int32Array(buffer, address, REASON_BYTES / 4),
-    reason: new Uint8Array(buffer, address + REASON_BYTES, CONTROL_BYTES - REASON_BYTES),
+    words: new Int32Array(buffer, address, CONTROL_REASON / 4),
+    reason: new Uint8Array(buffer, address + CONTROL_REASON, CONTROL_BYTES - CONTROL_REASON),
   };
 }
 

@@ -2,7 +2,7 @@
 // The engine: one linear memory, one instance of the kernels over it, and programs that run there.
 import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
 import { type Allocator, createAllocator } from "./allocator.js";
-import { CONTROL_BYTES, MOST_WORKERS } from "./control.js";
+import { CONTROL_BYTES, MAX_WORKERS, THREAD_SCRATCH_BYTES } from "./constants.js";
 import { checkMade, made } from "./copies.js";
 import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError, showValue } from "./errors.js";
 import type { Pointer } from "./instructions.js";
@@ -28,9 +28,6 @@ export interface EngineOptions {
    */
   background?: boolean | undefined;
 }
-
-/** Scratch of one thread, for packing matrices: see assembly/kernels/gemm.ts. */
-export const THREAD_SCRATCH_BYTES = 1 << 19;
 
 const PAGE_BYTES = 65536;
 const MOST_PAGES = 65536;
@@ -183,7 +180,7 @@ function checkEngineOptions(options: EngineOptions): {
     throw new ModelError(`engine: build must be "strict" or "fast", got ${showValue(build)}`);
   }
   checkInteger("engine", "threads", threads, 1);
-  if (threads > MOST_WORKERS) throw new ModelError(`engine: threads must be at most ${MOST_WORKERS}, got ${threads}`);
+  if (threads > MAX_WORKERS) throw new ModelError(`engine: threads must be at most ${MAX_WORKERS}, got ${threads}`);
   if (background !== undefined && typeof background !== "boolean") {
     throw new ModelError(`engine: background must be true or false, got ${showValue(background)}`);
   }

@@ -6,7 +6,7 @@ import { createRecorder, kernelKinds, kernelNames, type Recorder } from "./recor
 export type Pointer = number;
 
 /** How much an instruction has to do. */
-export interface Work {
+export interface Workload {
   /** Independent units; each thread takes a contiguous range of them. */
   readonly units: number;
   /** Estimated cost of all units together, in operations on one element: decides how many threads are worth waking. */
@@ -17,9 +17,38 @@ export interface Work {
  * Appends an instruction. `kinds` has a letter for each value: `o` the address of what is written, `i` of what is only
  * read, `u` another number of 32 bits, `f` a float, `d` a double.
  */
-export type Emit = (opcode: number, work: Work, kinds: string, values: readonly number[]) => void;
+export type Emit = (opcode: number, workload: Workload, kinds: string, values: readonly number[]) => void;
+
+/** What a program is made of besides kernels: the methods of every recorder that no kernel stands behind. */
+export interface Structure {
+  /**
+   * Has the instructions that `body` records run `count` times in a row. The uint32 word at `counter` is 0 … count - 1
+   * meanwhile: what differs from round to round is found through it. All that a body leaves in memory is there for the
+   * next round. Nothing is recorded for a count of 0 or an empty body. Bodies may hold further repeats.
+   */
+  repeat(counter: Pointer, count: number, body: () => void): void;
+  /** Says of the instructions that `body` records what they are for: in the listing, `origin`. The innermost one counts. */
+  label(origin: unknown, body: () => void): void;
+}
+
+/** An instruction of a recorded program. */
+export interface Instruction {
+  /** In words, from the program's beginning. */
+  readonly offset: number;
+  /** Its kernel's name, or "repeat". */
+  readonly kernel: string;
+  /** 0 for a repeat. */
+  readonly units: number;
+  /** How often it runs in each step: more than once in the body of a repeat. */
+  readonly times: number;
+  /** What it was recorded for (a node of the graph), `undefined` where nobody said. */
+  readonly origin: unknown;
+}
 
 const HEADER_WORDS = 4;
+// An instruction without units, which no kernel has, is a repeat: counter and count stand behind its header, then its body.
+const REPEAT_OPCODE = 2 ** 32 - 1;
+const REPEAT_WORDS = HEADER_WORDS + 2;
 // Waking a thread and meeting at the barrier costs microseconds: about this many element operations.
 const COST_PER_THREAD = 32768;
 
@@ -32,8 +61,8 @@ export interface Recording {
   bytes(): number;
   /** The most threads that an instruction can use. */
   threads(): number;
-  /** Word offset and kernel name of each instruction, in order. */
-  listing(): readonly { offset: number; kernel: string; units: number }[];
+  /** The instructions in order, a repeat before those of its body. */
+  listing(): readonly Instruction[];
 }
 
 /** Refuses (parameter 0 is the number of units) what a kernel would read as something else: a missing address, above all, which would become 0. */
@@ -49,38 +78,103 @@ function checkParameter(opcode: number, index: number, kind: string, value: unkn
 }
 
 export function startRecording(): Recording {
-  const bytes = new DataView(new ArrayBuffer(8));
   const words: number[] = [];
-  const offsets: number[] = [];
-  const emit: Emit = (opcode, work, kinds, values) => {
-    // Kernels may divide by their sizes, or read the first element, before they look at how many units there are.
-    if (work.units === 0) return;
-    const start = words.length;
-    const threads = Math.max(1, Math.min(work.units, Math.floor(work.cost / COST_PER_THREAD)));
-    checkParameter(opcode, 0, "u", work.units);
-    offsets.push(start);
-    words.push(opcode, 0, work.units, threads);
-    for (let i = 0; i < kinds.length; i++) {
-      checkParameter(opcode, i + 1, kinds[i], values[i]);
-      if (kinds[i] !== "f" && kinds[i] !== "d") {
-        words.push(values[i] >>> 0);
-        continue;
-      }
-      const isDouble = kinds[i] === "d";
-      if (isDouble) bytes.setFloat64(0, values[i], true);
-      else bytes.setFloat32(0, values[i], true);
-      words.push(bytes.getUint32(0, true));
-      if (isDouble) words.push(bytes.getUint32(4, true));
-    }
+  const listing: Instruction[] = [];
+  let times = 1;
+  let origin: unknown;
+  const append = (kernel: string, opcode: number, units: number, threads: number): void => {
+    listing.push({ offset: words.length, kernel, units, times, origin });
+    words.push(opcode, 0, units, threads);
+  };
+  /** Writes down how long the instruction at `start` has become. */
+  const close = (start: number): void => {
     words[start + 1] = (words.length - start) * 4;
   };
+  const emit: Emit = (opcode, workload, kinds, values) => {
+    // Kernels may divide by their sizes, or read the first element, before they look at how many units there are.
+    if (workload.units === 0) return;
+    checkParameter(opcode, 0, "u", workload.units);
+    const start = words.length;
+    const threads = Math.max(1, Math.min(workload.units, Math.floor(workload.cost / COST_PER_THREAD)));
+    append(kernelNames[opcode], opcode, workload.units, threads);
+    for (let i = 0; i < kinds.length; i++) {
+      checkParameter(opcode, i + 1, kinds[i], values[i]);
+      words.push(...encode(kinds[i], values[i]));
+    }
+    close(start);
+  };
+  /** The most threads that an instruction from the one at this place in the list on can use. */
+  const threadsFrom = (first: number): number =>
+    listing.slice(first).reduce((most, { offset }) => Math.max(most, words[offset + 3]), 1);
+  const structure: Structure = {
+    repeat(counter, count, body) {
+      checkRepeat(counter, count);
+      if (count === 0) return;
+      const start = words.length;
+      const first = listing.length;
+      append("repeat", REPEAT_OPCODE, 0, 1);
+      words.push(counter, count);
+      times *= count;
+      body();
+      times /= count;
+      if (listing.length === first + 1) {
+        words.length = start;
+        listing.length = first;
+        return;
+      }
+      close(start);
+      words[start + 3] = threadsFrom(first);
+    },
+    label(given, body) {
+      const outer = origin;
+      origin = given;
+      body();
+      origin = outer;
+    },
+  };
   return {
-    record: createRecorder(emit),
+    record: createRecorder(emit, structure),
     words: () => Uint32Array.from(words),
     bytes: () => words.length * 4,
-    threads: () => offsets.reduce((most, offset) => Math.max(most, words[offset + 3]), 1),
-    listing: () => offsets.map((offset) => ({ offset, kernel: kernelNames[words[offset]], units: words[offset + 2] })),
+    threads: () => threadsFrom(0),
+    listing: () => [...listing],
   };
+}
+
+function checkRepeat(counter: unknown, count: unknown): void {
+  const isAddress = Number.isInteger(counter) && (counter as number) > 0 && (counter as number) < 2 ** 32;
+  if (isAddress && Number.isInteger(count) && (count as number) >= 0 && (count as number) < 2 ** 32) return;
+  throw new SteepestError(
+    `instruction repeat: must be given an address and a whole number of rounds, got ${showValue(counter)} and ${showValue(count)}: please report it with what led to it`,
+  );
+}
+
+const number = /* @__PURE__ */ new DataView(/* @__PURE__ */ new ArrayBuffer(8));
+
+/** The words of one parameter. */
+function encode(kind: string, value: number): number[] {
+  if (kind === "d") {
+    number.setFloat64(0, value, true);
+    return [number.getUint32(0, true), number.getUint32(4, true)];
+  }
+  if (kind !== "f") return [value >>> 0];
+  number.setFloat32(0, value, true);
+  return [number.getUint32(0, true)];
+}
+
+/** A repeat in a program, its places and size in words. */
+export interface Repeat {
+  readonly counter: Pointer;
+  readonly count: number;
+  readonly body: number;
+  readonly end: number;
+}
+
+/** What the instruction at word `at` repeats; `undefined` if it is a kernel's. */
+export function repeatAt(words: Uint32Array, at: number): Repeat | undefined {
+  if (words[at + 2] !== 0) return undefined;
+  const [counter, count] = words.subarray(at + HEADER_WORDS, at + REPEAT_WORDS);
+  return { counter, count, body: at + REPEAT_WORDS, end: at + words[at + 1] / 4 };
 }
 
 /** The addresses that a program in memory works on: what its instructions write, and what they only read. */
@@ -92,7 +186,14 @@ export interface Operands {
 export function operandsOf(words: Uint32Array, program: Pointer, end: Pointer): Operands {
   const outputs = new Set<Pointer>();
   const inputs = new Set<Pointer>();
-  for (let at = program / 4; at < end / 4; at += words[at + 1] / 4) {
+  for (let at = program / 4, next = at; at < end / 4; at = next) {
+    const repeat = repeatAt(words, at);
+    if (repeat !== undefined) {
+      outputs.add(repeat.counter);
+      next = repeat.body;
+      continue;
+    }
+    next = at + words[at + 1] / 4;
     let value = at + HEADER_WORDS;
     for (const kind of kernelKinds[words[at]]) {
       if (kind === "o") outputs.add(words[value]);
@@ -104,14 +205,14 @@ export function operandsOf(words: Uint32Array, program: Pointer, end: Pointer): 
 }
 
 /** Units of a kernel that works on vectors of four elements: ceil(n / 4), `costPerElement` operations each element. */
-export function elements(n: number, costPerElement = 1): Work {
+export function elements(n: number, costPerElement = 1): Workload {
   return { units: Math.ceil(n / 4), cost: n * costPerElement };
 }
 
 /** Units that are rows (or chunks, tiles, …): `units` of them, `cost` operations in all. */
-export function rows(units: number, cost: number): Work {
+export function rows(units: number, cost: number): Workload {
   return { units, cost };
 }
 
 /** An instruction with a single unit: done by one thread. */
-export const serial: Work = { units: 1, cost: 0 };
+export const serial: Workload = { units: 1, cost: 0 };

@@ -1,4 +1,5 @@
 // Memory that is taken piece by piece, and given back together: at the end, or when an error leaves it half taken.
+import { ALIGNMENT } from "./allocator.js";
 import type { Engine } from "./engine.js";
 import type { Pointer } from "./instructions.js";
 
@@ -15,15 +16,13 @@ export interface Lease {
   release(): void;
 }
 
-const LINE = 64;
-
 export function createLease(engine: Engine): Lease {
   const { allocator } = engine;
   const releases: (() => void)[] = [];
   let total = 0;
   const add = (address: Pointer, bytes: number): Pointer => {
     releases.push(() => allocator.free(address));
-    total += Math.ceil(bytes / LINE) * LINE;
+    total += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
     return address;
   };
   return {

@@ -1,8 +1,9 @@
 // Lowering: a planned graph becomes the instructions of a program.
 import { SteepestError } from "../engine/errors.js";
-import { elements, type Pointer, type Recording } from "../engine/instructions.js";
+import { elements, type Pointer } from "../engine/instructions.js";
+import type { Recorder } from "../engine/recorder.js";
 import type { Operation } from "./operation.js";
-import type { Plan } from "./plan.js";
+import type { Plan, Step } from "./plan.js";
 import { isEmpty, sizeOf, type Tensor } from "./tensor.js";
 
 /** Where each value of a plan is: in the arena at `arena`, or where `pinned` says. */
@@ -20,10 +21,10 @@ export function addressesIn(
   };
 }
 
-/** Records the plan's steps. Returns where each value is: see addressesIn. */
+/** Records the plan's steps, each labelled with its node. Returns where each value is: see addressesIn. */
 export function lower(
   plan: Plan,
-  recording: Recording,
+  record: Recorder,
   arena: Pointer,
   pinned: ReadonlyMap<Tensor, Pointer>,
 ): (tensor: Tensor) => Pointer {
@@ -31,26 +32,35 @@ export function lower(
   for (const step of plan.steps) {
     // Nothing is to be computed, and kernels need not know sizes of 0.
     if (step.outputs.every(isEmpty)) continue;
-    const operation = step.node.operation as unknown as Operation<unknown>;
-    if (typeof operation.ofNothing === "number" && step.node.inputs.some(isEmpty)) {
-      fillAll(recording, step.outputs, addressOf, operation.ofNothing);
-      continue;
-    }
-    operation.forward?.(recording.record, {
-      attributes: step.node.attributes,
-      inputs: step.node.inputs,
-      outputs: step.outputs,
-      from: step.node.inputs.map(addressOf),
-      to: step.outputs.map(addressOf),
-      scratch: arena + plan.scratchOffsetOf(step),
-      epilogue: step.epilogue,
-    });
+    record.label(step.node, () => lowerStep(step, record, addressOf, arena + plan.scratchOffsetOf(step)));
   }
   return addressOf;
 }
 
+function lowerStep(
+  { node, outputs, epilogue }: Step,
+  record: Recorder,
+  addressOf: (tensor: Tensor) => Pointer,
+  scratch: Pointer,
+): void {
+  const operation = node.operation as unknown as Operation<unknown>;
+  if (typeof operation.ofNothing === "number" && node.inputs.some(isEmpty)) {
+    fillAll(record, outputs, addressOf, operation.ofNothing);
+    return;
+  }
+  operation.forward?.(record, {
+    attributes: node.attributes,
+    inputs: node.inputs,
+    outputs,
+    from: node.inputs.map(addressOf),
+    to: outputs.map(addressOf),
+    scratch,
+    epilogue,
+  });
+}
+
 function fillAll(
-  { record }: Recording,
+  record: Recorder,
   outputs: readonly Tensor[],
   addressOf: (tensor: Tensor) => Pointer,
   value: number,

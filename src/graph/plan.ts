@@ -7,14 +7,13 @@
 //   step 3  │ hidden        │ dlogits  │               │   lifetimes do not meet.
 //   step 4  │ dhidden       │ dlogits  │               │
 //           └───────────────┴──────────┴───────────────┘
+import { ALIGNMENT } from "../engine/allocator.js";
 import { checkMade } from "../engine/copies.js";
 import type { Pointer } from "../engine/instructions.js";
 import { nodesBehind } from "./backward.js";
 import { bytesOf, type Node, type Tensor } from "./tensor.js";
 
 /** Values start on a cache line. */
-export const ALIGNMENT = 64;
-
 export function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }

@@ -1,6 +1,6 @@
 // From a graph to a program in linear memory, which is ready to run.
 import type { Engine } from "../engine/engine.js";
-import { type Pointer, type Recording, startRecording } from "../engine/instructions.js";
+import { type Instruction, type Pointer, type Recording, startRecording } from "../engine/instructions.js";
 import { type Lease, leasing } from "../engine/lease.js";
 import type { Recorder } from "../engine/recorder.js";
 import { leavesBehind } from "./backward.js";
@@ -13,8 +13,8 @@ export interface Program {
   readonly end: Pointer;
   /** The largest number of threads that an instruction can use. */
   readonly threads: number;
-  /** Each instruction, in order: see Recording.listing. */
-  readonly listing: ReturnType<Recording["listing"]>;
+  /** Its instructions in order; the origin of those of a plan is their node. */
+  readonly listing: readonly Instruction[];
 }
 
 /** Copies recorded instructions into the engine's memory. */
@@ -80,7 +80,7 @@ export function buildProgram(engine: Engine, parts: ProgramParts): BuiltProgram 
     const recording = startRecording();
     let planBytes = 0;
     const compute = (): ((tensor: Tensor) => Pointer) => {
-      const addressOf = lower(plan, recording, arena, pinned);
+      const addressOf = lower(plan, recording.record, arena, pinned);
       planBytes = recording.bytes();
       return addressOf;
     };

@@ -1,4 +1,5 @@
 // What parameters are brought back to after each step of the optimizer.
+import { LANES } from "../engine/constants.js";
 import { made } from "../engine/copies.js";
 import { checkNone, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { elements, rows } from "../engine/instructions.js";
@@ -32,9 +33,6 @@ function normsOf(name: string, shape: Shape, axis: NormConstraintOptions["axis"]
     inner: sizeOf(shape.slice(end)),
   };
 }
-
-// As assembly/kernels/constraint.ts.
-const LANES = 4;
 
 function normWithin(
   name: string,

@@ -1,16 +1,16 @@
 // What shapes are found out with: a trace with a batch of two, of which nothing is computed.
+import { CLOCK_BYTES } from "../engine/constants.js";
 import { ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { input, isTensor, showShape, type Tensor } from "../graph/tensor.js";
 import { layerContext, type TracedContext } from "./layer.js";
 import type { Port } from "./ports.js";
 
-const CLOCK_WORDS = 16;
 // Any batch would do.
 const TRIAL_BATCH = 2;
 
 export function trialContext(): TracedContext {
-  const clock = input([CLOCK_WORDS], { name: "clock", dtype: "uint32" });
+  const clock = input([CLOCK_BYTES / 4], { name: "clock", dtype: "uint32" });
   return layerContext({ training: true, clock, seed: [0, 0], batch: TRIAL_BATCH });
 }
 

@@ -1,6 +1,7 @@
 // Activations: one shape in, the same shape out, element by element.
+import { EPILOGUE_RELU, EPILOGUE_SIGMOID, EPILOGUE_TANH } from "../engine/constants.js";
 import { checkChoice, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
-import { elements, type Pointer, rows, type Work } from "../engine/instructions.js";
+import { elements, type Pointer, rows, type Workload } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -13,18 +14,22 @@ import { sum } from "./reduce.js";
 import { reshape } from "./shape.js";
 
 /** Codes under which the gemm computes an activation in its last pass: see assembly/kernels/gemm.ts. */
-export const EPILOGUE = { relu: 1, sigmoid: 2, tanh: 3 } as const;
+export const EPILOGUE = { relu: EPILOGUE_RELU, sigmoid: EPILOGUE_SIGMOID, tanh: EPILOGUE_TANH } as const;
 
 interface Activation<Attributes> {
   readonly name: string;
   /** Operations on one element. */
   readonly cost: number;
-  readonly forward: (record: Recorder, to: [Work, y: Pointer, x: Pointer, n: number], attributes: Attributes) => void;
+  readonly forward: (
+    record: Recorder,
+    to: [Workload, y: Pointer, x: Pointer, n: number],
+    attributes: Attributes,
+  ) => void;
   /** What the backward kernel reads beside dy. */
   readonly backwardReads: "input" | "output";
   readonly backward: (
     record: Recorder,
-    to: [Work, dx: Pointer, dy: Pointer, v: Pointer, n: number],
+    to: [Workload, dx: Pointer, dy: Pointer, v: Pointer, n: number],
     attributes: Attributes,
   ) => void;
   /**

@@ -1,4 +1,5 @@
 // How shapes and memory order meet: NumPy's broadcasting rule, and views of a tensor as few strided axes.
+import { SEGMENT } from "../engine/constants.js";
 import { ModelError, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
@@ -131,9 +132,6 @@ export function recordCopy(record: Recorder, shape: Shape, to: Lines, from: Line
     );
   }
 }
-
-/** Elements of an innermost row that are one unit: SEGMENT of assembly/kernels/elementwise.ts and shape.ts. */
-const SEGMENT = 1024;
 
 /** Units of a kernel that walks four axes. */
 export function segments({ sizes: [n0, n1, n2, n3] }: FourAxes): { units: number; cost: number } {

@@ -1,6 +1,16 @@
 // Convolutions of channels-last images and sequences: three operations, each of which is the derivative of the others.
 // With y = conv(x, W), and r any tensor of the right shape: dx = inputGradient(dy, W), dW = weightGradient(x, dy), and
 // sum(conv(x, W) · r) = sum(x · inputGradient(r, W)) = sum(W · weightGradient(x, r)). So derivatives of any order exist.
+import {
+  CHANNEL_BLOCK,
+  NARROW_COLUMNS,
+  NARROW_COPY_BYTES,
+  NARROW_PIXELS,
+  NARROW_PLACES,
+  PANEL_DEPTH,
+  PANEL_ROWS,
+  STRIP_COLUMNS,
+} from "../engine/constants.js";
 import { checkOptions, ModelError } from "../engine/errors.js";
 import { type Pointer, rows } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
@@ -24,18 +34,8 @@ import {
   windowOf,
 } from "./window.js";
 
-// ROWS, COLUMNS and DEPTH of assembly/tiles.ts; BLOCK of assembly/kernels/depthwise.ts.
-const ROWS = 60;
-const STRIP = 256;
-const DEPTH = 384;
-const CHANNEL_BLOCK = 16;
 // Up to so many output channels go without packed patches; in gradients of weights, where both operands would be packed, more.
 const NARROW = 16;
-const NARROW_WEIGHTS = 32;
-// PLACES, PIXELS and COPY_BYTES (not more) of assembly/kernels/convNarrow.ts, whose COLUMNS is the larger of the two above.
-const NARROW_DEPTH = 384;
-const NARROW_PIXELS = 256;
-const COPY_BYTES = 440 << 10;
 // A weight's gradient is a sum over all pixels: this many units at least, for threads to share.
 const FEWEST_UNITS = 16;
 // A vector of four channels of one tap costs about as much as this many multiply-adds on tiles.
@@ -50,7 +50,9 @@ function isNarrow(g: Geometry, most: number): boolean {
   const lines = (g.windowHeight - 1) * g.dilationY + 1;
   const reach = (g.outWidth - 1) * g.strideX + (g.windowWidth - 1) * g.dilationX + 1 - g.padLeft;
   const line = (Math.max(g.padLeft, 0) + Math.max(g.width, reach)) * g.channels * 4;
-  return g.groups === 1 && g.outChannels <= most && depth > 0 && depth <= NARROW_DEPTH && lines * line <= COPY_BYTES;
+  return (
+    g.groups === 1 && g.outChannels <= most && depth > 0 && depth <= NARROW_PLACES && lines * line <= NARROW_COPY_BYTES
+  );
 }
 
 /** A product of matrices as it is. */
@@ -109,7 +111,7 @@ function recordForward(
     record.convolveNarrow(work, y, x, weight, bias, ...sizes, ...window, ...pads, ...places, epilogue);
     return;
   }
-  const units = g.batch * g.outHeight * g.outWidth * g.groups * Math.ceil(g.outChannels / g.groups / STRIP);
+  const units = g.batch * g.outHeight * g.outWidth * g.groups * Math.ceil(g.outChannels / g.groups / STRIP_COLUMNS);
   const [height, width, channels, outHeight, outWidth] = image;
   record.convolve(
     rows(units, cost),
@@ -130,7 +132,7 @@ function recordProduct(
   form: number,
   epilogue: number,
 ): void {
-  record.gemm(rows(m * Math.ceil(n / STRIP), m * n * k * 0.5), c, a, b, bias, m, n, k, form, epilogue, 0);
+  record.gemm(rows(m * Math.ceil(n / STRIP_COLUMNS), m * n * k * 0.5), c, a, b, bias, m, n, k, form, epilogue, 0);
 }
 
 const pixelsOf = ({ batch, outHeight, outWidth }: Geometry): number => batch * outHeight * outWidth;
@@ -249,15 +251,15 @@ function partsOf(g: Geometry): { parts: number; units: number } {
     const parts = Math.min(g.batch * g.outHeight, Math.ceil(FEWEST_UNITS / blocks));
     return { parts, units: parts * blocks };
   }
-  if (isNarrow(g, NARROW_WEIGHTS)) {
+  if (isNarrow(g, NARROW_COLUMNS)) {
     const parts = Math.min(Math.ceil(pixelsOf(g) / NARROW_PIXELS), FEWEST_UNITS);
     return { parts, units: parts };
   }
   const tap = g.channels / g.groups;
   const merged = g.groups === 1 && g.dilationX === 1;
   const [run, runs] = merged ? [g.windowWidth * tap, g.windowHeight] : [tap, g.windowHeight * g.windowWidth];
-  const blocks = runs * Math.ceil(run / ROWS) * g.groups * Math.ceil(g.outChannels / g.groups / STRIP);
-  const parts = Math.max(1, Math.min(Math.ceil(pixelsOf(g) / DEPTH), Math.ceil(FEWEST_UNITS / blocks)));
+  const blocks = runs * Math.ceil(run / PANEL_ROWS) * g.groups * Math.ceil(g.outChannels / g.groups / STRIP_COLUMNS);
+  const parts = Math.max(1, Math.min(Math.ceil(pixelsOf(g) / PANEL_DEPTH), Math.ceil(FEWEST_UNITS / blocks)));
   return { parts, units: parts * blocks };
 }
 
@@ -278,7 +280,7 @@ export const convolutionWeightGradientOp: Operation<Convolution> = {
     const window = [g.windowHeight, g.windowWidth, g.strideY, g.strideX, g.dilationY, g.dilationX] as const;
     if (isDepthwise(g)) {
       record.depthwiseWeights(work, target, x, dy, ...image, ...window, g.padTop, g.padLeft, parts);
-    } else if (isNarrow(g, NARROW_WEIGHTS)) {
+    } else if (isNarrow(g, NARROW_COLUMNS)) {
       const sizes = [...image, g.outChannels, ...window, g.padTop, g.padLeft, parts] as const;
       record.convolveNarrowWeights(work, target, x, dy, ...sizes);
     } else {

@@ -1,4 +1,5 @@
 // Variance, standard deviation and length of what lies along some axes: one kernel in float64, whose squares leave nothing.
+import { STRIPE } from "../engine/constants.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import type { Tensor } from "../graph/tensor.js";
@@ -22,8 +23,6 @@ type Deviation = Reduction & Kind;
 
 // Kernels go through a row once for its mean, its squares and, backward, its gradient; in float64.
 const COST = 4;
-/** Columns of a unit, as in assembly/kernels/deviation.ts. */
-const STRIPE = 64;
 
 const unitsOf = ({ outer, inner }: Deviation): number => outer * (inner === 1 ? 1 : Math.ceil(inner / STRIPE));
 

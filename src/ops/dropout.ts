@@ -1,4 +1,5 @@
 // Dropout, by element and by channel: see assembly/kernels/dropout.ts. Linear in x, so its gradient is the same operation on the gradient.
+import { CLOCK_BYTES } from "../engine/constants.js";
 import { checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
@@ -27,7 +28,7 @@ export interface Mask extends Omit<DropoutOptions, "clock"> {
   readonly name: string;
 }
 
-const CLOCK_WORDS = 16;
+const CLOCK_WORDS = CLOCK_BYTES / 4;
 const COST_OF_RANDOM = 8;
 
 /** Refuses a clock, seed or stream that random numbers cannot be drawn with. */

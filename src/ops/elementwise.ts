@@ -1,7 +1,7 @@
 // Elementwise arithmetic with broadcasting (NumPy's rule: trailing axes align, sizes must match or be 1), and what
 // elementwise operations are made with. An operation is called as its kernel.
 import { ModelError, showValue } from "../engine/errors.js";
-import { elements, type Pointer, type Work } from "../engine/instructions.js";
+import { elements, type Pointer, type Workload } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
 import { checkTensor, checkTensors, constant, type Shape, sameShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -232,7 +232,9 @@ export function average(tensors: readonly Tensor[]): Tensor {
 
 /** Kernels y = f(x) of n elements, by their signatures. */
 type UnaryKernel = {
-  [Name in keyof Recorder]: Parameters<Recorder[Name]> extends [Work, y: Pointer, x: Pointer, n: number] ? Name : never;
+  [Name in keyof Recorder]: Parameters<Recorder[Name]> extends [Workload, y: Pointer, x: Pointer, n: number]
+    ? Name
+    : never;
 }[keyof Recorder];
 
 /** `derivative` is the gradient by x, absent where it is zero. */

@@ -1,11 +1,12 @@
 // Takes a batch out of data in memory: where they are is in the feed (see assembly/kernels/gather.ts), which rows are
 // due is in the clock (see assembly/kernels/step.ts). For training programs; functions of tensors have gather().
+import { FEED_SOURCES } from "../engine/constants.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { type DType, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 
 /** Words of a feed before its sources: the number of rows, and the address of their order. */
-export const FEED_HEADER_WORDS = 2;
+export const FEED_HEADER_WORDS = FEED_SOURCES / 4;
 
 export interface GatherAttributes {
   /** Which of the feed's sources. */

@@ -42,6 +42,7 @@ export {
   convTranspose1d,
   convTranspose2d,
 } from "./conv.js";
+export { cumulativeSum, type ScanOptions } from "./cumulative.js";
 export { type CustomGradientContext, customGradient, type GradientRule } from "./custom.js";
 export {
   alphaDropout,
@@ -133,7 +134,6 @@ export {
   type ReduceOptions,
   sum,
 } from "./reduce.js";
-export { cumulativeSum, type ScanOptions } from "./scan.js";
 export {
   broadcastTo,
   expandDims,

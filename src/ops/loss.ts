@@ -1,7 +1,8 @@
 // Losses: a prediction and a target become one scalar. Those by element compare shapes alike; those by
 // row take logits [batch, classes]. `divisor` is how many elements or rows a mean is over, 1 for a sum.
+import { CHUNK } from "../engine/constants.js";
 import { checkOptions, ModelError, showValue } from "../engine/errors.js";
-import { elements, type Pointer, rows, serial, type Work } from "../engine/instructions.js";
+import { elements, type Pointer, rows, serial, type Workload } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, constant, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -25,9 +26,6 @@ export interface LossOptions {
 export interface Attributes {
   readonly divisor: number;
 }
-
-/** Elements that one unit sums up, as in assembly/kernels/loss.ts. */
-const CHUNK = 1024;
 
 /** What a sum over the elements (over the rows, the first axis) of `x` is divided by. */
 function divisorOf(
@@ -80,12 +78,12 @@ interface ElementLoss<A> {
   readonly cost: number;
   readonly forward: (
     record: Recorder,
-    to: [Work, sums: Pointer, x: Pointer, t: Pointer, n: number, divisor: number],
+    to: [Workload, sums: Pointer, x: Pointer, t: Pointer, n: number, divisor: number],
     attributes: A,
   ) => void;
   readonly backward: (
     record: Recorder,
-    to: [Work, dx: Pointer, dloss: Pointer, x: Pointer, t: Pointer, n: number, divisor: number],
+    to: [Workload, dx: Pointer, dloss: Pointer, x: Pointer, t: Pointer, n: number, divisor: number],
     attributes: A,
   ) => void;
   /** What `backward` multiplies dloss/divisor with, out of operations: for gradients of gradients. */
@@ -300,11 +298,11 @@ interface RowLoss {
   checkTarget(logits: Tensor, target: Tensor): void;
   readonly forward: (
     record: Recorder,
-    to: [Work, losses: Pointer, p: Pointer, x: Pointer, target: Pointer, columns: number],
+    to: [Workload, losses: Pointer, p: Pointer, x: Pointer, target: Pointer, columns: number],
   ) => void;
   readonly backward: (
     record: Recorder,
-    to: [Work, dx: Pointer, dloss: Pointer, p: Pointer, target: Pointer, columns: number, divisor: number],
+    to: [Workload, dx: Pointer, dloss: Pointer, p: Pointer, target: Pointer, columns: number, divisor: number],
   ) => void;
   /** What `backward` multiplies dloss/divisor with, out of operations: for gradients of gradients. */
   readonly derivative: (p: Tensor, target: Tensor) => Tensor;

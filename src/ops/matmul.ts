@@ -1,4 +1,5 @@
 // Matrix products, with bias: all forms run on the gemm kernel (assembly/kernels/gemm.ts).
+import { A_TRANSPOSED, B_TRANSPOSED, STRIP_COLUMNS } from "../engine/constants.js";
 import { checkFlag, checkOptions, ModelError } from "../engine/errors.js";
 import { type Pointer, rows } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
@@ -8,11 +9,9 @@ import { broadcastShape, checkFloat, fitsFourAxes, fourAxes, stridesOf } from ".
 import { broadcastTo, reshape, transpose } from "./shape.js";
 
 /** Which operand lies transposed in memory; the numbers are the kernel's. */
-const FORM = { plain: 0, transposedLeft: 1, transposedRight: 2 } as const;
+const FORM = { plain: 0, transposedLeft: A_TRANSPOSED, transposedRight: B_TRANSPOSED } as const;
 type Form = keyof typeof FORM;
 
-// Columns of a strip, as in the kernel.
-const STRIP = 256;
 // With a single row, or with so few multiply-adds (none, where the inner size is 0), tiles and packing cost more than they save.
 const SMALL_PRODUCT = 48;
 
@@ -39,7 +38,19 @@ function recordProduct(
   if (isSmall(m, n, k)) {
     record.gemmSmall(rows(m, cost), to, from[0], from[1], bias, m, n, k, FORM[form], epilogue, 0);
   } else {
-    record.gemm(rows(m * Math.ceil(n / STRIP), cost), to, from[0], from[1], bias, m, n, k, FORM[form], epilogue, 0);
+    record.gemm(
+      rows(m * Math.ceil(n / STRIP_COLUMNS), cost),
+      to,
+      from[0],
+      from[1],
+      bias,
+      m,
+      n,
+      k,
+      FORM[form],
+      epilogue,
+      0,
+    );
   }
 }
 
@@ -96,7 +107,7 @@ export const batchedMatmulOp: Operation<{ form: Form }> = {
     const batch = shape.slice(0, -2);
     const axes = fourAxes("matmul", batch, [batchStrides(a.shape, batch), batchStrides(b.shape, batch)]);
     const small = isSmall(m, n, k);
-    const units = sizeOf(batch) * (small ? m : m * Math.ceil(n / STRIP));
+    const units = sizeOf(batch) * (small ? m : m * Math.ceil(n / STRIP_COLUMNS));
     const work = rows(units, sizeOf(shape) * k * 0.5);
     const [, n1, n2, n3] = axes.sizes;
     const [left, right] = axes.strides;

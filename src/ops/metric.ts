@@ -1,4 +1,5 @@
 // Counts of right answers. They have no derivative.
+import { CHUNK } from "../engine/constants.js";
 import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
 import { type Pointer, rows, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
@@ -6,9 +7,6 @@ import { apply, type Operation, type Placement } from "../graph/operation.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { checkClasses } from "./loss.js";
-
-/** Elements that one unit counts, as in assembly/kernels/metric.ts. */
-const CHUNK = 1024;
 
 type Thresholds = { readonly threshold: number; readonly targetThreshold: number };
 

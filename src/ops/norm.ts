@@ -3,8 +3,9 @@
 // By columns (batch, group, instance): x [batch, …, channels] is seen as [outer, length, channels]. The statistics are a
 // node of their own, so that running ones can take their place; their gradient is part of the normalization's.
 // By rows (layer, root mean square): x is seen as [rows, columns].
+import { PART_ROWS, STRIPE } from "../engine/constants.js";
 import { checkInteger, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
-import { type Pointer, rows, type Work } from "../engine/instructions.js";
+import { type Pointer, rows, type Workload } from "../engine/instructions.js";
 import { apply, applyAll, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
@@ -83,9 +84,7 @@ export interface Normalization extends Columns {
   readonly wantsInput?: boolean;
 }
 
-// PART_ROWS and STRIPE of assembly/kernels/norm.ts, and elements of a unit that goes through x once.
-const PART_ROWS = 256;
-const STRIPE = 64;
+// Elements of a unit that goes through x once.
 const CHUNK = 2048;
 // Columns that fill a few vectors.
 const ENOUGH_COLUMNS = 16;
@@ -121,7 +120,7 @@ function layoutOf({ outer, length: whole, channels, fold }: Columns) {
     /** Of what is done for each column alone. */
     preparing: rows(outer, 4 * outer * columns),
     /** Of adding up the parts, `each` numbers a column. */
-    merging: (units: number, each: number): Work => rows(units, 4 * outer * parts * columns * each),
+    merging: (units: number, each: number): Workload => rows(units, 4 * outer * parts * columns * each),
   };
 }
 

@@ -29,6 +29,7 @@ import {
 } from "./activation.js";
 import { equalOp, equalWordsOp, greaterEqualOp, greaterOp, lessEqualOp, lessOp, whereOp } from "./comparison.js";
 import { convolutionInputGradientOp, convolutionOp, convolutionWeightGradientOp } from "./conv.js";
+import { cumulativeSumOp } from "./cumulative.js";
 import { customGradientOp } from "./custom.js";
 import { deviationGradientOp, deviationOp } from "./deviation.js";
 import { dropoutOp } from "./dropout.js";
@@ -77,7 +78,6 @@ import { averagePoolGradientOp, averagePoolOp, maxPoolGradientOp, maxPoolOp, max
 import { powOp, powTensorsOp } from "./power.js";
 import { productGradientOp, productOp } from "./product.js";
 import { argmaxOp, extremumGradientOp, maxOp, minOp, sumOp } from "./reduce.js";
-import { cumulativeSumOp } from "./scan.js";
 import { broadcastToOp, reshapeOp, transposeOp } from "./shape.js";
 import { padOp, sliceOp } from "./slice.js";
 import { logSoftmaxOp, softmaxOp } from "./softmax.js";

@@ -1,4 +1,5 @@
 // Products over axes. Neither the product nor its gradient goes through numbers that leave float32.
+import { LANES } from "../engine/constants.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { constant, type Tensor } from "../graph/tensor.js";
@@ -9,7 +10,6 @@ import { mul } from "./elementwise.js";
 import { type Axes, atOnce, type ReduceOptions, type Reduction } from "./reduce.js";
 import { reshape } from "./shape.js";
 
-const LANES = 4;
 // Operations that keep a product's exponent in bounds, an element.
 const COST = 4;
 

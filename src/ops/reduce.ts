@@ -1,6 +1,7 @@
 // Reductions over axes. Axes that lie next to each other are one reduction of [outer, length, inner]; others go one by one.
+import { LANES, REDUCED_COLUMNS, REDUCED_PART, REDUCED_ROWS } from "../engine/constants.js";
 import { checkFlag, checkOptions, ModelError } from "../engine/errors.js";
-import { type Pointer, rows, type Work } from "../engine/instructions.js";
+import { type Pointer, rows, type Workload } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
 import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -28,22 +29,16 @@ export interface Reduction {
   readonly scale: number;
 }
 
-// Elements of a row, and rows of columns, that one unit reduces: PART and PART_ROWS of assembly/kernels/reduce.ts.
-const PART = 4096;
-const PART_ROWS = 256;
-const COLUMNS = 16;
-const LANES = 4;
-
 /** Lengths after each pass: a pass leaves one number for each part, until one is left. */
 function passLengths({ length, inner }: Pick<Reduction, "length" | "inner">): number[] {
-  const part = inner === 1 ? PART : PART_ROWS;
+  const part = inner === 1 ? REDUCED_PART : REDUCED_ROWS;
   const lengths = [Math.ceil(length / part)];
   while ((lengths.at(-1) as number) > 1) lengths.push(Math.ceil((lengths.at(-1) as number) / part));
   return lengths;
 }
 
 /** Records the instruction of one pass; `inner` 1 is a kernel of its own. */
-type Pass = (record: Recorder, work: Work, y: Pointer, x: Pointer, sizes: Reduction, scale: number) => void;
+type Pass = (record: Recorder, work: Workload, y: Pointer, x: Pointer, sizes: Reduction, scale: number) => void;
 
 function reduction(
   name: string,
@@ -71,7 +66,7 @@ function reduction(
         const { outer, length, inner } = sizes;
         const isLast = index === lengths.length - 1;
         const target = isLast ? to[0] : free;
-        const units = outer * next * (inner === 1 ? 1 : Math.ceil(inner / COLUMNS));
+        const units = outer * next * (inner === 1 ? 1 : Math.ceil(inner / REDUCED_COLUMNS));
         const work = rows(units, outer * length * inner * 0.5);
         pass(record, work, target, source, sizes, isLast ? attributes.scale : 1);
         free += outer * next * inner * 4;

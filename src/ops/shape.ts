@@ -1,4 +1,5 @@
 // Operations that only move elements: other shapes of the same memory, broadcasts, permutations of axes.
+import { BAND } from "../engine/constants.js";
 import { checkInteger, ModelError, showValue } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { boundOfMoved } from "../graph/bounds.js";
@@ -236,9 +237,6 @@ export const transposeOp: Operation<{ axes: readonly number[] }> = {
   },
   backward: ({ attributes: { axes }, gradient }) => [transpose(gradient, invert(axes))],
 };
-
-/** Columns that one unit of the kernel turns: BAND of assembly/kernels/shape.ts. */
-const BAND = 16;
 
 function permutedStrides(x: Tensor, axes: readonly number[]): number[] {
   const strides = stridesOf(x.shape, x.shape);

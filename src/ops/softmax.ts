@@ -1,6 +1,6 @@
 // Softmax and its logarithm along one axis.
 import { checkOptions } from "../engine/errors.js";
-import { type Pointer, rows, type Work } from "../engine/instructions.js";
+import { type Pointer, rows, type Workload } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
@@ -15,15 +15,15 @@ const COST = 10;
 
 interface RowActivation {
   readonly name: string;
-  readonly forward: (record: Recorder, to: [Work, y: Pointer, x: Pointer, columns: number]) => void;
-  readonly backward: (record: Recorder, to: [Work, dx: Pointer, dy: Pointer, y: Pointer, columns: number]) => void;
+  readonly forward: (record: Recorder, to: [Workload, y: Pointer, x: Pointer, columns: number]) => void;
+  readonly backward: (record: Recorder, to: [Workload, dx: Pointer, dy: Pointer, y: Pointer, columns: number]) => void;
   /** What `backward` computes, out of operations: for gradients of gradients. */
   readonly gradient: (dy: Tensor, y: Tensor) => Tensor;
 }
 
 /* @__NO_SIDE_EFFECTS__ */
 function rowWise({ name, forward, backward, gradient: decomposition }: RowActivation): WithGradient {
-  const work = ({ shape }: Tensor): [Work, columns: number] => {
+  const work = ({ shape }: Tensor): [Workload, columns: number] => {
     const columns = shape[shape.length - 1];
     return [rows(sizeOf(shape) / columns, sizeOf(shape) * COST), columns];
   };

@@ -1,4 +1,5 @@
 // Gradient checking for users' own functions and layers: exact gradients against finite differences.
+import { CLOCK_BYTES } from "../engine/constants.js";
 import { checkEngine, type Engine } from "../engine/engine.js";
 import { checkFunction, checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
@@ -201,8 +202,8 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
   };
   const { x, y, count } = flattenSamples(checkSamples(data), format);
   const names = trainable.map(([name]) => name);
-  const inputs: Record<string, Tensor> = { clock: input([16], { name: "clock", dtype: "uint32" }) };
-  const feed: Record<string, Values> = { clock: new Uint32Array(16) };
+  const inputs: Record<string, Tensor> = { clock: input([CLOCK_BYTES / 4], { name: "clock", dtype: "uint32" }) };
+  const feed: Record<string, Values> = { clock: new Uint32Array(CLOCK_BYTES / 4) };
   const take = (name: string, shape: Shape, dtype: DType, fill: (to: Float32Array | Uint32Array) => void): Tensor => {
     inputs[name] = input([count, ...shape], { name, dtype });
     const values = new (dtype === "uint32" ? Uint32Array : Float32Array)(sizeOf(inputs[name].shape));

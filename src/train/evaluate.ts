@@ -1,4 +1,5 @@
 // Scores over data, changing nothing; and how sums over samples become scores.
+import { CLOCK_BYTES } from "../engine/constants.js";
 import { performance } from "../engine/host.js";
 import type { ResidentData } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
@@ -7,8 +8,6 @@ import { bindFeed } from "./passes.js";
 import { checkResident, type Session } from "./session.js";
 import type { TrainingConfig } from "./state.js";
 import { tuneCallSize } from "./steps.js";
-
-const CLOCK_BYTES = 64;
 
 /** Scores over all of `data`, without dropout. */
 export function* evaluateAll(session: Session, data: ResidentData, batchSize = 256): Job<AnyScores> {

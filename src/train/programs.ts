@@ -1,4 +1,5 @@
 // The programs of a trainer: one training step, one evaluation step, one prediction, each for a batch size.
+import { CLOCK_BYTES } from "../engine/constants.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { type Plan, planMemory } from "../graph/plan.js";
@@ -43,7 +44,7 @@ export interface StagedFeed {
   readonly format: SampleFormat;
 }
 
-const CLOCK_WORDS = 16;
+const CLOCK_WORDS = CLOCK_BYTES / 4;
 
 /** The symbolic side of one step: its tensors, and the addresses of some of them. */
 interface Trace {

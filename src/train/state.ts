@@ -7,6 +7,7 @@
 //   totals, evaluation totals                    float64 sums: loss, metrics
 //   losses, learning rates                       of each step of a call
 //   arena                                        values between the layers, of whichever program needs most
+import { CLOCK_BYTES, CLOCK_STEP } from "../engine/constants.js";
 import type { Engine } from "../engine/engine.js";
 import { ModelError, SteepestError } from "../engine/errors.js";
 import { type Pointer, startRecording } from "../engine/instructions.js";
@@ -35,8 +36,6 @@ import { EngineCall, type Job } from "./job.js";
 export const STEPS_PER_CALL = 4096;
 
 // See assembly/kernels/step.ts.
-const CLOCK_BYTES = 64;
-const CLOCK_STEP = 0;
 
 /** What is to be trained, and how. */
 export interface TrainingConfig {
@@ -204,7 +203,7 @@ export function resetState(state: State): void {
 export function setCounts(state: State, steps: number, epochs: number, cursor: Cursor): void {
   const { engine, clock, evaluationClock } = state;
   for (const address of [clock, evaluationClock]) engine.clear(address, CLOCK_BYTES);
-  engine.words(clock, 1)[CLOCK_STEP] = steps;
+  engine.words(clock + CLOCK_STEP, 1)[0] = steps;
   state.steps = steps;
   state.epochs = epochs;
   state.cursor = cursor;

@@ -1,4 +1,5 @@
 // Training steps: calls into the engine, each as many steps as fit a slice of time.
+import { CLOCK_NEXT_ROW, CLOCK_POSITION, CLOCK_ROW, CLOCK_STEP } from "../engine/constants.js";
 import { performance } from "../engine/host.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Region } from "../engine/replica.js";
@@ -15,12 +16,6 @@ import { checkOpen, STEPS_PER_CALL, type State } from "./state.js";
 // How long a call into the engine may take before the host gets its turn. A clock that stands still while a request is
 // answered, as at the edge, lets calls grow to STEPS_PER_CALL steps: there, count steps instead.
 export const SLICE_MS = 12;
-
-// Words of the clock: see assembly/kernels/step.ts.
-const CLOCK_STEP = 0;
-const CLOCK_POSITION = 1;
-const CLOCK_ROW = 2;
-const CLOCK_NEXT_ROW = 3;
 
 /** What a call of training steps needs to know of the samples that it trains on. */
 export interface StepsCall {
@@ -97,13 +92,13 @@ function beforeSteps(state: State, row: number, steps: number): void {
   checkOpen(state);
   const { engine, config } = state;
   const { floats, words } = engine.heap;
-  const [rates, clock] = [state.learningRates / 4, state.clock / 4];
+  const [rates, clock] = [state.learningRates / 4, state.clock];
   for (let i = 0; i < steps; i++) floats[rates + i] = rateAt(config.optimizer, state.steps + i + 1);
-  words[clock + CLOCK_POSITION] = 0;
-  words[clock + CLOCK_ROW] = row;
-  words[clock + CLOCK_NEXT_ROW] = row;
+  words[(clock + CLOCK_POSITION) / 4] = 0;
+  words[(clock + CLOCK_ROW) / 4] = row;
+  words[(clock + CLOCK_NEXT_ROW) / 4] = row;
   engine.changed(state.learningRates, steps * 4);
-  engine.changed(state.clock + 4 * CLOCK_POSITION, 12);
+  engine.changed(state.clock + CLOCK_POSITION, 12);
 }
 
 /** Counts steps that have been done, and looks at their losses. */
@@ -129,8 +124,8 @@ function afterFailure(state: State, planEnd: Pointer, error: unknown, call: Step
   const { stepsDone, failedAt, message } = error;
   state.steps += stepsDone;
   call.count(stepsDone);
-  state.engine.heap.words[state.clock / 4 + CLOCK_STEP] = state.steps;
-  state.engine.changed(state.clock + 4 * CLOCK_STEP, 4);
+  state.engine.heap.words[(state.clock + CLOCK_STEP) / 4] = state.steps;
+  state.engine.changed(state.clock + CLOCK_STEP, 4);
   if (failedAt >= planEnd) state.broken = `step ${state.steps + 1} was torn (${message})`;
 }
 

@@ -1,6 +1,6 @@
 // The model as a table, and what training it takes, planned before the first step.
 
-import { THREAD_SCRATCH_BYTES } from "../engine/engine.js";
+import { THREAD_SCRATCH_BYTES } from "../engine/constants.js";
 import { performance } from "../engine/host.js";
 import { showShape } from "../graph/tensor.js";
 import type { AppliedLayer, LayerParameter, LayerParts } from "../nn/layer.js";

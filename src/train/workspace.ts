@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // Custom training steps: functions of tensors with models and layers in them, each compiled to a program with an
 // optimizer of its own. All of them work on the same values of the parameters.
+import { CLOCK_BYTES, CLOCK_POSITION } from "../engine/constants.js";
 import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
 import {
   checkFlag,
@@ -136,9 +137,6 @@ function checkWorkspace(options: WorkspaceOptions): number {
 function engineOptions({ build: kind, threads }: WorkspaceOptions): EngineOptions {
   return { build: kind, threads };
 }
-
-const CLOCK_BYTES = 64;
-const CLOCK_POSITION = 1;
 
 /** A workspace from the inside. */
 interface State {
@@ -343,7 +341,7 @@ function callable<I extends InputShapes, O extends Readonly<Record<string, Tenso
     write(feed);
     const rate = optimizer === undefined ? 0 : rateAt(optimizer, steps + 1);
     engine.write(learningRate, [rate]);
-    engine.clear(clock + 4 * CLOCK_POSITION, 4);
+    engine.clear(clock + CLOCK_POSITION, 4);
     engine.run(program.address, program.end, 1, program.threads);
     steps += 1;
     const result = readResults(engine, outputs, addressOf);

@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
-import { CONTROL_BYTES, CRASHED } from "../../src/engine/control.js";
+import { CONTROL_BYTES } from "../../src/engine/constants.js";
+import { CRASHED } from "../../src/engine/control.js";
 import { rows, serial, startRecording } from "../../src/engine/instructions.js";
 
 const bytes = readFileSync(new URL(`${process.env.STEEPEST_WASM_FOLDER ?? "../../dist/"}strict.wasm`, import.meta.url));

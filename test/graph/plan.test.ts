@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { ALIGNMENT } from "../../src/engine/allocator.js";
 import { apply, applyAll, type Operation } from "../../src/graph/operation.js";
-import { ALIGNMENT, type Plan, planMemory } from "../../src/graph/plan.js";
+import { type Plan, planMemory } from "../../src/graph/plan.js";
 import { bytesOf, input, type Tensor } from "../../src/graph/tensor.js";
 import { createRandom } from "../ops/battery.js";
 

@@ -266,9 +266,9 @@ function compile(engine: Engine, inputs: readonly Tensor[], outputs: readonly Te
 /** Lowers the plan step by step, to know which instructions and which writable bytes belong to each. */
 function record(engine: Engine, plan: Plan, arena: Pointer, pinned: ReadonlyMap<Tensor, Pointer>) {
   const recording = startRecording();
-  let addressOf = lower({ ...plan, steps: [] }, recording, arena, pinned);
+  let addressOf = lower({ ...plan, steps: [] }, recording.record, arena, pinned);
   const ends = plan.steps.map((step) => {
-    addressOf = lower({ ...plan, steps: [step] }, recording, arena, pinned);
+    addressOf = lower({ ...plan, steps: [step] }, recording.record, arena, pinned);
     return recording.listing().length;
   });
   const program = installProgram(engine, recording);

@@ -10,19 +10,20 @@ import { gradient } from "../../src/ops/gradient.js";
 import { randomNormal, randomUniform } from "../../src/ops/noise.js";
 import { sum } from "../../src/ops/reduce.js";
 import { battery, type Case, engineOf, laneSizes } from "./battery.js";
-import { philox, uniforms } from "./philox.js";
+import { drawnBy, philox, uniforms } from "./philox.js";
 
 const SEED = [0x12345678, 0x9abcdef0] as const;
 const STREAM = 5;
 const CLOCK = { shape: [16], domain: { classes: 1000 } } as const;
 const clockInput = () => input([16], { name: "clock", dtype: "uint32" });
-const clockAt = (step: number) => Uint32Array.from({ length: 16 }, (_, word) => (word === 0 ? step : 77));
+const clockAt = (step: number) =>
+  Uint32Array.from({ length: 16 }, (_, word) => (word === 0 ? step : word === 5 ? 0 : 77));
 
-/** Normal numbers of a step: Box and Muller's of words 0 and 1 of each block, then of words 2 and 3. */
-function normals(count: number, step: number): Float64Array {
+/** Normal numbers by a clock: Box and Muller's of words 0 and 1 of each block, then of words 2 and 3. */
+function normals(count: number, clock: ArrayLike<number>): Float64Array {
   const result = new Float64Array(Math.ceil(count / 4) * 4);
   for (let block = 0; block * 4 < count; block++) {
-    const u = philox([block, step, STREAM, 3], SEED).map((word) => (word >>> 8) * 2 ** -24);
+    const u = philox([block, ...drawnBy(clock, STREAM, 3)], SEED).map((word) => (word >>> 8) * 2 ** -24);
     for (const pair of [0, 2]) {
       const radius = Math.sqrt(-2 * Math.log(1 - u[pair]));
       result[block * 4 + pair] = radius * Math.cos(2 * Math.PI * u[pair + 1]);
@@ -39,7 +40,7 @@ function normalCase(n: number, scaled = false): Case {
   return {
     inputs: [CLOCK],
     apply: (clock) => randomNormal([n], { clock, seed: SEED, stream: STREAM, ...options }),
-    reference: ([step]) => normals(n, step).map((z) => (scaled ? mean + deviation * z : z)),
+    reference: (clock) => normals(n, clock).map((z) => (scaled ? mean + deviation * z : z)),
   };
 }
 
@@ -48,7 +49,8 @@ function uniformCase(n: number, scaled = false): Case {
   return {
     inputs: [CLOCK],
     apply: (clock) => randomUniform([n], { clock, seed: SEED, stream: STREAM, ...options }),
-    reference: ([step]) => uniforms(n, [step, STREAM, 4], SEED).map((u) => (scaled ? low + (high - low) * u : u)),
+    reference: (clock) =>
+      uniforms(n, drawnBy(clock, STREAM, 4), SEED).map((u) => (scaled ? low + (high - low) * u : u)),
   };
 }
 
@@ -61,8 +63,8 @@ function spatialCase(shape: Shape, rate: number): Case {
   return {
     inputs: [{ shape }, CLOCK],
     apply: (x, clock) => spatialDropout(x, { rate, clock, seed: SEED, stream: STREAM }),
-    reference(x, [step]) {
-      const u = uniforms(batch * channels, [step, STREAM, 0], SEED);
+    reference(x, clock) {
+      const u = uniforms(batch * channels, drawnBy(clock, STREAM, 0), SEED);
       const perSample = x.length / batch;
       return x.map((value, i) => {
         const kept = u[Math.floor(i / perSample) * channels + (i % channels)] >= Math.fround(rate);
@@ -86,8 +88,8 @@ function alphaCase(n: number, rate: number): Case {
   return {
     inputs: [{ shape: [n] }, CLOCK],
     apply: (x, clock) => alphaDropout(x, { rate, clock, seed: SEED, stream: STREAM }),
-    reference(x, [step]) {
-      const u = uniforms(n, [step, STREAM, 0], SEED);
+    reference(x, clock) {
+      const u = uniforms(n, drawnBy(clock, STREAM, 0), SEED);
       const a = 1 / Math.sqrt((1 - rate) * (1 + rate * LEAST ** 2));
       return x.map((value, i) => a * (u[i] >= Math.fround(rate) ? value : -LEAST) + a * LEAST * rate);
     },

@@ -33,3 +33,8 @@ export function uniforms(
   const blocks = Array.from({ length: Math.ceil(count / 4) }, (_, block) => philox([block, ...rest], key));
   return Float64Array.from(blocks.flat().slice(0, count), (word) => (word >>> 8) * 2 ** -24);
 }
+
+/** Words 1 to 3 of the counter of random numbers that are drawn by a clock: its words 0 and 5 are the step and the round. */
+export function drawnBy(clock: ArrayLike<number>, stream: number, use: number): [number, number, number] {
+  return [clock[0], stream, use + 256 * clock[5]];
+}

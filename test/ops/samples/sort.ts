@@ -1,5 +1,5 @@
 import type { Shape } from "../../../src/graph/tensor.js";
-import * as scans from "../../../src/ops/scan.js";
+import * as scans from "../../../src/ops/cumulative.js";
 import * as ops from "../../../src/ops/sort.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
 import { indicesOf, placeOf } from "./join.js";
