@@ -90,7 +90,6 @@ const TOO_LONG = [
   "src/engine/allocator.ts: createAllocator",
   "src/engine/engine.ts: startEngine",
   "src/engine/replica.ts: startReplica",
-  "src/train/trainer.ts: createTrainer",
 ];
 
 interface SyntaxNode {

@@ -7,7 +7,7 @@ import { offsetIn } from "../graph/store.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkPosition, cursorAt, type Position, positionOf } from "./cursor.js";
 import { type ParameterValues, readBlock, readParameters, trainedOf } from "./parameters.js";
-import { checkKept, isUpToDate, lastingOf, type State, seedOf, setCounts, wordsOfSeed } from "./state.js";
+import { isUpToDate, lastingOf, type State, seedOf, setCounts, wordsOfSeed } from "./state.js";
 
 /** Copies of values, by the path of the parameter that they belong to. */
 export type ValuesByPath = ReadonlyMap<string, ParameterValues>;
@@ -84,7 +84,6 @@ export function namedValues({ parameters, optimizer }: Checkpoint): Map<string, 
 
 /** Checks everything, then sets it. A trainer whose last step was torn goes on from it too. */
 export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
-  checkKept(state);
   checkForm("restore", checkpoint);
   const { steps, epochs, seed, parameters, optimizer } = checkpoint;
   checkInteger("restore", "steps", steps, 0);

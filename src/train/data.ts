@@ -264,13 +264,6 @@ export function copyValues({ data, shape }: FlatValues): FlatValues {
   return { data: ArrayBuffer.isView(data) && shape === undefined ? data.slice() : data, shape };
 }
 
-/** Takes room for the values of each input or target. */
-export function placesFor(values: readonly FlatValues[], take: (index: number, bytes: number) => Pointer): Pointer[] {
-  const places: Pointer[] = [];
-  for (let index = 0; index < values.length; index++) places.push(take(index, values[index].data.length * 4));
-  return places;
-}
-
 /** Writes samples to where they shall lie. */
 export function writeSamples(
   engine: Engine,
@@ -323,8 +316,8 @@ export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFo
   };
   let loaded = false;
   try {
-    const x = placesFor(flat.x, (_, size) => take(size));
-    const y = placesFor(flat.y, (_, size) => take(size));
+    const x = flat.x.map(({ data }) => take(data.length * 4));
+    const y = flat.y.map(({ data }) => take(data.length * 4));
     const order = take(flat.count * 4);
     const clock = { breath: performance.now() };
     for (const [index, port] of format.inputs.entries()) {

@@ -4,15 +4,14 @@ import { performance } from "../engine/host.js";
 import type { ResidentData } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
 import type { AnyScores } from "./options.js";
-import { bindFeed } from "./passes.js";
-import { checkResident, type Session } from "./session.js";
-import type { TrainingConfig } from "./state.js";
-import { tuneCallSize } from "./steps.js";
+import { programFor } from "./programs.js";
+import { checkResident } from "./samples.js";
+import type { State, TrainingConfig } from "./state.js";
+import { bindFeed, tuneCallSize } from "./steps.js";
 
 /** Scores over all of `data`, without dropout. */
-export function* evaluateAll(session: Session, data: ResidentData, batchSize = 256): Job<AnyScores> {
-  const { engine, state, cache } = session;
-  const { evaluationClock, evaluationTotals, config } = state;
+export function* evaluateAll(state: State, data: ResidentData, batchSize = 256): Job<AnyScores> {
+  const { engine, evaluationClock, evaluationTotals, config } = state;
   const totals = { address: evaluationTotals, bytes: config.scores.length * 8 };
   engine.clear(totals.address, totals.bytes);
   engine.clear(evaluationClock, CLOCK_BYTES);
@@ -20,9 +19,9 @@ export function* evaluateAll(session: Session, data: ResidentData, batchSize = 2
   for (let done = 0; done < data.count; ) {
     // Whoever gets a turn may drop programs, and bind other data: that is done again afterwards.
     if (done > 0) yield PAUSE;
-    checkResident(session, data);
+    checkResident(state, data);
     const batch = Math.min(size, data.count - done);
-    const step = cache.get("evaluate", { kind: "gathered", format: data.format, whole: false }, batch);
+    const step = programFor(state, "evaluate", { kind: "gathered", format: data.format, whole: false }, batch);
     const steps = Math.min(step.stepsPerCall, Math.floor((data.count - done) / batch));
     bindFeed(state, data, false);
     const start = performance.now();

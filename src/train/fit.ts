@@ -9,9 +9,9 @@ import type { ResidentData } from "./data.js";
 import { evaluateAll, scoresOf } from "./evaluate.js";
 import { type Job, PAUSE } from "./job.js";
 import type { AnyScores, FitPlan } from "./options.js";
-import { type Batches, continuePass, preparePrograms, type Stretch, unfinishedPass } from "./passes.js";
-import { handOver, type Session } from "./session.js";
+import { handOver } from "./samples.js";
 import { STEPS_PER_CALL, type State, visibleOf } from "./state.js";
+import { type Batches, continuePass, preparePrograms, type Stretch, unfinishedPass } from "./steps.js";
 
 /**
  * Loss and metrics, by name. Where the outputs have names: the whole loss, and each output's own as `"digit.loss"`,
@@ -107,16 +107,16 @@ export function lazily<R>(begin: () => AsyncGenerator<R, void>): Fit<R> {
 
 /** Trains epoch by epoch. Pauses for the host, and each epoch's result. */
 export function* fitEpochs(
-  session: Session,
+  state: State,
   data: ResidentData,
   validation: ResidentData | undefined,
   plan: FitPlan,
 ): Job<void, AnyEpochResult> {
-  const { interrupt } = session.engine;
+  const { interrupt } = state.engine;
   plan.signal?.addEventListener("abort", interrupt);
   try {
     for (let left = plan.epochs; left > 0; left--) {
-      yield* handOver(session, yield* fitEpoch(session, data, validation, plan, left));
+      yield* handOver(state, yield* fitEpoch(state, data, validation, plan, left));
     }
   } finally {
     plan.signal?.removeEventListener("abort", interrupt);
@@ -125,17 +125,16 @@ export function* fitEpochs(
 
 /** Trains to the end of a pass: the one that is under way, or a new one. `left`: epochs of this fit, with this one. */
 function* fitEpoch(
-  session: Session,
+  state: State,
   data: ResidentData,
   validation: ResidentData | undefined,
   plan: FitPlan,
   left: number,
 ): Job<AnyEpochResult> {
-  const { state } = session;
   const start = performance.now();
   const batches = { data, batchSize: Math.min(plan.batchSize, data.count), shuffle: plan.shuffle };
-  preparePrograms(session, batches);
-  const from = unfinishedPass(session, data)?.row ?? 0;
+  preparePrograms(state, batches);
+  const from = unfinishedPass(state, data)?.row ?? 0;
   const report = plan.onProgress && reporter(state, batches, from, start, left, plan.onProgress);
   // Whoever follows the progress may look at the parameters too.
   const reads = report === undefined ? [] : visibleOf(state);
@@ -143,7 +142,7 @@ function* fitEpoch(
   let pass: Pass;
   do {
     plan.signal?.throwIfAborted();
-    const stretch = yield* continuePass(session, batches, { steps }, reads);
+    const stretch = yield* continuePass(state, batches, { steps }, reads);
     report?.(stretch);
     pass = stretch.pass;
     yield PAUSE;
@@ -151,7 +150,7 @@ function* fitEpoch(
   const durationMs = performance.now() - start;
   const scores = scoresOf(state.config, pass.totals, pass.counted);
   const epoch = { epoch: state.epochs, step: state.steps };
-  const validated = validation === undefined ? undefined : yield* evaluateAll(session, validation);
+  const validated = validation === undefined ? undefined : yield* evaluateAll(state, validation);
   return {
     ...scores,
     ...epoch,

@@ -6,8 +6,9 @@ import { type ForPorts, fromList, type Ports } from "../nn/ports.js";
 import { copyValues, flattenInputs, type SampleFormat, writeInput } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
 import { checkPredictOptions, type PredictOptions } from "./options.js";
-import { formatFor, type Session } from "./session.js";
-import { checkOpen } from "./state.js";
+import { programFor } from "./programs.js";
+import { formatFor, stagingPlace } from "./samples.js";
+import { guard, type State } from "./state.js";
 import { SLICE_MS } from "./steps.js";
 
 const MAX_SAMPLES = 256;
@@ -22,26 +23,26 @@ export interface Asked {
 
 /** Reads inputs before the call returns; `later`: in arrays of their own, as the caller may change his meanwhile. */
 export function readInputs(
-  session: Session,
+  state: State,
   given: ForPorts<Ports, Values>,
   options: PredictOptions | undefined,
   later: boolean,
 ): Asked {
-  checkOpen(session.state);
+  guard(state, "trainer");
   const { output, inputShape } = checkPredictOptions(options);
-  const format = formatFor(session, inputShape);
+  const format = formatFor(state, inputShape);
   const { x, count } = flattenInputs(given, format);
   // What one program takes is staged at once, if nobody else has the engine.
-  const copied = later && (session.engine.background || count > MAX_SAMPLES);
+  const copied = later && (state.engine.background || count > MAX_SAMPLES);
   return { x: copied ? x.map(copyValues) : x, count, format, output };
 }
 
 export function* predictAll<O extends Ports>(
-  session: Session,
+  state: State,
   { x, count, format, output }: Asked,
 ): Job<ForPorts<O, Float32Array>> {
-  const { state, cache, engine, staging } = session;
-  checkOpen(state);
+  const { engine, samples } = state;
+  guard(state, "trainer");
   const inputs = format.inputs.map(({ shape }) => sizeOf(shape));
   const outputs = format.targets.map(({ port }) => sizeOf(port.shape));
   const most = Math.min(count, MAX_SAMPLES);
@@ -50,10 +51,10 @@ export function* predictAll<O extends Ports>(
   for (let first = 0; first < count; first += most) {
     if (first > 0 && performance.now() > sliceEnd) {
       yield PAUSE;
-      checkOpen(state);
+      guard(state, "trainer");
       sliceEnd = performance.now() + SLICE_MS;
     }
-    const at = inputs.map((size, index) => staging.x(index, most * size * 4));
+    const at = inputs.map((size, index) => stagingPlace(state, samples.staging.x, index, most * size * 4));
     const batch = Math.min(most, count - first);
     x.forEach(({ data }, index) => {
       const size = inputs[index];
@@ -61,7 +62,7 @@ export function* predictAll<O extends Ports>(
       writeInput(engine, at[index], slice, format.inputs[index], first * size);
     });
     const feed = { kind: "staged", x: at, y: [], format } as const;
-    const { program, results } = cache.get(output === "raw" ? "predict raw" : "predict", feed, batch);
+    const { program, results } = programFor(state, output === "raw" ? "predict raw" : "predict", feed, batch);
     const sizes = outputs.map((size) => batch * size);
     yield new EngineCall(
       program,

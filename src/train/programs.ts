@@ -1,4 +1,5 @@
-// The programs of a trainer: one training step, one evaluation step, one prediction, each for a batch size.
+// The programs of a trainer, made when they are first asked for: one training step, one evaluation step, one prediction,
+// each for a batch size.
 import { CLOCK_BYTES } from "../engine/constants.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
@@ -13,7 +14,7 @@ import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradient } from "../ops/gradient.js";
 import { ownTensors, penaltiesOf, recordChanges, withPenalties } from "./changes.js";
 import { type SampleFormat, targetShape } from "./data.js";
-import { arenaOf, type State } from "./state.js";
+import { arenaOf, guard, type State } from "./state.js";
 
 /** A program of a trainer. */
 export interface StepProgram extends BuiltProgram {
@@ -149,7 +150,7 @@ function resultsOf({ trace, loss, totals, gradients }: ReturnType<typeof traceTr
 }
 
 /** One training step: forward, backward, optimizer, loss and metrics noted. */
-export function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
+function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
   const { optimizer } = state.config;
   const traced = traceTraining(state, feed, batch);
   const { trace, loss, totals } = traced;
@@ -173,13 +174,13 @@ export function trainingProgram(state: State, feed: Feed, batch: number): StepPr
 }
 
 /** Forward and backward for staged samples, and no more: the gradients stay in their block. */
-export function gradientProgram(state: State, feed: Feed, batch: number): StepProgram {
+function gradientProgram(state: State, feed: Feed, batch: number): StepProgram {
   const { trace, loss, gradients } = traceTraining(state, feed, batch);
   return install(state, trace, [loss, ...gradients]);
 }
 
 /** One evaluation step: forward without dropout, loss and metrics added up. */
-export function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram {
+function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, false);
   const { totals } = buildScores(state, trace);
   return install(state, trace, totals, (record, compute) => {
@@ -189,14 +190,14 @@ export function evaluationProgram(state: State, feed: Feed, batch: number): Step
 }
 
 /** What the loss makes of the model's outputs, as probabilities of logits. */
-export function predictionProgram(state: State, feed: Feed, batch: number): StepProgram {
+function predictionProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, false);
   const predictions = state.config.outputs.map(({ loss }, index) => loss.predict(trace.outputs[index]));
   return install(state, trace, predictions);
 }
 
 /** The model's outputs as they come out of the last layer. */
-export function rawPredictionProgram(state: State, feed: Feed, batch: number): StepProgram {
+function rawPredictionProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, false);
   return install(state, trace, trace.outputs);
 }
@@ -224,4 +225,63 @@ function install(
   const arena = (bytes: number): Pointer => arenaOf(state, bytes);
   const built = buildProgram(engine, { results, values, places, arena, ...(record && { record }) });
   return { ...built, results: results.map(built.addressOf), version: state.arena.version, stepsPerCall: 1 };
+}
+
+const MAKERS = {
+  train: trainingProgram,
+  evaluate: evaluationProgram,
+  gradients: gradientProgram,
+  predict: predictionProgram,
+  "predict raw": rawPredictionProgram,
+} satisfies Record<string, (state: State, feed: Feed, batch: number) => StepProgram>;
+
+export type ProgramUse = keyof typeof MAKERS;
+
+const MAX_PROGRAMS = 16;
+
+/** A program by use, feed and batch size: made when it is first asked for, and again when the arena has moved. */
+export function programFor(state: State, use: ProgramUse, feed: Feed, batch: number): StepProgram {
+  // A trainer that was disposed of between two calls must take no memory again.
+  guard(state, "trainer");
+  const { last } = state.programs;
+  const isLast = last?.use === use && last.batch === batch && sameFeed(last.feed, feed);
+  if (isLast && last.program.version === state.arena.version) return last.program;
+  const { held } = state.programs;
+  // A program is named by all that its instructions hold.
+  const key = `${use} ${keyOf(feed)} ${batch}`;
+  let program = held.get(key);
+  if (program?.version !== state.arena.version) {
+    drop(state, key);
+    const [oldest] = held.keys();
+    if (held.size >= MAX_PROGRAMS) drop(state, oldest);
+    program = MAKERS[use](state, feed, batch);
+  }
+  held.delete(key);
+  held.set(key, program);
+  state.programs.last = { use, feed, batch, program };
+  return program;
+}
+
+function drop({ programs }: State, key: string): void {
+  programs.held.get(key)?.dispose();
+  programs.held.delete(key);
+  programs.last = undefined;
+}
+
+function sameFeed(a: Feed, b: Feed): boolean {
+  if (a.format !== b.format) return false;
+  if (a.kind === "gathered") return b.kind === "gathered" && a.whole === b.whole;
+  return b.kind === "staged" && samePlaces(a.x, b.x) && samePlaces(a.y, b.y);
+}
+
+function samePlaces(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
+}
+
+/** All that a program's instructions hold of a feed: gathered data may be stored anywhere, staged samples may not. */
+function keyOf(feed: Feed): string {
+  const shapes = feed.format.inputs.map(({ shape }) => shape.join("x"));
+  return feed.kind === "gathered" ? `gathered ${feed.whole} ${shapes}` : `staged ${feed.x} ${feed.y} ${shapes}`;
 }

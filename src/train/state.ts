@@ -29,13 +29,12 @@ import type { Port } from "../nn/ports.js";
 import { FEED_HEADER_WORDS } from "../ops/gather.js";
 import type { Optimizer } from "../optim/optimizer.js";
 import { type Cursor, createCursor, type Pass } from "./cursor.js";
-import type { ResidentData } from "./data.js";
-import { EngineCall, type Job } from "./job.js";
+import type { ResidentData, SampleFormat } from "./data.js";
+import { assertIdle, EngineCall, type Job } from "./job.js";
+import type { Feed, ProgramUse, StepProgram } from "./programs.js";
 
 /** Most steps of one call into the engine: lengths of losses and learningRates. */
 export const STEPS_PER_CALL = 4096;
-
-// See assembly/kernels/step.ts.
 
 /** What is to be trained, and how. */
 export interface TrainingConfig {
@@ -69,6 +68,29 @@ export interface Score {
   readonly ofLoss?: boolean;
 }
 
+/** Programs that are held, by what names them; the one used longest ago comes first. */
+export interface ProgramCache {
+  readonly held: Map<string, StepProgram>;
+  /** The one that was asked for last, which is mostly asked for next: found without making its key. */
+  last: { use: ProgramUse; feed: Feed; batch: number; program: StepProgram } | undefined;
+  /** What the programs of all sizes of batches were last made for: see preparePrograms. */
+  prepared: { count: number; format: SampleFormat; batchSize: number; rest: number } | undefined;
+}
+
+/** Samples in a trainer's memory. */
+export interface SampleMemory {
+  /** Format of samples with the model's own input shapes; and of others, by these. */
+  readonly format: SampleFormat;
+  readonly formats: Map<string, SampleFormat>;
+  /** Where single batches are copied to before a program reads them: a place for each input and target, which grows. */
+  readonly staging: { readonly x: Region[]; readonly y: Region[] };
+  /** Data that were laid into memory and not yet disposed of. */
+  readonly resident: Set<ResidentData>;
+  /** Those of them that a call was given, and that go when it ends. */
+  readonly handedIn: Set<ResidentData>;
+}
+
+/** A trainer from the inside. */
 export interface State {
   readonly engine: Engine;
   /** Its seed is another after a checkpoint of another seed has been restored. */
@@ -97,6 +119,10 @@ export interface State {
   steps: number;
   epochs: number;
   cursor: Cursor;
+  readonly programs: ProgramCache;
+  readonly samples: SampleMemory;
+  /** What goes through data now; nothing while the user has the result of an epoch. */
+  running: { readonly what: string } | undefined;
   /** Whose sums are in `totals`, and which data the feed names. */
   summed: Pass | undefined;
   fed: { readonly data: ResidentData; readonly shuffled: boolean } | undefined;
@@ -106,20 +132,40 @@ export interface State {
   broken: string | undefined;
 }
 
-/** Refuses to go on from values that cannot be trusted, or with memory that has been given back. */
-export function checkOpen(state: State): void {
-  const { broken } = state;
-  if (broken !== undefined) {
+/** What a call needs, beside a trainer that has not been disposed of. */
+export interface Needs {
+  /** Values that can be trusted, as no step was torn. Default true. */
+  readonly intact?: boolean;
+  /** An engine that runs nothing in the background. Default false. */
+  readonly idle?: boolean;
+  /** That nothing goes through data. Default false. */
+  readonly alone?: boolean;
+}
+
+const OPEN: Needs = {};
+/** What reads or changes values between calls. */
+export const BETWEEN_CALLS: Needs = { idle: true };
+/** What trains, when its turn has come. */
+export const TRAINING: Needs = { alone: true };
+/** What trains at once. */
+export const ALONE: Needs = { idle: true, alone: true };
+/** What sets all values anew: a training that is under way would go on from neither the old ones nor the new. */
+export const MENDING: Needs = { intact: false, idle: true, alone: true };
+
+/** Refuses `what` if the trainer cannot do it now. */
+export function guard(state: State, what: string, { intact = true, idle = false, alone = false }: Needs = OPEN): void {
+  const { broken, closed, engine, running } = state;
+  if (intact && broken !== undefined) {
     throw new SteepestError(
       `trainer: it is closed, as ${broken}: call reset() to start anew, or restore() to go on from a checkpoint`,
     );
   }
-  checkKept(state);
-}
-
-/** Refuses memory that has been given back, and may be another's by now. */
-export function checkKept({ closed }: State): void {
   if (closed) throw new SteepestError("trainer: it has been disposed of: compile the model again");
+  if (idle) assertIdle(engine, what);
+  if (!alone || running === undefined) return;
+  throw new SteepestError(
+    `${what}: ${running.what} is still running: await it, or leave its loop, first (scores after each epoch: fit's option validation)`,
+  );
 }
 
 /** A seed as the kernels take it: two uint32. */
@@ -166,12 +212,25 @@ export function createState(engine: Engine, config: TrainingConfig): State {
       steps: 0,
       epochs: 0,
       cursor: createCursor(),
+      programs: { held: new Map(), last: undefined, prepared: undefined },
+      samples: {
+        format: formatOf(config),
+        formats: new Map(),
+        staging: { x: [], y: [] },
+        resident: new Set(),
+        handedIn: new Set(),
+      },
+      running: undefined,
       summed: undefined,
       fed: undefined,
       closed: false,
       broken: undefined,
     };
   });
+}
+
+function formatOf({ model: { inputs, outputs }, outputs: configs }: TrainingConfig): SampleFormat {
+  return { inputs, outputs, targets: configs.map(({ port, loss }) => ({ port, targets: loss.targets })) };
 }
 
 /** Gives the parameters their first values: in the background where there is one, as it takes long for many. */
@@ -254,11 +313,20 @@ export function arenaOf(state: State, bytes: number): Pointer {
   return address;
 }
 
-/** Gives all memory back. */
-export function releaseState(state: State): void {
+/** Gives all memory back: at once, or when the call that runs in the background has come to its end. */
+export async function closeState(state: State): Promise<void> {
+  const { engine, programs, samples, lease } = state;
+  const { allocator } = engine;
   state.closed = true;
-  state.lease.release();
-  if (state.arena.address !== 0) state.engine.allocator.free(state.arena.address);
+  if (engine.busy) (await engine.acquire())();
+  for (const program of programs.held.values()) program.dispose();
+  programs.held.clear();
+  programs.last = undefined;
+  for (const data of [...samples.resident]) data.dispose();
+  const staged = [...samples.staging.x, ...samples.staging.y];
+  for (const { address, bytes } of staged) if (bytes > 0) allocator.free(address);
+  lease.release();
+  if (state.arena.address !== 0) allocator.free(state.arena.address);
 }
 
 /** Number of trainable values. */

@@ -6,7 +6,6 @@ import { showShape } from "../graph/tensor.js";
 import type { AppliedLayer, LayerParameter, LayerParts } from "../nn/layer.js";
 import { isShape } from "../nn/ports.js";
 import { planTraining } from "./programs.js";
-import type { Session } from "./session.js";
 import { isTrainable, parameterCount, type State } from "./state.js";
 
 /** Bytes as people read them: `1.2 MiB`. */
@@ -26,13 +25,13 @@ interface Row {
 
 const HEAD: Row = { path: "path", kind: "layer", shape: "output shape", count: "parameters", note: "" };
 
-export function summarize(session: Session, batchSize: number): string {
-  const { model } = session.state.config;
+export function summarize(state: State, batchSize: number): string {
+  const { model } = state.config;
   const inputs = model.inputs.map(
     ({ key = "", shape }): Row => ({ path: key, kind: "input", shape: showShape(shape), count: "", note: "" }),
   );
   const own = [...model.parameters].map(([name, tensor]) => ({ name, tensor }));
-  const rows = [HEAD, ...inputs, ...rowsOf(session.state, model, own, "", "")];
+  const rows = [HEAD, ...inputs, ...rowsOf(state, model, own, "", "")];
   const widthOf = (column: keyof Row): number => Math.max(...rows.map((row) => row[column].length));
   const [path, kind, shape, count] = [widthOf("path"), widthOf("kind"), widthOf("shape"), widthOf("count")];
   const [head, ...body] = rows.map((row) =>
@@ -41,7 +40,7 @@ export function summarize(session: Session, batchSize: number): string {
       .trimEnd(),
   );
   const rule = "─".repeat(path + kind + shape + count + 6);
-  return [head, rule, ...body, rule, ...totals(session, batchSize)].join("\n");
+  return [head, rule, ...body, rule, ...totals(state, batchSize)].join("\n");
 }
 
 /** Layers and the layers in them, indented, each with its whole path; parameters that a function made for itself too. */
@@ -106,9 +105,9 @@ function showCount(count: number): string {
 }
 
 /** How many parameters there are, and the memory and plan of a training. */
-function totals({ state, format, cache }: Session, batchSize: number): string[] {
+function totals(state: State, batchSize: number): string[] {
   const start = performance.now();
-  const { arenaBytes, unsharedBytes, steps } = planTraining(state, format, batchSize);
+  const { arenaBytes, unsharedBytes, steps } = planTraining(state, state.samples.format, batchSize);
   const planMs = performance.now() - start;
   const kept = [...state.fixed.offsets.keys()];
   const frozen = parameterCount(kept.filter(isTrainable));
@@ -130,7 +129,7 @@ function totals({ state, format, cache }: Session, batchSize: number): string[] 
     `activations ${showBytes(arenaBytes)} (${showBytes(unsharedBytes)} without sharing)`,
     `scratch of ${threads === 1 ? "one thread" : `${threads} threads`} ${showBytes(scratch)}`,
   ];
-  const held = cache.programs();
+  const held = [...state.programs.held.values()];
   const heldBytes = held.reduce((sum, { program }) => sum + program.end - program.address, 0);
   const plans = [
     `planned in ${planMs.toFixed(1)} ms: ${steps.length} steps`,

@@ -19,10 +19,11 @@ import {
   type TrainingData,
 } from "./data.js";
 import { evaluateAll } from "./evaluate.js";
-import { type EpochResult, type Fit, fitEpochs, lazily, type Scores } from "./fit.js";
-import { assertIdle, driveAsync, driveSync, EngineCall, type Job, runAsync, runSync } from "./job.js";
+import { type AnyEpochResult, type EpochResult, type Fit, fitEpochs, lazily, type Scores } from "./fit.js";
+import { driveAsync, driveSync, EngineCall, type Job, runAsync, runSync } from "./job.js";
 import {
   type AnyFitOptions,
+  type AnyScores,
   checkEvaluateOptions,
   checkFitOptions,
   checkSliceOptions,
@@ -44,22 +45,24 @@ import {
   readParameters,
   writeParameters,
 } from "./parameters.js";
-import { trainFor, trainSteps } from "./passes.js";
 import { predictAll, readInputs } from "./predict.js";
+import { programFor } from "./programs.js";
+import { checkResident, exclusively, type GivenSamples, load, readSamples, stage } from "./samples.js";
 import {
-  checkIdle,
-  checkResident,
-  closeSession,
-  exclusively,
-  type GivenSamples,
-  load,
-  openSession,
-  readSamples,
-  type Session,
-  stage,
-} from "./session.js";
-import { checkKept, checkOpen, initializeState, lastingOf, resetState, type TrainingConfig } from "./state.js";
-import { runStep, stepOnce } from "./steps.js";
+  ALONE,
+  BETWEEN_CALLS,
+  closeState,
+  createState,
+  guard,
+  initializeState,
+  lastingOf,
+  MENDING,
+  resetState,
+  type State,
+  TRAINING,
+  type TrainingConfig,
+} from "./state.js";
+import { runStep, stepOnce, trainFor, trainSteps } from "./steps.js";
 import { summarize } from "./summary.js";
 
 export interface CompileOptions<M extends MetricName = never, O extends Ports = Shape>
@@ -168,13 +171,13 @@ export async function compile<const M extends MetricName = never, I extends Port
   const config = configOf(model, options);
   const engine = engineOf("compile", options) ?? (await createEngine(engineOptions(options)));
   const own = options.engine === undefined;
-  let session: Session | undefined;
+  let state: State | undefined;
   try {
-    session = openSession(config, engine);
-    await runAsync(engine, initializeState(session.state));
-    return createTrainer(session, own);
+    state = createState(engine, config);
+    await runAsync(engine, initializeState(state));
+    return createTrainer(state, own);
   } catch (error) {
-    if (session !== undefined) await closeSession(session);
+    if (state !== undefined) await closeState(state);
     if (own) engine.dispose();
     throw error;
   }
@@ -188,19 +191,22 @@ export function compileSync<const M extends MetricName = never, I extends Ports 
   const config = configOf(model, options);
   const engine = engineOf("compile", options) ?? createEngineSync(engineOptions(options));
   const own = options.engine === undefined;
-  let session: Session | undefined;
+  let state: State | undefined;
   try {
-    session = openSession(config, engine);
-    runSync(engine, initializeState(session.state));
-    return createTrainer(session, own);
+    state = createState(engine, config);
+    runSync(engine, initializeState(state));
+    return createTrainer(state, own);
   } catch (error) {
-    if (session !== undefined) closeSession(session);
+    if (state !== undefined) closeState(state);
     if (own) engine.dispose();
     throw error;
   }
 }
 
 /** From here on the types of ports are erased: what is given is checked against the model. */
+type Given = AnySamples | Resident;
+type AnyTrainer = Trainer<never, Ports, Ports>;
+
 function configOf<I extends Ports, O extends Ports, M extends MetricName>(
   model: Model<I, O>,
   options: CompileOptions<M, O>,
@@ -212,109 +218,150 @@ function engineOptions({ build, threads, background }: EngineOptions): EngineOpt
   return { build, threads, background };
 }
 
-function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
-  session: Session,
-  ownsEngine: boolean,
-): Trainer<M, I, O> {
-  const { engine, state, cache } = session;
-  const { config } = state;
+/** What the methods that compute do, each once for both of its forms. `later`: the caller may change what he hands in before it is read. */
+function jobsOf(state: State) {
+  const read = (data: Given, later: boolean, name = "data"): GivenSamples | ResidentData =>
+    isResident(data) ? data : readSamples(state, data, later && state.engine.background ? "data" : undefined, name);
+  return {
+    readBatch: (batch: unknown, later: boolean): GivenSamples =>
+      readSamples(state, batch, later && state.engine.background ? "batch" : undefined),
+    fit(data: Given, options: AnyFitOptions = {}, later = false): Job<void, AnyEpochResult> {
+      const plan = checkFitOptions(options);
+      const { validation } = options;
+      return exclusively(state, {
+        what: "fit",
+        given: [read(data, later), validation === undefined ? undefined : read(validation, later, "validation")],
+        job: (train, scored) => fitEpochs(state, train as ResidentData, scored, plan),
+      });
+    },
+    steps: (data: Given, plan: StepsPlan, later = false): Job<void> =>
+      exclusively(state, {
+        what: "trainSteps",
+        given: [read(data, later)],
+        job: (resident) => trainSteps(state, resident as ResidentData, plan),
+      }),
+    slice({ milliseconds, batchSize, shuffle }: SlicePlan, given: Resident): Job<Float32Array> {
+      const data = checkResident(state, given);
+      return exclusively(state, {
+        what: "trainFor",
+        given: [data],
+        job: () => trainFor(state, { data, batchSize: Math.min(batchSize, data.count), shuffle }, milliseconds),
+      });
+    },
+    evaluate(data: Given, options: EvaluateOptions | undefined, later = false): Job<AnyScores> {
+      const { batchSize } = checkEvaluateOptions(options);
+      return exclusively(state, {
+        what: "evaluate",
+        between: !later,
+        given: [read(data, later)],
+        job: (resident) => evaluateAll(state, resident as ResidentData, batchSize),
+      });
+    },
+  };
+}
 
-  type Result = EpochResult<M, O>;
-  type Given = AnySamples | Resident;
-  // Where calls run in the background, samples are read when their turn has come.
-  const later = engine.background;
-  const read = (data: Given, away = false, name = "data"): GivenSamples | ResidentData =>
-    isResident(data) ? data : readSamples(session, data, away && later ? "data" : undefined, name);
-  const fitting = (data: Given, options: AnyFitOptions = {}, away = false): Job<void, Result> => {
-    const plan = checkFitOptions(options);
-    const { validation } = options;
-    return exclusively<void, Result>(session, {
-      what: "fit",
-      given: [read(data, away), validation === undefined ? undefined : read(validation, away, "validation")],
-      work: (train, scored) =>
-        fitEpochs(session, train as ResidentData, scored, plan) as Job<void, unknown> as Job<void, Result>,
-    });
-  };
-  const stepping = (data: Given, plan: StepsPlan, away = false): Job<void> =>
-    exclusively(session, {
-      what: "trainSteps",
-      given: [read(data, away)],
-      work: (resident) => trainSteps(session, resident as ResidentData, plan),
-    });
-  function* batchStep(batch: GivenSamples): Job<number> {
-    checkIdle(session, "trainBatch");
-    const { feed, count } = stage(session, batch);
-    return yield* stepOnce(state, cache, feed, count);
-  }
-  function* gradientsOf(batch: GivenSamples): Job<Map<string, ParameterValues>> {
-    const { feed, count } = stage(session, batch);
-    const { gradients: address, trained } = state;
-    yield new EngineCall(cache.get("gradients", feed, count).program, 1, [{ address, bytes: trained.bytes }]);
-    return readBlock(state, address);
-  }
-  const scoring = (data: Given, options: EvaluateOptions | undefined, away = false): Job<Scores<M, O>> => {
-    const { batchSize } = checkEvaluateOptions(options);
-    return exclusively(session, {
-      what: "evaluate",
-      between: !away,
-      given: [read(data, away)],
-      work: (resident) =>
-        evaluateAll(session, resident as ResidentData, batchSize) as Job<unknown> as Job<Scores<M, O>>,
-    });
-  };
-  const readBatch = (batch: Samples<I, O> | SampleList<I, O>): GivenSamples =>
-    readSamples(session, batch as AnySamples, later ? "batch" : undefined);
-  const slicing = ({ milliseconds, batchSize, shuffle }: SlicePlan, given: Resident): Job<Float32Array> => {
-    const data = checkResident(session, given);
-    return exclusively(session, {
-      what: "trainFor",
-      given: [data],
-      work: () => trainFor(session, { data, batchSize: Math.min(batchSize, data.count), shuffle }, milliseconds),
-    });
-  };
+function* trainBatch(state: State, batch: GivenSamples): Job<number> {
+  guard(state, "trainBatch", TRAINING);
+  const { feed, count } = stage(state, batch);
+  return yield* stepOnce(state, feed, count);
+}
 
-  const methods: SynchronousMethods<M, I, O> = {
-    fitSync: (data, options) => [...driveSync<void, Result>(engine, fitting(data as Given, options))],
+function* gradientsOf(state: State, batch: GivenSamples): Job<Map<string, ParameterValues>> {
+  const { feed, count } = stage(state, batch);
+  const { gradients: address, trained } = state;
+  const { program } = programFor(state, "gradients", feed, count);
+  yield new EngineCall(program, 1, [{ address, bytes: trained.bytes }]);
+  return readBlock(state, address);
+}
+
+type Jobs = ReturnType<typeof jobsOf>;
+
+function synchronousMethods(state: State, jobs: Jobs): SynchronousMethods<never, Ports, Ports> {
+  const { engine } = state;
+  return {
+    fitSync: (data, options) => [...driveSync<void, AnyEpochResult>(engine, jobs.fit(data, options))],
     trainStepsSync(data, options) {
       const plan = checkStepsOptions(options);
-      runSync(engine, stepping(data as Given, plan));
+      runSync(engine, jobs.steps(data, plan));
       return plan.losses;
     },
     trainBatchSync(batch) {
-      checkIdle(session, "trainBatch");
-      assertIdle(engine, "trainBatch");
-      const { feed, count } = stage(session, readSamples(session, batch as AnySamples));
-      return runStep(state, cache, feed, count);
+      guard(state, "trainBatch", ALONE);
+      const { feed, count } = stage(state, readSamples(state, batch));
+      return runStep(state, feed, count);
     },
-    trainFor: (milliseconds, data, options) => runSync(engine, slicing(checkSliceOptions(milliseconds, options), data)),
-    gradientsSync: (batch) => runSync(engine, gradientsOf(readSamples(session, batch as AnySamples))),
-    evaluateSync: (data, options) => runSync(engine, scoring(data as Given, options)),
-    predictSync: (x, options) =>
-      runSync(engine, predictAll<O>(session, readInputs(session, x as Values, options, false))),
+    trainFor: (milliseconds, data, options) =>
+      runSync(engine, jobs.slice(checkSliceOptions(milliseconds, options), data)),
+    gradientsSync: (batch) => runSync(engine, gradientsOf(state, jobs.readBatch(batch, false))),
+    evaluateSync: (data, options) => runSync(engine, jobs.evaluate(data, options)),
+    predictSync: (x, options) => runSync(engine, predictAll(state, readInputs(state, x, options, false))),
   };
+}
 
-  /** What reads or changes values between calls: not while one runs in the background. */
-  const whileOpen = <T>(what: string, work: () => T): T => {
-    checkOpen(state);
-    assertIdle(engine, what);
-    return work();
+type AsynchronousMethods = Pick<AnyTrainer, "fit" | "trainSteps" | "trainBatch" | "gradients" | "evaluate" | "predict">;
+
+function asynchronousMethods(state: State, jobs: Jobs): AsynchronousMethods {
+  const { engine } = state;
+  return {
+    fit: (data, options) =>
+      lazily(() => driveAsync<void, AnyEpochResult>(engine, jobs.fit(data, options, true), lastingOf(state))),
+    async trainSteps(data, options) {
+      const plan = checkStepsOptions(options);
+      await runAsync(engine, jobs.steps(data, plan, true), lastingOf(state));
+      return plan.losses;
+    },
+    trainBatch: async (batch) =>
+      await runAsync(engine, trainBatch(state, jobs.readBatch(batch, true)), lastingOf(state)),
+    gradients: async (batch) => await runAsync(engine, gradientsOf(state, jobs.readBatch(batch, true))),
+    evaluate: async (data, options) => await runAsync(engine, jobs.evaluate(data, options, true)),
+    predict: async (x, options) => await runAsync(engine, predictAll(state, readInputs(state, x, options, true))),
   };
-  /** What changes all values and counts: not in the midst of a training, which would go on from neither the old nor the new. */
-  const whileIdle = (what: string, work: () => void): void => {
-    checkKept(state);
-    assertIdle(engine, what);
-    checkIdle(session, what);
-    work();
+}
+
+/** What is done between calls. */
+type ValueMethods = Pick<
+  AnyTrainer,
+  "load" | "parameters" | "setParameters" | "checkpoint" | "restore" | "reset" | "summary"
+>;
+
+function valueMethods(state: State): ValueMethods {
+  const between = (what: string): State => {
+    guard(state, what, BETWEEN_CALLS);
+    return state;
   };
-  const dispose = (): void => {
-    if (state.closed) return;
-    // An engine of its own goes with all that lies in it, whether or not a call is under way.
-    if (ownsEngine && engine.busy) state.closed = true;
-    else closeSession(session);
-    if (ownsEngine) engine.dispose();
+  const alone = (what: string): State => {
+    guard(state, what, MENDING);
+    return state;
   };
   return {
-    model: config.model as unknown as Model<I, O>,
+    load: (data) => load(state, data),
+    parameters: () => readParameters(between("parameters")),
+    setParameters: (values) => writeParameters(between("setParameters"), values),
+    checkpoint: () => takeCheckpoint(between("checkpoint")),
+    restore: (checkpoint) => restoreCheckpoint(alone("restore"), checkpoint),
+    reset: () => resetState(alone("reset")),
+    summary(options) {
+      const { batchSize } = checkSummaryOptions(options);
+      return summarize(between("summary"), batchSize);
+    },
+  };
+}
+
+function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
+  state: State,
+  ownsEngine: boolean,
+): Trainer<M, I, O> {
+  const { engine, config } = state;
+  const jobs = jobsOf(state);
+  const dispose = (): void => {
+    if (state.closed) return;
+    // An engine of its own goes with all that is in it, whether or not a call is under way.
+    if (ownsEngine && engine.busy) state.closed = true;
+    else closeState(state);
+    if (ownsEngine) engine.dispose();
+  };
+  const trainer: AnyTrainer = {
+    model: config.model,
     build: engine.build,
     get threads() {
       return engine.threads;
@@ -328,30 +375,11 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
     get epochs() {
       return state.epochs;
     },
-    ...methods,
-    fit: (data, options) =>
-      lazily(() => driveAsync<void, Result>(engine, fitting(data as Given, options, true), lastingOf(state))),
-    async trainSteps(data, options) {
-      const plan = checkStepsOptions(options);
-      await runAsync(engine, stepping(data as Given, plan, true), lastingOf(state));
-      return plan.losses;
-    },
-    trainBatch: async (batch) => await runAsync(engine, batchStep(readBatch(batch)), lastingOf(state)),
-    gradients: async (batch) => await runAsync(engine, gradientsOf(readBatch(batch))),
-    evaluate: async (data, options) => await runAsync(engine, scoring(data as Given, options, true)),
-    predict: async (x, options) =>
-      await runAsync(engine, predictAll<O>(session, readInputs(session, x as Values, options, true))),
-    load: (data) => load(session, data as AnySamples),
-    parameters: () => whileOpen("parameters", () => readParameters(state)),
-    setParameters: (values) => whileOpen("setParameters", () => writeParameters(state, values)),
-    checkpoint: () => whileOpen("checkpoint", () => takeCheckpoint(state)),
-    restore: (checkpoint) => whileIdle("restore", () => restoreCheckpoint(state, checkpoint)),
-    reset: () => whileIdle("reset", () => resetState(state)),
-    summary(options) {
-      const { batchSize } = checkSummaryOptions(options);
-      return whileOpen("summary", () => summarize(session, batchSize));
-    },
+    ...synchronousMethods(state, jobs),
+    ...asynchronousMethods(state, jobs),
+    ...valueMethods(state),
     dispose,
     [Symbol.dispose]: dispose,
   };
+  return trainer as unknown as Trainer<M, I, O>;
 }
