@@ -4,9 +4,9 @@ import { checkFlag, checkOptions, ModelError } from "../engine/errors.js";
 import { type Pointer, rows, type Workload } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
-import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
-import { neg, scale as scaleBy } from "./elementwise.js";
+import { mul, neg, scale as scaleBy } from "./elementwise.js";
 import { broadcastLazily, lineOf, reshape, transpose } from "./shape.js";
 
 export interface ReduceOptions {
@@ -110,6 +110,12 @@ export const extremumGradientOp: Operation<Reduction> = {
   forward: (record, { attributes: { outer, length, inner }, from, to }) => {
     const units = outer * (inner === 1 ? 1 : Math.ceil(inner / LANES));
     record.extremumGradient(rows(units, outer * length * inner), to[0], from[0], from[1], from[2], length, inner);
+  },
+  // Each element of x has a share of the gradient, whatever that is.
+  backward: ({ attributes, gradient, inputs: [dy, y, x] }) => {
+    const { outer, length, inner } = attributes;
+    const shares = apply(extremumGradientOp, [broadcastLazily(constant(1), dy.shape), y, x], attributes);
+    return [reshape(sum(reshape(mul(gradient, shares), [outer, length, inner]), 1), dy.shape), undefined, undefined];
   },
   inPlace: [2],
 };

@@ -14,7 +14,7 @@ import {
 } from "../../src/engine/instructions.js";
 import type { Recorder } from "../../src/engine/recorder.js";
 import { installProgram, type Program } from "../../src/graph/program.js";
-import { createRandom } from "../ops/battery.js";
+import { createRandom } from "../ops/cases.js";
 
 const N = 1000;
 /** Units that all threads are woken for, however few they are. */

@@ -3,7 +3,7 @@ import { ALIGNMENT } from "../../src/engine/allocator.js";
 import { apply, applyAll, type Operation } from "../../src/graph/operation.js";
 import { type Plan, planMemory } from "../../src/graph/plan.js";
 import { bytesOf, input, type Tensor } from "../../src/graph/tensor.js";
-import { createRandom } from "../ops/battery.js";
+import { createRandom } from "../ops/cases.js";
 
 const LEAF = 1 << 30; // addresses of pinned tensors, far from the arena
 

@@ -2,7 +2,7 @@
 // with one thread and three, a step of a workspace, and a trainer. STEEPEST_MODELS=5000 tries more of them.
 import { createEngine, type Engine } from "steepest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createRandom } from "../ops/battery.js";
+import { createRandom } from "../ops/cases.js";
 import { checkModel } from "./random/check.js";
 import { coneOf, type RandomModel, randomModel, type Size, show } from "./random/model.js";
 

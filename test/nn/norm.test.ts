@@ -31,7 +31,7 @@ import * as ops from "../../src/ops/norm.js";
 import { sum } from "../../src/ops/reduce.js";
 import { reshape } from "../../src/ops/shape.js";
 import golden from "../golden/norm.json" with { type: "json" };
-import { createRandom } from "../ops/battery.js";
+import { createRandom } from "../ops/cases.js";
 import { checkRecorded, type RecordedCase } from "./recorded.js";
 
 const engine = createEngineSync();

@@ -10,50 +10,22 @@ import { lower } from "../../src/graph/lower.js";
 import { type Plan, planMemory } from "../../src/graph/plan.js";
 import { installProgram, type Program } from "../../src/graph/program.js";
 import { initializeParameters } from "../../src/graph/store.js";
-import { bytesOf, input, type Shape, showShape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
+import { bytesOf, input, showShape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
 import { copyOf, mul } from "../../src/ops/elementwise.js";
 import { gradient } from "../../src/ops/gradient.js";
 import { sum } from "../../src/ops/reduce.js";
 import "../../src/platform/nodeKernels.js";
+import {
+  type Case,
+  createRandom,
+  type Data,
+  differentiable,
+  drawInputs,
+  type Random,
+  type Sample,
+  TOLERANCE,
+} from "./cases.js";
 
-/**
- * Which values an input is filled with. `distribution`: rows (last axis) sum to 1; `distinct`: no two alike, in
- * this input or in the case's other distinct ones; `signs`: -1 or 1; `bits`: 0 or 1; `{ classes }`: uint32 labels;
- * `special`: 0, -0, infinities and NaN among ordinary values, where the reference says what must come out.
- */
-export type Domain =
-  | "normal"
-  | "positive"
-  | "probability"
-  | "awayFromZero"
-  | "distinct"
-  | "signs"
-  | "bits"
-  | "special"
-  | "distribution"
-  | { readonly classes: number };
-
-export interface Case {
-  /** Default: the shapes. */
-  readonly name?: string;
-  readonly inputs: readonly { readonly shape: Shape; readonly domain?: Domain }[];
-  apply(...tensors: Tensor[]): Tensor;
-  /** The same in float64, row-major. */
-  reference(...inputs: Float64Array[]): ArrayLike<number>;
-  /** Which inputs get a gradient check. Default: all float inputs whose domain is not signs, bits or special. */
-  readonly differentiable?: readonly boolean[];
-  /** Largest forward error relative to scale (see `checkForward`), default 8·2^-24; gradients are allowed eight times it. */
-  readonly tolerance?: number;
-}
-
-export interface Sample {
-  readonly cases: readonly Case[];
-}
-
-/** Sizes below, at and above the lane width, its double and its fourfold. */
-export const laneSizes = [1, 3, 4, 5, 7, 8, 9, 16, 17] as const;
-
-const TOLERANCE = 8 * 2 ** -24;
 const GRADIENT_FACTOR = 8;
 // More elements than this are not all perturbed, fewer where the result is large: the ends are, and a random choice.
 const MOST_PERTURBED = 96;
@@ -97,12 +69,6 @@ function makeInputs(one: Case): Tensor[] {
   return one.inputs.map(({ shape, domain }, index) =>
     input(shape, { name: `input ${index}`, dtype: typeof domain === "object" ? "uint32" : "float32" }),
   );
-}
-
-function differentiable(one: Case): readonly boolean[] {
-  if (one.differentiable !== undefined) return one.differentiable;
-  const never = ["signs", "bits", "special"];
-  return one.inputs.map(({ domain = "normal" }) => typeof domain === "string" && !never.includes(domain));
 }
 
 /**
@@ -201,8 +167,6 @@ function compare(where: string, actual: number, expected: number, tolerance: num
 }
 
 // ——— Running a program under watch ———
-
-type Data = Float32Array | Uint32Array;
 
 interface WatchedStep {
   readonly name: string;
@@ -420,68 +384,4 @@ function checkSameBits(where: string, actual: Data, expected: Data): void {
   const index = a.findIndex((word, i) => word !== b[i] && !(isNaNBits(word) && isNaNBits(b[i])));
   if (index < 0) return;
   throw new Error(`${where}: other bits in word ${index}: 0x${a[index].toString(16)}, not 0x${b[index].toString(16)}`);
-}
-
-// ——— Inputs ———
-
-interface Random {
-  uniform(): number;
-  normal(): number;
-  below(count: number): number;
-}
-
-/** Mulberry32 (T. Ettinger, public domain): fixed numbers for a fixed seed. */
-export function createRandom(seed: number): Random {
-  let state = Math.imul(seed, 0x9e3779b9) >>> 0;
-  const uniform = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return {
-    uniform,
-    normal: () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
-    below: (count) => Math.floor(uniform() * count),
-  };
-}
-
-function drawInputs(one: Case, random: Random): Data[] {
-  return one.inputs.map(({ shape, domain = "normal" }, index) => {
-    const length = sizeOf(shape);
-    if (typeof domain === "object") return Uint32Array.from({ length }, () => random.below(domain.classes));
-    if (domain === "distinct") return drawDistinct(length, index / one.inputs.length, random);
-    if (domain === "distribution") return drawDistributions(length, shape.at(-1) ?? 1, random);
-    return Float32Array.from({ length }, scalarDomains[domain](random));
-  });
-}
-
-const SPECIAL = [0, -0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 1, -2.5, 0.75];
-
-const scalarDomains = {
-  normal: (random: Random) => random.normal,
-  positive: (random: Random) => () => 0.2 + 2.8 * random.uniform(),
-  probability: (random: Random) => () => 0.05 + 0.9 * random.uniform(),
-  awayFromZero: (random: Random) => () => (random.uniform() < 0.5 ? -1 : 1) * (0.2 + 2 * random.uniform()),
-  signs: (random: Random) => () => (random.uniform() < 0.5 ? -1 : 1),
-  bits: (random: Random) => () => random.below(2),
-  special: (random: Random) => () => SPECIAL[random.below(SPECIAL.length)],
-} as const;
-
-/** A shuffled grid around zero; `shift` (0 to 1) keeps the grids of several inputs apart. */
-function drawDistinct(length: number, shift: number, random: Random): Float32Array {
-  const grid = Float32Array.from({ length }, (_, index) => (index + 0.3 + shift - Math.floor(length / 2)) * 0.03);
-  for (let last = length - 1; last > 0; last--) {
-    const other = random.below(last + 1);
-    [grid[last], grid[other]] = [grid[other], grid[last]];
-  }
-  return grid;
-}
-
-function drawDistributions(length: number, row: number, random: Random): Float32Array {
-  const weights = Array.from({ length }, () => 0.1 + random.uniform());
-  return Float32Array.from(weights, (weight, index) => {
-    const begin = index - (index % row);
-    return weight / weights.slice(begin, begin + row).reduce((a, b) => a + b);
-  });
 }

@@ -3,7 +3,7 @@ import { createEngineSync } from "steepest";
 import { afterAll, describe, expect, test } from "vitest";
 import { rows, startRecording } from "../../src/engine/instructions.js";
 import { installProgram } from "../../src/graph/program.js";
-import { laneSizes } from "./battery.js";
+import { laneSizes } from "./cases.js";
 
 const engine = createEngineSync();
 afterAll(() => engine.dispose());

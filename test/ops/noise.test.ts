@@ -9,7 +9,8 @@ import { add, mul } from "../../src/ops/elementwise.js";
 import { gradient } from "../../src/ops/gradient.js";
 import { randomNormal, randomUniform } from "../../src/ops/noise.js";
 import { sum } from "../../src/ops/reduce.js";
-import { battery, type Case, engineOf, laneSizes } from "./battery.js";
+import { battery, engineOf } from "./battery.js";
+import { type Case, laneSizes } from "./cases.js";
 import { drawnBy, philox, uniforms } from "./philox.js";
 
 const SEED = [0x12345678, 0x9abcdef0] as const;

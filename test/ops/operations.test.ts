@@ -6,7 +6,7 @@ import { input, type Tensor } from "../../src/graph/tensor.js";
 import { gatherRows } from "../../src/ops/gather.js";
 import * as ops from "../../src/ops/index.js";
 import { type AttributesOf, type OperationName, operations } from "../../src/ops/operations.js";
-import type { Sample } from "./battery.js";
+import type { Sample } from "./cases.js";
 import { samples } from "./samples.js";
 
 test("an operation is called as its entry, and no two alike", () => {

@@ -6,7 +6,8 @@ import { compileFunctionSync } from "../../src/graph/function.js";
 import { apply, type Operation } from "../../src/graph/operation.js";
 import { constant, input, sizeOf, type Tensor } from "../../src/graph/tensor.js";
 import * as ops from "../../src/ops/index.js";
-import { battery, type Case, checkCase, engineOf } from "./battery.js";
+import { battery, checkCase, engineOf } from "./battery.js";
+import type { Case } from "./cases.js";
 import { samples } from "./samples.js";
 
 for (const [name, sample] of Object.entries(samples)) battery(name, sample);

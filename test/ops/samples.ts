@@ -1,6 +1,6 @@
 // One row an operation: the compiler refuses an operation without one.
 import type * as operations from "../../src/ops/index.js";
-import type { Sample } from "./battery.js";
+import type { Sample } from "./cases.js";
 import { activationSamples } from "./samples/activation.js";
 import { convSamples } from "./samples/conv.js";
 import { customSamples } from "./samples/custom.js";

@@ -8,7 +8,8 @@ import { compileFunctionSync } from "../../src/graph/function.js";
 import { apply, type Operation } from "../../src/graph/operation.js";
 import { constant, input, sizeOf, type Tensor } from "../../src/graph/tensor.js";
 import * as ops from "../../src/ops/index.js";
-import { battery, type Case, type Domain, engineOf } from "./battery.js";
+import { battery, engineOf } from "./battery.js";
+import type { Case, Domain } from "./cases.js";
 import { logistic, normalArea, normalDensity } from "./samples/activation.js";
 import { byRow, softmaxRow } from "./samples/softmax.js";
 

@@ -19,7 +19,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { lehmer } from "./blobs.js";
 import { type PlainData, PlainTrainer } from "./plainTrainer.js";
 
-const SEQUENCES = process.env.STEEPEST_EXHAUSTIVE ? 2000 : 500;
+const SEQUENCES = Number(process.env.STEEPEST_SEQUENCES ?? (process.env.STEEPEST_EXHAUSTIVE ? 2000 : 500));
 const CALLS = 12;
 const WIDTH = 23;
 const RATE = 0.1;

@@ -1,6 +1,6 @@
 import { showShape, type Tensor } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/index.js";
-import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 
 const shapes = [...laneSizes.map((n) => [n]), [], [3, 5], [2, 3, 4], [2, 1, 3, 3], [1025]];
 

@@ -4,7 +4,7 @@ import * as ops from "../../../src/ops/conv.js";
 import { mul } from "../../../src/ops/elementwise.js";
 import { gradient } from "../../../src/ops/gradient.js";
 import { sum } from "../../../src/ops/reduce.js";
-import { type Case, laneSizes, type Sample } from "../battery.js";
+import { type Case, laneSizes, type Sample } from "../cases.js";
 
 /** One axis of a window: what the definition needs. */
 interface Axis {

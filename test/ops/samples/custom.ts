@@ -1,7 +1,7 @@
 import { customGradient } from "../../../src/ops/custom.js";
 import { mul, scale, square } from "../../../src/ops/elementwise.js";
 import { stopGradient } from "../../../src/ops/view.js";
-import { laneSizes, type Sample } from "../battery.js";
+import { laneSizes, type Sample } from "../cases.js";
 
 export const customSamples = {
   stopGradient: {

@@ -1,5 +1,5 @@
 import { einsum } from "../../../src/ops/einsum.js";
-import { type Case, laneSizes, type Sample } from "../battery.js";
+import { type Case, laneSizes, type Sample } from "../cases.js";
 
 /** Every combination of all letters, one after another. */
 function summed(equation: string, sizes: Readonly<Record<string, number>>, data: readonly Float64Array[]): number[] {

@@ -1,24 +1,31 @@
 import { constant, type Shape, type Tensor } from "../../../src/graph/tensor.js";
-import { broadcastShape, stridesOf } from "../../../src/ops/axes.js";
 import type { Operand } from "../../../src/ops/elementwise.js";
 import * as ops from "../../../src/ops/index.js";
-import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 
 type Scalar1 = (x: number) => number;
 type Scalar2 = (a: number, b: number) => number;
 
-/** Elements of `data`, of shape `of`, in the order of `shape`: NumPy's broadcasting, spelt out index by index. */
+/** The shape that operands of these shapes are broadcast to: axes are matched from the last one on, and 1 gives way. */
+export function broadcastShapes(...shapes: readonly Shape[]): number[] {
+  const rank = Math.max(...shapes.map((shape) => shape.length));
+  return Array.from({ length: rank }, (_, axis) => {
+    const sizes = shapes.map((shape) => shape[axis - rank + shape.length] ?? 1);
+    return sizes.find((size) => size !== 1) ?? 1;
+  });
+}
+
+/** Elements of `data`, of shape `of`, in the order of `shape`: NumPy's broadcasting, index by index. */
 export function broadcastData(data: Float64Array, of: Shape, shape: Shape): Float64Array {
-  const strides = stridesOf(of, shape);
-  const length = shape.reduce((a, b) => a * b, 1);
-  return Float64Array.from({ length }, (_, index) => {
-    let rest = index;
-    let at = 0;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      at += (rest % shape[axis]) * strides[axis];
-      rest = Math.floor(rest / shape[axis]);
-    }
-    return data[at];
+  const before = shape.length - of.length;
+  const index = shape.map(() => 0);
+  return Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => {
+    let place = 0;
+    of.forEach((size, axis) => {
+      place = place * size + (size === 1 ? 0 : index[before + axis]);
+    });
+    for (let axis = shape.length - 1; axis >= 0 && ++index[axis] === shape[axis]; axis--) index[axis] = 0;
+    return data[place];
   });
 }
 
@@ -89,7 +96,7 @@ function binaryCases(
     ],
     apply: op,
     reference: (x, y) => {
-      const shape = broadcastShape("reference", a, b);
+      const shape = broadcastShapes(a, b);
       const other = broadcastData(y, b, shape);
       return broadcastData(x, a, shape).map((value, index) => f(value, other[index]));
     },
@@ -168,7 +175,7 @@ function selectCase(mask: Shape, a: Shape, b: Shape, domain: Domain = "normal"):
     ],
     apply: ops.where,
     reference: (m, x, y) => {
-      const shape = broadcastShape("reference", broadcastShape("reference", mask, a), b);
+      const shape = broadcastShapes(mask, a, b);
       const [yes, no] = [broadcastData(x, a, shape), broadcastData(y, b, shape)];
       return broadcastData(m, mask, shape).map((chosen, index) => (chosen !== 0 ? yes[index] : no[index]));
     },

@@ -1,7 +1,7 @@
 // Tensors without elements: one axis has size 0. What NumPy makes of them, and gradients of their own shapes.
 import type { Tensor } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/index.js";
-import type { Case, Domain } from "../battery.js";
+import type { Case, Domain } from "../cases.js";
 
 type Shape = readonly number[];
 

@@ -1,6 +1,6 @@
 import { showShape, type Tensor } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/glu.js";
-import { type Case, laneSizes, type Sample } from "../battery.js";
+import { type Case, laneSizes, type Sample } from "../cases.js";
 import { references } from "./activation.js";
 
 const shapes = [...laneSizes.map((n) => [2 * n]), ...laneSizes.map((n) => [3, 2 * n]), [2, 3, 10], [1, 70], [33, 2]];

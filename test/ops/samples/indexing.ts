@@ -1,6 +1,6 @@
 import type { Shape } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/indexing.js";
-import { type Case, laneSizes, type Sample } from "../battery.js";
+import { type Case, laneSizes, type Sample } from "../cases.js";
 import { indicesOf, placeOf } from "./join.js";
 
 const show = JSON.stringify;

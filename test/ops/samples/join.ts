@@ -2,7 +2,7 @@ import type { Shape, Tensor } from "../../../src/graph/tensor.js";
 import * as joins from "../../../src/ops/join.js";
 import * as shapes from "../../../src/ops/shape.js";
 import * as slices from "../../../src/ops/slice.js";
-import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 
 const sizeOf = (shape: Shape) => shape.reduce((a, b) => a * b, 1);
 

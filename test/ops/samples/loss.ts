@@ -1,7 +1,7 @@
 import { type Shape, sizeOf, type Tensor } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/loss.js";
 import * as metrics from "../../../src/ops/metric.js";
-import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 import { logSoftmaxRow } from "./softmax.js";
 
 // Below, at and above a vector, a block of 64 and a chunk of 1024; five chunks, so that their sums' tree is uneven.

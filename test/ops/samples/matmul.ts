@@ -1,8 +1,7 @@
 import { type Shape, sizeOf } from "../../../src/graph/tensor.js";
-import { broadcastShape } from "../../../src/ops/axes.js";
 import { linear, matmul } from "../../../src/ops/matmul.js";
-import { type Case, laneSizes, type Sample } from "../battery.js";
-import { broadcastData } from "./elementwise.js";
+import { type Case, laneSizes, type Sample } from "../cases.js";
+import { broadcastData, broadcastShapes } from "./elementwise.js";
 
 type Form = "plain" | "transposeA" | "transposeB";
 
@@ -69,7 +68,7 @@ function batchCase(
   size: readonly [number, number, number] = [3, 5, 4],
 ): Case {
   const [m, n, k] = size;
-  const batch = broadcastShape("reference", batchA, batchB);
+  const batch = broadcastShapes(batchA, batchB);
   const count = batch.reduce((a, b) => a * b, 1);
   const numbers = (of: Shape) =>
     broadcastData(

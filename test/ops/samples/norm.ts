@@ -1,7 +1,7 @@
 import { type Shape, sizeOf, type Tensor } from "../../../src/graph/tensor.js";
 import { type EPILOGUE, relu, sigmoid, tanh } from "../../../src/ops/activation.js";
 import * as ops from "../../../src/ops/norm.js";
-import { type Case, laneSizes, type Sample } from "../battery.js";
+import { type Case, laneSizes, type Sample } from "../cases.js";
 import { references } from "./activation.js";
 
 /** Which values are normalized together: a number for each element of `shape` [batch, …, channels]. */

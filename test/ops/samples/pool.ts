@@ -1,6 +1,6 @@
 import type { Shape, Tensor } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/pool.js";
-import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 
 /** The elements that one window sees along an axis, as places in it: those in the padding are below 0 or past the end. */
 type Windows = readonly (readonly number[])[];

@@ -1,7 +1,7 @@
 import type { Shape, Tensor } from "../../../src/graph/tensor.js";
 import { product } from "../../../src/ops/product.js";
 import * as ops from "../../../src/ops/reduce.js";
-import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 
 /** The elements of `data` that fall on each element of the reduced result, gathered one by one; `axes` undefined: all. */
 export function gather(data: Float64Array, shape: Shape, axes: readonly number[]): number[][] {

@@ -1,6 +1,6 @@
 import type { Shape } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/shape.js";
-import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 import { broadcastData } from "./elementwise.js";
 
 const same = (x: Float64Array) => x;

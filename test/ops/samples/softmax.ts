@@ -1,6 +1,6 @@
 import { showShape, sizeOf, type Tensor } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/softmax.js";
-import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 
 // Rows of all lane sizes, around the kernels' blocks of 64, and more axes than two.
 const shapes = [

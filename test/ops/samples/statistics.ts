@@ -3,7 +3,7 @@ import { scale } from "../../../src/ops/elementwise.js";
 import type { Axes } from "../../../src/ops/reduce.js";
 import * as ops from "../../../src/ops/statistics.js";
 import { norm } from "../../../src/ops/vectorNorm.js";
-import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 import { gather } from "./reduce.js";
 
 type Reduce<Options> = (x: Tensor, axes: Axes | undefined, options: Options) => Tensor;

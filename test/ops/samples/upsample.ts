@@ -1,6 +1,6 @@
 import type { Shape } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/upsample.js";
-import { type Case, laneSizes, type Sample } from "../battery.js";
+import { type Case, laneSizes, type Sample } from "../cases.js";
 
 /** What a new pixel takes of which old ones. */
 type Shares = readonly (readonly [place: number, share: number])[];
