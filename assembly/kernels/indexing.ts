@@ -44,9 +44,10 @@ export function gatherAxis(
 }
 
 /** y[o, r, :] = base[o, r, :] + Σ u[o, j, :] over the j with indices[j] = r, in their order; base 0: nothing is there.
- *  y, base [outer, size, inner], u [outer, count, inner], indices [count]; unit: a row of y. Overwrites. */
-export function scatterAddAxis(
-  begin: u32, end: u32, y: usize, base: usize, u: usize, indices: usize, count: u32, size: u32, inner: u32,
+ *  If `update` is not 0 the last of these u instead, words of any type. y, base [outer, size, inner], u [outer, count,
+ *  inner], indices [count]; unit: a row of y. Overwrites. */
+export function scatterAxis(
+  begin: u32, end: u32, y: usize, base: usize, u: usize, indices: usize, count: u32, size: u32, inner: u32, update: u32,
 ): void {
   const line = <usize>inner << 2;
   while (begin < end) {
@@ -59,46 +60,66 @@ export function scatterAddAxis(
     // All indices are looked at once for a whole range of rows.
     for (let j: u32 = 0; j < count; j++) {
       const row = load<u32>(indices + (<usize>j << 2)) - first;
-      if (row < rows) addRow(to + <usize>row * line, u + <usize>(outer * count + j) * line, inner);
+      if (row >= rows) continue;
+      const from = u + <usize>(outer * count + j) * line;
+      if (update != 0) copyRow(to + <usize>row * line, from, inner);
+      else addRow(to + <usize>row * line, from, inner);
     }
     begin += rows;
   }
 }
 
-/** y[o, j, i] = x[o, indices[o, j, i], i], words of any type, NaN where the index is out of range: x [outer, size, inner], indices and y
- *  [outer, count, inner]; unit: a row of y. */
+/** y[o, j, i] = x[o, indices[o, j, i], i], words of any type, `missing` if the index is out of range: x [outer, size,
+ *  inner], indices and y [outer, count, inner]; unit: a row of y. */
 export function gatherAlong(
-  begin: u32, end: u32, y: usize, x: usize, indices: usize, count: u32, size: u32, inner: u32,
+  begin: u32, end: u32, y: usize, x: usize, indices: usize, count: u32, size: u32, inner: u32, missing: f32,
 ): void {
   for (let unit = begin; unit < end; unit++) {
     const from = x + (<usize>((unit / count) * size * inner) << 2);
     for (let i: u32 = 0; i < inner; i++) {
       const at = <usize>(unit * inner + i) << 2;
       const index = load<u32>(indices + at);
-      const value = index < size ? load<u32>(from + (<usize>(index * inner + i) << 2)) : reinterpret<u32>(<f32>NaN);
+      const value = index < size ? load<u32>(from + (<usize>(index * inner + i) << 2)) : reinterpret<u32>(missing);
       store<u32>(y + at, value);
     }
   }
 }
 
-/** y[o, r, i] = Σ u[o, j, i] over the j with indices[o, j, i] = r, in their order: the gradient of gatherAlong.
- *  y [outer, size, inner], u and indices [outer, count, inner]; unit: a column (o, i). Overwrites. */
-export function scatterAddAlong(
-  begin: u32, end: u32, y: usize, u: usize, indices: usize, count: u32, size: u32, inner: u32,
+/** y[o, r, i] = base[o, r, i] + Σ u[o, j, i] over the j with indices[o, j, i] = r, in their order; base 0: nothing is
+ *  there. If `update` is not 0 the last of these u instead, words of any type. y, base [outer, size, inner], u and indices
+ *  [outer, count, inner]; unit: a column (o, i). Overwrites. */
+export function scatterAlong(
+  begin: u32, end: u32, y: usize, base: usize, u: usize, indices: usize, count: u32, size: u32, inner: u32, update: u32,
 ): void {
   const line = <usize>inner << 2;
   for (let unit = begin; unit < end; unit++) {
     const outer = unit / inner;
     const column = <usize>(unit - outer * inner) << 2;
-    const to = y + <usize>(outer * size) * line + column;
-    for (let r: u32 = 0; r < size; r++) store<f32>(to + <usize>r * line, 0);
+    const first = <usize>(outer * size) * line + column;
+    const to = y + first;
+    for (let r: u32 = 0; r < size; r++) {
+      const at = <usize>r * line;
+      store<u32>(to + at, base != 0 ? load<u32>(base + first + at) : 0);
+    }
     let at = <usize>(outer * count) * line + column;
     for (let j: u32 = 0; j < count; j++, at += line) {
       const index = load<u32>(indices + at);
       if (index >= size) continue;
       const place = to + <usize>index * line;
-      store<f32>(place, load<f32>(place) + load<f32>(u + at));
+      if (update != 0) store<u32>(place, load<u32>(u + at));
+      else store<f32>(place, load<f32>(place) + load<f32>(u + at));
     }
+  }
+}
+
+/** y[j] = y[j] · size + indices[j, k], of k = 0 indices[j, 0]: after all k the row-major place of an element that n
+ *  indices name. The largest u32 if one of them is not below its size. y [count], indices [count, n]; unit: an index of y. */
+export function flattenIndices(begin: u32, end: u32, y: usize, indices: usize, k: u32, n: u32, size: u32): void {
+  for (let unit = begin; unit < end; unit++) {
+    const to = y + (<usize>unit << 2);
+    const index = load<u32>(indices + (<usize>(unit * n + k) << 2));
+    const before: u32 = k == 0 ? 0 : load<u32>(to);
+    store<u32>(to, index < size && before != u32.MAX_VALUE ? before * size + index : u32.MAX_VALUE);
   }
 }
 

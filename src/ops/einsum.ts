@@ -1,13 +1,14 @@
-// Einstein's summation convention for one or two tensors, as sums, transposes and one matrix product.
+// Einstein's summation convention as diagonals, sums, transposes and matrix products of two at a time.
 import { ModelError, showValue } from "../engine/errors.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
+import { diagonal } from "./diagonal.js";
 import { mul } from "./elementwise.js";
 import { matmul } from "./matmul.js";
 import { sum } from "./reduce.js";
 import { reshape, transpose } from "./shape.js";
 
-/** A tensor whose axes have names of one letter, all different. */
+/** A tensor whose axes have names of one character, all different. */
 interface Labelled {
   readonly tensor: Tensor;
   readonly labels: string;
@@ -15,23 +16,79 @@ interface Labelled {
 
 /**
  * Sum of products over named axes: letters name each operand's axes, those behind `->` the result's; what is missing
- * there is summed over. Without `->` the result has the letters that stand once, in alphabetical order. One or two
- * operands; a letter stands once in each. Throws ModelError where letters and shapes do not fit, or for what is not
- * supported: diagonals ("ii"), an ellipsis, more than two operands.
+ * there is summed over. A letter that stands twice in an operand takes its diagonal ("ii" is the trace); `...` stands for
+ * any axes in front, between or behind, which broadcast by NumPy's rule. Without `->` the result has the axes of `...`,
+ * then the letters that stand once, in alphabetical order. Of more than two operands, those two are multiplied first
+ * whose product is smallest. Throws ModelError if letters and shapes do not fit.
  *
  * @example
  * einsum("bqd,bkd->bqk", input([8, 20, 64]), input([8, 30, 64])); // [8, 20, 30]
- * einsum("ij->ji", input([3, 4])); // [4, 3]
+ * einsum("...ij->...ji", input([2, 3, 4])); // [2, 4, 3]
+ * einsum("bi,uij,bj->bu", input([32, 5]), input([4, 5, 6]), input([32, 6])); // [32, 4]
  */
 export function einsum(equation: string, ...tensors: readonly Tensor[]): Tensor {
   const { inputs, output } = parse(equation, tensors);
-  const sizes = checkSizes(equation, inputs);
-  const [first, second] = inputs.map((operand, index) => {
-    const others = inputs[1 - index]?.labels ?? "";
-    return keepOnly(operand, others + output);
-  });
-  if (second === undefined) return arrange(first, output);
-  return pair(first, second, output, sizes);
+  const operands = inputs.map((operand) => takeDiagonals(operand, equation));
+  const sizes = checkSizes(equation, operands);
+  let left = operands.map((operand, index) => keepOnly(operand, othersOf(operands, [index]) + output));
+  while (left.length > 1) {
+    const [i, j] = smallestPair(left, output, sizes);
+    const labels = resultOf(left, [i, j], output);
+    const product = { tensor: pair(left[i], left[j], labels, sizes), labels };
+    left = [...left.filter((_, index) => index !== i && index !== j), product];
+  }
+  return arrange(left[0], output);
+}
+
+/** The labels of all operands but those at `skipped`. */
+function othersOf(operands: readonly Labelled[], skipped: readonly number[]): string {
+  return operands.map(({ labels }, index) => (skipped.includes(index) ? "" : labels)).join("");
+}
+
+/** The labels that the product of two operands must keep, in the order of the result. */
+function resultOf(operands: readonly Labelled[], two: readonly number[], output: string): string {
+  const own = two.map((index) => operands[index].labels).join("");
+  const wanted = output + othersOf(operands, two);
+  return [...new Set(wanted)].filter((label) => own.includes(label)).join("");
+}
+
+/** The two operands whose product has the fewest elements; of equals the first. */
+function smallestPair(
+  operands: readonly Labelled[],
+  output: string,
+  sizes: ReadonlyMap<string, number>,
+): [number, number] {
+  let best: [number, number] = [0, 1];
+  let fewest = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < operands.length; i++) {
+    for (let j = i + 1; j < operands.length; j++) {
+      const elements = sizeOf([...resultOf(operands, [i, j], output)].map((label) => sizes.get(label) as number));
+      if (elements < fewest) [best, fewest] = [[i, j], elements];
+    }
+  }
+  return best;
+}
+
+/** With the diagonal for each label that stands twice: the axis goes last. */
+function takeDiagonals({ tensor, labels }: Labelled, equation: string): Labelled {
+  const second = [...labels].findIndex((label, axis) => labels.indexOf(label) < axis);
+  if (second === -1) return { tensor, labels };
+  const label = labels[second];
+  const first = labels.indexOf(label);
+  if (tensor.shape[first] !== tensor.shape[second]) {
+    throw new ModelError(
+      `einsum ${showValue(equation)}: axes of one letter must have one size, got ${tensor.shape[first]} and ${tensor.shape[second]} for "${label}"`,
+    );
+  }
+  const others = [...labels].filter((_, axis) => axis !== first && axis !== second).join("");
+  return takeDiagonals({ tensor: diagonal(tensor, { axes: [first, second] }), labels: others + label }, equation);
+}
+
+const ELLIPSIS = "...";
+
+/** Labels for the axes of an ellipsis, of which the last is always the same: characters for private use. */
+function ellipsisLabels(count: number): string {
+  return String.fromCharCode(...Array.from({ length: count }, (_, index) => 0xe000 + count - index));
 }
 
 function parse(equation: string, tensors: readonly Tensor[]): { inputs: Labelled[]; output: string } {
@@ -43,32 +100,49 @@ function parse(equation: string, tensors: readonly Tensor[]): { inputs: Labelled
     throw new ModelError(`einsum: the equation must be a string like "ij,jk->ik", got ${showValue(equation)}`);
   }
   const text = equation.replaceAll(" ", "");
-  if (text.includes("...")) fail("an ellipsis is not supported: name every axis");
-  if (!/^[a-zA-Z]*(,[a-zA-Z]*)*(->[a-zA-Z]*)?$/.test(text)) {
+  const [left, right] = text.split("->");
+  const term = /^[a-zA-Z]*(\.\.\.)?[a-zA-Z]*$/;
+  const operands = left.split(",");
+  if (text.split("->").length > 2 || ![...operands, right ?? ""].every((one) => term.test(one))) {
     fail(
-      'must be letters for each operand, separated by commas, and for the result behind "->", like "ij,jk->ik", got something else',
+      'must be letters for each operand, separated by commas, and for the result behind "->", like "ij,jk->ik", with at most one "..." in each, got something else',
     );
   }
-  const [left, right] = text.split("->");
-  const operands = left.split(",");
-  if (operands.length > 2) fail(`at most two operands are supported, got ${operands.length}: do it in several calls`);
   if (operands.length !== tensors.length) fail(`names ${operands.length} operands, got ${tensors.length} tensors`);
-  operands.forEach((labels, index) => {
+  const named = operands.map((labels, index) => {
     checkFloat(where, tensors[index]);
     const { name, shape } = tensors[index];
-    if (new Set(labels).size !== labels.length) fail(`a letter can stand once in an operand, got "${labels}"`);
-    if (labels.length !== shape.length) {
+    const letters = labels.replace(ELLIPSIS, "").length;
+    const more = shape.length - letters;
+    if (labels.includes(ELLIPSIS) ? more < 0 : more !== 0) {
       fail(`"${labels}" must have a letter for each axis of its operand, got ${name} ${showShape(shape)}`);
     }
+    return { tensor: tensors[index], labels: labels.replace(ELLIPSIS, ellipsisLabels(more)) };
   });
-  const all = [...operands.join("")];
+  const rank = Math.max(0, ...named.map(({ labels }) => labels.replace(/[a-zA-Z]/g, "").length));
+  const inputs = withoutBroadcastAxes(named);
+  const all = [...operands.join("").replaceAll(ELLIPSIS, "")];
   const once = all.filter((label) => all.indexOf(label) === all.lastIndexOf(label)).sort();
-  const output = right ?? once.join("");
-  for (const label of output) {
+  const output = (right ?? ELLIPSIS + once.join("")).replace(ELLIPSIS, ellipsisLabels(rank));
+  for (const label of output.replace(/[^a-zA-Z]/g, "")) {
     if (!all.includes(label)) fail(`the result's "${label}" stands in no operand`);
   }
-  if (new Set(output).size !== output.length) fail(`a letter can stand once in the result, got "${output}"`);
-  return { inputs: operands.map((labels, index) => ({ tensor: tensors[index], labels })), output };
+  if (new Set(output).size !== output.length) fail(`a letter can stand once in the result, got "${right}"`);
+  return { inputs, output };
+}
+
+/** Without the axes of an ellipsis of size 1, if they are longer in another operand: a product broadcasts them. */
+function withoutBroadcastAxes(operands: readonly Labelled[]): Labelled[] {
+  const isLonger = (label: string) =>
+    operands.some(({ tensor, labels }) => labels.includes(label) && tensor.shape[labels.indexOf(label)] !== 1);
+  return operands.map(({ tensor, labels }) => {
+    const kept = [...labels].map(
+      (label, axis) => /[a-zA-Z]/.test(label) || tensor.shape[axis] !== 1 || !isLonger(label),
+    );
+    if (kept.every(Boolean)) return { tensor, labels };
+    const own = (_: unknown, axis: number) => kept[axis];
+    return { tensor: reshape(tensor, tensor.shape.filter(own)), labels: [...labels].filter(own).join("") };
+  });
 }
 
 function checkSizes(equation: string, operands: readonly Labelled[]): ReadonlyMap<string, number> {
@@ -78,8 +152,9 @@ function checkSizes(equation: string, operands: readonly Labelled[]): ReadonlyMa
       const size = tensor.shape[axis];
       const known = sizes.get(label) ?? size;
       if (known !== size) {
+        const which = /[a-zA-Z]/.test(label) ? label : ELLIPSIS;
         throw new ModelError(
-          `einsum ${JSON.stringify(equation)}: axes of one letter must have one size, got ${known} and ${size} for "${label}"`,
+          `einsum ${showValue(equation)}: axes of one letter must have one size, got ${known} and ${size} for "${which}"`,
         );
       }
       sizes.set(label, size);

@@ -44,6 +44,7 @@ export {
 } from "./conv.js";
 export { cumulativeSum, type ScanOptions } from "./cumulative.js";
 export { type CustomGradientContext, customGradient, type GradientRule } from "./custom.js";
+export { type DiagonalOptions, diagonal, diagonalMatrix } from "./diagonal.js";
 export {
   alphaDropout,
   type DropoutOptions,
@@ -75,6 +76,7 @@ export { exp, log } from "./exponential.js";
 export { geglu, glu, reglu, swiglu } from "./glu.js";
 export { gradient } from "./gradient.js";
 export { gather, gatherAlong, oneHot, scatterAdd } from "./indexing.js";
+export { gatherNd, scatterAddNd, scatterNd, scatterUpdateNd } from "./indexingNd.js";
 export { concatenate, split, stack } from "./join.js";
 export {
   binaryCrossEntropy,
@@ -134,6 +136,9 @@ export {
   type ReduceOptions,
   sum,
 } from "./reduce.js";
+export { roll } from "./roll.js";
+export { cumulativeSum, type ScanOptions } from "./scan.js";
+export { scatterAddAlong, scatterUpdate, scatterUpdateAlong, segmentSum } from "./scatter.js";
 export {
   broadcastTo,
   expandDims,

@@ -5,7 +5,8 @@ import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, resolveAxis } from "./axes.js";
 
-function checkIndices(where: string, indices: Tensor, size: number): void {
+/** Refuses what is no tensor of whole numbers, and a constant that holds one of `size` or more. */
+export function checkIndices(where: string, indices: Tensor, size: number): void {
   const { dtype, name, source } = checkTensor(where, indices, "indices must be a tensor");
   if (dtype !== "uint32") {
     throw new ModelError(
@@ -20,8 +21,13 @@ function checkIndices(where: string, indices: Tensor, size: number): void {
 }
 
 /** `shape` as [outer, size, inner] around `axis`. */
-function around(shape: Shape, axis: number): { outer: number; size: number; inner: number } {
+export function around(shape: Shape, axis: number): { outer: number; size: number; inner: number } {
   return { outer: sizeOf(shape.slice(0, axis)), size: shape[axis], inner: sizeOf(shape.slice(axis + 1)) };
+}
+
+/** What is missing on purpose, as in the gradient of a scatter, is not refused. */
+function boundFor(x: Tensor, { axis, missing }: { axis: number; missing: number }): number | undefined {
+  return Number.isNaN(missing) ? x.shape[axis] : undefined;
 }
 
 /** `missing` is what an index out of range gives. */
@@ -36,7 +42,7 @@ export const gatherOp: Operation<{ axis: number; missing: number }> = {
     const work = rows(outer * count, outer * count * (inner + 4));
     record.gatherAxis(work, to[0], from[0], from[1], count, size, inner, missing);
   },
-  bounds: ({ attributes: { axis }, inputs: [x] }) => [undefined, x.shape[axis]],
+  bounds: ({ attributes, inputs: [x] }) => [undefined, boundFor(x, attributes)],
   backward: ({ attributes: { axis }, gradient, inputs: [x, indices] }) => [
     apply(scatterAddOp, [gradient, indices], { axis, shape: x.shape }),
     undefined,
@@ -52,7 +58,7 @@ export const scatterAddOp: Operation<{ axis: number; shape: Shape }> = {
     const { outer, size, inner } = around(shape, axis);
     const count = sizeOf(indices.shape);
     const work = rows(outer * size, outer * (size + count) * (inner + 1));
-    record.scatterAddAxis(work, to[0], from[2] ?? 0, from[0], from[1], count, size, inner);
+    record.scatterAxis(work, to[0], from[2] ?? 0, from[0], from[1], count, size, inner, 0);
   },
   backward: ({ attributes: { axis }, gradient, inputs: [, indices], needs }) => [
     needs[0] ? apply(gatherOp, [gradient, indices], { axis, missing: 0 }) : undefined,
@@ -75,6 +81,19 @@ export function gather(x: Tensor, indices: Tensor, axis = 0): Tensor {
   return apply(gatherOp, [x, indices], { axis: along, missing: Number.NaN });
 }
 
+/** Refuses updates of another dtype than `x`, or of another shape than is wanted. */
+export function checkUpdates(where: string, x: Tensor, indices: Tensor, updates: Tensor, wanted: Shape): void {
+  if (checkTensor(where, updates, "updates must be a tensor").dtype !== x.dtype) {
+    throw new ModelError(
+      `${where}: x and updates must have one dtype, got ${x.name} of ${x.dtype} and ${updates.name} of ${updates.dtype}`,
+    );
+  }
+  if (sameShape(updates.shape, wanted)) return;
+  throw new ModelError(
+    `${where}: updates must be ${showShape(wanted)} for x ${showShape(x.shape)} and indices ${showShape(indices.shape)}, got ${showShape(updates.shape)}`,
+  );
+}
+
 /**
  * `x` with each row of `updates` added to the row along `axis` that its index names: PyTorch's `index_add`. `updates`
  * has the shape of `gather(x, indices, axis)`. Rows are added in the order of the indices, whatever the number of
@@ -88,42 +107,41 @@ export function scatterAdd(x: Tensor, indices: Tensor, updates: Tensor, axis = 0
   const along = resolveAxis("scatterAdd", x, axis);
   checkIndices("scatterAdd", indices, x.shape[along]);
   const wanted = [...x.shape.slice(0, along), ...indices.shape, ...x.shape.slice(along + 1)];
-  if (!sameShape(updates.shape, wanted)) {
-    throw new ModelError(
-      `scatterAdd: updates must be ${showShape(wanted)} for x ${showShape(x.shape)} and indices ${showShape(indices.shape)}, got ${showShape(updates.shape)}`,
-    );
-  }
+  checkUpdates("scatterAdd", x, indices, updates, wanted);
   return apply(scatterAddOp, [updates, indices, x], { axis: along, shape: x.shape });
 }
 
-export const gatherAlongOp: Operation<{ axis: number }> = {
+/** `missing` is what an index out of range gives. */
+export const gatherAlongOp: Operation<{ axis: number; missing: number }> = {
   name: "gatherAlong",
   infer: ([x, indices]) => [{ shape: indices.shape, dtype: x.dtype }],
-  forward: (record, { attributes: { axis }, inputs: [x, indices], from, to }) => {
+  forward: (record, { attributes: { axis, missing }, inputs: [x, indices], from, to }) => {
     const { outer, size, inner } = around(x.shape, axis);
     const count = indices.shape[axis];
     const work = rows(outer * count, outer * count * inner * 2);
-    record.gatherAlong(work, to[0], from[0], from[1], count, size, inner);
+    record.gatherAlong(work, to[0], from[0], from[1], count, size, inner, missing);
   },
-  bounds: ({ attributes: { axis }, inputs: [x] }) => [undefined, x.shape[axis]],
+  bounds: ({ attributes, inputs: [x] }) => [undefined, boundFor(x, attributes)],
   backward: ({ attributes: { axis }, gradient, inputs: [x, indices] }) => [
-    apply(gatherAlongGradientOp, [gradient, indices], { axis, size: x.shape[axis] }),
+    apply(scatterAddAlongOp, [gradient, indices], { axis, size: x.shape[axis] }),
     undefined,
   ],
 };
 
-export const gatherAlongGradientOp: Operation<{ axis: number; size: number }> = {
-  name: "gatherAlongGradient",
-  ofNothing: 0,
+/** Inputs: updates, indices, and (if there is one) what they are added to; `size` is the result's along the axis. */
+export const scatterAddAlongOp: Operation<{ axis: number; size: number }> = {
+  name: "scatterAddAlong",
+  ofNothing: "forward",
   infer: ([updates], { axis, size }) => [{ shape: updates.shape.map((old, at) => (at === axis ? size : old)) }],
   forward: (record, { attributes: { axis, size }, inputs: [updates], from, to }) => {
     const { outer, size: count, inner } = around(updates.shape, axis);
     const work = rows(outer * inner, outer * inner * (size + 2 * count));
-    record.scatterAddAlong(work, to[0], from[0], from[1], count, size, inner);
+    record.scatterAlong(work, to[0], from[2] ?? 0, from[0], from[1], count, size, inner, 0);
   },
-  backward: ({ attributes: { axis }, gradient, inputs: [, indices] }) => [
-    gatherAlong(gradient, indices, axis),
+  backward: ({ attributes: { axis }, gradient, inputs: [, indices], needs }) => [
+    needs[0] ? apply(gatherAlongOp, [gradient, indices], { axis, missing: 0 }) : undefined,
     undefined,
+    gradient,
   ],
 };
 
@@ -139,14 +157,18 @@ export const gatherAlongGradientOp: Operation<{ axis: number; size: number }> = 
 export function gatherAlong(x: Tensor, indices: Tensor, axis = -1): Tensor {
   const along = resolveAxis("gatherAlong", x, axis);
   checkIndices("gatherAlong", indices, x.shape[along]);
+  checkAlong("gatherAlong", x, indices, along);
+  return apply(gatherAlongOp, [x, indices], { axis: along, missing: Number.NaN });
+}
+
+/** Refuses indices whose shape is not that of `x` but for `axis`. */
+export function checkAlong(where: string, x: Tensor, indices: Tensor, axis: number): void {
   const fits =
-    indices.shape.length === x.shape.length && indices.shape.every((size, at) => at === along || size === x.shape[at]);
-  if (!fits) {
-    throw new ModelError(
-      `gatherAlong: indices must have the shape of ${x.name} ${showShape(x.shape)} but for axis ${along}, got ${showShape(indices.shape)}: expandDims() or broadcastTo() them`,
-    );
-  }
-  return apply(gatherAlongOp, [x, indices], { axis: along });
+    indices.shape.length === x.shape.length && indices.shape.every((size, at) => at === axis || size === x.shape[at]);
+  if (fits) return;
+  throw new ModelError(
+    `${where}: indices must have the shape of ${x.name} ${showShape(x.shape)} but for axis ${axis}, got ${showShape(indices.shape)}: expandDims() or broadcastTo() them`,
+  );
 }
 
 export const oneHotOp: Operation<{ classes: number }> = {

@@ -160,11 +160,14 @@ export interface MatmulOptions {
 
 /**
  * Matrix product [m, k] · [k, n] → [m, n]. With more axes, products of the matrices in the last two, the axes before them
- * broadcast by NumPy's rule. With an inner size of 0 it is 0. Throws ModelError where ranks, inner sizes or batch axes do not fit.
+ * broadcast by NumPy's rule. A vector [k] on the left is a row, on the right a column, and the result is without its axis,
+ * as in NumPy and PyTorch: two vectors give a scalar. With an inner size of 0 it is 0. Throws ModelError if ranks, inner
+ * sizes or batch axes do not fit.
  *
  * @example
  * matmul(input([8, 20, 64]), input([8, 30, 64]), { transposeB: true }); // [8, 20, 30]
  * matmul(input([8, 20, 64]), input([64, 10])); // [8, 20, 10]
+ * matmul(input([8, 20, 64]), input([64])); // [8, 20]
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   checkOptions("matmul", options, ["transposeA", "transposeB"]);
@@ -172,11 +175,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   checkFlag("matmul", "transposeA", transposeA);
   checkFlag("matmul", "transposeB", transposeB);
   checkFloat("matmul", a, b);
-  if (a.shape.length < 2 || b.shape.length < 2) {
-    throw new ModelError(
-      `matmul: both operands must be matrices, got ${showShape(a.shape)} and ${showShape(b.shape)}: reshape() them first`,
-    );
-  }
+  if (a.shape.length < 2 || b.shape.length < 2) return withVectors(a, b, transposeA, transposeB);
   if (transposeA && transposeB) return swapLast(matmul(b, a));
   const form = transposeA ? "transposedLeft" : transposeB ? "transposedRight" : "plain";
   if (transposeA || a.shape.length === 2 || b.shape.length > 2) return multiply(a, b, form);
@@ -184,6 +183,30 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const [m, k] = a.shape.slice(-2);
   const flat = multiply(reshape(a, [sizeOf(a.shape.slice(0, -1)), k]), b, form);
   return reshape(flat, [...a.shape.slice(0, -2), m, flat.shape[1]]);
+}
+
+/** The product where one operand or both are vectors. */
+function withVectors(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor {
+  const scalar = [a, b].find(({ shape }) => shape.length === 0);
+  if (scalar !== undefined) {
+    throw new ModelError(
+      `matmul: operands must be vectors or matrices, got ${showShape(a.shape)} and ${showShape(b.shape)}: use mul()`,
+    );
+  }
+  const [isRow, isColumn] = [a.shape.length === 1, b.shape.length === 1];
+  if ((isRow && transposeA) || (isColumn && transposeB)) {
+    const [name, shape] = isRow && transposeA ? ["transposeA", a.shape] : ["transposeB", b.shape];
+    throw new ModelError(`matmul: ${name} is for matrices, got a vector ${showShape(shape)}: leave it out`);
+  }
+  const left = isRow ? reshape(a, [1, a.shape[0]]) : a;
+  const right = isColumn ? reshape(b, [b.shape[0], 1]) : b;
+  const product = matmul(left, right, { transposeA, transposeB });
+  const kept = (axis: number) =>
+    !(isRow && axis === product.shape.length - 2) && !(isColumn && axis === product.shape.length - 1);
+  return reshape(
+    product,
+    product.shape.filter((_, axis) => kept(axis)),
+  );
 }
 
 function swapLast(x: Tensor): Tensor {

@@ -49,10 +49,24 @@ export const padOp: Operation<Window & { shape: Shape; value: number }> = {
   ofNothing: "forward",
   infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
   forward: (record, { attributes, inputs: [x], outputs: [y], from, to }) => {
-    const { offset, strides } = windowIn(y.shape, attributes);
     record.fill(elements(sizeOf(y.shape)), to[0], sizeOf(y.shape), attributes.value);
-    const target = { address: to[0] + offset * 4, strides };
-    recordCopy(record, x.shape, target, { address: from[0], strides: stridesOf(x.shape, x.shape) });
+    // Whatever is turned round is read backwards and written forwards, from the address of an output on.
+    const { begin, step } = attributes;
+    const isBackwards = (axis: number) => step[axis] < 0;
+    const target = windowIn(y.shape, {
+      begin: begin.map((at, axis) => (isBackwards(axis) ? at + step[axis] * (x.shape[axis] - 1) : at)),
+      step: step.map(Math.abs),
+    });
+    const source = windowIn(x.shape, {
+      begin: x.shape.map((size, axis) => (isBackwards(axis) ? size - 1 : 0)),
+      step: step.map(Math.sign),
+    });
+    recordCopy(
+      record,
+      x.shape,
+      { address: to[0] + target.offset * 4, strides: target.strides },
+      { address: from[0] + source.offset * 4, strides: source.strides },
+    );
   },
   bounds: ({ attributes, inputs: [x], outputs: [y], boundOf }) => {
     const { offset, strides } = windowIn(y.shape, attributes);
@@ -75,12 +89,12 @@ export type Bounds = readonly (number | undefined)[];
 /**
  * The elements from `begin` up to (and without) `end` along each axis, every `step`-th of them: NumPy's
  * `x[begin:end:step]`. A negative bound counts from the axis' end, and one beyond the axis is taken as its first or last,
- * so that nothing may be left. float32 or uint32. Throws ModelError if a bound is no whole number, or a step is not
- * positive (`flip` reverses an axis).
+ * so that nothing may be left. A negative step goes backwards, by default from the last element to the first. float32 or
+ * uint32. Throws ModelError if a bound or step is no whole number, or a step is 0.
  *
  * @example
  * slice(input([32, 10, 3]), [0, 2], [32, -1]); // [32, 7, 3]
- * slice(input([100]), [undefined], [undefined], [2]); // [50]
+ * slice(input([100]), [undefined], [undefined], [-2]); // [50]: the last, the third to last, …
  */
 export function slice(x: Tensor, begin: Bounds, end: Bounds = [], step: Bounds = []): Tensor {
   checkTensor("slice", x);
@@ -91,9 +105,9 @@ export function slice(x: Tensor, begin: Bounds, end: Bounds = [], step: Bounds =
       `slice: bounds must be at most ${x.shape.length} numbers for ${x.name} ${showShape(x.shape)}, got ${longest}`,
     );
   }
-  const axes = x.shape.map((size, axis) => range(x, axis, begin[axis] ?? 0, end[axis] ?? size, step[axis] ?? 1));
+  const axes = x.shape.map((_, axis) => range(x, axis, begin[axis], end[axis], step[axis] ?? 1));
   const shape = axes.map(({ count }) => count);
-  if (sameShape(shape, x.shape)) return x;
+  if (sameShape(shape, x.shape) && axes.every(({ by, count }) => by === 1 || count < 2)) return x;
   return apply(sliceOp, [x], { begin: axes.map(({ first }) => first), step: axes.map((axis) => axis.by), shape });
 }
 
@@ -106,20 +120,26 @@ function checkBounds(name: string, bounds: unknown): void {
   );
 }
 
-function range(x: Tensor, axis: number, begin: number, end: number, by: number) {
+/** Where an axis' elements begin, their distance and number: as NumPy resolves a slice. */
+function range(x: Tensor, axis: number, begin: number | undefined, end: number | undefined, by: number) {
   for (const [name, bound] of Object.entries({ begin, end })) {
-    if (Number.isInteger(bound)) continue;
+    if (bound === undefined || Number.isInteger(bound)) continue;
     throw new ModelError(
       `slice: ${name} must be whole numbers, got ${showValue(bound)} for axis ${axis} of ${x.name} ${showShape(x.shape)}`,
     );
   }
-  if (!Number.isInteger(by) || by < 1) {
-    throw new ModelError(`slice: step must be a whole number of at least 1, got ${by}: flip() reverses an axis`);
+  if (!Number.isSafeInteger(by) || by === 0) {
+    throw new ModelError(`slice: step must be a whole number other than 0, got ${showValue(by)}`);
   }
   const size = x.shape[axis];
-  const within = (bound: number) => Math.min(Math.max(bound < 0 ? bound + size : bound, 0), size);
-  const first = within(begin);
-  return { first, by, count: Math.max(0, Math.ceil((within(end) - first) / by)) };
+  // Backwards the places are -1, which is before the first element, to size - 1.
+  const [lowest, highest] = by > 0 ? [0, size] : [-1, size - 1];
+  const within = (bound: number) => Math.min(Math.max(bound < 0 ? bound + size : bound, lowest), highest);
+  const first = begin === undefined ? (by > 0 ? 0 : highest) : within(begin);
+  const last = end === undefined ? (by > 0 ? highest : -1) : within(end);
+  const count = Math.max(0, Math.ceil((last - first) / by));
+  // A single element has no distance, which else might be too large for a kernel's numbers.
+  return { first: count > 0 ? first : 0, by: count > 1 ? by : 1, count };
 }
 
 /**
@@ -136,12 +156,15 @@ export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
   return apply(sliceOp, [x], { begin, step, shape: x.shape });
 }
 
+const PAD_MODES = ["constant", "reflect", "symmetric", "edge", "circular"] as const;
+
 export interface PadOptions {
   /**
-   * What is put around: a `"constant"` (default), the elements inside mirrored at the edge (`"reflect"`: c b | a b c),
-   * or the edge's own (`"edge"`: a a | a b c; PyTorch's "replicate").
+   * What is put around a b c: a `"constant"` (default); the elements inside mirrored at the edge, `"reflect"` without it
+   * (c b | a b c | b a), `"symmetric"` with it (b a | a b c | c b); the edge's own, `"edge"` (a a | a b c | c c; PyTorch's
+   * "replicate"); those of the other end, `"circular"` (b c | a b c | a b; NumPy's "wrap").
    */
-  mode?: "constant" | "reflect" | "edge";
+  mode?: (typeof PAD_MODES)[number];
   /** The constant. Default 0. */
   value?: number;
 }
@@ -149,7 +172,8 @@ export interface PadOptions {
 /**
  * `x` with `[before, after]` more elements along each axis: one pair an axis, from the first on, those of missing axes
  * [0, 0]. (PyTorch's `pad` counts axes from the last.) A negative count takes elements away. The constant may be infinite
- * or NaN. Throws ModelError if a count takes away more than the axis has, or is larger than size - 1 with `"reflect"`.
+ * or NaN. Throws ModelError if a count takes away more than the axis has, or is larger than size - 1 with `"reflect"`,
+ * than the size with `"symmetric"` and `"circular"`.
  *
  * @example
  * pad(input([32, 28, 28, 1]), [[0, 0], [2, 2], [2, 2]]); // [32, 32, 32, 1]
@@ -159,7 +183,7 @@ export function pad(x: Tensor, padding: readonly (readonly [number, number])[], 
   checkTensor("pad", x);
   checkOptions("pad", options, ["mode", "value"]);
   const { value = 0 } = options;
-  const mode = checkChoice("pad", "mode", options.mode ?? "constant", ["constant", "reflect", "edge"]);
+  const mode = checkChoice("pad", "mode", options.mode ?? "constant", PAD_MODES);
   checkPadding(x, padding, mode);
   const pairs = x.shape.map((_, axis) => padding[axis] ?? [0, 0]);
   if (mode !== "constant") {
@@ -185,12 +209,14 @@ export function pad(x: Tensor, padding: readonly (readonly [number, number])[], 
 }
 
 /** Which element stands at each place of a padded axis. */
-function sources(size: number, [before, after]: readonly [number, number], mode: "reflect" | "edge"): Uint32Array {
+function sources(size: number, [before, after]: readonly [number, number], mode: string): Uint32Array {
   return Uint32Array.from({ length: before + size + after }, (_, place) => {
     const at = place - before;
     if (at >= 0 && at < size) return at;
     if (mode === "edge") return at < 0 ? 0 : size - 1;
-    return at < 0 ? -at : 2 * (size - 1) - at;
+    if (mode === "circular") return at < 0 ? at + size : at - size;
+    const mirror = mode === "reflect" ? 0 : 1;
+    return at < 0 ? -at - mirror : 2 * (size - 1) - at + mirror;
   });
 }
 
@@ -211,9 +237,11 @@ function checkPadding(x: Tensor, padding: readonly (readonly [number, number])[]
     if (Math.max(0, -before) + Math.max(0, -after) > size) {
       throw new ModelError(`${where} can lose at most ${size} elements, got ${showValue(pair)}: take away fewer`);
     }
-    if (mode === "reflect" && Math.max(before, after) > Math.max(0, size - 1)) {
+    const most = mode === "reflect" ? Math.max(0, size - 1) : size;
+    if (["reflect", "symmetric", "circular"].includes(mode) && Math.max(before, after) > most) {
+      const verb = mode === "circular" ? "repeat" : "mirror";
       throw new ModelError(
-        `${where} can mirror at most ${Math.max(0, size - 1)} elements at either end, got ${showValue(pair)}: add fewer`,
+        `${where} can ${verb} at most ${most} elements at either end, got ${showValue(pair)}: add fewer`,
       );
     }
     if (mode !== "constant" && size === 0 && before + after > 0) {

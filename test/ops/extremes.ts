@@ -554,7 +554,7 @@ export const NOT_SWEPT = {
   "sums of products, which leave float32 where theirs do": [
     ...["matmul", "linear", "einsum", "conv1d", "conv2d", "convTranspose1d", "convTranspose2d", "cumulativeSum"],
     ...["averagePool1d", "averagePool2d", "adaptiveAveragePool1d", "adaptiveAveragePool2d", "globalAveragePool"],
-    ...["upsample1d", "upsample2d", "scatterAdd"],
+    ...["upsample1d", "upsample2d", "scatterAdd", "scatterAddAlong", "scatterAddNd", "scatterNd", "segmentSum"],
   ],
   // 0 where deviations exceed 1e19, as in PyTorch: below.
   "by a variance that is a float32": ["batchNorm", "groupNorm", "instanceNorm"],
@@ -573,6 +573,7 @@ export const NOT_SWEPT = {
       "slice",
     ],
     ...["concatenate", "split", "stack", "gather", "gatherAlong", "sort", "topK", "customGradient", "stopGradient"],
+    ...["gatherNd", "scatterUpdate", "scatterUpdateAlong", "scatterUpdateNd", "roll", "diagonal", "diagonalMatrix"],
     ...["maxPool1d", "maxPool2d", "adaptiveMaxPool1d", "adaptiveMaxPool2d", "globalMaxPool"],
   ],
 } as const satisfies Record<string, readonly OpName[]>;

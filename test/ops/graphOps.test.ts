@@ -32,6 +32,29 @@ describe("second derivatives", () => {
     ["cumulativeSum", (x) => ops.cumulativeSum(ops.mul(x, ops.square(x)), 0), (x) => 6 * x],
     ["gather", (x) => ops.square(ops.gather(x, constant(Uint32Array.of(0, 0)))), () => 4],
     ["concatenate", (x) => ops.square(ops.concatenate([x, x])), () => 4],
+    ["gatherNd", (x) => ops.square(ops.gatherNd(x, constant(Uint32Array.of(0, 0), [2, 1]))), () => 4],
+    ["scatterNd", (x) => ops.square(ops.scatterNd(constant(Uint32Array.of(2), [1, 1]), x, [3])), () => 2],
+    [
+      "scatterUpdate",
+      (x) => ops.square(ops.scatterUpdate(x, constant(Uint32Array.of(0)), ops.square(x))),
+      (x) => 12 * x ** 2,
+    ],
+    [
+      "scatterUpdateAlong, of two the last",
+      (x) =>
+        ops.square(
+          ops.scatterUpdateAlong(x, constant(Uint32Array.of(0, 0)), ops.concatenate([ops.exp(x), ops.square(x)])),
+        ),
+      (x) => 12 * x ** 2,
+    ],
+    ["scatterAddAlong", (x) => ops.square(ops.scatterAddAlong(x, constant(Uint32Array.of(0)), x)), () => 8],
+    ["segmentSum", (x) => ops.square(ops.segmentSum(x, constant(Uint32Array.of(1)), 2)), () => 2],
+    ["roll", (x) => ops.square(ops.roll(ops.concatenate([x, x]), 1, 0)), () => 4],
+    ["backwards", (x) => ops.square(ops.slice(ops.concatenate([x, x, x]), [], [], [-2])), () => 4],
+    ["diagonal of a diagonal", (x) => ops.square(ops.diagonal(ops.diagonalMatrix(x))), () => 2],
+    ["circular padding", (x) => ops.square(ops.pad(x, [[1, 1]], { mode: "circular" })), () => 6],
+    ["matmul of vectors", (x) => ops.matmul(x, x), () => 2],
+    ["einsum of three", (x) => ops.einsum("i,i,i->", x, x, x), (x) => 6 * x],
     ["sort", (x) => ops.square(ops.sort(x).values), () => 2],
     ["batched matmul", (x) => square(ops.reshape(x, [1, 1, 1])), () => 2],
     ["einsum", (x) => ops.einsum("i,i->i", x, x), () => 2],
@@ -234,17 +257,22 @@ describe("errors", () => {
       "split: sizes must be whole numbers that add up to the 3 elements of axis 1 of x [2, 3], got [2, 2]",
     ],
     [() => ops.slice(x, [0, 0, 0]), "slice: bounds must be at most 2 numbers for x [2, 3], got 3"],
-    [
-      () => ops.slice(x, [], [], [-1]),
-      "slice: step must be a whole number of at least 1, got -1: flip() reverses an axis",
-    ],
+    [() => ops.slice(x, [], [], [0]), "slice: step must be a whole number other than 0, got 0"],
     [
       () => ops.pad(x, [[2, 0]], { mode: "reflect" }),
       "pad: axis 0 of x [2, 3] can mirror at most 1 elements at either end, got [2, 0]: add fewer",
     ],
     [
       () => ops.pad(x, [], { mode: "wrap" as never }),
-      'pad: mode must be "constant" or "reflect" or "edge", got "wrap"',
+      'pad: mode must be "constant" or "reflect" or "symmetric" or "edge" or "circular", got "wrap"',
+    ],
+    [
+      () => ops.pad(x, [[0, 3]], { mode: "circular" }),
+      "pad: axis 0 of x [2, 3] can repeat at most 2 elements at either end, got [0, 3]: add fewer",
+    ],
+    [
+      () => ops.pad(x, [[3, 0]], { mode: "symmetric" }),
+      "pad: axis 0 of x [2, 3] can mirror at most 2 elements at either end, got [3, 0]: add fewer",
     ],
     [() => ops.pad(labels, [[1, 1]], { value: 2 }), "pad: labels of uint32 can be padded with 0 only, got 2"],
     [
@@ -262,9 +290,11 @@ describe("errors", () => {
     [() => ops.average([]), "average: must be given an array of at least one tensor, got []"],
     [() => ops.argmin(labels), "argmin: operands must be float32, got labels of uint32"],
     [() => ops.variance(input([1]), 0), "variance: there must be more elements than the correction, got 1 and 1"],
+    [() => ops.matmul(input([]), x), "matmul: operands must be vectors or matrices, got [] and [2, 3]: use mul()"],
+    [() => ops.matmul(input([3]), x), "matmul: inner sizes must agree, got [1, 3] · [2, 3] (after transposing)"],
     [
-      () => ops.matmul(input([3]), x),
-      "matmul: both operands must be matrices, got [3] and [2, 3]: reshape() them first",
+      () => ops.matmul(x, input([3]), { transposeB: true }),
+      "matmul: transposeB is for matrices, got a vector [3]: leave it out",
     ],
     [() => ops.matmul(input([4, 2, 3]), input([5, 3, 2])), "matmul: shapes must match or broadcast"],
     [
@@ -272,14 +302,23 @@ describe("errors", () => {
       "matmul: inner sizes must agree, got [2, 3] · [2, 3] (after transposing)",
     ],
     [() => ops.einsum("ij,jk->ik", x), 'einsum "ij,jk->ik": names 2 operands, got 1 tensors'],
-    [() => ops.einsum("ii->i", x), 'einsum "ii->i": a letter can stand once in an operand, got "ii"'],
-    [() => ops.einsum("...i", x), 'einsum "...i": an ellipsis is not supported: name every axis'],
+    [() => ops.einsum("ii->i", x), 'einsum "ii->i": axes of one letter must have one size, got 2 and 3 for "i"'],
+    [() => ops.einsum("...ijk", x), 'einsum "...ijk": "...ijk" must have a letter for each axis of its operand'],
+    [() => ops.einsum("...i...", x), 'einsum "...i...": must be letters for each operand'],
+    [
+      () => ops.einsum("...,...->...", x, input([3, 3])),
+      'einsum "...,...->...": axes of one letter must have one size, got 2 and 3 for "..."',
+    ],
     [() => ops.einsum("ij->k", x), 'einsum "ij->k": the result\'s "k" stands in no operand'],
     [() => ops.einsum("ij->ii", x), 'einsum "ij->ii": a letter can stand once in the result, got "ii"'],
     [() => ops.einsum("ijk", x), 'einsum "ijk": "ijk" must have a letter for each axis of its operand, got x [2, 3]'],
     [() => ops.einsum("i j=>", x), 'einsum "i j=>": must be letters for each operand'],
     [() => ops.einsum("ij,ji", x, x), 'einsum "ij,ji": axes of one letter must have one size, got 3 and 2 for "j"'],
-    [() => ops.einsum("i,i,i", x, x, x), 'einsum "i,i,i": at most two operands are supported, got 3'],
+    [() => ops.roll(x, [1, 2], 0), "roll: there must be an axis for each shift, got [1, 2] and 0"],
+    [() => ops.roll(x, 0.5, 0), "roll: shift must be a whole number, got 0.5"],
+    [() => ops.diagonal(x, { axes: [0, 2] }), "diagonal: axes must be two different axes of x [2, 3], got [0, 2]"],
+    [() => ops.diagonal(input([3])), "diagonal: axes must be two different axes of input [3], got [0, 1]"],
+    [() => ops.diagonalMatrix(constant(1)), "diagonalMatrix: constant must have at least one axis, got a scalar"],
     [() => ops.gather(x, x), "gather: indices must be uint32, got x of float32"],
     [
       () => ops.gather(x, constant(Uint32Array.of(2))),
@@ -288,6 +327,30 @@ describe("errors", () => {
     [
       () => ops.scatterAdd(x, labels, x, 1),
       "scatterAdd: updates must be [2, 2] for x [2, 3] and indices [2], got [2, 3]",
+    ],
+    [
+      () => ops.scatterUpdate(x, labels, constant(Uint32Array.of(1, 2, 3, 4, 5, 6), [2, 3])),
+      "scatterUpdate: x and updates must have one dtype, got x of float32 and constant of uint32",
+    ],
+    [
+      () => ops.scatterAddAlong(x, constant(Uint32Array.of(0, 1), [2, 1]), x),
+      "scatterAddAlong: updates must be [2, 1] for x [2, 3] and indices [2, 1], got [2, 3]",
+    ],
+    [
+      () => ops.segmentSum(input([3, 2]), labels, 4),
+      "segmentSum: segments must have the first sizes of input [3, 2], got [2]",
+    ],
+    [
+      () => ops.gatherNd(x, input([4, 3], { dtype: "uint32" })),
+      "gatherNd: the last axis of indices must have 1 to 2 elements, one for each axis of [2, 3] that they choose from, got input [4, 3]",
+    ],
+    [
+      () => ops.gatherNd(x, constant(Uint32Array.of(1, 2, 1, 3), [2, 2])),
+      "gatherNd: indices must be below [2, 3], the sizes that they choose from, got 3 for axis 1",
+    ],
+    [
+      () => ops.scatterNd(constant(Uint32Array.of(1, 2), [1, 2]), x, [2, 3]),
+      "scatterNd: updates must be [1] for indices [1, 2] into [2, 3], got [2, 3]",
     ],
     [() => ops.gatherAlong(x, labels), "gatherAlong: indices must have the shape of x [2, 3] but for axis 1, got [2]"],
     [() => ops.oneHot(labels, 0), "oneHot: classes must be a whole number of at least 1, got 0"],

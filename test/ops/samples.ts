@@ -2,6 +2,7 @@
 import type * as operations from "../../src/ops/index.js";
 import type { Sample } from "./cases.js";
 import { activationSamples } from "./samples/activation.js";
+import { arrangeSamples } from "./samples/arrange.js";
 import { convSamples } from "./samples/conv.js";
 import { customSamples } from "./samples/custom.js";
 import { einsumSamples } from "./samples/einsum.js";
@@ -14,6 +15,7 @@ import { matmulSamples } from "./samples/matmul.js";
 import { normSamples } from "./samples/norm.js";
 import { poolSamples } from "./samples/pool.js";
 import { reduceSamples } from "./samples/reduce.js";
+import { scatterSamples } from "./samples/scatter.js";
 import { shapeSamples } from "./samples/shape.js";
 import { softmaxSamples } from "./samples/softmax.js";
 import { sortSamples } from "./samples/sort.js";
@@ -30,6 +32,7 @@ export type OpName = Exclude<keyof typeof operations, NotAnOperation | Clocked>;
 
 export const samples = {
   ...activationSamples,
+  ...arrangeSamples,
   ...customSamples,
   ...convSamples,
   ...elementwiseSamples,
@@ -43,6 +46,7 @@ export const samples = {
   ...normSamples,
   ...poolSamples,
   ...reduceSamples,
+  ...scatterSamples,
   ...shapeSamples,
   ...softmaxSamples,
   ...sortSamples,

@@ -5,16 +5,18 @@ import { type Case, laneSizes, type Sample } from "../cases.js";
 function summed(equation: string, sizes: Readonly<Record<string, number>>, data: readonly Float64Array[]): number[] {
   const [left, output] = equation.split("->");
   const operands = left.split(",");
-  const letters = [...new Set(left.replace(",", ""))];
+  const letters = [...new Set(left.replaceAll(",", ""))];
   const shapeOf = (labels: string) => [...labels].map((label) => sizes[label]);
   const result = new Array<number>(shapeOf(output).reduce((a, b) => a * b, 1)).fill(0);
   const all = shapeOf(letters.join(""));
   // How far each operand's, and the result's, place moves with each letter.
   const steps = [...operands, output].map((labels) =>
-    letters.map((letter) => {
-      const axis = labels.indexOf(letter);
-      return axis < 0 ? 0 : shapeOf(labels.slice(axis + 1)).reduce((a, b) => a * b, 1);
-    }),
+    letters.map((letter) =>
+      [...labels].reduce((step, label, axis) => {
+        if (label !== letter) return step;
+        return step + shapeOf(labels.slice(axis + 1)).reduce((a, b) => a * b, 1);
+      }, 0),
+    ),
   );
   const places = steps.map(() => 0);
   const visit = (depth: number): void => {
@@ -39,6 +41,16 @@ function einsumCase(equation: string, sizes: Readonly<Record<string, number>>, s
     inputs: operands.map((labels) => ({ shape: [...labels].map((label) => sizes[label]) })),
     apply: (...tensors) => einsum(spelled, ...tensors),
     reference: (...data) => summed(equation, sizes, data),
+  };
+}
+
+/** An axis of the ellipsis that is 1 in one operand, and one that it does not have. */
+function broadcastCase(): Case {
+  return {
+    name: "...ij,...jk->...ik, broadcast",
+    inputs: [{ shape: [2, 1, 3, 4] }, { shape: [5, 4, 2] }],
+    apply: (a, b) => einsum("...ij,...jk->...ik", a, b),
+    reference: (a, b) => summed("xij,yjk->xyik", { x: 2, y: 5, i: 3, j: 4, k: 2 }, [a, b]),
   };
 }
 
@@ -67,6 +79,27 @@ export const einsumSamples = {
       einsumCase("ij,jk->ik", { i: 2, j: 3, k: 4 }, "ij, jk"),
       einsumCase("ba->ab", { a: 2, b: 3 }, "ba"),
       einsumCase("a,->a", { a: 3 }),
+      einsumCase("ii->", { i: 5 }),
+      einsumCase("ii->i", { i: 5 }),
+      einsumCase("bii->ib", { b: 3, i: 4 }),
+      einsumCase("iii->i", { i: 3 }),
+      einsumCase("ijij->ij", { i: 3, j: 4 }),
+      einsumCase("iji,jk->ik", { i: 3, j: 4, k: 5 }),
+      einsumCase("ij,jk,kl->il", { i: 3, j: 4, k: 5, l: 2 }),
+      einsumCase("i,j,k->kji", { i: 3, j: 4, k: 2 }),
+      einsumCase("bi,uij,bj->bu", { b: 3, u: 4, i: 5, j: 6 }),
+      einsumCase("ab,bc,cd,de->ae", { a: 2, b: 9, c: 3, d: 8, e: 2 }),
+      einsumCase("ij,ij,ij->", { i: 4, j: 5 }),
+      einsumCase("abc,c,bd,z->ad", { a: 2, b: 3, c: 4, d: 5, z: 2 }),
+      einsumCase("xyij->xyji", { x: 2, y: 3, i: 4, j: 5 }, "...ij->...ji"),
+      einsumCase("xyij,yjk->xyik", { x: 2, y: 3, i: 4, j: 5, k: 2 }, "...ij,...jk->...ik"),
+      einsumCase("bxyc,cd->dbxy", { b: 2, x: 3, y: 2, c: 4, d: 5 }, "b...c,cd->db..."),
+      einsumCase("xi,xi->x", { x: 3, i: 4 }, "...i,...i"),
+      einsumCase("xib,xia->xab", { x: 3, i: 4, a: 2, b: 5 }, "...ib,...ia"),
+      einsumCase("xyi->i", { x: 2, y: 3, i: 4 }, "...i->i"),
+      einsumCase("xij,jk->xik", { x: 2, i: 3, j: 4, k: 5 }, "x...j,jk->x...k"),
+      einsumCase("xii->xi", { x: 2, i: 3 }, "...ii->...i"),
+      broadcastCase(),
     ],
   },
 } satisfies Record<string, Sample>;

@@ -93,17 +93,26 @@ function sliceCase(
   step: slices.Bounds = [],
   domain: Domain = "normal",
 ): Case {
-  const bound = (value: number | undefined, otherwise: number, size: number) =>
-    value === undefined ? otherwise : value < 0 ? value + size : value;
-  const first = shape.map((size, axis) => bound(begin[axis], 0, size));
-  const by = shape.map((_, axis) => step[axis] ?? 1);
-  const result = shape.map((size, axis) => Math.ceil((bound(end[axis], size, size) - first[axis]) / by[axis]));
+  // As Python's slice.indices() says.
+  const ranges = shape.map((size, axis) => {
+    const by = step[axis] ?? 1;
+    const bound = (value: number | undefined, otherwise: number) => {
+      if (value === undefined) return otherwise;
+      const at = value < 0 ? value + size : value;
+      return by > 0 ? Math.max(0, Math.min(size, at)) : Math.max(-1, Math.min(size - 1, at));
+    };
+    const first = bound(begin[axis], by > 0 ? 0 : size - 1);
+    const last = bound(end[axis], by > 0 ? size : -1);
+    const places: number[] = [];
+    for (let at = first; by > 0 ? at < last : at > last; at += by) places.push(at);
+    return places;
+  });
   return moved(
     `${show(shape)} from ${show(begin)} to ${show(end)} by ${show(step)}`,
     shape,
     (x) => slices.slice(x, begin, end, step),
-    result,
-    (index) => index.map((i, axis) => first[axis] + i * by[axis]),
+    ranges.map(({ length }) => length),
+    (index) => index.map((i, axis) => ranges[axis][i]),
     { domain },
   );
 }
@@ -119,6 +128,8 @@ function padCase(
     if (at >= 0 && at < size) return at;
     if (options.mode === "edge") return at < 0 ? 0 : size - 1;
     if (options.mode === "reflect") return at < 0 ? -at : 2 * size - 2 - at;
+    if (options.mode === "symmetric") return at < 0 ? -1 - at : 2 * size - 1 - at;
+    if (options.mode === "circular") return (at + size) % size;
     return undefined;
   };
   return moved(
@@ -249,6 +260,16 @@ export const joinSamples = {
       sliceCase([4, 6, 5], []),
       sliceCase([3, 3, 3, 3, 3, 3], [0, 0, 0, 0, 0, 0], [2, 2, 2, 2, 2, 2]),
       sliceCase([4, 5], [1, 1], [3, 4], [], { classes: 9 }),
+      ...laneSizes.map((n) => sliceCase([2, n], [], [], [1, -1])),
+      ...laneSizes.map((n) => sliceCase([3, 2 * n], [undefined, -1], [], [1, -2])),
+      sliceCase([20], [15], [2], [-4]),
+      sliceCase([20], [undefined], [3], [-1]),
+      sliceCase([20], [-3], [undefined], [-3]),
+      sliceCase([20], [99], [-99], [-7]),
+      sliceCase([6, 5, 4], [5, 0, 3], [0, 5, 1], [-2, 3, -1]),
+      sliceCase([6, 5], [4, 4], [-7, -7], [-(2 ** 40), -3]),
+      sliceCase([1, 3], [], [], [-5, -1]),
+      sliceCase([4, 5], [undefined, 3], [], [-1, -2], { classes: 9 }),
     ],
   },
   pad: {
@@ -294,6 +315,44 @@ export const joinSamples = {
         ),
       ]),
       padCase([1, 3], [[2, 3]], { mode: "edge" }),
+      ...laneSizes.map((n) =>
+        padCase(
+          [2, n],
+          [
+            [0, 0],
+            [n, n],
+          ],
+          { mode: "symmetric" },
+        ),
+      ),
+      ...laneSizes.map((n) => padCase([n, 3], [[n, 1]], { mode: "circular" })),
+      padCase(
+        [3, 4, 2],
+        [
+          [1, 2],
+          [4, 0],
+          [0, 1],
+        ],
+        { mode: "circular" },
+      ),
+      padCase(
+        [3, 4, 2],
+        [
+          [3, 0],
+          [1, 4],
+          [2, 2],
+        ],
+        { mode: "symmetric" },
+      ),
+      padCase(
+        [3, 4],
+        [
+          [0, 2],
+          [1, 1],
+        ],
+        { mode: "circular" },
+        { classes: 9 },
+      ),
     ],
   },
   flip: {

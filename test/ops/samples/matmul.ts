@@ -101,6 +101,20 @@ function batchCase(
   };
 }
 
+/** A vector on the left, on the right or on both sides. */
+function vectorCase(a: Shape, b: Shape, options: { transposeA?: boolean; transposeB?: boolean } = {}): Case {
+  const [left, right] = [a.length === 1 ? [1, ...a] : a, b.length === 1 ? [...b, 1] : b];
+  const { transposeA = false, transposeB = false } = options;
+  const [m, k] = transposeA ? [left.at(-1), left.at(-2)] : [left.at(-2), left.at(-1)];
+  const size = [m, transposeB ? right.at(-2) : right.at(-1), k] as [number, number, number];
+  return {
+    ...batchCase(left.slice(0, -2), right.slice(0, -2), transposeA, transposeB, size),
+    name: `${JSON.stringify(a)} by ${JSON.stringify(b)} ${JSON.stringify(options)}`,
+    inputs: [{ shape: a }, { shape: b }],
+    apply: (x, y) => matmul(x, y, options),
+  };
+}
+
 const flags = [false, true];
 const batches: readonly (readonly [Shape, Shape])[] = [
   [[2], [2]],
@@ -132,6 +146,13 @@ export const matmulSamples = {
         batchCase([3], [3], true, false, [37, 9, 30]),
         batchCase([2, 2], [2], false, false, [1, 40, 20]),
         batchCase([], [], true, true),
+        laneSizes.map((n) => vectorCase([n], [n])),
+        laneSizes.map((n) => vectorCase([n], [n, 5])),
+        laneSizes.map((n) => vectorCase([6, n], [n])),
+        vectorCase([4], [2, 3, 4, 5]),
+        vectorCase([2, 3, 5, 4], [4]),
+        vectorCase([4], [5, 4], { transposeB: true }),
+        vectorCase([4, 5], [4], { transposeA: true }),
       ),
   },
   linear: {
