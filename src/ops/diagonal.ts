@@ -7,7 +7,7 @@ import { checkTensor, type Shape, showShape, sizeOf, type Tensor } from "../grap
 import { recordCopy, stridesOf } from "./axes.js";
 
 /** The two axes of the matrices in the whole, and which diagonal: `offset` columns to the right of the main one. */
-interface Diagonal {
+export interface Diagonal {
   readonly axes: readonly [number, number];
   readonly offset: number;
 }

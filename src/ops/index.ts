@@ -137,7 +137,6 @@ export {
   sum,
 } from "./reduce.js";
 export { roll } from "./roll.js";
-export { cumulativeSum, type ScanOptions } from "./scan.js";
 export { scatterAddAlong, scatterUpdate, scatterUpdateAlong, segmentSum } from "./scatter.js";
 export {
   broadcastTo,

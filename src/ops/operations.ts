@@ -32,6 +32,7 @@ import { convolutionInputGradientOp, convolutionOp, convolutionWeightGradientOp 
 import { cumulativeSumOp } from "./cumulative.js";
 import { customGradientOp } from "./custom.js";
 import { deviationGradientOp, deviationOp } from "./deviation.js";
+import { diagonalMatrixOp, diagonalOp } from "./diagonal.js";
 import { dropoutOp } from "./dropout.js";
 import {
   absOp,
@@ -56,7 +57,8 @@ import {
 import { expOp, logOp } from "./exponential.js";
 import { gatherRowsOp } from "./gather.js";
 import { gegluOp, gegluTanhOp, gluOp, regluOp, swigluOp } from "./glu.js";
-import { gatherAlongGradientOp, gatherAlongOp, gatherOp, oneHotOp, scatterAddOp } from "./indexing.js";
+import { gatherAlongOp, gatherOp, oneHotOp, scatterAddAlongOp, scatterAddOp } from "./indexing.js";
+import { flattenIndicesOp } from "./indexingNd.js";
 import { concatenateOp, splitOp } from "./join.js";
 import {
   binaryCrossEntropyOp,
@@ -78,6 +80,8 @@ import { averagePoolGradientOp, averagePoolOp, maxPoolGradientOp, maxPoolOp, max
 import { powOp, powTensorsOp } from "./power.js";
 import { productGradientOp, productOp } from "./product.js";
 import { argmaxOp, extremumGradientOp, maxOp, minOp, sumOp } from "./reduce.js";
+import { rollOp } from "./roll.js";
+import { scatterUpdateAlongOp, scatterUpdateOp } from "./scatter.js";
 import { broadcastToOp, reshapeOp, transposeOp } from "./shape.js";
 import { padOp, sliceOp } from "./slice.js";
 import { logSoftmaxOp, softmaxOp } from "./softmax.js";
@@ -182,7 +186,10 @@ export const operations = {
   gather: gatherOp,
   scatterAdd: scatterAddOp,
   gatherAlong: gatherAlongOp,
-  gatherAlongGradient: gatherAlongGradientOp,
+  scatterAddAlong: scatterAddAlongOp,
+  scatterUpdate: scatterUpdateOp,
+  scatterUpdateAlong: scatterUpdateAlongOp,
+  flattenIndices: flattenIndicesOp,
   oneHot: oneHotOp,
   concatenate: concatenateOp,
   split: splitOp,
@@ -239,6 +246,9 @@ export const operations = {
   transpose: transposeOp,
   slice: sliceOp,
   pad: padOp,
+  roll: rollOp,
+  diagonal: diagonalOp,
+  diagonalMatrix: diagonalMatrixOp,
   softmax: softmaxOp,
   softmaxGradient: softmaxOp.gradient,
   logSoftmax: logSoftmaxOp,

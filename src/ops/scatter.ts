@@ -3,9 +3,9 @@
 import { checkInteger, LARGEST_INT32, ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { constant, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, resolveAxis } from "./axes.js";
-import { equal, where } from "./elementwise.js";
+import { equal, where } from "./comparison.js";
 import {
   around,
   checkAlong,
@@ -18,13 +18,8 @@ import {
 } from "./indexing.js";
 import { broadcastLazily, broadcastTo, reshape } from "./shape.js";
 
-/**
- * Numbers 0, 1, 2, … as bit patterns of float32: all different, all finite, and compared exactly. What is asked is only
- * whether two are the same.
- */
-function numbered(count: number): Float32Array {
-  return new Float32Array(Uint32Array.from({ length: count }, (_, index) => index).buffer);
-}
+/** 0, 1, 2, …, to tell indices apart. */
+const numbered = (count: number): Uint32Array => Uint32Array.from({ length: count }, (_, index) => index);
 
 /** Inputs: updates, indices, and what they are put into. */
 export const scatterUpdateOp: Operation<{ axis: number }> = {
@@ -48,12 +43,12 @@ export const scatterUpdateOp: Operation<{ axis: number }> = {
 };
 
 const zerosLike = ({ shape }: Tensor): Tensor => broadcastLazily(constant(0), shape);
+const wordsOf = (shape: Shape): Tensor => broadcastLazily(constant(new Uint32Array(1), []), shape);
 
 /** For each index 1 if none behind it names the same row, else 0: [...indices, 1, …], one axis for each of x's behind `axis`. */
 function lastRows(indices: Tensor, size: number, axis: number, rank: number): Tensor {
   const own = constant(numbered(sizeOf(indices.shape)), [...indices.shape]);
-  const rowsOf = broadcastLazily(constant(0), [size]);
-  const owners = apply(scatterUpdateOp, [own, indices, rowsOf], { axis: 0 });
+  const owners = apply(scatterUpdateOp, [own, indices, wordsOf([size])], { axis: 0 });
   const isLast = equal(apply(gatherOp, [owners, indices], { axis: 0, missing: 0 }), own);
   return reshape(isLast, [...indices.shape, ...new Array<number>(rank - axis - 1).fill(1)]);
 }
@@ -123,7 +118,7 @@ export const scatterUpdateAlongOp: Operation<{ axis: number }> = {
 function lastAlong(indices: Tensor, x: Tensor, axis: number): Tensor {
   const line = indices.shape.map((size, at) => (at === axis ? size : 1));
   const own = broadcastTo(constant(numbered(indices.shape[axis]), line), indices.shape);
-  const owners = apply(scatterUpdateAlongOp, [own, indices, zerosLike(x)], { axis });
+  const owners = apply(scatterUpdateAlongOp, [own, indices, wordsOf(x.shape)], { axis });
   return equal(apply(gatherAlongOp, [owners, indices], { axis, missing: 0 }), own);
 }
 
