@@ -3,6 +3,21 @@ import { defineConfig } from "vitest/config";
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
+/**
+ * Tests whose way depends on how the machine shares itself out: on a clock, timers, the turns of a host, the heap, a
+ * browser. None asserts a time (test/timing.test.ts), but they need air: they run last and one by one, and a busy machine
+ * may leave them out: `npm test -- --project tests`.
+ */
+export const TIMING = [
+  "test/browser/chromium.test.ts",
+  "test/browser/extension.test.ts",
+  "test/engine/background.test.ts",
+  "test/engine/breathing.test.ts",
+  "test/engine/copies.test.ts",
+  "test/engine/kills.test.ts",
+  "test/train/heap.test.ts",
+];
+
 export default defineConfig({
   resolve: {
     alias: [
@@ -14,10 +29,19 @@ export default defineConfig({
   },
   test: {
     setupFiles: ["test/setup.ts"],
-    include: ["test/**/*.test.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "threads",
     maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: { name: "tests", include: ["test/**/*.test.ts"], exclude: [...TIMING, "**/node_modules/**"] },
+      },
+      {
+        extends: true,
+        test: { name: "timing", include: TIMING, fileParallelism: false, sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 });

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { TIMING } from "../vitest.config.js";
 
 const folder = fileURLToPath(new URL("./", import.meta.url));
 /** What vitest runs, and what its tests load; the runners of other suites give up on a runtime after minutes. */
@@ -53,6 +54,16 @@ function timedIn(text: string): string[] {
 
 test.each(files)("%s", (file) => {
   expect(timedIn(readFileSync(join(folder, file), "utf8"))).toEqual([]);
+});
+
+test("what reads a clock, sets a timer, watches the heap or drives a browser is in the project `timing`", () => {
+  const depends = /\bperformance\.now\(|\bsetTimeout\([^;]*, \w+\)|"HeapProfiler|"playwright-core"|\bcountTurns\(/;
+  const found = files.filter(
+    (file) => file.endsWith(".test.ts") && depends.test(readFileSync(join(folder, file), "utf8")),
+  );
+  expect(found.length).toBeGreaterThan(3);
+  for (const file of found) expect(TIMING).toContain(`test/${file}`);
+  for (const file of TIMING) expect(files).toContain(file.replace("test/", ""));
 });
 
 describe("what it finds", () => {
