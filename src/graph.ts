@@ -1,6 +1,8 @@
 // steepest/graph: the engine below the layers, for learning and research. The public names, nothing else.
 
 export type { EngineOptions } from "./engine/engine.js";
+export { elements, type Pointer, rows, type Workload } from "./engine/instructions.js";
+export type { Recorder } from "./engine/recorder.js";
 export {
   type CompiledFunction,
   type CompileFunctionOptions,

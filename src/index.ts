@@ -152,6 +152,7 @@ export type { EpochResult, Fit, Progress, Scores } from "./train/fit.js";
 export type {
   EvaluateOptions,
   FitOptions,
+  ParametersOptions,
   PredictOptions,
   SliceOptions,
   StepsOptions,

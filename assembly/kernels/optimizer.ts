@@ -1,11 +1,11 @@
 // One optimizer step over the whole parameter block: p parameters, g their gradients; all is read and written
 // once, in order. Unit: a vector of four floats; the block's length is a multiple of 16, so there is no tail.
-// The learning rate and the step's number come from the clock. Moments that would become denormal are set to
-// zero: a parameter whose gradient stays zero would otherwise slow every step a hundredfold, for good.
+// The learning rate is read where `rate` says, the step's number in the clock. Moments that would become denormal are set
+// to zero: a parameter whose gradient stays zero would otherwise slow every step a hundredfold, for good.
 // Loops test at their end: where they test first, V8 before 14 repeats in them what is computed in front of them.
 
 import { madd } from "../simd";
-import { CLOCK_LEARNING_RATE, CLOCK_STEP } from "./step";
+import { CLOCK_STEP } from "./step";
 
 const VECTOR_SHIFT: usize = 4;
 const VECTOR_BYTES: usize = 16;
@@ -17,21 +17,21 @@ function flushDenormals(v: v128, magnitude: v128): v128 {
 }
 
 /** p -= rate · g, in place. Error against float64: half an ulp of p and one of rate·g a step. */
-export function sgd(begin: u32, end: u32, p: usize, g: usize, clock: usize): void {
-  const rate = f32x4.splat(-load<f32>(clock, CLOCK_LEARNING_RATE));
+export function sgd(begin: u32, end: u32, p: usize, g: usize, rate: usize): void {
+  const back = f32x4.splat(-load<f32>(rate));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    v128.store(p + at, madd(rate, v128.load(g + at), v128.load(p + at)));
+    v128.store(p + at, madd(back, v128.load(g + at), v128.load(p + at)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
 
 /** v = momentum · v + g; p -= rate · v, both in place. Polyak 1964, in the form of Sutskever et al. 2013 that
  *  PyTorch has: the rate is outside of v. Error as of `sgd`, that of v summed with weights momentum^k. */
-export function sgdMomentum(begin: u32, end: u32, p: usize, v: usize, g: usize, clock: usize, momentum: f32): void {
-  const rate = f32x4.splat(-load<f32>(clock, CLOCK_LEARNING_RATE));
+export function sgdMomentum(begin: u32, end: u32, p: usize, v: usize, g: usize, rate: usize, momentum: f32): void {
+  const back = f32x4.splat(-load<f32>(rate));
   const decay = f32x4.splat(momentum);
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
@@ -40,15 +40,15 @@ export function sgdMomentum(begin: u32, end: u32, p: usize, v: usize, g: usize, 
     const sum = madd(decay, v128.load(v + at), v128.load(g + at));
     const velocity = flushDenormals(sum, f32x4.abs(sum));
     v128.store(v + at, velocity);
-    v128.store(p + at, madd(rate, velocity, v128.load(p + at)));
+    v128.store(p + at, madd(back, velocity, v128.load(p + at)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
 
 /** v = momentum · v + g; p -= rate · (g + momentum · v), both in place: Nesterov's look ahead in the variables
  *  that the gradient was taken at (Sutskever et al. 2013; PyTorch). Error as of `sgdMomentum`. */
-export function sgdNesterov(begin: u32, end: u32, p: usize, v: usize, g: usize, clock: usize, momentum: f32): void {
-  const rate = f32x4.splat(-load<f32>(clock, CLOCK_LEARNING_RATE));
+export function sgdNesterov(begin: u32, end: u32, p: usize, v: usize, g: usize, rate: usize, momentum: f32): void {
+  const back = f32x4.splat(-load<f32>(rate));
   const decay = f32x4.splat(momentum);
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
@@ -58,7 +58,7 @@ export function sgdNesterov(begin: u32, end: u32, p: usize, v: usize, g: usize, 
     const sum = madd(decay, v128.load(v + at), gradient);
     const velocity = flushDenormals(sum, f32x4.abs(sum));
     v128.store(v + at, velocity);
-    v128.store(p + at, madd(rate, madd(decay, velocity, gradient), v128.load(p + at)));
+    v128.store(p + at, madd(back, madd(decay, velocity, gradient), v128.load(p + at)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -88,13 +88,14 @@ export function adam(
   v: usize,
   g: usize,
   clock: usize,
+  rate: usize,
   beta1: f64,
   beta2: f64,
   epsilon: f32,
 ): void {
   const t = load<u32>(clock, CLOCK_STEP);
   const bias = sqrt<f64>(1 - power(beta2, t));
-  const rate = f32x4.splat(-<f32>((<f64>load<f32>(clock, CLOCK_LEARNING_RATE) * bias) / (1 - power(beta1, t))));
+  const back = f32x4.splat(-<f32>((<f64>load<f32>(rate) * bias) / (1 - power(beta1, t))));
   const guard = f32x4.splat(<f32>(<f64>epsilon * bias));
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const loss1 = f32x4.neg(gain1);
@@ -112,7 +113,36 @@ export function adam(
     v128.store(m + at, first);
     v128.store(v + at, second);
     const direction = f32x4.div(first, f32x4.add(f32x4.sqrt(second), guard));
-    v128.store(p + at, madd(rate, direction, v128.load(p + at)));
+    v128.store(p + at, madd(back, direction, v128.load(p + at)));
+    at += VECTOR_BYTES;
+  } while (at < stop);
+}
+
+/** average += gain · (p - average), in place. The gain is 1 - decay, or, where decay is 1, that of the mean of all p from
+ *  step `start` on; before that step the average is p. Error against float64: an ulp a step. */
+export function movingAverage(
+  begin: u32,
+  end: u32,
+  average: usize,
+  p: usize,
+  clock: usize,
+  start: u32,
+  decay: f64,
+): void {
+  const t = load<u32>(clock, CLOCK_STEP);
+  const exact: f64 = t < start ? 1 : decay < 1 ? 1 - decay : 1 / <f64>(t - start + 1);
+  const stop = <usize>end << VECTOR_SHIFT;
+  let at = <usize>begin << VECTOR_SHIFT;
+  if (at >= stop) return;
+  if (exact == 1) {
+    memory.copy(average + at, p + at, stop - at);
+    return;
+  }
+  const gain = f32x4.splat(<f32>exact);
+  do {
+    const before = v128.load(average + at);
+    const after = madd(gain, f32x4.sub(v128.load(p + at), before), before);
+    v128.store(average + at, flushDenormals(after, f32x4.abs(after)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }

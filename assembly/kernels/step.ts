@@ -1,11 +1,11 @@
 // What happens once a training step: the clock moves on, the loss is written down. Unit: the one
-// instruction, so one thread does it. The clock is a block of 64 bytes, one a trainer:
+// instruction, so one thread does it. The clock is a block of whole lines of 64 bytes, mostly one, one a trainer:
 //
-//   byte 0        4            8       12          16               20       24 … 63
-//   ┌────────────┬────────────┬───────┬───────────┬────────────────┬────────┬──────────┐
-//   │ step   u32 │ position   │ row   │ nextRow   │ learningRate   │ round  │ free     │
-//   │            │        u32 │   u32 │       u32 │            f32 │    u32 │          │
-//   └────────────┴────────────┴───────┴───────────┴────────────────┴────────┴──────────┘
+//   byte 0        4            8       12          16      20
+//   ┌────────────┬────────────┬───────┬───────────┬───────┬─────────────────────────────────┬──────────┐
+//   │ step   u32 │ position   │ row   │ nextRow   │ round │ learning rates, one a group of  │ free     │
+//   │            │        u32 │   u32 │       u32 │   u32 │ the optimizer's parameters, f32 │          │
+//   └────────────┴────────────┴───────┴───────────┴───────┴─────────────────────────────────┴──────────┘
 //
 // `step` counts the optimizer steps from the start of training, `position` those of this call, both with
 // the running one; `row` is where this batch begins in the shuffled order, `nextRow` where the next will. `round` is 0 but in a
@@ -15,8 +15,8 @@ export const CLOCK_STEP: usize = 0;
 export const CLOCK_POSITION: usize = 4;
 export const CLOCK_ROW: usize = 8;
 export const CLOCK_NEXT_ROW: usize = 12;
-export const CLOCK_LEARNING_RATE: usize = 16;
-export const CLOCK_ROUND: usize = 20;
+export const CLOCK_ROUND: usize = 16;
+export const CLOCK_LEARNING_RATES: usize = 20;
 export const CLOCK_BYTES: usize = 64;
 
 /** Word 3 of the counter of random numbers, in this round: tells rounds and uses (below 256) apart. */
@@ -24,16 +24,19 @@ export function useInRound(clock: usize, use: u32): u32 {
   return use | (load<u32>(clock, CLOCK_ROUND) << 8);
 }
 
-/** The next step begins: step and position += 1, row = nextRow, nextRow += batch, in place; the learning rate
- *  is rates[position before], one float32 a step of this call, or stays as it is where rates is 0. */
-export function advance(begin: u32, end: u32, clock: usize, rates: usize, batch: u32): void {
+/** The next step begins: step and position += 1, row = nextRow, nextRow += batch, in place; the `count` learning rates
+ *  are rates[position before], which has `count` float32 for each step of this call. */
+export function advance(begin: u32, end: u32, clock: usize, rates: usize, count: u32, batch: u32): void {
   const position = load<u32>(clock, CLOCK_POSITION);
   const row = load<u32>(clock, CLOCK_NEXT_ROW);
   store<u32>(clock, load<u32>(clock, CLOCK_STEP) + 1, CLOCK_STEP);
   store<u32>(clock, position + 1, CLOCK_POSITION);
   store<u32>(clock, row, CLOCK_ROW);
   store<u32>(clock, row + batch, CLOCK_NEXT_ROW);
-  if (rates != 0) store<f32>(clock, load<f32>(rates + (<usize>position << 2)), CLOCK_LEARNING_RATE);
+  const due = rates + ((<usize>position * count) << 2);
+  for (let i: usize = 0; i < <usize>count << 2; i += 4) {
+    store<f32>(clock + i, load<f32>(due + i), CLOCK_LEARNING_RATES);
+  }
 }
 
 /** trace[position - 1] = loss: the running step's loss, one float32. Overwrites. */

@@ -1,5 +1,5 @@
 // Encodes a program: see assembly/program.ts for the layout of an instruction.
-import { SteepestError, showValue } from "./errors.js";
+import { checkInteger, checkNumber, SteepestError, showValue } from "./errors.js";
 import { createRecorder, kernelKinds, kernelNames, type Recorder } from "./recorder.js";
 
 /** A byte address in the engine's linear memory. */
@@ -206,11 +206,15 @@ export function operandsOf(words: Uint32Array, program: Pointer, end: Pointer): 
 
 /** Units of a kernel that works on vectors of four elements: ceil(n / 4), `costPerElement` operations each element. */
 export function elements(n: number, costPerElement = 1): Workload {
+  checkInteger("elements", "n", n, 0);
+  checkNumber("elements", "costPerElement", costPerElement, 0, Number.POSITIVE_INFINITY);
   return { units: Math.ceil(n / 4), cost: n * costPerElement };
 }
 
 /** Units that are rows (or chunks, tiles, …): `units` of them, `cost` operations in all. */
 export function rows(units: number, cost: number): Workload {
+  checkInteger("rows", "units", units, 0);
+  checkNumber("rows", "cost", cost, 0, Number.POSITIVE_INFINITY);
   return { units, cost };
 }
 

@@ -99,7 +99,7 @@ export function createValueStore(engine: Engine): ValueStore {
 }
 
 /** A copy of what is stored for a tensor: its values, or what is laid out like them, as its gradient. */
-export function readValues(engine: Engine, { shape }: Tensor, address: Pointer): ParameterValues {
+export function readValues(engine: Engine, { shape }: { readonly shape: Shape }, address: Pointer): ParameterValues {
   return { shape, data: engine.floats(address, sizeOf(shape)).slice() };
 }
 

@@ -32,13 +32,16 @@ export function adam(options: AdamOptions = {}): Optimizer {
   const beta1 = checkDecay("adam", "beta1", options.beta1 ?? 0.9);
   const beta2 = checkDecay("adam", "beta2", options.beta2 ?? 0.999);
   const epsilon = checkNumber("adam", "epsilon", options.epsilon ?? 1e-8, LEAST_EPSILON, 1);
-  return made({
+  return made<Optimizer>({
     name: "adam",
     learningRate,
-    slots: ["firstMoment", "secondMoment"],
     hyperparameters: { beta1, beta2, epsilon },
-    record(recorder, { parameters, gradients, slots: [first, second], clock, length }) {
-      recorder.adam(elements(length, 8), parameters, first, second, gradients, clock, beta1, beta2, epsilon);
+    slots: () => [{ name: "firstMoment" }, { name: "secondMoment" }],
+    record(recorder, { blocks, clock, learningRates: [rate] }) {
+      for (const { parameters: p, gradients: g, slots, length } of blocks) {
+        const [m, v] = slots;
+        recorder.adam(elements(length, 8), p, m, v, g, clock, rate, beta1, beta2, epsilon);
+      }
     },
   });
 }

@@ -29,16 +29,16 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   if (nesterov && momentum === 0) {
     throw new ModelError("sgd: nesterov needs a momentum above 0, got momentum 0: set momentum, for example to 0.9");
   }
-  return made({
+  return made<Optimizer>({
     name: "sgd",
     learningRate,
-    slots: momentum === 0 ? [] : ["velocity"],
     hyperparameters: { momentum, nesterov: nesterov ? 1 : 0 },
-    record(recorder, { parameters, gradients, slots: [velocity], clock, length }) {
-      if (momentum === 0) recorder.sgd(elements(length), parameters, gradients, clock);
-      else {
-        const step = nesterov ? recorder.sgdNesterov : recorder.sgdMomentum;
-        step(elements(length, 2), parameters, velocity, gradients, clock, momentum);
+    slots: () => (momentum === 0 ? [] : [{ name: "velocity" }]),
+    record(recorder, { blocks, learningRates: [rate] }) {
+      const step = nesterov ? recorder.sgdNesterov : recorder.sgdMomentum;
+      for (const { parameters, gradients, slots, length } of blocks) {
+        if (momentum === 0) recorder.sgd(elements(length), parameters, gradients, rate);
+        else step(elements(length, 2), parameters, slots[0], gradients, rate, momentum);
       }
     },
   });

@@ -1,12 +1,11 @@
 // The whole state of a training, copied out and put back.
-import type { Engine } from "../engine/engine.js";
 import { checkInteger, DataError, ModelError, SteepestError, showNames, showValue } from "../engine/errors.js";
-import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
-import { offsetIn } from "../graph/store.js";
-import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { readValues } from "../graph/store.js";
+import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkPosition, cursorAt, type Position, positionOf } from "./cursor.js";
-import { type ParameterValues, readBlock, readParameters, trainedOf } from "./parameters.js";
+import type { SlotValues } from "./optimizer.js";
+import { type ParameterValues, readParameters } from "./parameters.js";
 import { isUpToDate, lastingOf, type State, seedOf, setCounts, wordsOfSeed } from "./state.js";
 
 /** Copies of values, by the path of the parameter that they belong to. */
@@ -45,7 +44,9 @@ export function takeCheckpoint(state: State): Checkpoint {
       "checkpoint: the background, which has a copy of the memory, is in the midst of its work: do this between epochs, or when the call has come to its end",
     );
   }
-  const { steps, epochs, config, slots } = state;
+  const { engine, steps, epochs, config } = state;
+  const readSlot = (values: ReadonlyMap<string, SlotValues>): ValuesByPath =>
+    new Map([...values].map(([path, slot]) => [path, readValues(engine, slot, slot.address)]));
   const checkpoint = {
     steps,
     epochs,
@@ -53,8 +54,8 @@ export function takeCheckpoint(state: State): Checkpoint {
     position: positionOf(state.cursor, scoreNames(state)),
     parameters: readParameters(state),
     optimizer: {
-      name: config.optimizer.name,
-      slots: new Map(config.optimizer.slots.map((slot, i) => [slot, readBlock(state, slots[i])])),
+      name: config.optimizer.layout.optimizer.name,
+      slots: new Map([...state.optimizer.values].map(([slot, values]) => [slot, readSlot(values)])),
     },
   };
   checkFinite("checkpoint", namedValues(checkpoint), "call reset(), or restore() an earlier checkpoint");
@@ -91,19 +92,19 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   checkInteger("restore", "seed", seed, 0);
   const { position = { passes: epochs, open: [] } } = checkpoint;
   checkPosition("restore", position);
-  const { engine, trained, values, config } = state;
-  const trainable = trainedOf(state);
+  const { engine, values, config } = state;
+  const slots = state.optimizer.values;
   checkBlock(config.model.parameters, "parameters", parameters);
   checkOptimizer(state, optimizer);
-  for (const [slot, block] of optimizer.slots) checkBlock(trainable, `the optimizer's ${slot}`, block);
+  for (const [slot, wanted] of slots) checkBlock(wanted, `the optimizer's ${slot}`, valuesIn(optimizer, slot));
 
   // What is between the values counts as written too: all of a block is newer here then than in a copy of the memory.
   for (const { address, bytes } of lastingOf(state)) engine.clear(address, bytes);
-  writeBlock(engine, config.model.parameters, parameters, values.addressOf);
-  config.optimizer.slots.forEach((slot, i) => {
-    const at = (tensor: Tensor): Pointer => state.slots[i] + offsetIn(trained, tensor);
-    writeBlock(engine, trainable, optimizer.slots.get(slot) as ValuesByPath, at);
-  });
+  for (const [path, { data }] of parameters) values.write(config.model.parameters.get(path) as Tensor, data);
+  for (const [slot, all] of slots) {
+    const saved = valuesIn(optimizer, slot);
+    for (const [path, { address }] of all) engine.write(address, (saved.get(path) as ParameterValues).data);
+  }
   setCounts(state, steps, epochs, cursorAt(position, scoreNames(state)));
   setSeed(state, seed);
   state.broken = undefined;
@@ -134,7 +135,7 @@ function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {
 }
 
 /** Refuses values that are not exactly one for each of the wanted. */
-function checkBlock(wanted: ReadonlyMap<string, Tensor>, what: string, block: ValuesByPath): void {
+function checkBlock(wanted: ReadonlyMap<string, { readonly shape: Shape }>, what: string, block: ValuesByPath): void {
   const remedy = "restore it into the model that it was taken of";
   for (const [path, { shape }] of wanted) {
     const found = block.get(path);
@@ -174,27 +175,20 @@ function findBroken(data: Float32Array): number {
 }
 
 /** Hyperparameters may differ: who goes on may want another rate. What is kept from step to step may not. */
-function checkOptimizer({ config }: State, { name, slots }: Checkpoint["optimizer"]): void {
-  const own = config.optimizer;
-  if (name === own.name && slots.size === own.slots.length && own.slots.every((slot) => slots.has(slot))) return;
+function checkOptimizer(state: State, { name, slots }: Checkpoint["optimizer"]): void {
+  const ownName = state.config.optimizer.layout.optimizer.name;
+  const own = [...state.optimizer.values.keys()];
+  if (name === ownName && slots.size === own.length && own.every((slot) => slots.has(slot))) return;
   const show = (name: string, slots: readonly string[]) =>
     `${name} with ${slots.length === 0 ? "no state" : showNames(slots)}`;
   throw new ModelError(
-    `restore: the checkpoint is of ${show(name, [...slots.keys()])}, this trainer's optimizer is ${show(own.name, own.slots)}: ` +
+    `restore: the checkpoint is of ${show(name, [...slots.keys()])}, this trainer's optimizer is ${show(ownName, own)}: ` +
       "compile with the optimizer that it was taken of, or set the parameters alone",
   );
 }
 
-function writeBlock(
-  engine: Engine,
-  tensors: ReadonlyMap<string, Tensor>,
-  values: ValuesByPath,
-  addressOf: (tensor: Tensor) => Pointer,
-): void {
-  for (const [path, tensor] of tensors) {
-    const { data } = values.get(path) as ParameterValues;
-    engine.write(addressOf(tensor), data);
-  }
+function valuesIn({ slots }: Checkpoint["optimizer"], slot: string): ValuesByPath {
+  return slots.get(slot) as ValuesByPath;
 }
 
 /** Programs hold the seed, for dropout: those that were recorded with another are recorded again. */

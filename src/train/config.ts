@@ -9,6 +9,7 @@ import { type AnyModel, checkModel } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import { checkOptimizer, type Optimizer } from "../optim/optimizer.js";
 import { isRegularized } from "./changes.js";
+import { planOptimizer } from "./optimizer.js";
 import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
 import { isTrainable, type OutputConfig, type Score, type TrainingConfig, wordsOfSeed } from "./state.js";
 
@@ -56,14 +57,23 @@ export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig
   const fixed = frozenOf(model, frozen);
   const trained = [...model.parameters.values()].filter((tensor) => isTrainable(tensor) && !fixed.has(tensor));
   tryOutputs("compile", model, outputs, trained);
+  checkTrained(model, trained);
+  const isTrained = new Set(trained);
+  const paths = [...model.parameters].filter(([, tensor]) => isTrained.has(tensor));
   return {
     model,
     outputs,
     scores: [...scoresOf(outputs), ...penaltyScore(model, outputs, fixed)],
-    optimizer,
+    optimizer: planOptimizer("compile", optimizer, paths),
     frozen: fixed,
     seed: wordsOfSeed(seed),
   };
+}
+
+function checkTrained({ parameters }: AnyModel, trained: readonly Tensor[]): void {
+  if (trained.length > 0) return;
+  const remedy = [...parameters.values()].some(isTrainable) ? "freeze fewer of them" : "add dense(…)";
+  throw new ModelError(`compile: the model has no parameters, so nothing can be trained: ${remedy}`);
 }
 
 /** The totals of a step, as `buildScores` makes them. */

@@ -1,5 +1,5 @@
 // What to say when a loss is no number any longer: what most likely led to it, and what helps.
-import { SteepestError } from "../engine/errors.js";
+import { SteepestError, showNames, showValue } from "../engine/errors.js";
 
 /** The largest magnitude in the samples of a step, and whose it is: `x`, `y.price`. */
 export interface Magnitude {
@@ -14,7 +14,8 @@ export interface Divergence {
   /** From 1; absent where there are no epochs. */
   readonly epoch?: number;
   readonly loss: number;
-  readonly learningRate: number;
+  /** One, or that of each group of parameters. */
+  readonly learningRate: number | Readonly<Record<string, number>>;
   /** In the samples that were trained on, where that is known. */
   readonly largest?: Magnitude | undefined;
 }
@@ -34,7 +35,18 @@ export class DivergenceError extends SteepestError {
 
 function describe({ step, epoch, loss, learningRate }: Divergence): string {
   const when = epoch === undefined ? `step ${step}` : `step ${step} (epoch ${epoch})`;
-  return `the loss became ${loss} at ${when}, with learning rate ${learningRate}`;
+  return `the loss became ${loss} at ${when}, with ${showRates(learningRate)}`;
+}
+
+function showRates(learningRate: Divergence["learningRate"]): string {
+  if (typeof learningRate === "number") return `learning rate ${showRate(learningRate)}`;
+  const rates = Object.entries(learningRate).map(([group, rate]) => `${showRate(rate)} of ${showValue(group)}`);
+  return `learning rates ${showNames(rates)}`;
+}
+
+/** As it was written, not as float32 has it. */
+function showRate(rate: number): number {
+  return Number(rate.toPrecision(7));
 }
 
 // Inputs and targets beyond this are most likely as they were measured, not scaled.
@@ -43,12 +55,14 @@ const LARGE = 1000;
 function remedyFor(where: string, { step, learningRate, largest }: Divergence): string {
   const again = where === "training" ? "call reset() and train" : "set the parameters anew and train";
   // The loss of the first step is that of the first values: no learning rate has changed them yet.
-  const byRate = step > 1 && learningRate > 0;
+  const rates = typeof learningRate === "number" ? [learningRate] : Object.values(learningRate);
+  const byRate = step > 1 && rates.some((rate) => rate > 0);
   if (largest !== undefined && largest.value > LARGE) {
     const smaller = byRate ? ", or with a smaller learning rate" : "";
     return `${largest.name} holds values as large as ${Number(largest.value.toPrecision(3))}: scale inputs and targets to about -1 to 1 (pixels: divide by 255), then ${again} again${smaller}`;
   }
-  if (byRate) return `${again} with a smaller one, such as ${Number((learningRate / 10).toPrecision(1))}`;
+  if (byRate && rates.length > 1) return `${again} with smaller ones`;
+  if (byRate) return `${again} with a smaller one, such as ${Number((rates[0] / 10).toPrecision(1))}`;
   const reason = step > 1 ? "this rate changes no parameter" : "nothing had been trained before this step";
   return `${reason}, so the rate is not the cause: look for values that are too large in the inputs, targets, initializers or set parameters, and for a division by 0 or the logarithm of 0 in custom layers and losses`;
 }

@@ -3,14 +3,18 @@ import { CLOCK_BYTES } from "../engine/constants.js";
 import { performance } from "../engine/host.js";
 import type { ResidentData } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
-import type { AnyScores } from "./options.js";
+import type { AnyScores, EvaluateOptions } from "./options.js";
 import { programFor } from "./programs.js";
 import { checkResident } from "./samples.js";
 import type { State, TrainingConfig } from "./state.js";
 import { bindFeed, tuneCallSize } from "./steps.js";
 
 /** Scores over all of `data`, without dropout. */
-export function* evaluateAll(state: State, data: ResidentData, batchSize = 256): Job<AnyScores> {
+export function* evaluateAll(
+  state: State,
+  data: ResidentData,
+  { batchSize = 256, parameters }: EvaluateOptions = {},
+): Job<AnyScores> {
   const { engine, evaluationClock, evaluationTotals, config } = state;
   const totals = { address: evaluationTotals, bytes: config.scores.length * 8 };
   engine.clear(totals.address, totals.bytes);
@@ -21,7 +25,8 @@ export function* evaluateAll(state: State, data: ResidentData, batchSize = 256):
     if (done > 0) yield PAUSE;
     checkResident(state, data);
     const batch = Math.min(size, data.count - done);
-    const step = programFor(state, "evaluate", { kind: "gathered", format: data.format, whole: false }, batch);
+    const feed = { kind: "gathered", format: data.format, whole: false, parameters } as const;
+    const step = programFor(state, "evaluate", feed, batch);
     const steps = Math.min(step.stepsPerCall, Math.floor((data.count - done) / batch));
     bindFeed(state, data, false);
     const start = performance.now();

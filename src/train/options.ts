@@ -56,6 +56,8 @@ export interface SliceOptions {
 export interface EvaluateOptions {
   /** Samples a step; does not change what comes out beyond rounding. Default 256. */
   batchSize?: number;
+  /** With what the optimizer keeps in the place of the parameters: "average" of `averaged`. Default: the parameters. */
+  parameters?: string;
 }
 
 export interface PredictOptions<I extends Ports = Ports> {
@@ -63,6 +65,13 @@ export interface PredictOptions<I extends Ports = Ports> {
   output?: "prediction" | "raw";
   /** Shape of one sample's input, where it is another than the model was made with: see `Samples.inputShape`. */
   inputShape?: I;
+  /** With what the optimizer keeps in the place of the parameters: "average" of `averaged`. Default: the parameters. */
+  parameters?: string;
+}
+
+export interface ParametersOptions {
+  /** What the optimizer keeps in the place of the parameters: "average" of `averaged`. Default: the parameters. */
+  of?: string;
 }
 
 export interface SummaryOptions {
@@ -161,15 +170,17 @@ export function checkSliceOptions(milliseconds: number, options: SliceOptions = 
   return { milliseconds, batchSize, shuffle: checkFlag("trainFor", "shuffle", shuffle) };
 }
 
-export function checkEvaluateOptions(options: EvaluateOptions = {}): Required<EvaluateOptions> {
-  checkBehindData("evaluate", options, ["batchSize"]);
-  return { batchSize: checkInteger("evaluate", "batchSize", options.batchSize ?? 256, 1) };
+export function checkEvaluateOptions(
+  options: EvaluateOptions = {},
+): EvaluateOptions & Required<Pick<EvaluateOptions, "batchSize">> {
+  checkBehindData("evaluate", options, ["batchSize", "parameters"]);
+  return { ...options, batchSize: checkInteger("evaluate", "batchSize", options.batchSize ?? 256, 1) };
 }
 
 export function checkPredictOptions(
   options: PredictOptions = {},
 ): PredictOptions & Required<Pick<PredictOptions, "output">> {
-  checkOptions("predict", options, ["output", "inputShape"]);
+  checkOptions("predict", options, ["output", "inputShape", "parameters"]);
   const { output = "prediction" } = options;
   return { ...options, output: checkChoice("predict", "output", output, ["prediction", "raw"]) };
 }
@@ -177,4 +188,9 @@ export function checkPredictOptions(
 export function checkSummaryOptions(options: SummaryOptions = {}): Required<SummaryOptions> {
   checkOptions("summary", options, ["batchSize"]);
   return { batchSize: checkInteger("summary", "batchSize", options.batchSize ?? 32, 1) };
+}
+
+export function checkParametersOptions(options: ParametersOptions = {}): ParametersOptions {
+  checkOptions("parameters", options, ["of"]);
+  return options;
 }

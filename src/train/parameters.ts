@@ -6,7 +6,7 @@ import { kindOf } from "../engine/kind.js";
 import { byName, offsetIn, type ParameterValues, readValues } from "../graph/store.js";
 import { type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
-import { checkValues, type State } from "./state.js";
+import { checkValues, type State, startSlots } from "./state.js";
 
 export type { ParameterValues } from "../graph/store.js";
 
@@ -22,10 +22,13 @@ export function readBlock(state: State, block: Pointer): Map<string, ParameterVa
   return byName(trainedOf(state), (tensor) => readValues(engine, tensor, block + offsetIn(trained, tensor)));
 }
 
-/** Copies of all parameters and buffers. */
-export function readParameters(state: State): Map<string, ParameterValues> {
-  checkValues(state);
-  return byName(state.config.model.parameters, state.values.read);
+/** Copies of all parameters and buffers; of the optimizer's averages where there are some, if these are asked for. */
+export function readParameters(state: State, average?: string): Map<string, ParameterValues> {
+  const { engine, config, values, optimizer } = state;
+  checkValues(state, average === undefined ? [] : optimizer.slots);
+  const places = average === undefined ? undefined : optimizer.averages.get(average);
+  const read = (tensor: Tensor) => readValues(engine, tensor, places?.get(tensor) ?? values.addressOf(tensor));
+  return byName(config.model.parameters, read);
 }
 
 /** The parameters that are trained, by path. */
@@ -38,6 +41,7 @@ export function writeParameters(state: State, update: ParameterUpdate): void {
   for (const { tensor, copy } of checkUpdate(state.config.model.parameters, update)) {
     state.values.write(tensor, copy);
   }
+  startSlots(state);
 }
 
 /** New values, checked against the parameters. Throws ModelError for an unknown path, DataError for other values. */

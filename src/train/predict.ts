@@ -5,6 +5,7 @@ import { type FlatValues, sliceOf, type Values } from "../graph/values.js";
 import { type ForPorts, fromList, type Ports } from "../nn/ports.js";
 import { copyValues, flattenInputs, type SampleFormat, writeInput } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
+import { checkAverage } from "./optimizer.js";
 import { checkPredictOptions, type PredictOptions } from "./options.js";
 import { programFor } from "./programs.js";
 import { formatFor, stagingPlace } from "./samples.js";
@@ -19,6 +20,7 @@ export interface Asked {
   readonly count: number;
   readonly format: SampleFormat;
   readonly output: "prediction" | "raw";
+  readonly parameters: string | undefined;
 }
 
 /** Reads inputs before the call returns; `later`: in arrays of their own, as the caller may change his meanwhile. */
@@ -29,17 +31,18 @@ export function readInputs(
   later: boolean,
 ): Asked {
   guard(state, "trainer");
-  const { output, inputShape } = checkPredictOptions(options);
+  const { output, inputShape, parameters: named } = checkPredictOptions(options);
+  const parameters = checkAverage("predict", "parameters", state.optimizer, named);
   const format = formatFor(state, inputShape);
   const { x, count } = flattenInputs(given, format);
   // What one program takes is staged at once, if nobody else has the engine.
   const copied = later && (state.engine.background || count > MAX_SAMPLES);
-  return { x: copied ? x.map(copyValues) : x, count, format, output };
+  return { x: copied ? x.map(copyValues) : x, count, format, output, parameters };
 }
 
 export function* predictAll<O extends Ports>(
   state: State,
-  { x, count, format, output }: Asked,
+  { x, count, format, output, parameters }: Asked,
 ): Job<ForPorts<O, Float32Array>> {
   const { engine, samples } = state;
   guard(state, "trainer");
@@ -61,7 +64,7 @@ export function* predictAll<O extends Ports>(
       const slice = sliceOf(data, first * size, batch * size);
       writeInput(engine, at[index], slice, format.inputs[index], first * size);
     });
-    const feed = { kind: "staged", x: at, y: [], format } as const;
+    const feed = { kind: "staged", x: at, y: [], format, parameters } as const;
     const { program, results } = programFor(state, output === "raw" ? "predict raw" : "predict", feed, batch);
     const sizes = outputs.map((size) => batch * size);
     yield new EngineCall(

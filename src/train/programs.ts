@@ -36,6 +36,7 @@ export interface GatheredFeed {
   readonly format: SampleFormat;
   /** A batch is all samples: each step begins at the first row again. */
   readonly whole: boolean;
+  readonly parameters?: string | undefined;
 }
 
 export interface StagedFeed {
@@ -43,6 +44,8 @@ export interface StagedFeed {
   readonly x: readonly Pointer[];
   readonly y: readonly Pointer[];
   readonly format: SampleFormat;
+  /** The slot of the optimizer whose values stand for the parameters. */
+  readonly parameters?: string | undefined;
 }
 
 const CLOCK_WORDS = CLOCK_BYTES / 4;
@@ -59,7 +62,7 @@ interface Trace {
 
 function traceModel(state: State, feed: Feed, batch: number, training: boolean): Trace {
   const { model, seed } = state.config;
-  const places = new Map<Tensor, Pointer>();
+  const places = new Map<Tensor, Pointer>(state.optimizer.averages.get(feed.parameters ?? ""));
   const leaf = (shape: readonly number[], name: string, address: Pointer, dtype: DType = "float32"): Tensor => {
     const tensor = input(shape, { name, dtype });
     places.set(tensor, address);
@@ -151,22 +154,17 @@ function resultsOf({ trace, loss, totals, gradients }: ReturnType<typeof traceTr
 
 /** One training step: forward, backward, optimizer, loss and metrics noted. */
 function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
-  const { optimizer } = state.config;
+  const { config, optimizer } = state;
   const traced = traceTraining(state, feed, batch);
   const { trace, loss, totals } = traced;
   // A batch of all samples is the same in every step, so its first row never moves on.
   const advanceBy = feed.kind === "staged" || feed.whole ? 0 : batch;
   return install(state, trace, resultsOf(traced), (record, compute) => {
-    record.advance(serial, state.clock, state.learningRates, advanceBy);
+    record.advance(serial, state.clock, state.learningRates, config.optimizer.rates.length, advanceBy);
     const addressOf = compute();
-    optimizer.record(record, {
-      parameters: state.trained.address,
-      gradients: state.gradients,
-      slots: state.slots,
-      clock: state.clock,
-      length: state.trained.bytes / 4,
-    });
+    optimizer.record(record);
     recordChanges(record, state.parameters, trace.updates, state.values.addressOf, addressOf);
+    optimizer.finish(record);
     record.traceLoss(serial, state.losses, state.clock, addressOf(loss));
     // A batch that was handed in is no part of a pass.
     if (feed.kind === "gathered") recordTotals(state, record, state.totals, totals.map(addressOf), batch);
@@ -184,7 +182,7 @@ function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram
   const trace = traceModel(state, feed, batch, false);
   const { totals } = buildScores(state, trace);
   return install(state, trace, totals, (record, compute) => {
-    record.advance(serial, state.evaluationClock, 0, batch);
+    record.advance(serial, state.evaluationClock, 0, 0, batch);
     recordTotals(state, record, state.evaluationTotals, totals.map(compute()), batch);
   });
 }
@@ -269,7 +267,7 @@ function drop({ programs }: State, key: string): void {
 }
 
 function sameFeed(a: Feed, b: Feed): boolean {
-  if (a.format !== b.format) return false;
+  if (a.format !== b.format || a.parameters !== b.parameters) return false;
   if (a.kind === "gathered") return b.kind === "gathered" && a.whole === b.whole;
   return b.kind === "staged" && samePlaces(a.x, b.x) && samePlaces(a.y, b.y);
 }
@@ -283,5 +281,6 @@ function samePlaces(a: readonly number[], b: readonly number[]): boolean {
 /** All that a program's instructions hold of a feed: gathered data may be stored anywhere, staged samples may not. */
 function keyOf(feed: Feed): string {
   const shapes = feed.format.inputs.map(({ shape }) => shape.join("x"));
-  return feed.kind === "gathered" ? `gathered ${feed.whole} ${shapes}` : `staged ${feed.x} ${feed.y} ${shapes}`;
+  const key = feed.kind === "gathered" ? `gathered ${feed.whole}` : `staged ${feed.x} ${feed.y}`;
+  return `${key} ${shapes} ${JSON.stringify(feed.parameters ?? null)}`;
 }

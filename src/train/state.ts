@@ -1,6 +1,7 @@
 // What a trainer keeps in linear memory, for as long as it lives:
 //
-//   parameters │ gradients │ slot 0 │ slot 1 …   one block each, the same layout in all: see layoutBlock
+//   parameters │ gradients                       one block each, the same layout in both: see layoutBlock
+//   slot 0 │ slot 1 … │ scratch                  the optimizer's: see src/optim/placement.ts
 //   fixed                                        what no optimizer changes: buffers, frozen parameters
 //   clock, evaluation clock                      64 bytes each: see assembly/kernels/step.ts
 //   feed                                         where the samples are: see assembly/kernels/gather.ts
@@ -9,7 +10,7 @@
 //   arena                                        values between the layers, of whichever program needs most
 import { CLOCK_BYTES, CLOCK_STEP } from "../engine/constants.js";
 import type { Engine } from "../engine/engine.js";
-import { ModelError, SteepestError } from "../engine/errors.js";
+import { SteepestError } from "../engine/errors.js";
 import { type Pointer, startRecording } from "../engine/instructions.js";
 import { type Lease, leasing } from "../engine/lease.js";
 import type { Region } from "../engine/replica.js";
@@ -27,10 +28,10 @@ import type { Metric } from "../nn/metrics.js";
 import type { AnyModel } from "../nn/model.js";
 import type { Port } from "../nn/ports.js";
 import { FEED_HEADER_WORDS } from "../ops/gather.js";
-import type { Optimizer } from "../optim/optimizer.js";
 import { type Cursor, createCursor, type Pass } from "./cursor.js";
 import type { ResidentData, SampleFormat } from "./data.js";
 import { assertIdle, EngineCall, type Job } from "./job.js";
+import { type OptimizerPlan, type PlacedOptimizer, placeOptimizerIn } from "./optimizer.js";
 import type { Feed, ProgramUse, StepProgram } from "./programs.js";
 
 /** Most steps of one call into the engine: lengths of losses and learningRates. */
@@ -42,7 +43,7 @@ export interface TrainingConfig {
   readonly outputs: readonly OutputConfig[];
   /** What a step adds to the totals, the loss first. */
   readonly scores: readonly Score[];
-  readonly optimizer: Optimizer;
+  readonly optimizer: OptimizerPlan;
   /** Parameters that are not to be trained. */
   readonly frozen: ReadonlySet<Tensor>;
   readonly seed: readonly [low: number, high: number];
@@ -101,9 +102,9 @@ export interface State {
   readonly values: ValueStore;
   readonly trained: Block;
   readonly fixed: Block;
-  /** Addresses of blocks with the layout of `trained`. */
+  /** With the layout of `trained`. */
   readonly gradients: Pointer;
-  readonly slots: readonly Pointer[];
+  readonly optimizer: PlacedOptimizer;
   readonly clock: Pointer;
   readonly evaluationClock: Pointer;
   readonly feed: Pointer;
@@ -181,15 +182,14 @@ export function seedOf({ seed: [low, high] }: TrainingConfig): number {
 export function createState(engine: Engine, config: TrainingConfig): State {
   const tensors = [...config.model.parameters.values()];
   const parameters = tensors.filter((tensor) => isTrainable(tensor) && !config.frozen.has(tensor));
-  if (parameters.length === 0) {
-    const remedy = tensors.some(isTrainable) ? "freeze fewer of them" : "add dense(…)";
-    throw new ModelError(`compile: the model has no parameters, so nothing can be trained: ${remedy}`);
-  }
   const { allocator } = engine;
+  const { layout, parameters: ordered, rates } = config.optimizer;
   return leasing(engine, (lease): State => {
     const values = createValueStore(engine);
     lease.defer(values.dispose);
-    const trained = values.adopt(parameters);
+    const trained = values.adopt(ordered);
+    const gradients = allocator.mark("transient", lease.takeZeros(trained.bytes));
+    const clock = lease.takeZeros(layout.clockBytes);
     const feedBytes = (FEED_HEADER_WORDS + config.model.inputs.length + config.outputs.length) * 4;
     return {
       engine,
@@ -198,15 +198,15 @@ export function createState(engine: Engine, config: TrainingConfig): State {
       values,
       trained,
       fixed: values.adopt(tensors.filter((tensor) => !trained.offsets.has(tensor))),
-      gradients: allocator.mark("transient", lease.takeZeros(trained.bytes)),
-      slots: config.optimizer.slots.map(() => lease.takeZeros(trained.bytes)),
-      clock: lease.takeZeros(CLOCK_BYTES),
+      gradients,
+      optimizer: placeOptimizerIn(lease, config.optimizer, { values, gradients, block: trained, clock }),
+      clock,
       evaluationClock: lease.takeZeros(CLOCK_BYTES),
       feed: allocator.mark("addresses", lease.takeZeros(feedBytes)),
       totals: lease.takeZeros(config.scores.length * 8),
       evaluationTotals: lease.takeZeros(config.scores.length * 8),
       losses: allocator.mark("transient", lease.takeZeros(STEPS_PER_CALL * 4)),
-      learningRates: lease.takeZeros(STEPS_PER_CALL * 4),
+      learningRates: lease.takeZeros(STEPS_PER_CALL * rates.length * 4),
       lease,
       arena: { address: 0, bytes: 0, version: 0 },
       steps: 0,
@@ -245,23 +245,31 @@ export function* initializeState(state: State): Job<void> {
   } finally {
     engine.allocator.free(program.address);
   }
+  startSlots(state);
+}
+
+/** Slots that start at the parameters are these, until a step has been done. */
+export function startSlots({ steps, optimizer }: State): void {
+  if (steps === 0) optimizer.startSlots();
 }
 
 /** Back to the start: parameters as initialized from the seed, optimizer state and counts zero. */
 export function resetState(state: State): void {
   const { engine, trained, fixed, config } = state;
-  for (const { address, bytes } of [trained, fixed]) engine.clear(address, bytes);
-  for (const address of [state.gradients, ...state.slots]) engine.clear(address, trained.bytes);
+  for (const { address, bytes } of [trained, fixed, ...state.optimizer.slots]) engine.clear(address, bytes);
+  engine.clear(state.gradients, trained.bytes);
   const tensors = [...config.model.parameters.values()];
   initializeParameters(engine, tensors, state.values.addressOf, config.seed);
   setCounts(state, 0, 0, createCursor());
+  startSlots(state);
   state.broken = undefined;
 }
 
 /** Sets the counts, here and in the clock, and the place in the data. */
 export function setCounts(state: State, steps: number, epochs: number, cursor: Cursor): void {
   const { engine, clock, evaluationClock } = state;
-  for (const address of [clock, evaluationClock]) engine.clear(address, CLOCK_BYTES);
+  engine.clear(evaluationClock, CLOCK_BYTES);
+  engine.clear(clock, state.config.optimizer.layout.clockBytes);
   engine.words(clock + CLOCK_STEP, 1)[0] = steps;
   state.steps = steps;
   state.epochs = epochs;
@@ -269,8 +277,8 @@ export function setCounts(state: State, steps: number, epochs: number, cursor: C
 }
 
 /** Refuses to read parameters that a copy in the background has newer values of. */
-export function checkValues(state: State): void {
-  if (state.engine.isCurrent(valuesOf(state))) return;
+export function checkValues(state: State, also: readonly Region[] = []): void {
+  if (state.engine.isCurrent([...valuesOf(state), ...also])) return;
   throw new SteepestError(
     "parameters: the background, which has a copy of the memory, is in the midst of its work: read them in onProgress, between epochs, or when the call has come to its end",
   );
@@ -288,7 +296,7 @@ export function valuesOf(state: State): readonly Region[] {
 
 /** What predictions and gradients depend on: whoever follows the progress may ask for them. */
 export function visibleOf(state: State): readonly Region[] {
-  return [...valuesOf(state), { address: state.clock, bytes: CLOCK_BYTES }];
+  return [...valuesOf(state), { address: state.clock, bytes: state.config.optimizer.layout.clockBytes }];
 }
 
 /** Whether an optimizer may change it: a parameter, no buffer. */
@@ -298,8 +306,7 @@ export function isTrainable({ source }: Tensor): boolean {
 
 /** What training changes for good. */
 export function lastingOf(state: State): readonly Region[] {
-  const { trained, slots } = state;
-  return [...visibleOf(state), ...slots.map((address) => ({ address, bytes: trained.bytes }))];
+  return [...visibleOf(state), ...state.optimizer.slots];
 }
 
 /** The arena, at least `bytes` long. */

@@ -8,7 +8,7 @@ import { ThreadError } from "../engine/threads.js";
 import { runOnce } from "../graph/program.js";
 import { sizeOf } from "../graph/tensor.js";
 import { portName } from "../nn/ports.js";
-import { rateAt } from "../optim/optimizer.js";
+import { rateAt, ratesByGroup } from "../optim/optimizer.js";
 import { beginPass, findPass, movePass, type Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
 import { DivergenceError, largestOf } from "./divergence.js";
@@ -93,11 +93,14 @@ function beforeSteps(state: State, row: number, steps: number): void {
   const { engine, config } = state;
   const { floats, words } = engine.heap;
   const [rates, clock] = [state.learningRates / 4, state.clock];
-  for (let i = 0; i < steps; i++) floats[rates + i] = rateAt(config.optimizer, state.steps + i + 1);
+  const { rates: named } = config.optimizer;
+  for (let i = 0; i < steps; i++) {
+    for (let r = 0; r < named.length; r++) floats[rates + i * named.length + r] = rateAt(named[r], state.steps + i + 1);
+  }
   words[(clock + CLOCK_POSITION) / 4] = 0;
   words[(clock + CLOCK_ROW) / 4] = row;
   words[(clock + CLOCK_NEXT_ROW) / 4] = row;
-  engine.changed(state.learningRates, steps * 4);
+  engine.changed(state.learningRates, steps * named.length * 4);
   engine.changed(state.clock + CLOCK_POSITION, 12);
 }
 
@@ -105,6 +108,7 @@ function beforeSteps(state: State, row: number, steps: number): void {
 function afterSteps(state: State, steps: number, call: StepsCall): void {
   const { floats } = state.engine.heap;
   const [rates, losses] = [state.learningRates / 4, state.losses / 4];
+  const { rates: named } = state.config.optimizer;
   state.steps += steps;
   call.count(steps);
   for (let i = 0; i < steps; i++) {
@@ -112,8 +116,7 @@ function afterSteps(state: State, steps: number, call: StepsCall): void {
     if (loss - loss === 0) continue;
     const step = state.steps - steps + i + 1;
     const largest = largestOf(call.samples());
-    // As it was written, not as float32 has it.
-    const learningRate = Number(floats[rates + i].toPrecision(7));
+    const learningRate = ratesByGroup(named, floats.subarray(rates + i * named.length));
     throw new DivergenceError("training", { step, epoch: call.epochOf(i), loss, learningRate, largest });
   }
 }

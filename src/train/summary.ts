@@ -118,14 +118,15 @@ function totals(state: State, batchSize: number): string[] {
   ];
   const besideNote = beside.length === 0 ? "" : ` (and ${beside.join(", ")})`;
   const block = state.trained.bytes;
-  const slots = block * state.slots.length;
+  const { optimizer, slots: slotLayouts, scratchBytes } = state.config.optimizer.layout;
+  const slots = slotLayouts.reduce((sum, { bytes }) => sum + bytes, scratchBytes);
   const { threads } = state.engine;
   const scratch = threads * THREAD_SCRATCH_BYTES;
   const whole = 2 * block + state.fixed.bytes + slots + arenaBytes + scratch;
   const planned = [
     `parameters ${showBytes(block + state.fixed.bytes)}`,
     `gradients ${showBytes(block)}`,
-    `${state.config.optimizer.name} ${showBytes(slots)}`,
+    `${optimizer.name} ${showBytes(slots)}`,
     `activations ${showBytes(arenaBytes)} (${showBytes(unsharedBytes)} without sharing)`,
     `scratch of ${threads === 1 ? "one thread" : `${threads} threads`} ${showBytes(scratch)}`,
   ];

@@ -21,16 +21,19 @@ import {
 import { evaluateAll } from "./evaluate.js";
 import { type AnyEpochResult, type EpochResult, type Fit, fitEpochs, lazily, type Scores } from "./fit.js";
 import { driveAsync, driveSync, EngineCall, type Job, runAsync, runSync } from "./job.js";
+import { checkAverage } from "./optimizer.js";
 import {
   type AnyFitOptions,
   type AnyScores,
   checkEvaluateOptions,
   checkFitOptions,
+  checkParametersOptions,
   checkSliceOptions,
   checkStepsOptions,
   checkSummaryOptions,
   type EvaluateOptions,
   type FitOptions,
+  type ParametersOptions,
   type PredictOptions,
   type SliceOptions,
   type SlicePlan,
@@ -127,8 +130,11 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
 
   /** Lays samples into memory once, for several fits or evaluations. Dispose of it when done. */
   load(data: Samples<I, O> | SampleList<I, O>): Resident;
-  /** Copies of all parameters and buffers (as the running statistics of batch normalization), by path. */
-  parameters(): Map<string, ParameterValues>;
+  /**
+   * Copies of all parameters and buffers (as the running statistics of batch normalization), by path; with
+   * `{ of: "average" }` averages in the place of the parameters that have some.
+   */
+  parameters(options?: ParametersOptions): Map<string, ParameterValues>;
   /** Sets parameters by path, `{ "0.weight": values }` or what `parameters()` gave; all are checked before any is changed. */
   setParameters(values: ParameterUpdate): void;
   /**
@@ -249,12 +255,13 @@ function jobsOf(state: State) {
       });
     },
     evaluate(data: Given, options: EvaluateOptions | undefined, later = false): Job<AnyScores> {
-      const { batchSize } = checkEvaluateOptions(options);
+      const plan = checkEvaluateOptions(options);
+      checkAverage("evaluate", "parameters", state.optimizer, plan.parameters);
       return exclusively(state, {
         what: "evaluate",
         between: !later,
         given: [read(data, later)],
-        job: (resident) => evaluateAll(state, resident as ResidentData, batchSize),
+        job: (resident) => evaluateAll(state, resident as ResidentData, plan),
       });
     },
   };
@@ -335,7 +342,11 @@ function valueMethods(state: State): ValueMethods {
   };
   return {
     load: (data) => load(state, data),
-    parameters: () => readParameters(between("parameters")),
+    parameters(options) {
+      const { of } = checkParametersOptions(options);
+      checkAverage("parameters", "of", state.optimizer, of);
+      return readParameters(between("parameters"), of);
+    },
     setParameters: (values) => writeParameters(between("setParameters"), values),
     checkpoint: () => takeCheckpoint(between("checkpoint")),
     restore: (checkpoint) => restoreCheckpoint(alone("restore"), checkpoint),

@@ -16,7 +16,6 @@ import { type Pointer, serial } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
 import { type Lease, leasing } from "../engine/lease.js";
 import { leavesBehind } from "../graph/backward.js";
-import { align } from "../graph/plan.js";
 import { type BuiltProgram, buildProgram } from "../graph/program.js";
 import {
   byName,
@@ -27,7 +26,7 @@ import {
   type ParameterValues,
   type ValueStore,
 } from "../graph/store.js";
-import { bytesOf, input, isTensor, showShape, type Tensor } from "../graph/tensor.js";
+import { input, isTensor, showShape, type Tensor } from "../graph/tensor.js";
 import {
   checkInputs,
   checkResults,
@@ -42,9 +41,10 @@ import { copyBeforeChanges, layerContext, type TracedContext } from "../nn/layer
 import { createModule } from "../nn/module.js";
 import type { Scope } from "../nn/scope.js";
 import { gradient } from "../ops/gradient.js";
-import { checkOptimizer, type Optimizer, rateAt } from "../optim/optimizer.js";
+import { checkOptimizer, type NamedRate, type Optimizer, rateAt, ratesByGroup } from "../optim/optimizer.js";
 import { ownTensors, recordChanges, withPenalties } from "./changes.js";
 import { DivergenceError } from "./divergence.js";
+import { placeOptimizerIn, planOptimizer } from "./optimizer.js";
 import { checkUpdate, type ParameterUpdate } from "./parameters.js";
 import { isTrainable, wordsOfSeed } from "./state.js";
 
@@ -280,27 +280,34 @@ interface BuiltStep {
   readonly program: BuiltProgram;
   readonly results: readonly Tensor[];
   readonly clock: Pointer;
-  readonly learningRate: Pointer;
+  readonly learningRates: Pointer;
   readonly bytes: number;
+  /** Absent in a step that trains nothing. */
+  readonly rates: readonly NamedRate[];
+  startSlots(): void;
 }
 
 function buildStep<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
   { engine, values }: State,
-  { inputs, clock, outputs, updates }: TracedStep<I, O>,
+  { inputs, clock, outputs, parameters, updates }: TracedStep<I, O>,
   { optimizer, holders }: StepPlan,
   lease: Lease,
 ): BuiltStep {
   const { addressOf } = values;
   const loss = optimizer === undefined ? undefined : lossOf(outputs);
-  const trained = loss === undefined ? [] : trainedBy(loss, holders);
-  trained.sort((a, b) => addressOf(a) - addressOf(b));
+  const named = loss === undefined ? [] : trainedBy(loss, holders, parameters);
+  named.sort(([, a], [, b]) => addressOf(a) - addressOf(b));
+  const plan = optimizer && planOptimizer("workspace.step", optimizer, named);
+  const { parameters: trained = [], rates = [] } = plan ?? {};
   const gradients = loss === undefined ? [] : ownTensors(gradient(withPenalties(loss, trained), trained));
   const results = [...Object.values(outputs), ...gradients, ...updates.values()];
   checkInputs("workspace.step", results, [...Object.values(inputs), clock]);
   const layout = layoutBlock(trained);
   const gradientsAt = lease.takeZeros(layout.bytes);
-  const slots = (optimizer?.slots ?? []).map(() => lease.takeZeros(layout.bytes));
-  const [clockAt, learningRate] = [lease.takeZeros(CLOCK_BYTES), lease.takeZeros(4)];
+  const clockAt = lease.takeZeros(plan?.layout.clockBytes ?? CLOCK_BYTES);
+  const learningRates = lease.takeZeros(Math.max(4, 4 * rates.length));
+  const placed =
+    plan && placeOptimizerIn(lease, plan, { values, gradients: gradientsAt, block: layout, clock: clockAt });
   const places = gradients.map((tensor, index) => [tensor, gradientsAt + offsetIn(layout, trained[index])] as const);
   const program = buildProgram(engine, {
     results,
@@ -308,30 +315,23 @@ function buildStep<I extends InputShapes, O extends Readonly<Record<string, Tens
     inputs: Object.values(inputs),
     places: new Map([[clock, clockAt], ...places]),
     record(record, compute) {
-      record.advance(serial, clockAt, learningRate, 0);
+      record.advance(serial, clockAt, learningRates, rates.length, 0);
       const at = compute();
-      for (const { first, bytes } of contiguousRuns(trained, addressOf)) {
-        const from = offsetIn(layout, first);
-        optimizer?.record(record, {
-          parameters: addressOf(first),
-          gradients: gradientsAt + from,
-          slots: slots.map((slot) => slot + from),
-          clock: clockAt,
-          length: bytes / 4,
-        });
-      }
+      placed?.record(record);
       recordChanges(record, trained, updates, addressOf, at);
+      placed?.finish(record);
     },
   });
   lease.defer(program.dispose);
-  return { program, results, clock: clockAt, learningRate, bytes: lease.bytes + program.bytes };
+  const startSlots = placed?.startSlots ?? (() => {});
+  return { program, results, clock: clockAt, learningRates, rates, startSlots, bytes: lease.bytes + program.bytes };
 }
 
 function callable<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
   state: State,
   { inputs, outputs, parameters }: TracedStep<I, O>,
   optimizer: Optimizer | undefined,
-  { program: { program, addressOf }, results, clock, learningRate, bytes }: BuiltStep,
+  { program: { program, addressOf }, results, clock, learningRates, rates, startSlots, bytes }: BuiltStep,
 ): CompiledStep<I, O> {
   const { engine } = state;
   const write = feedWriter<I>("workspace.step", engine, inputs, results, addressOf);
@@ -339,14 +339,17 @@ function callable<I extends InputShapes, O extends Readonly<Record<string, Tenso
   const call = (feed: Feed<I>): { [K in keyof O]: Float32Array } => {
     checkOpen(state);
     write(feed);
-    const rate = optimizer === undefined ? 0 : rateAt(optimizer, steps + 1);
-    engine.write(learningRate, [rate]);
+    const due = rates.map((rate) => rateAt(rate, steps + 1));
+    engine.write(learningRates, due);
+    // Until then parameters may have been set, or changed by other steps.
+    if (steps === 0) startSlots();
     engine.clear(clock + CLOCK_POSITION, 4);
     engine.run(program.address, program.end, 1, program.threads);
     steps += 1;
     const result = readResults(engine, outputs, addressOf);
     if (optimizer !== undefined && !Number.isFinite(result.loss[0])) {
-      throw new DivergenceError("workspace.step", { step: steps, loss: result.loss[0], learningRate: rate });
+      const learningRate = ratesByGroup(rates, due);
+      throw new DivergenceError("workspace.step", { step: steps, loss: result.loss[0], learningRate });
     }
     return result;
   };
@@ -371,11 +374,19 @@ function lossOf(outputs: Readonly<Record<string, Tensor>>): Tensor {
 }
 
 /** The parameters that the optimizer is to change. */
-function trainedBy(loss: Tensor, holders: readonly HoldsParameters[] | undefined): Tensor[] {
-  if (holders === undefined) return parametersBehind([loss]).filter(isTrainable);
-  const tensors = new Set(holders.flatMap(({ parameters }) => [...parameters.values()]));
-  const trained = [...tensors].filter(isTrainable);
-  if (trained.length > 0) return trained;
+function trainedBy(
+  loss: Tensor,
+  holders: readonly HoldsParameters[] | undefined,
+  own: ReadonlyMap<string, Tensor>,
+): [path: string, parameter: Tensor][] {
+  const known = holders?.map(({ parameters }) => parameters) ?? [own];
+  // The first path that a parameter has.
+  const paths = new Map(
+    known.flatMap((parameters) => [...parameters].map(([path, tensor]) => [tensor, path] as const)).reverse(),
+  );
+  const all = holders === undefined ? parametersBehind([loss]) : [...paths.keys()].reverse();
+  const trained = all.filter(isTrainable).map((tensor): [string, Tensor] => [paths.get(tensor) ?? tensor.name, tensor]);
+  if (trained.length > 0 || holders === undefined) return trained;
   throw new ModelError("workspace.step: train must name a model with parameters, got none: name one with some");
 }
 
@@ -398,19 +409,4 @@ function checkHolder(where: string, of: unknown): HoldsParameters {
 
 function parametersBehind(results: readonly Tensor[]): Tensor[] {
   return leavesBehind(results).filter(({ source }) => source.kind === "parameter");
-}
-
-/** Parameters that are stored one after another without a gap, as their gradients are: one instruction for each run. */
-function contiguousRuns(
-  parameters: readonly Tensor[],
-  addressOf: (tensor: Tensor) => Pointer,
-): { first: Tensor; bytes: number }[] {
-  const runs: { first: Tensor; bytes: number }[] = [];
-  for (const tensor of parameters) {
-    const last = runs.at(-1);
-    const bytes = align(bytesOf(tensor));
-    if (last !== undefined && addressOf(last.first) + last.bytes === addressOf(tensor)) last.bytes += bytes;
-    else runs.push({ first: tensor, bytes });
-  }
-  return runs;
 }

@@ -7,6 +7,7 @@ import { type Pointer, serial, startRecording } from "../../src/engine/instructi
 import { installProgram, type Program } from "../../src/graph/program.js";
 import { adam } from "../../src/optim/adam.js";
 import { learningRateAt, type Optimizer } from "../../src/optim/optimizer.js";
+import { layoutOptimizer, placeOptimizer } from "../../src/optim/placement.js";
 import { sgd } from "../../src/optim/sgd.js";
 import "../../src/platform/nodeKernels.js";
 
@@ -31,6 +32,7 @@ interface Bench {
 //   block   │ parameters │ guard │ gradients │ guard │ slot │ guard │ …   each `length` floats and 16 words of guard
 function createBench(engine: Engine, optimizer: Optimizer, start: ArrayLike<number>): Bench {
   const length = Math.ceil(start.length / 16) * 16;
+  const layout = layoutOptimizer("test", optimizer, [{ path: "p", shape: [start.length], length: start.length }]);
   const take = (): Pointer => {
     const address = engine.allocator.allocate(length * 4 + 64);
     engine.floats(address, length).fill(0);
@@ -38,11 +40,12 @@ function createBench(engine: Engine, optimizer: Optimizer, start: ArrayLike<numb
     return address;
   };
   const [parameters, gradients, clock, rates] = [take(), take(), take(), take()];
-  const slots = optimizer.slots.map(take);
+  const slots = layout.slots.map(take);
   engine.floats(parameters, length).set(start);
   const recording = startRecording();
-  recording.record.advance(serial, clock, rates, 0);
-  optimizer.record(recording.record, { parameters, gradients, slots, clock, length });
+  recording.record.advance(serial, clock, rates, 1, 0);
+  const at = { parameters: [parameters], gradients: [gradients], slots, scratch: take(), clock };
+  optimizer.record(recording.record, placeOptimizer(layout, at));
   const program = installProgram(engine, recording);
   let step = 0;
   return {
@@ -161,7 +164,7 @@ describe.each(builds)("optimizers, %s build", (build) => {
     const start = Float32Array.from({ length: 48 }, (_, i) => Math.sin(i));
     const bench = createBench(engine, optimizer, start);
     const p = Float64Array.from(start);
-    const state = optimizer.slots.map(() => new Float64Array(start.length));
+    const state = bench.slots.map(() => new Float64Array(start.length));
     for (let step = 1; step <= STEPS; step++) {
       const gradient = gradientAt(step, start.length);
       bench.step(gradient);
@@ -262,14 +265,14 @@ describe("options", () => {
     expect(sgd()).toMatchObject({
       name: "sgd",
       learningRate: 0.01,
-      slots: [],
       hyperparameters: { momentum: 0, nesterov: 0 },
     });
-    expect(sgd({ momentum: 0.9 }).slots).toEqual(["velocity"]);
+    expect(sgd().slots?.([])).toEqual([]);
+    expect(sgd({ momentum: 0.9 }).slots?.([])).toEqual([{ name: "velocity" }]);
+    expect(adam().slots?.([])).toEqual([{ name: "firstMoment" }, { name: "secondMoment" }]);
     expect(adam()).toMatchObject({
       name: "adam",
       learningRate: 1e-3,
-      slots: ["firstMoment", "secondMoment"],
       hyperparameters: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     });
   });

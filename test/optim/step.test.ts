@@ -29,22 +29,32 @@ describe("advance", () => {
     engine.floats(rates, 3).set([0.5, 0.25, 0.125]);
     const seen: number[][] = [];
     for (let i = 0; i < 3; i++) {
-      run(1, (record) => record.advance(serial, clock, rates, 32));
-      seen.push([...engine.words(clock, 4), engine.floats(clock, 5)[4]]);
+      run(1, (record) => record.advance(serial, clock, rates, 1, 32));
+      seen.push([...engine.words(clock, 4), engine.floats(clock, 6)[5]]);
     }
     expect(seen).toEqual([
       [41, 1, 96, 128, 0.5],
       [42, 2, 128, 160, 0.25],
       [43, 3, 160, 192, 0.125],
     ]);
-    expect(engine.words(clock, 16).slice(5)).toEqual(new Uint32Array(11).fill(0xffff));
+    expect(engine.words(clock, 16).slice(6)).toEqual(new Uint32Array(10).fill(0xffff));
+  });
+
+  test("takes as many rates as there are groups, also behind the clock's first line", () => {
+    const [clock, rates] = [takeBlock(48), takeBlock(60)];
+    engine.floats(rates, 60).set(Array.from({ length: 60 }, (_, i) => i + 0.5));
+    for (let step = 0; step < 3; step++) {
+      run(1, (record) => record.advance(serial, clock, rates, 20, 0));
+      expect([...engine.floats(clock, 25).slice(5)]).toEqual(Array.from({ length: 20 }, (_, i) => 20 * step + i + 0.5));
+    }
+    expect([...engine.words(clock, 48).slice(25)]).toEqual(Array(23).fill(0));
   });
 
   test("leaves the learning rate as it is where there are no rates", () => {
     const clock = takeBlock(16);
-    engine.floats(clock, 5)[4] = 0.75;
-    run(5, (record) => record.advance(serial, clock, 0, 0));
-    expect([...engine.words(clock, 4), engine.floats(clock, 5)[4]]).toEqual([5, 5, 0, 0, 0.75]);
+    engine.floats(clock, 6)[5] = 0.75;
+    run(5, (record) => record.advance(serial, clock, 0, 0, 0));
+    expect([...engine.words(clock, 4), engine.floats(clock, 6)[5]]).toEqual([5, 5, 0, 0, 0.75]);
   });
 });
 
@@ -53,7 +63,7 @@ test("traceLoss writes one loss a step", () => {
   for (const value of [2.5, 1.5, Number.POSITIVE_INFINITY]) {
     engine.floats(loss, 1)[0] = value;
     run(1, (record) => {
-      record.advance(serial, clock, 0, 1);
+      record.advance(serial, clock, 0, 0, 1);
       record.traceLoss(serial, trace, clock, loss);
     });
   }

@@ -7,6 +7,17 @@ import type { Row } from "../sweep.js";
 const x = input([3]);
 const y = graph.sum(graph.square(x));
 
+/** How much an instruction has to do. */
+function checkWork(result: unknown): void {
+  const { units, cost } = result as { units: number; cost: number };
+  if (!Number.isSafeInteger(units) || !(cost >= 0)) throw new Error(`it has ${units} units and costs ${cost}`);
+}
+
+const workRows: readonly Row[] = [
+  { name: "elements", call: graph.elements, good: () => [12, 2], optional: ["1"], check: checkWork },
+  { name: "rows", call: graph.rows, good: () => [3, 12], check: checkWork },
+];
+
 const tensorRows: readonly Row[] = [
   {
     name: "input",
@@ -205,5 +216,12 @@ function engineRows(): readonly Row[] {
 }
 
 export function functionRows(engine: Engine): readonly Row[] {
-  return [...tensorRows, ...descentRows, ...compilingRows(engine), ...checkingRows(engine), ...engineRows()];
+  return [
+    ...workRows,
+    ...tensorRows,
+    ...descentRows,
+    ...compilingRows(engine),
+    ...checkingRows(engine),
+    ...engineRows(),
+  ];
 }

@@ -233,12 +233,73 @@ function optimizerRows(engine: Engine): readonly Row[] {
     S.compileSync(S.sequential({ input: [2] }, S.dense(1)), options).dispose();
   };
   const rate = { "0.learningRate": ["function"] } as const;
+  const clips = [
+    ["clipByGlobalNorm", S.clipByGlobalNorm],
+    ["clipByNorm", S.clipByNorm],
+    ["clipByValue", S.clipByValue],
+  ] as const;
   return [
+    ...clips.map(([name, call]): Row => ({ name, call, good: () => [0.5, S.adam()], opaque: ["1"], check })),
+    {
+      name: "averaged",
+      call: S.averaged,
+      good: () => [S.adam(), { decay: 0.9, start: 2 }],
+      opaque: ["0"],
+      optional: ["1"],
+      check,
+    },
+    {
+      name: "averaged",
+      call: S.averaged,
+      good: () => [S.adam(), { mean: true, start: 2 }],
+      opaque: ["0"],
+      optional: ["1"],
+      check,
+    },
+    {
+      name: "groups",
+      call: S.groups,
+      good: () => [{ "*.bias": S.sgd(), "*": S.adam() }],
+      opaque: ["0.*.bias", "0.*"],
+      required: ["0.*.bias", "0.*"],
+      records: ["0"],
+      check,
+    },
     {
       name: "learningRateAt",
       call: S.learningRateAt,
       good: () => [S.sgd({ learningRate: (step) => 1 / step }), 3],
       opaque: ["0"],
+    },
+    {
+      name: "learningRateAt",
+      call: S.learningRateAt,
+      good: () => [S.groups({ "*": S.sgd({ learningRate: (step) => 1 / step }) }), 3, "*"],
+      opaque: ["0"],
+    },
+    {
+      // A user's own, which `compile` looks at.
+      name: "optimizer",
+      call: (optimizer) => check(optimizer, []),
+      good: () => [
+        {
+          name: "mine",
+          learningRate: 0.1,
+          hyperparameters: {},
+          slots: () => [{ name: "sum" }],
+          scratchBytes: () => 64,
+          order: (tensors: unknown) => tensors,
+          record: () => {},
+          finish: () => {},
+        },
+      ],
+      optional: ["0.hyperparameters", "0.slots", "0.scratchBytes", "0.order", "0.finish"],
+      required: ["0.name", "0.learningRate", "0.record"],
+      accepts: { "0.learningRate": ["function", "object"], "0.name": ["string"] },
+      untouched: ["0.hyperparameters"],
+      records: ["0"],
+      where: ["compile"],
+      check: () => {},
     },
     {
       name: "sgd",

@@ -64,7 +64,7 @@ function valuesOf(trainer: Trainer): string {
 /** Calls a method of a trainer of its own; where it is refused nothing may have changed. */
 function onTrainer(engine: Engine, use: (trainer: Methods, given: readonly unknown[]) => unknown): Make {
   return async (...given) => {
-    const trainer = S.compileSync(model, { loss, optimizer: S.sgd({ momentum: 0.5 }), engine });
+    const trainer = S.compileSync(model, { loss, optimizer: S.averaged(S.sgd({ momentum: 0.5 })), engine });
     const before = valuesOf(trainer);
     try {
       return await use(trainer as unknown as Methods, given);
@@ -187,7 +187,7 @@ function fittingRows(engine: Engine): readonly Row[] {
   const scoring = (name: string): Row => ({
     name: "evaluate",
     call: onTrainer(engine, (trainer, given) => trainer[name](...given)),
-    good: () => [data(), { batchSize: 1 }],
+    good: () => [data(), { batchSize: 1, parameters: "average" }],
     optional: ["1"],
     required: ["0.x", "0.y"],
     where: inData,
@@ -234,7 +234,7 @@ function batchRows(engine: Engine): readonly Row[] {
         [1, 2],
         [3, 4],
       ],
-      { output: "raw", inputShape: [2] },
+      { output: "raw", inputShape: [2], parameters: "average" },
     ],
     optional: ["1"],
     where: ["dense", "sequential", "inputShape", ...inData],
@@ -249,6 +249,15 @@ function batchRows(engine: Engine): readonly Row[] {
     ...["trainBatch", "trainBatchSync", "gradients", "gradientsSync", "load"].map(batch),
     predicting("predict"),
     predicting("predictSync"),
+    {
+      name: "parameters",
+      call: onTrainer(engine, (trainer, given) => trainer.parameters(...given)),
+      good: () => [{ of: "average" }],
+      optional: ["0"],
+      check: (values) => {
+        if (!(values instanceof Map) || values.size === 0) throw new Error("it gave no values");
+      },
+    },
     {
       name: "setParameters",
       call: onTrainer(engine, (trainer, given) => trainer.setParameters(...given)),

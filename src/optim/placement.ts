@@ -1,0 +1,264 @@
+// An optimizer's memory: what it asks for, checked, and where it has its tensors, slots and scratch.
+import { CLOCK_LEARNING_RATES } from "../engine/constants.js";
+import { ModelError, SteepestError, showValue } from "../engine/errors.js";
+import { operandsOf, type Pointer, startRecording } from "../engine/instructions.js";
+import type { Shape } from "../graph/tensor.js";
+import {
+  type Optimizer,
+  type OptimizerBlock,
+  type OptimizerPlacement,
+  type OptimizerSlot,
+  ratesOf,
+  type TrainedTensor,
+} from "./optimizer.js";
+
+const LINE = 64;
+
+/** What checkpoints have of a slot: values by path, each somewhere in its block. */
+export interface SlotPart {
+  readonly path: string;
+  readonly shape: Shape;
+  /** In bytes. */
+  readonly offset: number;
+  /** Whose values they are; none if the slot has a length of its own. */
+  readonly tensor: TrainedTensor | undefined;
+}
+
+export interface SlotLayout {
+  readonly name: string;
+  readonly start: "zeros" | "parameters";
+  /** A multiple of 64. */
+  readonly bytes: number;
+  readonly parts: readonly SlotPart[];
+}
+
+/** What an optimizer asks for. */
+export interface OptimizerLayout {
+  readonly optimizer: Optimizer;
+  /** In the order in which they are stored. */
+  readonly tensors: readonly TrainedTensor[];
+  readonly slots: readonly SlotLayout[];
+  readonly scratchBytes: number;
+  readonly clockBytes: number;
+}
+
+/** Where it is given that: tensors and gradients in the order of the layout's tensors. */
+export interface OptimizerAddresses {
+  readonly parameters: readonly Pointer[];
+  readonly gradients: readonly Pointer[];
+  readonly slots: readonly Pointer[];
+  readonly scratch: Pointer;
+  readonly clock: Pointer;
+}
+
+/** Bytes rounded up to whole lines, which blocks and what is in them begin at. */
+export function wholeLines(bytes: number): number {
+  return Math.ceil(bytes / LINE) * LINE;
+}
+
+/**
+ * What the optimizer asks for with these tensors. All of it is checked, and a step recorded for a trial: throws ModelError
+ * that begins with `where`.
+ */
+export function layoutOptimizer(where: string, optimizer: Optimizer, given: readonly TrainedTensor[]): OptimizerLayout {
+  const named = `${where}: optimizer ${optimizer.name}`;
+  const ask = <T>(method: string, call: () => T): T => {
+    try {
+      return call();
+    } catch (error) {
+      if (error instanceof ModelError) throw new ModelError(`${where}: ${error.message}`, { cause: error });
+      throw new ModelError(`${named}: ${method} must not throw, got ${messageOf(error)}`, { cause: error });
+    }
+  };
+  const tensors = ask("order()", () => optimizer.order?.(given) ?? given);
+  checkOrder(named, given, tensors);
+  const slots = ask("slots()", () => optimizer.slots?.(tensors) ?? []);
+  if (!Array.isArray(slots)) {
+    throw new ModelError(
+      `${named}: slots() must give an array such as [{ name: "velocity" }], got ${showValue(slots)}`,
+    );
+  }
+  const layouts = slots.map((slot) => layoutSlot(named, slot, tensors));
+  checkUnique(named, layouts, tensors);
+  const scratchBytes = ask("scratchBytes()", () => optimizer.scratchBytes?.(tensors) ?? 0);
+  if (!isSize(scratchBytes, 0)) {
+    throw new ModelError(`${named}: scratchBytes() must give a number of bytes, got ${showValue(scratchBytes)}`);
+  }
+  const clockBytes = wholeLines(CLOCK_LEARNING_RATES + 4 * ratesOf(optimizer).length);
+  const layout = { optimizer, tensors, slots: layouts, scratchBytes: wholeLines(scratchBytes), clockBytes };
+  ask("record()", () => tryRecording(layout));
+  return layout;
+}
+
+function messageOf(error: unknown): string {
+  // An instruction that is no good is the optimizer's own doing here.
+  if (error instanceof SteepestError) return error.message.replace(/: please report it.*$/, "");
+  return error instanceof Error ? `${error.name}: ${error.message}` : showValue(error);
+}
+
+const MOST_BYTES = 2 ** 32;
+
+function isSize(value: unknown, least: number): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) < MOST_BYTES;
+}
+
+function checkOrder(where: string, given: readonly TrainedTensor[], ordered: readonly TrainedTensor[]): void {
+  const isWhole = Array.isArray(ordered) && ordered.length === given.length;
+  if (isWhole && new Set(ordered).size === given.length && ordered.every((tensor) => given.includes(tensor))) return;
+  throw new ModelError(
+    `${where}: order() must give the ${given.length} tensors that it was given, each once, got ${showValue(ordered)}`,
+  );
+}
+
+function layoutSlot(where: string, slot: OptimizerSlot, all: readonly TrainedTensor[]): SlotLayout {
+  const { name, length, tensors = all, start = "zeros", path = "all" } = (slot ?? {}) as OptimizerSlot;
+  // Names of files' tensors are "optimizer/velocity/0.weight".
+  if (typeof name !== "string" || name === "" || name.includes("/")) {
+    throw new ModelError(
+      `${where}: each slot must have a name without a slash, as { name: "velocity" }, got ${showValue(slot?.name ?? slot)}`,
+    );
+  }
+  const here = `${where}: slot ${showValue(name)}`;
+  if (start !== "zeros" && start !== "parameters") {
+    throw new ModelError(`${here}: start must be "zeros" or "parameters", got ${showValue(start)}`);
+  }
+  if (length === undefined) {
+    if (
+      !Array.isArray(tensors) ||
+      new Set(tensors).size < tensors.length ||
+      !tensors.every((one) => all.includes(one))
+    ) {
+      throw new ModelError(`${here}: tensors must be some of those that slots() was given, got ${showValue(tensors)}`);
+    }
+    let bytes = 0;
+    const parts = (tensors as readonly TrainedTensor[]).map((tensor) => {
+      const offset = bytes;
+      bytes += wholeLines(tensor.length * 4);
+      return { path: tensor.path, shape: tensor.shape, offset, tensor };
+    });
+    return { name, start, bytes, parts };
+  }
+  if (!isSize(length, 1)) {
+    throw new ModelError(`${here}: length must be a whole number of at least 1, got ${showValue(length)}`);
+  }
+  if (start === "parameters") {
+    throw new ModelError(
+      `${here}: must start at "zeros", as it has a length of its own, got "parameters": leave its length out for one value a parameter`,
+    );
+  }
+  if (typeof path !== "string" || path === "") {
+    throw new ModelError(`${here}: path must be a text, got ${showValue(path)}`);
+  }
+  return {
+    name,
+    start,
+    bytes: wholeLines(length * 4),
+    parts: [{ path, shape: [length], offset: 0, tensor: undefined }],
+  };
+}
+
+/** Checkpoints tell values apart by slot and path. */
+function checkUnique(where: string, slots: readonly SlotLayout[], all: readonly TrainedTensor[]): void {
+  const known = new Set<string>();
+  for (const { name, parts } of slots) {
+    for (const { path, tensor } of parts) {
+      // Models of a workspace may have the same paths: tensors are told apart by themselves.
+      const key = `${name}/${tensor === undefined ? path : all.indexOf(tensor)}`;
+      if (known.has(key)) {
+        throw new ModelError(
+          `${where}: slots must have names of their own, got ${showValue(name)} twice for ${showValue(path)}`,
+        );
+      }
+      known.add(key);
+    }
+  }
+}
+
+/** The instructions' addresses, where everything is stored. */
+export function placeOptimizer(
+  { optimizer, tensors, slots }: OptimizerLayout,
+  at: OptimizerAddresses,
+): OptimizerPlacement {
+  const offsets = slots.map(({ parts }) => new Map(parts.map(({ tensor, offset }) => [tensor, offset])));
+  const placed = tensors.map((tensor, index) => ({
+    path: tensor.path,
+    shape: tensor.shape,
+    length: tensor.length,
+    parameters: at.parameters[index],
+    gradients: at.gradients[index],
+    slots: offsets.map((of, slot) => at.slots[slot] + (of.get(of.has(undefined) ? undefined : tensor) ?? Number.NaN)),
+  }));
+  return {
+    tensors: placed,
+    blocks: blocksOf(placed),
+    slots: at.slots,
+    scratch: at.scratch,
+    clock: at.clock,
+    learningRates: ratesOf(optimizer).map((_, index) => at.clock + CLOCK_LEARNING_RATES + 4 * index),
+  };
+}
+
+/** The part of a placement that an optimizer within another has: some of the tensors, with the slots from `first` to `end`. */
+export function narrowed(
+  at: OptimizerPlacement,
+  tensors: OptimizerPlacement["tensors"],
+  first: number,
+  end: number,
+): OptimizerPlacement {
+  const own = tensors.map((tensor) => ({ ...tensor, slots: tensor.slots.slice(first, end) }));
+  return { ...at, tensors: own, blocks: blocksOf(own), slots: at.slots.slice(first, end) };
+}
+
+/** Tensors that are stored behind one another, as their gradients and all that slots have for them are, are one block. */
+export function blocksOf(tensors: readonly OptimizerBlock[]): OptimizerBlock[] {
+  const blocks: OptimizerBlock[] = [];
+  for (const { parameters, gradients, slots, length } of tensors) {
+    const block = { parameters, gradients, slots, length: wholeLines(length * 4) / 4 };
+    const last = blocks.at(-1);
+    if (last === undefined || !follows(last, block)) blocks.push(block);
+    else blocks[blocks.length - 1] = { ...last, length: last.length + block.length };
+  }
+  return blocks;
+}
+
+function follows(last: OptimizerBlock, { parameters, gradients, slots }: OptimizerBlock): boolean {
+  const bytes = last.length * 4;
+  // A slot that has nothing for them, or a length of its own, is the same for both.
+  const isNext = (slot: Pointer, index: number) =>
+    Object.is(slot, last.slots[index]) || slot === last.slots[index] + bytes;
+  return parameters === last.parameters + bytes && gradients === last.gradients + bytes && slots.every(isNext);
+}
+
+/** Records a step nowhere: what it would write must be the optimizer's to write. */
+function tryRecording(layout: OptimizerLayout): void {
+  const { optimizer, tensors, slots, scratchBytes, clockBytes } = layout;
+  const regions: { address: Pointer; bytes: number }[] = [];
+  let end = LINE;
+  const take = (bytes: number): Pointer => {
+    const address = end;
+    end += bytes;
+    regions.push({ address, bytes });
+    return address;
+  };
+  const takeAll = (): Pointer[] => tensors.map(({ length }) => take(wholeLines(length * 4)));
+  const at = {
+    parameters: takeAll(),
+    gradients: takeAll(),
+    slots: slots.map(({ bytes }) => take(bytes)),
+    scratch: take(scratchBytes),
+    clock: end + LINE,
+  };
+  // Addresses of instructions are 32 bits. A step that needs more is refused when memory is taken.
+  if (end + clockBytes > MOST_BYTES) return;
+  const recording = startRecording();
+  const placement = placeOptimizer(layout, at);
+  optimizer.record(recording.record, placement);
+  optimizer.finish?.(recording.record, placement);
+  const words = recording.words();
+  for (const output of operandsOf(words, 0, words.byteLength).outputs) {
+    if (regions.some(({ address, bytes }) => output >= address && output < address + bytes)) continue;
+    throw new ModelError(
+      `optimizer ${optimizer.name}: record() must write parameters, gradients, slots and scratch alone, got an instruction that writes elsewhere: take addresses from its second argument, and ask for scratchBytes`,
+    );
+  }
+}

@@ -1,0 +1,136 @@
+// An optimizer in a trainer, or in a step of a workspace: what it changes, and its memory.
+import { ModelError, showValue } from "../engine/errors.js";
+import type { Pointer } from "../engine/instructions.js";
+import type { Lease } from "../engine/lease.js";
+import type { Recorder } from "../engine/recorder.js";
+import type { Region } from "../engine/replica.js";
+import { type BlockLayout, offsetIn, type ValueStore } from "../graph/store.js";
+import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { type NamedRate, type Optimizer, ratesOf } from "../optim/optimizer.js";
+import { layoutOptimizer, type OptimizerLayout, placeOptimizer } from "../optim/placement.js";
+
+/** An optimizer and what it changes. */
+export interface OptimizerPlan {
+  readonly layout: OptimizerLayout;
+  /** What it changes, in the order of the layout's tensors. */
+  readonly parameters: readonly Tensor[];
+  readonly rates: readonly NamedRate[];
+}
+
+/** Throws ModelError, which begins with `where`, if the optimizer does not fit the parameters. */
+export function planOptimizer(
+  where: string,
+  optimizer: Optimizer,
+  parameters: readonly (readonly [path: string, tensor: Tensor])[],
+): OptimizerPlan {
+  const trained = parameters.map(([path, { shape }]) => ({ path, shape, length: sizeOf(shape) }));
+  const layout = layoutOptimizer(where, optimizer, trained);
+  const tensors = new Map(trained.map((of, index) => [of, parameters[index][1]] as const));
+  const ordered = layout.tensors.map((of) => tensors.get(of as (typeof trained)[number]) as Tensor);
+  return { layout, parameters: ordered, rates: ratesOf(optimizer) };
+}
+
+/** A part of a slot: a parameter's, or all of one that has a length of its own. */
+export interface SlotValues {
+  readonly address: Pointer;
+  readonly shape: Shape;
+  readonly parameter: Tensor | undefined;
+}
+
+/** An optimizer with memory. */
+export interface PlacedOptimizer {
+  /** What it keeps from step to step. */
+  readonly slots: readonly Region[];
+  /** What the slots hold, by their names and by path: groups may have slots of the same name. */
+  readonly values: ReadonlyMap<string, ReadonlyMap<string, SlotValues>>;
+  /** Of the slots that start at the parameters, as averages do, what stands for which parameter. */
+  readonly averages: ReadonlyMap<string, ReadonlyMap<Tensor, Pointer>>;
+  /** Copies the parameters into these. */
+  startSlots(): void;
+  /** Records a step. */
+  record(recorder: Recorder): void;
+  /** Records what comes after constraints. */
+  finish(recorder: Recorder): void;
+}
+
+/** Where an optimizer finds what it reads and changes. */
+export interface OptimizerPlaces {
+  readonly values: ValueStore;
+  /** Address of the gradients, and their layout. */
+  readonly gradients: Pointer;
+  readonly block: BlockLayout;
+  readonly clock: Pointer;
+}
+
+export function placeOptimizerIn(lease: Lease, plan: OptimizerPlan, at: OptimizerPlaces): PlacedOptimizer {
+  const { layout, parameters } = plan;
+  const { optimizer } = layout;
+  const slots = layout.slots.map(({ bytes }) => ({ address: lease.takeZeros(bytes), bytes }));
+  const placement = placeOptimizer(layout, {
+    parameters: parameters.map(at.values.addressOf),
+    gradients: parameters.map((tensor) => at.gradients + offsetIn(at.block, tensor)),
+    slots: slots.map(({ address }) => address),
+    scratch: layout.scratchBytes === 0 ? 0 : lease.takeZeros(layout.scratchBytes),
+    clock: at.clock,
+  });
+  const averages = averagesIn(plan, slots);
+  const { engine } = at.values;
+  return {
+    slots,
+    values: valuesIn(plan, slots),
+    averages,
+    startSlots() {
+      for (const places of averages.values()) {
+        for (const [parameter, address] of places) engine.write(address, at.values.read(parameter).data);
+      }
+    },
+    record: (recorder) => optimizer.record(recorder, placement),
+    finish: (recorder) => optimizer.finish?.(recorder, placement),
+  };
+}
+
+function valuesIn(
+  { layout, parameters }: OptimizerPlan,
+  slots: readonly Region[],
+): ReadonlyMap<string, ReadonlyMap<string, SlotValues>> {
+  const found = new Map<string, Map<string, SlotValues>>();
+  layout.slots.forEach(({ name, parts }, index) => {
+    const values = found.get(name) ?? new Map<string, SlotValues>();
+    found.set(name, values);
+    for (const { path, shape, offset, tensor } of parts) {
+      const parameter = tensor && parameters[layout.tensors.indexOf(tensor)];
+      values.set(path, { address: slots[index].address + offset, shape, parameter });
+    }
+  });
+  return found;
+}
+
+function averagesIn(
+  { layout, parameters }: OptimizerPlan,
+  slots: readonly Region[],
+): ReadonlyMap<string, ReadonlyMap<Tensor, Pointer>> {
+  const found = new Map<string, Map<Tensor, Pointer>>();
+  layout.slots.forEach(({ name, start, parts }, index) => {
+    if (start !== "parameters") return;
+    const places = found.get(name) ?? new Map<Tensor, Pointer>();
+    found.set(name, places);
+    for (const { offset, tensor } of parts) {
+      if (tensor !== undefined) places.set(parameters[layout.tensors.indexOf(tensor)], slots[index].address + offset);
+    }
+  });
+  return found;
+}
+
+/** Refuses the name of what stands for the parameters, if the optimizer keeps no such thing. */
+export function checkAverage(
+  where: string,
+  option: string,
+  { averages }: PlacedOptimizer,
+  name: unknown,
+): string | undefined {
+  if (name === undefined || averages.has(name as string)) return name as string | undefined;
+  const known = [...averages.keys()].map((slot) => showValue(slot));
+  const rule = known.length === 0 ? "left out, as the optimizer keeps no average" : known.join(" or ");
+  const remedy = known.length === 0 ? ": compile with averaged(…) around it" : "";
+  throw new ModelError(`${where}: ${option} must be ${rule}, got ${showValue(name)}${remedy}`);
+}
