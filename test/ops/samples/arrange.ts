@@ -1,7 +1,7 @@
 import type { Shape } from "../../../src/graph/tensor.js";
 import * as diagonals from "../../../src/ops/diagonal.js";
 import { roll } from "../../../src/ops/roll.js";
-import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 import { indicesOf, placeOf } from "./join.js";
 
 const show = JSON.stringify;

@@ -1,7 +1,7 @@
 import type { Shape } from "../../../src/graph/tensor.js";
 import * as nd from "../../../src/ops/indexingNd.js";
 import * as ops from "../../../src/ops/scatter.js";
-import { type Case, type Domain, laneSizes, type Sample } from "../battery.js";
+import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 import { indicesOf, placeOf } from "./join.js";
 
 const show = JSON.stringify;
