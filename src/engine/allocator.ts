@@ -1,4 +1,4 @@
-// Hands out regions of linear memory, first fit, neighbours merged when freed. Address 0 is never given.
+// Allocates regions of linear memory: first fit; neighbours are merged when freed; address 0 is never given out.
 //
 //   0        base                                                     end of memory
 //   │ module │ region │ free │ region │ region │ free …               │ (grows on demand)
@@ -8,9 +8,9 @@ import type { Region } from "./ranges.js";
 export const ALIGNMENT = 64;
 
 /**
- * Matters if the background has a copy of the memory. `transient`: no run expects there what an earlier one has left, so
- * what runs write there need not be brought to the other side. `addresses`: words that name other blocks, which whoever
- * reads this one reads too.
+ * Says what a block holds, for a worker that has a copy of the memory. `transient`: no run needs what an earlier one has
+ * left there, so it need not be copied. `addresses`: words that are the addresses of other blocks; an instruction that
+ * reads this block reads those too.
  */
 export type Mark = "transient" | "addresses";
 
@@ -19,48 +19,57 @@ export interface Block extends Region {
 }
 
 export interface Allocator {
-  /** Address of `bytes` fresh bytes (contents undefined), aligned to 64. Throws MemoryError when `limit` is passed. */
+  /** Returns the address of `bytes` bytes with undefined contents, aligned to 64. Throws MemoryError beyond `limit`. */
   allocate(bytes: number): number;
   free(address: number): void;
-  /** Says what an allocated block holds; returns the address. */
+  /** Marks an allocated block. Returns its address. */
   mark(mark: Mark, address: number): number;
-  /** All that is allocated, with the bytes that were asked for, in order of the addresses. */
+  /** All allocated blocks, with the number of bytes that was asked for, in order of their addresses. */
   blocks(): Block[];
-  /** Bytes in use now, and the highest address ever in use. */
+  /** Bytes in use now. */
   usedBytes(): number;
+  /** The end of the memory that has ever been in use. */
   peakAddress(): number;
 }
 
-/** `ensure` makes the memory reach to an end; `freed` is told what is given back. */
+interface Hole {
+  address: number;
+  bytes: number;
+}
+
+/** Merges neighbours; the result is in order of the addresses. */
+function mergeHoles(holes: Hole[]): Hole[] {
+  const merged: Hole[] = [];
+  for (const hole of holes.sort((a, b) => a.address - b.address)) {
+    const last = merged.at(-1);
+    if (last !== undefined && last.address + last.bytes === hole.address) last.bytes += hole.bytes;
+    else merged.push(hole);
+  }
+  return merged;
+}
+
+/** `ensure` makes the memory reach to an address; `freed` is told of each region that is freed. */
 export function createAllocator(
   base: number,
   limit: number,
   ensure: (end: number) => void,
   freed: (region: Region) => void = () => {},
 ): Allocator {
-  const used = new Map<number, number>();
-  /** Of what is used, the bytes that were asked for. */
+  /** The bytes that were asked for, by address. */
   const lengths = new Map<number, number>();
   const marks = new Map<number, Mark>();
-  let free: { address: number; bytes: number }[] = [];
+  let holes: Hole[] = [];
   let top = Math.ceil(base / ALIGNMENT) * ALIGNMENT;
   let peak = top;
 
-  function allocate(asked: number): number {
-    const address = place(asked);
-    lengths.set(address, asked);
-    return address;
-  }
-
   function place(asked: number): number {
-    const bytes = Math.max(ALIGNMENT, Math.ceil(asked / ALIGNMENT) * ALIGNMENT);
-    const hole = free.find((region) => region.bytes >= bytes);
+    const bytes = alignUp(asked);
+    const hole = holes.find((region) => region.bytes >= bytes);
     if (hole !== undefined) {
       const { address } = hole;
       hole.address += bytes;
       hole.bytes -= bytes;
-      free = free.filter((region) => region.bytes > 0);
-      used.set(address, bytes);
+      holes = holes.filter((region) => region.bytes > 0);
       return address;
     }
     const address = top;
@@ -72,36 +81,29 @@ export function createAllocator(
     ensure(address + bytes);
     top = address + bytes;
     peak = Math.max(peak, top);
-    used.set(address, bytes);
     return address;
   }
 
-  function release(address: number): void {
-    const bytes = used.get(address);
-    if (bytes === undefined) throw new MemoryError(`memory: ${address} was not allocated, or was freed before`);
-    used.delete(address);
-    lengths.delete(address);
-    marks.delete(address);
-    freed({ address, bytes });
-    free.push({ address, bytes });
-    free.sort((a, b) => a.address - b.address);
-    const merged: typeof free = [];
-    for (const region of free) {
-      const last = merged.at(-1);
-      if (last !== undefined && last.address + last.bytes === region.address) last.bytes += region.bytes;
-      else merged.push(region);
-    }
-    const last = merged.at(-1);
-    if (last !== undefined && last.address + last.bytes === top) {
-      top = last.address;
-      merged.pop();
-    }
-    free = merged;
-  }
-
   return {
-    allocate,
-    free: release,
+    allocate(bytes) {
+      const address = place(bytes);
+      lengths.set(address, bytes);
+      return address;
+    },
+    free(address) {
+      const length = lengths.get(address);
+      if (length === undefined) throw new MemoryError(`memory: ${address} was not allocated, or was freed before`);
+      lengths.delete(address);
+      marks.delete(address);
+      const bytes = alignUp(length);
+      freed({ address, bytes });
+      holes = mergeHoles([...holes, { address, bytes }]);
+      const last = holes.at(-1);
+      if (last !== undefined && last.address + last.bytes === top) {
+        top = last.address;
+        holes.pop();
+      }
+    },
     mark(mark, address) {
       marks.set(address, mark);
       return address;
@@ -110,7 +112,12 @@ export function createAllocator(
       [...lengths]
         .map(([address, bytes]) => ({ address, bytes, mark: marks.get(address) }))
         .sort((a, b) => a.address - b.address),
-    usedBytes: () => [...used.values()].reduce((sum, bytes) => sum + bytes, 0),
+    usedBytes: () => [...lengths.values()].reduce((sum, bytes) => sum + alignUp(bytes), 0),
     peakAddress: () => peak,
   };
+}
+
+/** The bytes that a block of this length takes up. */
+function alignUp(bytes: number): number {
+  return Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
 }

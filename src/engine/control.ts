@@ -20,7 +20,7 @@ import {
 import type { Pointer } from "./instructions.js";
 import type { KernelMemory } from "./interpreter.js";
 
-// Indices of words; by worker those of the tables.
+// Indices of words, or of tables with a word for each worker.
 export const BARRIER = CONTROL_BARRIER / 4;
 export const CRASHED = CONTROL_CRASHED / 4;
 export const SEQUENCE = CONTROL_SEQUENCE / 4;
@@ -32,7 +32,7 @@ export const INTERRUPT = CONTROL_INTERRUPT / 4;
 export const DONE = CONTROL_DONE / 4;
 export const FURTHEST = CONTROL_FURTHEST / 4;
 const PLACES = CONTROL_PLACES / 4;
-const LEFT = CONTROL_LEFT / 4;
+export const LEFT = CONTROL_LEFT / 4;
 const GONE = CONTROL_GONE / 4;
 
 export interface Control {
@@ -40,7 +40,7 @@ export interface Control {
   readonly reason: Uint8Array;
 }
 
-/** Growing a shared memory leaves old views short, not wrong: the block lies at its beginning. */
+/** These views stay valid when a shared memory grows, as the block is at its beginning. */
 export function viewControl({ buffer }: KernelMemory, address: Pointer): Control {
   return {
     words: new Int32Array(buffer, address, CONTROL_REASON / 4),
@@ -49,8 +49,8 @@ export function viewControl({ buffer }: KernelMemory, address: Pointer): Control
 }
 
 /**
- * A worker has come to its end: nobody waits for it any longer. Whoever learns of it first says why; the first reason
- * stays, and is whole before anybody learns that there is one.
+ * Marks a worker as lost, so that nobody waits for it any longer. The first reason is kept; it is complete before
+ * anybody can see that there is one.
  */
 export function markLost({ words, reason }: Control, worker: number, why: string): void {
   if (Atomics.exchange(words, GONE + worker, 1) !== 0) return;
@@ -59,13 +59,13 @@ export function markLost({ words, reason }: Control, worker: number, why: string
   giveUp(words);
 }
 
-/** Whoever waits at the barrier comes out of the run. */
+/** Makes all threads that wait at the barrier leave the run. */
 export function giveUp(words: Int32Array): void {
   Atomics.store(words, CRASHED, 1);
   Atomics.notify(words, BARRIER);
 }
 
-/** Why a worker was lost, once one has been. */
+/** Why a worker was lost, if one has been since the last `regroup`. */
 export function reasonOf({ words, reason }: Control): string | undefined {
   if (Atomics.load(words, CRASHED) === 0) return undefined;
   return String.fromCharCode(...reason.filter((code) => code !== 0)) || "a thread has given no sign for a minute";
@@ -75,14 +75,14 @@ export function isGone({ words }: Control, worker: number): boolean {
   return Atomics.load(words, GONE + worker) !== 0;
 }
 
-/** Whether a worker that lives has come out of the last run. */
-export function isOut({ words }: Control, worker: number): boolean {
+/** Whether a living worker has left the last run. */
+export function hasLeft({ words }: Control, worker: number): boolean {
   return Atomics.load(words, LEFT + worker) === Atomics.load(words, SEQUENCE);
 }
 
 /**
- * Gives the workers that live their places in the runs to come, from 1 on, and returns them. All of them must be out of
- * the last run. Losses that come while this runs are either seen by it or by the next run.
+ * Numbers the living workers from 1 on for the runs to come, and returns them. All of them must have left the last run.
+ * A worker that is lost meanwhile is noticed here or at the next run.
  */
 export function regroup(control: Control, workers: readonly number[]): number[] {
   const { words, reason } = control;

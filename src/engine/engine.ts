@@ -1,88 +1,82 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The engine: one linear memory, one instance of the kernels over it, and programs that run there.
-import { type ASUtil, instantiateSync } from "@assemblyscript/loader";
-import { type Allocator, createAllocator } from "./allocator.js";
-import { CONTROL_BYTES, MAX_WORKERS, THREAD_SCRATCH_BYTES } from "./constants.js";
+import type { Allocator } from "./allocator.js";
+import { MAX_WORKERS } from "./constants.js";
 import { checkMade, made } from "./copies.js";
-import { checkInteger, checkOptions, MemoryError, ModelError, SteepestError, showValue } from "./errors.js";
+import { backendOf, type Core, callInBackground, closeCore, openCore, openedOf, recoverCore } from "./core.js";
+import { checkInteger, checkOptions, ModelError, SteepestError, showValue } from "./errors.js";
 import type { Pointer } from "./instructions.js";
-import type { Interpreter } from "./interpreter.js";
 import { kindOf } from "./kind.js";
-import { type Build, chooseBuild, kernelsShareMemory, loadModule, loadModuleSync } from "./module.js";
+import { createMemory, type Heap } from "./memory.js";
+import { type Build, chooseBuild, loadModule, loadModuleSync } from "./module.js";
 import type { Region } from "./ranges.js";
-import { type Replica, startReplica } from "./replica.js";
-import { startTeam, type ThreadTeam } from "./team.js";
+import { startReplica } from "./replica.js";
+import { startTeam } from "./team.js";
 import { canShare, hasWorkers, mayWait, ThreadError } from "./threads.js";
-import { touchedBy } from "./touched.js";
 
 export interface EngineOptions {
   /** Default `"strict"`. */
   build?: Build | undefined;
-  /** Threads that share the work of large instructions; the result is the same for any number. Default 1. */
+  /** Threads that share the work of large instructions. The result is the same for any number. Default 1. */
   threads?: number | undefined;
   /**
-   * Whether asynchronous calls run in a worker of their own, so that the calling thread stays free; what runs there
-   * gives the same bits. Synchronous calls then run on the calling thread alone. Default: true on a page's main thread,
-   * which must not wait; else false. Where memory cannot be shared (a page that is not `crossOriginIsolated`) the worker
-   * has a copy of it, and there is one thread.
+   * Whether asynchronous calls run in a worker, so that the calling thread stays free; the results have the same bits.
+   * Synchronous calls then use the calling thread only. Default: true on a page's main thread, which must not wait for
+   * other threads; else false. If memory cannot be shared (on a page that is not `crossOriginIsolated`), the worker has a
+   * copy of it, and there is one thread.
    */
   background?: boolean | undefined;
-}
-
-const PAGE_BYTES = 65536;
-const MOST_PAGES = 65536;
-
-/** Views of the whole memory; an index is an address divided by the element's bytes. */
-export interface Heap {
-  readonly floats: Float32Array;
-  readonly words: Uint32Array;
-  readonly doubles: Float64Array;
 }
 
 const VIEWS = { float32: "floats", uint32: "words", float64: "doubles" } as const;
 
 export interface Engine {
   readonly build: Build;
-  /** Threads that take part: those asked for, but for those that were lost. */
+  /** Threads that take part in a run: as many as were asked for, less those that were lost. */
   readonly threads: number;
   /** Whether the memory is shared between threads. */
   readonly shared: boolean;
   readonly allocator: Allocator;
-  /** As `allocator.allocate`, of zeros. Memory that was never in use has them already, and is not touched. */
+  /** Like `allocator.allocate`, but filled with zeros. Memory that was never used has them already, and is not touched. */
   allocateZeros(bytes: number): Pointer;
-  /** Bytes of linear memory held now. */
+  /** The current size of the linear memory, in bytes. */
   memoryBytes(): number;
   /**
-   * All of memory, as it is now. Take it anew for each use: growing memory leaves old views detached or short. Write to it
-   * by `write` and `clear`, or say so by `changed`.
+   * Views of the whole memory. Get them again for each use, as growing memory leaves old views detached or short. They
+   * are for reading: write with `write`, `clear` or `writable`, or call `markDirty`.
    */
   readonly heap: Heap;
-  /** Parts of the heap, for the same short use. */
+  /** Views of a part of the memory, under the same conditions. */
   floats(address: Pointer, length: number): Float32Array;
   words(address: Pointer, length: number): Uint32Array;
   doubles(address: Pointer, length: number): Float64Array;
-  /** Writes values, as float32 if nothing else is said. */
+  /** Writes values, by default as float32. */
   write(address: Pointer, values: ArrayLike<number>, as?: keyof typeof VIEWS): void;
   /** Writes zeros. */
   clear(address: Pointer, bytes: number): void;
-  /** Notes that memory was written through a view: where the background has a copy, it is brought up to date. */
-  changed(address: Pointer, bytes: number): void;
+  /** A view, by default of float32, for the caller to write now, before the next call. */
+  writable<T extends keyof typeof VIEWS = "float32">(address: Pointer, length: number, as?: T): Heap[(typeof VIEWS)[T]];
   /**
-   * Runs the program in [program, end) `steps` times; `threads` is the most that any of its instructions can use.
-   * Throws ThreadError where a thread has been lost; the engine can go on with the rest. Throws SteepestError, and
-   * changes nothing, where the background has a copy of the memory and newer values of what the program works on.
+   * Notes that memory was written through `heap`, for a worker that has a copy of it. `write`, `clear` and `writable` do
+   * this themselves; it is here for what is written at every step, which must not create a view.
+   */
+  markDirty(address: Pointer, bytes: number): void;
+  /**
+   * Runs the program in [program, end) `steps` times. `threads` is the largest number of threads that any of its
+   * instructions can use. Throws ThreadError if a thread has been lost; the engine can go on with the rest. Throws
+   * SteepestError, and changes nothing, if a worker's copy of the memory has newer values of what the program uses.
    */
   run(program: Pointer, end: Pointer, steps: number, threads?: number): void;
-  /** Whether these regions are what the last calls left: not where a copy in the background has newer values. */
+  /** Whether these regions hold the latest values: no worker's copy of the memory has newer ones. */
   isCurrent(regions: readonly Region[]): boolean;
-  /** Whether `runInBackground` runs beside the calling thread. */
+  /** Whether `runInBackground` leaves the calling thread free. */
   readonly background: boolean;
-  /** Whether a call is running there now. Memory that it uses must be left alone until it has come to its end. */
+  /** Whether a call is running in the background. Memory that it uses must be left alone until it has ended. */
   readonly busy: boolean;
   /**
-   * As `run`, but in the background, and with all threads. One at a time: `acquire` the engine first. Resolves to the steps done:
-   * fewer than asked for, but at least one, after an interrupt. `reads`: what is looked at before the next call; where
-   * the background has a copy of the memory, only that is brought here.
+   * Like `run`, but in the background, and with all threads. Only one call may run at a time: `acquire` the engine first.
+   * Resolves to the number of steps done, which is less than `steps`, but at least 1, after an interrupt. `reads` lists
+   * what is read before the next call: of a worker's copy of the memory, only that is copied back.
    */
   runInBackground(
     program: Pointer,
@@ -91,45 +85,50 @@ export interface Engine {
     threads?: number,
     reads?: readonly Region[],
   ): Promise<number>;
-  /** Brings regions here that calls in the background have written. */
+  /** Copies regions back that calls in the background have written. */
   fetch(regions: readonly Region[]): Promise<void>;
-  /** Ends what runs in the background after the step it is at. */
+  /** Ends the call in the background after the step it is at. */
   interrupt(): void;
   /** Waits until the engine is free, and takes it. Call the function that this resolves to when done. */
   acquire(): Promise<() => void>;
-  /** Runs part of one instruction, for tests. */
+  /** Runs a part of one instruction, for tests. */
   runRange(instruction: Pointer, begin: number, end: number): void;
-  /** Ends the engine: its memory is given back, and whatever uses it afterwards gets an error. */
+  /** Closes the engine: frees its memory and ends its workers. Any later use throws SteepestError. */
   dispose(): void;
   [Symbol.dispose](): void;
 }
 
-/** Starts an engine. Rejects with SteepestError where the runtime has no SIMD, ThreadError where threads do not start. */
+/** Starts an engine. Rejects with SteepestError if the runtime has no SIMD, with ThreadError if threads do not start. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
   const { build, threads, background } = checkEngineOptions(options);
-  const memory = createMemory();
-  const module = await loadModule(build, memory.shared);
-  const alone = !memory.shared || !canShare();
-  const away = background ?? (hasWorkers() && !mayWait());
-  if (!alone && !away && threads > 1 && !mayWait()) {
+  const linear = createMemory();
+  const module = await loadModule(build, linear.shared);
+  const unshared = !linear.shared || !canShare();
+  const inBackground = background ?? (hasWorkers() && !mayWait());
+  if (!unshared && !inBackground && threads > 1 && !mayWait()) {
     throw new ModelError(
       "engine: threads wait for each other, which this thread must not: use background: true, or do it in a worker",
     );
   }
-  const { engine, hire, copy } = startEngine(build, memory, module, alone ? 1 : threads);
-  if (alone && threads > 1) saySingleThreaded();
-  if (!away && (threads === 1 || alone)) return engine;
+  const core = openCore(linear, module, unshared ? 1 : threads);
+  const engine = createFacade(build, linear.shared, core);
+  if (unshared && threads > 1) warnSingleThreaded();
+  if (!inBackground && (threads === 1 || unshared)) return engine;
   try {
-    await (alone ? copy() : hire(away));
+    const workers = unshared
+      ? await startReplica(core, module)
+      : await startTeam(core, module, { threads, background: inBackground });
+    core.backend = workers;
+    abandoned?.register(engine, workers, engine);
   } catch (error) {
-    // Nobody asked for workers: it goes on without, as in a page whose policy forbids them.
-    if (background !== undefined || (threads > 1 && !alone) || !(error instanceof ThreadError)) throw error;
+    // Nobody asked for workers, so it goes on without them, as on a page whose content security policy forbids them.
+    if (background !== undefined || (threads > 1 && !unshared) || !(error instanceof ThreadError)) throw error;
     console.warn(`steepest: ${error.message.replace(/: use .*/, "")}; training goes on here, in slices`);
   }
   return engine;
 }
 
-/** The synchronous form of `createEngine`, where the runtime can read and compile synchronously; it has one thread. */
+/** The synchronous form of `createEngine`, for runtimes that can read and compile synchronously. It has one thread. */
 export function createEngineSync(options: EngineOptions = {}): Engine {
   const { build, threads, background } = checkEngineOptions(options);
   if (threads > 1)
@@ -141,11 +140,11 @@ export function createEngineSync(options: EngineOptions = {}): Engine {
       "engine: background must be false in the synchronous form, got true: use the asynchronous form",
     );
   }
-  const memory = createMemory();
-  return startEngine(build, memory, loadModuleSync(build, memory.shared), 1).engine;
+  const linear = createMemory();
+  return createFacade(build, linear.shared, openCore(linear, loadModuleSync(build, linear.shared), 1));
 }
 
-/** Refuses what is no engine, or was made by another version. */
+/** Refuses a value that is not an engine, or an engine of another version of the package. */
 export function checkEngine(where: string, engine: unknown): Engine {
   const { run, allocator } = (engine ?? {}) as Partial<Engine>;
   if (typeof run !== "function" || typeof allocator?.allocate !== "function") {
@@ -156,7 +155,7 @@ export function checkEngine(where: string, engine: unknown): Engine {
   return engine as Engine;
 }
 
-/** The engine that was given, if one was. Throws ModelError for what is none, and for options that would go unheard beside it. */
+/** The engine among the options, if there is one. Throws ModelError for any other value, and for options that an engine makes useless. */
 export function engineOf(where: string, options: EngineOptions & { engine?: Engine | undefined }): Engine | undefined {
   if (options.engine === undefined) return undefined;
   const engine = checkEngine(where, options.engine);
@@ -187,243 +186,140 @@ function checkEngineOptions(options: EngineOptions): {
   return { build: chooseBuild(build), threads, background };
 }
 
-interface LinearMemory {
-  memory: WebAssembly.Memory;
-  shared: boolean;
-  mostPages: number;
-}
-
-/** A shared memory where the runtime has it, a plain one where not. Some runtimes reserve the maximum: halve it until it fits. */
-function createMemory(): LinearMemory {
-  // An extension's page has SharedArrayBuffer and need not be isolated: a worker's copy is plain memory, and so is this.
-  const useless = hasWorkers() && !canShare();
-  const shares = typeof SharedArrayBuffer !== "undefined" && kernelsShareMemory() && !useless;
-  const kinds = shares ? [true, false] : [false];
-  for (const shared of kinds) {
-    for (let mostPages = MOST_PAGES; mostPages >= 256; mostPages /= 2) {
-      try {
-        return { memory: new WebAssembly.Memory({ initial: 1, maximum: mostPages, shared }), shared, mostPages };
-      } catch {
-        // the next smaller maximum
-      }
-    }
-  }
-  throw new MemoryError("engine: the runtime refuses even 16 MiB of WebAssembly memory");
-}
-
-function viewMemory({ buffer }: WebAssembly.Memory): Heap {
-  return { floats: new Float32Array(buffer), words: new Uint32Array(buffer), doubles: new Float64Array(buffer) };
-}
-
-/** What a living engine holds; dropped by dispose(), so that the memory can go although somebody still holds the engine. */
-interface Live {
-  readonly memory: WebAssembly.Memory;
-  readonly api: ASUtil & Interpreter;
-  heap: Heap;
-}
-
-// Workers of an engine that nobody disposed of end when it is collected.
-// Where there is no registry (some edge runtimes) there are no workers either.
+// Ends the workers of an engine that is collected without having been disposed of.
+// Runtimes without the registry (some edge runtimes) have no workers either.
 const abandoned =
   typeof FinalizationRegistry === "undefined"
     ? undefined
     : new FinalizationRegistry<{ stop(): void }>((workers) => workers.stop());
 
-function startEngine(
-  build: Build,
-  { memory, shared, mostPages }: LinearMemory,
-  module: WebAssembly.Module,
-  threads: number,
-): {
-  engine: Engine;
-  hire: (background: boolean) => Promise<void>;
-  copy: () => Promise<void>;
-} {
-  const { exports } = instantiateSync<Interpreter>(module, { env: { memory } });
-  let live: Live | undefined = { memory, api: exports, heap: viewMemory(memory) };
-  let closedBy = "it has been disposed of";
-  const use = (): Live => {
-    if (live === undefined) throw new SteepestError(`engine: ${closedBy}: compile the model again`);
-    return live;
-  };
-  const grow = (end: number): void => {
-    const current = use();
-    const missing = Math.ceil((end - current.heap.words.byteLength) / PAGE_BYTES);
-    if (missing <= 0) return;
-    try {
-      current.memory.grow(missing);
-    } catch {
-      throw new MemoryError(
-        `memory: the runtime refuses to grow to ${end} bytes: use a smaller model, batch or data set`,
-      );
-    }
-    current.heap = viewMemory(current.memory);
-  };
-  let team: ThreadTeam | undefined;
-  let replica: Replica | undefined;
-  const allocator = createAllocator(Math.max(PAGE_BYTES, exports.heapBase()), mostPages * PAGE_BYTES, grow, (region) =>
-    replica?.freed(region),
-  );
-  const control = allocator.allocate(CONTROL_BYTES);
-  const scratch = allocator.allocate(THREAD_SCRATCH_BYTES * threads);
+/** What users hold. Nothing that `core` reaches refers to it, or it could not be collected. */
+function createFacade(build: Build, shared: boolean, core: Core): Engine {
   const dispose = (): void => {
-    team?.stop();
-    team = undefined;
-    replica?.stop();
-    replica = undefined;
-    live = undefined;
-  };
-  let busy = false;
-  /** A trap leaves half-written values behind: nothing may go on from them. */
-  const closeAfter = (error: unknown): Error => {
-    if (error instanceof SteepestError) return error;
-    dispose();
-    closedBy = `a kernel failed (${(error as Error).message}), which closed it`;
-    return new SteepestError(`engine: ${closedBy}: compile the model again`, { cause: error });
-  };
-  /** What is to be thrown after a call has failed. */
-  const failed = (error: unknown): Error => {
-    if (live === undefined) return new SteepestError(`engine: ${closedBy}: compile the model again`);
-    if (team?.alone) {
-      team.stop();
-      team = undefined;
-    }
-    return closeAfter(error);
-  };
-  /** A call beside the calling thread, which leaves the memory alone meanwhile. */
-  const beside = async <T>(call: () => Promise<T>): Promise<T> => {
-    use();
-    busy = true;
-    try {
-      const result = await call();
-      use();
-      return result;
-    } catch (error) {
-      throw failed(error);
-    } finally {
-      busy = false;
-    }
-  };
-  let turns: Promise<void> = Promise.resolve();
-  const part = <T extends keyof Heap>(kind: T, shift: number) => {
-    return (address: Pointer, length: number) => {
-      const start = address / 2 ** shift;
-      return use().heap[kind].subarray(start, start + length) as Heap[T];
-    };
+    abandoned?.unregister(engine);
+    closeCore(core);
   };
   const engine: Engine = made({
     build,
-    get threads() {
-      return team?.threads ?? 1;
-    },
     shared,
-    allocator,
-    allocateZeros(bytes) {
-      const neverUsed = allocator.peakAddress();
-      const address = allocator.allocate(bytes);
-      const stale = Math.min(bytes, neverUsed - address);
-      if (stale > 0) {
-        engine.clear(address, stale);
-      }
-      return address;
-    },
-    get heap() {
-      return use().heap;
-    },
-    memoryBytes: () => use().heap.words.byteLength,
-    floats: part("floats", 2),
-    words: part("words", 2),
-    doubles: part("doubles", 3),
-    write(address, values, as = "float32") {
-      const view = engine[VIEWS[as]](address, values.length);
-      view.set(values);
-      engine.changed(address, view.byteLength);
-    },
-    clear(address, bytes) {
-      new Uint8Array(use().memory.buffer, address, bytes).fill(0);
-      engine.changed(address, bytes);
-    },
-    changed: (address, bytes) => replica?.written({ address, bytes }),
-    isCurrent: (regions) => replica?.isCurrent(regions) ?? true,
-    run(program, end, steps, useful = 1) {
-      const { api } = use();
-      if (busy) {
-        throw new SteepestError("engine: a call is running in the background: await it, or use the asynchronous form");
-      }
-      const touched = replica && touchedBy(use().heap.words, allocator.blocks(), program, end);
-      if (touched) replica?.checkHere(touched);
-      try {
-        if (team !== undefined && !team.background && useful > 1) {
-          team.run({ program, end, steps, threads: useful }, api.lead);
-        } else {
-          api.run(program, end, steps, 0, 1, control, scratch);
-        }
-      } catch (error) {
-        throw failed(error);
-      }
-      for (const region of touched?.writes ?? []) replica?.written(region);
+    allocator: core.allocator,
+    get threads() {
+      return core.backend?.threads ?? 1;
     },
     get background() {
-      return replica?.alive ?? team?.background ?? false;
+      return core.backend?.background !== undefined;
     },
     get busy() {
-      return busy;
+      return core.busy;
     },
-    async runInBackground(program, end, steps, useful = 1, reads = []) {
-      const { memory } = use();
-      const [over, together] = [replica, team];
-      if (over?.alive) {
-        const call = { program, end, steps, control, scratch };
-        return beside(() =>
-          over.run(memory, call, touchedBy(use().heap.words, allocator.blocks(), program, end), reads),
-        );
+    get heap() {
+      return openedOf(core).heap;
+    },
+    ...accessMemory(core),
+    run(program, end, steps, threads = 1) {
+      const backend = backendOf(core);
+      if (core.busy) {
+        throw new SteepestError("engine: a call is running in the background: await it, or use the asynchronous form");
       }
-      if (together?.background) return beside(() => together.runInBackground({ program, end, steps, threads: useful }));
-      engine.run(program, end, steps, useful);
+      try {
+        backend.run(program, end, steps, threads);
+      } catch (error) {
+        throw recoverCore(core, error);
+      }
+    },
+    async runInBackground(program, end, steps, threads = 1, reads = []) {
+      const { background } = backendOf(core);
+      if (background !== undefined) {
+        return callInBackground(core, () => background.run(program, end, steps, threads, reads));
+      }
+      engine.run(program, end, steps, threads);
       return steps;
     },
-    interrupt() {
-      team?.interrupt();
-      replica?.interrupt();
-    },
     async fetch(regions) {
-      const over = replica;
-      if (over?.alive && !over.isCurrent(regions)) await beside(() => over.fetch(use().memory, regions));
+      const { background, copies } = core.backend ?? {};
+      if (background === undefined || copies === undefined || copies.isCurrent(regions)) return;
+      await callInBackground(core, () => copies.fetch(regions));
     },
-    async acquire() {
-      let release = (): void => {};
-      const before = turns;
-      turns = new Promise((resolve) => {
-        release = resolve;
-      });
-      await before;
-      return release;
-    },
-    runRange(instruction, begin, end) {
-      use().api.runRange(instruction, begin, end, scratch);
-    },
+    interrupt: () => core.backend?.background?.interrupt(),
+    acquire: createLock(),
+    runRange: (instruction, begin, end) => openedOf(core).interpreter.runRange(instruction, begin, end, core.scratch),
     dispose,
     [Symbol.dispose]: dispose,
   });
-  const hire = async (background: boolean): Promise<void> => {
-    const scratchOf = (thread: number): Pointer => scratch + thread * THREAD_SCRATCH_BYTES;
-    team = await startTeam({ module, memory, threads, control, background }, scratchOf);
-    abandoned?.register(engine, team);
-  };
-  const copy = async (): Promise<void> => {
-    replica = await startReplica(module);
-    abandoned?.register(engine, replica);
-  };
-  return { engine, hire, copy };
+  return engine;
 }
 
-let said = false;
+type MemoryAccess = Pick<
+  Engine,
+  | "allocateZeros"
+  | "memoryBytes"
+  | "floats"
+  | "words"
+  | "doubles"
+  | "write"
+  | "clear"
+  | "writable"
+  | "markDirty"
+  | "isCurrent"
+>;
 
-/** Once, to whoever asked for threads: a page gets them by two headers. */
-function saySingleThreaded(): void {
-  // Runtimes without pages have no such word.
-  if (said || globalThis.crossOriginIsolated !== false) return;
-  said = true;
+function accessMemory(core: Core): MemoryAccess {
+  const viewer = <T extends keyof Heap>(kind: T, bytesAsPowerOf2: number) => {
+    return (address: Pointer, length: number) => {
+      const start = address / 2 ** bytesAsPowerOf2;
+      return openedOf(core).heap[kind].subarray(start, start + length) as Heap[T];
+    };
+  };
+  const views = { floats: viewer("floats", 2), words: viewer("words", 2), doubles: viewer("doubles", 3) };
+  const markDirty = (address: Pointer, bytes: number): void => core.backend?.copies?.markDirty(address, bytes);
+  const writable = <T extends keyof typeof VIEWS = "float32">(address: Pointer, length: number, as?: T) => {
+    const view = views[VIEWS[as ?? "float32"]](address, length);
+    markDirty(address, view.byteLength);
+    return view as Heap[(typeof VIEWS)[T]];
+  };
+  const clear = (address: Pointer, bytes: number): void => {
+    new Uint8Array(openedOf(core).memory.buffer, address, bytes).fill(0);
+    markDirty(address, bytes);
+  };
+  return {
+    ...views,
+    writable,
+    clear,
+    markDirty,
+    write: (address, values, as) => writable(address, values.length, as).set(values),
+    allocateZeros(bytes) {
+      const neverUsed = core.allocator.peakAddress();
+      const address = core.allocator.allocate(bytes);
+      const stale = Math.min(bytes, neverUsed - address);
+      if (stale > 0) clear(address, stale);
+      return address;
+    },
+    memoryBytes: () => openedOf(core).heap.words.byteLength,
+    isCurrent: (regions) => core.backend?.copies?.isCurrent(regions) ?? true,
+  };
+}
+
+/** Returns a function that waits until all who called it before have given back what they took. */
+function createLock(): () => Promise<() => void> {
+  let last: Promise<void> = Promise.resolve();
+  return async () => {
+    let release = (): void => {};
+    const before = last;
+    last = new Promise((resolve) => {
+      release = resolve;
+    });
+    await before;
+    return release;
+  };
+}
+
+let warned = false;
+
+/** Tells whoever asked for threads, once, how a page gets them. */
+function warnSingleThreaded(): void {
+  // Runtimes without pages have no such variable.
+  if (warned || globalThis.crossOriginIsolated !== false) return;
+  warned = true;
   console.info(
     "steepest: this page is not cross-origin isolated, so training has one thread: send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp for more",
   );

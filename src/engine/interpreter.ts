@@ -7,6 +7,10 @@ import type { Pointer } from "./instructions.js";
 /** Kernels that the platform has compiled: a `WebAssembly.Module`. */
 export type CompiledKernels = object;
 
+export const PAGE_BYTES = 65536;
+/** 4 GiB, which is as far as 32-bit addresses reach. */
+export const MAX_PAGES = 65536;
+
 /** A `WebAssembly.Memory`. */
 export interface KernelMemory {
   readonly buffer: ArrayBuffer;

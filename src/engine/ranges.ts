@@ -11,6 +11,7 @@ export interface Ranges {
   overlaps(region: Region): boolean;
   /** The parts of a region that are in the set. */
   within(region: Region): Region[];
+  isEmpty(): boolean;
 }
 
 export function createRanges(): Ranges {
@@ -45,5 +46,6 @@ export function createRanges(): Ranges {
     remove,
     overlaps: (region) => within(region).length > 0,
     within,
+    isEmpty: () => stretches.length === 0,
   };
 }

@@ -1,13 +1,15 @@
-// The workers of one engine that share its memory, and the runs that they make together.
+// The back end whose workers share the engine's memory and make runs together.
+import type { Backend, Background } from "./backend.js";
+import { THREAD_SCRATCH_BYTES } from "./constants.js";
 import {
   type Control,
   CRASHED,
   DONE,
   FURTHEST,
   giveUp,
+  hasLeft,
   INTERRUPT,
   isGone,
-  isOut,
   markLost,
   READY,
   reasonOf,
@@ -17,64 +19,41 @@ import {
   viewControl,
   WATCHED,
 } from "./control.js";
+import { backendOf, type Core, openedOf } from "./core.js";
 import { pause, performance } from "./host.js";
 import type { Pointer } from "./instructions.js";
-import type { Interpreter } from "./interpreter.js";
+import type { CompiledKernels, Interpreter } from "./interpreter.js";
 import {
   mayWait,
   type RunAnswer,
+  type RunRequest,
   startWorker,
-  type ThreadData,
   ThreadError,
   type WorkerPort,
   watchesWorkers,
 } from "./threads.js";
 
-/** A program in [program, end), to be run `steps` times. */
-export interface Call {
-  readonly program: Pointer;
-  readonly end: Pointer;
-  readonly steps: number;
-  /** The most threads that any of its instructions can use. */
-  readonly threads: number;
-}
-
-export interface ThreadTeam {
-  /** Threads that take part in a run, its leader among them. */
-  readonly threads: number;
-  /** Whether a worker leads, beside the calling thread. */
-  readonly background: boolean;
-  /** Nobody is left who could help the calling thread. */
-  readonly alone: boolean;
-  /** Makes a run that the calling thread leads. Throws ThreadError after a loss; the team goes on with the rest. */
-  run(call: Call, lead: Interpreter["lead"]): void;
-  /** Has a run made in the background; resolves to the steps done: fewer than asked for after an interrupt or `stop`. */
-  runInBackground(call: Call): Promise<number>;
-  /** Ends the run in the background after the step it is at. */
-  interrupt(): void;
-  /** Ends the workers. */
-  stop(): void;
-}
-
 const START_MS = 20_000;
-// A kernel that is under way is worked off before its thread looks at the barrier.
-const OUT_MS = 10_000;
+// A worker finishes the kernel that it is at before it looks at the barrier again.
+const JOIN_MS = 10_000;
 
-/**
- * Starts threads 1 … threads - 1, and thread 0 too where calls are to run in the background; waits until all have come
- * up. Rejects with ThreadError, naming the reason.
- */
-export async function startTeam(
-  team: Omit<ThreadData, "thread" | "scratch"> & { readonly threads: number; readonly background: boolean },
-  scratchOf: (thread: number) => Pointer,
-): Promise<ThreadTeam> {
-  const { background, threads, ...shared } = team;
-  const control = viewControl(shared.memory, shared.control);
+export interface TeamOptions {
+  /** Threads that take part in a run, among them the leader, thread 0. */
+  readonly threads: number;
+  /** Whether a worker leads. If not, the calling thread does. */
+  readonly background: boolean;
+}
+
+/** Starts the workers, and waits until all are ready. Rejects with ThreadError, which says why one did not start. */
+export async function startTeam(core: Core, module: CompiledKernels, options: TeamOptions): Promise<Backend> {
+  const { memory, interpreter } = openedOf(core);
+  const { threads, background } = options;
+  const control = viewControl(memory, core.control);
   const leader = background ? createLeader(control) : undefined;
   const ports: WorkerPort[] = [];
   const stop = (): void => {
     Atomics.store(control.words, STOP, 1);
-    // Whoever waits at a barrier for a leader that failed itself comes out; whoever sleeps wakes up.
+    // Releases workers that wait at a barrier for a leader that failed, and wakes those that sleep.
     giveUp(control.words);
     Atomics.add(control.words, SEQUENCE, 1);
     Atomics.notify(control.words, SEQUENCE);
@@ -83,25 +62,28 @@ export async function startTeam(
   };
   try {
     for (let thread = background ? 0 : 1; thread < threads; thread++) {
-      const data = { ...shared, thread, scratch: scratchOf(thread) };
+      const scratch = core.scratch + thread * THREAD_SCRATCH_BYTES;
       const lost = (reason: string): void => {
         markLost(control, thread, `thread ${thread} ${reason}`);
         if (thread === 0) leader?.lost();
       };
+      const data = { module, memory, control: core.control, thread, scratch };
       const port = startWorker(data, lost, (answer) => leader?.answered(answer as RunAnswer));
       ports.push(port);
-      if (thread === 0) leader?.take(port);
+      if (thread === 0) leader?.attach(port);
     }
-    await allUp(control, ports.length, threads - 1);
+    await allReady(control, ports.length, threads - 1);
   } catch (error) {
     stop();
     throw error;
   }
-  const workers = Array.from({ length: threads - 1 }, (_, index) => index + 1);
-  return createTeam(control, shared, scratchOf(0), workers, leader, stop);
+  const members = createMembers(control, threads - 1, background);
+  const run = leadRun(core, control, members, interpreter.lead);
+  const led = leader && backgroundRun(control, members, leader);
+  return teamBackend(members, backendOf(core), run, led, stop);
 }
 
-async function allUp(control: Control, workers: number, followers: number): Promise<void> {
+async function allReady(control: Control, workers: number, followers: number): Promise<void> {
   const watched = watchesWorkers() ? followers : 0;
   const deadline = performance.now() + START_MS;
   while (Atomics.load(control.words, READY) < workers || Atomics.load(control.words, WATCHED) < watched) {
@@ -112,76 +94,140 @@ async function allUp(control: Control, workers: number, followers: number): Prom
   }
 }
 
-function createTeam(
-  control: Control,
-  { control: address }: { readonly control: Pointer },
-  scratch: Pointer,
-  workers: readonly number[],
-  leader: Leader | undefined,
+function teamBackend(
+  members: Members,
+  inline: Backend,
+  lead: Backend["run"],
+  led: Background | undefined,
   stop: () => void,
-): ThreadTeam {
-  const { words } = control;
-  let members = regroup(control, workers);
-  let background = leader !== undefined;
-  /** Why the next run cannot be made by all who are thought to be there. */
-  const missing = (): string | undefined => {
-    const reason = reasonOf(control);
-    if (reason === undefined) return undefined;
-    if ((background && isGone(control, 0)) || members.some((worker) => isGone(control, worker))) return reason;
-    // It was told of twice.
-    members = regroup(control, members);
-    return undefined;
-  };
-  const stillIn = (): boolean => !members.every((worker) => isGone(control, worker) || isOut(control, worker));
-  const lost = (stepsDone: number, failedAt: Pointer): Error => {
-    const reason = reasonOf(control) ?? "a thread is lost";
-    if (stillIn()) return new Error(`${reason}, and others did not stop`);
-    members = regroup(control, members);
-    background &&= !isGone(control, 0);
-    const left = team.alone || team.threads === 1 ? "one thread" : `${team.threads} threads`;
-    return new ThreadError(`threads: ${reason}: the engine goes on with ${left}`, stepsDone, failedAt);
-  };
-  const team: ThreadTeam = {
+): Backend {
+  return {
     get threads() {
-      return members.length + 1;
+      return members.threads;
     },
     get background() {
-      return background;
+      return members.background ? led : undefined;
     },
-    get alone() {
-      return !background && (members.length === 0 || !mayWait());
+    copies: undefined,
+    get successor() {
+      return members.unusable ? inline : undefined;
     },
-    run({ program, end, steps }, lead) {
-      if (missing() !== undefined) throw lost(0, 0);
-      const done = lead(address, program, end, steps, team.threads, scratch);
-      if (done === steps) return;
-      for (const deadline = performance.now() + OUT_MS; stillIn() && performance.now() < deadline; ) {
-        Atomics.wait(words, CRASHED, 1, 2);
-      }
-      throw lost(done, Atomics.load(words, FURTHEST) >>> 0);
+    run(program, end, steps, threads) {
+      if (threads > 1 && !members.background) lead(program, end, steps, threads);
+      else inline.run(program, end, steps, threads);
     },
-    async runInBackground({ program, end, steps, threads }) {
-      if (leader === undefined || missing() !== undefined) throw lost(0, 0);
-      const request = { program, end, steps, threads: threads > 1 ? team.threads : 1 };
-      const done = await leader.send(request);
-      if (Atomics.load(words, STOP) !== 0 || done === steps || (done > 0 && reasonOf(control) === undefined))
-        return done;
-      const failedAt = Atomics.load(words, FURTHEST) >>> 0;
-      for (const deadline = performance.now() + OUT_MS; stillIn() && performance.now() < deadline; ) await pause(2);
-      throw lost(done, failedAt);
-    },
-    interrupt: () => leader?.interrupt(),
     stop,
   };
-  return team;
 }
 
-/** The calling thread's end of the worker that leads in the background. */
+/** The threads that take part in runs, and what becomes of them. */
+interface Members {
+  /** How many there are, among them the leader. */
+  readonly threads: number;
+  /** Whether a worker leads. */
+  readonly background: boolean;
+  /** Whether no worker is left that could be of use to the calling thread. */
+  readonly unusable: boolean;
+  /** Whether a loss has been reported. Then wait until nobody is running, and ask who is missing. */
+  hasLoss(): boolean;
+  /** Whether a living worker has not left the last run yet. */
+  anyRunning(): boolean;
+  /** Whether one of those who are counted is gone, and not one who has been retired before. */
+  anyMissing(): boolean;
+  /** Retires those who are gone. Returns the error to throw. */
+  retire(stepsDone: number, failedAt: Pointer): Error;
+}
+
+function createMembers(control: Control, followers: number, background: boolean): Members {
+  let living = regroup(
+    control,
+    Array.from({ length: followers }, (_, index) => index + 1),
+  );
+  const members = {
+    get threads() {
+      return living.length + 1;
+    },
+    background,
+    get unusable() {
+      return !members.background && (living.length === 0 || !mayWait());
+    },
+    hasLoss: () => reasonOf(control) !== undefined,
+    anyMissing() {
+      if ((members.background && isGone(control, 0)) || living.some((worker) => isGone(control, worker))) return true;
+      // The loss was reported twice.
+      living = regroup(control, living);
+      return false;
+    },
+    anyRunning: () => !living.every((worker) => isGone(control, worker) || hasLeft(control, worker)),
+    retire(stepsDone: number, failedAt: Pointer) {
+      const reason = reasonOf(control) ?? "a thread is lost";
+      if (members.anyRunning()) return new Error(`${reason}, and others did not stop`);
+      living = regroup(control, living);
+      members.background &&= !isGone(control, 0);
+      const left = members.unusable || members.threads === 1 ? "one thread" : `${members.threads} threads`;
+      return new ThreadError(`threads: ${reason}: the engine goes on with ${left}`, stepsDone, failedAt);
+    },
+  };
+  return members;
+}
+
+/** Runs that the calling thread leads. */
+function leadRun(
+  { control: address, scratch }: Core,
+  { words }: Control,
+  members: Members,
+  lead: Interpreter["lead"],
+): Backend["run"] {
+  const joinSync = (): void => {
+    for (const deadline = performance.now() + JOIN_MS; members.anyRunning() && performance.now() < deadline; ) {
+      Atomics.wait(words, CRASHED, 1, 2);
+    }
+  };
+  return (program, end, steps) => {
+    if (members.hasLoss()) {
+      // A worker may still be on its way out of the last run, whose last step is done.
+      joinSync();
+      if (members.anyMissing()) throw members.retire(0, 0);
+    }
+    const done = lead(address, program, end, steps, members.threads, scratch);
+    if (done === steps) return;
+    joinSync();
+    throw members.retire(done, Atomics.load(words, FURTHEST) >>> 0);
+  };
+}
+
+/** Runs that a worker leads. */
+function backgroundRun(control: Control, members: Members, leader: Leader): Background {
+  const { words } = control;
+  const join = async (): Promise<void> => {
+    for (const deadline = performance.now() + JOIN_MS; members.anyRunning() && performance.now() < deadline; ) {
+      await pause(2);
+    }
+  };
+  return {
+    async run(program, end, steps, threads) {
+      if (members.hasLoss()) {
+        await join();
+        if (members.anyMissing()) throw members.retire(0, 0);
+      }
+      const done = await leader.send({ program, end, steps, threads: threads > 1 ? members.threads : 1 });
+      const isInterrupted = done > 0 && !members.hasLoss();
+      if (Atomics.load(words, STOP) !== 0 || done === steps || isInterrupted) return done;
+      const failedAt = Atomics.load(words, FURTHEST) >>> 0;
+      await join();
+      throw members.retire(done, failedAt);
+    },
+    interrupt: () => leader.interrupt(),
+  };
+}
+
+/** The calling thread's link to the worker that leads. */
 interface Leader {
-  take(port: WorkerPort): void;
-  send(request: object): Promise<number>;
+  attach(port: WorkerPort): void;
+  /** Resolves to the number of steps done. */
+  send(request: RunRequest): Promise<number>;
   answered(answer: RunAnswer): void;
-  /** Nobody will answer any longer: what it had done is in the control block. */
+  /** No answer will come. The control block says how far the worker got. */
   lost(): void;
   interrupt(): void;
 }
@@ -190,7 +236,7 @@ function createLeader({ words }: Control): Leader {
   let port: WorkerPort | undefined;
   let settle: ((answer: RunAnswer) => void) | undefined;
   return {
-    take(worker) {
+    attach(worker) {
       port = worker;
     },
     send(request) {

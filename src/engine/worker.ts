@@ -1,5 +1,6 @@
 // A worker's program, whatever part it is given: a thread over the shared memory, or a copy of a memory that is not.
-import { type ReplicaData, serveReplica } from "./replica.js";
+import { serveReplica } from "./replicaWorker.js";
+import type { ReplicaData } from "./rounds.js";
 import { serveThread, type ThreadData } from "./threads.js";
 
 /** Whether the worker stays for requests; the others come back when the engine has been disposed of. */

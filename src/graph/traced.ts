@@ -6,7 +6,7 @@ import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
 import { leavesBehind } from "./backward.js";
 import { indexBounds } from "./bounds.js";
-import { bytesOf, checkShape, checkTensor, input, isTensor, type Shape, sizeOf, type Tensor } from "./tensor.js";
+import { checkShape, checkTensor, input, isTensor, type Shape, sizeOf, type Tensor } from "./tensor.js";
 import { type Bound, checkSize, flattenValues, type Values, writeWords } from "./values.js";
 
 /** Shapes by input name; a tensor made with `input()` where a name or another dtype is wanted. */
@@ -102,9 +102,8 @@ export function writeValues(
   const where = `"${name}"`;
   const flat = flattenValues(where, values);
   checkSize(where, flat, tensor.shape);
-  if (tensor.dtype === "uint32") writeWords(where, engine.words(address, bytesOf(tensor) / 4), flat.data, bound);
-  else engine.floats(address, bytesOf(tensor) / 4).set(flat.data);
-  engine.changed(address, bytesOf(tensor));
+  if (tensor.dtype === "float32") engine.write(address, flat.data);
+  else writeWords(where, engine.writable(address, sizeOf(tensor.shape), "uint32"), flat.data, bound);
 }
 
 /** Copies of results, by name. Indices become float32 numbers, which are exact up to 2^24. */

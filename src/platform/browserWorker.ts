@@ -1,5 +1,5 @@
 // What a web worker runs: first it is given its part, then, if it stays, one request after the other.
-import type { ReplicaData } from "../engine/replica.js";
+import type { ReplicaData } from "../engine/rounds.js";
 import type { ThreadData } from "../engine/threads.js";
 import { serve, staysFor } from "../engine/worker.js";
 

@@ -283,8 +283,7 @@ export function writeInput(
   port: Port,
   first: number,
 ): void {
-  fillInput(engine[port.dtype === "uint32" ? "words" : "floats"](address, data.length), data, port, first);
-  engine.changed(address, data.length * 4);
+  fillInput(engine.writable(address, data.length, port.dtype), data, port, first);
 }
 
 /** The same into any array: float32, or whole numbers where the port takes indices. */
@@ -396,8 +395,8 @@ function writeTargets(
   format: TargetFormat,
   first: number,
 ): void {
-  fillTargets(engine[format.targets === "classes" ? "words" : "floats"](address, data.length), data, format, first);
-  engine.changed(address, data.length * 4);
+  const dtype = format.targets === "classes" ? "uint32" : "float32";
+  fillTargets(engine.writable(address, data.length, dtype), data, format, first);
 }
 
 /** The same into any array, as floats or class indices, each checked against what the loss can take. */

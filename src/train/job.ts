@@ -3,7 +3,7 @@
 import type { Engine } from "../engine/engine.js";
 import { SteepestError } from "../engine/errors.js";
 import { breathe } from "../engine/host.js";
-import type { Region } from "../engine/replica.js";
+import type { Region } from "../engine/ranges.js";
 import type { Program } from "../graph/program.js";
 
 /** Refuses what needs values that a call in the background may be changing. */

@@ -2,7 +2,7 @@
 // a time.
 import { DataError, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
-import type { Region } from "../engine/replica.js";
+import type { Region } from "../engine/ranges.js";
 import { sameShape } from "../graph/tensor.js";
 import type { FlatValues } from "../graph/values.js";
 import { type Ports, shapesFor } from "../nn/ports.js";

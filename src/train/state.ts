@@ -13,7 +13,7 @@ import type { Engine } from "../engine/engine.js";
 import { SteepestError } from "../engine/errors.js";
 import { type Pointer, startRecording } from "../engine/instructions.js";
 import { type Lease, leasing } from "../engine/lease.js";
-import type { Region } from "../engine/replica.js";
+import type { Region } from "../engine/ranges.js";
 import { installProgram } from "../graph/program.js";
 import {
   type Block,

@@ -3,7 +3,7 @@
 import { CLOCK_NEXT_ROW, CLOCK_POSITION, CLOCK_ROW, CLOCK_STEP } from "../engine/constants.js";
 import { performance } from "../engine/host.js";
 import { type Pointer, serial } from "../engine/instructions.js";
-import type { Region } from "../engine/replica.js";
+import type { Region } from "../engine/ranges.js";
 import { ThreadError } from "../engine/threads.js";
 import { runOnce } from "../graph/program.js";
 import { sizeOf } from "../graph/tensor.js";
@@ -100,8 +100,8 @@ function beforeSteps(state: State, row: number, steps: number): void {
   words[(clock + CLOCK_POSITION) / 4] = 0;
   words[(clock + CLOCK_ROW) / 4] = row;
   words[(clock + CLOCK_NEXT_ROW) / 4] = row;
-  engine.changed(state.learningRates, steps * named.length * 4);
-  engine.changed(state.clock + CLOCK_POSITION, 12);
+  engine.markDirty(state.learningRates, steps * named.length * 4);
+  engine.markDirty(state.clock + CLOCK_POSITION, 12);
 }
 
 /** Counts steps that have been done, and looks at their losses. */
@@ -127,8 +127,7 @@ function afterFailure(state: State, planEnd: Pointer, error: unknown, call: Step
   const { stepsDone, failedAt, message } = error;
   state.steps += stepsDone;
   call.count(stepsDone);
-  state.engine.heap.words[(state.clock + CLOCK_STEP) / 4] = state.steps;
-  state.engine.changed(state.clock + CLOCK_STEP, 4);
+  state.engine.write(state.clock + CLOCK_STEP, [state.steps], "uint32");
   if (failedAt >= planEnd) state.broken = `step ${state.steps + 1} was torn (${message})`;
 }
 

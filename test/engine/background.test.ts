@@ -320,7 +320,7 @@ test("an interrupt while a copy is still being brought up to date counts for the
   using engine = await openEngine("copied");
   const { address, end, at } = filling(engine, 1 << 20);
   expect(await engine.runInBackground(address, end, 2)).toBe(2);
-  engine.changed(at, 1 << 22);
+  engine.markDirty(at, 1 << 22);
   const call = engine.runInBackground(address, end, 10_000_000);
   engine.interrupt();
   expect(await call).toBe(1);

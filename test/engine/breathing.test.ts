@@ -7,7 +7,8 @@ import { performance as hostClock } from "../../src/engine/host.js";
 import { rows, startRecording } from "../../src/engine/instructions.js";
 import { instantiateBare } from "../../src/engine/interpreter.js";
 import { loadModule } from "../../src/engine/module.js";
-import { type ReplicaAnswer, serveReplica } from "../../src/engine/replica.js";
+import { serveReplica } from "../../src/engine/replicaWorker.js";
+import type { ReplicaAnswer } from "../../src/engine/rounds.js";
 import { withoutSharing } from "./sharing.js";
 
 const KB = 1024;
@@ -92,10 +93,10 @@ test("data are checked and copied in parts of 65,536 values, with a turn after e
   const turns = countTurns();
   const copied = new Map<number, number>();
   const watched: Engine = Object.create(engine, {
-    changed: {
-      value(address: number, bytes: number) {
-        copied.set(turns.turn(), (copied.get(turns.turn()) ?? 0) + bytes);
-        engine.changed(address, bytes);
+    writable: {
+      value(address: number, length: number, as?: "float32" | "uint32") {
+        copied.set(turns.turn(), (copied.get(turns.turn()) ?? 0) + length * 4);
+        return engine.writable(address, length, as);
       },
     },
   });
@@ -154,11 +155,11 @@ describe("an abort is looked for after each step", () => {
     const module = await loadModule("strict", false);
     const answered = new Promise<ReplicaAnswer>((resolve) => {
       const serve = serveReplica({ replica: true, module }, resolve);
-      const shuttle = new ArrayBuffer(KB * KB);
-      new Uint32Array(shuttle).set(words());
+      const transferBuffer = new ArrayBuffer(KB * KB);
+      new Uint32Array(transferBuffer).set(words());
       const writes = [{ address: program, bytes: end - program }];
       serve({
-        shuttle,
+        transferBuffer,
         memoryBytes: 0,
         writes,
         call: { program, end, steps, control, scratch },

@@ -1,7 +1,8 @@
 // Threads as a trainer has them: workers beside the main thread, over one memory.
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { Worker } from "node:worker_threads";
+import { Worker } from "node:worker_threads";
 import {
   adam,
   type Build,
@@ -16,8 +17,10 @@ import {
   ThreadError,
 } from "steepest";
 import { describe, expect, test } from "vitest";
+import { LEFT, SEQUENCE, viewControl } from "../../src/engine/control.js";
 import type { Engine } from "../../src/engine/engine.js";
 import { rows, startRecording } from "../../src/engine/instructions.js";
+import type { KernelMemory } from "../../src/engine/interpreter.js";
 import { installProgram } from "../../src/graph/program.js";
 import { lehmer } from "../train/blobs.js";
 
@@ -87,6 +90,37 @@ describe("a thread that dies", () => {
     engine.run(trap.address, trap.address, 1);
   });
 });
+
+test.each([false, true])(
+  "a thread that dies between runs while another is still on its way out of the last: the rest go on (background: %s)",
+  async (background) => {
+    const workers: Worker[] = [];
+    process.on("worker", (worker: Worker) => workers.push(worker));
+    using engine = await createEngine({ threads: 3, background });
+    process.removeAllListeners("worker");
+    const address = engine.allocator.allocate(4096);
+    const { record, ...recording } = startRecording();
+    record.fill(rows(1024, 1e9), address, 1024, 1);
+    const { address: program, end, threads } = installProgram(engine, { record, ...recording });
+    await engine.runInBackground(program, end, 1, threads);
+    const { words } = viewControl(engine.heap.words as unknown as KernelMemory, engine.allocator.blocks()[0].address);
+    await expect.poll(() => [1, 2].map((worker) => words[LEFT + worker])).toEqual([1, 1]);
+    expect(words[SEQUENCE]).toBe(1);
+    // The second is held back, and let go by somebody else, as the calling thread may be waiting for it.
+    words[LEFT + 2] = 0;
+    await workers[background ? 1 : 0].terminate();
+    const release = `
+      const { words, index } = require("node:worker_threads").workerData;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+      Atomics.store(words, index, 1);`;
+    const released = new Worker(release, { eval: true, workerData: { words, index: LEFT + 2 } });
+    await expect(engine.runInBackground(program, end, 1, threads)).rejects.toThrow(
+      /thread 1 .*: the engine goes on with 2 threads/,
+    );
+    expect(await engine.runInBackground(program, end, 3, threads)).toBe(3);
+    await once(released, "exit");
+  },
+);
 
 describe("a step that a thread's death cuts short", () => {
   /** An engine that does `whole` steps of its third run and the first instruction of the next, then loses a thread. */

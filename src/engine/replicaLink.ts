@@ -1,0 +1,67 @@
+// The calling thread's link to the worker that has a copy of its memory: one round of messages after the other.
+import { startTimer } from "./host.js";
+import type { CompiledKernels, KernelMemory } from "./interpreter.js";
+import { pack, type ReplicaAnswer, type Round, TRANSFER_BYTES, unpack } from "./rounds.js";
+import { startWorker, ThreadError } from "./threads.js";
+
+const START_MS = 20_000;
+
+export interface ReplicaLink {
+  /** Why the worker is lost, once it is. */
+  failure(): string | undefined;
+  /** Makes a round. Resolves to the number of steps that its call did. Rejects with ThreadError if the worker is lost. */
+  round(memory: KernelMemory, round: Partial<Pick<Round, "writes" | "call" | "reads">>): Promise<number>;
+  /** Ends the current call after the step it is at. */
+  interrupt(): void;
+  stop(): void;
+}
+
+/** Starts the worker. Rejects with ThreadError, which says why it did not start. */
+export async function startReplicaLink(module: CompiledKernels): Promise<ReplicaLink> {
+  let transferBuffer = new ArrayBuffer(TRANSFER_BYTES);
+  let failure: string | undefined;
+  let settle: ((answer: ReplicaAnswer) => void) | undefined;
+  const failed = (reason: string): void => {
+    failure ??= reason;
+    settle?.({ trap: "" });
+  };
+  const port = startWorker({ replica: true, module }, failed, (answer) => settle?.(answer as ReplicaAnswer));
+  const ask = (request: Round): Promise<ReplicaAnswer> =>
+    new Promise((resolve) => {
+      settle = (answer) => {
+        settle = undefined;
+        resolve(answer);
+      };
+      port.send(request, [transferBuffer]);
+    });
+  // A first, empty round shows that the worker is ready.
+  const started = startTimer(() => failed(`did not start within ${START_MS / 1000} s`), START_MS);
+  const ready = await ask({ transferBuffer, memoryBytes: 0, writes: [], call: undefined, reads: [] });
+  started();
+  const reason = failure ?? ("trap" in ready ? `failed: ${ready.trap}` : undefined);
+  if (reason !== undefined || "trap" in ready) {
+    port.close();
+    throw new ThreadError(`threads: the worker ${reason}: use background: false`);
+  }
+  transferBuffer = ready.transferBuffer;
+  return {
+    failure: () => failure,
+    async round(memory, { writes = [], call, reads = [] }) {
+      const lost = (): ThreadError => new ThreadError(`threads: the worker ${failure}: the engine goes on here`);
+      if (failure !== undefined) throw lost();
+      pack(transferBuffer, memory, writes);
+      const answer = await ask({ transferBuffer, memoryBytes: memory.buffer.byteLength, writes, call, reads });
+      if ("trap" in answer) throw failure === undefined ? new Error(answer.trap) : lost();
+      transferBuffer = answer.transferBuffer;
+      unpack(transferBuffer, memory, reads);
+      return answer.done;
+    },
+    interrupt() {
+      if (settle !== undefined) port.send({ interrupt: true });
+    },
+    stop() {
+      failed("was stopped");
+      port.close();
+    },
+  };
+}
