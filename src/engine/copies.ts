@@ -1,23 +1,23 @@
-// Several copies of the package in one process: `import` beside `require`, steepest/inline beside another entry, two
-// installed versions. Copies of one version work together; what another version made is refused.
+// Several copies of the package in one process: `import` and `require`, steepest/inline and another entry, or two
+// installed versions. Copies of the same version work together; values that another version made are refused.
 import { ModelError } from "./errors.js";
 
-/** The package's version, which the build lays into each bundle. */
+/** The package's version, which the build writes into each bundle. */
 declare const STEEPEST_VERSION: string | undefined;
 const VERSION = typeof STEEPEST_VERSION === "undefined" ? "source" : STEEPEST_VERSION;
 
-// Its type is no `unique symbol`, so that the public types do not show it.
+// Typed `symbol`, not `unique symbol`, so that the public types do not show it.
 const MADE_BY: symbol = /* @__PURE__ */ Symbol.for("steepest.madeBy");
 
-/** Marks what another copy may be given, with the version that made it. */
+/** Marks a value that may be passed to another copy with the version that made it. */
 export function made<T extends object>(value: T): T {
   (value as Record<symbol, string>)[MADE_BY] = VERSION;
   return value;
 }
 
 /**
- * Refuses what another version made: its kernels, nodes and instructions may differ, which would show in wrong values
- * only. What carries no mark is a user's own.
+ * Refuses a value that another version made. Its kernels, nodes and instructions may differ, and the only sign of that
+ * would be wrong results. A value without a mark was made by the user.
  */
 export function checkMade(where: string, value: unknown): void {
   const version = (value as Record<symbol, string | undefined> | undefined | null)?.[MADE_BY];
@@ -28,13 +28,13 @@ export function checkMade(where: string, value: unknown): void {
   );
 }
 
-/** One object for all copies of this version in this realm. Where the global object is frozen each copy has its own. */
+/** One object for all copies of this version in this realm. If the global object is frozen, each copy has its own. */
 export function shared<T extends object>(name: string, own: T): T {
   const key = Symbol.for(`steepest ${VERSION} ${name}`);
   const everywhere = globalThis as unknown as Record<symbol, T | undefined>;
   const known = everywhere[key];
   if (known !== undefined) return known;
-  // Reflect's form says no instead of throwing.
+  // Unlike Object.defineProperty, this does not throw if the global object is frozen.
   Reflect.defineProperty(globalThis, key, { value: own });
   return own;
 }

@@ -1,7 +1,7 @@
 import { remedyFor } from "./habits.js";
 import { kindOf } from "./kind.js";
 
-/** What went wrong, in one sentence: where, the rule, what came, the remedy. */
+/** An error whose message says, in one sentence: where, the rule, what came, and the remedy. */
 export class SteepestError extends Error {
   protected static readonly steepestKind: string = "SteepestError";
   override name = "SteepestError";
@@ -12,17 +12,17 @@ export class SteepestError extends Error {
     if (limit !== undefined) Error.stackTraceLimit = limit;
   }
 
-  /** Errors of another copy of the package, or of another realm, are instances too; of a class of a user's own, its own alone. */
+  /** Errors of another copy of the package, or of another realm, are instances too. A class that a user derived has only its own. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    // biome-ignore lint/complexity/noThisInStatic: the class that is asked, which may be a derived one.
+    // biome-ignore lint/complexity/noThisInStatic: the class on the right of instanceof, which may be a derived one.
     return isInstance(this, value);
   }
 }
 
-// Our own functions come first in a stack. With V8's usual ten lines, the caller's line would not be among them.
+// The library's own functions come first in a stack. V8's usual ten lines would not reach the caller's.
 const STACK_LINES = 60;
 
-/** Has V8 take longer stacks, if it may. Returns the limit to go back to. */
+/** Makes V8 record longer stacks, if that is allowed. Returns the limit to restore. */
 function deepenStack(): number | undefined {
   const limit = Error.stackTraceLimit;
   const isWritable = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit")?.writable === true;
@@ -45,34 +45,34 @@ function isInstance(asked: typeof SteepestError, value: unknown): boolean {
   return false;
 }
 
-/** A model, graph or option that breaks a rule; raised while it is built, before anything is computed. */
+/** A model, graph or option breaks a rule. Thrown while it is built, before anything is computed. */
 export class ModelError extends SteepestError {
   protected static override readonly steepestKind = "ModelError";
   override name = "ModelError";
 }
 
-/** Data that cannot be trained on: wrong length, NaN, a label out of range. Raised before anything is trained. */
+/** Data cannot be used: wrong length, NaN, a label out of range. Thrown before anything is trained. */
 export class DataError extends SteepestError {
   protected static override readonly steepestKind = "DataError";
   override name = "DataError";
 }
 
-/** The memory a program needs is not to be had. */
+/** A program needs more memory than there is. */
 export class MemoryError extends SteepestError {
   protected static override readonly steepestKind = "MemoryError";
   override name = "MemoryError";
 }
 
-/** The largest number that a kernel can be given. */
+/** The largest float32 number. */
 export const LARGEST_FLOAT32 = 3.4028234663852886e38;
 
-/** The largest whole number that a kernel can be given as a size, a stride, a number of places. */
+/** The largest whole number that a kernel takes as a size or a stride. */
 export const LARGEST_INT32 = 2 ** 31 - 1;
 
 const SHOWN_CHARACTERS = 60;
 const SHOWN_ENTRIES = 6;
 
-/** What came, for an error: strings quoted, long or nested things cut short. Never throws, whatever it is given. */
+/** Shows a value in an error message: strings in quotes, long or nested values cut short. Never throws. */
 export function showValue(value: unknown): string {
   try {
     return show(value, 0);
@@ -104,26 +104,26 @@ function show(value: unknown, depth: number): string {
   return keys.length === 0 ? "{}" : `{ ${keys.slice(0, SHOWN_ENTRIES).join(", ")}${more(keys.length)} }`;
 }
 
-/** A function's name as its user knows it: bundlers put a number behind one that is there twice, as in relu2. */
+/** A function's name as its user knows it: a bundler appends a number to a name that occurs twice, as in relu2. */
 function nameOf({ name }: { readonly name: string }): string {
   return name.replace(/(?<=[a-z]{2})[23]$/, "");
 }
 
-/** What helps where a function, or its name, came in the place of what it makes. */
+/** The remedy for a function, or a function's name, that was given instead of what the function makes. */
 export function remedyForValue(value: unknown, example: string): string {
   if (typeof value === "function") return `: call it, as ${nameOf(value) || example}()`;
   return typeof value === "string" ? `: import what it names and call it, as ${example}()` : "";
 }
 
-/** A list of names for an error, which stays one line however many there are. */
+/** Shows names in an error message, cut short if there are many. */
 export function showNames(names: Iterable<string>): string {
   const list = [...names];
-  const most = 12;
+  const max = 12;
   if (list.length === 0) return "none";
-  return list.length <= most ? list.join(", ") : `${list.slice(0, most).join(", ")} and ${list.length - most} more`;
+  return list.length <= max ? list.join(", ") : `${list.slice(0, max).join(", ")} and ${list.length - max} more`;
 }
 
-/** A number for an option that must be one: within [min, max], and not beyond float32's range. */
+/** Returns the value if it is a number in [min, max] and in float32's range; else throws ModelError. */
 export function checkNumber(where: string, name: string, value: unknown, min: number, max: number): number {
   const fits = typeof value === "number" && Math.abs(value) <= LARGEST_FLOAT32;
   if (fits && value >= min && value <= max) return value;
@@ -133,7 +133,7 @@ export function checkNumber(where: string, name: string, value: unknown, min: nu
   throw new ModelError(`${where}: ${name} must be ${bound}, got ${showValue(value)}`);
 }
 
-/** A whole number within [min, max]; by default as large as numbers are exact. */
+/** Returns the value if it is a whole number in [min, max]; else throws ModelError. By default `max` is 2^53 - 1. */
 export function checkInteger(
   where: string,
   name: string,
@@ -142,32 +142,32 @@ export function checkInteger(
   max = Number.MAX_SAFE_INTEGER,
 ): number {
   if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
-  // A bound that is there for the kernels' sake is worth a word only to who goes beyond it.
+  // A bound that is only due to the kernels is mentioned only if the value is beyond it.
   const open = max >= LARGEST_INT32 && !(typeof value === "number" && value > max && max < Number.MAX_SAFE_INTEGER);
   const bound = open ? `of at least ${min}` : `from ${min} to ${max}`;
   throw new ModelError(`${where}: ${name} must be a whole number ${bound}, got ${showValue(value)}`);
 }
 
-/** A function that can be called: a class cannot, without `new`. */
+/** Throws ModelError unless the value is a function that can be called without `new`, unlike a class. */
 export function checkFunction(where: string, name: string, value: unknown): void {
   if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) return;
   throw new ModelError(`${where}: ${name} must be a function, got ${showValue(value)}`);
 }
 
-/** `true` or `false`. */
+/** Returns the value if it is `true` or `false`; else throws ModelError. */
 export function checkFlag(where: string, name: string, value: unknown): boolean {
   if (typeof value === "boolean") return value;
   throw new ModelError(`${where}: ${name} must be true or false, got ${showValue(value)}`);
 }
 
-/** One of a few names. */
+/** Returns the value if it is one of the choices; else throws ModelError. */
 export function checkChoice<T extends string>(where: string, name: string, value: unknown, choices: readonly T[]): T {
   if (choices.includes(value as T)) return value as T;
   const known = choices.map((choice) => JSON.stringify(choice)).join(" or ");
   throw new ModelError(`${where}: ${name} must be ${known}, got ${showValue(value)}`);
 }
 
-/** Refuses what was given to a function that takes nothing there, and would ignore it: all but empty options. */
+/** Refuses arguments that a function would ignore. Empty options are accepted. */
 export function checkNone(where: string, given: readonly unknown[]): void {
   const isNothing = (value: unknown) =>
     value === undefined || (kindOf(value) === "Object" && Object.keys(value as object).length === 0);
@@ -175,7 +175,7 @@ export function checkNone(where: string, given: readonly unknown[]): void {
   throw new ModelError(`${where}: takes no such arguments, got ${given.map(showValue).join(", ")}: leave them out`);
 }
 
-/** Refuses an option whose name is not known, naming those that are, and the one that is meant where that is known. */
+/** Refuses options with unknown names. The error lists the known ones, and suggests one if it can. */
 export function checkOptions(where: string, options: object, known: readonly string[]): void {
   if (kindOf(options) !== "Object") {
     throw new ModelError(`${where}: options must be an object such as { ${known[0]}: … }, got ${showValue(options)}`);

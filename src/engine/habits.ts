@@ -1,6 +1,9 @@
-// Names that other libraries have for an option, or that a slip of the pen makes of one: so that a refusal names the right one.
+// Names that other libraries use for an option, so that an error can suggest the right one.
 
-/** What the option is called here (the first that the call knows), or what to do in its place. By name in small letters, without `_`. */
+/**
+ * For each name, in lower case and without `_` or `-`: what the option may be called here (the first that the call knows
+ * is suggested), or what to do instead.
+ */
 const HABITS: Readonly<Record<string, readonly string[] | string>> = {
   // Axes and shapes.
   dim: ["axis", "axes"],
@@ -72,7 +75,7 @@ const HABITS: Readonly<Record<string, readonly string[] | string>> = {
   sampleweight: "repeat the samples that count more",
 };
 
-/** The remedy for an option that does not exist, where the habit is known. */
+/** The remedy for an option that does not exist, if its name is an option's in other letters, or one of those above. */
 export function remedyFor(name: string, known: readonly string[]): string | undefined {
   const plain = name.toLowerCase().replaceAll(/[_-]/g, "");
   const same = known.find((option) => option.toLowerCase() === plain);

@@ -1,7 +1,7 @@
-// The host's clock and timers, taken when the module is loaded: a test that replaces them later (fake timers) does not
-// stop a training. Where they were replaced before, what is left is taken.
+// The host's clock and timers, taken when this module is loaded, so that a test which replaces them later (fake timers)
+// does not stop a training. If some were replaced before, the others are used.
 
-/** Whether a test framework's fake stands in a function's place: sinon's (vitest, jest), jest's older ones, node:test's. */
+/** Whether a function is a test framework's fake: sinon's (vitest, jest), jest's older ones, or node:test's. */
 function isFake(timer: object): boolean {
   return "clock" in timer || "_isMockFunction" in timer || (timer as { name: string }).name.startsWith("bound ");
 }
@@ -18,21 +18,21 @@ const clock = globalThis.performance;
 const nowHere = clock.now;
 const isGenuine = nowHere.name === "now";
 
-/** The clock, in milliseconds, under the name that it has everywhere. */
+/** The clock, in milliseconds, under its usual name. */
 export const performance = {
   now(): number {
-    // A clock that was replaced before may be given back later.
+    // A clock that was replaced before may be restored later.
     return isGenuine ? nowHere.call(clock) : globalThis.performance.now();
   },
 };
 
-/** Ports that keep no process alive while nobody waits: those of Node can say so. */
+/** Node's ports keep the process alive; these methods turn that on and off. */
 interface Port {
   ref?(): void;
   unref?(): void;
 }
 
-/** A breath by a message to oneself. */
+/** Makes `breathe` from a channel over which this thread sends messages to itself. */
 function messageBreath(Channel: typeof MessageChannel): () => Promise<void> {
   const { port1, port2 } = new Channel();
   const port: Port = port1 as unknown as Port;
@@ -51,7 +51,7 @@ function messageBreath(Channel: typeof MessageChannel): () => Promise<void> {
 
 let byMessage: (() => Promise<void>) | undefined;
 
-/** Lets the host do other work: resolves after the messages and events that have come by now. */
+/** Lets the host do other work: resolves after the messages and events that are waiting now. */
 export function breathe(): Promise<void> {
   if (setImmediateHere !== undefined) return new Promise((resolve) => setImmediateHere(resolve));
   if (MessageChannelHere !== undefined) {
@@ -62,13 +62,13 @@ export function breathe(): Promise<void> {
   return Promise.resolve();
 }
 
-/** Resolves after `ms` milliseconds; where the timers are fakes, after a breath. */
+/** Resolves after `ms` milliseconds, or after a breath if the timers are fakes. */
 export function pause(ms: number): Promise<void> {
   if (setTimeoutHere === undefined) return breathe();
   return new Promise((resolve) => setTimeoutHere(resolve, ms));
 }
 
-/** Calls `late` after `ms` milliseconds unless what is returned was called before. Where the timers are fakes, never. */
+/** Calls `late` after `ms` milliseconds, unless the returned function is called before that. Never, if the timers are fakes. */
 export function startTimer(late: () => void, ms: number): () => void {
   if (setTimeoutHere === undefined) return () => {};
   const timer = setTimeoutHere(late, ms);

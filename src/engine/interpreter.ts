@@ -1,10 +1,10 @@
-// What assembly/program.ts exports; the kernels are there too, by name.
+// What assembly/program.ts exports. The kernels are exported too, by name.
 import type { Pointer } from "./instructions.js";
 
-// What the public types lead to is spelled out here: a program may be checked without the types of pages, which are
-// where TypeScript declares `WebAssembly`.
+// The public types refer to these declarations instead of `WebAssembly`, which TypeScript declares in its types for
+// pages: a user's program may be checked without them.
 
-/** Kernels that the platform has compiled: a `WebAssembly.Module`. */
+/** Compiled kernels: a `WebAssembly.Module`. */
 export type CompiledKernels = object;
 
 export const PAGE_BYTES = 65536;
@@ -33,7 +33,7 @@ export interface Interpreter extends Record<string, unknown> {
   runRange(instruction: Pointer, begin: number, end: number, scratch: Pointer): void;
 }
 
-/** An instance in a worker, without the loader. */
+/** Makes an instance in a worker, without the loader. */
 export function instantiateBare(module: CompiledKernels, memory: KernelMemory): Interpreter {
   const { exports } = new WebAssembly.Instance(module, {
     env: { memory: memory as WebAssembly.Memory, abort: () => {} },

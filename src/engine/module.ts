@@ -1,20 +1,20 @@
-// Gets the compiled kernels: which build, from where, for which kind of memory.
+// Loads and compiles the kernels: of which build, from where, for which kind of memory.
 import { SteepestError } from "./errors.js";
 import { hasRelaxedSimd, hasSimd } from "./features.js";
 import type { CompiledKernels } from "./interpreter.js";
 
-/** `strict`: the same bits on every machine. `fast`: fused multiply-add if the runtime has it. */
+/** `strict`: the same bits on every machine. `fast`: with fused multiply-add, if the runtime has it. */
 export type Build = "strict" | "fast";
 
 /** A `.wasm` file's bytes. */
 export type KernelBytes = Uint8Array<ArrayBuffer>;
 
-/** Where a platform keeps the `.wasm` files: bytes, or a module where the platform compiled it already. */
+/** How a platform loads the `.wasm` files: as bytes, or as a module if the platform has compiled it. */
 export interface KernelSource {
-  /** Modules that are compiled already are for memory that cannot be shared. */
+  /** Set if the platform has compiled the modules, for memory that is not shared. */
   readonly plainMemory?: boolean;
   load(build: Build): Promise<KernelBytes | CompiledKernels>;
-  /** Absent where the platform cannot read files synchronously. */
+  /** Absent if the platform cannot read files synchronously. */
   loadSync?(build: Build): KernelBytes | CompiledKernels;
 }
 
@@ -22,13 +22,13 @@ let source: KernelSource | undefined;
 const compiled = new Map<string, CompiledKernels>();
 let warned = false;
 
-/** Called once by a platform's entry: see src/platform/. */
+/** Called once by the platform's entry: see src/platform/. */
 export function provideKernels(from: KernelSource): void {
   source = from;
   compiled.clear();
 }
 
-/** The build that will run for the one asked for: `fast` falls back to `strict`, and says so once. */
+/** The build that will run. If the runtime cannot run `fast`, it is `strict`, with a warning the first time. */
 export function chooseBuild(asked: Build): Build {
   if (!hasSimd())
     throw new SteepestError(
@@ -88,8 +88,8 @@ const MEMORY_SHARED_WITH_MAXIMUM = 3;
 const MEMORY_WITH_MAXIMUM = 1;
 
 /**
- * The module's bytes for shared or plain memory. They differ in one flag of the imported memory's
- * limits (1: has a maximum; 2: shared), so one file serves runtimes with and without shared memory.
+ * The module's bytes for shared or plain memory. They differ in one byte, the flags of the imported memory's limits
+ * (1: has a maximum; 2: shared), so that one file serves runtimes with and without shared memory.
  */
 export function forMemory(bytes: KernelBytes, shared: boolean): KernelBytes {
   if (shared) return bytes;
@@ -110,7 +110,7 @@ export function forMemory(bytes: KernelBytes, shared: boolean): KernelBytes {
       at += size;
       continue;
     }
-    // Our only import (but for abort, with assertions) is env.memory, kind 2, and it comes as (…, 2, limits flag).
+    // The only import (except abort, in builds with assertions) is env.memory: its entry ends in the kind, 2, and the flags.
     const end = at + size;
     for (; at < end - 1; at++) {
       if (copy[at] === 2 && copy[at + 1] === MEMORY_SHARED_WITH_MAXIMUM) {

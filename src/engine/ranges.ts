@@ -1,4 +1,4 @@
-// A set of bytes, as stretches in order, none touching the next.
+// A set of bytes, kept as stretches in order of their addresses, with gaps between them.
 
 export interface Region {
   readonly address: number;

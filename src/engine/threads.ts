@@ -1,11 +1,11 @@
-// Threads: workers that run the same program over the same memory. They are started once, wait cheaply, and are
-// told to stop; nothing is posted to them while a step runs. See assembly/program.ts for the control block.
+// Workers: how a platform starts them, and what those do that share the engine's memory. They are started once, wait
+// cheaply, and are told to stop; nothing is posted to them during a step. assembly/program.ts describes the control block.
 import { markLost, READY, viewControl } from "./control.js";
 import { SteepestError } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import { type CompiledKernels, instantiateBare, type KernelMemory } from "./interpreter.js";
 
-/** What a worker needs to take part. Thread 0 is there only where calls run in the background: it leads them. */
+/** What a worker needs in order to take part in runs. Thread 0 is a worker only if calls run in the background: it leads them. */
 export interface ThreadData {
   readonly module: CompiledKernels;
   readonly memory: KernelMemory;
@@ -14,43 +14,46 @@ export interface ThreadData {
   readonly scratch: Pointer;
 }
 
-/** A call for the background, made by so many threads; and what comes of it: the steps done, or why it trapped. */
+/** A call for the worker that leads. */
 export interface RunRequest {
   readonly program: Pointer;
   readonly end: Pointer;
   readonly steps: number;
   readonly threads: number;
 }
+
+/** The number of steps done, or why the call trapped. */
 export type RunAnswer = { readonly done: number } | { readonly trap: string };
 
-/** The calling thread's end of a worker. */
+/** The calling thread's link to a worker. */
 export interface WorkerPort {
   send(request: object, transfer?: ArrayBuffer[]): void;
-  /** Ends the worker, whatever it is at. */
+  /** Ends the worker, whatever it is doing. */
   close(): void;
 }
 
-/** How a platform starts a worker that calls `serve`. A worker must not keep the process alive while it is idle. */
+/** How a platform starts workers, which call `serve`. An idle worker must not keep the process alive. */
 export interface ThreadHost {
-  /** Whether the calling thread may wait for others: a page's main thread must not. */
+  /** Whether the calling thread may wait for other threads. A page's main thread must not. */
   readonly mayWait: boolean;
-  /** Absent where workers can share memory always; else whether they can here. */
+  /** Whether workers can share memory. Absent if they always can. */
   readonly canShare?: boolean;
   /**
-   * Whether it has somebody watch the threads that work for a leader (data with a `thread` above 0): who marks their end
-   * (`markLost`) even while the calling thread waits for them and hears nothing, and counts them in the word WATCHED.
+   * Whether a watcher is told when one of the threads 1, 2 … ends, even while the calling thread waits for it and receives
+   * no events. The watcher then calls `markLost`. It counts the threads that it watches in the word WATCHED.
    */
   readonly watches?: boolean;
-  /** `failed` is called if the worker cannot start, or dies; `answered` with what it sends. */
+  /** `failed` is called if the worker cannot start, or dies; `answered` is called with what it sends. */
   start(data: object, failed: (reason: string) => void, answered: (answer: unknown) => void): WorkerPort;
 }
 
-/** A thread could not start, or was lost. The engine goes on with the rest. */
+/** A thread could not start, or was lost. In the second case the engine goes on with the rest. */
 export class ThreadError extends SteepestError {
   protected static override readonly steepestKind = "ThreadError";
   override name = "ThreadError";
-  /** Whole steps that the run had done, and the instruction at which it ended; of a run that did not begin: 0. */
+  /** The number of whole steps that the run had done. */
   readonly stepsDone: number;
+  /** The instruction at which the run ended; 0 if it did not begin. */
   readonly failedAt: Pointer;
 
   constructor(message: string, stepsDone = 0, failedAt: Pointer = 0) {
@@ -62,7 +65,7 @@ export class ThreadError extends SteepestError {
 
 let host: ThreadHost | undefined;
 
-/** Called once by a platform's entry where it has workers. */
+/** Called once by the platform's entry, if the platform has workers. */
 export function provideThreads(by: ThreadHost): void {
   host = by;
 }
@@ -83,7 +86,7 @@ export function startWorker(
   return host.start(data, failed, answered);
 }
 
-/** Whether there are workers that can have the engine's memory. */
+/** Whether there are workers that can share the engine's memory. */
 export function canShare(): boolean {
   return host !== undefined && host.canShare !== false;
 }
@@ -93,14 +96,14 @@ export function mayWait(): boolean {
   return host?.mayWait ?? true;
 }
 
-/** Whether a worker's end is marked even while the calling thread waits for it. */
+/** Whether a watcher marks a worker as lost even while the calling thread waits for it. */
 export function watchesWorkers(): boolean {
   return host?.watches ?? false;
 }
 
 /**
- * A worker's whole program. Thread 0 stands ready for requests when this returns: `answer` sends what comes of one.
- * The others do not return before the engine is disposed of.
+ * A worker's whole program. For thread 0 it returns what is to be called with each request; `answer` sends the result.
+ * For the others it returns when the engine is disposed of.
  */
 export function serveThread(data: ThreadData, answer: (answer: RunAnswer) => void): (request: RunRequest) => void {
   const { module, memory, thread, control, scratch } = data;

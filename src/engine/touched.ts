@@ -1,16 +1,16 @@
-// What a program works on, as its instructions say.
+// The memory that a program uses, found from its instructions.
 import type { Block } from "./allocator.js";
 import { operandsOf, type Pointer } from "./instructions.js";
 import type { Region } from "./ranges.js";
 
-/** The blocks of memory that a program works on: those that it writes, those that it only reads, and transient ones. */
+/** The blocks that a program uses: those that it writes, those that it only reads, and those that are transient. */
 export interface Touched {
   readonly writes: readonly Region[];
   readonly reads: readonly Region[];
   readonly transient: readonly Region[];
 }
 
-/** Of the program in [program, end); `words` is all of memory, `blocks` what is allocated there. */
+/** For the program in [program, end). `words` is the whole memory, `blocks` are its allocated blocks. */
 export function touchedBy(words: Uint32Array, blocks: readonly Block[], program: Pointer, end: Pointer): Touched {
   const { outputs, inputs } = operandsOf(words, program, end);
   const writes = blocks.filter(({ mark, ...block }) => mark !== "transient" && holdsAny(block, outputs));
@@ -28,7 +28,7 @@ export function touchedBy(words: Uint32Array, blocks: readonly Block[], program:
   };
 }
 
-function holdsAny({ address, bytes }: Region, places: ReadonlySet<Pointer>): boolean {
-  for (const place of places) if (place >= address && place < address + bytes) return true;
+function holdsAny({ address, bytes }: Region, addresses: ReadonlySet<Pointer>): boolean {
+  for (const one of addresses) if (one >= address && one < address + bytes) return true;
   return false;
 }

@@ -1,9 +1,9 @@
-// What a web worker runs: first it is given its part, then, if it stays, one request after the other.
+// The program of a web worker. The first message says what it is to do; if it stays, each further one is a request.
 import type { ReplicaData } from "../engine/rounds.js";
 import type { ThreadData } from "../engine/threads.js";
 import { serve, staysFor } from "../engine/worker.js";
 
-// The scope of a dedicated worker, of which the types of pages know nothing.
+// The scope of a dedicated worker, which TypeScript's types for pages do not declare.
 const scope = globalThis as unknown as {
   onmessage: (event: { data: ThreadData | ReplicaData }) => void;
   postMessage(message: unknown, transfer?: ArrayBuffer[]): void;

@@ -4,7 +4,7 @@ import { viewControl, WATCHED } from "../engine/control.js";
 import { provideThreads, type ThreadData } from "../engine/threads.js";
 import { kernelFile } from "./nodeKernels.js";
 
-// The bundle has the worker's program in it; the source (tests, benchmarks) takes the file that was built.
+// The bundle contains the worker's program. The source (in tests and benchmarks) uses the file that was built.
 declare const STEEPEST_WORKER: string | undefined;
 
 function startProgram(options: WorkerOptions): Worker {
@@ -14,14 +14,14 @@ function startProgram(options: WorkerOptions): Worker {
     : new Worker(STEEPEST_WORKER, { ...all, eval: true });
 }
 
-// Bun and Deno do not say that a port's other end is gone.
+// Bun and Deno do not report that a port's other end is gone.
 const watches = !("bun" in process.versions || "deno" in process.versions);
-/** One worker for all engines: it hears of the others' end while this thread waits for them and hears nothing. */
+/** One worker for all engines. It is told when others end, even while this thread waits for them and receives no events. */
 let watcher: Worker | undefined;
-/** The control blocks of what it watches. */
+/** The control blocks of the workers that it watches. */
 const watched = new Set<Int32Array>();
 
-/** Has a worker watched: the port to give to it, which closes with it. */
+/** Makes the watcher watch a worker, which must be given the other port of `life`: the ports close when it ends. */
 function watch(
   { memory, control, thread }: ThreadData,
   { words, life }: { words: Int32Array; life: MessageChannel },
@@ -32,7 +32,7 @@ function watch(
     const ended = (): void => {
       if (watcher !== started) return;
       watcher = undefined;
-      // Those who wait for a thread must give up by themselves again.
+      // Threads that wait for others must notice a loss by themselves again.
       for (const words of watched) Atomics.store(words, WATCHED, 0);
       watched.clear();
     };
@@ -63,11 +63,11 @@ provideThreads({
       worker.unref();
       answered(answer);
     });
-    // After the listeners, which keep the process alive.
+    // Last, as adding listeners keeps the process alive.
     worker.unref();
     return {
       send(request, transfer) {
-        // Whoever awaits the answer must not find the process gone.
+        // The process must not end before the answer has come.
         worker.ref();
         worker.postMessage(request, transfer);
       },

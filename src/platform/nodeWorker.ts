@@ -1,10 +1,10 @@
-// What a worker thread runs under Node.
+// The program of a worker thread under Node.
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { markLost, STOP, viewControl, WATCHED } from "../engine/control.js";
 import type { ThreadData } from "../engine/threads.js";
 import { serve, staysFor } from "../engine/worker.js";
 
-/** A port whose other end is a worker's: it closes when that worker ends, however it does. */
+/** A worker to watch. The other end of `life` is the worker's, so that it closes when the worker ends, for whatever reason. */
 type Watched = Pick<ThreadData, "memory" | "control" | "thread"> & { readonly life: MessagePort };
 
 if ("watches" in workerData) {
