@@ -2,8 +2,8 @@
 import { ModelError, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Lease } from "../engine/lease.js";
-import type { Recorder } from "../engine/recorder.js";
 import type { Region } from "../engine/ranges.js";
+import type { Recorder } from "../engine/recorder.js";
 import { type BlockLayout, offsetIn, type ValueStore } from "../graph/store.js";
 import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { type NamedRate, type Optimizer, ratesOf } from "../optim/optimizer.js";
