@@ -1,18 +1,18 @@
-// Memory that is taken piece by piece, and given back together: at the end, or when an error leaves it half taken.
+// Memory that is allocated piece by piece and freed together: at the end, or when an error occurs before all is allocated.
 import { ALIGNMENT } from "./allocator.js";
 import type { Engine } from "./engine.js";
 import type { Pointer } from "./instructions.js";
 
 export interface Lease {
-  /** What was taken, in whole cache lines. */
+  /** How much was allocated, in whole cache lines. */
   readonly bytes: number;
-  /** Address of so many bytes, whose contents are undefined. */
+  /** Returns the address of `bytes` bytes with undefined contents. */
   take(bytes: number): Pointer;
-  /** The same, of zeros. */
+  /** The same, filled with zeros. */
   takeZeros(bytes: number): Pointer;
-  /** Has this called as well when all is given back. */
+  /** Registers a function that `release` calls too. */
   defer(release: () => void): void;
-  /** Gives back what was taken. */
+  /** Frees everything. */
   release(): void;
 }
 
@@ -38,7 +38,7 @@ export function createLease(engine: Engine): Lease {
   };
 }
 
-/** What `make` returns; what it has taken is given back if it throws. */
+/** Returns what `make` returns. If it throws, what it has allocated is freed. */
 export function leasing<T>(engine: Engine, make: (lease: Lease) => T): T {
   const lease = createLease(engine);
   try {
