@@ -1,7 +1,7 @@
 // Reverse-mode differentiation (the chain rule, from the loss back). It knows no operation: each brings
 // its own rule; what is common to all, accumulating and un-broadcasting, is done here and once.
 import { ModelError } from "../engine/errors.js";
-import { type Operation, withScope } from "./operation.js";
+import { withScope } from "./operation.js";
 import { type Node, sameShape, showShape, type Tensor } from "./tensor.js";
 
 /** The three operations that differentiation itself needs, handed in by src/ops. */
@@ -65,7 +65,7 @@ function backThrough(
   gradients: Map<Tensor, Tensor>,
   rules: GradientRules,
 ): void {
-  const { backward, name } = node.operation as unknown as Operation<unknown>;
+  const { backward, name } = node.operation;
   if (backward === undefined) {
     // What is named a gradient comes from differentiating before: it is the second derivative that is missing.
     const remedy = /gradient$/i.test(name)

@@ -2,7 +2,6 @@
 // going back from the operations that choose, through those that move elements, to the inputs. One number where it is
 // the same for all elements; else one for each, Infinity where nothing depends on an element.
 import { nodesBehind } from "./backward.js";
-import type { Operation } from "./operation.js";
 import { type Shape, sizeOf, type Tensor } from "./tensor.js";
 import type { Bound } from "./values.js";
 
@@ -26,7 +25,7 @@ export function indexBounds(results: readonly Tensor[]): ReadonlyMap<Tensor, Bou
   const bounds = new Map<Tensor, Bound>();
   const boundOf = (tensor: Tensor): Bound | undefined => bounds.get(tensor);
   for (const { operation, attributes, inputs, outputs } of nodesBehind(results).reverse()) {
-    const { bounds: rule, forward } = operation as unknown as Operation<unknown>;
+    const { bounds: rule, forward } = operation;
     // A view has the elements of its first input.
     const found = rule?.({ attributes, inputs, outputs, boundOf }) ?? (forward ? [] : [boundOf(outputs[0])]);
     found.forEach((bound, index) => {

@@ -2,7 +2,6 @@
 import { SteepestError } from "../engine/errors.js";
 import { elements, type Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
-import type { Operation } from "./operation.js";
 import type { Plan, Step } from "./plan.js";
 import { isEmpty, sizeOf, type Tensor } from "./tensor.js";
 
@@ -43,7 +42,7 @@ function lowerStep(
   addressOf: (tensor: Tensor) => Pointer,
   scratch: Pointer,
 ): void {
-  const operation = node.operation as unknown as Operation<unknown>;
+  const operation = node.operation;
   if (typeof operation.ofNothing === "number" && node.inputs.some(isEmpty)) {
     fillAll(record, outputs, addressOf, operation.ofNothing);
     return;

@@ -104,7 +104,7 @@ export function applyAll<Attributes>(
   const outputs: Tensor[] = [];
   const node: Node = {
     id: nextId(inputs),
-    operation: operation as unknown as Operation<never>,
+    operation,
     attributes,
     inputs: [...inputs],
     outputs,

@@ -10,6 +10,7 @@
 import { ALIGNMENT } from "../engine/allocator.js";
 import { checkMade } from "../engine/copies.js";
 import type { Pointer } from "../engine/instructions.js";
+import { placeAll, type Storage } from "./arena.js";
 import { nodesBehind } from "./backward.js";
 import { bytesOf, type Node, type Tensor } from "./tensor.js";
 
@@ -26,12 +27,7 @@ export interface Step {
 }
 
 /** Bytes that one or more values share: views of each other, or a value computed in another's place. */
-interface Storage {
-  bytes: number;
-  first: number;
-  last: number;
-  offset: number;
-}
+type Shared = { -readonly [K in keyof Storage]: Storage[K] };
 
 export interface Plan {
   readonly steps: readonly Step[];
@@ -53,12 +49,12 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
   for (const tensor of outputs) checkMade(tensor.name, tensor);
   const steps = fuse(nodesBehind(outputs), new Set([...outputs, ...pinned.keys()]));
   const lastUse = lastUses(steps, outputs);
-  const storages = new Map<Tensor, Storage>();
+  const storages = new Map<Tensor, Shared>();
   const pinnedOf = new Map<Tensor, Tensor>();
-  const scratches = new Map<Step, Storage>();
-  const arena: Storage[] = [];
+  const scratches = new Map<Step, Shared>();
+  const arena: Shared[] = [];
   let unsharedBytes = 0;
-  const take = (bytes: number, first: number, last: number): Storage => {
+  const take = (bytes: number, first: number, last: number): Shared => {
     const storage = { bytes: align(bytes), first, last, offset: 0 };
     unsharedBytes += storage.bytes;
     arena.push(storage);
@@ -82,7 +78,7 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
         storages.set(tensor, reused);
       }
     });
-    const scratchBytes = operation.scratchBytes?.(inputs, attributes as never) ?? 0;
+    const scratchBytes = operation.scratchBytes?.(inputs, attributes) ?? 0;
     if (scratchBytes > 0) scratches.set(step, take(scratchBytes, time, time));
   });
 
@@ -96,7 +92,7 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
   }
 
   /** The storage of an input that dies here and may be overwritten. */
-  function reusable(step: Step, time: number, output: Tensor): Storage | undefined {
+  function reusable(step: Step, time: number, output: Tensor): Shared | undefined {
     for (const index of step.node.operation.inPlace ?? []) {
       const tensor = step.node.inputs[index];
       const storage = tensor && storages.get(tensor);
@@ -118,18 +114,20 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
 
 /** Merges an activation into the node before it, where both declare it and nobody else reads what lies between. */
 function fuse(nodes: readonly Node[], kept: ReadonlySet<Tensor>): Step[] {
-  const readers = new Map<Tensor, Node[]>();
+  /** What reads each tensor: a node, or several. */
+  const readers = new Map<Tensor, Node | "several">();
   for (const node of nodes) {
-    for (const tensor of node.inputs) readers.set(tensor, [...(readers.get(tensor) ?? []), node]);
+    for (const tensor of node.inputs) readers.set(tensor, readers.has(tensor) ? "several" : node);
   }
   const fused = new Set<Node>();
   const steps: Step[] = [];
   for (const node of nodes) {
     if (fused.has(node)) continue;
     const [result] = node.outputs;
-    const [reader, ...others] = readers.get(result) ?? [];
+    const found = readers.get(result);
+    const reader = found === "several" ? undefined : found;
     const code = reader?.operation.epilogue;
-    if (node.operation.acceptsEpilogue && code !== undefined && others.length === 0 && !kept.has(result)) {
+    if (node.operation.acceptsEpilogue && reader !== undefined && code !== undefined && !kept.has(result)) {
       fused.add(reader);
       steps.push({ node, outputs: reader.outputs, epilogue: code });
     } else {
@@ -147,24 +145,4 @@ function lastUses(steps: readonly Step[], outputs: readonly Tensor[]): Map<Tenso
   });
   for (const tensor of outputs) last.set(tensor, steps.length);
   return last;
-}
-
-/** Gives each storage the lowest offset that is free for its whole life, largest first. Returns the bytes of all. */
-function placeAll(storages: readonly Storage[]): number {
-  const placed: Storage[] = [];
-  let total = 0;
-  for (const storage of [...storages].sort((a, b) => b.bytes - a.bytes || a.first - b.first)) {
-    const neighbours = placed
-      .filter((other) => other.first <= storage.last && storage.first <= other.last)
-      .sort((a, b) => a.offset - b.offset);
-    let offset = 0;
-    for (const other of neighbours) {
-      if (offset + storage.bytes <= other.offset) break;
-      offset = Math.max(offset, other.offset + other.bytes);
-    }
-    storage.offset = offset;
-    total = Math.max(total, offset + storage.bytes);
-    placed.push(storage);
-  }
-  return total;
 }

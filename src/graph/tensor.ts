@@ -106,7 +106,8 @@ export function checkTensors(where: string, values: unknown, least = 1): readonl
 /** One application of an operation. */
 export interface Node {
   readonly id: number;
-  readonly operation: Operation<never>;
+  /** Made for these attributes: `apply` is where both come together. */
+  readonly operation: Operation<unknown>;
   readonly attributes: unknown;
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];

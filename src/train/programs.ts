@@ -235,7 +235,11 @@ const MAKERS = {
 
 export type ProgramUse = keyof typeof MAKERS;
 
-const MAX_PROGRAMS = 16;
+// Data of many lengths, in batches of several sizes, to train and to evaluate, need a hundred programs at once; to plan one
+// anew costs as much as hundreds of its steps. Instructions are small beside the arena, which all share, but for models of
+// thousands of nodes: so the bytes are bounded too. The number bounds the graphs, which are on the JavaScript heap.
+const MAX_PROGRAMS = 256;
+const MAX_PROGRAM_BYTES = 1 << 24;
 
 /** A program by use, feed and batch size: made when it is first asked for, and again when the arena has moved. */
 export function programFor(state: State, use: ProgramUse, feed: Feed, batch: number): StepProgram {
@@ -250,14 +254,25 @@ export function programFor(state: State, use: ProgramUse, feed: Feed, batch: num
   let program = held.get(key);
   if (program?.version !== state.arena.version) {
     drop(state, key);
-    const [oldest] = held.keys();
-    if (held.size >= MAX_PROGRAMS) drop(state, oldest);
     program = MAKERS[use](state, feed, batch);
+    makeRoom(state, program.bytes);
   }
   held.delete(key);
   held.set(key, program);
   state.programs.last = { use, feed, batch, program };
   return program;
+}
+
+/** Drops the programs that were used longest ago, if there are too many beside a new one of so many bytes. */
+function makeRoom(state: State, bytes: number): void {
+  const { held } = state.programs;
+  let total = bytes;
+  for (const program of held.values()) total += program.bytes;
+  for (const [key, program] of held) {
+    if (held.size < MAX_PROGRAMS && total <= MAX_PROGRAM_BYTES) return;
+    drop(state, key);
+    total -= program.bytes;
+  }
 }
 
 function drop({ programs }: State, key: string): void {

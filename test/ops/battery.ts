@@ -239,7 +239,7 @@ function record(engine: Engine, plan: Plan, arena: Pointer, pinned: ReadonlyMap<
   const steps = plan.steps.map((step, index): WatchedStep => {
     const { operation, inputs, attributes } = step.node;
     const scratch = arena + plan.scratchOffsetOf(step);
-    const scratchBytes = operation.scratchBytes?.(inputs, attributes as never) ?? 0;
+    const scratchBytes = operation.scratchBytes?.(inputs, attributes) ?? 0;
     return {
       name: operation.name,
       instructions: program.listing
