@@ -1,7 +1,7 @@
 // Offsets in the arena: those of first fit, largest first, by comparing each storage with all others.
 import { describe, expect, test } from "vitest";
 import { placeAll, type Storage } from "../../src/graph/arena.js";
-import { createRandom } from "../ops/battery.js";
+import { createRandom } from "../ops/cases.js";
 
 type Life = Omit<Storage, "offset">;
 
