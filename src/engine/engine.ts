@@ -193,28 +193,42 @@ const abandoned =
     ? undefined
     : new FinalizationRegistry<{ stop(): void }>((workers) => workers.stop());
 
+/** The properties of an engine that change. On a prototype, as V8 makes a slow dictionary of an object with getters of its own. */
+class EngineState {
+  // Not private to the class, so that an object which was created from an engine has it too.
+  declare protected readonly core: Core;
+
+  constructor(core: Core) {
+    Object.defineProperty(this, "core", { value: core });
+  }
+
+  get threads(): number {
+    return this.core.backend?.threads ?? 1;
+  }
+
+  get background(): boolean {
+    return this.core.backend?.background !== undefined;
+  }
+
+  get busy(): boolean {
+    return this.core.busy;
+  }
+
+  get heap(): Heap {
+    return openedOf(this.core).heap;
+  }
+}
+
 /** What users hold. Nothing that `core` reaches refers to it, or it could not be collected. */
 function createFacade(build: Build, shared: boolean, core: Core): Engine {
   const dispose = (): void => {
     abandoned?.unregister(engine);
     closeCore(core);
   };
-  const engine: Engine = made({
+  const methods: Omit<Engine, keyof EngineState> = {
     build,
     shared,
     allocator: core.allocator,
-    get threads() {
-      return core.backend?.threads ?? 1;
-    },
-    get background() {
-      return core.backend?.background !== undefined;
-    },
-    get busy() {
-      return core.busy;
-    },
-    get heap() {
-      return openedOf(core).heap;
-    },
     ...accessMemory(core),
     run(program, end, steps, threads = 1) {
       const backend = backendOf(core);
@@ -245,7 +259,8 @@ function createFacade(build: Build, shared: boolean, core: Core): Engine {
     runRange: (instruction, begin, end) => openedOf(core).interpreter.runRange(instruction, begin, end, core.scratch),
     dispose,
     [Symbol.dispose]: dispose,
-  });
+  };
+  const engine: Engine = made(Object.assign(new EngineState(core), methods));
   return engine;
 }
 

@@ -2,7 +2,7 @@
 import { Session } from "node:inspector/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { binaryCrossEntropy, compileSync, dense, sequential, sgd, tanh } from "steepest";
+import { binaryCrossEntropy, compileSync, createEngineSync, dense, sequential, sgd, tanh } from "steepest";
 import { expect, test } from "vitest";
 
 setFlagsFromString("--expose-gc");
@@ -53,4 +53,20 @@ test("a million steps leave the heap flat", async () => {
   expect(grown).toBeLessThan(512 * 1024);
   // An object for each step would be 16 MB at least. Of each call there is a result, whose losses lie elsewhere.
   expect(allocated).toBeLessThan(4 * 2 ** 20);
+});
+
+test("an engine's properties are found without a look into a dictionary", () => {
+  setFlagsFromString("--allow-natives-syntax");
+  const hasFastProperties = runInNewContext("(object) => %HasFastProperties(object)") as (object: object) => boolean;
+  // V8 makes one of an object with getters of its own.
+  expect(
+    hasFastProperties({
+      get steps() {
+        return 0;
+      },
+    }),
+  ).toBe(false);
+  const engines = [createEngineSync(), createEngineSync()];
+  expect(engines.map(hasFastProperties)).toEqual([true, true]);
+  for (const engine of engines) engine.dispose();
 });
