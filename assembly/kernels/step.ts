@@ -39,6 +39,12 @@ export function advance(begin: u32, end: u32, clock: usize, rates: usize, count:
   }
 }
 
+/** The next batch of the same step: row += batch, round += 1, in place. */
+export function nextBatch(begin: u32, end: u32, clock: usize, batch: u32): void {
+  store<u32>(clock, load<u32>(clock, CLOCK_ROW) + batch, CLOCK_ROW);
+  store<u32>(clock, load<u32>(clock, CLOCK_ROUND) + 1, CLOCK_ROUND);
+}
+
 /** trace[position - 1] = loss: the running step's loss, one float32. Overwrites. */
 export function traceLoss(begin: u32, end: u32, trace: usize, clock: usize, loss: usize): void {
   store<f32>(trace + ((<usize>load<u32>(clock, CLOCK_POSITION) - 1) << 2), load<f32>(loss));

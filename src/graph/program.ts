@@ -40,20 +40,28 @@ export function runOnce(engine: Engine, record: (recorder: Recorder) => void): v
   }
 }
 
-/** What a program is made of. */
-export interface ProgramParts {
-  /** What is computed. */
+/** What is computed. */
+export interface GraphParts {
   readonly results: readonly Tensor[];
-  /** Where the values of parameters and buffers are, if they are not among `places`. */
-  readonly values?: { addressOf(parameter: Tensor): Pointer };
   /** Inputs that get a place of their own: see BuiltProgram.addressOf. */
   readonly inputs?: readonly Tensor[];
   /** Other leaves, and results that are written where they are needed, with their addresses. */
   readonly places?: ReadonlyMap<Tensor, Pointer>;
+}
+
+/** Records the instructions of a graph's results. Returns where each value is. */
+export type Compute = () => (tensor: Tensor) => Pointer;
+
+/** What a program is made of. */
+export interface ProgramParts extends GraphParts {
+  /** Where the values of parameters and buffers are, if they are not among `places`. */
+  readonly values?: { addressOf(parameter: Tensor): Pointer };
+  /** A second graph, computed after the first or instead of it: its values take the same memory. */
+  readonly second?: GraphParts | undefined;
   /** Gives values between the operations their memory. Default: memory of the program's own. */
   arena?(bytes: number): Pointer;
-  /** Records the instructions; `compute` those of the results, and returns where each value is. Default: these alone. */
-  record?(recorder: Recorder, compute: () => (tensor: Tensor) => Pointer): void;
+  /** Records the instructions, with those of the results by `compute`. Default: these alone. */
+  record?(recorder: Recorder, compute: Compute, computeSecond: Compute): void;
 }
 
 /** A program with the plan that it was made from. */
@@ -72,19 +80,25 @@ export interface BuiltProgram {
 /** Plans, records and installs a program. If it throws, no memory stays taken. */
 export function buildProgram(engine: Engine, parts: ProgramParts): BuiltProgram {
   return leasing(engine, (lease) => {
-    const { results, record = (_, compute) => compute() } = parts;
-    const pinned = placeLeaves(engine, parts, lease);
-    const plan = planMemory(results, pinned);
-    const { arenaBytes } = plan;
+    const { record = (_, compute) => compute() } = parts;
+    const graphs = [parts, parts.second ?? { results: [] }].map((graph) => {
+      const pinned = placeLeaves(engine, parts.values, graph, lease);
+      return { pinned, plan: planMemory(graph.results, pinned) };
+    });
+    const [{ plan, pinned }] = graphs;
+    const arenaBytes = Math.max(...graphs.map((graph) => graph.plan.arenaBytes));
     const arena = parts.arena?.(arenaBytes) ?? engine.allocator.mark("transient", lease.take(arenaBytes));
     const recording = startRecording();
     let planBytes = 0;
-    const compute = (): ((tensor: Tensor) => Pointer) => {
-      const addressOf = lower(plan, recording.record, arena, pinned);
-      planBytes = recording.bytes();
-      return addressOf;
-    };
-    record(recording.record, compute);
+    const [compute, computeSecond] = graphs.map(
+      (graph): Compute =>
+        () => {
+          const addressOf = lower(graph.plan, recording.record, arena, graph.pinned);
+          planBytes = recording.bytes();
+          return addressOf;
+        },
+    );
+    record(recording.record, compute, computeSecond);
     const program = installIn(engine, lease.take(recording.bytes()), recording);
     return {
       program,
@@ -100,7 +114,8 @@ export function buildProgram(engine: Engine, parts: ProgramParts): BuiltProgram 
 /** Where all leaves are: constants are written to memory of the program's own. */
 function placeLeaves(
   engine: Engine,
-  { results, values, inputs = [], places = new Map() }: ProgramParts,
+  values: ProgramParts["values"],
+  { results, inputs = [], places = new Map() }: GraphParts,
   lease: Lease,
 ): Map<Tensor, Pointer> {
   const pinned = new Map(places);

@@ -28,6 +28,13 @@ export interface TrainingOptions<M extends MetricName, O extends Ports> {
    * take no gradient and no optimizer state. Default none.
    */
   frozen?: readonly string[];
+  /**
+   * Batches a step: `fit`, `trainSteps` and `trainFor` take so many before the optimizer steps once, as it would for one
+   * batch of all their samples, up to rounding; memory between the layers is that of one batch. A step's loss is that of
+   * all its samples; batch normalization sees batches, and its buffers go on from one to the next. The last step of an
+   * epoch takes what is left. `trainBatch` does one step, in one piece. Default 1.
+   */
+  accumulate?: number;
 }
 
 type AnyOptions = Omit<TrainingOptions<MetricName, Ports>, "lossWeights"> &
@@ -40,19 +47,24 @@ const OPTIONS = [
   "metrics",
   "seed",
   "frozen",
+  "accumulate",
   "engine",
   "build",
   "threads",
   "background",
 ];
 
+// Random numbers are told apart by 24 bits of the batch's number within a step.
+const MAX_ACCUMULATED = 2 ** 20;
+
 export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig {
   const model = checkModel("compile", given);
   checkOptions("compile", options, OPTIONS);
-  const { optimizer, seed = 0, frozen = [] } = options;
+  const { optimizer, seed = 0, frozen = [], accumulate = 1 } = options;
   engineOf("compile", options);
   checkOptimizer("compile", optimizer);
   checkInteger("compile", "seed", seed, 0);
+  checkInteger("compile", "accumulate", accumulate, 1, MAX_ACCUMULATED);
   const outputs = resolveOutputs("compile", model, options);
   const fixed = frozenOf(model, frozen);
   const trained = [...model.parameters.values()].filter((tensor) => isTrainable(tensor) && !fixed.has(tensor));
@@ -65,6 +77,7 @@ export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig
     outputs,
     scores: [...scoresOf(outputs), ...penaltyScore(model, outputs, fixed)],
     optimizer: planOptimizer("compile", optimizer, paths),
+    accumulate,
     frozen: fixed,
     seed: wordsOfSeed(seed),
   };

@@ -11,7 +11,7 @@ import { type Job, PAUSE } from "./job.js";
 import type { AnyScores, FitPlan } from "./options.js";
 import { handOver } from "./samples.js";
 import { STEPS_PER_CALL, type State, visibleOf } from "./state.js";
-import { type Batches, continuePass, preparePrograms, type Stretch, unfinishedPass } from "./steps.js";
+import { type Batches, continuePass, preparePrograms, type Stretch, stepSizeOf, unfinishedPass } from "./steps.js";
 
 /**
  * Loss and metrics, by name. Where the outputs have names: the whole loss, and each output's own as `"digit.loss"`,
@@ -138,7 +138,7 @@ function* fitEpoch(
   const report = plan.onProgress && reporter(state, batches, from, start, left, plan.onProgress);
   // Whoever follows the progress may look at the parameters too.
   const reads = report === undefined ? [] : visibleOf(state);
-  const steps = batches.batchSize === data.count ? 1 : STEPS_PER_CALL;
+  const steps = stepSizeOf(state, batches) === data.count ? 1 : STEPS_PER_CALL;
   let pass: Pass;
   do {
     plan.signal?.throwIfAborted();
@@ -171,16 +171,15 @@ function reporter(
   onProgress: NonNullable<FitPlan["onProgress"]>,
 ): (stretch: Stretch) => void {
   const epoch = state.epochs + 1;
-  let batch = Math.ceil(from / batchSize);
-  const batches = batch + Math.ceil((count - from) / batchSize);
+  // A step may have several batches, and the last one of an epoch fewer of them.
+  const batchesUpTo = (row: number): number => Math.ceil(from / batchSize) + Math.ceil((row - from) / batchSize);
   return ({ pass: { row, totals, counted }, losses }) => {
-    batch += losses.length;
     const perMs = (row - from) / Math.max(performance.now() - start, 1e-3);
     onProgress({
       epoch,
       epochs: epoch + left - 1,
-      batch,
-      batches,
+      batch: batchesUpTo(row),
+      batches: batchesUpTo(count),
       samples: row,
       samplesPerEpoch: count,
       scores: scoresOf(state.config, totals, counted),

@@ -26,7 +26,10 @@ export interface AbortSignalLike {
 export interface FitOptions<M extends MetricName = MetricName, I extends Ports = Shape, O extends Ports = Shape> {
   /** Passes over the data. Default 1. */
   epochs?: number;
-  /** Samples a step. Default 32. The last batch of an epoch may be smaller: its loss is the mean over its own samples. */
+  /**
+   * Samples a batch; a step is one batch, or as many as `compile`'s `accumulate` says. Default 32. The last step of an epoch
+   * may have fewer samples: its loss is the mean over its own.
+   */
   batchSize?: number;
   /** New order for each pass that begins, from the trainer's seed; one that is under way keeps its own. Default true. */
   shuffle?: boolean;
@@ -40,14 +43,14 @@ export interface FitOptions<M extends MetricName = MetricName, I extends Ports =
 export interface StepsOptions {
   /** Updates of the parameters. */
   steps: number;
-  /** Samples a step. Default: all. */
+  /** Samples a batch; a step is one batch, or as many as `compile`'s `accumulate` says. Default: all. */
   batchSize?: number;
   /** New order for each pass that begins; one that is under way keeps its own. Default true. */
   shuffle?: boolean;
 }
 
 export interface SliceOptions {
-  /** Samples a step. Default 32. */
+  /** Samples a batch; a step is one batch, or as many as `compile`'s `accumulate` says. Default 32. */
   batchSize?: number;
   /** New order for each pass that begins; one that is under way keeps its own. Default true. */
   shuffle?: boolean;

@@ -1,20 +1,20 @@
 // The programs of a trainer, made when they are first asked for: one training step, one evaluation step, one prediction,
 // each for a batch size.
-import { CLOCK_BYTES } from "../engine/constants.js";
-import { type Pointer, serial } from "../engine/instructions.js";
+import { CLOCK_BYTES, CLOCK_ROUND } from "../engine/constants.js";
+import { elements, type Pointer, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { type Plan, planMemory } from "../graph/plan.js";
-import { type BuiltProgram, buildProgram, type ProgramParts } from "../graph/program.js";
+import { type BuiltProgram, buildProgram, type Compute, type ProgramParts } from "../graph/program.js";
 import { offsetIn } from "../graph/store.js";
-import { type DType, input, type Tensor } from "../graph/tensor.js";
+import { type DType, input, sizeOf, type Tensor } from "../graph/tensor.js";
 import { layerContext } from "../nn/layer.js";
 import { portName } from "../nn/ports.js";
 import { add, scale } from "../ops/elementwise.js";
 import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradient } from "../ops/gradient.js";
-import { ownTensors, penaltiesOf, recordChanges, withPenalties } from "./changes.js";
+import { ownTensors, penaltiesOf, recordChanges } from "./changes.js";
 import { type SampleFormat, targetShape } from "./data.js";
-import { arenaOf, guard, type State } from "./state.js";
+import { arenaOf, guard, type State, type StateParts } from "./state.js";
 
 /** A program of a trainer. */
 export interface StepProgram extends BuiltProgram {
@@ -36,6 +36,8 @@ export interface GatheredFeed {
   readonly format: SampleFormat;
   /** A batch is all samples: each step begins at the first row again. */
   readonly whole: boolean;
+  /** Samples a batch, if a step has several of them, whose gradients are added up. Default: a step is one batch. */
+  readonly part?: number;
   readonly parameters?: string | undefined;
 }
 
@@ -116,31 +118,37 @@ interface Scores {
   readonly totals: readonly Tensor[];
 }
 
-/** The loss, then each output's where they have names, then the metrics' sums, then penalties that are counted apart. */
-function buildScores(state: State, { outputs, y }: Trace): Scores {
-  const configs = state.config.outputs;
-  const losses = configs.map(({ loss }, index) => loss.build(outputs[index], y[index]));
-  const weighted = losses.map((loss, index) =>
-    configs[index].weight === 1 ? loss : scale(loss, configs[index].weight),
+/**
+ * The loss, then each output's where they have names, then the metrics' sums, then penalties that are counted apart.
+ * `share`: how much of a step the batch is. Scores of its batches that are added up are the step's.
+ */
+function buildScores(state: State, { outputs, y }: Trace, share = 1): Scores {
+  const { outputs: configs, scores } = state.config;
+  const times = (scalar: Tensor, factor: number): Tensor => (factor === 1 ? scalar : scale(scalar, factor));
+  const losses = configs.map(({ loss }, index) =>
+    times(loss.build(outputs[index], y[index]), loss.reduction === "mean" ? share : 1),
   );
-  const whole = weighted.reduce((sum, loss) => add(sum, loss));
+  const whole = losses.map((loss, index) => times(loss, configs[index].weight)).reduce((sum, loss) => add(sum, loss));
   const metrics = configs.flatMap((one, index) => one.metrics.map((metric) => metric.build(outputs[index], y[index])));
   const own = configs[0].port.key === undefined ? [] : losses;
-  const loss = withPenalties(whole, state.parameters);
-  if (!state.config.scores.some(({ ofLoss }) => ofLoss)) return { loss, totals: [loss, ...own, ...metrics] };
-  return { loss, totals: [whole, ...own, ...metrics, penaltiesOf(state.parameters).reduce(add)] };
+  const penalties = penaltiesOf(state.parameters).map((penalty) => times(penalty, share));
+  const loss = penalties.reduce(add, whole);
+  if (!scores.some(({ ofLoss }) => ofLoss)) return { loss, totals: [loss, ...own, ...metrics] };
+  return { loss, totals: [whole, ...own, ...metrics, penalties.reduce(add)] };
 }
 
-/** The graph of a training step: the trace with the gradients bound, the loss, the metrics' sums. */
-function traceTraining(state: State, feed: Feed, batch: number) {
+/** The graph of a training step, or of one of its batches: the trace, with places for the gradients, the loss, the metrics' sums. */
+function traceTraining(state: State, feed: Feed, batch: number, share = 1, gradientsAt = state.gradients) {
   const trace = traceModel(state, feed, batch, true);
-  const { loss, totals } = buildScores(state, trace);
+  const { loss, totals } = buildScores(state, trace, share);
   const gradients = ownTensors(gradient(loss, [...state.parameters]));
   gradients.forEach((tensor, index) => {
-    trace.places.set(tensor, state.gradients + offsetIn(state.trained, state.parameters[index]));
+    trace.places.set(tensor, gradientsAt + offsetIn(state.trained, state.parameters[index]));
   });
   return { trace, loss, totals, gradients };
 }
+
+type TracedTraining = ReturnType<typeof traceTraining>;
 
 /** The memory plan of a training step, without recording it. */
 export function planTraining(state: State, format: SampleFormat, batch: number): Plan {
@@ -148,12 +156,15 @@ export function planTraining(state: State, format: SampleFormat, batch: number):
   return planMemory(resultsOf(traced), traced.trace.places);
 }
 
-function resultsOf({ trace, loss, totals, gradients }: ReturnType<typeof traceTraining>): Tensor[] {
+function resultsOf({ trace, loss, totals, gradients }: TracedTraining): Tensor[] {
   return [loss, ...totals, ...gradients, ...trace.updates.values()];
 }
 
 /** One training step: forward, backward, optimizer, loss and metrics noted. */
 function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
+  if (feed.kind === "gathered" && feed.part !== undefined && feed.part < batch && state.parts !== undefined) {
+    return accumulatingProgram(state, state.parts, feed, batch, feed.part);
+  }
   const { config, optimizer } = state;
   const traced = traceTraining(state, feed, batch);
   const { trace, loss, totals } = traced;
@@ -169,6 +180,67 @@ function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
     // A batch that was handed in is no part of a pass.
     if (feed.kind === "gathered") recordTotals(state, record, state.totals, totals.map(addressOf), batch);
   });
+}
+
+/** One training step of several batches: their gradients are added up, and scores and buffers go from one to the next. */
+function accumulatingProgram(
+  state: State,
+  parts: StateParts,
+  feed: GatheredFeed,
+  step: number,
+  batch: number,
+): StepProgram {
+  const { config, optimizer, values, fixed, clock } = state;
+  const rest = step % batch;
+  const trace = (size: number): TracedTraining => traceTraining(state, feed, size, size / step, parts.gradients);
+  const [whole, last] = [trace(batch), rest === 0 ? undefined : trace(rest)];
+  // Until the optimizer's turn nothing changes that outlives the step.
+  const shadowOf = (buffer: Tensor): Pointer => parts.fixed + offsetIn(fixed, buffer);
+  const buffers = [...whole.trace.updates.keys()];
+  for (const traced of last === undefined ? [whole] : [whole, last]) {
+    for (const buffer of buffers) traced.trace.places.set(buffer, shadowOf(buffer));
+  }
+  const copyBuffers = (record: Recorder, to: (buffer: Tensor) => Pointer, from: (buffer: Tensor) => Pointer): void => {
+    for (const buffer of buffers) {
+      const n = sizeOf(buffer.shape);
+      record.copy(elements(n), to(buffer), from(buffer), n);
+    }
+  };
+  const block = state.trained.bytes / 4;
+  const sums = parts.scores;
+  const doBatch = (record: Recorder, { trace, loss, totals }: TracedTraining, compute: Compute, size: number): void => {
+    const at = compute();
+    record.add(elements(block), state.gradients, state.gradients, parts.gradients, block);
+    [loss, ...totals].forEach((score, index) => {
+      record.add(serial, sums + 4 * index, sums + 4 * index, at(score), 1);
+    });
+    copyBuffers(record, shadowOf, (buffer) => at(trace.updates.get(buffer) as Tensor));
+    record.nextBatch(serial, clock, size);
+  };
+  const second = last && { results: resultsOf(last), places: last.trace.places };
+  const record: ProgramParts["record"] = (record, compute, computeLast) => {
+    record.advance(serial, clock, state.learningRates, config.optimizer.rates.length, feed.whole ? 0 : step);
+    record.fill(elements(block), state.gradients, block, 0);
+    record.fill(elements(1 + config.scores.length), sums, 1 + config.scores.length, 0);
+    copyBuffers(record, shadowOf, values.addressOf);
+    record.repeat(parts.counter, Math.floor(step / batch), () => doBatch(record, whole, compute, batch));
+    if (last !== undefined) doBatch(record, last, computeLast, rest);
+    // All bits of 0 are zeros.
+    record.fill(elements(1), clock + CLOCK_ROUND, 1, 0);
+    optimizer.record(record);
+    recordChanges(record, state.parameters, new Map(), values.addressOf, values.addressOf);
+    copyBuffers(record, values.addressOf, shadowOf);
+    optimizer.finish(record);
+    record.traceLoss(serial, state.losses, clock, sums);
+    recordTotals(
+      state,
+      record,
+      state.totals,
+      config.scores.map((_, index) => sums + 4 * (index + 1)),
+      step,
+    );
+  };
+  return install(state, whole.trace, resultsOf(whole), record, second);
 }
 
 /** Forward and backward for staged samples, and no more: the gradients stay in their block. */
@@ -218,10 +290,11 @@ function install(
   { places }: Trace,
   results: readonly Tensor[],
   record?: ProgramParts["record"],
+  second?: ProgramParts["second"],
 ): StepProgram {
   const { engine, values } = state;
   const arena = (bytes: number): Pointer => arenaOf(state, bytes);
-  const built = buildProgram(engine, { results, values, places, arena, ...(record && { record }) });
+  const built = buildProgram(engine, { results, values, places, arena, second, ...(record && { record }) });
   return { ...built, results: results.map(built.addressOf), version: state.arena.version, stepsPerCall: 1 };
 }
 
@@ -283,7 +356,7 @@ function drop({ programs }: State, key: string): void {
 
 function sameFeed(a: Feed, b: Feed): boolean {
   if (a.format !== b.format || a.parameters !== b.parameters) return false;
-  if (a.kind === "gathered") return b.kind === "gathered" && a.whole === b.whole;
+  if (a.kind === "gathered") return b.kind === "gathered" && a.whole === b.whole && a.part === b.part;
   return b.kind === "staged" && samePlaces(a.x, b.x) && samePlaces(a.y, b.y);
 }
 
@@ -296,6 +369,6 @@ function samePlaces(a: readonly number[], b: readonly number[]): boolean {
 /** All that a program's instructions hold of a feed: gathered data may be stored anywhere, staged samples may not. */
 function keyOf(feed: Feed): string {
   const shapes = feed.format.inputs.map(({ shape }) => shape.join("x"));
-  const key = feed.kind === "gathered" ? `gathered ${feed.whole}` : `staged ${feed.x} ${feed.y}`;
+  const key = feed.kind === "gathered" ? `gathered ${feed.whole} ${feed.part}` : `staged ${feed.x} ${feed.y}`;
   return `${key} ${shapes} ${JSON.stringify(feed.parameters ?? null)}`;
 }

@@ -1,6 +1,7 @@
 // What a trainer keeps in linear memory, for as long as it lives:
 //
 //   parameters │ gradients                       one block each, the same layout in both: see layoutBlock
+//   gradients, scores and buffers of a batch     if a step has several of them
 //   slot 0 │ slot 1 … │ scratch                  the optimizer's: see src/optim/placement.ts
 //   fixed                                        what no optimizer changes: buffers, frozen parameters
 //   clock, evaluation clock                      64 bytes each: see assembly/kernels/step.ts
@@ -44,6 +45,8 @@ export interface TrainingConfig {
   /** What a step adds to the totals, the loss first. */
   readonly scores: readonly Score[];
   readonly optimizer: OptimizerPlan;
+  /** Batches a step. */
+  readonly accumulate: number;
   /** Parameters that are not to be trained. */
   readonly frozen: ReadonlySet<Tensor>;
   readonly seed: readonly [low: number, high: number];
@@ -92,6 +95,18 @@ export interface SampleMemory {
 }
 
 /** A trainer from the inside. */
+/** What is between the batches of a step that has several of them. */
+export interface StateParts {
+  /** Of the batch at hand, with the layout of `trained`. */
+  readonly gradients: Pointer;
+  /** The step's loss and totals so far, float32. */
+  readonly scores: Pointer;
+  /** Buffers so far, with the layout of `fixed`. */
+  readonly fixed: Pointer;
+  /** Which batch it is. */
+  readonly counter: Pointer;
+}
+
 export interface State {
   readonly engine: Engine;
   /** Its seed is another after a checkpoint of another seed has been restored. */
@@ -105,6 +120,7 @@ export interface State {
   /** With the layout of `trained`. */
   readonly gradients: Pointer;
   readonly optimizer: PlacedOptimizer;
+  readonly parts: StateParts | undefined;
   readonly clock: Pointer;
   readonly evaluationClock: Pointer;
   readonly feed: Pointer;
@@ -188,7 +204,9 @@ export function createState(engine: Engine, config: TrainingConfig): State {
     const values = createValueStore(engine);
     lease.defer(values.dispose);
     const trained = values.adopt(ordered);
-    const gradients = allocator.mark("transient", lease.takeZeros(trained.bytes));
+    const fixed = values.adopt(tensors.filter((tensor) => !trained.offsets.has(tensor)));
+    const takeTransient = (bytes: number): Pointer => allocator.mark("transient", lease.takeZeros(bytes));
+    const gradients = takeTransient(trained.bytes);
     const clock = lease.takeZeros(layout.clockBytes);
     const feedBytes = (FEED_HEADER_WORDS + config.model.inputs.length + config.outputs.length) * 4;
     return {
@@ -197,15 +215,16 @@ export function createState(engine: Engine, config: TrainingConfig): State {
       parameters,
       values,
       trained,
-      fixed: values.adopt(tensors.filter((tensor) => !trained.offsets.has(tensor))),
+      fixed,
       gradients,
       optimizer: placeOptimizerIn(lease, config.optimizer, { values, gradients, block: trained, clock }),
+      parts: config.accumulate === 1 ? undefined : takeParts(config, trained, fixed, takeTransient),
       clock,
       evaluationClock: lease.takeZeros(CLOCK_BYTES),
       feed: allocator.mark("addresses", lease.takeZeros(feedBytes)),
       totals: lease.takeZeros(config.scores.length * 8),
       evaluationTotals: lease.takeZeros(config.scores.length * 8),
-      losses: allocator.mark("transient", lease.takeZeros(STEPS_PER_CALL * 4)),
+      losses: takeTransient(STEPS_PER_CALL * 4),
       learningRates: lease.takeZeros(STEPS_PER_CALL * rates.length * 4),
       lease,
       arena: { address: 0, bytes: 0, version: 0 },
@@ -231,6 +250,20 @@ export function createState(engine: Engine, config: TrainingConfig): State {
 
 function formatOf({ model: { inputs, outputs }, outputs: configs }: TrainingConfig): SampleFormat {
   return { inputs, outputs, targets: configs.map(({ port, loss }) => ({ port, targets: loss.targets })) };
+}
+
+function takeParts(
+  { scores }: TrainingConfig,
+  trained: Block,
+  fixed: Block,
+  take: (bytes: number) => Pointer,
+): StateParts {
+  return {
+    gradients: take(trained.bytes),
+    scores: take(4 * (1 + scores.length)),
+    fixed: take(Math.max(fixed.bytes, CLOCK_BYTES)),
+    counter: take(CLOCK_BYTES),
+  };
 }
 
 /** Gives the parameters their first values: in the background where there is one, as it takes long for many. */

@@ -1,6 +1,6 @@
 // Training steps, many in a call into the engine; and passes over data: whichever method asks, a pass visits each sample
 // once, in the order that the seed gives it.
-import { CLOCK_NEXT_ROW, CLOCK_POSITION, CLOCK_ROW, CLOCK_STEP } from "../engine/constants.js";
+import { CLOCK_NEXT_ROW, CLOCK_POSITION, CLOCK_ROUND, CLOCK_ROW, CLOCK_STEP } from "../engine/constants.js";
 import { performance } from "../engine/host.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import type { Region } from "../engine/ranges.js";
@@ -100,8 +100,10 @@ function beforeSteps(state: State, row: number, steps: number): void {
   words[(clock + CLOCK_POSITION) / 4] = 0;
   words[(clock + CLOCK_ROW) / 4] = row;
   words[(clock + CLOCK_NEXT_ROW) / 4] = row;
+  // A step that was torn between its batches may have left another.
+  words[(clock + CLOCK_ROUND) / 4] = 0;
   engine.markDirty(state.learningRates, steps * named.length * 4);
-  engine.markDirty(state.clock + CLOCK_POSITION, 12);
+  engine.markDirty(state.clock + CLOCK_POSITION, 16);
 }
 
 /** Counts steps that have been done, and looks at their losses. */
@@ -157,6 +159,7 @@ function* floatsOf(
 /** How a call goes through data. */
 export interface Batches {
   readonly data: ResidentData;
+  /** Samples a batch: a step has as many of them as `accumulate` says. */
   readonly batchSize: number;
   /** Whether passes that are begun by this call have an order of their own. One that is under way keeps its order. */
   readonly shuffle: boolean;
@@ -183,21 +186,27 @@ export function preparePrograms(state: State, { data, batchSize }: Batches): voi
   const { count, format } = data;
   const left = count - (unfinishedPass(state, data)?.row ?? 0);
   // The last call came to the same sizes.
+  const stepSize = stepSizeOf(state, { data, batchSize });
   const { programs } = state;
   const { prepared } = programs;
-  const rest = left % batchSize;
+  const rest = left % stepSize;
   const isSame = prepared?.count === count && prepared.batchSize === batchSize && prepared.rest === rest;
   if (isSame && prepared.format === format) return;
-  const sizes = [left, count].flatMap((rows) => [Math.min(batchSize, rows), rows % batchSize]);
+  const sizes = [left, count].flatMap((rows) => [Math.min(stepSize, rows), rows % stepSize]);
   programs.prepared = undefined;
   for (const size of [...new Set(sizes)].sort((a, b) => b - a)) {
-    if (size > 0) programFor(state, "train", feedOf(data, size), size);
+    if (size > 0) programFor(state, "train", feedOf(data, size, batchSize), size);
   }
   programs.prepared = { count, format, batchSize, rest };
 }
 
-function feedOf({ format, count }: ResidentData, size: number): GatheredFeed {
-  return { kind: "gathered", format, whole: size === count };
+/** Samples a step, at most. */
+export function stepSizeOf({ config }: State, { data, batchSize }: Pick<Batches, "data" | "batchSize">): number {
+  return Math.min(data.count, batchSize * config.accumulate);
+}
+
+function feedOf({ format, count }: ResidentData, size: number, batchSize: number): GatheredFeed {
+  return { kind: "gathered", format, whole: size === count, part: Math.min(size, batchSize) };
 }
 
 /** The pass over the data that is under way, if there is one. */
@@ -211,8 +220,8 @@ function passOver(state: State, { data, batchSize, shuffle }: Batches): Pass {
   const found = unfinishedPass(state, data);
   if (found !== undefined) return found;
   const owned = !state.samples.handedIn.has(data);
-  // A batch of all samples needs no order.
-  const shuffled = shuffle && batchSize < data.count;
+  // A step on all samples needs no order.
+  const shuffled = shuffle && stepSizeOf(state, { data, batchSize }) < data.count;
   return beginPass(state.cursor, { data, owned, shuffled, scores: state.config.scores.length });
 }
 
@@ -226,8 +235,8 @@ export function* continuePass(
   const { data } = batches;
   const pass = passOver(state, batches);
   const left = pass.samples - pass.row;
-  const size = Math.min(batches.batchSize, left);
-  const feed = feedOf(data, size);
+  const size = Math.min(stepSizeOf(state, batches), left);
+  const feed = feedOf(data, size, batches.batchSize);
   const program = programFor(state, "train", feed, size);
   const fitting = Math.max(1, Math.floor(program.stepsPerCall * share));
   const steps = Math.min(most, fitting, feed.whole ? STEPS_PER_CALL : Math.floor(left / size));

@@ -122,10 +122,12 @@ function totals(state: State, batchSize: number): string[] {
   const slots = slotLayouts.reduce((sum, { bytes }) => sum + bytes, scratchBytes);
   const { threads } = state.engine;
   const scratch = threads * THREAD_SCRATCH_BYTES;
-  const whole = 2 * block + state.fixed.bytes + slots + arenaBytes + scratch;
+  // Those of the batch at hand too, if a step has several, and buffers.
+  const gradients = state.parts === undefined ? block : 2 * block + state.fixed.bytes;
+  const whole = block + gradients + state.fixed.bytes + slots + arenaBytes + scratch;
   const planned = [
     `parameters ${showBytes(block + state.fixed.bytes)}`,
-    `gradients ${showBytes(block)}`,
+    `gradients ${showBytes(gradients)}`,
     `${optimizer.name} ${showBytes(slots)}`,
     `activations ${showBytes(arenaBytes)} (${showBytes(unsharedBytes)} without sharing)`,
     `scratch of ${threads === 1 ? "one thread" : `${threads} threads`} ${showBytes(scratch)}`,

@@ -97,6 +97,7 @@ function makingRows(engine: Engine): readonly Row[] {
         {
           loss: S.binaryCrossEntropy(),
           optimizer: S.sgd(),
+          accumulate: 2,
           metrics: ["accuracy"],
           seed: 1,
           frozen: ["0"],
