@@ -51,7 +51,6 @@ const TESTS = {
     "test/graph/randomModels.test.ts",
     "test/train/sequences.test.ts",
     "test/refusals/training.test.ts",
-    "test/engine/background.test.ts",
   ],
 };
 
@@ -102,7 +101,7 @@ function copyTree() {
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
   for (const name of readdirSync(ROOT)) {
     if (name === ".git") continue;
-    if (["src", "test", "vitest.config.ts", "tsconfig.json", "package.json"].includes(name)) {
+    if (["src", "test", "dist", "vitest.config.ts", "tsconfig.json", "package.json"].includes(name)) {
       cpSync(join(ROOT, name), join(folder, name), { recursive: true, filter: (path) => !/node_modules/.test(path) });
     } else symlinkSync(join(ROOT, name), join(folder, name));
   }

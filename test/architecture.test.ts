@@ -55,6 +55,24 @@ test("src/graph names no operation", () => {
   }
 });
 
+/** Names that two files of a folder give to different things, until one is renamed. A line that nothing needs fails. */
+const TWO_MEANINGS = ["ops: Attributes", "ops: Bounds", "ops: Reduction", "ops: Window"];
+
+test.each(["engine", "graph", "ops", "nn", "optim", "train", "io", "cli"])(
+  "src/%s: no two files export one name",
+  (folder) => {
+    const exported = /^export (?:async )?(?:const|function|class|interface|type) (\w+)/gm;
+    const names = filesIn(`src/${folder}`).flatMap((file) =>
+      [...new Set([...read(file).matchAll(exported)].map(([, name]) => name))].map((name) => ({ file, name })),
+    );
+    expect(names.length).toBeGreaterThan(0);
+    const files = new Map<string, string[]>();
+    for (const { file, name } of names) files.set(name, [...(files.get(name) ?? []), file]);
+    const twice = [...files].filter(([, places]) => places.length > 1).map(([name]) => `${folder}: ${name}`);
+    expect(twice.sort()).toEqual(TWO_MEANINGS.filter((name) => name.startsWith(`${folder}:`)));
+  },
+);
+
 test("only src/engine says WebAssembly", () => {
   for (const file of filesIn("src")) {
     if (file.startsWith("src/engine/")) continue;

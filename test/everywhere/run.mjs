@@ -6,6 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { bundleRows } from "./bundle.mjs";
 import { compareFast, compareStrict, digestsToRecord } from "./compare.mjs";
 import { installLocked } from "./install.mjs";
 import { readOptions, USAGE } from "./options.mjs";
@@ -37,6 +38,7 @@ async function createProject(folder) {
   writeFileSync(join(folder, "package.json"), '{ "name": "everywhere", "private": true, "type": "module" }\n');
   await npm(folder, "install", "--no-audit", "--no-fund", "--no-package-lock", join(folder, tarball));
   for (const name of ["suite", "hosts"]) cpSync(join(HERE, name), join(folder, name), { recursive: true });
+  await bundleRows(join(folder, "suite/rows.js"));
 }
 
 /** Yields the records of one runtime. */

@@ -17,6 +17,8 @@ import { sum } from "../../src/ops/reduce.js";
 import "../../src/platform/nodeKernels.js";
 import {
   type Case,
+  checkForward,
+  compare,
   createRandom,
   type Data,
   differentiable,
@@ -60,7 +62,7 @@ export function battery(name: string, sample: Sample): void {
 export function checkCase(engine: Engine, one: Case, seed = 1): void {
   const random = createRandom(seed);
   const values = drawInputs(one, random);
-  const forward = checkForward(engine, one, values, random);
+  const forward = runForward(engine, one, values, random);
   checkInPlace(engine, one, values, forward);
   if (differentiable(one).some(Boolean)) checkGradients(engine, one, values, random);
 }
@@ -71,11 +73,8 @@ function makeInputs(one: Case): Tensor[] {
   );
 }
 
-/**
- * |y - reference| ≤ tolerance · max(|reference|, root mean square of the reference), element by element; infinities
- * and NaN must be where the reference (rounded to float32) has them; uint32 results must be equal.
- */
-function checkForward(engine: Engine, one: Case, values: readonly Data[], random: Random): Data {
+/** Against the reference, with every instruction watched. */
+function runForward(engine: Engine, one: Case, values: readonly Data[], random: Random): Data {
   const inputs = makeInputs(one);
   const output = one.apply(...inputs);
   const expected = one.reference(...values.map((data) => Float64Array.from(data)));
@@ -83,13 +82,7 @@ function checkForward(engine: Engine, one: Case, values: readonly Data[], random
     throw new Error(`the reference has ${expected.length} values, the result ${showShape(output.shape)}`);
   }
   const [result] = runChecked(engine, inputs, [output], values, random);
-  const finite = Array.from(expected).filter((value) => Number.isFinite(value));
-  const rms = Math.sqrt(finite.reduce((total, value) => total + value * value, 0) / Math.max(1, finite.length));
-  const tolerance = output.dtype === "uint32" ? 0 : (one.tolerance ?? TOLERANCE);
-  result.forEach((actual, index) => {
-    const scale = Math.max(Math.abs(expected[index]), rms);
-    compare(`forward, element ${index}`, actual, expected[index], tolerance, scale);
-  });
+  checkForward(one, output.dtype === "uint32", result, expected);
   return result;
 }
 
@@ -154,16 +147,6 @@ function perturbed(length: number, resultLength: number, random: Random): number
   if (length <= count) return all;
   const ends = [...all.slice(0, 5), ...all.slice(-17)];
   return [...ends, ...Array.from({ length: count - ends.length }, () => random.below(length))];
-}
-
-function compare(where: string, actual: number, expected: number, tolerance: number, scale: number): void {
-  const rounded = Math.fround(expected);
-  if (Object.is(actual, rounded) || actual === rounded) return;
-  const error = Math.abs(actual - expected) / scale;
-  if (Number.isFinite(rounded) && error <= tolerance) return;
-  throw new Error(
-    `${where}: expected ${expected}, got ${actual}: error ${error} of scale ${scale}, allowed ${tolerance}`,
-  );
 }
 
 // ——— Running a program under watch ———

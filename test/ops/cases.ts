@@ -28,6 +28,8 @@ export interface Case {
   reference(...inputs: Float64Array[]): ArrayLike<number>;
   /** Which inputs get a gradient check. Default: all float inputs whose domain is not signs, bits or special. */
   readonly differentiable?: readonly boolean[];
+  /** Its indices choose what is not there: they are refused where they are handed in, so that only kernels see them. */
+  readonly refused?: boolean;
   /** Largest forward error relative to scale (see `checkForward`), default 8·2^-24; gradients are allowed eight times it. */
   readonly tolerance?: number;
 }
@@ -52,10 +54,56 @@ export function differentiable(one: Case): readonly boolean[] {
   return one.inputs.map(({ domain = "normal" }) => typeof domain === "string" && !never.includes(domain));
 }
 
+/**
+ * |y - reference| ≤ tolerance · max(|reference|, root mean square of the reference), element by element; infinities
+ * and NaN must be where the reference (rounded to float32) has them; uint32 results must be equal.
+ */
+export function checkForward(one: Case, exact: boolean, actual: ArrayLike<number>, expected: ArrayLike<number>): void {
+  if (actual.length !== expected.length) {
+    throw new Error(`the reference has ${expected.length} values, the result ${actual.length}`);
+  }
+  const finite = Array.from(expected).filter((value) => Number.isFinite(value));
+  const rms = Math.sqrt(finite.reduce((total, value) => total + value * value, 0) / Math.max(1, finite.length));
+  const tolerance = exact ? 0 : (one.tolerance ?? TOLERANCE);
+  for (let index = 0; index < actual.length; index++) {
+    const scale = Math.max(Math.abs(expected[index]), rms);
+    compare(`forward, element ${index}`, actual[index], expected[index], tolerance, scale);
+  }
+}
+
+export function compare(where: string, actual: number, expected: number, tolerance: number, scale: number): void {
+  const rounded = Math.fround(expected);
+  if (Object.is(actual, rounded) || actual === rounded) return;
+  const error = Math.abs(actual - expected) / scale;
+  if (Number.isFinite(rounded) && error <= tolerance) return;
+  throw new Error(
+    `${where}: expected ${expected}, got ${actual}: error ${error} of scale ${scale}, allowed ${tolerance}`,
+  );
+}
+
 export interface Random {
   uniform(): number;
   normal(): number;
   below(count: number): number;
+}
+
+/** log(x) for 0 < x ≤ 1, which hosts round otherwise: ln m·2^e, and 2·artanh((m - 1) / (m + 1)) for ln m. */
+function logOf(x: number): number {
+  let [m, exponent] = [x, 0];
+  for (; m < 0.75; exponent--) m *= 2;
+  const s = (m - 1) / (m + 1);
+  let sum = 0;
+  for (let n = 27; n > 0; n -= 2) sum = sum * s * s + 1 / n;
+  return exponent * Math.LN2 + 2 * s * sum;
+}
+
+/** cos(2π·turns) for 0 ≤ turns < 1, by its series up to a quarter of a turn. */
+function cosOfTurns(turns: number): number {
+  const near = Math.abs(turns - 0.5);
+  const x = 2 * Math.PI * (near < 0.25 ? near : 0.5 - near);
+  let sum = 0;
+  for (let n = 24; n > 0; n -= 2) sum = (1 - sum) * ((x * x) / (n * (n - 1)));
+  return near < 0.25 ? sum - 1 : 1 - sum;
 }
 
 /** Mulberry32 (T. Ettinger, public domain): fixed numbers for a fixed seed. */
@@ -69,12 +117,8 @@ export function createRandom(seed: number): Random {
   };
   return {
     uniform,
-    // Twelve of variance 1/12 (Irwin & Hall 1927): close to normal, and without host mathematics the same everywhere.
-    normal: () => {
-      let sum = -6;
-      for (let i = 0; i < 12; i++) sum += uniform();
-      return sum;
-    },
+    // Box & Muller 1958.
+    normal: () => Math.sqrt(-2 * logOf(1 - uniform())) * cosOfTurns(uniform()),
     below: (count) => Math.floor(uniform() * count),
   };
 }

@@ -11,6 +11,7 @@ function gatherCase(shape: Shape, indices: Shape, axis: number, beyond = 0): Cas
   const result = [...shape.slice(0, along), ...indices, ...shape.slice(along + 1)];
   return {
     name: `${show(shape)} by ${show(indices)} along ${axis}${beyond > 0 ? ", some out of range" : ""}`,
+    refused: beyond > 0,
     inputs: [{ shape }, { shape: indices, domain: { classes: shape[along] + beyond } }],
     apply: (x, chosen) => ops.gather(x, chosen, axis),
     reference: (x, chosen) =>
@@ -27,6 +28,7 @@ function scatterCase(shape: Shape, indices: Shape, axis: number, beyond = 0): Ca
   const updates = [...shape.slice(0, axis), ...indices, ...shape.slice(axis + 1)];
   return {
     name: `${show(indices)} into ${show(shape)} along ${axis}${beyond > 0 ? ", some out of range" : ""}`,
+    refused: beyond > 0,
     inputs: [{ shape }, { shape: indices, domain: { classes: shape[axis] + beyond } }, { shape: updates }],
     apply: (x, chosen, u) => ops.scatterAdd(x, chosen, u, axis),
     reference: (x, chosen, u) => {
@@ -47,6 +49,7 @@ function alongCase(shape: Shape, count: number, axis: number, beyond = 0): Case 
   const indices = shape.map((size, at) => (at === along ? count : size));
   return {
     name: `${show(shape)}, ${count} along ${axis}${beyond > 0 ? ", some out of range" : ""}`,
+    refused: beyond > 0,
     inputs: [{ shape }, { shape: indices, domain: { classes: shape[along] + beyond } }],
     apply: (x, chosen) => ops.gatherAlong(x, chosen, axis),
     reference: (x, chosen) =>
@@ -67,6 +70,7 @@ function alongCase(shape: Shape, count: number, axis: number, beyond = 0): Case 
 function oneHotCase(shape: Shape, classes: number, beyond = 0): Case {
   return {
     name: `${show(shape)} of ${classes}${beyond > 0 ? ", some out of range" : ""}`,
+    refused: beyond > 0,
     inputs: [{ shape, domain: { classes: classes + beyond } }],
     apply: (x) => ops.oneHot(x, classes),
     reference: (x) => Array.from(x).flatMap((label) => Array.from({ length: classes }, (_, i) => Number(i === label))),

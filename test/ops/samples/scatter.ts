@@ -19,6 +19,7 @@ function rowsCase(shape: Shape, indices: Shape, axis: number, beyond = 0, domain
   const updates = [...shape.slice(0, axis), ...indices, ...shape.slice(axis + 1)];
   return {
     name: `${show(indices)} into ${show(shape)} along ${axis}${outside(beyond)}`,
+    refused: beyond > 0,
     inputs: [
       { shape, domain },
       { shape: indices, domain: { classes: shape[axis] + beyond } },
@@ -44,6 +45,7 @@ function alongCase(put: Put, shape: Shape, count: number, axis: number, beyond =
   const apply = put === sum ? ops.scatterAddAlong : ops.scatterUpdateAlong;
   return {
     name: `${count} into ${show(shape)} along ${axis}${outside(beyond)}`,
+    refused: beyond > 0,
     inputs: [{ shape }, { shape: indices, domain: { classes: shape[along] + beyond } }, { shape: indices }],
     apply: (x, chosen, u) => apply(x, chosen, u, axis),
     reference: (x, chosen, u) => {
@@ -65,6 +67,7 @@ function segmentCase(shape: Shape, axes: number, count: number, beyond = 0): Cas
   const inner = sizeOf(shape.slice(axes));
   return {
     name: `${show(shape)} by ${show(shape.slice(0, axes))} in ${count}${outside(beyond)}`,
+    refused: beyond > 0,
     inputs: [{ shape }, { shape: shape.slice(0, axes), domain: { classes: count + beyond } }],
     apply: (x, segments) => ops.segmentSum(x, segments, count),
     reference: (x, segments) => {
@@ -93,6 +96,7 @@ function gatherNdCase(shape: Shape, outer: Shape, n: number, beyond = 0, domain:
   const inner = sizeOf(shape.slice(n));
   return {
     name: `${show([...outer, n])} of ${show(shape)}${outside(beyond)}`,
+    refused: beyond > 0,
     inputs: [{ shape, domain }, indicesNd(shape, outer, n, beyond)],
     apply: (x, indices) => nd.gatherNd(x, indices),
     reference: (x, indices) =>
@@ -119,6 +123,7 @@ function scatterNdCase(shape: Shape, outer: Shape, n: number, beyond = 0): Case 
   const indices = indicesNd(shape, outer, n, beyond);
   return {
     name: `${show(indices.shape)} into ${show(shape)}${outside(beyond)}`,
+    refused: beyond > 0,
     inputs: [indices, { shape: [...outer, ...shape.slice(n)] }],
     apply: (at, updates) => nd.scatterNd(at, updates, shape),
     reference: (at, updates) => putNd(sum, new Float64Array(sizeOf(shape)), shape, n, at, updates),
@@ -130,6 +135,7 @@ function intoNdCase(put: Put, shape: Shape, outer: Shape, n: number, beyond = 0)
   const apply = put === sum ? nd.scatterAddNd : nd.scatterUpdateNd;
   return {
     name: `${show(indices.shape)} into ${show(shape)}${outside(beyond)}`,
+    refused: beyond > 0,
     inputs: [{ shape }, indices, { shape: [...outer, ...shape.slice(n)] }],
     apply: (x, at, updates) => apply(x, at, updates),
     reference: (x, at, updates) => putNd(put, x.slice(), shape, n, at, updates),

@@ -1,11 +1,16 @@
 // Operations that draw random numbers. The numbers themselves have no formula: the digest compares them.
 import { expect } from "../checks.js";
-import { momentsOf } from "../reference.js";
 
 const SHAPE = [65, 67, 61];
 const SIZE = 65 * 67 * 61;
 const CLOCK = { clock: { shape: [16], data: Uint32Array.of(9, ...new Uint32Array(15)) } };
 const KEY = { seed: [1, 2], stream: 3 };
+
+/** The mean and the (biased) variance of an array. */
+function momentsOf(values) {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return { mean, variance: values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length };
+}
 
 /** `trace(graph, x, options)` of threes, or of `x`; `verify` throws where what came out cannot be. */
 const drawn = (operation, trace, verify, x = new Float32Array(SIZE).fill(3)) => ({

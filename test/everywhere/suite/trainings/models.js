@@ -131,9 +131,9 @@ function describeBranches(steepest, graph) {
     return { product: mul(apply(a, shared), apply(b, shared)), largest: maximum(a, b) };
   });
   const inputs = { first: [FEATURES], second: [FEATURES], picture: IMAGE };
-  const model = functional({ input: inputs }, ({ first, second, picture }, { apply, call }) => {
+  const model = functional({ input: inputs }, ({ first, second, picture }, { apply }) => {
     const [a, b] = [apply(first, encoder), apply(second, encoder)];
-    const { product, largest } = call(both, { a, b });
+    const { product, largest } = apply({ a, b }, both);
     const seen = apply(picture, conv2d(8, 3, { stride: 2 }), relu(), flatten());
     return {
       digit: apply(concatenate([a, product, largest, seen]), dense(CLASSES, { name: "digit" })),
