@@ -198,7 +198,7 @@ test("what needs the values at once is refused while a call runs, and loses noth
     expect(() => trainer.parameters()).toThrow(message);
     // By the trainer, before it writes what the call may be reading.
     expect(() => trainer.predictSync(data.x)).toThrow(/^trainer: a call is running/);
-    expect(() => trainer.trainBatchSync(data)).toThrow(/trainBatch: trainSteps is still running/);
+    expect(() => trainer.trainBatchSync(data)).toThrow(/^trainBatch: a call is running/);
     expect(() => trainer.reset()).toThrow(message);
     expect(() => resident.dispose()).toThrow(message);
     expect(await training).toHaveLength(20);

@@ -21,7 +21,9 @@ test.each([
 
 test("no units and no number in the place of one are refused; signed numbers are not", () => {
   const recording = startRecording();
-  expect(() => recording.record.relu(elements(missing), 64, 64, 4)).toThrow("instruction relu: parameter 0 must be");
+  expect(() => recording.record.relu({ units: missing, cost: 1 }, 64, 64, 4)).toThrow(
+    "instruction relu: parameter 0 must be",
+  );
   expect(() => recording.record.leakyRelu(elements(4), 64, 64, 4, missing)).toThrow(
     "instruction leakyRelu: parameter 4 must be a number, got undefined",
   );
