@@ -55,7 +55,7 @@ const TESTS = {
 };
 
 /** Fewer random models and sequences: a fault that matters shows in the first. */
-const QUICK = { STEEPEST_MODELS: "25", STEEPEST_SEQUENCES: "60" };
+const QUICK = { STEEPEST_MODELS: "12", STEEPEST_SEQUENCES: "24" };
 /** A fault may make a loop endless. */
 const LONGEST_MS = 10 * 60_000;
 
@@ -137,6 +137,7 @@ function runTests(folder, file) {
     "--bail=1",
     "--maxWorkers=1",
     "--no-isolate",
+    "--testTimeout=600000",
     "--reporter=dot",
     "--no-color",
     ...tests,

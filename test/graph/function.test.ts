@@ -1,9 +1,10 @@
-import { createEngineSync } from "steepest";
+import { createEngineSync, DataError } from "steepest";
 import {
   add,
   argmax,
   compileFunction,
   compileFunctionSync,
+  constant,
   gradient,
   type Initializer,
   input,
@@ -55,6 +56,13 @@ describe("compileFunction", () => {
     using f = compileFunctionSync(({ x }) => ({ x, twice: mul(x, 2), again: x }), { x: [] });
     const { x, twice, again } = f({ x: 21 });
     expect([x[0], twice[0], again[0]]).toEqual([21, 42, 21]);
+  });
+
+  test("without inputs it is called with none: an empty object, or nothing", () => {
+    using f = compileFunctionSync(() => ({ y: constant([3]) }), {});
+    expect([...f({}).y]).toEqual([3]);
+    expect([...(f as () => { y: Float32Array })().y]).toEqual([3]);
+    for (const given of [{ x: 1 }, [], 5, null]) expect(() => f(given as never)).toThrow(DataError);
   });
 
   test("parameters stay between calls and can be set", () => {

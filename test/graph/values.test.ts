@@ -73,3 +73,9 @@ describe.each(ENDLESS)("%s", (_, endless, message) => {
     expect(trainer.parameters()).toEqual(before);
   });
 });
+
+test("axes of one element count once: what they hold may be many values", () => {
+  let nested: unknown = new Float32Array(100_000);
+  for (let depth = 0; depth < 14; depth++) nested = [nested];
+  expect(flattenValues("values", nested as Values).shape).toEqual([...Array(14).fill(1), 100_000]);
+});
