@@ -1,8 +1,11 @@
 // steepest/graph: the engine below the layers, for learning and research. The public names, nothing else.
 
-export type { EngineOptions } from "./engine/engine.js";
+export { createEngine, createEngineSync, type Engine, type EngineOptions } from "./engine/engine.js";
+export { DataError, MemoryError, ModelError, SteepestError } from "./engine/errors.js";
 export { elements, type Pointer, rows, type Workload } from "./engine/instructions.js";
+export type { Build } from "./engine/module.js";
 export type { Recorder } from "./engine/recorder.js";
+export { ThreadError } from "./engine/threads.js";
 export {
   type CompiledFunction,
   type CompileFunctionOptions,

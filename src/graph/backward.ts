@@ -32,22 +32,44 @@ export function leavesBehind(results: readonly Tensor[]): Tensor[] {
   return [...seen].filter(({ source }) => source.kind !== "result").sort((a, b) => a.id - b.id);
 }
 
-/** Gradients of the scalar `loss` with respect to each tensor of `wrt`, as new tensors of the same shapes. */
-export function buildGradient(loss: Tensor, wrt: readonly Tensor[], rules: GradientRules): Tensor[] {
-  if (loss.shape.length !== 0 || loss.dtype !== "float32") {
-    const dtype = loss.dtype === "float32" ? "" : `${loss.dtype} `;
-    throw new ModelError(
-      `gradient: the loss must be a scalar, got ${dtype}${loss.name} of shape ${showShape(loss.shape)}: reduce it with sum() or mean() first`,
-    );
-  }
+/**
+ * Gradients of the scalar `loss` with respect to each tensor of `wrt`, as new tensors of the same shapes. With a
+ * `cotangent` of its shape, `loss` may have any: these are the gradients of the sum of their products.
+ */
+export function buildGradient(
+  loss: Tensor,
+  wrt: readonly Tensor[],
+  rules: GradientRules,
+  cotangent?: Tensor,
+): Tensor[] {
+  if (cotangent === undefined) checkScalar(loss);
+  else checkCotangent(loss, cotangent);
   const nodes = nodesBehind([loss]);
   const needed = neededGradients(nodes, wrt);
-  const gradients = new Map<Tensor, Tensor>([[loss, rules.full([], 1)]]);
+  const gradients = new Map<Tensor, Tensor>([[loss, cotangent ?? rules.full([], 1)]]);
   for (const node of nodes.reverse()) {
     if (node.outputs.some((tensor) => needed.has(tensor) && gradients.has(tensor)))
       withScope(node.scope, () => backThrough(node, needed, gradients, rules));
   }
   return wrt.map((tensor) => gradients.get(tensor) ?? rules.full(tensor.shape, 0));
+}
+
+function checkScalar({ name, shape, dtype }: Tensor): void {
+  if (shape.length === 0 && dtype === "float32") return;
+  const what = dtype === "float32" ? name : `${dtype} ${name}`;
+  throw new ModelError(
+    `gradient: the loss must be a scalar, got ${what} of shape ${showShape(shape)}: reduce it with sum() or mean() first, or give a cotangent`,
+  );
+}
+
+function checkCotangent(y: Tensor, cotangent: Tensor): void {
+  for (const { name, dtype } of [y, cotangent]) {
+    if (dtype !== "float32") throw new ModelError(`gradient: tensors must be float32, got ${name} of ${dtype}`);
+  }
+  if (sameShape(y.shape, cotangent.shape)) return;
+  throw new ModelError(
+    `gradient: cotangent must have the shape of ${y.name} ${showShape(y.shape)}, got ${showShape(cotangent.shape)}`,
+  );
 }
 
 /** The needed-gradient mask: `wrt` and every tensor on a path from it. */

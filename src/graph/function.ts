@@ -13,7 +13,7 @@ import {
 import { leavesBehind } from "./backward.js";
 import { type BuiltProgram, buildProgram } from "./program.js";
 import { createValueStore, initializeParameters, layoutBlock, type ValueStore } from "./store.js";
-import type { Tensor } from "./tensor.js";
+import type { Shape, Tensor } from "./tensor.js";
 import {
   checkInputs,
   checkResults,
@@ -39,6 +39,8 @@ export interface CompiledFunction<I extends InputShapes, O extends Record<string
   /** Current values of a parameter, by its name, as a copy. */
   parameter(name: string): Float32Array;
   setParameter(name: string, values: Values): void;
+  /** The shape of each result, whose numbers are row-major. */
+  readonly outputShapes: { readonly [K in keyof O]: Shape };
   /** Bytes of arena, inputs, parameters and instructions, as planned. */
   readonly plannedBytes: number;
   readonly engine: Engine;
@@ -163,11 +165,17 @@ function callable<I extends InputShapes, O extends Record<string, Tensor>>(
       const tensor = parameterNamed(name);
       writeValues(engine, values.addressOf(tensor), tensor, given);
     },
+    outputShapes: shapesOf(outputs),
     plannedBytes: bytes + layoutBlock(parameters).bytes,
     engine,
     dispose,
     [Symbol.dispose]: dispose,
   });
+}
+
+function shapesOf<O extends Record<string, Tensor>>(outputs: O): { [K in keyof O]: Shape } {
+  const shapes = Object.entries(outputs).map(([name, { shape }]): [string, Shape] => [name, [...shape]]);
+  return Object.fromEntries(shapes) as { [K in keyof O]: Shape };
 }
 
 function find(parameters: readonly Tensor[], name: string): Tensor {

@@ -12,6 +12,7 @@ import {
 import { convolve, convolveTransposed } from "../ops/conv.js";
 import {
   type GroupOptions,
+  openOf,
   perAxis,
   planConvolution,
   planTransposed,
@@ -334,11 +335,11 @@ function transposed<N extends number>(
   windowSize: number | readonly number[],
   options: ConvTranspose1dOptions | ConvTranspose2dOptions,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, [...COMMON, "groups", "outputPadding"]);
+  checkLayerOptions(kind, options, [...COMMON, "groups", "outputPadding", "outputSize"]);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const window = transposedWindowOf(kind, axes, options);
-  const extra = perAxis(kind, "outputPadding", options.outputPadding ?? 0, axes, 0);
+  const open = openOf(kind, axes, options);
   return axesOf<N, N>({
     kind,
     name: options.name,
@@ -348,14 +349,14 @@ function transposed<N extends number>(
       const channels = channelsOf(where, axes, inputShape);
       checkGroups(where, window.groups, channels, filters);
       const weightShape = [...size, filters / window.groups, channels];
-      const { input } = planTransposed(where, [1, ...inputShape], weightShape, window, extra);
+      const { input } = planTransposed(where, [1, ...inputShape], weightShape, window, open);
       const { made, ...make } = parameters(place);
       const weight = make.weight(weightShape, options);
       const bias = make.bias(filters, options);
       return {
         outputShape: input.slice(1),
         parameters: made,
-        apply: (x) => convolveTransposed(where, x, weight, bias, window, extra),
+        apply: (x) => convolveTransposed(where, x, weight, bias, window, open),
       };
     },
   });

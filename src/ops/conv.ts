@@ -22,7 +22,8 @@ import {
   type Convolution,
   type Geometry,
   type GroupOptions,
-  perAxis,
+  type Open,
+  openOf,
   planConvolution,
   planTransposed,
   type Transposed1dOptions,
@@ -306,7 +307,7 @@ interface Biased extends GroupOptions {
 export interface Conv1dOptions extends Window1dOptions, Biased {}
 export interface Conv2dOptions extends Window2dOptions, Biased {}
 
-function checkBias(where: string, bias: Tensor | undefined, outChannels: number): void {
+export function checkBias(where: string, bias: Tensor | undefined, outChannels: number): void {
   if (bias === undefined) return;
   checkFloat(where, bias);
   if (bias.shape.length !== 1 || bias.shape[0] !== outChannels) {
@@ -372,10 +373,10 @@ export function convolveTransposed(
   weight: Tensor,
   bias: Tensor | undefined,
   window: Window,
-  outputPadding: readonly number[],
+  open: Open,
 ): Tensor {
   checkFloat(where, x, weight);
-  const plan = planTransposed(where, x.shape, weight.shape, window, outputPadding);
+  const plan = planTransposed(where, x.shape, weight.shape, window, open);
   checkBias(where, bias, plan.channels);
   return apply(convolutionInputGradientOp, bias === undefined ? [x, weight] : [x, weight, bias], plan);
 }
@@ -390,7 +391,7 @@ export function convolveTransposed(
  * convTranspose1d(input([8, 50, 16]), input([4, 8, 16]), { stride: 2, padding: 1 }); // [8, 100, 8]
  */
 export function convTranspose1d(x: Tensor, weight: Tensor, options: ConvTranspose1dOptions = {}): Tensor {
-  checkOptions("convTranspose1d", options, [...OPTIONS, "outputPadding"]);
+  checkOptions("convTranspose1d", options, [...OPTIONS, "outputPadding", "outputSize"]);
   return transposed("convTranspose1d", 1, x, weight, options);
 }
 
@@ -403,7 +404,7 @@ export function convTranspose1d(x: Tensor, weight: Tensor, options: ConvTranspos
  * convTranspose2d(input([8, 7, 7, 16]), input([4, 4, 8, 16]), { stride: 2, padding: 1 }); // [8, 14, 14, 8]
  */
 export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTranspose2dOptions = {}): Tensor {
-  checkOptions("convTranspose2d", options, [...OPTIONS, "outputPadding"]);
+  checkOptions("convTranspose2d", options, [...OPTIONS, "outputPadding", "outputSize"]);
   return transposed("convTranspose2d", 2, x, weight, options);
 }
 
@@ -414,6 +415,6 @@ function transposed(
   weight: Tensor,
   options: ConvTranspose1dOptions | ConvTranspose2dOptions,
 ): Tensor {
-  const extra = perAxis(where, "outputPadding", options.outputPadding ?? 0, axes, 0);
-  return convolveTransposed(where, x, weight, options.bias, transposedWindowOf(where, axes, options), extra);
+  const open = openOf(where, axes, options);
+  return convolveTransposed(where, x, weight, options.bias, transposedWindowOf(where, axes, options), open);
 }

@@ -1,5 +1,5 @@
 // Differentiation for users: the rules that src/graph/backward.ts is handed, and `gradient`.
-import { ModelError, showValue } from "../engine/errors.js";
+import { checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { buildGradient, type GradientRules } from "../graph/backward.js";
 import { checkTensor, checkTensors, constant, type Shape, type Tensor } from "../graph/tensor.js";
 import { add } from "./elementwise.js";
@@ -23,25 +23,36 @@ export const gradientRules: GradientRules = {
   full: (shape, value) => (shape.length === 0 ? constant(value) : broadcastLazily(constant(value), shape)),
 };
 
+export interface GradientOptions {
+  /**
+   * What the gradient of `y` itself is: a tensor of its shape, with which `y` may have any. The result is the
+   * vector–Jacobian product, the gradient of sum(y · cotangent).
+   */
+  cotangent?: Tensor;
+}
+
 /**
- * The gradient of the scalar `loss` with respect to one tensor or several, as tensors of the same shapes, to be returned
- * from a traced function or calculated with (and differentiated again, where the operations allow it).
- * What the loss does not depend on has gradient 0. Throws ModelError if the loss is no scalar, or depends on one of them
- * through an operation without a derivative.
+ * The gradient of the scalar `y` with respect to one tensor or several, as tensors of the same shapes, to be returned
+ * from a traced function or calculated with (and differentiated again, if the operations allow it); of a `y` of any shape
+ * with a cotangent. What `y` does not depend on has gradient 0. Throws ModelError if `y` is no scalar and there is no
+ * cotangent of its shape, or if it depends on one of them through an operation without a derivative.
  *
  * @example
  * const f = await compileFunction(({ x }) => ({ slope: gradient(sum(square(x)), x) }), { x: [3] });
  * f({ x: [1, 2, 3] }).slope; // Float32Array [2, 4, 6]
  */
-export function gradient(loss: Tensor, wrt: Tensor): Tensor;
-export function gradient(loss: Tensor, wrt: readonly Tensor[]): Tensor[];
-export function gradient(loss: Tensor, wrt: Tensor | readonly Tensor[]): Tensor | Tensor[] {
-  checkTensor("gradient", loss, "the loss must be a tensor");
+export function gradient(y: Tensor, wrt: Tensor, options?: GradientOptions): Tensor;
+export function gradient(y: Tensor, wrt: readonly Tensor[], options?: GradientOptions): Tensor[];
+export function gradient(y: Tensor, wrt: Tensor | readonly Tensor[], options: GradientOptions = {}): Tensor | Tensor[] {
+  checkTensor("gradient", y, "the loss must be a tensor");
+  checkOptions("gradient", options, ["cotangent"]);
+  const { cotangent } = options;
+  if (cotangent !== undefined) checkTensor("gradient", cotangent, "cotangent must be a tensor");
   const tensors = Array.isArray(wrt) ? checkTensors("gradient", wrt, 0) : [checkTensor("gradient", wrt)];
   for (const { name, dtype } of tensors) {
     if (dtype !== "float32")
       throw new ModelError(`gradient: only float32 tensors have gradients, got ${showValue(name)} of ${dtype}`);
   }
-  const gradients = buildGradient(loss, tensors, gradientRules);
+  const gradients = buildGradient(y, tensors, gradientRules, cotangent);
   return Array.isArray(wrt) ? gradients : gradients[0];
 }

@@ -42,6 +42,13 @@ export {
   convTranspose1d,
   convTranspose2d,
 } from "./conv.js";
+export {
+  type Conv3dOptions,
+  type ConvTranspose3dOptions,
+  conv3d,
+  convTranspose3d,
+  type Window3dOptions,
+} from "./conv3d.js";
 export { cumulativeSum, type ScanOptions } from "./cumulative.js";
 export { type CustomGradientContext, customGradient, type GradientRule } from "./custom.js";
 export { type DiagonalOptions, diagonal, diagonalMatrix } from "./diagonal.js";
@@ -74,10 +81,11 @@ export {
 } from "./elementwise.js";
 export { exp, log } from "./exponential.js";
 export { geglu, glu, reglu, swiglu } from "./glu.js";
-export { gradient } from "./gradient.js";
+export { type GradientOptions, gradient } from "./gradient.js";
 export { gather, gatherAlong, oneHot, scatterAdd } from "./indexing.js";
 export { gatherNd, scatterAddNd, scatterNd, scatterUpdateNd } from "./indexingNd.js";
 export { concatenate, split, stack } from "./join.js";
+export { type LocalResponseNormOptions, localResponseNorm } from "./localResponse.js";
 export {
   binaryCrossEntropy,
   binaryCrossEntropyWithLogits,
@@ -93,6 +101,7 @@ export {
   softmaxCrossEntropy,
   softmaxCrossEntropyWithDistributions,
 } from "./loss.js";
+export { lpPool1d, lpPool2d } from "./lpPool.js";
 export { linear, type MatmulOptions, matmul } from "./matmul.js";
 export { type CorrectBinaryOptions, correctBinary, correctClasses, correctDistributions } from "./metric.js";
 export { type RandomNormalOptions, type RandomUniformOptions, randomNormal, randomUniform } from "./noise.js";
@@ -122,8 +131,10 @@ export {
   maxPool1d,
   maxPool2d,
   type PoolOptions,
+  type PoolPadding,
   type Size2d,
 } from "./pool.js";
+export { averagePool3d, maxPool3d, type Size3d } from "./pool3d.js";
 export { pow } from "./power.js";
 export { product } from "./product.js";
 export {
@@ -148,6 +159,12 @@ export {
   tile,
   transpose,
 } from "./shape.js";
+export {
+  type CosineSimilarityOptions,
+  cosineSimilarity,
+  type PairwiseDistanceOptions,
+  pairwiseDistance,
+} from "./similarity.js";
 export { type Bounds, flip, type PadOptions, pad, slice } from "./slice.js";
 export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";
 export { type Sorted, type SortOptions, sort, type TopKOptions, topK } from "./sort.js";
@@ -158,6 +175,7 @@ export {
   variance,
 } from "./statistics.js";
 export { cos, sin } from "./trigonometry.js";
+export { maxPoolWithIndices, maxUnpool, type Pooled } from "./unpool.js";
 export {
   type Upsample1dOptions,
   type Upsample2dOptions,

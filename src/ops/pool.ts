@@ -2,24 +2,34 @@
 // an image of height 1. A window may also be given by how many there are: adaptive pooling, of which global is one.
 import { checkFlag, checkInteger, checkOptions, LARGEST_INT32, ModelError, showValue } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
-import { apply, applyAll, type Operation } from "../graph/operation.js";
+import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
+import { scale } from "./elementwise.js";
 import { reshape } from "./shape.js";
 import { checkPixels } from "./window.js";
 
 /** One number for both axes, or one each: [height, width]. */
 export type Size2d = number | readonly [height: number, width: number];
 
+type Sides = readonly [before: number, after: number];
+
+/** For one axis [before, after], for two one number or pair each. */
+export type PoolPadding<Size> =
+  | "valid"
+  | "same"
+  | Size
+  | (Size extends readonly unknown[] ? readonly [vertical: Sides, horizontal: Sides] : Sides);
+
 export interface PoolOptions<Size = Size2d> {
   /** Distance between windows. Default: the window, so that they do not overlap. */
   stride?: Size;
   /**
    * Places around the image that no maximum takes and that an average counts as zeros: a number for both ends of an
-   * axis, at most half of the window; `"valid"` is 0; `"same"` gives ⌈size / stride⌉ windows, the odd place at the end,
-   * as in Keras. Default 0.
+   * axis, or [before, after] of a sequence, [[top, bottom], [left, right]] of an image, each at most half of the window;
+   * `"valid"` is 0; `"same"` gives ⌈size / stride⌉ windows, the odd place at the end, as in Keras. Default 0.
    */
-  padding?: Size | "valid" | "same";
+  padding?: PoolPadding<Size>;
   /** Whether a last window that reaches past the end, by less than the stride, counts; it may be the only one. Default false. */
   ceilMode?: boolean;
 }
@@ -32,6 +42,8 @@ export interface MaxPoolOptions<Size = Size2d> extends PoolOptions<Size> {
 export interface AveragePoolOptions<Size = Size2d> extends PoolOptions<Size> {
   /** Whether padding is part of what is divided by. Default true, as in PyTorch; Keras leaves it out. */
   countIncludePad?: boolean;
+  /** What sums are divided by, in place of the number of elements: PyTorch's `divisor_override`. */
+  divisor?: number;
 }
 
 /** The windows of one axis. Stride 0: adaptive, where windows differ and `window` is the longest. */
@@ -54,17 +66,18 @@ export interface Pooling {
 
 type AnyOptions<Size> = MaxPoolOptions<Size> & AveragePoolOptions<Size>;
 
-const OPTIONS = {
+/** The options of each kind. */
+export const POOL_OPTIONS = {
   maxPool: ["stride", "padding", "ceilMode", "dilation"],
-  averagePool: ["stride", "padding", "ceilMode", "countIncludePad"],
+  averagePool: ["stride", "padding", "ceilMode", "countIncludePad", "divisor"],
 } as const;
 
 /** A size for each of `rank` axes, from one number or one each. */
-function sizesOf(where: string, name: string, value: unknown, rank: number, least: number): number[] {
+export function sizesOf(where: string, name: string, value: unknown, rank: number, least: number): number[] {
   const sizes = Array.isArray(value) ? value : new Array(rank).fill(value);
   if (sizes.length !== rank) {
     throw new ModelError(
-      `${where}: ${name} must be a number or [height, width], got ${showValue(value)}: give ${rank} of them`,
+      `${where}: ${name} must be a number or ${rank === 3 ? "[depth, height, width]" : "[height, width]"}, got ${showValue(value)}: give ${rank} of them`,
     );
   }
   return Array.from(sizes, (size) => checkInteger(where, name, size, least, LARGEST_INT32));
@@ -78,71 +91,98 @@ export function checkImage(where: string, shape: Shape, rank: number): void {
   throw new ModelError(`${where}: input must be ${wanted}, got ${showShape(["batch", ...shape])}: ${remedy}`);
 }
 
+// Every window counts whole, be it beyond the padding: so averages that are divided by something else are made.
+const EVERYWHERE = 2 ** 30;
+
 function axisOf(
   where: string,
   size: number,
   [window, stride, dilation]: readonly number[],
-  padding: number | "same",
-  { ceilMode = false, countIncludePad = true }: AnyOptions<unknown>,
+  padding: Sides | "same",
+  { ceilMode = false, countIncludePad = true, divisor }: AnyOptions<unknown>,
 ): Axis {
   const span = (window - 1) * dilation + 1;
   if (padding === "same") {
     const out = Math.ceil(size / stride);
     const total = Math.max(0, (out - 1) * stride + span - size);
     const pad = Math.floor(total / 2);
-    return { size, out, window, stride, pad, dilation, limit: countIncludePad ? size + total - pad : 0 };
+    const limit = divisor !== undefined ? EVERYWHERE : countIncludePad ? size + total - pad : 0;
+    return { size, out, window, stride, pad, dilation, limit };
   }
-  if (padding > span / 2) {
+  const [before, after] = padding;
+  if (Math.max(before, after) > span / 2) {
+    const got = before === after ? before : showValue(padding);
     throw new ModelError(
-      `${where}: padding must be at most half of the window (${span}), got ${padding}: a window would see nothing else`,
+      `${where}: padding must be at most half of the window (${span}), got ${got}: a window would see nothing else`,
     );
   }
-  const room = size + 2 * padding - span;
+  const room = size + before + after - span;
   let out = (ceilMode ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
   if (out < 1) {
-    const padded = padding > 0 ? `, ${size + 2 * padding} with its padding` : "";
+    const padded = before + after > 0 ? `, ${size + before + after} with its padding` : "";
     throw new ModelError(
       `${where}: the window must fit into the input, got a window of ${span} over ${size}${padded}: ` +
         "make it smaller, or pad with padding",
     );
   }
   // A window that would begin behind the image is none.
-  if ((out - 1) * stride >= size + padding) out--;
-  return { size, out, window, stride, pad: padding, dilation, limit: countIncludePad ? size + padding : 0 };
+  if ((out - 1) * stride >= size + before) out--;
+  const limit = divisor !== undefined ? EVERYWHERE : countIncludePad ? size + after : 0;
+  return { size, out, window, stride, pad: before, dilation, limit };
+}
+
+/** Padding before and after each of `rank` axes, or "same". */
+function paddingOf(where: string, padding: unknown, rank: number): readonly (Sides | "same")[] {
+  if (padding === "same") return new Array<"same">(rank).fill("same");
+  if (typeof padding === "string" && padding !== "valid") {
+    throw new ModelError(`${where}: padding must be a number, "valid" or "same", got ${showValue(padding)}`);
+  }
+  const hasSides = Array.isArray(padding) && padding.length === 2 && (rank === 1 || padding.some(Array.isArray));
+  if (!hasSides) {
+    return sizesOf(where, "padding", padding === "valid" ? 0 : padding, rank, 0).map((size) => [size, size]);
+  }
+  const pairs = rank === 1 ? [padding] : padding;
+  return Array.from(pairs, (pair: unknown) => {
+    const [before, after] = sizesOf(where, "padding", pair, 2, 0);
+    return [before, after];
+  });
 }
 
 /** The windows over an image `shape` [height, width, channels] or [length, channels]. Throws ModelError where they do not fit. */
 export function poolingOf<Size>(
   where: string,
-  kind: keyof typeof OPTIONS,
+  kind: keyof typeof POOL_OPTIONS,
   shape: Shape,
   window: unknown,
   options: AnyOptions<Size>,
 ): Pooling {
-  checkOptions(where, options, OPTIONS[kind]);
+  checkOptions(where, options, POOL_OPTIONS[kind]);
   const rank = shape.length - 1;
   const windows = sizesOf(where, "window", window, rank, 1);
   const strides = sizesOf(where, "stride", options.stride ?? windows, rank, 1);
   const dilations = sizesOf(where, "dilation", options.dilation ?? 1, rank, 1);
   const { padding = 0 } = options;
-  if (typeof padding === "string" && padding !== "same" && padding !== "valid") {
-    throw new ModelError(`${where}: padding must be a number, "valid" or "same", got ${showValue(padding)}`);
-  }
   checkFlag(where, "ceilMode", options.ceilMode ?? false);
   checkFlag(where, "countIncludePad", options.countIncludePad ?? true);
+  if (options.divisor !== undefined) checkDivisor(where, options.divisor);
+  const pads = paddingOf(where, padding, rank);
   if (padding === "same" && options.ceilMode) {
     throw new ModelError(
       `${where}: ceilMode must be left out where padding is "same", which counts windows itself, got both`,
     );
   }
-  const pads = padding === "same" ? [] : sizesOf(where, "padding", padding === "valid" ? 0 : padding, rank, 0);
   const axes = windows.map((size, axis) =>
-    axisOf(where, shape[axis], [size, strides[axis], dilations[axis]], pads[axis] ?? "same", options),
+    axisOf(where, shape[axis], [size, strides[axis], dilations[axis]], pads[axis], options),
   );
   return rank === 1 ? { height: single, width: axes[0] } : { height: axes[0], width: axes[1] };
 }
 
 const single: Axis = { size: 1, out: 1, window: 1, stride: 1, pad: 0, dilation: 1, limit: 1 };
+
+function checkDivisor(where: string, divisor: unknown): void {
+  if (typeof divisor === "number" && Number.isFinite(divisor) && divisor !== 0) return;
+  throw new ModelError(`${where}: divisor must be a number other than 0, got ${showValue(divisor)}`);
+}
 
 /** The bins over an image `shape` [height, width, channels] or [length, channels], `size` of them. */
 export function adaptivePoolingOf(where: string, shape: Shape, size: unknown): Pooling {
@@ -230,7 +270,7 @@ export const maxPoolGradientOp: Operation<PoolAttributes> = {
 
 export const maxPoolPickOp: Operation<PoolAttributes> = {
   name: "maxPoolPick",
-  infer: (_, attributes) => [{ shape: smallShape(attributes) }],
+  infer: ([x], attributes) => [{ shape: smallShape(attributes), dtype: x.dtype }],
   forward: (record, { attributes: of, to, from }) => {
     record.pickPool(outRows(of), to[0], from[1], from[0], ...sizesFor(of), ...dilations(of));
   },
@@ -262,20 +302,31 @@ export const averagePoolGradientOp: Operation<PoolAttributes> = {
   backward: ({ attributes, gradient }) => [apply(averagePoolOp, [gradient], attributes)],
 };
 
-function pool(
+/** `x` as an image, and what is done to it. */
+export function imageOf(
+  name: string,
+  x: Tensor,
+  rank: number,
+  poolingFor: (shape: Shape) => Pooling,
+): { image: Tensor; attributes: PoolAttributes; outputShape: Shape } {
+  const shape = checkTensor(name, x).shape.slice(1);
+  checkImage(name, shape, rank);
+  checkPixels(name, x.shape);
+  const pooling = poolingFor(shape);
+  const attributes = { ...pooling, name, batch: x.shape[0], channels: shape[rank] };
+  const outputShape = [x.shape[0], ...pooledShape(shape, pooling)];
+  return { image: reshape(x, largeShape(attributes)), attributes, outputShape };
+}
+
+export function pool(
   name: string,
   operation: Operation<PoolAttributes>,
   x: Tensor,
   rank: number,
   poolingFor: (shape: Shape) => Pooling,
 ): Tensor {
-  const shape = checkTensor(name, x).shape.slice(1);
-  checkImage(name, shape, rank);
-  checkPixels(name, x.shape);
-  const pooling = poolingFor(shape);
-  const attributes = { ...pooling, name, batch: x.shape[0], channels: shape[rank] };
-  const [y] = applyAll(operation, [reshape(x, largeShape(attributes))], attributes);
-  return reshape(y, [x.shape[0], ...pooledShape(shape, pooling)]);
+  const { image, attributes, outputShape } = imageOf(name, x, rank, poolingFor);
+  return reshape(apply(operation, [image], attributes), outputShape);
 }
 
 /**
@@ -295,21 +346,29 @@ export function maxPool1d(x: Tensor, window: number, options: MaxPoolOptions<num
   return pool("maxPool1d", maxPoolOp, x, 1, (shape) => poolingOf("maxPool1d", "maxPool", shape, window, options));
 }
 
+/** Means of whole windows made sums over `divisor`. */
+export function divideBy(mean: Tensor, window: unknown, rank: number, divisor: number | undefined): Tensor {
+  if (divisor === undefined) return mean;
+  return scale(mean, sizeOf(sizesOf("averagePool", "window", window, rank, 1)) / divisor);
+}
+
 /**
  * The mean of each window: x [batch, height, width, channels] → [batch, outHeight, outWidth, channels], sizes as of
  * `maxPool2d`. Throws ModelError where a window does not fit.
  */
 export function averagePool2d(x: Tensor, window: Size2d, options: AveragePoolOptions = {}): Tensor {
-  return pool("averagePool2d", averagePoolOp, x, 2, (shape) =>
+  const mean = pool("averagePool2d", averagePoolOp, x, 2, (shape) =>
     poolingOf("averagePool2d", "averagePool", shape, window, options),
   );
+  return divideBy(mean, window, 2, options.divisor);
 }
 
 /** As `averagePool2d`, for x [batch, length, channels] → [batch, outLength, channels]. */
 export function averagePool1d(x: Tensor, window: number, options: AveragePoolOptions<number> = {}): Tensor {
-  return pool("averagePool1d", averagePoolOp, x, 1, (shape) =>
+  const mean = pool("averagePool1d", averagePoolOp, x, 1, (shape) =>
     poolingOf("averagePool1d", "averagePool", shape, window, options),
   );
+  return divideBy(mean, window, 1, options.divisor);
 }
 
 /**

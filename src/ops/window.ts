@@ -87,7 +87,7 @@ export function perAxis(where: string, name: string, value: unknown, axes: numbe
   const values = Array.isArray(value) ? value : new Array(axes).fill(value);
   if (values.length !== axes) {
     throw new ModelError(
-      `${where}: ${name} must be a whole number${axes === 2 ? " or [vertical, horizontal]" : ""}, got ${showValue(value)}`,
+      `${where}: ${name} must be a whole number${["", " or [vertical, horizontal]", " or [depth, height, width]"][axes - 1]}, got ${showValue(value)}`,
     );
   }
   return Array.from(values, (one) => checkInteger(where, name, one, least, LARGEST_INT32));
@@ -96,10 +96,11 @@ export function perAxis(where: string, name: string, value: unknown, axes: numbe
 function paddingOf(where: string, padding: unknown, axes: number): AxisPadding[] {
   const isKnown = padding === "valid" || padding === "same" || (padding === "causal" && axes === 1);
   if (isKnown) return new Array<AxisPadding>(axes).fill(padding);
-  const form =
-    axes === 1
-      ? '"valid", "same", "causal", a number or [before, after]'
-      : '"valid", "same", a number, [vertical, horizontal] or [[top, bottom], [left, right]]';
+  const form = [
+    '"valid", "same", "causal", a number or [before, after]',
+    '"valid", "same", a number, [vertical, horizontal] or [[top, bottom], [left, right]]',
+    '"valid", "same", a number, [depth, height, width] or three pairs [before, after]',
+  ][axes - 1];
   const count = (value: unknown): number => {
     if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LARGEST_INT32) return value as number;
     throw new ModelError(`${where}: padding must be ${form}, of whole numbers from 0 on, got ${showValue(padding)}`);
@@ -107,15 +108,19 @@ function paddingOf(where: string, padding: unknown, axes: number): AxisPadding[]
   const both = (value: unknown): AxisPadding =>
     Array.isArray(value) && value.length === 2 ? [count(value[0]), count(value[1])] : [count(value), count(value)];
   if (axes === 1) return [both(padding)];
-  return Array.isArray(padding) && padding.length === 2 ? padding.map(both) : [both(padding), both(padding)];
+  if (Array.isArray(padding)) return padding.length === axes ? Array.from(padding, both) : [[count(padding), 0]];
+  return new Array<AxisPadding>(axes).fill(both(padding));
+}
+
+/** The options that all windows have, for any number of axes. */
+interface AnyWindow extends GroupOptions {
+  readonly stride?: unknown;
+  readonly dilation?: unknown;
+  readonly padding?: unknown;
 }
 
 /** Checks the options that all windows have. */
-export function windowOf(
-  where: string,
-  axes: number,
-  options: (Window1dOptions | Window2dOptions) & GroupOptions,
-): Window {
+export function windowOf(where: string, axes: number, options: AnyWindow): Window {
   return {
     stride: perAxis(where, "stride", options.stride ?? 1, axes, 1),
     dilation: perAxis(where, "dilation", options.dilation ?? 1, axes, 1),
@@ -133,7 +138,7 @@ function padsOf(padding: AxisPadding, size: number, reach: number, stride: numbe
   return [Math.floor(total / 2), Math.ceil(total / 2)];
 }
 
-const AXES = { 1: ["length"], 2: ["height", "width"] } as const;
+const AXES: readonly (readonly string[])[] = [["length"], ["height", "width"], ["depth", "height", "width"]];
 
 /** Refuses images without pixels or channels: of an empty batch there is no image, of an image without pixels no result. */
 export function checkPixels(where: string, shape: Shape): void {
@@ -145,12 +150,12 @@ export function checkPixels(where: string, shape: Shape): void {
 
 function checkRank(where: string, shape: Shape, axes: number, remedy: string): void {
   if (shape.length === axes + 2) return;
-  const expected = ["batch", ...AXES[axes as 1 | 2], "channels"];
+  const expected = ["batch", ...AXES[axes - 1], "channels"];
   throw new ModelError(`${where}: input must be ${showShape(expected)}, got ${showShape(shape)}: ${remedy}`);
 }
 
 function reshapeRemedy(axes: number): string {
-  return axes === 2 ? "reshape() it (an image without colours has 1 channel)" : "reshape() it (numbers have 1 channel)";
+  return axes === 1 ? "reshape() it (numbers have 1 channel)" : "reshape() it (an image without colours has 1 channel)";
 }
 
 function geometryOf(input: Shape, output: Shape, weight: Shape, pads: readonly number[], window: Window): Convolution {
@@ -181,8 +186,21 @@ function checkWeight(where: string, weight: Shape): void {
   throw new ModelError(`${where}: weight must have at least one element, got ${showShape(weight)}`);
 }
 
-/** Sizes of the convolution of `input` by `weight` [...window, channels / groups, outChannels]. Throws ModelError where they do not fit. */
+/** What a window makes of an input: the output's shape, and zeros before and after each axis. */
+export interface Fit {
+  readonly output: Shape;
+  readonly pads: readonly (readonly [before: number, after: number])[];
+}
+
+/** Sizes of the convolution of `input` by `weight` [...window, channels / groups, outChannels]. Throws ModelError if they do not fit. */
 export function planConvolution(where: string, input: Shape, weight: Shape, window: Window): Convolution {
+  const { output, pads } = fitConvolution(where, input, weight, window);
+  const before = pads.map(([first]) => first);
+  return geometryOf(input, output, weight, before, window);
+}
+
+/** The same for any number of axes. */
+export function fitConvolution(where: string, input: Shape, weight: Shape, window: Window): Fit {
   const axes = window.stride.length;
   checkRank(where, input, axes, reshapeRemedy(axes));
   checkPixels(where, input);
@@ -202,12 +220,11 @@ export function planConvolution(where: string, input: Shape, weight: Shape, wind
     if (reach <= size) return Math.floor((size - reach) / window.stride[axis]) + 1;
     const dilated = window.dilation[axis] === 1 ? "" : ` (dilation ${window.dilation[axis]} makes it ${reach})`;
     throw new ModelError(
-      `${where}: the window must fit into the padded input, got a ${AXES[axes as 1 | 2][axis]} of ${weight[axis]}${dilated} ` +
+      `${where}: the window must fit into the padded input, got a ${AXES[axes - 1][axis]} of ${weight[axis]}${dilated} ` +
         `and an input of ${size}: pad more (padding: "same") or take a smaller window`,
     );
   });
-  const before = pads.map(([first]) => first);
-  return geometryOf(input, [input[0], ...sizes, outChannels], weight, before, window);
+  return { output: [input[0], ...sizes, outChannels], pads };
 }
 
 // ——— Transposed ———
@@ -217,6 +234,8 @@ export interface Transposed1dOptions extends Omit<Window1dOptions, "padding"> {
   padding?: Exclude<Padding1d, "causal">;
   /** Further outputs at the end, of lengths that the stride leaves open. Less than stride or dilation. Default 0. */
   outputPadding?: number;
+  /** The length of the output, in place of `outputPadding`. */
+  outputSize?: number;
 }
 
 export interface Transposed2dOptions extends Omit<Window2dOptions, "padding"> {
@@ -224,16 +243,40 @@ export interface Transposed2dOptions extends Omit<Window2dOptions, "padding"> {
   padding?: Padding2d;
   /** Further outputs below and on the right, of sizes that the stride leaves open. Less than stride or dilation. Default 0. */
   outputPadding?: number | readonly [vertical: number, horizontal: number];
+  /** The size of the output, in place of `outputPadding`. */
+  outputSize?: number | readonly [height: number, width: number];
+}
+
+/** What is wanted of sizes that the stride leaves open: so much more, or a size. */
+export interface Open {
+  readonly outputPadding: readonly number[];
+  readonly outputSize: readonly number[] | undefined;
+}
+
+/** Checks the options that say it. */
+export function openOf(
+  where: string,
+  axes: number,
+  { outputPadding, outputSize }: { outputPadding?: unknown; outputSize?: unknown },
+): Open {
+  if (outputPadding !== undefined && outputSize !== undefined) {
+    throw new ModelError(`${where}: outputPadding or outputSize can be given, got both: leave one out`);
+  }
+  return {
+    outputPadding: perAxis(where, "outputPadding", outputPadding ?? 0, axes, 0),
+    outputSize: outputSize === undefined ? undefined : perAxis(where, "outputSize", outputSize, axes, 1),
+  };
 }
 
 /** Sizes of the transposed convolution of `input` by `weight` [...window, outChannels / groups, channels]. */
-export function planTransposed(
-  where: string,
-  input: Shape,
-  weight: Shape,
-  window: Window,
-  outputPadding: readonly number[],
-): Convolution {
+export function planTransposed(where: string, input: Shape, weight: Shape, window: Window, open: Open): Convolution {
+  const { output, pads } = fitTransposed(where, input, weight, window, open);
+  const before = pads.map(([first]) => first);
+  return geometryOf(output, input, weight, before, window);
+}
+
+/** The same for any number of axes. */
+export function fitTransposed(where: string, input: Shape, weight: Shape, window: Window, open: Open): Fit {
   const axes = window.stride.length;
   checkRank(where, input, axes, reshapeRemedy(axes));
   checkPixels(where, input);
@@ -245,39 +288,58 @@ export function planTransposed(
   checkWeight(where, weight);
   const outChannels = weight[axes] * window.groups;
   checkGroups(where, window.groups, channels, outChannels);
-  const pads: number[] = [];
-  const sizes = window.stride.map((stride, axis) => {
-    const dilation = window.dilation[axis];
-    if (outputPadding[axis] >= Math.max(stride, dilation)) {
-      throw new ModelError(
-        `${where}: outputPadding must be less than the stride or the dilation, got ${outputPadding[axis]} with stride ${stride} and dilation ${dilation}`,
-      );
-    }
-    const reach = dilation * (weight[axis] - 1) + 1;
-    const padding = window.padding[axis];
-    const [before, after] = padsOf(padding, input[axis + 1] * stride, reach, stride);
-    pads.push(before);
-    if (padding === "same") {
-      if (outputPadding[axis] === 0) return input[axis + 1] * stride;
-      throw new ModelError(
-        `${where}: padding "same" has outputs of input · stride already, got outputPadding ${outputPadding[axis]}: leave it out, or give the padding as numbers`,
-      );
-    }
-    const size = (input[axis + 1] - 1) * stride + reach - before - after + outputPadding[axis];
-    if (size >= 1) return size;
+  const reaches = window.dilation.map((dilation, axis) => dilation * (weight[axis] - 1) + 1);
+  const pads = reaches.map((reach, axis) =>
+    padsOf(window.padding[axis], input[axis + 1] * window.stride[axis], reach, window.stride[axis]),
+  );
+  const sizes = reaches.map((reach, axis) => {
+    const [before, after] = pads[axis];
+    const [stride, dilation, size] = [window.stride[axis], window.dilation[axis], input[axis + 1]];
+    const isSame = window.padding[axis] === "same";
+    const least = isSame ? size * stride : (size - 1) * stride + reach - before - after;
+    const extra = open.outputSize === undefined ? open.outputPadding[axis] : open.outputSize[axis] - least;
+    checkOpen(where, { extra, least, isSame, beyond: Math.max(stride, dilation), stride, dilation }, open, axis);
+    if (least + extra >= 1) return least + extra;
     throw new ModelError(
-      `${where}: the padding must leave something of the ${AXES[axes as 1 | 2][axis]}, got ${before} + ${after} of ${size + before + after}: pad less`,
+      `${where}: the padding must leave something of the ${AXES[axes - 1][axis]}, got ${before} + ${after} of ${least + extra + before + after}: pad less`,
     );
   });
-  return geometryOf([input[0], ...sizes, outChannels], input, weight, pads, window);
+  return { output: [input[0], ...sizes, outChannels], pads };
+}
+
+interface Extra {
+  readonly extra: number;
+  readonly least: number;
+  readonly isSame: boolean;
+  readonly beyond: number;
+  readonly stride: number;
+  readonly dilation: number;
+}
+
+/** Refuses more outputs than the stride leaves open. */
+function checkOpen(where: string, of: Extra, { outputSize }: Open, axis: number): void {
+  const { extra, least, isSame, beyond, stride, dilation } = of;
+  if (outputSize !== undefined) {
+    const most = isSame ? least : least + beyond - 1;
+    if (extra >= 0 && least + extra <= most) return;
+    throw new ModelError(
+      `${where}: outputSize must be from ${least} to ${most} here, got ${outputSize[axis]}: change stride or padding for other sizes`,
+    );
+  }
+  if (extra >= beyond) {
+    throw new ModelError(
+      `${where}: outputPadding must be less than the stride or the dilation, got ${extra} with stride ${stride} and dilation ${dilation}`,
+    );
+  }
+  if (isSame && extra > 0) {
+    throw new ModelError(
+      `${where}: padding "same" has outputs of input · stride already, got outputPadding ${extra}: leave it out, or give the padding as numbers`,
+    );
+  }
 }
 
 /** As `windowOf`, but nothing can be causal. */
-export function transposedWindowOf(
-  where: string,
-  axes: number,
-  options: (Transposed1dOptions | Transposed2dOptions) & GroupOptions,
-): Window {
+export function transposedWindowOf(where: string, axes: number, options: AnyWindow): Window {
   if ((options.padding as unknown) === "causal") {
     throw new ModelError(`${where}: padding must be "valid", "same", a number or [before, after], got "causal"`);
   }

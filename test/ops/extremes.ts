@@ -555,6 +555,8 @@ export const NOT_SWEPT = {
     ...["matmul", "linear", "einsum", "conv1d", "conv2d", "convTranspose1d", "convTranspose2d", "cumulativeSum"],
     ...["averagePool1d", "averagePool2d", "adaptiveAveragePool1d", "adaptiveAveragePool2d", "globalAveragePool"],
     ...["upsample1d", "upsample2d", "scatterAdd", "scatterAddAlong", "scatterAddNd", "scatterNd", "segmentSum"],
+    ...["conv3d", "convTranspose3d", "averagePool3d", "cosineSimilarity", "pairwiseDistance", "localResponseNorm"],
+    ...["lpPool1d", "lpPool2d"],
   ],
   // 0 where deviations exceed 1e19, as in PyTorch: below.
   "by a variance that is a float32": ["batchNorm", "groupNorm", "instanceNorm"],
@@ -574,6 +576,7 @@ export const NOT_SWEPT = {
     ],
     ...["concatenate", "split", "stack", "gather", "gatherAlong", "sort", "topK", "customGradient", "stopGradient"],
     ...["gatherNd", "scatterUpdate", "scatterUpdateAlong", "scatterUpdateNd", "roll", "diagonal", "diagonalMatrix"],
+    ...["maxPool3d", "maxPoolWithIndices", "maxUnpool"],
     ...["maxPool1d", "maxPool2d", "adaptiveMaxPool1d", "adaptiveMaxPool2d", "globalMaxPool"],
   ],
 } as const satisfies Record<string, readonly OpName[]>;

@@ -56,6 +56,24 @@ const calls: Record<string, (x: Tensor[], options: Record<string, never>) => Ten
   roll: ([x], { shift, axis }) => ops.roll(x, shift, axis),
   diagonal: ([x], { options }) => ops.diagonal(x, options),
   diagonalMatrix: ([x], { options }) => ops.diagonalMatrix(x, options),
+  conv3d: ([x, weight, bias], { options }) => ops.conv3d(x, weight, { ...(options as object), ...(bias && { bias }) }),
+  convTranspose3d: ([x, weight, bias], { options }) =>
+    ops.convTranspose3d(x, weight, { ...(options as object), ...(bias && { bias }) }),
+  convTranspose2d: ([x, weight], { options }) => ops.convTranspose2d(x, weight, options),
+  maxPool3d: ([x], { window, options }) => ops.maxPool3d(x, window, options),
+  averagePool3d: ([x], { window, options }) => ops.averagePool3d(x, window, options),
+  averagePool2d: ([x], { window, options }) => ops.averagePool2d(x, window, options),
+  maxPoolWithIndices: ([x], { window, options }) => ops.maxPoolWithIndices(x, window, options).values,
+  maxUnpool: ([x, indices], { size }) => ops.maxUnpool(x, indices, size),
+  unpooled: ([x], { window, size, options }) => {
+    const { values, indices } = ops.maxPoolWithIndices(x, window, options);
+    return ops.maxUnpool(values, indices, size);
+  },
+  lpPool1d: ([x], { p, window, options }) => ops.lpPool1d(x, p, window, options),
+  lpPool2d: ([x], { p, window, options }) => ops.lpPool2d(x, p, window, options),
+  localResponseNorm: ([x], { size, options }) => ops.localResponseNorm(x, size, options),
+  cosineSimilarity: ([a, b], { options }) => ops.cosineSimilarity(a, b, options),
+  pairwiseDistance: ([a, b], { options }) => ops.pairwiseDistance(a, b, options),
   sort: ([x], { options }) => ops.sort(x, options).values,
   topK: ([x], { k, options }) => ops.topK(x, k, options).values,
   norm: ([x], { axes, options }) => {

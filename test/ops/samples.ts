@@ -17,10 +17,12 @@ import { poolSamples } from "./samples/pool.js";
 import { reduceSamples } from "./samples/reduce.js";
 import { scatterSamples } from "./samples/scatter.js";
 import { shapeSamples } from "./samples/shape.js";
+import { similaritySamples } from "./samples/similarity.js";
 import { softmaxSamples } from "./samples/softmax.js";
 import { sortSamples } from "./samples/sort.js";
 import { statisticsSamples } from "./samples/statistics.js";
 import { upsampleSamples } from "./samples/upsample.js";
+import { volumeSamples } from "./samples/volumes.js";
 
 /** What src/ops/index.ts exports beside operations. */
 type NotAnOperation = "gradient";
@@ -48,8 +50,10 @@ export const samples = {
   ...reduceSamples,
   ...scatterSamples,
   ...shapeSamples,
+  ...similaritySamples,
   ...softmaxSamples,
   ...sortSamples,
   ...statisticsSamples,
   ...upsampleSamples,
+  ...volumeSamples,
 } satisfies Record<OpName, Sample>;

@@ -7,7 +7,7 @@ type Windows = readonly (readonly number[])[];
 
 interface AxisOptions {
   readonly stride?: number;
-  readonly padding?: number | "same" | "valid";
+  readonly padding?: number | "same" | "valid" | readonly [before: number, after: number];
   readonly dilation?: number;
   readonly ceilMode?: boolean;
 }
@@ -23,12 +23,12 @@ function windowsOf(size: number, window: number, options: AxisOptions = {}): Win
     for (let o = 0; o < Math.ceil(size / stride); o++) windows.push(at(o * stride - Math.floor(total / 2)));
     return windows;
   }
-  const pad = padding === "valid" ? 0 : padding;
-  for (let start = -pad; ; start += stride) {
-    const fits = start + span <= size + pad;
-    const begins = ceilMode && start < size && start - stride + span < size + pad;
+  const [before, after] = padding === "valid" ? [0, 0] : [padding, padding].flat();
+  for (let start = -before; ; start += stride) {
+    const fits = start + span <= size + after;
+    const begins = ceilMode && start < size && start - stride + span < size + after;
     if (!fits && !begins) return windows;
-    windows.push(at(start).filter((place) => place < size + pad));
+    windows.push(at(start).filter((place) => place < size + after));
   }
 }
 
@@ -137,6 +137,29 @@ const layouts2d: readonly (readonly [Shape, ops.Size2d, ops.PoolOptions])[] = [
   [[2, 1, 2, 3], 5, { padding: 1, ceilMode: true }],
   [[1, 4, 3, 2], [4, 3], {}],
   [[3, 1, 1, 6], 1, {}],
+  [
+    [1, 6, 7, 3],
+    3,
+    {
+      stride: 2,
+      padding: [
+        [1, 0],
+        [0, 1],
+      ],
+    },
+  ],
+  [
+    [2, 5, 6, 4],
+    [4, 2],
+    {
+      stride: [3, 2],
+      padding: [
+        [0, 2],
+        [1, 0],
+      ],
+      ceilMode: true,
+    },
+  ],
 ];
 const layouts1d: readonly (readonly [Shape, number, ops.PoolOptions<number>])[] = [
   ...laneSizes.map((n) => [[2, n, 3], 1, {}] as const),
@@ -144,6 +167,8 @@ const layouts1d: readonly (readonly [Shape, number, ops.PoolOptions<number>])[] 
   [[1, 10, 5], 4, { padding: "same" }],
   [[1, 10, 5], 4, { stride: 3, ceilMode: true }],
   [[2, 2, 5], 4, { stride: 3, ceilMode: true }],
+  [[1, 10, 5], 4, { stride: 2, padding: [2, 1] }],
+  [[1, 9, 3], 5, { stride: 3, padding: [0, 2], ceilMode: true }],
 ];
 const dilated: readonly (readonly [Shape, ops.Size2d, ops.MaxPoolOptions])[] = [
   [[1, 7, 8, 4], 2, { dilation: 2 }],
@@ -222,6 +247,8 @@ const special2d: readonly (readonly [Shape, ops.Size2d, ops.PoolOptions])[] = [
   [[2, 6, 5, 4], 3, { stride: 2, padding: 1 }],
 ];
 
+const byDivisor = { divisor: 7 };
+const ofSeven = (values: number[]) => sumOf(values) / 7;
 const uncounted = { countIncludePad: false };
 
 export const poolSamples = {
@@ -232,7 +259,14 @@ export const poolSamples = {
       ...special2d.map((layout) => case2d(ops.maxPool2d, largest, "special", ...layout)),
     ],
   },
-  averagePool1d: { cases: layouts1d.map((layout) => case1d(ops.averagePool1d, withPadding, "normal", ...layout)) },
+  averagePool1d: {
+    cases: [
+      ...layouts1d.map((layout) => case1d(ops.averagePool1d, withPadding, "normal", ...layout)),
+      ...layouts1d.map(([shape, window, options]) =>
+        case1d(ops.averagePool1d, ofSeven, "positive", shape, window, { ...options, ...byDivisor }),
+      ),
+    ],
+  },
   averagePool2d: {
     cases: [
       ...layouts2d.map((layout) => case2d(ops.averagePool2d, withPadding, "normal", ...layout)),
@@ -241,6 +275,9 @@ export const poolSamples = {
         .map(([shape, window, options]) =>
           case2d(ops.averagePool2d, withoutPadding, "normal", shape, window, { ...options, ...uncounted }),
         ),
+      ...layouts2d.map(([shape, window, options]) =>
+        case2d(ops.averagePool2d, ofSeven, "positive", shape, window, { ...options, ...byDivisor }),
+      ),
       ...special2d.map((layout) => case2d(ops.averagePool2d, withPadding, "special", ...layout)),
     ],
   },

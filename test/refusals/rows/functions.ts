@@ -57,6 +57,15 @@ const tensorRows: readonly Row[] = [
   },
   { name: "gradient", call: graph.gradient, good: () => [y, [x]], accepts: { "1": ["tensor"] }, check: () => {} },
   {
+    name: "gradient",
+    call: graph.gradient,
+    good: () => [graph.square(x), x, { cotangent: graph.input(x.shape) }],
+    accepts: { "1": ["array"], "1.0": ["tensor"] },
+    optional: ["2"],
+    required: ["2.cotangent"],
+    check: () => {},
+  },
+  {
     name: "customGradient",
     call: (inputs: never, forward: never, rule: never) =>
       graph.gradient(graph.sum(graph.customGradient(inputs, forward, rule)), x),

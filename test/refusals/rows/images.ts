@@ -5,6 +5,7 @@ import type { Row } from "../sweep.js";
 
 const sequence = input([2, 8, 4]);
 const image = input([2, 8, 8, 4]);
+const volume = input([1, 4, 3, 4, 2]);
 const bias = input([4]);
 const clock = input([16], { dtype: "uint32" });
 
@@ -57,6 +58,58 @@ const convRows: readonly Row[] = [
     accepts: { ...either2, "2.padding": ["string", "number"], "2.padding.*": ["number"] },
   },
   {
+    name: "conv3d",
+    call: ops.conv3d,
+    good: () => [volume, input([2, 2, 2, 2, 4]), { stride: [2, 1, 1], dilation: 1, groups: 1, padding: 1, bias }],
+    optional: ["2"],
+    accepts: { "2.stride": ["number"], "2.dilation": ["array"], "2.dilation.0": ["number"], ...padding },
+  },
+  {
+    name: "convTranspose3d",
+    call: ops.convTranspose3d,
+    good: () => [
+      volume,
+      input([2, 2, 2, 4, 2]),
+      {
+        stride: 2,
+        dilation: 1,
+        groups: 1,
+        padding: [
+          [1, 0],
+          [0, 0],
+          [0, 1],
+        ],
+        outputPadding: 1,
+        bias,
+      },
+    ],
+    optional: ["2"],
+    accepts: {
+      "2.stride": ["array"],
+      "2.stride.0": ["number"],
+      "2.dilation": ["array"],
+      "2.dilation.0": ["number"],
+      "2.outputPadding": ["array"],
+      "2.outputPadding.0": ["number"],
+      "2.padding": ["string", "number"],
+      "2.padding.*": ["number"],
+    },
+  },
+  {
+    name: "convTranspose2d",
+    call: ops.convTranspose2d,
+    good: () => [image, input([3, 3, 4, 4]), { stride: 2, padding: 1, outputSize: [16, 15] }],
+    optional: ["2"],
+    accepts: {
+      "2.padding": ["string", "array"],
+      "2.padding.0": ["number", "array"],
+      "2.padding.0.0": ["number"],
+      "2.stride": ["array"],
+      "2.stride.0": ["number"],
+      "2.outputSize": ["number"],
+    },
+  },
+  {
     name: "convTranspose1d",
     call: ops.convTranspose1d,
     good: () => [sequence, input([3, 2, 4]), { ...window1, padding: 1, outputPadding: 1 }],
@@ -92,6 +145,113 @@ const poolAccepts = {
 } as const;
 
 const poolRows: readonly Row[] = [
+  {
+    name: "averagePool2d",
+    call: ops.averagePool2d,
+    good: () => [
+      image,
+      2,
+      {
+        stride: 2,
+        padding: [
+          [1, 0],
+          [0, 1],
+        ],
+        divisor: 3,
+      },
+    ],
+    optional: ["2"],
+    accepts: { ...poolAccepts, "2.padding": ["string", "number"], "2.padding.*": ["number"] },
+  },
+  {
+    name: "averagePool1d",
+    call: ops.averagePool1d,
+    good: () => [sequence, 2, { padding: [1, 0], divisor: 3 }],
+    optional: ["2"],
+    accepts: { ...poolAccepts, "2.padding": ["string", "number"] },
+  },
+  {
+    name: "maxPool3d",
+    call: ops.maxPool3d,
+    good: () => [volume, 2, { stride: [1, 2, 1], padding: 1, dilation: 1, ceilMode: false }],
+    optional: ["2"],
+    accepts: { ...poolAccepts, "2.padding.0": ["number", "array"], "2.padding.0.0": ["number"] },
+  },
+  {
+    name: "averagePool3d",
+    call: ops.averagePool3d,
+    good: () => [
+      volume,
+      [2, 1, 2],
+      {
+        stride: 1,
+        padding: [
+          [1, 0],
+          [0, 0],
+          [0, 1],
+        ],
+        countIncludePad: false,
+        divisor: 3,
+      },
+    ],
+    optional: ["2"],
+    accepts: { ...poolAccepts, "1": ["number"], "2.padding": ["string", "number"], "2.padding.*": ["number"] },
+  },
+  {
+    name: "maxPoolWithIndices",
+    call: ops.maxPoolWithIndices,
+    good: () => [image, 2, { stride: 2, padding: 1, dilation: 1, ceilMode: true }],
+    optional: ["2"],
+    accepts: poolAccepts,
+  },
+  {
+    name: "maxUnpool",
+    call: ops.maxUnpool,
+    good: () => [image, input([2, 8, 8, 4], { dtype: "uint32" }), [16, 16]],
+    accepts: { "2": ["number"] },
+  },
+  {
+    name: "lpPool2d",
+    call: ops.lpPool2d,
+    good: () => [image, 2, 3, { stride: 2, padding: 1, ceilMode: true }],
+    optional: ["3"],
+    where: ["averagePool2d"],
+    accepts: {
+      "2": ["array"],
+      "2.0": ["number"],
+      "3.stride": ["array", "number"],
+      "3.stride.0": ["number"],
+      "3.padding": ["string", "array"],
+      "3.padding.0": ["number"],
+    },
+  },
+  {
+    name: "lpPool1d",
+    call: ops.lpPool1d,
+    good: () => [sequence, 3, 3, { stride: 2 }],
+    optional: ["3"],
+    where: ["averagePool1d"],
+    accepts: { "2": ["array"], "2.0": ["number"], "3.stride": ["array", "number"], "3.stride.0": ["number"] },
+  },
+  {
+    name: "localResponseNorm",
+    call: ops.localResponseNorm,
+    good: () => [image, 3, { alpha: 1, beta: 0.5, k: 2 }],
+    optional: ["2"],
+  },
+  {
+    name: "cosineSimilarity",
+    call: ops.cosineSimilarity,
+    good: () => [image, image, { axis: 1, epsilon: 1e-6 }],
+    optional: ["2"],
+  },
+  {
+    name: "pairwiseDistance",
+    call: ops.pairwiseDistance,
+    good: () => [image, image, { p: 3, epsilon: 0, keepDims: true }],
+    optional: ["2"],
+    where: ["norm: p"],
+  },
   {
     name: "maxPool1d",
     call: ops.maxPool1d,

@@ -1,0 +1,43 @@
+// Pooling by the p-norm of each window: between the sum of sizes (p = 1) and the largest (p to infinity).
+import { checkNumber, checkOptions } from "../engine/errors.js";
+import type { Tensor } from "../graph/tensor.js";
+import { checkFloat } from "./axes.js";
+import { equal, where } from "./comparison.js";
+import { abs, sqrt, square } from "./elementwise.js";
+import { averagePool1d, averagePool2d, type PoolOptions, type Size2d } from "./pool.js";
+import { pow } from "./power.js";
+
+// Powers and roots that float32 has room for.
+const [MIN_POWER, MAX_POWER] = [2 ** -20, 2 ** 20];
+
+/** (Σ |x|^p)^(1/p) of what `sum` adds up; 0, with a gradient of 0, where all are 0. */
+function norm(name: string, x: Tensor, p: number, sum: (powers: Tensor) => Tensor): Tensor {
+  checkFloat(name, x);
+  checkNumber(name, "p", p, MIN_POWER, MAX_POWER);
+  const total = sum(p === 1 ? abs(x) : p === 2 ? square(x) : pow(abs(x), p));
+  if (p === 1) return total;
+  const isZero = equal(total, 0);
+  const positive = where(isZero, 1, total);
+  return where(isZero, 0, p === 2 ? sqrt(positive) : pow(positive, 1 / p));
+}
+
+const OPTIONS = ["stride", "padding", "ceilMode"];
+
+/**
+ * The p-norm (Σ |x|^p)^(1/p) of each window: x [batch, height, width, channels] → [batch, outHeight, outWidth, channels],
+ * sizes as of `maxPool2d`. PyTorch's `lp_pool2d`, but of sizes |x|, and with a gradient of 0 where all are 0. A power that
+ * leaves float32 is infinite. Throws ModelError if a window does not fit or p is not from 2⁻²⁰ to 2²⁰.
+ *
+ * @example
+ * lpPool2d(input([8, 28, 28, 4]), 2, 3, { stride: 2 }); // [8, 13, 13, 4]
+ */
+export function lpPool2d(x: Tensor, p: number, window: Size2d, options: PoolOptions = {}): Tensor {
+  checkOptions("lpPool2d", options, OPTIONS);
+  return norm("lpPool2d", x, p, (powers) => averagePool2d(powers, window, { ...options, divisor: 1 }));
+}
+
+/** As `lpPool2d`, for x [batch, length, channels] → [batch, outLength, channels]. */
+export function lpPool1d(x: Tensor, p: number, window: number, options: PoolOptions<number> = {}): Tensor {
+  checkOptions("lpPool1d", options, OPTIONS);
+  return norm("lpPool1d", x, p, (powers) => averagePool1d(powers, window, { ...options, divisor: 1 }));
+}

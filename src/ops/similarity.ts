@@ -1,0 +1,64 @@
+// How near two tensors are, along an axis.
+import { checkFlag, checkNumber, checkOptions } from "../engine/errors.js";
+import type { Tensor } from "../graph/tensor.js";
+import { broadcastShape, checkFloat, resolveAxis } from "./axes.js";
+import { mul, shift, sub } from "./elementwise.js";
+import { l2Normalize } from "./norm.js";
+import { sum } from "./reduce.js";
+import { norm } from "./vectorNorm.js";
+
+export interface CosineSimilarityOptions {
+  /** The axis of the vectors, of the first tensor; negative ones count from the back. Default -1. (PyTorch: 1.) */
+  axis?: number;
+  /** A length is taken to be at least this. Default 1e-8, as in PyTorch. */
+  epsilon?: number;
+}
+
+/**
+ * The cosine of the angle between the vectors along an axis of `a` and `b`: a·b / (max(|a|, ε) · max(|b|, ε)), without
+ * that axis. The other axes broadcast. Throws ModelError if shapes do not fit.
+ *
+ * @example
+ * cosineSimilarity(input([32, 64]), input([32, 64])); // [32]
+ */
+export function cosineSimilarity(a: Tensor, b: Tensor, options: CosineSimilarityOptions = {}): Tensor {
+  const where = "cosineSimilarity";
+  checkOptions(where, options, ["axis", "epsilon"]);
+  checkFloat(where, a, b);
+  broadcastShape(where, a.shape, b.shape);
+  const { axis = -1, epsilon = 1e-8 } = options;
+  checkNumber(where, "epsilon", epsilon, 0, Number.MAX_VALUE);
+  // Counted from the back, where the axes of both meet.
+  const along = resolveAxis(where, a, axis) - a.shape.length;
+  resolveAxis(where, b, along);
+  const product = mul(l2Normalize(a, { axis: along, epsilon }), l2Normalize(b, { axis: along, epsilon }));
+  return sum(product, along);
+}
+
+export interface PairwiseDistanceOptions {
+  /** Which norm. Default 2. */
+  p?: number;
+  /** Added to each difference, so that equal vectors have a gradient. Default 1e-6, as in PyTorch. */
+  epsilon?: number;
+  /** Keep the axis, with size 1. Default false. */
+  keepDims?: boolean;
+}
+
+/**
+ * The p-norm of a - b + ε along the last axis, the others broadcast: PyTorch's `pairwise_distance`. Throws ModelError if
+ * shapes do not fit.
+ *
+ * @example
+ * pairwiseDistance(input([32, 64]), input([32, 64])); // [32]
+ */
+export function pairwiseDistance(a: Tensor, b: Tensor, options: PairwiseDistanceOptions = {}): Tensor {
+  const where = "pairwiseDistance";
+  checkOptions(where, options, ["p", "epsilon", "keepDims"]);
+  checkFloat(where, a, b);
+  broadcastShape(where, a.shape, b.shape);
+  const { p = 2, epsilon = 1e-6, keepDims = false } = options;
+  checkNumber(where, "epsilon", epsilon, 0, Number.MAX_VALUE);
+  checkFlag(where, "keepDims", keepDims);
+  resolveAxis(where, a, -1);
+  return norm(shift(sub(a, b), epsilon), -1, { p, keepDims });
+}
