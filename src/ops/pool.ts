@@ -132,12 +132,13 @@ function axisOf(
 }
 
 /** Padding before and after each of `rank` axes, or "same". */
-function paddingOf(where: string, padding: unknown, rank: number): readonly (Sides | "same")[] {
+export function paddingOf(where: string, padding: unknown, rank: number): readonly (Sides | "same")[] {
   if (padding === "same") return new Array<"same">(rank).fill("same");
   if (typeof padding === "string" && padding !== "valid") {
     throw new ModelError(`${where}: padding must be a number, "valid" or "same", got ${showValue(padding)}`);
   }
-  const hasSides = Array.isArray(padding) && padding.length === 2 && (rank === 1 || padding.some(Array.isArray));
+  const hasSides =
+    Array.isArray(padding) && padding.length === Math.max(2, rank) && (rank === 1 || padding.some(Array.isArray));
   if (!hasSides) {
     return sizesOf(where, "padding", padding === "valid" ? 0 : padding, rank, 0).map((size) => [size, size]);
   }

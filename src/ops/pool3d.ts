@@ -12,6 +12,7 @@ import {
   maxPoolOp,
   POOL_OPTIONS,
   type PoolAttributes,
+  paddingOf,
   pool,
   poolingOf,
   sizesOf,
@@ -27,10 +28,7 @@ type Options = MaxPoolOptions<Size3d> & AveragePoolOptions<Size3d>;
 /** Option `value` for the depth and for the images: numbers or pairs, one an axis. */
 function splitOption(where: string, name: string, value: unknown): [depth: unknown, image: unknown] {
   if (!Array.isArray(value)) return [value, value];
-  const isSide = (one: unknown) => Array.isArray(one) || typeof one === "number";
-  const isPairs =
-    name === "padding" && value.length === 3 && value.some(Array.isArray) && Array.from(value).every(isSide);
-  const [depth, ...image] = isPairs ? value : sizesOf(where, name, value, 3, 0);
+  const [depth, ...image] = name === "padding" ? paddingOf(where, value, 3) : sizesOf(where, name, value, 3, 0);
   return [depth, image];
 }
 
