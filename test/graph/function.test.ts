@@ -61,7 +61,7 @@ describe("compileFunction", () => {
   test("without inputs it is called with none: an empty object, or nothing", () => {
     using f = compileFunctionSync(() => ({ y: constant([3]) }), {});
     expect([...f({}).y]).toEqual([3]);
-    expect([...(f as () => { y: Float32Array })().y]).toEqual([3]);
+    expect([...(f as unknown as () => { y: Float32Array })().y]).toEqual([3]);
     for (const given of [{ x: 1 }, [], 5, null]) expect(() => f(given as never)).toThrow(DataError);
   });
 
