@@ -204,7 +204,7 @@ function recorder(kernels) {
     "    name,",
     "    (workload: Workload, ...values: number[]) => emit(opcode, workload, kinds, values),",
     "  ]);",
-    "  return { ...structure, ...Object.fromEntries(methods) } as Recorder;",
+    "  return Object.assign(Object.fromEntries(methods), structure) as Recorder;",
     "}",
     "",
   );
