@@ -31,6 +31,7 @@ import {
   type SampleFormat,
   type Samples,
   targetShape,
+  targetType,
 } from "./data.js";
 import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
 import { isTrainable } from "./state.js";
@@ -215,9 +216,7 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
     take(`x ${index}`, port.shape, port.dtype, (to) => fillInput(to, x[index].data, port, 0)),
   );
   const targets = format.targets.map((target, index) =>
-    take(`y ${index}`, targetShape(target), target.targets === "classes" ? "uint32" : "float32", (to) =>
-      fillTargets(to, y[index].data, target, 0),
-    ),
+    take(`y ${index}`, targetShape(target), targetType(target), (to) => fillTargets(to, y[index].data, target, 0)),
   );
   const trace = (): Record<string, Tensor> => {
     const context = layerContext({ training: false, clock: inputs.clock, seed: [0, 0] });

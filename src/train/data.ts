@@ -4,7 +4,8 @@ import type { Engine } from "../engine/engine.js";
 import { DataError, showValue } from "../engine/errors.js";
 import { performance } from "../engine/host.js";
 import type { Pointer } from "../engine/instructions.js";
-import { type Shape, showShape, sizeOf } from "../graph/tensor.js";
+import { createLease } from "../engine/lease.js";
+import { type DType, type Shape, showShape, sizeOf } from "../graph/tensor.js";
 import {
   checkPresent,
   type FlatValues,
@@ -90,6 +91,11 @@ export interface TargetFormat {
 /** Shape of one sample's target: a scalar for a class index. */
 export function targetShape({ targets, port }: TargetFormat): Shape {
   return targets === "classes" ? [] : port.shape;
+}
+
+/** How its values are stored. */
+export function targetType({ targets }: TargetFormat): DType {
+  return targets === "classes" ? "uint32" : "float32";
 }
 
 // What other libraries call what is x, y or inputShape here, and what there is none of.
@@ -264,29 +270,25 @@ export function copyValues({ data, shape }: FlatValues): FlatValues {
   return { data: ArrayBuffer.isView(data) && shape === undefined ? data.slice() : data, shape };
 }
 
-/** Writes samples to where they shall lie. */
+/** Checks the values of samples and copies them to these addresses. */
 export function writeSamples(
   engine: Engine,
-  { x, y }: Pick<FlatSamples, "x" | "y">,
+  { x, y, count }: FlatSamples,
   { inputs, targets }: SampleFormat,
   at: { readonly x: readonly Pointer[]; readonly y: readonly Pointer[] },
 ): void {
-  for (let index = 0; index < x.length; index++) writeInput(engine, at.x[index], x[index].data, inputs[index], 0);
-  for (let index = 0; index < y.length; index++) writeTargets(engine, at.y[index], y[index], targets[index], 0);
+  // Single steps come by here: loops, and no columns.
+  for (let i = 0; i < inputs.length; i++) {
+    const { data } = x[i];
+    fillInput(engine.writable(at.x[i], count * sizeOf(inputs[i].shape), inputs[i].dtype), data, inputs[i], 0);
+  }
+  for (let i = 0; i < targets.length; i++) {
+    const { data } = y[i];
+    fillTargets(engine.writable(at.y[i], data.length, targetType(targets[i])), data, targets[i], 0);
+  }
 }
 
-/** Copies an input into memory. */
-export function writeInput(
-  engine: Engine,
-  address: Pointer,
-  data: FlatValues["data"],
-  port: Port,
-  first: number,
-): void {
-  fillInput(engine.writable(address, data.length, port.dtype), data, port, first);
-}
-
-/** The same into any array: float32, or whole numbers where the port takes indices. */
+/** Checks values of an input and copies them, as float32, or as whole numbers if the port takes indices; `first` is the first value's index. */
 export function fillInput(to: Float32Array | Uint32Array, data: FlatValues["data"], port: Port, first: number): void {
   const name = portName("x", port);
   if (port.dtype === "uint32") writeWords(name, to as Uint32Array, data, port.bound, first);
@@ -297,67 +299,73 @@ export function fillInput(to: Float32Array | Uint32Array, data: FlatValues["data
 const PART = 1 << 16;
 const PART_MS = 2;
 
-/**
- * Checks the values of samples and copies them into memory. In the background it pauses between parts; otherwise it is
- * done before the caller can change them. If it throws or is abandoned, nothing stays allocated.
- */
-export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFormat): Job<ResidentData> {
-  const addresses: Pointer[] = [];
-  let bytes = 0;
-  const take = (size: number): Pointer => {
-    const address = engine.allocator.allocate(size);
-    addresses.push(address);
-    bytes += size;
-    return address;
-  };
-  const release = (): void => {
-    for (const address of addresses.splice(0)) engine.allocator.free(address);
-  };
-  let loaded = false;
-  try {
-    const x = flat.x.map(({ data }) => take(data.length * 4));
-    const y = flat.y.map(({ data }) => take(data.length * 4));
-    const order = take(flat.count * 4);
-    const clock = { breath: performance.now() };
-    for (const [index, port] of format.inputs.entries()) {
-      const samples = { where: portName("x", port), count: flat.count, size: sizeOf(port.shape) };
-      yield* inParts(engine, clock, samples, flat.x[index], (part, first) =>
-        writeInput(engine, x[index] + first * 4, part.data, port, first),
-      );
-    }
-    for (const [index, target] of format.targets.entries()) {
-      const samples = { where: portName("y", target.port), count: flat.count, size: sizeOf(targetShape(target)) };
-      yield* inParts(engine, clock, samples, flat.y[index], (part, first) =>
-        writeTargets(engine, y[index] + first * 4, part, target, first),
-      );
-    }
-    loaded = true;
-    const { count } = flat;
-    return { [RESIDENT]: true, count, x, y, order, format, bytes, dispose: release, [Symbol.dispose]: release };
-  } finally {
-    if (!loaded) release();
-  }
+/** An input or target of samples, and what checks and copies a part of its values. */
+interface Column {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly data: FlatValues["data"];
+  /** Values of a sample. */
+  readonly size: number;
+  fill(to: Float32Array | Uint32Array, part: FlatValues["data"], first: number): void;
 }
 
-/** Has values written part by part, each a whole number of samples of `size` values. */
-function* inParts(
-  { background }: Engine,
-  clock: { breath: number },
-  { where, count, size }: { where: string; count: number; size: number },
-  { data, shape }: FlatValues,
-  write: (part: FlatValues, first: number) => void,
-): Job<void> {
-  const most = Math.max(1, Math.floor(PART / size)) * size;
-  const length = count * size;
-  for (let first = 0; first < length; first += most) {
-    if (background && performance.now() - clock.breath > PART_MS) {
-      yield PAUSE;
-      clock.breath = performance.now();
+function columnsOf({ x, y }: FlatSamples, { inputs, targets }: SampleFormat): Column[] {
+  return [
+    ...inputs.map(
+      (port, index): Column => ({
+        name: portName("x", port),
+        dtype: port.dtype,
+        data: x[index].data,
+        size: sizeOf(port.shape),
+        fill: (to, part, first) => fillInput(to, part, port, first),
+      }),
+    ),
+    ...targets.map(
+      (target, index): Column => ({
+        name: portName("y", target.port),
+        dtype: targetType(target),
+        data: y[index].data,
+        size: sizeOf(targetShape(target)),
+        fill: (to, part, first) => fillTargets(to, part, target, first),
+      }),
+    ),
+  ];
+}
+
+/**
+ * Checks the values of samples and copies them into memory, in parts of whole samples. In the background it pauses between
+ * parts; otherwise it is done before the caller can change them. If it throws or is abandoned, nothing stays allocated.
+ */
+export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFormat): Job<ResidentData> {
+  const { count } = flat;
+  const lease = createLease(engine);
+  let loaded = false;
+  try {
+    const columns = columnsOf(flat, format);
+    const places = columns.map(({ data }) => lease.take(data.length * 4));
+    const order = lease.take(count * 4);
+    let pausedAt = performance.now();
+    for (const [index, { name, dtype, data, size, fill }] of columns.entries()) {
+      const most = Math.max(1, Math.floor(PART / size)) * size;
+      for (let first = 0; first < count * size; first += most) {
+        if (engine.background && performance.now() - pausedAt > PART_MS) {
+          yield PAUSE;
+          pausedAt = performance.now();
+        }
+        const length = Math.min(most, count * size - first);
+        const part = sliceOf(data, first, length);
+        // What has gone meanwhile must not be trained on: there was room taken for it.
+        checkPresent(name, part, length);
+        fill(engine.writable(places[index] + first * 4, length, dtype), part, first);
+      }
     }
-    const part = sliceOf(data, first, Math.min(most, length - first));
-    // What has gone meanwhile must not be trained on: there was room taken for it.
-    checkPresent(where, part, Math.min(most, length - first));
-    write({ data: part, shape }, first);
+    loaded = true;
+    const bytes = columns.reduce((sum, { data }) => sum + data.length * 4, count * 4);
+    const [x, y] = [places.slice(0, flat.x.length), places.slice(flat.x.length)];
+    const { release } = lease;
+    return { [RESIDENT]: true, count, x, y, order, format, bytes, dispose: release, [Symbol.dispose]: release };
+  } finally {
+    if (!loaded) lease.release();
   }
 }
 
@@ -387,19 +395,7 @@ function checkTargets(y: FlatValues, count: number, format: TargetFormat): void 
   );
 }
 
-/** Copies targets into memory. */
-function writeTargets(
-  engine: Engine,
-  address: Pointer,
-  { data }: FlatValues,
-  format: TargetFormat,
-  first: number,
-): void {
-  const dtype = format.targets === "classes" ? "uint32" : "float32";
-  fillTargets(engine.writable(address, data.length, dtype), data, format, first);
-}
-
-/** The same into any array, as floats or class indices, each checked against what the loss can take. */
+/** Checks targets against what the loss can take and copies them, as float32 or as class indices; `first` is the first value's index. */
 export function fillTargets(
   to: Float32Array | Uint32Array,
   data: FlatValues["data"],

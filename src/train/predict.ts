@@ -3,7 +3,7 @@ import { performance } from "../engine/host.js";
 import { sizeOf } from "../graph/tensor.js";
 import { type FlatValues, sliceOf, type Values } from "../graph/values.js";
 import { type ForPorts, fromList, type Ports } from "../nn/ports.js";
-import { copyValues, flattenInputs, type SampleFormat, writeInput } from "./data.js";
+import { copyValues, fillInput, flattenInputs, type SampleFormat } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
 import { checkAverage } from "./optimizer.js";
 import { checkPredictOptions, type PredictOptions } from "./options.js";
@@ -62,7 +62,8 @@ export function* predictAll<O extends Ports>(
     x.forEach(({ data }, index) => {
       const size = inputs[index];
       const slice = sliceOf(data, first * size, batch * size);
-      writeInput(engine, at[index], slice, format.inputs[index], first * size);
+      const port = format.inputs[index];
+      fillInput(engine.writable(at[index], batch * size, port.dtype), slice, port, first * size);
     });
     const feed = { kind: "staged", x: at, y: [], format, parameters } as const;
     const { program, results } = programFor(state, output === "raw" ? "predict raw" : "predict", feed, batch);

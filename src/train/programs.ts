@@ -13,7 +13,7 @@ import { add, scale } from "../ops/elementwise.js";
 import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradient } from "../ops/gradient.js";
 import { ownTensors, penaltiesOf, recordChanges } from "./changes.js";
-import { type SampleFormat, targetShape } from "./data.js";
+import { type SampleFormat, targetShape, targetType } from "./data.js";
 import { arenaOf, guard, type State, type StateParts } from "./state.js";
 
 /** A program of a trainer. */
@@ -93,7 +93,7 @@ function samplesOf(
     ...targets.map((target) => ({
       name: portName("y", target.port),
       shape: targetShape(target),
-      dtype: target.targets === "classes" ? ("uint32" as const) : ("float32" as const),
+      dtype: targetType(target),
     })),
   ];
   const split = (tensors: Tensor[]) => ({ x: tensors.slice(0, inputs.length), y: tensors.slice(inputs.length) });
