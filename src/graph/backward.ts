@@ -13,13 +13,16 @@ export interface GradientRules {
   full(shape: readonly number[], value: number): Tensor;
 }
 
-/** All nodes that `outputs` depend on, in topological order. */
-export function nodesBehind(outputs: readonly Tensor[]): Node[] {
+const NOTHING: ReadonlySet<Tensor> = /* @__PURE__ */ new Set<Tensor>();
+
+/** All nodes that `outputs` depend on, in topological order; but for those behind tensors that are `known`. */
+export function nodesBehind(outputs: readonly Tensor[], known: { has(tensor: Tensor): boolean } = NOTHING): Node[] {
   const found = new Set<Node>();
   const stack = [...outputs];
   while (stack.length > 0) {
-    const { source } = stack.pop() as Tensor;
-    if (source.kind !== "result" || found.has(source.node)) continue;
+    const tensor = stack.pop() as Tensor;
+    const { source } = tensor;
+    if (source.kind !== "result" || found.has(source.node) || known.has(tensor)) continue;
     found.add(source.node);
     stack.push(...source.node.inputs);
   }
@@ -44,14 +47,27 @@ export function buildGradient(
 ): Tensor[] {
   if (cotangent === undefined) checkScalar(loss);
   else checkCotangent(loss, cotangent);
-  const nodes = nodesBehind([loss]);
+  const gradients = backpropagate(new Map([[loss, cotangent ?? rules.full([], 1)]]), wrt, rules);
+  return gradients.map((found, index) => found ?? rules.full(wrt[index].shape, 0));
+}
+
+/**
+ * Gradients with respect to each tensor of `wrt` of what depends on them: of those tensors whose gradients are `given`, of
+ * their shapes. `undefined` where it is zero, as nothing depends on it.
+ */
+export function backpropagate(
+  given: ReadonlyMap<Tensor, Tensor>,
+  wrt: readonly Tensor[],
+  rules: GradientRules,
+): (Tensor | undefined)[] {
+  const nodes = nodesBehind([...given.keys()]);
   const needed = neededGradients(nodes, wrt);
-  const gradients = new Map<Tensor, Tensor>([[loss, cotangent ?? rules.full([], 1)]]);
+  const gradients = new Map(given);
   for (const node of nodes.reverse()) {
     if (node.outputs.some((tensor) => needed.has(tensor) && gradients.has(tensor)))
       withScope(node.scope, () => backThrough(node, needed, gradients, rules));
   }
-  return wrt.map((tensor) => gradients.get(tensor) ?? rules.full(tensor.shape, 0));
+  return wrt.map((tensor) => gradients.get(tensor));
 }
 
 function checkScalar({ name, shape, dtype }: Tensor): void {
@@ -100,7 +116,9 @@ function backThrough(
   const needs = node.inputs.map((tensor) => needed.has(tensor));
   const { inputs, outputs, attributes } = node;
   const gradientOf = (output: Tensor) => gradients.get(output) ?? rules.full(output.shape, 0);
-  const contributions = backward({ inputs, outputs, attributes, gradient: gradientOf(outputs[0]), gradientOf, needs });
+  const hasGradient = (output: Tensor) => gradients.has(output);
+  const gradient = gradientOf(outputs[0]);
+  const contributions = backward({ inputs, outputs, attributes, gradient, gradientOf, hasGradient, needs });
   contributions.forEach((contribution, index) => {
     if (contribution === undefined || !needs[index]) return;
     const tensor = inputs[index];

@@ -20,9 +20,12 @@ export interface Elements {
   readonly strides: readonly number[];
 }
 
-/** Bounds of all tensors behind `results` that something is chosen with. */
-export function indexBounds(results: readonly Tensor[]): ReadonlyMap<Tensor, Bound> {
-  const bounds = new Map<Tensor, Bound>();
+/** Bounds of all tensors behind `results` that something is chosen with; `known` are those of results. */
+export function indexBounds(
+  results: readonly Tensor[],
+  known: ReadonlyMap<Tensor, Bound> = new Map(),
+): ReadonlyMap<Tensor, Bound> {
+  const bounds = new Map<Tensor, Bound>(known);
   const boundOf = (tensor: Tensor): Bound | undefined => bounds.get(tensor);
   for (const { operation, attributes, inputs, outputs } of nodesBehind(results).reverse()) {
     const { bounds: rule, forward } = operation;

@@ -37,7 +37,7 @@ export function lower(
 }
 
 function lowerStep(
-  { node, outputs, epilogue }: Step,
+  { node, outputs, wanted, epilogue }: Step,
   record: Recorder,
   addressOf: (tensor: Tensor) => Pointer,
   scratch: Pointer,
@@ -52,7 +52,7 @@ function lowerStep(
     inputs: node.inputs,
     outputs,
     from: node.inputs.map(addressOf),
-    to: outputs.map(addressOf),
+    to: outputs.map((tensor, index) => (wanted[index] ? addressOf(tensor) : 0)),
     scratch,
     epilogue,
   });

@@ -18,7 +18,7 @@ export interface Placement<Attributes> {
   readonly attributes: Attributes;
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
-  /** Address of each input and output, in order. */
+  /** Address of each input and output, in order; 0 for an output that nobody reads, see `required`. */
   readonly from: readonly Pointer[];
   readonly to: readonly Pointer[];
   /** Address of the temporary bytes that `scratchBytes` asked for. */
@@ -36,6 +36,8 @@ export interface BackwardContext<Attributes> {
   readonly gradient: Tensor;
   /** Gradient with respect to any output, for operations with several results. */
   gradientOf(output: Tensor): Tensor;
+  /** Whether anything depends on that output: its gradient is 0 if not. */
+  hasGradient(output: Tensor): boolean;
   /** For each input, whether anybody needs its gradient. */
   readonly needs: readonly boolean[];
 }
@@ -57,8 +59,12 @@ export interface Operation<Attributes = undefined> {
    * them to an output that is chosen with. Absent where it does neither; see src/graph/bounds.ts.
    */
   bounds?(context: BoundsContext<Attributes>): readonly (Bound | undefined)[];
-  /** Temporary bytes that the instructions need beside inputs and outputs. */
-  scratchBytes?(inputs: readonly Tensor[], attributes: Attributes): number;
+  /** Temporary bytes that the instructions need beside inputs and outputs. `wanted`: which outputs are computed. */
+  scratchBytes?(inputs: readonly Tensor[], attributes: Attributes, wanted: readonly boolean[]): number;
+  /** How many outputs, the first ones, are computed in any case; the others if somebody reads them. Absent: all. */
+  required?(attributes: Attributes): number;
+  /** Which inputs are clocks: random numbers are drawn by them. */
+  clocks?(attributes: Attributes): readonly number[];
   /**
    * What fills the outputs if an input has no elements, as a sum of none is 0; `"forward"`: `forward` takes such inputs.
    * Absent: they are refused, unless the outputs have no elements either.

@@ -23,6 +23,8 @@ export function align(bytes: number): number {
 export interface Step {
   readonly node: Node;
   readonly outputs: readonly Tensor[];
+  /** For each output, whether it is computed: see Operation.required. */
+  readonly wanted: readonly boolean[];
   readonly epilogue: number;
 }
 
@@ -39,6 +41,8 @@ export interface Plan {
   /** The tensor whose pinned address this one shares. */
   pinnedOf(tensor: Tensor): Tensor | undefined;
   scratchOffsetOf(step: Step): number;
+  /** What its operation has asked for. */
+  scratchBytesOf(step: Step): number;
 }
 
 /**
@@ -47,11 +51,15 @@ export interface Plan {
  */
 export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tensor, Pointer>): Plan {
   for (const tensor of outputs) checkMade(tensor.name, tensor);
-  const steps = fuse(nodesBehind(outputs), new Set([...outputs, ...pinned.keys()]));
-  const lastUse = lastUses(steps, outputs);
+  const fused = fuse(nodesBehind(outputs), new Set([...outputs, ...pinned.keys()]));
+  const lastUse = lastUses(fused, outputs);
+  const steps = fused.map((step) => ({
+    ...step,
+    wanted: wantedOf(step, (one) => lastUse.has(one) || pinned.has(one)),
+  }));
   const storages = new Map<Tensor, Shared>();
   const pinnedOf = new Map<Tensor, Tensor>();
-  const scratches = new Map<Step, Shared>();
+  const scratches = new Map<Step, { storage: Shared; bytes: number }>();
   const arena: Shared[] = [];
   let unsharedBytes = 0;
   const take = (bytes: number, first: number, last: number): Shared => {
@@ -64,6 +72,7 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
   steps.forEach((step, time) => {
     const { operation, inputs, attributes } = step.node;
     step.outputs.forEach((tensor, index) => {
+      if (!step.wanted[index]) return;
       const last = lastUse.get(tensor) ?? time;
       const isView = operation.forward === undefined && index === 0;
       if (isView) return shareView(tensor, inputs[0], last);
@@ -78,8 +87,8 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
         storages.set(tensor, reused);
       }
     });
-    const scratchBytes = operation.scratchBytes?.(inputs, attributes) ?? 0;
-    if (scratchBytes > 0) scratches.set(step, take(scratchBytes, time, time));
+    const bytes = operation.scratchBytes?.(inputs, attributes, step.wanted) ?? 0;
+    if (bytes > 0) scratches.set(step, { storage: take(bytes, time, time), bytes });
   });
 
   function shareView(view: Tensor, of: Tensor, last: number): void {
@@ -108,19 +117,27 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
     unsharedBytes,
     offsetOf: (tensor) => storages.get(tensor)?.offset,
     pinnedOf: (tensor) => pinnedOf.get(tensor),
-    scratchOffsetOf: (step) => scratches.get(step)?.offset ?? 0,
+    scratchOffsetOf: (step) => scratches.get(step)?.storage.offset ?? 0,
+    scratchBytesOf: (step) => scratches.get(step)?.bytes ?? 0,
   };
 }
 
+type FusedNode = Omit<Step, "wanted">;
+
+function wantedOf({ node, outputs }: FusedNode, isRead: (output: Tensor) => boolean): boolean[] {
+  const required = node.operation.required?.(node.attributes) ?? outputs.length;
+  return outputs.map((output, index) => index < required || isRead(output));
+}
+
 /** Merges an activation into the node before it, where both declare it and nobody else reads what lies between. */
-function fuse(nodes: readonly Node[], kept: ReadonlySet<Tensor>): Step[] {
+function fuse(nodes: readonly Node[], kept: ReadonlySet<Tensor>): FusedNode[] {
   /** What reads each tensor: a node, or several. */
   const readers = new Map<Tensor, Node | "several">();
   for (const node of nodes) {
     for (const tensor of node.inputs) readers.set(tensor, readers.has(tensor) ? "several" : node);
   }
   const fused = new Set<Node>();
-  const steps: Step[] = [];
+  const steps: FusedNode[] = [];
   for (const node of nodes) {
     if (fused.has(node)) continue;
     const [result] = node.outputs;
@@ -138,7 +155,7 @@ function fuse(nodes: readonly Node[], kept: ReadonlySet<Tensor>): Step[] {
 }
 
 /** The step at which each tensor is read last; outputs of the plan live to the end. */
-function lastUses(steps: readonly Step[], outputs: readonly Tensor[]): Map<Tensor, number> {
+function lastUses(steps: readonly FusedNode[], outputs: readonly Tensor[]): Map<Tensor, number> {
   const last = new Map<Tensor, number>();
   steps.forEach(({ node }, time) => {
     for (const tensor of node.inputs) last.set(tensor, time);

@@ -6,20 +6,20 @@ import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { lineOf, reshape } from "./shape.js";
 
-export interface ScanOptions {
+export interface CumulativeOptions {
   /** From the end on. Default false. */
   reverse?: boolean;
   /** Of those before each element, without itself. Default false. */
   exclusive?: boolean;
 }
 
-export interface Scan {
+export interface Accumulation {
   readonly axis: number;
   readonly reverse: boolean;
   readonly exclusive: boolean;
 }
 
-export const cumulativeSumOp: Operation<Scan> = {
+export const cumulativeSumOp: Operation<Accumulation> = {
   name: "cumulativeSum",
   infer: ([x]) => [{ shape: x.shape }],
   forward: (record, { attributes: { axis, reverse, exclusive }, inputs: [{ shape }], from, to }) => {
@@ -41,7 +41,7 @@ export const cumulativeSumOp: Operation<Scan> = {
  * @example
  * cumulativeSum(input([32, 10]), 1, { exclusive: true }); // begins with 0
  */
-export function cumulativeSum(x: Tensor, axis = -1, options: ScanOptions = {}): Tensor {
+export function cumulativeSum(x: Tensor, axis = -1, options: CumulativeOptions = {}): Tensor {
   checkOptions("cumulativeSum", options, ["reverse", "exclusive"]);
   const { reverse = false, exclusive = false } = options;
   checkFlag("cumulativeSum", "reverse", reverse);

@@ -48,6 +48,7 @@ export function checkRandom(where: string, { clock, seed, stream }: RandomOption
 
 export const dropoutOp: Operation<Mask> = {
   name: "dropout",
+  clocks: () => [1],
   infer: ([x, clock], { name, rate, seed, stream }) => {
     if (!(typeof rate === "number" && rate >= 0 && Math.fround(rate) < 1)) {
       throw new ModelError(

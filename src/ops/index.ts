@@ -49,7 +49,7 @@ export {
   convTranspose3d,
   type Window3dOptions,
 } from "./conv3d.js";
-export { cumulativeSum, type ScanOptions } from "./cumulative.js";
+export { type CumulativeOptions, cumulativeSum } from "./cumulative.js";
 export { type CustomGradientContext, customGradient, type GradientRule } from "./custom.js";
 export { type DiagonalOptions, diagonal, diagonalMatrix } from "./diagonal.js";
 export {
@@ -148,6 +148,7 @@ export {
   sum,
 } from "./reduce.js";
 export { roll } from "./roll.js";
+export { type ScanOptions, scan, type Tensors } from "./scan.js";
 export { scatterAddAlong, scatterUpdate, scatterUpdateAlong, segmentSum } from "./scatter.js";
 export {
   broadcastTo,

@@ -30,6 +30,7 @@ function drawing(name: "randomNormal" | "randomUniform"): Operation<Draw> {
       record[name](work, to[0], clock, n, ...numbers, ...seed, stream);
     },
     backward: () => [undefined],
+    clocks: () => [0],
   };
 }
 

@@ -60,6 +60,7 @@ import { gegluOp, gegluTanhOp, gluOp, regluOp, swigluOp } from "./glu.js";
 import { gatherAlongOp, gatherOp, oneHotOp, scatterAddAlongOp, scatterAddOp } from "./indexing.js";
 import { flattenIndicesOp } from "./indexingNd.js";
 import { concatenateOp, splitOp } from "./join.js";
+import { scanOp } from "./loop.js";
 import {
   binaryCrossEntropyOp,
   binaryCrossEntropyWithLogitsOp,
@@ -241,6 +242,7 @@ export const operations = {
   extremumGradient: extremumGradientOp,
   argmax: argmaxOp,
   cumulativeSum: cumulativeSumOp,
+  scan: scanOp,
   reshape: reshapeOp,
   broadcastTo: broadcastToOp,
   transpose: transposeOp,

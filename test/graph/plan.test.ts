@@ -70,7 +70,7 @@ function checkPlan({ steps, ...places }: Plan, outputs: readonly Tensor[]): void
       return;
     }
     const scratch = places.scratchOffsetOf(step);
-    const scratchRange = [scratch, scratch + (rule.scratchBytes?.(inputs, attributes) ?? 0)] as const;
+    const scratchRange = [scratch, scratch + (rule.scratchBytes?.(inputs, attributes, step.wanted) ?? 0)] as const;
     const written = step.outputs.flatMap((tensor) => {
       const range = rangeOf(tensor);
       return range ? [range] : [];

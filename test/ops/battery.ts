@@ -4,7 +4,8 @@
 import { describe, test } from "vitest";
 import { createEngineSync, type Engine } from "../../src/engine/engine.js";
 import { hasRelaxedSimd } from "../../src/engine/features.js";
-import { operandsOf, type Pointer, startRecording } from "../../src/engine/instructions.js";
+import { operandsOf, type Pointer, repeatAt, startRecording } from "../../src/engine/instructions.js";
+import { kernelNames } from "../../src/engine/recorder.js";
 import { nodesBehind } from "../../src/graph/backward.js";
 import { lower } from "../../src/graph/lower.js";
 import { type Plan, planMemory } from "../../src/graph/plan.js";
@@ -153,7 +154,9 @@ function perturbed(length: number, resultLength: number, random: Random): number
 
 interface WatchedStep {
   readonly name: string;
-  readonly instructions: readonly { address: Pointer; kernel: string; units: number }[];
+  /** Where its instructions are. */
+  readonly begin: Pointer;
+  readonly end: Pointer;
   /** Where the step may write: byte ranges of its outputs and scratch. */
   readonly writable: readonly (readonly [Pointer, Pointer])[];
 }
@@ -216,21 +219,20 @@ function record(engine: Engine, plan: Plan, arena: Pointer, pinned: ReadonlyMap<
   let addressOf = lower({ ...plan, steps: [] }, recording.record, arena, pinned);
   const ends = plan.steps.map((step) => {
     addressOf = lower({ ...plan, steps: [step] }, recording.record, arena, pinned);
-    return recording.listing().length;
+    return recording.bytes();
   });
   const program = installProgram(engine, recording);
   const steps = plan.steps.map((step, index): WatchedStep => {
-    const { operation, inputs, attributes } = step.node;
     const scratch = arena + plan.scratchOffsetOf(step);
-    const scratchBytes = operation.scratchBytes?.(inputs, attributes) ?? 0;
     return {
-      name: operation.name,
-      instructions: program.listing
-        .slice(index === 0 ? 0 : ends[index - 1], ends[index])
-        .map(({ offset, kernel, units }) => ({ address: program.address + offset * 4, kernel, units })),
+      name: step.node.operation.name,
+      begin: program.address + (index === 0 ? 0 : ends[index - 1]),
+      end: program.address + ends[index],
       writable: [
-        ...step.outputs.map((tensor) => [addressOf(tensor), addressOf(tensor) + bytesOf(tensor)] as const),
-        [scratch, scratch + scratchBytes],
+        ...step.outputs
+          .filter((_, i) => step.wanted[i])
+          .map((tensor) => [addressOf(tensor), addressOf(tensor) + bytesOf(tensor)] as const),
+        [scratch, scratch + plan.scratchBytesOf(step)],
       ],
     };
   });
@@ -304,10 +306,24 @@ function runChecked(
   }
 }
 
+/** The instructions of kernels in the order in which they run; writes the counters of repeats meanwhile. */
+function* inOrder(engine: Engine, begin: Pointer, end: Pointer): Generator<Pointer> {
+  for (let at = begin; at < end; at += engine.words(at, 2)[1]) {
+    const repeat = repeatAt(engine.heap.words, at / 4);
+    if (repeat === undefined) yield at;
+    for (let round = 0; repeat !== undefined && round < repeat.count; round++) {
+      engine.words(repeat.counter, 1)[0] = round;
+      yield* inOrder(engine, repeat.body * 4, repeat.end * 4);
+    }
+  }
+}
+
 function runStep({ engine, sandbox, sandboxBytes }: Compiled, step: WatchedStep, random: Random): void {
   const memory = () => engine.words(sandbox, sandboxBytes / 4);
   const start = memory().slice();
-  for (const { address, kernel, units } of step.instructions) {
+  for (const address of inOrder(engine, step.begin, step.end)) {
+    const [opcode, , units] = engine.words(address, 4);
+    const kernel = kernelNames[opcode];
     const before = memory().slice();
     engine.runRange(address, 0, units);
     const after = memory().slice();

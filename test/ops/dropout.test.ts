@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { CLOCK_ROUND } from "../../src/engine/constants.js";
 import { elements } from "../../src/engine/instructions.js";
 import { compileFunctionSync } from "../../src/graph/function.js";
 import { runOnce } from "../../src/graph/program.js";
@@ -15,7 +16,7 @@ const SEED = [0x12345678, 0x9abcdef0] as const;
 const STREAM = 5;
 const clockInput = () => input([16], { name: "clock", dtype: "uint32" });
 const clockAt = (step: number) =>
-  Uint32Array.from({ length: 16 }, (_, word) => (word === 0 ? step : word === 5 ? 0 : 77));
+  Uint32Array.from({ length: 16 }, (_, word) => (word === 0 ? step : word === CLOCK_ROUND / 4 ? 0 : 77));
 
 // Known answers of Random123 (kat_vectors, "philox4x32 10").
 test.each([

@@ -558,6 +558,7 @@ export const NOT_SWEPT = {
     ...["conv3d", "convTranspose3d", "averagePool3d", "cosineSimilarity", "pairwiseDistance", "localResponseNorm"],
     ...["lpPool1d", "lpPool2d"],
   ],
+  "as what its body does": ["scan"],
   // 0 where deviations exceed 1e19, as in PyTorch: below.
   "by a variance that is a float32": ["batchNorm", "groupNorm", "instanceNorm"],
   "move elements": [

@@ -1,5 +1,6 @@
 // The reference for random numbers: Philox4x32-10 as its paper states it (Salmon et al., "Parallel random
 // numbers: as easy as 1, 2, 3", SC 2011, section 3.3), with the integers of any length that JavaScript has.
+import { CLOCK_ROUND, CLOCK_STEP } from "../../src/engine/constants.js";
 
 const MULTIPLIERS = [0xd2511f53n, 0xcd9e8d57n] as const;
 const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
@@ -34,7 +35,7 @@ export function uniforms(
   return Float64Array.from(blocks.flat().slice(0, count), (word) => (word >>> 8) * 2 ** -24);
 }
 
-/** Words 1 to 3 of the counter of random numbers that are drawn by a clock: its words 0 and 5 are the step and the round. */
+/** Words 1 to 3 of the counter of random numbers that are drawn by a clock. */
 export function drawnBy(clock: ArrayLike<number>, stream: number, use: number): [number, number, number] {
-  return [clock[0], stream, use + 256 * clock[5]];
+  return [clock[CLOCK_STEP / 4], stream, use + 256 * clock[CLOCK_ROUND / 4]];
 }

@@ -15,6 +15,7 @@ import { matmulSamples } from "./samples/matmul.js";
 import { normSamples } from "./samples/norm.js";
 import { poolSamples } from "./samples/pool.js";
 import { reduceSamples } from "./samples/reduce.js";
+import { scanSamples } from "./samples/scan.js";
 import { scatterSamples } from "./samples/scatter.js";
 import { shapeSamples } from "./samples/shape.js";
 import { similaritySamples } from "./samples/similarity.js";
@@ -49,6 +50,7 @@ export const samples = {
   ...poolSamples,
   ...reduceSamples,
   ...scatterSamples,
+  ...scanSamples,
   ...shapeSamples,
   ...similaritySamples,
   ...softmaxSamples,

@@ -74,6 +74,23 @@ const tensorRows: readonly Row[] = [
   },
 ];
 
+const steps = input([4, 3]);
+const scanRows: readonly Row[] = [
+  {
+    name: "scan",
+    call: graph.scan,
+    good: () => [(h: Tensor, row: Tensor) => [graph.add(h, row), h], x, steps, { axis: 0, reverse: true, length: 4 }],
+    optional: ["3"],
+    accepts: { "2": ["undefined"] },
+    where: ["add", "relu"],
+    check: (result) => checkScan(result),
+  },
+];
+
+function checkScan(result: unknown): void {
+  if (!Array.isArray(result) || result.length !== 2) throw new Error("it is not [carry, ys]");
+}
+
 const descentRows: readonly Row[] = [
   {
     name: "numericalGradient",
@@ -228,6 +245,7 @@ export function functionRows(engine: Engine): readonly Row[] {
   return [
     ...workRows,
     ...tensorRows,
+    ...scanRows,
     ...descentRows,
     ...compilingRows(engine),
     ...checkingRows(engine),
