@@ -59,6 +59,25 @@ export function describeChains(steepest) {
       },
       ...epochs(2, { x, y: bits }, { batchSize: 50, shuffle: false }),
     },
+    "groups, clipped and averaged, three batches a step": {
+      model: sequential(input, dense(512), tanh(), dropout(0.2), dense(CLASSES)),
+      options: {
+        loss: crossEntropy(),
+        optimizer: steepest.clipByGlobalNorm(
+          0.5,
+          steepest.averaged(
+            steepest.groups({
+              "*.bias": steepest.clipByValue(0.01, sgd({ learningRate: stairs(0.1) })),
+              "*": steepest.clipByNorm(0.3, adam({ learningRate: inverseRoot(0.01) })),
+            }),
+            { decay: 0.8 },
+          ),
+        ),
+        accumulate: 3,
+        metrics: ["accuracy"],
+      },
+      ...epochs(2, { x, y: labels }, { batchSize: 16 }),
+    },
     hinge: {
       model: sequential(
         input,
