@@ -46,10 +46,12 @@ export {
 export {
   type Conv1dOptions,
   type Conv2dOptions,
+  type Conv3dOptions,
   type ConvTranspose1dOptions,
   type ConvTranspose2dOptions,
   conv1d,
   conv2d,
+  conv3d,
   convTranspose1d,
   convTranspose2d,
   type DepthwiseConv1dOptions,
@@ -97,6 +99,7 @@ export {
   type RmsNormLayerOptions,
   rmsNorm,
 } from "./nn/norm.js";
+export { pixelShuffle, pixelUnshuffle } from "./nn/pixels.js";
 export {
   type AveragePoolOptions,
   adaptiveAveragePool1d,
@@ -108,12 +111,15 @@ export {
   type GlobalPoolOptions,
   globalAveragePool,
   globalMaxPool,
+  lpPool1d,
+  lpPool2d,
   type MaxPoolOptions,
   maxPool1d,
   maxPool2d,
   type PoolOptions,
   type Size2d,
 } from "./nn/pool.js";
+export { averagePool3d, maxPool3d, type Size3d } from "./nn/pool3d.js";
 export type { Ports } from "./nn/ports.js";
 export { l1, l1l2, l2 } from "./nn/regularizers.js";
 export type { Scope } from "./nn/scope.js";
@@ -122,6 +128,8 @@ export {
   crop2d,
   type Margins,
   oneHot,
+  type PadLayerOptions,
+  pad,
   permute,
   repeatVector,
   reshape,

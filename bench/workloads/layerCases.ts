@@ -30,6 +30,9 @@ const image = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase 
 const sequence = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase => {
   return { layer, batch: 32, sample: [128, 64], ...rest };
 };
+const volume = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase => {
+  return { layer, batch: 8, sample: [16, 16, 16, 8], ...rest };
+};
 const vector = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase => {
   return { layer, batch: 128, sample: [512], ...rest };
 };
@@ -48,7 +51,24 @@ export const layerCases = {
   convTranspose1d: sequence(steepest.convTranspose1d(64, 2, { stride: 2 }), perInput),
   convTranspose2d: image(steepest.convTranspose2d(32, 2, { stride: 2 }), perInput),
 
+  conv3d: volume(steepest.conv3d(8, 3, { padding: 1 }), perOutput),
+
   maxPool1d: sequence(steepest.maxPool1d(2)),
+  maxPool3d: volume(steepest.maxPool3d(2)),
+  averagePool3d: volume(steepest.averagePool3d(2)),
+  lpPool1d: sequence(steepest.lpPool1d(3, 2)),
+  lpPool2d: image(steepest.lpPool2d(2, 2)),
+  pixelShuffle: image(steepest.pixelShuffle(2)),
+  pixelUnshuffle: image(steepest.pixelUnshuffle(2)),
+  pad: image(
+    steepest.pad(
+      [
+        [2, 2],
+        [2, 2],
+      ],
+      { mode: "reflect" },
+    ),
+  ),
   maxPool2d: image(steepest.maxPool2d(2)),
   averagePool1d: sequence(steepest.averagePool1d(2)),
   averagePool2d: image(steepest.averagePool2d(2)),

@@ -10,7 +10,9 @@ import {
   type Tensor,
 } from "../graph/tensor.js";
 import { convolve, convolveTransposed } from "../ops/conv.js";
+import { convolve3d, type Window3dOptions } from "../ops/conv3d.js";
 import {
+  fitConvolution,
   type GroupOptions,
   openOf,
   perAxis,
@@ -72,6 +74,7 @@ interface SeparableOptions extends BiasOptions, Multiplied {
 
 export interface Conv1dOptions extends WeightOptions, Window1dOptions, GroupOptions {}
 export interface Conv2dOptions extends WeightOptions, Window2dOptions, GroupOptions {}
+export interface Conv3dOptions extends WeightOptions, Window3dOptions, GroupOptions {}
 export interface DepthwiseConv1dOptions extends WeightOptions, Window1dOptions, Multiplied {}
 export interface DepthwiseConv2dOptions extends WeightOptions, Window2dOptions, Multiplied {}
 export interface SeparableConv1dOptions extends SeparableOptions, Window1dOptions {}
@@ -118,7 +121,8 @@ function parameters({ path }: LayerPlace) {
 /** Channels of one sample's shape, whose number of axes must fit. */
 function channelsOf(where: string, axes: number, inputShape: Shape): number {
   if (inputShape.length === axes + 1) return inputShape[axes];
-  const expected = axes === 1 ? ["batch", "length", "channels"] : ["batch", "height", "width", "channels"];
+  const between = [["length"], ["height", "width"], ["depth", "height", "width"]][axes - 1];
+  const expected = ["batch", ...between, "channels"];
   const missing = inputShape.length === axes ? ": reshape() it to have a channel axis of 1" : "";
   throw new ModelError(
     `${where}: input must be ${showShape(expected)}, got ${showShape(["batch", ...inputShape])}${missing}`,
@@ -137,7 +141,8 @@ function convolution<N extends number>(
   axes: number,
   filters: number,
   windowSize: number | readonly number[],
-  options: Conv1dOptions | Conv2dOptions,
+  options: Conv1dOptions | Conv2dOptions | Conv3dOptions,
+  apply = convolve,
 ): Layer<N, N> {
   checkLayerOptions(kind, options, [...COMMON, "groups"]);
   checkInteger(kind, "filters", filters, 1);
@@ -151,7 +156,14 @@ function convolution<N extends number>(
       return channelsLast(inputShape, () => {
         const channels = channelsOf(place.where, axes, inputShape);
         checkGroups(place.where, window.groups, channels, filters);
-        return buildConvolution(place, inputShape, [...size, channels / window.groups, filters], window, options);
+        return buildConvolution(
+          place,
+          inputShape,
+          [...size, channels / window.groups, filters],
+          window,
+          options,
+          apply,
+        );
       });
     },
   });
@@ -163,15 +175,16 @@ function buildConvolution(
   weightShape: Shape,
   window: Window,
   options: WeightOptions,
+  apply = convolve,
 ): BuiltLayer {
-  const { output } = planConvolution(place.where, [1, ...inputShape], weightShape, window);
+  const { output } = fitConvolution(place.where, [1, ...inputShape], weightShape, window);
   const { made, ...make } = parameters(place);
   const weight = make.weight(weightShape, options);
   const bias = make.bias(weightShape[weightShape.length - 1], options);
   return {
     outputShape: output.slice(1),
     parameters: made,
-    apply: (x) => convolve(place.where, x, weight, bias, window),
+    apply: (x) => apply(place.where, x, weight, bias, window),
   };
 }
 
@@ -204,6 +217,22 @@ export function conv2d(
   options: Conv2dOptions = {},
 ): Layer<3, 3> {
   return convolution("conv2d", 2, filters, window, options);
+}
+
+/**
+ * Convolution of volumes: [batch, depth, height, width, channels] → [batch, outDepth, outHeight, outWidth, filters], as
+ * PyTorch's Conv3d. `weight` [...window, channels / groups, filters], `bias` [filters]. It takes the memory of the input
+ * once for each tap of the window's depth. Building throws ModelError if the window does not fit.
+ *
+ * @example
+ * const model = sequential({ input: [8, 16, 16, 1] }, conv3d(4, 3, { padding: 1 }), relu(), flatten(), dense(10));
+ */
+export function conv3d(
+  filters: number,
+  window: number | readonly [depth: number, height: number, width: number],
+  options: Conv3dOptions = {},
+): Layer<4, 4> {
+  return convolution("conv3d", 3, filters, window, options, convolve3d);
 }
 
 function depthwise<N extends number>(

@@ -2,6 +2,8 @@
 import { ModelError } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import * as ops from "../ops/lpPool.js";
+import { checkPower } from "../ops/lpPool.js";
 import * as pool from "../ops/pool.js";
 import { axesOf, channelsLast, checkLayerOptions, type Layer } from "./layer.js";
 
@@ -28,7 +30,7 @@ function windowed<N extends number>(
   poolingFor: (where: string, shape: Shape) => pool.Pooling,
   apply: (x: Tensor) => Tensor,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, ["name", "stride", "padding", "dilation", "ceilMode", "countIncludePad"]);
+  checkLayerOptions(kind, options, ["name", "stride", "padding", "dilation", "ceilMode", "countIncludePad", "divisor"]);
   return axesOf<N, N>({
     kind,
     name: options.name,
@@ -73,6 +75,28 @@ export function averagePool1d(window: number, options: pool.AveragePoolOptions<n
   const rest = withoutName(options);
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "averagePool", shape, window, rest);
   return windowed("averagePool1d", 1, window, options, poolingFor, (x) => pool.averagePool1d(x, window, rest));
+}
+
+/**
+ * The p-norm of each window of an image [batch, height, width, channels]; see the operation `lpPool2d`. Building throws
+ * ModelError if a window does not fit.
+ *
+ * @example
+ * sequential({ input: [28, 28, 4] }, lpPool2d(2, 3, { stride: 2 }));
+ */
+export function lpPool2d(p: number, window: pool.Size2d, options: pool.PoolOptions & NameOption = {}): Layer<3, 3> {
+  const rest = withoutName(options);
+  checkPower("lpPool2d", p);
+  const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "lpPool", shape, window, rest);
+  return windowed("lpPool2d", 2, [p, window], options, poolingFor, (x) => ops.lpPool2d(x, p, window, rest));
+}
+
+/** As `lpPool2d`, over [batch, length, channels]. */
+export function lpPool1d(p: number, window: number, options: pool.PoolOptions<number> & NameOption = {}): Layer<2, 2> {
+  const rest = withoutName(options);
+  checkPower("lpPool1d", p);
+  const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "lpPool", shape, window, rest);
+  return windowed("lpPool1d", 1, [p, window], options, poolingFor, (x) => ops.lpPool1d(x, p, window, rest));
 }
 
 function adaptive<N extends number, Size>(

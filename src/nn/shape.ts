@@ -3,8 +3,8 @@ import { checkInteger, checkNone, ModelError, showValue } from "../engine/errors
 import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { oneHot as oneHotOf } from "../ops/indexing.js";
 import { broadcastTo, expandDims, reshape as reshapeTo, transpose } from "../ops/shape.js";
-import { pad, slice } from "../ops/slice.js";
-import { axesOf, type Layer } from "./layer.js";
+import { checkPadOptions, type PadOptions, paddedShape, pad as padOf, slice } from "../ops/slice.js";
+import { axesOf, checkLayerOptions, type Layer } from "./layer.js";
 
 function moving<Takes extends number, Gives extends number>(
   kind: string,
@@ -140,7 +140,7 @@ function zeroPad<N extends number>(kind: string, given: unknown, dimensions: 1 |
       checkChannelsLast(where, input, dimensions);
       return input.map((size, axis) => size + (margins[axis]?.[0] ?? 0) + (margins[axis]?.[1] ?? 0));
     },
-    (x) => pad(x, [[0, 0], ...margins]),
+    (x) => padOf(x, [[0, 0], ...margins]),
   );
 }
 
@@ -160,6 +160,41 @@ export function zeroPad1d(padding: number | Margins, ...none: []): Layer<2, 2> {
 export function zeroPad2d(padding: number | readonly [Margins, Margins], ...none: []): Layer<3, 3> {
   checkNone("zeroPad2d", none);
   return zeroPad("zeroPad2d", padding, 2);
+}
+
+export interface PadLayerOptions extends PadOptions {
+  /** Names the layer in errors. */
+  name?: string;
+}
+
+/**
+ * Each sample with `[before, after]` more elements along its axes, from the first behind the batch on, those of missing
+ * axes [0, 0]: zeros or another constant, the elements mirrored, the edge's own or those of the other end. See the
+ * operation `pad`, whose counts may be negative. Building throws ModelError if they do not fit.
+ *
+ * @example
+ * const ring = sequential({ input: [100, 4] }, pad([[2, 2]], { mode: "circular" }), conv1d(8, 5)); // [100, 8]
+ */
+export function pad(padding: readonly Margins[], options: PadLayerOptions = {}): Layer<number, "same"> {
+  checkLayerOptions("pad", options, ["name", "mode", "value"]);
+  const { name, ...rest } = options;
+  const isPair = (pair: unknown) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isSafeInteger);
+  if (!isList(padding, isPair)) {
+    throw new ModelError(
+      `pad: must be given pairs of whole numbers [before, after], one for each axis behind the batch, got ${showValue(padding)}`,
+    );
+  }
+  checkPadOptions("pad", rest);
+  return axesOf<number, "same">({
+    kind: "pad",
+    name,
+    options: [padding, options],
+    build({ where }, inputShape) {
+      const pairs = [[0, 0] as const, ...padding];
+      const outputShape = paddedShape(where, [1, ...inputShape], pairs, rest).slice(1);
+      return { outputShape, parameters: [], apply: (x) => padOf(x, pairs, rest) };
+    },
+  });
 }
 
 function crop<N extends number>(kind: string, given: unknown, dimensions: 1 | 2): Layer<N, N> {

@@ -117,6 +117,7 @@ export {
   type NormalizationOptions,
   rmsNorm,
 } from "./norm.js";
+export { pixelShuffle, pixelUnshuffle } from "./pixels.js";
 export {
   type AveragePoolOptions,
   adaptiveAveragePool1d,

@@ -4,24 +4,27 @@ import type { Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { equal, where } from "./comparison.js";
 import { abs, sqrt, square } from "./elementwise.js";
-import { averagePool1d, averagePool2d, type PoolOptions, type Size2d } from "./pool.js";
+import { averagePool1d, averagePool2d, POOL_OPTIONS, type PoolOptions, type Size2d } from "./pool.js";
 import { pow } from "./power.js";
 
 // Powers and roots that float32 has room for.
 const [MIN_POWER, MAX_POWER] = [2 ** -20, 2 ** 20];
 
+/** Refuses what is no power. */
+export function checkPower(where: string, p: number): void {
+  checkNumber(where, "p", p, MIN_POWER, MAX_POWER);
+}
+
 /** (Σ |x|^p)^(1/p) of what `sum` adds up; 0, with a gradient of 0, where all are 0. */
 function norm(name: string, x: Tensor, p: number, sum: (powers: Tensor) => Tensor): Tensor {
   checkFloat(name, x);
-  checkNumber(name, "p", p, MIN_POWER, MAX_POWER);
+  checkPower(name, p);
   const total = sum(p === 1 ? abs(x) : p === 2 ? square(x) : pow(abs(x), p));
   if (p === 1) return total;
   const isZero = equal(total, 0);
   const positive = where(isZero, 1, total);
   return where(isZero, 0, p === 2 ? sqrt(positive) : pow(positive, 1 / p));
 }
-
-const OPTIONS = ["stride", "padding", "ceilMode"];
 
 /**
  * The p-norm (Σ |x|^p)^(1/p) of each window: x [batch, height, width, channels] → [batch, outHeight, outWidth, channels],
@@ -32,12 +35,12 @@ const OPTIONS = ["stride", "padding", "ceilMode"];
  * lpPool2d(input([8, 28, 28, 4]), 2, 3, { stride: 2 }); // [8, 13, 13, 4]
  */
 export function lpPool2d(x: Tensor, p: number, window: Size2d, options: PoolOptions = {}): Tensor {
-  checkOptions("lpPool2d", options, OPTIONS);
+  checkOptions("lpPool2d", options, POOL_OPTIONS.lpPool);
   return norm("lpPool2d", x, p, (powers) => averagePool2d(powers, window, { ...options, divisor: 1 }));
 }
 
 /** As `lpPool2d`, for x [batch, length, channels] → [batch, outLength, channels]. */
 export function lpPool1d(x: Tensor, p: number, window: number, options: PoolOptions<number> = {}): Tensor {
-  checkOptions("lpPool1d", options, OPTIONS);
+  checkOptions("lpPool1d", options, POOL_OPTIONS.lpPool);
   return norm("lpPool1d", x, p, (powers) => averagePool1d(powers, window, { ...options, divisor: 1 }));
 }

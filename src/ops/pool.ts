@@ -70,6 +70,7 @@ type AnyOptions<Size> = MaxPoolOptions<Size> & AveragePoolOptions<Size>;
 export const POOL_OPTIONS = {
   maxPool: ["stride", "padding", "ceilMode", "dilation"],
   averagePool: ["stride", "padding", "ceilMode", "countIncludePad", "divisor"],
+  lpPool: ["stride", "padding", "ceilMode"],
 } as const;
 
 /** A size for each of `rank` axes, from one number or one each. */

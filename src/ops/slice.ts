@@ -181,10 +181,8 @@ export interface PadOptions {
  */
 export function pad(x: Tensor, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor {
   checkTensor("pad", x);
-  checkOptions("pad", options, ["mode", "value"]);
-  const { value = 0 } = options;
-  const mode = checkChoice("pad", "mode", options.mode ?? "constant", PAD_MODES);
-  checkPadding(x, padding, mode);
+  const { mode, value } = checkPadOptions("pad", options);
+  checkPadding("pad", x, padding, mode);
   const pairs = x.shape.map((_, axis) => padding[axis] ?? [0, 0]);
   if (mode !== "constant") {
     return pairs.reduce(
@@ -193,7 +191,6 @@ export function pad(x: Tensor, padding: readonly (readonly [number, number])[], 
       x,
     );
   }
-  if (typeof value !== "number") throw new ModelError(`pad: value must be a number, got ${showValue(value)}`);
   if (x.dtype !== "float32" && value !== 0) {
     throw new ModelError(`pad: ${x.name} of ${x.dtype} can be padded with 0 only, got ${value}`);
   }
@@ -220,15 +217,41 @@ function sources(size: number, [before, after]: readonly [number, number], mode:
   });
 }
 
-function checkPadding(x: Tensor, padding: readonly (readonly [number, number])[], mode: string): void {
-  const { name, shape } = x;
+/** The options in full. */
+export function checkPadOptions(where: string, options: PadOptions): Required<PadOptions> {
+  checkOptions(where, options, ["mode", "value"]);
+  const { value = 0 } = options;
+  const mode = checkChoice(where, "mode", options.mode ?? "constant", PAD_MODES);
+  if (typeof value !== "number") throw new ModelError(`${where}: value must be a number, got ${showValue(value)}`);
+  return { mode, value };
+}
+
+/** The shape that padding makes of `shape`. Throws ModelError if it does not fit, or nothing would be left. */
+export function paddedShape(
+  where: string,
+  shape: Shape,
+  padding: readonly (readonly [number, number])[],
+  options: PadOptions,
+): Shape {
+  checkPadding(where, { name: "an input", shape }, padding, options.mode ?? "constant");
+  const padded = shape.map((size, axis) => size + (padding[axis]?.[0] ?? 0) + (padding[axis]?.[1] ?? 0));
+  if (padded.every((size) => size >= 1)) return padded;
+  throw new ModelError(`${where}: something must be left of each axis, got ${showShape(padded)}: take away less`);
+}
+
+function checkPadding(
+  place: string,
+  { name, shape }: { readonly name: string; readonly shape: Shape },
+  padding: readonly (readonly [number, number])[],
+  mode: string,
+): void {
   if (!Array.isArray(padding) || padding.length > shape.length) {
     throw new ModelError(
-      `pad: there must be at most ${shape.length} pairs [before, after] for ${name} ${showShape(shape)}, got ${showValue(padding)}`,
+      `${place}: there must be at most ${shape.length} pairs [before, after] for ${name} ${showShape(shape)}, got ${showValue(padding)}`,
     );
   }
   padding.forEach((pair, axis) => {
-    const where = `pad: axis ${axis} of ${name} ${showShape(shape)}`;
+    const where = `${place}: axis ${axis} of ${name} ${showShape(shape)}`;
     const size = shape[axis];
     if (!Array.isArray(pair) || pair.length !== 2 || !pair.every(Number.isSafeInteger)) {
       throw new ModelError(`${where} needs a pair of whole numbers [before, after], got ${showValue(pair)}`);

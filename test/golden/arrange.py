@@ -75,6 +75,15 @@ CASES = [
     ("scatterUpdateNd", {}, [normal(3, 4, 2), places((3, 4), 7), normal(7, 2)], lambda x, i, u: x.index_put((i[:, 0], i[:, 1]), u)),
     ("scatterUpdateNd", {}, [normal(3, 5), places((3, 5), 6), normal(6)], lambda x, i, u: x.index_put((i[:, 0], i[:, 1]), u)),
     *[
+        (name, {"factor": factor}, [normal(*shape)], lambda x, f=f, factor=factor: f(x.movedim(-1, 1), factor).movedim(1, -1))
+        for name, f, factor, shape in [
+            ("pixelShuffle", F.pixel_shuffle, 2, (2, 3, 2, 12)),
+            ("pixelShuffle", F.pixel_shuffle, 3, (1, 2, 3, 9)),
+            ("pixelUnshuffle", F.pixel_unshuffle, 2, (2, 4, 6, 3)),
+            ("pixelUnshuffle", F.pixel_unshuffle, 3, (1, 3, 6, 2)),
+        ]
+    ],
+    *[
         ("matmul", {"options": options}, [normal(*a), normal(*b)], f)
         for a, b, options, f in [
             ((7,), (7,), {}, torch.matmul),

@@ -47,6 +47,8 @@ type Pair = readonly [shape: readonly number[], one: () => Layer, other: () => L
 const line = [4];
 const row = [6, 4];
 const image = [6, 6, 4];
+const volume = [4, 4, 4, 2];
+const pixels = [4, 4, 8];
 const PAIRS: Record<string, Pair> = {
   dense: [line, () => dense(4), () => dense(4, { bias: false })],
   "dense units": [line, () => dense(4), () => dense(5)],
@@ -93,6 +95,14 @@ const PAIRS: Record<string, Pair> = {
   l2Normalize: [row, () => S.l2Normalize(), () => S.l2Normalize({ axis: 1 })],
   conv1d: [row, () => S.conv1d(2, 3), () => S.conv1d(2, 3, { padding: "causal" })],
   conv2d: [image, () => S.conv2d(2, 3), () => S.conv2d(2, 2)],
+  conv3d: [volume, () => S.conv3d(2, 2), () => S.conv3d(2, 2, { padding: 1 })],
+  maxPool3d: [volume, () => S.maxPool3d(2), () => S.maxPool3d(2, { stride: 1 })],
+  averagePool3d: [volume, () => S.averagePool3d(2), () => S.averagePool3d(2, { divisor: 3 })],
+  lpPool1d: [row, () => S.lpPool1d(2, 2), () => S.lpPool1d(3, 2)],
+  lpPool2d: [image, () => S.lpPool2d(2, 2), () => S.lpPool2d(2, 2, { stride: 1 })],
+  pixelShuffle: [pixels, () => S.pixelShuffle(1), () => S.pixelShuffle(2)],
+  pixelUnshuffle: [pixels, () => S.pixelUnshuffle(1), () => S.pixelUnshuffle(2)],
+  pad: [row, () => S.pad([[1, 1]]), () => S.pad([[1, 1]], { mode: "edge" })],
   depthwiseConv1d: [row, () => S.depthwiseConv1d(3), () => S.depthwiseConv1d(3, { multiplier: 2 })],
   depthwiseConv2d: [image, () => S.depthwiseConv2d(3), () => S.depthwiseConv2d([3, 2])],
   separableConv1d: [row, () => S.separableConv1d(2, 3), () => S.separableConv1d(3, 3)],

@@ -577,7 +577,7 @@ export const NOT_SWEPT = {
     ],
     ...["concatenate", "split", "stack", "gather", "gatherAlong", "sort", "topK", "customGradient", "stopGradient"],
     ...["gatherNd", "scatterUpdate", "scatterUpdateAlong", "scatterUpdateNd", "roll", "diagonal", "diagonalMatrix"],
-    ...["maxPool3d", "maxPoolWithIndices", "maxUnpool"],
+    ...["maxPool3d", "maxPoolWithIndices", "maxUnpool", "pixelShuffle", "pixelUnshuffle"],
     ...["maxPool1d", "maxPool2d", "adaptiveMaxPool1d", "adaptiveMaxPool2d", "globalMaxPool"],
   ],
 } as const satisfies Record<string, readonly OpName[]>;

@@ -1,5 +1,6 @@
 import type { Shape } from "../../../src/graph/tensor.js";
 import * as diagonals from "../../../src/ops/diagonal.js";
+import { pixelShuffle, pixelUnshuffle } from "../../../src/ops/pixels.js";
 import { roll } from "../../../src/ops/roll.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
 import { indicesOf, placeOf } from "./join.js";
@@ -71,7 +72,37 @@ function matrixCase(shape: Shape, offset: number, domain: Domain = "normal"): Ca
   };
 }
 
+/** What PyTorch's documentation of PixelShuffle says, channels last: `small` [batch, height, width, channels · factor²]. */
+function shuffleCase(small: Shape, factor: number, back: boolean, domain: Domain = "normal"): Case {
+  const [batch, height, width, all] = small;
+  const large = [batch, height * factor, width * factor, all / factor ** 2];
+  return {
+    name: `${show(back ? large : small)} by ${factor}`,
+    inputs: [{ shape: back ? large : small, domain }],
+    apply: (x) => (back ? pixelUnshuffle(x, factor) : pixelShuffle(x, factor)),
+    reference: (x) => {
+      const result = new Float64Array(x.length);
+      indicesOf(large).forEach(([b, row, column, c], place) => {
+        const [y, ky, z, kx] = [Math.floor(row / factor), row % factor, Math.floor(column / factor), column % factor];
+        const other = placeOf(small, [b, y, z, (c * factor + ky) * factor + kx]);
+        if (back) result[other] = x[place];
+        else result[place] = x[other];
+      });
+      return result;
+    },
+  };
+}
+
+const shuffles = (back: boolean) => [
+  ...laneSizes.map((n) => shuffleCase([2, 2, 3, 4 * n], 2, back)),
+  shuffleCase([1, 2, 1, 18], 3, back),
+  shuffleCase([2, 3, 2, 5], 1, back),
+  shuffleCase([1, 2, 3, 8], 2, back, { classes: 9 }),
+];
+
 export const arrangeSamples = {
+  pixelShuffle: { cases: shuffles(false) },
+  pixelUnshuffle: { cases: shuffles(true) },
   roll: {
     cases: [
       ...laneSizes.map((n) => rollCase([3, n], 1, 1)),

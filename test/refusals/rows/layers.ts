@@ -8,6 +8,8 @@ import type { Row } from "../sweep.js";
 const line = [4];
 const row = [6, 4];
 const image = [6, 6, 4];
+const volume = [4, 4, 4, 2];
+const pixels = [4, 4, 8];
 
 const name = "part";
 const weight = () => ({
@@ -119,6 +121,40 @@ const LAYERS: Readonly<Record<string, Given>> = {
     image,
     () => [2, { name, stride: 1, padding: 1, ceilMode: false, countIncludePad: true }],
     { accepts: { ...square.accepts, "1.padding": ["string", "array"] } },
+  ],
+  conv3d: [volume, () => [2, 2, { ...dense(), ...window, groups: 1 }], square],
+  maxPool3d: [
+    volume,
+    () => [2, { name, stride: 1, padding: 1, dilation: 1, ceilMode: false }],
+    { accepts: { ...square.accepts, "1.padding": ["string", "array"] } },
+  ],
+  averagePool3d: [
+    volume,
+    () => [2, { name, stride: 1, padding: 1, ceilMode: false, countIncludePad: true, divisor: 3 }],
+    { accepts: { ...square.accepts, "1.padding": ["string", "array"] } },
+  ],
+  lpPool1d: [
+    row,
+    () => [2, 2, { name, stride: 1, padding: 1, ceilMode: false }],
+    { accepts: { "1": ["array"], "2.stride": ["array"], "2.padding": ["string", "array"] } },
+  ],
+  lpPool2d: [
+    image,
+    () => [2, 2, { name, stride: 1, padding: 1, ceilMode: false }],
+    { accepts: { "1": ["array"], "2.stride": ["array"], "2.padding": ["string", "array"] } },
+  ],
+  pixelShuffle: [pixels, () => [2]],
+  pixelUnshuffle: [pixels, () => [2]],
+  pad: [
+    image,
+    () => [
+      [
+        [1, 2],
+        [0, 1],
+      ],
+      { name, mode: "constant", value: 2 },
+    ],
+    { nan: ["1.value"] },
   ],
   adaptiveMaxPool1d: [row, () => [2, { name }], number],
   adaptiveMaxPool2d: [image, () => [2, { name }], number],

@@ -111,6 +111,8 @@ export const shapeRows: readonly Row[] = [
     good: () => [image, { offset: 1, axes: [1, 3] }],
     optional: ["1"],
   },
+  { name: "pixelShuffle", call: ops.pixelShuffle, good: () => [image, 2] },
+  { name: "pixelUnshuffle", call: ops.pixelUnshuffle, good: () => [input([2, 4, 4, 3]), 2] },
   { name: "diagonalMatrix", call: ops.diagonalMatrix, good: () => [x, { offset: 1 }], optional: ["1"] },
   { name: "oneHot", call: ops.oneHot, good: () => [indices, 4] },
   { name: "sort", call: ops.sort, good: () => [x, { axis: 1, descending: true }], optional: ["1"] },
