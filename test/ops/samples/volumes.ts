@@ -90,6 +90,9 @@ function optionsOf(setting: Setting): conv.Conv3dOptions {
   return { stride, dilation, padding: pads as never, groups };
 }
 
+/** As of sums in matmul.ts: rounding errors of a sum of k terms grow with √k. */
+const toleranceOf = (terms: number): number => Math.max(8, 2 * Math.sqrt(terms)) * 2 ** -24;
+
 const withBias = (y: Float64Array, bias?: Float64Array) =>
   bias === undefined ? y : y.map((value, i) => value + bias[i % bias.length]);
 
@@ -102,7 +105,7 @@ function convCase(input: Shape, outChannels: number, setting: Setting, bias = fa
     inputs: [{ shape: input }, { shape: weight }, ...(bias ? [{ shape: [outChannels] }] : [])],
     apply: (x, w, b) => conv.conv3d(x, w, { ...optionsOf(setting), ...(b ? { bias: b } : {}) }),
     reference: (x, w, b) => withBias(convolve(input, output, weight, setting, x, w, true), b),
-    tolerance: 16 * 2 ** -24,
+    tolerance: toleranceOf(weight.slice(0, 4).reduce((a, b) => a * b, 1)),
   };
 }
 
@@ -128,7 +131,7 @@ function transposedCase(
       return conv.convTranspose3d(x, w, { ...optionsOf(setting), ...open, ...(b ? { bias: b } : {}) });
     },
     reference: (x, w, b) => withBias(convolve(output, input, weight, setting, x, w, false), b),
-    tolerance: 16 * 2 ** -24,
+    tolerance: toleranceOf(window.reduce((a, b) => a * b, input[4] / groups)),
   };
 }
 
