@@ -51,12 +51,7 @@ export interface Plan {
  */
 export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tensor, Pointer>): Plan {
   for (const tensor of outputs) checkMade(tensor.name, tensor);
-  const fused = fuse(nodesBehind(outputs), new Set([...outputs, ...pinned.keys()]));
-  const lastUse = lastUses(fused, outputs);
-  const steps = fused.map((step) => ({
-    ...step,
-    wanted: wantedOf(step, (one) => lastUse.has(one) || pinned.has(one)),
-  }));
+  const { steps, lastUse } = stepsOf(outputs, pinned);
   const storages = new Map<Tensor, Shared>();
   const pinnedOf = new Map<Tensor, Tensor>();
   const scratches = new Map<Step, { storage: Shared; bytes: number }>();
@@ -124,9 +119,16 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
 
 type FusedNode = Omit<Step, "wanted">;
 
-function wantedOf({ node, outputs }: FusedNode, isRead: (output: Tensor) => boolean): boolean[] {
-  const required = node.operation.required?.(node.attributes) ?? outputs.length;
-  return outputs.map((output, index) => index < required || isRead(output));
+/** What is to run, in order, and the step at which each tensor is read last. */
+function stepsOf(outputs: readonly Tensor[], pinned: ReadonlyMap<Tensor, Pointer>) {
+  const fused = fuse(nodesBehind(outputs), new Set([...outputs, ...pinned.keys()]));
+  const lastUse = lastUses(fused, outputs);
+  const steps = fused.map((one): Step => {
+    const required = one.node.operation.required?.(one.node.attributes) ?? one.outputs.length;
+    const isWanted = (output: Tensor, index: number) => index < required || lastUse.has(output) || pinned.has(output);
+    return { ...one, wanted: one.outputs.map(isWanted) };
+  });
+  return { steps, lastUse };
 }
 
 /** Merges an activation into the node before it, where both declare it and nobody else reads what lies between. */
