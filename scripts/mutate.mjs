@@ -30,7 +30,6 @@ const TESTS = {
     "test/train/data.test.ts",
     "test/train/compile.test.ts",
     "test/ops/empty.test.ts",
-    "test/refusals/graph.test.ts",
   ],
   "src/train/": [
     "test/train/before.test.ts",
@@ -46,11 +45,8 @@ const TESTS = {
     "test/train/checkGradients.test.ts",
     "test/train/trainer.test.ts",
     "test/nn/model.test.ts",
-    "test/nn/regularizers.test.ts",
-    "test/optim/optimizers.test.ts",
     "test/graph/randomModels.test.ts",
     "test/train/sequences.test.ts",
-    "test/refusals/training.test.ts",
   ],
 };
 
