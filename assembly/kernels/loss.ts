@@ -247,9 +247,10 @@ function logOf(x: f32): f32 {
 }
 
 /** p = softmax(x) by row, losses = log Σ e^(x - max) - (x[label] - max); x and p [rows, columns], uint32 labels
- *  [rows], losses [rows]; p may be x's buffer. A label out of range makes its loss NaN and reads nothing. */
+ *  [rows], losses [rows]; p may be x's buffer. A label out of range makes its loss NaN and reads nothing. If `ignores` is 1,
+ *  rows with the label `ignored` have loss 0. */
 export function softmaxCrossEntropy(
-  begin: u32, end: u32, losses: usize, p: usize, x: usize, labels: usize, columns: u32,
+  begin: u32, end: u32, losses: usize, p: usize, x: usize, labels: usize, columns: u32, ignored: u32, ignores: u32,
 ): void {
   const line = <usize>columns << 2;
   for (let row = begin; row < end; row++) {
@@ -260,14 +261,16 @@ export function softmaxCrossEntropy(
     const below = label < columns ? load<f32>(from + (<usize>label << 2)) - top : NaN;
     const sum = rowExp(to, from, columns, top);
     rowDivide(to, columns, sum);
-    store<f32>(losses + (<usize>row << 2), logOf(sum) - below);
+    const counts = ignores == 0 || label != ignored;
+    store<f32>(losses + (<usize>row << 2), counts ? logOf(sum) - below : 0);
   }
 }
 
 /** dx = dloss/divisor · (p - onehot(label)), shapes [rows, columns]; dx may be p's buffer. A label out of range makes
- *  its row NaN. */
+ *  its row NaN. If `ignores` is 1, rows with the label `ignored` are 0. */
 export function softmaxCrossEntropyGradient(
-  begin: u32, end: u32, dx: usize, dloss: usize, p: usize, labels: usize, columns: u32, divisor: f32,
+  begin: u32, end: u32, dx: usize, dloss: usize, p: usize, labels: usize, columns: u32, divisor: f32, ignored: u32,
+  ignores: u32,
 ): void {
   const line = <usize>columns << 2;
   const scale = load<f32>(dloss) / divisor;
@@ -275,6 +278,10 @@ export function softmaxCrossEntropyGradient(
     const from = p + <usize>row * line;
     const to = dx + <usize>row * line;
     const label = load<u32>(labels + (<usize>row << 2));
+    if (ignores != 0 && label == ignored) {
+      memory.fill(to, 0, line);
+      continue;
+    }
     const at = <usize>label << 2;
     const isClass = label < columns;
     const slope = isClass ? (load<f32>(from + at) - 1) * scale : NaN;

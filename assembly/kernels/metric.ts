@@ -20,14 +20,15 @@ function firstMaximum(x: usize, n: u32): u32 {
 }
 
 /** hits[row] = 1 where the first maximum of the row is at its label, else 0; x [rows, columns], uint32 labels [rows].
- *  Unit: a row. */
+ *  If `ignores` is 1, rows with the label `ignored` are 0. Unit: a row. */
 export function countCorrectClasses(
-  begin: u32, end: u32, hits: usize, x: usize, labels: usize, columns: u32,
+  begin: u32, end: u32, hits: usize, x: usize, labels: usize, columns: u32, ignored: u32, ignores: u32,
 ): void {
   const line = <usize>columns << 2;
   for (let row = begin; row < end; row++) {
     const found = firstMaximum(x + <usize>row * line, columns);
-    const hit = found < columns && found == load<u32>(labels + (<usize>row << 2));
+    const label = load<u32>(labels + (<usize>row << 2));
+    const hit = found < columns && found == label && (ignores == 0 || label != ignored);
     store<f32>(hits + (<usize>row << 2), hit ? 1 : 0);
   }
 }

@@ -1,14 +1,14 @@
 // Losses: a prediction and a target become one scalar. Those by element compare shapes alike; those by
-// row take logits [batch, classes]. `divisor` is how many elements or rows a mean is over, 1 for a sum.
+// row take logits [batch, …, classes]. `divisor` is how many elements or rows a mean is over, 1 for a sum.
 import { CHUNK } from "../engine/constants.js";
 import { checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { elements, type Pointer, rows, serial, type Workload } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { checkTensor, constant, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkTensor, constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { sigmoid } from "./activation.js";
 import { checkFloat } from "./axes.js";
-import { equal, greater, greaterEqual } from "./comparison.js";
+import { equal, greater, greaterEqual, notEqual } from "./comparison.js";
 import { gradientByDecomposition, type WithGradient } from "./decomposition.js";
 import { add, div, maximum, minimum, mul, neg, scale, sub } from "./elementwise.js";
 import { log } from "./exponential.js";
@@ -39,7 +39,7 @@ function divisorOf(
   checkOptions(where, options, ["reduction", ...known]);
   const { reduction = "mean" } = options;
   if (reduction === "mean") {
-    const count = over === "rows" ? shape[0] : sizeOf(shape);
+    const count = over === "rows" ? rowsIn(shape) : sizeOf(shape);
     if (count !== 0) return count;
     throw new ModelError(
       `${where}: there is no mean of no elements: hand in at least one, or use reduction "sum", which is 0`,
@@ -47,6 +47,11 @@ function divisorOf(
   }
   if (reduction === "sum") return 1;
   throw new ModelError(`${where}: reduction must be "mean" or "sum", got ${showValue(reduction)}`);
+}
+
+/** Rows of classes: samples, or positions of samples. */
+function rowsIn(shape: Shape): number {
+  return sizeOf(shape.slice(0, -1));
 }
 
 /** Records `parts`, which writes one sum a unit, and adds the sums up; a single one is the result itself. */
@@ -293,19 +298,26 @@ export function binaryCrossEntropyWithLogits(prediction: Tensor, target: Tensor,
 
 // ——— By row ———
 
+export interface RowAttributes extends Attributes {
+  /** Rows with this label count for nothing. */
+  readonly ignoreIndex?: number | undefined;
+}
+
 interface RowLoss {
   readonly name: string;
   checkTarget(logits: Tensor, target: Tensor): void;
   readonly forward: (
     record: Recorder,
     to: [Workload, losses: Pointer, p: Pointer, x: Pointer, target: Pointer, columns: number],
+    attributes: RowAttributes,
   ) => void;
   readonly backward: (
     record: Recorder,
     to: [Workload, dx: Pointer, dloss: Pointer, p: Pointer, target: Pointer, columns: number, divisor: number],
+    attributes: RowAttributes,
   ) => void;
   /** What `backward` multiplies dloss/divisor with, out of operations: for gradients of gradients. */
-  readonly derivative: (p: Tensor, target: Tensor) => Tensor;
+  readonly derivative: (p: Tensor, target: Tensor, attributes: RowAttributes) => Tensor;
   /** The target's gradient, where there is one. */
   readonly targetGradient?: (logits: Tensor, gradient: Tensor, divisor: number) => Tensor;
 }
@@ -316,25 +328,31 @@ function isZero(tensor: Tensor): boolean {
   return source.kind === "constant" && source.data.length === 1 && source.data[0] === 0;
 }
 
-/** Refuses rows of no classes: none of them could be right. */
-export function checkClasses(where: string, { shape }: Tensor): void {
-  if (shape[1] > 0) return;
+/** Refuses what is no logits, and rows of no classes: none of them could be right. */
+export function checkLogits(where: string, { dtype, shape }: Tensor): void {
+  if (dtype !== "float32" || shape.length < 2) {
+    throw new ModelError(
+      `${where}: logits must be float32 of shape [batch, …, classes], got ${dtype} of shape ${showShape(shape)}: reshape() them`,
+    );
+  }
+  if (shape[shape.length - 1] > 0) return;
   throw new ModelError(`${where}: there must be at least one class, got logits of shape ${showShape(shape)}`);
 }
 
 /** Output 0 is the loss, output 1 the probabilities, kept for the backward pass. */
 /* @__NO_SIDE_EFFECTS__ */
-function rowLoss(definition: RowLoss): WithGradient<Attributes> {
+function rowLoss(definition: RowLoss): WithGradient<RowAttributes> {
   const { name, targetGradient } = definition;
-  const gradientOp: Operation<Attributes> = {
+  const gradientOp: Operation<RowAttributes> = {
     name: `${name}Gradient`,
     infer: ([, p]) => [{ shape: p.shape }],
-    forward(record, { attributes: { divisor }, outputs, to, from: [dloss, p, target] }) {
-      const [count, columns] = outputs[0].shape;
-      definition.backward(record, [rows(count, count * columns * 2), to[0], dloss, p, target, columns, divisor]);
+    forward(record, { attributes, outputs: [{ shape }], to, from: [dloss, p, target] }) {
+      const work = rows(rowsIn(shape), sizeOf(shape) * 2);
+      const columns = shape[shape.length - 1];
+      definition.backward(record, [work, to[0], dloss, p, target, columns, attributes.divisor], attributes);
     },
-    backward: gradientByDecomposition(([dloss, p, target], { divisor }) =>
-      mul(definition.derivative(p, target), scale(dloss, 1 / divisor)),
+    backward: gradientByDecomposition(([dloss, p, target], attributes) =>
+      mul(definition.derivative(p, target, attributes), scale(dloss, 1 / attributes.divisor)),
     ),
     inPlace: [1],
   };
@@ -343,24 +361,23 @@ function rowLoss(definition: RowLoss): WithGradient<Attributes> {
     ofNothing: 0,
     gradient: gradientOp,
     infer([logits, target]) {
-      if (logits.dtype !== "float32" || logits.shape.length !== 2) {
-        throw new ModelError(
-          `${name}: logits must be float32 of shape [batch, classes], got ${logits.dtype} of shape ${showShape(logits.shape)}: reshape() them`,
-        );
-      }
-      checkClasses(name, logits);
+      checkLogits(name, logits);
       definition.checkTarget(logits, target);
       return [{ shape: [] }, { shape: logits.shape }];
     },
-    forward(record, { attributes, inputs: [logits], to: [loss, p], from: [x, target], scratch }) {
-      const [count, columns] = logits.shape;
+    forward(record, { attributes, inputs: [{ shape }], to: [loss, p], from: [x, target], scratch }) {
+      const count = rowsIn(shape);
       recordTotal(record, loss, scratch, count, attributes.divisor, (losses) => {
-        definition.forward(record, [rows(count, count * columns * 10), losses, p, x, target, columns]);
+        const work = rows(count, sizeOf(shape) * 10);
+        definition.forward(record, [work, losses, p, x, target, shape[shape.length - 1]], attributes);
       });
     },
-    // Of labels; distributions are no whole numbers.
-    bounds: ({ inputs: [logits] }) => [undefined, logits.shape[1]],
-    scratchBytes: ([logits]) => totalBytes(logits.shape[0]),
+    // Of labels; distributions are no whole numbers. One that is ignored may be any.
+    bounds({ inputs: [{ shape }], attributes: { ignoreIndex = 0 } }) {
+      const classes = shape[shape.length - 1];
+      return [undefined, wordOf(ignoreIndex) < classes ? classes : undefined];
+    },
+    scratchBytes: ([{ shape }]) => totalBytes(rowsIn(shape)),
     backward({ attributes, inputs: [logits, target], outputs: [, p], gradient, gradientOf, needs }) {
       const toLogits = (): Tensor => {
         const throughLoss = apply(gradientOp, [gradient, p, target], attributes);
@@ -378,31 +395,78 @@ function rowLoss(definition: RowLoss): WithGradient<Attributes> {
 
 export const softmaxCrossEntropyOp = rowLoss({
   name: "softmaxCrossEntropy",
-  checkTarget({ shape: [count] }, labels) {
-    if (labels.dtype === "uint32" && sameShape(labels.shape, [count])) return;
+  checkTarget({ shape }, labels) {
+    const wanted = shape.slice(0, -1);
+    if (labels.dtype === "uint32" && sameShape(labels.shape, wanted)) return;
     throw new ModelError(
-      `softmaxCrossEntropy: labels must be uint32 of shape [${count}], got ${labels.dtype} of shape ${showShape(labels.shape)}: hand in class indices, or use softmaxCrossEntropyWithDistributions()`,
+      `softmaxCrossEntropy: labels must be uint32 of shape ${showShape(wanted)}, got ${labels.dtype} of shape ${showShape(labels.shape)}: hand in class indices, or use softmaxCrossEntropyWithDistributions()`,
     );
   },
-  forward: (record, to) => record.softmaxCrossEntropy(...to),
-  backward: (record, to) => record.softmaxCrossEntropyGradient(...to),
-  derivative: (p, labels) => {
-    const classes = constant(Uint32Array.from({ length: p.shape[1] }, (_, index) => index));
-    return sub(p, equal(reshape(labels, [-1, 1]), classes));
+  forward: (record, to, { ignoreIndex }) => record.softmaxCrossEntropy(...to, ...ignoredWords(ignoreIndex)),
+  backward: (record, to, { ignoreIndex }) => record.softmaxCrossEntropyGradient(...to, ...ignoredWords(ignoreIndex)),
+  derivative: (p, labels, { ignoreIndex }) => {
+    const classes = constant(Uint32Array.from({ length: p.shape[p.shape.length - 1] }, (_, index) => index));
+    const column = reshape(labels, [...labels.shape, 1]);
+    const derivative = sub(p, equal(column, classes));
+    return ignoreIndex === undefined ? derivative : mul(derivative, isCounted(column, ignoreIndex));
   },
 });
 
+/** A label as the kernels have it: -100 is 2³² - 100. */
+function wordOf(label: number): number {
+  return label >>> 0;
+}
+
+/** How kernels of labels are told which one to ignore. */
+export function ignoredWords(ignoreIndex: number | undefined): [ignored: number, ignores: number] {
+  return ignoreIndex === undefined ? [0, 0] : [wordOf(ignoreIndex), 1];
+}
+
+/** Refuses what no label can be. */
+export function checkIgnoreIndex(where: string, ignoreIndex: unknown): void {
+  const isWord =
+    Number.isSafeInteger(ignoreIndex) && (ignoreIndex as number) >= -(2 ** 31) && (ignoreIndex as number) < 2 ** 32;
+  if (ignoreIndex === undefined || isWord) return;
+  throw new ModelError(
+    `${where}: ignoreIndex must be a whole number from -2147483648 to 4294967295, got ${showValue(ignoreIndex)}`,
+  );
+}
+
+/** 1 for each label that is not ignored, 0 for the others. */
+function isCounted(labels: Tensor, ignoreIndex: number): Tensor {
+  return notEqual(labels, constant(Uint32Array.of(wordOf(ignoreIndex)), []));
+}
+
+/** How many labels are not `ignoreIndex`: a scalar, exact up to 2²⁴. Throws ModelError if labels are not uint32. */
+export function countLabels(labels: Tensor, ignoreIndex: number): Tensor {
+  checkIgnoreIndex("countLabels", ignoreIndex);
+  if (checkTensor("countLabels", labels).dtype !== "uint32") {
+    throw new ModelError(`countLabels: labels must be uint32, got float32 of shape ${showShape(labels.shape)}`);
+  }
+  return sum(isCounted(labels, ignoreIndex));
+}
+
+export interface ClassLossOptions extends LossOptions {
+  /** Rows with this label add nothing and have no gradient; a mean is over the others. Default none. */
+  ignoreIndex?: number;
+}
+
 /**
- * Cross-entropy of softmax(logits) with class indices: mean over the rows (or sum) of -log softmax(logits)[label].
+ * Cross-entropy of softmax(logits) with class indices: mean over the rows (or sum) of -log softmax(logits)[label]. With an
+ * `ignoreIndex` the mean is over the rows that are not ignored, as in PyTorch; if all are, it is 0 (PyTorch: NaN).
  *
- * @param logits `[batch, classes]`, of any size: the softmax is part of the loss.
- * @param labels uint32 `[batch]`, each below `classes`: others are refused where they are handed in; one that was computed
- *   makes loss and gradient NaN.
- * @throws ModelError where a shape or dtype does not fit.
+ * @param logits `[batch, …, classes]`, of any size: the softmax is part of the loss.
+ * @param labels uint32 `[batch, …]`, each below `classes` or ignored: others are refused where they are handed in; one that
+ *   was computed makes loss and gradient NaN. A negative `ignoreIndex` is the label 2³² + ignoreIndex.
+ * @throws ModelError if a shape, dtype or option does not fit.
  */
-export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, options: LossOptions = {}): Tensor {
-  const divisor = divisorOf(softmaxCrossEntropyOp.name, options, logits, "rows");
-  return apply(softmaxCrossEntropyOp, [logits, labels], { divisor });
+export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, options: ClassLossOptions = {}): Tensor {
+  const divisor = divisorOf(softmaxCrossEntropyOp.name, options, logits, "rows", ["ignoreIndex"]);
+  const { ignoreIndex, reduction = "mean" } = options;
+  checkIgnoreIndex(softmaxCrossEntropyOp.name, ignoreIndex);
+  if (ignoreIndex === undefined) return apply(softmaxCrossEntropyOp, [logits, labels], { divisor });
+  const total = apply(softmaxCrossEntropyOp, [logits, labels], { divisor: 1, ignoreIndex });
+  return reduction === "sum" ? total : div(total, maximum(countLabels(labels, ignoreIndex), 1));
 }
 
 export const softmaxCrossEntropyWithDistributionsOp = rowLoss({
@@ -410,7 +474,7 @@ export const softmaxCrossEntropyWithDistributionsOp = rowLoss({
   checkTarget: (logits, targets) => checkPair("softmaxCrossEntropyWithDistributions", logits, targets),
   forward: (record, to) => record.softmaxCrossEntropyDistributions(...to),
   backward: (record, to) => record.softmaxCrossEntropyDistributionsGradient(...to),
-  derivative: (p, t) => sub(mul(p, sum(t, 1, { keepDims: true })), t),
+  derivative: (p, t) => sub(mul(p, sum(t, t.shape.length - 1, { keepDims: true })), t),
   targetGradient: (logits, gradient, divisor) => scale(mul(logSoftmax(logits), gradient), -1 / divisor),
 });
 
@@ -418,8 +482,8 @@ export const softmaxCrossEntropyWithDistributionsOp = rowLoss({
  * Cross-entropy of softmax(logits) with distributions (one-hot or soft): mean over the rows (or sum) of
  * -Σ target · log softmax(logits). Classes of logit -Infinity and target 0 add nothing.
  *
- * @param logits `[batch, classes]`, of any size: the softmax is part of the loss.
- * @param targets `[batch, classes]`, rows that should sum to 1 (their sum is respected if not).
+ * @param logits `[batch, …, classes]`, of any size: the softmax is part of the loss.
+ * @param targets `[batch, …, classes]`, rows that should sum to 1 (their sum is respected if not).
  * @throws ModelError where a shape or dtype does not fit.
  */
 export function softmaxCrossEntropyWithDistributions(

@@ -6,7 +6,7 @@ import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation, type Placement } from "../graph/operation.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import { checkClasses } from "./loss.js";
+import { checkIgnoreIndex, checkLogits, ignoredWords } from "./loss.js";
 
 type Thresholds = { readonly threshold: number; readonly targetThreshold: number };
 
@@ -39,13 +39,9 @@ function describe({ dtype, shape }: Tensor): string {
   return `${dtype} of shape ${showShape(shape)}`;
 }
 
-function checkMatrix(where: string, logits: Tensor): void {
-  if (logits.dtype !== "float32" || logits.shape.length !== 2) {
-    throw new ModelError(
-      `${where}: logits must be float32 of shape [batch, classes], got ${describe(logits)}: reshape() them`,
-    );
-  }
-  checkClasses(where, logits);
+/** Rows of classes. */
+function rowsIn({ shape }: Tensor): number {
+  return sizeOf(shape.slice(0, -1));
 }
 
 function checkAlike(where: string, prediction: Tensor, target: Tensor): void {
@@ -56,44 +52,55 @@ function checkAlike(where: string, prediction: Tensor, target: Tensor): void {
   );
 }
 
-export const correctClassesOp = counting({
+export const correctClassesOp = counting<{ readonly ignoreIndex: number | undefined }>({
   name: "correctClasses",
   check(logits, labels) {
-    checkMatrix("correctClasses", logits);
-    if (labels.dtype === "uint32" && sameShape(labels.shape, [logits.shape[0]])) return;
+    checkLogits("correctClasses", logits);
+    const wanted = logits.shape.slice(0, -1);
+    if (labels.dtype === "uint32" && sameShape(labels.shape, wanted)) return;
     throw new ModelError(
-      `correctClasses: labels must be uint32 of shape [${logits.shape[0]}], got ${describe(labels)}: hand in class indices, or use correctDistributions()`,
+      `correctClasses: labels must be uint32 of shape ${showShape(wanted)}, got ${describe(labels)}: hand in class indices, or use correctDistributions()`,
     );
   },
-  units: (logits) => logits.shape[0],
-  count(record, hits, units, { inputs: [logits], from: [x, labels] }) {
-    record.countCorrectClasses(rows(units, sizeOf(logits.shape) * 2), hits, x, labels, logits.shape[1]);
+  units: rowsIn,
+  count(record, hits, units, { attributes: { ignoreIndex }, inputs: [{ shape }], from: [x, labels] }) {
+    const work = rows(units, sizeOf(shape) * 2);
+    record.countCorrectClasses(work, hits, x, labels, shape[shape.length - 1], ...ignoredWords(ignoreIndex));
   },
 });
 
+export interface CorrectClassesOptions {
+  /** Rows with this label are not counted. Default none. */
+  ignoreIndex?: number;
+}
+
 /**
  * How many rows have their largest logit (the first of equals) at their label; a row with NaN is wrong.
- * Logits `[batch, classes]`, uint32 labels `[batch]`; a scalar. Throws ModelError where they do not fit.
+ * Logits `[batch, …, classes]`, uint32 labels `[batch, …]`; a scalar. Throws ModelError if they do not fit.
  */
-export function correctClasses(logits: Tensor, labels: Tensor): Tensor {
-  return apply(correctClassesOp, [logits, labels], undefined);
+export function correctClasses(logits: Tensor, labels: Tensor, options: CorrectClassesOptions = {}): Tensor {
+  checkOptions("correctClasses", options, ["ignoreIndex"]);
+  const { ignoreIndex } = options;
+  checkIgnoreIndex("correctClasses", ignoreIndex);
+  return apply(correctClassesOp, [logits, labels], { ignoreIndex });
 }
 
 export const correctDistributionsOp = counting({
   name: "correctDistributions",
   check(logits, targets) {
-    checkMatrix("correctDistributions", logits);
+    checkLogits("correctDistributions", logits);
     checkAlike("correctDistributions", logits, targets);
   },
-  units: (logits) => logits.shape[0],
-  count(record, hits, units, { inputs: [logits], from: [x, targets] }) {
-    record.countCorrectDistributions(rows(units, sizeOf(logits.shape) * 4), hits, x, targets, logits.shape[1]);
+  units: rowsIn,
+  count(record, hits, units, { inputs: [{ shape }], from: [x, targets] }) {
+    const work = rows(units, sizeOf(shape) * 4);
+    record.countCorrectDistributions(work, hits, x, targets, shape[shape.length - 1]);
   },
 });
 
 /**
  * How many rows have their largest logit where the target has its largest value (the first of equals); a row with NaN
- * is wrong. Logits and targets `[batch, classes]`; a scalar. Throws ModelError where they do not fit.
+ * is wrong. Logits and targets `[batch, …, classes]`; a scalar. Throws ModelError if they do not fit.
  */
 export function correctDistributions(logits: Tensor, targets: Tensor): Tensor {
   return apply(correctDistributionsOp, [logits, targets], undefined);

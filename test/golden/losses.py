@@ -16,6 +16,13 @@ LOGITS = [-100.0, -20.0, -3.5, -1.25, -0.1, 0.0, 0.0, 0.45, 1.75, 8.0, 20.0, 100
 CLASSES = [-2.0, 0.5, 1.25, 0.0, 3.0, -1.0, 0.7, 0.7, -10000.0, 10000.0, 9999.0, 0.0]
 DISTRIBUTIONS = [0.1, 0.2, 0.3, 0.4, 0.0, 1.0, 0.0, 0.0, 0.0, 0.5, 0.25, 0.25]
 LABELS = [2, 1, 1]
+# Two samples of four positions, three classes.
+LOGITS_BY_POSITION = [
+    *[0.3, -1.2, 2.5, 0.0, 0.1, -0.1, 4.0, 3.5, -2.0, 1.0, 1.0, 1.0],
+    *[-0.7, 0.7, 0.2, 9.0, -9.0, 0.5, 0.05, 0.15, 0.25, -3.0, 2.0, 1.5],
+]
+POSITIONS = [2, 0, 1, 2, 1, 2, 0, 2]
+NEGATIVE = [2, 0, 1, -100, 1, 2, -100, -100]
 
 
 def rounded(values):
@@ -92,6 +99,26 @@ def record():
         case = {"loss": "softmaxCrossEntropy", "options": {"reduction": reduction}, "shape": [3, 4]}
         case |= {"prediction": x.flatten().tolist(), "labels": LABELS}
         cases.append(case | {"value": value.item(), "gradient": x.grad.flatten().tolist()})
+    for targets, ignored in ((POSITIONS, None), (POSITIONS, 2), (NEGATIVE, -100)):
+        for reduction in ("mean", "sum"):
+            x = rounded(LOGITS_BY_POSITION).reshape(2, 4, 3).requires_grad_()
+            options = {} if ignored is None else {"ignore_index": ignored}
+            # PyTorch has the classes in the second axis.
+            value = F.cross_entropy(x.permute(0, 2, 1), torch.tensor(targets).reshape(2, 4), reduction=reduction, **options)
+            value.backward()
+            case = {"loss": "softmaxCrossEntropy", "shape": [2, 4, 3], "options": {"reduction": reduction}}
+            case["options"] |= {} if ignored is None else {"ignoreIndex": ignored}
+            case |= {"prediction": x.flatten().tolist(), "labels": targets}
+            cases.append(case | {"value": value.item(), "gradient": x.grad.flatten().tolist()})
+    for reduction in ("mean", "sum"):
+        x = rounded(CLASSES).reshape(1, 3, 4).requires_grad_()
+        t = rounded(DISTRIBUTIONS).reshape(1, 3, 4).requires_grad_()
+        # Each position counts once.
+        value = F.cross_entropy(x.reshape(3, 4), t.reshape(3, 4), reduction=reduction)
+        value.backward()
+        case = {"loss": "softmaxCrossEntropyWithDistributions", "options": {"reduction": reduction}, "shape": [1, 3, 4]}
+        case |= {"prediction": x.flatten().tolist(), "target": t.flatten().tolist(), "value": value.item()}
+        cases.append(case | {"gradient": x.grad.flatten().tolist(), "targetGradient": t.grad.flatten().tolist()})
     return {"source": f"PyTorch {torch.__version__}, float64, by test/golden/losses.py", "cases": cases}
 
 

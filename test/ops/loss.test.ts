@@ -21,7 +21,9 @@ function run(
   t: Numbers,
   { shape = [x.length] as Shape, labels = false, both = false, options = {} } = {},
 ) {
-  const target = labels ? input([t.length], { name: "t", dtype: "uint32" }) : input(shape, { name: "t" });
+  const target = labels
+    ? input(shape.length > 2 ? shape.slice(0, -1) : [t.length], { name: "t", dtype: "uint32" })
+    : input(shape, { name: "t" });
   using compiled = compileFunctionSync(
     ({ x, t }) => {
       const value = loss(x, t, options);
@@ -226,7 +228,9 @@ describe("extremes", () => {
 
 describe("correct answers are counted", () => {
   const count = (build: Loss, x: Numbers, t: Numbers, shape: Shape, labels: boolean, options?: object): number => {
-    const target = labels ? input([t.length], { name: "t", dtype: "uint32" }) : input(shape, { name: "t" });
+    const target = labels
+      ? input(shape.length > 2 ? shape.slice(0, -1) : [t.length], { name: "t", dtype: "uint32" })
+      : input(shape, { name: "t" });
     using compiled = compileFunctionSync(
       ({ x, t }) => ({ n: build(x, t, options) }),
       { x: shape, t: target },
@@ -289,8 +293,8 @@ describe("errors", () => {
   });
 
   test("cross-entropy: logits must be a matrix, labels uint32 by row, distributions alike", () => {
-    expect(() => ops.softmaxCrossEntropy(shaped(2, 3, 4), words(2))).toThrow(
-      "softmaxCrossEntropy: logits must be float32 of shape [batch, classes], got float32 of shape [2, 3, 4]: reshape() them",
+    expect(() => ops.softmaxCrossEntropy(shaped(2), words(2))).toThrow(
+      "softmaxCrossEntropy: logits must be float32 of shape [batch, …, classes], got float32 of shape [2]: reshape() them",
     );
     expect(() => ops.softmaxCrossEntropy(shaped(2, 3), shaped(2))).toThrow(
       "softmaxCrossEntropy: labels must be uint32 of shape [2], got float32 of shape [2]",
@@ -298,6 +302,29 @@ describe("errors", () => {
     expect(() => ops.softmaxCrossEntropy(shaped(2, 3), words(2, 1))).toThrow("got uint32 of shape [2, 1]");
     expect(() => ops.softmaxCrossEntropyWithDistributions(shaped(2, 3), shaped(2))).toThrow("got [2]: reshape()");
     expect(() => ops.softmaxCrossEntropyWithDistributions(shaped(2, 3), words(2, 3))).toThrow("must be float32");
+  });
+
+  test("an ignored index is a label", () => {
+    for (const ignoreIndex of [1.5, Number.NaN, -(2 ** 31) - 1, 2 ** 32, "0", null]) {
+      const options = { ignoreIndex } as never;
+      expect(() => ops.softmaxCrossEntropy(shaped(2, 3), words(2), options)).toThrow(
+        "ignoreIndex must be a whole number",
+      );
+      expect(() => metrics.correctClasses(shaped(2, 3), words(2), options)).toThrow(
+        "ignoreIndex must be a whole number",
+      );
+    }
+    expect(() => ops.countLabels(shaped(2), 0)).toThrow("countLabels: labels must be uint32, got float32 of shape [2]");
+  });
+
+  test("where all labels are ignored the loss is 0, and so is its gradient", () => {
+    const options = { ignoreIndex: -1 };
+    const { value, dx } = run(ops.softmaxCrossEntropy, [1, 2, 3, 4], [2 ** 32 - 1, 2 ** 32 - 1], {
+      shape: [2, 2],
+      labels: true,
+      options,
+    });
+    expect([value, ...dx]).toEqual([0, 0, 0, 0, 0]);
   });
 
   test("Huber: delta must be positive and finite", () => {
@@ -320,7 +347,7 @@ describe("errors", () => {
       "correctClasses: labels must be uint32 of shape [2]",
     );
     expect(() => metrics.correctClasses(shaped(3), words(3))).toThrow(
-      "correctClasses: logits must be float32 of shape [batch, classes]",
+      "correctClasses: logits must be float32 of shape [batch, …, classes]",
     );
     expect(() => metrics.correctDistributions(shaped(2, 3), shaped(2))).toThrow(
       "correctDistributions: target must have",

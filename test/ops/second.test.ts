@@ -185,6 +185,21 @@ battery("the gradient of softmaxCrossEntropyWithDistributions", {
 battery("the gradient of softmaxCrossEntropy", {
   cases: [
     {
+      name: "by position, one class ignored",
+      inputs: [{ shape: [1, 3, 5] }, { shape: [1, 3], domain: { classes: 2 } }, { shape: [] }],
+      apply: scaled((x, t) => ops.softmaxCrossEntropy(x, t, { ignoreIndex: 1 })),
+      reference: (x, labels, [factor]) => {
+        const counted = [...labels].filter((label) => label !== 1).length;
+        return Float64Array.from(x, (_, i) => {
+          const [index, column] = [Math.floor(i / 5), i % 5];
+          const p = softmaxRow(x.subarray(index * 5, index * 5 + 5))[column];
+          const isWrong = p - Number(column === labels[index]);
+          return labels[index] === 1 ? 0 : (factor * isWrong) / Math.max(counted, 1);
+        });
+      },
+      tolerance: 2 ** -20,
+    },
+    {
       inputs: [{ shape: [3, 5] }, { shape: [3], domain: { classes: 5 } }, { shape: [] }],
       apply: scaled(ops.softmaxCrossEntropy),
       reference: (x, labels, [factor]) => {

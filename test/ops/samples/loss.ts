@@ -94,6 +94,40 @@ function crossEntropy(
   );
 }
 
+// [batch, positions …, classes]; a row alone, and one that is ignored with it.
+const positionShapes: readonly Shape[] = [
+  [2, 3, 4],
+  [1, 1, 5],
+  [3, 2, 2, 7],
+  [5, 9],
+];
+
+/** Cross-entropy by position, with and without a label that is ignored. */
+function positions(): Case[] {
+  const one = (shape: Shape, reduction: ops.Reduction, ignoreIndex: number | undefined): Case => {
+    const columns = shape[shape.length - 1];
+    return {
+      name: `[${shape.join(", ")}] ${reduction}, ${ignoreIndex ?? "nothing"} ignored`,
+      inputs: [{ shape }, { shape: shape.slice(0, -1), domain: { classes: columns } }],
+      apply: (logits, labels) =>
+        ops.softmaxCrossEntropy(logits, labels, { reduction, ...(ignoreIndex === undefined ? {} : { ignoreIndex }) }),
+      reference: (logits, labels) => {
+        const losses = [...labels].flatMap((label, row) =>
+          label === ignoreIndex ? [] : [-logSoftmaxRow(logits.subarray(row * columns, (row + 1) * columns))[label]],
+        );
+        const total = losses.reduce((sum, loss) => sum + loss, 0);
+        return [reduction === "mean" ? total / Math.max(losses.length, 1) : total];
+      },
+      differentiable: [true, false],
+    };
+  };
+  return positionShapes.flatMap((shape) =>
+    (["mean", "sum"] as const).flatMap((reduction) =>
+      [undefined, 0, 1].map((ignoreIndex) => one(shape, reduction, ignoreIndex)),
+    ),
+  );
+}
+
 const squares = { domains: ["normal", "normal"] } as const;
 
 export const lossSamples = {
@@ -153,12 +187,15 @@ export const lossSamples = {
     }),
   },
   softmaxCrossEntropy: {
-    cases: crossEntropy(
-      ops.softmaxCrossEntropy,
-      (rows, columns) => ({ shape: [rows], domain: { classes: columns } }),
-      (logs, labels, row) => -logs[labels[row]],
-      [true, false],
-    ),
+    cases: [
+      ...crossEntropy(
+        ops.softmaxCrossEntropy,
+        (rows, columns) => ({ shape: [rows], domain: { classes: columns } }),
+        (logs, labels, row) => -logs[labels[row]],
+        [true, false],
+      ),
+      ...positions(),
+    ],
   },
   softmaxCrossEntropyWithDistributions: {
     cases: crossEntropy(
@@ -184,22 +221,29 @@ const rowsOf = (data: Float64Array, columns: number) => (row: number) =>
 
 export const metricSamples = {
   correctClasses: {
-    cases: [...rowShapes, [64, 2] as const].flatMap(([rows, columns]) =>
-      (["normal", "special"] as const).map((domain) => ({
-        name: `[${rows}, ${columns}] ${domain}`,
-        inputs: [
-          { shape: [rows, columns], domain },
-          { shape: [rows], domain: { classes: columns } },
-        ],
-        apply: metrics.correctClasses,
-        reference: (logits: Float64Array, labels: Float64Array) => {
-          const rowOf = rowsOf(logits, columns);
-          return counted(rows, (row) => firstMaximum(rowOf(row)) === labels[row]);
-        },
-        differentiable: [false, false],
-        tolerance: 0,
-      })),
-    ),
+    cases: [
+      ...[...rowShapes, [64, 2] as const].flatMap(([rows, columns]) =>
+        (["normal", "special"] as const).map((domain) => [[rows], columns, domain, undefined] as const),
+      ),
+      // By position, without those of class 0.
+      [[4, 6], 3, "normal", 0] as const,
+      [[2, 3, 4], 2, "special", 1] as const,
+    ].map(([batch, columns, domain, ignoreIndex]) => ({
+      name: `[${[...batch, columns].join(", ")}] ${domain}${ignoreIndex === undefined ? "" : `, ${ignoreIndex} ignored`}`,
+      inputs: [
+        { shape: [...batch, columns], domain },
+        { shape: batch, domain: { classes: columns } },
+      ],
+      apply: (logits: Tensor, labels: Tensor) =>
+        metrics.correctClasses(logits, labels, ignoreIndex === undefined ? {} : { ignoreIndex }),
+      reference: (logits: Float64Array, labels: Float64Array) => {
+        const rowOf = rowsOf(logits, columns);
+        const isHit = (row: number) => labels[row] !== ignoreIndex && firstMaximum(rowOf(row)) === labels[row];
+        return counted(labels.length, isHit);
+      },
+      differentiable: [false, false],
+      tolerance: 0,
+    })),
   },
   correctDistributions: {
     cases: [...rowShapes, [64, 2] as const].flatMap(([rows, columns]) =>
