@@ -72,7 +72,10 @@ export * from "./nn/initializers.js";
 export type { Layer } from "./nn/layer.js";
 export {
   binaryCrossEntropy,
+  type CrossEntropyOptions,
   crossEntropy,
+  type DefineLossOptions,
+  defineLoss,
   halfSquaredError,
   hinge,
   huber,
@@ -83,7 +86,15 @@ export {
   perceptron,
 } from "./nn/losses.js";
 export { type ResidualOptions, residual } from "./nn/merge.js";
-export type { MetricName } from "./nn/metrics.js";
+export {
+  type DefineMetricOptions,
+  defineMetric,
+  type Measured,
+  type Metric,
+  type MetricName,
+  type MetricTotal,
+  topK,
+} from "./nn/metrics.js";
 export { functional, type Model, type ModelOptions, sequential } from "./nn/model.js";
 export { gaussianDropout, gaussianNoise } from "./nn/noise.js";
 export {
@@ -168,9 +179,15 @@ export type {
 } from "./train/options.js";
 export type { ParameterUpdate, ParameterValues } from "./train/parameters.js";
 export {
+  type AllGradients,
   type CompileOptions,
   compile,
   compileSync,
+  type Evaluator,
+  type EvaluatorOptions,
+  type GradientsOptions,
+  type Predictor,
+  type PredictorOptions,
   type Trainer,
 } from "./train/trainer.js";
 export {

@@ -1,19 +1,30 @@
 // Losses as options of compile(): which operation, what the targets are, and what a prediction is.
-import { checkChoice, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { checkChoice, checkFunction, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import { sigmoid, step } from "../ops/activation.js";
 import * as operations from "../ops/loss.js";
 import { correctBinary, correctClasses, correctDistributions } from "../ops/metric.js";
 import { softmax } from "../ops/softmax.js";
 import { identity } from "../ops/view.js";
+import { checkName } from "./layer.js";
 
 export type Reduction = "mean" | "sum";
 
 /**
  * What `y` holds: `values` any numbers of the output's shape; `bits` 0 or 1; `signs` -1 or 1;
- * `probabilities` within [0, 1]; `classes` one index a sample; `distributions` rows that sum to 1.
+ * `probabilities` within [0, 1]; `classes` one index a sample, or for each of its positions; `distributions` rows that sum
+ * to 1.
  */
 export type TargetKind = "values" | "bits" | "signs" | "probabilities" | "classes" | "distributions";
+
+export const TARGET_KINDS: readonly TargetKind[] = [
+  "values",
+  "bits",
+  "signs",
+  "probabilities",
+  "classes",
+  "distributions",
+];
 
 export interface Loss {
   readonly name: string;
@@ -25,6 +36,13 @@ export interface Loss {
   predict(output: Tensor): Tensor;
   /** How many are right, as a scalar tensor; absent where "right" means nothing. */
   correct?: (output: Tensor, target: Tensor) => Tensor;
+  /** The class index of targets that count for nothing: any whole number. Absent: none. */
+  readonly ignoreIndex?: number | undefined;
+  /**
+   * How many targets of a batch count, as a scalar tensor, if that depends on their values: a mean over batches is then
+   * weighted by it. Absent: all.
+   */
+  count?: ((target: Tensor) => Tensor) | undefined;
   /** Throws ModelError, beginning with `where`, for an output of a shape (without the batch) that it cannot take. */
   checkOutput?(where: string, shape: Shape): void;
   /** Kinds of last layer that the loss has built in already, and must not get. */
@@ -127,34 +145,88 @@ export function binaryCrossEntropy(options: LossOptions & { from?: "logits" | "p
 }
 
 function checkClasses(where: string, shape: Shape): void {
-  if (shape.length === 1 && shape[0] > 1) return;
-  const remedy =
-    shape.length === 1
-      ? "end the model in dense(classes), or use binaryCrossEntropy() for a yes or no"
-      : "add flatten() and dense(classes) at its end";
+  if (shape.length > 0 && shape[shape.length - 1] > 1) return;
   throw new ModelError(
-    `${where}: crossEntropy needs an output of [batch, classes] with at least 2 classes, got ${showShape(["batch", ...shape])}: ${remedy}`,
+    `${where}: crossEntropy needs an output of [batch, …, classes] with at least 2 classes, got ${showShape(["batch", ...shape])}: end the model in dense(classes), or use binaryCrossEntropy() for a yes or no`,
   );
 }
 
+export interface CrossEntropyOptions extends LossOptions {
+  /** What `y` holds: class indices, or distributions such as one-hot rows. Default `"classes"`. */
+  targets?: "classes" | "distributions";
+  /** The class index of positions that count for nothing, as padding: any whole number, as -1 or -100. Default none. */
+  ignoreIndex?: number;
+}
+
 /**
- * Cross-entropy of softmax(logits): the model ends in dense(classes), without a softmax, and predict()
- * gives probabilities. Targets are class indices, one a sample (the default), or distributions
- * (one-hot rows, for example).
+ * Cross-entropy of softmax(logits): the model ends in dense(classes), without a softmax, and predict() gives probabilities.
+ * Targets are class indices (the default) or distributions (one-hot rows, for example): one a sample of an output [classes];
+ * of an output [positions, …, classes] one for each position. The mean is over all positions of a batch, without those whose
+ * index is `ignoreIndex`, as in PyTorch; where all of them are ignored it is 0. Accuracy ignores them too. The mean over an
+ * epoch or an evaluation is over its positions, whatever the batches.
  */
-export function crossEntropy(options: LossOptions & { targets?: "classes" | "distributions" } = {}): Loss {
-  const reduction = reductionOf("crossEntropy", options, ["targets"]);
+export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
+  const reduction = reductionOf("crossEntropy", options, ["targets", "ignoreIndex"]);
   const targets = checkChoice("crossEntropy", "targets", options.targets ?? "classes", ["classes", "distributions"]);
-  const classes = targets === "classes";
-  const operation = classes ? operations.softmaxCrossEntropy : operations.softmaxCrossEntropyWithDistributions;
+  const { ignoreIndex } = options;
+  operations.checkIgnoreIndex("crossEntropy", ignoreIndex);
+  const common = { name: "crossEntropy", targets, reduction, predict: softmax, checkOutput: checkClasses } as const;
+  const includes = ["softmax", "logSoftmax"];
+  if (targets === "distributions") {
+    if (ignoreIndex !== undefined) {
+      throw new ModelError(
+        `crossEntropy: ignoreIndex is for targets that are classes, got ${ignoreIndex} with "distributions": leave it out`,
+      );
+    }
+    const build = (output: Tensor, target: Tensor) =>
+      operations.softmaxCrossEntropyWithDistributions(output, target, { reduction });
+    return { ...common, includes, build, correct: correctDistributions };
+  }
+  const ignoring = ignoreIndex === undefined ? {} : { ignoreIndex };
   return {
-    name: "crossEntropy",
-    targets,
-    reduction,
-    build: (output, target) => operation(output, target, { reduction }),
-    predict: softmax,
-    correct: classes ? correctClasses : correctDistributions,
-    checkOutput: checkClasses,
-    includes: ["softmax", "logSoftmax"],
+    ...common,
+    ...ignoring,
+    includes,
+    build: (output, target) => operations.softmaxCrossEntropy(output, target, { reduction, ...ignoring }),
+    correct: (output, target) => correctClasses(output, target, ignoring),
+    count: ignoreIndex === undefined ? undefined : (target) => operations.countLabels(target, ignoreIndex),
   };
+}
+
+export interface DefineLossOptions
+  extends Partial<Pick<Loss, "targets" | "reduction" | "predict" | "correct" | "includes">> {}
+
+/**
+ * A custom loss: a function of a model's output and its target, [batch, …] both, that gives a scalar tensor.
+ *
+ * @param options What else is to be known of it. `targets`: what `y` holds (default `"values"`, of the output's shape);
+ *   `reduction`: whether it is a mean over the batch (the default) or a sum; `predict`: what predict() makes of the output
+ *   (default the output itself); `correct`: how many are right, for accuracy (default: that means nothing); `includes`: kinds
+ *   of layers that the model must not end in.
+ * @throws ModelError if a part is none. What the functions give is checked by `compile`.
+ * @example
+ * const logCosh = defineLoss("logCosh", (y, t) => {
+ *   const d = sub(y, t);
+ *   return mean(sub(add(d, softplus(scale(d, -2))), Math.LN2));
+ * });
+ */
+export function defineLoss(
+  name: string,
+  build: (output: Tensor, target: Tensor) => Tensor,
+  options: DefineLossOptions = {},
+): Loss {
+  checkName("defineLoss", name);
+  checkFunction("defineLoss", "build", build);
+  checkOptions("defineLoss", options, ["targets", "reduction", "predict", "correct", "includes"]);
+  const { targets = "values", reduction = "mean", predict = identity, correct, includes = [] } = options;
+  checkChoice("defineLoss", "targets", targets, TARGET_KINDS);
+  checkChoice("defineLoss", "reduction", reduction, ["mean", "sum"]);
+  checkFunction("defineLoss", "predict", predict);
+  if (correct !== undefined) checkFunction("defineLoss", "correct", correct);
+  if (!Array.isArray(includes)) {
+    throw new ModelError(
+      `defineLoss: includes must be an array of kinds such as ["softmax"], got ${showValue(includes)}`,
+    );
+  }
+  return { name, targets, reduction, build, predict, includes, ...(correct === undefined ? {} : { correct }) };
 }

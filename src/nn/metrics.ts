@@ -1,13 +1,45 @@
 // Metrics as options of compile(): each adds up over the batches of an epoch.
-import { ModelError, showValue } from "../engine/errors.js";
-import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { meanAbsoluteError, meanSquaredError } from "../ops/loss.js";
+import { checkFunction, checkInteger, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { constant, isTensor, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { equal, greater, less, where } from "../ops/comparison.js";
+import { mul } from "../ops/elementwise.js";
+import { checkIgnoreIndex, isCounted, meanAbsoluteError, meanSquaredError } from "../ops/loss.js";
+import { sum } from "../ops/reduce.js";
+import { reshape } from "../ops/shape.js";
+import { checkName } from "./layer.js";
 import type { Loss } from "./losses.js";
 
 /** `accuracy`: the share of right answers, as the loss understands it. The errors are means over all elements. */
 export type MetricName = "accuracy" | "meanSquaredError" | "meanAbsoluteError";
 
-const NAMES: readonly MetricName[] = ["accuracy", "meanSquaredError", "meanAbsoluteError"];
+/** What a metric is made of: tensors [batch, …] of one output. */
+export interface Measured {
+  /** The output as it comes out of the last layer. */
+  readonly output: Tensor;
+  /** What predict() makes of it. */
+  readonly prediction: Tensor;
+  readonly target: Tensor;
+  readonly loss: Loss;
+}
+
+/** A sum over a batch, and what the sum of these sums is divided by. */
+export interface MetricTotal {
+  /** A scalar tensor. */
+  readonly total: Tensor;
+  /** How many were added up: a scalar tensor, if it depends on values. */
+  readonly count: Tensor | number;
+}
+
+export interface Metric<Name extends string = string> {
+  readonly name: Name;
+  /** Throws ModelError where the metric means nothing. */
+  measure(of: Measured): MetricTotal;
+  /** What becomes of the mean in the end. Default: nothing. */
+  finish?(mean: number): number;
+}
+
+/** The name under which a metric is found in the scores. */
+export type NameOfMetric<M> = M extends Metric<infer Name> ? Name : M & string;
 
 const HABITS: Readonly<Record<string, MetricName>> = {
   acc: "accuracy",
@@ -15,35 +47,135 @@ const HABITS: Readonly<Record<string, MetricName>> = {
   mae: "meanAbsoluteError",
 };
 
-export interface Metric {
-  readonly name: MetricName;
-  /** Sum over a batch, as a scalar tensor, of what `countPerSample` divides. */
-  build(output: Tensor, target: Tensor): Tensor;
-  readonly countPerSample: number;
-}
+const NAMED: Readonly<Record<MetricName, Metric>> = {
+  accuracy: {
+    name: "accuracy",
+    measure({ output, target, loss }) {
+      const { correct } = loss;
+      if (correct === undefined) {
+        throw new ModelError(
+          `${loss.name} has no right and wrong, so no accuracy: use "meanAbsoluteError" or "meanSquaredError"`,
+        );
+      }
+      return { total: correct(output, target), count: loss.count?.(target) ?? rowsOf(target, loss) };
+    },
+  },
+  meanSquaredError: errorMetric("meanSquaredError", meanSquaredError),
+  meanAbsoluteError: errorMetric("meanAbsoluteError", meanAbsoluteError),
+};
 
-/** Resolves a metric's name for a model's loss and output. Throws ModelError where it means nothing there. */
-export function metricFor(where: string, name: MetricName, loss: Loss, outputShape: Shape): Metric {
-  if (!NAMES.includes(name)) {
-    const meant = typeof name === "string" && Object.hasOwn(HABITS, name) ? `: write ${showValue(HABITS[name])}` : "";
-    throw new ModelError(`${where}: a metric must be one of ${NAMES.join(", ")}, got ${showValue(name)}${meant}`);
-  }
-  const perRow = loss.targets === "classes" || loss.targets === "distributions";
-  if (name === "accuracy") {
-    const { correct } = loss;
-    if (correct === undefined) {
-      throw new ModelError(
-        `${where}: ${loss.name} has no right and wrong, so no accuracy: use "meanAbsoluteError" or "meanSquaredError"`,
-      );
-    }
-    return { name, build: correct, countPerSample: perRow ? 1 : sizeOf(outputShape) };
-  }
-  if (perRow)
-    throw new ModelError(`${where}: ${name} compares values, but ${loss.name} has ${loss.targets}: use "accuracy"`);
-  const operation = name === "meanSquaredError" ? meanSquaredError : meanAbsoluteError;
+function errorMetric(name: MetricName, operation: typeof meanSquaredError): Metric {
   return {
     name,
-    build: (output, target) => operation(loss.predict(output), target, { reduction: "sum" }),
-    countPerSample: sizeOf(outputShape),
+    measure({ prediction, target, loss }) {
+      if (loss.targets === "classes" || loss.targets === "distributions") {
+        throw new ModelError(`${name} compares values, but ${loss.name} has ${loss.targets}: use "accuracy"`);
+      }
+      return { total: operation(prediction, target, { reduction: "sum" }), count: sizeOf(prediction.shape) };
+    },
+  };
+}
+
+/** How many answers a batch of targets has. */
+function rowsOf({ shape }: Tensor, { targets }: Loss): number {
+  return targets === "distributions" ? sizeOf(shape.slice(0, -1)) : sizeOf(shape);
+}
+
+/** A metric by its name, or as a value. Throws ModelError for what is none. */
+export function checkMetric(where: string, given: unknown): Metric {
+  if (typeof given === "string" && Object.hasOwn(NAMED, given)) return NAMED[given as MetricName];
+  const { name, measure } = (given ?? {}) as Partial<Metric>;
+  if (typeof name === "string" && name !== "" && typeof measure === "function") return given as Metric;
+  const meant = typeof given === "string" && Object.hasOwn(HABITS, given) ? `: write ${showValue(HABITS[given])}` : "";
+  throw new ModelError(
+    `${where}: a metric must be one of ${Object.keys(NAMED).join(", ")}, or made by defineMetric(), got ${showValue(given)}${meant}`,
+  );
+}
+
+export interface DefineMetricOptions {
+  /** What becomes of the mean in the end, as `Math.sqrt` of a mean of squares. Default: nothing. */
+  finish?: (mean: number) => number;
+}
+
+/**
+ * A custom metric: a function of an output's tensors that gives a tensor of any shape, a value for each sample, position or
+ * element. The score is the mean of all of them, over the whole data; weighted, if the function gives `{ values, weights }`,
+ * two tensors of one shape. It is found under `name`.
+ *
+ * @throws ModelError if a part is none. What the function gives is checked by `compile`.
+ * @example
+ * const error = defineMetric("rootMeanSquare", ({ prediction, target }) => square(sub(prediction, target)), {
+ *   finish: Math.sqrt,
+ * });
+ */
+export function defineMetric<const Name extends string>(
+  name: Name,
+  values: (of: Measured) => Tensor | { readonly values: Tensor; readonly weights: Tensor },
+  options: DefineMetricOptions = {},
+): Metric<Name> {
+  checkName("defineMetric", name);
+  checkFunction("defineMetric", "what gives its values", values);
+  checkOptions("defineMetric", options, ["finish"]);
+  const { finish } = options;
+  if (finish !== undefined) checkFunction("defineMetric", "finish", finish);
+  return {
+    name,
+    measure(of) {
+      const given = values(of);
+      if (isTensor(given)) return { total: sum(checkFloat(name, given)), count: sizeOf(given.shape) };
+      const isPair = typeof given === "object" && given !== null;
+      const [one, other] = isPair
+        ? [checkFloat(name, given.values), checkFloat(name, given.weights)]
+        : [checkFloat(name, given), checkFloat(name, given)];
+      if (!sameShape(one.shape, other.shape)) {
+        throw new ModelError(
+          `${name}: values and weights must have one shape, got ${showShape(one.shape)} and ${showShape(other.shape)}`,
+        );
+      }
+      return { total: sum(mul(one, other)), count: sum(other) };
+    },
+    ...(finish === undefined ? {} : { finish }),
+  };
+}
+
+function checkFloat(name: string, value: unknown): Tensor {
+  if (isTensor(value) && value.dtype === "float32") return value;
+  const got = isTensor(value) ? `a tensor of ${value.dtype}` : showValue(value);
+  throw new ModelError(`${name}: must give a float32 tensor, or { values, weights }, got ${got}`);
+}
+
+/**
+ * The share of samples, or of positions, whose class is among the `k` of the largest logits: fewer than `k` others are
+ * larger. Found as `top3Accuracy` for `topK(3)`. For `crossEntropy()` with classes; ignores what it ignores. A row with NaN
+ * is wrong.
+ *
+ * @throws ModelError if k is no whole number of at least 1, or not below the number of classes.
+ */
+export function topK<const K extends number>(k: K): Metric<`top${K}Accuracy`> {
+  checkInteger("topK", "k", k, 1);
+  return {
+    name: `top${k}Accuracy`,
+    measure({ output, target, loss }) {
+      if (loss.targets !== "classes") {
+        throw new ModelError(`topK: needs targets that are classes, but ${loss.name} has ${loss.targets}`);
+      }
+      const classes = output.shape[output.shape.length - 1];
+      if (k >= classes) {
+        throw new ModelError(`topK: k must be below the ${classes} classes, got ${k}: all answers would be right`);
+      }
+      const labels = reshape(target, [...target.shape, 1]);
+      const indices = constant(Uint32Array.from({ length: classes }, (_, index) => index));
+      const last = output.shape.length - 1;
+      const own = sum(where(equal(labels, indices), output, 0), last, { keepDims: true });
+      const larger = sum(greater(output, own), last);
+      // NaN is not equal to itself.
+      const isNumber = equal(sum(equal(output, output), last), classes);
+      const hits = mul(less(larger, k), isNumber);
+      const { ignoreIndex } = loss;
+      if (ignoreIndex === undefined) return { total: sum(hits), count: sizeOf(hits.shape) };
+      checkIgnoreIndex("topK", ignoreIndex);
+      const counted = isCounted(target, ignoreIndex);
+      return { total: sum(mul(hits, counted)), count: sum(counted) };
+    },
   };
 }

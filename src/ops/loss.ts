@@ -433,7 +433,7 @@ export function checkIgnoreIndex(where: string, ignoreIndex: unknown): void {
 }
 
 /** 1 for each label that is not ignored, 0 for the others. */
-function isCounted(labels: Tensor, ignoreIndex: number): Tensor {
+export function isCounted(labels: Tensor, ignoreIndex: number): Tensor {
   return notEqual(labels, constant(Uint32Array.of(wordOf(ignoreIndex)), []));
 }
 

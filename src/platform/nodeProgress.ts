@@ -1,10 +1,9 @@
 // The entry "steepest/progress" under Node. Shows a fit's progress: a bar an epoch where there is a terminal
 // (cli-progress), plain lines where not.
 import { checkInteger, DataError, showValue } from "../engine/errors.js";
-import type { MetricName } from "../nn/metrics.js";
 import type { EpochResult, Progress } from "../train/fit.js";
 
-export interface ProgressDisplay<M extends MetricName> {
+export interface ProgressDisplay<M extends string> {
   /** Hand this to fit(). */
   onProgress(progress: Progress<M>): void;
   /** Call with each epoch's result. */
@@ -22,7 +21,7 @@ const FORMAT = "epoch {epoch} {bar} {percentage}%  {scores}  {rate} samples/s  {
  * const display = await createProgressDisplay<"accuracy">(1);
  * for await (const result of trainer.fit({ x, y }, { onProgress: display.onProgress })) display.finishEpoch(result);
  */
-export async function createProgressDisplay<M extends MetricName>(epochs: number): Promise<ProgressDisplay<M>> {
+export async function createProgressDisplay<M extends string>(epochs: number): Promise<ProgressDisplay<M>> {
   checkInteger("createProgressDisplay", "epochs", epochs, 1);
   const lines: ProgressDisplay<M> = {
     onProgress: checkProgress,
@@ -95,7 +94,7 @@ function checkNumbers(where: string, values: object, names: readonly string[]): 
   }
 }
 
-function epochLine<M extends MetricName>(result: EpochResult<M>, epochs: number): string {
+function epochLine<M extends string>(result: EpochResult<M>, epochs: number): string {
   const { epoch, step, durationMs, samplesPerSecond, validation } = result;
   const parts = [`epoch ${epoch}/${epochs}`, showScores(result)];
   if (validation !== undefined) parts.push(`validation ${showScores(validation)}`);

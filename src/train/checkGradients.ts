@@ -31,6 +31,7 @@ import {
   type SampleFormat,
   type Samples,
   targetShape,
+  targetsOf,
   targetType,
 } from "./data.js";
 import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
@@ -199,7 +200,7 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
   const format: SampleFormat = {
     inputs: model.inputs,
     outputs: model.outputs,
-    targets: outputs.map((output) => ({ port: output.port, targets: output.loss.targets })),
+    targets: targetsOf(outputs),
   };
   const { x, y, count } = flattenSamples(checkSamples(data), format);
   const names = trainable.map(([name]) => name);
@@ -221,7 +222,8 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
   const trace = (): Record<string, Tensor> => {
     const context = layerContext({ training: false, clock: inputs.clock, seed: [0, 0] });
     const results = model.trace(given, context);
-    const losses = results.map((result, index) => outputs[index].loss.build(result, targets[index]));
+    const left = [...targets];
+    const losses = results.flatMap((result, index) => outputs[index].loss?.build(result, left.shift() as Tensor) ?? []);
     const value = losses.reduce((sum, one) => add(sum, one));
     const gradients = gradient(
       value,

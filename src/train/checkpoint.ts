@@ -6,7 +6,7 @@ import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/
 import { checkPosition, cursorAt, type Position, positionOf } from "./cursor.js";
 import type { SlotValues } from "./optimizer.js";
 import { type ParameterValues, readParameters } from "./parameters.js";
-import { isUpToDate, lastingOf, type State, seedOf, setCounts, wordsOfSeed } from "./state.js";
+import { checkTrains, isUpToDate, lastingOf, type State, seedOf, setCounts, wordsOfSeed } from "./state.js";
 
 /** Copies of values, by the path of the parameter that they belong to. */
 export type ValuesByPath = ReadonlyMap<string, ParameterValues>;
@@ -44,6 +44,7 @@ export function takeCheckpoint(state: State): Checkpoint {
       "checkpoint: the background, which has a copy of the memory, is in the midst of its work: do this between epochs, or when the call has come to its end",
     );
   }
+  checkTrains(state, "checkpoint");
   const { engine, steps, epochs, config } = state;
   const readSlot = (values: ReadonlyMap<string, SlotValues>): ValuesByPath =>
     new Map([...values].map(([path, slot]) => [path, readValues(engine, slot, slot.address)]));
@@ -95,6 +96,7 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   const { engine, values, config } = state;
   const slots = state.optimizer.values;
   checkBlock(config.model.parameters, "parameters", parameters);
+  checkTrains(state, "restore");
   checkOptimizer(state, optimizer);
   for (const [slot, wanted] of slots) checkBlock(wanted, `the optimizer's ${slot}`, valuesIn(optimizer, slot));
 

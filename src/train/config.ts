@@ -2,25 +2,44 @@
 
 import { type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
 import { checkInteger, checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
-import type { Tensor } from "../graph/tensor.js";
+import type { Shape, Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
-import type { MetricName } from "../nn/metrics.js";
+import type { Metric, MetricName } from "../nn/metrics.js";
 import { type AnyModel, checkModel } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import { checkOptimizer, type Optimizer } from "../optim/optimizer.js";
 import { isRegularized } from "./changes.js";
-import { planOptimizer } from "./optimizer.js";
-import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
-import { isTrainable, type OutputConfig, type Score, type TrainingConfig, wordsOfSeed } from "./state.js";
+import { NO_OPTIMIZER, planOptimizer } from "./optimizer.js";
+import { type Losses, type OutputOptions, resolveOutputs, tryOutputs } from "./outputs.js";
+import { planScores } from "./scores.js";
+import { isTrainable, type OutputConfig, type TrainingConfig, wordsOfSeed } from "./state.js";
 
-export interface TrainingOptions<M extends MetricName, O extends Ports> {
-  /** An object of losses where the model's outputs have names. */
-  loss: Losses<O>;
+/** Of an object of losses: names that no output has. */
+type Unknown<L, O extends Ports> = O extends Shape
+  ? unknown
+  : { readonly [K in Exclude<keyof L | keyof Loss, keyof O>]?: never };
+
+/** The outputs that have a loss. */
+export type Scored<O extends Ports, L> = O extends Shape
+  ? O
+  : { readonly [K in keyof O as K extends keyof L ? K : never]: O[K] };
+
+export interface TrainingOptions<M extends MetricName | Metric, O extends Ports, L = Losses<O>>
+  extends PredictingOptions {
+  /** If the model's outputs have names an object of losses: outputs without one are only predicted. */
+  loss: L & Unknown<L, O>;
   /** Factors of the losses in the whole, by output. Default 1 each. */
   lossWeights?: O extends readonly number[] ? never : { readonly [K in keyof O]?: number };
   optimizer: Optimizer;
-  /** Beside the loss. Where outputs have names: for each whose loss knows it. Default none. */
+  /**
+   * Next to the loss: by name, or as values, as `topK(3)` and what `defineMetric` gives. If outputs have names: for each whose
+   * loss knows it. Default none.
+   */
   metrics?: readonly M[];
+}
+
+/** What predicting needs to know. */
+export interface PredictingOptions {
   /** Of everything random: initial values, order of samples, dropout. A whole number of at least 0. Default 0. */
   seed?: number;
   /**
@@ -37,8 +56,10 @@ export interface TrainingOptions<M extends MetricName, O extends Ports> {
   accumulate?: number;
 }
 
-type AnyOptions = Omit<TrainingOptions<MetricName, Ports>, "lossWeights"> &
-  EngineOptions & { lossWeights?: Readonly<Record<string, number>>; engine?: Engine };
+/** Options of any kind, before they are checked. */
+export type AnyOptions = PredictingOptions &
+  OutputOptions &
+  EngineOptions & { readonly optimizer?: Optimizer | undefined; readonly engine?: Engine };
 
 const OPTIONS = [
   "loss",
@@ -62,59 +83,47 @@ export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig
   checkOptions("compile", options, OPTIONS);
   const { optimizer, seed = 0, frozen = [], accumulate = 1 } = options;
   engineOf("compile", options);
-  checkOptimizer("compile", optimizer);
+  if ("optimizer" in options) checkOptimizer("compile", optimizer);
+  if (optimizer !== undefined && !("loss" in options)) {
+    throw new ModelError(
+      "compile: an optimizer must have a loss to make smaller, got none: give a loss, or leave it out",
+    );
+  }
   checkInteger("compile", "seed", seed, 0);
   checkInteger("compile", "accumulate", accumulate, 1, MAX_ACCUMULATED);
   const outputs = resolveOutputs("compile", model, options);
+  checkAccumulated(model, outputs, accumulate);
   const fixed = frozenOf(model, frozen);
   const trained = [...model.parameters.values()].filter((tensor) => isTrainable(tensor) && !fixed.has(tensor));
   tryOutputs("compile", model, outputs, trained);
-  checkTrained(model, trained);
   const isTrained = new Set(trained);
   const paths = [...model.parameters].filter(([, tensor]) => isTrained.has(tensor));
   return {
     model,
     outputs,
-    scores: [...scoresOf(outputs), ...penaltyScore(model, outputs, fixed)],
-    optimizer: planOptimizer("compile", optimizer, paths),
+    scores: planScores(outputs, trained.some(isRegularized)),
+    optimizer: planOptimizer("compile", paths.length > 0 && optimizer ? optimizer : NO_OPTIMIZER, paths),
+    hasOptimizer: optimizer !== undefined,
     accumulate,
     frozen: fixed,
     seed: wordsOfSeed(seed),
   };
 }
 
-function checkTrained({ parameters }: AnyModel, trained: readonly Tensor[]): void {
-  if (trained.length > 0) return;
-  const remedy = [...parameters.values()].some(isTrainable) ? "freeze fewer of them" : "add dense(…)";
-  throw new ModelError(`compile: the model has no parameters, so nothing can be trained: ${remedy}`);
-}
-
-/** The totals of a step, as `buildScores` makes them. */
-function scoresOf(outputs: readonly OutputConfig[]): Score[] {
-  const loss = (name: string, { reduction }: Loss): Score => {
-    const isMean = reduction === "mean";
-    return { name, isMean, countPerSample: isMean ? 1 : 0 };
-  };
-  const isNamed = outputs[0].port.key !== undefined;
-  const nameOf = ({ port }: OutputConfig, name: string): string => (isNamed ? `${port.key}.${name}` : name);
-  return [
-    loss("loss", outputs[0].loss),
-    ...(isNamed ? outputs.map((output) => loss(nameOf(output, "loss"), output.loss)) : []),
-    ...outputs.flatMap((output) =>
-      output.metrics.map(({ name, countPerSample }) => ({ name: nameOf(output, name), isMean: false, countPerSample })),
-    ),
-  ];
-}
-
-/** A sum over the samples has the penalties once, not once a batch: they are a mean over the batches, apart from it. */
-function penaltyScore(
-  { parameters }: AnyModel,
-  [{ loss }]: readonly OutputConfig[],
-  frozen: ReadonlySet<Tensor>,
-): Score[] {
-  const regularized = [...parameters.values()].some((tensor) => isRegularized(tensor) && !frozen.has(tensor));
-  if (loss.reduction === "mean" || !regularized) return [];
-  return [{ name: "penalty", isMean: true, countPerSample: 1, ofLoss: true }];
+/** Refuses what the batches of a step cannot be put together of. */
+function checkAccumulated({ states }: AnyModel, outputs: readonly OutputConfig[], accumulate: number): void {
+  if (accumulate === 1) return;
+  const counted = outputs.find(({ loss }) => loss?.count !== undefined && loss.reduction === "mean");
+  if (counted !== undefined) {
+    throw new ModelError(
+      `compile: accumulate must be 1 for a mean over what counts in a batch, got ${accumulate} with ${counted.loss?.name} and an ignoreIndex: write reduction: "sum"`,
+    );
+  }
+  if (states.size > 0) {
+    throw new ModelError(
+      `compile: accumulate must be 1 for a model with a state, as each batch goes on where the one before it stopped, got ${accumulate}: leave it out`,
+    );
+  }
 }
 
 // More than any model has parameters.

@@ -16,7 +16,7 @@ import {
   writeFloats,
   writeWords,
 } from "../graph/values.js";
-import type { TargetKind } from "../nn/losses.js";
+import type { Loss } from "../nn/losses.js";
 import { type ForPorts, type Port, type Ports, portName, toList } from "../nn/ports.js";
 import { type Job, PAUSE } from "./job.js";
 
@@ -78,23 +78,35 @@ export function isResident(data: unknown): data is ResidentData {
 export interface SampleFormat {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
-  /** What each output's loss takes. */
+  /** Of the outputs that have a loss, in their order. */
   readonly targets: readonly TargetFormat[];
 }
 
-/** How a target looks: the output it belongs to, and what its loss takes. */
+/** How a target looks: the output it belongs to, and the loss that takes it. */
 export interface TargetFormat {
   readonly port: Port;
-  readonly targets: TargetKind;
+  readonly loss: Pick<Loss, "name" | "targets" | "ignoreIndex">;
 }
 
-/** Shape of one sample's target: a scalar for a class index. */
-export function targetShape({ targets, port }: TargetFormat): Shape {
-  return targets === "classes" ? [] : port.shape;
+/** The targets of those outputs that have a loss. */
+export function targetsOf(
+  outputs: readonly { readonly port: Port; readonly loss: Loss | undefined }[],
+): TargetFormat[] {
+  return outputs.flatMap(({ port, loss }) => (loss === undefined ? [] : [{ port, loss }]));
+}
+
+/** Shape of one sample's target: a class index for each position. */
+export function targetShape({ loss, port: { shape } }: TargetFormat): Shape {
+  return loss.targets === "classes" ? shape.slice(0, -1) : shape;
+}
+
+/** How many classes there are to choose from. */
+function classesOf({ port: { shape } }: TargetFormat): number {
+  return shape[shape.length - 1];
 }
 
 /** How its values are stored. */
-export function targetType({ targets }: TargetFormat): DType {
+export function targetType({ loss: { targets } }: TargetFormat): DType {
   return targets === "classes" ? "uint32" : "float32";
 }
 
@@ -241,11 +253,15 @@ export function flattenSamples(given: AnySamples, format: SampleFormat): FlatSam
   const list = isList(given) ? given : undefined;
   const { x: inputs, y: wanted } = isList(given) ? { x: column(given, "x"), y: column(given, "y") } : given;
   const { x, count } = flattenInputs(inputs as Values, format, list?.length);
-  const { outputs, targets } = format;
+  const { targets } = format;
   const y: FlatValues[] = [];
-  const values = pickRows("y", wanted, outputs);
-  for (let index = 0; index < outputs.length; index++) {
-    const flat = flattenValues(portName("y", outputs[index]), values[index]);
+  const values = pickRows(
+    "y",
+    wanted,
+    targets.map(({ port }) => port),
+  );
+  for (let index = 0; index < targets.length; index++) {
+    const flat = flattenValues(portName("y", targets[index].port), values[index]);
     checkTargets(flat, count, targets[index]);
     y.push(flat);
   }
@@ -371,7 +387,7 @@ export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFo
 
 /** Refuses targets that are not one for each of `count` samples, or are nested in another way. */
 function checkTargets(y: FlatValues, count: number, format: TargetFormat): void {
-  const { port, targets } = format;
+  const { port, loss } = format;
   const name = portName("y", port);
   const shape = targetShape(format);
   const size = sizeOf(shape);
@@ -385,10 +401,20 @@ function checkTargets(y: FlatValues, count: number, format: TargetFormat): void 
       `${name}: must be ${showShape([count, ...shape])}, one row for each of the samples in x, got nested arrays of shape ${showShape(came)}${remedy}`,
     );
   }
-  if (targets === "classes" && data.length === count * sizeOf(port.shape)) {
-    throw new DataError(
-      `${name}: crossEntropy() takes one class index a sample, got ${data.length / count} values a sample: use crossEntropy({ targets: "distributions" }) for one-hot rows`,
-    );
+  if (loss.targets === "classes") {
+    const each = data.length / count;
+    const positions = size === 1 ? "a sample" : `for each of a sample's ${size} positions ${showShape(shape)}`;
+    const remedy = [
+      ...(each === sizeOf(port.shape) ? [': use crossEntropy({ targets: "distributions" }) for one-hot rows'] : []),
+      ...(each === 1
+        ? [": for one index a sample the model must end in one row of classes, add flatten() before its end"]
+        : []),
+    ];
+    if (remedy.length > 0) {
+      throw new DataError(
+        `${name}: ${loss.name}() takes one class index ${positions}, got ${each} values a sample${remedy[0]}`,
+      );
+    }
   }
   throw new DataError(
     `${name}: must have ${size} value${size === 1 ? "" : "s"} for each of the ${count} samples in x, got ${data.length} values for ${count * size}`,
@@ -403,26 +429,26 @@ export function fillTargets(
   first: number,
 ): void {
   const name = portName("y", format.port);
-  if (format.targets !== "classes") {
+  const { targets, ignoreIndex } = format.loss;
+  if (targets !== "classes") {
     writeFloats(name, to as Float32Array, data, first);
     checkTargetValues(name, data, format, first);
     return;
   }
-  const classes = sizeOf(format.port.shape);
-  const bad = findIndex(data, (value) => !Number.isInteger(value) || value < 0 || value >= classes);
-  if (bad >= 0)
+  const classes = classesOf(format);
+  const isClass = (value: number): boolean => Number.isInteger(value) && value >= 0 && value < classes;
+  const bad = findIndex(data, (value) => !isClass(value) && value !== ignoreIndex);
+  if (bad >= 0) {
+    const orIgnored = ignoreIndex === undefined ? "" : `, or ${ignoreIndex} to be ignored`;
     throw new DataError(
-      `${name}: every label must be a whole number from 0 to ${classes - 1}, got ${data[bad]} at index ${first + bad}`,
+      `${name}: every label must be a whole number from 0 to ${classes - 1}${orIgnored}, got ${data[bad]} at index ${first + bad}`,
     );
+  }
   to.set(data);
 }
 
-function checkTargetValues(
-  name: string,
-  data: FlatValues["data"],
-  { targets, port }: TargetFormat,
-  first: number,
-): void {
+function checkTargetValues(name: string, data: FlatValues["data"], format: TargetFormat, first: number): void {
+  const { targets } = format.loss;
   const refuse = (bad: number, rule: string): void => {
     if (bad >= 0) throw new DataError(`${name}: ${rule}, got ${data[bad]} at index ${first + bad}`);
   };
@@ -446,7 +472,7 @@ function checkTargetValues(
     findIndex(data, (v) => v < 0 || v > 1),
     "every probability must lie within 0 and 1",
   );
-  const classes = sizeOf(port.shape);
+  const classes = classesOf(format);
   for (let row = 0; row < data.length; row += classes) {
     let sum = 0;
     for (let i = 0; i < classes; i++) sum += data[row + i];

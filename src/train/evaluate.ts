@@ -6,7 +6,8 @@ import { EngineCall, type Job, PAUSE } from "./job.js";
 import type { AnyScores, EvaluateOptions } from "./options.js";
 import { programFor } from "./programs.js";
 import { checkResident } from "./samples.js";
-import type { State, TrainingConfig } from "./state.js";
+import { readScores } from "./scores.js";
+import type { State } from "./state.js";
 import { bindFeed, tuneCallSize } from "./steps.js";
 
 /** Scores over all of `data`, without dropout. */
@@ -34,16 +35,5 @@ export function* evaluateAll(
     tuneCallSize(step, some, performance.now() - start);
     done += some * batch;
   }
-  return scoresOf(config, engine.doubles(totals.address, config.scores.length), data.count);
-}
-
-/** Totals divided by what they were added up over. */
-export function scoresOf({ scores }: TrainingConfig, totals: Float64Array, samples: number): AnyScores {
-  const values = scores.map(({ countPerSample }, index) => totals[index] / (samples * countPerSample || 1));
-  const named = scores.flatMap(({ name, ofLoss }, index) => (ofLoss ? [] : [[name, values[index]] as const]));
-  const result = Object.fromEntries(named) as Record<string, number> & { loss: number };
-  scores.forEach(({ ofLoss }, index) => {
-    if (ofLoss) result.loss += values[index];
-  });
-  return result;
+  return readScores(config.scores, engine.doubles(totals.address, config.scores.length), data.count);
 }

@@ -2,14 +2,14 @@
 // result.
 import { performance } from "../engine/host.js";
 import type { Shape } from "../graph/tensor.js";
-import type { MetricName } from "../nn/metrics.js";
 import type { Ports } from "../nn/ports.js";
 import type { Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
-import { evaluateAll, scoresOf } from "./evaluate.js";
+import { evaluateAll } from "./evaluate.js";
 import { type Job, PAUSE } from "./job.js";
 import type { AnyScores, FitPlan } from "./options.js";
 import { handOver } from "./samples.js";
+import { readScores } from "./scores.js";
 import { STEPS_PER_CALL, type State, visibleOf } from "./state.js";
 import { type Batches, continuePass, preparePrograms, type Stretch, stepSizeOf, unfinishedPass } from "./steps.js";
 
@@ -17,12 +17,12 @@ import { type Batches, continuePass, preparePrograms, type Stretch, stepSizeOf, 
  * Loss and metrics, by name. Where the outputs have names: the whole loss, and each output's own as `"digit.loss"`,
  * `"digit.accuracy"`.
  */
-export type Scores<M extends MetricName, O extends Ports = Shape> = { readonly loss: number } & (O extends Shape
+export type Scores<M extends string, O extends Ports = Shape> = { readonly loss: number } & (O extends Shape
   ? { readonly [K in M]: number }
   : { readonly [K in `${keyof O & string}.loss`]: number } & { readonly [K in `${keyof O & string}.${M}`]?: number });
 
 /** What an epoch (one pass over all samples) came to. */
-export type EpochResult<M extends MetricName, O extends Ports = Shape> = Scores<M, O> & {
+export type EpochResult<M extends string, O extends Ports = Shape> = Scores<M, O> & {
   /** From 1, counted since the trainer was made. */
   readonly epoch: number;
   /** Steps (one batch, one update of the parameters; also called iterations) since the trainer was made. */
@@ -37,7 +37,7 @@ export type EpochResult<M extends MetricName, O extends Ports = Shape> = Scores<
 };
 
 /** How far a fit has come; reported after each call into the engine. */
-export interface Progress<M extends MetricName, O extends Ports = Shape> {
+export interface Progress<M extends string, O extends Ports = Shape> {
   /** From 1, counted since the trainer was made, and the last one of this fit. */
   readonly epoch: number;
   readonly epochs: number;
@@ -148,7 +148,7 @@ function* fitEpoch(
     yield PAUSE;
   } while (pass.row < pass.samples);
   const durationMs = performance.now() - start;
-  const scores = scoresOf(state.config, pass.totals, pass.counted);
+  const scores = readScores(state.config.scores, pass.totals, pass.counted);
   const epoch = { epoch: state.epochs, step: state.steps };
   const validated = validation === undefined ? undefined : yield* evaluateAll(state, validation);
   return {
@@ -182,7 +182,7 @@ function reporter(
       batches: batchesUpTo(count),
       samples: row,
       samplesPerEpoch: count,
-      scores: scoresOf(state.config, totals, counted),
+      scores: readScores(state.config.scores, totals, counted),
       losses,
       samplesPerSecond: perMs * 1000,
       remainingMs: (count - row) / perMs,

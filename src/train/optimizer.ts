@@ -17,6 +17,9 @@ export interface OptimizerPlan {
   readonly rates: readonly NamedRate[];
 }
 
+/** In the place of an optimizer where nothing is trained. */
+export const NO_OPTIMIZER: Optimizer = { name: "none", learningRate: 0, slots: () => [], record: () => {} };
+
 /** Throws ModelError, which begins with `where`, if the optimizer does not fit the parameters. */
 export function planOptimizer(
   where: string,

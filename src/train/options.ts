@@ -10,7 +10,6 @@ import {
   showValue,
 } from "../engine/errors.js";
 import type { Shape } from "../graph/tensor.js";
-import type { MetricName } from "../nn/metrics.js";
 import type { Ports } from "../nn/ports.js";
 import type { AnySamples, Resident, TrainingData } from "./data.js";
 import type { Progress } from "./fit.js";
@@ -23,7 +22,7 @@ export interface AbortSignalLike {
   removeEventListener(type: "abort", listener: () => void): void;
 }
 
-export interface FitOptions<M extends MetricName = MetricName, I extends Ports = Shape, O extends Ports = Shape> {
+export interface FitOptions<M extends string = string, I extends Ports = Shape, O extends Ports = Shape> {
   /** Passes over the data. Default 1. */
   epochs?: number;
   /**
@@ -61,6 +60,12 @@ export interface EvaluateOptions {
   batchSize?: number;
   /** With what the optimizer keeps in the place of the parameters: "average" of `averaged`. Default: the parameters. */
   parameters?: string;
+}
+
+/** Whether the gradients by the inputs are wanted too. */
+export function checkGradientsOptions(options: { inputs?: boolean } = {}): { readonly inputs: boolean } {
+  checkOptions("gradients", options, ["inputs"]);
+  return { inputs: checkFlag("gradients", "inputs", options.inputs ?? false) };
 }
 
 export interface PredictOptions<I extends Ports = Ports> {

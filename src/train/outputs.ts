@@ -1,70 +1,139 @@
 // What becomes of a model's outputs: losses and metrics, checked against them before anything is made.
 import { checkMade } from "../engine/copies.js";
-import { checkNumber, checkOptions, ModelError, remedyForValue, showValue } from "../engine/errors.js";
+import { checkNumber, checkOptions, ModelError, remedyForValue, showNames, showValue } from "../engine/errors.js";
 import { input, isTensor, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
-import type { Loss, TargetKind } from "../nn/losses.js";
-import { type MetricName, metricFor } from "../nn/metrics.js";
+import { type Loss, TARGET_KINDS, type TargetKind } from "../nn/losses.js";
+import { checkMetric, type Metric, type MetricName, type MetricTotal } from "../nn/metrics.js";
 import type { AnyModel } from "../nn/model.js";
-import { type ForPorts, type Port, type Ports, showBatch } from "../nn/ports.js";
+import { type Port, type Ports, showBatch } from "../nn/ports.js";
 import { add } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { withPenalties } from "./changes.js";
 import { targetShape } from "./data.js";
-import type { OutputConfig } from "./state.js";
+import type { OutputConfig, OutputMetric } from "./state.js";
 
-/** A loss for each output. */
-export type Losses<O extends Ports> = ForPorts<O, Loss>;
+/** A loss for the output, or for some of the outputs by name: the others are only predicted. */
+export type Losses<O extends Ports> = O extends Shape ? Loss : { readonly [K in keyof O]?: Loss };
 
 export interface OutputOptions {
-  readonly loss: Losses<Ports>;
+  readonly loss?: Losses<Ports> | undefined;
   readonly lossWeights?: Readonly<Record<string, number>>;
-  readonly metrics?: readonly MetricName[];
+  readonly metrics?: readonly (MetricName | Metric)[];
 }
 
 /** Each output with its loss. Throws ModelError where they do not fit; `where`: how errors begin. */
-export function resolveOutputs(
-  where: string,
-  model: AnyModel,
-  { loss: given, lossWeights, metrics = [] }: OutputOptions,
-): OutputConfig[] {
-  checkMetrics(where, metrics);
-  // Holes are entries that no metric is called by.
-  const names = Array.from(metrics);
-  const losses = lossesFor(where, model.outputs, given);
+export function resolveOutputs(where: string, model: AnyModel, options: OutputOptions): OutputConfig[] {
+  const { loss: given, lossWeights, metrics = [] } = options;
+  // A loss that is undefined is a mistake, none is not.
+  const isGiven = "loss" in options;
+  const known = checkMetrics(where, metrics);
+  const losses = isGiven ? lossesFor(where, model.outputs, given) : model.outputs.map(() => undefined);
   const weights = weightsFor(where, model.outputs, lossWeights);
-  const resolved = model.outputs.map((port, index): OutputConfig => {
-    const loss = losses[index];
-    const wanted = port.key === undefined ? names : names.filter((name) => means(name, loss, port));
-    const known = wanted.map((name) => metricFor(where, name, loss, port.shape));
-    return { port, loss, weight: weights[index], metrics: known };
-  });
-  for (const name of names) {
-    // Where no output knows a metric, the first one says why.
-    const known = resolved.some((one) => one.metrics.some((metric) => metric.name === name));
-    if (!known) metricFor(where, name, losses[0], model.outputs[0].shape);
+  const scored = losses.flatMap((loss) => (loss === undefined ? [] : [loss]));
+  if (scored.length === 0 && known.length > 0) {
+    throw new ModelError(
+      `${where}: metrics compare with targets, got ${showValue(known[0].name)} and no loss: give one`,
+    );
   }
-  const [first] = losses;
-  const other = losses.find(({ reduction }) => reduction !== first.reduction);
+  const [first] = scored;
+  const other = scored.find(({ reduction }) => reduction !== first.reduction);
   if (other !== undefined) {
     throw new ModelError(
       `${where}: the losses of all outputs must have one reduction, got "${first.reduction}" of ${first.name} and "${other.reduction}" of ${other.name}`,
     );
   }
-  return resolved;
+  model.outputs.forEach((port, index) => {
+    const loss = losses[index];
+    if (loss === undefined) return;
+    const whose = port.key === undefined ? where : `${where}: output "${port.key}"`;
+    if (port.dtype !== "float32") {
+      throw new ModelError(`${whose}: must be float32 for ${loss.name}, got ${port.dtype}: give it no loss`);
+    }
+    loss.checkOutput?.(whose, port.shape);
+  });
+  const measured = model.outputs.map((_, index) => tryMetrics(where, known, model, index, losses[index]));
+  for (const [index, { name }] of known.entries()) {
+    // Where no output knows a metric, the first one with a loss says why.
+    const refusals = measured.flatMap((all) => (all[index] === undefined ? [] : [all[index]]));
+    const refusal = refusals.find((one) => one instanceof ModelError);
+    if (refusals.every((one) => one instanceof ModelError))
+      throw refusal ?? new ModelError(`${where}: ${name} means nothing`);
+    // Of a single output it must mean something.
+    if (model.outputs[0].key === undefined && refusal !== undefined) throw refusal;
+  }
+  return model.outputs.map(
+    (port, index): OutputConfig => ({
+      port,
+      loss: losses[index],
+      weight: weights[index],
+      metrics: measured[index].filter((one) => one !== undefined && !(one instanceof ModelError)) as OutputMetric[],
+    }),
+  );
+}
+
+/** Each metric of an output, what refuses it, or nothing for an output without a loss. */
+function tryMetrics(
+  where: string,
+  metrics: readonly Metric[],
+  model: AnyModel,
+  index: number,
+  loss: Loss | undefined,
+): (OutputMetric | ModelError | undefined)[] {
+  const [port, output] = [model.outputs[index], model.trial[index]];
+  return metrics.map((metric) => {
+    if (loss === undefined) return undefined;
+    try {
+      return tryMetric(where, metric, port, output, loss);
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      return error.message.startsWith(where) ? error : new ModelError(`${where}: ${error.message}`, { cause: error });
+    }
+  });
+}
+
+function tryMetric(where: string, metric: Metric, port: Port, output: Tensor, loss: Loss): OutputMetric {
+  const { name, finish } = metric;
+  const [batch] = output.shape;
+  const target = trialTarget(port, loss, batch);
+  const prediction = checkPrediction(where, port, output, loss);
+  const measured = metric.measure({ output, prediction, target, loss });
+  const { total, count } = (measured ?? {}) as Partial<MetricTotal>;
+  const what = `${where}: ${name}, of an output ${showBatch(port.shape)}`;
+  checkGiven(what, "measure()", total, []);
+  if (typeof count !== "number") checkGiven(what, "measure()'s count", count, []);
+  else checkNumber(what, "count", count, Number.MIN_VALUE, Number.MAX_VALUE);
+  return { name, metric, countPerSample: typeof count === "number" ? count / batch : undefined, finish };
+}
+
+function checkPrediction(where: string, port: Port, output: Tensor, loss: Loss): Tensor {
+  const what = `${where}: ${loss.name}, of an output ${showBatch(port.shape)}`;
+  return checkGiven(what, "predict()", loss.predict(output), output.shape);
+}
+
+function trialTarget(port: Port, loss: Loss, batch: number): Tensor {
+  const dtype = loss.targets === "classes" ? "uint32" : "float32";
+  return input([batch, ...targetShape({ port, loss })], { name: "y", dtype });
 }
 
 // There are fewer metrics than that.
 const MOST_METRICS = 100;
 
-function checkMetrics(where: string, metrics: unknown): void {
-  if (Array.isArray(metrics) && metrics.length <= MOST_METRICS) return;
-  const remedy = typeof metrics === "string" ? `: write [${showValue(metrics)}]` : "";
-  throw new ModelError(
-    `${where}: metrics must be an array of names such as ["accuracy"], got ${showValue(metrics)}${remedy}`,
-  );
+function checkMetrics(where: string, metrics: unknown): Metric[] {
+  if (!Array.isArray(metrics) || metrics.length > MOST_METRICS) {
+    const remedy = typeof metrics === "string" ? `: write [${showValue(metrics)}]` : "";
+    throw new ModelError(
+      `${where}: metrics must be an array of names such as ["accuracy"], got ${showValue(metrics)}${remedy}`,
+    );
+  }
+  // Holes are entries that no metric is called by.
+  const known = Array.from(metrics, (metric) => checkMetric(where, metric));
+  const names = new Set<string>(["loss"]);
+  for (const { name } of known) {
+    if (names.has(name)) throw new ModelError(`${where}: metrics must differ in their names, got "${name}" twice`);
+    names.add(name);
+  }
+  return known;
 }
-
-const KINDS: readonly TargetKind[] = ["values", "bits", "signs", "probabilities", "classes", "distributions"];
 
 function checkLoss(where: string, value: unknown): Loss {
   const { name, targets, reduction, build, predict } = (value ?? {}) as Partial<Loss>;
@@ -74,24 +143,30 @@ function checkLoss(where: string, value: unknown): Loss {
     );
   }
   checkMade(where, value);
-  const isKnown = KINDS.includes(targets as TargetKind) && (reduction === "mean" || reduction === "sum");
+  const isKnown = TARGET_KINDS.includes(targets as TargetKind) && (reduction === "mean" || reduction === "sum");
   if (typeof name === "string" && isKnown) return value as Loss;
   throw new ModelError(
-    `${where} must have a name, targets (${KINDS.join(", ")}) and a reduction ("mean" or "sum"), got ${showValue(name)}, ${showValue(targets)}, ${showValue(reduction)}`,
+    `${where} must have a name, targets (${TARGET_KINDS.join(", ")}) and a reduction ("mean" or "sum"), got ${showValue(name)}, ${showValue(targets)}, ${showValue(reduction)}`,
   );
 }
 
-function lossesFor(where: string, ports: readonly Port[], given: Losses<Ports>): Loss[] {
+/** The loss of each output; `undefined` for one that is only predicted. */
+function lossesFor(where: string, ports: readonly Port[], given: OutputOptions["loss"]): (Loss | undefined)[] {
   if (ports[0].key === undefined) return [checkLoss(`${where}: loss`, given)];
   const names = ports.map(({ key }) => key as string);
   const isOne = typeof (given as Partial<Loss> | undefined)?.build === "function";
   if (isOne || typeof given !== "object" || given === null) {
     const form = names.map((name) => `${name}: …`).join(", ");
     const got = isOne ? "one loss" : showValue(given);
-    throw new ModelError(`${where}: loss must name a loss for each output: { ${form} }, got ${got}`);
+    throw new ModelError(`${where}: loss must name the outputs' losses: { ${form} }, got ${got}`);
   }
   checkOptions(`${where}: loss`, given, names);
-  return names.map((name) => checkLoss(`${where}: loss of "${name}"`, (given as Readonly<Record<string, Loss>>)[name]));
+  const losses = given as Readonly<Record<string, Loss | undefined>>;
+  const known = names.map((name) =>
+    losses[name] === undefined ? undefined : checkLoss(`${where}: loss of "${name}"`, losses[name]),
+  );
+  if (known.some((loss) => loss !== undefined)) return known;
+  throw new ModelError(`${where}: loss must name a loss for at least one of ${showNames(names)}, got none`);
 }
 
 function weightsFor(where: string, ports: readonly Port[], given: OutputOptions["lossWeights"]): number[] {
@@ -111,18 +186,9 @@ function weightsFor(where: string, ports: readonly Port[], given: OutputOptions[
   );
 }
 
-function means(name: MetricName, loss: Loss, port: Port): boolean {
-  try {
-    metricFor("", name, loss, port.shape);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /**
- * Makes losses, predictions and metrics of the outputs as they were when the model was built, and the gradient of the
- * whole with respect to `trained`: what a step would refuse is refused now.
+ * Makes losses and predictions of the outputs as they were when the model was built, and the gradient of the whole with
+ * respect to `trained`: what a step would refuse is refused now.
  */
 export function tryOutputs(
   where: string,
@@ -130,7 +196,10 @@ export function tryOutputs(
   outputs: readonly OutputConfig[],
   trained: readonly Tensor[],
 ): void {
-  const losses = outputs.map((config, index) => tryOutput(where, model.trial[index], config));
+  const losses = outputs.flatMap((config, index) =>
+    config.loss === undefined ? [] : [tryOutput(where, model.trial[index], config.port, config.loss)],
+  );
+  if (losses.length === 0) return;
   try {
     if (trained.length > 0) gradient(withPenalties(losses.reduce(add), trained), [...trained]);
   } catch (error) {
@@ -140,7 +209,7 @@ export function tryOutputs(
 }
 
 /** Returns the loss. */
-function tryOutput(where: string, output: Tensor, { port, loss, metrics }: OutputConfig): Tensor {
+function tryOutput(where: string, output: Tensor, port: Port, loss: Loss): Tensor {
   const whose = port.key === undefined ? where : `${where}: output "${port.key}"`;
   const end = output.source.kind === "result" ? output.source.node.operation.name : undefined;
   if (end !== undefined && loss.includes?.includes(end)) {
@@ -148,17 +217,14 @@ function tryOutput(where: string, output: Tensor, { port, loss, metrics }: Outpu
       `${whose}: ${loss.name} takes logits, but the model ends in ${end}(): remove that layer, predict() applies it`,
     );
   }
-  loss.checkOutput?.(whose, port.shape);
-  const [batch] = output.shape;
-  const dtype = loss.targets === "classes" ? "uint32" : "float32";
-  const target = input([batch, ...targetShape({ port, targets: loss.targets })], { name: "y", dtype });
+  checkPrediction(whose, port, output, loss);
   const what = `${whose}: ${loss.name}, of an output ${showBatch(port.shape)}`;
-  checkGiven(what, "predict()", loss.predict(output), output.shape);
-  for (const metric of metrics) checkGiven(what, metric.name, metric.build(output, target), []);
+  const target = trialTarget(port, loss, output.shape[0]);
+  if (loss.count !== undefined) checkGiven(what, "count()", loss.count(target), []);
   return checkGiven(what, "build()", loss.build(output, target), []);
 }
 
-/** Refuses what a user's own loss gave, where it is no float32 tensor of this shape. */
+/** Refuses what a custom loss or metric gave, if it is no float32 tensor of this shape. */
 function checkGiven(what: string, part: string, value: unknown, shape: Shape): Tensor {
   if (isTensor(value) && value.dtype === "float32" && sameShape(value.shape, shape)) return value;
   const got = isTensor(value) ? `${value.dtype} ${showShape(value.shape)}` : showValue(value);

@@ -47,7 +47,7 @@ export function* predictAll<O extends Ports>(
   const { engine, samples } = state;
   guard(state, "trainer");
   const inputs = format.inputs.map(({ shape }) => sizeOf(shape));
-  const outputs = format.targets.map(({ port }) => sizeOf(port.shape));
+  const outputs = format.outputs.map(({ shape }) => sizeOf(shape));
   const most = Math.min(count, MAX_SAMPLES);
   const predictions = outputs.map((size) => new Float32Array(count * size));
   let sliceEnd = count > most ? performance.now() + SLICE_MS : 0;
@@ -74,7 +74,9 @@ export function* predictAll<O extends Ports>(
       results.map((address, index) => ({ address, bytes: sizes[index] * 4 })),
     );
     results.forEach((address, index) => {
-      predictions[index].set(engine.floats(address, sizes[index]), first * outputs[index]);
+      const areWords = format.outputs[index].dtype === "uint32";
+      const values = areWords ? engine.words(address, sizes[index]) : engine.floats(address, sizes[index]);
+      predictions[index].set(values, first * outputs[index]);
     });
   }
   return fromList<O, Float32Array>(state.config.model.outputs, predictions);

@@ -9,12 +9,12 @@ import { offsetIn } from "../graph/store.js";
 import { type DType, input, sizeOf, type Tensor } from "../graph/tensor.js";
 import { layerContext } from "../nn/layer.js";
 import { portName } from "../nn/ports.js";
-import { add, scale } from "../ops/elementwise.js";
 import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradient } from "../ops/gradient.js";
 import { ownTensors, penaltiesOf, recordChanges } from "./changes.js";
 import { type SampleFormat, targetShape, targetType } from "./data.js";
-import { arenaOf, guard, type State, type StateParts } from "./state.js";
+import { buildScores } from "./scores.js";
+import { arenaOf, checkTrains, guard, type State, type StateParts } from "./state.js";
 
 /** A program of a trainer. */
 export interface StepProgram extends BuiltProgram {
@@ -55,8 +55,9 @@ const CLOCK_WORDS = CLOCK_BYTES / 4;
 /** The symbolic side of one step: its tensors, and the addresses of some of them. */
 interface Trace {
   readonly places: Map<Tensor, Pointer>;
-  /** Targets and outputs, output by output. */
-  readonly y: readonly Tensor[];
+  readonly x: readonly Tensor[];
+  /** Targets and outputs, output by output; one without a loss has no target. */
+  readonly targets: readonly (Tensor | undefined)[];
   readonly outputs: readonly Tensor[];
   /** New values of buffers. */
   readonly updates: ReadonlyMap<Tensor, Tensor>;
@@ -74,7 +75,9 @@ function traceModel(state: State, feed: Feed, batch: number, training: boolean):
   const { x, y } = samplesOf(state, feed, batch, clock, leaf);
   const context = layerContext({ training, clock, seed });
   const outputs = model.trace(x, context);
-  return { places, y, outputs, updates: context.updates };
+  const left = [...y];
+  const targets = state.config.outputs.map(({ loss }) => (loss === undefined ? undefined : left.shift()));
+  return { places, x, targets, outputs, updates: context.updates };
 }
 
 type MakeLeaf = (shape: readonly number[], name: string, address: Pointer, dtype?: DType) => Tensor;
@@ -112,46 +115,41 @@ function samplesOf(
   );
 }
 
-/** Scalars of one step: the whole loss, which is made smaller, and what is added to the totals: see TrainingConfig.scores. */
-interface Scores {
-  readonly loss: Tensor;
-  readonly totals: readonly Tensor[];
-}
-
-/**
- * The loss, then each output's where they have names, then the metrics' sums, then penalties that are counted apart.
- * `share`: how much of a step the batch is. Scores of its batches that are added up are the step's.
- */
-function buildScores(state: State, { outputs, y }: Trace, share = 1): Scores {
-  const { outputs: configs, scores } = state.config;
-  const times = (scalar: Tensor, factor: number): Tensor => (factor === 1 ? scalar : scale(scalar, factor));
-  const losses = configs.map(({ loss }, index) =>
-    times(loss.build(outputs[index], y[index]), loss.reduction === "mean" ? share : 1),
-  );
-  const whole = losses.map((loss, index) => times(loss, configs[index].weight)).reduce((sum, loss) => add(sum, loss));
-  const metrics = configs.flatMap((one, index) => one.metrics.map((metric) => metric.build(outputs[index], y[index])));
-  const own = configs[0].port.key === undefined ? [] : losses;
-  const penalties = penaltiesOf(state.parameters).map((penalty) => times(penalty, share));
-  const loss = penalties.reduce(add, whole);
-  if (!scores.some(({ ofLoss }) => ofLoss)) return { loss, totals: [loss, ...own, ...metrics] };
-  return { loss, totals: [whole, ...own, ...metrics, penalties.reduce(add)] };
+/** The loss and the totals of a traced step; `share`: how much of a step the batch is. */
+function scoreTrace(state: State, { outputs: results, targets }: Trace, share = 1): ReturnType<typeof buildScores> {
+  const { scores, outputs } = state.config;
+  return buildScores(scores, { outputs, results, targets, penalties: penaltiesOf(state.parameters), share });
 }
 
 /** The graph of a training step, or of one of its batches: the trace, with places for the gradients, the loss, the metrics' sums. */
 function traceTraining(state: State, feed: Feed, batch: number, share = 1, gradientsAt = state.gradients) {
   const trace = traceModel(state, feed, batch, true);
-  const { loss, totals } = buildScores(state, trace, share);
+  const { loss, totals } = scoreTrace(state, trace, share);
   const gradients = ownTensors(gradient(loss, [...state.parameters]));
-  gradients.forEach((tensor, index) => {
-    trace.places.set(tensor, gradientsAt + offsetIn(state.trained, state.parameters[index]));
-  });
+  placeGradients(state, trace, gradients, gradientsAt);
   return { trace, loss, totals, gradients };
 }
 
 type TracedTraining = ReturnType<typeof traceTraining>;
 
-/** The memory plan of a training step, without recording it. */
+/** The gradients of the parameters are written to a block. */
+function placeGradients(
+  state: State,
+  { places }: Trace,
+  gradients: readonly Tensor[],
+  gradientsAt = state.gradients,
+): void {
+  gradients.forEach((tensor, index) => {
+    places.set(tensor, gradientsAt + offsetIn(state.trained, state.parameters[index]));
+  });
+}
+
+/** The memory plan of a training step, without recording it; of a prediction if there is no loss. */
 export function planTraining(state: State, format: SampleFormat, batch: number): Plan {
+  if (state.config.scores.length === 0) {
+    const { outputs, places } = traceModel(state, { kind: "gathered", format, whole: false }, batch, false);
+    return planMemory(outputs, places);
+  }
   const traced = traceTraining(state, { kind: "gathered", format, whole: false }, batch);
   return planMemory(resultsOf(traced), traced.trace.places);
 }
@@ -162,6 +160,7 @@ function resultsOf({ trace, loss, totals, gradients }: TracedTraining): Tensor[]
 
 /** One training step: forward, backward, optimizer, loss and metrics noted. */
 function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
+  checkTrains(state, "trainer");
   if (feed.kind === "gathered" && feed.part !== undefined && feed.part < batch && state.parts !== undefined) {
     return accumulatingProgram(state, state.parts, feed, batch, feed.part);
   }
@@ -249,10 +248,20 @@ function gradientProgram(state: State, feed: Feed, batch: number): StepProgram {
   return install(state, trace, [loss, ...gradients]);
 }
 
+/** The same with the gradients by the inputs, which are the results. */
+function inputGradientProgram(state: State, feed: Feed, batch: number): StepProgram {
+  const trace = traceModel(state, feed, batch, true);
+  const { loss } = scoreTrace(state, trace);
+  const inputs = trace.x.filter(({ dtype }) => dtype === "float32");
+  const gradients = ownTensors(gradient(loss, [...inputs, ...state.parameters]));
+  placeGradients(state, trace, gradients.slice(inputs.length));
+  return install(state, trace, gradients);
+}
+
 /** One evaluation step: forward without dropout, loss and metrics added up. */
 function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, false);
-  const { totals } = buildScores(state, trace);
+  const { totals } = scoreTrace(state, trace);
   return install(state, trace, totals, (record, compute) => {
     record.advance(serial, state.evaluationClock, 0, 0, batch);
     recordTotals(state, record, state.evaluationTotals, totals.map(compute()), batch);
@@ -262,7 +271,9 @@ function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram
 /** What the loss makes of the model's outputs, as probabilities of logits. */
 function predictionProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, false);
-  const predictions = state.config.outputs.map(({ loss }, index) => loss.predict(trace.outputs[index]));
+  const predictions = state.config.outputs.map(
+    ({ loss }, index) => loss?.predict(trace.outputs[index]) ?? trace.outputs[index],
+  );
   return install(state, trace, predictions);
 }
 
@@ -302,6 +313,7 @@ const MAKERS = {
   train: trainingProgram,
   evaluate: evaluationProgram,
   gradients: gradientProgram,
+  "input gradients": inputGradientProgram,
   predict: predictionProgram,
   "predict raw": rawPredictionProgram,
 } satisfies Record<string, (state: State, feed: Feed, batch: number) => StepProgram>;

@@ -18,6 +18,7 @@ import {
   loadSamples,
   type ResidentData,
   type SampleFormat,
+  targetsOf,
   writeSamples,
 } from "./data.js";
 import { assertIdle, type Job, PAUSE } from "./job.js";
@@ -26,21 +27,19 @@ import { BETWEEN_CALLS, guard, type State } from "./state.js";
 
 /** How samples look whose inputs have these shapes; `undefined`: the model's. */
 export function formatFor(
-  { config: { model }, samples: { format, formats } }: State,
+  { config, samples: { format, formats } }: State,
   inputShape: Ports | undefined,
 ): SampleFormat {
   if (inputShape === undefined) return format;
+  const { model } = config;
   const shapes = shapesFor("inputShape", inputShape, model.inputs);
   if (shapes.every((shape, index) => sameShape(shape, format.inputs[index].shape))) return format;
   const key = JSON.stringify(shapes);
   const known = formats.get(key);
   if (known !== undefined) return known;
   const { inputs, outputs } = model.portsFor(inputShape);
-  const made: SampleFormat = {
-    inputs,
-    outputs,
-    targets: format.targets.map(({ targets }, index) => ({ port: outputs[index], targets })),
-  };
+  const targets = targetsOf(config.outputs.map(({ loss }, index) => ({ port: outputs[index], loss })));
+  const made: SampleFormat = { inputs, outputs, targets };
   formats.set(key, made);
   return made;
 }

@@ -11,7 +11,7 @@
 //   arena                                        values between the layers, of whichever program needs most
 import { CLOCK_BYTES, CLOCK_STEP } from "../engine/constants.js";
 import type { Engine } from "../engine/engine.js";
-import { SteepestError } from "../engine/errors.js";
+import { ModelError, SteepestError } from "../engine/errors.js";
 import { type Pointer, startRecording } from "../engine/instructions.js";
 import { type Lease, leasing } from "../engine/lease.js";
 import type { Region } from "../engine/ranges.js";
@@ -30,10 +30,11 @@ import type { AnyModel } from "../nn/model.js";
 import type { Port } from "../nn/ports.js";
 import { FEED_HEADER_WORDS } from "../ops/gather.js";
 import { type Cursor, createCursor, type Pass } from "./cursor.js";
-import type { ResidentData, SampleFormat } from "./data.js";
+import { type ResidentData, type SampleFormat, targetsOf } from "./data.js";
 import { assertIdle, EngineCall, type Job } from "./job.js";
-import { type OptimizerPlan, type PlacedOptimizer, placeOptimizerIn } from "./optimizer.js";
+import { NO_OPTIMIZER, type OptimizerPlan, type PlacedOptimizer, placeOptimizerIn } from "./optimizer.js";
 import type { Feed, ProgramUse, StepProgram } from "./programs.js";
+import type { Score } from "./scores.js";
 
 /** Most steps of one call into the engine: lengths of losses and learningRates. */
 export const STEPS_PER_CALL = 4096;
@@ -42,9 +43,11 @@ export const STEPS_PER_CALL = 4096;
 export interface TrainingConfig {
   readonly model: AnyModel;
   readonly outputs: readonly OutputConfig[];
-  /** What a step adds to the totals, the loss first. */
+  /** What a step adds to the totals, the loss first. None without a loss. */
   readonly scores: readonly Score[];
+  /** That of no optimizer where nothing can be trained. */
   readonly optimizer: OptimizerPlan;
+  readonly hasOptimizer: boolean;
   /** Batches a step. */
   readonly accumulate: number;
   /** Parameters that are not to be trained. */
@@ -55,21 +58,19 @@ export interface TrainingConfig {
 /** What is to become of an output. */
 export interface OutputConfig {
   readonly port: Port;
-  readonly loss: Loss;
+  /** Absent: it is only predicted. */
+  readonly loss: Loss | undefined;
   /** Factor of this loss in the whole. */
   readonly weight: number;
-  readonly metrics: readonly Metric[];
+  readonly metrics: readonly OutputMetric[];
 }
 
-/** How a total becomes a score. */
-export interface Score {
+export interface OutputMetric {
   readonly name: string;
-  /** A mean over a batch: it counts once for each sample. */
-  readonly isMean: boolean;
-  /** The total is divided by so many for each sample; 0: not at all. */
-  readonly countPerSample: number;
-  /** No score of its own, but a part of the loss: regularizers' penalties, which a sum over samples has once. */
-  readonly ofLoss?: boolean;
+  readonly metric: Metric;
+  /** How many are added up for each sample; absent: that depends on the targets. */
+  readonly countPerSample: number | undefined;
+  readonly finish: ((mean: number) => number) | undefined;
 }
 
 /** Programs that are held, by what names them; the one used longest ago comes first. */
@@ -185,6 +186,26 @@ export function guard(state: State, what: string, { intact = true, idle = false,
   );
 }
 
+/** Refuses `what` where there is nothing to score by. */
+export function checkScores({ config }: State, what: string): void {
+  if (config.scores.length > 0) return;
+  throw new ModelError(`${what}: the trainer must have a loss, got none: compile(model, { loss: … })`);
+}
+
+/** Refuses `what` where nothing can be trained. */
+export function checkTrains(state: State, what: string): void {
+  const { optimizer, model, hasOptimizer } = state.config;
+  checkScores(state, what);
+  if (optimizer.layout.optimizer !== NO_OPTIMIZER) return;
+  if (!hasOptimizer) {
+    throw new ModelError(
+      `${what}: the trainer must have an optimizer, got none: compile(model, { loss: …, optimizer: … })`,
+    );
+  }
+  const remedy = [...model.parameters.values()].some(isTrainable) ? "freeze fewer of them" : "add dense(…)";
+  throw new ModelError(`${what}: the model has no parameters, so nothing can be trained: ${remedy}`);
+}
+
 /** A seed as the kernels take it: two uint32. */
 export function wordsOfSeed(seed: number): TrainingConfig["seed"] {
   return [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
@@ -249,7 +270,7 @@ export function createState(engine: Engine, config: TrainingConfig): State {
 }
 
 function formatOf({ model: { inputs, outputs }, outputs: configs }: TrainingConfig): SampleFormat {
-  return { inputs, outputs, targets: configs.map(({ port, loss }) => ({ port, targets: loss.targets })) };
+  return { inputs, outputs, targets: targetsOf(configs) };
 }
 
 function takeParts(

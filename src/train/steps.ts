@@ -151,7 +151,7 @@ function* floatsOf(
     yield [portName("x", port), engine.floats(x[index], count * sizeOf(port.shape))];
   }
   for (const [index, target] of targets.entries()) {
-    if (target.targets === "classes") continue;
+    if (target.loss.targets === "classes") continue;
     yield [portName("y", target.port), engine.floats(y[index], count * sizeOf(target.port.shape))];
   }
 }

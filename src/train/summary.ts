@@ -5,6 +5,7 @@ import { performance } from "../engine/host.js";
 import { showShape } from "../graph/tensor.js";
 import type { AppliedLayer, LayerParameter, LayerParts } from "../nn/layer.js";
 import { isShape } from "../nn/ports.js";
+import { NO_OPTIMIZER } from "./optimizer.js";
 import { planTraining } from "./programs.js";
 import { isTrainable, parameterCount, type State } from "./state.js";
 
@@ -128,7 +129,7 @@ function totals(state: State, batchSize: number): string[] {
   const planned = [
     `parameters ${showBytes(block + state.fixed.bytes)}`,
     `gradients ${showBytes(gradients)}`,
-    `${optimizer.name} ${showBytes(slots)}`,
+    ...(optimizer === NO_OPTIMIZER ? [] : [`${optimizer.name} ${showBytes(slots)}`]),
     `activations ${showBytes(arenaBytes)} (${showBytes(unsharedBytes)} without sharing)`,
     `scratch of ${threads === 1 ? "one thread" : `${threads} threads`} ${showBytes(scratch)}`,
   ];

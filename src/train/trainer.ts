@@ -1,14 +1,15 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // compile(): a model, its loss and its optimizer become programs in one engine's memory.
 import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
+import { ModelError } from "../engine/errors.js";
 import type { Build } from "../engine/module.js";
-import type { Shape } from "../graph/tensor.js";
+import { type Shape, sizeOf } from "../graph/tensor.js";
 import type { Values } from "../graph/values.js";
-import type { MetricName } from "../nn/metrics.js";
-import type { AnyModel, Model } from "../nn/model.js";
-import type { ForPorts, Ports } from "../nn/ports.js";
+import type { Metric, MetricName, NameOfMetric } from "../nn/metrics.js";
+import type { Model } from "../nn/model.js";
+import { type ForPorts, fromList, type Ports } from "../nn/ports.js";
 import { type Checkpoint, restoreCheckpoint, takeCheckpoint } from "./checkpoint.js";
-import { checkConfig, type TrainingOptions } from "./config.js";
+import { type AnyOptions, checkConfig, type PredictingOptions, type Scored, type TrainingOptions } from "./config.js";
 import {
   type AnySamples,
   isResident,
@@ -27,6 +28,7 @@ import {
   type AnyScores,
   checkEvaluateOptions,
   checkFitOptions,
+  checkGradientsOptions,
   checkParametersOptions,
   checkSliceOptions,
   checkStepsOptions,
@@ -41,6 +43,7 @@ import {
   type StepsPlan,
   type SummaryOptions,
 } from "./options.js";
+import type { Losses } from "./outputs.js";
 import {
   type ParameterUpdate,
   type ParameterValues,
@@ -54,6 +57,8 @@ import { checkResident, exclusively, type GivenSamples, load, readSamples, stage
 import {
   ALONE,
   BETWEEN_CALLS,
+  checkScores,
+  checkTrains,
   closeState,
   createState,
   guard,
@@ -63,73 +68,60 @@ import {
   resetState,
   type State,
   TRAINING,
-  type TrainingConfig,
 } from "./state.js";
 import { runStep, stepOnce, trainFor, trainSteps } from "./steps.js";
 import { summarize } from "./summary.js";
 
-export interface CompileOptions<M extends MetricName = never, O extends Ports = Shape>
-  extends EngineOptions,
-    TrainingOptions<M, O> {
+interface OwnEngine extends EngineOptions {
   /** Run in this engine, which others may share, instead of one of its own. */
   engine?: Engine;
 }
 
-/** What computes and does not return before it is done. */
-interface SynchronousMethods<M extends MetricName, I extends Ports, O extends Ports> {
-  /** As `fit`, all epochs at once. */
-  fitSync(data: TrainingData<I, O>, options?: FitOptions<M, I, O>): EpochResult<M, O>[];
-  trainStepsSync(data: TrainingData<I, O>, options: StepsOptions): Float32Array;
-  trainBatchSync(batch: Samples<I, O> | SampleList<I, O>): number;
-  /**
-   * Trains for about so many milliseconds, but at least one step, and goes on where the last call stopped; returns the
-   * loss of each step. On the calling thread: for pages that give training a part of each frame, as
-   * `requestAnimationFrame(() => trainer.trainFor(8, data))`.
-   */
-  trainFor(milliseconds: number, data: Resident, options?: SliceOptions): Float32Array;
-  gradientsSync(batch: Samples<I, O> | SampleList<I, O>): Map<string, ParameterValues>;
-  evaluateSync(data: TrainingData<I, O>, options?: EvaluateOptions): Scores<M, O>;
-  predictSync(x: ForPorts<I, Values>, options?: PredictOptions<I>): ForPorts<O, Float32Array>;
+export interface CompileOptions<M extends MetricName | Metric = never, O extends Ports = Shape, L = Losses<O>>
+  extends OwnEngine,
+    TrainingOptions<M, O, L> {}
+
+/** Without an optimizer: to score and to predict. */
+export interface EvaluatorOptions<M extends MetricName | Metric = never, O extends Ports = Shape, L = Losses<O>>
+  extends OwnEngine,
+    Omit<TrainingOptions<M, O, L>, "optimizer"> {
+  optimizer?: never;
+}
+
+/** Without a loss: to predict. */
+export interface PredictorOptions extends OwnEngine, PredictingOptions {
+  loss?: never;
+  optimizer?: never;
+}
+
+/** Gradients by the parameters, by path, and by the inputs: of their shapes, with the batch axis. Indices have none. */
+export interface AllGradients<I extends Ports = Shape> {
+  readonly parameters: Map<string, ParameterValues>;
+  readonly inputs: I extends Shape ? ParameterValues : { readonly [K in keyof I]?: ParameterValues };
+}
+
+export interface GradientsOptions {
+  /** Whether the inputs' gradients are wanted too. Default false. */
+  inputs?: boolean;
 }
 
 /**
- * A model with values, in memory of its own. Every method that computes has a synchronous form, which
- * does not return before it is done; the asynchronous ones let the host breathe about every 12 ms.
+ * A model with values, in memory of its own, that predicts: what `compile(model)` gives without a loss. Every method that
+ * computes has a synchronous form, which does not return before it is done; the asynchronous ones let the host breathe about
+ * every 12 ms.
  */
-export interface Trainer<M extends MetricName = never, I extends Ports = Shape, O extends Ports = Shape>
-  extends SynchronousMethods<M, I, O> {
+export interface Predictor<I extends Ports = Shape, O extends Ports = Shape> {
   readonly model: Model<I, O>;
   /** `strict` or `fast`: the build that runs, which may not be the one asked for. */
   readonly build: Build;
   readonly threads: number;
   /** Whether asynchronous methods run beside the calling thread, which stays free: see `EngineOptions.background`. */
   readonly background: boolean;
-  /** Steps (updates of the parameters) and epochs (passes over the data) since the start; those before a restored checkpoint count. */
+  /** Updates of the parameters since the start; those before a restored checkpoint count. */
   readonly steps: number;
-  readonly epochs: number;
-
-  /**
-   * Trains epoch by epoch: `for await (const { epoch, loss } of trainer.fit(data, { epochs: 5 })) …`, which ends when the
-   * loop is left; or to the end: `const history = await trainer.fit(data, { epochs: 5 })`, the results of all epochs. It
-   * begins when it is iterated or awaited. A pass over the data that an earlier call began is its first epoch.
-   */
-  fit(data: TrainingData<I, O>, options?: FitOptions<M, I, O>): Fit<EpochResult<M, O>>;
-  /**
-   * Trains `steps` steps, going on where the last call over these data stopped; returns the loss of each. Many steps run in
-   * one call into the engine.
-   */
-  trainSteps(data: TrainingData<I, O>, options: StepsOptions): Promise<Float32Array>;
-  /** One step on exactly these samples, for data that arrive bit by bit. Returns the loss before the step. */
-  trainBatch(batch: Samples<I, O> | SampleList<I, O>): Promise<number>;
-  /** Gradients of the loss of these samples with respect to all parameters, by path; changes nothing. */
-  gradients(batch: Samples<I, O> | SampleList<I, O>): Promise<Map<string, ParameterValues>>;
-  /** Loss and metrics over all samples; dropout is off and nothing changes. */
-  evaluate(data: TrainingData<I, O>, options?: EvaluateOptions): Promise<Scores<M, O>>;
   /** Predictions for one sample or many, behind one another: [samples, ...outputShape]. */
   predict(x: ForPorts<I, Values>, options?: PredictOptions<I>): Promise<ForPorts<O, Float32Array>>;
-
-  /** Lays samples into memory once, for several fits or evaluations. Dispose of it when done. */
-  load(data: Samples<I, O> | SampleList<I, O>): Resident;
+  predictSync(x: ForPorts<I, Values>, options?: PredictOptions<I>): ForPorts<O, Float32Array>;
   /**
    * Copies of all parameters and buffers (as the running statistics of batch normalization), by path; with
    * `{ of: "average" }` averages in the place of the parameters that have some.
@@ -137,27 +129,86 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
   parameters(options?: ParametersOptions): Map<string, ParameterValues>;
   /** Sets parameters by path, `{ "0.weight": values }` or what `parameters()` gave; all are checked before any is changed. */
   setParameters(values: ParameterUpdate): void;
-  /**
-   * A copy of all that makes the training go on as it would: parameters, the optimizer's state, counts, the place in the
-   * data, seed. Take it between calls or epochs. Throws SteepestError where a value is not finite: every checkpoint can be restored.
-   */
-  checkpoint(): Checkpoint;
-  /**
-   * Goes on from a checkpoint, with its seed. All of it is checked before anything is changed: throws ModelError where
-   * it is of another model or optimizer, DataError where a value is broken. Hyperparameters, the loss and the batch size
-   * are this trainer's own. Data in memory stay. The first data with as many samples as an unfinished pass go on with it.
-   */
-  restore(checkpoint: Checkpoint): void;
   /** Back to the start: first values from the seed (the checkpoint's, after `restore`), optimizer and counts zero, no pass under way. */
   reset(): void;
   /**
    * A table of the layers: paths, with those inside of a layer indented, output shapes, parameters, what is frozen or
-   * shared; and the bytes that training with this batch size takes.
+   * shared; and the bytes that training with this batch size takes (predicting, without a loss).
    */
   summary(options?: SummaryOptions): string;
   /** Gives the memory back. Everything else then throws. */
   dispose(): void;
   [Symbol.dispose](): void;
+}
+
+/** A predictor that scores: what `compile(model, { loss })` gives without an optimizer. `T`: the outputs that have a loss. */
+export interface Evaluator<
+  M extends string = never,
+  I extends Ports = Shape,
+  O extends Ports = Shape,
+  T extends Ports = O,
+> extends Predictor<I, O> {
+  /** Loss and metrics over all samples; dropout is off and nothing changes. */
+  evaluate(data: TrainingData<I, T>, options?: EvaluateOptions): Promise<Scores<M, T>>;
+  evaluateSync(data: TrainingData<I, T>, options?: EvaluateOptions): Scores<M, T>;
+  /**
+   * Gradients of the loss of these samples with respect to all parameters, by path; changes nothing. With
+   * `{ inputs: true }` with respect to the inputs too: `{ parameters, inputs }`.
+   */
+  gradients(batch: Batch<I, T>, options?: { inputs?: false }): Promise<Map<string, ParameterValues>>;
+  gradients(batch: Batch<I, T>, options: { inputs: true }): Promise<AllGradients<I>>;
+  gradientsSync(batch: Batch<I, T>, options?: { inputs?: false }): Map<string, ParameterValues>;
+  gradientsSync(batch: Batch<I, T>, options: { inputs: true }): AllGradients<I>;
+  /** Lays samples into memory once, for several fits or evaluations. Dispose of it when done. */
+  load(data: Batch<I, T>): Resident;
+}
+
+type Batch<I extends Ports, T extends Ports> = Samples<I, T> | SampleList<I, T>;
+
+/** What trains: an evaluator with an optimizer. */
+export interface Trainer<
+  M extends string = never,
+  I extends Ports = Shape,
+  O extends Ports = Shape,
+  T extends Ports = O,
+> extends Evaluator<M, I, O, T> {
+  /** Passes over the data since the start; those before a restored checkpoint count. */
+  readonly epochs: number;
+
+  /**
+   * Trains epoch by epoch: `for await (const { epoch, loss } of trainer.fit(data, { epochs: 5 })) …`, which ends when the
+   * loop is left; or to the end: `const history = await trainer.fit(data, { epochs: 5 })`, the results of all epochs. It
+   * begins when it is iterated or awaited. A pass over the data that an earlier call began is its first epoch.
+   */
+  fit(data: TrainingData<I, T>, options?: FitOptions<M, I, T>): Fit<EpochResult<M, T>>;
+  /** As `fit`, all epochs at once. */
+  fitSync(data: TrainingData<I, T>, options?: FitOptions<M, I, T>): EpochResult<M, T>[];
+  /**
+   * Trains `steps` steps, going on where the last call over these data stopped; returns the loss of each. Many steps run in
+   * one call into the engine.
+   */
+  trainSteps(data: TrainingData<I, T>, options: StepsOptions): Promise<Float32Array>;
+  trainStepsSync(data: TrainingData<I, T>, options: StepsOptions): Float32Array;
+  /** One step on exactly these samples, for data that arrive bit by bit. Returns the loss before the step. */
+  trainBatch(batch: Batch<I, T>): Promise<number>;
+  trainBatchSync(batch: Batch<I, T>): number;
+  /**
+   * Trains for about so many milliseconds, but at least one step, and goes on where the last call stopped; returns the
+   * loss of each step. On the calling thread: for pages that give training a part of each frame, as
+   * `requestAnimationFrame(() => trainer.trainFor(8, data))`.
+   */
+  trainFor(milliseconds: number, data: Resident, options?: SliceOptions): Float32Array;
+  /**
+   * A copy of all that makes the training go on as it would: parameters, the optimizer's state, counts, the place in the
+   * data, seed. Take it between calls or epochs. Throws SteepestError if a value is not finite: every checkpoint can be restored.
+   */
+  checkpoint(): Checkpoint;
+  /**
+   * Goes on from a checkpoint, with its seed. All of it is checked before anything is changed: throws ModelError if
+   * it is of another model or optimizer, DataError if a value is broken. Hyperparameters, the loss and the batch size
+   * are this trainer's own. Data in memory stay. The first data with as many samples as an unfinished pass go on with it.
+   */
+  restore(checkpoint: Checkpoint): void;
 }
 
 /**
@@ -170,11 +221,30 @@ export interface Trainer<M extends MetricName = never, I extends Ports = Shape, 
  * using trainer = await compile(model, { loss: crossEntropy(), optimizer: adam(), metrics: ["accuracy"] });
  * const losses = await trainer.trainSteps({ x, y }, { steps: 10, batchSize: 32 });
  */
-export async function compile<const M extends MetricName = never, I extends Ports = Shape, O extends Ports = Shape>(
+export async function compile<
+  const M extends MetricName | Metric = never,
+  I extends Ports = Shape,
+  O extends Ports = Shape,
+  const L extends Losses<O> = Losses<O>,
+>(model: Model<I, O>, options: CompileOptions<M, NoInfer<O>, L>): Promise<Trainer<NameOfMetric<M>, I, O, Scored<O, L>>>;
+/** Without an optimizer: scores and predicts. */
+export async function compile<
+  const M extends MetricName | Metric = never,
+  I extends Ports = Shape,
+  O extends Ports = Shape,
+  const L extends Losses<O> = Losses<O>,
+>(
   model: Model<I, O>,
-  options: CompileOptions<M, NoInfer<O>>,
-): Promise<Trainer<M, I, O>> {
-  const config = configOf(model, options);
+  options: EvaluatorOptions<M, NoInfer<O>, L>,
+): Promise<Evaluator<NameOfMetric<M>, I, O, Scored<O, L>>>;
+/** Without a loss: predicts. */
+export async function compile<I extends Ports = Shape, O extends Ports = Shape>(
+  model: Model<I, O>,
+  options?: PredictorOptions,
+): Promise<Predictor<I, O>>;
+export async function compile(model: unknown, given: object = {}): Promise<unknown> {
+  const options = given as AnyOptions;
+  const config = checkConfig(model, options);
   const engine = engineOf("compile", options) ?? (await createEngine(engineOptions(options)));
   const own = options.engine === undefined;
   let state: State | undefined;
@@ -190,11 +260,27 @@ export async function compile<const M extends MetricName = never, I extends Port
 }
 
 /** The synchronous form of `compile`, where the runtime can load the kernels synchronously (Node, Deno, Bun). */
-export function compileSync<const M extends MetricName = never, I extends Ports = Shape, O extends Ports = Shape>(
+export function compileSync<
+  const M extends MetricName | Metric = never,
+  I extends Ports = Shape,
+  O extends Ports = Shape,
+  const L extends Losses<O> = Losses<O>,
+>(model: Model<I, O>, options: CompileOptions<M, NoInfer<O>, L>): Trainer<NameOfMetric<M>, I, O, Scored<O, L>>;
+/** Without an optimizer: scores and predicts. */
+export function compileSync<
+  const M extends MetricName | Metric = never,
+  I extends Ports = Shape,
+  O extends Ports = Shape,
+  const L extends Losses<O> = Losses<O>,
+>(model: Model<I, O>, options: EvaluatorOptions<M, NoInfer<O>, L>): Evaluator<NameOfMetric<M>, I, O, Scored<O, L>>;
+/** Without a loss: predicts. */
+export function compileSync<I extends Ports = Shape, O extends Ports = Shape>(
   model: Model<I, O>,
-  options: CompileOptions<M, NoInfer<O>>,
-): Trainer<M, I, O> {
-  const config = configOf(model, options);
+  options?: PredictorOptions,
+): Predictor<I, O>;
+export function compileSync(model: unknown, given: object = {}): unknown {
+  const options = given as AnyOptions;
+  const config = checkConfig(model, options);
   const engine = engineOf("compile", options) ?? createEngineSync(engineOptions(options));
   const own = options.engine === undefined;
   let state: State | undefined;
@@ -213,13 +299,6 @@ export function compileSync<const M extends MetricName = never, I extends Ports 
 type Given = AnySamples | Resident;
 type AnyTrainer = Trainer<never, Ports, Ports>;
 
-function configOf<I extends Ports, O extends Ports, M extends MetricName>(
-  model: Model<I, O>,
-  options: CompileOptions<M, O>,
-): TrainingConfig {
-  return checkConfig(model as unknown as AnyModel, options as never);
-}
-
 function engineOptions({ build, threads, background }: EngineOptions): EngineOptions {
   return { build, threads, background };
 }
@@ -229,9 +308,13 @@ function jobsOf(state: State) {
   const read = (data: Given, later: boolean, name = "data"): GivenSamples | ResidentData =>
     isResident(data) ? data : readSamples(state, data, later && state.engine.background ? "data" : undefined, name);
   return {
-    readBatch: (batch: unknown, later: boolean): GivenSamples =>
-      readSamples(state, batch, later && state.engine.background ? "batch" : undefined),
+    readBatch(what: string, batch: unknown, later: boolean): GivenSamples {
+      if (what === "trainBatch") checkTrains(state, what);
+      else checkScores(state, what);
+      return readSamples(state, batch, later && state.engine.background ? "batch" : undefined);
+    },
     fit(data: Given, options: AnyFitOptions = {}, later = false): Job<void, AnyEpochResult> {
+      checkTrains(state, "fit");
       const plan = checkFitOptions(options);
       const { validation } = options;
       return exclusively(state, {
@@ -240,13 +323,16 @@ function jobsOf(state: State) {
         job: (train, scored) => fitEpochs(state, train as ResidentData, scored, plan),
       });
     },
-    steps: (data: Given, plan: StepsPlan, later = false): Job<void> =>
-      exclusively(state, {
+    steps(data: Given, plan: StepsPlan, later = false): Job<void> {
+      checkTrains(state, "trainSteps");
+      return exclusively(state, {
         what: "trainSteps",
         given: [read(data, later)],
         job: (resident) => trainSteps(state, resident as ResidentData, plan),
-      }),
+      });
+    },
     slice({ milliseconds, batchSize, shuffle }: SlicePlan, given: Resident): Job<Float32Array> {
+      checkTrains(state, "trainFor");
       const data = checkResident(state, given);
       return exclusively(state, {
         what: "trainFor",
@@ -256,6 +342,7 @@ function jobsOf(state: State) {
     },
     evaluate(data: Given, options: EvaluateOptions | undefined, later = false): Job<AnyScores> {
       const plan = checkEvaluateOptions(options);
+      checkScores(state, "evaluate");
       checkAverage("evaluate", "parameters", state.optimizer, plan.parameters);
       return exclusively(state, {
         what: "evaluate",
@@ -273,17 +360,41 @@ function* trainBatch(state: State, batch: GivenSamples): Job<number> {
   return yield* stepOnce(state, feed, count);
 }
 
-function* gradientsOf(state: State, batch: GivenSamples): Job<Map<string, ParameterValues>> {
+type AnyGradients = Map<string, ParameterValues> & AllGradients<Ports>;
+
+/** Gradients by the parameters; by the inputs too, if that is asked for. */
+function* gradientsOf(state: State, batch: GivenSamples, options: GradientsOptions | undefined): Job<AnyGradients> {
+  const { inputs: wanted } = checkGradientsOptions(options);
   const { feed, count } = stage(state, batch);
   const { gradients: address, trained } = state;
-  const { program } = programFor(state, "gradients", feed, count);
-  yield new EngineCall(program, 1, [{ address, bytes: trained.bytes }]);
-  return readBlock(state, address);
+  const parameters = { address, bytes: trained.bytes };
+  if (!wanted) {
+    yield new EngineCall(programFor(state, "gradients", feed, count).program, 1, [parameters]);
+    return readBlock(state, address) as AnyGradients;
+  }
+  const ports = feed.format.inputs.filter(({ dtype }) => dtype === "float32");
+  if (ports.length === 0)
+    throw new ModelError("gradients: inputs of whole numbers have no gradients: leave inputs out");
+  const { program, results } = programFor(state, "input gradients", feed, count);
+  const places = ports.map(({ shape }, index) => ({ address: results[index], bytes: count * sizeOf(shape) * 4 }));
+  yield new EngineCall(program, 1, [parameters, ...places]);
+  const inputs = ports.map(
+    ({ shape }, index): ParameterValues => ({
+      shape: [count, ...shape],
+      data: state.engine.floats(places[index].address, places[index].bytes / 4).slice(),
+    }),
+  );
+  return { parameters: readBlock(state, address), inputs: fromList(ports, inputs) } as unknown as AnyGradients;
 }
 
 type Jobs = ReturnType<typeof jobsOf>;
 
-function synchronousMethods(state: State, jobs: Jobs): SynchronousMethods<never, Ports, Ports> {
+type SynchronousMethods = Pick<
+  AnyTrainer,
+  "fitSync" | "trainStepsSync" | "trainBatchSync" | "trainFor" | "gradientsSync" | "evaluateSync" | "predictSync"
+>;
+
+function synchronousMethods(state: State, jobs: Jobs): SynchronousMethods {
   const { engine } = state;
   return {
     fitSync: (data, options) => [...driveSync<void, AnyEpochResult>(engine, jobs.fit(data, options))],
@@ -294,12 +405,14 @@ function synchronousMethods(state: State, jobs: Jobs): SynchronousMethods<never,
     },
     trainBatchSync(batch) {
       guard(state, "trainBatch", ALONE);
+      checkTrains(state, "trainBatch");
       const { feed, count } = stage(state, readSamples(state, batch));
       return runStep(state, feed, count);
     },
     trainFor: (milliseconds, data, options) =>
       runSync(engine, jobs.slice(checkSliceOptions(milliseconds, options), data)),
-    gradientsSync: (batch) => runSync(engine, gradientsOf(state, jobs.readBatch(batch, false))),
+    gradientsSync: (batch: Given, options?: GradientsOptions) =>
+      runSync(engine, gradientsOf(state, jobs.readBatch("gradients", batch, false), options)),
     evaluateSync: (data, options) => runSync(engine, jobs.evaluate(data, options)),
     predictSync: (x, options) => runSync(engine, predictAll(state, readInputs(state, x, options, false))),
   };
@@ -318,8 +431,9 @@ function asynchronousMethods(state: State, jobs: Jobs): AsynchronousMethods {
       return plan.losses;
     },
     trainBatch: async (batch) =>
-      await runAsync(engine, trainBatch(state, jobs.readBatch(batch, true)), lastingOf(state)),
-    gradients: async (batch) => await runAsync(engine, gradientsOf(state, jobs.readBatch(batch, true))),
+      await runAsync(engine, trainBatch(state, jobs.readBatch("trainBatch", batch, true)), lastingOf(state)),
+    gradients: async (batch: Given, options?: GradientsOptions) =>
+      await runAsync(engine, gradientsOf(state, jobs.readBatch("gradients", batch, true), options)),
     evaluate: async (data, options) => await runAsync(engine, jobs.evaluate(data, options, true)),
     predict: async (x, options) => await runAsync(engine, predictAll(state, readInputs(state, x, options, true))),
   };

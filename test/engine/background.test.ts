@@ -14,6 +14,7 @@ import {
   type Engine,
   relu,
   sequential,
+  type Trainer,
 } from "steepest";
 import { compileFunction, mul } from "steepest/graph";
 import { describe, expect, test } from "vitest";
@@ -393,7 +394,7 @@ test("a process waits for a call in the background, and exits by itself after it
   expect(output).toBe("trained 30\n");
 });
 
-async function using(work: (trainer: Awaited<ReturnType<typeof compile<"accuracy">>>) => Promise<void>): Promise<void> {
+async function using(work: (trainer: Trainer<"accuracy">) => Promise<void>): Promise<void> {
   const trainer = await compile(model, { ...recipe, background: true, threads: 2 });
   try {
     await work(trainer);

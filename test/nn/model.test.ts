@@ -109,14 +109,15 @@ describe("functional", () => {
     }));
     const losses = { p: meanSquaredError(), q: meanSquaredError() };
     const optimizer = sgd();
-    // @ts-expect-error: a loss for each output is needed
+    // @ts-expect-error: losses go by the outputs' names
     expect(() => compileSync(two, { loss: meanSquaredError(), optimizer, engine })).toThrow(
-      /loss for each output: \{ p: …, q: … \}/,
+      /loss must name the outputs' losses: \{ p: …, q: … \}/,
     );
-    // @ts-expect-error: q is missing
-    expect(() => compileSync(two, { loss: { p: meanSquaredError() }, optimizer, engine })).toThrow(
-      /loss of "q" must be a loss such as/,
+    // @ts-expect-error: there is no r
+    expect(() => compileSync(two, { loss: { ...losses, r: meanSquaredError() }, optimizer, engine })).toThrow(
+      /loss: unknown option "r"/,
     );
+    expect(() => compileSync(two, { loss: {}, optimizer, engine })).toThrow(/at least one of p, q, got none/);
     const mixed = { p: meanSquaredError(), q: meanSquaredError({ reduction: "sum" }) };
     expect(() => compileSync(two, { loss: mixed, optimizer, engine })).toThrow(/one reduction/);
     // @ts-expect-error: there is no r
@@ -233,7 +234,8 @@ describe("frozen", () => {
     expect(() => compileSync(model, { ...recipe, frozen: ["decoder"] })).toThrow(
       /frozen must name parameters, .* got "decoder"/,
     );
-    expect(() => compileSync(model, { ...recipe, frozen: ["encoder", "1"] })).toThrow(/freeze fewer/);
+    using trainer = compileSync(model, { ...recipe, frozen: ["encoder", "1"] });
+    expect(() => trainer.trainBatchSync(data)).toThrow(/freeze fewer/);
   });
 });
 

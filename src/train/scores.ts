@@ -1,0 +1,167 @@
+// Scores: what a step adds to the totals, and how the totals become loss and metrics.
+import type { Tensor } from "../graph/tensor.js";
+import type { MetricTotal } from "../nn/metrics.js";
+import { add, mul, scale } from "../ops/elementwise.js";
+import type { OutputConfig } from "./state.js";
+
+/** A number that each step adds to a total, and how the totals become a score. */
+export interface Score {
+  readonly name: string;
+  readonly of: Part;
+  /** A mean over a batch: it counts once for each sample. */
+  readonly isMean: boolean;
+  /** The total is divided by so many for each sample; 0: not at all. */
+  readonly countPerSample: number;
+  /** The total is divided by that of this name instead. */
+  readonly countedBy?: string;
+  /** No score of its own, but for others. */
+  readonly hidden?: true;
+  /** Sum of these scores, by name with their factors, in place of a total of its own. */
+  readonly parts?: Readonly<Record<string, number>>;
+  readonly finish?: ((mean: number) => number) | undefined;
+}
+
+/** What a score is made of: the whole loss, what regularizers add to it, or an output's loss or metric or its count. */
+type Part =
+  | { readonly kind: "loss" }
+  | { readonly kind: "penalty" }
+  | { readonly kind: "output"; readonly output: number }
+  | { readonly kind: "count"; readonly output: number }
+  | { readonly kind: "metric" | "metric count"; readonly output: number; readonly metric: number };
+
+/** What the parts of a step's scores are made of. */
+export interface ScoredStep {
+  readonly outputs: readonly OutputConfig[];
+  /** The model's outputs, and the targets of those that have a loss. */
+  readonly results: readonly Tensor[];
+  readonly targets: readonly (Tensor | undefined)[];
+  /** What each regularizer adds. */
+  readonly penalties: readonly Tensor[];
+  /** How much of a step the batch is: scores of its batches that are added up are the step's. */
+  readonly share: number;
+}
+
+/**
+ * The scores of a step, the loss first. `penalized`: whether regularizers add to the loss. A mean whose counts depend on the
+ * targets is weighted by them, so that batches of other sizes give the same; the whole loss is then put together in the end.
+ */
+export function planScores(outputs: readonly OutputConfig[], penalized: boolean): Score[] {
+  const scored = outputs.flatMap((config, output) =>
+    config.loss === undefined ? [] : [{ ...config, loss: config.loss, output }],
+  );
+  if (scored.length === 0) return [];
+  const isNamed = outputs[0].port.key !== undefined;
+  const nameOf = (output: number, name: string): string => (isNamed ? `${outputs[output].port.key}.${name}` : name);
+  const isMean = scored[0].loss.reduction === "mean";
+  const average = { isMean, countPerSample: isMean ? 1 : 0 };
+  const counted = scored.filter(({ loss }) => isMean && loss.count !== undefined);
+  const metrics = scored.flatMap(({ output, metrics: all }) =>
+    all.flatMap((one, metric) => metricScores(one, output, metric, nameOf)),
+  );
+  const penalty: Score = { name: "penalty", of: { kind: "penalty" }, isMean: true, countPerSample: 1, hidden: true };
+  const apart = penalized && (!isMean || counted.length > 0);
+  const own = isNamed || counted.length > 0 || apart;
+  const losses = scored.map(({ output, loss }): Score => {
+    const name = nameOf(output, isNamed ? "loss" : "own loss");
+    const of = { kind: "output", output } as const;
+    const shown = isNamed ? {} : ({ hidden: true } as const);
+    if (!isMean || loss.count === undefined) return { name, of, ...average, ...shown };
+    return { name, of, isMean: false, countPerSample: 0, countedBy: nameOf(output, "count"), ...shown };
+  });
+  const parts = Object.fromEntries(losses.map(({ name }, index) => [name, scored[index].weight]));
+  const whole: Score = {
+    name: "loss",
+    of: { kind: "loss" },
+    ...average,
+    ...(counted.length > 0 || apart ? { parts: { ...parts, ...(apart ? { penalty: 1 } : {}) } } : {}),
+  };
+  const counts = counted.map(
+    ({ output }): Score => ({
+      name: nameOf(output, "count"),
+      of: { kind: "count", output },
+      isMean: false,
+      countPerSample: 0,
+      hidden: true,
+    }),
+  );
+  return [whole, ...(own ? losses : []), ...metrics, ...counts, ...(apart ? [penalty] : [])];
+}
+
+function metricScores(
+  { name, countPerSample, finish }: OutputConfig["metrics"][number],
+  output: number,
+  metric: number,
+  nameOf: (output: number, name: string) => string,
+): Score[] {
+  const of = { kind: "metric", output, metric } as const;
+  const score = { name: nameOf(output, name), of, isMean: false, finish };
+  if (countPerSample !== undefined) return [{ ...score, countPerSample }];
+  const count = nameOf(output, `${name} count`);
+  return [
+    { ...score, countPerSample: 0, countedBy: count },
+    { name: count, of: { ...of, kind: "metric count" }, isMean: false, countPerSample: 0, hidden: true },
+  ];
+}
+
+/** The whole loss of a step, which is made smaller; and what each score adds to its total. */
+export function buildScores(scores: readonly Score[], step: ScoredStep): { loss: Tensor; totals: Tensor[] } {
+  const { outputs, results, targets, share } = step;
+  const losses = outputs.map(({ loss }, index) => {
+    const one = loss?.build(results[index], targets[index] as Tensor);
+    return one && times(one, loss?.reduction === "mean" ? share : 1);
+  });
+  const weighted = losses.flatMap((loss, index) => (loss === undefined ? [] : [times(loss, outputs[index].weight)]));
+  const penalties = step.penalties.map((penalty) => times(penalty, share));
+  const loss = penalties.reduce(add, weighted.reduce(add));
+  const countOf = (output: number) => outputs[output].loss?.count?.(targets[output] as Tensor);
+  const measured = outputs.map(({ metrics, loss }, output) =>
+    metrics.map(({ metric }) => {
+      if (loss === undefined) return undefined;
+      const prediction = loss.predict(results[output]);
+      return metric.measure({ output: results[output], prediction, target: targets[output] as Tensor, loss });
+    }),
+  );
+  const totalOf = ({ of, countPerSample, countedBy }: Score): Tensor => {
+    if (of.kind === "loss") return loss;
+    if (of.kind === "penalty") return penalties.reduce(add);
+    if (of.kind === "count") return countOf(of.output) as Tensor;
+    if (of.kind === "output") {
+      const own = losses[of.output] as Tensor;
+      return countedBy === undefined ? own : mul(own, countOf(of.output) as Tensor);
+    }
+    const { total, count } = measured[of.output][of.metric] as MetricTotal;
+    if (of.kind === "metric count") return count as Tensor;
+    // Inputs of other sizes have other counts than those that the model was made with.
+    const factor = typeof count === "number" ? (countPerSample * results[of.output].shape[0]) / count : 1;
+    return times(total, factor);
+  };
+  return { loss, totals: scores.map(totalOf) };
+}
+
+function times(scalar: Tensor, factor: number): Tensor {
+  return factor === 1 ? scalar : scale(scalar, factor);
+}
+
+/** Totals of so many samples divided by what they were added up over. */
+export function readScores(
+  scores: readonly Score[],
+  totals: Float64Array,
+  samples: number,
+): Readonly<Record<string, number>> & { readonly loss: number } {
+  const sums = new Map(scores.map(({ name }, index) => [name, totals[index]]));
+  const values = new Map<string, number>();
+  for (const { name, countPerSample, countedBy, finish = (mean: number) => mean } of scores) {
+    const total = sums.get(name) as number;
+    const count = countedBy === undefined ? samples * countPerSample : (sums.get(countedBy) as number);
+    values.set(name, finish(total / (count || 1)));
+  }
+  for (const { name, parts } of scores) {
+    if (parts === undefined) continue;
+    const sum = Object.entries(parts).reduce((so, [part, factor]) => so + factor * (values.get(part) as number), 0);
+    values.set(name, sum);
+  }
+  const shown = scores
+    .filter(({ hidden }) => hidden === undefined)
+    .map(({ name }) => [name, values.get(name)] as const);
+  return Object.fromEntries(shown) as Record<string, number> & { loss: number };
+}
