@@ -9,7 +9,7 @@ import { checkAverage } from "./optimizer.js";
 import { checkPredictOptions, type PredictOptions } from "./options.js";
 import { programFor } from "./programs.js";
 import { formatFor, stagingPlace } from "./samples.js";
-import { guard, type State } from "./state.js";
+import { claimStates, guard, type State } from "./state.js";
 import { SLICE_MS } from "./steps.js";
 
 const MAX_SAMPLES = 256;
@@ -48,7 +48,9 @@ export function* predictAll<O extends Ports>(
   guard(state, "trainer");
   const inputs = format.inputs.map(({ shape }) => sizeOf(shape));
   const outputs = format.outputs.map(({ shape }) => sizeOf(shape));
-  const most = Math.min(count, MAX_SAMPLES);
+  const { size: stateful } = state.config.model.states;
+  // Each sample is a row of the states: they go through at once.
+  const most = stateful > 0 ? count : Math.min(count, MAX_SAMPLES);
   const predictions = outputs.map((size) => new Float32Array(count * size));
   let sliceEnd = count > most ? performance.now() + SLICE_MS : 0;
   for (let first = 0; first < count; first += most) {
@@ -68,12 +70,10 @@ export function* predictAll<O extends Ports>(
     const feed = { kind: "staged", x: at, y: [], format, parameters } as const;
     const { program, results } = programFor(state, output === "raw" ? "predict raw" : "predict", feed, batch);
     const sizes = outputs.map((size) => batch * size);
-    yield new EngineCall(
-      program,
-      1,
-      results.map((address, index) => ({ address, bytes: sizes[index] * 4 })),
-    );
-    results.forEach((address, index) => {
+    claimStates(state, "predict", batch);
+    const places = sizes.map((size, index) => ({ address: results[index], bytes: size * 4 }));
+    yield new EngineCall(program, 1, [...places, ...state.rowStates.places.values()]);
+    places.forEach(({ address }, index) => {
       const areWords = format.outputs[index].dtype === "uint32";
       const values = areWords ? engine.words(address, sizes[index]) : engine.floats(address, sizes[index]);
       predictions[index].set(values, first * outputs[index]);

@@ -7,14 +7,14 @@ import { type Plan, planMemory } from "../graph/plan.js";
 import { type BuiltProgram, buildProgram, type Compute, type ProgramParts } from "../graph/program.js";
 import { offsetIn } from "../graph/store.js";
 import { type DType, input, sizeOf, type Tensor } from "../graph/tensor.js";
-import { layerContext } from "../nn/layer.js";
+import { copyBeforeChanges, layerContext } from "../nn/layer.js";
 import { portName } from "../nn/ports.js";
 import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradient } from "../ops/gradient.js";
 import { ownTensors, penaltiesOf, recordChanges } from "./changes.js";
 import { type SampleFormat, targetShape, targetType } from "./data.js";
 import { buildScores } from "./scores.js";
-import { arenaOf, checkTrains, guard, type State, type StateParts } from "./state.js";
+import { arenaOf, checkTrains, guard, type State, type StateParts, stateAddress } from "./state.js";
 
 /** A program of a trainer. */
 export interface StepProgram extends BuiltProgram {
@@ -63,7 +63,7 @@ interface Trace {
   readonly updates: ReadonlyMap<Tensor, Tensor>;
 }
 
-function traceModel(state: State, feed: Feed, batch: number, training: boolean): Trace {
+function traceModel(state: State, feed: Feed, batch: number, training: boolean, fresh = false): Trace {
   const { model, seed } = state.config;
   const places = new Map<Tensor, Pointer>(state.optimizer.averages.get(feed.parameters ?? ""));
   const leaf = (shape: readonly number[], name: string, address: Pointer, dtype: DType = "float32"): Tensor => {
@@ -73,8 +73,11 @@ function traceModel(state: State, feed: Feed, batch: number, training: boolean):
   };
   const clock = leaf([CLOCK_WORDS], "clock", training ? state.clock : state.evaluationClock, "uint32");
   const { x, y } = samplesOf(state, feed, batch, clock, leaf);
-  const context = layerContext({ training, clock, seed });
-  const outputs = model.trace(x, context);
+  const context = layerContext({ training, clock, seed, batch, fresh });
+  const traced = model.trace(x, context);
+  for (const [of, tensor] of context.states) places.set(tensor, stateAddress(state, of, batch));
+  // What comes out is from before the states change.
+  const outputs = context.states.size === 0 ? traced : traced.map((one) => copyBeforeChanges(one, context.states));
   const left = [...y];
   const targets = state.config.outputs.map(({ loss }) => (loss === undefined ? undefined : left.shift()));
   return { places, x, targets, outputs, updates: context.updates };
@@ -173,7 +176,7 @@ function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
     record.advance(serial, state.clock, state.learningRates, config.optimizer.rates.length, advanceBy);
     const addressOf = compute();
     optimizer.record(record);
-    recordChanges(record, state.parameters, trace.updates, state.values.addressOf, addressOf);
+    recordChanges(record, state.parameters, trace.updates, keptIn(state, trace), addressOf);
     optimizer.finish(record);
     record.traceLoss(serial, state.losses, state.clock, addressOf(loss));
     // A batch that was handed in is no part of a pass.
@@ -260,7 +263,7 @@ function inputGradientProgram(state: State, feed: Feed, batch: number): StepProg
 
 /** One evaluation step: forward without dropout, loss and metrics added up. */
 function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram {
-  const trace = traceModel(state, feed, batch, false);
+  const trace = traceModel(state, feed, batch, false, true);
   const { totals } = scoreTrace(state, trace);
   return install(state, trace, totals, (record, compute) => {
     record.advance(serial, state.evaluationClock, 0, 0, batch);
@@ -274,13 +277,26 @@ function predictionProgram(state: State, feed: Feed, batch: number): StepProgram
   const predictions = state.config.outputs.map(
     ({ loss }, index) => loss?.predict(trace.outputs[index]) ?? trace.outputs[index],
   );
-  return install(state, trace, predictions);
+  return installPrediction(state, trace, predictions);
+}
+
+/** What has an address from call to call: parameters, buffers, states. */
+function keptIn({ values }: State, { places }: Trace): (tensor: Tensor) => Pointer {
+  return (tensor) => places.get(tensor) ?? values.addressOf(tensor);
+}
+
+/** States change while predicting too. */
+function installPrediction(state: State, trace: Trace, results: readonly Tensor[]): StepProgram {
+  if (trace.updates.size === 0) return install(state, trace, results);
+  return install(state, trace, [...results, ...trace.updates.values()], (record, compute) => {
+    recordChanges(record, [], trace.updates, keptIn(state, trace), compute());
+  });
 }
 
 /** The model's outputs as they come out of the last layer. */
 function rawPredictionProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, false);
-  return install(state, trace, trace.outputs);
+  return installPrediction(state, trace, trace.outputs);
 }
 
 /** Adds loss and metrics to totals; a mean counts once for each of its samples. */

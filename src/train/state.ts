@@ -24,6 +24,7 @@ import {
   type ValueStore,
 } from "../graph/store.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
+import type { LayerState } from "../nn/layer.js";
 import type { Loss } from "../nn/losses.js";
 import type { Metric } from "../nn/metrics.js";
 import type { AnyModel } from "../nn/model.js";
@@ -34,6 +35,7 @@ import { type ResidentData, type SampleFormat, targetsOf } from "./data.js";
 import { assertIdle, EngineCall, type Job } from "./job.js";
 import { NO_OPTIMIZER, type OptimizerPlan, type PlacedOptimizer, placeOptimizerIn } from "./optimizer.js";
 import type { Feed, ProgramUse, StepProgram } from "./programs.js";
+import { claimRows, createRowStates, placeOfRows, type RowStates, releaseRows, resetRows } from "./rowStates.js";
 import type { Score } from "./scores.js";
 
 /** Most steps of one call into the engine: lengths of losses and learningRates. */
@@ -133,6 +135,7 @@ export interface State {
   readonly lease: Lease;
   /** The arena moves when a program needs a larger one; programs recorded for an older version are recorded again. */
   arena: { address: Pointer; bytes: number; version: number };
+  readonly rowStates: RowStates;
   /** Optimizer steps and epochs done since the start. */
   steps: number;
   epochs: number;
@@ -224,6 +227,8 @@ export function createState(engine: Engine, config: TrainingConfig): State {
   return leasing(engine, (lease): State => {
     const values = createValueStore(engine);
     lease.defer(values.dispose);
+    const rowStates = createRowStates();
+    lease.defer(() => releaseRows(engine, rowStates));
     const trained = values.adopt(ordered);
     const fixed = values.adopt(tensors.filter((tensor) => !trained.offsets.has(tensor)));
     const takeTransient = (bytes: number): Pointer => allocator.mark("transient", lease.takeZeros(bytes));
@@ -248,6 +253,7 @@ export function createState(engine: Engine, config: TrainingConfig): State {
       losses: takeTransient(STEPS_PER_CALL * 4),
       learningRates: lease.takeZeros(STEPS_PER_CALL * rates.length * 4),
       lease,
+      rowStates,
       arena: { address: 0, bytes: 0, version: 0 },
       steps: 0,
       epochs: 0,
@@ -325,6 +331,7 @@ export function setCounts(state: State, steps: number, epochs: number, cursor: C
   engine.clear(evaluationClock, CLOCK_BYTES);
   engine.clear(clock, state.config.optimizer.layout.clockBytes);
   engine.words(clock + CLOCK_STEP, 1)[0] = steps;
+  resetRows(engine, state.rowStates);
   state.steps = steps;
   state.epochs = epochs;
   state.cursor = cursor;
@@ -360,7 +367,19 @@ export function isTrainable({ source }: Tensor): boolean {
 
 /** What training changes for good. */
 export function lastingOf(state: State): readonly Region[] {
-  return [...visibleOf(state), ...state.optimizer.slots];
+  return [...visibleOf(state), ...state.optimizer.slots, ...state.rowStates.places.values()];
+}
+
+/** A batch goes on with what the model's states hold, row by row. */
+export function claimStates({ config, rowStates }: State, where: string, rows: number): void {
+  if (config.model.states.size > 0) claimRows(rowStates, where, rows);
+}
+
+/** Where a program finds a state: those that were recorded for another place are recorded again. */
+export function stateAddress(state: State, of: LayerState, rows: number): Pointer {
+  return placeOfRows(state.engine, state.rowStates, of, rows, () => {
+    state.arena = { ...state.arena, version: state.arena.version + 1 };
+  });
 }
 
 /** The arena, at least `bytes` long. */

@@ -1,6 +1,7 @@
 // Training steps, many in a call into the engine; and passes over data: whichever method asks, a pass visits each sample
 // once, in the order that the seed gives it.
 import { CLOCK_NEXT_ROW, CLOCK_POSITION, CLOCK_ROUND, CLOCK_ROW, CLOCK_STEP } from "../engine/constants.js";
+import { DataError, ModelError } from "../engine/errors.js";
 import { performance } from "../engine/host.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import type { Region } from "../engine/ranges.js";
@@ -16,7 +17,7 @@ import { EngineCall, type Job, PAUSE } from "./job.js";
 import type { StepsPlan } from "./options.js";
 import { type Feed, type GatheredFeed, programFor, type StagedFeed, type StepProgram } from "./programs.js";
 import { checkResident } from "./samples.js";
-import { guard, STEPS_PER_CALL, type State } from "./state.js";
+import { claimStates, guard, STEPS_PER_CALL, type State } from "./state.js";
 
 // How long a call into the engine may take before the host gets its turn. A clock that stands still while a request is
 // answered, as at the edge, lets calls grow to STEPS_PER_CALL steps: there, count steps instead.
@@ -68,6 +69,7 @@ function batchCall(state: State, feed: StagedFeed, batch: number): StepsCall {
 /** One training step on staged samples, on the calling thread. Returns its loss. */
 export function runStep(state: State, feed: StagedFeed, batch: number): number {
   const { program, planEnd } = programFor(state, "train", feed, batch);
+  claimStates(state, "trainBatch", batch);
   beforeSteps(state, 0, 1);
   try {
     state.engine.run(program.address, program.end, 1, program.threads);
@@ -83,6 +85,7 @@ export function runStep(state: State, feed: StagedFeed, batch: number): number {
 
 /** The same for whoever drives the work. */
 export function* stepOnce(state: State, feed: StagedFeed, batch: number): Job<number> {
+  claimStates(state, "trainBatch", batch);
   yield* callEngine(state, programFor(state, "train", feed, batch), batchCall(state, feed, batch));
   return state.engine.heap.floats[state.losses / 4];
 }
@@ -182,7 +185,8 @@ export interface Limits {
  * Makes the programs for all sizes of batches that a call can come to, the larger ones first: they need the larger arena.
  * What refuses one, as batch normalization does a single sample, refuses it before anything has changed.
  */
-export function preparePrograms(state: State, { data, batchSize }: Batches): void {
+export function preparePrograms(state: State, batches: Batches): void {
+  const { data, batchSize } = batches;
   const { count, format } = data;
   const left = count - (unfinishedPass(state, data)?.row ?? 0);
   // The last call came to the same sizes.
@@ -193,6 +197,7 @@ export function preparePrograms(state: State, { data, batchSize }: Batches): voi
   const isSame = prepared?.count === count && prepared.batchSize === batchSize && prepared.rest === rest;
   if (isSame && prepared.format === format) return;
   const sizes = [left, count].flatMap((rows) => [Math.min(stepSize, rows), rows % stepSize]);
+  checkStateful(state, batches);
   programs.prepared = undefined;
   for (const size of [...new Set(sizes)].sort((a, b) => b - a)) {
     if (size > 0) programFor(state, "train", feedOf(data, size, batchSize), size);
@@ -207,6 +212,21 @@ export function stepSizeOf({ config }: State, { data, batchSize }: Pick<Batches,
 
 function feedOf({ format, count }: ResidentData, size: number, batchSize: number): GatheredFeed {
   return { kind: "gathered", format, whole: size === count, part: Math.min(size, batchSize) };
+}
+
+/** Row by row, a batch goes on where the one before it stopped: all have one size and come in their order. */
+function checkStateful({ config }: State, { data: { count }, batchSize, shuffle }: Batches): void {
+  if (config.model.states.size === 0 || batchSize >= count) return;
+  if (count % batchSize !== 0) {
+    throw new DataError(
+      `trainer: batches of a model with a state must have one size, as each goes on where the one before it stopped, got ${count} samples in batches of ${batchSize}: take a batchSize that divides them`,
+    );
+  }
+  if (shuffle) {
+    throw new ModelError(
+      "trainer: samples of a model with a state must come in their order, as each batch goes on where the one before it stopped, got shuffle true: write shuffle: false",
+    );
+  }
 }
 
 /** The pass over the data that is under way, if there is one. */
@@ -240,6 +260,7 @@ export function* continuePass(
   const program = programFor(state, "train", feed, size);
   const fitting = Math.max(1, Math.floor(program.stepsPerCall * share));
   const steps = Math.min(most, fitting, feed.whole ? STEPS_PER_CALL : Math.floor(left / size));
+  claimStates(state, "trainer", size);
   bindPass(state, pass, data);
   const totals = totalsOf(state);
   const epoch = state.epochs + 1;
@@ -253,7 +274,7 @@ export function* continuePass(
       countSteps(state, pass, size, done);
     },
   };
-  const done = yield* callEngine(state, program, call, [totals, ...reads]);
+  const done = yield* callEngine(state, program, call, [totals, ...state.rowStates.places.values(), ...reads]);
   return { pass, losses: state.engine.floats(state.losses, done).slice() };
 }
 

@@ -53,12 +53,14 @@ import {
 } from "./parameters.js";
 import { predictAll, readInputs } from "./predict.js";
 import { programFor } from "./programs.js";
+import { resetRows } from "./rowStates.js";
 import { checkResident, exclusively, type GivenSamples, load, readSamples, stage } from "./samples.js";
 import {
   ALONE,
   BETWEEN_CALLS,
   checkScores,
   checkTrains,
+  claimStates,
   closeState,
   createState,
   guard,
@@ -131,6 +133,12 @@ export interface Predictor<I extends Ports = Shape, O extends Ports = Shape> {
   setParameters(values: ParameterUpdate): void;
   /** Back to the start: first values from the seed (the checkpoint's, after `restore`), optimizer and counts zero, no pass under way. */
   reset(): void;
+  /**
+   * Sets what the layers keep from call to call (`scope.state`) back to zeros: the next batch begins anew, and may have
+   * another number of rows. So do `reset` and `restore`; checkpoints do not have it. `predict` and training steps go on with
+   * it, row by row; an evaluation scores each sample from zeros and leaves it as it is.
+   */
+  resetState(): void;
   /**
    * A table of the layers: paths, with those inside of a layer indented, output shapes, parameters, what is frozen or
    * shared; and the bytes that training with this batch size takes (predicting, without a loss).
@@ -366,6 +374,7 @@ type AnyGradients = Map<string, ParameterValues> & AllGradients<Ports>;
 function* gradientsOf(state: State, batch: GivenSamples, options: GradientsOptions | undefined): Job<AnyGradients> {
   const { inputs: wanted } = checkGradientsOptions(options);
   const { feed, count } = stage(state, batch);
+  claimStates(state, "gradients", count);
   const { gradients: address, trained } = state;
   const parameters = { address, bytes: trained.bytes };
   if (!wanted) {
@@ -442,7 +451,7 @@ function asynchronousMethods(state: State, jobs: Jobs): AsynchronousMethods {
 /** What is done between calls. */
 type ValueMethods = Pick<
   AnyTrainer,
-  "load" | "parameters" | "setParameters" | "checkpoint" | "restore" | "reset" | "summary"
+  "load" | "parameters" | "setParameters" | "checkpoint" | "restore" | "reset" | "resetState" | "summary"
 >;
 
 function valueMethods(state: State): ValueMethods {
@@ -465,6 +474,7 @@ function valueMethods(state: State): ValueMethods {
     checkpoint: () => takeCheckpoint(between("checkpoint")),
     restore: (checkpoint) => restoreCheckpoint(alone("restore"), checkpoint),
     reset: () => resetState(alone("reset")),
+    resetState: () => resetRows(state.engine, between("resetState").rowStates),
     summary(options) {
       const { batchSize } = checkSummaryOptions(options);
       return summarize(between("summary"), batchSize);

@@ -26,7 +26,7 @@ import {
   type ParameterValues,
   type ValueStore,
 } from "../graph/store.js";
-import { input, isTensor, showShape, type Tensor } from "../graph/tensor.js";
+import { input, isTensor, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import {
   checkInputs,
   checkResults,
@@ -37,7 +37,7 @@ import {
   readResults,
 } from "../graph/traced.js";
 import type { Values } from "../graph/values.js";
-import { copyBeforeChanges, layerContext, type TracedContext } from "../nn/layer.js";
+import { copyBeforeChanges, type LayerState, layerContext, type TracedContext } from "../nn/layer.js";
 import { createModule } from "../nn/module.js";
 import type { Scope } from "../nn/scope.js";
 import { gradient } from "../ops/gradient.js";
@@ -46,6 +46,7 @@ import { ownTensors, recordChanges, withPenalties } from "./changes.js";
 import { DivergenceError } from "./divergence.js";
 import { placeOptimizerIn, planOptimizer } from "./optimizer.js";
 import { checkUpdate, type ParameterUpdate } from "./parameters.js";
+import { createRowStates, placeOfRows, type RowStates, releaseRows, resetRows } from "./rowStates.js";
 import { isTrainable, wordsOfSeed } from "./state.js";
 
 export interface WorkspaceOptions extends Omit<EngineOptions, "background"> {
@@ -97,6 +98,8 @@ export interface Workspace {
   parameters(of: HoldsParameters): Map<string, ParameterValues>;
   /** Sets values by path; all are checked before any is changed. */
   setParameters(of: HoldsParameters, values: ParameterUpdate): void;
+  /** Sets what the layers keep from call to call (`scope.state`) back to zeros. */
+  resetState(): void;
   /** Gives the memory back. Everything else then throws. */
   dispose(): void;
   [Symbol.dispose](): void;
@@ -143,6 +146,7 @@ interface State {
   readonly engine: Engine;
   readonly seed: readonly [low: number, high: number];
   readonly values: ValueStore;
+  readonly rowStates: RowStates;
   /** Gives the memory of each step back. */
   readonly releases: (() => void)[];
   open: boolean;
@@ -152,11 +156,20 @@ interface State {
 
 function createMethods(options: WorkspaceOptions, seed: number, engine: Engine): Workspace {
   const values = createValueStore(engine);
-  const state: State = { engine, seed: wordsOfSeed(seed), values, releases: [], open: true, streams: 0 };
+  const state: State = {
+    engine,
+    seed: wordsOfSeed(seed),
+    values,
+    releases: [],
+    open: true,
+    streams: 0,
+    rowStates: createRowStates(),
+  };
   const dispose = (): void => {
     if (!state.open) return;
     state.open = false;
     for (const release of state.releases) release();
+    releaseRows(engine, state.rowStates);
     values.dispose();
     if (options.engine === undefined) engine.dispose();
   };
@@ -174,8 +187,32 @@ function createMethods(options: WorkspaceOptions, seed: number, engine: Engine):
     setParameters(of, update) {
       for (const { tensor, copy } of checkUpdate(tensorsOf("setParameters", of), update)) values.write(tensor, copy);
     },
+    resetState() {
+      checkOpen(state);
+      resetRows(engine, state.rowStates);
+    },
     dispose,
     [Symbol.dispose]: dispose,
+  };
+}
+
+/** Gives states memory that have none yet. Returns what undoes it. */
+function adoptRows({ engine, rowStates }: State, states: ReadonlyMap<LayerState, Tensor>): () => void {
+  const { places } = rowStates;
+  for (const [of, { name, shape }] of states) {
+    const known = places.get(of);
+    if (known === undefined || known.bytes === sizeOf(shape) * 4) continue;
+    throw new ModelError(
+      `workspace.step: state ${showValue(name)} has ${known.bytes / 4 / sizeOf(of.shape)} rows in another step, got ${shape[0]}: give all steps that share it one batch size`,
+    );
+  }
+  const added = [...states].filter(([of]) => !places.has(of));
+  for (const [of, { shape }] of added) placeOfRows(engine, rowStates, of, shape[0]);
+  return () => {
+    for (const [of] of added) {
+      engine.allocator.free(places.get(of)?.address as Pointer);
+      places.delete(of);
+    }
   };
 }
 
@@ -229,6 +266,7 @@ interface TracedStep<I extends InputShapes, O extends Readonly<Record<string, Te
   /** Of the layers that were applied. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly updates: ReadonlyMap<Tensor, Tensor>;
+  readonly states: ReadonlyMap<LayerState, Tensor>;
 }
 
 /** What cannot be made to the end leaves no memory and no values behind. */
@@ -245,7 +283,13 @@ function makeStep<I extends InputShapes, O extends Readonly<Record<string, Tenso
     const traced = traceStep(state, body, given.inputs, plan);
     const { outputs, updates, parameters } = traced;
     const behind = parametersBehind([...Object.values(outputs), ...updates.values()]);
-    forget = adopt(state, [...behind, ...parameters.values()]);
+    const forgetRows = adoptRows(state, traced.states);
+    forget = forgetRows;
+    const forgetValues = adopt(state, [...behind, ...parameters.values()]);
+    forget = () => {
+      forgetRows();
+      forgetValues();
+    };
     return leasing(state.engine, (lease) => {
       const step = callable(state, traced, plan.optimizer, buildStep(state, traced, plan, lease));
       state.releases.push(lease.release);
@@ -272,7 +316,7 @@ function traceStep<I extends InputShapes, O extends Readonly<Record<string, Tens
   checkResults("workspace.step", returned);
   const { updates } = context;
   const outputs = optimizer === undefined && updates.size === 0 ? returned : fromBefore(returned, context.states);
-  return { inputs, clock, outputs, parameters: module.parameters, updates };
+  return { inputs, clock, outputs, parameters: module.parameters, updates, states: context.states };
 }
 
 /** A step in memory. */
@@ -288,12 +332,16 @@ interface BuiltStep {
 }
 
 function buildStep<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
-  { engine, values }: State,
-  { inputs, clock, outputs, parameters, updates }: TracedStep<I, O>,
+  { engine, values, rowStates }: State,
+  { inputs, clock, outputs, parameters, updates, states }: TracedStep<I, O>,
   { optimizer, holders }: StepPlan,
   lease: Lease,
 ): BuiltStep {
-  const { addressOf } = values;
+  const stored = [...states].map(
+    ([of, tensor]) => [tensor, placeOfRows(engine, rowStates, of, tensor.shape[0])] as const,
+  );
+  const kept = new Map(stored);
+  const addressOf = (tensor: Tensor): Pointer => kept.get(tensor) ?? values.addressOf(tensor);
   const loss = optimizer === undefined ? undefined : lossOf(outputs);
   const named = loss === undefined ? [] : trainedBy(loss, holders, parameters);
   named.sort(([, a], [, b]) => addressOf(a) - addressOf(b));
@@ -301,7 +349,7 @@ function buildStep<I extends InputShapes, O extends Readonly<Record<string, Tens
   const { parameters: trained = [], rates = [] } = plan ?? {};
   const gradients = loss === undefined ? [] : ownTensors(gradient(withPenalties(loss, trained), trained));
   const results = [...Object.values(outputs), ...gradients, ...updates.values()];
-  checkInputs("workspace.step", results, [...Object.values(inputs), clock]);
+  checkInputs("workspace.step", results, [...Object.values(inputs), clock, ...states.values()]);
   const layout = layoutBlock(trained);
   const gradientsAt = lease.takeZeros(layout.bytes);
   const clockAt = lease.takeZeros(plan?.layout.clockBytes ?? CLOCK_BYTES);
@@ -313,7 +361,7 @@ function buildStep<I extends InputShapes, O extends Readonly<Record<string, Tens
     results,
     values,
     inputs: Object.values(inputs),
-    places: new Map([[clock, clockAt], ...places]),
+    places: new Map([[clock, clockAt], ...places, ...stored]),
     record(record, compute) {
       record.advance(serial, clockAt, learningRates, rates.length, 0);
       const at = compute();

@@ -1,0 +1,59 @@
+// What layers keep from call to call, a row for each row of the batch (scope.state): its memory, and who may go on with it.
+import type { Engine } from "../engine/engine.js";
+import { DataError } from "../engine/errors.js";
+import type { Pointer } from "../engine/instructions.js";
+import type { Region } from "../engine/ranges.js";
+import { sizeOf } from "../graph/tensor.js";
+import type { LayerState } from "../nn/layer.js";
+
+export interface RowStates {
+  readonly places: Map<LayerState, Region>;
+  /** How many rows they hold; `undefined`: all are zeros, for any number of rows. */
+  rows: number | undefined;
+}
+
+export function createRowStates(): RowStates {
+  return { places: new Map(), rows: undefined };
+}
+
+/** Where a state is, with room for so many rows: it moves if there was less. `moved` is called then. */
+export function placeOfRows(
+  engine: Engine,
+  { places }: RowStates,
+  state: LayerState,
+  rows: number,
+  moved: () => void = () => {},
+): Pointer {
+  const bytes = rows * sizeOf(state.shape) * 4;
+  const known = places.get(state);
+  if (known !== undefined && known.bytes >= bytes) return known.address;
+  const address = engine.allocateZeros(bytes);
+  if (known !== undefined) {
+    engine.write(address, engine.floats(known.address, known.bytes / 4).slice());
+    engine.allocator.free(known.address);
+    moved();
+  }
+  places.set(state, { address, bytes });
+  return address;
+}
+
+/** Refuses a batch of another number of rows than the states hold: which of them would go on with which? */
+export function claimRows(states: RowStates, where: string, rows: number): void {
+  if (states.rows !== undefined && states.rows !== rows) {
+    throw new DataError(
+      `${where}: the model's state holds ${states.rows} row${states.rows === 1 ? "" : "s"}, one for each of a batch, got a batch of ${rows}: call resetState() first`,
+    );
+  }
+  states.rows = rows;
+}
+
+/** Zeros, for any number of rows. */
+export function resetRows(engine: Engine, states: RowStates): void {
+  for (const { address, bytes } of states.places.values()) engine.clear(address, bytes);
+  states.rows = undefined;
+}
+
+export function releaseRows(engine: Engine, { places }: RowStates): void {
+  for (const { address } of places.values()) engine.allocator.free(address);
+  places.clear();
+}
