@@ -2,7 +2,7 @@
 
 import type { Constraint, Engine, Initializer, Model, Regularizer, Scope } from "steepest";
 import * as S from "steepest";
-import { mul, type Tensor } from "steepest/graph";
+import { mean, mul, square, sub, type Tensor } from "steepest/graph";
 import type { Row } from "../sweep.js";
 import { checkModel } from "./layers.js";
 
@@ -117,6 +117,12 @@ function scopeRows(): readonly Row[] {
       where: ["functional", "b:"],
     },
     {
+      name: "state",
+      call: within(({ state }, _, given) => state(...given)),
+      good: () => ["h", [2, 4]],
+      where: ["functional"],
+    },
+    {
       name: "update",
       call: within(({ update, buffer }, x, [of, value]) =>
         update(of === "b" ? buffer("b", [2, 4]) : of, value === "x" ? x : value),
@@ -224,6 +230,39 @@ function lossRows(engine: Engine): readonly Row[] {
       optional: ["0"],
       check,
     },
+    {
+      name: "crossEntropy",
+      call: S.crossEntropy,
+      good: () => [{ reduction: "mean", targets: "classes", ignoreIndex: -1 }],
+      optional: ["0"],
+      check,
+    },
+    {
+      name: "defineLoss",
+      call: S.defineLoss,
+      good: () => [
+        "mine",
+        (y: Tensor, t: Tensor) => mean(square(sub(y, t))),
+        {
+          targets: "values",
+          reduction: "mean",
+          predict: (y: Tensor) => y,
+          correct: (y: Tensor) => mean(y),
+          includes: ["softmax"],
+        },
+      ],
+      optional: ["2"],
+      accepts: { "0": ["string"], "2.includes.0": ["string", "number", "object", "array"] },
+      untouched: ["2.includes.0"],
+    },
+    {
+      name: "defineMetric",
+      call: S.defineMetric,
+      good: () => ["mine", ({ output }: { output: Tensor }) => output, { finish: Math.sqrt }],
+      optional: ["2"],
+      accepts: { "0": ["string"] },
+    },
+    { name: "topK", call: S.topK, good: () => [3] },
   ];
 }
 

@@ -109,7 +109,8 @@ function makingRows(engine: Engine): readonly Row[] {
         },
       ],
       opaque,
-      required: ["1.loss", "1.optimizer"],
+      // Without either it predicts, or scores.
+      required: [],
       where: ["engine"],
       after: dispose,
     },
@@ -121,7 +122,8 @@ function makingRows(engine: Engine): readonly Row[] {
         { loss: { p: loss, q: S.huber() }, lossWeights: { p: 1, q: 0.5 }, metrics: [], optimizer: S.adam(), engine },
       ],
       opaque: opaque.filter((path) => path !== "1.loss"),
-      required: ["1.loss", "1.loss.p", "1.loss.q", "1.optimizer"],
+      optional: ["1.loss.p", "1.loss.q"],
+      required: [],
       after: dispose,
     },
   ];
@@ -248,6 +250,9 @@ function batchRows(engine: Engine): readonly Row[] {
   });
   return [
     ...["trainBatch", "trainBatchSync", "gradients", "gradientsSync", "load"].map(batch),
+    ...["gradients", "gradientsSync"].map(
+      (name): Row => ({ ...batch(name), good: () => [data(), { inputs: true }], optional: ["1"] }),
+    ),
     predicting("predict"),
     predicting("predictSync"),
     {
@@ -291,6 +296,7 @@ function batchRows(engine: Engine): readonly Row[] {
     plain("parameters", (trainer) => trainer.parameters()),
     plain("checkpoint", (trainer) => trainer.checkpoint()),
     plain("reset", (trainer) => trainer.reset()),
+    plain("resetState", (trainer) => trainer.resetState()),
     plain("dispose", (trainer) => trainer.dispose()),
   ];
 }
