@@ -193,6 +193,9 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
   };
 }
 
+// More than there are layers.
+const MAX_KINDS = 1000;
+
 export interface DefineLossOptions
   extends Partial<Pick<Loss, "targets" | "reduction" | "predict" | "correct" | "includes">> {}
 
@@ -223,7 +226,8 @@ export function defineLoss(
   checkChoice("defineLoss", "reduction", reduction, ["mean", "sum"]);
   checkFunction("defineLoss", "predict", predict);
   if (correct !== undefined) checkFunction("defineLoss", "correct", correct);
-  if (!Array.isArray(includes)) {
+  const areKinds = Array.isArray(includes) && includes.length <= MAX_KINDS;
+  if (!areKinds || !Array.from(includes).every((kind) => typeof kind === "string")) {
     throw new ModelError(
       `defineLoss: includes must be an array of kinds such as ["softmax"], got ${showValue(includes)}`,
     );

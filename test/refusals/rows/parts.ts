@@ -252,8 +252,7 @@ function lossRows(engine: Engine): readonly Row[] {
         },
       ],
       optional: ["2"],
-      accepts: { "0": ["string"], "2.includes.0": ["string", "number", "object", "array"] },
-      untouched: ["2.includes.0"],
+      accepts: { "0": ["string"], "2.includes.0": ["string"] },
     },
     {
       name: "defineMetric",
