@@ -110,7 +110,7 @@ function makingRows(engine: Engine): readonly Row[] {
       ],
       opaque,
       // Without either it predicts, or scores.
-      required: [],
+      optional: ["1"],
       where: ["engine"],
       after: dispose,
     },
@@ -122,8 +122,7 @@ function makingRows(engine: Engine): readonly Row[] {
         { loss: { p: loss, q: S.huber() }, lossWeights: { p: 1, q: 0.5 }, metrics: [], optimizer: S.adam(), engine },
       ],
       opaque: opaque.filter((path) => path !== "1.loss"),
-      optional: ["1.loss.p", "1.loss.q"],
-      required: [],
+      optional: ["1", "1.loss.p", "1.loss.q"],
       after: dispose,
     },
   ];
@@ -251,7 +250,7 @@ function batchRows(engine: Engine): readonly Row[] {
   return [
     ...["trainBatch", "trainBatchSync", "gradients", "gradientsSync", "load"].map(batch),
     ...["gradients", "gradientsSync"].map(
-      (name): Row => ({ ...batch(name), good: () => [data(), { inputs: true }], optional: ["1"] }),
+      (name): Row => ({ ...batch(name), name: "gradients", good: () => [data(), { inputs: true }], optional: ["1"] }),
     ),
     predicting("predict"),
     predicting("predictSync"),
