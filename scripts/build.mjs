@@ -3,6 +3,7 @@
 // over them with STEEPEST_WASM_FOLDER=../../build/debug/.
 import { execFile } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -46,6 +47,21 @@ const markPure = {
     })),
 };
 
+/** `import("….wasm?gzip")` gives the file's bytes, gzipped. */
+const gzipKernels = {
+  name: "gzipKernels",
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /\.wasm\?gzip$/ }, ({ path, resolveDir }) => ({
+      path: join(resolveDir, path.replace(/\?gzip$/, "")),
+      namespace: "gzip",
+    }));
+    onLoad({ filter: /./, namespace: "gzip" }, ({ path }) => ({
+      contents: gzipSync(readFileSync(path), { level: 9 }),
+      loader: "binary",
+    }));
+  },
+};
+
 const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
 
 const bundle = ({ plugins = [], define = {}, ...options }) =>
@@ -56,7 +72,7 @@ const bundle = ({ plugins = [], define = {}, ...options }) =>
     format: "esm",
     loader: { ".wasm": "binary" },
     logLevel: "warning",
-    plugins: [markPure, ...plugins],
+    plugins: [markPure, gzipKernels, ...plugins],
     ...options,
   });
 

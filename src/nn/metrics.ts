@@ -60,20 +60,25 @@ const NAMED: Readonly<Record<MetricName, Metric>> = {
       return { total: correct(output, target), count: loss.count?.(target) ?? rowsOf(target, loss) };
     },
   },
-  meanSquaredError: errorMetric("meanSquaredError", meanSquaredError),
-  meanAbsoluteError: errorMetric("meanAbsoluteError", meanAbsoluteError),
+  meanSquaredError: {
+    name: "meanSquaredError",
+    measure: (of) => measureError("meanSquaredError", meanSquaredError, of),
+  },
+  meanAbsoluteError: {
+    name: "meanAbsoluteError",
+    measure: (of) => measureError("meanAbsoluteError", meanAbsoluteError, of),
+  },
 };
 
-function errorMetric(name: MetricName, operation: typeof meanSquaredError): Metric {
-  return {
-    name,
-    measure({ prediction, target, loss }) {
-      if (loss.targets === "classes" || loss.targets === "distributions") {
-        throw new ModelError(`${name} compares values, but ${loss.name} has ${loss.targets}: use "accuracy"`);
-      }
-      return { total: operation(prediction, target, { reduction: "sum" }), count: sizeOf(prediction.shape) };
-    },
-  };
+function measureError(
+  name: MetricName,
+  operation: typeof meanSquaredError,
+  { prediction, target, loss }: Measured,
+): MetricTotal {
+  if (loss.targets === "classes" || loss.targets === "distributions") {
+    throw new ModelError(`${name} compares values, but ${loss.name} has ${loss.targets}: use "accuracy"`);
+  }
+  return { total: operation(prediction, target, { reduction: "sum" }), count: sizeOf(prediction.shape) };
 }
 
 /** How many answers a batch of targets has. */

@@ -3,3 +3,9 @@ declare module "*.wasm" {
   const content: Uint8Array<ArrayBuffer>;
   export default content;
 }
+
+// Gzipped, by scripts/build.mjs.
+declare module "*.wasm?gzip" {
+  const bytes: Uint8Array<ArrayBuffer>;
+  export default bytes;
+}
