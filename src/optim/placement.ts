@@ -2,6 +2,7 @@
 import { CLOCK_LEARNING_RATES } from "../engine/constants.js";
 import { ModelError, SteepestError, showValue } from "../engine/errors.js";
 import { operandsOf, type Pointer, startRecording } from "../engine/instructions.js";
+import { kindOf } from "../engine/kind.js";
 import type { Shape } from "../graph/tensor.js";
 import {
   type Optimizer,
@@ -93,7 +94,9 @@ export function layoutOptimizer(where: string, optimizer: Optimizer, given: read
 function messageOf(error: unknown): string {
   // An instruction that is no good is the optimizer's own doing here.
   if (error instanceof SteepestError) return error.message.replace(/: please report it.*$/, "");
-  return error instanceof Error ? `${error.name}: ${error.message}` : showValue(error);
+  if (kindOf(error) !== "Error") return showValue(error);
+  const { name, message } = error as Error;
+  return `${name}: ${message}`;
 }
 
 const MOST_BYTES = 2 ** 32;
