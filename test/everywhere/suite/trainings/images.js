@@ -19,6 +19,8 @@ import {
 } from "./ways.js";
 
 const SAME = { padding: "same" };
+/** As many values as an image has. */
+const VOLUME = [6, 8, 9, 1];
 
 function describeImages(steepest) {
   const { adam, batchNorm, binaryCrossEntropy, conv2d, crossEntropy, dense, dropout, elu, flatten } = steepest;
@@ -152,6 +154,49 @@ function describeImages(steepest) {
       options: { loss: crossEntropy({ reduction: "sum" }), optimizer: sgd({ learningRate: 0.001 }) },
       samples: images,
       ...calls([2, 2], { x: images, y: labels }, { batchSize: BATCH, shuffle: false }),
+    },
+    volumes: {
+      model: sequential(
+        { input: VOLUME },
+        steepest.conv3d(12, 3, { ...SAME, bias: false }),
+        batchNorm(),
+        relu(),
+        steepest.maxPool3d(2, { stride: [1, 2, 2] }),
+        steepest.conv3d(16, [2, 3, 2], { padding: "same" }),
+        elu(),
+        steepest.averagePool3d([2, 1, 2]),
+        flatten(),
+        dense(CLASSES),
+      ),
+      options: { loss: crossEntropy(), optimizer: adam(), metrics: ["accuracy", steepest.topK(3)] },
+      samples: images,
+      ...epochs(2, { x: images, y: labels }, { batchSize: BATCH }),
+    },
+    "pixels into channels and back": {
+      model: sequential(
+        input,
+        steepest.pad(
+          [
+            [1, 1],
+            [2, 0],
+            [0, 0],
+          ],
+          { mode: "reflect" },
+        ),
+        conv2d(16, 3),
+        steepest.pixelUnshuffle(2),
+        steepest.lpPool2d(3, 2, { stride: 1 }),
+        conv2d(32, 2, SAME),
+        sigmoid(),
+        steepest.pixelShuffle(2),
+        steepest.reshape([10, 80]),
+        steepest.lpPool1d(2, 2),
+        flatten(),
+        dense(CLASSES),
+      ),
+      options: { loss: crossEntropy(), optimizer: adam() },
+      samples: images,
+      ...calls([2, 2], { x: images, y: labels }, { batchSize: BATCH }),
     },
   };
 }

@@ -12,8 +12,11 @@ import {
   IMAGE,
   images,
   labels,
+  positions,
   SAMPLES,
+  SEQUENCE,
   second,
+  sequences,
   values,
   x,
 } from "./ways.js";
@@ -215,8 +218,32 @@ function describeOwnLayers(steepest, graph) {
   };
 }
 
+function describePositions(steepest, graph) {
+  const { adam, crossEntropy, defineLoss, defineMetric, dense, sequential, sgd, tanh } = steepest;
+  const { add, mean, scale, softplus, square, sub } = graph;
+  const logCosh = defineLoss("logCosh", (y, t) => {
+    const difference = sub(y, t);
+    return mean(sub(add(difference, softplus(scale(difference, -2))), Math.LN2));
+  });
+  const root = defineMetric("root", ({ prediction, target }) => square(sub(prediction, target)), { finish: Math.sqrt });
+  return {
+    "a class for each position, some of them left out": {
+      model: sequential({ input: SEQUENCE }, dense(64), tanh(), dense(6)),
+      options: { loss: crossEntropy({ ignoreIndex: 5 }), optimizer: adam(), metrics: ["accuracy", steepest.topK(2)] },
+      samples: sequences,
+      ...epochs(2, { x: sequences, y: positions }, { batchSize: BATCH }),
+    },
+    "a loss and a metric of one's own": {
+      model: sequential(input, dense(512), tanh(), dense(CLASSES)),
+      options: { loss: logCosh, optimizer: sgd({ learningRate: 0.1 }), metrics: [root, "meanAbsoluteError"] },
+      ...epochs(2, { x, y: values }, { batchSize: BATCH }),
+    },
+  };
+}
+
 export const describeModels = (steepest, graph) => ({
   ...describeActivations(steepest, graph),
   ...describeBranches(steepest, graph),
   ...describeOwnLayers(steepest, graph),
+  ...describePositions(steepest, graph),
 });

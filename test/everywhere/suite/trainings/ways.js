@@ -27,6 +27,8 @@ export const words = integers(SAMPLES * sizeOf(WORD), LETTERS, 40);
 export const labels = integers(SAMPLES, CLASSES, 32);
 export const bits = Float32Array.from(integers(SAMPLES * CLASSES, 2, 33));
 export const values = samplesOf([CLASSES], -1, 34);
+/** A class for each place of a sequence. */
+export const positions = integers(SAMPLES * SEQUENCE[0], 6, 41);
 export const held = { x: uniform(40 * FEATURES, -1, 1, 35), labels: integers(40, CLASSES, 36) };
 
 /** The first `count` of samples of this shape. */
