@@ -55,6 +55,16 @@ test("nothing else is: no source maps, no debug build, no sources, and no file t
   for (const path of scripts) expect(readFileSync(root + path, "utf8"), path).not.toMatch(/^\/\/# sourceMappingURL=/m);
 });
 
+test("types need no types of pages: WebAssembly is named in comments alone", () => {
+  const types = paths.filter((path) => /^dist\/types\/.*\.d\.ts$/.test(path));
+  expect(types.length).toBeGreaterThan(100);
+  for (const path of types) {
+    expect(readFileSync(root + path, "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ""), path).not.toMatch(
+      /\bWebAssembly\b/,
+    );
+  }
+});
+
 test("the archive is small", () => {
   const megabytes = (path: string) => `${path}: ${packed.files.find((file) => file.path === path)?.size}`;
   const largest = [...packed.files].sort((a, b) => b.size - a.size).slice(0, 5);

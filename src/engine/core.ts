@@ -6,11 +6,11 @@ import { CONTROL_BYTES, THREAD_SCRATCH_BYTES } from "./constants.js";
 import { SteepestError } from "./errors.js";
 import { inlineBackend } from "./inline.js";
 import type { Pointer } from "./instructions.js";
-import { type CompiledKernels, type Interpreter, PAGE_BYTES } from "./interpreter.js";
+import { type CompiledKernels, type Interpreter, type KernelMemory, PAGE_BYTES } from "./interpreter.js";
 import { growMemory, type Heap, type LinearMemory, viewMemory } from "./memory.js";
 
 interface Opened {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: KernelMemory;
   readonly interpreter: Interpreter;
   heap: Heap;
 }
@@ -36,7 +36,9 @@ export interface Core extends CoreState {
 
 /** Starts with the inline back end. `threads` is the number of threads that get scratch memory. */
 export function openCore({ memory, maxPages }: LinearMemory, module: CompiledKernels, threads: number): Core {
-  const { exports: interpreter } = instantiateSync<Interpreter>(module as WebAssembly.Module, { env: { memory } });
+  const { exports: interpreter } = instantiateSync<Interpreter>(module as WebAssembly.Module, {
+    env: { memory: memory as WebAssembly.Memory },
+  });
   const opened = { memory, interpreter, heap: viewMemory(memory) };
   const state: CoreState = { opened, backend: undefined, busy: false, closedBy: "it has been disposed of" };
   const allocator = createAllocator(

@@ -1,11 +1,11 @@
 // An engine's linear memory, and the views through which TypeScript reads and writes it.
 import { MemoryError } from "./errors.js";
-import { MAX_PAGES, PAGE_BYTES } from "./interpreter.js";
+import { type KernelMemory, MAX_PAGES, PAGE_BYTES } from "./interpreter.js";
 import { kernelsShareMemory } from "./module.js";
 import { canShare, hasWorkers } from "./threads.js";
 
 export interface LinearMemory {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: KernelMemory;
   readonly shared: boolean;
   readonly maxPages: number;
 }
@@ -35,12 +35,12 @@ export function createMemory(): LinearMemory {
   throw new MemoryError("engine: the runtime refuses even 16 MiB of WebAssembly memory");
 }
 
-export function viewMemory({ buffer }: WebAssembly.Memory): Heap {
+export function viewMemory({ buffer }: KernelMemory): Heap {
   return { floats: new Float32Array(buffer), words: new Uint32Array(buffer), doubles: new Float64Array(buffer) };
 }
 
 /** Makes the memory reach to the address `end`. Returns whether it grew, which leaves older views detached or short. */
-export function growMemory(memory: WebAssembly.Memory, end: number): boolean {
+export function growMemory(memory: KernelMemory, end: number): boolean {
   const missing = Math.ceil((end - memory.buffer.byteLength) / PAGE_BYTES);
   if (missing <= 0) return false;
   try {
