@@ -34,15 +34,17 @@ async function compile(target) {
   writeFileSync(file, hoistConstants(readFileSync(file)));
 }
 
+/** A rule of a table of options: see src/engine/options.ts. */
+const OPTION_RULE = /(?<![\w.*/] ?)(?:number|integer|flag|choice|optional|unchecked)(?:<[^\n]*?>)?\(/g;
+
 /** Operations and layers are made by functions that do nothing else: says so, that bundlers may leave out unused ones. */
 const markPure = {
   name: "markPure",
   setup: ({ onLoad }) =>
     onLoad({ filter: /[\\/]src[\\/](ops|nn)[\\/]\w+\.ts$/ }, ({ path }) => ({
-      contents: readFileSync(path, "utf8").replace(
-        /^((?:export )?const \w+(?::[^=\n]+)? = )(?=\w+(?:<[^\n]*>)?\()/gm,
-        "$1/* @__PURE__ */ ",
-      ),
+      contents: readFileSync(path, "utf8")
+        .replace(/^((?:export )?const \w+(?::[^=\n]+)? = )(?=\w+(?:<[^\n]*>)?\()/gm, "$1/* @__PURE__ */ ")
+        .replace(OPTION_RULE, "/* @__PURE__ */ $&"),
       loader: "ts",
     })),
 };

@@ -13,27 +13,41 @@ const ZERO = /^v128\.const i32x4( 0x0+){4}$/;
 
 const WAIT = /^memory\.atomic\.wait(32|64)\b/;
 
-/** The lines of a function, the constants of its loops in locals. */
+/**
+ * The lines of a function, the constants of its loops in locals. What follows a loop in the same block reads them too: the
+ * rest of a row, which is the loop's body once more, then has the same bytes, and packs to nothing.
+ */
 function hoistInFunction(lines) {
   const locals = new Map();
   const result = [];
   let depth = 0;
   let loop; // the outermost that is open: its depth, its first line in `result`, the constants in it
+  let known = []; // constants in locals, and the depth of the block that they were set in
+  const read = (constant) => {
+    if (!locals.has(constant)) locals.set(constant, `$constant${locals.size}`);
+    return `local.get ${locals.get(constant)}`;
+  };
   for (const line of lines) {
     const instruction = line.trim();
     const name = instruction.split(" ", 1)[0];
     if (name === "loop") loop ??= { depth, start: result.length, constants: new Set() };
+    if (name === "else") known = known.filter((block) => block.depth < depth);
     if (OPENS.has(name)) depth++;
-    if (loop !== undefined && name === "v128.const" && !ZERO.test(instruction)) {
-      if (!locals.has(instruction)) locals.set(instruction, `$constant${locals.size}`);
+    if (name === "v128.const" && known.some(({ constants }) => constants.has(instruction))) {
+      result.push(read(instruction));
+    } else if (loop !== undefined && name === "v128.const" && !ZERO.test(instruction)) {
       loop.constants.add(instruction);
-      result.push(`local.get ${locals.get(instruction)}`);
+      result.push(read(instruction));
     } else {
       result.push(line);
     }
-    if (name !== "end" || --depth !== loop?.depth) continue;
+    if (name !== "end") continue;
+    depth--;
+    known = known.filter((block) => block.depth <= depth);
+    if (depth !== loop?.depth) continue;
     const { start, constants } = loop;
     result.splice(start, 0, ...[...constants].flatMap((constant) => [constant, `local.set ${locals.get(constant)}`]));
+    known.push({ depth, constants });
     loop = undefined;
   }
   const declarations = [...locals.values()].map((local) => `(local ${local} v128)`);

@@ -27,6 +27,7 @@ export {
   sigmoid,
   silu,
   softmax,
+  softmin,
   softplus,
   softShrink,
   softsign,

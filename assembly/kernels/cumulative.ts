@@ -44,3 +44,51 @@ function scanColumns(y: usize, x: usize, length: u32, step: usize, width: u32, e
     high = nextHigh;
   }
 }
+
+/** y[o, l, i] = Π x[o, k, i] over k ≤ l (reverse: k ≥ l; exclusive: without l itself). [outer, length, inner]. Unit: a line
+ *  of `length` elements. */
+export function scanProduct(
+  begin: u32, end: u32, y: usize, x: usize, length: u32, inner: u32, reverse: u32, exclusive: u32,
+): void {
+  const step = reverse != 0 ? <usize>0 - (<usize>inner << 2) : <usize>inner << 2;
+  for (let unit = begin; unit < end; unit++) {
+    const at = firstOf(unit, length, inner, reverse);
+    productLine(y + at, x + at, length, step, exclusive != 0);
+  }
+}
+
+/** Distance in bytes of the element that a line begins with. */
+function firstOf(unit: u32, length: u32, inner: u32, reverse: u32): usize {
+  const row = (unit / inner) * length + (reverse != 0 ? length - 1 : 0);
+  return <usize>(row * inner + unit % inner) << 2;
+}
+
+function productLine(y: usize, x: usize, length: u32, step: usize, exclusive: bool): void {
+  let total: f64 = 1;
+  for (let i: u32 = 0; i < length; i++, x += step, y += step) {
+    const next = total * <f64>load<f32>(x);
+    store<f32>(y, <f32>(exclusive ? total : next));
+    total = next;
+  }
+}
+
+/** dx[k] = Π x[i] over i before k, times Σ dy[j]·Π x[i] over i between k and j, over j from k on (exclusive: behind k):
+ *  right where elements are 0, too. Shapes and units as scanProduct; dx is no other's buffer. */
+export function scanProductGradient(
+  begin: u32, end: u32, dx: usize, dy: usize, x: usize, length: u32, inner: u32, reverse: u32, exclusive: u32,
+): void {
+  const step = reverse != 0 ? <usize>0 - (<usize>inner << 2) : <usize>inner << 2;
+  for (let unit = begin; unit < end; unit++) {
+    const first = firstOf(unit, length, inner, reverse);
+    productLine(dx + first, x + first, length, step, true);
+    let at = first + <usize>length * step;
+    let behind: f64 = 0;
+    for (let i: u32 = 0; i < length; i++) {
+      at -= step;
+      const above = <f64>load<f32>(dy + at);
+      const sum = exclusive != 0 ? behind : above + behind;
+      store<f32>(dx + at, <f32>(<f64>load<f32>(dx + at) * sum));
+      behind = (exclusive != 0 ? above : 0) + <f64>load<f32>(x + at) * sum;
+    }
+  }
+}

@@ -268,6 +268,7 @@ export function heavisideBroadcast(
 
 @unmanaged class Neg { @inline apply(x: v128): v128 { return f32x4.neg(x); } }
 @unmanaged class Square { @inline apply(x: v128): v128 { return f32x4.mul(x, x); } }
+@unmanaged class Rsqrt { @inline apply(x: v128): v128 { return f32x4.div(f32x4.splat(1), f32x4.sqrt(x)); } }
 @unmanaged class Sqrt { @inline apply(x: v128): v128 { return f32x4.sqrt(x); } }
 @unmanaged class Exp { @inline apply(x: v128): v128 { return exp4(x); } }
 @unmanaged class Log { @inline apply(x: v128): v128 { return log4(x); } }
@@ -308,6 +309,11 @@ export function square(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
 /** y = √x, correctly rounded. [n], in place or not. */
 export function sqrt(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   unary<Sqrt>(begin, end, y, x, n);
+}
+
+/** y = 1/√x. [n], in place or not. 1 ULP. */
+export function rsqrt(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  unary<Rsqrt>(begin, end, y, x, n);
 }
 
 /** y = eˣ; error as exp4 in math.ts. [n], in place or not. */

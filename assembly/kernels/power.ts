@@ -1,55 +1,9 @@
 // Powers with any exponent, through float64: log2 and exp2 with relative errors below 1e-11, so that the
 // float32 result is within 0.501 ULP. Unit: a vector of four elements.
 
+import { expTwo2, logTwo2 } from "../doubles";
 import { LANES, loadPart, select4, storePart } from "../simd";
 import { binary, broadcast } from "./elementwise";
-
-/** Bits of √½: mantissas are brought into [√½, √2). */
-const SQRT_HALF: i64 = 0x3fe6a09e667f3bcd;
-/** 1.5·2^52: added to a small whole number, it leaves that number in the low bits of the float64. */
-const WHOLE: f64 = 6755399441055744.0;
-const WHOLE_BITS: i64 = 0x4338000000000000;
-
-function horner2(p: v128, z: v128, c: f64): v128 {
-  return f64x2.add(f64x2.mul(p, z), f64x2.splat(c));
-}
-
-/** log2 of two positive, finite float64: exponent + 2/ln 2 · artanh(s), s = (m - 1)/(m + 1), series to s^15. */
-function logTwo2(x: v128): v128 {
-  const e = i64x2.shr_s(i64x2.sub(x, i64x2.splat(SQRT_HALF)), 52);
-  const m = i64x2.sub(x, i64x2.shl(e, 52));
-  const s = f64x2.div(f64x2.sub(m, f64x2.splat(1)), f64x2.add(m, f64x2.splat(1)));
-  const z = f64x2.mul(s, s);
-  let p = f64x2.splat(1.0 / 15.0);
-  p = horner2(p, z, 1.0 / 13.0);
-  p = horner2(p, z, 1.0 / 11.0);
-  p = horner2(p, z, 1.0 / 9.0);
-  p = horner2(p, z, 1.0 / 7.0);
-  p = horner2(p, z, 1.0 / 5.0);
-  p = horner2(p, z, 1.0 / 3.0);
-  p = horner2(p, z, 1.0);
-  const exponent = f64x2.sub(i64x2.add(e, i64x2.splat(WHOLE_BITS)), f64x2.splat(WHOLE));
-  return f64x2.add(exponent, f64x2.mul(f64x2.mul(s, p), f64x2.splat(2.8853900817779268)));
-}
-
-/** 2^t of two float64, t clamped to ±160 (beyond float32's range): 2^k · e^(f·ln 2), Taylor to the tenth power. */
-function expTwo2(t: v128): v128 {
-  const clamped = f64x2.pmax(f64x2.pmin(t, f64x2.splat(160)), f64x2.splat(-160));
-  const k = f64x2.nearest(clamped);
-  const f = f64x2.mul(f64x2.sub(clamped, k), f64x2.splat(0.6931471805599453));
-  let p = f64x2.splat(1.0 / 3628800.0);
-  p = horner2(p, f, 1.0 / 362880.0);
-  p = horner2(p, f, 1.0 / 40320.0);
-  p = horner2(p, f, 1.0 / 5040.0);
-  p = horner2(p, f, 1.0 / 720.0);
-  p = horner2(p, f, 1.0 / 120.0);
-  p = horner2(p, f, 1.0 / 24.0);
-  p = horner2(p, f, 1.0 / 6.0);
-  p = horner2(p, f, 0.5);
-  p = horner2(p, f, 1.0);
-  p = horner2(p, f, 1.0);
-  return f64x2.mul(p, i64x2.add(i64x2.shl(f64x2.add(k, f64x2.splat(WHOLE)), 52), f64x2.splat(1)));
-}
 
 /** |x|^p of two float32, the low lanes; 0 and infinity are the caller's. */
 function positivePower2(x: v128, p: v128): v128 {

@@ -107,6 +107,7 @@ export const layerCases = {
   sigmoid: vector(steepest.sigmoid()),
   silu: vector(steepest.silu()),
   softmax: vector(steepest.softmax()),
+  softmin: vector(steepest.softmin()),
   softplus: vector(steepest.softplus()),
   softShrink: vector(steepest.softShrink()),
   softsign: vector(steepest.softsign()),

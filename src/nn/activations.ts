@@ -1,5 +1,6 @@
 // Activations as layers; each applies the operation of the same name (src/ops/activation.ts, softmax.ts).
-import { checkNone, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkNone, ModelError, showValue } from "../engine/errors.js";
+import { readOptions } from "../engine/options.js";
 import {
   type Constraint,
   constant,
@@ -42,39 +43,28 @@ export const sigmoid = (...none: []): Layer<number, "same"> => plain("sigmoid", 
 export const tanh = (...none: []): Layer<number, "same"> => plain("tanh", activation.tanh, none);
 /** max(x, 0); its gradient at 0 is 0. */
 export const relu = (...none: []): Layer<number, "same"> => plain("relu", activation.relu, none);
-/** ln(1 + e^x). */
-export const softplus = (...none: []): Layer<number, "same"> => plain("softplus", activation.softplus, none);
+/** ln(1 + e^(beta · x)) / beta, x itself where x · beta is above a threshold, if there is one. Default beta 1. */
+export const softplus = (options: activation.SoftplusOptions = {}): Layer<number, "same"> =>
+  checked("softplus", activation.softplus, options);
 /** x · sigmoid(x), also called swish. */
 export const silu = (...none: []): Layer<number, "same"> => plain("silu", activation.silu, none);
 
 /** x where x > 0, else negativeSlope · x. Default slope 0.01, as in PyTorch. */
-export function leakyRelu(options: { negativeSlope?: number } = {}): Layer<number, "same"> {
-  checkOptions("leakyRelu", options, ["negativeSlope"]);
-  const negativeSlope = checkNumber(
-    "leakyRelu",
-    "negativeSlope",
-    options.negativeSlope ?? 0.01,
-    0,
-    Number.POSITIVE_INFINITY,
-  );
-  return elementwise("leakyRelu", (x) => activation.leakyRelu(x, { negativeSlope }), options);
-}
-
+export const leakyRelu = (options: activation.LeakyReluOptions = {}): Layer<number, "same"> =>
+  checked("leakyRelu", activation.leakyRelu, options);
 /** x where x > 0, else alpha · (e^x - 1). Default alpha 1. */
-export function elu(options: { alpha?: number } = {}): Layer<number, "same"> {
-  checkOptions("elu", options, ["alpha"]);
-  const alpha = checkNumber("elu", "alpha", options.alpha ?? 1, 0, Number.POSITIVE_INFINITY);
-  return elementwise("elu", (x) => activation.elu(x, { alpha }), options);
-}
-
+export const elu = (options: activation.EluOptions = {}): Layer<number, "same"> =>
+  checked("elu", activation.elu, options);
 /** x · Φ(x), with the error function (`"none"`, the default) or its tanh approximation (Hendrycks & Gimpel 2016). */
-export function gelu(options: { approximate?: "none" | "tanh" } = {}): Layer<number, "same"> {
-  return checked("gelu", activation.gelu, options);
-}
+export const gelu = (options: activation.GeluOptions = {}): Layer<number, "same"> =>
+  checked("gelu", activation.gelu, options);
 
 /** e^x / Σ e^x along `axis`, the last by default. Not needed before crossEntropy(), which takes logits. */
 export const softmax = (options: SoftmaxOptions = {}): Layer<number, "same"> =>
   alongAxis("softmax", normalized.softmax, options);
+/** softmax(-x) along `axis`, the last by default. */
+export const softmin = (options: SoftmaxOptions = {}): Layer<number, "same"> =>
+  alongAxis("softmin", normalized.softmin, options);
 /** ln softmax(x) along `axis`, the last by default. */
 export const logSoftmax = (options: SoftmaxOptions = {}): Layer<number, "same"> =>
   alongAxis("logSoftmax", normalized.logSoftmax, options);
@@ -84,8 +74,7 @@ function alongAxis(
   f: (x: Tensor, options: SoftmaxOptions) => Tensor,
   options: SoftmaxOptions,
 ): Layer<number, "same"> {
-  checkOptions(kind, options, ["axis"]);
-  const { axis = -1 } = options;
+  const { axis } = readOptions(kind, options, normalized.SOFTMAX);
   return {
     kind,
     options,

@@ -1,8 +1,9 @@
 // What parameters are brought back to after each step of the optimizer.
 import { LANES } from "../engine/constants.js";
 import { made } from "../engine/copies.js";
-import { checkNone, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkNone, checkNumber, ModelError, showValue } from "../engine/errors.js";
 import { elements, rows } from "../engine/instructions.js";
+import { number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { type Constraint, type Shape, showShape, sizeOf } from "../graph/tensor.js";
 
 export interface NormConstraintOptions {
@@ -12,6 +13,10 @@ export interface NormConstraintOptions {
    */
   axis?: number | readonly number[];
 }
+
+/** The axes are checked against the parameter. */
+const AXIS = unchecked<NormConstraintOptions["axis"]>();
+const NORM = { axis: AXIS } satisfies OptionsOf<NormConstraintOptions>;
 
 /** The shape as [outer, length, inner], `length` being the elements of one norm. */
 function normsOf(name: string, shape: Shape, axis: NormConstraintOptions["axis"]) {
@@ -36,39 +41,38 @@ function normsOf(name: string, shape: Shape, axis: NormConstraintOptions["axis"]
 
 function normWithin(
   name: string,
-  least: number,
-  most: number,
+  min: number,
+  max: number,
   rate: number,
-  { axis }: NormConstraintOptions,
+  axis: NormConstraintOptions["axis"],
 ): Constraint {
   return made({
     name,
-    options: [least, most, rate, axis],
+    options: [min, max, rate, axis],
     check: (shape) => void normsOf(name, shape, axis),
     record(recorder, address, shape) {
       const { outer, length, inner } = normsOf(name, shape, axis);
       const units = outer * (inner === 1 ? 1 : Math.ceil(inner / LANES));
-      recorder.constrainNorm(rows(units, sizeOf(shape) * 2), address, length, inner, least, most, rate);
+      recorder.constrainNorm(rows(units, sizeOf(shape) * 2), address, length, inner, min, max, rate);
     },
   });
 }
 
 /**
- * Weights whose norm is more than `most` are scaled to it; others stay as they are, to the bit (Srivastava et al. 2014).
- * Default 2. Throws ModelError unless `most` is a number greater than 0.
+ * Weights whose norm is more than `max` are scaled to it; others stay as they are, to the bit (Srivastava et al. 2014).
+ * Default 2. Throws ModelError unless `max` is a number greater than 0.
  *
  * @example
  * dense(128, { weightConstraint: maxNorm(3) })
  */
-export function maxNorm(most = 2, options: NormConstraintOptions = {}): Constraint {
-  checkOptions("maxNorm", options, ["axis"]);
-  return normWithin("maxNorm", 0, positive("maxNorm", "most", most), 1, options);
+export function maxNorm(max = 2, options: NormConstraintOptions = {}): Constraint {
+  const read = readOptions("maxNorm", options, NORM);
+  return normWithin("maxNorm", 0, positive("maxNorm", "max", max), 1, read.axis);
 }
 
 /** Weights are scaled to the norm 1; zeros stay. */
 export function unitNorm(options: NormConstraintOptions = {}): Constraint {
-  checkOptions("unitNorm", options, ["axis"]);
-  return normWithin("unitNorm", 1, 1, 1, options);
+  return normWithin("unitNorm", 1, 1, 1, readOptions("unitNorm", options, NORM).axis);
 }
 
 export interface MinMaxNormOptions extends NormConstraintOptions {
@@ -80,12 +84,18 @@ export interface MinMaxNormOptions extends NormConstraintOptions {
   rate?: number;
 }
 
+const MIN_MAX_NORM = {
+  min: unchecked(0),
+  max: unchecked(1),
+  rate: number(1, { min: 0, max: 1 }),
+  axis: AXIS,
+} satisfies OptionsOf<MinMaxNormOptions>;
+
 /** Weights are scaled so that their norm comes within [min, max]; zeros stay. Throws ModelError unless min ≤ max. */
 export function minMaxNorm(options: MinMaxNormOptions = {}): Constraint {
-  checkOptions("minMaxNorm", options, ["min", "max", "rate", "axis"]);
-  const most = positive("minMaxNorm", "max", options.max ?? 1);
-  const least = checkNumber("minMaxNorm", "min", options.min ?? 0, 0, most);
-  return normWithin("minMaxNorm", least, most, checkNumber("minMaxNorm", "rate", options.rate ?? 1, 0, 1), options);
+  const { min, max, rate, axis } = readOptions("minMaxNorm", options, MIN_MAX_NORM);
+  positive("minMaxNorm", "max", max);
+  return normWithin("minMaxNorm", checkNumber("minMaxNorm", "min", min, 0, max), max, rate, axis);
 }
 
 /** Negative values become 0. */

@@ -1,7 +1,8 @@
 // Gated linear units as layers: the last axis, halved into a and b, becomes a · f(b). See src/ops/glu.ts.
-import { checkChoice, checkNone, checkOptions, ModelError } from "../engine/errors.js";
+import { checkNone, ModelError } from "../engine/errors.js";
+import { readOptions } from "../engine/options.js";
 import { showShape, type Tensor } from "../graph/tensor.js";
-import type { GeluOptions } from "../ops/activation.js";
+import { GELU, type GeluOptions } from "../ops/activation.js";
 import * as operations from "../ops/glu.js";
 import type { Layer } from "./layer.js";
 
@@ -41,7 +42,6 @@ export const reglu = (...none: []): Layer<number, "same"> => plain("reglu", oper
 
 /** a · gelu(b) for the halves [a, b] of the last axis; `approximate` as in gelu(). Shazeer 2020. */
 export function geglu(options: GeluOptions = {}): Layer<number, "same"> {
-  checkOptions("geglu", options, ["approximate"]);
-  const approximate = checkChoice("geglu", "approximate", options.approximate ?? "none", ["none", "tanh"]);
+  const { approximate } = readOptions("geglu", options, GELU);
   return halving("geglu", (x) => operations.geglu(x, { approximate }), options);
 }

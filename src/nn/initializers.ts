@@ -1,8 +1,9 @@
 // Initial values of parameters. All numbers are made inside wasm, from the seed and the parameter's stream number
 // alone: the same on every machine, for every number of threads, whatever other parameters there are.
 import { made } from "../engine/copies.js";
-import { checkNone, checkNumber, checkOptions, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
+import { checkNone, checkNumber, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
 import { elements, serial } from "../engine/instructions.js";
+import { number, type OptionsOf, readOptions } from "../engine/options.js";
 import { type Initializer, type Shape, showShape, sizeOf } from "../graph/tensor.js";
 
 /** Inputs and outputs that one weight's unit is connected with. */
@@ -80,11 +81,16 @@ export function constantValue(value: number): Initializer {
   );
 }
 
+interface UniformOptions {
+  low?: number;
+  high?: number;
+}
+
+const UNIFORM = { low: number(-0.05), high: number(0.05) } satisfies OptionsOf<UniformOptions>;
+
 /** Uniform numbers between `low` (default -0.05) and `high` (default 0.05). Throws ModelError unless low < high. */
-export function uniform(options: { low?: number; high?: number } = {}): Initializer {
-  checkOptions("uniform", options, ["low", "high"]);
-  const low = checkNumber("uniform", "low", options.low ?? -0.05, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-  const high = checkNumber("uniform", "high", options.high ?? 0.05, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+export function uniform(options: UniformOptions = {}): Initializer {
+  const { low, high } = readOptions("uniform", options, UNIFORM);
   if (!(low < high) || high - low > LARGEST_FLOAT32) {
     throw new ModelError(`uniform: low must be less than high by a finite float32, got low ${low} and high ${high}`);
   }
@@ -98,23 +104,25 @@ export function uniform(options: { low?: number; high?: number } = {}): Initiali
   });
 }
 
+interface NormalOptions {
+  mean?: number;
+  standardDeviation?: number;
+}
+
+const NORMAL = {
+  mean: number(0),
+  standardDeviation: number(0.05, { min: 0 }),
+} satisfies OptionsOf<NormalOptions>;
+
 /** Normal numbers of `mean` (default 0) and `standardDeviation` (default 0.05), not truncated. */
-export function normal(options: { mean?: number; standardDeviation?: number } = {}): Initializer {
-  checkOptions("normal", options, ["mean", "standardDeviation"]);
-  const mean = checkNumber("normal", "mean", options.mean ?? 0, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-  const deviation = checkNumber(
-    "normal",
-    "standardDeviation",
-    options.standardDeviation ?? 0.05,
-    0,
-    Number.POSITIVE_INFINITY,
-  );
+export function normal(options: NormalOptions = {}): Initializer {
+  const { mean, standardDeviation } = readOptions("normal", options, NORMAL);
   return made({
     name: "normal",
     options,
     record(recorder, address, shape, { seed, stream }) {
       const n = sizeOf(shape);
-      recorder.initializeNormal(elements(n, COST_OF_RANDOM), address, n, mean, deviation, ...seed, stream);
+      recorder.initializeNormal(elements(n, COST_OF_RANDOM), address, n, mean, standardDeviation, ...seed, stream);
     },
   });
 }
@@ -155,6 +163,12 @@ export function lecunNormal(...none: []): Initializer {
   return scaledNormal("lecunNormal", ({ fanIn }) => 1 / fanIn);
 }
 
+interface OrthogonalOptions {
+  gain?: number;
+}
+
+const ORTHOGONAL = { gain: number(1) } satisfies OptionsOf<OrthogonalOptions>;
+
 /**
  * An orthogonal matrix times `gain` (default 1), uniform among all of them: columns of length `gain` at right angles,
  * or rows where they are fewer. A shape `[...window, in, out]` is taken as the matrix `[window · in, out]`.
@@ -162,9 +176,8 @@ export function lecunNormal(...none: []): Initializer {
  *
  * @throws ModelError where the gain is no finite float32, or the shape has fewer than two axes.
  */
-export function orthogonal(options: { gain?: number } = {}): Initializer {
-  checkOptions("orthogonal", options, ["gain"]);
-  const gain = checkNumber("orthogonal", "gain", options.gain ?? 1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+export function orthogonal(options: OrthogonalOptions = {}): Initializer {
+  const { gain } = readOptions("orthogonal", options, ORTHOGONAL);
   return made({
     name: "orthogonal",
     options,

@@ -1,5 +1,6 @@
 // What a parameter adds to the loss, so that it stays small: training and evaluation report the loss with it, as in Keras.
-import { checkNumber, checkOptions } from "../engine/errors.js";
+import { checkNumber } from "../engine/errors.js";
+import { number, type OptionsOf, readOptions } from "../engine/options.js";
 import type { Regularizer } from "../graph/tensor.js";
 import { abs, add, scale, square } from "../ops/elementwise.js";
 import { sum } from "../ops/reduce.js";
@@ -26,10 +27,18 @@ export function l2(strength = 0.01): Regularizer {
   return { name: "l2", options: strength, penalty: (parameter) => scale(sum(square(parameter)), strength) };
 }
 
+export interface L1L2Options {
+  /** Strength of `l1`. Default 0.01. */
+  l1?: number;
+  /** Strength of `l2`. Default 0.01. */
+  l2?: number;
+}
+
+const L1_L2 = { l1: number(0.01, { min: 0 }), l2: number(0.01, { min: 0 }) } satisfies OptionsOf<L1L2Options>;
+
 /** l1(…) and l2(…) at once. Defaults 0.01. Throws ModelError for a negative strength. */
-export function l1l2(options: { l1?: number; l2?: number } = {}): Regularizer {
-  checkOptions("l1l2", options, ["l1", "l2"]);
-  const first = l1(strengthOf("l1l2", "l1", options.l1 ?? 0.01));
-  const second = l2(strengthOf("l1l2", "l2", options.l2 ?? 0.01));
+export function l1l2(options: L1L2Options = {}): Regularizer {
+  const read = readOptions("l1l2", options, L1_L2);
+  const [first, second] = [l1(read.l1), l2(read.l2)];
   return { name: "l1l2", options, penalty: (parameter) => add(first.penalty(parameter), second.penalty(parameter)) };
 }

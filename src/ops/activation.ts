@@ -1,10 +1,11 @@
 // Activations: one shape in, the same shape out, element by element.
 import { EPILOGUE_RELU, EPILOGUE_SIGMOID, EPILOGUE_TANH } from "../engine/constants.js";
-import { checkChoice, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { ModelError } from "../engine/errors.js";
 import { elements, type Pointer, rows, type Workload } from "../engine/instructions.js";
+import { choice, number, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
-import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { checkTensor, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { greater, greaterEqual, where } from "./comparison.js";
 import type { WithGradient } from "./decomposition.js";
@@ -85,8 +86,8 @@ function sigmoidDerivative(x: Tensor): Tensor {
   return mul(s, sub(1, s));
 }
 
-/** x within ±most, beyond which the activation no longer bends; so that no 0·Infinity arises. */
-const within = (x: Tensor, most: number): Tensor => minimum(maximum(x, -most), most);
+/** x within ±limit, beyond which the activation no longer bends; so that no 0·Infinity arises. */
+const within = (x: Tensor, limit: number): Tensor => minimum(maximum(x, -limit), limit);
 
 /** f'' of f = x·σ(u), u = c·(x + a·x³): σ''·x·u'² + σ'·(2u' + x·u''). */
 function gatedSecondDerivative(x: Tensor, c: number, a: number): Tensor {
@@ -140,17 +141,11 @@ export interface LeakyReluOptions {
   negativeSlope?: number;
 }
 
+const LEAKY_RELU = { negativeSlope: number(0.01, { min: 0 }) } satisfies OptionsOf<LeakyReluOptions>;
+
 /** x where x > 0, else negativeSlope · x. Any shape. Maas et al. 2013. Throws ModelError for a negative slope. */
 export function leakyRelu(x: Tensor, options: LeakyReluOptions = {}): Tensor {
-  checkOptions("leakyRelu", options, ["negativeSlope"]);
-  const negativeSlope = checkNumber(
-    "leakyRelu",
-    "negativeSlope",
-    options.negativeSlope ?? 0.01,
-    0,
-    Number.POSITIVE_INFINITY,
-  );
-  return apply(leakyReluOp, [x], { negativeSlope });
+  return apply(leakyReluOp, [x], readOptions("leakyRelu", options, LEAKY_RELU));
 }
 
 export const preluOp: Operation = {
@@ -160,7 +155,7 @@ export const preluOp: Operation = {
     const channels = x.shape[x.shape.length - 1] ?? 1;
     if (slopes.shape.length === 1 && [1, channels].includes(slopes.shape[0])) return [{ shape: x.shape }];
     throw new ModelError(
-      `prelu: slopes must be [1] or one for each of the ${channels} channels (last axis) of ${showShape(x.shape)}, got ${showShape(slopes.shape)}`,
+      `prelu: slopes must be [1], one for each of the ${channels} channels (last axis) of ${showShape(x.shape)}, or broadcast to it, got ${showShape(slopes.shape)}`,
     );
   },
   forward(record, { inputs: [, x, slopes], to, from }) {
@@ -186,16 +181,25 @@ function slopesOf(each: Tensor, { shape: [channels] }: Tensor): Tensor {
 }
 
 /**
- * x where x > 0, else slope · x, with slopes that may be trained: `slopes` has one for all, `[1]`, or one for each
- * channel, `[channels]`, the channels being the last axis. Any shape. He et al. 2015. Throws ModelError where they do not fit.
+ * x where x > 0, else slope · x, with slopes that may be trained: one for all, `[1]`, one for each channel, `[channels]`, the
+ * channels being the last axis, or any shape that broadcasts to that of x. He et al. 2015. Throws ModelError if they do not fit.
  */
 export function prelu(x: Tensor, slopes: Tensor): Tensor {
-  return apply(preluOp, [x, x, slopes], undefined);
+  checkTensor("prelu", x);
+  const { shape } = checkTensor("prelu", slopes, "slopes must be a tensor");
+  const isPlain = shape.length <= 1 || !fitsInto(shape, x.shape);
+  return isPlain ? apply(preluOp, [x, x, slopes], undefined) : where(greater(x, 0), x, mul(slopes, x));
+}
+
+/** Whether `shape` broadcasts to `whole`. */
+function fitsInto(shape: Shape, whole: Shape): boolean {
+  const skipped = whole.length - shape.length;
+  return skipped >= 0 && shape.every((size, axis) => size === 1 || size === whole[skipped + axis]);
 }
 
 export interface Bounds {
-  readonly least: number;
-  readonly most: number;
+  readonly min: number;
+  readonly max: number;
 }
 
 /** Nothing but its bounds: x within them, or what `forward` makes of it. */
@@ -209,14 +213,10 @@ const bounded = /* @__NO_SIDE_EFFECTS__ */ (
     cost: 1,
     forward,
     backwardReads,
-    backward: (record, to, { least, most }) => record.hardTanhGradient(...to, least, most),
+    backward: (record, to, { min, max }) => record.hardTanhGradient(...to, min, max),
   });
 
-export const hardTanhOp = bounded(
-  "hardTanh",
-  (record, to, { least, most }) => record.hardTanh(...to, least, most),
-  "output",
-);
+export const hardTanhOp = bounded("hardTanh", (record, to, { min, max }) => record.hardTanh(...to, min, max), "output");
 
 export interface HardTanhOptions {
   /** Bounds of the result. Default -1 and 1. */
@@ -224,20 +224,20 @@ export interface HardTanhOptions {
   max?: number;
 }
 
+const HARD_TANH = { min: number(-1), max: number(1) } satisfies OptionsOf<HardTanhOptions>;
+
 /** x within [min, max]; its derivative at the bounds is 0. Any shape. Throws ModelError unless min < max. */
 export function hardTanh(x: Tensor, options: HardTanhOptions = {}): Tensor {
-  checkOptions("hardTanh", options, ["min", "max"]);
-  const least = checkNumber("hardTanh", "min", options.min ?? -1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-  const most = checkNumber("hardTanh", "max", options.max ?? 1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-  if (!(least < most)) throw new ModelError(`hardTanh: min must be less than max, got min ${least} and max ${most}`);
-  return apply(hardTanhOp, [x], { least, most });
+  const { min, max } = readOptions("hardTanh", options, HARD_TANH);
+  if (!(min < max)) throw new ModelError(`hardTanh: min must be less than max, got min ${min} and max ${max}`);
+  return apply(hardTanhOp, [x], { min, max });
 }
 
-export const relu6Op = bounded("relu6", (record, to, { least, most }) => record.hardTanh(...to, least, most), "output");
+export const relu6Op = bounded("relu6", (record, to, { min, max }) => record.hardTanh(...to, min, max), "output");
 
 /** min(max(x, 0), 6); its derivative at 0 and 6 is 0. Any shape. Howard et al. 2017. Throws ModelError for a uint32 input. */
 export function relu6(x: Tensor): Tensor {
-  return apply(relu6Op, [x], { least: 0, most: 6 });
+  return apply(relu6Op, [x], { min: 0, max: 6 });
 }
 
 export const thresholdOp = activation<{ threshold: number; value: number }>({
@@ -255,15 +255,11 @@ export interface ThresholdOptions {
   value?: number;
 }
 
+const THRESHOLD = { threshold: number(), value: number(0) } satisfies OptionsOf<ThresholdOptions>;
+
 /** x where x > threshold, else value. Any shape. Throws ModelError for numbers that are not finite. */
 export function threshold(x: Tensor, options: ThresholdOptions): Tensor {
-  checkOptions("threshold", options, ["threshold", "value"]);
-  const finite = (name: "threshold" | "value", value: unknown): number =>
-    checkNumber("threshold", name, value, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-  return apply(thresholdOp, [x], {
-    threshold: finite("threshold", options.threshold),
-    value: finite("value", options.value ?? 0),
-  });
+  return apply(thresholdOp, [x], readOptions("threshold", options, THRESHOLD));
 }
 
 export const hardSigmoidOp = activation({
@@ -332,10 +328,11 @@ export interface ShrinkOptions {
   lambda?: number;
 }
 
-function lambdaOf(where: string, x: Tensor, options: ShrinkOptions): number {
-  checkFloat(where, x);
-  checkOptions(where, options, ["lambda"]);
-  return checkNumber(where, "lambda", options.lambda ?? 0.5, 0, Number.POSITIVE_INFINITY);
+const SHRINK = { lambda: number(0.5, { min: 0 }) } satisfies OptionsOf<ShrinkOptions>;
+
+function shrink(operation: Operation<{ lambda: number }>, x: Tensor, options: ShrinkOptions): Tensor {
+  checkFloat(operation.name, x);
+  return apply(operation, [x], readOptions(operation.name, options, SHRINK));
 }
 
 const shrinking = /* @__NO_SIDE_EFFECTS__ */ (name: "softShrink" | "hardShrink") =>
@@ -352,12 +349,12 @@ export const hardShrinkOp = shrinking("hardShrink");
 
 /** x nearer to 0 by lambda, 0 where |x| ≤ lambda. Any shape. Throws ModelError for a negative lambda or a uint32 input. */
 export function softShrink(x: Tensor, options: ShrinkOptions = {}): Tensor {
-  return apply(softShrinkOp, [x], { lambda: lambdaOf("softShrink", x, options) });
+  return shrink(softShrinkOp, x, options);
 }
 
 /** x, but 0 where |x| ≤ lambda. Any shape. Throws ModelError for a negative lambda or a uint32 input. */
 export function hardShrink(x: Tensor, options: ShrinkOptions = {}): Tensor {
-  return apply(hardShrinkOp, [x], { lambda: lambdaOf("hardShrink", x, options) });
+  return shrink(hardShrinkOp, x, options);
 }
 
 /** eˣ where x ≤ 0, else 0: what elu and its like secondDerivative by. */
@@ -397,15 +394,14 @@ export interface CeluOptions {
   alpha?: number;
 }
 
+// Below it 1/alpha, or 1/beta, is no float32.
+const MIN_DIVISOR = 1e-37;
+const CELU = { alpha: number(1, { min: MIN_DIVISOR }) } satisfies OptionsOf<CeluOptions>;
+
 /** x where x > 0, else alpha · (e^(x/alpha) - 1), whose derivative at 0 is 1. Any shape. Barron 2017. Throws ModelError unless alpha > 0. */
 export function celu(x: Tensor, options: CeluOptions = {}): Tensor {
-  checkOptions("celu", options, ["alpha"]);
-  const alpha = checkNumber("celu", "alpha", options.alpha ?? 1, LEAST_ALPHA, Number.POSITIVE_INFINITY);
-  return apply(celuOp, [x], { alpha });
+  return apply(celuOp, [x], readOptions("celu", options, CELU));
 }
-
-// Below it 1/alpha is no float32.
-const LEAST_ALPHA = 1e-37;
 
 export const eluOp = activation<{ alpha: number }>({
   name: "elu",
@@ -421,12 +417,11 @@ export interface EluOptions {
   alpha?: number;
 }
 
+const ELU = { alpha: number(1, { min: 0 }) } satisfies OptionsOf<EluOptions>;
+
 /** x where x > 0, else alpha · (eˣ - 1). Any shape. Clevert et al. 2015. Throws ModelError for a negative alpha. */
 export function elu(x: Tensor, options: EluOptions = {}): Tensor {
-  checkOptions("elu", options, ["alpha"]);
-  return apply(eluOp, [x], {
-    alpha: checkNumber("elu", "alpha", options.alpha ?? 1, 0, Number.POSITIVE_INFINITY),
-  });
+  return apply(eluOp, [x], readOptions("elu", options, ELU));
 }
 
 export const sigmoidOp = activation({
@@ -474,9 +469,30 @@ export const softplusOp = activation({
   secondDerivative: sigmoidDerivative,
 });
 
-/** log(1 + eˣ), which neither overflows nor cancels. Any shape. Dugas et al. 2000. Throws ModelError for a uint32 input. */
-export function softplus(x: Tensor): Tensor {
-  return apply(softplusOp, [x], undefined);
+export interface SoftplusOptions {
+  /** How sharp the bend at 0 is, greater than 0. Default 1. */
+  beta?: number;
+  /** Where x · beta is greater, the result is x itself. Default none; PyTorch has 20, from where on float32 has no other. */
+  threshold?: number;
+}
+
+const SOFTPLUS = {
+  beta: number(1, { min: MIN_DIVISOR }),
+  threshold: optional(number()),
+} satisfies OptionsOf<SoftplusOptions>;
+
+/**
+ * log(1 + e^(beta · x)) / beta, which neither overflows nor cancels. Any shape. Dugas et al. 2000. Throws ModelError for a
+ * uint32 input, or unless beta > 0.
+ */
+export function softplus(x: Tensor, options: SoftplusOptions = {}): Tensor {
+  const { beta, threshold } = readOptions("softplus", options, SOFTPLUS);
+  checkFloat("softplus", x);
+  const scaled = beta === 1 ? x : scale(x, beta);
+  const curve = apply(softplusOp, [scaled], undefined);
+  const y = beta === 1 ? curve : scale(curve, 1 / beta);
+  if (threshold === undefined) return y;
+  return where(greater(scaled, threshold), x, y);
 }
 
 export const logSigmoidOp = activation({
@@ -558,13 +574,13 @@ export interface GeluOptions {
   approximate?: "none" | "tanh";
 }
 
+export const GELU = { approximate: choice("none", ["none", "tanh"]) } satisfies OptionsOf<GeluOptions>;
+
 /**
  * x · Φ(x) = x/2 · (1 + erf(x/√2)), or its approximation x/2 · (1 + tanh(√(2/π) · (x + 0.044715x³))). Any shape.
  * Hendrycks & Gimpel 2016. Throws ModelError for a uint32 input or an unknown approximation.
  */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
-  checkOptions("gelu", options, ["approximate"]);
-  const { approximate = "none" } = options;
-  checkChoice("gelu", "approximate", approximate, ["none", "tanh"]);
+  const { approximate } = readOptions("gelu", options, GELU);
   return apply(approximate === "none" ? geluOp : geluTanhOp, [x], undefined);
 }

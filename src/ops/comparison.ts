@@ -1,9 +1,21 @@
 // Comparisons and choices, element by element: 1 for true, 0 for false.
+import { LARGEST_FLOAT32 } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, isTensor, sizeOf, type Tensor } from "../graph/tensor.js";
 import { broadcastShape, checkFloat } from "./axes.js";
-import { applyBinary, applyBroadcast, binary, flat, type Operand, operand, sub } from "./elementwise.js";
+import {
+  abs,
+  applyBinary,
+  applyBroadcast,
+  binary,
+  flat,
+  maximumOp,
+  mulOp,
+  type Operand,
+  operand,
+  sub,
+} from "./elementwise.js";
 import { broadcastTo } from "./shape.js";
 
 export const greaterOp = binary("greater", flat);
@@ -47,6 +59,55 @@ function areEqual(where: string, a: Operand, b: Operand): Tensor {
 /** 1 where a ≠ b (also where either is NaN), else 0, broadcast. Both float32, or both uint32. Its gradient is zero. */
 export function notEqual(a: Operand, b: Operand): Tensor {
   return sub(1, areEqual("notEqual", a, b));
+}
+
+/** 1 where x is NaN, else 0. Its gradient is zero. */
+// biome-ignore lint/suspicious/noShadowRestrictedNames: the field's name, as TensorFlow.js has it too.
+export function isNaN(x: Tensor): Tensor {
+  return not(equalTo("isNaN", x, x));
+}
+
+/** 1 where x is neither infinite nor NaN, else 0. Its gradient is zero. */
+// biome-ignore lint/suspicious/noShadowRestrictedNames: the field's name, as TensorFlow.js has it too.
+export function isFinite(x: Tensor): Tensor {
+  checkFloat("isFinite", x);
+  return applyBinary(greaterEqualOp, LARGEST_FLOAT32, abs(x), "isFinite");
+}
+
+/** 1 where x is 0, else 0 (also where it is NaN). Its gradient is zero. */
+export function logicalNot(x: Tensor): Tensor {
+  return equalTo("logicalNot", x, 0);
+}
+
+/** 1 where neither a nor b is 0, else 0, broadcast; NaN is not 0. Its gradient is zero. */
+export function logicalAnd(a: Operand, b: Operand): Tensor {
+  const [left, right] = truths("logicalAnd", a, b);
+  return applyBinary(mulOp, left, right, "logicalAnd");
+}
+
+/** 1 where a or b is not 0, else 0, broadcast; NaN is not 0. Its gradient is zero. */
+export function logicalOr(a: Operand, b: Operand): Tensor {
+  const [left, right] = truths("logicalOr", a, b);
+  return applyBinary(maximumOp, left, right, "logicalOr");
+}
+
+/** 1 where one of a and b is 0 and the other is not, else 0, broadcast; NaN is not 0. Its gradient is zero. */
+export function logicalXor(a: Operand, b: Operand): Tensor {
+  const [left, right] = truths("logicalXor", a, b);
+  return not(applyBinary(equalOp, left, right, "logicalXor"));
+}
+
+/** 1 - x, of 1 and 0. */
+const not = (x: Tensor): Tensor => sub(1, x);
+
+function equalTo(where: string, x: Tensor, value: Operand): Tensor {
+  checkFloat(where, x);
+  return applyBinary(equalOp, x, value, where);
+}
+
+/** 1 where they are not 0. */
+function truths(where: string, ...operands: readonly Operand[]): Tensor[] {
+  return operands.map((one) => not(equalTo(where, operand(where, one), 0)));
 }
 
 export const whereOp: Operation = {

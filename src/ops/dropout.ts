@@ -1,7 +1,8 @@
 // Dropout, by element and by channel: see assembly/kernels/dropout.ts. Linear in x, so its gradient is the same operation on the gradient.
 import { CLOCK_BYTES } from "../engine/constants.js";
-import { checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { ModelError, showValue } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
+import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
@@ -22,6 +23,18 @@ export interface DropoutOptions extends RandomOptions {
   /** Share of the elements that become 0, in [0, 1). */
   rate: number;
 }
+
+// Checked by `checkRandom`.
+export const CLOCK = unchecked<Tensor>();
+export const SEED = unchecked<readonly [number, number]>();
+export const STREAM = unchecked<number>();
+
+const DROPOUT = {
+  rate: unchecked<number>(), // by the operation, which layers ask before they have a clock
+  clock: CLOCK,
+  seed: SEED,
+  stream: STREAM,
+} satisfies OptionsOf<DropoutOptions>;
 
 export interface Mask extends Omit<DropoutOptions, "clock"> {
   /** The operation's name, for errors. */
@@ -86,8 +99,7 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
 }
 
 function drop(name: string, x: Tensor, options: DropoutOptions): Tensor {
-  checkOptions(name, options, ["rate", "clock", "seed", "stream"]);
-  const { clock, rate, seed, stream } = options;
+  const { clock, rate, seed, stream } = readOptions(name, options, DROPOUT);
   checkTensor(name, clock, "clock must be a tensor");
   return apply(dropoutOp, [checkTensor(name, x), clock], { name, rate, seed, stream });
 }

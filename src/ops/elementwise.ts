@@ -132,7 +132,7 @@ export const divGradientOp: Operation<{ shape: Shape }> = {
 };
 
 /** -dy·a/b². */
-function divGradient(dy: Tensor, a: Tensor, b: Tensor): Tensor {
+export function divGradient(dy: Tensor, a: Tensor, b: Tensor): Tensor {
   const operands = [dy, a, b];
   const shape = operands.reduce<Shape>((result, x) => broadcastShape("divGradient", result, x.shape), []);
   const sources = operands.map(broadcastSource);
@@ -261,8 +261,11 @@ export function unary(
 export const negOp = unary("neg", ({ gradient }) => neg(gradient));
 export const squareOp = unary("square", ({ gradient, inputs: [x] }) => scale(mul(gradient, x), 2));
 export const sqrtOp = unary("sqrt", ({ gradient, outputs: [y] }) => div(gradient, scale(y, 2)));
-export const absOp = unary("abs", ({ gradient, inputs: [x] }) => mul(gradient, apply(signOp, [x], undefined)));
+export const absOp = unary("abs", ({ gradient, inputs: [x] }) => mul(gradient, sign(x)));
 export const signOp = unary("sign", () => undefined);
+export const rsqrtOp = unary("rsqrt", ({ gradient, inputs: [x], outputs: [y] }) =>
+  div(mul(gradient, scale(y, -0.5)), x),
+);
 export const reciprocalOp = unary(
   "reciprocal",
   ({ gradient, outputs: [y] }) => neg(mul(mul(gradient, y), y)), // y² may leave float32 where this does not
@@ -295,6 +298,23 @@ export function sqrt(x: Tensor): Tensor {
 /** |x|. Its gradient at 0 is 0. */
 export function abs(x: Tensor): Tensor {
   return apply(absOp, [x], undefined);
+}
+
+/** -1, 0 or 1 as x is negative, zero (whose sign stays) or positive; NaN stays. Its gradient is zero. */
+export function sign(x: Tensor): Tensor {
+  return apply(signOp, [x], undefined);
+}
+
+/** 1/√x: ∞ at 0, NaN below. */
+export function rsqrt(x: Tensor): Tensor {
+  return apply(rsqrtOp, [x], undefined);
+}
+
+/** √(a² + b²), whose squares may leave float32; NaN if both are 0. */
+export function hypotenuse(a: Tensor, b: Operand): Tensor {
+  const [one, other] = [abs(a), typeof b === "number" ? b : abs(b)];
+  const larger = maximum(one, other);
+  return mul(larger, sqrt(shift(square(div(minimum(one, other), larger)), 1)));
 }
 
 /** 1/x. */

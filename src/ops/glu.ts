@@ -1,9 +1,10 @@
 // Gated linear units: the last axis of x is [a, b], half each, and the result a · f(b). Dauphin et al. 2017, Shazeer 2020.
-import { checkChoice, checkOptions, ModelError } from "../engine/errors.js";
+import { ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
+import { readOptions } from "../engine/options.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { type GeluOptions, gelu, relu, sigmoid, silu } from "./activation.js";
+import { GELU, type GeluOptions, gelu, relu, sigmoid, silu } from "./activation.js";
 import { checkFloat } from "./axes.js";
 import { gradientByDecomposition, type WithGradient } from "./decomposition.js";
 import { mul } from "./elementwise.js";
@@ -93,9 +94,7 @@ export function swiglu(x: Tensor): Tensor {
 
 /** a · gelu(b), halves as `glu`: the second one is the gate. */
 export function geglu(x: Tensor, options: GeluOptions = {}): Tensor {
-  checkOptions("geglu", options, ["approximate"]);
-  const { approximate = "none" } = options;
-  checkChoice("geglu", "approximate", approximate, ["none", "tanh"]);
+  const { approximate } = readOptions("geglu", options, GELU);
   return apply(approximate === "none" ? gegluOp : gegluTanhOp, [x], undefined);
 }
 

@@ -19,6 +19,7 @@ export {
   relu,
   relu6,
   type ShrinkOptions,
+  type SoftplusOptions,
   selu,
   sigmoid,
   silu,
@@ -31,7 +32,21 @@ export {
   tanhShrink,
   threshold,
 } from "./activation.js";
-export { equal, greater, greaterEqual, less, lessEqual, notEqual, where } from "./comparison.js";
+export {
+  equal,
+  greater,
+  greaterEqual,
+  isFinite,
+  isNaN,
+  less,
+  lessEqual,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+  notEqual,
+  where,
+} from "./comparison.js";
 export {
   type Conv1dOptions,
   type Conv2dOptions,
@@ -49,7 +64,7 @@ export {
   convTranspose3d,
   type Window3dOptions,
 } from "./conv3d.js";
-export { type CumulativeOptions, cumulativeSum } from "./cumulative.js";
+export { type CumulativeOptions, cumulativeProduct, cumulativeSum } from "./cumulative.js";
 export { type CustomGradientContext, customGradient, type GradientRule } from "./custom.js";
 export { type DiagonalOptions, diagonal, diagonalMatrix } from "./diagonal.js";
 export {
@@ -73,13 +88,30 @@ export {
   neg,
   type Operand,
   reciprocal,
+  rsqrt,
   scale,
   shift,
+  sign,
   sqrt,
   square,
   sub,
 } from "./elementwise.js";
-export { exp, log } from "./exponential.js";
+export {
+  acosh,
+  asinh,
+  atanh,
+  cosh,
+  erf,
+  erfc,
+  exp,
+  expm1,
+  type LogitOptions,
+  log,
+  log1p,
+  logit,
+  sinh,
+  xlogy,
+} from "./exponential.js";
 export { geglu, glu, reglu, swiglu } from "./glu.js";
 export { type GradientOptions, gradient } from "./gradient.js";
 export { gather, gatherAlong, oneHot, scatterAdd } from "./indexing.js";
@@ -140,6 +172,8 @@ export { pow } from "./power.js";
 export { product } from "./product.js";
 export {
   type Axes,
+  all,
+  any,
   argmax,
   argmin,
   max,
@@ -149,6 +183,7 @@ export {
   sum,
 } from "./reduce.js";
 export { roll } from "./roll.js";
+export { cast, ceil, floor, floorDiv, mod, round, trunc } from "./rounding.js";
 export { type ScanOptions, scan, type Tensors } from "./scan.js";
 export { scatterAddAlong, scatterUpdate, scatterUpdateAlong, segmentSum } from "./scatter.js";
 export {
@@ -168,7 +203,7 @@ export {
   pairwiseDistance,
 } from "./similarity.js";
 export { type Bounds, flip, type PadOptions, pad, slice } from "./slice.js";
-export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";
+export { logSoftmax, type SoftmaxOptions, softmax, softmin } from "./softmax.js";
 export { type Sorted, type SortOptions, sort, type TopKOptions, topK } from "./sort.js";
 export {
   logSumExp,
@@ -176,7 +211,7 @@ export {
   type VarianceOptions,
   variance,
 } from "./statistics.js";
-export { cos, sin } from "./trigonometry.js";
+export { acos, asin, atan, atan2, cos, sin, tan } from "./trigonometry.js";
 export { maxPoolWithIndices, maxUnpool, type Pooled } from "./unpool.js";
 export {
   type Upsample1dOptions,

@@ -1,7 +1,8 @@
 // Matrix products, with bias: all forms run on the gemm kernel (assembly/kernels/gemm.ts).
 import { A_TRANSPOSED, B_TRANSPOSED, STRIP_COLUMNS } from "../engine/constants.js";
-import { checkFlag, checkOptions, ModelError } from "../engine/errors.js";
+import { ModelError } from "../engine/errors.js";
 import { type Pointer, rows } from "../engine/instructions.js";
+import { flag, type OptionsOf, readOptions } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
 import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -158,6 +159,8 @@ export interface MatmulOptions {
   transposeB?: boolean;
 }
 
+const MATMUL = { transposeA: flag(false), transposeB: flag(false) } satisfies OptionsOf<MatmulOptions>;
+
 /**
  * Matrix product [m, k] · [k, n] → [m, n]. With more axes, products of the matrices in the last two, the axes before them
  * broadcast by NumPy's rule. A vector [k] on the left is a row, on the right a column, and the result is without its axis,
@@ -170,10 +173,7 @@ export interface MatmulOptions {
  * matmul(input([8, 20, 64]), input([64])); // [8, 20]
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
-  checkOptions("matmul", options, ["transposeA", "transposeB"]);
-  const { transposeA = false, transposeB = false } = options;
-  checkFlag("matmul", "transposeA", transposeA);
-  checkFlag("matmul", "transposeB", transposeB);
+  const { transposeA, transposeB } = readOptions("matmul", options, MATMUL);
   checkFloat("matmul", a, b);
   if (a.shape.length < 2 || b.shape.length < 2) return withVectors(a, b, transposeA, transposeB);
   if (transposeA && transposeB) return swapLast(matmul(b, a));

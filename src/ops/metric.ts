@@ -1,7 +1,8 @@
 // Counts of right answers. They have no derivative.
 import { CHUNK } from "../engine/constants.js";
-import { checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { ModelError } from "../engine/errors.js";
 import { type Pointer, rows, serial } from "../engine/instructions.js";
+import { number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation, type Placement } from "../graph/operation.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -74,13 +75,14 @@ export interface CorrectClassesOptions {
   ignoreIndex?: number;
 }
 
+const CORRECT_CLASSES = { ignoreIndex: unchecked<number | undefined>() } satisfies OptionsOf<CorrectClassesOptions>;
+
 /**
  * How many rows have their largest logit (the first of equals) at their label; a row with NaN is wrong.
  * Logits `[batch, …, classes]`, uint32 labels `[batch, …]`; a scalar. Throws ModelError if they do not fit.
  */
 export function correctClasses(logits: Tensor, labels: Tensor, options: CorrectClassesOptions = {}): Tensor {
-  checkOptions("correctClasses", options, ["ignoreIndex"]);
-  const { ignoreIndex } = options;
+  const { ignoreIndex } = readOptions("correctClasses", options, CORRECT_CLASSES);
   checkIgnoreIndex("correctClasses", ignoreIndex);
   return apply(correctClassesOp, [logits, labels], { ignoreIndex });
 }
@@ -123,14 +125,13 @@ export interface CorrectBinaryOptions {
   targetThreshold?: number;
 }
 
+const THRESHOLD = number(0.5, { min: -1e30, max: 1e30 });
+const CORRECT_BINARY = { threshold: THRESHOLD, targetThreshold: THRESHOLD } satisfies OptionsOf<CorrectBinaryOptions>;
+
 /**
  * How many elements have prediction and target on the same side of their thresholds; NaN is wrong. Shapes alike; a
  * scalar. Throws ModelError where shapes differ or a threshold is no finite number.
  */
 export function correctBinary(prediction: Tensor, target: Tensor, options: CorrectBinaryOptions = {}): Tensor {
-  checkOptions("correctBinary", options, ["threshold", "targetThreshold"]);
-  const { threshold = 0.5, targetThreshold = 0.5 } = options;
-  checkNumber("correctBinary", "threshold", threshold, -1e30, 1e30);
-  checkNumber("correctBinary", "targetThreshold", targetThreshold, -1e30, 1e30);
-  return apply(correctBinaryOp, [prediction, target], { threshold, targetThreshold });
+  return apply(correctBinaryOp, [prediction, target], readOptions("correctBinary", options, CORRECT_BINARY));
 }

@@ -1,9 +1,10 @@
 // Random numbers as tensors, new at every step: see assembly/kernels/noise.ts. The same for any number of threads.
-import { checkNumber, checkOptions } from "../engine/errors.js";
+import { checkNumber } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
+import { number, type OptionsOf, readOptions } from "../engine/options.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkShape, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { checkRandom, type RandomOptions } from "./dropout.js";
+import { CLOCK, checkRandom, type RandomOptions, SEED, STREAM } from "./dropout.js";
 
 export interface Draw {
   readonly shape: Shape;
@@ -44,11 +45,13 @@ export interface RandomNormalOptions extends RandomOptions {
   standardDeviation?: number;
 }
 
-const KEY = ["clock", "seed", "stream"];
-
-function finite(where: string, name: string, value: number, least = Number.NEGATIVE_INFINITY): number {
-  return checkNumber(where, name, value, least, Number.POSITIVE_INFINITY);
-}
+const NORMAL = {
+  clock: CLOCK,
+  seed: SEED,
+  stream: STREAM,
+  mean: number(0),
+  standardDeviation: number(1, { min: 0 }),
+} satisfies OptionsOf<RandomNormalOptions>;
 
 /**
  * Normal numbers of `shape`, new at every step of the clock; none lies further than 5.77 deviations from the mean. They
@@ -63,11 +66,8 @@ function finite(where: string, name: string, value: number, least = Number.NEGAT
  * add(mean, mul(exp(scale(logVariance, 0.5)), noise)); // [32, 8]
  */
 export function randomNormal(shape: Shape, options: RandomNormalOptions): Tensor {
-  checkOptions("randomNormal", options, [...KEY, "mean", "standardDeviation"]);
-  const { clock, seed, stream, mean = 0, standardDeviation = 1 } = options;
+  const { clock, seed, stream, mean, standardDeviation } = readOptions("randomNormal", options, NORMAL);
   checkShape("randomNormal", shape);
-  finite("randomNormal", "mean", mean);
-  finite("randomNormal", "standardDeviation", standardDeviation, 0);
   return apply(randomNormalOp, [clock], { shape, seed, stream, numbers: [mean, standardDeviation] });
 }
 
@@ -78,20 +78,33 @@ export interface RandomUniformOptions extends RandomOptions {
   high?: number;
 }
 
+const UNIFORM = {
+  clock: CLOCK,
+  seed: SEED,
+  stream: STREAM,
+  low: number(0),
+  high: number(1),
+} satisfies OptionsOf<RandomUniformOptions>;
+
 /**
  * Uniform numbers of `shape` in [low, high), multiples of 2^-24 of the width, new at every step of the clock, without
  * gradient. Throws ModelError where clock, seed, stream or bounds do not fit.
  */
 export function randomUniform(shape: Shape, options: RandomUniformOptions): Tensor {
-  checkOptions("randomUniform", options, [...KEY, "low", "high"]);
-  const { clock, seed, stream, low = 0, high = 1 } = options;
+  const { clock, seed, stream, low, high } = readOptions("randomUniform", options, UNIFORM);
   checkShape("randomUniform", shape);
-  finite("randomUniform", "low", low);
-  finite("randomUniform", "high", high, low);
+  checkNumber("randomUniform", "high", high, low, Number.POSITIVE_INFINITY);
+  const width = checkNumber(
+    "randomUniform",
+    "high - low",
+    high - low,
+    Number.NEGATIVE_INFINITY,
+    Number.POSITIVE_INFINITY,
+  );
   return apply(randomUniformOp, [clock], {
     shape,
     seed,
     stream,
-    numbers: [low, finite("randomUniform", "high - low", high - low)],
+    numbers: [low, width],
   });
 }

@@ -4,8 +4,9 @@
 // node of their own, so that running ones can take their place; their gradient is part of the normalization's.
 // By rows (layer, root mean square): x is seen as [rows, columns].
 import { PART_ROWS, STRIPE } from "../engine/constants.js";
-import { checkInteger, checkNumber, checkOptions, ModelError } from "../engine/errors.js";
+import { checkInteger, ModelError } from "../engine/errors.js";
 import { type Pointer, rows, type Workload } from "../engine/instructions.js";
+import { integer, number, type OptionsOf, type ReadOptions, readOptions, unchecked } from "../engine/options.js";
 import { apply, applyAll, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
@@ -25,14 +26,16 @@ export interface NormalizationOptions {
   epsilon?: number;
 }
 
+/** It is checked against x. */
+const TENSOR = unchecked<Tensor | undefined>();
+const EPSILON = number(1e-5, { min: 0 });
+const AXES = integer(1, { min: 1 });
+const NORMALIZATION = { weight: TENSOR, bias: TENSOR, epsilon: EPSILON } satisfies OptionsOf<NormalizationOptions>;
+
+type Affine = ReadOptions<typeof NORMALIZATION>;
+
 /** A tensor, or `undefined` where there is none: then its address is 0. */
 type Optional<T> = T | undefined;
-
-const EPSILON = 1e-5;
-
-function checkEpsilon(where: string, epsilon: number): number {
-  return checkNumber(where, "epsilon", epsilon, 0, Number.POSITIVE_INFINITY);
-}
 
 function checkParameter(where: string, name: string, parameter: Optional<Tensor>, shape: Shape): void {
   if (parameter === undefined) return;
@@ -262,8 +265,8 @@ function checkChannels(where: string, x: Tensor, least: number, wanted: string):
   return channels;
 }
 
-function normalizeBy(x: Tensor, columns: Columns, given: Optional<readonly Tensor[]>, options: NormalizationOptions) {
-  const { weight, bias, epsilon = EPSILON } = options;
+function normalizeBy(x: Tensor, columns: Columns, given: Optional<readonly Tensor[]>, options: Affine) {
+  const { weight, bias, epsilon } = options;
   const { name, outer, length, channels } = columns;
   if (given === undefined && outer > 0 && length === 0) throw noStatistics(name, x);
   checkParameter(name, "weight", weight, [channels]);
@@ -271,7 +274,7 @@ function normalizeBy(x: Tensor, columns: Columns, given: Optional<readonly Tenso
   const [mean, variance] = given ?? applyAll(statisticsOp, [reshape(x, [outer, length, channels])], columns);
   const y = apply(normalizeOp, [x, mean, variance, ...parametersOf(weight, bias)], {
     ...columns,
-    epsilon: checkEpsilon(name, epsilon),
+    epsilon,
     hasWeight: weight !== undefined,
     hasBias: bias !== undefined,
     fixed: given !== undefined,
@@ -279,25 +282,29 @@ function normalizeBy(x: Tensor, columns: Columns, given: Optional<readonly Tenso
   return { y, mean, variance };
 }
 
-const NORM_OPTIONS = ["weight", "bias", "epsilon"];
-
 export interface BatchNormOptions extends NormalizationOptions {
   /** Statistics [channels] to normalize by, both or none: as the running ones. Default: those of `x`. */
   mean?: Tensor;
   variance?: Tensor;
 }
 
+const BATCH_NORM = {
+  weight: TENSOR,
+  bias: TENSOR,
+  epsilon: EPSILON,
+  mean: TENSOR,
+  variance: TENSOR,
+} satisfies OptionsOf<BatchNormOptions>;
+
 /** `batchNorm` and the batch's own statistics [channels], the variance biased; they carry no gradient. */
 export function batchNormWithStatistics(x: Tensor, options: NormalizationOptions = {}) {
-  checkOptions("batchNorm", options, NORM_OPTIONS);
+  return batchNormBy(x, readOptions("batchNorm", options, NORMALIZATION));
+}
+
+function batchNormBy(x: Tensor, affine: Affine) {
   const channels = checkChannels("batchNorm", x, 2, "[batch, …, channels]");
-  const length = sizeOf(x.shape) / channels;
-  const { y, mean, variance } = normalizeBy(
-    x,
-    columnsOf("batchNorm", 1, length, channels, channels),
-    undefined,
-    options,
-  );
+  const columns = columnsOf("batchNorm", 1, sizeOf(x.shape) / channels, channels, channels);
+  const { y, mean, variance } = normalizeBy(x, columns, undefined, affine);
   return { y, mean: reshape(mean, [channels]), variance: reshape(variance, [channels]) };
 }
 
@@ -310,9 +317,8 @@ export function batchNormWithStatistics(x: Tensor, options: NormalizationOptions
  * batchNorm(input([64, 26, 26, 8])); // each of the 8 channels has mean 0 and variance 1
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
-  checkOptions("batchNorm", options, [...NORM_OPTIONS, "mean", "variance"]);
-  const { mean, variance, ...rest } = options;
-  if (mean === undefined && variance === undefined) return batchNormWithStatistics(x, rest).y;
+  const { mean, variance, ...affine } = readOptions("batchNorm", options, BATCH_NORM);
+  if (mean === undefined && variance === undefined) return batchNormBy(x, affine).y;
   if (mean === undefined || variance === undefined) {
     throw new ModelError("batchNorm: mean and variance must be given both or neither, got one: give the other too");
   }
@@ -320,7 +326,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
   checkParameter("batchNorm", "mean", mean, [channels]);
   checkParameter("batchNorm", "variance", variance, [channels]);
   const columns = columnsOf("batchNorm", 1, sizeOf(x.shape) / channels, channels, channels);
-  return normalizeBy(x, columns, [mean, variance], rest).y;
+  return normalizeBy(x, columns, [mean, variance], affine).y;
 }
 
 /**
@@ -329,21 +335,20 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
  * or hold one value.
  */
 export function groupNorm(x: Tensor, groups: number, options: NormalizationOptions = {}): Tensor {
-  checkOptions("groupNorm", options, NORM_OPTIONS);
-  return normalizeGroups("groupNorm", x, groups, options);
+  return normalizeGroups("groupNorm", x, groups, readOptions("groupNorm", options, NORMALIZATION));
 }
 
 /** Each channel of each sample normalized over its places: x [batch, …, channels]. Ulyanov et al. 2016. See `groupNorm`. */
 export function instanceNorm(x: Tensor, options: NormalizationOptions = {}): Tensor {
-  checkOptions("instanceNorm", options, NORM_OPTIONS);
-  return normalizeGroups("instanceNorm", x, checkTensor("instanceNorm", x).shape.at(-1) ?? 1, options);
+  const affine = readOptions("instanceNorm", options, NORMALIZATION);
+  return normalizeGroups("instanceNorm", x, checkTensor("instanceNorm", x).shape.at(-1) ?? 1, affine);
 }
 
-function normalizeGroups(name: string, x: Tensor, groups: number, options: NormalizationOptions): Tensor {
+function normalizeGroups(name: string, x: Tensor, groups: number, affine: Affine): Tensor {
   const channels = checkChannels(name, x, 2, "[batch, …, channels]");
   checkGroups(name, x.shape.slice(1), groups);
   const length = sizeOf(x.shape.slice(1, -1));
-  return normalizeBy(x, columnsOf(name, x.shape[0], length, channels, groups), undefined, options).y;
+  return normalizeBy(x, columnsOf(name, x.shape[0], length, channels, groups), undefined, affine).y;
 }
 
 /** Refuses groups that do not divide the channels, or of a single value; `shape` is of one sample. */
@@ -454,9 +459,10 @@ export interface LayerNormOptions extends NormalizationOptions {
   axes?: number;
 }
 
-function normalizeLast(name: string, x: Tensor, centered: boolean, options: LayerNormOptions): Tensor {
-  const { axes = 1, weight, bias, epsilon = EPSILON } = options;
-  checkInteger(name, "axes", axes, 1);
+const LAYER_NORM = { weight: TENSOR, bias: TENSOR, epsilon: EPSILON, axes: AXES } satisfies OptionsOf<LayerNormOptions>;
+
+function normalizeLast(name: string, x: Tensor, centered: boolean, options: ReadOptions<typeof LAYER_NORM>): Tensor {
+  const { axes, weight, bias, epsilon } = options;
   checkFloat(name, x);
   if (axes > x.shape.length) {
     throw new ModelError(`${name}: axes must be at most ${x.shape.length} for ${showShape(x.shape)}, got ${axes}`);
@@ -471,7 +477,7 @@ function normalizeLast(name: string, x: Tensor, centered: boolean, options: Laye
     name,
     rows: sizeOf(x.shape) / columns,
     columns,
-    epsilon: checkEpsilon(name, epsilon),
+    epsilon,
     centered,
     hasWeight: weight !== undefined,
     hasBias: bias !== undefined,
@@ -486,20 +492,25 @@ function normalizeLast(name: string, x: Tensor, centered: boolean, options: Laye
  * layerNorm(input([32, 10, 64])); // each of the 320 rows has mean 0 and variance 1
  */
 export function layerNorm(x: Tensor, options: LayerNormOptions = {}): Tensor {
-  checkOptions("layerNorm", options, [...NORM_OPTIONS, "axes"]);
-  return normalizeLast("layerNorm", x, true, options);
+  return normalizeLast("layerNorm", x, true, readOptions("layerNorm", options, LAYER_NORM));
 }
+
+type RmsNormOptions = Omit<LayerNormOptions, "bias">;
 
 /** float32's distance from 1 to the next number. */
 const FLOAT32_EPSILON = 2 ** -23;
+const RMS_NORM = {
+  weight: TENSOR,
+  epsilon: number(FLOAT32_EPSILON, { min: 0 }),
+  axes: AXES,
+} satisfies OptionsOf<RmsNormOptions>;
 
 /**
  * The last axis (or the last `axes`) of x over the root of its mean square, times `weight`. Default epsilon 2⁻²³, as in
  * PyTorch. Zhang & Sennrich 2019. Throws ModelError where a shape does not fit.
  */
-export function rmsNorm(x: Tensor, options: Omit<LayerNormOptions, "bias"> = {}): Tensor {
-  checkOptions("rmsNorm", options, ["weight", "epsilon", "axes"]);
-  return normalizeLast("rmsNorm", x, false, { epsilon: FLOAT32_EPSILON, ...options });
+export function rmsNorm(x: Tensor, options: RmsNormOptions = {}): Tensor {
+  return normalizeLast("rmsNorm", x, false, { bias: undefined, ...readOptions("rmsNorm", options, RMS_NORM) });
 }
 
 export interface L2NormalizeOptions {
@@ -509,11 +520,14 @@ export interface L2NormalizeOptions {
   epsilon?: number;
 }
 
+const L2_NORMALIZE = {
+  axis: unchecked(-1),
+  epsilon: number(1e-12, { min: 0 }),
+} satisfies OptionsOf<L2NormalizeOptions>;
+
 /** x / max(√Σx², epsilon) along an axis, so that its length is 1. A zero stays, with the gradient of x / epsilon. */
 export function l2Normalize(x: Tensor, options: L2NormalizeOptions = {}): Tensor {
-  checkOptions("l2Normalize", options, ["axis", "epsilon"]);
-  const { axis = -1, epsilon = 1e-12 } = options;
-  checkEpsilon("l2Normalize", epsilon);
+  const { axis, epsilon } = readOptions("l2Normalize", options, L2_NORMALIZE);
   checkFloat("l2Normalize", x);
   const { line, along } = lineOf("l2Normalize", x, axis);
   return reshape(div(line, maximum(norm(line, along, { keepDims: true }), epsilon)), x.shape);

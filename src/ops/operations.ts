@@ -29,7 +29,7 @@ import {
 } from "./activation.js";
 import { equalOp, equalWordsOp, greaterEqualOp, greaterOp, lessEqualOp, lessOp, whereOp } from "./comparison.js";
 import { convolutionInputGradientOp, convolutionOp, convolutionWeightGradientOp } from "./conv.js";
-import { cumulativeSumOp } from "./cumulative.js";
+import { cumulativeProductGradientOp, cumulativeProductOp, cumulativeSumOp } from "./cumulative.js";
 import { customGradientOp } from "./custom.js";
 import { deviationGradientOp, deviationOp } from "./deviation.js";
 import { diagonalMatrixOp, diagonalOp } from "./diagonal.js";
@@ -48,13 +48,27 @@ import {
   mulOp,
   negOp,
   reciprocalOp,
+  rsqrtOp,
   scaleShiftOp,
   signOp,
   sqrtOp,
   squareOp,
   subOp,
 } from "./elementwise.js";
-import { expOp, logOp } from "./exponential.js";
+import {
+  acoshOp,
+  asinhOp,
+  atanhOp,
+  coshOp,
+  erfcOp,
+  erfOp,
+  expm1Op,
+  expOp,
+  log1pOp,
+  logitOp,
+  logOp,
+  sinhOp,
+} from "./exponential.js";
 import { gatherRowsOp } from "./gather.js";
 import { gegluOp, gegluTanhOp, gluOp, regluOp, swigluOp } from "./glu.js";
 import { gatherAlongOp, gatherOp, oneHotOp, scatterAddAlongOp, scatterAddOp } from "./indexing.js";
@@ -82,12 +96,13 @@ import { powOp, powTensorsOp } from "./power.js";
 import { productGradientOp, productOp } from "./product.js";
 import { argmaxOp, extremumGradientOp, maxOp, minOp, sumOp } from "./reduce.js";
 import { rollOp } from "./roll.js";
+import { castOp, ceilOp, floorDivOp, floorOp, modOp, roundOp, truncOp } from "./rounding.js";
 import { scatterUpdateAlongOp, scatterUpdateOp } from "./scatter.js";
 import { broadcastToOp, reshapeOp, transposeOp } from "./shape.js";
 import { padOp, sliceOp } from "./slice.js";
 import { logSoftmaxOp, softmaxOp } from "./softmax.js";
 import { sortOp } from "./sort.js";
-import { cosOp, sinOp } from "./trigonometry.js";
+import { acosOp, asinOp, atan2Op, atanOp, cosOp, sinOp, tanOp } from "./trigonometry.js";
 import { upsampleGradientOp, upsampleOp } from "./upsample.js";
 import { identityOp, stopGradientOp } from "./view.js";
 
@@ -149,9 +164,14 @@ export const operations = {
   convolution: convolutionOp,
   convolutionInputGradient: convolutionInputGradientOp,
   convolutionWeightGradient: convolutionWeightGradientOp,
+  cumulativeSum: cumulativeSumOp,
+  cumulativeProduct: cumulativeProductOp,
+  cumulativeProductGradient: cumulativeProductGradientOp,
   customGradient: customGradientOp,
   deviation: deviationOp,
   deviationGradient: deviationGradientOp,
+  diagonal: diagonalOp,
+  diagonalMatrix: diagonalMatrixOp,
   dropout: dropoutOp,
   add: addOp,
   sub: subOp,
@@ -166,6 +186,7 @@ export const operations = {
   sqrt: sqrtOp,
   abs: absOp,
   sign: signOp,
+  rsqrt: rsqrtOp,
   reciprocal: reciprocalOp,
   copyOf: copyOfOp,
   scaleShift: scaleShiftOp,
@@ -173,6 +194,16 @@ export const operations = {
   clipMask: clipMaskOp,
   exp: expOp,
   log: logOp,
+  expm1: expm1Op,
+  log1p: log1pOp,
+  sinh: sinhOp,
+  cosh: coshOp,
+  asinh: asinhOp,
+  acosh: acoshOp,
+  atanh: atanhOp,
+  logit: logitOp,
+  erf: erfOp,
+  erfc: erfcOp,
   gatherRows: gatherRowsOp,
   glu: gluOp,
   gluGradient: gluOp.gradient,
@@ -188,12 +219,11 @@ export const operations = {
   scatterAdd: scatterAddOp,
   gatherAlong: gatherAlongOp,
   scatterAddAlong: scatterAddAlongOp,
-  scatterUpdate: scatterUpdateOp,
-  scatterUpdateAlong: scatterUpdateAlongOp,
-  flattenIndices: flattenIndicesOp,
   oneHot: oneHotOp,
+  flattenIndices: flattenIndicesOp,
   concatenate: concatenateOp,
   split: splitOp,
+  scan: scanOp,
   meanSquaredError: meanSquaredErrorOp,
   meanSquaredErrorGradient: meanSquaredErrorOp.gradient,
   halfSquaredError: halfSquaredErrorOp,
@@ -241,16 +271,21 @@ export const operations = {
   min: minOp,
   extremumGradient: extremumGradientOp,
   argmax: argmaxOp,
-  cumulativeSum: cumulativeSumOp,
-  scan: scanOp,
+  roll: rollOp,
+  floor: floorOp,
+  ceil: ceilOp,
+  trunc: truncOp,
+  round: roundOp,
+  mod: modOp,
+  floorDiv: floorDivOp,
+  cast: castOp,
+  scatterUpdate: scatterUpdateOp,
+  scatterUpdateAlong: scatterUpdateAlongOp,
   reshape: reshapeOp,
   broadcastTo: broadcastToOp,
   transpose: transposeOp,
   slice: sliceOp,
   pad: padOp,
-  roll: rollOp,
-  diagonal: diagonalOp,
-  diagonalMatrix: diagonalMatrixOp,
   softmax: softmaxOp,
   softmaxGradient: softmaxOp.gradient,
   logSoftmax: logSoftmaxOp,
@@ -258,6 +293,11 @@ export const operations = {
   sort: sortOp,
   sin: sinOp,
   cos: cosOp,
+  tan: tanOp,
+  asin: asinOp,
+  acos: acosOp,
+  atan: atanOp,
+  atan2: atan2Op,
   upsample: upsampleOp,
   upsampleGradient: upsampleGradientOp,
   identity: identityOp,

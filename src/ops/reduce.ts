@@ -1,12 +1,14 @@
 // Reductions over axes. Axes that lie next to each other are one reduction of [outer, length, inner]; others go one by one.
 import { LANES, REDUCED_COLUMNS, REDUCED_PART, REDUCED_ROWS } from "../engine/constants.js";
-import { checkFlag, checkOptions, ModelError } from "../engine/errors.js";
+import { ModelError } from "../engine/errors.js";
 import { type Pointer, rows, type Workload } from "../engine/instructions.js";
+import { flag, type OptionsOf, readOptions } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type BackwardContext, type Operation } from "../graph/operation.js";
 import { constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
-import { mul, neg, scale as scaleBy } from "./elementwise.js";
+import { equal, notEqual } from "./comparison.js";
+import { mul, neg, scale as scaleBy, sub } from "./elementwise.js";
 import { broadcastLazily, lineOf, reshape, transpose } from "./shape.js";
 
 export interface ReduceOptions {
@@ -155,9 +157,12 @@ function withoutAxes(shape: Shape, axes: readonly number[], keepDims: boolean): 
     : shape.filter((_, axis) => !axes.includes(axis));
 }
 
+/** Tables name their rules one by one: an object that is spread in one would stay in every bundle. */
+export const KEEP_DIMS = flag(false);
+export const REDUCE = { keepDims: KEEP_DIMS } satisfies OptionsOf<ReduceOptions>;
+
 function keepsDims(where: string, options: ReduceOptions): boolean {
-  checkOptions(where, options, ["keepDims"]);
-  return checkFlag(where, "keepDims", options.keepDims ?? false);
+  return readOptions(where, options, REDUCE).keepDims;
 }
 
 /** What has no elements has a sum and a product, but no mean and no largest element. */
@@ -236,6 +241,21 @@ export function max(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor
 /** Smallest element over `axes` (default: all); NaN if any is. The gradient is shared evenly among equals, as PyTorch's `amin` does. */
 export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return atOnce(minOp, x, axes, options);
+}
+
+function checkedFloat(where: string, x: Tensor): Tensor {
+  checkFloat(where, x);
+  return x;
+}
+
+/** Whether any element over `axes` (default: all) is not 0: 1, else 0, also of no elements. NaN is not 0. Its gradient is zero. */
+export function any(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return sub(1, equal(total("any", notEqual(checkedFloat("any", x), 0), axes, options, false), 0));
+}
+
+/** Whether all elements over `axes` (default: all) are not 0: 1, also of no elements, else 0. NaN is not 0. Its gradient is zero. */
+export function all(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return equal(total("all", equal(checkedFloat("all", x), 0), axes, options, false), 0);
 }
 
 export const argmaxOp: Operation<Reduction> = {

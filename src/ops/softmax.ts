@@ -1,12 +1,12 @@
 // Softmax and its logarithm along one axis.
-import { checkOptions } from "../engine/errors.js";
 import { type Pointer, rows, type Workload } from "../engine/instructions.js";
+import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { gradientByDecomposition, type WithGradient } from "./decomposition.js";
-import { mul, sub } from "./elementwise.js";
+import { mul, neg, sub } from "./elementwise.js";
 import { exp } from "./exponential.js";
 import { sum } from "./reduce.js";
 import { lineOf, reshape, transpose } from "./shape.js";
@@ -70,9 +70,12 @@ export interface SoftmaxOptions {
   axis?: number;
 }
 
-function alongAxis(operation: Operation, x: Tensor, options: SoftmaxOptions): Tensor {
-  checkOptions(operation.name, options, ["axis"]);
-  const { line, along } = lineOf(operation.name, x, options.axis ?? -1);
+/** The axis is checked against the tensor. */
+export const SOFTMAX = { axis: unchecked(-1) } satisfies OptionsOf<SoftmaxOptions>;
+
+function alongAxis(operation: Operation, x: Tensor, options: SoftmaxOptions, where = operation.name): Tensor {
+  const { axis } = readOptions(where, options, SOFTMAX);
+  const { line, along } = lineOf(where, x, axis);
   const last = line.shape.length - 1;
   // Transposing by this is a view where the axis is the last already.
   const swapped = line.shape.map((_, at) => (at === along ? last : at === last ? along : at));
@@ -86,6 +89,12 @@ function alongAxis(operation: Operation, x: Tensor, options: SoftmaxOptions): Te
  */
 export function softmax(x: Tensor, options: SoftmaxOptions = {}): Tensor {
   return alongAxis(softmaxOp, x, options);
+}
+
+/** softmax(-x): the smallest element has the largest share. Options and errors as `softmax`. */
+export function softmin(x: Tensor, options: SoftmaxOptions = {}): Tensor {
+  checkFloat("softmin", x);
+  return alongAxis(softmaxOp, neg(x), options, "softmin");
 }
 
 export const logSoftmaxOp = rowWise({

@@ -1,6 +1,7 @@
 // Order along an axis. The indices are sorted; the values are read by them, and so have gradients.
-import { checkFlag, checkInteger, checkOptions, ModelError } from "../engine/errors.js";
+import { checkInteger, ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
+import { flag, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
@@ -55,6 +56,8 @@ export interface SortOptions {
   descending?: boolean;
 }
 
+const SORT = { axis: unchecked(-1), descending: flag(false) } satisfies OptionsOf<SortOptions>;
+
 /**
  * `x` in ascending order along an axis; equal elements stay in their order, NaN counts as largest. The gradient of
  * `values` goes back to where they stood; `indices` (uint32) have none.
@@ -63,9 +66,7 @@ export interface SortOptions {
  * const { values, indices } = sort(x, { descending: true });
  */
 export function sort(x: Tensor, options: SortOptions = {}): Sorted {
-  checkOptions("sort", options, ["axis", "descending"]);
-  const { axis = -1, descending = false } = options;
-  checkFlag("sort", "descending", descending);
+  const { axis, descending } = readOptions("sort", options, SORT);
   checkFloat("sort", x);
   const { line, along } = lineOf("sort", x, axis);
   const sorted = ordered(line, along, descending, line.shape[along]);
@@ -79,6 +80,8 @@ export interface TopKOptions {
   largest?: boolean;
 }
 
+const TOP_K = { axis: unchecked(-1), largest: flag(true) } satisfies OptionsOf<TopKOptions>;
+
 /**
  * The `k` largest (or smallest) elements along an axis, in order, and their indices (uint32); of equal ones those that
  * stand first. NaN counts as largest. Throws ModelError where the axis has fewer than `k`.
@@ -87,9 +90,7 @@ export interface TopKOptions {
  * const { values, indices } = topK(logits, 3); // [32, 3] each
  */
 export function topK(x: Tensor, k: number, options: TopKOptions = {}): Sorted {
-  checkOptions("topK", options, ["axis", "largest"]);
-  const { axis = -1, largest = true } = options;
-  checkFlag("topK", "largest", largest);
+  const { axis, largest } = readOptions("topK", options, TOP_K);
   checkInteger("topK", "k", k, 0);
   checkFloat("topK", x);
   const { line, along } = lineOf("topK", x, axis);

@@ -1,12 +1,13 @@
 // Spread and soft maximum of what lies along some axes.
-import { checkFlag, checkNumber, checkOptions, LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
+import { LARGEST_FLOAT32, ModelError } from "../engine/errors.js";
+import { number, type OptionsOf, readOptions } from "../engine/options.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
 import { lessEqual, where } from "./comparison.js";
 import { deviation } from "./deviation.js";
 import { abs, add, sub } from "./elementwise.js";
 import { exp, log } from "./exponential.js";
-import { type Axes, max, type ReduceOptions, sum } from "./reduce.js";
+import { type Axes, KEEP_DIMS, max, REDUCE, type ReduceOptions, sum } from "./reduce.js";
 import { reshape } from "./shape.js";
 import { stopGradient } from "./view.js";
 
@@ -14,6 +15,8 @@ export interface VarianceOptions extends ReduceOptions {
   /** The sum of squares is divided by n - correction. Default 1, as in PyTorch; Keras and TensorFlow have 0. */
   correction?: number;
 }
+
+const VARIANCE = { keepDims: KEEP_DIMS, correction: number(1) } satisfies OptionsOf<VarianceOptions>;
 
 /**
  * Variance over `axes` (default: all): Σ(x - mean)² / (n - correction), in float64. Throws ModelError where n is not larger
@@ -38,10 +41,7 @@ function varianceFor(
   options: VarianceOptions,
   root: boolean,
 ): Tensor {
-  checkOptions(where, options, ["keepDims", "correction"]);
-  const { keepDims = false, correction = 1 } = options;
-  checkFlag(where, "keepDims", keepDims);
-  checkNumber(where, "correction", correction, -LARGEST_FLOAT32, LARGEST_FLOAT32);
+  const { keepDims, correction } = readOptions(where, options, VARIANCE);
   checkFloat(where, x);
   const reduced = reducedAxes(where, x, axes);
   const n = sizeOf(reduced.map((axis) => x.shape[axis]));
@@ -60,8 +60,7 @@ function varianceFor(
  * logSumExp(logits, 1); // [32]
  */
 export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  checkOptions("logSumExp", options, ["keepDims"]);
-  checkFlag("logSumExp", "keepDims", options.keepDims ?? false);
+  readOptions("logSumExp", options, REDUCE);
   checkFloat("logSumExp", x);
   const reduced = reducedAxes("logSumExp", x, axes);
   // Of no elements the sum is 0 and its logarithm -Infinity, as in PyTorch.

@@ -1,5 +1,6 @@
 // Sizes of vectors: (Σ|x|^p)^(1/p), without a power that leaves float32 on the way.
-import { checkFlag, checkOptions, LARGEST_FLOAT32, ModelError, showValue } from "../engine/errors.js";
+import { LARGEST_FLOAT32, ModelError, showValue } from "../engine/errors.js";
+import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
 import { equal, greater, lessEqual, notEqual, where } from "./comparison.js";
@@ -7,7 +8,7 @@ import { customGradient } from "./custom.js";
 import { deviation } from "./deviation.js";
 import { abs, div, mul, neg } from "./elementwise.js";
 import { pow } from "./power.js";
-import { type Axes, max, min, type ReduceOptions, sum } from "./reduce.js";
+import { type Axes, KEEP_DIMS, max, min, type ReduceOptions, sum } from "./reduce.js";
 import { reshape } from "./shape.js";
 
 export interface NormOptions extends ReduceOptions {
@@ -18,6 +19,8 @@ export interface NormOptions extends ReduceOptions {
   p?: number;
 }
 
+const NORM = { p: unchecked(2), keepDims: KEEP_DIMS } satisfies OptionsOf<NormOptions>;
+
 /**
  * The p-norm over `axes` (default: all), of values of any size. As in PyTorch, the gradient of an x of 0 is 0, and that of
  * a norm for p = ±Infinity is shared evenly among equals. Of no elements it is 0. Throws ModelError if p is no such number, for
@@ -27,9 +30,7 @@ export interface NormOptions extends ReduceOptions {
  * norm(x, 1, { keepDims: true }); // [32, 1] of x [32, 10]
  */
 export function norm(x: Tensor, axes?: Axes, options: NormOptions = {}): Tensor {
-  checkOptions("norm", options, ["p", "keepDims"]);
-  const { p = 2, keepDims = false } = options;
-  checkFlag("norm", "keepDims", keepDims);
+  const { p, keepDims } = readOptions("norm", options, NORM);
   checkFloat("norm", x);
   const reduced = reducedAxes("norm", x, axes);
   checkPower(p);

@@ -63,7 +63,28 @@ UNARY = [
     ("sin", {}, torch.sin),
     ("cos", {}, torch.cos),
     ("reciprocal", {}, torch.reciprocal),
-    ("clip", {"least": -1, "most": 3}, lambda x: x.clamp(-1.0, 3.0)),
+    ("rsqrt", {}, torch.rsqrt),
+    ("sign", {}, torch.sign),
+    ("floor", {}, torch.floor),
+    ("ceil", {}, torch.ceil),
+    ("trunc", {}, torch.trunc),
+    ("round", {}, torch.round),
+    ("expm1", {}, torch.expm1),
+    ("log1p", {}, torch.log1p),
+    ("sinh", {}, torch.sinh),
+    ("cosh", {}, torch.cosh),
+    ("asinh", {}, torch.asinh),
+    ("acosh", {}, torch.acosh),
+    ("atanh", {}, torch.atanh),
+    ("tan", {}, torch.tan),
+    ("asin", {}, torch.asin),
+    ("acos", {}, torch.acos),
+    ("atan", {}, torch.atan),
+    ("erf", {}, torch.erf),
+    ("erfc", {}, torch.erfc),
+    ("logit", {}, torch.logit),
+    ("logit", {"epsilon": 0.125}, lambda x: torch.logit(x, 0.125)),
+    ("clip", {"min": -1, "max": 3}, lambda x: x.clamp(-1.0, 3.0)),
     *[
         ("pow", {"exponent": p}, lambda x, p=p: torch.pow(x, p))
         for p in (0, 1, 2, 3, 4, 0.5, -1, -2, 1.5, -0.5)
@@ -78,6 +99,10 @@ BINARY = [
     ("maximum", torch.maximum),
     ("minimum", torch.minimum),
     ("pow", torch.pow),
+    ("atan2", torch.atan2),
+    ("mod", torch.remainder),
+    ("floorDiv", lambda a, b: torch.div(a, b, rounding_mode="floor")),
+    ("xlogy", torch.xlogy),
 ]
 
 LOSSES = [

@@ -79,7 +79,7 @@ describe.each(runnableBuilds())("activations, %s build", (build) => {
           floats[DY / 4 + i] = Math.cos(i);
         }
         floats.fill(-7, Y / 4, Y / 4 + LENGTH + 1);
-        const inputs = name.endsWith("Backward") ? [DY, X] : [X];
+        const inputs = name.endsWith("Gradient") ? [DY, X] : [X];
         kernels[name](0, Math.ceil(LENGTH / 4), Y, ...inputs, LENGTH, 0.3);
         return [name, new Uint32Array(memory.buffer.slice(Y, Y + 4 * LENGTH + 4))];
       });

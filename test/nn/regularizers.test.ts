@@ -189,8 +189,8 @@ describe("constraints of norms", () => {
   });
 
   test.each([
-    [() => maxNorm(0), "maxNorm: most must be a number greater than 0, got 0"],
-    [() => maxNorm(Number.POSITIVE_INFINITY), "maxNorm: most must be a number of at least 0, got Infinity"],
+    [() => maxNorm(0), "maxNorm: max must be a number greater than 0, got 0"],
+    [() => maxNorm(Number.POSITIVE_INFINITY), "maxNorm: max must be a number of at least 0, got Infinity"],
     [() => minMaxNorm({ min: 2 }), "minMaxNorm: min must be a number between 0 and 1, got 2"],
     [() => minMaxNorm({ rate: 1.5 }), "minMaxNorm: rate must be a number between 0 and 1, got 1.5"],
     [() => unitNorm({ axes: 1 } as object), 'unitNorm: unknown option "axes"'],

@@ -318,7 +318,7 @@ describe("errors", () => {
     expect(() => ops.celu(floats, { alpha: 0 })).toThrow("celu: alpha must be a number of at least 1e-37, got 0");
     expect(() => ops.softShrink(floats, { lambda: -1 })).toThrow("softShrink: lambda must be a number of at least 0");
     expect(() => ops.prelu(input([2, 3]), constant([1, 2]))).toThrow(
-      "prelu: slopes must be [1] or one for each of the 3 channels (last axis) of [2, 3], got [2]",
+      "prelu: slopes must be [1], one for each of the 3 channels (last axis) of [2, 3], or broadcast to it, got [2]",
     );
     expect(() => softmax(floats, { axis: 1 })).toThrow("softmax: an axis must be a whole number from -1 to 0, got 1");
     expect(() => glu(input([2, 3]))).toThrow(

@@ -1,6 +1,7 @@
 import { showShape, type Tensor } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/index.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
+import { broadcastData } from "./broadcast.js";
 
 const shapes = [...laneSizes.map((n) => [n]), [], [3, 5], [2, 3, 4], [2, 1, 3, 3], [1025]];
 
@@ -85,6 +86,24 @@ function preluCases(): Case[] {
     ...shapes.map((shape) => of(shape, 1)),
     ...laneSizes.flatMap((channels) => [of([channels], channels), of([3, 2, channels], channels)]),
     of([40, 3], 3, "special"),
+    // Slopes that broadcast: each element's own, each row's.
+    ...[
+      [2, 3],
+      [2, 1],
+      [4, 1, 3],
+      [4, 2, 3],
+      [1, 1, 1],
+    ].map(
+      (own): Case => ({
+        name: `slopes ${showShape(own)}`,
+        inputs: [{ shape: [4, 2, 3], domain: "awayFromZero" }, { shape: own }],
+        apply: (x, slopes) => ops.prelu(x, slopes),
+        reference: (x, slopes) => {
+          const each = broadcastData(slopes, own, [4, 2, 3]);
+          return x.map((value, i) => (value > 0 ? value : each[i] * value));
+        },
+      }),
+    ),
   ];
 }
 
@@ -118,7 +137,23 @@ export const activationSamples = {
       ),
     ],
   },
-  softplus: { cases: cases(ops.softplus, references.softplus) },
+  softplus: {
+    cases: [
+      ...cases((x) => ops.softplus(x), references.softplus),
+      ...cases(
+        (x) => ops.softplus(x, { beta: 2.5 }),
+        (x) => references.softplus(2.5 * x) / 2.5,
+        "normal",
+        "beta 2.5",
+      ),
+      ...cases(
+        (x) => ops.softplus(x, { beta: 0.5, threshold: 0 }),
+        (x) => (x > 0 ? x : references.softplus(0.5 * x) / 0.5),
+        "awayFromZero",
+        "threshold 0",
+      ),
+    ],
+  },
   silu: { cases: cases(ops.silu, references.silu) },
   hardTanh: {
     cases: [

@@ -1,33 +1,13 @@
 import { constant, type Shape, type Tensor } from "../../../src/graph/tensor.js";
 import type { Operand } from "../../../src/ops/elementwise.js";
 import * as ops from "../../../src/ops/index.js";
+import { erf } from "../../kernels/erf.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
+import { normalArea } from "./activation.js";
+import { broadcastData, broadcastShapes } from "./broadcast.js";
 
 type Scalar1 = (x: number) => number;
 type Scalar2 = (a: number, b: number) => number;
-
-/** The shape that operands of these shapes are broadcast to: axes are matched from the last one on, and 1 gives way. */
-export function broadcastShapes(...shapes: readonly Shape[]): number[] {
-  const rank = Math.max(...shapes.map((shape) => shape.length));
-  return Array.from({ length: rank }, (_, axis) => {
-    const sizes = shapes.map((shape) => shape[axis - rank + shape.length] ?? 1);
-    return sizes.find((size) => size !== 1) ?? 1;
-  });
-}
-
-/** Elements of `data`, of shape `of`, in the order of `shape`: NumPy's broadcasting, index by index. */
-export function broadcastData(data: Float64Array, of: Shape, shape: Shape): Float64Array {
-  const before = shape.length - of.length;
-  const index = shape.map(() => 0);
-  return Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => {
-    let place = 0;
-    of.forEach((size, axis) => {
-      place = place * size + (size === 1 ? 0 : index[before + axis]);
-    });
-    for (let axis = shape.length - 1; axis >= 0 && ++index[axis] === shape[axis]; axis--) index[axis] = 0;
-    return data[place];
-  });
-}
 
 function unaryCases(op: (x: Tensor) => Tensor, f: Scalar1, domain: Domain, hasSpecial = true): Sample {
   const reference = (x: Float64Array) => x.map(f);
@@ -182,6 +162,37 @@ function selectCase(mask: Shape, a: Shape, b: Shape, domain: Domain = "normal"):
   };
 }
 
+/** What jumps, or is 1 or 0: not to be held against differences. */
+function undifferentiated(one: Case): Case {
+  return { ...one, differentiable: one.inputs.map(() => false) };
+}
+
+function steps(op: (x: Tensor) => Tensor, f: Scalar1): Sample {
+  return { cases: unaryCases(op, f, "normal").cases.map(undifferentiated) };
+}
+
+function logical(op: (a: Operand, b: Operand) => Tensor, f: (a: boolean, b: boolean) => boolean): Sample {
+  const of: Scalar2 = (a, b) => Number(f(a !== 0, b !== 0));
+  return { cases: binaryCases(op, of, ["bits", "bits"]).cases.map(undifferentiated) };
+}
+
+/** a - b·⌊a/b⌋ with b's sign: JavaScript's % has a's. */
+export function modulo(a: number, b: number): number {
+  const rest = a % b;
+  return rest !== 0 && rest < 0 !== b < 0 ? rest + b : rest;
+}
+
+/** ⌊a/b⌋, -1 also of what is infinitely little below 0. */
+const wholeQuotient: Scalar2 = (a, b) => {
+  if (Math.abs(a) === Number.POSITIVE_INFINITY && b !== 0) return Number.NaN;
+  return a / b === 0 && a * b < 0 ? -1 : Math.floor(a / b);
+};
+
+function logitWithin(p: number, epsilon: number): number {
+  const within = Math.max(epsilon, Math.min(1 - epsilon, p));
+  return Math.log(within) - Math.log1p(-within);
+}
+
 export const elementwiseSamples = {
   add: binaryCases(ops.add, (a, b) => a + b, ["normal", "normal"]),
   sub: binaryCases(ops.sub, (a, b) => a - b, ["normal", "normal"]),
@@ -196,6 +207,99 @@ export const elementwiseSamples = {
   notEqual: binaryCases(ops.notEqual, (a, b) => Number(a !== b), ["distinct", "distinct"], true),
   sin: unaryCases(ops.sin, Math.sin, "normal"),
   cos: unaryCases(ops.cos, Math.cos, "normal"),
+  tan: unaryCases(ops.tan, Math.tan, "probability"),
+  asin: unaryCases(ops.asin, Math.asin, "probability"),
+  acos: unaryCases(ops.acos, Math.acos, "probability"),
+  atan: unaryCases(ops.atan, Math.atan, "normal"),
+  atan2: binaryCases(ops.atan2, Math.atan2, ["awayFromZero", "awayFromZero"]),
+  sinh: unaryCases(ops.sinh, Math.sinh, "normal"),
+  cosh: unaryCases(ops.cosh, Math.cosh, "normal"),
+  asinh: unaryCases(ops.asinh, Math.asinh, "normal"),
+  acosh: unaryCases(
+    (x) => ops.acosh(ops.shift(x, 1.25)),
+    (x) => Math.acosh(x + 1.25),
+    "probability",
+  ),
+  atanh: unaryCases(ops.atanh, Math.atanh, "probability"),
+  expm1: unaryCases(ops.expm1, Math.expm1, "normal"),
+  log1p: unaryCases(ops.log1p, Math.log1p, "positive"),
+  erf: unaryCases(ops.erf, erf, "normal"),
+  erfc: unaryCases(ops.erfc, (x) => (Number.isNaN(x) ? x : 2 * normalArea(-Math.SQRT2 * x)), "normal"),
+  logit: {
+    cases: [
+      ...unaryCases(ops.logit, (x) => Math.log(x) - Math.log1p(-x), "probability").cases,
+      {
+        name: "with epsilon",
+        inputs: [{ shape: [19], domain: "special" }],
+        apply: (x) => ops.logit(x, { epsilon: 0.125 }),
+        reference: (x) => x.map((p) => (Number.isNaN(p) ? p : logitWithin(p, 0.125))),
+      },
+    ],
+  },
+  xlogy: {
+    cases: [
+      ...binaryCases(ops.xlogy, (a, b) => (a === 0 && !Number.isNaN(b) ? 0 : a * Math.log(b)), [
+        "normal",
+        "positive",
+      ]).cases.filter(({ name }) => name !== "-0.375 and a tensor"),
+      {
+        name: "0 to the logarithm of 0",
+        inputs: [{ shape: [7], domain: "bits" }],
+        apply: (x) => ops.xlogy(x, x),
+        reference: (x) => x.map(() => 0),
+      },
+    ],
+  },
+  floor: steps(ops.floor, Math.floor),
+  ceil: steps(ops.ceil, Math.ceil),
+  trunc: steps(ops.trunc, Math.trunc),
+  round: steps(ops.round, (x) => (Math.abs(x) % 1 === 0.5 ? 2 * Math.round(x / 2) : Math.round(x))),
+  sign: steps(ops.sign, Math.sign),
+  mod: {
+    cases: [
+      ...binaryCases(ops.mod, modulo, ["normal", "awayFromZero"]).cases.map(undifferentiated),
+      {
+        name: "between two jumps",
+        inputs: [
+          { shape: [3, 5], domain: "probability" },
+          { shape: [5], domain: "probability" },
+        ],
+        apply: (a, b) => ops.mod(ops.shift(ops.scale(a, 0.5), 3.125), ops.shift(ops.scale(b, 0.03125), 1.5)),
+        reference: (a, b) => a.map((value, i) => modulo(0.5 * value + 3.125, 0.03125 * b[i % 5] + 1.5)),
+      },
+    ],
+  },
+  floorDiv: {
+    cases: binaryCases(ops.floorDiv, wholeQuotient, ["normal", "awayFromZero"]).cases.map(undifferentiated),
+  },
+  cast: {
+    cases: [
+      ...laneSizes.map(
+        (n): Case => ({
+          inputs: [{ shape: [n], domain: { classes: 2 ** 31 } }],
+          apply: (x) => ops.cast(x, "float32"),
+          reference: (x) => x,
+        }),
+      ),
+      ...laneSizes.map(
+        (n): Case => ({
+          name: `[${n}] to uint32`,
+          inputs: [{ shape: [n], domain: "special" }],
+          apply: (x) => ops.cast(ops.scale(x, 1000), "uint32"),
+          reference: (x) =>
+            x.map((value) => Math.max(0, Math.min(2 ** 32 - 1, Math.trunc(Math.fround(1000 * value)) || 0))),
+        }),
+      ),
+      { name: "as it is", inputs: [{ shape: [4] }], apply: (x) => ops.cast(x, "float32"), reference: (x) => x },
+    ],
+  },
+  isNaN: steps(ops.isNaN, (x) => Number(Number.isNaN(x))),
+  isFinite: steps(ops.isFinite, (x) => Number(Number.isFinite(x))),
+  logicalNot: steps(ops.logicalNot, (x) => Number(x === 0)),
+  logicalAnd: logical(ops.logicalAnd, (a, b) => a && b),
+  logicalOr: logical(ops.logicalOr, (a, b) => a || b),
+  logicalXor: logical(ops.logicalXor, (a, b) => a !== b),
+  rsqrt: unaryCases(ops.rsqrt, (x) => 1 / Math.sqrt(x), "positive"),
   equal: {
     cases: [...binaryCases(ops.equal, (a, b) => Number(a === b), ["distinct", "distinct"], true).cases, equalWords],
   },

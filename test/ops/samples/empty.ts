@@ -60,6 +60,7 @@ const elementwise: Case[] = [
   fixed("groupNorm of no samples", [[0, 3, 4], [4]], (x, weight) => ops.groupNorm(x, 2, { weight }), []),
   fixed("l2Normalize", [[3, 0]], (x) => ops.l2Normalize(x), []),
   fixed("cumulativeSum", [[2, 0]], (x) => ops.cumulativeSum(x), []),
+  fixed("cumulativeProduct", [[2, 0]], (x) => ops.cumulativeProduct(x), []),
 ];
 
 const reductions: Case[] = [

@@ -1,7 +1,7 @@
 import { type Shape, sizeOf } from "../../../src/graph/tensor.js";
 import { linear, matmul } from "../../../src/ops/matmul.js";
 import { type Case, laneSizes, type Sample } from "../cases.js";
-import { broadcastData, broadcastShapes } from "./elementwise.js";
+import { broadcastData, broadcastShapes } from "./broadcast.js";
 
 type Form = "plain" | "transposeA" | "transposeB";
 

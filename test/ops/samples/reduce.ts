@@ -136,6 +136,9 @@ function argmaxCase(shape: Shape, axis: number, domain: Domain): Case {
   };
 }
 
+/** 1 or 0: not to be held against differences. */
+const jumping = (cases: readonly Case[]): Case[] => cases.map((one) => ({ ...one, differentiable: [false] }));
+
 export const reduceSamples = {
   sum: {
     cases: [
@@ -164,6 +167,8 @@ export const reduceSamples = {
       },
     ],
   },
+  any: { cases: jumping(reductionCases(ops.any, (values) => Number(values.some((x) => x !== 0)), "bits")) },
+  all: { cases: jumping(reductionCases(ops.all, (values) => Number(values.every((x) => x !== 0)), "bits")) },
   argmin: {
     cases: [
       {

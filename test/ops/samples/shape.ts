@@ -1,7 +1,7 @@
 import type { Shape } from "../../../src/graph/tensor.js";
 import * as ops from "../../../src/ops/shape.js";
 import { type Case, type Domain, laneSizes, type Sample } from "../cases.js";
-import { broadcastData } from "./elementwise.js";
+import { broadcastData } from "./broadcast.js";
 
 const same = (x: Float64Array) => x;
 

@@ -4,7 +4,7 @@ import * as lp from "../../../src/ops/lpPool.js";
 import * as ops from "../../../src/ops/similarity.js";
 import { maxPoolWithIndices, maxUnpool } from "../../../src/ops/unpool.js";
 import { type Case, laneSizes, type Sample } from "../cases.js";
-import { broadcastData } from "./elementwise.js";
+import { broadcastData } from "./broadcast.js";
 import { indicesOf, placeOf } from "./join.js";
 
 const show = JSON.stringify;

@@ -75,6 +75,15 @@ function alongAxis(
 
 export const softmaxSamples = {
   softmax: { cases: [...cases((x) => ops.softmax(x), softmaxRow), ...alongAxis(ops.softmax, softmaxRow)] },
+  softmin: {
+    cases: [
+      ...cases(
+        (x) => ops.softmin(x),
+        (row) => softmaxRow(row.map((value) => -value)),
+      ),
+      ...alongAxis(ops.softmin, (row) => softmaxRow(row.map((value) => -value))),
+    ],
+  },
   logSoftmax: {
     cases: [...cases((x) => ops.logSoftmax(x), logSoftmaxRow), ...alongAxis(ops.logSoftmax, logSoftmaxRow)],
   },

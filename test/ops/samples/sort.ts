@@ -62,22 +62,37 @@ function orderCases(shape: Shape, axis: number, domain: Domain, descending: bool
   ];
 }
 
-function scanCase(shape: Shape, axis: number, { reverse = false, exclusive = false } = {}): Case {
+type Scan = typeof scans.cumulativeSum;
+
+function scanCase(
+  shape: Shape,
+  axis: number,
+  { reverse = false, exclusive = false } = {},
+  scan: Scan = scans.cumulativeSum,
+  domain: Domain = "normal",
+): Case {
+  const isSum = scan === scans.cumulativeSum;
   return {
-    name: `${show(shape)} along ${axis}${reverse ? ", reverse" : ""}${exclusive ? ", exclusive" : ""}`,
-    inputs: [{ shape }],
-    apply: (x) => scans.cumulativeSum(x, axis, { reverse, exclusive }),
+    name: `${show(shape)} along ${axis}${reverse ? ", reverse" : ""}${exclusive ? ", exclusive" : ""}, ${domain}`,
+    inputs: [{ shape, domain }],
+    apply: (x) => scan(x, axis, { reverse, exclusive }),
     reference: (x) =>
       byLine(x, shape, axis, shape[axis < 0 ? axis + shape.length : axis], (line) =>
         line.map((_, i) =>
-          line.reduce((sum, value, j) => {
-            const ahead = reverse ? j > i : j < i;
-            return ahead || (j === i && !exclusive) ? sum + value : sum;
-          }, 0),
+          line.reduce(
+            (result, value, j) => {
+              const ahead = reverse ? j > i : j < i;
+              if (!ahead && (j !== i || exclusive)) return result;
+              return isSum ? result + value : result * value;
+            },
+            isSum ? 0 : 1,
+          ),
         ),
       ),
   };
 }
+
+const flags = [{}, { reverse: true }, { exclusive: true }, { reverse: true, exclusive: true }];
 
 export const sortSamples = {
   sort: {
@@ -111,6 +126,18 @@ export const sortSamples = {
       scanCase([9], 0, { reverse: true, exclusive: true }),
       scanCase([4, 6], 1, { exclusive: true }),
       scanCase([1], 0, { exclusive: true }),
+    ],
+  },
+  cumulativeProduct: {
+    cases: [
+      ...laneSizes.map((n) => scanCase([3, n], 1, {}, scans.cumulativeProduct)),
+      ...laneSizes.map((n) => scanCase([5, n], 0, {}, scans.cumulativeProduct)),
+      ...flags.map((options) => scanCase([2, 7, 3], 1, options, scans.cumulativeProduct)),
+      // Half of the elements 0, one or more of a line: where a quotient of products would be 0/0.
+      ...flags.map((options) => ({
+        ...scanCase([6, 5], 1, options, scans.cumulativeProduct, "bits"),
+        differentiable: [true],
+      })),
     ],
   },
 } satisfies Record<string, Sample>;

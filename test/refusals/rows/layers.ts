@@ -194,6 +194,8 @@ const LAYERS: Readonly<Record<string, Given>> = {
   softShrink: [line, () => [{ lambda: 0.5 }]],
   hardShrink: [line, () => [{ lambda: 0.5 }]],
   softmax: [row, () => [{ axis: 1 }]],
+  softmin: [row, () => [{ axis: 1 }]],
+  softplus: [line, () => [{ beta: 2, threshold: 10 }]],
   logSoftmax: [row, () => [{ axis: 1 }]],
   prelu: [row, () => [{ name, perChannel: true, ...weight() }]],
   residual: [line, () => [{ name }, S.dense(4), S.relu()]],
@@ -202,7 +204,7 @@ const LAYERS: Readonly<Record<string, Given>> = {
 // Those that take nothing: whatever is given is refused.
 const PLAIN = [
   ...["relu", "relu6", "selu", "sigmoid", "silu", "logSigmoid", "mish", "hardSigmoid", "hardSwish", "identity"],
-  ...["softplus", "softsign", "step", "tanh", "tanhShrink", "glu", "swiglu", "reglu"],
+  ...["softsign", "step", "tanh", "tanhShrink", "glu", "swiglu", "reglu"],
 ];
 
 const exports: Readonly<Record<string, unknown>> = { ...S };

@@ -41,6 +41,8 @@ export const reduceRows: readonly Row[] = [
     max: ops.max,
     min: ops.min,
     product: ops.product,
+    any: ops.any,
+    all: ops.all,
     logSumExp: ops.logSumExp,
   }),
   ...reductions({ variance: ops.variance, standardDeviation: ops.standardDeviation }, { correction: 0 }),
@@ -53,6 +55,13 @@ export const reduceRows: readonly Row[] = [
     good: () => [x, 1, { reverse: true, exclusive: true }],
     optional: ["1", "2"],
   },
+  {
+    name: "cumulativeProduct",
+    call: ops.cumulativeProduct,
+    good: () => [x, 1, { reverse: true, exclusive: true }],
+    optional: ["1", "2"],
+  },
+  { name: "softmin", call: ops.softmin, good: () => [x, { axis: 1 }], optional: ["1"] },
   { name: "softmax", call: ops.softmax, good: () => [x, { axis: 1 }], optional: ["1"] },
   { name: "logSoftmax", call: ops.logSoftmax, good: () => [x, { axis: 0 }], optional: ["1"] },
   {

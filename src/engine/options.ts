@@ -1,0 +1,73 @@
+// Options from one table: their names, defaults and bounds, and with them the messages. The compiler holds a table complete
+// against the interface that it serves, in both directions:
+//
+//   const OPTIONS = { negativeSlope: number(0.01, { min: 0 }) } satisfies OptionsOf<LeakyReluOptions>;
+//   const { negativeSlope } = readOptions("leakyRelu", options, OPTIONS);
+//
+// (`@__NO_SIDE_EFFECTS__`: a bundler leaves out the tables that a program does not use.)
+import { checkChoice, checkFlag, checkInteger, checkNumber, checkOptions } from "./errors.js";
+
+/** Reads one option: gives its default if it is absent. Throws ModelError if the value breaks the option's rule. */
+export type OptionRule<T> = (where: string, name: string, value: unknown) => T;
+
+/** A rule for each option of an interface, and for nothing else. */
+export type OptionsOf<Options> = { readonly [Name in keyof Required<Options>]: OptionRule<Options[Name]> };
+
+type RuleTable = { readonly [name: string]: OptionRule<unknown> };
+
+/** What the options of a table are read as. */
+export type ReadOptions<Table extends RuleTable> = {
+  readonly [Name in keyof Table]: Table[Name] extends OptionRule<infer Value> ? Value : never;
+};
+
+interface Bounds {
+  /** Default none. */
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** All options by name. Throws ModelError for a name that is not in the table, or a value that breaks its rule. */
+export function readOptions<Table extends RuleTable>(where: string, options: object, table: Table): ReadOptions<Table> {
+  checkOptions(where, options, Object.keys(table));
+  const read = Object.entries(table).map(([name, rule]) => [
+    name,
+    rule(where, name, (options as Record<string, unknown>)[name]),
+  ]);
+  return Object.fromEntries(read) as ReadOptions<Table>;
+}
+
+/** A finite number. Without a default it must be given. */
+/* @__NO_SIDE_EFFECTS__ */
+export function number(fallback?: number, { min = -Infinity, max = Infinity }: Bounds = {}): OptionRule<number> {
+  return (where, name, value = fallback) => checkNumber(where, name, value, min, max);
+}
+
+/** A whole number. Without a default it must be given. */
+/* @__NO_SIDE_EFFECTS__ */
+export function integer(fallback?: number, { min = -(2 ** 53), max }: Bounds = {}): OptionRule<number> {
+  return (where, name, value = fallback) => checkInteger(where, name, value, min, max);
+}
+
+/** `true` or `false`. */
+/* @__NO_SIDE_EFFECTS__ */
+export function flag(fallback: boolean): OptionRule<boolean> {
+  return (where, name, value = fallback) => checkFlag(where, name, value);
+}
+
+/** One of a few names. */
+/* @__NO_SIDE_EFFECTS__ */
+export function choice<const T extends string>(fallback: T, choices: readonly T[]): OptionRule<T> {
+  return (where, name, value = fallback) => checkChoice(where, name, value, choices);
+}
+
+/** What may be absent, and has a rule if it is not. */
+/* @__NO_SIDE_EFFECTS__ */
+export function optional<T>(rule: OptionRule<T>): OptionRule<T | undefined> {
+  return (where, name, value) => (value === undefined ? undefined : rule(where, name, value));
+}
+
+/** What whoever uses it checks: a tensor, an initializer, a size that depends on a shape. */
+/* @__NO_SIDE_EFFECTS__ */
+export function unchecked<T>(fallback?: T): OptionRule<T> {
+  return (_where, _name, value = fallback) => value as T;
+}
