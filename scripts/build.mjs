@@ -134,6 +134,7 @@ async function bundleBrowser() {
       inject: ["src/platform/textCoding.ts"],
       format: "cjs",
       outfile: "dist/cjs/inlineAll.cjs",
+      minifyWhitespace: true, // nobody takes a part of it, or reads it: what require() gets outside of Node
     }),
   ]);
   mkdirSync(new URL("cjs/browser/", dist), { recursive: true });

@@ -78,6 +78,8 @@ const PAIRS: Record<string, Pair> = {
   softShrink: [line, () => S.softShrink(), () => S.softShrink({ lambda: 1 })],
   hardShrink: [line, () => S.hardShrink(), () => S.hardShrink({ lambda: 1 })],
   softmax: [row, () => S.softmax(), () => S.softmax({ axis: 1 })],
+  softmin: [row, () => S.softmin(), () => S.softmin({ axis: 1 })],
+  softplus: [row, () => S.softplus(), () => S.softplus({ beta: 2 })],
   logSoftmax: [row, () => S.logSoftmax(), () => S.logSoftmax({ axis: 1 })],
   prelu: [line, () => S.prelu(), () => S.prelu({ perChannel: true })],
   "prelu initializer": [line, () => S.prelu(), () => S.prelu({ weightInitializer: S.constantValue(0.5) })],
