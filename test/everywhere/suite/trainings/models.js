@@ -106,7 +106,7 @@ function describeActivations(steepest, graph) {
   const smooth = [
     ...[celu({ alpha: 0.7 }), elu(), gelu(), gelu({ approximate: "tanh" }), steepest.identity()],
     ...[steepest.logSigmoid(), steepest.logSoftmax(), steepest.mish(), steepest.selu(), steepest.sigmoid()],
-    ...[steepest.silu(), softmax(), softmax({ axis: 1 }), steepest.softplus(), steepest.softsign()],
+    ...[steepest.silu(), softmax(), softmax({ axis: 1 }), steepest.softmin(), steepest.softplus(), steepest.softsign()],
     ...[steepest.tanh(), steepest.tanhShrink()],
   ];
   const bent = [
