@@ -262,8 +262,8 @@ describe("what is no part, with what was probably meant", () => {
     ["a bias of 1", () => dense(1, { bias: 1 as never }), "dense: bias must be true or false, got 1"],
     [
       "options of a layer that has none",
-      () => (S.softplus as (options: object) => Layer)({ beta: 2 }),
-      "softplus: takes no such arguments, got { beta }: leave them out",
+      () => (S.softsign as (options: object) => Layer)({ beta: 2 }),
+      "softsign: takes no such arguments, got { beta }: leave them out",
     ],
     [
       "a seed of an initializer that has none",
