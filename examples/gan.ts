@@ -93,7 +93,7 @@ export function showPoints({ show }: ReturnType<typeof createGan>, batches: numb
 
 function main(): void {
   const steps = quick ? 2000 : 8000;
-  using gan = createGan(1);
+  using gan = createGan(4);
   console.log(`   steps   loss of the critic   of the generator   least heap, of 12.5 %   all heaps`);
   for (let step = 1; step <= steps; step++) {
     const [told] = gan.learnToTell({}).loss;
