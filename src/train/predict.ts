@@ -72,7 +72,7 @@ export function* predictAll<O extends Ports>(
     const sizes = outputs.map((size) => batch * size);
     claimStates(state, "predict", batch);
     const places = sizes.map((size, index) => ({ address: results[index], bytes: size * 4 }));
-    yield new EngineCall(program, 1, [...places, ...state.rowStates.places.values()]);
+    yield new EngineCall(program, 1, stateful > 0 ? [...places, ...state.rowStates.places.values()] : places);
     places.forEach(({ address }, index) => {
       const areWords = format.outputs[index].dtype === "uint32";
       const values = areWords ? engine.words(address, sizes[index]) : engine.floats(address, sizes[index]);
