@@ -49,7 +49,7 @@ const BODY: usize = 24;
 const SPINS: u32 = 65536;
 const WAIT_NANOSECONDS: i64 = 100_000_000;
 // A minute without a sign of the others, and nobody who would be told of their end: they are dead, whatever killed them.
-const MOST_WAITS: u32 = 600;
+const MAX_WAITS: u32 = 600;
 
 /** The first address that the module itself does not use; TypeScript hands out memory from here. */
 export function heapBase(): usize {
@@ -265,7 +265,7 @@ function meet(control: usize, threads: u32): bool {
   }
   let waits: u32 = 0;
   for (let now = atomic.load<u32>(control, CONTROL_BARRIER); (now ^ arrival) <= ARRIVED; now = atomic.load<u32>(control, CONTROL_BARRIER)) {
-    if (waits++ == MOST_WAITS && atomic.load<u32>(control, CONTROL_WATCHED) == 0) atomic.store<u32>(control, 1, CONTROL_CRASHED);
+    if (waits++ == MAX_WAITS && atomic.load<u32>(control, CONTROL_WATCHED) == 0) atomic.store<u32>(control, 1, CONTROL_CRASHED);
     if (atomic.load<u32>(control, CONTROL_CRASHED) != 0 && (now & ARRIVED) != threads) {
       if (atomic.cmpxchg<u32>(control, now, now - 1, CONTROL_BARRIER) == now) return false;
       continue;

@@ -65,13 +65,13 @@ function showMarkdownTable(entries: readonly Entry[]): string {
   return [row(["median", ...columns]), `|---|${"---:|".repeat(columns.length)}`, ...rows].join("\n");
 }
 
-const LEAST_MS = 0.1;
+const MIN_MS = 0.1;
 
 /** The unit of a row; times are in µs where the shortest is below 0.1 ms. */
 function unitOf(members: readonly Entry[]): { unit: string; show: (stepMs: number) => string } {
   const [{ workload }] = members;
   const shortest = Math.min(...members.map(({ outcome }) => ("median" in outcome ? outcome.median : Infinity)));
-  const micro = workload.metric === "step-ms" && shortest < LEAST_MS;
+  const micro = workload.metric === "step-ms" && shortest < MIN_MS;
   return {
     unit: micro ? "µs" : UNITS[workload.metric],
     show: (stepMs) => formatNumber(inMetric(workload, stepMs) * (micro ? 1000 : 1), 3),

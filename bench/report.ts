@@ -158,11 +158,11 @@ function linesOf(remarks: readonly (Omit<Entry, "outcome"> & { readonly remark: 
 }
 
 /** More names than these nobody reads. */
-const MOST_NAMES = 10;
+const MAX_NAMES = 10;
 
 function showPlaces(names: readonly string[], count: number): string {
   if (names.length === count && count > 1) return "everywhere";
-  return names.length > MOST_NAMES ? `in ${names.length} of ${count} workloads` : names.join(", ");
+  return names.length > MAX_NAMES ? `in ${names.length} of ${count} workloads` : names.join(", ");
 }
 
 export function groupBy<T>(values: readonly T[], keyOf: (value: T) => string): Map<string, T[]> {

@@ -16,9 +16,9 @@ export interface Schedule {
 export const THOROUGH: Schedule = { rounds: 25, roundMs: 50, warmupMs: 300, callMs: 5 };
 export const QUICK: Schedule = { rounds: 6, roundMs: 20, warmupMs: 80, callMs: 2 };
 
-const MOST_STEPS = 1 << 20;
+const MAX_STEPS = 1 << 20;
 // Whose single call takes longer than a round drops out when twice its rounds' time is over, but not before these.
-const LEAST_ROUNDS = 3;
+const MIN_ROUNDS = 3;
 
 /**
  * Milliseconds a step, one sample for each call, of all rounds: in the order of the contestants. One that fails leaves
@@ -45,7 +45,7 @@ export async function timeInTurns(
   for (let round = 0; round < rounds; round++) {
     for (const turn of turns) {
       const { contestant, steps, spentMs, result } = turn;
-      const slow = round >= LEAST_ROUNDS && spentMs >= 2 * rounds * roundMs;
+      const slow = round >= MIN_ROUNDS && spentMs >= 2 * rounds * roundMs;
       if (result instanceof Error || slow) continue;
       const start = now();
       try {
@@ -94,7 +94,7 @@ async function warmUp(
     const answer = await contestant.run(steps);
     const after = now();
     const duration = Math.max(answer?.elapsedMs ?? after - before, callMs / 1000);
-    const fitting = Math.max(1, Math.min(MOST_STEPS, Math.round((steps * callMs) / duration)));
+    const fitting = Math.max(1, Math.min(MAX_STEPS, Math.round((steps * callMs) / duration)));
     if (after - start >= warmupMs) return fitting;
     steps = Math.min(fitting, steps * 8);
   }

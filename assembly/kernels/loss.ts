@@ -178,19 +178,19 @@ export function perceptronGradient(
   slopes<Perceptron>(begin, end, dx, dloss, x, t, n, divisor, changetype<Perceptron>(0));
 }
 
-const LEAST_LOG: f32 = -100;
-const LEAST_VARIANCE: f32 = 1e-12;
+const MIN_LOG: f32 = -100;
+const MIN_VARIANCE: f32 = 1e-12;
 
 @unmanaged class BinaryCrossEntropy {
   @inline apply(x: v128, t: v128): v128 {
-    const least = f32x4.splat(LEAST_LOG);
+    const least = f32x4.splat(MIN_LOG);
     const yes = f32x4.mul(t, f32x4.pmax(log4(x), least));
     const no = f32x4.mul(f32x4.sub(f32x4.splat(1), t), f32x4.pmax(logOnePlus4(f32x4.neg(x)), least));
     return f32x4.neg(f32x4.add(yes, no));
   }
   @inline slope(x: v128, t: v128): v128 {
     const variance = f32x4.mul(f32x4.sub(f32x4.splat(1), x), x);
-    return f32x4.div(f32x4.sub(x, t), f32x4.pmax(variance, f32x4.splat(LEAST_VARIANCE)));
+    return f32x4.div(f32x4.sub(x, t), f32x4.pmax(variance, f32x4.splat(MIN_VARIANCE)));
   }
 }
 

@@ -8,7 +8,7 @@ import { ByRow, gradientsOfStripe, inverseDeviation, PART_ROWS, STRIPE } from ".
 
 const VECTOR: usize = 16;
 /** Below it squares are denormals, or sums of such, with fewer places. */
-const LEAST_SQUARES: f32 = 1e-30;
+const MIN_SQUARES: f32 = 1e-30;
 
 @unmanaged class Itself {
   @inline apply(x: usize, _dy: usize, _weight: usize, i: usize, lanes: u32): v128 {
@@ -113,7 +113,7 @@ export function normalizeRows(
     const squares = rowTotal<SquaredDeviation>(from, 0, 0, columns, carrying<SquaredDeviation>(center)) / n;
     let inverse = <f32>inverseDeviation(squares, epsilon);
     // Squares that leave float32 (and NaN), or denormals that epsilon does not outweigh.
-    if (!(squares <= f32.MAX_VALUE) || (squares < LEAST_SQUARES && epsilon < LEAST_SQUARES)) {
+    if (!(squares <= f32.MAX_VALUE) || (squares < MIN_SQUARES && epsilon < MIN_SQUARES)) {
       const exact = centered != 0 ? exactTotal(from, columns, 0, false) / <f64>columns : 0;
       center = <f32>exact;
       inverse = <f32>(1 / sqrt<f64>(exactTotal(from, columns, exact, true) / <f64>columns + <f64>epsilon));

@@ -9,11 +9,11 @@ import { CLOCK_STEP } from "./step";
 
 const VECTOR_SHIFT: usize = 4;
 const VECTOR_BYTES: usize = 16;
-const LEAST_NORMAL: f32 = 1.17549435e-38;
+const MIN_NORMAL: f32 = 1.17549435e-38;
 
 /** v with denormals as +0; NaN passes. `magnitude` is |v|. */
 function flushDenormals(v: v128, magnitude: v128): v128 {
-  return v128.andnot(v, f32x4.lt(magnitude, f32x4.splat(LEAST_NORMAL)));
+  return v128.andnot(v, f32x4.lt(magnitude, f32x4.splat(MIN_NORMAL)));
 }
 
 /** p -= rate · g, in place. Error against float64: half an ulp of p and one of rate·g a step. */

@@ -139,11 +139,11 @@ export function isEmpty({ shape }: { readonly shape: Shape }): boolean {
 }
 
 // More than anybody needs; an array of a billion is none.
-const MOST_AXES = 64;
+const MAX_AXES = 64;
 
 /** A list of numbers, one an axis: a shape, or what is given for each axis of one. Which numbers is for the caller to check. */
 export function checkList(where: string, name: string, list: unknown): readonly number[] {
-  if (Array.isArray(list) && list.length <= MOST_AXES) {
+  if (Array.isArray(list) && list.length <= MAX_AXES) {
     const numbers: unknown[] = Array.from(list);
     if (numbers.every((one) => typeof one === "number")) return numbers as number[];
   }
@@ -161,10 +161,10 @@ export function checkShape(where: string, shape: unknown, min = 0): Shape {
 }
 
 /** What is handed in may have no elements; a parameter without any is a mistake. */
-const LEAST_PARAMETER = 1;
+const MIN_PARAMETER = 1;
 
 function leaf(name: string, shape: Shape, dtype: DType, source: Source): Tensor {
-  const min = source.kind === "parameter" ? LEAST_PARAMETER : 0;
+  const min = source.kind === "parameter" ? MIN_PARAMETER : 0;
   return made({ id: nextId(), name, shape: checkShape(name, shape, min), dtype, source });
 }
 
@@ -191,7 +191,7 @@ export function parameter(
   options: ParameterOptions = {},
 ): Tensor {
   checkInitializer(checkName("parameter", name), initializer);
-  checkShape(name, shape, LEAST_PARAMETER);
+  checkShape(name, shape, MIN_PARAMETER);
   checkOptions(name, options, ["regularizer", "constraint"]);
   const { regularizer, constraint } = options;
   if (regularizer !== undefined && typeof regularizer?.penalty !== "function")

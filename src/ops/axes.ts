@@ -39,7 +39,7 @@ export interface FourAxes {
   readonly strides: readonly (readonly [number, number, number, number])[];
 }
 
-const MOST_AXES = 4;
+const MAX_AXES = 4;
 
 /** The same traversal with as few axes as can be: axes of one element dropped, neighbours merged that all operands step through alike. */
 export function mergeAxes(
@@ -64,22 +64,22 @@ export function mergeAxes(
 
 /** Whether a kernel that walks four axes can make this traversal. */
 export function fitsFourAxes(shape: Shape, strides: readonly (readonly number[])[]): boolean {
-  return mergeAxes(shape, strides).sizes.length <= MOST_AXES;
+  return mergeAxes(shape, strides).sizes.length <= MAX_AXES;
 }
 
 /** `mergeAxes` for kernels that walk four axes. Throws ModelError where more are left. */
 export function fourAxes(where: string, shape: Shape, strides: readonly (readonly number[])[]): FourAxes {
   const merged = mergeAxes(shape, strides);
-  if (merged.sizes.length > MOST_AXES) {
+  if (merged.sizes.length > MAX_AXES) {
     throw new ModelError(
-      `${where}: at most ${MOST_AXES} axes can be stepped through separately, got ${merged.sizes.length} of ${showShape(shape)}: do it in two operations`,
+      `${where}: at most ${MAX_AXES} axes can be stepped through separately, got ${merged.sizes.length} of ${showShape(shape)}: do it in two operations`,
     );
   }
   return padAxes(merged);
 }
 
 function padAxes({ sizes, strides }: { sizes: readonly number[]; strides: readonly (readonly number[])[] }): FourAxes {
-  const missing = MOST_AXES - sizes.length;
+  const missing = MAX_AXES - sizes.length;
   const pad = (values: readonly number[], by: number) =>
     [...new Array<number>(missing).fill(by), ...values] as unknown as [number, number, number, number];
   return { sizes: pad(sizes, 1), strides: strides.map((of) => pad(of, 0)) };
@@ -97,7 +97,7 @@ export function blocksOf(shape: Shape, strides: readonly (readonly number[])[]):
     .map((_, axis) => axis)
     .slice(0, -1)
     .sort((a, b) => sizes[a] - sizes[b])
-    .slice(0, Math.max(0, sizes.length - MOST_AXES));
+    .slice(0, Math.max(0, sizes.length - MAX_AXES));
   const inside = (of: readonly number[]) => of.filter((_, axis) => !outer.includes(axis));
   const four = padAxes({ sizes: inside(sizes), strides: merged.map(inside) });
   const offsets = outer.reduce<number[][]>(

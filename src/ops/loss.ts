@@ -255,18 +255,18 @@ export function perceptronLoss(prediction: Tensor, target: Tensor, options: Loss
 }
 
 // As assembly/kernels/loss.ts.
-const LEAST_VARIANCE = 1e-12;
-const LEAST_LOGARITHM = -100;
+const MIN_VARIANCE = 1e-12;
+const MIN_LOGARITHM = -100;
 
 /** log x, but at least -100, as the loss takes it. */
-const logarithm = (x: Tensor): Tensor => maximum(log(x), LEAST_LOGARITHM);
+const logarithm = (x: Tensor): Tensor => maximum(log(x), MIN_LOGARITHM);
 
 export const binaryCrossEntropyOp = elementLoss({
   name: "binaryCrossEntropy",
   cost: 20,
   forward: (record, to) => record.binaryCrossEntropy(...to),
   backward: (record, to) => record.binaryCrossEntropyGradient(...to),
-  derivative: (x, t) => div(sub(x, t), maximum(mul(x, sub(1, x)), LEAST_VARIANCE)),
+  derivative: (x, t) => div(sub(x, t), maximum(mul(x, sub(1, x)), MIN_VARIANCE)),
   targetDerivative: (p) => sub(logarithm(sub(1, p)), logarithm(p)),
 });
 

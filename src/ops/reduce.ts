@@ -205,7 +205,7 @@ export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
   return total("mean", x, axes, options, true);
 }
 
-/** `x`, its axes brought together where they do not lie result, and how all of `axes` are reduced at once. */
+/** `x`, its axes moved next to each other if they are not, and how to reduce all of `axes` at once. */
 export function reduceTogether(x: Tensor, axes: readonly number[], keepDims: boolean): [Tensor, Reduction] {
   const shape = withoutAxes(x.shape, axes, keepDims);
   const groups = groupsOf(x.shape, axes);

@@ -15,7 +15,7 @@ export interface AdamOptions {
 }
 
 // Second moments below 2^-126 count as zero, so their roots are exact to 2^-63 = 1.1e-19: epsilon must hide that.
-const LEAST_EPSILON = 1e-16;
+const MIN_EPSILON = 1e-16;
 
 /**
  * Adam (Kingma & Ba 2015, algorithm 1): steps along the mean of the gradients, divided by the root of the mean of
@@ -31,7 +31,7 @@ export function adam(options: AdamOptions = {}): Optimizer {
   const learningRate = checkLearningRate("adam", options.learningRate ?? 1e-3);
   const beta1 = checkDecay("adam", "beta1", options.beta1 ?? 0.9);
   const beta2 = checkDecay("adam", "beta2", options.beta2 ?? 0.999);
-  const epsilon = checkNumber("adam", "epsilon", options.epsilon ?? 1e-8, LEAST_EPSILON, 1);
+  const epsilon = checkNumber("adam", "epsilon", options.epsilon ?? 1e-8, MIN_EPSILON, 1);
   return made<Optimizer>({
     name: "adam",
     learningRate,

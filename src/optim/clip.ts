@@ -1,11 +1,12 @@
 // Gradients are made smaller before an optimizer sees them. Norms are summed in float64 and in a fixed order: the bits are
 // the same for any number of threads.
+
 import { SQUARES_PART } from "../engine/constants.js";
 import { ModelError, showValue } from "../engine/errors.js";
 import { elements, type Pointer, rows, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
+import { align } from "../graph/plan.js";
 import { checkOptimizer, type Optimizer } from "./optimizer.js";
-import { wholeLines } from "./placement.js";
 import { wrap } from "./wrapper.js";
 
 function partsOf(length: number): number {
@@ -47,9 +48,9 @@ export function clipByGlobalNorm(max: number, optimizer: Optimizer): Optimizer {
   return wrap(optimizer, {
     hyperparameters: { clipByGlobalNorm: most },
     // One factor, and behind it the sums.
-    scratchBytes: (tensors) => wholeLines(4) + sumBytes(tensors),
+    scratchBytes: (tensors) => align(4) + sumBytes(tensors),
     before(recorder, { blocks, scratch }) {
-      const sums = scratch + wholeLines(4);
+      const sums = scratch + align(4);
       const parts = recordSums(recorder, blocks, sums);
       recorder.clipFactor(serial, scratch, sums, parts, most);
       for (const { gradients, length } of blocks) recorder.scaleBy(elements(length), gradients, scratch, length);
@@ -69,9 +70,9 @@ export function clipByNorm(max: number, optimizer: Optimizer): Optimizer {
   return wrap(optimizer, {
     hyperparameters: { clipByNorm: most },
     // A factor for each tensor, and behind them the sums.
-    scratchBytes: (tensors) => wholeLines(4 * tensors.length) + sumBytes(tensors),
+    scratchBytes: (tensors) => align(4 * tensors.length) + sumBytes(tensors),
     before(recorder, { tensors, scratch }) {
-      let sums = scratch + wholeLines(4 * tensors.length);
+      let sums = scratch + align(4 * tensors.length);
       const firstSums = tensors.map((tensor) => {
         const first = sums;
         sums += 8 * recordSums(recorder, [tensor], sums);

@@ -36,7 +36,7 @@ export function gradientDescent(
 ): Descent {
   checkOptions("gradientDescent", options, ["learningRate", "steps", "momentum", "gradient"]);
   const value = checkScalar(WHERE, f);
-  const steps = checkInteger(WHERE, "steps", options.steps ?? 100, 1, MOST_STEPS);
+  const steps = checkInteger(WHERE, "steps", options.steps ?? 100, 1, MAX_STEPS);
   const momentum = checkNumber(WHERE, "momentum", options.momentum ?? 0, 0, 1);
   const rateAt = rateOf(options.learningRate ?? 0.01);
   const gradientAt = gradientOf(options.gradient ?? ((at: Float64Array) => differences(value, at)));
@@ -56,7 +56,7 @@ export function gradientDescent(
 
 const WHERE = "gradientDescent";
 // Every point of the path is kept.
-const MOST_STEPS = 10_000_000;
+const MAX_STEPS = 10_000_000;
 
 function rateOf(learningRate: unknown): (step: number) => number {
   if (typeof learningRate !== "number") checkFunction(WHERE, "learningRate, if it is no number,", learningRate);

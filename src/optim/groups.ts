@@ -3,6 +3,7 @@ import { made } from "../engine/copies.js";
 import { ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import type { Recorder } from "../engine/recorder.js";
+import { align } from "../graph/plan.js";
 import {
   checkOptimizer,
   type LearningRate,
@@ -12,7 +13,7 @@ import {
   ratesOf,
   type TrainedTensor,
 } from "./optimizer.js";
-import { narrowed, wholeLines } from "./placement.js";
+import { narrowed } from "./placement.js";
 
 /** An optimizer with the pattern of what it changes. */
 interface Group {
@@ -116,7 +117,7 @@ function slotsOf({ pattern, optimizer, tensors }: Group & { tensors: TrainedTens
 }
 
 function scratchOf({ optimizer, tensors }: Group & { tensors: TrainedTensor[] }): number {
-  return wholeLines(optimizer.scratchBytes?.(tensors) ?? 0);
+  return align(optimizer.scratchBytes?.(tensors) ?? 0);
 }
 
 /** Each optimizer with its part: its slots, scratch and rates are behind those of the groups before it. */

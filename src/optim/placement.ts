@@ -1,8 +1,10 @@
 // An optimizer's memory: what it asks for, checked, and where it has its tensors, slots and scratch.
+import { ALIGNMENT } from "../engine/allocator.js";
 import { CLOCK_LEARNING_RATES } from "../engine/constants.js";
 import { ModelError, SteepestError, showValue } from "../engine/errors.js";
 import { operandsOf, type Pointer, startRecording } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
+import { align } from "../graph/plan.js";
 import type { Shape } from "../graph/tensor.js";
 import {
   type Optimizer,
@@ -12,8 +14,6 @@ import {
   ratesOf,
   type TrainedTensor,
 } from "./optimizer.js";
-
-const LINE = 64;
 
 /** What checkpoints have of a slot: values by path, each somewhere in its block. */
 export interface SlotPart {
@@ -52,11 +52,6 @@ export interface OptimizerAddresses {
   readonly clock: Pointer;
 }
 
-/** Bytes rounded up to whole lines, which blocks and what is in them begin at. */
-export function wholeLines(bytes: number): number {
-  return Math.ceil(bytes / LINE) * LINE;
-}
-
 /**
  * What the optimizer asks for with these tensors. All of it is checked, and a step recorded for a trial: throws ModelError
  * that begins with `where`.
@@ -85,8 +80,8 @@ export function layoutOptimizer(where: string, optimizer: Optimizer, given: read
   if (!isSize(scratchBytes, 0)) {
     throw new ModelError(`${named}: scratchBytes() must give a number of bytes, got ${showValue(scratchBytes)}`);
   }
-  const clockBytes = wholeLines(CLOCK_LEARNING_RATES + 4 * ratesOf(optimizer).length);
-  const layout = { optimizer, tensors, slots: layouts, scratchBytes: wholeLines(scratchBytes), clockBytes };
+  const clockBytes = align(CLOCK_LEARNING_RATES + 4 * ratesOf(optimizer).length);
+  const layout = { optimizer, tensors, slots: layouts, scratchBytes: align(scratchBytes), clockBytes };
   ask("record()", () => tryRecording(layout));
   return layout;
 }
@@ -99,10 +94,10 @@ function messageOf(error: unknown): string {
   return `${name}: ${message}`;
 }
 
-const MOST_BYTES = 2 ** 32;
+const MAX_BYTES = 2 ** 32;
 
 function isSize(value: unknown, least: number): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) < MOST_BYTES;
+  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) < MAX_BYTES;
 }
 
 function checkOrder(where: string, given: readonly TrainedTensor[], ordered: readonly TrainedTensor[]): void {
@@ -136,7 +131,7 @@ function layoutSlot(where: string, slot: OptimizerSlot, all: readonly TrainedTen
     let bytes = 0;
     const parts = (tensors as readonly TrainedTensor[]).map((tensor) => {
       const offset = bytes;
-      bytes += wholeLines(tensor.length * 4);
+      bytes += align(tensor.length * 4);
       return { path: tensor.path, shape: tensor.shape, offset, tensor };
     });
     return { name, start, bytes, parts };
@@ -155,7 +150,7 @@ function layoutSlot(where: string, slot: OptimizerSlot, all: readonly TrainedTen
   return {
     name,
     start,
-    bytes: wholeLines(length * 4),
+    bytes: align(length * 4),
     parts: [{ path, shape: [length], offset: 0, tensor: undefined }],
   };
 }
@@ -216,7 +211,7 @@ export function narrowed(
 export function blocksOf(tensors: readonly OptimizerBlock[]): OptimizerBlock[] {
   const blocks: OptimizerBlock[] = [];
   for (const { parameters, gradients, slots, length } of tensors) {
-    const block = { parameters, gradients, slots, length: wholeLines(length * 4) / 4 };
+    const block = { parameters, gradients, slots, length: align(length * 4) / 4 };
     const last = blocks.at(-1);
     if (last === undefined || !follows(last, block)) blocks.push(block);
     else blocks[blocks.length - 1] = { ...last, length: last.length + block.length };
@@ -236,23 +231,23 @@ function follows(last: OptimizerBlock, { parameters, gradients, slots }: Optimiz
 function tryRecording(layout: OptimizerLayout): void {
   const { optimizer, tensors, slots, scratchBytes, clockBytes } = layout;
   const regions: { address: Pointer; bytes: number }[] = [];
-  let end = LINE;
+  let end = ALIGNMENT;
   const take = (bytes: number): Pointer => {
     const address = end;
     end += bytes;
     regions.push({ address, bytes });
     return address;
   };
-  const takeAll = (): Pointer[] => tensors.map(({ length }) => take(wholeLines(length * 4)));
+  const takeAll = (): Pointer[] => tensors.map(({ length }) => take(align(length * 4)));
   const at = {
     parameters: takeAll(),
     gradients: takeAll(),
     slots: slots.map(({ bytes }) => take(bytes)),
     scratch: take(scratchBytes),
-    clock: end + LINE,
+    clock: end + ALIGNMENT,
   };
   // Addresses of instructions are 32 bits. A step that needs more is refused when memory is taken.
-  if (end + clockBytes > MOST_BYTES) return;
+  if (end + clockBytes > MAX_BYTES) return;
   const recording = startRecording();
   const placement = placeOptimizer(layout, at);
   optimizer.record(recording.record, placement);

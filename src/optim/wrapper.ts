@@ -1,8 +1,10 @@
 // An optimizer around another: what it adds comes before or behind the other's step.
+
 import { made } from "../engine/copies.js";
 import type { Recorder } from "../engine/recorder.js";
+import { align } from "../graph/plan.js";
 import type { Optimizer, OptimizerPlacement, OptimizerSlot, TrainedTensor } from "./optimizer.js";
-import { narrowed, wholeLines } from "./placement.js";
+import { narrowed } from "./placement.js";
 
 /** What is added; `scratch` is its own, and its slots come behind those of the optimizer within. */
 export interface Added {
@@ -15,7 +17,7 @@ export interface Added {
 
 /** An optimizer that does the step of `inner`, and what is added. It has the same name, as its state is the same but for added slots. */
 export function wrap(inner: Optimizer, { hyperparameters, scratchBytes, before, slots = [], after }: Added): Optimizer {
-  const own = (tensors: readonly TrainedTensor[]): number => wholeLines(scratchBytes?.(tensors) ?? 0);
+  const own = (tensors: readonly TrainedTensor[]): number => align(scratchBytes?.(tensors) ?? 0);
   const within = (at: OptimizerPlacement): OptimizerPlacement => ({
     ...narrowed(at, at.tensors, 0, at.slots.length - slots.length),
     scratch: at.scratch + own(at.tensors),

@@ -101,7 +101,7 @@ export async function checkGradients(
   const particular = isFunction ? ["at"] : ["loss", "data"];
   checkOptions("checkGradients", options, [...particular, "tolerance", "directions", "seed", "engine"]);
   const tolerance = checkNumber("checkGradients", "tolerance", options.tolerance ?? 2e-3, 0, Number.POSITIVE_INFINITY);
-  const directions = checkInteger("checkGradients", "directions", options.directions ?? 5, 1, MOST_DIRECTIONS);
+  const directions = checkInteger("checkGradients", "directions", options.directions ?? 5, 1, MAX_DIRECTIONS);
   const seed = checkInteger("checkGradients", "seed", options.seed ?? 1, 0);
   if (options.engine !== undefined) checkEngine("checkGradients", options.engine);
   const random = randomNumbers(seed);
@@ -133,7 +133,7 @@ interface Subject {
 const LOSS = "loss value";
 
 // Each is some dozen runs.
-const MOST_DIRECTIONS = 1000;
+const MAX_DIRECTIONS = 1000;
 
 /** Values of an input, checked against its shape. */
 function valuesAt(name: string, given: { readonly shape: Shape; readonly values: Values }): Float32Array {
@@ -279,7 +279,7 @@ function checkOne(
   for (let i = 0; i < directions; i++) {
     let best: { exact: number; size: number; estimate: Estimate } | undefined;
     // A direction along which no quotient settles says nothing: another is drawn.
-    for (let draw = 0; draw < MOST_DRAWS && !(best && best.estimate.spread <= SETTLED * best.size); draw++) {
+    for (let draw = 0; draw < MAX_DRAWS && !(best && best.estimate.spread <= SETTLED * best.size); draw++) {
       const direction = randomDirection(center.length, random);
       const exact = exactGradient.reduce((sum, value, k) => sum + value * direction[k], 0);
       // Below a thousandth of the loss a derivative drowns in the rounding of the loss.
@@ -297,7 +297,7 @@ function checkOne(
 }
 
 // Directions that are drawn in the place of one, and how small a share of the gradient the quotients may differ by.
-const MOST_DRAWS = 5;
+const MAX_DRAWS = 5;
 const SETTLED = 1e-3;
 
 function randomDirection(length: number, random: () => number): Float64Array {

@@ -127,11 +127,11 @@ function checkAccumulated({ states }: AnyModel, outputs: readonly OutputConfig[]
 }
 
 // More than any model has parameters.
-const MOST_PATHS = 1_000_000;
+const MAX_PATHS = 1_000_000;
 
 /** The parameters at or below the paths. Throws ModelError for a path that is none of the model's. */
 function frozenOf({ parameters }: AnyModel, paths: unknown): ReadonlySet<Tensor> {
-  if (!Array.isArray(paths) || paths.length > MOST_PATHS) {
+  if (!Array.isArray(paths) || paths.length > MAX_PATHS) {
     const remedy = typeof paths === "string" ? `: write [${showValue(paths)}]` : "";
     throw new ModelError(
       `compile: frozen must be an array of paths such as ["encoder"], got ${showValue(paths)}${remedy}`,

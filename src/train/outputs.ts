@@ -116,10 +116,10 @@ function trialTarget(port: Port, loss: Loss, batch: number): Tensor {
 }
 
 // There are fewer metrics than that.
-const MOST_METRICS = 100;
+const MAX_METRICS = 100;
 
 function checkMetrics(where: string, metrics: unknown): Metric[] {
-  if (!Array.isArray(metrics) || metrics.length > MOST_METRICS) {
+  if (!Array.isArray(metrics) || metrics.length > MAX_METRICS) {
     const remedy = typeof metrics === "string" ? `: write [${showValue(metrics)}]` : "";
     throw new ModelError(
       `${where}: metrics must be an array of names such as ["accuracy"], got ${showValue(metrics)}${remedy}`,

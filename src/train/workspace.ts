@@ -439,11 +439,11 @@ function trainedBy(
 }
 
 // More than anybody names.
-const MOST_HOLDERS = 10_000;
+const MAX_HOLDERS = 10_000;
 
 function holdersOf(train: NonNullable<StepOptions<InputShapes>["train"]>): readonly HoldsParameters[] {
   const where = "workspace.step: train";
-  const isList = Array.isArray(train) && train.length <= MOST_HOLDERS;
+  const isList = Array.isArray(train) && train.length <= MAX_HOLDERS;
   return isList ? Array.from(train, (one) => checkHolder(where, one)) : [checkHolder(where, train)];
 }
 

@@ -31,7 +31,7 @@ import {
 
 const GRADIENT_FACTOR = 8;
 // More elements than this are not all perturbed, fewer where the result is large: the ends are, and a random choice.
-const MOST_PERTURBED = 96;
+const MAX_PERTURBED = 96;
 const FEWEST_PERTURBED = 32;
 const PERTURBED_RESULTS = 40_000;
 
@@ -144,7 +144,7 @@ function slope(one: Case, inputs: Float64Array[], weights: Data, index: number, 
 
 function perturbed(length: number, resultLength: number, random: Random): number[] {
   const all = Array.from({ length }, (_, index) => index);
-  const count = Math.max(FEWEST_PERTURBED, Math.min(MOST_PERTURBED, Math.floor(PERTURBED_RESULTS / resultLength)));
+  const count = Math.max(FEWEST_PERTURBED, Math.min(MAX_PERTURBED, Math.floor(PERTURBED_RESULTS / resultLength)));
   if (length <= count) return all;
   const ends = [...all.slice(0, 5), ...all.slice(-17)];
   return [...ends, ...Array.from({ length: count - ends.length }, () => random.below(length))];

@@ -224,7 +224,7 @@ const normalization = (apply: (x: Tensor) => Tensor, centered: boolean, epsilon:
   };
 };
 
-const LEAST_LENGTH = 1e-12;
+const MIN_LENGTH = 1e-12;
 
 export const ROW_OPERATIONS = {
   sum: {
@@ -279,16 +279,16 @@ export const ROW_OPERATIONS = {
   l2Normalize: {
     apply: (x) => ops.l2Normalize(x, { axis: 1 }),
     value: (x) => {
-      const size = Math.max(length(x), LEAST_LENGTH);
+      const size = Math.max(length(x), MIN_LENGTH);
       return x.map((value) => value / size);
     },
     slope: (x, dy) => {
       const size = length(x);
-      if (size < LEAST_LENGTH) return dy.map((d) => d / LEAST_LENGTH);
+      if (size < MIN_LENGTH) return dy.map((d) => d / MIN_LENGTH);
       const along = dot(dy, x) / size;
       return dy.map((d, i) => (d - (x[i] / size) * along) / size);
     },
-    slopeScale: (x, dy) => magnitude(dy) / Math.max(length(x), LEAST_LENGTH),
+    slopeScale: (x, dy) => magnitude(dy) / Math.max(length(x), MIN_LENGTH),
   },
   logSumExp: {
     apply: (x) => ops.logSumExp(x, 1),

@@ -13,7 +13,7 @@ import "../../src/platform/nodeKernels.js";
 
 const builds = hasRelaxedSimd() ? (["strict", "fast"] as const) : (["strict"] as const);
 const GUARD = 0x7fc0beef;
-const LEAST_NORMAL = 2 ** -126;
+const MIN_NORMAL = 2 ** -126;
 
 /** A parameter block under an optimizer: gradients in, one step at a time. */
 interface Bench {
@@ -209,7 +209,7 @@ describe.each(builds)("optimizers, %s build", (build) => {
     for (let step = 2; step <= 900; step++) {
       bench.step([0, 0, 0, 0]);
       for (const slot of bench.slots) {
-        for (const value of bench.read(slot)) expect(value === 0 || Math.abs(value) >= LEAST_NORMAL).toBe(true);
+        for (const value of bench.read(slot)) expect(value === 0 || Math.abs(value) >= MIN_NORMAL).toBe(true);
       }
     }
     for (const slot of bench.slots) expect(bench.read(slot)[3]).toBe(0);

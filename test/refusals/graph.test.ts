@@ -20,7 +20,7 @@ function watch(): unknown {
 }
 
 // Larger results are not computed: their shape is looked at.
-const MOST_ELEMENTS = 1e5;
+const MAX_ELEMENTS = 1e5;
 
 /** A result is a tensor or holds some; it can be compiled and run, and gives as many numbers as its shape says. */
 function checkTensors(result: unknown): void {
@@ -35,7 +35,7 @@ function checkTensors(result: unknown): void {
   const elements = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
   const nodes = nodesBehind(tensors);
   const all = [...tensors, ...nodes.flatMap((node) => [...node.inputs, ...node.outputs])];
-  if (all.some(({ shape }) => elements(shape) > MOST_ELEMENTS)) return;
+  if (all.some(({ shape }) => elements(shape) > MAX_ELEMENTS)) return;
   const inputs = [...new Set(all)].filter(({ source }) => source.kind === "input");
   const name = (tensor: Tensor) => `input ${tensor.id}`;
   using f = compileFunctionSync(

@@ -19,7 +19,7 @@ import type { Random } from "./moves.js";
 const TOLERANCE = 5e-5;
 const STEP = 2 ** -17;
 // Models of more numbers than this have each leaf moved along some directions, smaller ones have each number moved.
-const MOST_MOVED = 40;
+const MAX_MOVED = 40;
 const DIRECTIONS = 2;
 
 /** What came of a model, flat and in order: outputs, loss, gradients of the leaves. */
@@ -86,7 +86,7 @@ function checkGradients(model: RandomModel, results: Results, random: Random): v
 
 /** Each element, or where there are many, some directions of all of them. */
 function directionsFor(length: number, random: Random): Float64Array[] {
-  if (length <= MOST_MOVED)
+  if (length <= MAX_MOVED)
     return Array.from({ length }, (_, place) => new Float64Array(length).fill(1, place, place + 1));
   return Array.from({ length: DIRECTIONS }, () => Float64Array.from({ length }, () => random.below(2) * 2 - 1));
 }

@@ -240,14 +240,14 @@ function opaqueIn(args: readonly unknown[], pattern: string): string[] {
   );
 }
 
-const MOST_ELEMENTS = 1e4;
+const MAX_ELEMENTS = 1e4;
 
 export function checkModel(engine: Engine, model: Model): void {
   const sizes = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
   const { inputShape, outputShape, parameters } = model;
   if (!outputShape.every((size) => Number.isSafeInteger(size) && size >= 1)) throw new Error(`gives [${outputShape}]`);
   const all = [inputShape, outputShape, ...[...parameters.values()].map(({ shape }) => shape)];
-  if (all.some((shape) => sizes(shape) > MOST_ELEMENTS)) return;
+  if (all.some((shape) => sizes(shape) > MAX_ELEMENTS)) return;
   // By its own name, whatever that is.
   const whole = S.functional({ input: inputShape }, (x, { apply }) =>
     apply(flatten(apply(x, model)), S.dense(1, { name: "the end" })),
