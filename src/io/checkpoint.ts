@@ -1,5 +1,5 @@
-// A checkpoint as one safetensors file: values under "parameters/0.weight", "optimizer/velocity/0.weight", … and the
-// rest as notes in the header.
+// A checkpoint as one safetensors file: values under "parameters/0.weight", "states/0.h", "optimizer/velocity/0.weight", …
+// and the rest as notes in the header.
 import { checkInteger, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type Checkpoint, checkFinite, checkForm, namedValues } from "../train/checkpoint.js";
@@ -14,7 +14,7 @@ import { decodeSafetensors, encodeSafetensors } from "./safetensors.js";
 /** The layout above; another one gets another number. */
 const LAYOUT = "1";
 
-const TENSOR_NAME = /^(?:parameters|optimizer\/(?<slot>[^/]+))\/(?<path>.+)$/s;
+const TENSOR_NAME = /^(?<block>parameters|states|optimizer\/(?<slot>[^/]+))\/(?<path>.+)$/s;
 
 /** A checkpoint as read, with the notes that were saved along with it. */
 export interface SavedCheckpoint extends Checkpoint {
@@ -91,12 +91,13 @@ export function decodeCheckpoint(bytes: FileBytes, name?: string): SavedCheckpoi
   if (optimizer === undefined)
     throw new FormatError(`${where}: its metadata must name the optimizer, got no name: save it anew`);
   const parameters = new Map<string, ParameterValues>();
+  const states = new Map<string, ParameterValues>();
   const slots = new Map<string, Map<string, ParameterValues>>();
   for (const [key, { dtype, shape, data }] of tensors) {
-    const { slot, path } = TENSOR_NAME.exec(key)?.groups ?? {};
+    const { block: name, slot, path } = TENSOR_NAME.exec(key)?.groups ?? {};
     if (path === undefined) {
       throw new FormatError(
-        `${where}: its tensors must be "parameters/…" and "optimizer/…/…", the file has ${showValue(key)}: save it anew`,
+        `${where}: its tensors must be "parameters/…", "states/…" and "optimizer/…/…", the file has ${showValue(key)}: save it anew`,
       );
     }
     if (dtype !== "F32")
@@ -107,7 +108,8 @@ export function decodeCheckpoint(bytes: FileBytes, name?: string): SavedCheckpoi
         `${where}: every value must be finite, got ${data[at]} in ${showValue(key)} at index ${at}: load an earlier checkpoint`,
       );
     }
-    const block = slot === undefined ? parameters : (slots.get(slot) ?? new Map<string, ParameterValues>());
+    const own = name === "states" ? states : parameters;
+    const block = slot === undefined ? own : (slots.get(slot) ?? new Map<string, ParameterValues>());
     if (slot !== undefined) slots.set(slot, block);
     block.set(path, { shape, data });
   }
@@ -117,6 +119,7 @@ export function decodeCheckpoint(bytes: FileBytes, name?: string): SavedCheckpoi
     seed: readCount(metadata, "seed", where),
     ...(metadata.position === undefined ? {} : { position: readPosition(metadata.position, where) }),
     parameters,
+    ...(states.size === 0 ? {} : { states }),
     optimizer: { name: optimizer, slots },
     metadata: notesOf(metadata),
   };

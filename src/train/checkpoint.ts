@@ -6,7 +6,18 @@ import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/
 import { checkPosition, cursorAt, type Position, positionOf } from "./cursor.js";
 import type { SlotValues } from "./optimizer.js";
 import { type ParameterValues, readParameters } from "./parameters.js";
-import { checkTrains, isUpToDate, lastingOf, type State, seedOf, setCounts, wordsOfSeed } from "./state.js";
+import { readRows } from "./rowStates.js";
+import {
+  checkTrains,
+  claimStates,
+  isUpToDate,
+  lastingOf,
+  type State,
+  seedOf,
+  setCounts,
+  stateAddress,
+  wordsOfSeed,
+} from "./state.js";
 
 /** Copies of values, by the path of the parameter that they belong to. */
 export type ValuesByPath = ReadonlyMap<string, ParameterValues>;
@@ -30,6 +41,11 @@ export interface Checkpoint {
   /** Where the training stands in its data. Absent in checkpoints of earlier versions, which were taken between passes. */
   readonly position?: Position;
   readonly parameters: ValuesByPath;
+  /**
+   * What the layers keep from call to call (`scope.state`), [rows, …] by path. Absent: zeros, as at first and after
+   * `resetState()`, and in checkpoints of earlier versions.
+   */
+  readonly states?: ValuesByPath;
   readonly optimizer: {
     readonly name: string;
     /** Its state, by slot ("velocity", "firstMoment", …) and path. */
@@ -54,6 +70,7 @@ export function takeCheckpoint(state: State): Checkpoint {
     seed: seedOf(config),
     position: positionOf(state.cursor, scoreNames(state)),
     parameters: readParameters(state),
+    ...readStates(state),
     optimizer: {
       name: config.optimizer.layout.optimizer.name,
       slots: new Map([...state.optimizer.values].map(([slot, values]) => [slot, readSlot(values)])),
@@ -74,12 +91,27 @@ export function checkFinite(where: string, values: ReadonlyMap<string, Parameter
   }
 }
 
-/** All values of a checkpoint, by the names that they have in files: "parameters/0.weight", "optimizer/velocity/0.weight". */
-export function namedValues({ parameters, optimizer }: Checkpoint): Map<string, ParameterValues> {
+/** Copies the states, or nothing if all are zeros. */
+function readStates({ engine, config, rowStates }: State): Pick<Checkpoint, "states"> {
+  const { rows } = rowStates;
+  if (rows === undefined) return {};
+  const states = [...config.model.states].map(([path, of]): [string, ParameterValues] => {
+    const shape = [rows, ...of.shape];
+    return [path, { shape, data: readRows(engine, rowStates, of, rows) }];
+  });
+  return { states: new Map(states) };
+}
+
+/**
+ * All values of a checkpoint, by the names that they have in files: "parameters/0.weight", "states/0.h",
+ * "optimizer/velocity/0.weight".
+ */
+export function namedValues({ parameters, states = new Map(), optimizer }: Checkpoint): Map<string, ParameterValues> {
   const under = (block: string, values: ValuesByPath) =>
     [...values].map(([path, value]) => [`${block}/${path}`, value] as const);
   return new Map([
     ...under("parameters", parameters),
+    ...under("states", states),
     ...[...optimizer.slots].flatMap(([slot, values]) => under(`optimizer/${slot}`, values)),
   ]);
 }
@@ -87,7 +119,7 @@ export function namedValues({ parameters, optimizer }: Checkpoint): Map<string, 
 /** Checks everything, then sets it. A trainer whose last step was torn goes on from it too. */
 export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   checkForm("restore", checkpoint);
-  const { steps, epochs, seed, parameters, optimizer } = checkpoint;
+  const { steps, epochs, seed, parameters, states, optimizer } = checkpoint;
   checkInteger("restore", "steps", steps, 0);
   checkInteger("restore", "epochs", epochs, 0);
   checkInteger("restore", "seed", seed, 0);
@@ -99,6 +131,9 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   checkTrains(state, "restore");
   checkOptimizer(state, optimizer);
   for (const [slot, wanted] of slots) checkBlock(wanted, `the optimizer's ${slot}`, valuesIn(optimizer, slot));
+  const rows = checkStates(state, states);
+  // May find no memory, so it comes first.
+  if (rows !== undefined) for (const of of config.model.states.values()) stateAddress(state, of, rows);
 
   // What is between the values counts as written too: all of a block is newer here then than in a copy of the memory.
   for (const { address, bytes } of lastingOf(state)) engine.clear(address, bytes);
@@ -108,8 +143,30 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
     for (const [path, { address }] of all) engine.write(address, (saved.get(path) as ParameterValues).data);
   }
   setCounts(state, steps, epochs, cursorAt(position, scoreNames(state)));
+  if (rows !== undefined) writeStates(state, states as ValuesByPath, rows);
   setSeed(state, seed);
   state.broken = undefined;
+}
+
+/** Checks the states of a checkpoint. Returns how many rows they have, or `undefined` if all are zeros. */
+function checkStates({ config }: State, states: ValuesByPath | undefined): number | undefined {
+  if (states === undefined || states.size === 0) return undefined;
+  const first: unknown = states.values().next().value?.shape;
+  const rows: unknown = Array.isArray(first) ? first[0] : undefined;
+  checkInteger("restore", "the number of rows of the states", rows as number, 1);
+  const wanted = [...config.model.states].map(
+    ([path, { shape }]) => [path, { shape: [rows as number, ...shape] }] as const,
+  );
+  checkBlock(new Map(wanted), "states", states);
+  return rows as number;
+}
+
+/** Sets the states, whose memory is zeros. */
+function writeStates(state: State, states: ValuesByPath, rows: number): void {
+  claimStates(state, "restore", rows);
+  for (const [path, of] of state.config.model.states) {
+    state.engine.write(stateAddress(state, of, rows), (states.get(path) as ParameterValues).data);
+  }
 }
 
 function scoreNames({ config }: State): string[] {
@@ -118,7 +175,7 @@ function scoreNames({ config }: State): string[] {
 
 /** Refuses what is no checkpoint, before anything of it is read. */
 export function checkForm(where: string, checkpoint: Checkpoint): void {
-  const { parameters, optimizer } = checkpoint ?? {};
+  const { parameters, states, optimizer } = checkpoint ?? {};
   const { name, slots } = optimizer ?? {};
   const refuse = (got: string) =>
     new ModelError(
@@ -126,6 +183,7 @@ export function checkForm(where: string, checkpoint: Checkpoint): void {
     );
   if (typeof checkpoint !== "object" || checkpoint === null) throw refuse(showValue(checkpoint));
   if (!isMap(parameters)) throw refuse(`${showValue(parameters)} as parameters`);
+  if (states !== undefined && !isMap(states)) throw refuse(`${showValue(states)} as states`);
   if (typeof optimizer !== "object") throw refuse(`${showValue(optimizer)} as optimizer`);
   if (!isMap(slots)) throw refuse(`${showValue(slots)} as slots of the optimizer`);
   if (typeof name !== "string") throw refuse(`${showValue(name)} as the optimizer's name`);
@@ -156,7 +214,7 @@ function checkBlock(wanted: ReadonlyMap<string, { readonly shape: Shape }>, what
   for (const path of block.keys()) {
     if (wanted.has(path)) continue;
     throw new ModelError(
-      `restore: ${what}: the checkpoint has "${path}", this model has ${showNames(wanted.keys())}: ${remedy}`,
+      `restore: ${what}: the checkpoint has "${path}", this model has ${wanted.size === 0 ? "none" : showNames(wanted.keys())}: ${remedy}`,
     );
   }
 }

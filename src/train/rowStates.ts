@@ -37,6 +37,13 @@ export function placeOfRows(
   return address;
 }
 
+/** Copies what so many rows of a state hold: zeros if no program has needed its memory yet. */
+export function readRows(engine: Engine, { places }: RowStates, state: LayerState, rows: number): Float32Array {
+  const length = rows * sizeOf(state.shape);
+  const place = places.get(state);
+  return place === undefined ? new Float32Array(length) : engine.floats(place.address, length).slice();
+}
+
 /** Refuses a batch of another number of rows than the states hold: which of them would go on with which? */
 export function claimRows(states: RowStates, where: string, rows: number): void {
   if (states.rows !== undefined && states.rows !== rows) {

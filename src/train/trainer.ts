@@ -135,8 +135,8 @@ export interface Predictor<I extends Ports = Shape, O extends Ports = Shape> {
   reset(): void;
   /**
    * Sets what the layers keep from call to call (`scope.state`) back to zeros: the next batch begins anew, and may have
-   * another number of rows. So do `reset` and `restore`; checkpoints do not have it. `predict` and training steps go on with
-   * it, row by row; an evaluation scores each sample from zeros and leaves it as it is.
+   * another number of rows. So does `reset`. A checkpoint has them, and `restore` sets them. `predict` and training steps go
+   * on with them, row by row. An evaluation scores each sample from zeros and leaves them as they are.
    */
   resetState(): void;
   /**
@@ -207,8 +207,8 @@ export interface Trainer<
    */
   trainFor(milliseconds: number, data: Resident, options?: SliceOptions): Float32Array;
   /**
-   * A copy of all that makes the training go on as it would: parameters, the optimizer's state, counts, the place in the
-   * data, seed. Take it between calls or epochs. Throws SteepestError if a value is not finite: every checkpoint can be restored.
+   * A copy of all that makes the training go on as it would: parameters, what the layers keep (`scope.state`), the
+   * optimizer's state, counts, the place in the data, seed. Take it between calls or epochs. Throws SteepestError if a value is not finite: every checkpoint can be restored.
    */
   checkpoint(): Checkpoint;
   /**

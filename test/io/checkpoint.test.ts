@@ -130,7 +130,10 @@ test("what is no checkpoint is refused, and says why", () => {
   refuse({ metadata: nameless }, /must name the optimizer/);
   const one = { shape: [1], data: new Float32Array(1) };
   for (const name of ["parameters", "parameters/", "optimizer/x", "optimizer//x", "other/0.weight", "0.weight"])
-    refuse({ tensors: { [name]: one } }, /tensors must be "parameters\/…" and "optimizer\/…\/…", the file has "/);
+    refuse(
+      { tensors: { [name]: one } },
+      /tensors must be "parameters\/…", "states\/…" and "optimizer\/…\/…", the file has "/,
+    );
   const wide = { shape: [1], data: new Float64Array(1) };
   refuse({ tensors: { "parameters/x": wide } }, /"parameters\/x" must be of dtype F32, the file has F64/);
 });

@@ -1,5 +1,7 @@
 // What layers keep from call to call, row by row: while training and predicting; zeros while scoring, and after a reset.
 import {
+  adam,
+  type Checkpoint,
   compile,
   compileSync,
   createEngineSync,
@@ -14,7 +16,8 @@ import {
   sequential,
   sgd,
 } from "steepest";
-import { add, mul, scale, type Tensor } from "steepest/graph";
+import { add, mul, scale, type Tensor, tanh } from "steepest/graph";
+import { decodeCheckpoint, encodeCheckpoint } from "steepest/io";
 import { afterAll, describe, expect, test } from "vitest";
 
 const engine = createEngineSync();
@@ -182,4 +185,129 @@ test("a state's shape is a row for each of the batch, the same each time", () =>
       return x;
     }),
   ).toThrow("update: the new value of h must be float32 [2, 3], got float32 [2, 2]");
+});
+
+describe("a checkpoint has the states", () => {
+  /** One at the top, one in a model within: what is kept feeds what is trained. */
+  const remembering = defineLayer("remembering", (x, { state, update, parameter }) => {
+    const h = state("h", [x.shape[0], 3]);
+    const next = tanh(add(mul(h, parameter("decay", [3], ones())), x));
+    update(h, next);
+    return next;
+  });
+  const inner = sequential({ input: [3], name: "inner" }, dense(3), remembering({ name: "memory" }));
+  const model = functional({ input: [3] }, (x, { apply }) => apply(x, remembering(), inner, dense(2)));
+  const wave = (length: number, of: number) => Float32Array.from({ length }, (_, i) => Math.sin(of * i + 1));
+  const data = { x: wave(24 * 3, 0.7), y: wave(24 * 2, 0.3) };
+  const plan = { batchSize: 4, shuffle: false };
+  const recipe = { loss: meanSquaredError(), optimizer: adam({ learningRate: 0.05 }) };
+
+  test.each([
+    ["one thread", { threads: 1 }],
+    ["three threads", { threads: 3 }],
+    ["the background", { background: true, threads: 2 }],
+  ])("a training that is stopped within a pass has the bits of one that was not: %s", async (_, where) => {
+    using straight = await compile(model, { ...recipe, ...where, seed: 5 });
+    using first = await compile(model, { ...recipe, ...where, seed: 5 });
+    using second = await compile(model, { ...recipe, ...where, seed: 6 });
+    // The other trainer has states of more rows, in which those of the checkpoint have room.
+    await second.predict(wave(9 * 3, 1));
+    for (const trainer of [straight, first]) await trainer.trainSteps(data, { ...plan, steps: 8 });
+    const checkpoint = first.checkpoint();
+    expect([...(checkpoint.states ?? [])].map(([path, { shape }]) => [path, shape])).toEqual([
+      ["0.h", [4, 3]],
+      ["inner.memory.h", [4, 3]],
+    ]);
+    for (const { data } of checkpoint.states?.values() ?? []) expect(data.every((value) => value !== 0)).toBe(true);
+    second.restore(decodeCheckpoint(encodeCheckpoint(checkpoint)));
+    expect(second.checkpoint()).toEqual(checkpoint);
+    const rest = { ...plan, steps: 7 };
+    expect(await second.trainSteps(data, rest)).toEqual(await straight.trainSteps(data, rest));
+    const x = wave(4 * 3, 2);
+    for (let call = 0; call < 2; call++) expect(await second.predict(x)).toEqual(await straight.predict(x));
+    expect(second.checkpoint()).toEqual(straight.checkpoint());
+    // Others would have come out without the states.
+    const { states: _states, ...without } = checkpoint;
+    second.restore(without);
+    expect(await second.trainSteps(data, rest)).not.toEqual(await first.trainSteps(data, rest));
+  });
+
+  const trained = (): Checkpoint => {
+    using trainer = compileSync(model, { ...recipe, engine });
+    trainer.trainStepsSync(data, { ...plan, steps: 3 });
+    return trainer.checkpoint();
+  };
+
+  test("one without states, as after resetState() or of an earlier version, restores zeros for any number of rows", () => {
+    const used = engine.allocator.usedBytes();
+    {
+      using trainer = compileSync(model, { ...recipe, engine });
+      const start = trainer.checkpoint();
+      expect("states" in start).toBe(false);
+      const x = wave(2 * 3, 1);
+      const fresh = trainer.predictSync(x);
+      expect(trainer.predictSync(x)).not.toEqual(fresh);
+      trainer.restore(start);
+      expect(trainer.predictSync(x)).toEqual(fresh);
+      trainer.restore({ ...start, states: new Map() });
+      expect(trainer.predictSync(wave(3 * 3, 1)).subarray(0, 4)).toEqual(fresh);
+      trainer.resetState();
+      expect(trainer.checkpoint()).toEqual(start);
+    }
+    expect(engine.allocator.usedBytes()).toBe(used);
+  });
+
+  test("states that do not fit are refused, with nothing changed", () => {
+    using trainer = compileSync(model, { ...recipe, engine, seed: 3 });
+    trainer.predictSync(wave(2 * 3, 1));
+    const before = trainer.checkpoint();
+    const good = trained();
+    const state = (shape: number[], data = new Float32Array(shape.reduce((a, b) => a * b, 1))) => ({ shape, data });
+    const refuse = (states: unknown, message: string) => {
+      const refused = () => trainer.restore({ ...good, states } as Checkpoint);
+      expect(refused).toThrow(message);
+      expect(trainer.checkpoint()).toEqual(before);
+    };
+    const of = (...entries: [string, unknown][]) => new Map([...(good.states ?? []), ...entries]);
+    refuse({}, "needs a checkpoint with Maps of parameters and slots");
+    refuse(
+      new Map([["0.h", state([4, 3])]]),
+      'restore: states: the model has "inner.memory.h" [4, 3], the checkpoint has 0.h',
+    );
+    refuse(
+      of(["0.h", state([5, 3])]),
+      'restore: states: "inner.memory.h" must be [5, 3] for this model, the checkpoint has',
+    );
+    refuse(of(["0.h", state([4, 2])]), 'restore: states: "0.h" must be [4, 3] for this model');
+    refuse(of(["0.h", state([0, 3])]), "restore: the number of rows of the states must be");
+    refuse(of(["0.h", undefined]), "restore: the number of rows of the states must be");
+    refuse(
+      of(["0.h", state([4, 3], new Float32Array(12).fill(Number.NaN))]),
+      "every value must be finite, got NaN at index 0",
+    );
+    refuse(
+      of(["other.h", state([4, 3])]),
+      'restore: states: the checkpoint has "other.h", this model has 0.h, inner.memory.h',
+    );
+    using stateless = compileSync(sequential({ input: [3] }, dense(2)), { ...recipe, engine });
+    const { parameters, optimizer } = stateless.checkpoint();
+    expect(() => stateless.restore({ ...good, parameters, optimizer })).toThrow(
+      'restore: states: the checkpoint has "0.h", this model has none',
+    );
+  });
+
+  test("a state that is not finite is not saved", () => {
+    const doubling = defineLayer("doubling", (x, { state, update }) => {
+      const h = state("h", [x.shape[0], 1]);
+      update(h, add(scale(h, 1e30), x));
+      return x;
+    });
+    using trainer = compileSync(sequential({ input: [1] }, doubling(), dense(1)), { ...recipe, engine });
+    for (let call = 0; call < 3; call++) trainer.predictSync([1]);
+    expect(() => trainer.checkpoint()).toThrow(
+      'checkpoint: every value must be finite, got Infinity in "states/0.h" at index 0',
+    );
+    trainer.resetState();
+    expect(trainer.checkpoint().steps).toBe(0);
+  });
 });
