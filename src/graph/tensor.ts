@@ -1,7 +1,8 @@
 // The graph: symbolic tensors, and the nodes that make them. Nothing here names an operation.
 import { checkMade, made, shared } from "../engine/copies.js";
-import { checkChoice, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkChoice, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
+import { type OptionRule, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import type { Operation } from "./operation.js";
 import { type Shape, showShape, sizeOf } from "./shape.js";
 import { flattenValues, type Values } from "./values.js";
@@ -173,14 +174,35 @@ function checkName(where: string, name: unknown): string {
   throw new ModelError(`${where}: name must be a string, got ${showValue(name)}`);
 }
 
+const INPUT_OPTIONS = {
+  name: (where, _name, value = "input") => checkName(where, value),
+  // Refused by the name.
+  dtype: unchecked<DType>("float32"),
+} satisfies OptionsOf<Parameters<typeof input>[1] & object>;
+
 /** A tensor whose values are handed in at every run. Throws ModelError for a shape, name or dtype that is none. */
 export function input(shape: Shape, options: { name?: string; dtype?: DType } = {}): Tensor {
-  checkOptions("input", options, ["name", "dtype"]);
-  const { name = "input", dtype = "float32" } = options;
-  checkName("input", name);
+  const { name, dtype } = readOptions("input", options, INPUT_OPTIONS);
   const where = name === "input" ? name : `input ${showValue(name)}`;
   checkChoice(where, "dtype", dtype, ["float32", "uint32"]);
   return leaf(name, checkShape(where, shape), dtype, { kind: "input" });
+}
+
+/** Its options. */
+export const PARAMETER_OPTIONS = {
+  regularizer: part<Regularizer>("penalty", "l2()"),
+  constraint: part<Constraint>("record", "maxNorm()"),
+} satisfies OptionsOf<ParameterOptions>;
+
+/** What may be absent, and has a method that tells it. */
+/* @__NO_SIDE_EFFECTS__ */
+function part<T>(method: keyof T, example: string): OptionRule<T | undefined> {
+  return (where, name, value) => {
+    if (value !== undefined && typeof (value as Partial<T> | null)?.[method] !== "function")
+      throw new ModelError(`${where}: its ${name} must be one such as ${example}, got ${showValue(value)}`);
+    checkMade(where, value);
+    return value as T | undefined;
+  };
 }
 
 /** A tensor whose values stay in the program's memory and are trained. */
@@ -192,14 +214,9 @@ export function parameter(
 ): Tensor {
   checkInitializer(checkName("parameter", name), initializer);
   checkShape(name, shape, MIN_PARAMETER);
-  checkOptions(name, options, ["regularizer", "constraint"]);
-  const { regularizer, constraint } = options;
-  if (regularizer !== undefined && typeof regularizer?.penalty !== "function")
-    throw new ModelError(`${name}: its regularizer must be one such as l2(), got ${showValue(regularizer)}`);
-  if (constraint !== undefined && typeof constraint?.record !== "function")
-    throw new ModelError(`${name}: its constraint must be one such as maxNorm(), got ${showValue(constraint)}`);
-  for (const given of [initializer, regularizer, constraint]) checkMade(name, given);
-  constraint?.check?.(shape);
+  readOptions(name, options, PARAMETER_OPTIONS);
+  checkMade(name, initializer);
+  options.constraint?.check?.(shape);
   return leaf(name, shape, "float32", { kind: "parameter", initializer, trainable: true, options });
 }
 

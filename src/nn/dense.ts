@@ -1,8 +1,10 @@
 import { checkInteger, ModelError } from "../engine/errors.js";
-import { type Constraint, type Initializer, parameter, type Regularizer } from "../graph/tensor.js";
+import { joined } from "../engine/options.js";
+import type { Constraint, Initializer, Regularizer } from "../graph/tensor.js";
 import { linear, matmul } from "../ops/matmul.js";
 import { glorotUniform, zeros } from "./initializers.js";
-import { checkLayerOptions, type Layer } from "./layer.js";
+import type { Layer } from "./layer.js";
+import { BIAS, parametersOf, readLayerOptions, WEIGHT } from "./options.js";
 
 export interface DenseOptions {
   /** Names the layer in parameter paths ("hidden.weight") and errors. */
@@ -24,16 +26,7 @@ export interface DenseOptions {
 /** Of a sample that it takes: any number but none. */
 type Axes = 1 | 2 | 3 | 4 | 5 | 6 | 7;
 
-const OPTIONS = [
-  "name",
-  "bias",
-  "weightInitializer",
-  "biasInitializer",
-  "weightRegularizer",
-  "biasRegularizer",
-  "weightConstraint",
-  "biasConstraint",
-];
+const OPTIONS = joined(WEIGHT, BIAS);
 
 /**
  * Fully connected layer: y = x·W + b, with x [batch, inputs], W [inputs, units] and b [units]. Of samples with more axes,
@@ -46,8 +39,7 @@ const OPTIONS = [
  */
 export function dense(units: number, options: DenseOptions = {}): Layer<Axes, "same"> {
   checkInteger("dense", "units", units, 1);
-  checkLayerOptions("dense", options, OPTIONS);
-  const { bias = true, weightInitializer = glorotUniform(), biasInitializer = zeros(), name } = options;
+  const { bias, name, ...parts } = readLayerOptions("dense", options, OPTIONS);
   return {
     kind: "dense",
     name,
@@ -58,17 +50,10 @@ export function dense(units: number, options: DenseOptions = {}): Layer<Axes, "s
         throw new ModelError(`${where}: input must be [batch, …, features], got [batch]: add reshape([1]) before it`);
       }
       const outputShape = [...inputShape.slice(0, -1), units];
-      const weight = parameter([inputs, units], weightInitializer, `${path}.weight`, {
-        regularizer: options.weightRegularizer,
-        constraint: options.weightConstraint,
-      });
-      const parameters = [{ name: "weight", tensor: weight }];
+      const { made: parameters, make } = parametersOf({ path }, parts);
+      const weight = make("weight", [inputs, units], glorotUniform());
       if (!bias) return { outputShape, parameters, apply: (x) => matmul(x, weight) };
-      const offset = parameter([units], biasInitializer, `${path}.bias`, {
-        regularizer: options.biasRegularizer,
-        constraint: options.biasConstraint,
-      });
-      parameters.push({ name: "bias", tensor: offset });
+      const offset = make("bias", [units], zeros());
       return { outputShape, parameters, apply: (x) => linear(x, weight, offset) };
     },
   };

@@ -4,7 +4,8 @@ import { kindOf } from "../engine/kind.js";
 import { sameShape, type Tensor } from "../graph/tensor.js";
 import { add } from "../ops/elementwise.js";
 import { layerOf } from "./defineLayer.js";
-import { checkLayer, checkLayerOptions, type Layer } from "./layer.js";
+import { checkLayer, type Layer } from "./layer.js";
+import { NAME, readLayerOptions } from "./options.js";
 import { showBatch } from "./ports.js";
 import type { Scope } from "./scope.js";
 
@@ -24,7 +25,7 @@ export function residual(...chain: readonly [ResidualOptions, ...Layer[]] | read
   const [first, ...rest] = chain;
   const hasOptions = kindOf(first) === "Object" && !("build" in (first as object));
   const options = hasOptions ? (first as ResidualOptions) : {};
-  checkLayerOptions("residual", options, ["name"]);
+  const { name } = readLayerOptions("residual", options, NAME);
   const layers = (hasOptions ? rest : chain).map((layer) => checkLayer("residual", layer) as Layer);
   if (layers.length === 0) throw new ModelError("residual: needs at least one layer, got none: add dense(…)");
   const body = (x: Tensor, { apply }: Scope): Tensor => {
@@ -34,5 +35,5 @@ export function residual(...chain: readonly [ResidualOptions, ...Layer[]] | read
       `its layers must keep the shape ${showBatch(x.shape.slice(1))}, got ${showBatch(y.shape.slice(1))}: change the last of them`,
     );
   };
-  return layerOf({ kind: "residual", name: options.name, options: layers }, body);
+  return layerOf({ kind: "residual", name, options: layers }, body);
 }

@@ -1,13 +1,15 @@
 // A traced function with the layers, parameters and states that it makes. It is traced once when it is built, which makes
 // them, and again for every program, which finds them: what it does otherwise then is refused.
-import { checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
+import { ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
+import { readOptions } from "../engine/options.js";
 import { withinScope } from "../graph/operation.js";
 import {
   buffer,
   checkShape,
   checkTensor,
   isTensor,
+  PARAMETER_OPTIONS,
   parameter,
   type Shape,
   sameShape,
@@ -22,12 +24,12 @@ import {
   type BuiltLayer,
   checkLayer,
   checkName,
-  checkPart,
   type LayerContext,
   type LayerParameter,
   type LayerPorts,
   type LayerState,
 } from "./layer.js";
+import { checkInitializer } from "./options.js";
 import { fromList, type Port, toList } from "./ports.js";
 import type { Scope } from "./scope.js";
 
@@ -106,12 +108,12 @@ function scopeOf(trace: Trace): Scope {
     randomness: () => ({ clock: context.clock, seed: context.seed, stream: context.stream() }),
     apply: (x: unknown, ...layers: readonly unknown[]) => applyLayers(trace, x, layers) as never,
     parameter(name, shape, initializer = shape?.length > 1 ? glorotUniform() : zeros(), options = {}) {
-      checkOptions(`${where}: parameter`, options, ["regularizer", "constraint"]);
-      checkPart(`${where}: parameter`, "initializer", initializer);
+      readOptions(`${where}: parameter`, options, PARAMETER_OPTIONS);
+      checkInitializer(`${where}: parameter`, initializer);
       return ownParameter(record, name, () => parameter(shape, initializer, `${prefix}${name}`, options));
     },
     buffer(name, shape, initializer = zeros()) {
-      checkPart(`${where}: buffer`, "initializer", initializer);
+      checkInitializer(`${where}: buffer`, initializer);
       return ownParameter(record, name, () => buffer(shape, initializer, `${prefix}${name}`));
     },
     state: (name, shape) => ownState(trace, name, shape),

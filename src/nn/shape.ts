@@ -1,10 +1,12 @@
 // Layers that move elements and calculate nothing; flatten has a file of its own.
 import { checkInteger, checkNone, ModelError, showValue } from "../engine/errors.js";
+import { joined } from "../engine/options.js";
 import { type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { oneHot as oneHotOf } from "../ops/indexing.js";
 import { broadcastTo, expandDims, reshape as reshapeTo, transpose } from "../ops/shape.js";
-import { checkPadOptions, type PadOptions, paddedShape, pad as padOf, slice } from "../ops/slice.js";
-import { axesOf, checkLayerOptions, type Layer } from "./layer.js";
+import { PAD, type PadOptions, paddedShape, pad as padOf, slice } from "../ops/slice.js";
+import { axesOf, type Layer } from "./layer.js";
+import { NAME, readLayerOptions } from "./options.js";
 
 function moving<Takes extends number, Gives extends number>(
   kind: string,
@@ -167,6 +169,8 @@ export interface PadLayerOptions extends PadOptions {
   name?: string;
 }
 
+const PAD_OPTIONS = joined(NAME, PAD);
+
 /**
  * Each sample with `[before, after]` more elements along its axes, from the first behind the batch on, those of missing
  * axes [0, 0]: zeros or another constant, the elements mirrored, the edge's own or those of the other end. See the
@@ -176,15 +180,13 @@ export interface PadLayerOptions extends PadOptions {
  * const ring = sequential({ input: [100, 4] }, pad([[2, 2]], { mode: "circular" }), conv1d(8, 5)); // [100, 8]
  */
 export function pad(padding: readonly Margins[], options: PadLayerOptions = {}): Layer<number, "same"> {
-  checkLayerOptions("pad", options, ["name", "mode", "value"]);
-  const { name, ...rest } = options;
+  const { name, ...rest } = readLayerOptions("pad", options, PAD_OPTIONS);
   const isPair = (pair: unknown) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isSafeInteger);
   if (!isList(padding, isPair)) {
     throw new ModelError(
       `pad: must be given pairs of whole numbers [before, after], one for each axis behind the batch, got ${showValue(padding)}`,
     );
   }
-  checkPadOptions("pad", rest);
   return axesOf<number, "same">({
     kind: "pad",
     name,

@@ -1,6 +1,7 @@
 // Parts of a tensor, and tensors as parts of larger ones: each is the other's gradient.
-import { checkChoice, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { ModelError, showValue } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
+import { choice, type OptionsOf, readOptions } from "../engine/options.js";
 import { boundOfMoved } from "../graph/bounds.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -169,6 +170,16 @@ export interface PadOptions {
   value?: number;
 }
 
+/** Its options. */
+export const PAD = {
+  mode: choice("constant", PAD_MODES),
+  // Infinite and NaN too.
+  value(where, name, value = 0) {
+    if (typeof value === "number") return value;
+    throw new ModelError(`${where}: ${name} must be a number, got ${showValue(value)}`);
+  },
+} satisfies OptionsOf<PadOptions>;
+
 /**
  * `x` with `[before, after]` more elements along each axis: one pair an axis, from the first on, those of missing axes
  * [0, 0]. (PyTorch's `pad` counts axes from the last.) A negative count takes elements away. The constant may be infinite
@@ -181,7 +192,7 @@ export interface PadOptions {
  */
 export function pad(x: Tensor, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor {
   checkTensor("pad", x);
-  const { mode, value } = checkPadOptions("pad", options);
+  const { mode, value } = readOptions("pad", options, PAD);
   checkPadding("pad", x, padding, mode);
   const pairs = x.shape.map((_, axis) => padding[axis] ?? [0, 0]);
   if (mode !== "constant") {
@@ -215,15 +226,6 @@ function sources(size: number, [before, after]: readonly [number, number], mode:
     const mirror = mode === "reflect" ? 0 : 1;
     return at < 0 ? -at - mirror : 2 * (size - 1) - at + mirror;
   });
-}
-
-/** The options in full. */
-export function checkPadOptions(where: string, options: PadOptions): Required<PadOptions> {
-  checkOptions(where, options, ["mode", "value"]);
-  const { value = 0 } = options;
-  const mode = checkChoice(where, "mode", options.mode ?? "constant", PAD_MODES);
-  if (typeof value !== "number") throw new ModelError(`${where}: value must be a number, got ${showValue(value)}`);
-  return { mode, value };
 }
 
 /** The shape that padding makes of `shape`. Throws ModelError if it does not fit, or nothing would be left. */
