@@ -52,6 +52,7 @@ export const layerCases = {
   convTranspose2d: image(steepest.convTranspose2d(32, 2, { stride: 2 }), perInput),
 
   conv3d: volume(steepest.conv3d(8, 3, { padding: 1 }), perOutput),
+  convTranspose3d: volume(steepest.convTranspose3d(8, 2, { stride: 2 }), perInput),
 
   maxPool1d: sequence(steepest.maxPool1d(2)),
   maxPool3d: volume(steepest.maxPool3d(2)),

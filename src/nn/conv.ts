@@ -1,5 +1,5 @@
 // Convolution layers, channels last: [batch, length, channels] and [batch, height, width, channels].
-import { checkInteger, ModelError } from "../engine/errors.js";
+import { checkChoice, checkInteger, ModelError } from "../engine/errors.js";
 import {
   type Constraint,
   type Initializer,
@@ -10,14 +10,14 @@ import {
   type Tensor,
 } from "../graph/tensor.js";
 import { convolve, convolveTransposed } from "../ops/conv.js";
-import { convolve3d, type Window3dOptions } from "../ops/conv3d.js";
+import { convolve3d, convolveTransposed3d, type Transposed3dOptions, type Window3dOptions } from "../ops/conv3d.js";
+import { type PadOptions, pad, paddedShape } from "../ops/slice.js";
 import {
   fitConvolution,
+  fitTransposed,
   type GroupOptions,
   openOf,
   perAxis,
-  planConvolution,
-  planTransposed,
   type Transposed1dOptions,
   type Transposed2dOptions,
   transposedWindowOf,
@@ -49,6 +49,26 @@ interface BiasOptions {
   biasConstraint?: Constraint;
 }
 
+const PAD_MODES = {
+  zeros: "constant",
+  reflect: "reflect",
+  replicate: "edge",
+  circular: "circular",
+} as const satisfies Record<string, PadOptions["mode"]>;
+
+/** What the padding of a convolution is made of. */
+export type PaddingMode = keyof typeof PAD_MODES;
+
+interface PaddingModeOption {
+  /**
+   * What the padding is made of: `"zeros"` (default); the input mirrored at its edge, without the edge, `"reflect"`; the
+   * edge's own elements, `"replicate"`; those of the other end, `"circular"`. As PyTorch's `padding_mode`. Others than
+   * zeros take a padded copy of the input. With padding `"causal"` only zeros and `"replicate"`, as the others would show
+   * what comes later.
+   */
+  paddingMode?: PaddingMode;
+}
+
 interface WeightOptions extends BiasOptions {
   /** Of the weight. Default `glorotUniform()`, as in Keras; PyTorch's is uniform of variance 1 / (3 · inputs). */
   weightInitializer?: Initializer;
@@ -72,15 +92,16 @@ interface SeparableOptions extends BiasOptions, Multiplied {
   pointwiseConstraint?: Constraint;
 }
 
-export interface Conv1dOptions extends WeightOptions, Window1dOptions, GroupOptions {}
-export interface Conv2dOptions extends WeightOptions, Window2dOptions, GroupOptions {}
-export interface Conv3dOptions extends WeightOptions, Window3dOptions, GroupOptions {}
-export interface DepthwiseConv1dOptions extends WeightOptions, Window1dOptions, Multiplied {}
-export interface DepthwiseConv2dOptions extends WeightOptions, Window2dOptions, Multiplied {}
-export interface SeparableConv1dOptions extends SeparableOptions, Window1dOptions {}
-export interface SeparableConv2dOptions extends SeparableOptions, Window2dOptions {}
+export interface Conv1dOptions extends WeightOptions, PaddingModeOption, Window1dOptions, GroupOptions {}
+export interface Conv2dOptions extends WeightOptions, PaddingModeOption, Window2dOptions, GroupOptions {}
+export interface Conv3dOptions extends WeightOptions, PaddingModeOption, Window3dOptions, GroupOptions {}
+export interface DepthwiseConv1dOptions extends WeightOptions, PaddingModeOption, Window1dOptions, Multiplied {}
+export interface DepthwiseConv2dOptions extends WeightOptions, PaddingModeOption, Window2dOptions, Multiplied {}
+export interface SeparableConv1dOptions extends SeparableOptions, PaddingModeOption, Window1dOptions {}
+export interface SeparableConv2dOptions extends SeparableOptions, PaddingModeOption, Window2dOptions {}
 export interface ConvTranspose1dOptions extends WeightOptions, Transposed1dOptions, GroupOptions {}
 export interface ConvTranspose2dOptions extends WeightOptions, Transposed2dOptions, GroupOptions {}
+export interface ConvTranspose3dOptions extends WeightOptions, Transposed3dOptions, GroupOptions {}
 
 const BIAS_OPTIONS = ["name", "bias", "biasInitializer", "biasRegularizer", "biasConstraint"];
 const WINDOW_OPTIONS = ["stride", "dilation", "padding"];
@@ -136,6 +157,35 @@ function checkGroups(where: string, groups: number, channels: number, filters: n
   );
 }
 
+/** Checks what the padding is made of. */
+function paddingModeOf(kind: string, { paddingMode = "zeros" }: PaddingModeOption, window: Window): PaddingMode {
+  checkChoice(kind, "paddingMode", paddingMode, Object.keys(PAD_MODES) as PaddingMode[]);
+  if (window.padding.includes("causal") && (paddingMode === "reflect" || paddingMode === "circular")) {
+    throw new ModelError(
+      `${kind}: paddingMode must be "zeros" or "replicate" with padding "causal", got "${paddingMode}": it would show what comes later`,
+    );
+  }
+  return paddingMode;
+}
+
+/** How the input's own elements are put around an input of `shape`, checked: one pair an axis. */
+function marginsOf(where: string, shape: Shape, weight: Shape, window: Window, mode: PaddingMode) {
+  const { pads } = fitConvolution(where, shape, weight, window);
+  const margins = [[0, 0] as const, ...pads];
+  paddedShape(where, shape, margins, { mode: PAD_MODES[mode] });
+  return margins;
+}
+
+/** `apply` for an input that is padded before, if not with zeros. Sizes are those of the input at hand. */
+function padding(weight: Shape, window: Window, mode: PaddingMode, apply: typeof convolve): typeof convolve {
+  if (mode === "zeros") return apply;
+  const rest: Window = { ...window, padding: window.padding.map(() => "valid" as const) };
+  return (where, x, ...operands) => {
+    const padded = pad(x, marginsOf(where, x.shape, weight, window, mode), { mode: PAD_MODES[mode] });
+    return apply(where, padded, operands[0], operands[1], rest);
+  };
+}
+
 function convolution<N extends number>(
   kind: string,
   axes: number,
@@ -144,10 +194,11 @@ function convolution<N extends number>(
   options: Conv1dOptions | Conv2dOptions | Conv3dOptions,
   apply = convolve,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, [...COMMON, "groups"]);
+  checkLayerOptions(kind, options, [...COMMON, "groups", "paddingMode"]);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const window = windowOf(kind, axes, options);
+  const mode = paddingModeOf(kind, options, window);
   return axesOf<N, N>({
     kind,
     name: options.name,
@@ -156,14 +207,8 @@ function convolution<N extends number>(
       return channelsLast(inputShape, () => {
         const channels = channelsOf(place.where, axes, inputShape);
         checkGroups(place.where, window.groups, channels, filters);
-        return buildConvolution(
-          place,
-          inputShape,
-          [...size, channels / window.groups, filters],
-          window,
-          options,
-          apply,
-        );
+        const weightShape = [...size, channels / window.groups, filters];
+        return buildConvolution(place, inputShape, weightShape, window, options, mode, apply);
       });
     },
   });
@@ -175,16 +220,19 @@ function buildConvolution(
   weightShape: Shape,
   window: Window,
   options: WeightOptions,
+  mode: PaddingMode,
   apply = convolve,
 ): BuiltLayer {
   const { output } = fitConvolution(place.where, [1, ...inputShape], weightShape, window);
+  if (mode !== "zeros") marginsOf(place.where, [1, ...inputShape], weightShape, window, mode);
+  const padAndApply = padding(weightShape, window, mode, apply);
   const { made, ...make } = parameters(place);
   const weight = make.weight(weightShape, options);
   const bias = make.bias(weightShape[weightShape.length - 1], options);
   return {
     outputShape: output.slice(1),
     parameters: made,
-    apply: (x) => apply(place.where, x, weight, bias, window),
+    apply: (x) => padAndApply(place.where, x, weight, bias, window),
   };
 }
 
@@ -241,10 +289,11 @@ function depthwise<N extends number>(
   windowSize: number | readonly number[],
   options: DepthwiseConv1dOptions | DepthwiseConv2dOptions,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, [...COMMON, "multiplier"]);
+  checkLayerOptions(kind, options, [...COMMON, "multiplier", "paddingMode"]);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const multiplier = checkInteger(kind, "multiplier", options.multiplier ?? 1, 1);
   const window = windowOf(kind, axes, options);
+  const mode = paddingModeOf(kind, options, window);
   return axesOf<N, N>({
     kind,
     name: options.name,
@@ -253,7 +302,7 @@ function depthwise<N extends number>(
       const groups = channelsOf(place.where, axes, inputShape);
       const weightShape = [...size, 1, groups * multiplier];
       return channelsLast(inputShape, () =>
-        buildConvolution(place, inputShape, weightShape, { ...window, groups }, options),
+        buildConvolution(place, inputShape, weightShape, { ...window, groups }, options, mode),
       );
     },
   });
@@ -292,11 +341,12 @@ function separable<N extends number>(
   windowSize: number | readonly number[],
   options: SeparableConv1dOptions | SeparableConv2dOptions,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, [...BIAS_OPTIONS, ...WINDOW_OPTIONS, ...STAGES, "multiplier"]);
+  checkLayerOptions(kind, options, [...BIAS_OPTIONS, ...WINDOW_OPTIONS, ...STAGES, "multiplier", "paddingMode"]);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const multiplier = checkInteger(kind, "multiplier", options.multiplier ?? 1, 1);
   const window = windowOf(kind, axes, options);
+  const mode = paddingModeOf(kind, options, window);
   const pointwise = windowOf(kind, axes, {});
   return axesOf<N, N>({
     kind,
@@ -307,9 +357,12 @@ function separable<N extends number>(
       const groups = channelsOf(where, axes, inputShape);
       const between = groups * multiplier;
       const each = { ...window, groups };
-      const { output } = planConvolution(where, [1, ...inputShape], [...size, 1, between], each);
+      const weightShape = [...size, 1, between];
+      const { output } = fitConvolution(where, [1, ...inputShape], weightShape, each);
+      if (mode !== "zeros") marginsOf(where, [1, ...inputShape], weightShape, each, mode);
+      const convolveEach = padding(weightShape, each, mode, convolve);
       const { made, make, bias } = parameters(place);
-      const first = make("depthwiseWeight", [...size, 1, between], options.depthwiseInitializer ?? glorotUniform(), {
+      const first = make("depthwiseWeight", weightShape, options.depthwiseInitializer ?? glorotUniform(), {
         regularizer: options.depthwiseRegularizer,
         constraint: options.depthwiseConstraint,
       });
@@ -322,7 +375,7 @@ function separable<N extends number>(
       return {
         outputShape: [...output.slice(1, -1), filters],
         parameters: made,
-        apply: (x) => convolve(where, convolve(where, x, first, undefined, each), second, offset, pointwise),
+        apply: (x) => convolve(where, convolveEach(where, x, first, undefined, each), second, offset, pointwise),
       };
     },
   });
@@ -362,7 +415,8 @@ function transposed<N extends number>(
   axes: number,
   filters: number,
   windowSize: number | readonly number[],
-  options: ConvTranspose1dOptions | ConvTranspose2dOptions,
+  options: ConvTranspose1dOptions | ConvTranspose2dOptions | ConvTranspose3dOptions,
+  apply = convolveTransposed,
 ): Layer<N, N> {
   checkLayerOptions(kind, options, [...COMMON, "groups", "outputPadding", "outputSize"]);
   checkInteger(kind, "filters", filters, 1);
@@ -378,14 +432,14 @@ function transposed<N extends number>(
       const channels = channelsOf(where, axes, inputShape);
       checkGroups(where, window.groups, channels, filters);
       const weightShape = [...size, filters / window.groups, channels];
-      const { input } = planTransposed(where, [1, ...inputShape], weightShape, window, open);
+      const { output } = fitTransposed(where, [1, ...inputShape], weightShape, window, open);
       const { made, ...make } = parameters(place);
       const weight = make.weight(weightShape, options);
       const bias = make.bias(filters, options);
       return {
-        outputShape: input.slice(1),
+        outputShape: output.slice(1),
         parameters: made,
-        apply: (x) => convolveTransposed(where, x, weight, bias, window, open),
+        apply: (x) => apply(where, x, weight, bias, window, open),
       };
     },
   });
@@ -416,4 +470,20 @@ export function convTranspose2d(
   options: ConvTranspose2dOptions = {},
 ): Layer<3, 3> {
   return transposed("convTranspose2d", 2, filters, window, options);
+}
+
+/**
+ * Transposed convolution of volumes: [batch, depth, height, width, channels] → [batch, outDepth, outHeight, outWidth,
+ * filters], as PyTorch's ConvTranspose3d; sizes and weight [...window, filters / groups, channels] as in `convTranspose1d`.
+ * Between its steps it takes the memory of the output once for each tap of the window's depth.
+ *
+ * @example
+ * const model = sequential({ input: [4, 8, 8, 4] }, convTranspose3d(1, 2, { stride: 2 }), sigmoid()); // [8, 16, 16, 1]
+ */
+export function convTranspose3d(
+  filters: number,
+  window: number | readonly [depth: number, height: number, width: number],
+  options: ConvTranspose3dOptions = {},
+): Layer<4, 4> {
+  return transposed("convTranspose3d", 3, filters, window, options, convolveTransposed3d);
 }

@@ -42,11 +42,16 @@ export interface Conv3dOptions extends Window3dOptions, GroupOptions {
   bias?: Tensor;
 }
 
-export interface ConvTranspose3dOptions extends Conv3dOptions {
+export interface Transposed3dOptions extends Window3dOptions {
   /** Further outputs at the ends, of sizes that the stride leaves open. Less than stride or dilation. Default 0. */
   outputPadding?: Three;
   /** The size of the output, in place of `outputPadding`. */
   outputSize?: Three;
+}
+
+export interface ConvTranspose3dOptions extends Transposed3dOptions, GroupOptions {
+  /** Added to each output channel: [outChannels]. Default none. */
+  bias?: Tensor;
 }
 
 /** The window without its depth. */

@@ -64,14 +64,51 @@ SEPARABLE = [
 ]
 
 
+# As the others, but with their kind: what the padding is made of, volumes, sizes of outputs.
+MORE = [
+    ("conv", [2, 3, 9], 4, [3], {"padding": 2, "paddingMode": "reflect"}),
+    ("conv", [1, 3, 8], 4, [4], {"padding": [3, 1], "paddingMode": "circular", "stride": 2}),
+    ("conv", [1, 3, 9], 4, [3], {"padding": "causal", "paddingMode": "replicate", "dilation": 2}),
+    ("conv", [1, 2, 5, 6], 3, [3, 3], {"padding": 2, "paddingMode": "reflect"}),
+    ("conv", [2, 3, 5, 4], 4, [3, 3], {"padding": [2, 1], "paddingMode": "replicate", "stride": [2, 1]}),
+    ("conv", [1, 4, 4, 5], 6, [3, 2], {"padding": "same", "paddingMode": "circular", "groups": 2, "dilation": 2}),
+    ("conv", [1, 2, 4, 3, 5], 3, [3, 3, 3], {"padding": 1, "paddingMode": "reflect"}),
+    ("conv", [1, 2, 4, 3, 4], 3, [3, 2, 3], {"padding": [2, 0, 1], "paddingMode": "circular", "stride": [1, 2, 1]}),
+    ("separableConv", [1, 3, 6, 5], 4, [3, 3], {"padding": 1, "paddingMode": "reflect", "multiplier": 2}),
+    ("separableConv", [2, 3, 7], 4, [3], {"padding": "same", "paddingMode": "replicate"}),
+    ("convTranspose", [1, 3, 2, 3, 2], 4, [2, 3, 2], {"stride": 2}),
+    ("convTranspose", [1, 4, 2, 3, 3], 2, [3, 3, 2], {"stride": [3, 2, 1], "padding": [1, 0, 1], "groups": 2}),
+    ("convTranspose", [1, 2, 3, 2, 2], 3, [2, 2, 2], {"stride": 2, "outputPadding": [1, 0, 1], "bias": False}),
+    ("convTranspose", [1, 2, 3, 2, 3], 3, [2, 2, 2], {"stride": 2, "outputSize": [6, 5, 7]}),
+    ("convTranspose", [1, 3, 4, 4], 2, [3, 3], {"stride": 3, "padding": 1, "outputSize": [10, 12]}),
+    ("convTranspose", [2, 3, 5], 2, [4], {"stride": 3, "outputSize": [18]}),
+]
+
 def torch_options(options):
     names = {"stride": "stride", "padding": "padding", "dilation": "dilation", "groups": "groups"}
     names["outputPadding"] = "output_padding"
     return {names[key]: value for key, value in options.items() if key in names}
 
 
+def sides(options, window):
+    """The padding before and after each axis."""
+    padding = options.get("padding", 0)
+    dilation = options.get("dilation", 1)
+    if padding == "causal":
+        return [(dilation * (window[0] - 1), 0)]
+    if padding == "same":
+        return [(dilation * (size - 1) // 2, dilation * (size - 1) - dilation * (size - 1) // 2) for size in window]
+    if len(window) == 1 and isinstance(padding, list):
+        return [tuple(padding)]
+    return [(one, one) for one in (padding if isinstance(padding, list) else [padding] * len(window))]
+
+
 def convolve(options, window, x, weight, bias=None):
-    convolution = F.conv2d if len(window) == 2 else F.conv1d
+    convolution = [F.conv1d, F.conv2d, F.conv3d][len(window) - 1]
+    if "paddingMode" in options:
+        flat = [side for pair in reversed(sides(options, window)) for side in pair]
+        x = F.pad(x, flat, mode=options["paddingMode"])
+        options = {**options, "padding": 0}
     options = torch_options(options)
     if options.get("padding") == "causal":
         x = F.pad(x, (options.get("dilation", 1) * (window[0] - 1), 0))
@@ -80,7 +117,11 @@ def convolve(options, window, x, weight, bias=None):
 
 
 def transpose(options, window, x, weight, bias=None):
-    convolution = F.conv_transpose2d if len(window) == 2 else F.conv_transpose1d
+    convolution = [F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d][len(window) - 1]
+    options = {**options}
+    if "outputSize" in options:
+        y = convolution(x, weight, bias, **torch_options(options))
+        options["outputPadding"] = [asked - size for asked, size in zip(options["outputSize"], y.shape[2:])]
     return convolution(x, weight, bias, **torch_options(options))
 
 
@@ -152,6 +193,7 @@ def record():
         for kind, table in tables.items()
         for inputs, filters, window, options in table
     ]
+    cases += [record_case(*one, generator) for one in MORE]
     return {"source": f"PyTorch {torch.__version__}, float64, by test/golden/conv.py", "cases": cases}
 
 

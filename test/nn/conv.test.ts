@@ -11,6 +11,7 @@ import {
   conv2d,
   convTranspose1d,
   convTranspose2d,
+  convTranspose3d,
   crossEntropy,
   dense,
   depthwiseConv1d,
@@ -122,6 +123,48 @@ test.each<[string, Layer, Shape, Shape[]]>([
       [3, 6, 4],
     ],
   ],
+  [
+    "transposed 1d, of a size that the stride leaves open",
+    convTranspose1d(6, 3, { stride: 3, outputSize: 23, bias: false }),
+    [7, 4],
+    [
+      [23, 6],
+      [3, 6, 4],
+    ],
+  ],
+  [
+    "transposed 2d, of a size",
+    convTranspose2d(6, 3, { stride: 2, padding: 1, outputSize: [14, 9], bias: false }),
+    [7, 5, 4],
+    [
+      [14, 9, 6],
+      [3, 3, 6, 4],
+    ],
+  ],
+  [
+    "transposed 3d",
+    convTranspose3d(6, [2, 3, 3], { stride: 2, padding: [0, 1, 1], groups: 2 }),
+    [3, 5, 4, 4],
+    [[6, 9, 7, 6], [2, 3, 3, 3, 4], [6]],
+  ],
+  [
+    "transposed 3d, one more",
+    convTranspose3d(6, 3, { stride: 2, outputPadding: [1, 0, 1], bias: false }),
+    [3, 5, 4, 4],
+    [
+      [8, 11, 10, 6],
+      [3, 3, 3, 6, 4],
+    ],
+  ],
+  [
+    "transposed 3d, of a size",
+    convTranspose3d(6, 2, { stride: [3, 2, 1], outputSize: [9, 11, 5], bias: false }),
+    [3, 5, 4, 4],
+    [
+      [9, 11, 5, 6],
+      [2, 2, 2, 6, 4],
+    ],
+  ],
 ])("shapes: %s", (_, layer, inputShape, shapes) => {
   expect(shapesOf(layer, inputShape)).toEqual(shapes);
 });
@@ -173,6 +216,34 @@ test.each<[() => unknown, string]>([
   [
     () => sequential({ input: [1, 1, 2] }, convTranspose2d(4, 3, { padding: 2 })),
     "convTranspose2d 0: the padding must leave something of the height, got 2 + 2 of 3: pad less",
+  ],
+  [
+    () => sequential({ input: [4, 2] }, convTranspose1d(4, 3, { stride: 2, outputSize: 11 })),
+    "convTranspose1d 0: outputSize must be from 9 to 10 here, got 11: change stride or padding for other sizes",
+  ],
+  [
+    () => sequential({ input: [4, 4, 2] }, convTranspose2d(4, 3, { stride: 2, outputSize: [9, 8] })),
+    "convTranspose2d 0: outputSize must be from 9 to 10 here, got 8",
+  ],
+  [
+    () => convTranspose2d(4, 3, { outputPadding: 1, outputSize: 9 }),
+    "convTranspose2d: outputPadding or outputSize can be given, got both: leave one out",
+  ],
+  [
+    () => sequential({ input: [4, 4, 4, 2] }, convTranspose3d(4, 3, { stride: 2, outputPadding: [0, 2, 0] })),
+    "convTranspose3d 0: outputPadding must be less than the stride or the dilation, got 2 with stride 2 and dilation 1",
+  ],
+  [
+    () => sequential({ input: [4, 4, 4, 2] }, convTranspose3d(4, 3, { stride: 2, outputSize: [9, 9, 12] })),
+    "convTranspose3d 0: outputSize must be from 9 to 10 here, got 12",
+  ],
+  [
+    () => convTranspose3d(4, [3, 3] as never),
+    "convTranspose3d: window must be a whole number or [depth, height, width], got [3, 3]",
+  ],
+  [
+    () => sequential({ input: [4, 4, 2] }, convTranspose3d(4, 3) as Layer),
+    "convTranspose3d 0: input must be [batch, depth, height, width, channels], got [batch, 4, 4, 2]",
   ],
   [
     () => ops.conv2d(input([1, 5, 5, 3]), input([3, 3, 4, 8])),

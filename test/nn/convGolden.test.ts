@@ -5,7 +5,16 @@ import { afterAll, describe, expect, test } from "vitest";
 import { createEngineSync, type Engine } from "../../src/engine/engine.js";
 import { buildProgram } from "../../src/graph/program.js";
 import { bytesOf, input, type Shape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
-import { conv1d, conv2d, convTranspose1d, convTranspose2d, separableConv1d, separableConv2d } from "../../src/index.js";
+import {
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  separableConv1d,
+  separableConv2d,
+} from "../../src/index.js";
 import type { Layer } from "../../src/nn/layer.js";
 import { layerContext } from "../../src/nn/layer.js";
 import { gradient, mul, sum } from "../../src/ops/index.js";
@@ -31,7 +40,10 @@ const golden: { cases: GoldenCase[] } = JSON.parse(
   readFileSync(new URL("../golden/conv.json", import.meta.url), "utf8"),
 );
 
-const layers = { conv1d, conv2d, convTranspose1d, convTranspose2d, separableConv1d, separableConv2d };
+const layers = {
+  ...{ conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d },
+  ...{ separableConv1d, separableConv2d },
+};
 
 /** Axes of PyTorch's tensor in the order that they have here. */
 function axesOf(name: string, shape: Shape): number[] {

@@ -109,6 +109,23 @@ describe("what has no answer is refused by name", () => {
       () => ops.convTranspose1d(image([2, 0, 1]), input([1, 1, 1])),
       "convTranspose1d: only the batch may be empty",
     ],
+    [
+      "conv3d",
+      () => ops.conv3d(image([2, 3, 0, 4, 1]), input([1, 1, 1, 1, 1])),
+      "conv3d: only the batch may be empty, got an input of shape [2, 3, 0, 4, 1]",
+    ],
+    [
+      "conv3d without taps",
+      () => ops.conv3d(image([2, 3, 4, 4, 1]), input([0, 1, 1, 1, 1])),
+      "conv3d: weight must have at least one element, got [0, 1, 1, 1, 1]",
+    ],
+    [
+      "convTranspose3d",
+      () => ops.convTranspose3d(image([2, 0, 3, 4, 1]), input([1, 1, 1, 1, 1])),
+      "convTranspose3d: only the batch may be empty",
+    ],
+    ["maxPool3d", () => ops.maxPool3d(image([2, 2, 0, 4, 1]), 1), "maxPool3d: only the batch may be empty"],
+    ["averagePool3d", () => ops.averagePool3d(image([2, 2, 2, 4, 0]), 1), "averagePool3d: only the batch may be empty"],
     ["maxPool2d", () => ops.maxPool2d(image([2, 0, 4, 1]), 1), "maxPool2d: only the batch may be empty"],
     ["globalMaxPool", () => ops.globalMaxPool(image([2, 0, 1])), "globalMaxPool: only the batch may be empty"],
     ["upsample1d", () => ops.upsample1d(image([2, 0, 1]), { scale: 2 }), "upsample1d: only the batch may be empty"],

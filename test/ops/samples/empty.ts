@@ -341,6 +341,26 @@ const images: Case[] = [
     (x, weight) => ops.convTranspose2d(x, weight, { stride: 2 }),
     [],
   ),
+  fixed(
+    "conv3d",
+    [
+      [0, 3, 4, 4, 3],
+      [2, 2, 2, 3, 5],
+    ],
+    (x, weight) => ops.conv3d(x, weight, { padding: 1 }),
+    [],
+  ),
+  fixed(
+    "convTranspose3d",
+    [
+      [0, 3, 4, 4, 3],
+      [2, 2, 2, 5, 3],
+    ],
+    (x, weight) => ops.convTranspose3d(x, weight, { stride: 2 }),
+    [],
+  ),
+  fixed("maxPool3d", [[0, 4, 4, 4, 3]], (x) => ops.maxPool3d(x, 2), []),
+  fixed("averagePool3d", [[0, 4, 4, 4, 3]], (x) => ops.averagePool3d(x, 2), []),
   fixed("maxPool2d", [[0, 4, 4, 3]], (x) => ops.maxPool2d(x, 2), []),
   fixed("averagePool1d", [[0, 4, 3]], (x) => ops.averagePool1d(x, 2), []),
   fixed("globalAveragePool", [[0, 4, 4, 3]], (x) => ops.globalAveragePool(x), []),

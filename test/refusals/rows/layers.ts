@@ -53,6 +53,7 @@ const square = {
   },
 } as const;
 const window = { stride: 1, dilation: 1, padding: "same" };
+const around = { ...window, paddingMode: "replicate" };
 
 const LAYERS: Readonly<Record<string, Given>> = {
   dense: [line, () => [4, dense()]],
@@ -82,14 +83,14 @@ const LAYERS: Readonly<Record<string, Given>> = {
     ],
     { accepts: { "0": ["number"] } },
   ],
-  conv1d: [row, () => [2, 3, { ...dense(), ...window, groups: 1 }], perAxis],
-  conv2d: [image, () => [2, 3, { ...dense(), ...window, groups: 1 }], square],
-  depthwiseConv1d: [row, () => [3, { ...dense(), ...window, multiplier: 1 }], perAxis],
-  depthwiseConv2d: [image, () => [3, { ...dense(), ...window, multiplier: 1 }], square],
-  separableConv1d: [row, () => [2, 3, { name, bias: true, ...bias(), ...stages(), ...window, multiplier: 1 }], perAxis],
+  conv1d: [row, () => [2, 3, { ...dense(), ...around, groups: 1 }], perAxis],
+  conv2d: [image, () => [2, 3, { ...dense(), ...around, groups: 1 }], square],
+  depthwiseConv1d: [row, () => [3, { ...dense(), ...around, multiplier: 1 }], perAxis],
+  depthwiseConv2d: [image, () => [3, { ...dense(), ...around, multiplier: 1 }], square],
+  separableConv1d: [row, () => [2, 3, { name, bias: true, ...bias(), ...stages(), ...around, multiplier: 1 }], perAxis],
   separableConv2d: [
     image,
-    () => [2, 3, { name, bias: true, ...bias(), ...stages(), ...window, multiplier: 1 }],
+    () => [2, 3, { name, bias: true, ...bias(), ...stages(), ...around, multiplier: 1 }],
     square,
   ],
   convTranspose1d: [
@@ -100,6 +101,11 @@ const LAYERS: Readonly<Record<string, Given>> = {
   convTranspose2d: [
     image,
     () => [2, 3, { ...dense(), ...window, padding: 1, groups: 1, outputPadding: 0 }],
+    { accepts: { ...square.accepts, "*.padding": ["array", "string"] } },
+  ],
+  convTranspose3d: [
+    volume,
+    () => [2, 2, { ...dense(), ...window, padding: 1, groups: 1, outputPadding: 0 }],
     { accepts: { ...square.accepts, "*.padding": ["array", "string"] } },
   ],
   maxPool1d: [
@@ -122,7 +128,7 @@ const LAYERS: Readonly<Record<string, Given>> = {
     () => [2, { name, stride: 1, padding: 1, ceilMode: false, countIncludePad: true }],
     { accepts: { ...square.accepts, "1.padding": ["string", "array"] } },
   ],
-  conv3d: [volume, () => [2, 2, { ...dense(), ...window, groups: 1 }], square],
+  conv3d: [volume, () => [2, 2, { ...dense(), ...around, groups: 1 }], square],
   maxPool3d: [
     volume,
     () => [2, { name, stride: 1, padding: 1, dilation: 1, ceilMode: false }],
