@@ -1,4 +1,4 @@
-// npm run test:mutants: plants faults in src/graph and src/train, one at a time, in a copy of the tree, runs the tests that
+// npm run test:mutants: plants faults in src/graph, src/train and src/optim, one at a time, in a copy of the tree, runs the tests that
 // should notice, and reports the faults that no test found. Not a part of `npm test`: it takes from minutes to hours.
 import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ const USAGE = `npm run test:mutants -- [--count 80] [--seed 1] [--only src/graph
   --only   files or folders that the path begins with; several are separated by commas
   --list   says what would be planted, and runs nothing`;
 
-/** Which tests run for a fault in a file: the first line whose folder fits. The quickest and the likeliest stand first. */
+/** Which tests run for a fault in a file: the first line whose path fits. The quickest and the likeliest stand first. */
 const TESTS = {
   "src/graph/": [
     "test/graph/plan.test.ts",
@@ -31,22 +31,35 @@ const TESTS = {
     "test/train/compile.test.ts",
     "test/ops/empty.test.ts",
   ],
+  "src/train/checkGradients.ts": ["test/train/checkGradients.test.ts"],
   "src/train/": [
     "test/train/before.test.ts",
-    "test/train/counts.test.ts",
-    "test/train/fit.test.ts",
-    "test/train/trainFor.test.ts",
-    "test/train/data.test.ts",
     "test/train/divergence.test.ts",
     "test/train/summary.test.ts",
-    "test/train/once.test.ts",
+    "test/train/trainFor.test.ts",
+    "test/train/fit.test.ts",
     "test/train/compile.test.ts",
-    "test/train/checkpoint.test.ts",
-    "test/train/checkGradients.test.ts",
-    "test/train/trainer.test.ts",
+    "test/train/counts.test.ts",
+    "test/train/scores.test.ts",
+    "test/optim/step.test.ts",
     "test/nn/model.test.ts",
+    "test/train/data.test.ts",
+    "test/train/accumulate.test.ts",
+    "test/train/once.test.ts",
+    "test/train/trainer.test.ts",
+    "test/train/states.test.ts",
+    "test/train/programs.test.ts",
     "test/graph/randomModels.test.ts",
     "test/train/sequences.test.ts",
+    "test/train/checkpoint.test.ts",
+  ],
+  "src/optim/": [
+    "test/optim/step.test.ts",
+    "test/optim/gradientDescent.test.ts",
+    "test/train/compile.test.ts",
+    "test/optim/optimizers.test.ts",
+    "test/train/checkpoint.test.ts",
+    "test/optim/wrappers.test.ts",
   ],
 };
 
@@ -59,7 +72,7 @@ const { values: options } = parseArgs({
   options: {
     count: { type: "string", default: "80" },
     seed: { type: "string", default: "1" },
-    only: { type: "string", default: "src/graph/,src/train/" },
+    only: { type: "string", default: "src/graph/,src/train/,src/optim/" },
     list: { type: "boolean", default: false },
     json: { type: "string" },
     help: { type: "boolean", default: false },
@@ -69,7 +82,7 @@ const { values: options } = parseArgs({
 /** Every fault that could be planted, without those that are known to change nothing. */
 function allMutants() {
   const known = new Set(JSON.parse(readFileSync(KNOWN, "utf8")).map(keyOf));
-  const folders = Object.keys(TESTS);
+  const folders = Object.keys(TESTS).filter((path) => path.endsWith("/"));
   const files = folders
     .flatMap((folder) => readdirSync(join(ROOT, folder)).map((name) => folder + name))
     .filter((file) => file.endsWith(".ts") && options.only.split(",").some((path) => file.startsWith(path)));

@@ -77,8 +77,9 @@ export interface Operation<Attributes = undefined> {
   readonly acceptsEpilogue?: boolean;
 }
 
-// Path of the layer that is being applied. Tracing is synchronous, so one for all copies of the package is enough.
-const scope = /* @__PURE__ */ shared("scope", { path: "" });
+// Path of the layer that is being applied, and name of the loop whose body is being traced. Tracing is synchronous, so one
+// for all copies of the package is enough.
+const scope = /* @__PURE__ */ shared("scope", { path: "", loop: "" });
 
 /** Does `work` with the nodes that it makes belonging to the layer at this path; also after an error the scope is as before. */
 export function withScope<T>(path: string, work: () => T): T {
@@ -94,6 +95,22 @@ export function withScope<T>(path: string, work: () => T): T {
 /** The same for a layer within the one that is being applied: "0" in "encoder" is "encoder.0". */
 export function withinScope<T>(name: string, work: () => T): T {
   return withScope(scope.path === "" ? name : `${scope.path}.${name}`, work);
+}
+
+/** Does `work`, which traces the body of a loop of this name. After an error the scope is as before, too. */
+export function withinLoop<T>(name: string, work: () => T): T {
+  const before = scope.loop;
+  scope.loop = name;
+  try {
+    return work();
+  } finally {
+    scope.loop = before;
+  }
+}
+
+/** Name of the loop whose body is being traced; "" outside of loops. */
+export function currentLoop(): string {
+  return scope.loop;
 }
 
 /** Applies an operation: makes the node, returns its outputs. */

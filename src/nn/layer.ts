@@ -1,6 +1,7 @@
 // What a layer is: it sees the shape that comes in, makes its parameters, and applies itself to a tensor.
 import { checkMade } from "../engine/copies.js";
 import { checkFlag, checkOptions, ModelError, remedyForValue, showValue } from "../engine/errors.js";
+import { currentLoop } from "../graph/operation.js";
 import {
   checkTensor,
   constant,
@@ -71,6 +72,7 @@ export function layerContext({ batch, fresh = false, ...of }: ContextOptions): T
     states,
     stream: () => streams++,
     state(state, rows) {
+      refuseInLoop("state", state.name);
       if (batch !== undefined && rows !== batch) {
         throw new ModelError(
           `state: ${showValue(state.name)} must have a row for each of the batch, [${batch}, …], got [${rows}, …]: its first axis is x.shape[0]`,
@@ -85,11 +87,21 @@ export function layerContext({ batch, fresh = false, ...of }: ContextOptions): T
       return tensor;
     },
     update(target, value) {
+      refuseInLoop("update", checkTensor("update", target, "must be given a buffer").name);
       const isState = [...states.values(), ...zeros.values()].includes(target);
       checkUpdate(target, value, isState);
       if (isState ? !fresh : of.training) updates.set(target, copyBeforeChanges(value, states));
     },
   };
+}
+
+/** What is kept from step to step is read and written once in each, but the body of a loop runs many times in it. */
+function refuseInLoop(what: string, name: string): void {
+  const loop = currentLoop();
+  if (loop === "") return;
+  throw new ModelError(
+    `${what}: the body of ${loop} cannot read or change what is kept from step to step, got ${showValue(name)}: use it outside of the body, whose carry it may be`,
+  );
 }
 
 /**

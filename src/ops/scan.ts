@@ -9,6 +9,7 @@ import {
   showValue,
 } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
+import { withinLoop } from "../graph/operation.js";
 import { checkTensor, input, isTensor, nextId, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { resolveAxis } from "./axes.js";
 import { applyLoop } from "./loop.js";
@@ -36,7 +37,8 @@ export interface ScanOptions {
  *
  * Gradients go through it to `init`, to `xs` and to tensors from outside that the body uses, as weights. What the body
  * makes of those alone is calculated once, before the steps. Random numbers (dropout) that are drawn in the body are others
- * in each step; those that are drawn before it, and used in it, are the same in all.
+ * in each step; those that are drawn before it, and used in it, are the same in all. The body may apply layers, but none that
+ * keep values from step to step (`scope.state`, `scope.update`, as `batchNorm` does).
  *
  * @param body Called with the carry, and with x without the axis; returns [carry, y], or [carry] if nothing is to be
  * stacked. The carry must come back with the names, shapes and dtypes of `init`.
@@ -81,7 +83,9 @@ export function scan<
   const first = nextId();
   const symbols = carry.map(({ name, shape, dtype }) => input(shape, { name, dtype }));
   const rows = moved.map(({ shape, dtype }, i) => input(shape.slice(1), { name: sequences[i].name, dtype }));
-  const result: unknown = body(rebuild(init, symbols) as C, (xs === undefined ? undefined : rebuild(xs, rows)) as X);
+  const result: unknown = withinLoop("scan", () =>
+    body(rebuild(init, symbols) as C, (xs === undefined ? undefined : rebuild(xs, rows)) as X),
+  );
   const [next, y] = checkResult(result, init);
   const ys = y === undefined ? [] : flatten("y", y);
   if (carry.length + ys.length === 0) {
