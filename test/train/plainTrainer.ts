@@ -37,27 +37,40 @@ export class PlainTrainer {
   #open: Pass[] = [];
   readonly #seed: number;
   readonly #rate: number;
+  readonly #accumulate: number;
 
-  constructor(width: number, seed: number, rate: number) {
+  /** `accumulate`: batches a step, whose gradients are added up. */
+  constructor(width: number, seed: number, rate: number, accumulate = 1) {
     this.weights = new Float32Array(width);
     this.#seed = seed;
     this.#rate = fround(rate);
+    this.#accumulate = accumulate;
   }
 
-  /** One step on these samples. Returns the loss before it. */
-  step(data: PlainData, samples: readonly number[]): number {
+  /** One step on these samples, in batches of so many. Returns the loss before it. */
+  step(data: PlainData, samples: readonly number[], batchSize = samples.length): number {
     const loss = this.loss(data, samples);
     const gradient = new Float32Array(this.weights.length);
-    for (const sample of samples) {
-      const index = data.indices[sample];
-      const error = fround(this.weights[index] - fround(data.targets[sample]));
-      gradient[index] = fround(gradient[index] + fround(2 * error));
+    for (let first = 0; first < samples.length; first += batchSize) {
+      const part = this.#gradient(data, samples.slice(first, first + batchSize));
+      for (let i = 0; i < gradient.length; i++) gradient[i] = fround(gradient[i] + part[i]);
     }
     for (let i = 0; i < gradient.length; i++) {
       this.weights[i] = fround(this.weights[i] - fround(this.#rate * gradient[i]));
     }
     this.steps += 1;
     return loss;
+  }
+
+  /** That of one batch. */
+  #gradient(data: PlainData, samples: readonly number[]): Float32Array {
+    const gradient = new Float32Array(this.weights.length);
+    for (const sample of samples) {
+      const index = data.indices[sample];
+      const error = fround(this.weights[index] - fround(data.targets[sample]));
+      gradient[index] = fround(gradient[index] + fround(2 * error));
+    }
+    return gradient;
   }
 
   /** Sum of squared errors, in float64. */
@@ -68,17 +81,18 @@ export class PlainTrainer {
   /** One step of a pass: of the one that is under way over these data, or of a new one. */
   walk({ data, owner, batchSize, shuffle }: Walk): { loss: number; ended: number[] | undefined } {
     const count = data.indices.length;
+    const size = batchSize * this.#accumulate;
     const fits = (one: Pass, whose: unknown) => one.owner === whose && one.order.length === count;
     let pass = this.#open.find((one) => fits(one, owner)) ?? this.#open.find((one) => fits(one, RESTORED));
     if (pass !== undefined) pass.owner = owner;
     else {
       this.#passes += 1;
-      const order = shuffle && batchSize < count ? this.#shuffled(count, this.#passes) : data.indices.map((_, i) => i);
+      const order = shuffle && size < count ? this.#shuffled(count, this.#passes) : data.indices.map((_, i) => i);
       pass = { owner, order, row: 0, losses: [] };
       this.#open.push(pass);
     }
-    const samples = pass.order.slice(pass.row, pass.row + batchSize);
-    const loss = this.step(data, samples);
+    const samples = pass.order.slice(pass.row, pass.row + size);
+    const loss = this.step(data, samples, batchSize);
     pass.row += samples.length;
     pass.losses.push(loss);
     if (pass.row < count) return { loss, ended: undefined };

@@ -1,5 +1,5 @@
 // Random sequences of every method that trains or scores, against a trainer in plain JavaScript: however calls are cut,
-// grouped and mixed, each epoch visits each sample once, in the seed's order.
+// grouped and mixed, each epoch visits each sample once, in the seed's order, also if a step has several batches.
 import {
   compile,
   compileSync,
@@ -48,7 +48,14 @@ function dataOf(count: number, random: Random): Data {
 const close = (found: number, expected: number) =>
   expect(Math.abs(found - expected)).toBeLessThanOrEqual(1e-5 * Math.abs(expected) + 1e-6);
 
-/** A trainer beside its reference, and the calls that both are given. */
+/** What tells a trainer from others of the same engine. */
+interface Kind {
+  readonly seed: number;
+  /** Batches a step. */
+  readonly accumulate: number;
+}
+
+/** A trainer next to its reference, and the calls that both are given. */
 class Pair {
   readonly #data: Data[];
   readonly #resident = new Map<Data, ResidentData>();
@@ -56,10 +63,10 @@ class Pair {
 
   constructor(
     private trainer: Trainer,
-    seed: number,
+    { seed, accumulate }: Kind,
     private readonly random: Random,
   ) {
-    this.#plain = new PlainTrainer(WIDTH, seed, RATE);
+    this.#plain = new PlainTrainer(WIDTH, seed, RATE, accumulate);
     // Two of one size: without memory of their own they are one data set, whose values have changed.
     this.#data = [11, 11, 4, 1 + random(14)].map((count) => dataOf(count, random));
   }
@@ -261,14 +268,15 @@ async function engineFor(kind: string): Promise<Engine> {
   }
 }
 
-async function play(sequence: number, openAt: (seed: number) => Promise<Trainer>, trainers: number): Promise<void> {
+async function play(sequence: number, open: (kind: Kind) => Promise<Trainer>, trainers: number): Promise<void> {
   const next = lehmer(sequence + 1);
   const random: Random = (below) => Math.floor(next() * below);
   const pairs: Pair[] = [];
   for (let i = 0; i < trainers; i++) {
-    const seed = sequence * 10 + i;
-    const pair = new Pair(await openAt(seed), seed, random);
-    pair.another = () => openAt(random(1000));
+    // Every other trainer has steps of one batch.
+    const kind = { seed: sequence * 10 + i, accumulate: (sequence + i) % 2 === 0 ? 1 : 2 + random(3) };
+    const pair = new Pair(await open(kind), kind, random);
+    pair.another = () => open({ ...kind, seed: random(1000) });
     pairs.push(pair);
   }
   for (let call = 0; call < CALLS * trainers; call++) await pairs[random(trainers)].call();
@@ -289,14 +297,14 @@ describe.each(Object.keys(kinds))("over %s, shared by two trainers", (kind) => {
     const before = engine.allocator.usedBytes();
     const first = ways.indexOf(kind) * part;
     for (let i = 0; i < part; i++)
-      await play(first + i, async (seed) => compile(model, { ...config, engine, seed }), 2);
+      await play(first + i, async (kind) => compile(model, { ...config, ...kind, engine }), 2);
     expect(engine.allocator.usedBytes()).toBe(before);
   });
 });
 
 test(`over an engine of its own: ${part} sequences`, { timeout: 600_000 }, async () => {
   const first = ways.length * part;
-  for (let i = 0; i < part; i++) await play(first + i, async (seed) => compileSync(model, { ...config, seed }), 1);
+  for (let i = 0; i < part; i++) await play(first + i, async (kind) => compileSync(model, { ...config, ...kind }), 1);
 });
 
 test("a trainer that goes on with the same few samples would be found", async () => {
@@ -315,7 +323,7 @@ test("a trainer that goes on with the same few samples would be found", async ()
     trainSteps: startOver(trainer.trainSteps),
     trainStepsSync: startOver(trainer.trainStepsSync),
   });
-  const pair = new Pair(broken, 1, random);
+  const pair = new Pair(broken, { seed: 1, accumulate: 1 }, random);
   await expect(
     (async () => {
       for (let call = 0; call < 40; call++) await pair.call();
