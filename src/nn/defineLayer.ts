@@ -1,10 +1,18 @@
 // Layers that are functions of tensors: a user's own, and those of this library that are made of others.
-import { checkFunction, ModelError, showValue } from "../engine/errors.js";
+import { checkFunction, ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type DType, isTensor, type Shape, type Tensor } from "../graph/tensor.js";
 import { type BuiltLayer, checkName, type ForLayer, type Layer, type LayerPlace, type LayerPorts } from "./layer.js";
 import { createModule, partsOf } from "./module.js";
-import { fromList, type NamedShapes, type Ports, toList } from "./ports.js";
+import {
+  type ByName,
+  fromList,
+  type NamedShapes,
+  type OptionalName,
+  portsNamed,
+  type RequiredName,
+  toList,
+} from "./ports.js";
 import type { Scope } from "./scope.js";
 import { checkResults, naming, trialContext, trialInputs } from "./trial.js";
 
@@ -13,6 +21,13 @@ type Results = Tensor | Readonly<Record<string, Tensor>>;
 
 type GivesOf<R extends Results> = R extends Tensor ? number : { readonly [K in keyof R]: Shape };
 
+/** One tensor if `x` is the only one that must be given, next to some that may be left out. */
+type TakesOf<N extends string> = [OptionalName<N>] extends [never]
+  ? { readonly [K in N]: Shape }
+  : [RequiredName<N>] extends ["x"]
+    ? number
+    : { readonly [K in RequiredName<N>]: Shape };
+
 type Named<Options> = Options & { readonly name?: string };
 
 /**
@@ -20,7 +35,9 @@ type Named<Options> = Options & { readonly name?: string };
  * options, it gives a layer that can be used wherever others can.
  *
  * @param kind Its name in summaries and errors.
- * @param inputs Names of the tensors that it takes, if there are several. It is then applied by a scope, to an object.
+ * @param inputs Names of the tensors that it takes, if there are several. It is then applied by a scope, to an object. What
+ *   ends in "?" may be left out, as the mask of `["x", "mask?"]`; if all but `x` do, the layer is applied to a single tensor
+ *   too, also in a chain. What it applies and makes must not depend on what is left out.
  * @param body Traced as a functional model's is; gives a tensor, or an object of them. It checks shapes by throwing ModelError.
  * @example
  * const scaled = defineLayer("scaled", (x, { parameter }) => mul(x, parameter("scale", [x.shape[1]], ones())));
@@ -40,12 +57,12 @@ export function defineLayer<
 >(
   kind: string,
   inputs: readonly N[],
-  body: (x: { readonly [K in N]: Tensor }, scope: Scope, options: Named<Options>) => R,
-): (options?: Named<Options>) => Layer<{ readonly [K in N]: Shape }, GivesOf<R>>;
+  body: (x: ByName<N, Tensor>, scope: Scope, options: Named<Options>) => R,
+): (options?: Named<Options>) => Layer<TakesOf<N>, GivesOf<R>, { readonly [K in OptionalName<N>]: Shape }>;
 export function defineLayer(
   kind: string,
   ...[first, second]: readonly unknown[]
-): (options?: Named<object>) => Layer<never, never> {
+): (options?: Named<object>) => Layer<never, never, never> {
   checkName("defineLayer", kind);
   const inputNames = second === undefined ? undefined : checkNames(first);
   const body = (second ?? first) as Body;
@@ -71,6 +88,15 @@ function checkNames(names: unknown): readonly string[] {
     );
   }
   for (const name of Array.from(names)) checkName("defineLayer: inputs", name);
+  const ports = portsNamed(names);
+  if (new Set(ports.map(({ key }) => key)).size < names.length || ports.some(({ key }) => key === "")) {
+    throw new ModelError(`defineLayer: inputs must have names that differ, got ${showNames(names)}`);
+  }
+  if (ports.every(({ optional }) => optional)) {
+    throw new ModelError(
+      `defineLayer: inputs must have one that cannot be left out, got ${showNames(names)}: call it x, without the "?"`,
+    );
+  }
   return [...names];
 }
 
@@ -81,8 +107,8 @@ const MAX_INPUTS = 1000;
 export function layerOf(
   about: Pick<Layer, "kind" | "name" | "inputNames" | "options">,
   body: (x: never, scope: Scope) => unknown,
-): Layer<never, never> {
-  const ports = about.inputNames?.map((key) => ({ key })) ?? [{ key: undefined }];
+): Layer<never, never, never> {
+  const ports = portsNamed(about.inputNames);
   const build = (
     { where, path }: LayerPlace,
     inputShape: ForLayer<LayerPorts, Shape>,
@@ -93,12 +119,14 @@ export function layerOf(
       `${path}.`,
       (x, scope) => naming(where, () => body(x, scope)) as never,
     );
-    const shapes = toList<Shape>(where, inputShape as Shape, ports);
-    const dtypes = dtype === undefined ? [] : toList<DType>(where, dtype as DType, ports);
-    const x = trialInputs(
-      ports.map(({ key }, index) => ({ key, shape: shapes[index], dtype: dtypes[index] ?? "float32" })),
-    );
-    const trial = checkResults(where, module.trace(fromList<Ports, Tensor>(ports, x) as never, trialContext()));
+    const shapes = toList<Shape | undefined>(where, inputShape as Shape, ports);
+    const dtypes = dtype === undefined ? [] : toList<DType | undefined>(where, dtype as DType, ports);
+    const x = ports.map(({ key }, index) => {
+      const shape = shapes[index];
+      return shape && trialInputs([{ key, shape, dtype: dtypes[index] ?? "float32" }])[0];
+    });
+    const given = fromList<never, Tensor | undefined>(ports, x);
+    const trial = checkResults(where, module.trace(given, trialContext()));
     const outputShape = fromList<NamedShapes, Shape>(
       trial.ports,
       trial.ports.map(({ shape }) => shape),
@@ -110,5 +138,5 @@ export function layerOf(
       apply: (given, context) => module.trace(given as never, context),
     };
   };
-  return { ...about, build } as unknown as Layer<never, never>;
+  return { ...about, build } as unknown as Layer<never, never, never>;
 }

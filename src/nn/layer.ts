@@ -25,6 +25,21 @@ export type LayerPorts = number | "same" | NamedShapes;
 /** One thing for each tensor that a layer takes or gives: `T` itself, or an object of them by name. */
 export type ForLayer<P extends LayerPorts, T> = P extends NamedShapes ? { readonly [K in keyof P]: T } : T;
 
+/** No tensors by name: what most layers may leave out. */
+export type NoPorts = Record<never, never>;
+
+/**
+ * What a layer is applied to, if some of it may be left out: one tensor and others by name, as `{ x, mask }` (the tensor
+ * alone if all others are left out), or an object of several with them.
+ */
+export type Given<Takes extends LayerPorts, Optional extends NamedShapes, T> = keyof Optional extends never
+  ? ForLayer<Takes, T>
+  : Takes extends NamedShapes
+    ? ForLayer<Takes, T> & MayHave<Optional, T>
+    : T | ({ readonly x: T } & MayHave<Optional, T>);
+
+type MayHave<Optional extends NamedShapes, T> = { readonly [K in keyof Optional]?: T | undefined };
+
 /** What a model's ports are to those who use it as a layer. */
 export type PortsOfModel<P extends Ports> = P extends NamedShapes ? P : P extends Shape ? P["length"] : never;
 
@@ -145,7 +160,7 @@ export interface LayerState {
 }
 
 /** A layer that was applied, in the place of its first application. */
-export interface AppliedLayer extends BuiltLayer<LayerPorts, LayerPorts> {
+export interface AppliedLayer extends BuiltLayer<LayerPorts, LayerPorts, NamedShapes> {
   readonly kind: string;
   /** Its name, or the number of its application, within what applies it. */
   readonly path: string;
@@ -157,7 +172,11 @@ export interface LayerParts {
 }
 
 /** A layer in its place in a model. */
-export interface BuiltLayer<Takes extends LayerPorts = number, Gives extends LayerPorts = number | "same"> {
+export interface BuiltLayer<
+  Takes extends LayerPorts = number,
+  Gives extends LayerPorts = number | "same",
+  Optional extends NamedShapes = NoPorts,
+> {
   /** Shape of one sample's output, without the batch axis; by name if there are several. */
   readonly outputShape: ForLayer<Gives, Shape>;
   readonly parameters: readonly LayerParameter[];
@@ -167,9 +186,9 @@ export interface BuiltLayer<Takes extends LayerPorts = number, Gives extends Lay
   /**
    * x [batch, ...inputShape] → [batch, ...outputShape], or objects of such tensors by name. Sizes are taken from `x`, not
    * from `inputShape`: what the parameters leave open, as the height and width of an image, may differ from program to
-   * program.
+   * program. So may what is left out of the inputs, if something may be.
    */
-  apply(x: ForLayer<Takes, Tensor>, context: LayerContext): ForLayer<Gives, Tensor>;
+  apply(x: Given<Takes, Optional, Tensor>, context: LayerContext): ForLayer<Gives, Tensor>;
 }
 
 /** Where a layer is built: what its errors and parameters are told apart by. */
@@ -182,13 +201,18 @@ export interface LayerPlace {
 
 /**
  * A layer before it has a place: what `dense(10)` returns. `Takes` and `Gives`: numbers of axes of one sample, or the names
- * of several tensors; see LayerPorts.
+ * of several tensors; see LayerPorts. `Optional`: names of tensors that it takes too, if they are given, as masks and states;
+ * the one that must be given is then called `x`, if it is a single one: `apply(x, layer)` or `apply({ x, mask }, layer)`.
  */
-export interface Layer<Takes extends LayerPorts = number, Gives extends LayerPorts = number | "same"> {
+export interface Layer<
+  Takes extends LayerPorts = number,
+  Gives extends LayerPorts = number | "same",
+  Optional extends NamedShapes = NoPorts,
+> {
   readonly kind: string;
   /** Replaces the layer's index in parameter paths and errors. */
   readonly name?: string | undefined;
-  /** Names of the tensors that it takes; absent: one without a name. */
+  /** Names of the tensors that it takes, what may be left out as "mask?"; absent: one without a name. */
   readonly inputNames?: readonly string[] | undefined;
   /**
    * What it was made with, where anything but its name tells it from others of its kind: a function that makes it anew in
@@ -196,16 +220,17 @@ export interface Layer<Takes extends LayerPorts = number, Gives extends LayerPor
    */
   readonly options?: unknown;
   /** Never there at run time. */
-  readonly ports?: { readonly takes: Takes; readonly gives: Gives };
+  readonly ports?: { readonly takes: Takes; readonly gives: Gives; readonly optional: Optional };
   /**
    * Shapes are of one sample, without the batch axis; `dtype`: what comes in, float32 if absent; objects of them for several
-   * inputs. Throws ModelError if the input does not fit.
+   * inputs. They are those of the first application, which may leave out what later ones give. Throws ModelError if the
+   * input does not fit.
    */
   build(
     place: LayerPlace,
-    inputShape: ForLayer<Takes, Shape>,
-    dtype?: ForLayer<Takes, DType>,
-  ): BuiltLayer<Takes, Gives>;
+    inputShape: Given<Takes, Optional, Shape>,
+    dtype?: Given<Takes, Optional, DType>,
+  ): BuiltLayer<Takes, Gives, Optional>;
 }
 
 /** A layer of one tensor, for the compiler with so many axes: they are not read from what builds it. */
@@ -214,7 +239,15 @@ export function axesOf<Takes extends number, Gives extends number | "same">(laye
 }
 
 /** A layer of any ports. */
-export type AnyLayer = Layer<LayerPorts, LayerPorts>;
+export type AnyLayer = Layer<LayerPorts, LayerPorts, NamedShapes>;
+
+/** Whether a layer takes a tensor without a name: as it is, or as the `x` of those that it takes if they are given. */
+export function takesOne({ inputNames }: AnyLayer): boolean {
+  return (
+    inputNames === undefined ||
+    (inputNames.includes("x") && inputNames.every((name) => name === "x" || name.endsWith("?")))
+  );
+}
 
 /** Refuses what is no layer, with what was probably meant. */
 export function checkLayer(where: string, value: unknown): AnyLayer {

@@ -26,6 +26,7 @@ import {
   type LayerPorts,
   type LayerState,
   type PortsOfModel,
+  takesOne,
 } from "./layer.js";
 import { createModule, partsOf, type TracedModule } from "./module.js";
 import {
@@ -280,7 +281,7 @@ export function sequential<const I extends Shape, const L extends readonly Layer
       `sequential: input must be one shape, got { ${showNames(Object.keys(options.input))} }: several inputs take functional()`,
     );
   }
-  const oneOf = chain.find(({ inputNames }) => inputNames !== undefined);
+  const oneOf = chain.find((layer) => !takesOne(layer));
   if (oneOf !== undefined) {
     throw new ModelError(
       `sequential: each layer must take one tensor, but ${oneOf.kind}() takes ${showNames(oneOf.inputNames ?? [])}: use functional(), and apply it to an object of them`,

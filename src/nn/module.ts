@@ -28,9 +28,10 @@ import {
   type LayerParameter,
   type LayerPorts,
   type LayerState,
+  takesOne,
 } from "./layer.js";
 import { checkInitializer } from "./options.js";
-import { fromList, type Port, toList } from "./ports.js";
+import { fromList, type NamedShapes, portsNamed, toList } from "./ports.js";
 import type { Scope } from "./scope.js";
 
 /** A traced function with what belongs to it. */
@@ -135,9 +136,9 @@ function applyLayers(trace: Trace, x: unknown, layers: readonly unknown[]): unkn
   let value = x;
   for (const [index, given] of layers.entries()) {
     const layer = checkLayer(where, given);
-    if (layers.length > 1 && layer.inputNames !== undefined) {
+    if (layers.length > 1 && !takesOne(layer)) {
       throw new ModelError(
-        `${where}: in a chain each layer must take one tensor, but ${layer.kind}() takes ${showNames(layer.inputNames)}: apply it by itself, to an object of them`,
+        `${where}: in a chain each layer must take one tensor, but ${layer.kind}() takes ${showNames(layer.inputNames ?? [])}: apply it by itself, to an object of them`,
       );
     }
     value = applyLayer(trace, where, value, layer);
@@ -151,31 +152,30 @@ function applyLayers(trace: Trace, x: unknown, layers: readonly unknown[]): unkn
 }
 
 function applyLayer(trace: Trace, where: string, x: unknown, layer: AnyLayer): unknown {
-  const ports = portsOf(layer);
+  const ports = portsNamed(layer.inputNames);
   const isOne = layer.inputNames === undefined;
   if (isOne && kindOf(x) === "Object" && !isTensor(x)) {
     throw new ModelError(
       `${where}: ${layer.kind}() takes one tensor, got an object with ${showNames(Object.keys(x as object))}: apply it to one of them`,
     );
   }
-  if (!isOne && isTensor(x)) {
+  if (!takesOne(layer) && isTensor(x)) {
     throw new ModelError(
       `${where}: ${layer.kind}() takes an object with ${showNames(layer.inputNames ?? [])}, got one tensor: name what it is`,
     );
   }
   const whose = isOne ? where : `${where}: what ${layer.kind}() is applied to`;
-  const tensors = toList<unknown>(whose, x, ports, (message) => new ModelError(message)).map((tensor, index) =>
-    checkTensor(where, tensor, isOne ? undefined : `"${ports[index].key}" must be a tensor`),
-  );
+  const given = !isOne && isTensor(x) ? { x } : x;
+  const tensors = toList<unknown>(whose, given, ports, (message) => new ModelError(message)).map((tensor, index) => {
+    const { key, optional = false } = ports[index];
+    if (tensor === undefined && optional) return undefined;
+    return checkTensor(where, tensor, isOne ? undefined : `"${key}" must be a tensor`);
+  });
   const here = placeOf(trace, layer, tensors);
   const result = withinScope(here.path, () =>
-    here.apply(fromList<never, Tensor>(ports, tensors) as Tensor, trace.context),
+    here.apply(fromList<never, Tensor | undefined>(ports, tensors) as unknown as Tensor, trace.context),
   );
   return checkGiven(`${layer.kind} ${here.path}`, result, here);
-}
-
-function portsOf({ inputNames }: AnyLayer): readonly Pick<Port, "key">[] {
-  return inputNames?.map((key) => ({ key })) ?? [{ key: undefined }];
 }
 
 /** Refuses what a layer gave where it is not what it said: of a custom layer. */
@@ -192,7 +192,7 @@ function isShapeOf(shape: unknown): shape is Shape {
 }
 
 /** The layer in its place: built in the first trace, found there in later ones. */
-function placeOf(trace: Trace, layer: AnyLayer, tensors: readonly Tensor[]): AppliedLayer {
+function placeOf(trace: Trace, layer: AnyLayer, tensors: readonly (Tensor | undefined)[]): AppliedLayer {
   const { record, seen } = trace;
   const index = trace.applications;
   trace.applications += 1;
@@ -223,7 +223,7 @@ function placeOf(trace: Trace, layer: AnyLayer, tensors: readonly Tensor[]): App
   return place.here;
 }
 
-function build(record: Made, layer: AnyLayer, index: number, tensors: readonly Tensor[]): AppliedLayer {
+function build(record: Made, layer: AnyLayer, index: number, tensors: readonly (Tensor | undefined)[]): AppliedLayer {
   const { where, prefix, applied } = record;
   const path = layer.name ?? String(index);
   if (applied.some(({ here }) => here.path === path)) {
@@ -231,18 +231,20 @@ function build(record: Made, layer: AnyLayer, index: number, tensors: readonly T
   }
   const named = layer.name !== undefined || prefix !== "";
   const place = named ? `${layer.kind} "${prefix}${path}"` : `${layer.kind} ${index}`;
-  const ports = portsOf(layer);
-  const of = <T>(values: readonly T[]) => fromList<never, T>(ports, values) as T;
-  const shape = of(tensors.map(({ shape: [, ...shape] }): Shape => shape));
-  const dtype = of(tensors.map((tensor) => tensor.dtype));
+  const ports = portsNamed(layer.inputNames);
+  const of = <T>(values: readonly (T | undefined)[]) => fromList<never, T | undefined>(ports, values) as T;
+  const shape = of<Shape>(tensors.map((tensor) => tensor?.shape.slice(1)));
+  const dtype = of(tensors.map((tensor) => tensor?.dtype));
   const built = checkBuilt(place, layer.build({ where: place, path: `${prefix}${path}` }, shape, dtype));
   for (const { name, tensor } of built.parameters) addParameter(record, `${path}.${name}`, tensor);
   for (const { name, state } of built.states ?? []) addState(record, `${path}.${name}`, state);
   return { ...built, kind: layer.kind, path };
 }
 
+type AnyBuiltLayer = BuiltLayer<LayerPorts, LayerPorts, NamedShapes>;
+
 /** Refuses what a layer's build() gave where it is no built layer: of a custom layer. */
-function checkBuilt(where: string, built: BuiltLayer<LayerPorts, LayerPorts>): BuiltLayer<LayerPorts, LayerPorts> {
+function checkBuilt(where: string, built: AnyBuiltLayer): AnyBuiltLayer {
   const { outputShape, parameters, apply } = built ?? {};
   const shapes: unknown[] = kindOf(outputShape) === "Object" ? Object.values(outputShape as object) : [outputShape];
   const isShaped = shapes.length > 0 && shapes.every(isShapeOf);

@@ -16,10 +16,23 @@ export type ForPorts<P extends Ports, T> = P extends Shape ? T : { readonly [K i
 /** Tensors of a model's inputs or outputs. */
 export type Traced<P extends Ports> = ForPorts<P, Tensor>;
 
+/** Names such as `["x", "mask?"]` as keys: what ends in "?" may be left out. */
+export type ByName<N extends string, T> = { readonly [K in RequiredName<N>]: T } & {
+  readonly [K in OptionalName<N>]?: T | undefined;
+};
+
+/** Those of the names that do not end in "?". */
+export type RequiredName<N extends string> = N extends `${string}?` ? never : N;
+
+/** Those of the names that end in "?", without it. */
+export type OptionalName<N extends string> = N extends `${infer Name}?` ? Name : never;
+
 /** One port. */
 export interface Port {
   /** Its name, `undefined` for the only one. */
   readonly key: string | undefined;
+  /** Whether it may be left out. Default false. */
+  readonly optional?: boolean;
   readonly shape: Shape;
   readonly dtype: DType;
   /** What the whole numbers of an input must be below, as they choose among so many; of one sample's elements. */
@@ -57,35 +70,47 @@ function isSize(size: unknown): boolean {
   return Number.isSafeInteger(size) && (size as number) >= 1;
 }
 
+/** What is known of a port by its name alone. */
+export type PortKey = Pick<Port, "key" | "optional">;
+
+/** The ports of these names, of which what ends in "?" may be left out; one without a name if there are none. */
+export function portsNamed(names: readonly string[] | undefined): readonly PortKey[] {
+  if (names === undefined) return [{ key: undefined }];
+  return names.map((name) => (name.endsWith("?") ? { key: name.slice(0, -1), optional: true } : { key: name }));
+}
+
+/** How errors list ports: those that may be left out as "mask?". */
+export function showPorts(ports: readonly PortKey[]): string {
+  return showNames(ports.map(({ key, optional }) => `${key}${optional ? "?" : ""}`));
+}
+
 /**
- * What was given for each port, in order: the thing itself, or the entries of an object. Throws DataError (or what `refuse`
- * makes of the message) that names what is missing or unknown.
+ * What was given for each port, in order: the thing itself, or the entries of an object; `undefined` for what was left out
+ * and may be. Throws DataError (or what `refuse` makes of the message) that names what is missing or unknown.
  */
 export function toList<T>(
   where: string,
   given: T | Readonly<Record<string, T>>,
-  ports: readonly Pick<Port, "key">[],
+  ports: readonly PortKey[],
   refuse: (message: string) => Error = (message) => new DataError(message),
 ): T[] {
   // An object of no ports: a model whose outputs have no losses has no targets.
   if (ports.length === 1 && ports[0].key === undefined) return [given as T];
   const names = ports.map((port) => port.key as string);
   const keys = kindOf(given) === "Object" ? Object.keys(given as object) : [];
-  const wrong = keys.some((name) => !names.includes(name));
-  if (wrong || keys.length !== names.length) {
+  const missing = ports.some(({ key, optional }) => !optional && !keys.includes(key as string));
+  if (missing || keys.some((name) => !names.includes(name)) || (ports.length > 0 && kindOf(given) !== "Object")) {
     const got = keys.length > 0 ? `{ ${showNames(keys)} }` : showValue(given);
-    throw refuse(`${where}: must be an object with ${names.join(", ")}, got ${got}`);
+    throw refuse(`${where}: must be an object with ${showPorts(ports)}, got ${got}`);
   }
   return names.map((name) => (given as Record<string, T>)[name]);
 }
 
-/** The reverse of `toList`. */
-export function fromList<P extends Ports, T>(
-  ports: readonly Pick<Port, "key">[],
-  values: readonly T[],
-): ForPorts<P, T> {
+/** The reverse of `toList`: what was left out has no entry. */
+export function fromList<P extends Ports, T>(ports: readonly PortKey[], values: readonly T[]): ForPorts<P, T> {
   if (ports[0].key === undefined) return values[0] as ForPorts<P, T>;
-  return Object.fromEntries(ports.map(({ key }, index) => [key, values[index]])) as ForPorts<P, T>;
+  const entries = ports.map(({ key }, index) => [key, values[index]]);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as ForPorts<P, T>;
 }
 
 /** Other shapes for these ports, checked: in their order. */

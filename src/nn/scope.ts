@@ -1,6 +1,7 @@
 // What a user's function of tensors gets besides them: layers to apply, parameters, states, randomness.
 import type { Initializer, ParameterOptions, Shape, Tensor } from "../graph/tensor.js";
-import type { ForLayer, Layer, LayerPorts } from "./layer.js";
+import type { ForLayer, Given, Layer, LayerPorts } from "./layer.js";
+import type { NamedShapes } from "./ports.js";
 
 /** What a traced function can use. */
 export interface Scope {
@@ -10,10 +11,10 @@ export interface Scope {
   randomness(): { clock: Tensor; seed: readonly [number, number]; stream: number };
   /** Applies layers one after another. A layer or model that is applied twice has one set of parameters. */
   apply(x: Tensor, ...layers: readonly Layer[]): Tensor;
-  /** Applies a layer or model of several tensors: takes an object of them, or gives one. */
-  apply<Takes extends LayerPorts, Gives extends LayerPorts>(
-    x: ForLayer<Takes, Tensor>,
-    layer: Layer<Takes, Gives>,
+  /** Applies a layer or model of several tensors: takes an object of them, some of which may be left out, or gives one. */
+  apply<Takes extends LayerPorts, Gives extends LayerPorts, Optional extends NamedShapes>(
+    x: Given<Takes, Optional, Tensor>,
+    layer: Layer<Takes, Gives, Optional>,
   ): ForLayer<Gives, Tensor>;
   /** A parameter of this function's own, the same each time. Default initializer `glorotUniform()`, for one axis `zeros()`. */
   parameter(name: string, shape: Shape, initializer?: Initializer, options?: ParameterOptions): Tensor;

@@ -12,10 +12,11 @@ import {
   ones,
   relu,
   type Scope,
+  type Shape,
   sequential,
   sgd,
 } from "steepest";
-import { add, constant, input, matmul, mul, oneHot, reshape, scale, sum, type Tensor } from "steepest/graph";
+import { add, constant, div, input, matmul, mul, oneHot, reshape, scale, sum, type Tensor } from "steepest/graph";
 import { afterAll, describe, expect, test } from "vitest";
 
 const engine = createEngineSync();
@@ -93,6 +94,101 @@ describe("layers of several tensors", () => {
       inputs: { x: [1, 2, 1], lengths: input([1], { dtype: "uint32" }) },
     });
     expect([...step({ x: [3, 4], lengths: [1] }).total]).toEqual([3]);
+  });
+});
+
+/** The mean of a sequence's steps, of those whose mask is 1 if there is one; plus what is carried in. */
+const averaged = defineLayer("averaged", ["x", "mask?", "carry?"], ({ x, mask, carry }, { parameter }) => {
+  const [batch, time] = x.shape;
+  const weights = mask === undefined ? constant(Array<number>(time).fill(1)) : reshape(mask, [batch, time]);
+  const kept = mul(x, reshape(weights, [-1, time, 1]));
+  const mean = div(sum(kept, 1), mask === undefined ? time : sum(weights, 1, { keepDims: true }));
+  const scaled = mul(mean, parameter("factor", [x.shape[2]], ones()));
+  return carry === undefined ? scaled : add(scaled, carry);
+});
+
+describe("what may be left out", () => {
+  const x = [1, 2, 3, 4, 5, 6];
+
+  test("x alone, in a chain too", () => {
+    using trainer = compileSync(sequential({ input: [3, 2] }, averaged(), dense(1, { weightInitializer })), options);
+    expect([...trainer.predictSync(x)]).toEqual([7]);
+    using wrapped = compileSync(sequential({ input: [3, 2] }, relu(), averaged({ name: "a" })), options);
+    expect([...wrapped.predictSync(x)]).toEqual([3, 4]);
+    const counted = averaged() as Layer<2, 1, { mask: Shape }>;
+    // @ts-expect-error: it takes two axes
+    expect(() => sequential({ input: [3, 2, 1] }, counted, dense(1))).toThrow(/shapes/);
+  });
+
+  test("by name: with a mask, with what is carried in, with both, with nothing; one set of parameters", () => {
+    const shared = averaged({ name: "shared" });
+    const model = functional({ input: { x: [3, 2], mask: [3], carry: [2] } }, ({ x, mask, carry }, { apply }) => ({
+      alone: apply(x, shared),
+      none: apply({ x }, shared),
+      nothing: apply({ x, mask: undefined }, shared),
+      masked: apply({ x, mask }, shared),
+      carried: apply({ carry, x }, shared),
+      both: apply({ x, mask, carry }, shared),
+    }));
+    expect([...model.parameters.keys()]).toEqual(["shared.factor"]);
+    using predictor = compileSync(model);
+    const { alone, none, nothing, masked, carried, both } = predictor.predictSync({
+      x,
+      mask: [0, 1, 1],
+      carry: [10, 20],
+    });
+    for (const mean of [alone, none, nothing]) expect([...mean]).toEqual([3, 4]);
+    expect([...masked]).toEqual([4, 5]);
+    expect([...carried]).toEqual([13, 24]);
+    expect([...both]).toEqual([14, 25]);
+  });
+
+  test("next to several that must be there", () => {
+    const shifted = defineLayer("shifted", ["a", "b", "by?"], ({ a, b, by }) => add(add(a, b), by ?? 1));
+    const model = functional({ input: [2] }, (x, { apply }) => ({
+      without: apply({ a: x, b: x }, shifted()),
+      with: apply({ a: x, b: x, by: x }, shifted()),
+    }));
+    using predictor = compileSync(model);
+    expect(predictor.predictSync([1, 2])).toEqual({ without: Float32Array.of(3, 5), with: Float32Array.of(3, 6) });
+    // @ts-expect-error: two must be there
+    expect(() => sequential({ input: [2] }, shifted())).toThrow(
+      /must take one tensor, but shifted\(\) takes a, b, by\?/,
+    );
+  });
+
+  test("types: what is left out is undefined, the rest is a tensor", () => {
+    defineLayer("typed", ["x", "mask?"], ({ x, mask }) => {
+      // @ts-expect-error: it may be left out
+      const always: Tensor = mask;
+      const maybe: Tensor | undefined = mask;
+      return maybe === undefined ? x : add(x, always);
+    });
+    const layer: Layer<number, number, { mask: Shape; carry: Shape }> = averaged();
+    const one: Layer = layer;
+    expect(one.inputNames).toEqual(["x", "mask?", "carry?"]);
+    // @ts-expect-error: y is none of its tensors
+    const other: Layer<number, number, { y: Shape }> = layer;
+    expect(other).toBe(layer);
+  });
+
+  test("what does not fit", () => {
+    const within = (body: (x: Tensor, scope: Scope) => Tensor) => () => functional({ input: [3, 2] }, body);
+    // @ts-expect-error: x is missing
+    expect(within((x, { apply }) => apply({ mask: x }, averaged()))).toThrow(
+      /functional: apply: what averaged\(\) is applied to: must be an object with x, mask\?, carry\?, got { mask }/,
+    );
+    // @ts-expect-error: it has no lengths
+    expect(within((x, { apply }) => apply({ x, lengths: x }, averaged()))).toThrow(/got { x, lengths }/);
+    // @ts-expect-error: a number is no tensor
+    expect(within((x, { apply }) => apply({ x, mask: 3 }, averaged()))).toThrow(/"mask" must be a tensor, got 3/);
+    // What it makes must not depend on what is left out.
+    const growing = defineLayer("growing", ["x", "by?"], ({ x, by }, { parameter }) =>
+      by === undefined ? x : mul(x, parameter("more", [1])),
+    )();
+    expect(within((x, { apply }) => add(apply(x, growing), apply({ x, by: x }, growing)))).toThrow(
+      /it makes the parameter "more", but made none of that name when it was built/,
+    );
   });
 });
 
@@ -181,9 +277,12 @@ describe("what does not fit is refused by the compiler and at run time", () => {
     );
   });
 
-  test.each([[[]], [["a", "a"]], ["a"], [["a", 3]], [[""]]])("inputs of a defined layer: %j", (inputs) => {
-    expect(() => defineLayer("odd", inputs as never, ({ a }: { a: Tensor }) => a)).toThrow(ModelError);
-  });
+  test.each([[[]], [["a", "a"]], ["a"], [["a", 3]], [[""]], [["a", "a?"]], [["?"]], [["a?", "b?"]]])(
+    "inputs of a defined layer: %j",
+    (inputs) => {
+      expect(() => defineLayer("odd", inputs as never, (({ a }: { a: Tensor }) => a) as never)).toThrow(ModelError);
+    },
+  );
 });
 
 test("one number a sample: input []", () => {
