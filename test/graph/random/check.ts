@@ -12,7 +12,7 @@ import {
 import { add, compileFunctionSync, gradient, type Tensor } from "steepest/graph";
 import type { Value } from "./float64.js";
 import { evaluate, lossOf, type RandomModel, trace } from "./model.js";
-import type { Random } from "./moves.js";
+import type { Random } from "./move.js";
 
 // Of the largest number of a value or a gradient. The worst of 530 models was 7.4e-6; a wrong sign, factor or element is
 // an error of about 1.

@@ -4,7 +4,8 @@ import { constant } from "../../../src/graph/tensor.js";
 import { add, mul } from "../../../src/ops/elementwise.js";
 import { sum } from "../../../src/ops/reduce.js";
 import { countOf, type Value } from "./float64.js";
-import { type Applied, type Choice, moves, type Picked, type Random } from "./moves.js";
+import type { Applied, Choice, Picked, Random } from "./move.js";
+import { moves } from "./moves.js";
 
 /** Values by number: leaves, and the results of moves in order. */
 export interface RandomModel {

@@ -13,34 +13,8 @@ import {
   transposed,
   type Value,
 } from "./float64.js";
-
-export interface Random {
-  uniform(): number;
-  below(count: number): number;
-}
-
-/** What a move may choose from. Values are chosen by number; those that were made last come up more often. */
-export interface Choice extends Random {
-  /** A value of which `fits` is true, or undefined where none is found soon. */
-  pick(fits?: (value: Value) => boolean): Picked | undefined;
-  /** A leaf of this shape: one that is there, or a new one. */
-  leaf(shape: readonly number[]): Picked;
-}
-
-export interface Picked {
-  readonly index: number;
-  readonly value: Value;
-}
-
-export interface Applied {
-  /** How it is shown where it fails. */
-  readonly name: string;
-  readonly inputs: readonly number[];
-  apply(...tensors: Tensor[]): readonly Tensor[];
-  evaluate(...values: Value[]): readonly Value[];
-}
-
-export type Move = (choice: Choice) => Applied | undefined;
+import { hasRank, type Move, single } from "./move.js";
+import { placingMoves } from "./placing.js";
 
 type Unary = [apply: (x: Tensor) => Tensor, f: (x: number) => number, allowed?: (x: number) => boolean];
 
@@ -48,30 +22,56 @@ const logistic = (x: number) => 1 / (1 + Math.exp(-x));
 const softplus = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 const gelu = (x: number) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 const farFromZero = (x: number) => Math.abs(x) > 0.3;
+const within = (most: number) => (x: number) => Math.abs(x) < most;
+/** What rounds otherwise in float32 is left out. */
+const farFromWhole = (x: number) => Math.abs(x - Math.round(x)) > 0.01;
+const farFromHalf = (x: number) => farFromWhole(x + 0.5);
+const quotientIsFarFromWhole = (a: Value, b: Value) =>
+  b.data.every(farFromZero) &&
+  tabulate(commonShape(a.shape, b.shape) as number[], (index) => at(a, index) / at(b, index)).data.every(farFromWhole);
 
 /** Numbers in them are multiples of 1/8, which float32 has exactly. */
 const unaries: Record<string, Unary> = {
   abs: [ops.abs, Math.abs],
+  acos: [ops.acos, Math.acos, within(0.9)],
+  acosh: [ops.acosh, Math.acosh, (x) => x > 1.2],
+  asin: [ops.asin, Math.asin, within(0.9)],
+  asinh: [ops.asinh, Math.asinh],
+  atan: [ops.atan, Math.atan],
+  atanh: [ops.atanh, Math.atanh, within(0.9)],
+  ceil: [ops.ceil, Math.ceil, farFromWhole],
   clip: [(x) => ops.clip(x, -0.75, 1.25), (x) => Math.min(Math.max(x, -0.75), 1.25)],
   cos: [ops.cos, Math.cos],
+  cosh: [ops.cosh, Math.cosh, within(3)],
   elu: [ops.elu, (x) => (x > 0 ? x : Math.expm1(x))],
   exp: [ops.exp, Math.exp, (x) => x < 2],
+  expm1: [ops.expm1, Math.expm1, (x) => x < 2],
+  floor: [ops.floor, Math.floor, farFromWhole],
   gelu: [(x) => ops.gelu(x, { approximate: "tanh" }), gelu],
   leakyRelu: [(x) => ops.leakyRelu(x, { negativeSlope: 0.125 }), (x) => (x > 0 ? x : x / 8)],
   log: [ops.log, Math.log, (x) => x > 0.1],
+  log1p: [ops.log1p, Math.log1p, (x) => x > -0.8],
+  logit: [ops.logit, (x) => Math.log(x / (1 - x)), (x) => x > 0.1 && x < 0.9],
   neg: [ops.neg, (x) => -x],
   reciprocal: [ops.reciprocal, (x) => 1 / x, farFromZero],
   relu: [ops.relu, (x) => Math.max(x, 0)],
+  round: [ops.round, Math.round, farFromHalf],
+  rsqrt: [ops.rsqrt, (x) => 1 / Math.sqrt(x), (x) => x > 0.1],
   scale: [(x) => ops.scale(x, -1.75), (x) => -1.75 * x],
   shift: [(x) => ops.shift(x, 0.625), (x) => x + 0.625],
   sigmoid: [ops.sigmoid, logistic],
   silu: [ops.silu, (x) => x * logistic(x)],
+  sign: [ops.sign, Math.sign, farFromZero],
   sin: [ops.sin, Math.sin],
+  sinh: [ops.sinh, Math.sinh, within(3)],
   softplus: [ops.softplus, softplus],
+  "softplus, beta 2": [(x) => ops.softplus(x, { beta: 2 }), (x) => softplus(2 * x) / 2],
   softsign: [ops.softsign, (x) => x / (1 + Math.abs(x))],
   sqrt: [ops.sqrt, Math.sqrt, (x) => x > 0.1],
   square: [ops.square, (x) => x * x],
+  tan: [ops.tan, Math.tan, within(1.2)],
   tanh: [ops.tanh, Math.tanh],
+  trunc: [ops.trunc, Math.trunc, farFromWhole],
   "pow 2.5": [(x) => ops.pow(x, 2.5), (x) => x ** 2.5, (x) => x > 0.1],
 };
 
@@ -83,12 +83,16 @@ type Binary = [
 
 const binaries: Record<string, Binary> = {
   add: [ops.add, (a, b) => a + b],
+  atan2: [ops.atan2, Math.atan2, (a, b) => a.data.every(farFromZero) && b.data.every(farFromZero)],
   div: [ops.div, (a, b) => a / b, (_, b) => b.data.every(farFromZero)],
+  floorDiv: [ops.floorDiv, (a, b) => Math.floor(a / b), quotientIsFarFromWhole],
   maximum: [ops.maximum, Math.max],
   minimum: [ops.minimum, Math.min],
+  mod: [ops.mod, (a, b) => a - b * Math.floor(a / b), quotientIsFarFromWhole],
   mul: [ops.mul, (a, b) => a * b],
   pow: [ops.pow, (a, b) => a ** b, (a) => a.data.every((x) => x > 0.3)],
   sub: [ops.sub, (a, b) => a - b],
+  xlogy: [ops.xlogy, (a, b) => a * Math.log(b), (_, b) => b.data.every((x) => x > 0.1)],
 };
 
 const total = (elements: number[]) => elements.reduce((sum, value) => sum + value, 0);
@@ -108,6 +112,10 @@ const reductions: Record<string, [Reduce, (elements: number[]) => number]> = {
   logSumExp: [ops.logSumExp, logSumExp],
   max: [ops.max, largest],
   mean: [ops.mean, (elements) => total(elements) / elements.length],
+  norm: [
+    (x, axes, options) => ops.norm(x, axes, { ...options, p: 3 }),
+    (elements) => total(elements.map((value) => Math.abs(value) ** 3)) ** (1 / 3),
+  ],
   min: [ops.min, (elements) => -largest(elements.map((value) => -value))],
   product: [ops.product, (elements) => elements.reduce((product, value) => product * value, 1)],
   sum: [ops.sum, total],
@@ -122,29 +130,20 @@ const normalized = (line: number[]) => {
 
 /** Along an axis; the others along the last one. */
 const lines: Record<string, [(x: Tensor, axis: number) => Tensor, (line: number[]) => number[], lastOnly?: boolean]> = {
+  cumulativeProduct: [
+    ops.cumulativeProduct,
+    (line) => line.map((_, i) => line.slice(0, i + 1).reduce((product, value) => product * value)),
+  ],
   cumulativeSum: [ops.cumulativeSum, (line) => line.map((_, i) => total(line.slice(0, i + 1)))],
   layerNorm: [(x) => ops.layerNorm(x, { epsilon: 2 ** -10 }), normalized, true],
   logSoftmax: [(x, axis) => ops.logSoftmax(x, { axis }), (line) => line.map((value) => value - logSumExp(line))],
+  roll: [(x, axis) => ops.roll(x, -1, axis), (line) => [...line.slice(1), line[0]]],
   softmax: [(x, axis) => ops.softmax(x, { axis }), (line) => line.map((value) => Math.exp(value - logSumExp(line)))],
+  softmin: [
+    (x, axis) => ops.softmin(x, { axis }),
+    (line) => line.map((value) => Math.exp(-value - logSumExp(line.map((one) => -one)))),
+  ],
 };
-
-const hasRank =
-  (least: number, most = 4) =>
-  ({ shape }: Value) =>
-    shape.length >= least && shape.length <= most;
-
-/** A move of one input and one result. */
-const single = (
-  name: string,
-  picked: Picked,
-  apply: (x: Tensor) => Tensor,
-  evaluate: (x: Value) => Value,
-): Applied => ({
-  name,
-  inputs: [picked.index],
-  apply: (x) => [apply(x)],
-  evaluate: (x) => [evaluate(x)],
-});
 
 const mapped = ({ shape, data }: Value, f: (x: number) => number): Value => ({ shape, data: data.map(f) });
 
@@ -252,6 +251,55 @@ const dense = Object.entries(activations).map(
       };
     },
 );
+
+/** Of the last axis of both, those before it broadcast: einsum's ellipsis. */
+const innerProduct: Move = (choice) => {
+  const a = choice.pick(hasRank(1, 3));
+  const size = a?.value.shape.at(-1);
+  const b = a && choice.pick(({ shape }) => shape.at(-1) === size && commonShape(a.value.shape, shape) !== undefined);
+  if (!a || !b) return undefined;
+  return {
+    name: "einsum ...i,...i->...",
+    inputs: [a.index, b.index],
+    apply: (a, b) => [ops.einsum("...i,...i->...", a, b)],
+    evaluate: (a, b) => {
+      const products = tabulate(commonShape(a.shape, b.shape) as number[], (index) => at(a, index) * at(b, index));
+      return [foldOver(products, [products.shape.length - 1], false, total)];
+    },
+  };
+};
+
+/** h ← tanh(h + w·x) along an axis, from a leaf: the last h, and all of them. */
+const scan: Move = (choice) => {
+  const x = choice.pick(hasRank(1, 3));
+  if (x === undefined) return undefined;
+  const axis = choice.below(x.value.shape.length);
+  const reverse = choice.below(2) === 0;
+  const rest = x.value.shape.toSpliced(axis, 1);
+  const [init, weight] = [choice.leaf(rest), choice.leaf([])];
+  return {
+    name: `scan along ${axis}${reverse ? ", reverse" : ""}`,
+    inputs: [x.index, init.index, weight.index],
+    apply(x, init, weight) {
+      const step = (h: Tensor, row: Tensor): [Tensor, Tensor] => {
+        const next = ops.tanh(ops.add(h, ops.mul(weight, row)));
+        return [next, next];
+      };
+      return ops.scan(step, init, x, { axis, reverse });
+    },
+    evaluate(x, init, { data: [w] }) {
+      const steps = Array.from({ length: x.shape[axis] }, (_, t) => t);
+      const hs: Value[] = [];
+      let h = init;
+      for (const t of reverse ? steps.toReversed() : steps) {
+        const before = h;
+        h = tabulate(rest, (index) => Math.tanh(at(before, index) + w * at(x, index.toSpliced(axis, 0, t))));
+        hs[t] = h;
+      }
+      return [h, tabulate(x.shape, (index) => at(hs[index[axis]], index.toSpliced(axis, 1)))];
+    },
+  };
+};
 
 const where: Move = (choice) => {
   const a = choice.pick();
@@ -453,6 +501,10 @@ export const moves: readonly Move[] = [
   ...reductionMoves,
   ...lineMoves,
   ...dense,
+  ...placingMoves,
+  scan,
+  scan,
+  innerProduct,
   matmul,
   matmul,
   where,
