@@ -174,6 +174,7 @@ export type { EpochResult, Fit, Progress, Scores } from "./train/fit.js";
 export type {
   EvaluateOptions,
   FitOptions,
+  GradientsOptions,
   ParametersOptions,
   PredictOptions,
   SliceOptions,
@@ -188,7 +189,6 @@ export {
   compileSync,
   type Evaluator,
   type EvaluatorOptions,
-  type GradientsOptions,
   type Predictor,
   type PredictorOptions,
   type Trainer,

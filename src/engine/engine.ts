@@ -4,11 +4,12 @@ import type { Allocator } from "./allocator.js";
 import { MAX_WORKERS } from "./constants.js";
 import { checkMade, made } from "./copies.js";
 import { backendOf, type Core, callInBackground, closeCore, openCore, openedOf, recoverCore } from "./core.js";
-import { checkInteger, checkOptions, ModelError, SteepestError, showValue } from "./errors.js";
+import { ModelError, SteepestError, showValue } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import { kindOf } from "./kind.js";
 import { createMemory, type Heap } from "./memory.js";
 import { type Build, chooseBuild, loadModule, loadModuleSync } from "./module.js";
+import { choice, flag, integer, type OptionsOf, optional, readOptions } from "./options.js";
 import type { Region } from "./ranges.js";
 import { startReplica } from "./replica.js";
 import { startTeam } from "./team.js";
@@ -27,6 +28,12 @@ export interface EngineOptions {
    */
   background?: boolean | undefined;
 }
+
+const OPTIONS = {
+  build: choice("strict", ["strict", "fast"]),
+  threads: integer(1, { min: 1, max: MAX_WORKERS }),
+  background: optional(flag()),
+} satisfies OptionsOf<EngineOptions>;
 
 const VIEWS = { float32: "floats", uint32: "words", float64: "doubles" } as const;
 
@@ -173,16 +180,7 @@ function checkEngineOptions(options: EngineOptions): {
   threads: number;
   background: boolean | undefined;
 } {
-  checkOptions("engine", options, ["build", "threads", "background"]);
-  const { build = "strict", threads = 1, background } = options;
-  if (build !== "strict" && build !== "fast") {
-    throw new ModelError(`engine: build must be "strict" or "fast", got ${showValue(build)}`);
-  }
-  checkInteger("engine", "threads", threads, 1);
-  if (threads > MAX_WORKERS) throw new ModelError(`engine: threads must be at most ${MAX_WORKERS}, got ${threads}`);
-  if (background !== undefined && typeof background !== "boolean") {
-    throw new ModelError(`engine: background must be true or false, got ${showValue(background)}`);
-  }
+  const { build, threads, background } = readOptions("engine", options, OPTIONS);
   return { build: chooseBuild(build), threads, background };
 }
 

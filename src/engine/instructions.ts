@@ -68,8 +68,8 @@ export interface Recording {
 /** Refuses (parameter 0 is the number of units) what a kernel would read as something else: a missing address, above all, which would become 0. */
 function checkParameter(opcode: number, index: number, kind: string, value: unknown): void {
   const isAddress = kind === "o" || kind === "i";
-  const least = isAddress ? 0 : -(2 ** 31); // some of the other numbers are signed
-  const isWord = Number.isInteger(value) && (value as number) >= least && (value as number) < 2 ** 32;
+  const min = isAddress ? 0 : -(2 ** 31); // some of the other numbers are signed
+  const isWord = Number.isInteger(value) && (value as number) >= min && (value as number) < 2 ** 32;
   if (kind === "f" || kind === "d" ? typeof value === "number" : isWord) return;
   const rule = isAddress ? "an address" : kind === "u" ? "a whole number of 32 bits" : "a number";
   throw new SteepestError(
@@ -105,7 +105,7 @@ export function startRecording(): Recording {
   };
   /** The most threads that an instruction from the one at this place in the list on can use. */
   const threadsFrom = (first: number): number =>
-    listing.slice(first).reduce((most, { offset }) => Math.max(most, words[offset + 3]), 1);
+    listing.slice(first).reduce((max, { offset }) => Math.max(max, words[offset + 3]), 1);
   const structure: Structure = {
     repeat(counter, count, body) {
       checkRepeat(counter, count);

@@ -5,7 +5,9 @@
 //   const { negativeSlope } = readOptions("leakyRelu", options, OPTIONS);
 //
 // (`@__NO_SIDE_EFFECTS__`: a bundler leaves out the tables that a program does not use.)
-import { checkChoice, checkFlag, checkInteger, checkNumber, checkOptions } from "./errors.js";
+
+import { checkChoice, checkFlag, checkFunction, checkInteger, checkNumber, checkOptions } from "./errors.js";
+import { kindOf } from "./kind.js";
 
 /** Reads one option: gives its default if it is absent. Throws ModelError if the value breaks the option's rule. */
 export type OptionRule<T> = (where: string, name: string, value: unknown) => T;
@@ -13,7 +15,7 @@ export type OptionRule<T> = (where: string, name: string, value: unknown) => T;
 /** A rule for each option of an interface, and for nothing else. */
 export type OptionsOf<Options> = { readonly [Name in keyof Required<Options>]: OptionRule<Options[Name]> };
 
-type RuleTable = { readonly [name: string]: OptionRule<unknown> };
+export type RuleTable = { readonly [name: string]: OptionRule<unknown> };
 
 /** What the options of a table are read as. */
 export type ReadOptions<Table extends RuleTable> = {
@@ -28,11 +30,16 @@ interface Bounds {
 
 /** All options by name. Throws ModelError for a name that is not in the table, or a value that breaks its rule. */
 export function readOptions<Table extends RuleTable>(where: string, options: object, table: Table): ReadOptions<Table> {
-  const names = Object.keys(table);
-  checkOptions(where, options, names);
+  checkNames(where, options, table);
   const read: Record<string, unknown> = {};
-  for (const name of names) read[name] = table[name](where, name, (options as Record<string, unknown>)[name]);
+  for (const name in table) read[name] = table[name](where, name, (options as Record<string, unknown>)[name]);
   return read as ReadOptions<Table>;
+}
+
+/** Throws ModelError for a name that is not in the table: all there is to check first where each option is read by its rule. */
+export function checkNames(where: string, options: object, table: RuleTable): void {
+  if (kindOf(options) === "Object" && Object.keys(options).every((name) => Object.hasOwn(table, name))) return;
+  checkOptions(where, options, Object.keys(table));
 }
 
 /** One table of several, each of other options: a spread would keep a bundler from leaving it out. */
@@ -61,9 +68,9 @@ export function integer(fallback?: number, { min = -(2 ** 53), max }: Bounds = {
   return (where, name, value = fallback) => checkInteger(where, name, value, min, max);
 }
 
-/** `true` or `false`. */
+/** `true` or `false`. Without a default it must be given. */
 /* @__NO_SIDE_EFFECTS__ */
-export function flag(fallback: boolean): OptionRule<boolean> {
+export function flag(fallback?: boolean): OptionRule<boolean> {
   return (where, name, value = fallback) => checkFlag(where, name, value);
 }
 
@@ -71,6 +78,15 @@ export function flag(fallback: boolean): OptionRule<boolean> {
 /* @__NO_SIDE_EFFECTS__ */
 export function choice<const T extends string>(fallback: T, choices: readonly T[]): OptionRule<T> {
   return (where, name, value = fallback) => checkChoice(where, name, value, choices);
+}
+
+/** A function, that is not a class. Without a default it must be given. */
+/* @__NO_SIDE_EFFECTS__ */
+export function fn<T extends (...given: never[]) => unknown>(fallback?: T): OptionRule<T> {
+  return (where, name, value = fallback) => {
+    checkFunction(where, name, value);
+    return value as T;
+  };
 }
 
 /** What may be absent, and has a rule if it is not. */

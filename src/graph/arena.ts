@@ -22,7 +22,7 @@ export interface Storage extends Life {
 
 /** Sets all offsets. Returns the bytes of the arena. */
 export function placeAll(storages: readonly Storage[]): number {
-  const times = storages.reduce((most, { last }) => Math.max(most, last + 1), 1);
+  const times = storages.reduce((max, { last }) => Math.max(max, last + 1), 1);
   const taken = createTimeline(times);
   let total = 0;
   for (const storage of [...storages].sort((a, b) => b.bytes - a.bytes || a.first - b.first)) {

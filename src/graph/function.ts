@@ -1,15 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // Compiles any function of symbolic tensors to a program, and calls it with values.
 import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
-import {
-  checkFunction,
-  checkInteger,
-  checkOptions,
-  ModelError,
-  SteepestError,
-  showNames,
-  showValue,
-} from "../engine/errors.js";
+import { checkFunction, ModelError, SteepestError, showNames, showValue } from "../engine/errors.js";
+import { integer, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { leavesBehind } from "./backward.js";
 import { type BuiltProgram, buildProgram } from "./program.js";
 import { createValueStore, initializeParameters, layoutBlock, type ValueStore } from "./store.js";
@@ -32,6 +25,14 @@ export interface CompileFunctionOptions extends Omit<EngineOptions, "background"
   /** Seed of the parameters' initial values, a whole number of at least 0. Default 0. */
   seed?: number;
 }
+
+const OPTIONS = {
+  // The engine's own checks these.
+  build: unchecked<EngineOptions["build"]>(),
+  threads: unchecked<number | undefined>(),
+  engine: unchecked<Engine | undefined>(),
+  seed: integer(0, { min: 0 }),
+} satisfies OptionsOf<CompileFunctionOptions>;
 
 /** A program that takes values and gives values (indices as float32 numbers); its parameters stay in its memory between calls. */
 export interface CompiledFunction<I extends InputShapes, O extends Record<string, Tensor>> {
@@ -96,8 +97,7 @@ function traceFunction<I extends InputShapes, O extends Record<string, Tensor>>(
   options: CompileFunctionOptions,
 ): TracedFunction<I, O> {
   checkFunction(WHERE, "what is traced", trace);
-  checkOptions(WHERE, options, ["engine", "build", "threads", "seed"]);
-  const seed = checkInteger(WHERE, "seed", options.seed ?? 0, 0);
+  const { seed } = readOptions(WHERE, options, OPTIONS);
   engineOf(WHERE, options);
   const inputs = inputsFor(WHERE, shapes);
   const outputs = trace(inputs);

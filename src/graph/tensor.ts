@@ -92,11 +92,11 @@ export function checkTensor(where: string, value: unknown, rule = "must be given
   );
 }
 
-/** Refuses what is no array of tensors, or one of fewer than `least`. */
-export function checkTensors(where: string, values: unknown, least = 1): readonly Tensor[] {
-  if (!Array.isArray(values) || values.length < least) {
+/** Refuses what is no array of tensors, or one of fewer than `min`. */
+export function checkTensors(where: string, values: unknown, min = 1): readonly Tensor[] {
+  if (!Array.isArray(values) || values.length < min) {
     throw new ModelError(
-      `${where}: must be given an array of at least ${least === 1 ? "one tensor" : `${least} tensors`}, got ${showValue(values)}`,
+      `${where}: must be given an array of at least ${min === 1 ? "one tensor" : `${min} tensors`}, got ${showValue(values)}`,
     );
   }
   return Array.from(values, (value, index) =>

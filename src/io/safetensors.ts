@@ -1,5 +1,6 @@
-import { checkOptions, MemoryError, showValue } from "../engine/errors.js";
+import { MemoryError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
+import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { sizeOf } from "../graph/shape.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { FormatError } from "./formatError.js";
@@ -165,6 +166,13 @@ function checkTensors(tensors: unknown): void {
   checkTensorCount(Object.keys(tensors).length, "encodeSafetensors");
 }
 
+// Checked together.
+const INPUT = {
+  dtype: unchecked<SafetensorsInput["dtype"]>(),
+  shape: unchecked<SafetensorsInput["shape"]>(),
+  data: unchecked<SafetensorsInput["data"]>(),
+} satisfies OptionsOf<SafetensorsInput>;
+
 function checkInput(name: string, tensor: SafetensorsInput): SafetensorsDtype {
   const at = `encodeSafetensors: tensor ${showValue(name)}`;
   if (name === METADATA_KEY) {
@@ -175,8 +183,7 @@ function checkInput(name: string, tensor: SafetensorsInput): SafetensorsDtype {
       `${at}: must be an object { shape, data }, got ${showValue(tensor)}: give it a shape and its data`,
     );
   }
-  checkOptions(at, tensor, ["dtype", "shape", "data"]);
-  const { dtype, shape, data } = tensor;
+  const { dtype, shape, data } = readOptions(at, tensor, INPUT);
   const kind = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : "";
   const natural = DTYPE_OF_ARRAY.get(kind);
   if (natural === undefined) {

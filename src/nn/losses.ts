@@ -1,14 +1,16 @@
 // Losses as options of compile(): which operation, what the targets are, and what a prediction is.
-import { checkChoice, checkFunction, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkFunction, ModelError, showValue } from "../engine/errors.js";
+import { choice, fn, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import { sigmoid, step } from "../ops/activation.js";
+import type { Reduction } from "../ops/loss.js";
 import * as operations from "../ops/loss.js";
 import { correctBinary, correctClasses, correctDistributions } from "../ops/metric.js";
 import { softmax } from "../ops/softmax.js";
 import { identity } from "../ops/view.js";
 import { checkName } from "./layer.js";
 
-export type Reduction = "mean" | "sum";
+export type { Reduction } from "../ops/loss.js";
 
 /**
  * What `y` holds: `values` any numbers of the output's shape; `bits` 0 or 1; `signs` -1 or 1;
@@ -54,10 +56,10 @@ export interface LossOptions {
   reduction?: Reduction;
 }
 
-function reductionOf(where: string, options: LossOptions, known: readonly string[] = []): Reduction {
-  checkOptions(where, options, ["reduction", ...known]);
-  const { reduction = "mean" } = options;
-  return checkChoice(where, "reduction", reduction, ["mean", "sum"]);
+const LOSS = { reduction: operations.REDUCTION } satisfies OptionsOf<LossOptions>;
+
+function reductionOf(where: string, options: LossOptions): Reduction {
+  return readOptions(where, options, LOSS).reduction;
 }
 
 type Operation = (output: Tensor, target: Tensor, options: { reduction: Reduction }) => Tensor;
@@ -87,10 +89,11 @@ export function meanAbsoluteError(options: LossOptions = {}): Loss {
   return regression("meanAbsoluteError", operations.meanAbsoluteError, reductionOf("meanAbsoluteError", options));
 }
 
+const HUBER = { reduction: operations.REDUCTION, delta: operations.DELTA } satisfies OptionsOf<operations.HuberOptions>;
+
 /** Huber (1964): quadratic within `delta` of the target, linear beyond. Default delta 1, as in PyTorch. */
-export function huber(options: LossOptions & { delta?: number } = {}): Loss {
-  const reduction = reductionOf("huber", options, ["delta"]);
-  const delta = checkNumber("huber", "delta", options.delta ?? 1, Number.MIN_VALUE, Number.POSITIVE_INFINITY);
+export function huber(options: operations.HuberOptions = {}): Loss {
+  const { reduction, delta } = readOptions("huber", options, HUBER);
   return regression("huber", (y, t) => operations.huber(y, t, { reduction, delta }), reduction);
 }
 
@@ -123,13 +126,22 @@ export function perceptron(options: LossOptions = {}): Loss {
   };
 }
 
+export interface BinaryCrossEntropyOptions extends LossOptions {
+  /** What the model gives. Default `"logits"`. */
+  from?: "logits" | "probabilities";
+}
+
+const BINARY_CROSS_ENTROPY = {
+  reduction: operations.REDUCTION,
+  from: choice("logits", ["logits", "probabilities"]),
+} satisfies OptionsOf<BinaryCrossEntropyOptions>;
+
 /**
  * Binary cross-entropy. From logits (the default): the model ends without a sigmoid, and predict() gives
  * probabilities. From probabilities: the model ends in sigmoid(). Targets lie within [0, 1].
  */
-export function binaryCrossEntropy(options: LossOptions & { from?: "logits" | "probabilities" } = {}): Loss {
-  const reduction = reductionOf("binaryCrossEntropy", options, ["from"]);
-  const from = checkChoice("binaryCrossEntropy", "from", options.from ?? "logits", ["logits", "probabilities"]);
+export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Loss {
+  const { reduction, from } = readOptions("binaryCrossEntropy", options, BINARY_CROSS_ENTROPY);
   const logits = from === "logits";
   const operation = logits ? operations.binaryCrossEntropyWithLogits : operations.binaryCrossEntropy;
   const threshold = logits ? 0 : 0.5;
@@ -158,6 +170,12 @@ export interface CrossEntropyOptions extends LossOptions {
   ignoreIndex?: number;
 }
 
+const CROSS_ENTROPY = {
+  reduction: operations.REDUCTION,
+  targets: choice("classes", ["classes", "distributions"]),
+  ignoreIndex: operations.IGNORE_INDEX,
+} satisfies OptionsOf<CrossEntropyOptions>;
+
 /**
  * Cross-entropy of softmax(logits): the model ends in dense(classes), without a softmax, and predict() gives probabilities.
  * Targets are class indices (the default) or distributions (one-hot rows, for example): one a sample of an output [classes];
@@ -166,10 +184,7 @@ export interface CrossEntropyOptions extends LossOptions {
  * epoch or an evaluation is over its positions, whatever the batches.
  */
 export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
-  const reduction = reductionOf("crossEntropy", options, ["targets", "ignoreIndex"]);
-  const targets = checkChoice("crossEntropy", "targets", options.targets ?? "classes", ["classes", "distributions"]);
-  const { ignoreIndex } = options;
-  operations.checkIgnoreIndex("crossEntropy", ignoreIndex);
+  const { reduction, targets, ignoreIndex } = readOptions("crossEntropy", options, CROSS_ENTROPY);
   const common = { name: "crossEntropy", targets, reduction, predict: softmax, checkOutput: checkClasses } as const;
   const includes = ["softmax", "logSoftmax"];
   if (targets === "distributions") {
@@ -199,6 +214,18 @@ const MAX_KINDS = 1000;
 export interface DefineLossOptions
   extends Partial<Pick<Loss, "targets" | "reduction" | "predict" | "correct" | "includes">> {}
 
+const DEFINE_LOSS = {
+  targets: choice("values", TARGET_KINDS),
+  reduction: operations.REDUCTION,
+  predict: fn(identity),
+  correct: optional(fn<NonNullable<Loss["correct"]>>()),
+  includes(where, name, value = []) {
+    const areKinds = Array.isArray(value) && value.length <= MAX_KINDS;
+    if (areKinds && Array.from(value).every((kind) => typeof kind === "string")) return value;
+    throw new ModelError(`${where}: ${name} must be an array of kinds such as ["softmax"], got ${showValue(value)}`);
+  },
+} satisfies OptionsOf<DefineLossOptions>;
+
 /**
  * A custom loss: a function of a model's output and its target, [batch, …] both, that gives a scalar tensor.
  *
@@ -220,17 +247,6 @@ export function defineLoss(
 ): Loss {
   checkName("defineLoss", name);
   checkFunction("defineLoss", "build", build);
-  checkOptions("defineLoss", options, ["targets", "reduction", "predict", "correct", "includes"]);
-  const { targets = "values", reduction = "mean", predict = identity, correct, includes = [] } = options;
-  checkChoice("defineLoss", "targets", targets, TARGET_KINDS);
-  checkChoice("defineLoss", "reduction", reduction, ["mean", "sum"]);
-  checkFunction("defineLoss", "predict", predict);
-  if (correct !== undefined) checkFunction("defineLoss", "correct", correct);
-  const areKinds = Array.isArray(includes) && includes.length <= MAX_KINDS;
-  if (!areKinds || !Array.from(includes).every((kind) => typeof kind === "string")) {
-    throw new ModelError(
-      `defineLoss: includes must be an array of kinds such as ["softmax"], got ${showValue(includes)}`,
-    );
-  }
+  const { targets, reduction, predict, correct, includes } = readOptions("defineLoss", options, DEFINE_LOSS);
   return { name, targets, reduction, build, predict, includes, ...(correct === undefined ? {} : { correct }) };
 }

@@ -1,9 +1,11 @@
 // Metrics as options of compile(): each adds up over the batches of an epoch.
-import { checkFunction, checkInteger, checkOptions, ModelError, showValue } from "../engine/errors.js";
+
+import { checkFunction, checkInteger, ModelError, showValue } from "../engine/errors.js";
+import { fn, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import { constant, isTensor, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { equal, greater, less, where } from "../ops/comparison.js";
 import { mul } from "../ops/elementwise.js";
-import { checkIgnoreIndex, isCounted, meanAbsoluteError, meanSquaredError } from "../ops/loss.js";
+import { IGNORE_INDEX, isCounted, meanAbsoluteError, meanSquaredError } from "../ops/loss.js";
 import { sum } from "../ops/reduce.js";
 import { reshape } from "../ops/shape.js";
 import { checkName } from "./layer.js";
@@ -102,6 +104,10 @@ export interface DefineMetricOptions {
   finish?: (mean: number) => number;
 }
 
+const DEFINE_METRIC = {
+  finish: optional(fn<(mean: number) => number>()),
+} satisfies OptionsOf<DefineMetricOptions>;
+
 /**
  * A custom metric: a function of an output's tensors that gives a tensor of any shape, a value for each sample, position or
  * element. The score is the mean of all of them, over the whole data; weighted, if the function gives `{ values, weights }`,
@@ -120,9 +126,7 @@ export function defineMetric<const Name extends string>(
 ): Metric<Name> {
   checkName("defineMetric", name);
   checkFunction("defineMetric", "what gives its values", values);
-  checkOptions("defineMetric", options, ["finish"]);
-  const { finish } = options;
-  if (finish !== undefined) checkFunction("defineMetric", "finish", finish);
+  const { finish } = readOptions("defineMetric", options, DEFINE_METRIC);
   return {
     name,
     measure(of) {
@@ -178,7 +182,7 @@ export function topK<const K extends number>(k: K): Metric<`top${K}Accuracy`> {
       const hits = mul(less(larger, k), isNumber);
       const { ignoreIndex } = loss;
       if (ignoreIndex === undefined) return { total: sum(hits), count: sizeOf(hits.shape) };
-      checkIgnoreIndex("topK", ignoreIndex);
+      IGNORE_INDEX("topK", "ignoreIndex", ignoreIndex);
       const counted = isCounted(target, ignoreIndex);
       return { total: sum(mul(hits, counted)), count: sum(counted) };
     },

@@ -197,7 +197,7 @@ function fitsInto(shape: Shape, whole: Shape): boolean {
   return skipped >= 0 && shape.every((size, axis) => size === 1 || size === whole[skipped + axis]);
 }
 
-export interface Bounds {
+export interface Limits {
   readonly min: number;
   readonly max: number;
 }
@@ -205,10 +205,10 @@ export interface Bounds {
 /** Nothing but its bounds: x within them, or what `forward` makes of it. */
 const bounded = /* @__NO_SIDE_EFFECTS__ */ (
   name: string,
-  forward: Activation<Bounds>["forward"],
+  forward: Activation<Limits>["forward"],
   backwardReads: "input" | "output",
 ) =>
-  activation<Bounds>({
+  activation<Limits>({
     name,
     cost: 1,
     forward,

@@ -6,7 +6,7 @@ import type { Tensor } from "../graph/tensor.js";
 import { equal, where } from "./comparison.js";
 import { gradientByDecomposition } from "./decomposition.js";
 import { div, mul, scale, sqrt, square, sub } from "./elementwise.js";
-import { mean, type Reduction, reduceTogether, sum } from "./reduce.js";
+import { mean, type ReductionSizes, reduceTogether, sum } from "./reduce.js";
 import { reshape } from "./shape.js";
 
 /** What is calculated of a row. */
@@ -19,7 +19,7 @@ export interface Kind {
   readonly divisor: number;
 }
 
-type Deviation = Reduction & Kind;
+type Deviation = ReductionSizes & Kind;
 
 // Kernels go through a row once for its mean, its squares and, backward, its gradient; in float64.
 const COST = 4;

@@ -1,6 +1,7 @@
 // Diagonals of matrices, taken and made: each is the other's gradient.
-import { checkOptions, LARGEST_INT32, ModelError, showValue } from "../engine/errors.js";
+import { LARGEST_INT32, ModelError, showValue } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
+import { integer, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { boundOfMoved, type Elements } from "../graph/bounds.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -70,10 +71,13 @@ export interface DiagonalOptions {
   axes?: readonly [row: number, column: number];
 }
 
-function checkOffset(where: string, offset: unknown): number {
-  if (Number.isInteger(offset) && Math.abs(offset as number) <= LARGEST_INT32) return offset as number;
-  throw new ModelError(`${where}: offset must be a whole number, got ${showValue(offset)}`);
-}
+const OFFSET = integer(0, { min: -LARGEST_INT32, max: LARGEST_INT32 });
+const DIAGONAL = {
+  offset: OFFSET,
+  // Checked with the shape.
+  axes: unchecked<readonly [row: number, column: number]>([0, 1]),
+} satisfies OptionsOf<DiagonalOptions>;
+const DIAGONAL_MATRIX = { offset: OFFSET } satisfies OptionsOf<Omit<DiagonalOptions, "axes">>;
 
 /**
  * The diagonal of the matrices in two axes of `x`, as the last axis of the result behind the others; nothing, if it is
@@ -85,9 +89,7 @@ function checkOffset(where: string, offset: unknown): number {
  */
 export function diagonal(x: Tensor, options: DiagonalOptions = {}): Tensor {
   const { shape, name } = checkTensor("diagonal", x);
-  checkOptions("diagonal", options, ["offset", "axes"]);
-  const offset = checkOffset("diagonal", options.offset ?? 0);
-  const { axes = [0, 1] } = options;
+  const { offset, axes } = readOptions("diagonal", options, DIAGONAL);
   const rank = shape.length;
   const isAxis = (axis: unknown) => Number.isInteger(axis) && (axis as number) >= -rank && (axis as number) < rank;
   const fits = Array.isArray(axes) && axes.length === 2 && axes.every(isAxis);
@@ -109,8 +111,7 @@ export function diagonal(x: Tensor, options: DiagonalOptions = {}): Tensor {
  */
 export function diagonalMatrix(x: Tensor, options: Omit<DiagonalOptions, "axes"> = {}): Tensor {
   const { shape, name } = checkTensor("diagonalMatrix", x);
-  checkOptions("diagonalMatrix", options, ["offset"]);
-  const offset = checkOffset("diagonalMatrix", options.offset ?? 0);
+  const { offset } = readOptions("diagonalMatrix", options, DIAGONAL_MATRIX);
   if (shape.length === 0) {
     throw new ModelError(`diagonalMatrix: ${name} must have at least one axis, got a scalar: reshape() it to [1]`);
   }

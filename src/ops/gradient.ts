@@ -1,5 +1,7 @@
 // Differentiation for users: the rules that src/graph/backward.ts is handed, and `gradient`.
-import { checkOptions, ModelError, showValue } from "../engine/errors.js";
+
+import { ModelError, showValue } from "../engine/errors.js";
+import { type OptionsOf, readOptions } from "../engine/options.js";
 import { buildGradient, type GradientRules } from "../graph/backward.js";
 import { checkTensor, checkTensors, constant, type Shape, type Tensor } from "../graph/tensor.js";
 import { add } from "./elementwise.js";
@@ -31,6 +33,12 @@ export interface GradientOptions {
   cotangent?: Tensor;
 }
 
+const GRADIENT = {
+  cotangent(where, name, value) {
+    return value === undefined ? undefined : checkTensor(where, value, `${name} must be a tensor`);
+  },
+} satisfies OptionsOf<GradientOptions>;
+
 /**
  * The gradient of the scalar `y` with respect to one tensor or several, as tensors of the same shapes, to be returned
  * from a traced function or calculated with (and differentiated again, if the operations allow it); of a `y` of any shape
@@ -45,9 +53,7 @@ export function gradient(y: Tensor, wrt: Tensor, options?: GradientOptions): Ten
 export function gradient(y: Tensor, wrt: readonly Tensor[], options?: GradientOptions): Tensor[];
 export function gradient(y: Tensor, wrt: Tensor | readonly Tensor[], options: GradientOptions = {}): Tensor | Tensor[] {
   checkTensor("gradient", y, "the loss must be a tensor");
-  checkOptions("gradient", options, ["cotangent"]);
-  const { cotangent } = options;
-  if (cotangent !== undefined) checkTensor("gradient", cotangent, "cotangent must be a tensor");
+  const { cotangent } = readOptions("gradient", options, GRADIENT);
   const tensors = Array.isArray(wrt) ? checkTensors("gradient", wrt, 0) : [checkTensor("gradient", wrt)];
   for (const { name, dtype } of tensors) {
     if (dtype !== "float32")

@@ -1,5 +1,6 @@
 // Local response normalization: each channel divided by what its neighbours are.
-import { checkInteger, checkNumber, checkOptions } from "../engine/errors.js";
+import { checkInteger } from "../engine/errors.js";
+import { number, type OptionsOf, readOptions } from "../engine/options.js";
 import type { Tensor } from "../graph/tensor.js";
 import { checkFloat, resolveAxis } from "./axes.js";
 import { add, div, scale, shift, square } from "./elementwise.js";
@@ -15,6 +16,12 @@ export interface LocalResponseNormOptions {
   k?: number;
 }
 
+const LOCAL_RESPONSE_NORM = {
+  alpha: number(1e-4),
+  beta: number(0.75),
+  k: number(1),
+} satisfies OptionsOf<LocalResponseNormOptions>;
+
 /**
  * x / (k + α · mean of the squares of `size` channels around)^β, channels last: PyTorch's `local_response_norm`, with
  * ⌊size/2⌋ channels before and ⌊(size - 1)/2⌋ behind, those that do not exist being 0. (TensorFlow's α is this α / size, its
@@ -25,16 +32,12 @@ export interface LocalResponseNormOptions {
  */
 export function localResponseNorm(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
   const where = "localResponseNorm";
-  checkOptions(where, options, ["alpha", "beta", "k"]);
+  const { alpha, beta, k } = readOptions(where, options, LOCAL_RESPONSE_NORM);
   checkFloat(where, x);
   const axis = resolveAxis(where, x, -1);
   const channels = x.shape[axis];
   // More than twice the channels see nothing else.
   checkInteger(where, "size", size, 1, 2 ** 16);
-  const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
-  for (const [name, value] of Object.entries({ alpha, beta, k })) {
-    checkNumber(where, name, value, -Number.MAX_VALUE, Number.MAX_VALUE);
-  }
   const [before, after] = [Math.min(Math.floor(size / 2), channels), Math.min(Math.floor((size - 1) / 2), channels)];
   const around = pad(square(x), [...x.shape.slice(0, -1).map((): [number, number] => [0, 0]), [before, after]]);
   const skipped = x.shape.slice(0, -1).map(() => undefined);

@@ -1,8 +1,9 @@
 // Losses: a prediction and a target become one scalar. Those by element compare shapes alike; those by
 // row take logits [batch, …, classes]. `divisor` is how many elements or rows a mean is over, 1 for a sum.
 import { CHUNK } from "../engine/constants.js";
-import { checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { ModelError, showValue } from "../engine/errors.js";
 import { elements, type Pointer, rows, serial, type Workload } from "../engine/instructions.js";
+import { choice, type OptionRule, type OptionsOf, readOptions } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -23,30 +24,28 @@ export interface LossOptions {
   reduction?: Reduction;
 }
 
-export interface Attributes {
+/** Whether it is a mean or a sum. */
+export const REDUCTION = choice<Reduction>("mean", ["mean", "sum"]);
+const LOSS = { reduction: REDUCTION } satisfies OptionsOf<LossOptions>;
+
+export interface LossAttributes {
   readonly divisor: number;
 }
 
 /** What a sum over the elements (over the rows, the first axis) of `x` is divided by. */
-function divisorOf(
-  where: string,
-  options: LossOptions,
-  x: Tensor,
-  over: "elements" | "rows",
-  known: readonly string[] = [],
-): number {
-  const { shape } = checkTensor(where, x);
-  checkOptions(where, options, ["reduction", ...known]);
-  const { reduction = "mean" } = options;
-  if (reduction === "mean") {
-    const count = over === "rows" ? rowsIn(shape) : sizeOf(shape);
-    if (count !== 0) return count;
-    throw new ModelError(
-      `${where}: there is no mean of no elements: hand in at least one, or use reduction "sum", which is 0`,
-    );
-  }
+function divisorOf(where: string, reduction: Reduction, x: Tensor, over: "elements" | "rows"): number {
   if (reduction === "sum") return 1;
-  throw new ModelError(`${where}: reduction must be "mean" or "sum", got ${showValue(reduction)}`);
+  const count = over === "rows" ? rowsIn(x.shape) : sizeOf(x.shape);
+  if (count !== 0) return count;
+  throw new ModelError(
+    `${where}: there is no mean of no elements: hand in at least one, or use reduction "sum", which is 0`,
+  );
+}
+
+/** The same by the options of a loss that has no others. */
+function divisorBy(where: string, options: LossOptions, x: Tensor, over: "elements" | "rows"): number {
+  checkTensor(where, x);
+  return divisorOf(where, readOptions(where, options, LOSS).reduction, x, over);
 }
 
 /** Rows of classes: samples, or positions of samples. */
@@ -98,7 +97,7 @@ interface ElementLoss<A> {
 }
 
 /* @__NO_SIDE_EFFECTS__ */
-function elementLoss<A extends Attributes>(definition: ElementLoss<A>): WithGradient<A> {
+function elementLoss<A extends LossAttributes>(definition: ElementLoss<A>): WithGradient<A> {
   const { name, cost, targetDerivative } = definition;
   const chunksOf = (x: Tensor): number => Math.ceil(sizeOf(x.shape) / CHUNK);
   const gradientOp: Operation<A> = {
@@ -168,13 +167,13 @@ export const halfSquaredErrorOp = squaresLoss("halfSquaredError");
  * Prediction and target have the same shape; both get gradients. Throws ModelError where shapes differ.
  */
 export function meanSquaredError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  const divisor = divisorOf(meanSquaredErrorOp.name, options, prediction, "elements");
+  const divisor = divisorBy(meanSquaredErrorOp.name, options, prediction, "elements");
   return apply(meanSquaredErrorOp, [prediction, target], { divisor });
 }
 
 /** Half of `meanSquaredError`: with `reduction: "sum"` it is ½ Σ (target - prediction)², whose gradient is prediction - target. */
 export function halfSquaredError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  const divisor = 2 * divisorOf(halfSquaredErrorOp.name, options, prediction, "elements");
+  const divisor = 2 * divisorBy(halfSquaredErrorOp.name, options, prediction, "elements");
   return apply(halfSquaredErrorOp, [prediction, target], { divisor });
 }
 
@@ -189,11 +188,11 @@ export const meanAbsoluteErrorOp = elementLoss({
 /** Mean (or sum) of |prediction - target|; the derivative is 0 where they are equal. Shapes, gradients and errors as `meanSquaredError`. */
 export function meanAbsoluteError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   return apply(meanAbsoluteErrorOp, [prediction, target], {
-    divisor: divisorOf(meanAbsoluteErrorOp.name, options, prediction, "elements"),
+    divisor: divisorBy(meanAbsoluteErrorOp.name, options, prediction, "elements"),
   });
 }
 
-export const huberOp = elementLoss<Attributes & { delta: number }>({
+export const huberOp = elementLoss<LossAttributes & { delta: number }>({
   name: "huber",
   cost: 3,
   forward: (record, to, { delta }) => record.huber(...to, delta),
@@ -206,16 +205,21 @@ export interface HuberOptions extends LossOptions {
   delta?: number;
 }
 
+/** A number greater than 0. */
+export const DELTA: OptionRule<number> = (where, name, value = 1) => {
+  if (typeof value === "number" && value > 0 && Number.isFinite(value)) return value;
+  throw new ModelError(`${where}: ${name} must be a number greater than 0, got ${showValue(value)}`);
+};
+const HUBER = { reduction: REDUCTION, delta: DELTA } satisfies OptionsOf<HuberOptions>;
+
 /**
  * Mean (or sum) of ½d² where |d| ≤ delta, else delta·(|d| - ½delta), d = prediction - target. Huber 1964.
  * Shapes, gradients and errors as `meanSquaredError`.
  */
 export function huber(prediction: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
-  const divisor = divisorOf(huberOp.name, options, prediction, "elements", ["delta"]);
-  const { delta = 1 } = options;
-  if (!(typeof delta === "number" && delta > 0 && Number.isFinite(delta))) {
-    throw new ModelError(`huber: delta must be a number greater than 0, got ${showValue(delta)}`);
-  }
+  checkTensor(huberOp.name, prediction);
+  const { reduction, delta } = readOptions(huberOp.name, options, HUBER);
+  const divisor = divisorOf(huberOp.name, reduction, prediction, "elements");
   return apply(huberOp, [prediction, target], { divisor, delta });
 }
 
@@ -232,7 +236,7 @@ export const hingeOp = elementLoss({
  * Shapes, gradients and errors as `meanSquaredError`.
  */
 export function hinge(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(hingeOp, [prediction, target], { divisor: divisorOf(hingeOp.name, options, prediction, "elements") });
+  return apply(hingeOp, [prediction, target], { divisor: divisorBy(hingeOp.name, options, prediction, "elements") });
 }
 
 export const perceptronLossOp = elementLoss({
@@ -250,7 +254,7 @@ export const perceptronLossOp = elementLoss({
  */
 export function perceptronLoss(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   return apply(perceptronLossOp, [prediction, target], {
-    divisor: divisorOf(perceptronLossOp.name, options, prediction, "elements"),
+    divisor: divisorBy(perceptronLossOp.name, options, prediction, "elements"),
   });
 }
 
@@ -276,7 +280,7 @@ export const binaryCrossEntropyOp = elementLoss({
  */
 export function binaryCrossEntropy(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   return apply(binaryCrossEntropyOp, [prediction, target], {
-    divisor: divisorOf(binaryCrossEntropyOp.name, options, prediction, "elements"),
+    divisor: divisorBy(binaryCrossEntropyOp.name, options, prediction, "elements"),
   });
 }
 
@@ -292,13 +296,13 @@ export const binaryCrossEntropyWithLogitsOp = elementLoss({
 /** `binaryCrossEntropy(sigmoid(prediction), target)` without its loss of precision: logits of any size. Shapes and errors as `hinge`. */
 export function binaryCrossEntropyWithLogits(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   return apply(binaryCrossEntropyWithLogitsOp, [prediction, target], {
-    divisor: divisorOf(binaryCrossEntropyWithLogitsOp.name, options, prediction, "elements"),
+    divisor: divisorBy(binaryCrossEntropyWithLogitsOp.name, options, prediction, "elements"),
   });
 }
 
 // ——— By row ———
 
-export interface RowAttributes extends Attributes {
+export interface RowAttributes extends LossAttributes {
   /** Rows with this label count for nothing. */
   readonly ignoreIndex?: number | undefined;
 }
@@ -422,15 +426,14 @@ export function ignoredWords(ignoreIndex: number | undefined): [ignored: number,
   return ignoreIndex === undefined ? [0, 0] : [wordOf(ignoreIndex), 1];
 }
 
-/** Refuses what no label can be. */
-export function checkIgnoreIndex(where: string, ignoreIndex: unknown): void {
-  const isWord =
-    Number.isSafeInteger(ignoreIndex) && (ignoreIndex as number) >= -(2 ** 31) && (ignoreIndex as number) < 2 ** 32;
-  if (ignoreIndex === undefined || isWord) return;
+/** A label that is ignored, or none. Throws ModelError for what no label can be. */
+export const IGNORE_INDEX: OptionRule<number | undefined> = (where, name, value) => {
+  const isWord = Number.isSafeInteger(value) && (value as number) >= -(2 ** 31) && (value as number) < 2 ** 32;
+  if (value === undefined || isWord) return value as number | undefined;
   throw new ModelError(
-    `${where}: ignoreIndex must be a whole number from -2147483648 to 4294967295, got ${showValue(ignoreIndex)}`,
+    `${where}: ${name} must be a whole number from -2147483648 to 4294967295, got ${showValue(value)}`,
   );
-}
+};
 
 /** 1 for each label that is not ignored, 0 for the others. */
 export function isCounted(labels: Tensor, ignoreIndex: number): Tensor {
@@ -439,7 +442,7 @@ export function isCounted(labels: Tensor, ignoreIndex: number): Tensor {
 
 /** How many labels are not `ignoreIndex`: a scalar, exact up to 2²⁴. Throws ModelError if labels are not uint32. */
 export function countLabels(labels: Tensor, ignoreIndex: number): Tensor {
-  checkIgnoreIndex("countLabels", ignoreIndex);
+  IGNORE_INDEX("countLabels", "ignoreIndex", ignoreIndex);
   if (checkTensor("countLabels", labels).dtype !== "uint32") {
     throw new ModelError(`countLabels: labels must be uint32, got float32 of shape ${showShape(labels.shape)}`);
   }
@@ -451,6 +454,8 @@ export interface ClassLossOptions extends LossOptions {
   ignoreIndex?: number;
 }
 
+const CLASS_LOSS = { reduction: REDUCTION, ignoreIndex: IGNORE_INDEX } satisfies OptionsOf<ClassLossOptions>;
+
 /**
  * Cross-entropy of softmax(logits) with class indices: mean over the rows (or sum) of -log softmax(logits)[label]. With an
  * `ignoreIndex` the mean is over the rows that are not ignored, as in PyTorch; if all are, it is 0 (PyTorch: NaN).
@@ -461,9 +466,9 @@ export interface ClassLossOptions extends LossOptions {
  * @throws ModelError if a shape, dtype or option does not fit.
  */
 export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, options: ClassLossOptions = {}): Tensor {
-  const divisor = divisorOf(softmaxCrossEntropyOp.name, options, logits, "rows", ["ignoreIndex"]);
-  const { ignoreIndex, reduction = "mean" } = options;
-  checkIgnoreIndex(softmaxCrossEntropyOp.name, ignoreIndex);
+  checkTensor(softmaxCrossEntropyOp.name, logits);
+  const { reduction, ignoreIndex } = readOptions(softmaxCrossEntropyOp.name, options, CLASS_LOSS);
+  const divisor = divisorOf(softmaxCrossEntropyOp.name, reduction, logits, "rows");
   if (ignoreIndex === undefined) return apply(softmaxCrossEntropyOp, [logits, labels], { divisor });
   const total = apply(softmaxCrossEntropyOp, [logits, labels], { divisor: 1, ignoreIndex });
   return reduction === "sum" ? total : div(total, maximum(countLabels(labels, ignoreIndex), 1));
@@ -491,6 +496,6 @@ export function softmaxCrossEntropyWithDistributions(
   targets: Tensor,
   options: LossOptions = {},
 ): Tensor {
-  const divisor = divisorOf(softmaxCrossEntropyWithDistributionsOp.name, options, logits, "rows");
+  const divisor = divisorBy(softmaxCrossEntropyWithDistributionsOp.name, options, logits, "rows");
   return apply(softmaxCrossEntropyWithDistributionsOp, [logits, targets], { divisor });
 }

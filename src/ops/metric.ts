@@ -2,12 +2,12 @@
 import { CHUNK } from "../engine/constants.js";
 import { ModelError } from "../engine/errors.js";
 import { type Pointer, rows, serial } from "../engine/instructions.js";
-import { number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
+import { number, type OptionsOf, readOptions } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation, type Placement } from "../graph/operation.js";
 import { sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import { checkIgnoreIndex, checkLogits, ignoredWords } from "./loss.js";
+import { checkLogits, IGNORE_INDEX, ignoredWords } from "./loss.js";
 
 type Thresholds = { readonly threshold: number; readonly targetThreshold: number };
 
@@ -75,7 +75,7 @@ export interface CorrectClassesOptions {
   ignoreIndex?: number;
 }
 
-const CORRECT_CLASSES = { ignoreIndex: unchecked<number | undefined>() } satisfies OptionsOf<CorrectClassesOptions>;
+const CORRECT_CLASSES = { ignoreIndex: IGNORE_INDEX } satisfies OptionsOf<CorrectClassesOptions>;
 
 /**
  * How many rows have their largest logit (the first of equals) at their label; a row with NaN is wrong.
@@ -83,7 +83,6 @@ const CORRECT_CLASSES = { ignoreIndex: unchecked<number | undefined>() } satisfi
  */
 export function correctClasses(logits: Tensor, labels: Tensor, options: CorrectClassesOptions = {}): Tensor {
   const { ignoreIndex } = readOptions("correctClasses", options, CORRECT_CLASSES);
-  checkIgnoreIndex("correctClasses", ignoreIndex);
   return apply(correctClassesOp, [logits, labels], { ignoreIndex });
 }
 

@@ -7,14 +7,14 @@ import { checkFloat } from "./axes.js";
 import { where } from "./comparison.js";
 import { gradientByDecomposition } from "./decomposition.js";
 import { mul } from "./elementwise.js";
-import { type Axes, atOnce, type ReduceOptions, type Reduction } from "./reduce.js";
+import { type Axes, atOnce, type ReduceOptions, type ReductionSizes } from "./reduce.js";
 import { reshape } from "./shape.js";
 
 // Operations that keep a product's exponent in bounds, an element.
 const COST = 4;
 
 /** x [outer, length, inner] → [outer, inner]. */
-export const productOp: Operation<Reduction> = {
+export const productOp: Operation<ReductionSizes> = {
   name: "product",
   ofNothing: 1,
   infer: ([x], { shape }) => {
@@ -29,7 +29,7 @@ export const productOp: Operation<Reduction> = {
 };
 
 /** dy [outer, inner] and x [outer, length, inner] → dy times the product of the others, for each element of x. */
-export const productGradientOp: Operation<Reduction> = {
+export const productGradientOp: Operation<ReductionSizes> = {
   name: "productGradient",
   infer: ([, x]) => [{ shape: x.shape }],
   forward: (record, { attributes: { outer, length, inner }, from, to }) => {

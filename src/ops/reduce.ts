@@ -20,7 +20,7 @@ export interface ReduceOptions {
 export type Axes = number | readonly number[];
 
 /** One reduction: `x` seen as [outer, length, inner], the result as [outer, inner]. */
-export interface Reduction {
+export interface ReductionSizes {
   readonly outer: number;
   readonly length: number;
   readonly inner: number;
@@ -32,7 +32,7 @@ export interface Reduction {
 }
 
 /** Lengths after each pass: a pass leaves one number for each part, until one is left. */
-function passLengths({ length, inner }: Pick<Reduction, "length" | "inner">): number[] {
+function passLengths({ length, inner }: Pick<ReductionSizes, "length" | "inner">): number[] {
   const part = inner === 1 ? REDUCED_PART : REDUCED_ROWS;
   const lengths = [Math.ceil(length / part)];
   while ((lengths.at(-1) as number) > 1) lengths.push(Math.ceil((lengths.at(-1) as number) / part));
@@ -40,14 +40,14 @@ function passLengths({ length, inner }: Pick<Reduction, "length" | "inner">): nu
 }
 
 /** Records the instruction of one pass; `inner` 1 is a kernel of its own. */
-type Pass = (record: Recorder, work: Workload, y: Pointer, x: Pointer, sizes: Reduction, scale: number) => void;
+type Pass = (record: Recorder, work: Workload, y: Pointer, x: Pointer, sizes: ReductionSizes, scale: number) => void;
 
 function reduction(
   name: string,
   pass: Pass,
-  backward: NonNullable<Operation<Reduction>["backward"]>,
+  backward: NonNullable<Operation<ReductionSizes>["backward"]>,
   ofNothing?: number,
-): Operation<Reduction> {
+): Operation<ReductionSizes> {
   return {
     name,
     ...(ofNothing === undefined ? {} : { ofNothing }),
@@ -106,7 +106,7 @@ export const minOp = reduction(
 );
 
 /** Inputs: gradient and result [outer, inner], x [outer, length, inner]. */
-export const extremumGradientOp: Operation<Reduction> = {
+export const extremumGradientOp: Operation<ReductionSizes> = {
   name: "extremumGradient",
   infer: ([, , x]) => [{ shape: x.shape }],
   forward: (record, { attributes: { outer, length, inner }, from, to }) => {
@@ -122,12 +122,17 @@ export const extremumGradientOp: Operation<Reduction> = {
   inPlace: [2],
 };
 
-function extremumGradient({ attributes, gradient, inputs: [x], outputs: [y] }: BackwardContext<Reduction>): Tensor {
+function extremumGradient({
+  attributes,
+  gradient,
+  inputs: [x],
+  outputs: [y],
+}: BackwardContext<ReductionSizes>): Tensor {
   return apply(extremumGradientOp, [gradient, y, x], attributes);
 }
 
 /** The reduction of axes first … last of `shape`. */
-function reductionOf(shape: Shape, first: number, last: number, keepDims: boolean, scale: number): Reduction {
+function reductionOf(shape: Shape, first: number, last: number, keepDims: boolean, scale: number): ReductionSizes {
   const [before, group, after] = [shape.slice(0, first), shape.slice(first, last + 1), shape.slice(last + 1)];
   const kept = [...before, ...group.map(() => 1), ...after];
   return {
@@ -206,7 +211,7 @@ export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
 }
 
 /** `x`, its axes moved next to each other if they are not, and how to reduce all of `axes` at once. */
-export function reduceTogether(x: Tensor, axes: readonly number[], keepDims: boolean): [Tensor, Reduction] {
+export function reduceTogether(x: Tensor, axes: readonly number[], keepDims: boolean): [Tensor, ReductionSizes] {
   const shape = withoutAxes(x.shape, axes, keepDims);
   const groups = groupsOf(x.shape, axes);
   if (groups.length === 0) return [x, { outer: sizeOf(x.shape), length: 1, inner: 1, shape, kept: shape, scale: 1 }];
@@ -221,7 +226,7 @@ export function reduceTogether(x: Tensor, axes: readonly number[], keepDims: boo
 
 /** One reduction over all the axes at once: one after another would share a gradient among equals group by group. */
 export function atOnce(
-  operation: Operation<Reduction>,
+  operation: Operation<ReductionSizes>,
   x: Tensor,
   asked: Axes | undefined,
   options: ReduceOptions,
@@ -258,7 +263,7 @@ export function all(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor
   return equal(total("all", equal(checkedFloat("all", x), 0), axes, options, false), 0);
 }
 
-export const argmaxOp: Operation<Reduction> = {
+export const argmaxOp: Operation<ReductionSizes> = {
   name: "argmax",
   infer: ([x], { shape }) => {
     checkFloat("argmax", x);

@@ -1,14 +1,7 @@
 // scan: a function of the user's own over the steps of a sequence.
-import {
-  checkFlag,
-  checkFunction,
-  checkInteger,
-  checkOptions,
-  ModelError,
-  showNames,
-  showValue,
-} from "../engine/errors.js";
+import { checkFunction, ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
+import { flag, integer, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import { withinLoop } from "../graph/operation.js";
 import { checkTensor, input, isTensor, nextId, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { resolveAxis } from "./axes.js";
@@ -26,6 +19,13 @@ export interface ScanOptions {
   /** How many steps: needed where there are no xs, else it must be the length of their axis. */
   length?: number;
 }
+
+const SCAN = {
+  // Checked with the shapes.
+  axis: unchecked(0),
+  reverse: flag(false),
+  length: optional(integer(undefined, { min: 0, max: 2 ** 32 - 1 })),
+} satisfies OptionsOf<ScanOptions>;
 
 /**
  * Runs `body` for each step of `xs` along an axis, from the carry that the step before has left: a recurrent cell, or
@@ -72,13 +72,11 @@ export function scan<
   options: ScanOptions = {},
 ): [carry: C, ys: Y] {
   checkFunction("scan", "the body", body);
-  checkOptions("scan", options, ["axis", "reverse", "length"]);
-  const { axis = 0, reverse = false } = options;
-  checkFlag("scan", "reverse", reverse);
+  const { axis, reverse, length: asked } = readOptions("scan", options, SCAN);
   const carry = flatten("init", init);
   const sequences = xs === undefined ? [] : flatten("xs", xs);
   const moved = sequences.map((tensor) => toFront(tensor, axis));
-  const length = lengthOf(moved, options.length);
+  const length = lengthOf(moved, asked);
   // All that is made from here on may depend on a step; what was there before is outside.
   const first = nextId();
   const symbols = carry.map(({ name, shape, dtype }) => input(shape, { name, dtype }));
@@ -147,7 +145,7 @@ function fromFront(tensor: Tensor, axis: number): Tensor {
 
 function lengthOf(sequences: readonly Tensor[], asked: number | undefined): number {
   const lengths = sequences.map(({ shape }) => shape[0]);
-  if (asked !== undefined) lengths.push(checkInteger("scan", "length", asked, 0, 2 ** 32 - 1));
+  if (asked !== undefined) lengths.push(asked);
   if (lengths.length === 0) throw new ModelError("scan: there must be xs, or the option length, got neither");
   if (lengths.every((length) => length === lengths[0])) return lengths[0];
   const which = asked === undefined ? "" : " and the option length";

@@ -1,10 +1,10 @@
 // How near two tensors are, along an axis.
-import { checkFlag, checkNumber, checkOptions } from "../engine/errors.js";
+import { number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import type { Tensor } from "../graph/tensor.js";
 import { broadcastShape, checkFloat, resolveAxis } from "./axes.js";
 import { mul, shift, sub } from "./elementwise.js";
 import { l2Normalize } from "./norm.js";
-import { sum } from "./reduce.js";
+import { KEEP_DIMS, sum } from "./reduce.js";
 import { norm } from "./vectorNorm.js";
 
 export interface CosineSimilarityOptions {
@@ -13,6 +13,11 @@ export interface CosineSimilarityOptions {
   /** A length is taken to be at least this. Default 1e-8, as in PyTorch. */
   epsilon?: number;
 }
+
+const COSINE_SIMILARITY = {
+  axis: unchecked(-1),
+  epsilon: number(1e-8, { min: 0 }),
+} satisfies OptionsOf<CosineSimilarityOptions>;
 
 /**
  * The cosine of the angle between the vectors along an axis of `a` and `b`: a·b / (max(|a|, ε) · max(|b|, ε)), without
@@ -23,11 +28,9 @@ export interface CosineSimilarityOptions {
  */
 export function cosineSimilarity(a: Tensor, b: Tensor, options: CosineSimilarityOptions = {}): Tensor {
   const where = "cosineSimilarity";
-  checkOptions(where, options, ["axis", "epsilon"]);
+  const { axis, epsilon } = readOptions(where, options, COSINE_SIMILARITY);
   checkFloat(where, a, b);
   broadcastShape(where, a.shape, b.shape);
-  const { axis = -1, epsilon = 1e-8 } = options;
-  checkNumber(where, "epsilon", epsilon, 0, Number.MAX_VALUE);
   // Counted from the back, where the axes of both meet.
   const along = resolveAxis(where, a, axis) - a.shape.length;
   resolveAxis(where, b, along);
@@ -44,6 +47,13 @@ export interface PairwiseDistanceOptions {
   keepDims?: boolean;
 }
 
+const PAIRWISE_DISTANCE = {
+  // Checked by the norm.
+  p: unchecked(2),
+  epsilon: number(1e-6, { min: 0 }),
+  keepDims: KEEP_DIMS,
+} satisfies OptionsOf<PairwiseDistanceOptions>;
+
 /**
  * The p-norm of a - b + ε along the last axis, the others broadcast: PyTorch's `pairwise_distance`. Throws ModelError if
  * shapes do not fit.
@@ -53,12 +63,9 @@ export interface PairwiseDistanceOptions {
  */
 export function pairwiseDistance(a: Tensor, b: Tensor, options: PairwiseDistanceOptions = {}): Tensor {
   const where = "pairwiseDistance";
-  checkOptions(where, options, ["p", "epsilon", "keepDims"]);
+  const { p, epsilon, keepDims } = readOptions(where, options, PAIRWISE_DISTANCE);
   checkFloat(where, a, b);
   broadcastShape(where, a.shape, b.shape);
-  const { p = 2, epsilon = 1e-6, keepDims = false } = options;
-  checkNumber(where, "epsilon", epsilon, 0, Number.MAX_VALUE);
-  checkFlag(where, "keepDims", keepDims);
   resolveAxis(where, a, -1);
   return norm(shift(sub(a, b), epsilon), -1, { p, keepDims });
 }

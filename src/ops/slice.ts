@@ -9,13 +9,13 @@ import { recordCopy, reducedAxes, stridesOf } from "./axes.js";
 import { gather } from "./indexing.js";
 
 /** Along each axis: where the part begins in the whole, and the distance of its elements there (below 0: backwards). */
-export interface Window {
+export interface Part {
   readonly begin: readonly number[];
   readonly step: readonly number[];
 }
 
 /** Where the part's first element lies in the whole, in elements, and its strides there. */
-function windowIn(whole: Shape, { begin, step }: Window): { offset: number; strides: number[] } {
+function windowIn(whole: Shape, { begin, step }: Part): { offset: number; strides: number[] } {
   const strides = whole.map((_, axis) => sizeOf(whole.slice(axis + 1)));
   return {
     offset: strides.reduce((at, stride, axis) => at + stride * begin[axis], 0),
@@ -23,7 +23,7 @@ function windowIn(whole: Shape, { begin, step }: Window): { offset: number; stri
   };
 }
 
-export const sliceOp: Operation<Window & { shape: Shape }> = {
+export const sliceOp: Operation<Part & { shape: Shape }> = {
   name: "slice",
   infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
   forward: (record, { attributes, inputs: [x], outputs: [y], from, to }) => {
@@ -45,7 +45,7 @@ export const sliceOp: Operation<Window & { shape: Shape }> = {
 };
 
 /** The reverse: `x` as a part of `shape`, `value` around it. */
-export const padOp: Operation<Window & { shape: Shape; value: number }> = {
+export const padOp: Operation<Part & { shape: Shape; value: number }> = {
   name: "pad",
   ofNothing: "forward",
   infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
@@ -262,11 +262,11 @@ function checkPadding(
     if (Math.max(0, -before) + Math.max(0, -after) > size) {
       throw new ModelError(`${where} can lose at most ${size} elements, got ${showValue(pair)}: take away fewer`);
     }
-    const most = mode === "reflect" ? Math.max(0, size - 1) : size;
-    if (["reflect", "symmetric", "circular"].includes(mode) && Math.max(before, after) > most) {
+    const max = mode === "reflect" ? Math.max(0, size - 1) : size;
+    if (["reflect", "symmetric", "circular"].includes(mode) && Math.max(before, after) > max) {
       const verb = mode === "circular" ? "repeat" : "mirror";
       throw new ModelError(
-        `${where} can ${verb} at most ${most} elements at either end, got ${showValue(pair)}: add fewer`,
+        `${where} can ${verb} at most ${max} elements at either end, got ${showValue(pair)}: add fewer`,
       );
     }
     if (mode !== "constant" && size === 0 && before + after > 0) {

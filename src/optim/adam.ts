@@ -1,7 +1,7 @@
 import { made } from "../engine/copies.js";
-import { checkNumber, checkOptions } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
-import { checkDecay, checkLearningRate, type LearningRate, type Optimizer } from "./optimizer.js";
+import { number, type OptionsOf, readOptions } from "../engine/options.js";
+import { decay, type LearningRate, learningRate, type Optimizer } from "./optimizer.js";
 
 export interface AdamOptions {
   /** Default 0.001. */
@@ -17,6 +17,13 @@ export interface AdamOptions {
 // Second moments below 2^-126 count as zero, so their roots are exact to 2^-63 = 1.1e-19: epsilon must hide that.
 const MIN_EPSILON = 1e-16;
 
+const OPTIONS = {
+  learningRate: learningRate(1e-3),
+  beta1: decay(0.9),
+  beta2: decay(0.999),
+  epsilon: number(1e-8, { min: MIN_EPSILON, max: 1 }),
+} satisfies OptionsOf<AdamOptions>;
+
 /**
  * Adam (Kingma & Ba 2015, algorithm 1): steps along the mean of the gradients, divided by the root of the mean of
  * their squares, both corrected for having started at zero. Epsilon is outside of the root, as in the paper and PyTorch.
@@ -27,11 +34,7 @@ const MIN_EPSILON = 1e-16;
  * const optimizer = adam({ learningRate: (step) => 0.001 / Math.sqrt(step) });
  */
 export function adam(options: AdamOptions = {}): Optimizer {
-  checkOptions("adam", options, ["learningRate", "beta1", "beta2", "epsilon"]);
-  const learningRate = checkLearningRate("adam", options.learningRate ?? 1e-3);
-  const beta1 = checkDecay("adam", "beta1", options.beta1 ?? 0.9);
-  const beta2 = checkDecay("adam", "beta2", options.beta2 ?? 0.999);
-  const epsilon = checkNumber("adam", "epsilon", options.epsilon ?? 1e-8, MIN_EPSILON, 1);
+  const { learningRate, beta1, beta2, epsilon } = readOptions("adam", options, OPTIONS);
   return made<Optimizer>({
     name: "adam",
     learningRate,

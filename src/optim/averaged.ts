@@ -1,7 +1,8 @@
 // Averages of the parameters beside the parameters themselves.
-import { checkFlag, checkInteger, checkOptions, LARGEST_INT32, ModelError } from "../engine/errors.js";
+import { LARGEST_INT32, ModelError } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
-import { checkDecay, checkOptimizer, type Optimizer } from "./optimizer.js";
+import { flag, integer, type OptionsOf, readOptions } from "../engine/options.js";
+import { checkOptimizer, decay, type Optimizer } from "./optimizer.js";
 import { wrap } from "./wrapper.js";
 
 export interface AveragedOptions {
@@ -12,6 +13,12 @@ export interface AveragedOptions {
   /** First step, from 1, that is averaged; before it the average is the parameters. Default 1. */
   start?: number;
 }
+
+const OPTIONS = {
+  decay: decay(0.999),
+  mean: flag(false),
+  start: integer(1, { min: 1, max: LARGEST_INT32 }),
+} satisfies OptionsOf<AveragedOptions>;
 
 /**
  * Keeps an average of the parameters in a slot "average": after each step `average = decay · average + (1 - decay) · p`,
@@ -31,13 +38,10 @@ export interface AveragedOptions {
  */
 export function averaged(optimizer: Optimizer, options: AveragedOptions = {}): Optimizer {
   checkOptimizer("averaged", optimizer);
-  checkOptions("averaged", options, ["decay", "mean", "start"]);
-  const mean = checkFlag("averaged", "mean", options.mean ?? false);
-  const decay = checkDecay("averaged", "decay", options.decay ?? 0.999);
+  const { mean, decay, start } = readOptions("averaged", options, OPTIONS);
   if (mean && options.decay !== undefined) {
     throw new ModelError(`averaged: mean gives all steps the same weight, got a decay of ${decay} too: leave one out`);
   }
-  const start = checkInteger("averaged", "start", options.start ?? 1, 1, LARGEST_INT32);
   return wrap(optimizer, {
     hyperparameters: mean ? { averagedFrom: start } : { averagedFrom: start, averageDecay: decay },
     slots: [{ name: "average", start: "parameters" }],

@@ -1,4 +1,5 @@
-import { checkFunction, checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkFunction, ModelError, showValue } from "../engine/errors.js";
+import { fn, integer, number, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import { checkPoint, checkScalar, differences, type ScalarFunction } from "./numericalGradient.js";
 
 export interface GradientDescentOptions {
@@ -21,6 +22,17 @@ export interface Descent {
   readonly values: Float64Array;
 }
 
+const WHERE = "gradientDescent";
+// Every point of the path is kept.
+const MAX_STEPS = 10_000_000;
+
+const OPTIONS = {
+  learningRate: unchecked<NonNullable<GradientDescentOptions["learningRate"]>>(0.01),
+  steps: integer(100, { min: 1, max: MAX_STEPS }),
+  momentum: number(0, { min: 0, max: 1 }),
+  gradient: optional(fn<NonNullable<GradientDescentOptions["gradient"]>>()),
+} satisfies OptionsOf<GradientDescentOptions>;
+
 /**
  * Plain gradient descent in float64, as in textbooks: x ← x - rate·∇f(x), from `x0`.
  *
@@ -34,12 +46,10 @@ export function gradientDescent(
   x0: ArrayLike<number>,
   options: GradientDescentOptions = {},
 ): Descent {
-  checkOptions("gradientDescent", options, ["learningRate", "steps", "momentum", "gradient"]);
+  const { learningRate, steps, momentum, gradient } = readOptions(WHERE, options, OPTIONS);
   const value = checkScalar(WHERE, f);
-  const steps = checkInteger(WHERE, "steps", options.steps ?? 100, 1, MAX_STEPS);
-  const momentum = checkNumber(WHERE, "momentum", options.momentum ?? 0, 0, 1);
-  const rateAt = rateOf(options.learningRate ?? 0.01);
-  const gradientAt = gradientOf(options.gradient ?? ((at: Float64Array) => differences(value, at)));
+  const rateAt = rateOf(learningRate);
+  const gradientAt = gradientOf(gradient ?? ((at) => differences(value, at)));
   let x = checkPoint(WHERE, "x0", x0);
   let velocity = new Float64Array(x.length);
   const path = [x];
@@ -54,10 +64,6 @@ export function gradientDescent(
   return { x, value: values[steps], path, values };
 }
 
-const WHERE = "gradientDescent";
-// Every point of the path is kept.
-const MAX_STEPS = 10_000_000;
-
 function rateOf(learningRate: unknown): (step: number) => number {
   if (typeof learningRate !== "number") checkFunction(WHERE, "learningRate, if it is no number,", learningRate);
   return (step) => {
@@ -69,10 +75,11 @@ function rateOf(learningRate: unknown): (step: number) => number {
   };
 }
 
-function gradientOf(gradient: unknown): (x: Float64Array) => ArrayLike<number> {
-  checkFunction(WHERE, "gradient", gradient);
+function gradientOf(
+  gradient: (x: Float64Array) => ArrayLike<unknown> | undefined,
+): (x: Float64Array) => ArrayLike<number> {
   return (x) => {
-    const slope: ArrayLike<unknown> | undefined = (gradient as (x: Float64Array) => ArrayLike<unknown>)(x);
+    const slope = gradient(x);
     // Infinite slopes belong to a descent that diverges.
     const fits = slope?.length === x.length && Array.from(slope, (one) => typeof one === "number").every(Boolean);
     if (fits) return slope as ArrayLike<number>;

@@ -1,5 +1,6 @@
-import { checkFunction, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkFunction, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
+import { number, type OptionsOf, readOptions } from "../engine/options.js";
 
 /** A function of several variables, in float64. */
 export type ScalarFunction = (x: Float64Array) => number;
@@ -29,19 +30,26 @@ export function checkScalar(where: string, f: unknown): ScalarFunction {
   };
 }
 
+export interface NumericalGradientOptions {
+  /** Distance of the points on either side, scaled by max(1, |xᵢ|). Default 6.1e-6, which leaves about ten correct digits. */
+  step?: number;
+}
+
+const OPTIONS = {
+  step: number(DEFAULT_STEP, { min: Number.MIN_VALUE, max: 1 }),
+} satisfies OptionsOf<NumericalGradientOptions>;
+
 /**
  * Gradient of `f` at `x` by central differences: (f(x + h) - f(x - h)) / 2h, variable by variable.
  *
- * `step` is h, scaled by max(1, |xᵢ|); default 6.1e-6, which leaves about ten correct digits. Throws ModelError where
- * `x` is no list of finite numbers or `f` gives no number.
+ * `step` is h. Throws ModelError where `x` is no list of finite numbers or `f` gives no number.
  */
 export function numericalGradient(
   f: ScalarFunction,
   x: ArrayLike<number>,
-  options: { step?: number } = {},
+  options: NumericalGradientOptions = {},
 ): Float64Array {
-  checkOptions("numericalGradient", options, ["step"]);
-  const step = checkNumber("numericalGradient", "step", options.step ?? DEFAULT_STEP, Number.MIN_VALUE, 1);
+  const { step } = readOptions("numericalGradient", options, OPTIONS);
   const value = checkScalar("numericalGradient", f);
   return differences(value, checkPoint("numericalGradient", "x", x), step);
 }

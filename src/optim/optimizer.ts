@@ -11,6 +11,7 @@ import {
 } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
+import type { OptionRule } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import type { Shape } from "../graph/tensor.js";
 
@@ -177,10 +178,19 @@ export function checkLearningRate(where: string, value: unknown): LearningRate {
   throw new ModelError(`${where}: learningRate must be a number or a function of the step, got ${showValue(value)}`);
 }
 
-/** Refuses a decay rate outside of [0, 1); one that float32 rounds to 1 would never decay. */
-export function checkDecay(where: string, name: string, value: unknown): number {
-  if (typeof value === "number" && value >= 0 && Math.fround(value) < 1) return value;
-  throw new ModelError(
-    `${where}: ${name} must be a number of at least 0 and less than 1, got ${showValue(value)}: 0.9 is a usual value`,
-  );
+/** An optimizer's option: see `checkLearningRate`. */
+/* @__NO_SIDE_EFFECTS__ */
+export function learningRate(fallback: number): OptionRule<LearningRate> {
+  return (where, _name, value = fallback) => checkLearningRate(where, value);
+}
+
+/** A decay rate in [0, 1); one that float32 rounds to 1 would never decay. */
+/* @__NO_SIDE_EFFECTS__ */
+export function decay(fallback: number): OptionRule<number> {
+  return (where, name, value = fallback) => {
+    if (typeof value === "number" && value >= 0 && Math.fround(value) < 1) return value;
+    throw new ModelError(
+      `${where}: ${name} must be a number of at least 0 and less than 1, got ${showValue(value)}: 0.9 is a usual value`,
+    );
+  };
 }

@@ -1,7 +1,8 @@
 import { made } from "../engine/copies.js";
-import { checkFlag, checkOptions, ModelError } from "../engine/errors.js";
+import { ModelError } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
-import { checkDecay, checkLearningRate, type LearningRate, type Optimizer } from "./optimizer.js";
+import { flag, type OptionsOf, readOptions } from "../engine/options.js";
+import { decay, type LearningRate, learningRate, type Optimizer } from "./optimizer.js";
 
 export interface SgdOptions {
   /** Default 0.01. */
@@ -11,6 +12,12 @@ export interface SgdOptions {
   /** Look ahead along the velocity; needs momentum. Default false. */
   nesterov?: boolean;
 }
+
+const OPTIONS = {
+  learningRate: learningRate(0.01),
+  momentum: decay(0),
+  nesterov: flag(false),
+} satisfies OptionsOf<SgdOptions>;
 
 /**
  * Stochastic gradient descent, `p -= rate · g`; with momentum `v = momentum · v + g`, `p -= rate · v` (Polyak 1964);
@@ -22,10 +29,7 @@ export interface SgdOptions {
  * const optimizer = sgd({ learningRate: 0.1, momentum: 0.9 });
  */
 export function sgd(options: SgdOptions = {}): Optimizer {
-  checkOptions("sgd", options, ["learningRate", "momentum", "nesterov"]);
-  const learningRate = checkLearningRate("sgd", options.learningRate ?? 0.01);
-  const momentum = checkDecay("sgd", "momentum", options.momentum ?? 0);
-  const nesterov = checkFlag("sgd", "nesterov", options.nesterov ?? false);
+  const { learningRate, momentum, nesterov } = readOptions("sgd", options, OPTIONS);
   if (nesterov && momentum === 0) {
     throw new ModelError("sgd: nesterov needs a momentum above 0, got momentum 0: set momentum, for example to 0.9");
   }

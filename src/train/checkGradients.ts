@@ -1,8 +1,9 @@
 // Gradient checking for users' own functions and layers: exact gradients against finite differences.
 import { CLOCK_BYTES } from "../engine/constants.js";
 import { checkEngine, type Engine } from "../engine/engine.js";
-import { checkFunction, checkInteger, checkNumber, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkFunction, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
+import { integer, joined, number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { type CompiledFunction, compileFunction } from "../graph/function.js";
 import {
   checkShape,
@@ -70,6 +71,26 @@ type FunctionOptions = CheckGradientsOptions & {
 type ModelOptions<I extends Ports, O extends Ports> = CheckGradientsOptions & { loss: Losses<O>; data: Samples<I, O> };
 type AnyModelOptions = CheckGradientsOptions & { loss: Losses<Ports>; data: AnySamples };
 
+// Each is some dozen runs.
+const MAX_DIRECTIONS = 1000;
+
+const COMMON = {
+  tolerance: number(2e-3, { min: 0 }),
+  directions: integer(5, { min: 1, max: MAX_DIRECTIONS }),
+  seed: integer(1, { min: 0 }),
+  engine(where, _name, value) {
+    return value === undefined ? undefined : checkEngine(where, value);
+  },
+} satisfies OptionsOf<CheckGradientsOptions>;
+// Checked with what they are of.
+const OF_FUNCTION = { at: unchecked<FunctionOptions["at"]>() } satisfies OptionsOf<
+  Omit<FunctionOptions, keyof typeof COMMON>
+>;
+const OF_MODEL = {
+  loss: unchecked<Losses<Ports>>(),
+  data: unchecked<AnySamples>(),
+} satisfies OptionsOf<Omit<AnyModelOptions, keyof typeof COMMON>>;
+
 /**
  * Checks the gradients of a model's loss with respect to all its parameters (`{ loss, data }`), or of any
  * function of tensors with respect to all its inputs (`{ at }`; a result that is no scalar is summed with
@@ -98,12 +119,8 @@ export async function checkGradients(
   const isFunction = typeof target === "function";
   if (isFunction) checkFunction("checkGradients", "what is checked", target);
   const model = isFunction ? undefined : checkModel("checkGradients", target);
-  const particular = isFunction ? ["at"] : ["loss", "data"];
-  checkOptions("checkGradients", options, [...particular, "tolerance", "directions", "seed", "engine"]);
-  const tolerance = checkNumber("checkGradients", "tolerance", options.tolerance ?? 2e-3, 0, Number.POSITIVE_INFINITY);
-  const directions = checkInteger("checkGradients", "directions", options.directions ?? 5, 1, MAX_DIRECTIONS);
-  const seed = checkInteger("checkGradients", "seed", options.seed ?? 1, 0);
-  if (options.engine !== undefined) checkEngine("checkGradients", options.engine);
+  const table = joined(isFunction ? OF_FUNCTION : OF_MODEL, COMMON);
+  const { tolerance, directions, seed } = readOptions("checkGradients", options, table);
   const random = randomNumbers(seed);
   const subject =
     model === undefined
@@ -131,16 +148,16 @@ interface Subject {
 }
 
 const LOSS = "loss value";
-
-// Each is some dozen runs.
-const MAX_DIRECTIONS = 1000;
+const AT = { shape: unchecked<Shape>(), values: unchecked<Values>() } satisfies OptionsOf<
+  FunctionOptions["at"][string]
+>;
 
 /** Values of an input, checked against its shape. */
-function valuesAt(name: string, given: { readonly shape: Shape; readonly values: Values }): Float32Array {
+function valuesAt(name: string, point: { readonly shape: Shape; readonly values: Values }): Float32Array {
   const where = `checkGradients: at.${name}`;
-  checkOptions(where, given, ["shape", "values"]);
-  const flat = flattenValues(where, given.values);
-  checkSize(where, flat, checkShape(where, given.shape));
+  const { shape, values: given } = readOptions(where, point, AT);
+  const flat = flattenValues(where, given);
+  checkSize(where, flat, checkShape(where, shape));
   const values = new Float32Array(flat.data.length);
   writeFloats(where, values, flat.data);
   return values;

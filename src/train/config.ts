@@ -1,7 +1,8 @@
 // What compile() is given, checked against the model.
 
 import { type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
-import { checkInteger, checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
+import { ModelError, showNames, showValue } from "../engine/errors.js";
+import { integer, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import type { Shape, Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
 import type { Metric, MetricName } from "../nn/metrics.js";
@@ -61,27 +62,28 @@ export type AnyOptions = PredictingOptions &
   OutputOptions &
   EngineOptions & { readonly optimizer?: Optimizer | undefined; readonly engine?: Engine };
 
-const OPTIONS = [
-  "loss",
-  "lossWeights",
-  "optimizer",
-  "metrics",
-  "seed",
-  "frozen",
-  "accumulate",
-  "engine",
-  "build",
-  "threads",
-  "background",
-];
-
 // Random numbers are told apart by 24 bits of the batch's number within a step.
 const MAX_ACCUMULATED = 2 ** 20;
 
+const OPTIONS = {
+  // Checked with the model, and together.
+  loss: unchecked<AnyOptions["loss"]>(),
+  lossWeights: unchecked<AnyOptions["lossWeights"]>(),
+  optimizer: unchecked<Optimizer | undefined>(),
+  metrics: unchecked<AnyOptions["metrics"]>(),
+  seed: integer(0, { min: 0 }),
+  frozen: unchecked<AnyOptions["frozen"]>([]),
+  accumulate: integer(1, { min: 1, max: MAX_ACCUMULATED }),
+  // Checked by the engine.
+  engine: unchecked<AnyOptions["engine"]>(),
+  build: unchecked<AnyOptions["build"]>(),
+  threads: unchecked<AnyOptions["threads"]>(),
+  background: unchecked<AnyOptions["background"]>(),
+} satisfies OptionsOf<AnyOptions>;
+
 export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig {
   const model = checkModel("compile", given);
-  checkOptions("compile", options, OPTIONS);
-  const { optimizer, seed = 0, frozen = [], accumulate = 1 } = options;
+  const { optimizer, seed, frozen, accumulate } = readOptions("compile", options, OPTIONS);
   engineOf("compile", options);
   if ("optimizer" in options) checkOptimizer("compile", optimizer);
   if (optimizer !== undefined && !("loss" in options)) {
@@ -89,8 +91,6 @@ export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig
       "compile: an optimizer must have a loss to make smaller, got none: give a loss, or leave it out",
     );
   }
-  checkInteger("compile", "seed", seed, 0);
-  checkInteger("compile", "accumulate", accumulate, 1, MAX_ACCUMULATED);
   const outputs = resolveOutputs("compile", model, options);
   checkAccumulated(model, outputs, accumulate);
   const fixed = frozenOf(model, frozen);

@@ -3,7 +3,7 @@ import { CLOCK_BYTES } from "../engine/constants.js";
 import { performance } from "../engine/host.js";
 import type { ResidentData } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
-import type { AnyScores, EvaluateOptions } from "./options.js";
+import type { AnyScores, EvaluatePlan } from "./options.js";
 import { programFor } from "./programs.js";
 import { checkResident } from "./samples.js";
 import { readScores } from "./scores.js";
@@ -14,7 +14,7 @@ import { bindFeed, tuneCallSize } from "./steps.js";
 export function* evaluateAll(
   state: State,
   data: ResidentData,
-  { batchSize = 256, parameters }: EvaluateOptions = {},
+  { batchSize, parameters }: EvaluatePlan,
 ): Job<AnyScores> {
   const { engine, evaluationClock, evaluationTotals, config } = state;
   const totals = { address: evaluationTotals, bytes: config.scores.length * 8 };

@@ -7,7 +7,7 @@ import type { Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
 import { evaluateAll } from "./evaluate.js";
 import { type Job, PAUSE } from "./job.js";
-import type { AnyScores, FitPlan } from "./options.js";
+import { type AnyScores, checkEvaluateOptions, type FitPlan } from "./options.js";
 import { handOver } from "./samples.js";
 import { readScores } from "./scores.js";
 import { STEPS_PER_CALL, type State, visibleOf } from "./state.js";
@@ -150,7 +150,8 @@ function* fitEpoch(
   const durationMs = performance.now() - start;
   const scores = readScores(state.config.scores, pass.totals, pass.counted);
   const epoch = { epoch: state.epochs, step: state.steps };
-  const validated = validation === undefined ? undefined : yield* evaluateAll(state, validation);
+  const validated =
+    validation === undefined ? undefined : yield* evaluateAll(state, validation, checkEvaluateOptions());
   return {
     ...scores,
     ...epoch,

@@ -1,14 +1,18 @@
 // What a trainer's methods can be told, checked before anything has changed.
+import { MemoryError, ModelError, showValue } from "../engine/errors.js";
 import {
-  checkChoice,
-  checkFlag,
-  checkFunction,
-  checkInteger,
-  checkOptions,
-  MemoryError,
-  ModelError,
-  showValue,
-} from "../engine/errors.js";
+  checkNames,
+  choice,
+  flag,
+  fn,
+  integer,
+  type OptionsOf,
+  optional,
+  type ReadOptions,
+  type RuleTable,
+  readOptions,
+  unchecked,
+} from "../engine/options.js";
 import type { Shape } from "../graph/tensor.js";
 import type { Ports } from "../nn/ports.js";
 import type { AnySamples, Resident, TrainingData } from "./data.js";
@@ -62,10 +66,9 @@ export interface EvaluateOptions {
   parameters?: string;
 }
 
-/** Whether the gradients by the inputs are wanted too. */
-export function checkGradientsOptions(options: { inputs?: boolean } = {}): { readonly inputs: boolean } {
-  checkOptions("gradients", options, ["inputs"]);
-  return { inputs: checkFlag("gradients", "inputs", options.inputs ?? false) };
+export interface GradientsOptions {
+  /** Whether the inputs' gradients are wanted too. Default false. */
+  inputs?: boolean;
 }
 
 export interface PredictOptions<I extends Ports = Ports> {
@@ -105,34 +108,42 @@ export interface FitPlan {
 }
 
 /** Options that stand behind the data: in the place of which targets may have come. */
-function checkBehindData(where: string, options: object, known: readonly string[]): void {
+function checkBehindData(where: string, options: object, table: RuleTable): void {
   if (ArrayBuffer.isView(options) || Array.isArray(options)) {
     throw new ModelError(
-      `${where}: options must be an object such as { ${known[0]}: … }, got ${showValue(options)}: inputs and targets go into one object, as ${where}({ x, y }, { … })`,
+      `${where}: options must be an object such as { ${Object.keys(table)[0]}: … }, got ${showValue(options)}: inputs and targets go into one object, as ${where}({ x, y }, { … })`,
     );
   }
-  checkOptions(where, options, known);
+  checkNames(where, options, table);
 }
 
+const COUNT = integer(undefined, { min: 1 });
+// What of the optimizer's there is, the trainer knows.
+const PARAMETERS = unchecked<string | undefined>();
+
+const FIT = {
+  epochs: integer(1, { min: 1 }),
+  batchSize: integer(32, { min: 1 }),
+  shuffle: flag(true),
+  // Checked with the data.
+  validation: unchecked<AnyFitOptions["validation"]>(),
+  signal: abortSignal,
+  onProgress: optional(fn<(progress: AnyProgress) => void>()),
+} satisfies OptionsOf<AnyFitOptions>;
+
 export function checkFitOptions(options: AnyFitOptions): FitPlan {
-  checkBehindData("fit", options, ["epochs", "batchSize", "shuffle", "validation", "signal", "onProgress"]);
-  const { epochs = 1, batchSize = 32, shuffle = true, signal, onProgress } = options;
-  checkInteger("fit", "epochs", epochs, 1);
-  checkInteger("fit", "batchSize", batchSize, 1);
-  checkFlag("fit", "shuffle", shuffle);
-  checkSignal("fit", signal);
-  if (onProgress !== undefined) checkFunction("fit", "onProgress", onProgress);
-  return { epochs, batchSize, shuffle, signal, onProgress: onProgress as FitPlan["onProgress"] };
+  checkBehindData("fit", options, FIT);
+  return readOptions("fit", options, FIT);
 }
 
 /** Signals of other realms, and those of a library that makes its own, do as well as this realm's. */
-function checkSignal(where: string, signal: unknown): void {
-  if (signal === undefined) return;
-  const { aborted, addEventListener, throwIfAborted } = (signal ?? {}) as Partial<AbortSignal>;
+function abortSignal(where: string, name: string, value: unknown): AbortSignalLike | undefined {
+  if (value === undefined) return undefined;
+  const { aborted, addEventListener, throwIfAborted } = (value ?? {}) as Partial<AbortSignal>;
   const methods = typeof addEventListener === "function" && typeof throwIfAborted === "function";
-  if (typeof aborted === "boolean" && methods) return;
+  if (typeof aborted === "boolean" && methods) return value as AbortSignalLike;
   throw new ModelError(
-    `${where}: signal must be an AbortSignal, got ${showValue(signal)}: hand in the signal of new AbortController()`,
+    `${where}: ${name} must be an AbortSignal, got ${showValue(value)}: hand in the signal of new AbortController()`,
   );
 }
 
@@ -145,13 +156,19 @@ export interface StepsPlan {
   readonly losses: Float32Array;
 }
 
+const STEPS = {
+  steps: COUNT,
+  batchSize: optional(COUNT),
+  shuffle: flag(true),
+} satisfies OptionsOf<StepsOptions>;
+
 export function checkStepsOptions(options: StepsOptions): StepsPlan {
-  checkBehindData("trainSteps", options, ["steps", "batchSize", "shuffle"]);
-  const { steps, batchSize, shuffle = true } = options;
-  checkInteger("trainSteps", "steps", steps, 1);
-  if (batchSize !== undefined) checkInteger("trainSteps", "batchSize", batchSize, 1);
-  checkFlag("trainSteps", "shuffle", shuffle);
-  return { losses: roomFor(steps), batchSize: batchSize ?? Number.POSITIVE_INFINITY, shuffle };
+  checkBehindData("trainSteps", options, STEPS);
+  // One by one: a call may be a single step.
+  const steps = STEPS.steps("trainSteps", "steps", options.steps);
+  const batchSize = STEPS.batchSize("trainSteps", "batchSize", options.batchSize) ?? Number.POSITIVE_INFINITY;
+  const shuffle = STEPS.shuffle("trainSteps", "shuffle", options.shuffle);
+  return { losses: roomFor(steps), batchSize, shuffle };
 }
 
 function roomFor(steps: number): Float32Array {
@@ -168,37 +185,55 @@ function roomFor(steps: number): Float32Array {
 /** Options of a slice of time, checked and complete. */
 export type SlicePlan = Required<SliceOptions> & { readonly milliseconds: number };
 
+const SLICE = { batchSize: integer(32, { min: 1 }), shuffle: flag(true) } satisfies OptionsOf<SliceOptions>;
+
 export function checkSliceOptions(milliseconds: number, options: SliceOptions = {}): SlicePlan {
   if (!(typeof milliseconds === "number" && milliseconds > 0 && milliseconds < Number.POSITIVE_INFINITY)) {
     throw new ModelError(`trainFor: milliseconds must be a number above 0, got ${showValue(milliseconds)}`);
   }
-  checkOptions("trainFor", options, ["batchSize", "shuffle"]);
-  const { batchSize = 32, shuffle = true } = options;
-  checkInteger("trainFor", "batchSize", batchSize, 1);
-  return { milliseconds, batchSize, shuffle: checkFlag("trainFor", "shuffle", shuffle) };
+  return { milliseconds, ...readOptions("trainFor", options, SLICE) };
 }
 
-export function checkEvaluateOptions(
-  options: EvaluateOptions = {},
-): EvaluateOptions & Required<Pick<EvaluateOptions, "batchSize">> {
-  checkBehindData("evaluate", options, ["batchSize", "parameters"]);
-  return { ...options, batchSize: checkInteger("evaluate", "batchSize", options.batchSize ?? 256, 1) };
+const EVALUATE = {
+  batchSize: integer(256, { min: 1 }),
+  parameters: PARAMETERS,
+} satisfies OptionsOf<EvaluateOptions>;
+
+export type EvaluatePlan = ReadOptions<typeof EVALUATE>;
+
+export function checkEvaluateOptions(options: EvaluateOptions = {}): EvaluatePlan {
+  checkBehindData("evaluate", options, EVALUATE);
+  return readOptions("evaluate", options, EVALUATE);
 }
 
-export function checkPredictOptions(
-  options: PredictOptions = {},
-): PredictOptions & Required<Pick<PredictOptions, "output">> {
-  checkOptions("predict", options, ["output", "inputShape", "parameters"]);
-  const { output = "prediction" } = options;
-  return { ...options, output: checkChoice("predict", "output", output, ["prediction", "raw"]) };
+const PREDICT = {
+  output: choice("prediction", ["prediction", "raw"]),
+  // Checked with the data.
+  inputShape: unchecked<Ports | undefined>(),
+  parameters: PARAMETERS,
+} satisfies OptionsOf<PredictOptions>;
+
+export function checkPredictOptions(options: PredictOptions = {}): ReadOptions<typeof PREDICT> {
+  checkNames("predict", options, PREDICT);
+  // One by one: a call may be a single sample.
+  const { inputShape, parameters } = options;
+  return { output: PREDICT.output("predict", "output", options.output), inputShape, parameters };
 }
+
+const GRADIENTS = { inputs: flag(false) } satisfies OptionsOf<GradientsOptions>;
+
+export function checkGradientsOptions(options: GradientsOptions = {}): Required<GradientsOptions> {
+  return readOptions("gradients", options, GRADIENTS);
+}
+
+const SUMMARY = { batchSize: integer(32, { min: 1 }) } satisfies OptionsOf<SummaryOptions>;
 
 export function checkSummaryOptions(options: SummaryOptions = {}): Required<SummaryOptions> {
-  checkOptions("summary", options, ["batchSize"]);
-  return { batchSize: checkInteger("summary", "batchSize", options.batchSize ?? 32, 1) };
+  return readOptions("summary", options, SUMMARY);
 }
 
-export function checkParametersOptions(options: ParametersOptions = {}): ParametersOptions {
-  checkOptions("parameters", options, ["of"]);
-  return options;
+const OF_PARAMETERS = { of: PARAMETERS } satisfies OptionsOf<ParametersOptions>;
+
+export function checkParametersOptions(options: ParametersOptions = {}): ReadOptions<typeof OF_PARAMETERS> {
+  return readOptions("parameters", options, OF_PARAMETERS);
 }

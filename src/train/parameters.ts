@@ -1,8 +1,9 @@
 // Parameters as users see them: by path, with their shapes, in copies.
 
-import { checkOptions, DataError, ModelError, showNames, showValue } from "../engine/errors.js";
+import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
+import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { byName, offsetIn, type ParameterValues, readValues } from "../graph/store.js";
 import { type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
@@ -10,8 +11,16 @@ import { checkValues, type State, startSlots } from "./state.js";
 
 export type { ParameterValues } from "../graph/store.js";
 
-/** New values of a parameter: alone, or with the shape that they must be meant for. */
-export type NewValues = Values | { readonly data: Values; readonly shape?: Shape };
+/** With the shape that they must be meant for. */
+interface ShapedValues {
+  readonly data: Values;
+  readonly shape?: Shape;
+  /** As what `parameters()` gives has it. */
+  readonly dtype?: unknown;
+}
+
+/** New values of a parameter: alone, or with their shape. */
+export type NewValues = Values | ShapedValues;
 
 /** New values of parameters, by path. */
 export type ParameterUpdate = Readonly<Record<string, NewValues>> | ReadonlyMap<string, NewValues>;
@@ -72,11 +81,17 @@ export function checkUpdate(
   });
 }
 
+// Checked against the parameter.
+const NEW_VALUES = {
+  data: unchecked<Values>(),
+  shape: unchecked<Shape | undefined>(),
+  dtype: unchecked(),
+} satisfies OptionsOf<ShapedValues>;
+
 /** The values alone, with whose shape nothing is wrong. */
 function valuesOf(where: string, given: NewValues, { shape }: Tensor): Values {
   if (kindOf(given) !== "Object") return given as Values;
-  checkOptions(where, given as object, ["data", "shape", "dtype"]);
-  const { data, shape: came } = given as { readonly data: Values; readonly shape?: Shape };
+  const { data, shape: came } = readOptions(where, given as object, NEW_VALUES);
   if (came === undefined || (Array.isArray(came) && sameShape(came, shape))) return data;
   const isTurned = Array.isArray(came) && came.length === shape.length && sameShape([...came].reverse(), shape);
   throw new DataError(

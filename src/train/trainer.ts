@@ -35,6 +35,7 @@ import {
   checkSummaryOptions,
   type EvaluateOptions,
   type FitOptions,
+  type GradientsOptions,
   type ParametersOptions,
   type PredictOptions,
   type SliceOptions,
@@ -100,11 +101,6 @@ export interface PredictorOptions extends OwnEngine, PredictingOptions {
 export interface AllGradients<I extends Ports = Shape> {
   readonly parameters: Map<string, ParameterValues>;
   readonly inputs: I extends Shape ? ParameterValues : { readonly [K in keyof I]?: ParameterValues };
-}
-
-export interface GradientsOptions {
-  /** Whether the inputs' gradients are wanted too. Default false. */
-  inputs?: boolean;
 }
 
 /**

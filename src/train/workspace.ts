@@ -3,18 +3,11 @@
 // optimizer of its own. All of them work on the same values of the parameters.
 import { CLOCK_BYTES, CLOCK_POSITION } from "../engine/constants.js";
 import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
-import {
-  checkFlag,
-  checkFunction,
-  checkInteger,
-  checkOptions,
-  ModelError,
-  SteepestError,
-  showValue,
-} from "../engine/errors.js";
+import { checkFunction, ModelError, SteepestError, showValue } from "../engine/errors.js";
 import { type Pointer, serial } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
 import { type Lease, leasing } from "../engine/lease.js";
+import { flag, integer, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import { leavesBehind } from "../graph/backward.js";
 import { type BuiltProgram, buildProgram } from "../graph/program.js";
 import {
@@ -56,6 +49,14 @@ export interface WorkspaceOptions extends Omit<EngineOptions, "background"> {
   engine?: Engine;
 }
 
+const OPTIONS = {
+  seed: integer(0, { min: 0 }),
+  // Checked by the engine.
+  engine: unchecked<Engine | undefined>(),
+  build: unchecked<EngineOptions["build"]>(),
+  threads: unchecked<EngineOptions["threads"]>(),
+} satisfies OptionsOf<WorkspaceOptions>;
+
 /** What holds parameters by path: a model, a step. */
 export interface HoldsParameters {
   readonly parameters: ReadonlyMap<string, Tensor>;
@@ -71,6 +72,16 @@ export interface StepOptions<I extends InputShapes> {
   /** Whether layers act as in training: dropout, statistics of batches. Default: where there is an optimizer. */
   training?: boolean;
 }
+
+const STEP = {
+  // Checked with what they are of.
+  inputs: unchecked<InputShapes>(),
+  train: unchecked<StepOptions<InputShapes>["train"]>(),
+  optimizer(where, _name, value) {
+    return value === undefined ? undefined : checkOptimizer(where, value);
+  },
+  training: optional(flag()),
+} satisfies OptionsOf<StepOptions<InputShapes>>;
 
 /** A compiled step: takes values, gives the values that the function returned, from before the parameters changed. */
 export interface CompiledStep<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>
@@ -132,9 +143,9 @@ export function createWorkspaceSync(options: WorkspaceOptions = {}): Workspace {
 
 /** Checks the options, before there is an engine. Returns the seed. */
 function checkWorkspace(options: WorkspaceOptions): number {
-  checkOptions("createWorkspace", options, ["seed", "build", "threads", "engine"]);
+  const { seed } = readOptions("createWorkspace", options, OPTIONS);
   engineOf("createWorkspace", options);
-  return checkInteger("createWorkspace", "seed", options.seed ?? 0, 0);
+  return seed;
 }
 
 function engineOptions({ build: kind, threads }: WorkspaceOptions): EngineOptions {
@@ -245,14 +256,11 @@ interface StepPlan {
 
 function checkStep(body: unknown, given: StepOptions<InputShapes>): StepPlan {
   checkFunction("workspace.step", "what is traced", body);
-  checkOptions("workspace.step", given, ["inputs", "train", "optimizer", "training"]);
-  const { optimizer, training = optimizer !== undefined } = given;
-  if (optimizer !== undefined) checkOptimizer("workspace.step", optimizer);
-  checkFlag("workspace.step", "training", training);
-  const holders = given.train === undefined ? undefined : holdersOf(given.train);
+  const { optimizer, training = optimizer !== undefined, train } = readOptions("workspace.step", given, STEP);
+  const holders = train === undefined ? undefined : holdersOf(train);
   if (holders !== undefined && optimizer === undefined) {
     throw new ModelError(
-      `workspace.step: train names what an optimizer is to change, got ${showValue(given.train)} and no optimizer: give one, or leave it out`,
+      `workspace.step: train names what an optimizer is to change, got ${showValue(train)} and no optimizer: give one, or leave it out`,
     );
   }
   return { optimizer, training, holders };

@@ -392,7 +392,7 @@ describe("mistakes are refused where they are made, and nothing is lost", () => 
     expect(() => sequential({ input: [1] }, dense(1, { name: "a" }), dense(1, { name: "a" }))).toThrow(/"a" twice/);
     expect(() => dense(0)).toThrow("dense: units must be a whole number of at least 1, got 0");
     expect(() => dense(1, { activaton: "relu" } as never)).toThrow(
-      /unknown option "activaton": the options are name, bias/,
+      /unknown option "activaton": the options are name, weightInitializer/,
     );
     expect(bad({ loss: undefined })).toThrow(/loss must be a loss such as/);
     expect(bad({ optimiser: 1 })).toThrow(/unknown option "optimiser"/);
