@@ -17,7 +17,7 @@ const USAGE = `npm run test:mutants -- [--count 80] [--seed 1] [--only src/graph
   --only   files or folders that the path begins with; several are separated by commas
   --list   says what would be planted, and runs nothing`;
 
-/** Which tests run for a fault in a file: the first line whose path fits. The quickest and the likeliest stand first. */
+/** Which tests run for a fault in a file: those of the first path that it begins with. The quickest and likeliest come first. */
 const TESTS = {
   "src/graph/": [
     "test/graph/plan.test.ts",
@@ -32,24 +32,66 @@ const TESTS = {
     "test/ops/empty.test.ts",
   ],
   "src/train/checkGradients.ts": ["test/train/checkGradients.test.ts"],
-  "src/train/": [
-    "test/train/before.test.ts",
-    "test/train/divergence.test.ts",
-    "test/train/summary.test.ts",
-    "test/train/trainFor.test.ts",
+  "src/train/checkpoint.ts": ["test/train/checkpoint.test.ts", "test/train/states.test.ts"],
+  "src/train/config.ts": ["test/train/compile.test.ts", "test/train/scores.test.ts", "test/train/trainer.test.ts"],
+  "src/train/outputs.ts": ["test/train/compile.test.ts", "test/train/scores.test.ts", "test/nn/model.test.ts"],
+  "src/train/scores.ts": ["test/train/scores.test.ts", "test/train/accumulate.test.ts", "test/train/compile.test.ts"],
+  "src/train/cursor.ts": [
     "test/train/fit.test.ts",
+    "test/train/counts.test.ts",
+    "test/train/trainFor.test.ts",
+    "test/train/checkpoint.test.ts",
+    "test/train/sequences.test.ts",
+  ],
+  "src/train/data.ts": [
+    "test/train/data.test.ts",
+    "test/train/counts.test.ts",
+    "test/train/compile.test.ts",
+    "test/train/trainer.test.ts",
+  ],
+  "src/train/divergence.ts": ["test/train/divergence.test.ts"],
+  "src/train/optimizer.ts": [
+    "test/optim/step.test.ts",
+    "test/train/compile.test.ts",
+    "test/train/checkpoint.test.ts",
+    "test/optim/wrappers.test.ts",
+  ],
+  "src/train/programs.ts": [
+    "test/train/before.test.ts",
+    "test/train/scores.test.ts",
+    "test/train/states.test.ts",
+    "test/train/accumulate.test.ts",
+    "test/train/trainer.test.ts",
+    "test/train/programs.test.ts",
+  ],
+  "src/train/rowStates.ts": ["test/train/states.test.ts"],
+  "src/train/state.ts": [
+    "test/train/summary.test.ts",
+    "test/train/divergence.test.ts",
+    "test/train/accumulate.test.ts",
+    "test/train/states.test.ts",
+    "test/train/trainer.test.ts",
+    "test/train/checkpoint.test.ts",
+  ],
+  "src/train/summary.ts": ["test/train/summary.test.ts", "test/nn/model.test.ts"],
+  "src/train/workspace.ts": [
+    "test/train/before.test.ts",
+    "test/train/states.test.ts",
+    "test/nn/model.test.ts",
+    "test/graph/randomModels.test.ts",
+    "test/optim/wrappers.test.ts",
+  ],
+  "src/train/": [
+    "test/train/fit.test.ts",
+    "test/train/trainFor.test.ts",
+    "test/train/divergence.test.ts",
     "test/train/compile.test.ts",
     "test/train/counts.test.ts",
     "test/train/scores.test.ts",
-    "test/optim/step.test.ts",
-    "test/nn/model.test.ts",
     "test/train/data.test.ts",
-    "test/train/accumulate.test.ts",
     "test/train/once.test.ts",
     "test/train/trainer.test.ts",
-    "test/train/states.test.ts",
-    "test/train/programs.test.ts",
-    "test/graph/randomModels.test.ts",
+    "test/nn/model.test.ts",
     "test/train/sequences.test.ts",
     "test/train/checkpoint.test.ts",
   ],

@@ -1,6 +1,8 @@
 // Rows for what is done element by element: activations, gated units, arithmetic.
 import * as ops from "steepest/graph";
 import { input, type Tensor } from "steepest/graph";
+import { PAIRS } from "../../ops/extremes.js";
+import { ROWS } from "../../ops/extremesOfOne.js";
 import type { Row } from "../sweep.js";
 
 const x = input([2, 4]);
@@ -29,59 +31,8 @@ const BINARY_WHERE: Readonly<Record<string, readonly string[]>> = {
   notEqual: ["equal", "sub"],
 };
 
-export const activationRows: readonly Row[] = [
-  ...unary({
-    hardSigmoid: ops.hardSigmoid,
-    hardSwish: ops.hardSwish,
-    identity: ops.identity,
-    logSigmoid: ops.logSigmoid,
-    mish: ops.mish,
-    relu: ops.relu,
-    relu6: ops.relu6,
-    selu: ops.selu,
-    sigmoid: ops.sigmoid,
-    silu: ops.silu,
-    softsign: ops.softsign,
-    step: ops.step,
-    tanh: ops.tanh,
-    tanhShrink: ops.tanhShrink,
-    glu: ops.glu,
-    swiglu: ops.swiglu,
-    reglu: ops.reglu,
-    abs: ops.abs,
-    acos: ops.acos,
-    acosh: ops.acosh,
-    asin: ops.asin,
-    asinh: ops.asinh,
-    atan: ops.atan,
-    atanh: ops.atanh,
-    ceil: ops.ceil,
-    cosh: ops.cosh,
-    erf: ops.erf,
-    erfc: ops.erfc,
-    expm1: ops.expm1,
-    floor: ops.floor,
-    isFinite: ops.isFinite,
-    isNaN: ops.isNaN,
-    log1p: ops.log1p,
-    logicalNot: ops.logicalNot,
-    round: ops.round,
-    rsqrt: ops.rsqrt,
-    sign: ops.sign,
-    sinh: ops.sinh,
-    tan: ops.tan,
-    trunc: ops.trunc,
-    copyOf: ops.copyOf,
-    cos: ops.cos,
-    exp: ops.exp,
-    log: ops.log,
-    neg: ops.neg,
-    reciprocal: ops.reciprocal,
-    sin: ops.sin,
-    square: ops.square,
-    sqrt: ops.sqrt,
-    stopGradient: ops.stopGradient,
-  }),
+/** What stands in a row of its own, with its options. */
+const withOptions: readonly Row[] = [
   { name: "leakyRelu", call: ops.leakyRelu, good: () => [x, { negativeSlope: 0.1 }], optional: ["1"] },
   { name: "softplus", call: ops.softplus, good: () => [x, { beta: 2, threshold: 10 }], optional: ["1"] },
   { name: "logit", call: ops.logit, good: () => [x, { epsilon: 0.1 }], optional: ["1"] },
@@ -100,27 +51,6 @@ export const activationRows: readonly Row[] = [
   { name: "elu", call: ops.elu, good: () => [x, { alpha: 2 }], optional: ["1"] },
   { name: "gelu", call: ops.gelu, good: () => [x, { approximate: "tanh" }], optional: ["1"] },
   { name: "geglu", call: ops.geglu, good: () => [x, { approximate: "tanh" }], optional: ["1"] },
-  ...binary({
-    add: ops.add,
-    sub: ops.sub,
-    mul: ops.mul,
-    div: ops.div,
-    maximum: ops.maximum,
-    minimum: ops.minimum,
-    equal: ops.equal,
-    notEqual: ops.notEqual,
-    greater: ops.greater,
-    greaterEqual: ops.greaterEqual,
-    less: ops.less,
-    lessEqual: ops.lessEqual,
-    atan2: ops.atan2,
-    mod: ops.mod,
-    floorDiv: ops.floorDiv,
-    xlogy: ops.xlogy,
-    logicalAnd: ops.logicalAnd,
-    logicalOr: ops.logicalOr,
-    logicalXor: ops.logicalXor,
-  }),
   {
     name: "pow",
     call: ops.pow,
@@ -140,4 +70,42 @@ export const activationRows: readonly Row[] = [
     nan: ["1", "2"],
   },
   { name: "average", call: ops.average, good: () => [[x, y]] },
+];
+
+/** Those of the tables of extremes that take nothing but their operands: a new operation is in this sweep by itself. */
+function swept(tables: Readonly<Record<string, { readonly apply: unknown }>>): Record<string, never> {
+  const others = Object.entries(tables).filter(([name]) => withOptions.every((row) => row.name !== name));
+  return Object.fromEntries(others.map(([name, { apply }]) => [name, apply as never]));
+}
+
+const withoutOptions = Object.entries(ROWS).flatMap(([name, make]) =>
+  make.length === 0 ? [[name, (make as () => { apply: unknown })()] as const] : [],
+);
+
+export const activationRows: readonly Row[] = [
+  ...withOptions,
+  ...unary({
+    ...swept(Object.fromEntries(withoutOptions)),
+    step: ops.step,
+    glu: ops.glu,
+    swiglu: ops.swiglu,
+    reglu: ops.reglu,
+    isFinite: ops.isFinite,
+    isNaN: ops.isNaN,
+    logicalNot: ops.logicalNot,
+    copyOf: ops.copyOf,
+    stopGradient: ops.stopGradient,
+  }),
+  ...binary({
+    ...swept(PAIRS),
+    equal: ops.equal,
+    notEqual: ops.notEqual,
+    greater: ops.greater,
+    greaterEqual: ops.greaterEqual,
+    less: ops.less,
+    lessEqual: ops.lessEqual,
+    logicalAnd: ops.logicalAnd,
+    logicalOr: ops.logicalOr,
+    logicalXor: ops.logicalXor,
+  }),
 ];
