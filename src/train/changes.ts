@@ -1,5 +1,5 @@
-// What a training step does beside running the model: penalties in its loss, gradients with places of their own,
-// constraints and buffers after the optimizer.
+// What a training step does in addition to the model: penalties are added to the loss, gradients get their own
+// addresses, and after the optimizer, constraints and buffers are applied.
 import { elements, type Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { type ParameterOptions, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -9,17 +9,17 @@ function optionsOf({ source }: Tensor): ParameterOptions {
   return source.kind === "parameter" ? source.options : {};
 }
 
-/** The loss, and what the parameters' regularizers add to it. */
+/** The loss plus the penalties of the parameters' regularizers. */
 export function withPenalties(loss: Tensor, parameters: readonly Tensor[]): Tensor {
   return penaltiesOf(parameters).reduce(add, loss);
 }
 
-/** Whether a regularizer adds to the loss for it. */
+/** Whether the parameter has a regularizer. */
 export function isRegularized(parameter: Tensor): boolean {
   return optionsOf(parameter).regularizer !== undefined;
 }
 
-/** What each parameter's regularizer adds to a loss. */
+/** The penalty of each parameter that has a regularizer. */
 export function penaltiesOf(parameters: readonly Tensor[]): Tensor[] {
   return parameters.flatMap((tensor) => {
     const { regularizer } = optionsOf(tensor);
@@ -27,7 +27,9 @@ export function penaltiesOf(parameters: readonly Tensor[]): Tensor[] {
   });
 }
 
-/** Every gradient must be written to an address of its own: what is a leaf, a view, or the gradient of two parameters is copied. */
+/**
+ * Each gradient must be written to its own address. So a leaf, a view, and the gradient of two parameters are copied.
+ */
 export function ownTensors(gradients: readonly Tensor[]): Tensor[] {
   const seen = new Set<Tensor>();
   return gradients.map((tensor) => {
@@ -38,7 +40,7 @@ export function ownTensors(gradients: readonly Tensor[]): Tensor[] {
   });
 }
 
-/** After the optimizer: parameters are brought back to their constraints, buffers get their new values. */
+/** Records what comes after the optimizer: constraints are applied to parameters, and buffers get their new values. */
 export function recordChanges(
   record: Recorder,
   parameters: readonly Tensor[],

@@ -1,29 +1,31 @@
-// Where a training stands in its data. A pass visits each sample of a data set once; it may be cut into calls of any kind,
-// and goes on in the next one, or in another process after a checkpoint. Its order follows from the seed, the pass's number
-// and the number of samples.
+// The position of a training in its data. A pass visits each sample of a data set once. Any number of calls of any kind
+// may share a pass, and a checkpoint continues it in another process. Its order follows from the seed, the number of
+// the pass and the number of samples.
 import { ModelError, showValue } from "../engine/errors.js";
 import type { ResidentData } from "./data.js";
 
-/** A pass that has not come to its end. */
+/** A pass that has not ended. */
 export interface Pass {
-  /** From 1, in the order in which passes were begun: its order comes from this stream of random numbers. */
+  /**
+   * From 1, in the order in which passes began. The order of the samples comes from the random stream of this number.
+   */
   readonly number: number;
   readonly samples: number;
   readonly shuffled: boolean;
   /** Samples visited so far. */
   row: number;
-  /** Sums of the scores (see TrainingConfig.scores), and how many of the visited samples they are of. */
+  /** Sums of the scores (see TrainingConfig.scores), and the number of visited samples that they include. */
   readonly totals: Float64Array;
   counted: number;
-  /** Whose samples it visits. Data that are handed in anew for each call are told apart by their number alone. */
+  /** Whose samples it visits. Data that are passed to each call are identified by their number of samples alone. */
   owner: ResidentData | typeof HANDED_IN | typeof RESTORED;
-  /** The data beside which its order is in memory. */
+  /** The data whose `order` holds the order of this pass, if it is in memory. */
   orderIn: ResidentData | undefined;
 }
 
-/** Data that a call was given, and that are gone when it ends. */
+/** Data that were passed to a call, and that are freed when it ends. */
 export const HANDED_IN = "handed in";
-/** Of a checkpoint: the first data with as many samples go on with it. */
+/** From a checkpoint: the first data with the same number of samples continue the pass. */
 const RESTORED = "restored";
 
 /** All passes of a trainer. */
@@ -33,7 +35,7 @@ export interface Cursor {
   readonly open: Pass[];
 }
 
-/** A pass as checkpoints have it. */
+/** A pass in a checkpoint. */
 export interface PassState {
   readonly number: number;
   readonly samples: number;
@@ -43,21 +45,21 @@ export interface PassState {
   readonly totals: Readonly<Record<string, number>>;
 }
 
-/** Where a training stands in its data, as checkpoints have it. */
+/** The position of a training in its data, in a checkpoint. */
 export interface Position {
-  /** Passes over data that were begun since the start, and those that have not come to their end. */
+  /** How many passes have begun since the start, and those that have not ended. */
   readonly passes: number;
   readonly open: readonly PassState[];
 }
 
-// Data of ever new sizes, each left in mid-pass, must not pile up: the oldest of these is forgotten.
+// Data of ever new sizes, each left in the middle of a pass, must not pile up: the oldest pass is dropped.
 const MAX_HANDED_IN = 16;
 
 export function createCursor(): Cursor {
   return { begun: 0, open: [] };
 }
 
-/** The unfinished pass over `data`, if there is one. `owned`: they stay in memory, and have a pass of their own. */
+/** The unfinished pass over `data`, if there is one. `owned`: the data stay in memory, and have their own pass. */
 export function findPass({ open }: Cursor, data: ResidentData, owned: boolean): Pass | undefined {
   const owner = owned ? data : HANDED_IN;
   const own = open.find((pass) => pass.owner === owner && pass.samples === data.count);
@@ -88,14 +90,14 @@ export function beginPass(
   return pass;
 }
 
-/** Moves on by so many samples; a pass that comes to its end is closed. */
+/** Moves a pass forward by so many samples, and closes it if it ends. */
 export function movePass(cursor: Cursor, pass: Pass, samples: number): void {
   pass.row += samples;
   pass.counted += samples;
   if (pass.row >= pass.samples) drop(cursor, pass);
 }
 
-/** Data have been disposed of: nobody will go on with their pass. */
+/** Drops the pass of data that have been disposed of: nothing can continue it. */
 export function forgetData(cursor: Cursor, data: ResidentData): void {
   for (const pass of cursor.open.filter(({ owner }) => owner === data)) drop(cursor, pass);
   for (const pass of cursor.open) if (pass.orderIn === data) pass.orderIn = undefined;
@@ -113,7 +115,7 @@ export function positionOf({ begun, open }: Cursor, names: readonly string[]): P
     samples,
     shuffled,
     row,
-    // Sums that are not of all of them, or that a divergence has spoilt, are of no use.
+    // Sums that do not include all visited samples, or that a divergence has made infinite or NaN, are of no use.
     totals: Object.fromEntries(
       counted === row && totals.every(Number.isFinite) ? names.map((name, index) => [name, totals[index]]) : [],
     ),
@@ -121,7 +123,10 @@ export function positionOf({ begun, open }: Cursor, names: readonly string[]): P
   return { passes: begun, open: states };
 }
 
-/** A cursor at a checkpoint's position, which has been checked. A trainer of other scores begins to sum them up here. */
+/**
+ * A cursor at the position of a checkpoint, which has been checked. Scores that the checkpoint lacks are summed from
+ * here on.
+ */
 export function cursorAt({ passes, open }: Position, names: readonly string[]): Cursor {
   const restore = ({ totals, ...pass }: PassState): Pass => {
     const known = names.every((name) => totals[name] !== undefined);
@@ -136,7 +141,7 @@ export function cursorAt({ passes, open }: Position, names: readonly string[]): 
   return { begun: passes, open: open.map(restore) };
 }
 
-/** Refuses what is no position. */
+/** Throws if `position` is not a valid position. */
 export function checkPosition(where: string, position: Position): void {
   const { passes, open } = position ?? {};
   const refuse = (rule: string, got: unknown): ModelError =>

@@ -1,7 +1,7 @@
-// What to say when a loss is no number any longer: what most likely led to it, and what helps.
+// The error for a loss that is no longer finite: the likeliest cause, and what helps.
 import { SteepestError, showNames, showValue } from "../engine/errors.js";
 
-/** The largest magnitude in the samples of a step, and whose it is: `x`, `y.price`. */
+/** The largest magnitude in the samples of a step, and the port that it is in: `x`, `y.price`. */
 export interface Magnitude {
   readonly name: string;
   readonly value: number;
@@ -11,12 +11,12 @@ export interface Magnitude {
 export interface Divergence {
   /** From 1. */
   readonly step: number;
-  /** From 1; absent where there are no epochs. */
+  /** From 1; absent if there are no epochs. */
   readonly epoch?: number;
   readonly loss: number;
-  /** One, or that of each group of parameters. */
+  /** One number, or one for each group of parameters. */
   readonly learningRate: number | Readonly<Record<string, number>>;
-  /** In the samples that were trained on, where that is known. */
+  /** In the samples of the call, if they are known. */
   readonly largest?: Magnitude | undefined;
 }
 
@@ -24,7 +24,7 @@ export interface Divergence {
 export class DivergenceError extends SteepestError {
   protected static override readonly steepestKind = "DivergenceError";
   override name = "DivergenceError";
-  /** The step, from 1, whose loss it was. */
+  /** The step of that loss, from 1. */
   readonly step: number;
 
   constructor(where: "training" | "workspace.step", divergence: Divergence) {
@@ -44,17 +44,17 @@ function showRates(learningRate: Divergence["learningRate"]): string {
   return `learning rates ${showNames(rates)}`;
 }
 
-/** As it was written, not as float32 has it. */
+/** The rate as the user wrote it, without the digits that float32 adds. */
 function showRate(rate: number): number {
   return Number(rate.toPrecision(7));
 }
 
-// Inputs and targets beyond this are most likely as they were measured, not scaled.
+// Inputs and targets beyond this were most likely not scaled.
 const LARGE = 1000;
 
 function remedyFor(where: string, { step, learningRate, largest }: Divergence): string {
   const again = where === "training" ? "call reset() and train" : "set the parameters anew and train";
-  // The loss of the first step is that of the first values: no learning rate has changed them yet.
+  // The first step's loss is computed with the initial values, which no learning rate has changed yet.
   const rates = typeof learningRate === "number" ? [learningRate] : Object.values(learningRate);
   const byRate = step > 1 && rates.some((rate) => rate > 0);
   if (largest !== undefined && largest.value > LARGE) {
@@ -67,10 +67,10 @@ function remedyFor(where: string, { step, learningRate, largest }: Divergence): 
   return `${reason}, so the rate is not the cause: look for values that are too large in the inputs, targets, initializers or set parameters, and for a division by 0 or the logarithm of 0 in custom layers and losses`;
 }
 
-// As many values as are looked at in a millisecond or two.
+// Reading this many values takes a millisecond or two.
 const LOOKED_AT = 1 << 20;
 
-/** The largest magnitude among values by name; of long ones, in their first part. */
+/** The largest magnitude among arrays by name. Of long arrays, only the first part is read. */
 export function largestOf(values: Iterable<readonly [name: string, values: Float32Array]>): Magnitude | undefined {
   let largest: Magnitude | undefined;
   for (const [name, data] of values) {

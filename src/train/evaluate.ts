@@ -1,4 +1,4 @@
-// Scores over data, changing nothing; and how sums over samples become scores.
+// Evaluation: scores over data. Nothing changes.
 import { CLOCK_BYTES } from "../engine/constants.js";
 import { performance } from "../engine/host.js";
 import type { ResidentData } from "./data.js";
@@ -22,7 +22,7 @@ export function* evaluateAll(
   engine.clear(evaluationClock, CLOCK_BYTES);
   const size = Math.min(batchSize, data.count);
   for (let done = 0; done < data.count; ) {
-    // Whoever gets a turn may drop programs, and bind other data: that is done again afterwards.
+    // During a pause, other jobs may drop programs and bind other data. So both are asked for again.
     if (done > 0) yield PAUSE;
     checkResident(state, data);
     const batch = Math.min(size, data.count - done);

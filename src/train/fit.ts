@@ -1,5 +1,5 @@
-// The training loop: epochs and batches over resident data. How steps are grouped into calls of the engine changes no
-// result.
+// The training loop: epochs and batches over data in memory. How steps are grouped into calls of the engine does not
+// change the results.
 import { performance } from "../engine/host.js";
 import type { Shape } from "../graph/tensor.js";
 import type { Ports } from "../nn/ports.js";
@@ -14,14 +14,14 @@ import { STEPS_PER_CALL, type State, visibleOf } from "./state.js";
 import { type Batches, continuePass, preparePrograms, type Stretch, stepSizeOf, unfinishedPass } from "./steps.js";
 
 /**
- * Loss and metrics, by name. Where the outputs have names: the whole loss, and each output's own as `"digit.loss"`,
+ * Loss and metrics, by name. If the outputs have names: the total loss, and those of each output as `"digit.loss"` and
  * `"digit.accuracy"`.
  */
 export type Scores<M extends string, O extends Ports = Shape> = { readonly loss: number } & (O extends Shape
   ? { readonly [K in M]: number }
   : { readonly [K in `${keyof O & string}.loss`]: number } & { readonly [K in `${keyof O & string}.${M}`]?: number });
 
-/** What an epoch (one pass over all samples) came to. */
+/** The result of an epoch (one pass over all samples). */
 export type EpochResult<M extends string, O extends Ports = Shape> = Scores<M, O> & {
   /** From 1, counted since the trainer was made. */
   readonly epoch: number;
@@ -29,22 +29,22 @@ export type EpochResult<M extends string, O extends Ports = Shape> = Scores<M, O
   readonly step: number;
   /** Samples of this epoch. */
   readonly samples: number;
-  /** Of this fit's part of the epoch: an epoch that an earlier call began is gone on with. */
+  /** Time that this fit spent on the epoch. An earlier call may have begun the epoch. */
   readonly durationMs: number;
   readonly samplesPerSecond: number;
-  /** Scores on the validation data, where there are any. */
+  /** Scores on the validation data, if there are any. */
   readonly validation?: Scores<M, O>;
 };
 
-/** How far a fit has come; reported after each call into the engine. */
+/** The progress of a fit, reported after each call into the engine. */
 export interface Progress<M extends string, O extends Ports = Shape> {
-  /** From 1, counted since the trainer was made, and the last one of this fit. */
+  /** The current epoch and the last one of this fit, from 1, counted since the trainer was made. */
   readonly epoch: number;
   readonly epochs: number;
-  /** Batches of this epoch done, and in all. */
+  /** Batches of this epoch: how many are done, and how many there are. */
   readonly batch: number;
   readonly batches: number;
-  /** Samples of this epoch done, and in all. */
+  /** Samples of this epoch: how many are done, and how many there are. */
   readonly samples: number;
   readonly samplesPerEpoch: number;
   /** Means over this epoch so far. */
@@ -59,7 +59,7 @@ export interface Progress<M extends string, O extends Ports = Shape> {
 export type AnyEpochResult = Omit<EpochResult<never>, "validation"> & { readonly validation?: AnyScores };
 
 /**
- * A fit that has not begun: `for await (const epoch of fit) …` trains epoch by epoch and ends when the loop is left;
+ * A fit that has not begun. `for await (const epoch of fit) …` trains epoch by epoch, and stops when the loop is left.
  * `await fit` trains to the end and gives the results of all epochs.
  */
 export interface Fit<R> extends AsyncGenerator<R, void>, PromiseLike<R[]> {
@@ -105,7 +105,7 @@ export function lazily<R>(begin: () => AsyncGenerator<R, void>): Fit<R> {
   return fit;
 }
 
-/** Trains epoch by epoch. Pauses for the host, and each epoch's result. */
+/** Trains epoch by epoch. Yields pauses for the host, and the result of each epoch. */
 export function* fitEpochs(
   state: State,
   data: ResidentData,
@@ -123,7 +123,10 @@ export function* fitEpochs(
   }
 }
 
-/** Trains to the end of a pass: the one that is under way, or a new one. `left`: epochs of this fit, with this one. */
+/**
+ * Trains to the end of a pass: the unfinished one, or a new one. `left`: how many epochs of this fit are left, this one
+ * included.
+ */
 function* fitEpoch(
   state: State,
   data: ResidentData,
@@ -136,7 +139,7 @@ function* fitEpoch(
   preparePrograms(state, batches);
   const from = unfinishedPass(state, data)?.row ?? 0;
   const report = plan.onProgress && reporter(state, batches, from, start, left, plan.onProgress);
-  // Whoever follows the progress may look at the parameters too.
+  // `onProgress` may read the parameters too.
   const reads = report === undefined ? [] : visibleOf(state);
   const steps = stepSizeOf(state, batches) === data.count ? 1 : STEPS_PER_CALL;
   let pass: Pass;
@@ -162,7 +165,7 @@ function* fitEpoch(
   };
 }
 
-/** Tells how far the epoch has come; `from`: the sample that this fit began it with. */
+/** Reports the progress of the epoch. `from`: the sample with which this fit began or continued it. */
 function reporter(
   state: State,
   { data: { count }, batchSize }: Batches,
@@ -172,7 +175,7 @@ function reporter(
   onProgress: NonNullable<FitPlan["onProgress"]>,
 ): (stretch: Stretch) => void {
   const epoch = state.epochs + 1;
-  // A step may have several batches, and the last one of an epoch fewer of them.
+  // A step may have several batches, and the last step of an epoch fewer of them.
   const batchesUpTo = (row: number): number => Math.ceil(from / batchSize) + Math.ceil((row - from) / batchSize);
   return ({ pass: { row, totals, counted }, losses }) => {
     const perMs = (row - from) / Math.max(performance.now() - start, 1e-3);

@@ -1,12 +1,12 @@
-// A job: a generator that asks for calls into the engine, and says where it may pause for the host. Who drives it decides
-// where the calls run: on this thread, or in the background.
+// A job is a generator that asks for calls into the engine, and says where it may pause for the host. Its driver
+// decides where the calls run: on this thread, or in the background.
 import type { Engine } from "../engine/engine.js";
 import { SteepestError } from "../engine/errors.js";
 import { breathe } from "../engine/host.js";
 import type { Region } from "../engine/ranges.js";
 import type { Program } from "../graph/program.js";
 
-/** Refuses what needs values that a call in the background may be changing. */
+/** Throws if a call runs in the background, which may be changing the values that `what` needs. */
 export function assertIdle({ busy }: Engine, what: string): void {
   if (!busy) return;
   throw new SteepestError(
@@ -19,21 +19,21 @@ export class EngineCall {
   constructor(
     readonly program: Program,
     readonly steps: number,
-    /** What is read after it, before the next one. */
+    /** The regions that are read after it, before the next call. */
     readonly reads: readonly Region[],
   ) {}
 }
 
-/** Yielded by a job where the host may do something else. */
+/** A job yields this when the host may do something else. */
 export const PAUSE: unique symbol = Symbol("pause");
 
 /**
- * Yields calls, `PAUSE`, and results on the way (`Y`); returns `R`. A call comes back with the steps that were done: fewer
- * than asked for, but at least one, after an interrupt.
+ * Yields calls, `PAUSE`, and intermediate results (`Y`); returns `R`. The answer to a call is the number of steps that
+ * were done. After an interrupt, it is lower than the job asked for, but at least one.
  */
 export type Job<R, Y = never> = Generator<EngineCall | typeof PAUSE | Y, R, number>;
 
-/** Runs a job on the calling thread. Yields its results on the way. */
+/** Runs a job on the calling thread. Yields its intermediate results. */
 export function* driveSync<R, Y>(engine: Engine, job: Job<R, Y>): Generator<Y, R> {
   assertIdle(engine, "trainer");
   let finished = false;
@@ -51,7 +51,7 @@ export function* driveSync<R, Y>(engine: Engine, job: Job<R, Y>): Generator<Y, R
     finished = true;
     return next.value;
   } finally {
-    // Left early: the job frees what it holds.
+    // The loop was left early: the job frees its memory.
     if (!finished) job.return(undefined as R);
   }
 }
@@ -87,9 +87,9 @@ export function runSync<R>(engine: Engine, job: Job<R>): R {
 }
 
 /**
- * Runs a job without blocking the host: calls run in the background if the engine has one, and otherwise between pauses.
- * The job holds the engine from one pause or result to the next. `lasting`: the regions that it changes for good, which
- * are copied back whenever it yields a result or ends.
+ * Runs a job without blocking the host: calls run in the background if the engine has one, and otherwise between
+ * pauses. The job holds the engine from one pause or result to the next. `lasting`: the regions that it changes
+ * permanently. They are copied back whenever it yields a result or ends.
  */
 export async function* driveAsync<R, Y>(
   engine: Engine,
@@ -97,7 +97,7 @@ export async function* driveAsync<R, Y>(
   lasting: readonly Region[] = [],
 ): AsyncGenerator<Y, R> {
   let finished = false;
-  // Without a background it begins at once: what it is given is read before the caller can change it.
+  // Without a background it begins at once: its arguments are read before the caller can change them.
   let release = engine.background ? await engine.acquire() : () => {};
   try {
     let next = job.next(0);
@@ -118,7 +118,7 @@ export async function* driveAsync<R, Y>(
     return next.value;
   } finally {
     if (!finished) job.return(undefined as R);
-    // An engine that was closed has nothing to copy back.
+    // A closed engine has nothing to copy back.
     if (engine.background) await engine.fetch(lasting).catch(() => {});
     release();
   }

@@ -14,7 +14,7 @@ import { SLICE_MS } from "./steps.js";
 
 const MAX_SAMPLES = 256;
 
-/** What a prediction was asked for, checked. */
+/** The arguments of a prediction, checked. */
 export interface Asked {
   readonly x: readonly FlatValues[];
   readonly count: number;
@@ -23,7 +23,10 @@ export interface Asked {
   readonly parameters: string | undefined;
 }
 
-/** Reads inputs before the call returns; `later`: in arrays of their own, as the caller may change his meanwhile. */
+/**
+ * Reads the inputs before the call returns. `later`: into new arrays, as the caller may change the given ones before
+ * they are used.
+ */
 export function readInputs(
   state: State,
   given: ForPorts<Ports, Values>,
@@ -35,7 +38,7 @@ export function readInputs(
   const parameters = checkAverage("predict", "parameters", state.optimizer, named);
   const format = formatFor(state, inputShape);
   const { x, count } = flattenInputs(given, format);
-  // What one program takes is staged at once, if nobody else has the engine.
+  // Inputs that fit one program are staged at once, unless another job has the engine.
   const copied = later && (state.engine.background || count > MAX_SAMPLES);
   return { x: copied ? x.map(copyValues) : x, count, format, output, parameters };
 }
@@ -49,7 +52,7 @@ export function* predictAll<O extends Ports>(
   const inputs = format.inputs.map(({ shape }) => sizeOf(shape));
   const outputs = format.outputs.map(({ shape }) => sizeOf(shape));
   const { size: stateful } = state.config.model.states;
-  // Each sample is a row of the states: they go through at once.
+  // Each sample is a row of the states, so all samples are one batch.
   const most = stateful > 0 ? count : Math.min(count, MAX_SAMPLES);
   const predictions = outputs.map((size) => new Float32Array(count * size));
   let sliceEnd = count > most ? performance.now() + SLICE_MS : 0;

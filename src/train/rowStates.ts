@@ -1,4 +1,5 @@
-// What layers keep from call to call, a row for each row of the batch (scope.state): its memory, and who may go on with it.
+// The states of layers (scope.state), one row for each row of the batch: their memory, and which batches may continue
+// them.
 import type { Engine } from "../engine/engine.js";
 import { DataError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
@@ -8,7 +9,7 @@ import type { LayerState } from "../nn/layer.js";
 
 export interface RowStates {
   readonly places: Map<LayerState, Region>;
-  /** How many rows they hold; `undefined`: all are zeros, for any number of rows. */
+  /** How many rows they have; `undefined`: all are zeros, for a batch of any size. */
   rows: number | undefined;
 }
 
@@ -16,7 +17,9 @@ export function createRowStates(): RowStates {
   return { places: new Map(), rows: undefined };
 }
 
-/** Where a state is, with room for so many rows: it moves if there was less. `moved` is called then. */
+/**
+ * The address of a state, with room for so many rows. If there was less room, the state moves, and `moved` is called.
+ */
 export function placeOfRows(
   engine: Engine,
   { places }: RowStates,
@@ -37,14 +40,14 @@ export function placeOfRows(
   return address;
 }
 
-/** Copies what so many rows of a state hold: zeros if no program has needed its memory yet. */
+/** Copies so many rows of a state: zeros if no program has used it yet. */
 export function readRows(engine: Engine, { places }: RowStates, state: LayerState, rows: number): Float32Array {
   const length = rows * sizeOf(state.shape);
   const place = places.get(state);
   return place === undefined ? new Float32Array(length) : engine.floats(place.address, length).slice();
 }
 
-/** Refuses a batch of another number of rows than the states hold: which of them would go on with which? */
+/** Throws if a batch has another number of rows than the states: it is not known which row continues which. */
 export function claimRows(states: RowStates, where: string, rows: number): void {
   if (states.rows !== undefined && states.rows !== rows) {
     throw new DataError(
@@ -54,7 +57,7 @@ export function claimRows(states: RowStates, where: string, rows: number): void 
   states.rows = rows;
 }
 
-/** Zeros, for any number of rows. */
+/** Sets all states to zeros, for a batch of any size. */
 export function resetRows(engine: Engine, states: RowStates): void {
   for (const { address, bytes } of states.places.values()) engine.clear(address, bytes);
   states.rows = undefined;

@@ -124,7 +124,7 @@ const reductions: Record<string, [Reduce, (elements: number[]) => number]> = {
 
 const normalized = (line: number[]) => {
   const mean = total(line) / line.length;
-  const deviation = Math.sqrt(variance(line) + 2 ** -10);
+  const deviation = Math.sqrt(variance(line) + 2 ** -4);
   return line.map((value) => (value - mean) / deviation);
 };
 
@@ -135,7 +135,7 @@ const lines: Record<string, [(x: Tensor, axis: number) => Tensor, (line: number[
     (line) => line.map((_, i) => line.slice(0, i + 1).reduce((product, value) => product * value)),
   ],
   cumulativeSum: [ops.cumulativeSum, (line) => line.map((_, i) => total(line.slice(0, i + 1)))],
-  layerNorm: [(x) => ops.layerNorm(x, { epsilon: 2 ** -10 }), normalized, true],
+  layerNorm: [(x) => ops.layerNorm(x, { epsilon: 2 ** -4 }), normalized, true],
   logSoftmax: [(x, axis) => ops.logSoftmax(x, { axis }), (line) => line.map((value) => value - logSumExp(line))],
   roll: [(x, axis) => ops.roll(x, -1, axis), (line) => [...line.slice(1), line[0]]],
   softmax: [(x, axis) => ops.softmax(x, { axis }), (line) => line.map((value) => Math.exp(value - logSumExp(line)))],
