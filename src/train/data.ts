@@ -1,4 +1,4 @@
-// Data sets: checked, converted and laid into the trainer's memory, where batches are gathered from.
+// Data sets: checked, converted and copied into the trainer's memory. Steps gather their batches from there.
 
 import type { Engine } from "../engine/engine.js";
 import { DataError, showValue } from "../engine/errors.js";
@@ -21,26 +21,26 @@ import { type ForPorts, type Port, type Ports, portName, toList } from "../nn/po
 import { type Job, PAUSE } from "./job.js";
 
 /**
- * Samples. `x`: a row-major typed array of samples behind one another, or nested arrays `[sample][feature]…`; `y`: class
- * indices, or values of the model's output shape. Objects of these where the model's inputs or outputs have names.
+ * Samples. `x`: one typed array of all samples, row-major, or nested arrays `[sample][feature]…`. `y`: class indices,
+ * or values of the model's output shape. If the model's inputs or outputs have names: objects of these.
  */
 export interface Samples<I extends Ports = Shape, O extends Ports = Shape> {
   x: ForPorts<I, Values>;
   y: ForPorts<O, Values>;
   /**
-   * Shape of one sample's input, where it is another than the model was made with, as for larger images. Default: the
-   * model's. Each shape has programs of its own; the parameters are the same.
+   * Shape of one sample's input, if it differs from the model's, as with larger images. Default: the model's. Each
+   * shape has its own programs; the parameters are the same.
    */
   inputShape?: I;
 }
 
-/** Samples as a list of them: what each of x and y holds is one sample's. */
+/** Samples as a list: x and y of each element belong to one sample. */
 export type SampleList<I extends Ports = Shape, O extends Ports = Shape> = readonly Pick<Samples<I, O>, "x" | "y">[];
 
 /** Samples of any model. */
 export type AnySamples = Samples<Ports, Ports> | SampleList<Ports, Ports>;
 
-/** Samples that lie in the trainer's memory, for several fits or evaluations: see Trainer.load. */
+/** Samples that are stored in the trainer's memory, for several fits or evaluations: see Trainer.load. */
 export interface Resident {
   readonly count: number;
   readonly bytes: number;
@@ -51,9 +51,9 @@ export interface Resident {
 
 const RESIDENT = Symbol.for("steepest: resident data");
 
-/** The same from the inside: what lies where. */
+/** The same from the inside: where the values are stored. */
 export interface ResidentData extends Resident {
-  /** What tells it from data of the user's own, whatever their fields are called. */
+  /** Marks it, so that it is not mistaken for a user's samples, which may have any fields. */
   readonly [RESIDENT]?: true;
   /** Addresses of each input's and target's values. */
   readonly x: readonly Pointer[];
@@ -69,12 +69,12 @@ export type TrainingData<I extends Ports = Shape, O extends Ports = Shape> =
   | SampleList<I, O>
   | Resident;
 
-/** Whether this is what `load` gave. */
+/** Whether `load` made it. */
 export function isResident(data: unknown): data is ResidentData {
   return typeof data === "object" && data !== null && RESIDENT in data;
 }
 
-/** How the samples of a model look. */
+/** The format of a model's samples. */
 export interface SampleFormat {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
@@ -82,7 +82,7 @@ export interface SampleFormat {
   readonly targets: readonly TargetFormat[];
 }
 
-/** How a target looks: the output it belongs to, and the loss that takes it. */
+/** The format of a target: its output, and the loss that takes it. */
 export interface TargetFormat {
   readonly port: Port;
   readonly loss: Pick<Loss, "name" | "targets" | "ignoreIndex">;
@@ -110,7 +110,7 @@ export function targetType({ loss: { targets } }: TargetFormat): DType {
   return targets === "classes" ? "uint32" : "float32";
 }
 
-// What other libraries call what is x, y or inputShape here, and what there is none of.
+// Names that other libraries use for x, y and inputShape, or for what does not exist here.
 const HABITS: Readonly<Record<string, string>> = {
   sampleweight: "samples have no weights here: repeat those that count more",
   classweight: "classes have no weights here: repeat the samples of rare ones",
@@ -124,7 +124,7 @@ const HABITS: Readonly<Record<string, string>> = {
   ),
 };
 
-/** Refuses an object with other fields than these, of which all but `inputShape` must be there. */
+/** Throws if an object has other fields than these, or lacks one other than `inputShape`. */
 function checkFields(where: string, samples: object, known: readonly string[]): void {
   const keys = Object.keys(samples);
   const unknown = keys.find((key) => !known.includes(key));
@@ -140,13 +140,13 @@ function checkFields(where: string, samples: object, known: readonly string[]): 
   throw new DataError(`${where}: must be an object with x and y, got { ${keys.join(", ")} }: ${missing} is missing`);
 }
 
-/** Samples with the fields they have, as an object or a list. Throws DataError for anything else. */
+/** Checks that these are samples, as an object or a list. Throws DataError for anything else. */
 export function checkSamples(data: unknown, where = "data"): AnySamples {
   if (isResident(data)) {
     throw new DataError(`${where}: must be samples { x, y }, got some that are in memory already: hand in the samples`);
   }
   if (!Array.isArray(data)) return checkSample(where, data, ["x", "y", "inputShape"]) as AnySamples;
-  // The first hole ends it, however long the list says it is.
+  // The first missing element ends the list, whatever its length says.
   for (let index = 0; index < data.length; index++) checkSample(`${where}[${index}]`, data[index], ["x", "y"]);
   if (data.length > 0) return data;
   throw new DataError(`${where}: must have at least one sample, got an empty list: an empty data set cannot be used`);
@@ -173,12 +173,12 @@ export function inputShapeOf(samples: AnySamples): Ports | undefined {
   return isList(samples) ? undefined : samples.inputShape;
 }
 
-/** What one name of a list of rows holds in each of them. */
+/** The values of one name in each row of a list. */
 function column(rows: readonly object[], key: string): Values {
   return rows.map((row) => (row as Record<string, unknown>)[key]) as unknown as Values;
 }
 
-/** What was given for each port; where the ports have names also as a list of rows, each an object of them. */
+/** The given values of each port. If the ports have names, a list of rows is possible too, each an object by name. */
 function pickRows(where: string, given: unknown, ports: readonly Port[]): readonly Values[] {
   if (ports[0].key === undefined || !Array.isArray(given) || given.length === 0) {
     return toList<Values>(where, given as Values, ports);
@@ -187,7 +187,7 @@ function pickRows(where: string, given: unknown, ports: readonly Port[]): readon
   return ports.map(({ key }) => column(given, key as string));
 }
 
-/** Number of samples in `values`, each of `shape`. Throws DataError where they do not divide evenly, or are none. */
+/** Number of samples in `values`, each of `shape`. Throws DataError if there are none, or no whole number of them. */
 export function countSamples(where: string, values: FlatValues, shape: Shape): number {
   const size = sizeOf(shape);
   const { data, shape: came } = values;
@@ -203,7 +203,7 @@ export function countSamples(where: string, values: FlatValues, shape: Shape): n
   return data.length / size;
 }
 
-/** What may have been meant by rows of another shape. */
+/** A remedy for rows of another shape: what the user may have meant. */
 function remedyForRows([, ...row]: Shape, shape: Shape): string {
   const last = shape.length - 1;
   const moved = [shape[last], ...shape.slice(0, last)];
@@ -212,7 +212,7 @@ function remedyForRows([, ...row]: Shape, shape: Shape): string {
   return "";
 }
 
-/** Samples that were checked against a format: what lies flat, and how many they are. */
+/** Samples that fit a format: flat values, and the number of samples. */
 export interface FlatSamples {
   readonly x: readonly FlatValues[];
   readonly y: readonly FlatValues[];
@@ -220,7 +220,7 @@ export interface FlatSamples {
 }
 
 /**
- * Flattens what was given for each input. Throws DataError where the numbers of samples differ from each other, or from
+ * Flattens the values of each input. Throws DataError if the numbers of samples differ from each other, or from
  * `expected`.
  */
 export function flattenInputs(
@@ -230,7 +230,7 @@ export function flattenInputs(
 ): { x: FlatValues[]; count: number } {
   const x: FlatValues[] = [];
   let count = expected ?? 0;
-  // Single steps come by here: loops, as a step may take no longer than this.
+  // Single steps pass here, so this is a loop, which allocates little.
   const values = pickRows("x", given, inputs);
   for (let index = 0; index < inputs.length; index++) {
     const name = portName("x", inputs[index]);
@@ -248,7 +248,7 @@ export function flattenInputs(
   return { x, count };
 }
 
-/** Flattens inputs and targets of samples that have their fields. Throws DataError if they do not fit the format or each other. */
+/** Flattens the inputs and targets of checked samples. Throws DataError if they do not fit the format or each other. */
 export function flattenSamples(given: AnySamples, format: SampleFormat): FlatSamples {
   const list = isList(given) ? given : undefined;
   const { x: inputs, y: wanted } = isList(given) ? { x: column(given, "x"), y: column(given, "y") } : given;
@@ -268,12 +268,12 @@ export function flattenSamples(given: AnySamples, format: SampleFormat): FlatSam
   return { x, y, count };
 }
 
-// As much as is copied in about a millisecond.
+// Copying this much takes about a millisecond.
 const MAX_COPIED_BYTES = 1 << 22;
 
 /**
- * The same values in arrays of their own, so that the caller may change his before they are read. Not for more than 4 MiB,
- * which would take too long at once, unless they are a single batch.
+ * Copies values into new arrays, so that the caller may change the given ones before they are read. More than 4 MiB
+ * would take too long at once, so only single batches of that size are copied.
  */
 export function copySamples({ x, y, count }: FlatSamples, single: boolean): FlatSamples {
   const bytes = [...x, ...y].reduce((sum, { data }) => sum + (ArrayBuffer.isView(data) ? data.byteLength : 0), 0);
@@ -281,7 +281,7 @@ export function copySamples({ x, y, count }: FlatSamples, single: boolean): Flat
   return { x: x.map(copyValues), y: y.map(copyValues), count };
 }
 
-/** Values in an array of their own: nested ones were flattened into one. */
+/** Copies values into a new array. Nested values are in a new one already, as they were flattened. */
 export function copyValues({ data, shape }: FlatValues): FlatValues {
   return { data: ArrayBuffer.isView(data) && shape === undefined ? data.slice() : data, shape };
 }
@@ -293,7 +293,7 @@ export function writeSamples(
   { inputs, targets }: SampleFormat,
   at: { readonly x: readonly Pointer[]; readonly y: readonly Pointer[] },
 ): void {
-  // Single steps come by here: loops, and no columns.
+  // Single steps pass here, so these are loops, without objects for the columns.
   for (let i = 0; i < inputs.length; i++) {
     const { data } = x[i];
     fillInput(engine.writable(at.x[i], count * sizeOf(inputs[i].shape), inputs[i].dtype), data, inputs[i], 0);
@@ -304,23 +304,26 @@ export function writeSamples(
   }
 }
 
-/** Checks values of an input and copies them, as float32, or as whole numbers if the port takes indices; `first` is the first value's index. */
+/**
+ * Checks the values of an input and copies them: as float32, or as whole numbers if the port takes indices. `first`:
+ * index of the first value.
+ */
 export function fillInput(to: Float32Array | Uint32Array, data: FlatValues["data"], port: Port, first: number): void {
   const name = portName("x", port);
   if (port.dtype === "uint32") writeWords(name, to as Uint32Array, data, port.bound, first);
   else writeFloats(name, to as Float32Array, data, first);
 }
 
-// Values that are copied at a time, in some tenths of a millisecond; and after how long the host may breathe.
+// How many values are copied at a time, which takes some tenths of a millisecond; and the time between pauses.
 const PART = 1 << 16;
 const PART_MS = 2;
 
-/** An input or target of samples, and what checks and copies a part of its values. */
+/** An input or target, with the function that checks and copies a part of its values. */
 interface Column {
   readonly name: string;
   readonly dtype: DType;
   readonly data: FlatValues["data"];
-  /** Values of a sample. */
+  /** Number of values in a sample. */
   readonly size: number;
   fill(to: Float32Array | Uint32Array, part: FlatValues["data"], first: number): void;
 }
@@ -349,8 +352,9 @@ function columnsOf({ x, y }: FlatSamples, { inputs, targets }: SampleFormat): Co
 }
 
 /**
- * Checks the values of samples and copies them into memory, in parts of whole samples. In the background it pauses between
- * parts; otherwise it is done before the caller can change them. If it throws or is abandoned, nothing stays allocated.
+ * Checks the values of samples and copies them into memory, in parts of whole samples. In the background it pauses
+ * between parts; otherwise it is done before the caller can change them. If it throws or is abandoned, nothing stays
+ * allocated.
  */
 export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFormat): Job<ResidentData> {
   const { count } = flat;
@@ -370,7 +374,8 @@ export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFo
         }
         const length = Math.min(most, count * size - first);
         const part = sliceOf(data, first, length);
-        // What has gone meanwhile must not be trained on: there was room taken for it.
+        // During a pause, the caller may have shortened the array: the part of the memory that is not filled must not
+        // be used.
         checkPresent(name, part, length);
         fill(engine.writable(places[index] + first * 4, length, dtype), part, first);
       }
@@ -385,7 +390,7 @@ export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFo
   }
 }
 
-/** Refuses targets that are not one for each of `count` samples, or are nested in another way. */
+/** Throws if there is not one target for each of `count` samples, or if they are nested in another way. */
 function checkTargets(y: FlatValues, count: number, format: TargetFormat): void {
   const { port, loss } = format;
   const name = portName("y", port);
@@ -394,7 +399,7 @@ function checkTargets(y: FlatValues, count: number, format: TargetFormat): void 
   const { data, shape: came } = y;
   if (data.length === count * size) {
     if (came === undefined || nestingFits(y, [count, ...shape]) || (count === 1 && nestingFits(y, shape))) return;
-    // One value a sample may stand in a row of its own.
+    // If a sample has one value, it may be in an array of length 1.
     if (size === 1 && came[0] === count) return;
     const remedy = came[came.length - 1] === count ? ": transpose them, so that the samples come first" : "";
     throw new DataError(
@@ -421,7 +426,10 @@ function checkTargets(y: FlatValues, count: number, format: TargetFormat): void 
   );
 }
 
-/** Checks targets against what the loss can take and copies them, as float32 or as class indices; `first` is the first value's index. */
+/**
+ * Checks that the loss can take the targets, and copies them: as float32, or as class indices. `first`: index of the
+ * first value.
+ */
 export function fillTargets(
   to: Float32Array | Uint32Array,
   data: FlatValues["data"],

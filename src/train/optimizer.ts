@@ -1,4 +1,4 @@
-// An optimizer in a trainer, or in a step of a workspace: what it changes, and its memory.
+// An optimizer in a trainer, or in a step of a workspace: the parameters that it changes, and its memory.
 import { ModelError, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Lease } from "../engine/lease.js";
@@ -9,15 +9,15 @@ import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { type NamedRate, type Optimizer, ratesOf } from "../optim/optimizer.js";
 import { layoutOptimizer, type OptimizerLayout, placeOptimizer } from "../optim/placement.js";
 
-/** An optimizer and what it changes. */
+/** An optimizer and the parameters that it changes. */
 export interface OptimizerPlan {
   readonly layout: OptimizerLayout;
-  /** What it changes, in the order of the layout's tensors. */
+  /** The parameters, in the order of the layout's tensors. */
   readonly parameters: readonly Tensor[];
   readonly rates: readonly NamedRate[];
 }
 
-/** In the place of an optimizer where nothing is trained. */
+/** Stands for the optimizer if nothing is trained. */
 export const NO_OPTIMIZER: Optimizer = { name: "none", learningRate: 0, slots: () => [], record: () => {} };
 
 /** Throws ModelError, which begins with `where`, if the optimizer does not fit the parameters. */
@@ -33,7 +33,7 @@ export function planOptimizer(
   return { layout, parameters: ordered, rates: ratesOf(optimizer) };
 }
 
-/** A part of a slot: a parameter's, or all of one that has a length of its own. */
+/** A part of a slot: that of a parameter, or all of a slot that has its own length. */
 export interface SlotValues {
   readonly address: Pointer;
   readonly shape: Shape;
@@ -42,21 +42,21 @@ export interface SlotValues {
 
 /** An optimizer with memory. */
 export interface PlacedOptimizer {
-  /** What it keeps from step to step. */
+  /** The memory that it keeps from step to step. */
   readonly slots: readonly Region[];
-  /** What the slots hold, by their names and by path: groups may have slots of the same name. */
+  /** The parts of the slots, by name and path. Groups may have slots of the same name. */
   readonly values: ReadonlyMap<string, ReadonlyMap<string, SlotValues>>;
-  /** Of the slots that start at the parameters, as averages do, what stands for which parameter. */
+  /** For each slot that starts at the parameters, as averages do: the address that can replace each parameter. */
   readonly averages: ReadonlyMap<string, ReadonlyMap<Tensor, Pointer>>;
   /** Copies the parameters into these. */
   startSlots(): void;
   /** Records a step. */
   record(recorder: Recorder): void;
-  /** Records what comes after constraints. */
+  /** Records what comes after the constraints. */
   finish(recorder: Recorder): void;
 }
 
-/** Where an optimizer finds what it reads and changes. */
+/** Where the optimizer's inputs and outputs are stored. */
 export interface OptimizerPlaces {
   readonly values: ValueStore;
   /** Address of the gradients, and their layout. */
@@ -124,7 +124,7 @@ function averagesIn(
   return found;
 }
 
-/** Refuses the name of what stands for the parameters, if the optimizer keeps no such thing. */
+/** Throws if the optimizer keeps no averages of this name. */
 export function checkAverage(
   where: string,
   option: string,

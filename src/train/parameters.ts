@@ -11,11 +11,11 @@ import { checkValues, type State, startSlots } from "./state.js";
 
 export type { ParameterValues } from "../graph/store.js";
 
-/** With the shape that they must be meant for. */
+/** With the shape of the parameter that they are for. */
 interface ShapedValues {
   readonly data: Values;
   readonly shape?: Shape;
-  /** As what `parameters()` gives has it. */
+  /** As in what `parameters()` returns. */
   readonly dtype?: unknown;
 }
 
@@ -25,13 +25,16 @@ export type NewValues = Values | ShapedValues;
 /** New values of parameters, by path. */
 export type ParameterUpdate = Readonly<Record<string, NewValues>> | ReadonlyMap<string, NewValues>;
 
-/** Copies of what is in a block with the trained parameters' layout: their gradients, a slot of the optimizer. */
+/** Copies a block with the layout of the trained parameters: their gradients, or a slot of the optimizer. */
 export function readBlock(state: State, block: Pointer): Map<string, ParameterValues> {
   const { engine, trained } = state;
   return byName(trainedOf(state), (tensor) => readValues(engine, tensor, block + offsetIn(trained, tensor)));
 }
 
-/** Copies of all parameters and buffers; of the optimizer's averages where there are some, if these are asked for. */
+/**
+ * Copies all parameters and buffers. If `average` names averages of the optimizer, these replace the parameters that
+ * have some.
+ */
 export function readParameters(state: State, average?: string): Map<string, ParameterValues> {
   const { engine, config, values, optimizer } = state;
   checkValues(state, average === undefined ? [] : optimizer.slots);
@@ -88,7 +91,7 @@ const NEW_VALUES = {
   dtype: unchecked(),
 } satisfies OptionsOf<ShapedValues>;
 
-/** The values alone, with whose shape nothing is wrong. */
+/** The values without their shape, which has been checked. */
 function valuesOf(where: string, given: NewValues, { shape }: Tensor): Values {
   if (kindOf(given) !== "Object") return given as Values;
   const { data, shape: came } = readOptions(where, given as object, NEW_VALUES);

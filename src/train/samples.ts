@@ -1,5 +1,5 @@
-// The samples of a trainer: read and checked, laid into its memory or staged for one call, and gone through by one job at
-// a time.
+// The samples of a trainer. They are read and checked, then stored in its memory, or staged for one call. One job at a
+// time goes through them.
 import { DataError, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Region } from "../engine/ranges.js";
@@ -25,7 +25,7 @@ import { assertIdle, type Job, PAUSE } from "./job.js";
 import type { StagedFeed } from "./programs.js";
 import { BETWEEN_CALLS, guard, type State } from "./state.js";
 
-/** How samples look whose inputs have these shapes; `undefined`: the model's. */
+/** The format of samples whose inputs have these shapes; `undefined`: those of the model. */
 export function formatFor(
   { config, samples: { format, formats } }: State,
   inputShape: Ports | undefined,
@@ -44,15 +44,15 @@ export function formatFor(
   return made;
 }
 
-/** Samples that a call was given, checked against their format; in arrays of their own if the call reads them later. */
+/** Samples that were passed to a call, checked against their format. They are copies if the call reads them later. */
 export interface GivenSamples {
   readonly flat: FlatSamples;
   readonly format: SampleFormat;
 }
 
 /**
- * Reads samples before the call returns. `later`: they are looked at again when the caller may have changed them: all
- * of a single batch is copied, of data as much as can be copied at once.
+ * Reads samples before the call returns. `later`: they are read again when the caller may have changed them, so a
+ * single batch is copied, and data are copied if that does not take too long.
  */
 export function readSamples(state: State, given: unknown, later?: "batch" | "data", name?: string): GivenSamples {
   guard(state, "trainer");
@@ -62,7 +62,7 @@ export function readSamples(state: State, given: unknown, later?: "batch" | "dat
   return { flat: later === undefined ? flat : copySamples(flat, later === "batch"), format };
 }
 
-/** Lays samples into memory at once, to stay until they are disposed of. */
+/** Copies samples into memory at once. They stay until they are disposed of. */
 export function load(state: State, samples: AnySamples): ResidentData {
   guard(state, "load", BETWEEN_CALLS);
   const job = loading(state, readSamples(state, samples));
@@ -72,7 +72,7 @@ export function load(state: State, samples: AnySamples): ResidentData {
   }
 }
 
-/** The same, pausing now and then. */
+/** The same, with pauses. */
 function* loading(state: State, { flat, format }: GivenSamples): Job<ResidentData> {
   const { engine, samples } = state;
   const loaded = yield* loadSamples(engine, flat, format);
@@ -91,15 +91,15 @@ function* loading(state: State, { flat, format }: GivenSamples): Job<ResidentDat
 
 /** A job that goes through data. */
 export interface Run<R, Y> {
-  /** Begins errors: "fit". */
+  /** How errors begin: "fit". */
   readonly what: string;
-  /** It changes nothing and is done before anybody else gets a turn, so it may come in the midst of a training. */
+  /** It changes nothing and ends before any other job gets a turn. So it may run in the middle of a training. */
   readonly between?: boolean;
   readonly given: readonly (GivenSamples | ResidentData | undefined)[];
   job(...resident: (ResidentData | undefined)[]): Job<R, Y>;
 }
 
-/** Runs a job as the only one that goes through data; what was laid into memory for it is freed afterwards. */
+/** Runs a job as the only one that goes through data. Memory that it took for data is freed afterwards. */
 export function* exclusively<R, Y = never>(state: State, run: Run<R, Y>): Job<R, Y> {
   const { what, between = false, given, job } = run;
   const before = state.running;
@@ -118,7 +118,7 @@ export function* exclusively<R, Y = never>(state: State, run: Run<R, Y>): Job<R,
       owned.push(loaded);
       resident.push(loaded);
     }
-    // What comes next is planning and recording, some milliseconds the first time.
+    // Next come planning and recording, which take some milliseconds the first time.
     if (owned.length > 0 && state.engine.background) yield PAUSE;
     return yield* job(...resident);
   } finally {
@@ -127,12 +127,12 @@ export function* exclusively<R, Y = never>(state: State, run: Run<R, Y>): Job<R,
   }
 }
 
-/** Yields a result to the user, who may train, score or restore before the work goes on. */
+/** Yields a result to the user, who may train, score or restore before the job continues. */
 export function* handOver<Y>(state: State, result: Y): Job<void, Y> {
   const { running } = state;
   state.running = undefined;
   yield result;
-  // What the user began and did not await comes first.
+  // Jobs that the user began and did not await come first.
   while (state.running !== undefined) yield PAUSE;
   guard(state, "trainer");
   state.running = running;
@@ -147,7 +147,7 @@ export function checkResident(state: State, data: unknown): ResidentData {
   throw new DataError("data: these were loaded by another trainer, or disposed of: load them into this one");
 }
 
-/** Copies a batch to where single batches are staged; returns where that is, and how many samples. */
+/** Copies a batch to the staging places. Returns their addresses, and the number of samples. */
 export function stage(state: State, { flat, format }: GivenSamples): { feed: StagedFeed; count: number } {
   guard(state, "trainer");
   const { staging } = state.samples;
@@ -165,7 +165,7 @@ function stagingPlaces(state: State, places: Region[], values: readonly FlatValu
 
 const NOWHERE: Region = { address: 0, bytes: 0 };
 
-/** The staging place number `index`, of at least so many bytes. */
+/** The address of staging place `index`, with at least so many bytes. */
 export function stagingPlace(
   { engine: { allocator } }: State,
   places: Region[],

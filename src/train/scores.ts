@@ -1,4 +1,4 @@
-// Scores: what a step adds to the totals, and how the totals become loss and metrics.
+// Scores: the numbers that a step adds to the totals, and how the totals become loss and metrics.
 import type { Tensor } from "../graph/tensor.js";
 import type { MetricTotal } from "../nn/metrics.js";
 import { add, mul, scale } from "../ops/elementwise.js";
@@ -8,20 +8,20 @@ import type { OutputConfig } from "./state.js";
 export interface Score {
   readonly name: string;
   readonly of: Part;
-  /** A mean over a batch: it counts once for each sample. */
+  /** It is a mean over a batch, so it counts once for each sample. */
   readonly isMean: boolean;
-  /** The total is divided by so many for each sample; 0: not at all. */
+  /** The total is divided by this times the number of samples; 0: it is not divided. */
   readonly countPerSample: number;
-  /** The total is divided by that of this name instead. */
+  /** The total is divided by the total of this name instead. */
   readonly countedBy?: string;
-  /** No score of its own, but for others. */
+  /** It is not reported; other scores use it. */
   readonly hidden?: true;
-  /** Sum of these scores, by name with their factors, in place of a total of its own. */
+  /** It is the sum of these scores, by name, each times its factor, instead of a total. */
   readonly parts?: Readonly<Record<string, number>>;
   readonly finish?: ((mean: number) => number) | undefined;
 }
 
-/** What a score is made of: the whole loss, what regularizers add to it, or an output's loss or metric or its count. */
+/** The source of a score: the total loss, the penalties, or the loss, metric or count of an output. */
 type Part =
   | { readonly kind: "loss" }
   | { readonly kind: "penalty" }
@@ -29,21 +29,22 @@ type Part =
   | { readonly kind: "count"; readonly output: number }
   | { readonly kind: "metric" | "metric count"; readonly output: number; readonly metric: number };
 
-/** What the parts of a step's scores are made of. */
+/** The tensors that the scores of a step are computed from. */
 export interface ScoredStep {
   readonly outputs: readonly OutputConfig[];
   /** The model's outputs, and the targets of those that have a loss. */
   readonly results: readonly Tensor[];
   readonly targets: readonly (Tensor | undefined)[];
-  /** What each regularizer adds. */
+  /** The penalty of each regularizer. */
   readonly penalties: readonly Tensor[];
-  /** How much of a step the batch is: scores of its batches that are added up are the step's. */
+  /** The share of the step that the batch is. So the scores of a step are the sums of those of its batches. */
   readonly share: number;
 }
 
 /**
- * The scores of a step, the loss first. `penalized`: whether regularizers add to the loss. A mean whose counts depend on the
- * targets is weighted by them, so that batches of other sizes give the same; the whole loss is then put together in the end.
+ * The scores of a step, the loss first. `penalized`: whether regularizers add to the loss. If the count of a mean
+ * depends on the targets, the mean is weighted by its count, so that the size of the batches does not matter. The total
+ * loss is then computed at the end, from its parts.
  */
 export function planScores(outputs: readonly OutputConfig[], penalized: boolean): Score[] {
   const scored = outputs.flatMap((config, output) =>
@@ -103,7 +104,7 @@ function metricScores(
   ];
 }
 
-/** The whole loss of a step, which is made smaller; and what each score adds to its total. */
+/** The total loss of a step, which training minimizes, and the number that each score adds to its total. */
 export function buildScores(scores: readonly Score[], step: ScoredStep): { loss: Tensor; totals: Tensor[] } {
   const { outputs, results, targets, share } = step;
   const losses = outputs.map(({ loss }, index) => {
@@ -131,7 +132,7 @@ export function buildScores(scores: readonly Score[], step: ScoredStep): { loss:
     }
     const { total, count } = measured[of.output][of.metric] as MetricTotal;
     if (of.kind === "metric count") return count as Tensor;
-    // Inputs of other sizes have other counts than those that the model was made with.
+    // With inputs of another size, the count differs from that of the model's own input shape.
     const factor = typeof count === "number" ? (countPerSample * results[of.output].shape[0]) / count : 1;
     return times(total, factor);
   };
@@ -142,7 +143,7 @@ function times(scalar: Tensor, factor: number): Tensor {
   return factor === 1 ? scalar : scale(scalar, factor);
 }
 
-/** Totals of so many samples divided by what they were added up over. */
+/** The scores: totals divided by what they were summed over. */
 export function readScores(
   scores: readonly Score[],
   totals: Float64Array,
