@@ -13,10 +13,12 @@ import {
 } from "../graph/tensor.js";
 import { add, scale } from "../ops/elementwise.js";
 import * as norm from "../ops/norm.js";
+import * as byRow from "../ops/normRows.js";
+import { type L2NormalizeOptions, l2Normalize as l2NormalizeOf } from "../ops/vectorNorm.js";
 import { ones, zeros } from "./initializers.js";
 import { checkLayerOptions, type Layer, type LayerParameter } from "./layer.js";
 
-export type { L2NormalizeOptions } from "../ops/norm.js";
+export type { L2NormalizeOptions } from "../ops/vectorNorm.js";
 
 /** Options of a layer's weight. */
 interface WeightOptions {
@@ -190,7 +192,7 @@ function byRows(
   kind: string,
   hasBias: boolean,
   options: LayerNormLayerOptions,
-  apply: (x: Tensor, options: norm.LayerNormOptions) => Tensor,
+  apply: (x: Tensor, options: byRow.LayerNormOptions) => Tensor,
 ): Layer<number, "same"> {
   const { axes = 1, affine = true, name } = options;
   checkInteger(kind, "axes", axes, 1);
@@ -218,7 +220,7 @@ function byRows(
  */
 export function layerNorm(options: LayerNormLayerOptions = {}): Layer<number, "same"> {
   checkLayerOptions("layerNorm", options, [...OPTIONS, "axes"]);
-  return byRows("layerNorm", true, options, norm.layerNorm);
+  return byRows("layerNorm", true, options, byRow.layerNorm);
 }
 
 /**
@@ -227,14 +229,14 @@ export function layerNorm(options: LayerNormLayerOptions = {}): Layer<number, "s
  */
 export function rmsNorm(options: RmsNormLayerOptions = {}): Layer<number, "same"> {
   checkLayerOptions("rmsNorm", options, [...WEIGHT_OPTIONS, "axes"]);
-  return byRows("rmsNorm", false, options, norm.rmsNorm);
+  return byRows("rmsNorm", false, options, byRow.rmsNorm);
 }
 
 /**
  * Each sample over its length along `axis` (default the last; 0 would be the batch, and is refused), at least `epsilon`:
  * PyTorch's `normalize`, Keras' UnitNormalization.
  */
-export function l2Normalize(options: norm.L2NormalizeOptions & { name?: string } = {}): Layer<number, "same"> {
+export function l2Normalize(options: L2NormalizeOptions & { name?: string } = {}): Layer<number, "same"> {
   checkLayerOptions("l2Normalize", options, ["name", "axis", "epsilon"]);
   const { name, ...rest } = options;
   return {
@@ -250,7 +252,7 @@ export function l2Normalize(options: norm.L2NormalizeOptions & { name?: string }
             `${showShape(["batch", ...inputShape])}, got ${showValue(axis)}: the batch's axis is not normalized along`,
         );
       }
-      return { outputShape: inputShape, parameters: [], apply: (x) => norm.l2Normalize(x, rest) };
+      return { outputShape: inputShape, parameters: [], apply: (x) => l2NormalizeOf(x, rest) };
     },
   };
 }

@@ -142,13 +142,9 @@ export {
   batchNorm,
   groupNorm,
   instanceNorm,
-  type L2NormalizeOptions,
-  type LayerNormOptions,
-  l2Normalize,
-  layerNorm,
   type NormalizationOptions,
-  rmsNorm,
 } from "./norm.js";
+export { type LayerNormOptions, layerNorm, rmsNorm } from "./normRows.js";
 export { pixelShuffle, pixelUnshuffle } from "./pixels.js";
 export {
   type AveragePoolOptions,
@@ -220,7 +216,7 @@ export {
   upsample1d,
   upsample2d,
 } from "./upsample.js";
-export { type NormOptions, norm } from "./vectorNorm.js";
+export { type L2NormalizeOptions, l2Normalize, type NormOptions, norm } from "./vectorNorm.js";
 export { identity, stopGradient } from "./view.js";
 export type {
   GroupOptions,

@@ -90,7 +90,8 @@ import {
 import { batchedMatmulOp, linearOp, matmulOp } from "./matmul.js";
 import { correctBinaryOp, correctClassesOp, correctDistributionsOp } from "./metric.js";
 import { randomNormalOp, randomUniformOp } from "./noise.js";
-import { normalizeGradientOp, normalizeOp, normalizeRowsGradientOp, normalizeRowsOp, statisticsOp } from "./norm.js";
+import { normalizeGradientOp, normalizeOp, statisticsOp } from "./norm.js";
+import { normalizeRowsGradientOp, normalizeRowsOp } from "./normRows.js";
 import { averagePoolGradientOp, averagePoolOp, maxPoolGradientOp, maxPoolOp, maxPoolPickOp } from "./pool.js";
 import { powOp, powTensorsOp } from "./power.js";
 import { productGradientOp, productOp } from "./product.js";

@@ -3,9 +3,8 @@ import { number, type OptionsOf, readOptions, unchecked } from "../engine/option
 import type { Tensor } from "../graph/tensor.js";
 import { broadcastShape, checkFloat, resolveAxis } from "./axes.js";
 import { mul, shift, sub } from "./elementwise.js";
-import { l2Normalize } from "./norm.js";
 import { KEEP_DIMS, sum } from "./reduce.js";
-import { norm } from "./vectorNorm.js";
+import { l2Normalize, norm } from "./vectorNorm.js";
 
 export interface CosineSimilarityOptions {
   /** The axis of the vectors, of the first tensor; negative ones count from the back. Default -1. (PyTorch: 1.) */

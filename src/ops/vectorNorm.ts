@@ -1,15 +1,15 @@
 // Sizes of vectors: (Σ|x|^p)^(1/p), without a power that leaves float32 on the way.
 import { LARGEST_FLOAT32, ModelError, showValue } from "../engine/errors.js";
-import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
+import { number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, reducedAxes } from "./axes.js";
 import { equal, greater, lessEqual, notEqual, where } from "./comparison.js";
 import { customGradient } from "./custom.js";
 import { deviation } from "./deviation.js";
-import { abs, div, mul, neg } from "./elementwise.js";
+import { abs, div, maximum, mul, neg } from "./elementwise.js";
 import { pow } from "./power.js";
 import { type Axes, KEEP_DIMS, max, min, type ReduceOptions, sum } from "./reduce.js";
-import { reshape } from "./shape.js";
+import { lineOf, reshape } from "./shape.js";
 
 export interface NormOptions extends ReduceOptions {
   /**
@@ -88,4 +88,24 @@ function slopeOf(x: Tensor, y: Tensor, p: number): Tensor {
   const [above, below, exponent] = p > 1 ? [magnitude, size, p - 1] : [y, magnitude, 1 - p];
   const slope = exponent > 1 ? pow(div(above, below), exponent) : div(pow(above, exponent), pow(below, exponent));
   return where(isZero, 0, where(greater(x, 0), slope, neg(slope)));
+}
+
+export interface L2NormalizeOptions {
+  /** Along which axis lengths are taken; negative ones count from the back. Default -1. */
+  axis?: number;
+  /** The length is taken to be at least this; with 0 a zero becomes NaN. Default 1e-12, as in PyTorch. */
+  epsilon?: number;
+}
+
+const L2_NORMALIZE = {
+  axis: unchecked(-1),
+  epsilon: number(1e-12, { min: 0 }),
+} satisfies OptionsOf<L2NormalizeOptions>;
+
+/** x / max(√Σx², epsilon) along an axis, so that its length is 1. A zero stays, with the gradient of x / epsilon. */
+export function l2Normalize(x: Tensor, options: L2NormalizeOptions = {}): Tensor {
+  const { axis, epsilon } = readOptions("l2Normalize", options, L2_NORMALIZE);
+  checkFloat("l2Normalize", x);
+  const { line, along } = lineOf("l2Normalize", x, axis);
+  return reshape(div(line, maximum(norm(line, along, { keepDims: true }), epsilon)), x.shape);
 }
