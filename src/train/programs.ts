@@ -1,5 +1,5 @@
-// The programs of a trainer, made when they are first asked for: one training step, one evaluation step, one prediction,
-// each for a batch size.
+// The programs of a trainer: a training step, an evaluation step, a prediction, each for one batch size. They are made
+// when they are first needed.
 import { CLOCK_BYTES, CLOCK_ROUND } from "../engine/constants.js";
 import { elements, type Pointer, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
@@ -18,25 +18,26 @@ import { arenaOf, checkTrains, guard, type State, type StateParts, stateAddress 
 
 /** A program of a trainer. */
 export interface StepProgram extends BuiltProgram {
-  /** Where the results are: those of a prediction output by output. */
+  /** Addresses of the results; of a prediction, one for each output. */
   readonly results: readonly Pointer[];
   /** Version of the arena it was recorded for. */
   readonly version: number;
-  /** Steps that one call into the engine may run before the host gets its turn: found out while running. */
+  /** How many steps one call into the engine may run before the host gets its turn. It is measured while running. */
   stepsPerCall: number;
 }
 
 /**
- * Where a program's samples come from: gathered from whatever data the state's feed names, or staged at fixed addresses.
+ * Where a program's samples come from: gathered from the data whose addresses are in the state's feed, or staged at
+ * fixed addresses.
  */
 export type Feed = GatheredFeed | StagedFeed;
 
 export interface GatheredFeed {
   readonly kind: "gathered";
   readonly format: SampleFormat;
-  /** A batch is all samples: each step begins at the first row again. */
+  /** A batch is all samples, so each step begins at the first row. */
   readonly whole: boolean;
-  /** Samples a batch, if a step has several of them, whose gradients are added up. Default: a step is one batch. */
+  /** Samples a batch, if a step has several batches, whose gradients are added up. Default: a step is one batch. */
   readonly part?: number;
   readonly parameters?: string | undefined;
 }
@@ -46,7 +47,7 @@ export interface StagedFeed {
   readonly x: readonly Pointer[];
   readonly y: readonly Pointer[];
   readonly format: SampleFormat;
-  /** The slot of the optimizer whose values stand for the parameters. */
+  /** The slot of the optimizer whose values replace the parameters. */
   readonly parameters?: string | undefined;
 }
 
@@ -56,7 +57,7 @@ const CLOCK_WORDS = CLOCK_BYTES / 4;
 interface Trace {
   readonly places: Map<Tensor, Pointer>;
   readonly x: readonly Tensor[];
-  /** Targets and outputs, output by output; one without a loss has no target. */
+  /** Targets and outputs, one for each output. An output without a loss has no target. */
   readonly targets: readonly (Tensor | undefined)[];
   readonly outputs: readonly Tensor[];
   /** New values of buffers. */
@@ -76,7 +77,7 @@ function traceModel(state: State, feed: Feed, batch: number, training: boolean, 
   const context = layerContext({ training, clock, seed, batch, fresh });
   const traced = model.trace(x, context);
   for (const [of, tensor] of context.states) places.set(tensor, stateAddress(state, of, batch));
-  // What comes out is from before the states change.
+  // The outputs are from before the states change.
   const outputs = context.states.size === 0 ? traced : traced.map((one) => copyBeforeChanges(one, context.states));
   const left = [...y];
   const targets = state.config.outputs.map(({ loss }) => (loss === undefined ? undefined : left.shift()));
@@ -118,13 +119,16 @@ function samplesOf(
   );
 }
 
-/** The loss and the totals of a traced step; `share`: how much of a step the batch is. */
+/** The loss and the totals of a traced step. `share`: which part of a step the batch is. */
 function scoreTrace(state: State, { outputs: results, targets }: Trace, share = 1): ReturnType<typeof buildScores> {
   const { scores, outputs } = state.config;
   return buildScores(scores, { outputs, results, targets, penalties: penaltiesOf(state.parameters), share });
 }
 
-/** The graph of a training step, or of one of its batches: the trace, with places for the gradients, the loss, the metrics' sums. */
+/**
+ * The graph of a training step, or of one of its batches: the trace, the loss, the totals, and the gradients with their
+ * addresses.
+ */
 function traceTraining(state: State, feed: Feed, batch: number, share = 1, gradientsAt = state.gradients) {
   const trace = traceModel(state, feed, batch, true);
   const { loss, totals } = scoreTrace(state, trace, share);
@@ -135,7 +139,7 @@ function traceTraining(state: State, feed: Feed, batch: number, share = 1, gradi
 
 type TracedTraining = ReturnType<typeof traceTraining>;
 
-/** The gradients of the parameters are written to a block. */
+/** Gives the gradients of the parameters their addresses in a block. */
 function placeGradients(
   state: State,
   { places }: Trace,
@@ -161,7 +165,7 @@ function resultsOf({ trace, loss, totals, gradients }: TracedTraining): Tensor[]
   return [loss, ...totals, ...gradients, ...trace.updates.values()];
 }
 
-/** One training step: forward, backward, optimizer, loss and metrics noted. */
+/** One training step: forward, backward, optimizer; the loss and the totals are recorded. */
 function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
   checkTrains(state, "trainer");
   if (feed.kind === "gathered" && feed.part !== undefined && feed.part < batch && state.parts !== undefined) {
@@ -170,7 +174,7 @@ function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
   const { config, optimizer } = state;
   const traced = traceTraining(state, feed, batch);
   const { trace, loss, totals } = traced;
-  // A batch of all samples is the same in every step, so its first row never moves on.
+  // A batch of all samples begins at the same row in every step.
   const advanceBy = feed.kind === "staged" || feed.whole ? 0 : batch;
   return install(state, trace, resultsOf(traced), (record, compute) => {
     record.advance(serial, state.clock, state.learningRates, config.optimizer.rates.length, advanceBy);
@@ -179,12 +183,15 @@ function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
     recordChanges(record, state.parameters, trace.updates, keptIn(state, trace), addressOf);
     optimizer.finish(record);
     record.traceLoss(serial, state.losses, state.clock, addressOf(loss));
-    // A batch that was handed in is no part of a pass.
+    // A staged batch is not part of a pass.
     if (feed.kind === "gathered") recordTotals(state, record, state.totals, totals.map(addressOf), batch);
   });
 }
 
-/** One training step of several batches: their gradients are added up, and scores and buffers go from one to the next. */
+/**
+ * One training step of several batches: gradients and scores are added up, and each batch continues with the buffers of
+ * the one before.
+ */
 function accumulatingProgram(
   state: State,
   parts: StateParts,
@@ -196,7 +203,7 @@ function accumulatingProgram(
   const rest = step % batch;
   const trace = (size: number): TracedTraining => traceTraining(state, feed, size, size / step, parts.gradients);
   const [whole, last] = [trace(batch), rest === 0 ? undefined : trace(rest)];
-  // Until the optimizer's turn nothing changes that outlives the step.
+  // Before the optimizer, nothing changes that outlives the step.
   const shadowOf = (buffer: Tensor): Pointer => parts.fixed + offsetIn(fixed, buffer);
   const buffers = [...whole.trace.updates.keys()];
   for (const traced of last === undefined ? [whole] : [whole, last]) {
@@ -227,7 +234,7 @@ function accumulatingProgram(
     copyBuffers(record, shadowOf, values.addressOf);
     record.repeat(parts.counter, Math.floor(step / batch), () => doBatch(record, whole, compute, batch));
     if (last !== undefined) doBatch(record, last, computeLast, rest);
-    // All bits of 0 are zeros.
+    // The bits of 0 are the same for float32 and uint32.
     record.fill(elements(1), clock + CLOCK_ROUND, 1, 0);
     optimizer.record(record);
     recordChanges(record, state.parameters, new Map(), values.addressOf, values.addressOf);
@@ -245,13 +252,13 @@ function accumulatingProgram(
   return install(state, whole.trace, resultsOf(whole), record, second);
 }
 
-/** Forward and backward for staged samples, and no more: the gradients stay in their block. */
+/** Only forward and backward, for staged samples: the gradients stay in their block. */
 function gradientProgram(state: State, feed: Feed, batch: number): StepProgram {
   const { trace, loss, gradients } = traceTraining(state, feed, batch);
   return install(state, trace, [loss, ...gradients]);
 }
 
-/** The same with the gradients by the inputs, which are the results. */
+/** The same, with the gradients by the inputs as results. */
 function inputGradientProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, true);
   const { loss } = scoreTrace(state, trace);
@@ -271,7 +278,7 @@ function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram
   });
 }
 
-/** What the loss makes of the model's outputs, as probabilities of logits. */
+/** The predictions that the loss makes of the model's outputs, such as probabilities of logits. */
 function predictionProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, false);
   const predictions = state.config.outputs.map(
@@ -280,12 +287,12 @@ function predictionProgram(state: State, feed: Feed, batch: number): StepProgram
   return installPrediction(state, trace, predictions);
 }
 
-/** What has an address from call to call: parameters, buffers, states. */
+/** Addresses of parameters, buffers and states, which are kept from call to call. */
 function keptIn({ values }: State, { places }: Trace): (tensor: Tensor) => Pointer {
   return (tensor) => places.get(tensor) ?? values.addressOf(tensor);
 }
 
-/** States change while predicting too. */
+/** Installs a prediction, which may change states. */
 function installPrediction(state: State, trace: Trace, results: readonly Tensor[]): StepProgram {
   if (trace.updates.size === 0) return install(state, trace, results);
   return install(state, trace, [...results, ...trace.updates.values()], (record, compute) => {
@@ -299,7 +306,7 @@ function rawPredictionProgram(state: State, feed: Feed, batch: number): StepProg
   return installPrediction(state, trace, trace.outputs);
 }
 
-/** Adds loss and metrics to totals; a mean counts once for each of its samples. */
+/** Adds scores to their totals. A mean counts once for each sample of the batch. */
 function recordTotals(
   { config }: State,
   record: Recorder,
@@ -336,21 +343,24 @@ const MAKERS = {
 
 export type ProgramUse = keyof typeof MAKERS;
 
-// Data of many lengths, in batches of several sizes, to train and to evaluate, need a hundred programs at once; to plan one
-// anew costs as much as hundreds of its steps. Instructions are small beside the arena, which all share, but for models of
-// thousands of nodes: so the bytes are bounded too. The number bounds the graphs, which are on the JavaScript heap.
+// Data of many lengths, in batches of several sizes, for training and evaluation, need a hundred programs at once.
+// Planning one again costs as much as hundreds of its steps. The number of programs is bounded because of their graphs,
+// which are on the JavaScript heap. The bytes of their instructions are bounded too: these are small compared with the
+// arena, which all programs share, but not in models of thousands of nodes.
 const MAX_PROGRAMS = 256;
 const MAX_PROGRAM_BYTES = 1 << 24;
 
-/** A program by use, feed and batch size: made when it is first asked for, and again when the arena has moved. */
+/**
+ * The program for a use, feed and batch size. It is made when it is first needed, and again when the arena has moved.
+ */
 export function programFor(state: State, use: ProgramUse, feed: Feed, batch: number): StepProgram {
-  // A trainer that was disposed of between two calls must take no memory again.
+  // A trainer that was disposed of between two calls must not take memory again.
   guard(state, "trainer");
   const { last } = state.programs;
   const isLast = last?.use === use && last.batch === batch && sameFeed(last.feed, feed);
   if (isLast && last.program.version === state.arena.version) return last.program;
   const { held } = state.programs;
-  // A program is named by all that its instructions hold.
+  // The key of a program includes everything that is in its instructions.
   const key = `${use} ${keyOf(feed)} ${batch}`;
   let program = held.get(key);
   if (program?.version !== state.arena.version) {
@@ -364,7 +374,7 @@ export function programFor(state: State, use: ProgramUse, feed: Feed, batch: num
   return program;
 }
 
-/** Drops the programs that were used longest ago, if there are too many beside a new one of so many bytes. */
+/** Drops the programs that were used longest ago, until a new one of so many bytes fits. */
 function makeRoom(state: State, bytes: number): void {
   const { held } = state.programs;
   let total = bytes;
@@ -394,7 +404,7 @@ function samePlaces(a: readonly number[], b: readonly number[]): boolean {
   return true;
 }
 
-/** All that a program's instructions hold of a feed: gathered data may be stored anywhere, staged samples may not. */
+/** The part of a feed that is in a program's instructions: addresses of staged samples, but not of gathered data. */
 function keyOf(feed: Feed): string {
   const shapes = feed.format.inputs.map(({ shape }) => shape.join("x"));
   const key = feed.kind === "gathered" ? `gathered ${feed.whole} ${feed.part}` : `staged ${feed.x} ${feed.y}`;

@@ -1,5 +1,5 @@
-// Training steps, many in a call into the engine; and passes over data: whichever method asks, a pass visits each sample
-// once, in the order that the seed gives it.
+// Training steps, many in one call into the engine, and passes over data. A pass visits each sample once, in the order
+// that follows from the seed, whichever methods call for its steps.
 import { CLOCK_NEXT_ROW, CLOCK_POSITION, CLOCK_ROUND, CLOCK_ROW, CLOCK_STEP } from "../engine/constants.js";
 import { DataError, ModelError } from "../engine/errors.js";
 import { performance } from "../engine/host.js";
@@ -19,24 +19,27 @@ import { type Feed, type GatheredFeed, programFor, type StagedFeed, type StepPro
 import { checkResident } from "./samples.js";
 import { claimStates, guard, STEPS_PER_CALL, type State } from "./state.js";
 
-// How long a call into the engine may take before the host gets its turn. A clock that stands still while a request is
-// answered, as at the edge, lets calls grow to STEPS_PER_CALL steps: there, count steps instead.
+// How long a call into the engine may take before the host gets its turn. At the edge, the clock stands still while a
+// request is answered, so calls grow to STEPS_PER_CALL steps there: programs should limit the number of steps instead.
 export const SLICE_MS = 12;
 
-/** What a call of training steps needs to know of the samples that it trains on. */
+/** What a call of training steps must know about its samples. */
 export interface StepsCall {
-  /** The first one's row in the data. */
+  /** Row of the first sample in the data. */
   readonly row: number;
   readonly steps: number;
-  /** Number of the epoch that a step of the call belongs to, from 1; steps from 0. */
+  /** The epoch, from 1, of a step of this call, from 0. */
   epochOf(step: number): number;
-  /** Values by name, to look for the cause of a divergence. */
+  /** Values by name, in which the cause of a divergence is looked for. */
   samples(): Iterable<readonly [name: string, values: Float32Array]>;
-  /** Counts steps that have been done: called before a loss that is not finite is reported. */
+  /** Counts steps that are done. It is called before a loss that is not finite is reported. */
   count(steps: number): void;
 }
 
-/** Has training steps done by whoever drives the work. Returns how many: fewer than asked for after an interrupt. */
+/**
+ * Asks the driver of the job for training steps. Returns how many were done: fewer than `call.steps` after an
+ * interrupt.
+ */
 function* callEngine(state: State, step: StepProgram, call: StepsCall, reads: readonly Region[] = []): Job<number> {
   const { program, planEnd } = step;
   const { steps } = call;
@@ -54,13 +57,13 @@ function* callEngine(state: State, step: StepProgram, call: StepsCall, reads: re
   return done;
 }
 
-/** How many steps fit the next slice, after so many took this long. */
+/** Sets how many steps fit the next slice of time, after `steps` of them took `elapsedMs`. */
 export function tuneCallSize(step: StepProgram, steps: number, elapsedMs: number): void {
   const fitting = Math.floor((SLICE_MS * steps) / Math.max(elapsedMs, 1e-6));
   step.stepsPerCall = Math.max(1, Math.min(STEPS_PER_CALL, Math.max(step.stepsPerCall, steps * 2), fitting));
 }
 
-/** A batch that was handed in: one step. */
+/** One step on a staged batch. */
 function batchCall(state: State, feed: StagedFeed, batch: number): StepsCall {
   const epoch = state.epochs + 1;
   return { row: 0, steps: 1, epochOf: () => epoch, samples: () => floatsOf(state, feed, feed, batch), count: () => {} };
@@ -83,14 +86,14 @@ export function runStep(state: State, feed: StagedFeed, batch: number): number {
   return loss;
 }
 
-/** The same for whoever drives the work. */
+/** The same as a job. */
 export function* stepOnce(state: State, feed: StagedFeed, batch: number): Job<number> {
   claimStates(state, "trainBatch", batch);
   yield* callEngine(state, programFor(state, "train", feed, batch), batchCall(state, feed, batch));
   return state.engine.heap.floats[state.losses / 4];
 }
 
-/** Writes down what the coming steps need. */
+/** Writes what the next steps read: learning rates and rows. */
 function beforeSteps(state: State, row: number, steps: number): void {
   guard(state, "trainer");
   const { engine, config } = state;
@@ -103,13 +106,13 @@ function beforeSteps(state: State, row: number, steps: number): void {
   words[(clock + CLOCK_POSITION) / 4] = 0;
   words[(clock + CLOCK_ROW) / 4] = row;
   words[(clock + CLOCK_NEXT_ROW) / 4] = row;
-  // A step that was torn between its batches may have left another.
+  // A step that was interrupted between its batches may have left another number.
   words[(clock + CLOCK_ROUND) / 4] = 0;
   engine.markDirty(state.learningRates, steps * named.length * 4);
   engine.markDirty(state.clock + CLOCK_POSITION, 16);
 }
 
-/** Counts steps that have been done, and looks at their losses. */
+/** Counts steps that are done, and throws DivergenceError if a loss is not finite. */
 function afterSteps(state: State, steps: number, call: StepsCall): void {
   const { floats } = state.engine.heap;
   const [rates, losses] = [state.learningRates / 4, state.losses / 4];
@@ -126,7 +129,10 @@ function afterSteps(state: State, steps: number, call: StepsCall): void {
   }
 }
 
-/** After a thread has died: a step that had not reached the optimizer changed nothing that lasts, so it is as if not begun. */
+/**
+ * After a thread has died. If the interrupted step had not reached the optimizer, it changed nothing permanent, and
+ * training continues from before it.
+ */
 function afterFailure(state: State, planEnd: Pointer, error: unknown, call: StepsCall): void {
   if (!(error instanceof ThreadError)) return;
   const { stepsDone, failedAt, message } = error;
@@ -159,37 +165,38 @@ function* floatsOf(
   }
 }
 
-/** How a call goes through data. */
+/** The data of a call, and its batches. */
 export interface Batches {
   readonly data: ResidentData;
-  /** Samples a batch: a step has as many of them as `accumulate` says. */
+  /** Samples a batch. A step has `accumulate` batches. */
   readonly batchSize: number;
-  /** Whether passes that are begun by this call have an order of their own. One that is under way keeps its order. */
+  /** Whether passes that this call begins are shuffled. An unfinished pass keeps its order. */
   readonly shuffle: boolean;
 }
 
-/** What one call into the engine came to. */
+/** The result of one call into the engine. */
 export interface Stretch {
   readonly pass: Pass;
   /** The loss of each step. */
   readonly losses: Float32Array;
 }
 
-/** How many steps a call may have: at most `steps`, and of those that fit a slice of time this share. */
+/** How many steps a call may have: at most `steps`, and at most this share of those that fit a slice of time. */
 export interface Limits {
   readonly steps: number;
   readonly share?: number;
 }
 
 /**
- * Makes the programs for all sizes of batches that a call can come to, the larger ones first: they need the larger arena.
- * What refuses one, as batch normalization does a single sample, refuses it before anything has changed.
+ * Makes the programs for all batch sizes that a call can need, the larger ones first, because they need the larger
+ * arena. If a layer refuses a size, as batch normalization refuses a single sample, it does so before anything has
+ * changed.
  */
 export function preparePrograms(state: State, batches: Batches): void {
   const { data, batchSize } = batches;
   const { count, format } = data;
   const left = count - (unfinishedPass(state, data)?.row ?? 0);
-  // The last call came to the same sizes.
+  // The last call needed the same sizes.
   const stepSize = stepSizeOf(state, { data, batchSize });
   const { programs } = state;
   const { prepared } = programs;
@@ -205,7 +212,7 @@ export function preparePrograms(state: State, batches: Batches): void {
   programs.prepared = { count, format, batchSize, rest };
 }
 
-/** Samples a step, at most. */
+/** The largest number of samples in a step. */
 export function stepSizeOf({ config }: State, { data, batchSize }: Pick<Batches, "data" | "batchSize">): number {
   return Math.min(data.count, batchSize * config.accumulate);
 }
@@ -214,7 +221,10 @@ function feedOf({ format, count }: ResidentData, size: number, batchSize: number
   return { kind: "gathered", format, whole: size === count, part: Math.min(size, batchSize) };
 }
 
-/** Row by row, a batch goes on where the one before it stopped: all have one size and come in their order. */
+/**
+ * With states, each row of a batch continues the same row of the batch before. So all batches must have one size, in
+ * order.
+ */
 function checkStateful({ config }: State, { data: { count }, batchSize, shuffle }: Batches): void {
   if (config.model.states.size === 0 || batchSize >= count) return;
   if (count % batchSize !== 0) {
@@ -229,23 +239,26 @@ function checkStateful({ config }: State, { data: { count }, batchSize, shuffle 
   }
 }
 
-/** The pass over the data that is under way, if there is one. */
+/** The unfinished pass over the data, if there is one. */
 export function unfinishedPass(state: State, data: ResidentData): Pass | undefined {
   checkResident(state, data);
   return findPass(state.cursor, data, !state.samples.handedIn.has(data));
 }
 
-/** The pass over the data that is under way, or a new one. */
+/** The unfinished pass over the data, or a new one. */
 function passOver(state: State, { data, batchSize, shuffle }: Batches): Pass {
   const found = unfinishedPass(state, data);
   if (found !== undefined) return found;
   const owned = !state.samples.handedIn.has(data);
-  // A step on all samples needs no order.
+  // If each step has all samples, their order does not matter.
   const shuffled = shuffle && stepSizeOf(state, { data, batchSize }) < data.count;
   return beginPass(state.cursor, { data, owned, shuffled, scores: state.config.scores.length });
 }
 
-/** Steps of the pass at hand, in one call into the engine; of one pass only, unless each step is a whole pass. */
+/**
+ * Runs steps of the current pass in one call into the engine. They belong to one pass, unless each step is a whole
+ * pass.
+ */
 export function* continuePass(
   state: State,
   batches: Batches,
@@ -278,7 +291,7 @@ export function* continuePass(
   return { pass, losses: state.engine.floats(state.losses, done).slice() };
 }
 
-/** A pass comes to its end with the samples' number; each step on all of them is a pass of its own. */
+/** Moves the pass forward. It ends with its last sample. A step on all samples is a whole pass. */
 function countSteps(state: State, pass: Pass, size: number, done: number): void {
   const { cursor } = state;
   if (done === 0) return;
@@ -291,7 +304,7 @@ function countSteps(state: State, pass: Pass, size: number, done: number): void 
   movePass(cursor, pass, size * done);
 }
 
-/** Brings into memory what the steps of a pass read and go on with: where the data are, their order, the scores so far. */
+/** Writes what the steps of a pass read: the addresses of the data, their order, and the totals so far. */
 function bindPass(state: State, pass: Pass, data: ResidentData): void {
   const { engine } = state;
   if (pass.shuffled && pass.orderIn !== data) {
@@ -305,7 +318,7 @@ function bindPass(state: State, pass: Pass, data: ResidentData): void {
   state.summed = pass;
 }
 
-/** Says where the samples are that the next call gathers: see assembly/kernels/gather.ts. */
+/** Writes the addresses of the samples that the next call gathers: see assembly/kernels/gather.ts. */
 export function bindFeed(state: State, data: ResidentData, shuffled: boolean): void {
   if (state.fed?.data === data && state.fed.shuffled === shuffled) return;
   const { count, order, x, y } = data;
@@ -317,7 +330,7 @@ function totalsOf({ totals, config }: State): Region {
   return { address: totals, bytes: config.scores.length * 8 };
 }
 
-/** Goes round the data for as many steps as there is room for losses. Yields when the host may breathe. */
+/** Runs as many steps as there is room for losses, over pass after pass. Pauses for the host between calls. */
 export function* trainSteps(state: State, data: ResidentData, plan: StepsPlan): Job<void> {
   const { losses, batchSize, shuffle } = plan;
   const batches = { data, batchSize: Math.min(batchSize, data.count), shuffle };
@@ -330,17 +343,17 @@ export function* trainSteps(state: State, data: ResidentData, plan: StepsPlan): 
   }
 }
 
-/** Goes on for about so long, at least one step; to be driven on the calling thread. Returns the loss of each step. */
+/** Runs steps for about so long, at least one. Must be driven on the calling thread. Returns the loss of each step. */
 export function* trainFor(state: State, batches: Batches, milliseconds: number): Job<Float32Array> {
   preparePrograms(state, batches);
   const losses: number[] = [];
   const start = performance.now();
   for (let now = start; losses.length === 0 || now < start + milliseconds; now = performance.now()) {
-    // A part of what fits a slice, so that the end is not overrun by much.
+    // Half of what fits the remaining time, so that the end is not missed by much.
     const share = Math.min(1, (start + milliseconds - now) / SLICE_MS / 2);
     const stretch = yield* continuePass(state, batches, { steps: STEPS_PER_CALL, share });
     losses.push(...stretch.losses);
-    // A clock that stands still never comes to an end: as many steps as a call may have are enough.
+    // If the clock stands still, the loop would never end: as many steps as one call may have are enough.
     if (losses.length >= STEPS_PER_CALL && performance.now() === start) break;
   }
   return Float32Array.from(losses);

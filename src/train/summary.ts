@@ -1,4 +1,4 @@
-// The model as a table, and what training it takes, planned before the first step.
+// The model as a table, and the memory that training needs, planned before the first step.
 
 import { THREAD_SCRATCH_BYTES } from "../engine/constants.js";
 import { performance } from "../engine/host.js";
@@ -9,13 +9,13 @@ import { NO_OPTIMIZER } from "./optimizer.js";
 import { planTraining } from "./programs.js";
 import { isTrainable, parameterCount, type State } from "./state.js";
 
-/** Bytes as people read them: `1.2 MiB`. */
+/** Bytes in readable units: `1.2 MiB`. */
 export function showBytes(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;
   return bytes < 1024 ** 2 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
 }
 
-/** One line: what is called how, what comes out of it, and how many values the optimizer changes or keeps. */
+/** One line: a layer's path, its output shape, and the number of its parameters. */
 interface Row {
   readonly path: string;
   readonly kind: string;
@@ -44,7 +44,7 @@ export function summarize(state: State, batchSize: number): string {
   return [head, rule, ...body, rule, ...totals(state, batchSize)].join("\n");
 }
 
-/** Layers and the layers in them, indented, each with its whole path; parameters that a function made for itself too. */
+/** Layers, with the layers in them indented, each with its full path, and parameters that a function made directly. */
 function rowsOf(
   state: State,
   { layers }: LayerParts,
@@ -76,7 +76,7 @@ function showOutputs({ outputShape }: AppliedLayer): string {
     .join(", ");
 }
 
-/** How many values there are at `path`, and which of them are not trained, or are another layer's too. */
+/** The number of values at `path`, and notes on those that are not trained or are shared with another layer. */
 function countsOf(state: State, path: string, parameters: readonly LayerParameter[]): Pick<Row, "count" | "note"> {
   const tensors = parameters.map(({ tensor }) => tensor);
   const trainable = tensors.filter(isTrainable);
@@ -93,7 +93,7 @@ function countsOf(state: State, path: string, parameters: readonly LayerParamete
   return { count: showCount(parameterCount(trainable)), note: notes.join(", ") };
 }
 
-/** The path of the layer under which a model has a parameter: that of its first application. */
+/** The path of the layer to which a model's parameter belongs: that of its first application. */
 function homeOf({ config }: State, { name, tensor }: LayerParameter): string | undefined {
   for (const [path, known] of config.model.parameters) {
     if (known === tensor) return path.endsWith(`.${name}`) ? path.slice(0, -name.length - 1) : undefined;
@@ -105,7 +105,7 @@ function showCount(count: number): string {
   return count.toLocaleString("en-US");
 }
 
-/** How many parameters there are, and the memory and plan of a training. */
+/** The number of parameters, and the memory that training needs. */
 function totals(state: State, batchSize: number): string[] {
   const start = performance.now();
   const { arenaBytes, unsharedBytes, steps } = planTraining(state, state.samples.format, batchSize);
@@ -123,7 +123,7 @@ function totals(state: State, batchSize: number): string[] {
   const slots = slotLayouts.reduce((sum, { bytes }) => sum + bytes, scratchBytes);
   const { threads } = state.engine;
   const scratch = threads * THREAD_SCRATCH_BYTES;
-  // Those of the batch at hand too, if a step has several, and buffers.
+  // If a step has several batches, also those of the current batch, and its buffers.
   const gradients = state.parts === undefined ? block : 2 * block + state.fixed.bytes;
   const whole = block + gradients + state.fixed.bytes + slots + arenaBytes + scratch;
   const planned = [
