@@ -17,12 +17,16 @@ const types = {
 // What a kernel writes comes first: one pointer, or so many (test/ops/battery.ts holds it).
 const outputs = {
   adam: 3,
+  adamRows: 3,
+  attention: 2,
+  attentionGradient: 3,
   lossTotal: 2,
   maxPool: 2,
   mergeGradients: 2,
   mergeMoments: 2,
   normalizeRows: 3,
   sgdMomentum: 2,
+  sgdMomentumRows: 2,
   sgdNesterov: 2,
   softmaxCrossEntropy: 2,
   softmaxCrossEntropyDistributions: 2,

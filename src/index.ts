@@ -69,6 +69,13 @@ export {
 export { defineLayer } from "./nn/defineLayer.js";
 export { type DenseOptions, dense } from "./nn/dense.js";
 export { alphaDropout, dropout, spatialDropout1d, spatialDropout2d } from "./nn/dropout.js";
+export {
+  type EmbeddingLayer,
+  type EmbeddingLayerOptions,
+  embedding,
+  type TiedDenseOptions,
+  tiedDense,
+} from "./nn/embedding.js";
 export { flatten } from "./nn/flatten.js";
 export { geglu, glu, reglu, swiglu } from "./nn/glu.js";
 export * from "./nn/initializers.js";

@@ -13,13 +13,10 @@
 // A product of few rows reads B where it lies. Sums over k go in blocks of at most PANEL_DEPTH: the blocks depend on k alone, so
 // no element depends on how the units were shared out. Packing and the micro-kernels: assembly/tiles.ts.
 
-import { horizontalSum, loadPart, madd, storePart } from "../simd";
+import { loadPart, madd, storePart } from "../simd";
 import {
   activated, B_OFFSET, STRIP_COLUMNS, PANEL_DEPTH, DIRECT_ROWS, heightOf, multiplyRows, packAcross, packAlong, packPanelAcross, PANEL_ROWS,
 } from "../tiles";
-
-// Longest chain of additions in gemmSmall: longer sums go in parts, which keeps their rounding down.
-const CHAIN: u32 = 128;
 
 export const A_TRANSPOSED: u32 = 1;
 export const B_TRANSPOSED: u32 = 2;
@@ -91,7 +88,7 @@ function activate(c: usize, line: usize, height: u32, width: u32, epilogue: u32)
   }
 }
 
-/** The same product without packing, for tiny matrices and for few rows (inference of one sample).
+/** The same product, bit for bit, without packing: for tiny matrices and for few rows (inference of one sample).
  *  Arguments as `gemm`. Unit: one row of C. */
 export function gemmSmall(
   begin: u32, end: u32, c: usize, a: usize, b: usize, bias: usize,
@@ -100,15 +97,18 @@ export function gemmSmall(
   const stepA: usize = form == A_TRANSPOSED ? <usize>m << 2 : 4;
   const lineA: usize = form == A_TRANSPOSED ? 4 : <usize>k << 2;
   const line = <usize>n << 2;
+  const blocks = max((k + PANEL_DEPTH - 1) / PANEL_DEPTH, 1);
   for (let row = begin; row < end; row++) {
     const to = c + <usize>row * line;
     const from = a + <usize>row * lineA;
-    if (form == B_TRANSPOSED) {
-      dotRows(to, from, b, bias, n, k, accumulate != 0);
-    } else {
-      let i: u32 = 0;
-      for (; i + CHAIN < k; i += CHAIN) combineRows(to, from + <usize>i * stepA, stepA, b + <usize>i * line, 0, n, CHAIN, i > 0 || accumulate != 0);
-      combineRows(to, from + <usize>i * stepA, stepA, b + <usize>i * line, bias, n, k - i, i > 0 || accumulate != 0);
+    for (let block: u32 = 0; block < blocks; block++) {
+      const k0 = <u32>((<u64>k * block) / blocks);
+      const depth = <u32>((<u64>k * (block + 1)) / blocks) - k0;
+      const left = from + <usize>k0 * stepA;
+      const last = block + 1 == blocks ? bias : 0;
+      const add = block > 0 || accumulate != 0;
+      if (form == B_TRANSPOSED) dotRows(to, left, b + (<usize>k0 << 2), last, n, k, depth, add);
+      else combineRows(to, left, stepA, b + <usize>k0 * line, last, n, depth, add);
     }
     if (epilogue != 0) activate(to, line, 1, n, epilogue);
   }
@@ -170,17 +170,48 @@ function storeSum(c: usize, sum: v128, bias: usize, add: bool): void {
   v128.store(c, sum);
 }
 
-/** One row of C as dot products with the rows of B [n, k]. */
-function dotRows(c: usize, a: usize, b: usize, bias: usize, n: u32, k: u32, add: bool): void {
-  for (let j: u32 = 0; j < n; j++, b += <usize>k << 2) {
+/** One row of C as dot products with `depth` elements of the rows of B [n, k]: four at a time, each sum in the order of the elements. */
+function dotRows(c: usize, a: usize, b: usize, bias: usize, n: u32, k: u32, depth: u32, add: bool): void {
+  const line = <usize>k << 2;
+  const whole = <usize>(depth & ~3) << 2;
+  const stop = <usize>depth << 2;
+  for (let j: u32 = 0; j < n; j += 4, b += line << 2) {
+    const part = min<u32>(4, n - j);
+    const b1 = part > 1 ? b + line : b;
+    const b2 = part > 2 ? b1 + line : b;
+    const b3 = part > 3 ? b2 + line : b;
     let sum = f32x4.splat(0);
-    let i: u32 = 0;
-    for (; i + 4 <= k; i += 4) sum = madd(v128.load(a + (<usize>i << 2)), v128.load(b + (<usize>i << 2)), sum);
-    if (i < k) sum = madd(loadPart(a + (<usize>i << 2), k - i), loadPart(b + (<usize>i << 2), k - i), sum);
-    let value = horizontalSum(sum);
-    const at = <usize>j << 2;
-    if (add) value = load<f32>(c + at) + value;
-    if (bias != 0) value += load<f32>(bias + at);
-    store<f32>(c + at, value);
+    let at: usize = 0;
+    for (; at < whole; at += 16) {
+      const r0 = v128.load(b + at);
+      const r1 = v128.load(b1 + at);
+      const r2 = v128.load(b2 + at);
+      const r3 = v128.load(b3 + at);
+      const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
+      const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
+      const high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
+      const high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
+      sum = madd(v128.load32_splat(a + at), v128.shuffle<f64>(low01, low23, 0, 2), sum);
+      sum = madd(v128.load32_splat(a + at, 4), v128.shuffle<f64>(low01, low23, 1, 3), sum);
+      sum = madd(v128.load32_splat(a + at, 8), v128.shuffle<f64>(high01, high23, 0, 2), sum);
+      sum = madd(v128.load32_splat(a + at, 12), v128.shuffle<f64>(high01, high23, 1, 3), sum);
+    }
+    for (; at < stop; at += 4) {
+      let column = v128.load32_zero(b + at);
+      column = v128.load_lane<f32>(b1 + at, column, 1);
+      column = v128.load_lane<f32>(b2 + at, column, 2);
+      column = v128.load_lane<f32>(b3 + at, column, 3);
+      sum = madd(v128.load32_splat(a + at), column, sum);
+    }
+    const to = <usize>j << 2;
+    if (part == 4) {
+      if (add) sum = f32x4.add(v128.load(c + to), sum);
+      if (bias != 0) sum = f32x4.add(sum, v128.load(bias + to));
+      v128.store(c + to, sum);
+    } else {
+      if (add) sum = f32x4.add(loadPart(c + to, part), sum);
+      if (bias != 0) sum = f32x4.add(sum, loadPart(bias + to, part));
+      storePart(c + to, sum, part);
+    }
   }
 }

@@ -4,7 +4,7 @@
 // to zero: a parameter whose gradient stays zero would otherwise slow every step a hundredfold, for good.
 // Loops test at their end: where they test first, V8 before 14 repeats in them what is computed in front of them.
 
-import { madd } from "../simd";
+import { LANES, loadPart, madd, storePart } from "../simd";
 import { CLOCK_STEP } from "./step";
 
 const VECTOR_SHIFT: usize = 4;
@@ -116,6 +116,66 @@ export function adam(
     v128.store(p + at, madd(back, direction, v128.load(p + at)));
     at += VECTOR_BYTES;
   } while (at < stop);
+}
+
+// ——— Lazy forms: rows of a matrix whose gradient is all zeros stay as they are, with all that is kept for them ———
+
+/** Whether all of n elements are zeros of either sign; NaN is none. */
+function isZeroRow(g: usize, n: u32): bool {
+  let i: u32 = 0;
+  for (; i + LANES <= n; i += LANES) {
+    if (v128.any_true(f32x4.ne(v128.load(g + (<usize>i << 2)), f32x4.splat(0)))) return false;
+  }
+  return i == n || !v128.any_true(f32x4.ne(loadPart(g + (<usize>i << 2), n - i), f32x4.splat(0)));
+}
+
+/** `sgdMomentum`, or with nesterov 1 `sgdNesterov`, of the rows of p, v and g [rows, columns] whose gradient is not all zeros.
+ *  Unit: a row. */
+export function sgdMomentumRows(
+  begin: u32, end: u32, scratch: usize, p: usize, v: usize, g: usize, rate: usize, columns: u32, nesterov: u32, momentum: f32,
+): void {
+  const part = columns % LANES;
+  const vectors = columns / LANES;
+  const rest = <usize>(vectors * LANES) << 2;
+  for (let row = begin; row < end; row++) {
+    const at = (<usize>row * columns) << 2;
+    if (isZeroRow(g + at, columns)) continue;
+    if (nesterov != 0) sgdNesterov(0, vectors, p + at, v + at, g + at, rate, momentum);
+    else sgdMomentum(0, vectors, p + at, v + at, g + at, rate, momentum);
+    if (part == 0) continue;
+    v128.store(scratch, loadPart(p + at + rest, part));
+    v128.store(scratch, loadPart(v + at + rest, part), 16);
+    v128.store(scratch, loadPart(g + at + rest, part), 32);
+    if (nesterov != 0) sgdNesterov(0, 1, scratch, scratch + 16, scratch + 32, rate, momentum);
+    else sgdMomentum(0, 1, scratch, scratch + 16, scratch + 32, rate, momentum);
+    storePart(p + at + rest, v128.load(scratch), part);
+    storePart(v + at + rest, v128.load(scratch, 16), part);
+  }
+}
+
+/** `adam` of the rows of p, m, v and g [rows, columns] whose gradient is not all zeros; t is the clock's step for all of
+ *  them. Unit: a row. */
+export function adamRows(
+  begin: u32, end: u32, scratch: usize, p: usize, m: usize, v: usize, g: usize, clock: usize, rate: usize, columns: u32,
+  beta1: f64, beta2: f64, epsilon: f32,
+): void {
+  const part = columns % LANES;
+  const vectors = columns / LANES;
+  const rest = <usize>(vectors * LANES) << 2;
+  for (let row = begin; row < end; row++) {
+    const at = (<usize>row * columns) << 2;
+    if (isZeroRow(g + at, columns)) continue;
+    adam(0, vectors, p + at, m + at, v + at, g + at, clock, rate, beta1, beta2, epsilon);
+    if (part == 0) continue;
+    v128.store(scratch, loadPart(p + at + rest, part));
+    v128.store(scratch, loadPart(m + at + rest, part), 16);
+    v128.store(scratch, loadPart(v + at + rest, part), 32);
+    v128.store(scratch, loadPart(g + at + rest, part), 48);
+    adam(0, 1, scratch, scratch + 16, scratch + 32, scratch + 48, clock, rate, beta1, beta2, epsilon);
+    storePart(p + at + rest, v128.load(scratch), part);
+    storePart(m + at + rest, v128.load(scratch, 16), part);
+    storePart(v + at + rest, v128.load(scratch, 32), part);
+  }
 }
 
 /** average += gain · (p - average), in place. The gain is 1 - decay, or, where decay is 1, that of the mean of all p from

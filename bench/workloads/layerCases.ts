@@ -36,6 +36,7 @@ const volume = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase
 const vector = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase => {
   return { layer, batch: 128, sample: [512], ...rest };
 };
+const words = steepest.embedding(256, 64);
 const perOutput = { weightsMeet: "output" } as const;
 const perInput = { weightsMeet: "input" } as const;
 
@@ -137,5 +138,10 @@ export const layerCases = {
   zeroPad1d: sequence(steepest.zeroPad1d(8)),
   zeroPad2d: image(steepest.zeroPad2d(2)),
   oneHot: sequence(steepest.oneHot(64), { sample: [128], dtype: "uint32" }),
+  embedding: sequence(steepest.embedding(1000, 64), { sample: [128], dtype: "uint32" }),
+  tiedDense: sequence(steepest.sequential({ input: [128], dtype: "uint32" }, words, steepest.tiedDense(words)), {
+    sample: [128],
+    dtype: "uint32",
+  }),
   residual: vector(steepest.residual(steepest.relu())),
 } satisfies Record<LayerName, LayerCase>;

@@ -96,6 +96,7 @@ export {
   square,
   sub,
 } from "./elementwise.js";
+export { type EmbeddingOptions, embedding } from "./embedding.js";
 export {
   acosh,
   asinh,

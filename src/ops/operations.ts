@@ -55,6 +55,7 @@ import {
   squareOp,
   subOp,
 } from "./elementwise.js";
+import { embeddingGradientOp, embeddingOp } from "./embedding.js";
 import {
   acoshOp,
   asinhOp,
@@ -216,6 +217,8 @@ export const operations = {
   gegluTanhGradient: gegluTanhOp.gradient,
   reglu: regluOp,
   regluGradient: regluOp.gradient,
+  embedding: embeddingOp,
+  embeddingGradient: embeddingGradientOp,
   gather: gatherOp,
   scatterAdd: scatterAddOp,
   gatherAlong: gatherAlongOp,

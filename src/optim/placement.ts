@@ -219,6 +219,18 @@ export function blocksOf(tensors: readonly OptimizerBlock[]): OptimizerBlock[] {
   return blocks;
 }
 
+/** For lazy optimizers: the tensors that have rows, each by itself with their number, and the others in blocks. */
+export function splitRows({ tensors }: OptimizerPlacement): {
+  readonly whole: readonly OptimizerBlock[];
+  readonly matrices: readonly (OptimizerBlock & { readonly count: number })[];
+} {
+  const matrices = tensors.filter(({ shape }) => shape.length > 1);
+  return {
+    whole: blocksOf(tensors.filter(({ shape }) => shape.length <= 1)),
+    matrices: matrices.map((tensor) => ({ ...tensor, count: tensor.shape[0] })),
+  };
+}
+
 function follows(last: OptimizerBlock, { parameters, gradients, slots }: OptimizerBlock): boolean {
   const bytes = last.length * 4;
   // A slot that has nothing for them, or a length of its own, is the same for both.

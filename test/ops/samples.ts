@@ -7,6 +7,7 @@ import { convSamples } from "./samples/conv.js";
 import { customSamples } from "./samples/custom.js";
 import { einsumSamples } from "./samples/einsum.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
+import { embeddingSamples } from "./samples/embedding.js";
 import { gluSamples } from "./samples/glu.js";
 import { indexingSamples } from "./samples/indexing.js";
 import { joinSamples } from "./samples/join.js";
@@ -39,6 +40,7 @@ export const samples = {
   ...customSamples,
   ...convSamples,
   ...elementwiseSamples,
+  ...embeddingSamples,
   ...einsumSamples,
   ...indexingSamples,
   ...joinSamples,

@@ -263,7 +263,7 @@ export function checkModel(engine: Engine, model: Model): void {
     throw new Error("predicts no 2");
 }
 
-export const namesOfLayers: readonly string[] = [...Object.keys(LAYERS), ...PLAIN, "oneHot"];
+export const namesOfLayers: readonly string[] = [...Object.keys(LAYERS), ...PLAIN, "oneHot", "embedding", "tiedDense"];
 
 export function layerRows(engine: Engine): readonly Row[] {
   const oneHot: Row = {
@@ -274,6 +274,32 @@ export function layerRows(engine: Engine): readonly Row[] {
         (S.oneHot as (...all: readonly unknown[]) => Layer)(...given),
       ),
     good: () => [5],
+    check: (model) => checkModelShape(model as Model),
+  };
+  const words: Row = {
+    name: "embedding",
+    call: (...given: readonly unknown[]) =>
+      (S.sequential as (...all: unknown[]) => Model)(
+        { input: [3], dtype: "uint32" },
+        (S.embedding as (...all: readonly unknown[]) => Layer)(...given),
+      ),
+    good: () => [5, 4, { name, paddingIndex: 0, ...weight() }],
+    opaque: ["2.weightInitializer", "2.weightRegularizer", "2.weightConstraint"],
+    optional: ["2"],
+    check: (model) => checkModelShape(model as Model),
+  };
+  const table = S.embedding(5, 4);
+  const tied: Row = {
+    name: "tiedDense",
+    call: (...given: readonly unknown[]) =>
+      (S.sequential as (...all: unknown[]) => Model)(
+        { input: [3], dtype: "uint32" },
+        table,
+        (S.tiedDense as (...all: readonly unknown[]) => Layer)(...given),
+      ),
+    good: () => [table, { name, bias: true, ...bias() }],
+    opaque: ["0", "1.biasInitializer", "1.biasRegularizer", "1.biasConstraint"],
+    optional: ["1"],
     check: (model) => checkModelShape(model as Model),
   };
   const plain = PLAIN.map((name): Row => {
@@ -289,7 +315,7 @@ export function layerRows(engine: Engine): readonly Row[] {
       check: (model) => checkModel(engine, model as Model),
     };
   });
-  return [...Object.entries(LAYERS).map(([name, given]) => rowOf(engine, name, given)), ...plain, oneHot];
+  return [...Object.entries(LAYERS).map(([name, given]) => rowOf(engine, name, given)), ...plain, oneHot, words, tied];
 }
 
 function checkModelShape({ outputShape }: Model): void {

@@ -342,7 +342,7 @@ function optimizerRows(engine: Engine): readonly Row[] {
     {
       name: "sgd",
       call: S.sgd,
-      good: () => [{ learningRate: 0.1, momentum: 0.9, nesterov: true }],
+      good: () => [{ learningRate: 0.1, momentum: 0.9, nesterov: true, lazy: true }],
       optional: ["0"],
       accepts: rate,
       check,
@@ -350,7 +350,7 @@ function optimizerRows(engine: Engine): readonly Row[] {
     {
       name: "adam",
       call: S.adam,
-      good: () => [{ learningRate: 0.1, beta1: 0.9, beta2: 0.9, epsilon: 1e-8 }],
+      good: () => [{ learningRate: 0.1, beta1: 0.9, beta2: 0.9, epsilon: 1e-8, lazy: true }],
       optional: ["0"],
       accepts: rate,
       check,

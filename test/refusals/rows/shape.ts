@@ -67,6 +67,7 @@ export const shapeRows: readonly Row[] = [
     accepts: { "1": ["array"], "1.0": ["number"] },
   },
   { name: "split", call: ops.split, good: () => [x, [2, 4], 1], optional: ["2"], accepts: { "1": ["number"] } },
+  { name: "embedding", call: ops.embedding, good: () => [x, indices, { paddingIndex: 1 }], optional: ["2"] },
   { name: "gather", call: ops.gather, good: () => [x, indices, 0], optional: ["2"] },
   {
     name: "gatherAlong",
