@@ -1,14 +1,14 @@
-// What a trainer keeps in linear memory, for as long as it lives:
+// What a trainer keeps in linear memory until it is disposed of:
 //
 //   parameters │ gradients                       one block each, the same layout in both: see layoutBlock
 //   gradients, scores and buffers of a batch     if a step has several of them
 //   slot 0 │ slot 1 … │ scratch                  the optimizer's: see src/optim/placement.ts
 //   fixed                                        what no optimizer changes: buffers, frozen parameters
 //   clock, evaluation clock                      64 bytes each: see assembly/kernels/step.ts
-//   feed                                         where the samples are: see assembly/kernels/gather.ts
+//   feed                                         addresses of the samples: see assembly/kernels/gather.ts
 //   totals, evaluation totals                    float64 sums: loss, metrics
 //   losses, learning rates                       of each step of a call
-//   arena                                        values between the layers, of whichever program needs most
+//   arena                                        values between the layers, as large as the largest program needs
 import { CLOCK_BYTES, CLOCK_STEP } from "../engine/constants.js";
 import type { Engine } from "../engine/engine.js";
 import { ModelError, SteepestError } from "../engine/errors.js";
@@ -38,31 +38,31 @@ import type { Feed, ProgramUse, StepProgram } from "./programs.js";
 import { claimRows, createRowStates, placeOfRows, type RowStates, releaseRows, resetRows } from "./rowStates.js";
 import type { Score } from "./scores.js";
 
-/** Most steps of one call into the engine: lengths of losses and learningRates. */
+/** The largest number of steps in one call into the engine: the length of `losses` and `learningRates`. */
 export const STEPS_PER_CALL = 4096;
 
-/** What is to be trained, and how. */
+/** The model and how it is trained. */
 export interface TrainingConfig {
   readonly model: AnyModel;
   readonly outputs: readonly OutputConfig[];
-  /** What a step adds to the totals, the loss first. None without a loss. */
+  /** The numbers that a step adds to the totals, the loss first. None without a loss. */
   readonly scores: readonly Score[];
-  /** That of no optimizer where nothing can be trained. */
+  /** That of NO_OPTIMIZER if nothing can be trained. */
   readonly optimizer: OptimizerPlan;
   readonly hasOptimizer: boolean;
   /** Batches a step. */
   readonly accumulate: number;
-  /** Parameters that are not to be trained. */
+  /** Parameters that are not trained. */
   readonly frozen: ReadonlySet<Tensor>;
   readonly seed: readonly [low: number, high: number];
 }
 
-/** What is to become of an output. */
+/** An output, with its loss and metrics. */
 export interface OutputConfig {
   readonly port: Port;
   /** Absent: it is only predicted. */
   readonly loss: Loss | undefined;
-  /** Factor of this loss in the whole. */
+  /** Factor of this loss in the total loss. */
   readonly weight: number;
   readonly metrics: readonly OutputMetric[];
 }
@@ -70,53 +70,59 @@ export interface OutputConfig {
 export interface OutputMetric {
   readonly name: string;
   readonly metric: Metric;
-  /** How many are added up for each sample; absent: that depends on the targets. */
+  /** How many values are summed for each sample; absent if that depends on the targets. */
   readonly countPerSample: number | undefined;
   readonly finish: ((mean: number) => number) | undefined;
 }
 
-/** Programs that are held, by what names them; the one used longest ago comes first. */
+/** The programs that are kept, by key. The one used longest ago comes first. */
 export interface ProgramCache {
   readonly held: Map<string, StepProgram>;
-  /** The one that was asked for last, which is mostly asked for next: found without making its key. */
+  /** The program that was used last, which is usually needed next: it is found without its key. */
   last: { use: ProgramUse; feed: Feed; batch: number; program: StepProgram } | undefined;
-  /** What the programs of all sizes of batches were last made for: see preparePrograms. */
+  /** What preparePrograms last made the programs of all batch sizes for. */
   prepared: { count: number; format: SampleFormat; batchSize: number; rest: number } | undefined;
 }
 
 /** Samples in a trainer's memory. */
 export interface SampleMemory {
-  /** Format of samples with the model's own input shapes; and of others, by these. */
+  /** The format of samples with the model's input shapes, and those of samples with other shapes. */
   readonly format: SampleFormat;
   readonly formats: Map<string, SampleFormat>;
-  /** Where single batches are copied to before a program reads them: a place for each input and target, which grows. */
+  /**
+   * Single batches are copied here before a program reads them. There is a place for each input and target, which
+   * grows.
+   */
   readonly staging: { readonly x: Region[]; readonly y: Region[] };
-  /** Data that were laid into memory and not yet disposed of. */
+  /** Data in memory that have not been disposed of. */
   readonly resident: Set<ResidentData>;
-  /** Those of them that a call was given, and that go when it ends. */
+  /** Those of them that were passed to a call, and are freed when it ends. */
   readonly handedIn: Set<ResidentData>;
 }
 
-/** A trainer from the inside. */
-/** What is between the batches of a step that has several of them. */
+/** What is passed on between the batches of a step, if it has several. */
 export interface StateParts {
-  /** Of the batch at hand, with the layout of `trained`. */
+  /** Those of the current batch, with the layout of `trained`. */
   readonly gradients: Pointer;
   /** The step's loss and totals so far, float32. */
   readonly scores: Pointer;
   /** Buffers so far, with the layout of `fixed`. */
   readonly fixed: Pointer;
-  /** Which batch it is. */
+  /** Number of the current batch. */
   readonly counter: Pointer;
 }
 
+/** The inside of a trainer. */
 export interface State {
   readonly engine: Engine;
-  /** Its seed is another after a checkpoint of another seed has been restored. */
+  /** Its seed changes when a checkpoint with another seed is restored. */
   config: TrainingConfig;
-  /** What is trained. */
+  /** The parameters that are trained. */
   readonly parameters: readonly Tensor[];
-  /** Values of all parameters and buffers: in one block those that are trained, in another those that no optimizer changes. */
+  /**
+   * Values of all parameters and buffers: one block of those that are trained, and one of those that no optimizer
+   * changes.
+   */
   readonly values: ValueStore;
   readonly trained: Block;
   readonly fixed: Block;
@@ -131,9 +137,9 @@ export interface State {
   readonly evaluationTotals: Pointer;
   readonly losses: Pointer;
   readonly learningRates: Pointer;
-  /** The memory of everything above but the values. */
+  /** The memory of everything above except for the values. */
   readonly lease: Lease;
-  /** The arena moves when a program needs a larger one; programs recorded for an older version are recorded again. */
+  /** The arena moves when a program needs a larger one. Programs of an older version are then recorded again. */
   arena: { address: Pointer; bytes: number; version: number };
   readonly rowStates: RowStates;
   /** Optimizer steps and epochs done since the start. */
@@ -142,38 +148,38 @@ export interface State {
   cursor: Cursor;
   readonly programs: ProgramCache;
   readonly samples: SampleMemory;
-  /** What goes through data now; nothing while the user has the result of an epoch. */
+  /** The job that goes through data now; `undefined` while the user has the result of an epoch. */
   running: { readonly what: string } | undefined;
-  /** Whose sums are in `totals`, and which data the feed names. */
+  /** The pass whose sums are in `totals`, and the data whose addresses are in the feed. */
   summed: Pass | undefined;
   fed: { readonly data: ResidentData; readonly shuffled: boolean } | undefined;
-  /** Its memory has been given back. */
+  /** Whether its memory has been freed. */
   closed: boolean;
-  /** Why its values cannot be trusted any longer, where a step was torn. */
+  /** Why its values are no longer valid, if a step was interrupted in its optimizer. */
   broken: string | undefined;
 }
 
-/** What a call needs, beside a trainer that has not been disposed of. */
+/** What a call needs, in addition to a trainer that has not been disposed of. */
 export interface Needs {
-  /** Values that can be trusted, as no step was torn. Default true. */
+  /** Valid values: no step was interrupted in its optimizer. Default true. */
   readonly intact?: boolean;
-  /** An engine that runs nothing in the background. Default false. */
+  /** An engine that runs nothing in the background at the moment. Default false. */
   readonly idle?: boolean;
-  /** That nothing goes through data. Default false. */
+  /** That no other job goes through data. Default false. */
   readonly alone?: boolean;
 }
 
 const OPEN: Needs = {};
-/** What reads or changes values between calls. */
+/** For methods that read or change values between calls. */
 export const BETWEEN_CALLS: Needs = { idle: true };
-/** What trains, when its turn has come. */
+/** For jobs that train, when they get their turn. */
 export const TRAINING: Needs = { alone: true };
-/** What trains at once. */
+/** For methods that train at once. */
 export const ALONE: Needs = { idle: true, alone: true };
-/** What sets all values anew: a training that is under way would go on from neither the old ones nor the new. */
+/** For methods that set all values: a training that is running would continue from a mixture of old and new ones. */
 export const MENDING: Needs = { intact: false, idle: true, alone: true };
 
-/** Refuses `what` if the trainer cannot do it now. */
+/** Throws if the trainer cannot do `what` now. */
 export function guard(state: State, what: string, { intact = true, idle = false, alone = false }: Needs = OPEN): void {
   const { broken, closed, engine, running } = state;
   if (intact && broken !== undefined) {
@@ -189,13 +195,13 @@ export function guard(state: State, what: string, { intact = true, idle = false,
   );
 }
 
-/** Refuses `what` where there is nothing to score by. */
+/** Throws if there is no loss, which `what` needs. */
 export function checkScores({ config }: State, what: string): void {
   if (config.scores.length > 0) return;
   throw new ModelError(`${what}: the trainer must have a loss, got none: compile(model, { loss: … })`);
 }
 
-/** Refuses `what` where nothing can be trained. */
+/** Throws if nothing can be trained, which `what` needs. */
 export function checkTrains(state: State, what: string): void {
   const { optimizer, model, hasOptimizer } = state.config;
   checkScores(state, what);
@@ -209,7 +215,7 @@ export function checkTrains(state: State, what: string): void {
   throw new ModelError(`${what}: the model has no parameters, so nothing can be trained: ${remedy}`);
 }
 
-/** A seed as the kernels take it: two uint32. */
+/** A seed in the form that kernels take: two uint32. */
 export function wordsOfSeed(seed: number): TrainingConfig["seed"] {
   return [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
 }
@@ -218,7 +224,7 @@ export function seedOf({ seed: [low, high] }: TrainingConfig): number {
   return high * 2 ** 32 + low;
 }
 
-/** Takes the memory. The parameters are zeros until `initializeState`. */
+/** Allocates the memory. The parameters are zeros until `initializeState`. */
 export function createState(engine: Engine, config: TrainingConfig): State {
   const tensors = [...config.model.parameters.values()];
   const parameters = tensors.filter((tensor) => isTrainable(tensor) && !config.frozen.has(tensor));
@@ -293,7 +299,9 @@ function takeParts(
   };
 }
 
-/** Gives the parameters their first values: in the background where there is one, as it takes long for many. */
+/**
+ * Gives the parameters their initial values. This runs in the background if there is one: many parameters take long.
+ */
 export function* initializeState(state: State): Job<void> {
   const { engine, config } = state;
   const recording = startRecording();
@@ -308,7 +316,7 @@ export function* initializeState(state: State): Job<void> {
   startSlots(state);
 }
 
-/** Slots that start at the parameters are these, until a step has been done. */
+/** Before the first step, slots that start at the parameters are copies of them. */
 export function startSlots({ steps, optimizer }: State): void {
   if (steps === 0) optimizer.startSlots();
 }
@@ -325,7 +333,7 @@ export function resetState(state: State): void {
   state.broken = undefined;
 }
 
-/** Sets the counts, here and in the clock, and the place in the data. */
+/** Sets the counts, here and in the clock, and the position in the data; sets states to zeros. */
 export function setCounts(state: State, steps: number, epochs: number, cursor: Cursor): void {
   const { engine, clock, evaluationClock } = state;
   engine.clear(evaluationClock, CLOCK_BYTES);
@@ -337,7 +345,7 @@ export function setCounts(state: State, steps: number, epochs: number, cursor: C
   state.cursor = cursor;
 }
 
-/** Refuses to read parameters that a copy in the background has newer values of. */
+/** Throws if the background has a copy of the memory with newer parameters. */
 export function checkValues(state: State, also: readonly Region[] = []): void {
   if (state.engine.isCurrent([...valuesOf(state), ...also])) return;
   throw new SteepestError(
@@ -345,44 +353,44 @@ export function checkValues(state: State, also: readonly Region[] = []): void {
   );
 }
 
-/** Whether what lies here is what the last call left: not where the background has a copy, in the midst of its work. */
+/** Whether the values here are those of the last call. They are not while the background works on its own copy. */
 export function isUpToDate(state: State): boolean {
   return state.engine.isCurrent(lastingOf(state));
 }
 
-/** All parameters, and what no optimizer changes. */
+/** All parameters and buffers. */
 export function valuesOf(state: State): readonly Region[] {
   return [state.trained, state.fixed];
 }
 
-/** What predictions and gradients depend on: whoever follows the progress may ask for them. */
+/** What predictions and gradients depend on: `onProgress` may ask for them. */
 export function visibleOf(state: State): readonly Region[] {
   return [...valuesOf(state), { address: state.clock, bytes: state.config.optimizer.layout.clockBytes }];
 }
 
-/** Whether an optimizer may change it: a parameter, no buffer. */
+/** Whether an optimizer may change it: it is a parameter and not a buffer. */
 export function isTrainable({ source }: Tensor): boolean {
   return source.kind === "parameter" && source.trainable;
 }
 
-/** What training changes for good. */
+/** What training changes permanently. */
 export function lastingOf(state: State): readonly Region[] {
   return [...visibleOf(state), ...state.optimizer.slots, ...state.rowStates.places.values()];
 }
 
-/** A batch goes on with what the model's states hold, row by row. */
+/** Throws if a batch cannot continue the model's states, row by row. */
 export function claimStates({ config, rowStates }: State, where: string, rows: number): void {
   if (config.model.states.size > 0) claimRows(rowStates, where, rows);
 }
 
-/** Where a program finds a state: those that were recorded for another place are recorded again. */
+/** The address of a state. If it moves, programs with the old address are recorded again. */
 export function stateAddress(state: State, of: LayerState, rows: number): Pointer {
   return placeOfRows(state.engine, state.rowStates, of, rows, () => {
     state.arena = { ...state.arena, version: state.arena.version + 1 };
   });
 }
 
-/** The arena, at least `bytes` long. */
+/** The address of the arena, which is at least `bytes` long. */
 export function arenaOf(state: State, bytes: number): Pointer {
   const { engine, arena } = state;
   if (arena.address !== 0 && arena.bytes >= bytes) return arena.address;
@@ -393,7 +401,7 @@ export function arenaOf(state: State, bytes: number): Pointer {
   return address;
 }
 
-/** Gives all memory back: at once, or when the call that runs in the background has come to its end. */
+/** Frees all memory: at once, or when the call that runs in the background has ended. */
 export async function closeState(state: State): Promise<void> {
   const { engine, programs, samples, lease } = state;
   const { allocator } = engine;
@@ -409,7 +417,7 @@ export async function closeState(state: State): Promise<void> {
   if (state.arena.address !== 0) allocator.free(state.arena.address);
 }
 
-/** Number of trainable values. */
+/** The number of values in these parameters. */
 export function parameterCount(parameters: Iterable<Tensor>): number {
   let count = 0;
   for (const tensor of parameters) count += sizeOf(tensor.shape);

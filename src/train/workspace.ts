@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-// Custom training steps: functions of tensors with models and layers in them, each compiled to a program with an
-// optimizer of its own. All of them work on the same values of the parameters.
+// Custom training steps: functions of tensors, with models and layers in them. Each is compiled to a program with its
+// own optimizer. All of them work on the same values of the parameters.
 import { CLOCK_BYTES, CLOCK_POSITION } from "../engine/constants.js";
 import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
 import { checkFunction, ModelError, SteepestError, showValue } from "../engine/errors.js";
@@ -43,9 +43,9 @@ import { createRowStates, placeOfRows, type RowStates, releaseRows, resetRows } 
 import { isTrainable, wordsOfSeed } from "./state.js";
 
 export interface WorkspaceOptions extends Omit<EngineOptions, "background"> {
-  /** Of initial values and of randomness in steps. A whole number of at least 0. Default 0. */
+  /** Seed of initial values and of randomness in steps. A whole number of at least 0. Default 0. */
   seed?: number;
-  /** Run in this engine, which others may share, instead of one of its own. */
+  /** Run in this engine, which others may share. Default: a new one. */
   engine?: Engine;
 }
 
@@ -57,24 +57,29 @@ const OPTIONS = {
   threads: unchecked<EngineOptions["threads"]>(),
 } satisfies OptionsOf<WorkspaceOptions>;
 
-/** What holds parameters by path: a model, a step. */
+/** An object with parameters by path: a model, a step. */
 export interface HoldsParameters {
   readonly parameters: ReadonlyMap<string, Tensor>;
 }
 
 export interface StepOptions<I extends InputShapes> {
-  /** Shapes of the inputs by name, with the batch axis; a tensor made with `input()` where another dtype is wanted. */
+  /**
+   * Shapes of the inputs by name, with the batch axis. For another dtype than float32: a tensor made with `input()`.
+   */
   inputs: I;
-  /** What the optimizer changes: a model or several. Default, where there is an optimizer: all that `loss` depends on. */
+  /**
+   * What the optimizer changes: a model or several. Default, if there is an optimizer: every parameter that `loss`
+   * depends on.
+   */
   train?: HoldsParameters | readonly HoldsParameters[];
-  /** Makes a training step of it: the function must then return a scalar `loss`, which is to become smaller. */
+  /** Makes it a training step: the function must return a scalar `loss`, which the optimizer minimizes. */
   optimizer?: Optimizer;
-  /** Whether layers act as in training: dropout, statistics of batches. Default: where there is an optimizer. */
+  /** Whether layers act as in training: dropout, statistics of batches. Default: true if there is an optimizer. */
   training?: boolean;
 }
 
 const STEP = {
-  // Checked with what they are of.
+  // Checked with the model or step that they belong to.
   inputs: unchecked<InputShapes>(),
   train: unchecked<StepOptions<InputShapes>["train"]>(),
   optimizer(where, _name, value) {
@@ -83,11 +88,14 @@ const STEP = {
   training: optional(flag()),
 } satisfies OptionsOf<StepOptions<InputShapes>>;
 
-/** A compiled step: takes values, gives the values that the function returned, from before the parameters changed. */
+/**
+ * A compiled step. It takes values of the inputs, and returns the function's results, from before the parameters
+ * changed.
+ */
 export interface CompiledStep<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>
   extends HoldsParameters {
   (values: { readonly [K in keyof I]: Values }): { [K in keyof O]: Float32Array };
-  /** How often it ran. */
+  /** How often it has run. */
   readonly steps: number;
   /** Bytes of its plan: inputs, values between the layers, gradients, optimizer state, instructions. */
   readonly plannedBytes: number;
@@ -99,19 +107,19 @@ export interface Workspace {
   /**
    * Compiles a function of tensors. The scope applies layers and models, as in `functional()`.
    *
-   * @throws ModelError where parts do not fit, or a gradient does not exist.
+   * @throws ModelError if parts do not fit, or a gradient does not exist.
    */
   step<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
     body: (inputs: { [K in keyof I]: Tensor }, scope: Scope) => O,
     options: StepOptions<I>,
   ): CompiledStep<I, O>;
-  /** Copies of the values of a model's or step's parameters, by path. */
+  /** Copies the values of a model's or step's parameters, by path. */
   parameters(of: HoldsParameters): Map<string, ParameterValues>;
-  /** Sets values by path; all are checked before any is changed. */
+  /** Sets values by path. All are checked before any is changed. */
   setParameters(of: HoldsParameters, values: ParameterUpdate): void;
   /** Sets what the layers keep from call to call (`scope.state`) back to zeros. */
   resetState(): void;
-  /** Gives the memory back. Everything else then throws. */
+  /** Frees the memory. All other methods then throw. */
   dispose(): void;
   [Symbol.dispose](): void;
 }
@@ -152,16 +160,19 @@ function engineOptions({ build: kind, threads }: WorkspaceOptions): EngineOption
   return { build: kind, threads };
 }
 
-/** A workspace from the inside. */
+/** The inside of a workspace. */
 interface State {
   readonly engine: Engine;
   readonly seed: readonly [low: number, high: number];
   readonly values: ValueStore;
   readonly rowStates: RowStates;
-  /** Gives the memory of each step back. */
+  /** Free the memory of each step. */
   readonly releases: (() => void)[];
   open: boolean;
-  /** Steps number their random numbers in one row: their clocks all begin at 1, so the same stream would give the same. */
+  /**
+   * Number of random streams so far, in all steps. Each step's clock begins at 1, so two steps must not use the same
+   * stream.
+   */
   streams: number;
 }
 
@@ -184,7 +195,7 @@ function createMethods(options: WorkspaceOptions, seed: number, engine: Engine):
     values.dispose();
     if (options.engine === undefined) engine.dispose();
   };
-  /** Values are made when they are first asked for, by whoever that is. */
+  /** Values are made when they are first needed. */
   const tensorsOf = (what: string, of: HoldsParameters): ReadonlyMap<string, Tensor> => {
     checkOpen(state);
     checkHolder(`workspace.${what}`, of);
@@ -207,7 +218,7 @@ function createMethods(options: WorkspaceOptions, seed: number, engine: Engine):
   };
 }
 
-/** Gives states memory that have none yet. Returns what undoes it. */
+/** Allocates memory for states that have none yet. Returns a function that undoes it. */
 function adoptRows({ engine, rowStates }: State, states: ReadonlyMap<LayerState, Tensor>): () => void {
   const { places } = rowStates;
   for (const [of, { name, shape }] of states) {
@@ -231,7 +242,10 @@ function checkOpen({ open }: State): void {
   if (!open) throw new SteepestError("workspace: it has been disposed of: make another");
 }
 
-/** Gives the tensors values that have none yet: in one block, as an optimizer likes them. Returns what takes them back. */
+/**
+ * Makes values for tensors that have none yet, in one block, so that an optimizer needs one instruction. Returns a
+ * function that undoes it.
+ */
 function adopt({ engine, values, seed }: State, tensors: readonly Tensor[]): () => void {
   const added = [...new Set(tensors)].filter((tensor) => !values.has(tensor)).sort((a, b) => a.id - b.id);
   if (added.length === 0) return () => {};
@@ -277,7 +291,7 @@ interface TracedStep<I extends InputShapes, O extends Readonly<Record<string, Te
   readonly states: ReadonlyMap<LayerState, Tensor>;
 }
 
-/** What cannot be made to the end leaves no memory and no values behind. */
+/** If a step cannot be made, its memory and values are freed. */
 function makeStep<I extends InputShapes, O extends Readonly<Record<string, Tensor>>>(
   state: State,
   body: (inputs: { [K in keyof I]: Tensor }, scope: Scope) => O,
@@ -327,14 +341,14 @@ function traceStep<I extends InputShapes, O extends Readonly<Record<string, Tens
   return { inputs, clock, outputs, parameters: module.parameters, updates, states: context.states };
 }
 
-/** A step in memory. */
+/** A step in the engine's memory. */
 interface BuiltStep {
   readonly program: BuiltProgram;
   readonly results: readonly Tensor[];
   readonly clock: Pointer;
   readonly learningRates: Pointer;
   readonly bytes: number;
-  /** Absent in a step that trains nothing. */
+  /** Empty if the step trains nothing. */
   readonly rates: readonly NamedRate[];
   startSlots(): void;
 }
@@ -397,7 +411,7 @@ function callable<I extends InputShapes, O extends Readonly<Record<string, Tenso
     write(feed);
     const due = rates.map((rate) => rateAt(rate, steps + 1));
     engine.write(learningRates, due);
-    // Until then parameters may have been set, or changed by other steps.
+    // Before the first step, parameters may have been set, or changed by other steps.
     if (steps === 0) startSlots();
     engine.clear(clock + CLOCK_POSITION, 4);
     engine.run(program.address, program.end, 1, program.threads);
@@ -413,13 +427,13 @@ function callable<I extends InputShapes, O extends Readonly<Record<string, Tenso
   return Object.defineProperty(step, "steps", { get: () => steps });
 }
 
-/** The outputs, which the changes of the step leave alone. */
+/** The outputs, copied if the changes of the step would change them. */
 function fromBefore<O extends Readonly<Record<string, Tensor>>>(outputs: O, states: TracedContext["states"]): O {
   const entries = Object.entries(outputs).map(([name, tensor]) => [name, copyBeforeChanges(tensor, states)]);
   return Object.fromEntries(entries) as O;
 }
 
-/** What a training step makes smaller. */
+/** The loss that a training step minimizes. */
 function lossOf(outputs: Readonly<Record<string, Tensor>>): Tensor {
   const { loss } = outputs;
   if (loss !== undefined && loss.shape.length === 0) return loss;
@@ -429,7 +443,7 @@ function lossOf(outputs: Readonly<Record<string, Tensor>>): Tensor {
   );
 }
 
-/** The parameters that the optimizer is to change. */
+/** The parameters that the optimizer changes. */
 function trainedBy(
   loss: Tensor,
   holders: readonly HoldsParameters[] | undefined,
@@ -446,7 +460,7 @@ function trainedBy(
   throw new ModelError("workspace.step: train must name a model with parameters, got none: name one with some");
 }
 
-// More than anybody names.
+// More than any program names.
 const MAX_HOLDERS = 10_000;
 
 function holdersOf(train: NonNullable<StepOptions<InputShapes>["train"]>): readonly HoldsParameters[] {
@@ -455,7 +469,7 @@ function holdersOf(train: NonNullable<StepOptions<InputShapes>["train"]>): reado
   return isList ? Array.from(train, (one) => checkHolder(where, one)) : [checkHolder(where, train)];
 }
 
-/** Refuses what holds no parameters by path. */
+/** Throws if `of` has no parameters by path. */
 function checkHolder(where: string, of: unknown): HoldsParameters {
   const { parameters } = (of ?? {}) as Partial<HoldsParameters>;
   const isHolder = kindOf(parameters) === "Map" && [...(parameters?.values() ?? [])].every(isTensor);
