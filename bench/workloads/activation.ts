@@ -1,6 +1,8 @@
 // Activations, forward, on as many elements as stay in the second-level cache.
 import type { Tensor } from "../../src/graph/tensor.js";
-import { elu, gelu, relu, sigmoid, silu, softplus, tanh } from "../../src/ops/activation.js";
+import { gelu, silu } from "../../src/ops/gated.js";
+import { relu } from "../../src/ops/piecewise.js";
+import { elu, sigmoid, softplus, tanh } from "../../src/ops/smooth.js";
 import { createRandom, uniformValues } from "../data.js";
 import { type Activation, activate, formulas } from "../javascript/activations.js";
 import { engineOf, type ResidentFunction, residentFunction } from "../steepest.js";

@@ -1,4 +1,4 @@
-// Activations as layers; each applies the operation of the same name (src/ops/activation.ts, softmax.ts).
+// Activations as layers; each applies the operation of the same name (src/ops/piecewise.ts, smooth.ts, gated.ts, softmax.ts).
 import { checkNone, ModelError, showValue } from "../engine/errors.js";
 import { readOptions } from "../engine/options.js";
 import {
@@ -10,7 +10,9 @@ import {
   showShape,
   type Tensor,
 } from "../graph/tensor.js";
-import * as activation from "../ops/activation.js";
+import * as gated from "../ops/gated.js";
+import * as piecewise from "../ops/piecewise.js";
+import * as smooth from "../ops/smooth.js";
 import * as normalized from "../ops/softmax.js";
 import { identity as identityOf } from "../ops/view.js";
 import { constantValue } from "./initializers.js";
@@ -34,30 +36,28 @@ function plain(kind: string, f: (x: Tensor) => Tensor, none: readonly unknown[])
 }
 
 /** 1 where x >= 0, else 0. Its gradient is zero everywhere: nothing before it can be trained by descent. */
-export const step = (...none: []): Layer<number, "same"> => plain("step", activation.step, none);
+export const step = (...none: []): Layer<number, "same"> => plain("step", piecewise.step, none);
 /** x itself. */
 export const identity = (...none: []): Layer<number, "same"> => plain("identity", identityOf, none);
 /** 1 / (1 + e^-x). */
-export const sigmoid = (...none: []): Layer<number, "same"> => plain("sigmoid", activation.sigmoid, none);
+export const sigmoid = (...none: []): Layer<number, "same"> => plain("sigmoid", smooth.sigmoid, none);
 /** Hyperbolic tangent. */
-export const tanh = (...none: []): Layer<number, "same"> => plain("tanh", activation.tanh, none);
+export const tanh = (...none: []): Layer<number, "same"> => plain("tanh", smooth.tanh, none);
 /** max(x, 0); its gradient at 0 is 0. */
-export const relu = (...none: []): Layer<number, "same"> => plain("relu", activation.relu, none);
+export const relu = (...none: []): Layer<number, "same"> => plain("relu", piecewise.relu, none);
 /** ln(1 + e^(beta · x)) / beta, x itself where x · beta is above a threshold, if there is one. Default beta 1. */
-export const softplus = (options: activation.SoftplusOptions = {}): Layer<number, "same"> =>
-  checked("softplus", activation.softplus, options);
+export const softplus = (options: smooth.SoftplusOptions = {}): Layer<number, "same"> =>
+  checked("softplus", smooth.softplus, options);
 /** x · sigmoid(x), also called swish. */
-export const silu = (...none: []): Layer<number, "same"> => plain("silu", activation.silu, none);
+export const silu = (...none: []): Layer<number, "same"> => plain("silu", gated.silu, none);
 
 /** x where x > 0, else negativeSlope · x. Default slope 0.01, as in PyTorch. */
-export const leakyRelu = (options: activation.LeakyReluOptions = {}): Layer<number, "same"> =>
-  checked("leakyRelu", activation.leakyRelu, options);
+export const leakyRelu = (options: piecewise.LeakyReluOptions = {}): Layer<number, "same"> =>
+  checked("leakyRelu", piecewise.leakyRelu, options);
 /** x where x > 0, else alpha · (e^x - 1). Default alpha 1. */
-export const elu = (options: activation.EluOptions = {}): Layer<number, "same"> =>
-  checked("elu", activation.elu, options);
+export const elu = (options: smooth.EluOptions = {}): Layer<number, "same"> => checked("elu", smooth.elu, options);
 /** x · Φ(x), with the error function (`"none"`, the default) or its tanh approximation (Hendrycks & Gimpel 2016). */
-export const gelu = (options: activation.GeluOptions = {}): Layer<number, "same"> =>
-  checked("gelu", activation.gelu, options);
+export const gelu = (options: gated.GeluOptions = {}): Layer<number, "same"> => checked("gelu", gated.gelu, options);
 
 /** e^x / Σ e^x along `axis`, the last by default. Not needed before crossEntropy(), which takes logits. */
 export const softmax = (options: SoftmaxOptions = {}): Layer<number, "same"> =>
@@ -91,21 +91,21 @@ function alongAxis(
 }
 
 /** 1.0507 · (x where x > 0, else 1.6733 · (e^x - 1)). Use `lecunNormal()` weights and alphaDropout() with it. */
-export const selu = (...none: []): Layer<number, "same"> => plain("selu", activation.selu, none);
+export const selu = (...none: []): Layer<number, "same"> => plain("selu", smooth.selu, none);
 /** ln sigmoid(x). */
-export const logSigmoid = (...none: []): Layer<number, "same"> => plain("logSigmoid", activation.logSigmoid, none);
+export const logSigmoid = (...none: []): Layer<number, "same"> => plain("logSigmoid", smooth.logSigmoid, none);
 /** x · tanh(ln(1 + e^x)). */
-export const mish = (...none: []): Layer<number, "same"> => plain("mish", activation.mish, none);
+export const mish = (...none: []): Layer<number, "same"> => plain("mish", gated.mish, none);
 /** min(max(x + 3, 0), 6) / 6. (Keras 2 had 0.2·x + 0.5 within [0, 1].) */
-export const hardSigmoid = (...none: []): Layer<number, "same"> => plain("hardSigmoid", activation.hardSigmoid, none);
+export const hardSigmoid = (...none: []): Layer<number, "same"> => plain("hardSigmoid", piecewise.hardSigmoid, none);
 /** x · hardSigmoid(x). */
-export const hardSwish = (...none: []): Layer<number, "same"> => plain("hardSwish", activation.hardSwish, none);
+export const hardSwish = (...none: []): Layer<number, "same"> => plain("hardSwish", piecewise.hardSwish, none);
 /** min(max(x, 0), 6). */
-export const relu6 = (...none: []): Layer<number, "same"> => plain("relu6", activation.relu6, none);
+export const relu6 = (...none: []): Layer<number, "same"> => plain("relu6", piecewise.relu6, none);
 /** x / (1 + |x|). */
-export const softsign = (...none: []): Layer<number, "same"> => plain("softsign", activation.softsign, none);
+export const softsign = (...none: []): Layer<number, "same"> => plain("softsign", piecewise.softsign, none);
 /** x - tanh x. */
-export const tanhShrink = (...none: []): Layer<number, "same"> => plain("tanhShrink", activation.tanhShrink, none);
+export const tanhShrink = (...none: []): Layer<number, "same"> => plain("tanhShrink", smooth.tanhShrink, none);
 
 /** A layer whose options the operation checks: at once, on a symbolic scalar that nobody reads. */
 function checked<O extends object>(
@@ -118,20 +118,19 @@ function checked<O extends object>(
 }
 
 /** x where x > 0, else alpha · (e^(x / alpha) - 1). Default alpha 1. */
-export const celu = (options: activation.CeluOptions = {}): Layer<number, "same"> =>
-  checked("celu", activation.celu, options);
+export const celu = (options: smooth.CeluOptions = {}): Layer<number, "same"> => checked("celu", smooth.celu, options);
 /** x within [min, max]. Default -1 and 1. */
-export const hardTanh = (options: activation.HardTanhOptions = {}): Layer<number, "same"> =>
-  checked("hardTanh", activation.hardTanh, options);
+export const hardTanh = (options: piecewise.HardTanhOptions = {}): Layer<number, "same"> =>
+  checked("hardTanh", piecewise.hardTanh, options);
 /** x where x > threshold, else value (default 0). */
-export const threshold = (options: activation.ThresholdOptions): Layer<number, "same"> =>
-  checked("threshold", activation.threshold, options);
+export const threshold = (options: piecewise.ThresholdOptions): Layer<number, "same"> =>
+  checked("threshold", piecewise.threshold, options);
 /** x nearer to 0 by lambda (default 0.5), 0 where |x| ≤ lambda. */
-export const softShrink = (options: activation.ShrinkOptions = {}): Layer<number, "same"> =>
-  checked("softShrink", activation.softShrink, options);
+export const softShrink = (options: piecewise.ShrinkOptions = {}): Layer<number, "same"> =>
+  checked("softShrink", piecewise.softShrink, options);
 /** x, but 0 where |x| ≤ lambda (default 0.5). */
-export const hardShrink = (options: activation.ShrinkOptions = {}): Layer<number, "same"> =>
-  checked("hardShrink", activation.hardShrink, options);
+export const hardShrink = (options: piecewise.ShrinkOptions = {}): Layer<number, "same"> =>
+  checked("hardShrink", piecewise.hardShrink, options);
 
 export interface PreluOptions {
   /** Names the layer in parameter paths ("name.weight") and errors. */
@@ -166,7 +165,7 @@ export function prelu(options: PreluOptions = {}): Layer<number, "same"> {
         { regularizer: options.weightRegularizer, constraint: options.weightConstraint },
       );
       const parameters = [{ name: "weight", tensor: slopes }];
-      return { outputShape: inputShape, parameters, apply: (x) => activation.prelu(x, slopes) };
+      return { outputShape: inputShape, parameters, apply: (x) => piecewise.prelu(x, slopes) };
     },
   };
 }

@@ -2,7 +2,7 @@
 import { checkNone, ModelError } from "../engine/errors.js";
 import { readOptions } from "../engine/options.js";
 import { showShape, type Tensor } from "../graph/tensor.js";
-import { GELU, type GeluOptions } from "../ops/activation.js";
+import { GELU, type GeluOptions } from "../ops/gated.js";
 import * as operations from "../ops/glu.js";
 import type { Layer } from "./layer.js";
 

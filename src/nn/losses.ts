@@ -2,10 +2,11 @@
 import { checkFunction, ModelError, showValue } from "../engine/errors.js";
 import { choice, fn, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
-import { sigmoid, step } from "../ops/activation.js";
 import type { Reduction } from "../ops/loss.js";
 import * as operations from "../ops/loss.js";
 import { correctBinary, correctClasses, correctDistributions } from "../ops/metric.js";
+import { step } from "../ops/piecewise.js";
+import { sigmoid } from "../ops/smooth.js";
 import { softmax } from "../ops/softmax.js";
 import { identity } from "../ops/view.js";
 import { checkName } from "./layer.js";

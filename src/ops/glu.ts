@@ -4,13 +4,15 @@ import { rows } from "../engine/instructions.js";
 import { readOptions } from "../engine/options.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { GELU, type GeluOptions, gelu, relu, sigmoid, silu } from "./activation.js";
 import { checkFloat } from "./axes.js";
 import { gradientByDecomposition, type WithGradient } from "./decomposition.js";
 import { mul } from "./elementwise.js";
+import { GELU, type GeluOptions, gelu, silu } from "./gated.js";
 import { gradient } from "./gradient.js";
+import { relu } from "./piecewise.js";
 import { sum } from "./reduce.js";
 import { reshape } from "./shape.js";
+import { sigmoid } from "./smooth.js";
 
 interface Gate {
   readonly name: string;

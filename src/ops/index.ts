@@ -1,37 +1,5 @@
 // Every operation, by name: test/ops/samples.ts must have a row for each. `gradient` is the one export that is none.
-export {
-  type CeluOptions,
-  celu,
-  type EluOptions,
-  elu,
-  type GeluOptions,
-  gelu,
-  type HardTanhOptions,
-  hardShrink,
-  hardSigmoid,
-  hardSwish,
-  hardTanh,
-  type LeakyReluOptions,
-  leakyRelu,
-  logSigmoid,
-  mish,
-  prelu,
-  relu,
-  relu6,
-  type ShrinkOptions,
-  type SoftplusOptions,
-  selu,
-  sigmoid,
-  silu,
-  softplus,
-  softShrink,
-  softsign,
-  step,
-  type ThresholdOptions,
-  tanh,
-  tanhShrink,
-  threshold,
-} from "./activation.js";
+
 export {
   equal,
   greater,
@@ -113,6 +81,7 @@ export {
   sinh,
   xlogy,
 } from "./exponential.js";
+export { type GeluOptions, gelu, mish, silu } from "./gated.js";
 export { geglu, glu, reglu, swiglu } from "./glu.js";
 export { type GradientOptions, gradient } from "./gradient.js";
 export { gather, gatherAlong, oneHot, scatterAdd } from "./indexing.js";
@@ -146,6 +115,24 @@ export {
   type NormalizationOptions,
 } from "./norm.js";
 export { type LayerNormOptions, layerNorm, rmsNorm } from "./normRows.js";
+export {
+  type HardTanhOptions,
+  hardShrink,
+  hardSigmoid,
+  hardSwish,
+  hardTanh,
+  type LeakyReluOptions,
+  leakyRelu,
+  prelu,
+  relu,
+  relu6,
+  type ShrinkOptions,
+  softShrink,
+  softsign,
+  step,
+  type ThresholdOptions,
+  threshold,
+} from "./piecewise.js";
 export { pixelShuffle, pixelUnshuffle } from "./pixels.js";
 export {
   type AveragePoolOptions,
@@ -200,6 +187,19 @@ export {
   pairwiseDistance,
 } from "./similarity.js";
 export { type Bounds, flip, type PadOptions, pad, slice } from "./slice.js";
+export {
+  type CeluOptions,
+  celu,
+  type EluOptions,
+  elu,
+  logSigmoid,
+  type SoftplusOptions,
+  selu,
+  sigmoid,
+  softplus,
+  tanh,
+  tanhShrink,
+} from "./smooth.js";
 export { logSoftmax, type SoftmaxOptions, softmax, softmin } from "./softmax.js";
 export { type Sorted, type SortOptions, sort, type TopKOptions, topK } from "./sort.js";
 export {

@@ -7,7 +7,6 @@ import { choice, type OptionRule, type OptionsOf, readOptions } from "../engine/
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { sigmoid } from "./activation.js";
 import { checkFloat } from "./axes.js";
 import { equal, greater, greaterEqual, notEqual } from "./comparison.js";
 import { gradientByDecomposition, type WithGradient } from "./decomposition.js";
@@ -15,6 +14,7 @@ import { add, div, maximum, minimum, mul, neg, scale, sub } from "./elementwise.
 import { log } from "./exponential.js";
 import { sum } from "./reduce.js";
 import { broadcastSource, reshape } from "./shape.js";
+import { sigmoid } from "./smooth.js";
 import { logSoftmax, softmaxGradient } from "./softmax.js";
 
 export type Reduction = "mean" | "sum";

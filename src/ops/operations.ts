@@ -1,32 +1,6 @@
 // Every operation that a node can hold, by its name: for tools that must know them all, as an exporter or a profiler.
 // Programs do not import it, so a bundler leaves out what they do not use.
 import type { Operation } from "../graph/operation.js";
-import {
-  celuOp,
-  eluOp,
-  geluOp,
-  geluTanhOp,
-  hardShrinkOp,
-  hardSigmoidOp,
-  hardSwishOp,
-  hardTanhOp,
-  leakyReluOp,
-  logSigmoidOp,
-  mishOp,
-  preluOp,
-  relu6Op,
-  reluOp,
-  seluOp,
-  sigmoidOp,
-  siluOp,
-  softplusOp,
-  softShrinkOp,
-  softsignOp,
-  stepOp,
-  tanhOp,
-  tanhShrinkOp,
-  thresholdOp,
-} from "./activation.js";
 import { equalOp, equalWordsOp, greaterEqualOp, greaterOp, lessEqualOp, lessOp, whereOp } from "./comparison.js";
 import { convolutionInputGradientOp, convolutionOp, convolutionWeightGradientOp } from "./conv.js";
 import { cumulativeProductGradientOp, cumulativeProductOp, cumulativeSumOp } from "./cumulative.js";
@@ -70,6 +44,7 @@ import {
   logOp,
   sinhOp,
 } from "./exponential.js";
+import { geluOp, geluTanhOp, mishOp, siluOp } from "./gated.js";
 import { gatherRowsOp } from "./gather.js";
 import { gegluOp, gegluTanhOp, gluOp, regluOp, swigluOp } from "./glu.js";
 import { gatherAlongOp, gatherOp, oneHotOp, scatterAddAlongOp, scatterAddOp } from "./indexing.js";
@@ -93,6 +68,20 @@ import { correctBinaryOp, correctClassesOp, correctDistributionsOp } from "./met
 import { randomNormalOp, randomUniformOp } from "./noise.js";
 import { normalizeGradientOp, normalizeOp, statisticsOp } from "./norm.js";
 import { normalizeRowsGradientOp, normalizeRowsOp } from "./normRows.js";
+import {
+  hardShrinkOp,
+  hardSigmoidOp,
+  hardSwishOp,
+  hardTanhOp,
+  leakyReluOp,
+  preluOp,
+  relu6Op,
+  reluOp,
+  softShrinkOp,
+  softsignOp,
+  stepOp,
+  thresholdOp,
+} from "./piecewise.js";
 import { averagePoolGradientOp, averagePoolOp, maxPoolGradientOp, maxPoolOp, maxPoolPickOp } from "./pool.js";
 import { powOp, powTensorsOp } from "./power.js";
 import { productGradientOp, productOp } from "./product.js";
@@ -102,6 +91,7 @@ import { castOp, ceilOp, floorDivOp, floorOp, modOp, roundOp, truncOp } from "./
 import { scatterUpdateAlongOp, scatterUpdateOp } from "./scatter.js";
 import { broadcastToOp, reshapeOp, transposeOp } from "./shape.js";
 import { padOp, sliceOp } from "./slice.js";
+import { celuOp, eluOp, logSigmoidOp, seluOp, sigmoidOp, softplusOp, tanhOp, tanhShrinkOp } from "./smooth.js";
 import { logSoftmaxOp, softmaxOp } from "./softmax.js";
 import { sortOp } from "./sort.js";
 import { acosOp, asinOp, atan2Op, atanOp, cosOp, sinOp, tanOp } from "./trigonometry.js";

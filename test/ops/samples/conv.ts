@@ -1,9 +1,10 @@
 import { type Shape, sizeOf } from "../../../src/graph/tensor.js";
-import { relu, sigmoid, tanh } from "../../../src/ops/activation.js";
 import * as ops from "../../../src/ops/conv.js";
 import { mul } from "../../../src/ops/elementwise.js";
 import { gradient } from "../../../src/ops/gradient.js";
+import { relu } from "../../../src/ops/piecewise.js";
 import { sum } from "../../../src/ops/reduce.js";
+import { sigmoid, tanh } from "../../../src/ops/smooth.js";
 import { type Case, laneSizes, type Sample } from "../cases.js";
 
 /** One axis of a window: what the definition needs. */

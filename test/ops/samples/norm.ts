@@ -1,6 +1,8 @@
 import { type Shape, sizeOf, type Tensor } from "../../../src/graph/tensor.js";
-import { type EPILOGUE, relu, sigmoid, tanh } from "../../../src/ops/activation.js";
+import type { EPILOGUE } from "../../../src/ops/activation.js";
 import * as ops from "../../../src/ops/index.js";
+import { relu } from "../../../src/ops/piecewise.js";
+import { sigmoid, tanh } from "../../../src/ops/smooth.js";
 import { type Case, laneSizes, type Sample } from "../cases.js";
 import { references } from "./activation.js";
 

@@ -1,12 +1,12 @@
 // Samples of scan: loops spelt out in float64.
 
-import { sigmoid, tanh } from "../../../src/ops/activation.js";
 import { add, mul, scale } from "../../../src/ops/elementwise.js";
 import { gather } from "../../../src/ops/indexing.js";
 import { concatenate } from "../../../src/ops/join.js";
 import { matmul } from "../../../src/ops/matmul.js";
 import { scan } from "../../../src/ops/scan.js";
 import { expandDims, reshape } from "../../../src/ops/shape.js";
+import { sigmoid, tanh } from "../../../src/ops/smooth.js";
 import { type Case, laneSizes, type Sample } from "../cases.js";
 
 /** A simple recurrent layer, its states and the last one again: x [time, batch, features]. */
