@@ -1,4 +1,4 @@
-// Gradient checking for users' own functions and layers: exact gradients against finite differences.
+// Gradient checks for custom functions and layers: exact gradients against finite differences.
 import { CLOCK_BYTES } from "../engine/constants.js";
 import { checkEngine, type Engine } from "../engine/engine.js";
 import { checkFunction, ModelError, showValue } from "../engine/errors.js";
@@ -38,11 +38,11 @@ import {
 import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
 import { isTrainable } from "./state.js";
 
-/** One tensor's check: derivatives along random directions. */
+/** The check of one tensor: derivatives along random directions. */
 export interface GradientCheck {
   /** Path of the parameter, or name of the input. */
   readonly name: string;
-  /** Largest |exact - numerical| relative to the size of the gradient, over the directions tried. */
+  /** The largest |exact - numerical| of all directions, relative to the size of the gradient. */
   readonly error: number;
   readonly exact: number;
   readonly numerical: number;
@@ -60,7 +60,7 @@ export interface CheckGradientsOptions {
   tolerance?: number;
   /** Random directions for each tensor. Default 5. */
   directions?: number;
-  /** Of the directions, and of a model's first values. Default 1. */
+  /** Seed of the directions, and of a model's initial values. Default 1. */
   seed?: number;
   engine?: Engine;
 }
@@ -71,7 +71,7 @@ type FunctionOptions = CheckGradientsOptions & {
 type ModelOptions<I extends Ports, O extends Ports> = CheckGradientsOptions & { loss: Losses<O>; data: Samples<I, O> };
 type AnyModelOptions = CheckGradientsOptions & { loss: Losses<Ports>; data: AnySamples };
 
-// Each is some dozen runs.
+// Each direction takes some dozen runs.
 const MAX_DIRECTIONS = 1000;
 
 const COMMON = {
@@ -82,7 +82,7 @@ const COMMON = {
     return value === undefined ? undefined : checkEngine(where, value);
   },
 } satisfies OptionsOf<CheckGradientsOptions>;
-// Checked with what they are of.
+// Checked with the model or function that they belong to.
 const OF_FUNCTION = { at: unchecked<FunctionOptions["at"]>() } satisfies OptionsOf<
   Omit<FunctionOptions, keyof typeof COMMON>
 >;
@@ -93,11 +93,11 @@ const OF_MODEL = {
 
 /**
  * Checks the gradients of a model's loss with respect to all its parameters (`{ loss, data }`), or of any
- * function of tensors with respect to all its inputs (`{ at }`; a result that is no scalar is summed with
- * random weights). Derivatives along random directions are compared with fourth-order finite differences.
+ * function of tensors with respect to all its inputs (`{ at }`; if a result is not a scalar, the sum of its elements
+ * with random weights is taken). Derivatives along random directions are compared with fourth-order finite differences.
  *
- * Give it a handful of samples: with many, the kinks of ReLU lie so close together that differences of a float32
- * loss cannot tell them from a slope.
+ * Give it few samples. With many, the kinks of ReLU are so close together that finite differences of a float32 loss
+ * cannot tell them from a slope.
  *
  * @example
  * const few = { x: x.subarray(0, 4 * 784), y: y.subarray(0, 4) };
@@ -138,7 +138,9 @@ export async function checkGradients(
   }
 }
 
-/** What is checked: tensors that can be set, and a run that gives the loss and each one's gradient. */
+/**
+ * The subject of a check: tensors that can be set, and a run that computes the loss and the gradient of each tensor.
+ */
 interface Subject {
   readonly names: readonly string[];
   get(name: string): Float32Array;
@@ -259,15 +261,15 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
   };
 }
 
-// Lengths of the steps along a direction, each half the one before: 0.1 balances the rounding of a float32 loss (1e-6 of
-// it) against truncation (3e-6); shorter ones are for strong curvature and kinks.
+// Lengths of the steps along a direction. At 0.1, the rounding of a float32 loss (1e-6 of the loss) and the truncation
+// (3e-6) are balanced. Shorter ones are for strong curvature and kinks.
 const STEPS = [0.4, 0.2, 0.1, 0.05, 0.025, 0.0125, 0.00625, 0.003125, 0.0015625];
 
-// Of a loss in float32, relative: what a sum of rounded terms may be off by.
+// The relative error of a float32 loss, which is a sum of rounded terms.
 const LOSS_ROUNDING = 3e-7;
 
-// Fourth-order differences as [offset in steps, weight]: central, and to one side for where a kink (ReLU) lies close
-// on the other (Fornberg 1988, tables 1 and 3).
+// Fourth-order differences as [offset in steps, weight] (Fornberg 1988, tables 1 and 3): central, and to one side, for
+// a kink (ReLU) close by on the other side.
 const CENTRAL = [
   [-2, 1 / 12],
   [-1, -8 / 12],
@@ -295,11 +297,11 @@ function checkOne(
   let worst: GradientCheck = { name, error: 0, exact: 0, numerical: 0 };
   for (let i = 0; i < directions; i++) {
     let best: { exact: number; size: number; estimate: Estimate } | undefined;
-    // A direction along which no quotient settles says nothing: another is drawn.
+    // If no quotient settles along a direction, another direction is drawn.
     for (let draw = 0; draw < MAX_DRAWS && !(best && best.estimate.spread <= SETTLED * best.size); draw++) {
       const direction = randomDirection(center.length, random);
       const exact = exactGradient.reduce((sum, value, k) => sum + value * direction[k], 0);
-      // Below a thousandth of the loss a derivative drowns in the rounding of the loss.
+      // A derivative below a thousandth of the loss is lost in the rounding of the loss.
       const size = Math.max(Math.abs(exact), typical, 1e-3 * Math.abs(loss));
       const estimate = derivativeAlong(subject, name, { center, direction, loss, exact });
       const isBetter = best === undefined || estimate.spread / size < best.estimate.spread / best.size;
@@ -313,7 +315,7 @@ function checkOne(
   return worst;
 }
 
-// Directions that are drawn in the place of one, and how small a share of the gradient the quotients may differ by.
+// How many directions are tried at most, and the share of the gradient by which settled quotients may differ.
 const MAX_DRAWS = 5;
 const SETTLED = 1e-3;
 
@@ -326,9 +328,9 @@ function randomDirection(length: number, random: () => number): Float64Array {
 interface Line {
   readonly center: Float32Array;
   readonly direction: Float64Array;
-  /** At the center. */
+  /** The loss at the center. */
   readonly loss: number;
-  /** The derivative that is checked. */
+  /** The exact derivative, which is checked. */
   readonly exact: number;
 }
 
@@ -340,18 +342,18 @@ function derivativeAlong(subject: Subject, name: string, { center, direction, lo
   return choose(settled(CENTRAL, 1), settled(FORWARD, 1), settled(FORWARD, -1), exact);
 }
 
-/** A derivative, and by how much those of other steps differ from it. */
+/** A derivative, and how much the estimates of neighbouring steps differ from it. */
 interface Estimate {
   readonly value: number;
   readonly spread: number;
 }
 
 /**
- * Of the quotients of one formula that of the step whose neighbours differ least from it, as Ridders chooses among
- * extrapolations (1982, "Accurate computation of F'(x) and F'(x) F''(x)"): long steps differ by truncation and kinks, short
- * ones by rounding. The gradient that is checked has no say in it.
+ * Of the quotients of one formula, that of the step whose neighbours differ least from it, as Ridders chooses among
+ * extrapolations (1982, "Accurate computation of F'(x) and F'(x) F''(x)"). Long steps differ because of truncation and
+ * kinks, short ones because of rounding. The choice does not depend on the gradient that is checked.
  *
- * @param rounding Of the loss, absolute: short steps that agree by chance are no better than that.
+ * @param rounding Absolute error of the loss: short steps may agree by chance, but are not more exact than this allows.
  */
 function mostSettled(quotients: readonly number[], rounding: number): Estimate {
   let best: Estimate = { value: Number.NaN, spread: Number.POSITIVE_INFINITY };
@@ -363,12 +365,12 @@ function mostSettled(quotients: readonly number[], rounding: number): Estimate {
   return best;
 }
 
-// Sides that differ by more than so many times what each is uncertain by have a kink between them.
+// If the two sides differ by more than so many times their uncertainty, there is a kink between them.
 const KINK = 4;
 
 /**
- * The derivative by the most settled formula. At a kink, where both sides are settled and differ, each slope from one
- * side's to the other's is right (a subgradient): the one nearest to what is checked.
+ * The derivative by the formula that is most settled. At a kink, both sides are settled but differ. Each slope between
+ * them is right (a subgradient), so the one nearest to the exact derivative is returned.
  */
 function choose(central: Estimate, right: Estimate, left: Estimate, exact: number): Estimate {
   const [low, high] = [Math.min(right.value, left.value), Math.max(right.value, left.value)];
@@ -405,7 +407,7 @@ function norm(values: Float32Array | Float64Array): number {
   return Math.sqrt(sum);
 }
 
-/** Numbers in [0, 1) from a 32-bit xorshift (Marsaglia 2003): directions need no better. */
+/** Numbers in [0, 1) from a 32-bit xorshift (Marsaglia 2003), which is good enough for directions. */
 function randomNumbers(seed: number): () => number {
   let state = (seed * 2654435761) >>> 0 || 1;
   return () => {

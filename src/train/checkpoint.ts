@@ -1,4 +1,4 @@
-// The whole state of a training, copied out and put back.
+// The complete state of a training: copied into a checkpoint, and restored from one.
 import { checkInteger, DataError, ModelError, SteepestError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { readValues } from "../graph/store.js";
@@ -19,30 +19,30 @@ import {
   wordsOfSeed,
 } from "./state.js";
 
-/** Copies of values, by the path of the parameter that they belong to. */
+/** Copies of values, by the path of their parameter. */
 export type ValuesByPath = ReadonlyMap<string, ParameterValues>;
 
 /**
- * Where a training stands: what a trainer of the same model and optimizer needs to go on with the same bits. Plain
- * values, which can be posted to a worker or put into IndexedDB; as bytes: `encodeCheckpoint` in steepest/io.
+ * The state of a training: with it, a trainer of the same model and optimizer continues with the same bits. It is plain
+ * data, which can be posted to a worker or put into IndexedDB. `encodeCheckpoint` of steepest/io converts it to bytes.
  *
  * @example
  * const checkpoint = trainer.checkpoint();
  * using other = await compile(model, { loss: crossEntropy(), optimizer: adam() });
  * other.restore(checkpoint);
- * await other.trainSteps({ x, y }, { steps: 10 }); // what trainer would do next
+ * await other.trainSteps({ x, y }, { steps: 10 }); // the steps that trainer would do next
  */
 export interface Checkpoint {
   /** Updates of the parameters and passes over the data since the start. */
   readonly steps: number;
   readonly epochs: number;
-  /** Key of the order of the samples and of dropout. */
+  /** The order of the samples and dropout follow from it. */
   readonly seed: number;
-  /** Where the training stands in its data. Absent in checkpoints of earlier versions, which were taken between passes. */
+  /** The position in the data. Absent in checkpoints of earlier versions, which were taken between passes. */
   readonly position?: Position;
   readonly parameters: ValuesByPath;
   /**
-   * What the layers keep from call to call (`scope.state`), [rows, …] by path. Absent: zeros, as at first and after
+   * The states of the layers (`scope.state`), [rows, …] by path. Absent if they are zeros, as at the start and after
    * `resetState()`, and in checkpoints of earlier versions.
    */
   readonly states?: ValuesByPath;
@@ -53,7 +53,7 @@ export interface Checkpoint {
   };
 }
 
-/** Copies everything out. */
+/** Makes a checkpoint. */
 export function takeCheckpoint(state: State): Checkpoint {
   if (!isUpToDate(state)) {
     throw new SteepestError(
@@ -80,7 +80,7 @@ export function takeCheckpoint(state: State): Checkpoint {
   return checkpoint;
 }
 
-/** Refuses to save values that could not be loaded again: names the first. */
+/** Throws if a value is not finite: it could not be loaded again. */
 export function checkFinite(where: string, values: ReadonlyMap<string, ParameterValues>, remedy: string): void {
   for (const [name, { data }] of values) {
     const at = findBroken(data);
@@ -116,7 +116,7 @@ export function namedValues({ parameters, states = new Map(), optimizer }: Check
   ]);
 }
 
-/** Checks everything, then sets it. A trainer whose last step was torn goes on from it too. */
+/** Checks everything, then sets it. This also works after a step that was interrupted in its optimizer. */
 export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   checkForm("restore", checkpoint);
   const { steps, epochs, seed, parameters, states, optimizer } = checkpoint;
@@ -132,10 +132,10 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   checkOptimizer(state, optimizer);
   for (const [slot, wanted] of slots) checkBlock(wanted, `the optimizer's ${slot}`, valuesIn(optimizer, slot));
   const rows = checkStates(state, states);
-  // May find no memory, so it comes first.
+  // This may throw MemoryError, so it comes before any change.
   if (rows !== undefined) for (const of of config.model.states.values()) stateAddress(state, of, rows);
 
-  // What is between the values counts as written too: all of a block is newer here then than in a copy of the memory.
+  // Clearing marks whole blocks as newer here than in a copy of the memory, including the gaps between values.
   for (const { address, bytes } of lastingOf(state)) engine.clear(address, bytes);
   for (const [path, { data }] of parameters) values.write(config.model.parameters.get(path) as Tensor, data);
   for (const [slot, all] of slots) {
@@ -173,7 +173,7 @@ function scoreNames({ config }: State): string[] {
   return config.scores.map(({ name }) => name);
 }
 
-/** Refuses what is no checkpoint, before anything of it is read. */
+/** Throws if `checkpoint` does not have the form of one. */
 export function checkForm(where: string, checkpoint: Checkpoint): void {
   const { parameters, states, optimizer } = checkpoint ?? {};
   const { name, slots } = optimizer ?? {};
@@ -194,7 +194,7 @@ function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {
   return kindOf(value) === "Map";
 }
 
-/** Refuses values that are not exactly one for each of the wanted. */
+/** Throws if `block` does not have exactly the wanted paths, with their shapes. */
 function checkBlock(wanted: ReadonlyMap<string, { readonly shape: Shape }>, what: string, block: ValuesByPath): void {
   const remedy = "restore it into the model that it was taken of";
   for (const [path, { shape }] of wanted) {
@@ -234,7 +234,7 @@ function findBroken(data: Float32Array): number {
   return data.findIndex((value) => value - value !== 0);
 }
 
-/** Hyperparameters may differ: who goes on may want another rate. What is kept from step to step may not. */
+/** Throws if the optimizer or its slots differ. Hyperparameters may: a training may continue with another rate. */
 function checkOptimizer(state: State, { name, slots }: Checkpoint["optimizer"]): void {
   const ownName = state.config.optimizer.layout.optimizer.name;
   const own = [...state.optimizer.values.keys()];
@@ -251,7 +251,7 @@ function valuesIn({ slots }: Checkpoint["optimizer"], slot: string): ValuesByPat
   return slots.get(slot) as ValuesByPath;
 }
 
-/** Programs hold the seed, for dropout: those that were recorded with another are recorded again. */
+/** The seed is in the programs, for dropout. So programs with another seed are recorded again. */
 function setSeed(state: State, seed: number): void {
   if (seed === seedOf(state.config)) return;
   state.config = { ...state.config, seed: wordsOfSeed(seed) };

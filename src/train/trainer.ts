@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-// compile(): a model, its loss and its optimizer become programs in one engine's memory.
+// compile(): makes programs of a model, its loss and its optimizer, in the memory of one engine.
 import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
 import { ModelError } from "../engine/errors.js";
 import type { Build } from "../engine/module.js";
@@ -76,7 +76,7 @@ import { runStep, stepOnce, trainFor, trainSteps } from "./steps.js";
 import { summarize } from "./summary.js";
 
 interface OwnEngine extends EngineOptions {
-  /** Run in this engine, which others may share, instead of one of its own. */
+  /** Run in this engine, which others may share. Default: a new one. */
   engine?: Engine;
 }
 
@@ -97,129 +97,146 @@ export interface PredictorOptions extends OwnEngine, PredictingOptions {
   optimizer?: never;
 }
 
-/** Gradients by the parameters, by path, and by the inputs: of their shapes, with the batch axis. Indices have none. */
+/**
+ * Gradients by the parameters, by path, and by the inputs, in the shape of a batch. Inputs of indices have no gradient.
+ */
 export interface AllGradients<I extends Ports = Shape> {
   readonly parameters: Map<string, ParameterValues>;
   readonly inputs: I extends Shape ? ParameterValues : { readonly [K in keyof I]?: ParameterValues };
 }
 
 /**
- * A model with values, in memory of its own, that predicts: what `compile(model)` gives without a loss. Every method that
- * computes has a synchronous form, which does not return before it is done; the asynchronous ones let the host breathe about
- * every 12 ms.
+ * A model with values in its own memory, to predict: what `compile(model)` returns without a loss. Every method that
+ * computes has a synchronous form, which returns when it is done. The asynchronous form lets the host run other tasks
+ * about every 12 ms.
  */
 export interface Predictor<I extends Ports = Shape, O extends Ports = Shape> {
   readonly model: Model<I, O>;
-  /** `strict` or `fast`: the build that runs, which may not be the one asked for. */
+  /** The build that runs, `strict` or `fast`. It may differ from the one in the options. */
   readonly build: Build;
   readonly threads: number;
-  /** Whether asynchronous methods run beside the calling thread, which stays free: see `EngineOptions.background`. */
+  /**
+   * Whether asynchronous methods run in another thread, so that the calling one stays free: see
+   * `EngineOptions.background`.
+   */
   readonly background: boolean;
-  /** Updates of the parameters since the start; those before a restored checkpoint count. */
+  /** Updates of the parameters since the start, those before a restored checkpoint included. */
   readonly steps: number;
-  /** Predictions for one sample or many, behind one another: [samples, ...outputShape]. */
+  /** Predictions for one or more samples: [samples, ...outputShape], flat. */
   predict(x: ForPorts<I, Values>, options?: PredictOptions<I>): Promise<ForPorts<O, Float32Array>>;
   predictSync(x: ForPorts<I, Values>, options?: PredictOptions<I>): ForPorts<O, Float32Array>;
   /**
-   * Copies of all parameters and buffers (as the running statistics of batch normalization), by path; with
-   * `{ of: "average" }` averages in the place of the parameters that have some.
+   * Copies of all parameters and buffers (such as the running statistics of batch normalization), by path. With
+   * `{ of: "average" }`, averages replace the parameters that have some.
    */
   parameters(options?: ParametersOptions): Map<string, ParameterValues>;
-  /** Sets parameters by path, `{ "0.weight": values }` or what `parameters()` gave; all are checked before any is changed. */
+  /**
+   * Sets parameters by path: `{ "0.weight": values }` or the result of `parameters()`. All are checked before any is
+   * changed.
+   */
   setParameters(values: ParameterUpdate): void;
-  /** Back to the start: first values from the seed (the checkpoint's, after `restore`), optimizer and counts zero, no pass under way. */
+  /**
+   * Back to the start: initial values from the seed (the checkpoint's, after `restore`); optimizer, counts, states and
+   * position in the data are reset.
+   */
   reset(): void;
   /**
-   * Sets what the layers keep from call to call (`scope.state`) back to zeros: the next batch begins anew, and may have
-   * another number of rows. So does `reset`. A checkpoint has them, and `restore` sets them. `predict` and training steps go
-   * on with them, row by row. An evaluation scores each sample from zeros and leaves them as they are.
+   * Sets the states of the layers (`scope.state`) to zeros. The next batch may then have another number of rows.
+   * `reset` does the same. `predict` and training steps continue the states, row by row. An evaluation scores each
+   * sample from zeros, and does not change them. A checkpoint includes them.
    */
   resetState(): void;
   /**
-   * A table of the layers: paths, with those inside of a layer indented, output shapes, parameters, what is frozen or
+   * A table of the layers (those inside of a layer are indented), with output shapes, parameters, and what is frozen or
    * shared; and the bytes that training with this batch size takes (predicting, without a loss).
    */
   summary(options?: SummaryOptions): string;
-  /** Gives the memory back. Everything else then throws. */
+  /** Frees the memory. All other methods then throw. */
   dispose(): void;
   [Symbol.dispose](): void;
 }
 
-/** A predictor that scores: what `compile(model, { loss })` gives without an optimizer. `T`: the outputs that have a loss. */
+/**
+ * A predictor that scores: what `compile(model, { loss })` returns without an optimizer. `T`: the outputs that have a
+ * loss.
+ */
 export interface Evaluator<
   M extends string = never,
   I extends Ports = Shape,
   O extends Ports = Shape,
   T extends Ports = O,
 > extends Predictor<I, O> {
-  /** Loss and metrics over all samples; dropout is off and nothing changes. */
+  /** Loss and metrics over all samples. Dropout is off, and nothing changes. */
   evaluate(data: TrainingData<I, T>, options?: EvaluateOptions): Promise<Scores<M, T>>;
   evaluateSync(data: TrainingData<I, T>, options?: EvaluateOptions): Scores<M, T>;
   /**
-   * Gradients of the loss of these samples with respect to all parameters, by path; changes nothing. With
-   * `{ inputs: true }` with respect to the inputs too: `{ parameters, inputs }`.
+   * Gradients of the loss of these samples by all parameters, by path. With `{ inputs: true }` by the inputs too:
+   * `{ parameters, inputs }`. Nothing changes.
    */
   gradients(batch: Batch<I, T>, options?: { inputs?: false }): Promise<Map<string, ParameterValues>>;
   gradients(batch: Batch<I, T>, options: { inputs: true }): Promise<AllGradients<I>>;
   gradientsSync(batch: Batch<I, T>, options?: { inputs?: false }): Map<string, ParameterValues>;
   gradientsSync(batch: Batch<I, T>, options: { inputs: true }): AllGradients<I>;
-  /** Lays samples into memory once, for several fits or evaluations. Dispose of it when done. */
+  /** Copies samples into memory once, for several fits or evaluations. Dispose of the result when done. */
   load(data: Batch<I, T>): Resident;
 }
 
 type Batch<I extends Ports, T extends Ports> = Samples<I, T> | SampleList<I, T>;
 
-/** What trains: an evaluator with an optimizer. */
+/** An evaluator with an optimizer, to train. */
 export interface Trainer<
   M extends string = never,
   I extends Ports = Shape,
   O extends Ports = Shape,
   T extends Ports = O,
 > extends Evaluator<M, I, O, T> {
-  /** Passes over the data since the start; those before a restored checkpoint count. */
+  /** Passes over the data since the start, those before a restored checkpoint included. */
   readonly epochs: number;
 
   /**
-   * Trains epoch by epoch: `for await (const { epoch, loss } of trainer.fit(data, { epochs: 5 })) …`, which ends when the
-   * loop is left; or to the end: `const history = await trainer.fit(data, { epochs: 5 })`, the results of all epochs. It
-   * begins when it is iterated or awaited. A pass over the data that an earlier call began is its first epoch.
+   * Trains for some epochs. `for await (const { epoch, loss } of trainer.fit(data, { epochs: 5 })) …` gives the result
+   * of each epoch, and stops when the loop is left. `const history = await trainer.fit(data, { epochs: 5 })` gives the
+   * results of all epochs. The training begins when the fit is iterated or awaited. If an earlier call left a pass over
+   * the data unfinished, the rest of it is the first epoch.
    */
   fit(data: TrainingData<I, T>, options?: FitOptions<M, I, T>): Fit<EpochResult<M, T>>;
-  /** As `fit`, all epochs at once. */
+  /** The same as `fit`, for all epochs at once. */
   fitSync(data: TrainingData<I, T>, options?: FitOptions<M, I, T>): EpochResult<M, T>[];
   /**
-   * Trains `steps` steps, going on where the last call over these data stopped; returns the loss of each. Many steps run in
-   * one call into the engine.
+   * Trains `steps` steps, and continues where the last call over these data stopped. Returns the loss of each step.
+   * Many steps run in one call into the engine.
    */
   trainSteps(data: TrainingData<I, T>, options: StepsOptions): Promise<Float32Array>;
   trainStepsSync(data: TrainingData<I, T>, options: StepsOptions): Float32Array;
-  /** One step on exactly these samples, for data that arrive bit by bit. Returns the loss before the step. */
+  /** One step on exactly these samples, for data that arrive over time. Returns the loss before the step. */
   trainBatch(batch: Batch<I, T>): Promise<number>;
   trainBatchSync(batch: Batch<I, T>): number;
   /**
-   * Trains for about so many milliseconds, but at least one step, and goes on where the last call stopped; returns the
-   * loss of each step. On the calling thread: for pages that give training a part of each frame, as
+   * Trains for about so many milliseconds, but at least one step, and continues where the last call stopped. Returns
+   * the loss of each step. It runs on the calling thread, for pages that train for a part of each frame:
    * `requestAnimationFrame(() => trainer.trainFor(8, data))`.
    */
   trainFor(milliseconds: number, data: Resident, options?: SliceOptions): Float32Array;
   /**
-   * A copy of all that makes the training go on as it would: parameters, what the layers keep (`scope.state`), the
-   * optimizer's state, counts, the place in the data, seed. Take it between calls or epochs. Throws SteepestError if a value is not finite: every checkpoint can be restored.
+   * A copy of all that the training needs to continue with the same bits: parameters, buffers, states of layers
+   * (`scope.state`), the optimizer's state, counts, position in the data, seed. Take it between calls or epochs. Throws
+   * SteepestError if a value is not finite, so that every checkpoint can be restored.
    */
   checkpoint(): Checkpoint;
   /**
-   * Goes on from a checkpoint, with its seed. All of it is checked before anything is changed: throws ModelError if
-   * it is of another model or optimizer, DataError if a value is broken. Hyperparameters, the loss and the batch size
-   * are this trainer's own. Data in memory stay. The first data with as many samples as an unfinished pass go on with it.
+   * Continues from a checkpoint, with its seed. All of it is checked before anything is changed: throws ModelError if
+   * it is of another model or optimizer, DataError if a value is not finite. Hyperparameters, loss and batch size
+   * remain those of this trainer. Data in memory stay. If the checkpoint has an unfinished pass, the first data with as
+   * many samples continue it.
    */
   restore(checkpoint: Checkpoint): void;
 }
 
 /**
- * Makes a trainer: plans and allocates the memory for the model and its optimizer, and gives the
- * parameters their first values.
+ * Makes a trainer: plans and allocates the memory for the model and its optimizer, and gives the parameters their
+ * initial values.
  *
- * Rejects with ModelError where the parts do not fit, MemoryError where they need too much memory.
+ * Rejects with ModelError if the parts do not fit, and with MemoryError if they need too much memory.
  *
  * @example
  * using trainer = await compile(model, { loss: crossEntropy(), optimizer: adam(), metrics: ["accuracy"] });
@@ -263,7 +280,7 @@ export async function compile(model: unknown, given: object = {}): Promise<unkno
   }
 }
 
-/** The synchronous form of `compile`, where the runtime can load the kernels synchronously (Node, Deno, Bun). */
+/** The synchronous form of `compile`, for runtimes that can load the kernels synchronously (Node, Deno, Bun). */
 export function compileSync<
   const M extends MetricName | Metric = never,
   I extends Ports = Shape,
@@ -299,7 +316,7 @@ export function compileSync(model: unknown, given: object = {}): unknown {
   }
 }
 
-/** From here on the types of ports are erased: what is given is checked against the model. */
+/** From here on, the types of ports are erased. Arguments are checked against the model at run time. */
 type Given = AnySamples | Resident;
 type AnyTrainer = Trainer<never, Ports, Ports>;
 
@@ -307,7 +324,10 @@ function engineOptions({ build, threads, background }: EngineOptions): EngineOpt
   return { build, threads, background };
 }
 
-/** What the methods that compute do, each once for both of its forms. `later`: the caller may change what he hands in before it is read. */
+/**
+ * The jobs of the methods that compute, for both of their forms. `later`: the caller may change the arguments before
+ * they are read.
+ */
 function jobsOf(state: State) {
   const read = (data: Given, later: boolean, name = "data"): GivenSamples | ResidentData =>
     isResident(data) ? data : readSamples(state, data, later && state.engine.background ? "data" : undefined, name);
@@ -366,7 +386,7 @@ function* trainBatch(state: State, batch: GivenSamples): Job<number> {
 
 type AnyGradients = Map<string, ParameterValues> & AllGradients<Ports>;
 
-/** Gradients by the parameters; by the inputs too, if that is asked for. */
+/** Gradients by the parameters, and by the inputs if the options say so. */
 function* gradientsOf(state: State, batch: GivenSamples, options: GradientsOptions | undefined): Job<AnyGradients> {
   const { inputs: wanted } = checkGradientsOptions(options);
   const { feed, count } = stage(state, batch);
@@ -444,7 +464,7 @@ function asynchronousMethods(state: State, jobs: Jobs): AsynchronousMethods {
   };
 }
 
-/** What is done between calls. */
+/** The methods that do not compute. They run between calls. */
 type ValueMethods = Pick<
   AnyTrainer,
   "load" | "parameters" | "setParameters" | "checkpoint" | "restore" | "reset" | "resetState" | "summary"
@@ -486,7 +506,7 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
   const jobs = jobsOf(state);
   const dispose = (): void => {
     if (state.closed) return;
-    // An engine of its own goes with all that is in it, whether or not a call is under way.
+    // If the engine belongs to this trainer, it is disposed of with all its memory, even during a call.
     if (ownsEngine && engine.busy) state.closed = true;
     else closeState(state);
     if (ownsEngine) engine.dispose();
