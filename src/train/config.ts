@@ -1,4 +1,4 @@
-// What compile() is given, checked against the model.
+// The options of compile(), checked against the model.
 
 import { type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
 import { ModelError, showNames, showValue } from "../engine/errors.js";
@@ -15,7 +15,7 @@ import { type Losses, type OutputOptions, resolveOutputs, tryOutputs } from "./o
 import { planScores } from "./scores.js";
 import { isTrainable, type OutputConfig, type TrainingConfig, wordsOfSeed } from "./state.js";
 
-/** Of an object of losses: names that no output has. */
+/** The names in an object of losses that no output has. */
 type Unknown<L, O extends Ports> = O extends Shape
   ? unknown
   : { readonly [K in Exclude<keyof L | keyof Loss, keyof O>]?: never };
@@ -27,42 +27,43 @@ export type Scored<O extends Ports, L> = O extends Shape
 
 export interface TrainingOptions<M extends MetricName | Metric, O extends Ports, L = Losses<O>>
   extends PredictingOptions {
-  /** If the model's outputs have names an object of losses: outputs without one are only predicted. */
+  /** If the model's outputs have names: an object of losses. Outputs without a loss are only predicted. */
   loss: L & Unknown<L, O>;
-  /** Factors of the losses in the whole, by output. Default 1 each. */
+  /** Factors of the losses in the total loss, by output. Default 1 each. */
   lossWeights?: O extends readonly number[] ? never : { readonly [K in keyof O]?: number };
   optimizer: Optimizer;
   /**
-   * Next to the loss: by name, or as values, as `topK(3)` and what `defineMetric` gives. If outputs have names: for each whose
-   * loss knows it. Default none.
+   * Metrics next to the loss: names, or values such as `topK(3)` and what `defineMetric` returns. If outputs have
+   * names, a metric is computed for each output whose loss supports it. Default none.
    */
   metrics?: readonly M[];
 }
 
-/** What predicting needs to know. */
+/** The options of prediction. */
 export interface PredictingOptions {
-  /** Of everything random: initial values, order of samples, dropout. A whole number of at least 0. Default 0. */
+  /** Seed of everything random: initial values, order of samples, dropout. A whole number of at least 0. Default 0. */
   seed?: number;
   /**
-   * Parameters that stay as they are: paths of parameters, layers or nested models, as `"encoder"` or `"0.weight"`. They
-   * take no gradient and no optimizer state. Default none.
+   * Parameters that are not trained: paths of parameters, layers or nested models, such as `"encoder"` or `"0.weight"`.
+   * They need no gradient and no optimizer state. Default none.
    */
   frozen?: readonly string[];
   /**
-   * Batches a step: `fit`, `trainSteps` and `trainFor` take so many before the optimizer steps once, as it would for one
-   * batch of all their samples, up to rounding; memory between the layers is that of one batch. A step's loss is that of
-   * all its samples; batch normalization sees batches, and its buffers go on from one to the next. The last step of an
-   * epoch takes what is left. `trainBatch` does one step, in one piece. Default 1.
+   * Batches a step. `fit`, `trainSteps` and `trainFor` add up the gradients of so many batches before the optimizer
+   * steps once. Up to rounding, this is a step on one batch of all their samples, but it needs the memory of one batch
+   * between the layers. The loss of a step is that of all its samples. Batch normalization sees single batches, and
+   * each batch continues with the buffers of the one before. The last step of an epoch takes what is left. `trainBatch`
+   * takes its samples as one batch. Default 1.
    */
   accumulate?: number;
 }
 
-/** Options of any kind, before they are checked. */
+/** The options of all overloads, before they are checked. */
 export type AnyOptions = PredictingOptions &
   OutputOptions &
   EngineOptions & { readonly optimizer?: Optimizer | undefined; readonly engine?: Engine };
 
-// Random numbers are told apart by 24 bits of the batch's number within a step.
+// Random numbers depend on 24 bits of the batch's number within a step.
 const MAX_ACCUMULATED = 2 ** 20;
 
 const OPTIONS = {
@@ -110,7 +111,7 @@ export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig
   };
 }
 
-/** Refuses what the batches of a step cannot be put together of. */
+/** Throws if losses, metrics or states do not allow several batches a step. */
 function checkAccumulated({ states }: AnyModel, outputs: readonly OutputConfig[], accumulate: number): void {
   if (accumulate === 1) return;
   const counted = outputs.find(({ loss }) => loss?.count !== undefined && loss.reduction === "mean");
@@ -129,7 +130,7 @@ function checkAccumulated({ states }: AnyModel, outputs: readonly OutputConfig[]
 // More than any model has parameters.
 const MAX_PATHS = 1_000_000;
 
-/** The parameters at or below the paths. Throws ModelError for a path that is none of the model's. */
+/** The parameters at or below the paths. Throws ModelError for a path that the model does not have. */
 function frozenOf({ parameters }: AnyModel, paths: unknown): ReadonlySet<Tensor> {
   if (!Array.isArray(paths) || paths.length > MAX_PATHS) {
     const remedy = typeof paths === "string" ? `: write [${showValue(paths)}]` : "";

@@ -1,4 +1,4 @@
-// What a trainer's methods can be told, checked before anything has changed.
+// The options of a trainer's methods, checked before anything changes.
 import { MemoryError, ModelError, showValue } from "../engine/errors.js";
 import {
   checkNames,
@@ -18,7 +18,7 @@ import type { Ports } from "../nn/ports.js";
 import type { AnySamples, Resident, TrainingData } from "./data.js";
 import type { Progress } from "./fit.js";
 
-/** An `AbortSignal`, spelled out for programs that are checked without the types of pages and of Node. */
+/** An `AbortSignal`, written out for programs that are compiled without the types of pages and Node. */
 export interface AbortSignalLike {
   readonly aborted: boolean;
   throwIfAborted(): void;
@@ -30,15 +30,18 @@ export interface FitOptions<M extends string = string, I extends Ports = Shape, 
   /** Passes over the data. Default 1. */
   epochs?: number;
   /**
-   * Samples a batch; a step is one batch, or as many as `compile`'s `accumulate` says. Default 32. The last step of an epoch
-   * may have fewer samples: its loss is the mean over its own.
+   * Samples a batch. A step is one batch, or `accumulate` batches (an option of `compile`). Default 32. The last step
+   * of an epoch may have fewer samples: its loss is the mean over these.
    */
   batchSize?: number;
-  /** New order for each pass that begins, from the trainer's seed; one that is under way keeps its own. Default true. */
+  /**
+   * Whether each pass that begins gets a new order, from the trainer's seed. An unfinished pass keeps its order.
+   * Default true.
+   */
   shuffle?: boolean;
-  /** Scored after each epoch. */
+  /** Data that are scored after each epoch. */
   validation?: TrainingData<I, O>;
-  /** Ends the fit by throwing the signal's reason: after the step it is at, where it runs in the background. */
+  /** Ends the fit by throwing the signal's reason; in the background, after the current step. */
   signal?: AbortSignalLike;
   onProgress?: (progress: Progress<M, O>) => void;
 }
@@ -46,51 +49,54 @@ export interface FitOptions<M extends string = string, I extends Ports = Shape, 
 export interface StepsOptions {
   /** Updates of the parameters. */
   steps: number;
-  /** Samples a batch; a step is one batch, or as many as `compile`'s `accumulate` says. Default: all. */
+  /** Samples a batch. A step is one batch, or `accumulate` batches (an option of `compile`). Default: all. */
   batchSize?: number;
-  /** New order for each pass that begins; one that is under way keeps its own. Default true. */
+  /** Whether each pass that begins gets a new order. An unfinished pass keeps its order. Default true. */
   shuffle?: boolean;
 }
 
 export interface SliceOptions {
-  /** Samples a batch; a step is one batch, or as many as `compile`'s `accumulate` says. Default 32. */
+  /** Samples a batch. A step is one batch, or `accumulate` batches (an option of `compile`). Default 32. */
   batchSize?: number;
-  /** New order for each pass that begins; one that is under way keeps its own. Default true. */
+  /** Whether each pass that begins gets a new order. An unfinished pass keeps its order. Default true. */
   shuffle?: boolean;
 }
 
 export interface EvaluateOptions {
-  /** Samples a step; does not change what comes out beyond rounding. Default 256. */
+  /** Samples a step. It changes results only by rounding. Default 256. */
   batchSize?: number;
-  /** With what the optimizer keeps in the place of the parameters: "average" of `averaged`. Default: the parameters. */
+  /** Values of the optimizer that replace the parameters: "average" of `averaged`. Default: the parameters. */
   parameters?: string;
 }
 
 export interface GradientsOptions {
-  /** Whether the inputs' gradients are wanted too. Default false. */
+  /** Whether the gradients by the inputs are computed too. Default false. */
   inputs?: boolean;
 }
 
 export interface PredictOptions<I extends Ports = Ports> {
-  /** `"prediction"` (default): what the loss makes of the model's output, as probabilities of logits. `"raw"`: the output itself. */
+  /**
+   * `"prediction"` (default): what the loss makes of the model's output, such as probabilities of logits. `"raw"`: the
+   * output itself.
+   */
   output?: "prediction" | "raw";
-  /** Shape of one sample's input, where it is another than the model was made with: see `Samples.inputShape`. */
+  /** Shape of one sample's input, if it differs from the model's: see `Samples.inputShape`. */
   inputShape?: I;
-  /** With what the optimizer keeps in the place of the parameters: "average" of `averaged`. Default: the parameters. */
+  /** Values of the optimizer that replace the parameters: "average" of `averaged`. Default: the parameters. */
   parameters?: string;
 }
 
 export interface ParametersOptions {
-  /** What the optimizer keeps in the place of the parameters: "average" of `averaged`. Default: the parameters. */
+  /** Values of the optimizer that replace the parameters: "average" of `averaged`. Default: the parameters. */
   of?: string;
 }
 
 export interface SummaryOptions {
-  /** Samples a step, that the memory is planned for. Default 32. */
+  /** The batch size for which the memory is planned. Default 32. */
   batchSize?: number;
 }
 
-/** Of any model and metrics. */
+/** For any model and metrics. */
 export type AnyProgress = Omit<Progress<never>, "scores"> & { readonly scores: AnyScores };
 export type AnyScores = Readonly<Record<string, number>> & { readonly loss: number };
 export type AnyFitOptions = Omit<FitOptions, "validation" | "onProgress"> & {
@@ -107,7 +113,7 @@ export interface FitPlan {
   readonly onProgress: ((progress: AnyProgress) => void) | undefined;
 }
 
-/** Options that stand behind the data: in the place of which targets may have come. */
+/** Checks that the options, which come after the data, are not targets that were passed in their place. */
 function checkBehindData(where: string, options: object, table: RuleTable): void {
   if (ArrayBuffer.isView(options) || Array.isArray(options)) {
     throw new ModelError(
@@ -118,7 +124,7 @@ function checkBehindData(where: string, options: object, table: RuleTable): void
 }
 
 const COUNT = integer(undefined, { min: 1 });
-// What of the optimizer's there is, the trainer knows.
+// The trainer checks whether the optimizer has such values.
 const PARAMETERS = unchecked<string | undefined>();
 
 const FIT = {
@@ -136,7 +142,7 @@ export function checkFitOptions(options: AnyFitOptions): FitPlan {
   return readOptions("fit", options, FIT);
 }
 
-/** Signals of other realms, and those of a library that makes its own, do as well as this realm's. */
+/** Signals of other realms, and those of a library's own class, are accepted too. */
 function abortSignal(where: string, name: string, value: unknown): AbortSignalLike | undefined {
   if (value === undefined) return undefined;
   const { aborted, addEventListener, throwIfAborted } = (value ?? {}) as Partial<AbortSignal>;
@@ -149,10 +155,10 @@ function abortSignal(where: string, name: string, value: unknown): AbortSignalLi
 
 /** Options of a number of steps, checked and complete. */
 export interface StepsPlan {
-  /** Infinity: all samples. */
+  /** Infinity means all samples. */
   readonly batchSize: number;
   readonly shuffle: boolean;
-  /** Where the loss of each step goes. */
+  /** The loss of each step is written here. */
   readonly losses: Float32Array;
 }
 
@@ -164,7 +170,7 @@ const STEPS = {
 
 export function checkStepsOptions(options: StepsOptions): StepsPlan {
   checkBehindData("trainSteps", options, STEPS);
-  // One by one: a call may be a single step.
+  // Checked one by one, which is faster: a call may be a single step.
   const steps = STEPS.steps("trainSteps", "steps", options.steps);
   const batchSize = STEPS.batchSize("trainSteps", "batchSize", options.batchSize) ?? Number.POSITIVE_INFINITY;
   const shuffle = STEPS.shuffle("trainSteps", "shuffle", options.shuffle);
@@ -215,7 +221,7 @@ const PREDICT = {
 
 export function checkPredictOptions(options: PredictOptions = {}): ReadOptions<typeof PREDICT> {
   checkNames("predict", options, PREDICT);
-  // One by one: a call may be a single sample.
+  // Checked one by one, which is faster: a call may be a single sample.
   const { inputShape, parameters } = options;
   return { output: PREDICT.output("predict", "output", options.output), inputShape, parameters };
 }

@@ -1,4 +1,4 @@
-// What becomes of a model's outputs: losses and metrics, checked against them before anything is made.
+// The losses and metrics of a model's outputs, checked before anything is made.
 import { checkMade } from "../engine/copies.js";
 import { checkNumber, checkOptions, ModelError, remedyForValue, showNames, showValue } from "../engine/errors.js";
 import { input, isTensor, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
@@ -12,7 +12,7 @@ import { withPenalties } from "./changes.js";
 import { targetShape } from "./data.js";
 import type { OutputConfig, OutputMetric } from "./state.js";
 
-/** A loss for the output, or for some of the outputs by name: the others are only predicted. */
+/** A loss for the output, or for some of the outputs by name. The others are only predicted. */
 export type Losses<O extends Ports> = O extends Shape ? Loss : { readonly [K in keyof O]?: Loss };
 
 export interface OutputOptions {
@@ -21,10 +21,10 @@ export interface OutputOptions {
   readonly metrics?: readonly (MetricName | Metric)[];
 }
 
-/** Each output with its loss. Throws ModelError where they do not fit; `where`: how errors begin. */
+/** Each output with its loss. Throws ModelError if they do not fit. `where`: how errors begin. */
 export function resolveOutputs(where: string, model: AnyModel, options: OutputOptions): OutputConfig[] {
   const { loss: given, lossWeights, metrics = [] } = options;
-  // A loss that is undefined is a mistake, none is not.
+  // `loss: undefined` is a mistake; no `loss` is not.
   const isGiven = "loss" in options;
   const known = checkMetrics(where, metrics);
   const losses = isGiven ? lossesFor(where, model.outputs, given) : model.outputs.map(() => undefined);
@@ -53,12 +53,12 @@ export function resolveOutputs(where: string, model: AnyModel, options: OutputOp
   });
   const measured = model.outputs.map((_, index) => tryMetrics(where, known, model, index, losses[index]));
   for (const [index, { name }] of known.entries()) {
-    // Where no output knows a metric, the first one with a loss says why.
+    // If no output supports a metric, the error of the first output with a loss is thrown.
     const refusals = measured.flatMap((all) => (all[index] === undefined ? [] : [all[index]]));
     const refusal = refusals.find((one) => one instanceof ModelError);
     if (refusals.every((one) => one instanceof ModelError))
       throw refusal ?? new ModelError(`${where}: ${name} means nothing`);
-    // Of a single output it must mean something.
+    // A single output must support each metric.
     if (model.outputs[0].key === undefined && refusal !== undefined) throw refusal;
   }
   return model.outputs.map(
@@ -71,7 +71,7 @@ export function resolveOutputs(where: string, model: AnyModel, options: OutputOp
   );
 }
 
-/** Each metric of an output, what refuses it, or nothing for an output without a loss. */
+/** Each metric of an output, or the error that refuses it, or nothing for an output without a loss. */
 function tryMetrics(
   where: string,
   metrics: readonly Metric[],
@@ -115,7 +115,7 @@ function trialTarget(port: Port, loss: Loss, batch: number): Tensor {
   return input([batch, ...targetShape({ port, loss })], { name: "y", dtype });
 }
 
-// There are fewer metrics than that.
+// There are fewer metrics than this.
 const MAX_METRICS = 100;
 
 function checkMetrics(where: string, metrics: unknown): Metric[] {
@@ -125,7 +125,7 @@ function checkMetrics(where: string, metrics: unknown): Metric[] {
       `${where}: metrics must be an array of names such as ["accuracy"], got ${showValue(metrics)}${remedy}`,
     );
   }
-  // Holes are entries that no metric is called by.
+  // Missing elements are refused like other values that are no metric.
   const known = Array.from(metrics, (metric) => checkMetric(where, metric));
   const names = new Set<string>(["loss"]);
   for (const { name } of known) {
@@ -187,8 +187,8 @@ function weightsFor(where: string, ports: readonly Port[], given: OutputOptions[
 }
 
 /**
- * Makes losses and predictions of the outputs as they were when the model was built, and the gradient of the whole with
- * respect to `trained`: what a step would refuse is refused now.
+ * Applies losses and predictions to the outputs of the model's first trace, and computes the gradient of the total loss
+ * by `trained`. So what a step would refuse is refused now.
  */
 export function tryOutputs(
   where: string,
@@ -224,7 +224,7 @@ function tryOutput(where: string, output: Tensor, port: Port, loss: Loss): Tenso
   return checkGiven(what, "build()", loss.build(output, target), []);
 }
 
-/** Refuses what a custom loss or metric gave, if it is no float32 tensor of this shape. */
+/** Throws if the result of a custom loss or metric is not a float32 tensor of this shape. */
 function checkGiven(what: string, part: string, value: unknown, shape: Shape): Tensor {
   if (isTensor(value) && value.dtype === "float32" && sameShape(value.shape, shape)) return value;
   const got = isTensor(value) ? `${value.dtype} ${showShape(value.shape)}` : showValue(value);
