@@ -111,15 +111,27 @@ export {
   type BatchNormLayerOptions,
   batchNorm,
   groupNorm,
+  type InstanceNormLayerOptions,
   instanceNorm,
   type L2NormalizeOptions,
   type LayerNormLayerOptions,
+  type LocalResponseNormOptions,
   l2Normalize,
   layerNorm,
+  localResponseNorm,
   type NormLayerOptions,
+  type NormStatistics,
   type RmsNormLayerOptions,
   rmsNorm,
 } from "./nn/norm.js";
+export {
+  type BilinearOptions,
+  bilinear,
+  type CosineSimilarityOptions,
+  cosineSimilarity,
+  type PairwiseDistanceOptions,
+  pairwiseDistance,
+} from "./nn/pairs.js";
 export { pixelShuffle, pixelUnshuffle } from "./nn/pixels.js";
 export {
   type AveragePoolOptions,

@@ -18,7 +18,7 @@ type LayerName = {
   [Name in keyof typeof steepest]: (typeof steepest)[Name] extends (...options: never[]) => infer Made
     ? Made extends { readonly layers: unknown }
       ? never
-      : Made extends Pick<steepest.Layer, "kind" | "build">
+      : Made extends { readonly kind: string; readonly build: (...built: never[]) => unknown }
         ? Name
         : never
     : never;
@@ -36,6 +36,9 @@ const volume = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase
 const vector = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase => {
   return { layer, batch: 128, sample: [512], ...rest };
 };
+/** A layer of two tensors, given one twice. */
+const twice = (layer: steepest.Layer<{ readonly a: Shape; readonly b: Shape }, number>): steepest.Layer =>
+  steepest.defineLayer("twice", (x, { apply }) => apply({ a: x, b: x }, layer))();
 const words = steepest.embedding(256, 64);
 const perOutput = { weightsMeet: "output" } as const;
 const perInput = { weightsMeet: "input" } as const;
@@ -89,6 +92,11 @@ export const layerCases = {
   layerNorm: sequence(steepest.layerNorm()),
   rmsNorm: sequence(steepest.rmsNorm()),
   l2Normalize: sequence(steepest.l2Normalize()),
+  localResponseNorm: image(steepest.localResponseNorm(5)),
+
+  bilinear: vector(twice(steepest.bilinear(64)), { sample: [64], ...perOutput }),
+  cosineSimilarity: sequence(twice(steepest.cosineSimilarity())),
+  pairwiseDistance: sequence(twice(steepest.pairwiseDistance())),
 
   celu: vector(steepest.celu()),
   elu: vector(steepest.elu()),

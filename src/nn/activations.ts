@@ -1,13 +1,15 @@
 // Activations as layers; each applies the operation of the same name (src/ops/piecewise.ts, smooth.ts, gated.ts, softmax.ts).
 import { checkNone, ModelError, showValue } from "../engine/errors.js";
-import { readOptions } from "../engine/options.js";
+import { flag, joined, readOptions, unchecked } from "../engine/options.js";
 import {
   type Constraint,
+  checkShape,
   constant,
   type Initializer,
-  parameter,
   type Regularizer,
+  type Shape,
   showShape,
+  sizeOf,
   type Tensor,
 } from "../graph/tensor.js";
 import * as gated from "../ops/gated.js";
@@ -16,7 +18,8 @@ import * as smooth from "../ops/smooth.js";
 import * as normalized from "../ops/softmax.js";
 import { identity as identityOf } from "../ops/view.js";
 import { constantValue } from "./initializers.js";
-import { checkLayerOptions, type Layer } from "./layer.js";
+import type { Layer } from "./layer.js";
+import { parametersOf, readLayerOptions, WEIGHT } from "./options.js";
 
 type SoftmaxOptions = normalized.SoftmaxOptions;
 
@@ -137,35 +140,50 @@ export interface PreluOptions {
   name?: string;
   /** A slope for each channel (the last axis) instead of one for all. Default false, as in PyTorch; Keras has one for each element. */
   perChannel?: boolean;
-  /** Of the slopes, [1] or [channels]. Default `constantValue(0.25)`, as in PyTorch; Keras starts with 0. */
+  /**
+   * Shape of the slopes, which broadcasts to that of a sample: [28, 28, 8], or [1, 1, 8] for Keras' `shared_axes: [1, 2]`.
+   * Default [1], or [channels] if `perChannel`.
+   */
+  weightShape?: Shape;
+  /** Of the slopes. Default `constantValue(0.25)`, as in PyTorch; Keras starts with 0. */
   weightInitializer?: Initializer;
   weightRegularizer?: Regularizer;
   weightConstraint?: Constraint;
 }
 
+const PRELU = joined(WEIGHT, { perChannel: flag(false), weightShape: unchecked<Shape | undefined>() });
+
 /** x where x > 0, else slope · x, where the slopes (`weight`) are trained. He et al. 2015. */
 export function prelu(options: PreluOptions = {}): Layer<number, "same"> {
-  checkLayerOptions("prelu", options, [
-    "name",
-    "perChannel",
-    "weightInitializer",
-    "weightRegularizer",
-    "weightConstraint",
-  ]);
-  const { name, perChannel = false, weightInitializer = constantValue(0.25) } = options;
+  const { name, perChannel, weightShape, ...parts } = readLayerOptions("prelu", options, PRELU);
+  if (weightShape !== undefined) checkShape("prelu: weightShape", weightShape, 1);
+  if (weightShape !== undefined && perChannel) {
+    throw new ModelError(
+      `prelu: weightShape must be given without perChannel, got ${showShape(weightShape)} too: leave one of them out`,
+    );
+  }
   return {
     kind: "prelu",
     name,
     options,
-    build({ path }, inputShape) {
-      const slopes = parameter(
-        [perChannel ? inputShape[inputShape.length - 1] : 1],
-        weightInitializer,
-        `${path}.weight`,
-        { regularizer: options.weightRegularizer, constraint: options.weightConstraint },
-      );
-      const parameters = [{ name: "weight", tensor: slopes }];
+    build(place, inputShape) {
+      const shape = weightShape ?? [perChannel ? inputShape[inputShape.length - 1] : 1];
+      if (!broadcastsTo(shape, inputShape)) {
+        throw new ModelError(
+          `${place.where}: weightShape must broadcast to ${showShape(["batch", ...inputShape])}, got ${showShape(shape)}: each size must be that of the sample's axis or 1`,
+        );
+      }
+      const { made: parameters, make } = parametersOf(place, parts);
+      const slopes = make("weight", shape, constantValue(0.25));
       return { outputShape: inputShape, parameters, apply: (x) => piecewise.prelu(x, slopes) };
     },
   };
+}
+
+/** Whether slopes of this shape broadcast to samples of that. */
+function broadcastsTo(shape: Shape, sample: Shape): boolean {
+  const skipped = sample.length - shape.length;
+  return (
+    sizeOf(shape) === 1 || (skipped >= 0 && shape.every((size, axis) => size === 1 || size === sample[skipped + axis]))
+  );
 }

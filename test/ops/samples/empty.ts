@@ -56,6 +56,44 @@ const elementwise: Case[] = [
   fixed("logSoftmax", [[0, 3]], (x) => ops.logSoftmax(x), []),
   fixed("glu", [[0, 6]], (x) => ops.glu(x), []),
   fixed("glu of no columns", [[3, 0]], (x) => ops.swiglu(x), []),
+  fixed(
+    "cosineSimilarity of no rows",
+    [
+      [0, 3],
+      [0, 3],
+    ],
+    (a, b) => ops.cosineSimilarity(a, b),
+    [],
+  ),
+  fixed(
+    "cosineSimilarity of nothing",
+    [
+      [2, 0],
+      [2, 0],
+    ],
+    (a, b) => ops.cosineSimilarity(a, b),
+    [0, 0],
+  ),
+  fixed(
+    "pairwiseDistance of no rows",
+    [
+      [0, 3],
+      [1, 3],
+    ],
+    (a, b) => ops.pairwiseDistance(a, b),
+    [],
+  ),
+  fixed(
+    "pairwiseDistance of nothing",
+    [
+      [2, 0],
+      [2, 0],
+    ],
+    (a, b) => ops.pairwiseDistance(a, b),
+    [0, 0],
+  ),
+  fixed("localResponseNorm of no pixels", [[0, 3, 4]], (x) => ops.localResponseNorm(x, 3), []),
+  fixed("localResponseNorm of no channels", [[2, 0]], (x) => ops.localResponseNorm(x, 3), []),
   fixed("layerNorm of no rows", [[0, 6], [6], [6]], (x, weight, bias) => ops.layerNorm(x, { weight, bias }), []),
   fixed("groupNorm of no samples", [[0, 3, 4], [4]], (x, weight) => ops.groupNorm(x, 2, { weight }), []),
   fixed("l2Normalize", [[3, 0]], (x) => ops.l2Normalize(x), []),

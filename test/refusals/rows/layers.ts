@@ -178,11 +178,12 @@ const LAYERS: Readonly<Record<string, Given>> = {
     () => [{ name, scale: 2, mode: "bilinear", alignCorners: false }],
     { ...square, required: ["0.scale"] },
   ],
-  batchNorm: [row, () => [{ ...norm(), momentum: 0.1 }]],
+  batchNorm: [row, () => [{ ...norm(), momentum: 0.1, statistics: "running" }]],
+  localResponseNorm: [row, () => [3, { name, alpha: 1e-4, beta: 0.75, k: 1 }]],
   layerNorm: [row, () => [{ ...norm(), axes: 1 }]],
   rmsNorm: [row, () => [{ name, epsilon: 1e-5, affine: true, ...weight(), axes: 1 }]],
   groupNorm: [row, () => [2, norm()]],
-  instanceNorm: [row, () => [norm()]],
+  instanceNorm: [row, () => [{ ...norm(), momentum: 0.1, statistics: "running" }]],
   l2Normalize: [row, () => [{ name, axis: 1, epsilon: 1e-5 }]],
   dropout: [line, () => [0.5]],
   alphaDropout: [line, () => [0.5]],
@@ -203,8 +204,15 @@ const LAYERS: Readonly<Record<string, Given>> = {
   softmin: [row, () => [{ axis: 1 }]],
   softplus: [line, () => [{ beta: 2, threshold: 10 }]],
   logSoftmax: [row, () => [{ axis: 1 }]],
-  prelu: [row, () => [{ name, perChannel: true, ...weight() }]],
+  prelu: [row, () => [{ name, perChannel: false, weightShape: [6, 1], ...weight() }]],
   residual: [line, () => [{ name }, S.dense(4), S.relu()]],
+};
+
+// Those of two tensors: given one twice.
+const PAIRS: Readonly<Record<string, Given>> = {
+  bilinear: [row, () => [2, dense()]],
+  cosineSimilarity: [row, () => [{ name, axis: 1, epsilon: 1e-6 }]],
+  pairwiseDistance: [row, () => [{ name, p: 3, epsilon: 1e-6, keepDims: true }]],
 };
 
 // Those that take nothing: whatever is given is refused.
@@ -218,7 +226,12 @@ const makerOf = (name: string) => exports[name] as (...args: readonly unknown[])
 
 /** A layer's model; where it is small it is compiled, and predicts. */
 function rowOf(engine: Engine, name: string, [shape, good, more = {}]: Given): Row {
-  const make = makerOf(name);
+  const made = makerOf(name);
+  const pair = (...given: readonly unknown[]) => made(...given) as unknown as ReturnType<typeof S.bilinear>;
+  const make = Object.hasOwn(PAIRS, name)
+    ? (...given: readonly unknown[]) =>
+        S.functional({ input: shape }, (x, { apply }) => apply({ a: x, b: x }, pair(...given)))
+    : made;
   const args = good();
   return {
     name,
@@ -263,7 +276,14 @@ export function checkModel(engine: Engine, model: Model): void {
     throw new Error("predicts no 2");
 }
 
-export const namesOfLayers: readonly string[] = [...Object.keys(LAYERS), ...PLAIN, "oneHot", "embedding", "tiedDense"];
+export const namesOfLayers: readonly string[] = [
+  ...Object.keys(LAYERS),
+  ...Object.keys(PAIRS),
+  ...PLAIN,
+  "oneHot",
+  "embedding",
+  "tiedDense",
+];
 
 export function layerRows(engine: Engine): readonly Row[] {
   const oneHot: Row = {
@@ -315,7 +335,13 @@ export function layerRows(engine: Engine): readonly Row[] {
       check: (model) => checkModel(engine, model as Model),
     };
   });
-  return [...Object.entries(LAYERS).map(([name, given]) => rowOf(engine, name, given)), ...plain, oneHot, words, tied];
+  return [
+    ...Object.entries({ ...LAYERS, ...PAIRS }).map(([name, given]) => rowOf(engine, name, given)),
+    ...plain,
+    oneHot,
+    words,
+    tied,
+  ];
 }
 
 function checkModelShape({ outputShape }: Model): void {
