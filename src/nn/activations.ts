@@ -156,7 +156,9 @@ const PRELU = joined(WEIGHT, { perChannel: flag(false), weightShape: unchecked<S
 /** x where x > 0, else slope · x, where the slopes (`weight`) are trained. He et al. 2015. */
 export function prelu(options: PreluOptions = {}): Layer<number, "same"> {
   const { name, perChannel, weightShape, ...parts } = readLayerOptions("prelu", options, PRELU);
-  if (weightShape !== undefined) checkShape("prelu: weightShape", weightShape, 1);
+  if (weightShape !== undefined && checkShape("prelu: weightShape", weightShape, 1).length === 0) {
+    throw new ModelError("prelu: weightShape must have at least one axis, got []: write [1] for a single slope");
+  }
   if (weightShape !== undefined && perChannel) {
     throw new ModelError(
       `prelu: weightShape must be given without perChannel, got ${showShape(weightShape)} too: leave one of them out`,
