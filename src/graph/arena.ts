@@ -1,20 +1,21 @@
-// Offsets in the arena: each storage gets the lowest that is free for its whole life, the largest storage first.
+// Offsets in the arena: each storage gets the lowest offset that is free during its whole life, the largest storage
+// first.
 //
-// What is taken is kept in a tree over time, so that a graph of thousands of nodes needs no comparison of each storage
-// with all others. A node of the tree stands for a stretch of time, its two children for the halves:
+// The bytes in use are kept in a tree over time, so that in a graph of thousands of nodes, a storage need not be
+// compared with all others. A node of the tree is an interval of time, and its two children are the halves:
 //
 //   time        0 1 2 3 4 5 6 7        a storage that lives from 1 to 5 belongs to the fewest nodes that make up
 //               └──────┬──────┘        its life: [1], [2 3], [4 5]
 //               └──┬──┘ └──┬──┘
 //               └┬┘ └┬┘ └┬┘ └┬┘
 
-/** From which time to which, both included. */
+/** The first and the last step, both included. */
 interface Life {
   readonly first: number;
   readonly last: number;
 }
 
-/** Bytes that are taken for a life. */
+/** Bytes that are in use during a life. */
 export interface Storage extends Life {
   readonly bytes: number;
   offset: number;
@@ -37,16 +38,19 @@ export function placeAll(storages: readonly Storage[]): number {
 type Spans = number[];
 
 interface Timeline {
-  /** What is taken at any time of a life. */
+  /** The bytes that are in use at any time of a life. */
   during(life: Life): Spans[];
   add(storage: Storage): void;
 }
 
 function createTimeline(times: number): Timeline {
-  /** Of each node, what is taken at all of its times; and what at some of them. */
+  /** For each node, the bytes in use during all of its time, and those in use during a part of it. */
   const whole = new Map<number, Spans>();
   const some = new Map<number, Spans>();
-  /** Calls back for each node that a life reaches into, and whether it covers it, which ends the way down. */
+  /**
+   * Calls back for each node that a life overlaps, with whether the life covers the node. Children of covered nodes are
+   * skipped.
+   */
   const visit = (
     life: Life,
     at: (node: number, covered: boolean) => void,
@@ -98,7 +102,7 @@ function firstFree(taken: readonly Spans[], bytes: number): number {
   return offset;
 }
 
-/** Index of the first span that ends behind `offset`. */
+/** Index of the first span that ends after `offset`. */
 function firstEndingBehind(spans: Spans, offset: number): number {
   let low = 0;
   let high = spans.length / 2;
@@ -116,7 +120,7 @@ function addSpan(of: Map<number, Spans>, node: number, start: number, end: numbe
     of.set(node, [start, end]);
     return;
   }
-  // Those that overlap or touch become one with it. Bytes are whole numbers, so what ends at `start` touches.
+  // Spans that overlap or touch are merged. Bytes are whole numbers, so a span that ends at `start` touches.
   const from = firstEndingBehind(spans, start - 1);
   let to = from;
   while (to < spans.length && spans[to] <= end) to += 2;

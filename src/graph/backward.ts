@@ -1,13 +1,13 @@
-// Reverse-mode differentiation (the chain rule, from the loss back). It knows no operation: each brings
-// its own rule; what is common to all, accumulating and un-broadcasting, is done here and once.
+// Reverse-mode differentiation: the chain rule, backward from the loss. Each operation brings its own rule.
+// Accumulation and un-broadcasting, which all have in common, are done here.
 import { ModelError } from "../engine/errors.js";
 import { withScope } from "./operation.js";
 import { type Node, sameShape, showShape, type Tensor } from "./tensor.js";
 
-/** The three operations that differentiation itself needs, handed in by src/ops. */
+/** The three operations that differentiation itself needs. src/ops passes them in. */
 export interface GradientRules {
   add(a: Tensor, b: Tensor): Tensor;
-  /** Sums a broadcast gradient back to the shape it was broadcast from. */
+  /** Sums a gradient of the broadcast shape to the shape before the broadcast. */
   sumTo(gradient: Tensor, shape: readonly number[]): Tensor;
   /** A constant tensor of one value. */
   full(shape: readonly number[], value: number): Tensor;
@@ -15,7 +15,7 @@ export interface GradientRules {
 
 const NOTHING: ReadonlySet<Tensor> = /* @__PURE__ */ new Set<Tensor>();
 
-/** All nodes that `outputs` depend on, in topological order; but for those behind tensors that are `known`. */
+/** All nodes that `outputs` depend on, in topological order, without those behind `known` tensors. */
 export function nodesBehind(outputs: readonly Tensor[], known: { has(tensor: Tensor): boolean } = NOTHING): Node[] {
   const found = new Set<Node>();
   const stack = [...outputs];
@@ -52,8 +52,8 @@ export function buildGradient(
 }
 
 /**
- * Gradients with respect to each tensor of `wrt` of what depends on them: of those tensors whose gradients are `given`, of
- * their shapes. `undefined` where it is zero, as nothing depends on it.
+ * Propagates the `given` gradients of some tensors back to each tensor of `wrt`. A gradient is `undefined` if it is
+ * zero because nothing depends on the tensor.
  */
 export function backpropagate(
   given: ReadonlyMap<Tensor, Tensor>,
@@ -88,7 +88,7 @@ function checkCotangent(y: Tensor, cotangent: Tensor): void {
   );
 }
 
-/** The needed-gradient mask: `wrt` and every tensor on a path from it. */
+/** The tensors whose gradients are needed: `wrt`, and every tensor on a path from it. */
 function neededGradients(nodes: readonly Node[], wrt: readonly Tensor[]): Set<Tensor> {
   const needed = new Set(wrt);
   for (const node of nodes) {

@@ -1,26 +1,27 @@
-// What the whole numbers of an input must be below, as an operation chooses from so many things with them: found by
-// going back from the operations that choose, through those that move elements, to the inputs. One number where it is
-// the same for all elements; else one for each, Infinity where nothing depends on an element.
+// Bounds of indices: the numbers that the elements of a uint32 input must be below, because an operation uses them to
+// choose from so many things. They are found by going backward from the operations that choose, through those that move
+// elements, to the inputs. A bound is one number if it is the same for all elements, and otherwise one number for each
+// element: Infinity if nothing is chosen with it.
 import { nodesBehind } from "./backward.js";
 import { type Shape, sizeOf, type Tensor } from "./tensor.js";
 import type { Bound } from "./values.js";
 
-/** What an operation's rule is told. */
+/** The arguments of an operation's rule. */
 export interface BoundsContext<Attributes> {
   readonly attributes: Attributes;
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
-  /** What is known of an output so far; `undefined`: nothing is chosen with it. */
+  /** The bound of an output so far; `undefined` if nothing is chosen with it. */
   boundOf(output: Tensor): Bound | undefined;
 }
 
-/** Elements of a tensor, one for each index of a shape: where the first lies, and the distances along each axis. */
+/** Elements of a tensor, one for each index of a shape: the place of the first, and the distances along each axis. */
 export interface Elements {
   readonly first: number;
   readonly strides: readonly number[];
 }
 
-/** Bounds of all tensors behind `results` that something is chosen with; `known` are those of results. */
+/** Bounds of all tensors behind `results` with which something is chosen. `known`: bounds of the results. */
 export function indexBounds(
   results: readonly Tensor[],
   known: ReadonlyMap<Tensor, Bound> = new Map(),
@@ -47,7 +48,10 @@ export function lowerBound(a: Bound | undefined, b: Bound | undefined): Bound | 
   return a.map((bound, index) => Math.min(bound, typeof b === "number" ? b : b[index]));
 }
 
-/** Bounds of an input of `size` elements, of which those at `from` are moved to those at `to` of the output, for each index of `shape`. */
+/**
+ * Bounds of an input of `size` elements, of which those at `from` are moved to those at `to` of the output, for each
+ * index of `shape`.
+ */
 export function boundOfMoved(
   bound: Bound | undefined,
   size: number,
@@ -73,7 +77,10 @@ export function boundOfMoved(
   return result.every((one) => one === result[0]) ? result[0] : result;
 }
 
-/** What one sample's elements must be below, of bounds of a batch: the lowest of all samples, as each may stand anywhere. */
+/**
+ * The bounds of one sample, from those of a batch: the lowest of all samples, because a sample may be anywhere in the
+ * batch.
+ */
 export function boundOfSample(bound: Bound | undefined, size: number): Bound | undefined {
   if (bound === undefined || typeof bound === "number") return bound;
   const sample = Float64Array.from({ length: size }, (_, at) => bound.filter((_, i) => i % size === at).reduce(min));

@@ -20,7 +20,7 @@ import {
 import type { Values } from "./values.js";
 
 export interface CompileFunctionOptions extends Omit<EngineOptions, "background"> {
-  /** Run in this engine, which others may share, instead of one of its own. */
+  /** Run in this engine, which others may share. Default: a new one. */
   engine?: Engine;
   /** Seed of the parameters' initial values, a whole number of at least 0. Default 0. */
   seed?: number;
@@ -34,28 +34,30 @@ const OPTIONS = {
   seed: integer(0, { min: 0 }),
 } satisfies OptionsOf<CompileFunctionOptions>;
 
-/** A program that takes values and gives values (indices as float32 numbers); its parameters stay in its memory between calls. */
+/**
+ * A program that takes values and returns values (indices as float32). Its parameters stay in its memory between calls.
+ */
 export interface CompiledFunction<I extends InputShapes, O extends Record<string, Tensor>> {
   (values: Feed<I>): { [K in keyof O]: Float32Array };
-  /** Current values of a parameter, by its name, as a copy. */
+  /** A copy of the current values of a parameter, by name. */
   parameter(name: string): Float32Array;
   setParameter(name: string, values: Values): void;
   /** The shape of each result, whose numbers are row-major. */
   readonly outputShapes: { readonly [K in keyof O]: Shape };
-  /** Bytes of arena, inputs, parameters and instructions, as planned. */
+  /** Planned bytes of the arena, inputs, parameters and instructions. */
   readonly plannedBytes: number;
   readonly engine: Engine;
-  /** Gives the memory back. Calling the function afterwards throws. */
+  /** Frees the memory. Calling the function afterwards throws. */
   dispose(): void;
   [Symbol.dispose](): void;
 }
 
 /**
- * Traces `trace` once with symbolic inputs and compiles what it returns: an object of tensors. What is refused leaves no
- * memory taken in a shared engine.
+ * Calls `trace` once with symbolic inputs, and compiles the tensors that it returns, in an object by name. If it
+ * throws, no memory of a shared engine stays in use.
  *
- * @throws ModelError where a shape, an option or what `trace` returns is not right; what is made throws DataError for
- * values that do not fit.
+ * @throws ModelError if a shape, an option or the result of `trace` is wrong. The compiled function throws DataError
+ * for values that do not fit.
  *
  * @example
  * const f = await compileFunction(({ x }) => ({ y: sum(square(x)) }), { x: [3] });
@@ -71,7 +73,7 @@ export async function compileFunction<I extends InputShapes, O extends Record<st
   return install(traced, options, options.engine ?? (await createEngine({ build, threads, background: false })));
 }
 
-/** The synchronous form of `compileFunction`, where the runtime can load the kernels synchronously. */
+/** The synchronous form of `compileFunction`, for runtimes that can load the kernels synchronously. */
 export function compileFunctionSync<I extends InputShapes, O extends Record<string, Tensor>>(
   trace: (inputs: { [K in keyof I]: Tensor }) => O,
   inputs: I,
@@ -84,7 +86,7 @@ export function compileFunctionSync<I extends InputShapes, O extends Record<stri
 
 const WHERE = "compileFunction";
 
-/** What a function does, before there is an engine to do it. */
+/** A traced function, before there is an engine for it. */
 interface TracedFunction<I extends InputShapes, O extends Record<string, Tensor>> {
   readonly inputs: { [K in keyof I]: Tensor };
   readonly outputs: O;
@@ -106,7 +108,7 @@ function traceFunction<I extends InputShapes, O extends Record<string, Tensor>>(
   return { inputs, outputs, seed: [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0] };
 }
 
-/** Builds a traced function in an engine. If it throws, no memory stays taken. */
+/** Builds a traced function in an engine. If it throws, no memory stays in use. */
 function install<I extends InputShapes, O extends Record<string, Tensor>>(
   { inputs, outputs, seed }: TracedFunction<I, O>,
   options: CompileFunctionOptions,

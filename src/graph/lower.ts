@@ -5,7 +5,7 @@ import type { Recorder } from "../engine/recorder.js";
 import type { Plan, Step } from "./plan.js";
 import { isEmpty, sizeOf, type Tensor } from "./tensor.js";
 
-/** Where each value of a plan is: in the arena at `arena`, or where `pinned` says. */
+/** The address of each value of a plan: in the arena at `arena`, or as in `pinned`. */
 export function addressesIn(
   plan: Plan,
   arena: Pointer,
@@ -20,7 +20,7 @@ export function addressesIn(
   };
 }
 
-/** Records the plan's steps, each labelled with its node. Returns where each value is: see addressesIn. */
+/** Records the plan's steps, each labelled with its node. Returns the addresses of the values: see addressesIn. */
 export function lower(
   plan: Plan,
   record: Recorder,
@@ -29,7 +29,7 @@ export function lower(
 ): (tensor: Tensor) => Pointer {
   const addressOf = addressesIn(plan, arena, pinned);
   for (const step of plan.steps) {
-    // Nothing is to be computed, and kernels need not know sizes of 0.
+    // There is nothing to compute, so that kernels need not support sizes of 0.
     if (step.outputs.every(isEmpty)) continue;
     record.label(step.node, () => lowerStep(step, record, addressOf, arena + plan.scratchOffsetOf(step)));
   }

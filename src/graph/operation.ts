@@ -13,21 +13,21 @@ export interface Specification {
   readonly dtype?: DType;
 }
 
-/** What forward instructions are recorded with: addresses that the memory plan has given out. */
+/** The arguments of `forward`: addresses from the memory plan. */
 export interface Placement<Attributes> {
   readonly attributes: Attributes;
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
-  /** Address of each input and output, in order; 0 for an output that nobody reads, see `required`. */
+  /** Address of each input and output, in order; 0 for an output that nothing reads, see `required`. */
   readonly from: readonly Pointer[];
   readonly to: readonly Pointer[];
-  /** Address of the temporary bytes that `scratchBytes` asked for. */
+  /** Address of the temporary bytes of `scratchBytes`. */
   readonly scratch: Pointer;
   /** Code of the activation that was fused into this node, 0 for none; see `acceptsEpilogue`. */
   readonly epilogue: number;
 }
 
-/** What backward nodes are built from. */
+/** The arguments of `backward`. */
 export interface BackwardContext<Attributes> {
   readonly attributes: Attributes;
   readonly inputs: readonly Tensor[];
@@ -36,52 +36,56 @@ export interface BackwardContext<Attributes> {
   readonly gradient: Tensor;
   /** Gradient with respect to any output, for operations with several results. */
   gradientOf(output: Tensor): Tensor;
-  /** Whether anything depends on that output: its gradient is 0 if not. */
+  /** Whether anything depends on that output; if not, its gradient is 0. */
   hasGradient(output: Tensor): boolean;
-  /** For each input, whether anybody needs its gradient. */
+  /** For each input, whether its gradient is needed. */
   readonly needs: readonly boolean[];
 }
 
 export interface Operation<Attributes = undefined> {
   readonly name: string;
-  /** Shape rule: the outputs for these inputs. Throws ModelError where they do not fit. Output 0 is the result. */
+  /** Shape rule: the outputs for these inputs. Throws ModelError if they do not fit. Output 0 is the result. */
   infer(inputs: readonly Tensor[], attributes: Attributes): readonly Specification[];
-  /** Records the instructions that compute the outputs. Absent where output 0 is a view of input 0. */
+  /** Records the instructions that compute the outputs. Absent if output 0 is a view of input 0. */
   forward?(record: Recorder, at: Placement<Attributes>): void;
   /**
-   * The gradient for each input, `undefined` where it is zero or not needed. A gradient may have the
-   * broadcast shape of the output: it is summed back to its input's shape by the caller.
-   * Absent where the operation has no derivative.
+   * The gradient of each input, `undefined` if it is zero or not needed. A gradient may have the broadcast shape of the
+   * output: the caller sums it to the input's shape. Absent if the operation has no derivative.
    */
   backward?(context: BackwardContext<Attributes>): readonly (Tensor | undefined)[];
   /**
-   * What the whole numbers of each input must be below: as the operation chooses from so many things with them, or moves
-   * them to an output that is chosen with. Absent where it does neither; see src/graph/bounds.ts.
+   * The bounds of the indices in each input, if the operation chooses with them, or moves them to an output with which
+   * something is chosen: see src/graph/bounds.ts. Absent if it does neither.
    */
   bounds?(context: BoundsContext<Attributes>): readonly (Bound | undefined)[];
-  /** Temporary bytes that the instructions need beside inputs and outputs. `wanted`: which outputs are computed. */
+  /** Temporary bytes that the instructions need, besides inputs and outputs. `wanted`: which outputs are computed. */
   scratchBytes?(inputs: readonly Tensor[], attributes: Attributes, wanted: readonly boolean[]): number;
-  /** How many outputs, the first ones, are computed in any case; the others if somebody reads them. Absent: all. */
+  /**
+   * How many of the first outputs are always computed. The others are computed if something reads them. Absent: all.
+   */
   required?(attributes: Attributes): number;
-  /** Which inputs are clocks: random numbers are drawn by them. */
+  /** Which inputs are clocks, from which random numbers follow. */
   clocks?(attributes: Attributes): readonly number[];
   /**
-   * What fills the outputs if an input has no elements, as a sum of none is 0; `"forward"`: `forward` takes such inputs.
-   * Absent: they are refused, unless the outputs have no elements either.
+   * The value of the outputs if an input has no elements: a sum of nothing is 0. `"forward"`: `forward` handles such
+   * inputs. Absent: they are refused, unless the outputs have no elements either.
    */
   readonly ofNothing?: number | "forward";
-  /** Inputs whose memory output 0 may take over when nobody else needs them. */
+  /** Inputs whose memory output 0 may reuse if nothing else needs them. */
   readonly inPlace?: readonly number[];
-  /** This elementwise operation can be the last pass of a node that `acceptsEpilogue`, under this code. */
+  /** The code of this elementwise operation as the last pass of a node that `acceptsEpilogue`. */
   readonly epilogue?: number;
   readonly acceptsEpilogue?: boolean;
 }
 
-// Path of the layer that is being applied, and name of the loop whose body is being traced. Tracing is synchronous, so one
-// for all copies of the package is enough.
+// Path of the layer that is being applied, and name of the loop whose body is being traced. Tracing is synchronous, so
+// one for all copies of the package is enough.
 const scope = /* @__PURE__ */ shared("scope", { path: "", loop: "" });
 
-/** Does `work` with the nodes that it makes belonging to the layer at this path; also after an error the scope is as before. */
+/**
+ * Runs `work`. The nodes that it makes belong to the layer at this path. Afterwards, and after an error, the scope is
+ * as before.
+ */
 export function withScope<T>(path: string, work: () => T): T {
   const before = scope.path;
   scope.path = path;
@@ -92,12 +96,14 @@ export function withScope<T>(path: string, work: () => T): T {
   }
 }
 
-/** The same for a layer within the one that is being applied: "0" in "encoder" is "encoder.0". */
+/** The same for a layer within the layer that is being applied: "0" in "encoder" is "encoder.0". */
 export function withinScope<T>(name: string, work: () => T): T {
   return withScope(scope.path === "" ? name : `${scope.path}.${name}`, work);
 }
 
-/** Does `work`, which traces the body of a loop of this name. After an error the scope is as before, too. */
+/**
+ * Runs `work`, which traces the body of a loop of this name. Afterwards, and after an error, the scope is as before.
+ */
 export function withinLoop<T>(name: string, work: () => T): T {
   const before = scope.loop;
   scope.loop = name;
@@ -113,7 +119,7 @@ export function currentLoop(): string {
   return scope.loop;
 }
 
-/** Applies an operation: makes the node, returns its outputs. */
+/** Applies an operation: makes the node and returns its outputs. */
 export function applyAll<Attributes>(
   operation: Operation<Attributes>,
   inputs: readonly Tensor[],
@@ -147,7 +153,7 @@ export function applyAll<Attributes>(
   return outputs;
 }
 
-/** Refuses results of no elements where there are none. */
+/** Throws if an input has no elements and the operation has no result for that. */
 function checkElements<Attributes>(
   { name, forward, ofNothing }: Operation<Attributes>,
   inputs: readonly Tensor[],

@@ -1,4 +1,4 @@
-// The memory plan: which node runs when, and where each value lies, before anything is allocated.
+// The memory plan: when each node runs, and where each value is stored. It is made before anything is allocated.
 //
 //   arena   ┌───────────────┬──────────┬───────────────┐   time (steps) runs downwards:
 //   step 0  │ hidden        │          │               │   a value takes its bytes from the step
@@ -19,7 +19,7 @@ export function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-/** One node to run; with a fused activation its result is the activation's output. */
+/** One node to run. With a fused activation, its result is the output of the activation. */
 export interface Step {
   readonly node: Node;
   readonly outputs: readonly Tensor[];
@@ -28,26 +28,26 @@ export interface Step {
   readonly epilogue: number;
 }
 
-/** Bytes that one or more values share: views of each other, or a value computed in another's place. */
+/** Bytes that one or more values share: views of each other, or a value that overwrites another. */
 type Shared = { -readonly [K in keyof Storage]: Storage[K] };
 
 export interface Plan {
   readonly steps: readonly Step[];
-  /** Bytes of the arena, and what its values would take if none shared bytes with another. */
+  /** Bytes of the arena, and the bytes that its values would need without sharing. */
   readonly arenaBytes: number;
   readonly unsharedBytes: number;
-  /** Offset of a value in the arena, `undefined` where it is pinned. */
+  /** Offset of a value in the arena; `undefined` if it is pinned. */
   offsetOf(tensor: Tensor): number | undefined;
-  /** The tensor whose pinned address this one shares. */
+  /** The pinned tensor whose address this one shares. */
   pinnedOf(tensor: Tensor): Tensor | undefined;
   scratchOffsetOf(step: Step): number;
-  /** What its operation has asked for. */
+  /** The scratch of its operation. */
   scratchBytesOf(step: Step): number;
 }
 
 /**
- * Plans the nodes behind `outputs`. Tensors in `pinned` lie where the caller says: leaves must all be
- * there, and results that are no views (a parameter's gradient) may be.
+ * Plans the nodes behind `outputs`. The caller determines the addresses of the tensors in `pinned`: all leaves must be
+ * pinned, and results that are no views (the gradient of a parameter) may be.
  */
 export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tensor, Pointer>): Plan {
   for (const tensor of outputs) checkMade(tensor.name, tensor);
@@ -95,7 +95,7 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
     }
   }
 
-  /** The storage of an input that dies here and may be overwritten. */
+  /** The storage of an input that nothing reads after this step, and that may be overwritten. */
   function reusable(step: Step, time: number, output: Tensor): Shared | undefined {
     for (const index of step.node.operation.inPlace ?? []) {
       const tensor = step.node.inputs[index];
@@ -119,7 +119,7 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
 
 type FusedNode = Omit<Step, "wanted">;
 
-/** What is to run, in order, and the step at which each tensor is read last. */
+/** The steps in order, and the last step that reads each tensor. */
 function stepsOf(outputs: readonly Tensor[], pinned: ReadonlyMap<Tensor, Pointer>) {
   const fused = fuse(nodesBehind(outputs), new Set([...outputs, ...pinned.keys()]));
   const lastUse = lastUses(fused, outputs);
@@ -131,9 +131,12 @@ function stepsOf(outputs: readonly Tensor[], pinned: ReadonlyMap<Tensor, Pointer
   return { steps, lastUse };
 }
 
-/** Merges an activation into the node before it, where both declare it and nobody else reads what lies between. */
+/**
+ * Merges an activation into the node before it, if both operations declare it and nothing else reads the value between
+ * them.
+ */
 function fuse(nodes: readonly Node[], kept: ReadonlySet<Tensor>): FusedNode[] {
-  /** What reads each tensor: a node, or several. */
+  /** The node that reads each tensor, or "several". */
   const readers = new Map<Tensor, Node | "several">();
   for (const node of nodes) {
     for (const tensor of node.inputs) readers.set(tensor, readers.has(tensor) ? "several" : node);
@@ -156,7 +159,7 @@ function fuse(nodes: readonly Node[], kept: ReadonlySet<Tensor>): FusedNode[] {
   return steps;
 }
 
-/** The step at which each tensor is read last; outputs of the plan live to the end. */
+/** The last step that reads each tensor. Outputs of the plan live to the end. */
 function lastUses(steps: readonly FusedNode[], outputs: readonly Tensor[]): Map<Tensor, number> {
   const last = new Map<Tensor, number>();
   steps.forEach(({ node }, time) => {
