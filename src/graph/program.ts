@@ -1,4 +1,4 @@
-// From a graph to a program in linear memory, which is ready to run.
+// Builds a program in linear memory from a graph.
 import type { Engine } from "../engine/engine.js";
 import { type Instruction, type Pointer, type Recording, startRecording } from "../engine/instructions.js";
 import { type Lease, leasing } from "../engine/lease.js";
@@ -13,7 +13,7 @@ export interface Program {
   readonly end: Pointer;
   /** The largest number of threads that an instruction can use. */
   readonly threads: number;
-  /** Its instructions in order; the origin of those of a plan is their node. */
+  /** Its instructions in order. The origin of an instruction of a plan is its node. */
   readonly listing: readonly Instruction[];
 }
 
@@ -28,7 +28,7 @@ function installIn(engine: Engine, address: Pointer, recording: Recording): Prog
   return { address, end: address + words.byteLength, threads: recording.threads(), listing: recording.listing() };
 }
 
-/** Runs what `record` records once, leaving nothing behind but what it writes. */
+/** Records instructions and runs them once. Their memory is freed afterwards. */
 export function runOnce(engine: Engine, record: (recorder: Recorder) => void): void {
   const recording = startRecording();
   record(recording.record);
@@ -40,27 +40,27 @@ export function runOnce(engine: Engine, record: (recorder: Recorder) => void): v
   }
 }
 
-/** What is computed. */
+/** The results that are computed. */
 export interface GraphParts {
   readonly results: readonly Tensor[];
-  /** Inputs that get a place of their own: see BuiltProgram.addressOf. */
+  /** Inputs that get their own memory: see BuiltProgram.addressOf. */
   readonly inputs?: readonly Tensor[];
-  /** Other leaves, and results that are written where they are needed, with their addresses. */
+  /** Addresses of other leaves, and of results that are written directly to where they are needed. */
   readonly places?: ReadonlyMap<Tensor, Pointer>;
 }
 
-/** Records the instructions of a graph's results. Returns where each value is. */
+/** Records the instructions of a graph's results. Returns the addresses of the values. */
 export type Compute = () => (tensor: Tensor) => Pointer;
 
-/** What a program is made of. */
+/** The parts of a program. */
 export interface ProgramParts extends GraphParts {
-  /** Where the values of parameters and buffers are, if they are not among `places`. */
+  /** The values of parameters and buffers that are not in `places`. */
   readonly values?: { addressOf(parameter: Tensor): Pointer };
-  /** A second graph, computed after the first or instead of it: its values take the same memory. */
+  /** A second graph, computed after the first or instead of it. Its values use the same memory. */
   readonly second?: GraphParts | undefined;
-  /** Gives values between the operations their memory. Default: memory of the program's own. */
+  /** Returns memory for the values between operations. Default: the program has its own. */
   arena?(bytes: number): Pointer;
-  /** Records the instructions, with those of the results by `compute`. Default: these alone. */
+  /** Records the instructions. `compute` records those of the results. Default: only these. */
   record?(recorder: Recorder, compute: Compute, computeSecond: Compute): void;
 }
 
@@ -70,14 +70,14 @@ export interface BuiltProgram {
   readonly plan: Plan;
   /** End of the instructions that compute the results. */
   readonly planEnd: Pointer;
-  /** Bytes of its own: inputs, constants, instructions, and the arena if it is not another's. */
+  /** Bytes of its inputs, constants, instructions, and its arena if it has its own. */
   readonly bytes: number;
   addressOf(tensor: Tensor): Pointer;
-  /** Gives its memory back. */
+  /** Frees its memory. */
   dispose(): void;
 }
 
-/** Plans, records and installs a program. If it throws, no memory stays taken. */
+/** Plans, records and installs a program. If it throws, no memory stays in use. */
 export function buildProgram(engine: Engine, parts: ProgramParts): BuiltProgram {
   return leasing(engine, (lease) => {
     const { record = (_, compute) => compute() } = parts;
@@ -111,7 +111,7 @@ export function buildProgram(engine: Engine, parts: ProgramParts): BuiltProgram 
   });
 }
 
-/** Where all leaves are: constants are written to memory of the program's own. */
+/** The addresses of all leaves. Constants are written to the program's own memory. */
 function placeLeaves(
   engine: Engine,
   values: ProgramParts["values"],

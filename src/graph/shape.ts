@@ -12,7 +12,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((size, axis) => size === b[axis]);
 }
 
-/** A shape as text: `[32, 784]`, or with names where sizes are open: `[batch, 784]`. */
+/** A shape as text: `[32, 784]`, or with names for sizes that are open: `[batch, 784]`. */
 export function showShape(shape: readonly (number | string)[]): string {
   return `[${shape.join(", ")}]`;
 }

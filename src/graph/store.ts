@@ -1,4 +1,5 @@
-// Values that stay in memory, by the tensor that they are of: parameters and buffers, under everything that runs programs.
+// Values of parameters and buffers, which stay in memory, by their tensor. Functions, trainers and workspaces use this
+// store.
 import type { Engine } from "../engine/engine.js";
 import { SteepestError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
@@ -8,13 +9,13 @@ import { align } from "./plan.js";
 import { runOnce } from "./program.js";
 import { bytesOf, type RandomKey, type Shape, sizeOf, type Tensor } from "./tensor.js";
 
-/** A parameter's values with its shape; row-major. */
+/** The values of a parameter, row-major, with its shape. */
 export interface ParameterValues {
   readonly shape: Shape;
   readonly data: Float32Array;
 }
 
-/** Tensors one after another in a block, each on a cache line; offsets in bytes. */
+/** The layout of tensors in a block: one after another, each on a cache line. Offsets in bytes. */
 export interface BlockLayout {
   readonly bytes: number;
   readonly offsets: ReadonlyMap<Tensor, number>;
@@ -30,7 +31,7 @@ export function layoutBlock(tensors: readonly Tensor[]): BlockLayout {
   return { bytes, offsets };
 }
 
-/** Where a tensor is in a block. Throws SteepestError if it is not among the block's. */
+/** The offset of a tensor in a block. Throws SteepestError if it is not in the block. */
 export function offsetIn({ offsets }: BlockLayout, tensor: Tensor): number {
   const offset = offsets.get(tensor);
   if (offset !== undefined) return offset;
@@ -47,9 +48,9 @@ export interface ValueStore {
   readonly engine: Engine;
   /** How many tensors have a value. */
   readonly size: number;
-  /** Gives each of these tensors, which have no values yet, values: zeros, in one block. */
+  /** Allocates zeros for these tensors, which have no values yet, in one block. */
   adopt(tensors: readonly Tensor[]): Block;
-  /** Gives a block back; its tensors have no values any longer. */
+  /** Frees a block. Its tensors then have no values. */
   drop(block: Block): void;
   has(tensor: Tensor): boolean;
   /** Throws SteepestError for a tensor without a value. */
@@ -57,7 +58,7 @@ export interface ValueStore {
   /** A copy of a tensor's values. */
   read(tensor: Tensor): ParameterValues;
   write(tensor: Tensor, values: Float32Array): void;
-  /** Gives all memory back. */
+  /** Frees all memory. */
   dispose(): void;
 }
 
@@ -98,19 +99,19 @@ export function createValueStore(engine: Engine): ValueStore {
   };
 }
 
-/** A copy of what is stored for a tensor: its values, or what is laid out like them, as its gradient. */
+/** Copies the values of a tensor, or values with the same layout, such as its gradient. */
 export function readValues(engine: Engine, { shape }: { readonly shape: Shape }, address: Pointer): ParameterValues {
   return { shape, data: engine.floats(address, sizeOf(shape)).slice() };
 }
 
-/** What `read` gives for each tensor, by the tensors' names. */
+/** The result of `read` for each tensor, by name. */
 export function byName<V>(tensors: ReadonlyMap<string, Tensor>, read: (tensor: Tensor) => V): Map<string, V> {
   return new Map([...tensors].map(([name, tensor]) => [name, read(tensor)]));
 }
 
 /**
- * Fills each parameter by its own initializer; stream `firstStream` + i is parameter i's, so that none depends on the
- * others.
+ * Fills each parameter by its initializer. Parameter i uses the random stream `firstStream` + i, so it does not depend
+ * on the other parameters.
  */
 export function initializeParameters(
   engine: Engine,
@@ -122,7 +123,7 @@ export function initializeParameters(
   runOnce(engine, (recorder) => recordFirstValues(recorder, parameters, addressOf, seed, firstStream));
 }
 
-/** Records what `initializeParameters` does. */
+/** Records the instructions of `initializeParameters`. */
 export function recordFirstValues(
   recorder: Recorder,
   parameters: readonly Tensor[],

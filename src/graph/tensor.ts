@@ -1,4 +1,4 @@
-// The graph: symbolic tensors, and the nodes that make them. Nothing here names an operation.
+// The graph: symbolic tensors, and the nodes that compute them. No operation is named here.
 import { checkMade, made, shared } from "../engine/copies.js";
 import { checkChoice, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
@@ -15,30 +15,33 @@ export type DType = "float32" | "uint32";
 /** Fills `n` elements of a parameter when a program starts: see src/nn/initializers.ts. */
 export interface Initializer {
   readonly name: string;
-  /** What it was made with: tells it from others of its name. So do those of regularizers and constraints. */
+  /**
+   * The options that it was made with, by which it differs from others of its name. Regularizers and constraints have
+   * them too.
+   */
   readonly options?: unknown;
-  /** Records the instructions that fill the `shape` at `address`; `stream` numbers the parameter. */
+  /** Records the instructions that fill the `shape` at `address`. `stream` is the parameter's own random stream. */
   record(recorder: import("../engine/recorder.js").Recorder, address: number, shape: Shape, random: RandomKey): void;
 }
 
-/** Which random numbers: those of `seed`, stream number `stream`. */
+/** The random numbers to use: those of `seed` and `stream`. */
 export interface RandomKey {
   readonly seed: readonly [low: number, high: number];
   readonly stream: number;
 }
 
-/** What a parameter adds to the loss: a scalar tensor made of it. See src/nn/regularizers.ts. */
+/** Adds a penalty to the loss: a scalar that is computed from a parameter. See src/nn/regularizers.ts. */
 export interface Regularizer {
   readonly name: string;
   readonly options?: unknown;
   penalty(parameter: Tensor): Tensor;
 }
 
-/** What a parameter is brought back to after each step of the optimizer. See src/nn/constraints.ts. */
+/** Restricts the values of a parameter after each step of the optimizer. See src/nn/constraints.ts. */
 export interface Constraint {
   readonly name: string;
   readonly options?: unknown;
-  /** Throws ModelError where it means nothing for a parameter of this shape: asked when the parameter is made. */
+  /** Throws ModelError if it does not apply to a parameter of this shape. Called when the parameter is made. */
   check?(shape: Shape): void;
   /** Records the instructions that change the values of `shape` at `address`. */
   record(recorder: import("../engine/recorder.js").Recorder, address: number, shape: Shape): void;
@@ -49,22 +52,22 @@ export interface ParameterOptions {
   readonly constraint?: Constraint | undefined;
 }
 
-/** Where a tensor comes from. */
+/** The source of a tensor. */
 export type Source =
   | { readonly kind: "input" }
   | {
       readonly kind: "parameter";
       readonly initializer: Initializer;
-      /** False for a buffer: values that stay, but that no optimizer changes. */
+      /** False for a buffer: its values are kept, but no optimizer changes them. */
       readonly trainable: boolean;
       readonly options: ParameterOptions;
     }
   | { readonly kind: "constant"; readonly data: Float32Array | Uint32Array }
   | { readonly kind: "result"; readonly node: Node; readonly index: number };
 
-/** A symbolic tensor: a shape, and where its values will come from. It holds no values. */
+/** A symbolic tensor: a shape and a source. It has no values. */
 export interface Tensor {
-  /** Ascending in the order of creation, which is also a topological order. */
+  /** Ascends in the order of creation, which is a topological order. */
   readonly id: number;
   readonly name: string;
   readonly shape: Shape;
@@ -74,14 +77,17 @@ export interface Tensor {
 
 const SOURCES: readonly unknown[] = ["input", "parameter", "constant", "result"];
 
-/** Whether it is a tensor of this library, and not one of another or something that only looks like one. */
+/** Whether it is a tensor of this library, not one of another library or an object that looks like one. */
 export function isTensor(value: unknown): value is Tensor {
   if (typeof value !== "object" || value === null) return false;
   const { id, shape, source } = value as Partial<Tensor>;
   return typeof id === "number" && Array.isArray(shape) && SOURCES.includes(source?.kind);
 }
 
-/** Refuses what is no tensor, before anything is read from it: every operation asks here, directly or through `apply`. */
+/**
+ * Throws if it is not a tensor, before anything is read from it. Every operation calls this, directly or through
+ * `apply`.
+ */
 export function checkTensor(where: string, value: unknown, rule = "must be given a tensor"): Tensor {
   if (isTensor(value)) {
     checkMade(where, value);
@@ -92,7 +98,7 @@ export function checkTensor(where: string, value: unknown, rule = "must be given
   );
 }
 
-/** Refuses what is no array of tensors, or one of fewer than `min`. */
+/** Throws if it is not an array of at least `min` tensors. */
 export function checkTensors(where: string, values: unknown, min = 1): readonly Tensor[] {
   if (!Array.isArray(values) || values.length < min) {
     throw new ModelError(
@@ -107,21 +113,21 @@ export function checkTensors(where: string, values: unknown, min = 1): readonly 
 /** One application of an operation. */
 export interface Node {
   readonly id: number;
-  /** Made for these attributes: `apply` is where both come together. */
+  /** Its attributes have the type that the operation needs: `apply` makes sure of that. */
   readonly operation: Operation<unknown>;
   readonly attributes: unknown;
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
-  /** Path of the layer that it came from, "encoder.0"; "" outside of layers. Backward nodes have that of their forward node. */
+  /** Path of its layer, "encoder.0"; "" outside of layers. A backward node has the path of its forward node. */
   readonly scope: string;
 }
 
-// One numbering for all copies of the package, as nodes of several may stand in one graph.
+// One numbering for all copies of the package, because a graph may have nodes of several copies.
 const numbering = /* @__PURE__ */ shared("numbering", { last: 0 });
 
 /**
- * The next number in the order of creation. It is above those of `inputs` also where these come from a copy that numbers
- * for itself (of another realm, or beside a frozen global object): what is made of them stands behind them.
+ * The next number in the order of creation. It is above those of `inputs`, even if these come from a copy with its own
+ * numbering (of another realm, or if the global object is frozen). So a node always comes after its inputs.
  */
 export function nextId(inputs: readonly { readonly id: number }[] = []): number {
   for (const { id } of inputs) if (id > numbering.last) numbering.last = id;
@@ -129,20 +135,20 @@ export function nextId(inputs: readonly { readonly id: number }[] = []): number 
   return numbering.last;
 }
 
-/** Bytes of a tensor's values; every dtype has four a element. */
+/** Bytes of a tensor's values. Every dtype has four bytes for each element. */
 export function bytesOf(tensor: { readonly shape: Shape }): number {
   return sizeOf(tensor.shape) * 4;
 }
 
-/** Whether it has no elements, as an axis has size 0. */
+/** Whether it has no elements, because an axis has size 0. */
 export function isEmpty({ shape }: { readonly shape: Shape }): boolean {
   return shape.includes(0);
 }
 
-// More than anybody needs; an array of a billion is none.
+// More than any program needs. It protects from arrays of a billion elements.
 const MAX_AXES = 64;
 
-/** A list of numbers, one an axis: a shape, or what is given for each axis of one. Which numbers is for the caller to check. */
+/** Checks a list of numbers, one for each axis. The caller checks which numbers. */
 export function checkList(where: string, name: string, list: unknown): readonly number[] {
   if (Array.isArray(list) && list.length <= MAX_AXES) {
     const numbers: unknown[] = Array.from(list);
@@ -152,7 +158,7 @@ export function checkList(where: string, name: string, list: unknown): readonly 
   throw new ModelError(`${where}: ${name} must be an array of numbers, got ${showValue(list)}${remedy}`);
 }
 
-/** A copy of a shape. Throws ModelError for what is none, or has a size below `min`. */
+/** A copy of a shape. Throws ModelError if it is not a shape, or has a size below `min`. */
 export function checkShape(where: string, shape: unknown, min = 0): Shape {
   const sizes = checkList(where, "the shape", shape);
   if (sizes.every((size) => Number.isSafeInteger(size) && size >= min)) return sizes;
@@ -161,7 +167,7 @@ export function checkShape(where: string, shape: unknown, min = 0): Shape {
   );
 }
 
-/** What is handed in may have no elements; a parameter without any is a mistake. */
+/** Inputs and constants may have no elements; a parameter without elements is a mistake. */
 const MIN_PARAMETER = 1;
 
 function leaf(name: string, shape: Shape, dtype: DType, source: Source): Tensor {
@@ -176,11 +182,11 @@ function checkName(where: string, name: unknown): string {
 
 const INPUT_OPTIONS = {
   name: (where, _name, value = "input") => checkName(where, value),
-  // Refused by the name.
+  // Checked by `input`, whose error begins with the name.
   dtype: unchecked<DType>("float32"),
 } satisfies OptionsOf<Parameters<typeof input>[1] & object>;
 
-/** A tensor whose values are handed in at every run. Throws ModelError for a shape, name or dtype that is none. */
+/** A tensor whose values are passed in at every run. Throws ModelError if the shape, name or dtype is not valid. */
 export function input(shape: Shape, options: { name?: string; dtype?: DType } = {}): Tensor {
   const { name, dtype } = readOptions("input", options, INPUT_OPTIONS);
   const where = name === "input" ? name : `input ${showValue(name)}`;
@@ -194,7 +200,7 @@ export const PARAMETER_OPTIONS = {
   constraint: part<Constraint>("record", "maxNorm()"),
 } satisfies OptionsOf<ParameterOptions>;
 
-/** What may be absent, and has a method that tells it. */
+/** Checks an option that may be absent, and otherwise has a certain method. */
 /* @__NO_SIDE_EFFECTS__ */
 function part<T>(method: keyof T, example: string): OptionRule<T | undefined> {
   return (where, name, value) => {
@@ -220,7 +226,10 @@ export function parameter(
   return leaf(name, shape, "float32", { kind: "parameter", initializer, trainable: true, options });
 }
 
-/** A tensor whose values stay in the program's memory but are not trained, as the running statistics of batch normalization. */
+/**
+ * A tensor whose values stay in the program's memory but are not trained, such as the running statistics of batch
+ * normalization.
+ */
 export function buffer(shape: Shape, initializer: Initializer, name = "buffer"): Tensor {
   checkInitializer(checkName("buffer", name), initializer);
   checkMade(name, initializer);

@@ -1,4 +1,4 @@
-// What goes into a traced function and comes out of it, by name, as users hand it in: checked before anything is made of it.
+// The inputs and results of a traced function, by name, checked before they are used.
 
 import type { Engine } from "../engine/engine.js";
 import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
@@ -9,10 +9,10 @@ import { indexBounds } from "./bounds.js";
 import { checkShape, checkTensor, input, isTensor, type Shape, sizeOf, type Tensor } from "./tensor.js";
 import { type Bound, checkSize, flattenValues, type Values, writeWords } from "./values.js";
 
-/** Shapes by input name; a tensor made with `input()` where a name or another dtype is wanted. */
+/** Shapes by input name. For another name or dtype: a tensor made with `input()`. */
 export type InputShapes = Record<string, Shape | Tensor>;
 
-/** Symbolic inputs for the shapes. Throws ModelError for what is no shape and no input. */
+/** Symbolic inputs for the shapes. Throws ModelError for a value that is neither a shape nor an input. */
 export function inputsFor<I extends InputShapes>(where: string, shapes: I): { [K in keyof I]: Tensor } {
   if (kindOf(shapes) !== "Object" || isTensor(shapes)) {
     throw new ModelError(
@@ -36,7 +36,7 @@ export function inputsFor<I extends InputShapes>(where: string, shapes: I): { [K
   return Object.fromEntries(inputs) as { [K in keyof I]: Tensor };
 }
 
-/** Refuses what is no object of tensors: what a traced function returned. */
+/** Throws if the result of a traced function is not an object of tensors. */
 export function checkResults(where: string, results: unknown): void {
   const named = kindOf(results) === "Object" && !isTensor(results) ? Object.entries(results as object) : [];
   if (named.length === 0) {
@@ -48,7 +48,7 @@ export function checkResults(where: string, results: unknown): void {
   for (const [name, tensor] of named) checkTensor(where, tensor, `the result ${showValue(name)} must be a tensor`);
 }
 
-/** Refuses results that depend on an input that is not among those that values are handed in for. */
+/** Throws if a result depends on an input for which no values are passed in. */
 export function checkInputs(where: string, results: readonly Tensor[], inputs: readonly Tensor[]): void {
   for (const tensor of leavesBehind(results)) {
     if (tensor.source.kind !== "input" || inputs.includes(tensor)) continue;
@@ -58,7 +58,7 @@ export function checkInputs(where: string, results: readonly Tensor[], inputs: r
   }
 }
 
-/** Refuses values that are not one for each input, by name. */
+/** Throws if there is not one value for each input, by name. */
 function checkFeed(where: string, names: readonly string[], feed: unknown): void {
   const isNamed = kindOf(feed) === "Object";
   const given = isNamed ? Object.keys(feed as object) : [];
@@ -68,10 +68,10 @@ function checkFeed(where: string, names: readonly string[], feed: unknown): void
   throw new DataError(`${where}: the values must be an object with ${showNames(names)}, got ${came}`);
 }
 
-/** A feed of values by the names of the inputs. */
+/** Values by the names of the inputs. */
 export type Feed<I extends InputShapes> = { readonly [K in keyof I]: Values };
 
-/** Writes the values of a call to where its inputs are, each checked; whole numbers against what they choose from. */
+/** Checks the values of a call, indices against their bounds too, and writes them to the inputs. */
 export function feedWriter<I extends InputShapes>(
   where: string,
   engine: Engine,
@@ -90,7 +90,7 @@ export function feedWriter<I extends InputShapes>(
   };
 }
 
-/** Checks values against a tensor's shape, and whole numbers against what they choose from; writes them. */
+/** Checks values against a tensor's shape, and indices against their bound. Writes them. */
 export function writeValues(
   engine: Engine,
   address: Pointer,
@@ -106,7 +106,7 @@ export function writeValues(
   else writeWords(where, engine.writable(address, sizeOf(tensor.shape), "uint32"), flat.data, bound);
 }
 
-/** Copies of results, by name. Indices become float32 numbers, which are exact up to 2^24. */
+/** Copies of the results, by name. Indices become float32, which is exact up to 2^24. */
 export function readResults<O extends Readonly<Record<string, Tensor>>>(
   engine: Engine,
   outputs: O,

@@ -1,4 +1,4 @@
-// Values that users hand in: numbers, typed arrays (row-major), nested arrays of either.
+// Values that users pass in: numbers, typed arrays (row-major), nested arrays of either.
 import { DataError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type Shape, sameShape, showShape, sizeOf } from "./shape.js";
@@ -14,28 +14,31 @@ export type TypedArray =
   | Int32Array
   | Uint32Array;
 
-/** Nested arrays of numbers, as deep as the tensor has axes; a typed array stands for all axes from its own on. */
+/**
+ * Nested arrays of numbers, one level for each axis of the tensor. A typed array may replace all levels from its own
+ * on.
+ */
 export type Nested = readonly number[] | readonly TypedArray[] | readonly Nested[];
 
-/** Anything that holds numbers. */
+/** Anything that contains numbers. */
 export type Values = number | TypedArray | Nested;
 
-/** Values laid out flat, with the shape where the nesting shows one. */
+/** Flat values, with their shape if it is known from the nesting. */
 export interface FlatValues {
   readonly data: TypedArray | readonly number[];
   /** Shape of nested arrays; `undefined` for typed arrays, which are flat. */
   readonly shape: Shape | undefined;
-  /** The innermost arrays are typed: the last size stands for any axes of so many elements. */
+  /** Whether the innermost arrays are typed: the last size may then be any axes of so many elements. */
   readonly isPacked?: boolean;
 }
 
-// What an array that holds itself, or the same row over and over, would go beyond. So many values are a gibibyte.
+// Limits for an array that contains itself, or the same row many times. So many values take a gibibyte.
 const MAX_DEPTH = 64;
 const MAX_NESTED_VALUES = 2 ** 27;
 
 /**
- * Flattens nested arrays; typed arrays pass through. Throws DataError where rows differ in length, an entry is no number,
- * a buffer is gone, or there are more levels or values than can be.
+ * Flattens nested arrays; typed arrays are returned. Throws DataError if rows differ in length, an element is not a
+ * number, a buffer was transferred, or there are too many levels or values.
  */
 export function flattenValues(where: string, values: Values): FlatValues {
   if (typeof values === "number") return { data: [values], shape: [] };
@@ -56,7 +59,10 @@ export function flattenValues(where: string, values: Values): FlatValues {
   return { data: pack(rows), shape, isPacked: true };
 }
 
-/** The shape that the first entries show, and the first row where rows are typed; bounded before anything is collected. */
+/**
+ * The shape, from the first element at each level, and the first row if rows are typed. It is limited before anything
+ * is collected.
+ */
 function nestedShape(where: string, values: Nested): { shape: number[]; row: TypedArray | undefined } {
   const shape: number[] = [];
   let level: unknown = values;
@@ -78,17 +84,17 @@ function nestedShape(where: string, values: Nested): { shape: number[]; row: Typ
   return { shape, row };
 }
 
-/** A typed array of numbers, of any realm: no DataView, and no bigints. */
+/** Whether it is a typed array of numbers, of any realm: not a DataView, and not bigints. */
 function isNumeric(values: unknown): values is TypedArray {
   if (!ArrayBuffer.isView(values)) return false;
   return !["DataView", "BigInt64Array", "BigUint64Array"].includes(kindOf(values));
 }
 
-/** Refuses a typed array whose buffer has been transferred, or is shorter now than what is to be seen of it. */
+/** Throws if the buffer of a typed array was transferred, or is now too short for the array. */
 function checkBuffer(where: string, values: TypedArray): TypedArray {
   if (values.length > 0) return values;
   try {
-    // Each method looks whether the elements are there, also where there are none.
+    // Each method checks that the elements exist, even if there are none.
     values.includes(0);
     return values;
   } catch (error) {
@@ -100,8 +106,8 @@ function checkBuffer(where: string, values: TypedArray): TypedArray {
 }
 
 /**
- * Writes what is below `level` into `into`, from index `at` on; returns the index behind it. Numbers, or (`first`: the
- * first of them) typed arrays of one length.
+ * Writes the elements below `level` to `into`, from index `at` on. Returns the next index. The elements are numbers, or
+ * typed arrays of one length, of which `first` is the first.
  */
 function collect(
   where: string,
@@ -134,7 +140,7 @@ function refuseEntry(where: string, entry: unknown, first: TypedArray | undefine
   return new DataError(`${where}: every row must be a typed array of ${first.length}, got ${describe(entry)}`);
 }
 
-/** Typed rows behind one another: as float32 where that holds what they hold. */
+/** Concatenates typed rows: as float32 if that can represent all their values, and otherwise as float64. */
 function pack(rows: readonly TypedArray[]): TypedArray {
   const size = rows[0].length;
   const isSingle = rows.every((row) => row.BYTES_PER_ELEMENT <= 2 || kindOf(row) === "Float32Array");
@@ -145,7 +151,7 @@ function pack(rows: readonly TypedArray[]): TypedArray {
   return data;
 }
 
-/** What came in the place of numbers, and what makes numbers of it. */
+/** For an error: what was given instead of numbers, and how to convert it. */
 function describe(value: unknown): string {
   if (typeof value === "string") {
     const number = value.trim() !== "" && !Number.isNaN(Number(value));
@@ -165,7 +171,7 @@ function describe(value: unknown): string {
   return keys.length === 0 ? "{}" : `an object of ${showNames(keys)}: make an array of it, as [${row.join(", ")}]`;
 }
 
-/** Whether values that are nested in this way can be a tensor of this shape: flat ones go by their number alone. */
+/** Whether values with this nesting fit a shape. Flat values fit if their number does. */
 export function nestingFits({ shape: came, isPacked }: FlatValues, shape: Shape): boolean {
   if (came === undefined || came.length < 2) return true;
   if (!isPacked) return sameShape(came, shape);
@@ -173,14 +179,17 @@ export function nestingFits({ shape: came, isPacked }: FlatValues, shape: Shape)
   return sameShape(came.slice(0, outer), shape.slice(0, outer)) && came[outer] === sizeOf(shape.slice(outer));
 }
 
-/** Refuses values whose number or nested shape does not fit `shape`. */
+/** Throws if the number or the nesting of values does not fit `shape`. */
 export function checkSize(where: string, values: FlatValues, shape: Shape): void {
   if (values.data.length === sizeOf(shape) && nestingFits(values, shape)) return;
   const came = values.shape === undefined ? `${values.data.length} values` : `shape ${showShape(values.shape)}`;
   throw new DataError(`${where}: must have shape ${showShape(shape)} (${sizeOf(shape)} values), got ${came}`);
 }
 
-/** A part of flat values; typed arrays are not copied. Nothing where a buffer has become shorter than that: see `checkPresent`. */
+/**
+ * A part of flat values. Typed arrays are not copied. It is empty if the buffer has become too short: see
+ * `checkPresent`.
+ */
 export function sliceOf(data: FlatValues["data"], start: number, length: number): FlatValues["data"] {
   if (length === data.length) return data;
   if (start + length > data.length) return [];
@@ -188,7 +197,7 @@ export function sliceOf(data: FlatValues["data"], start: number, length: number)
   return (data as readonly number[]).slice(start, start + length);
 }
 
-/** Refuses values of which some are gone, as their buffer was transferred or became smaller since they were looked at. */
+/** Throws if values are missing because their buffer was transferred or became smaller since they were checked. */
 export function checkPresent(where: string, values: FlatValues["data"], length: number): void {
   if (values.length === length) return;
   throw new DataError(
@@ -196,7 +205,10 @@ export function checkPresent(where: string, values: FlatValues["data"], length: 
   );
 }
 
-/** Copies values into memory as float32. Throws DataError naming the first NaN or infinity; `first` is the first value's index. */
+/**
+ * Copies values into memory as float32. Throws DataError that names the first NaN or infinity. `first`: index of the
+ * first value.
+ */
 export function writeFloats(where: string, to: Float32Array, values: FlatValues["data"], first = 0): void {
   checkPresent(where, values, to.length);
   to.set(values);
@@ -207,17 +219,17 @@ export function writeFloats(where: string, to: Float32Array, values: FlatValues[
 }
 
 /**
- * What whole numbers must be below: one number for all, or one for each of the elements, which repeats (as that of one
- * sample does for many).
+ * What indices must be below: one number for all, or one for each element. The latter repeats, as that of one sample
+ * does for many samples.
  */
 export type Bound = number | Float64Array;
 
-/** Largest number a uint32 holds, and one. */
+/** One more than the largest uint32. */
 export const NO_BOUND = 2 ** 32;
 
 /**
- * Copies whole numbers into memory. Throws DataError naming the first that is none, or chooses beyond what there is to
- * choose from; `first` is the first value's index.
+ * Copies whole numbers into memory. Throws DataError that names the first value that is not a whole number, or not
+ * below its bound. `first`: index of the first value.
  */
 export function writeWords(
   where: string,
