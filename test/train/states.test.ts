@@ -45,6 +45,8 @@ describe("a trainer's states", () => {
     expect(() => trainer.predictSync([1, 2, 3])).toThrow(
       "predict: the model's state holds 2 rows, one for each of a batch, got a batch of 3: call resetState() first",
     );
+    // What was refused had needed more memory, into which the state moved.
+    expect([...trainer.predictSync([0, 0])]).toEqual([0.375, 3.75]);
     trainer.resetState();
     expect([...trainer.predictSync([1, 2, 3])]).toEqual([1, 2, 3]);
     trainer.resetState();
