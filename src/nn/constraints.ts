@@ -1,4 +1,4 @@
-// What parameters are brought back to after each step of the optimizer.
+// Constraints: they restrict the values of a parameter after each step of the optimizer.
 import { LANES } from "../engine/constants.js";
 import { made } from "../engine/copies.js";
 import { checkNone, checkNumber, ModelError, showValue } from "../engine/errors.js";
@@ -8,8 +8,8 @@ import { type Constraint, type Shape, showShape, sizeOf } from "../graph/tensor.
 
 export interface NormConstraintOptions {
   /**
-   * Along which axis or axes (next to each other) a norm is taken. Default: all but the last, so that each unit of a dense
-   * weight [in, out], and each filter of a convolution's [...window, in, out], has a norm of its own.
+   * Along which axis or axes (next to each other) a norm is taken. Default: all but the last, so that each unit of a
+   * dense weight [in, out], and each filter of a convolution's [...window, in, out], has its own norm.
    */
   axis?: number | readonly number[];
 }
@@ -80,7 +80,7 @@ export interface MinMaxNormOptions extends NormConstraintOptions {
   min?: number;
   /** Default 1. */
   max?: number;
-  /** Share of the way that each step goes. Default 1: all of it. */
+  /** The share of the correction that is made in each step. Default 1: all of it. */
   rate?: number;
 }
 

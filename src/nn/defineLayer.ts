@@ -1,4 +1,4 @@
-// Layers that are functions of tensors: a user's own, and those of this library that are made of others.
+// Layers that are functions of tensors: custom layers, and those of this library that are made of other layers.
 import { checkFunction, ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type DType, isTensor, type Shape, type Tensor } from "../graph/tensor.js";
@@ -16,7 +16,7 @@ import {
 import type { Scope } from "./scope.js";
 import { checkResults, naming, trialContext, trialInputs } from "./trial.js";
 
-/** What a layer's function may give: a tensor, or several by name. */
+/** What a layer's function may return: a tensor, or several by name. */
 type Results = Tensor | Readonly<Record<string, Tensor>>;
 
 type GivesOf<R extends Results> = R extends Tensor ? number : { readonly [K in keyof R]: Shape };
@@ -31,20 +31,23 @@ type TakesOf<N extends string> = [OptionalName<N>] extends [never]
 type Named<Options> = Options & { readonly name?: string };
 
 /**
- * A custom layer: a function of a tensor [batch, …] and what `scope` offers, or of several tensors by name. Called with the
- * options, it gives a layer that can be used wherever others can.
+ * A custom layer: a function of a tensor [batch, …] and what `scope` offers, or of several tensors by name. Called with
+ * the options, it gives a layer that can be used wherever others can.
  *
  * @param kind Its name in summaries and errors.
- * @param inputs Names of the tensors that it takes, if there are several. It is then applied by a scope, to an object. What
+ * @param inputs Names of the tensors that it takes, if there are several. It is then applied by a scope, to an object.
+ * What
  *   ends in "?" may be left out, as the mask of `["x", "mask?"]`; if all but `x` do, the layer is applied to a single tensor
  *   too, also in a chain. What it applies and makes must not depend on what is left out.
- * @param body Traced as a functional model's is; gives a tensor, or an object of them. It checks shapes by throwing ModelError.
+ * @param body Traced as a functional model's is; gives a tensor, or an object of them. It checks shapes by throwing
+ * ModelError.
  * @example
  * const scaled = defineLayer("scaled", (x, { parameter }) => mul(x, parameter("scale", [x.shape[1]], ones())));
  * const model = sequential({ input: [4] }, scaled(), dense(1));
  * @example
- * const gated = defineLayer("gated", ["x", "gate"], ({ x, gate }, { apply }) => mul(x, apply(gate, dense(8), sigmoid())));
- * const model = functional({ input: [8] }, (x, { apply }) => apply({ x, gate: apply(x, dense(4)) }, gated()));
+ * const gated = defineLayer("gated", ["x", "gate"], ({ x, gate }, { apply }) => mul(x, apply(gate, dense(8),
+ * sigmoid()))); const model = functional({ input: [8] }, (x, { apply }) => apply({ x, gate: apply(x, dense(4)) },
+ * gated()));
  */
 export function defineLayer<Options extends object = Record<never, never>, R extends Results = Tensor>(
   kind: string,
@@ -100,7 +103,7 @@ function checkNames(names: unknown): readonly string[] {
   return [...names];
 }
 
-// More than any layer has.
+// More inputs than any layer has.
 const MAX_INPUTS = 1000;
 
 /** A layer that is a function, which is traced wherever the layer is built. */

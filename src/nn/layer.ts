@@ -1,4 +1,4 @@
-// What a layer is: it sees the shape that comes in, makes its parameters, and applies itself to a tensor.
+// What a layer is: it gets the shape of its input, makes its parameters, and is applied to a tensor.
 import { checkMade } from "../engine/copies.js";
 import { checkFlag, checkOptions, ModelError, remedyForValue, showValue } from "../engine/errors.js";
 import { currentLoop } from "../graph/operation.js";
@@ -29,8 +29,8 @@ export type ForLayer<P extends LayerPorts, T> = P extends NamedShapes ? { readon
 export type NoPorts = Record<never, never>;
 
 /**
- * What a layer is applied to, if some of it may be left out: one tensor and others by name, as `{ x, mask }` (the tensor
- * alone if all others are left out), or an object of several with them.
+ * What a layer is applied to, if some of it may be left out: one tensor and others by name, as `{ x, mask }` (the
+ * tensor alone if all others are left out), or an object of several with them.
  */
 export type Given<Takes extends LayerPorts, Optional extends NamedShapes, T> = keyof Optional extends never
   ? ForLayer<Takes, T>
@@ -40,36 +40,36 @@ export type Given<Takes extends LayerPorts, Optional extends NamedShapes, T> = k
 
 type MayHave<Optional extends NamedShapes, T> = { readonly [K in keyof Optional]?: T | undefined };
 
-/** What a model's ports are to those who use it as a layer. */
+/** The ports of a model that is used as a layer. */
 export type PortsOfModel<P extends Ports> = P extends NamedShapes ? P : P extends Shape ? P["length"] : never;
 
-/** What a layer may need to know when it is applied. */
+/** What a layer may need when it is applied. */
 export interface LayerContext {
   /** Whether the program being built trains (dropout on) or predicts. */
   readonly training: boolean;
   /** The trainer's clock: a `uint32` leaf that holds the step. */
   readonly clock: Tensor;
   readonly seed: readonly [low: number, high: number];
-  /** The next number of a stream of random numbers: each use of randomness in a model takes one of its own. */
+  /** The next number of a random stream. Each use of randomness in a model takes a new one. */
   stream(): number;
-  /** What a state holds before this step: [rows, ...shape]. */
+  /** The values of a state before this step: [rows, ...shape]. */
   state(state: LayerState, rows: number): Tensor;
   /**
-   * Notes the new value of a buffer, or of what `state` gave: it is written when the step is done. The last one counts.
-   * Buffers change while training only, states while predicting too.
+   * Sets the new value of a buffer, or of a tensor from `state`. It is written at the end of the step; the last value
+   * counts. Buffers only change in training, states in prediction too.
    */
   update(target: Tensor, value: Tensor): void;
 }
 
-/** What a context is made of. */
+/** The parts of a context. */
 export interface ContextOptions extends Pick<LayerContext, "training" | "clock" | "seed"> {
   /** How many rows a batch has. Absent if that cannot be known, as in a custom step. */
   readonly batch?: number;
-  /** Whether states are what they are at first, zeros, and stay as they are: while scoring. Default false. */
+  /** Whether states are zeros and do not change, as in an evaluation. Default false. */
   readonly fresh?: boolean;
 }
 
-/** What a traced program is to write when a step is done, and the states that it reads. */
+/** With what a traced program writes at the end of a step, and the states that it reads. */
 export interface TracedContext extends LayerContext {
   readonly updates: ReadonlyMap<Tensor, Tensor>;
   readonly states: ReadonlyMap<LayerState, Tensor>;
@@ -110,7 +110,7 @@ export function layerContext({ batch, fresh = false, ...of }: ContextOptions): T
   };
 }
 
-/** What is kept from step to step is read and written once in each, but the body of a loop runs many times in it. */
+/** Throws in the body of a loop: buffers and states change once in a step, but the body runs many times. */
 function refuseInLoop(what: string, name: string): void {
   const loop = currentLoop();
   if (loop === "") return;
@@ -120,7 +120,7 @@ function refuseInLoop(what: string, name: string): void {
 }
 
 /**
- * What comes of a step is from before its changes: what is a parameter, a buffer or a state, or a view of one, is copied
+ * The results of a step are from before its changes. So a parameter, buffer or state, or a view of one, is copied
  * first.
  */
 export function copyBeforeChanges(tensor: Tensor, states: ReadonlyMap<LayerState, Tensor>): Tensor {
@@ -151,22 +151,25 @@ export interface LayerParameter {
   readonly tensor: Tensor;
 }
 
-/** Values that a layer keeps from call to call, a row for each row of the batch. It is told from others by itself. */
+/**
+ * Values that a layer keeps from call to call, one row for each row of the batch. It is identified by the object
+ * itself.
+ */
 export interface LayerState {
-  /** What errors call it. */
+  /** Its name in errors. */
   readonly name: string;
-  /** Of one row. */
+  /** The shape of one row. */
   readonly shape: Shape;
 }
 
-/** A layer that was applied, in the place of its first application. */
+/** A layer at the place of its first application. */
 export interface AppliedLayer extends BuiltLayer<LayerPorts, LayerPorts, NamedShapes> {
   readonly kind: string;
-  /** Its name, or the number of its application, within what applies it. */
+  /** Its name, or the number of its application in the function that applies it. */
   readonly path: string;
 }
 
-/** What a layer is made of, if it is made of layers. */
+/** The layers in a layer. */
 export interface LayerParts {
   readonly layers: readonly AppliedLayer[];
 }
@@ -184,14 +187,14 @@ export interface BuiltLayer<
   readonly states?: readonly { readonly name: string; readonly state: LayerState }[];
   readonly parts?: LayerParts;
   /**
-   * x [batch, ...inputShape] → [batch, ...outputShape], or objects of such tensors by name. Sizes are taken from `x`, not
-   * from `inputShape`: what the parameters leave open, as the height and width of an image, may differ from program to
-   * program. So may what is left out of the inputs, if something may be.
+   * x [batch, ...inputShape] → [batch, ...outputShape], or objects of such tensors by name. Sizes are taken from `x`,
+   * not from `inputShape`: what the parameters leave open, as the height and width of an image, may differ from program
+   * to program. So may what is left out of the inputs, if something may be.
    */
   apply(x: Given<Takes, Optional, Tensor>, context: LayerContext): ForLayer<Gives, Tensor>;
 }
 
-/** Where a layer is built: what its errors and parameters are told apart by. */
+/** The place of a layer, by which its errors and parameters are identified. */
 export interface LayerPlace {
   /** `dense "hidden"` or `dense 0`: how errors begin. */
   readonly where: string;
@@ -200,9 +203,10 @@ export interface LayerPlace {
 }
 
 /**
- * A layer before it has a place: what `dense(10)` returns. `Takes` and `Gives`: numbers of axes of one sample, or the names
- * of several tensors; see LayerPorts. `Optional`: names of tensors that it takes too, if they are given, as masks and states;
- * the one that must be given is then called `x`, if it is a single one: `apply(x, layer)` or `apply({ x, mask }, layer)`.
+ * A layer before it has a place: what `dense(10)` returns. `Takes` and `Gives`: numbers of axes of one sample, or the
+ * names of several tensors; see LayerPorts. `Optional`: names of tensors that it takes too, if they are given, as masks
+ * and states; the one that must be given is then called `x`, if it is a single one: `apply(x, layer)` or `apply({ x,
+ * mask }, layer)`.
  */
 export interface Layer<
   Takes extends LayerPorts = number,
@@ -215,16 +219,16 @@ export interface Layer<
   /** Names of the tensors that it takes, what may be left out as "mask?"; absent: one without a name. */
   readonly inputNames?: readonly string[] | undefined;
   /**
-   * What it was made with, where anything but its name tells it from others of its kind: a function that makes it anew in
-   * each trace must make it alike.
+   * The options that it was made with, if it has any besides its name. A function that makes the layer in each trace
+   * must use the same options.
    */
   readonly options?: unknown;
-  /** Never there at run time. */
+  /** Does not exist at run time. */
   readonly ports?: { readonly takes: Takes; readonly gives: Gives; readonly optional: Optional };
   /**
-   * Shapes are of one sample, without the batch axis; `dtype`: what comes in, float32 if absent; objects of them for several
-   * inputs. They are those of the first application, which may leave out what later ones give. Throws ModelError if the
-   * input does not fit.
+   * Shapes are of one sample, without the batch axis; `dtype`: what comes in, float32 if absent; objects of them for
+   * several inputs. They are those of the first application, which may leave out what later ones give. Throws
+   * ModelError if the input does not fit.
    */
   build(
     place: LayerPlace,
@@ -233,7 +237,7 @@ export interface Layer<
   ): BuiltLayer<Takes, Gives, Optional>;
 }
 
-/** A layer of one tensor, for the compiler with so many axes: they are not read from what builds it. */
+/** Gives a layer of one tensor its numbers of axes, for the compiler. */
 export function axesOf<Takes extends number, Gives extends number | "same">(layer: Layer): Layer<Takes, Gives> {
   return layer as unknown as Layer<Takes, Gives>;
 }
@@ -249,7 +253,7 @@ export function takesOne({ inputNames }: AnyLayer): boolean {
   );
 }
 
-/** Refuses what is no layer, with what was probably meant. */
+/** Throws if it is not a layer, with a hint at what was probably meant. */
 export function checkLayer(where: string, value: unknown): AnyLayer {
   const { kind, name, build } = (value ?? {}) as Partial<AnyLayer>;
   if (typeof value !== "object" || typeof kind !== "string" || typeof build !== "function") {
@@ -281,7 +285,9 @@ const PARTS = [
   ["Constraint", "record", "a constraint such as maxNorm()"],
 ] as const;
 
-/** Checks names, and the options that are alike in all layers: the layer's name, flags, what makes and keeps parameters. */
+/**
+ * Checks names, and the options that are alike in all layers: the layer's name, flags, what makes and keeps parameters.
+ */
 export function checkLayerOptions(kind: string, options: object, known: readonly string[]): void {
   const { kind: layer, build } = (options ?? {}) as Partial<Layer>;
   if (typeof build === "function") {
@@ -299,7 +305,7 @@ export function checkLayerOptions(kind: string, options: object, known: readonly
   }
 }
 
-/** Refuses what is no initializer, regularizer or constraint. */
+/** Throws if it is not an initializer, regularizer or constraint. */
 export function checkPart(
   where: string,
   name: string,
@@ -312,7 +318,10 @@ export function checkPart(
   throw new ModelError(`${where}: ${name} must be ${wanted}, got ${showValue(value)}${remedy}`);
 }
 
-/** Each layer of a chain for samples of `Axes` axes; where one takes other samples, what is wrong instead of it. */
+/**
+ * Each layer of a chain for samples of `Axes` axes. A layer that takes other samples is replaced by a text that says
+ * so.
+ */
 export type Chain<Axes extends number, Layers extends readonly Layer[]> = Layers extends readonly [
   infer First extends Layer,
   ...infer Rest extends readonly Layer[],
@@ -335,8 +344,8 @@ type AxesAfter<Axes extends number, Gives extends number | "same"> = number exte
     : Axes;
 
 /**
- * Builds a layer of images; what it refuses of an image whose channels come first says so: [1, 28, 28] is a row of 28 pixels
- * with 28 channels here.
+ * Builds a layer of images. If it refuses an image whose channels seem to come first, the error says so: here, [1, 28,
+ * 28] is a row of 28 pixels with 28 channels.
  */
 export function channelsLast<T>(inputShape: Shape, build: () => T): T {
   try {

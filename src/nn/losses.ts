@@ -1,4 +1,4 @@
-// Losses as options of compile(): which operation, what the targets are, and what a prediction is.
+// Losses for compile(): their operation, their targets, and their predictions.
 import { checkFunction, ModelError, showValue } from "../engine/errors.js";
 import { choice, fn, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
@@ -14,9 +14,9 @@ import { checkName } from "./layer.js";
 export type { Reduction } from "../ops/loss.js";
 
 /**
- * What `y` holds: `values` any numbers of the output's shape; `bits` 0 or 1; `signs` -1 or 1;
- * `probabilities` within [0, 1]; `classes` one index a sample, or for each of its positions; `distributions` rows that sum
- * to 1.
+ * The kind of targets in `y`. `values`: any numbers, in the shape of the output. `bits`: 0 or 1. `signs`: -1 or 1.
+ * `probabilities`: within [0, 1]. `classes`: one index for each sample, or for each of its positions. `distributions`:
+ * rows that sum to 1.
  */
 export type TargetKind = "values" | "bits" | "signs" | "probabilities" | "classes" | "distributions";
 
@@ -35,20 +35,22 @@ export interface Loss {
   readonly reduction: Reduction;
   /** Scalar loss of raw model outputs. */
   build(output: Tensor, target: Tensor): Tensor;
-  /** What predict() makes of the raw outputs: probabilities of logits, for example. */
+  /** Converts raw outputs to predictions: logits to probabilities, for example. */
   predict(output: Tensor): Tensor;
-  /** How many are right, as a scalar tensor; absent where "right" means nothing. */
+  /** How many predictions are right, as a scalar tensor. Absent if that has no meaning. */
   correct?: (output: Tensor, target: Tensor) => Tensor;
-  /** The class index of targets that count for nothing: any whole number. Absent: none. */
+  /** The class index of targets that are ignored: any whole number. Absent: none. */
   readonly ignoreIndex?: number | undefined;
   /**
-   * How many targets of a batch count, as a scalar tensor, if that depends on their values: a mean over batches is then
-   * weighted by it. Absent: all.
+   * How many targets of a batch are counted, as a scalar tensor, if that depends on their values. A mean over batches
+   * is then weighted by it. Absent: all are counted.
    */
   count?: ((target: Tensor) => Tensor) | undefined;
-  /** Throws ModelError, beginning with `where`, for an output of a shape (without the batch) that it cannot take. */
+  /**
+   * Throws ModelError, which begins with `where`, if it does not support an output of this shape (without the batch).
+   */
   checkOutput?(where: string, shape: Shape): void;
-  /** Kinds of last layer that the loss has built in already, and must not get. */
+  /** Kinds of layers that the loss includes, and that the model must therefore not end in. */
   readonly includes?: readonly string[];
 }
 
@@ -98,7 +100,7 @@ export function huber(options: operations.HuberOptions = {}): Loss {
   return regression("huber", (y, t) => operations.huber(y, t, { reduction, delta }), reduction);
 }
 
-/** Hinge: max(0, 1 - t·y) with targets -1 and 1; a prediction is the raw score, right when its sign is. */
+/** Hinge: max(0, 1 - t·y) with targets -1 and 1. A prediction is the raw score. It is right if its sign is. */
 export function hinge(options: LossOptions = {}): Loss {
   const reduction = reductionOf("hinge", options);
   return {
@@ -128,7 +130,7 @@ export function perceptron(options: LossOptions = {}): Loss {
 }
 
 export interface BinaryCrossEntropyOptions extends LossOptions {
-  /** What the model gives. Default `"logits"`. */
+  /** The output of the model. Default `"logits"`. */
   from?: "logits" | "probabilities";
 }
 
@@ -138,8 +140,8 @@ const BINARY_CROSS_ENTROPY = {
 } satisfies OptionsOf<BinaryCrossEntropyOptions>;
 
 /**
- * Binary cross-entropy. From logits (the default): the model ends without a sigmoid, and predict() gives
- * probabilities. From probabilities: the model ends in sigmoid(). Targets lie within [0, 1].
+ * Binary cross-entropy. From logits (the default): the model ends without a sigmoid, and predict() returns
+ * probabilities. From probabilities: the model ends in sigmoid(). Targets are within [0, 1].
  */
 export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Loss {
   const { reduction, from } = readOptions("binaryCrossEntropy", options, BINARY_CROSS_ENTROPY);
@@ -165,9 +167,11 @@ function checkClasses(where: string, shape: Shape): void {
 }
 
 export interface CrossEntropyOptions extends LossOptions {
-  /** What `y` holds: class indices, or distributions such as one-hot rows. Default `"classes"`. */
+  /** The kind of targets: class indices, or distributions such as one-hot rows. Default `"classes"`. */
   targets?: "classes" | "distributions";
-  /** The class index of positions that count for nothing, as padding: any whole number, as -1 or -100. Default none. */
+  /**
+   * The class index of positions that are ignored, such as padding: any whole number, such as -1 or -100. Default none.
+   */
   ignoreIndex?: number;
 }
 
@@ -178,11 +182,12 @@ const CROSS_ENTROPY = {
 } satisfies OptionsOf<CrossEntropyOptions>;
 
 /**
- * Cross-entropy of softmax(logits): the model ends in dense(classes), without a softmax, and predict() gives probabilities.
- * Targets are class indices (the default) or distributions (one-hot rows, for example): one a sample of an output [classes];
- * of an output [positions, …, classes] one for each position. The mean is over all positions of a batch, without those whose
- * index is `ignoreIndex`, as in PyTorch; where all of them are ignored it is 0. Accuracy ignores them too. The mean over an
- * epoch or an evaluation is over its positions, whatever the batches.
+ * Cross-entropy of softmax(logits). The model ends in dense(classes), without a softmax, and predict() returns
+ * probabilities. Targets are class indices (the default) or distributions (one-hot rows, for example): one for each
+ * sample if the output is [classes], one for each position if it is [positions, …, classes]. The mean is over all
+ * positions of a batch, without those whose index is `ignoreIndex`, as in PyTorch; if all are ignored, it is 0.
+ * Accuracy ignores them too. The mean over an epoch or an evaluation is over all its positions, and does not depend on
+ * the batches.
  */
 export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
   const { reduction, targets, ignoreIndex } = readOptions("crossEntropy", options, CROSS_ENTROPY);
@@ -209,7 +214,7 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
   };
 }
 
-// More than there are layers.
+// There are fewer layers than this.
 const MAX_KINDS = 1000;
 
 export interface DefineLossOptions
@@ -228,13 +233,14 @@ const DEFINE_LOSS = {
 } satisfies OptionsOf<DefineLossOptions>;
 
 /**
- * A custom loss: a function of a model's output and its target, [batch, …] both, that gives a scalar tensor.
+ * A custom loss: a function of a model's output and its target, both [batch, …], that returns a scalar tensor.
  *
- * @param options What else is to be known of it. `targets`: what `y` holds (default `"values"`, of the output's shape);
- *   `reduction`: whether it is a mean over the batch (the default) or a sum; `predict`: what predict() makes of the output
- *   (default the output itself); `correct`: how many are right, for accuracy (default: that means nothing); `includes`: kinds
- *   of layers that the model must not end in.
- * @throws ModelError if a part is none. What the functions give is checked by `compile`.
+ * @param options `targets`: the kind of targets (default `"values"`, in the shape of the output). `reduction`: whether
+ * it is a
+ *   mean over the batch (the default) or a sum. `predict`: converts the output to a prediction (default: the output itself).
+ *   `correct`: how many predictions are right, for accuracy (default: no accuracy). `includes`: kinds of layers that the model
+ *   must not end in.
+ * @throws ModelError if an option is not valid. `compile` checks what the functions return.
  * @example
  * const logCosh = defineLoss("logCosh", (y, t) => {
  *   const d = sub(y, t);

@@ -1,4 +1,4 @@
-// Models: functions of tensors with parameters, chains of layers among them.
+// Models: functions of tensors with parameters. A chain of layers is one of them.
 import { checkMade, made } from "../engine/copies.js";
 import { checkChoice, checkFunction, checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
@@ -45,9 +45,9 @@ import type { Scope } from "./scope.js";
 import { checkResults, naming, trialContext, trialInputs } from "./trial.js";
 
 /**
- * A description: shapes, layers and symbolic parameters. Values belong to the trainer that compiles it. A model is a layer
- * too: `sequential({ input: [784] }, encoder, dense(10))`; one of several inputs or outputs is applied by a scope, to an
- * object of tensors.
+ * A description: shapes, layers and symbolic parameters. The trainer that compiles it has the values. A model is a
+ * layer too: `sequential({ input: [784] }, encoder, dense(10))`. A model with several inputs or outputs is applied by a
+ * scope, to an object of tensors.
  */
 export interface Model<I extends Ports = Shape, O extends Ports = Shape>
   extends Layer<PortsOfModel<I>, PortsOfModel<O>> {
@@ -58,21 +58,24 @@ export interface Model<I extends Ports = Shape, O extends Ports = Shape>
   readonly layers: readonly AppliedLayer[];
   /** Parameters and buffers by path ("0.weight", "encoder.hidden.bias"), in the order of the layers. */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** The outputs' shapes for inputs of other sizes, as larger images. Throws ModelError if the layers do not allow them. */
+  /**
+   * The shapes of the outputs for inputs of other sizes, such as larger images. Throws ModelError if the layers do not
+   * allow them.
+   */
   outputShapeFor(inputShape: I): O;
 }
 
-/** What goes in and comes out. */
+/** The inputs and outputs. */
 export interface ModelPorts {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
 }
 
-/** A model from the inside: what compiling it needs. Its ports' types are erased. */
+/** The inside of a model, which `compile` needs. The types of its ports are erased. */
 export interface AnyModel extends Model<Ports, Ports>, ModelPorts {
-  /** What is kept from call to call, by path. */
+  /** States, which are kept from call to call, by path. */
   readonly states: ReadonlyMap<string, LayerState>;
-  /** The outputs for a batch of two, as they were traced when the model was built: what losses are tried on. */
+  /** The outputs for a batch of two, from the trace when the model was built. Losses are tried on them. */
   readonly trial: readonly Tensor[];
   /** x [batch, ...inputShape] → [batch, ...outputShape], in the order of the ports. */
   trace(x: readonly Tensor[], context: LayerContext): readonly Tensor[];
@@ -83,19 +86,22 @@ export interface AnyModel extends Model<Ports, Ports>, ModelPorts {
 export interface ModelOptions<I extends Ports> {
   /** Shape of one sample, without the batch axis; an object of shapes for several inputs. */
   input: I;
-  /** Of the inputs: `"uint32"` for indices, as `oneHot()` takes them. Default `"float32"`. An object for several inputs. */
+  /**
+   * Dtype of the input: `"uint32"` for indices, which `oneHot()` takes. Default `"float32"`. An object for several
+   * inputs.
+   */
   dtype?: DType | Readonly<Record<string, DType>>;
-  /** Names the model in parameter paths ("encoder.0.weight") where it is a part of another. */
+  /** Name of the model in parameter paths ("encoder.0.weight") if it is a part of another. */
   name?: string;
 }
 
 const DTYPES: readonly DType[] = ["float32", "uint32"];
 
-/** What a model is made of. */
+/** The parts of a model. */
 interface Making {
   readonly kind: string;
   readonly name: string | undefined;
-  /** What tells it from others of its kind. */
+  /** The options by which it differs from others of its kind. */
   readonly options: unknown;
   readonly inputs: readonly Port[];
   readonly body: (x: Traced<Ports>, scope: Scope) => unknown;
@@ -134,7 +140,7 @@ function createModel({ kind, name, options, inputs: given, body }: Making): AnyM
   return model;
 }
 
-/** Inputs of these shapes with what goes for them, and the outputs: as tensors that nobody computes. */
+/** Traces the function with inputs of these shapes. The outputs are tensors that are never computed. */
 function traceTrial(
   kind: string,
   module: TracedModule<Traced<Ports>, unknown>,
@@ -159,7 +165,7 @@ function shapesOf(ports: readonly Port[]): Ports {
   );
 }
 
-/** The model in its place within another. */
+/** The model as a part of another. */
 function buildModel(
   model: AnyModel,
   { where }: LayerPlace,
@@ -182,7 +188,7 @@ function buildModel(
   };
 }
 
-/** Refuses tensors that have other ranks or dtypes than the ports. */
+/** Throws if tensors have other ranks or dtypes than the ports. */
 function checkInputs(where: string, tensors: readonly Tensor[], ports: readonly Port[]): void {
   tensors.forEach((tensor, index) => {
     const { shape, dtype } = ports[index];
@@ -195,7 +201,7 @@ function checkInputs(where: string, tensors: readonly Tensor[], ports: readonly 
   });
 }
 
-/** Refuses what is no model. */
+/** Throws if it is not a model. */
 export function checkModel(where: string, value: unknown): AnyModel {
   const { parameters, outputs, trace, kind } = (value ?? {}) as Partial<AnyModel>;
   if (typeof value === "object" && typeof trace === "function" && Array.isArray(outputs) && parameters !== undefined) {
@@ -234,8 +240,9 @@ function inputsOf(where: string, { dtype = "float32", input: shapes }: ModelOpti
 
 /**
  * A model that is any function of tensors: branches, skips, shared layers, several inputs and outputs. The function is
- * traced with symbolic tensors [batch, …]; it applies layers by `scope.apply(x, dense(8), relu())`, and any operation of
- * `steepest/graph`. It must do the same each time: it is traced again for every batch size, for training and predicting.
+ * traced with symbolic tensors [batch, …]; it applies layers by `scope.apply(x, dense(8), relu())`, and any operation
+ * of `steepest/graph`. It must do the same each time: it is traced again for every batch size, for training and
+ * predicting.
  *
  * Parameters are named after the layers, by their `name` or by the number of the application: "0.weight".
  *
@@ -263,8 +270,8 @@ export function functional<const I extends Ports, const R extends Tensor | Reado
 }
 
 /**
- * A chain of layers. `input` is the shape of one sample, without the batch axis; `[]`: one number. If the numbers of axes
- * are known, TypeScript refuses a layer that takes another number of them.
+ * A chain of layers. `input` is the shape of one sample, without the batch axis; `[]`: one number. If the numbers of
+ * axes are known, TypeScript refuses a layer that takes another number of them.
  *
  * @example
  * const model = sequential({ input: [784] }, dense(128), relu(), dense(10));

@@ -1,5 +1,5 @@
-// A traced function with the layers, parameters and states that it makes. It is traced once when it is built, which makes
-// them, and again for every program, which finds them: what it does otherwise then is refused.
+// A traced function with its layers, parameters and states. The first trace, when it is built, makes them. Each program
+// traces the function again, and finds them. If a later trace differs from the first, it is refused.
 import { ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { readOptions } from "../engine/options.js";
@@ -34,27 +34,27 @@ import { checkInitializer } from "./options.js";
 import { fromList, type NamedShapes, portsNamed, toList } from "./ports.js";
 import type { Scope } from "./scope.js";
 
-/** A traced function with what belongs to it. */
+/** A traced function with its layers, parameters and states. */
 export interface TracedModule<X, Y> {
   /** In the order of their first application. */
   readonly layers: readonly AppliedLayer[];
-  /** Parameters and buffers by path below this function's place. */
+  /** Parameters and buffers, by path relative to this function. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly states: ReadonlyMap<string, LayerState>;
   trace(x: X, context: LayerContext): Y;
 }
 
-/** What the first trace made. */
+/** The results of the first trace. */
 interface Made {
   /** How errors begin. */
   readonly where: string;
   /** Put before the paths of layers and parameters in errors and names of tensors: "" or "encoder.". */
   readonly prefix: string;
-  /** Application by application; what is applied again stands there again. */
+  /** One entry for each application. A layer that is applied again has several entries. */
   readonly applied: { readonly layer: AnyLayer; readonly here: AppliedLayer }[];
   readonly parameters: Map<string, Tensor>;
   readonly states: Map<string, LayerState>;
-  /** Those that the function made itself, by name. */
+  /** Those that the function made directly, by name. */
   readonly ownParameters: Map<string, Tensor>;
   readonly ownStates: Map<string, LayerState>;
   complete: boolean;
@@ -122,14 +122,14 @@ function scopeOf(trace: Trace): Scope {
   };
 }
 
-/** In later traces: something is done otherwise than in the first. */
+/** The error for a later trace that differs from the first. */
 function otherwise({ where }: Made, what: string): ModelError {
   return new ModelError(
     `${where}: ${what} when it was built: what it applies and makes must not depend on the batch or on training`,
   );
 }
 
-/** Applies layers one after another: each to what the one before it gave. */
+/** Applies layers one after another, each to the result of the one before. */
 function applyLayers(trace: Trace, x: unknown, layers: readonly unknown[]): unknown {
   const where = `${trace.record.where}: apply`;
   if (layers.length === 0) return checkTensor(where, x);
@@ -178,7 +178,7 @@ function applyLayer(trace: Trace, where: string, x: unknown, layer: AnyLayer): u
   return checkGiven(`${layer.kind} ${here.path}`, result, here);
 }
 
-/** Refuses what a layer gave where it is not what it said: of a custom layer. */
+/** Throws if a layer's result does not fit its `outputShape`, which can happen with custom layers. */
 function checkGiven(where: string, result: unknown, { outputShape }: AppliedLayer): unknown {
   if (isShapeOf(outputShape)) return checkTensor(where, result, "its apply() must give a tensor");
   const ports = Object.keys(outputShape).map((key) => ({ key }));
@@ -191,7 +191,7 @@ function isShapeOf(shape: unknown): shape is Shape {
   return Array.isArray(shape);
 }
 
-/** The layer in its place: built in the first trace, found there in later ones. */
+/** The built layer of an application. The first trace builds it, later ones find it. */
 function placeOf(trace: Trace, layer: AnyLayer, tensors: readonly (Tensor | undefined)[]): AppliedLayer {
   const { record, seen } = trace;
   const index = trace.applications;
@@ -243,7 +243,7 @@ function build(record: Made, layer: AnyLayer, index: number, tensors: readonly (
 
 type AnyBuiltLayer = BuiltLayer<LayerPorts, LayerPorts, NamedShapes>;
 
-/** Refuses what a layer's build() gave where it is no built layer: of a custom layer. */
+/** Throws if the result of a layer's build() is not a built layer, which can happen with custom layers. */
 function checkBuilt(where: string, built: AnyBuiltLayer): AnyBuiltLayer {
   const { outputShape, parameters, apply } = built ?? {};
   const shapes: unknown[] = kindOf(outputShape) === "Object" ? Object.values(outputShape as object) : [outputShape];
@@ -254,7 +254,7 @@ function checkBuilt(where: string, built: AnyBuiltLayer): AnyBuiltLayer {
   );
 }
 
-// A model that is a part of two others has its parameters and states once, under the path it was first met by.
+// A model that is applied twice has its parameters and states once, under the path of its first application.
 
 function addParameter({ where, parameters }: Made, path: string, tensor: Tensor): void {
   if ([...parameters.values()].includes(tensor)) return;
@@ -268,7 +268,7 @@ function addState({ where, states }: Made, path: string, state: LayerState): voi
   states.set(path, state);
 }
 
-/** The parameter of that name, made in the first trace. */
+/** The parameter of this name. The first trace makes it. */
 function ownParameter(record: Made, name: string, make: () => Tensor): Tensor {
   const { where, ownParameters, complete } = record;
   checkName(where, name);
@@ -291,7 +291,7 @@ function ownParameter(record: Made, name: string, make: () => Tensor): Tensor {
   );
 }
 
-/** What the state of that name holds. */
+/** The values of the state of this name. The first trace makes the state. */
 function ownState({ record, context }: Trace, name: string, given: Shape): Tensor {
   const { where, ownStates, complete } = record;
   checkName(where, name);
@@ -316,7 +316,7 @@ function ownState({ record, context }: Trace, name: string, given: Shape): Tenso
   return context.state(found, rows);
 }
 
-/** What a module has, as parts of a layer. */
+/** The parameters and states of a module, in the form of a layer's. */
 export function partsOf({ parameters, states }: Pick<TracedModule<never, never>, "parameters" | "states">): {
   parameters: LayerParameter[];
   states: { readonly name: string; readonly state: LayerState }[];
