@@ -3,11 +3,10 @@
 import { made } from "../engine/copies.js";
 import { checkInteger, ModelError, showValue } from "../engine/errors.js";
 import { elements } from "../engine/instructions.js";
-import { flag, integer, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
+import { integer, joined, optional } from "../engine/options.js";
 import {
   type Constraint,
   type Initializer,
-  parameter,
   type Regularizer,
   showShape,
   sizeOf,
@@ -17,7 +16,8 @@ import { add } from "../ops/elementwise.js";
 import * as operations from "../ops/embedding.js";
 import { matmul } from "../ops/matmul.js";
 import { uniform, zeros } from "./initializers.js";
-import { checkLayerOptions, type Layer, type LayerParameter } from "./layer.js";
+import type { Layer } from "./layer.js";
+import { BIAS, NAME, parametersOf, readLayerOptions, WEIGHT } from "./options.js";
 
 export interface EmbeddingLayerOptions {
   /** Names the layer in parameter paths ("tokens.weight") and errors. */
@@ -35,14 +35,7 @@ export interface EmbeddingLayerOptions {
   weightConstraint?: Constraint;
 }
 
-// Names, and what makes and keeps parameters, are checked by `checkLayerOptions`.
-const OPTIONS = {
-  name: unchecked<string | undefined>(),
-  paddingIndex: optional(integer(undefined, { min: 0 })),
-  weightInitializer: unchecked<Initializer | undefined>(),
-  weightRegularizer: unchecked<Regularizer | undefined>(),
-  weightConstraint: unchecked<Constraint | undefined>(),
-} satisfies OptionsOf<EmbeddingLayerOptions>;
+const OPTIONS = joined(WEIGHT, { paddingIndex: optional(integer(undefined, { min: 0 })) });
 
 /** A layer that tiedDense() can share the weight of. */
 export interface EmbeddingLayer extends Layer<number, number> {
@@ -68,9 +61,7 @@ export interface EmbeddingLayer extends Layer<number, number> {
 export function embedding(size: number, features: number, options: EmbeddingLayerOptions = {}): EmbeddingLayer {
   checkInteger("embedding", "size", size, 1);
   checkInteger("embedding", "features", features, 1);
-  checkLayerOptions("embedding", options, Object.keys(OPTIONS));
-  const read = readOptions("embedding", options, OPTIONS);
-  const { name, paddingIndex, weightInitializer = uniform() } = read;
+  const { name, paddingIndex, ...parts } = readLayerOptions("embedding", options, OPTIONS);
   if (paddingIndex !== undefined) checkInteger("embedding", "paddingIndex", paddingIndex, 0, size - 1);
   const isPadded = paddingIndex !== undefined;
   let last: Tensor | undefined;
@@ -87,16 +78,20 @@ export function embedding(size: number, features: number, options: EmbeddingLaye
           `${where}: input must be whole numbers below ${size}, got ${dtype} ${showShape(["batch", ...inputShape])}: give the model's input the dtype "uint32"`,
         );
       }
-      const initializer = isPadded ? withZeroRow(weightInitializer, paddingIndex) : weightInitializer;
-      const constraint = isPadded ? keepingZeroRow(read.weightConstraint, paddingIndex) : read.weightConstraint;
-      const weight = parameter([size, features], initializer, `${path}.weight`, {
-        regularizer: read.weightRegularizer,
-        constraint,
-      });
+      const { weightInitializer = uniform(), weightConstraint } = parts;
+      const whole = isPadded
+        ? {
+            ...parts,
+            weightInitializer: withZeroRow(weightInitializer, paddingIndex),
+            weightConstraint: keepingZeroRow(weightConstraint, paddingIndex),
+          }
+        : parts;
+      const { made, make } = parametersOf({ path }, whole);
+      const weight = make("weight", [size, features], uniform());
       last = weight;
       return {
         outputShape: [...inputShape, features],
-        parameters: [{ name: "weight", tensor: weight }],
+        parameters: made,
         apply: (indices) => operations.embedding(weight, indices, isPadded ? { paddingIndex } : {}),
       };
     },
@@ -143,13 +138,7 @@ export interface TiedDenseOptions {
   biasConstraint?: Constraint;
 }
 
-const TIED = {
-  name: unchecked<string | undefined>(),
-  bias: flag(true),
-  biasInitializer: unchecked<Initializer | undefined>(),
-  biasRegularizer: unchecked<Regularizer | undefined>(),
-  biasConstraint: unchecked<Constraint | undefined>(),
-} satisfies OptionsOf<TiedDenseOptions>;
+const TIED = joined(NAME, BIAS);
 
 /**
  * A dense layer whose weight is an embedding's, transposed: y = x·Eᵀ + b, x [batch, …, features], y [batch, …, size] (Press
@@ -168,8 +157,7 @@ export function tiedDense(table: EmbeddingLayer, options: TiedDenseOptions = {})
       `tiedDense: must be given an embedding(…) that is a layer of the same model, got ${showValue(table)}`,
     );
   }
-  checkLayerOptions("tiedDense", options, Object.keys(TIED));
-  const { name, bias, biasInitializer = zeros(), ...kept } = readOptions("tiedDense", options, TIED);
+  const { name, bias, ...parts } = readLayerOptions("tiedDense", options, TIED);
   const { size, features } = table;
   return {
     kind: "tiedDense",
@@ -187,15 +175,16 @@ export function tiedDense(table: EmbeddingLayer, options: TiedDenseOptions = {})
           `${where}: input must be [batch, …, ${features}], the features of its embedding, got ${showShape(["batch", ...inputShape])}`,
         );
       }
-      const parameters: LayerParameter[] = [{ name: "weight", tensor: weight }];
+      const shared = { name: "weight", tensor: weight };
       const outputShape = [...inputShape.slice(0, -1), size];
-      if (!bias) return { outputShape, parameters, apply: (x) => matmul(x, weight, { transposeB: true }) };
-      const offset = parameter([size], biasInitializer, `${path}.bias`, {
-        regularizer: kept.biasRegularizer,
-        constraint: kept.biasConstraint,
-      });
-      parameters.push({ name: "bias", tensor: offset });
-      return { outputShape, parameters, apply: (x) => add(matmul(x, weight, { transposeB: true }), offset) };
+      if (!bias) return { outputShape, parameters: [shared], apply: (x) => matmul(x, weight, { transposeB: true }) };
+      const { made, make } = parametersOf({ path }, parts);
+      const offset = make("bias", [size], zeros());
+      return {
+        outputShape,
+        parameters: [shared, ...made],
+        apply: (x) => add(matmul(x, weight, { transposeB: true }), offset),
+      };
     },
   };
 }

@@ -1,5 +1,6 @@
 // Every operation, by name: test/ops/samples.ts must have a row for each. `gradient` is the one export that is none.
 
+export { type AttentionOptions, alibiSlopes, attention } from "./attention.js";
 export {
   equal,
   greater,
@@ -152,6 +153,7 @@ export {
   type Size2d,
 } from "./pool.js";
 export { averagePool3d, maxPool3d, type Size3d } from "./pool3d.js";
+export { appendRows, type RotaryOptions, rotary, type SinusoidsOptions, sinusoids } from "./positions.js";
 export { pow } from "./power.js";
 export { product } from "./product.js";
 export {

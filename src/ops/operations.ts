@@ -1,6 +1,7 @@
 // Every operation that a node can hold, by its name: for tools that must know them all, as an exporter or a profiler.
 // Programs do not import it, so a bundler leaves out what they do not use.
 import type { Operation } from "../graph/operation.js";
+import { attentionGradientOp, attentionOp } from "./attention.js";
 import { equalOp, equalWordsOp, greaterEqualOp, greaterOp, lessEqualOp, lessOp, whereOp } from "./comparison.js";
 import { convolutionInputGradientOp, convolutionOp, convolutionWeightGradientOp } from "./conv.js";
 import { cumulativeProductGradientOp, cumulativeProductOp, cumulativeSumOp } from "./cumulative.js";
@@ -83,6 +84,7 @@ import {
   thresholdOp,
 } from "./piecewise.js";
 import { averagePoolGradientOp, averagePoolOp, maxPoolGradientOp, maxPoolOp, maxPoolPickOp } from "./pool.js";
+import { appendRowsOp, rotaryOp, sinusoidsOp } from "./positions.js";
 import { powOp, powTensorsOp } from "./power.js";
 import { productGradientOp, productOp } from "./product.js";
 import { argmaxOp, extremumGradientOp, maxOp, minOp, sumOp } from "./reduce.js";
@@ -207,6 +209,11 @@ export const operations = {
   gegluTanhGradient: gegluTanhOp.gradient,
   reglu: regluOp,
   regluGradient: regluOp.gradient,
+  attention: attentionOp,
+  attentionGradient: attentionGradientOp,
+  rotary: rotaryOp,
+  sinusoids: sinusoidsOp,
+  appendRows: appendRowsOp,
   embedding: embeddingOp,
   embeddingGradient: embeddingGradientOp,
   gather: gatherOp,

@@ -382,6 +382,7 @@ export const NOT_SWEPT = {
     ...["lpPool1d", "lpPool2d"],
   ],
   "as what its body does": ["scan"],
+  "a softmax of products, or turned by a table": ["attention", "rotary", "sinusoids"],
   // 0 where deviations exceed 1e19, as in PyTorch: below.
   "by a variance that is a float32": ["batchNorm", "groupNorm", "instanceNorm"],
   "move elements": [
@@ -402,6 +403,7 @@ export const NOT_SWEPT = {
       "concatenate",
       "split",
       "stack",
+      "appendRows",
       "embedding",
       "gather",
       "gatherAlong",

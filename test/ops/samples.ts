@@ -3,6 +3,7 @@ import type * as operations from "../../src/ops/index.js";
 import type { Sample } from "./cases.js";
 import { activationSamples } from "./samples/activation.js";
 import { arrangeSamples } from "./samples/arrange.js";
+import { attentionSamples } from "./samples/attention.js";
 import { convSamples } from "./samples/conv.js";
 import { customSamples } from "./samples/custom.js";
 import { einsumSamples } from "./samples/einsum.js";
@@ -15,6 +16,7 @@ import { lossSamples, metricSamples } from "./samples/loss.js";
 import { matmulSamples } from "./samples/matmul.js";
 import { normSamples } from "./samples/norm.js";
 import { poolSamples } from "./samples/pool.js";
+import { positionSamples } from "./samples/positions.js";
 import { reduceSamples } from "./samples/reduce.js";
 import { scanSamples } from "./samples/scan.js";
 import { scatterSamples } from "./samples/scatter.js";
@@ -27,7 +29,7 @@ import { upsampleSamples } from "./samples/upsample.js";
 import { volumeSamples } from "./samples/volumes.js";
 
 /** What src/ops/index.ts exports beside operations. */
-type NotAnOperation = "gradient";
+type NotAnOperation = "alibiSlopes" | "gradient";
 
 /** Those that read a trainer's clock: their battery runs in a test file of their own, dropout or noise.test.ts. */
 type Clocked = "alphaDropout" | "dropout" | "randomNormal" | "randomUniform" | "spatialDropout";
@@ -37,6 +39,7 @@ export type OpName = Exclude<keyof typeof operations, NotAnOperation | Clocked>;
 export const samples = {
   ...activationSamples,
   ...arrangeSamples,
+  ...attentionSamples,
   ...customSamples,
   ...convSamples,
   ...elementwiseSamples,
@@ -50,6 +53,7 @@ export const samples = {
   ...metricSamples,
   ...normSamples,
   ...poolSamples,
+  ...positionSamples,
   ...reduceSamples,
   ...scatterSamples,
   ...scanSamples,

@@ -67,6 +67,43 @@ export const shapeRows: readonly Row[] = [
     accepts: { "1": ["array"], "1.0": ["number"] },
   },
   { name: "split", call: ops.split, good: () => [x, [2, 4], 1], optional: ["2"], accepts: { "1": ["number"] } },
+  {
+    name: "attention",
+    call: ops.attention,
+    good: () => {
+      const [q, memory] = [input([2, 3, 8]), input([2, 5, 4])];
+      const bias = input([3, 5]);
+      const own = {
+        slopes: input([2]),
+        start: input([2, 1]),
+        mask: input([2, 5]),
+        lengths: input([2], { dtype: "uint32" }),
+      };
+      const random = { clock: input([16], { dtype: "uint32" }), seed: [0, 0], stream: 0 };
+      const options = { heads: 2, keyHeads: 1, scale: 0.5, causal: true, window: 4, bias, ...own };
+      return [q, memory, memory, { ...options, dropout: { rate: 0.5, ...random } }];
+    },
+    optional: ["3"],
+    required: ["3.heads", "3.keyHeads", "3.dropout.rate", "3.dropout.clock", "3.dropout.seed", "3.dropout.stream"],
+  },
+  { name: "alibiSlopes", call: ops.alibiSlopes, good: () => [4], check: () => {} },
+  {
+    name: "rotary",
+    call: ops.rotary,
+    good: () => [input([2, 3, 8]), { heads: 2, features: 2, base: 100, interleaved: true, start: input([2, 1]) }],
+    optional: ["1"],
+  },
+  {
+    name: "sinusoids",
+    call: ops.sinusoids,
+    good: () => [3, 8, { base: 100, start: input([2, 1]) }],
+    optional: ["2"],
+  },
+  {
+    name: "appendRows",
+    call: ops.appendRows,
+    good: () => [input([2, 5, 4]), input([2, 1, 4]), input([2, 1])],
+  },
   { name: "embedding", call: ops.embedding, good: () => [x, indices, { paddingIndex: 1 }], optional: ["2"] },
   { name: "gather", call: ops.gather, good: () => [x, indices, 0], optional: ["2"] },
   {
