@@ -24,6 +24,8 @@ export default defineConfig({
       { find: /^steepest$/, replacement: source("./src/platform/node.ts") },
       { find: /^steepest\/graph$/, replacement: source("./src/platform/nodeGraph.ts") },
       { find: /^steepest\/io$/, replacement: source("./src/platform/nodeIo.ts") },
+      { find: /^steepest\/data$/, replacement: source("./src/data/index.ts") },
+      { find: /^steepest\/text$/, replacement: source("./src/text/index.ts") },
       { find: /^steepest\/progress$/, replacement: source("./src/platform/nodeProgress.ts") },
     ],
   },

@@ -84,6 +84,9 @@ async function textOf(options) {
   return outputFiles[0].text;
 }
 
+/** Entries that are the same in every runtime. */
+const ANYWHERE = { data: "src/data/index.ts", text: "src/text/index.ts" };
+
 /** Node, Deno and Bun: the kernels in files beside the bundle, packages left outside. */
 async function bundleNode() {
   const node = { platform: "node", target: "node20", packages: "external" };
@@ -95,6 +98,7 @@ async function bundleNode() {
     graph: "src/platform/nodeGraph.ts",
     io: "src/platform/nodeIo.ts",
     progress: "src/platform/nodeProgress.ts",
+    ...ANYWHERE,
     cli: "src/cli/index.ts",
   };
   await bundle({ ...node, define, entryPoints, splitting: true, outdir: "dist" });
@@ -109,7 +113,7 @@ async function bundleNode() {
     define: { ...define, STEEPEST_FILES: '"../"', "import.meta.url": name },
     banner: { js: `const ${name} = require("node:url").pathToFileURL(__filename).href;` },
   });
-  for (const entry of ["index", "graph", "io", "progress"]) {
+  for (const entry of ["index", "graph", "io", "progress", ...Object.keys(ANYWHERE)]) {
     writeFileSync(new URL(`cjs/${entry}.cjs`, dist), `module.exports = require("./all.cjs").${entry};\n`);
   }
 }
@@ -123,6 +127,7 @@ async function bundleBrowser() {
     index: "src/platform/browser.ts",
     graph: "src/platform/browserGraph.ts",
     io: "src/platform/browserIo.ts",
+    ...ANYWHERE,
   };
   await Promise.all([
     bundle({ ...browser, define, entryPoints, splitting: true, outdir: "dist/browser" }),
@@ -140,7 +145,7 @@ async function bundleBrowser() {
   mkdirSync(new URL("cjs/browser/", dist), { recursive: true });
   const require = (path, entry) => `module.exports = require("${path}inlineAll.cjs").${entry};\n`;
   writeFileSync(new URL("cjs/inline.cjs", dist), require("./", "inline"));
-  for (const [file, entry] of Object.entries({ index: "inline", graph: "graph", io: "io" })) {
+  for (const [file, entry] of Object.entries({ index: "inline", graph: "graph", io: "io", data: "data", text: "text" })) {
     writeFileSync(new URL(`cjs/browser/${file}.cjs`, dist), require("../", entry));
   }
 }
@@ -164,6 +169,7 @@ async function bundleEdge() {
     index: "src/platform/edge.ts",
     graph: "src/platform/edgeGraph.ts",
     io: "src/platform/browserIo.ts",
+    ...ANYWHERE,
   };
   await bundle({
     entryPoints,

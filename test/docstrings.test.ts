@@ -8,6 +8,8 @@ import * as steepest from "steepest";
 import * as graph from "steepest/graph";
 import * as io from "steepest/io";
 import * as progress from "steepest/progress";
+import * as preparation from "steepest/data";
+import * as text from "steepest/text";
 import { afterAll, expect, test } from "vitest";
 import * as initializers from "../src/nn/initializers.js";
 import * as operations from "../src/ops/index.js";
@@ -23,6 +25,8 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/graph": graph,
   "steepest/io": io,
   "steepest/progress": progress,
+  "steepest/data": preparation,
+  "steepest/text": text,
 };
 
 /** What the examples may take for granted, where they do not define it themselves. */
@@ -50,7 +54,7 @@ async function runProgram(source: string, symbolic = false): Promise<string[]> {
   const body = source.replace(/^import .*$/gm, "");
   const scope: Record<string, unknown> = symbolic
     ? { ...steepest, ...graph }
-    : { ...graph, ...steepest, ...io, ...progress };
+    : { ...graph, ...steepest, ...io, ...progress, ...preparation, ...text };
   for (const [, names, from] of imports) {
     for (const name of names
       .split(",")

@@ -7,3 +7,10 @@ export function kindOf(value: unknown): string {
   if (ArrayBuffer.isView(value)) return (value as Uint8Array)[Symbol.toStringTag];
   return Object.prototype.toString.call(value).slice(8, -1);
 }
+
+/** Whether it is an array whose entries all pass. Holes are `undefined`, and one that does not pass ends it at once. */
+export function isArrayOf<T>(value: unknown, test: (entry: unknown) => entry is T): value is readonly T[] {
+  if (!Array.isArray(value)) return false;
+  for (const entry of value) if (!test(entry)) return false;
+  return true;
+}

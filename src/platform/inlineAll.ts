@@ -1,5 +1,7 @@
 // All entries in one for require() outside of Node: jest's jsdom takes this, and bundlers that know no ES modules. The
 // kernels are in it, as in steepest/inline.
+export * as data from "../data/index.js";
 export * as graph from "../graph.js";
 export * as io from "./browserIo.js";
 export * as inline from "./inline.js";
+export * as text from "../text/index.js";

@@ -1,0 +1,126 @@
+// A row for each export of "steepest/data" and "steepest/text".
+import * as data from "steepest/data";
+import * as text from "steepest/text";
+import type { Kind } from "../badValues.js";
+import type { Row } from "../sweep.js";
+
+const texts = () => ["the cat", "the dog"];
+const special = () => ["<pad>", "<unknown>"];
+const tokenizer = text.characterTokenizer("abc", { unknown: "?" });
+const pairs = text.bytePairTokenizer("aaab aaab", { size: 259, special: ["<end>"] });
+const scaler = data.standardScaler([
+  [1, 2],
+  [3, 4],
+]);
+const windows = data.timeWindows([1, 2, 3, 4, 5], { past: 3 });
+
+const lists: readonly Kind[] = ["array", "typed array"];
+const strings = { "0": ["string", "typed array"] as const }; // an empty one has no text
+const table = { "0": lists, "0.*": [...lists, "number"] as const, "0.*.*": ["number"] as const };
+const sequences = { "0": ["array"] as const, "0.*": lists };
+
+const textRows: readonly Row[] = [
+  {
+    name: "characterTokenizer",
+    accepts: strings,
+    call: text.characterTokenizer,
+    good: () => [texts(), { special: special(), unknown: "<unknown>" }],
+    optional: ["1"],
+  },
+  {
+    name: "wordTokenizer",
+    accepts: strings,
+    call: text.wordTokenizer,
+    good: () => [texts(), { size: 9, minCount: 1, lowerCase: true, special: special(), unknown: "<unknown>" }],
+    optional: ["1"],
+  },
+  {
+    name: "bytePairTokenizer",
+    accepts: strings,
+    call: text.bytePairTokenizer,
+    good: () => [texts(), { size: 300, special: special() }],
+    required: ["1.size"],
+  },
+  {
+    name: "tokenizerFrom",
+    call: text.tokenizerFrom,
+    good: () => [JSON.parse(JSON.stringify(tokenizer))],
+    records: ["0"],
+    accepts: { "0.unknown": ["undefined"], "0.special": ["undefined"] },
+  },
+  {
+    name: "tokenizerFrom",
+    call: text.tokenizerFrom,
+    good: () => [JSON.parse(JSON.stringify(pairs))],
+    records: ["0"],
+    accepts: { "0.unknown": ["undefined"], "0.special": ["undefined"] },
+  },
+  { name: "encode", call: tokenizer.encode, good: () => ["ab"] },
+  { name: "decode", call: tokenizer.decode, good: () => [[1, 2]], accepts: { "0": ["typed array", "object"] } },
+  { name: "decode", call: pairs.decode, good: () => [[98, 257]], accepts: { "0": ["typed array", "object"] } },
+  {
+    name: "tokenSampler",
+    call: (options: text.TokenSamplerOptions) => text.tokenSampler(options)([1, 2]),
+    good: () => [{ temperature: 0.5, topK: 2, topP: 0.9, seed: 3 }],
+    optional: ["0"],
+  },
+  { name: "tokenSampler", call: text.tokenSampler(), good: () => [[1, 2]], accepts: { "0": lists } },
+  {
+    name: "beamSearch",
+    where: ["relu"], // as `next`
+    call: text.beamSearch,
+    good: () => [() => [0.5, 0.2], { start: [0], end: 1, width: 2, maxLength: 3, lengthPenalty: 0 }],
+    required: ["1.end", "1.maxLength"],
+  },
+  {
+    name: "padSequences",
+    accepts: sequences,
+    call: text.padSequences,
+    good: () => [[[1, 2], [3]], { length: 4, value: 1, side: "left" }],
+    optional: ["1"],
+  },
+  {
+    name: "batchByLength",
+    accepts: sequences,
+    call: text.batchByLength,
+    good: () => [[[1, 2], [3]], { batchSize: 2, multiple: 4, value: 1, shuffle: true, seed: 1 }],
+    required: ["1.batchSize"],
+  },
+];
+
+const dataRows: readonly Row[] = [
+  ...Object.entries({
+    standardScaler: data.standardScaler,
+    minMaxScaler: data.minMaxScaler,
+    robustScaler: data.robustScaler,
+  }).map(
+    ([name, call]): Row => ({
+      name,
+      call,
+      good: () => [[1, 2, 3, 5], { columns: 2 }],
+      optional: ["1"],
+      accepts: table,
+    }),
+  ),
+  { name: "scalerFrom", call: data.scalerFrom, good: () => [JSON.parse(JSON.stringify(scaler))], records: ["0"] },
+  { name: "transform", call: scaler.transform, good: () => [[[1, 2]]], accepts: table },
+  { name: "inverse", call: scaler.inverse, good: () => [[[1, 2]]], accepts: table },
+  { name: "only", call: scaler.only, good: () => [[1]] },
+  {
+    name: "timeWindows",
+    accepts: table,
+    call: data.timeWindows,
+    good: () => [[1, 2, 3, 4, 5, 6], { past: 1, horizon: 1, stride: 1, columns: 2, targets: [0] }],
+    required: ["1.past"],
+  },
+  {
+    name: "naiveForecast",
+    call: data.naiveForecast,
+    good: () => [windows, { period: 2 }],
+    optional: ["1"],
+    opaque: ["0"],
+  },
+];
+
+export const preparationRows: readonly Row[] = [...textRows, ...dataRows];
+export const namesOfPreparation: readonly string[] = [...Object.keys(text), ...Object.keys(data)];
