@@ -2,6 +2,7 @@
 import { checkMade, made } from "../engine/copies.js";
 import { checkChoice, checkFunction, checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
+import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { boundOfSample, indexBounds } from "../graph/bounds.js";
 import {
   checkTensor,
@@ -18,7 +19,6 @@ import {
   type BuiltLayer,
   type Chain,
   checkLayer,
-  checkName,
   type ForLayer,
   type Layer,
   type LayerContext,
@@ -29,6 +29,7 @@ import {
   takesOne,
 } from "./layer.js";
 import { createModule, partsOf, type TracedModule } from "./module.js";
+import { layerName } from "./options.js";
 import {
   fromList,
   isShape,
@@ -214,6 +215,13 @@ export function checkModel(where: string, value: unknown): AnyModel {
   );
 }
 
+const OPTIONS = {
+  // Checked together.
+  input: unchecked<Ports>(),
+  dtype: unchecked<ModelOptions<Ports>["dtype"]>(),
+  name: layerName,
+} satisfies OptionsOf<ModelOptions<Ports>>;
+
 function checkModelOptions(kind: string, options: ModelOptions<Ports>): void {
   const { build, kind: layer } = (options ?? {}) as Partial<Layer>;
   if (typeof build === "function") {
@@ -221,8 +229,7 @@ function checkModelOptions(kind: string, options: ModelOptions<Ports>): void {
       `${kind}: the first argument must be { input: shape }, got the layer ${layer}(): name the shape of one sample first`,
     );
   }
-  checkOptions(kind, options, ["input", "dtype", "name"]);
-  if (options.name !== undefined) checkName(kind, options.name);
+  readOptions(kind, options, OPTIONS);
 }
 
 /** The inputs with their dtypes, checked. */

@@ -1,11 +1,12 @@
 // Pooling as layers; each applies the operation of the same name (src/ops/pool.ts).
 import { ModelError } from "../engine/errors.js";
-import { kindOf } from "../engine/kind.js";
+import { joined } from "../engine/options.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import * as ops from "../ops/lpPool.js";
 import { checkPower } from "../ops/lpPool.js";
 import * as pool from "../ops/pool.js";
-import { axesOf, channelsLast, checkLayerOptions, type Layer } from "./layer.js";
+import { axesOf, channelsLast, type Layer } from "./layer.js";
+import { NAME, readLayerOptions } from "./options.js";
 
 export type { AveragePoolOptions, MaxPoolOptions, PoolOptions, Size2d } from "../ops/pool.js";
 
@@ -14,12 +15,9 @@ export interface NameOption {
   name?: string;
 }
 
-/** The options that the operation takes. */
-function withoutName<Options extends NameOption>(options: Options): Omit<Options, "name"> {
-  if (kindOf(options) !== "Object") return options;
-  const { name, ...rest } = options;
-  return rest;
-}
+const MAX_POOL = joined(NAME, pool.POOL_OPTIONS.maxPool);
+const AVERAGE_POOL = joined(NAME, pool.POOL_OPTIONS.averagePool);
+const LP_POOL = joined(NAME, pool.POOL_OPTIONS.lpPool);
 
 /** A layer of windows over `rank` axes; `poolingFor` refuses what does not fit. */
 function windowed<N extends number>(
@@ -30,7 +28,6 @@ function windowed<N extends number>(
   poolingFor: (where: string, shape: Shape) => pool.Pooling,
   apply: (x: Tensor) => Tensor,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, ["name", "stride", "padding", "dilation", "ceilMode", "countIncludePad", "divisor"]);
   return axesOf<N, N>({
     kind,
     name: options.name,
@@ -51,28 +48,32 @@ function windowed<N extends number>(
  * sequential({ input: [26, 26, 8] }, maxPool2d(2), flatten(), dense(10));
  */
 export function maxPool2d(window: pool.Size2d, options: pool.MaxPoolOptions & NameOption = {}): Layer<3, 3> {
-  const rest = withoutName(options);
+  readLayerOptions("maxPool2d", options, MAX_POOL);
+  const { name: _, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "maxPool", shape, window, rest);
   return windowed("maxPool2d", 2, window, options, poolingFor, (x) => pool.maxPool2d(x, window, rest));
 }
 
 /** As `maxPool2d`, over [batch, length, channels]. */
 export function maxPool1d(window: number, options: pool.MaxPoolOptions<number> & NameOption = {}): Layer<2, 2> {
-  const rest = withoutName(options);
+  readLayerOptions("maxPool1d", options, MAX_POOL);
+  const { name: _, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "maxPool", shape, window, rest);
   return windowed("maxPool1d", 1, window, options, poolingFor, (x) => pool.maxPool1d(x, window, rest));
 }
 
 /** The mean of each window of an image [batch, height, width, channels]. Padding counts, as in PyTorch: see `countIncludePad`. */
 export function averagePool2d(window: pool.Size2d, options: pool.AveragePoolOptions & NameOption = {}): Layer<3, 3> {
-  const rest = withoutName(options);
+  readLayerOptions("averagePool2d", options, AVERAGE_POOL);
+  const { name: _, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "averagePool", shape, window, rest);
   return windowed("averagePool2d", 2, window, options, poolingFor, (x) => pool.averagePool2d(x, window, rest));
 }
 
 /** As `averagePool2d`, over [batch, length, channels]. */
 export function averagePool1d(window: number, options: pool.AveragePoolOptions<number> & NameOption = {}): Layer<2, 2> {
-  const rest = withoutName(options);
+  readLayerOptions("averagePool1d", options, AVERAGE_POOL);
+  const { name: _, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "averagePool", shape, window, rest);
   return windowed("averagePool1d", 1, window, options, poolingFor, (x) => pool.averagePool1d(x, window, rest));
 }
@@ -85,7 +86,8 @@ export function averagePool1d(window: number, options: pool.AveragePoolOptions<n
  * sequential({ input: [28, 28, 4] }, lpPool2d(2, 3, { stride: 2 }));
  */
 export function lpPool2d(p: number, window: pool.Size2d, options: pool.PoolOptions & NameOption = {}): Layer<3, 3> {
-  const rest = withoutName(options);
+  readLayerOptions("lpPool2d", options, LP_POOL);
+  const { name: _, ...rest } = options;
   checkPower("lpPool2d", p);
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "lpPool", shape, window, rest);
   return windowed("lpPool2d", 2, [p, window], options, poolingFor, (x) => ops.lpPool2d(x, p, window, rest));
@@ -93,7 +95,8 @@ export function lpPool2d(p: number, window: pool.Size2d, options: pool.PoolOptio
 
 /** As `lpPool2d`, over [batch, length, channels]. */
 export function lpPool1d(p: number, window: number, options: pool.PoolOptions<number> & NameOption = {}): Layer<2, 2> {
-  const rest = withoutName(options);
+  readLayerOptions("lpPool1d", options, LP_POOL);
+  const { name: _, ...rest } = options;
   checkPower("lpPool1d", p);
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "lpPool", shape, window, rest);
   return windowed("lpPool1d", 1, [p, window], options, poolingFor, (x) => ops.lpPool1d(x, p, window, rest));
@@ -106,7 +109,7 @@ function adaptive<N extends number, Size>(
   options: NameOption,
   apply: (x: Tensor, size: Size) => Tensor,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, ["name"]);
+  readLayerOptions(kind, options, NAME);
   const poolingFor = (where: string, shape: Shape) => pool.adaptivePoolingOf(where, shape, size);
   return windowed(kind, rank, size, options, poolingFor, (x) => apply(x, size));
 }
@@ -131,18 +134,16 @@ export function adaptiveAveragePool1d(outputSize: number, options: NameOption = 
   return adaptive("adaptiveAveragePool1d", 1, outputSize, options, pool.adaptiveAveragePool1d);
 }
 
-export interface GlobalPoolOptions extends NameOption {
-  /** Keep the pooled axes, with size 1. Default false. */
-  keepDims?: boolean;
-}
+export interface GlobalPoolOptions extends NameOption, pool.GlobalPoolOptions {}
+
+const GLOBAL_POOL = joined(NAME, pool.GLOBAL_POOL);
 
 function global<N extends number>(
   kind: string,
   options: GlobalPoolOptions,
   apply: (x: Tensor, options: { keepDims?: boolean }) => Tensor,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, ["name", "keepDims"]);
-  const { name, ...rest } = options;
+  const { name, ...rest } = readLayerOptions(kind, options, GLOBAL_POOL);
   return axesOf<N, N>({
     kind,
     name,

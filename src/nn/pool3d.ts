@@ -1,11 +1,16 @@
 // Pooling of volumes as layers; each applies the operation of the same name (src/ops/pool3d.ts).
+import { joined } from "../engine/options.js";
 import type { Tensor } from "../graph/tensor.js";
-import type { AveragePoolOptions, MaxPoolOptions } from "../ops/pool.js";
+import { type AveragePoolOptions, type MaxPoolOptions, POOL_OPTIONS } from "../ops/pool.js";
 import * as pool from "../ops/pool3d.js";
-import { axesOf, checkLayerOptions, type Layer } from "./layer.js";
+import { axesOf, type Layer } from "./layer.js";
+import { NAME, readLayerOptions } from "./options.js";
 import type { NameOption } from "./pool.js";
 
 export type { Size3d } from "../ops/pool3d.js";
+
+const MAX_POOL = joined(NAME, POOL_OPTIONS.maxPool);
+const AVERAGE_POOL = joined(NAME, POOL_OPTIONS.averagePool);
 
 function volumes<Options extends NameOption>(
   kind: string,
@@ -14,7 +19,6 @@ function volumes<Options extends NameOption>(
   options: Options,
   apply: (x: Tensor, options: Omit<Options, "name">) => Tensor,
 ): Layer<4, 4> {
-  checkLayerOptions(kind, options, ["name", "stride", "padding", "dilation", "ceilMode", "countIncludePad", "divisor"]);
   const { name, ...rest } = options;
   return axesOf<4, 4>({
     kind,
@@ -37,6 +41,7 @@ function volumes<Options extends NameOption>(
  * sequential({ input: [8, 16, 16, 1] }, maxPool3d(2), flatten(), dense(10));
  */
 export function maxPool3d(window: pool.Size3d, options: MaxPoolOptions<pool.Size3d> & NameOption = {}): Layer<4, 4> {
+  readLayerOptions("maxPool3d", options, MAX_POOL);
   return volumes("maxPool3d", "maxPool", window, options, (x, rest) => pool.maxPool3d(x, window, rest));
 }
 
@@ -45,5 +50,6 @@ export function averagePool3d(
   window: pool.Size3d,
   options: AveragePoolOptions<pool.Size3d> & NameOption = {},
 ): Layer<4, 4> {
+  readLayerOptions("averagePool3d", options, AVERAGE_POOL);
   return volumes("averagePool3d", "averagePool", window, options, (x, rest) => pool.averagePool3d(x, window, rest));
 }

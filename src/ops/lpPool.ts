@@ -1,5 +1,6 @@
 // Pooling by the p-norm of each window: between the sum of sizes (p = 1) and the largest (p to infinity).
-import { checkNumber, checkOptions } from "../engine/errors.js";
+import { checkNumber } from "../engine/errors.js";
+import { readOptions } from "../engine/options.js";
 import type { Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { equal, where } from "./comparison.js";
@@ -35,12 +36,12 @@ function norm(name: string, x: Tensor, p: number, sum: (powers: Tensor) => Tenso
  * lpPool2d(input([8, 28, 28, 4]), 2, 3, { stride: 2 }); // [8, 13, 13, 4]
  */
 export function lpPool2d(x: Tensor, p: number, window: Size2d, options: PoolOptions = {}): Tensor {
-  checkOptions("lpPool2d", options, POOL_OPTIONS.lpPool);
+  readOptions("lpPool2d", options, POOL_OPTIONS.lpPool);
   return norm("lpPool2d", x, p, (powers) => averagePool2d(powers, window, { ...options, divisor: 1 }));
 }
 
 /** As `lpPool2d`, for x [batch, length, channels] → [batch, outLength, channels]. */
 export function lpPool1d(x: Tensor, p: number, window: number, options: PoolOptions<number> = {}): Tensor {
-  checkOptions("lpPool1d", options, POOL_OPTIONS.lpPool);
+  readOptions("lpPool1d", options, POOL_OPTIONS.lpPool);
   return norm("lpPool1d", x, p, (powers) => averagePool1d(powers, window, { ...options, divisor: 1 }));
 }

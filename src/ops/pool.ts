@@ -1,11 +1,13 @@
 // Pooling: maximum and average over windows of [batch, height, width, channels] or [batch, length, channels], which is
 // an image of height 1. A window may also be given by how many there are: adaptive pooling, of which global is one.
-import { checkFlag, checkInteger, checkOptions, LARGEST_INT32, ModelError, showValue } from "../engine/errors.js";
+import { checkInteger, LARGEST_INT32, ModelError, showValue } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
+import { flag, type OptionRule, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { scale } from "./elementwise.js";
+import { KEEP_DIMS } from "./reduce.js";
 import { reshape } from "./shape.js";
 import { checkPixels } from "./window.js";
 
@@ -66,22 +68,52 @@ export interface Pooling {
 
 type AnyOptions<Size> = MaxPoolOptions<Size> & AveragePoolOptions<Size>;
 
+// Checked with the window, whatever the number of axes: `never` fits each of their types.
+const SIZES = unchecked<never>();
+const CEIL_MODE = flag(false);
+
+const DIVISOR: OptionRule<number | undefined> = (where, name, value) => {
+  if (value === undefined || (typeof value === "number" && Number.isFinite(value) && value !== 0)) return value;
+  throw new ModelError(`${where}: ${name} must be a number other than 0, got ${showValue(value)}`);
+};
+
 /** The options of each kind. */
 export const POOL_OPTIONS = {
-  maxPool: ["stride", "padding", "ceilMode", "dilation"],
-  averagePool: ["stride", "padding", "ceilMode", "countIncludePad", "divisor"],
-  lpPool: ["stride", "padding", "ceilMode"],
-} as const;
+  maxPool: {
+    stride: SIZES,
+    padding: SIZES,
+    ceilMode: CEIL_MODE,
+    dilation: SIZES,
+  } satisfies OptionsOf<MaxPoolOptions>,
+  averagePool: {
+    stride: SIZES,
+    padding: SIZES,
+    ceilMode: CEIL_MODE,
+    countIncludePad: flag(true),
+    divisor: DIVISOR,
+  } satisfies OptionsOf<AveragePoolOptions>,
+  lpPool: { stride: SIZES, padding: SIZES, ceilMode: CEIL_MODE } satisfies OptionsOf<PoolOptions>,
+};
+
+/** Options of some kind, checked but for what depends on the number of axes. */
+interface Checked {
+  readonly stride?: unknown;
+  readonly padding?: unknown;
+  readonly dilation?: unknown;
+  readonly ceilMode?: boolean;
+  readonly countIncludePad?: boolean;
+  readonly divisor?: number | undefined;
+}
 
 /** A size for each of `rank` axes, from one number or one each. */
-export function sizesOf(where: string, name: string, value: unknown, rank: number, least: number): number[] {
+export function sizesOf(where: string, name: string, value: unknown, rank: number, min: number): number[] {
   const sizes = Array.isArray(value) ? value : new Array(rank).fill(value);
   if (sizes.length !== rank) {
     throw new ModelError(
       `${where}: ${name} must be a number or ${rank === 3 ? "[depth, height, width]" : "[height, width]"}, got ${showValue(value)}: give ${rank} of them`,
     );
   }
-  return Array.from(sizes, (size) => checkInteger(where, name, size, least, LARGEST_INT32));
+  return Array.from(sizes, (size) => checkInteger(where, name, size, min, LARGEST_INT32));
 }
 
 /** Refuses what is no shape [batch, …axes, channels] of `rank` axes between; `shape` is of one sample. */
@@ -100,7 +132,7 @@ function axisOf(
   size: number,
   [window, stride, dilation]: readonly number[],
   padding: Sides | "same",
-  { ceilMode = false, countIncludePad = true, divisor }: AnyOptions<unknown>,
+  { ceilMode = false, countIncludePad = true, divisor }: Checked,
 ): Axis {
   const span = (window - 1) * dilation + 1;
   if (padding === "same") {
@@ -158,33 +190,25 @@ export function poolingOf<Size>(
   window: unknown,
   options: AnyOptions<Size>,
 ): Pooling {
-  checkOptions(where, options, POOL_OPTIONS[kind]);
+  const read: Checked = readOptions(where, options, POOL_OPTIONS[kind]);
   const rank = shape.length - 1;
   const windows = sizesOf(where, "window", window, rank, 1);
-  const strides = sizesOf(where, "stride", options.stride ?? windows, rank, 1);
-  const dilations = sizesOf(where, "dilation", options.dilation ?? 1, rank, 1);
-  const { padding = 0 } = options;
-  checkFlag(where, "ceilMode", options.ceilMode ?? false);
-  checkFlag(where, "countIncludePad", options.countIncludePad ?? true);
-  if (options.divisor !== undefined) checkDivisor(where, options.divisor);
+  const strides = sizesOf(where, "stride", read.stride ?? windows, rank, 1);
+  const dilations = sizesOf(where, "dilation", read.dilation ?? 1, rank, 1);
+  const { padding = 0 } = read;
   const pads = paddingOf(where, padding, rank);
-  if (padding === "same" && options.ceilMode) {
+  if (padding === "same" && read.ceilMode) {
     throw new ModelError(
       `${where}: ceilMode must be left out where padding is "same", which counts windows itself, got both`,
     );
   }
   const axes = windows.map((size, axis) =>
-    axisOf(where, shape[axis], [size, strides[axis], dilations[axis]], pads[axis], options),
+    axisOf(where, shape[axis], [size, strides[axis], dilations[axis]], pads[axis], read),
   );
   return rank === 1 ? { height: single, width: axes[0] } : { height: axes[0], width: axes[1] };
 }
 
 const single: Axis = { size: 1, out: 1, window: 1, stride: 1, pad: 0, dilation: 1, limit: 1 };
-
-function checkDivisor(where: string, divisor: unknown): void {
-  if (typeof divisor === "number" && Number.isFinite(divisor) && divisor !== 0) return;
-  throw new ModelError(`${where}: divisor must be a number other than 0, got ${showValue(divisor)}`);
-}
 
 /** The bins over an image `shape` [height, width, channels] or [length, channels], `size` of them. */
 export function adaptivePoolingOf(where: string, shape: Shape, size: unknown): Pooling {
@@ -400,24 +424,25 @@ export function adaptiveAveragePool1d(x: Tensor, outputSize: number): Tensor {
   return pool(name, averagePoolOp, x, 1, (shape) => adaptivePoolingOf(name, shape, outputSize));
 }
 
+export interface GlobalPoolOptions {
+  /** Keep the pooled axes, with size 1. Default false. */
+  keepDims?: boolean;
+}
+
+export const GLOBAL_POOL = { keepDims: KEEP_DIMS } satisfies OptionsOf<GlobalPoolOptions>;
+
 /** The largest element of each channel: [batch, …, channels] → [batch, channels], or [batch, 1, …, channels] with `keepDims`. */
-export function globalMaxPool(x: Tensor, options: { keepDims?: boolean } = {}): Tensor {
+export function globalMaxPool(x: Tensor, options: GlobalPoolOptions = {}): Tensor {
   return poolAll("globalMaxPool", maxPoolOp, x, options);
 }
 
 /** The mean of each channel: [batch, …, channels] → [batch, channels], or [batch, 1, …, channels] with `keepDims`. */
-export function globalAveragePool(x: Tensor, options: { keepDims?: boolean } = {}): Tensor {
+export function globalAveragePool(x: Tensor, options: GlobalPoolOptions = {}): Tensor {
   return poolAll("globalAveragePool", averagePoolOp, x, options);
 }
 
-function poolAll(
-  name: string,
-  operation: Operation<PoolAttributes>,
-  x: Tensor,
-  options: { keepDims?: boolean },
-): Tensor {
-  checkOptions(name, options, ["keepDims"]);
-  const keepDims = checkFlag(name, "keepDims", options.keepDims ?? false);
+function poolAll(name: string, operation: Operation<PoolAttributes>, x: Tensor, options: GlobalPoolOptions): Tensor {
+  const { keepDims } = readOptions(name, options, GLOBAL_POOL);
   if (checkTensor(name, x).shape.length < 3) {
     throw new ModelError(
       `${name}: input must be [batch, …, channels] with something between to pool over, got ${showShape(x.shape)}`,

@@ -1,7 +1,8 @@
 // Pooling of volumes [batch, depth, height, width, channels]: of each image, then of the images along the depth. A maximum
 // of maxima is that of the window, first of equals and all; a mean of means too, as the number of elements in a window is a
 // product.
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { ModelError } from "../engine/errors.js";
+import { checkNames } from "../engine/options.js";
 import type { Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import {
@@ -40,7 +41,7 @@ export function pooling3dOf(
   window: unknown,
   options: object,
 ) {
-  checkOptions(where, options, POOL_OPTIONS[kind]);
+  checkNames(where, options, POOL_OPTIONS[kind]);
   const sizes = sizesOf(where, "window", window, 3, 1);
   const [depth, image]: Record<string, unknown>[] = [{ ...options }, { ...options }];
   for (const name of ["stride", "padding", "dilation"]) {
