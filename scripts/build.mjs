@@ -35,18 +35,20 @@ async function compile(target) {
 }
 
 /** A rule of a table of options: see src/engine/options.ts. */
-const OPTION_RULE = /(?<![\w.*/] ?)(?:number|integer|flag|choice|optional|unchecked)(?:<[^\n]*?>)?\(/g;
+const OPTION_RULE =
+  /(?<![\w.*/] ?)(?:number|integer|flag|choice|fn|optional|unchecked|joined|part|partOptions|decay|learningRate)(?:<[^\n]*?>)?\(/g;
+/** Made of nothing but calls of the functions of its own folder. */
+const MADE = /^((?:export )?const \w+(?::[^=\n]+)? = )(?=\w+(?:<[^\n]*>)?\()/gm;
 
 /** Operations and layers are made by functions that do nothing else: says so, that bundlers may leave out unused ones. */
 const markPure = {
   name: "markPure",
   setup: ({ onLoad }) =>
-    onLoad({ filter: /[\\/]src[\\/](ops|nn)[\\/]\w+\.ts$/ }, ({ path }) => ({
-      contents: readFileSync(path, "utf8")
-        .replace(/^((?:export )?const \w+(?::[^=\n]+)? = )(?=\w+(?:<[^\n]*>)?\()/gm, "$1/* @__PURE__ */ ")
-        .replace(OPTION_RULE, "/* @__PURE__ */ $&"),
-      loader: "ts",
-    })),
+    onLoad({ filter: /[\\/]src[\\/](engine|graph|ops|nn|optim|train|io)[\\/]\w+\.ts$/ }, ({ path }) => {
+      const source = readFileSync(path, "utf8").replace(OPTION_RULE, "/* @__PURE__ */ $&");
+      const isMade = /[\\/](ops|nn)[\\/]\w+\.ts$/.test(path);
+      return { contents: isMade ? source.replace(MADE, "$1/* @__PURE__ */ ") : source, loader: "ts" };
+    }),
 };
 
 /** `import("….wasm?gzip")` gives the file's bytes, gzipped. */

@@ -21,7 +21,7 @@ import { variance } from "../ops/statistics.js";
 import { type L2NormalizeOptions, l2Normalize as l2NormalizeOf } from "../ops/vectorNorm.js";
 import { ones, zeros } from "./initializers.js";
 import type { Layer, LayerContext, LayerParameter, LayerPlace } from "./layer.js";
-import { NAME, parametersOf, parts, readLayerOptions, WEIGHT } from "./options.js";
+import { NAME, parametersOf, partOptions, readLayerOptions, WEIGHT } from "./options.js";
 
 export type { LocalResponseNormOptions } from "../ops/localResponse.js";
 export type { L2NormalizeOptions } from "../ops/vectorNorm.js";
@@ -50,7 +50,7 @@ export interface NormLayerOptions extends WeightOptions {
 
 const EPSILON = optional(number(undefined, { min: 0 }));
 const AFFINE = { affine: optional(flag(true)), epsilon: EPSILON };
-const NORM = joined(WEIGHT, parts("bias"), AFFINE);
+const NORM = joined(WEIGHT, partOptions("bias"), AFFINE);
 
 interface Affine {
   readonly parameters: LayerParameter[];

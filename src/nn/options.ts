@@ -75,7 +75,7 @@ type Parts<Name extends string> = { readonly [K in `${Name}Initializer`]: Option
 
 /** A table of how a parameter is made and kept: `weightInitializer`, `weightRegularizer` and `weightConstraint`. */
 /* @__NO_SIDE_EFFECTS__ */
-export function parts<const Name extends string>(name: Name): Parts<Name> {
+export function partOptions<const Name extends string>(name: Name): Parts<Name> {
   return {
     [`${name}Initializer`]: part(INITIALIZER),
     [`${name}Regularizer`]: part(REGULARIZER),
@@ -84,10 +84,10 @@ export function parts<const Name extends string>(name: Name): Parts<Name> {
 }
 
 /** A table of a layer's name, and of its parameter `weight`. */
-export const WEIGHT = joined(NAME, parts("weight"));
+export const WEIGHT = joined(NAME, partOptions("weight"));
 
 /** A table of a layer's parameter `bias`, and of whether there is one. */
-export const BIAS = joined({ bias: flag(true) }, parts("bias"));
+export const BIAS = joined({ bias: flag(true) }, partOptions("bias"));
 
 /** The parameters of one layer. */
 export interface MadeParameters {

@@ -15,9 +15,9 @@ export interface NameOption {
   name?: string;
 }
 
-const MAX_POOL = joined(NAME, pool.POOL_OPTIONS.maxPool);
-const AVERAGE_POOL = joined(NAME, pool.POOL_OPTIONS.averagePool);
-const LP_POOL = joined(NAME, pool.POOL_OPTIONS.lpPool);
+const MAX_POOL = joined(NAME, pool.MAX_POOL);
+const AVERAGE_POOL = joined(NAME, pool.AVERAGE_POOL);
+const LP_POOL = joined(NAME, pool.LP_POOL);
 
 /** A layer of windows over `rank` axes; `poolingFor` refuses what does not fit. */
 function windowed<N extends number>(

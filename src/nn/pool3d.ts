@@ -1,7 +1,7 @@
 // Pooling of volumes as layers; each applies the operation of the same name (src/ops/pool3d.ts).
 import { joined } from "../engine/options.js";
 import type { Tensor } from "../graph/tensor.js";
-import { type AveragePoolOptions, type MaxPoolOptions, POOL_OPTIONS } from "../ops/pool.js";
+import { AVERAGE_POOL, type AveragePoolOptions, MAX_POOL, type MaxPoolOptions } from "../ops/pool.js";
 import * as pool from "../ops/pool3d.js";
 import { axesOf, type Layer } from "./layer.js";
 import { NAME, readLayerOptions } from "./options.js";
@@ -9,8 +9,8 @@ import type { NameOption } from "./pool.js";
 
 export type { Size3d } from "../ops/pool3d.js";
 
-const MAX_POOL = joined(NAME, POOL_OPTIONS.maxPool);
-const AVERAGE_POOL = joined(NAME, POOL_OPTIONS.averagePool);
+const MAX_POOL_3D = joined(NAME, MAX_POOL);
+const AVERAGE_POOL_3D = joined(NAME, AVERAGE_POOL);
 
 function volumes<Options extends NameOption>(
   kind: string,
@@ -41,7 +41,7 @@ function volumes<Options extends NameOption>(
  * sequential({ input: [8, 16, 16, 1] }, maxPool3d(2), flatten(), dense(10));
  */
 export function maxPool3d(window: pool.Size3d, options: MaxPoolOptions<pool.Size3d> & NameOption = {}): Layer<4, 4> {
-  readLayerOptions("maxPool3d", options, MAX_POOL);
+  readLayerOptions("maxPool3d", options, MAX_POOL_3D);
   return volumes("maxPool3d", "maxPool", window, options, (x, rest) => pool.maxPool3d(x, window, rest));
 }
 
@@ -50,6 +50,6 @@ export function averagePool3d(
   window: pool.Size3d,
   options: AveragePoolOptions<pool.Size3d> & NameOption = {},
 ): Layer<4, 4> {
-  readLayerOptions("averagePool3d", options, AVERAGE_POOL);
+  readLayerOptions("averagePool3d", options, AVERAGE_POOL_3D);
   return volumes("averagePool3d", "averagePool", window, options, (x, rest) => pool.averagePool3d(x, window, rest));
 }

@@ -5,11 +5,12 @@ import type { Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { equal, where } from "./comparison.js";
 import { abs, sqrt, square } from "./elementwise.js";
-import { averagePool1d, averagePool2d, POOL_OPTIONS, type PoolOptions, type Size2d } from "./pool.js";
+import { averagePool1d, averagePool2d, LP_POOL, type PoolOptions, type Size2d } from "./pool.js";
 import { pow } from "./power.js";
 
 // Powers and roots that float32 has room for.
-const [MIN_POWER, MAX_POWER] = [2 ** -20, 2 ** 20];
+const MIN_POWER = 2 ** -20;
+const MAX_POWER = 2 ** 20;
 
 /** Refuses what is no power. */
 export function checkPower(where: string, p: number): void {
@@ -36,12 +37,12 @@ function norm(name: string, x: Tensor, p: number, sum: (powers: Tensor) => Tenso
  * lpPool2d(input([8, 28, 28, 4]), 2, 3, { stride: 2 }); // [8, 13, 13, 4]
  */
 export function lpPool2d(x: Tensor, p: number, window: Size2d, options: PoolOptions = {}): Tensor {
-  readOptions("lpPool2d", options, POOL_OPTIONS.lpPool);
+  readOptions("lpPool2d", options, LP_POOL);
   return norm("lpPool2d", x, p, (powers) => averagePool2d(powers, window, { ...options, divisor: 1 }));
 }
 
 /** As `lpPool2d`, for x [batch, length, channels] → [batch, outLength, channels]. */
 export function lpPool1d(x: Tensor, p: number, window: number, options: PoolOptions<number> = {}): Tensor {
-  readOptions("lpPool1d", options, POOL_OPTIONS.lpPool);
+  readOptions("lpPool1d", options, LP_POOL);
   return norm("lpPool1d", x, p, (powers) => averagePool1d(powers, window, { ...options, divisor: 1 }));
 }

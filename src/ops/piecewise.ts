@@ -1,10 +1,11 @@
 // Activations made of straight pieces, or nearly so.
+import { EPILOGUE_RELU } from "../engine/constants.js";
 import { ModelError } from "../engine/errors.js";
 import { elements, rows } from "../engine/instructions.js";
 import { number, type OptionsOf, readOptions } from "../engine/options.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { type Activation, activation, EPILOGUE, inferSame } from "./activation.js";
+import { type Activation, activation, inferSame } from "./activation.js";
 import { checkFloat } from "./axes.js";
 import { greater, where } from "./comparison.js";
 import { abs, mul, reciprocal, scale, shift, square, sub } from "./elementwise.js";
@@ -33,7 +34,7 @@ export const reluOp = activation({
   forward: (record, to) => record.relu(...to),
   backwardReads: "output",
   backward: (record, to) => record.reluGradient(...to),
-  epilogue: EPILOGUE.relu,
+  epilogue: EPILOGUE_RELU,
 });
 
 /** max(x, 0), with derivative 0 at 0. Any shape. Nair & Hinton 2010. Throws ModelError for a uint32 input. */

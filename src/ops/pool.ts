@@ -77,23 +77,25 @@ const DIVISOR: OptionRule<number | undefined> = (where, name, value) => {
   throw new ModelError(`${where}: ${name} must be a number other than 0, got ${showValue(value)}`);
 };
 
+export const MAX_POOL = {
+  stride: SIZES,
+  padding: SIZES,
+  ceilMode: CEIL_MODE,
+  dilation: SIZES,
+} satisfies OptionsOf<MaxPoolOptions>;
+
+export const AVERAGE_POOL = {
+  stride: SIZES,
+  padding: SIZES,
+  ceilMode: CEIL_MODE,
+  countIncludePad: flag(true),
+  divisor: DIVISOR,
+} satisfies OptionsOf<AveragePoolOptions>;
+
+export const LP_POOL = { stride: SIZES, padding: SIZES, ceilMode: CEIL_MODE } satisfies OptionsOf<PoolOptions>;
+
 /** The options of each kind. */
-export const POOL_OPTIONS = {
-  maxPool: {
-    stride: SIZES,
-    padding: SIZES,
-    ceilMode: CEIL_MODE,
-    dilation: SIZES,
-  } satisfies OptionsOf<MaxPoolOptions>,
-  averagePool: {
-    stride: SIZES,
-    padding: SIZES,
-    ceilMode: CEIL_MODE,
-    countIncludePad: flag(true),
-    divisor: DIVISOR,
-  } satisfies OptionsOf<AveragePoolOptions>,
-  lpPool: { stride: SIZES, padding: SIZES, ceilMode: CEIL_MODE } satisfies OptionsOf<PoolOptions>,
-};
+export const POOL_OPTIONS = { maxPool: MAX_POOL, averagePool: AVERAGE_POOL, lpPool: LP_POOL };
 
 /** Options of some kind, checked but for what depends on the number of axes. */
 interface Checked {

@@ -1,8 +1,9 @@
 // Activations made of exponentials.
+import { EPILOGUE_SIGMOID, EPILOGUE_TANH } from "../engine/constants.js";
 import { number, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import { apply } from "../graph/operation.js";
 import type { Tensor } from "../graph/tensor.js";
-import { activation, EPILOGUE } from "./activation.js";
+import { activation } from "./activation.js";
 import { checkFloat } from "./axes.js";
 import { greater, greaterEqual, where } from "./comparison.js";
 import { abs, minimum, mul, scale, shift, square, sub } from "./elementwise.js";
@@ -88,7 +89,7 @@ export const sigmoidOp = activation({
   backwardReads: "output",
   backward: (record, to) => record.sigmoidGradient(...to),
   secondDerivative: (y) => shift(scale(y, -2), 1), // of y·(1 - y)
-  epilogue: EPILOGUE.sigmoid,
+  epilogue: EPILOGUE_SIGMOID,
 });
 
 /**
@@ -106,7 +107,7 @@ export const tanhOp = activation({
   backwardReads: "output",
   backward: (record, to) => record.tanhGradient(...to),
   secondDerivative: (y) => scale(y, -2), // of 1 - y²
-  epilogue: EPILOGUE.tanh,
+  epilogue: EPILOGUE_TANH,
 });
 
 /**

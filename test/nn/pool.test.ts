@@ -163,7 +163,7 @@ describe("what does not fit is refused when the model is built", () => {
     [
       () => averagePool2d(2, { dilation: 2 } as never),
       [4, 4, 1],
-      'averagePool2d 0: unknown option "dilation": the options are stride, padding, ceilMode, countIncludePad',
+      'averagePool2d: unknown option "dilation": the options are name, stride, padding, ceilMode, countIncludePad',
     ],
     [
       () => adaptiveMaxPool2d(0),
