@@ -1,9 +1,9 @@
 // Convolution layers, channels last: [batch, length, channels] and [batch, height, width, channels].
 import { checkChoice, checkInteger, ModelError } from "../engine/errors.js";
+import { integer, joined, unchecked } from "../engine/options.js";
 import {
   type Constraint,
   type Initializer,
-  parameter,
   type Regularizer,
   type Shape,
   showShape,
@@ -15,27 +15,23 @@ import { type PadOptions, pad, paddedShape } from "../ops/slice.js";
 import {
   fitConvolution,
   fitTransposed,
+  GROUPS,
   type GroupOptions,
+  OPEN,
   openOf,
   perAxis,
   type Transposed1dOptions,
   type Transposed2dOptions,
   transposedWindowOf,
+  WINDOW,
   type Window,
   type Window1dOptions,
   type Window2dOptions,
   windowOf,
 } from "../ops/window.js";
 import { glorotUniform, zeros } from "./initializers.js";
-import {
-  axesOf,
-  type BuiltLayer,
-  channelsLast,
-  checkLayerOptions,
-  type Layer,
-  type LayerParameter,
-  type LayerPlace,
-} from "./layer.js";
+import { axesOf, type BuiltLayer, channelsLast, type Layer, type LayerPlace } from "./layer.js";
+import { BIAS, type MadeParameters, NAME, parametersOf, partOptions, readLayerOptions, WEIGHT } from "./options.js";
 
 /** What all convolution layers can be told about their bias, and their name. */
 interface BiasOptions {
@@ -103,40 +99,18 @@ export interface ConvTranspose1dOptions extends WeightOptions, Transposed1dOptio
 export interface ConvTranspose2dOptions extends WeightOptions, Transposed2dOptions, GroupOptions {}
 export interface ConvTranspose3dOptions extends WeightOptions, Transposed3dOptions, GroupOptions {}
 
-const BIAS_OPTIONS = ["name", "bias", "biasInitializer", "biasRegularizer", "biasConstraint"];
-const WINDOW_OPTIONS = ["stride", "dilation", "padding"];
-const WEIGHT_OPTIONS = ["weightInitializer", "weightRegularizer", "weightConstraint"];
-const COMMON = [...BIAS_OPTIONS, ...WINDOW_OPTIONS, ...WEIGHT_OPTIONS];
-const STAGES = ["depthwise", "pointwise"].flatMap((stage) =>
-  ["Initializer", "Regularizer", "Constraint"].map((part) => `${stage}${part}`),
-);
+const MULTIPLIER = { multiplier: integer(1, { min: 1 }) };
+// Checked with the padding.
+const PADDING_MODE = { paddingMode: unchecked<PaddingMode | undefined>() };
+const CONVOLUTION = joined(WEIGHT, BIAS, WINDOW, GROUPS, PADDING_MODE);
+const DEPTHWISE = joined(WEIGHT, BIAS, WINDOW, MULTIPLIER, PADDING_MODE);
+const STAGES = joined(partOptions("depthwise"), partOptions("pointwise"));
+const SEPARABLE = joined(NAME, BIAS, STAGES, WINDOW, MULTIPLIER, PADDING_MODE);
+const TRANSPOSED = joined(WEIGHT, BIAS, WINDOW, GROUPS, OPEN);
 
-/** Makes the parameters of one layer, in the order in which they are asked for. */
-function parameters({ path }: LayerPlace) {
-  const made: LayerParameter[] = [];
-  const make = (
-    name: string,
-    shape: Shape,
-    initializer: Initializer,
-    options: { regularizer: Regularizer | undefined; constraint: Constraint | undefined },
-  ): Tensor => {
-    const tensor = parameter(shape, initializer, `${path}.${name}`, options);
-    made.push({ name, tensor });
-    return tensor;
-  };
-  const weight = (shape: Shape, options: WeightOptions): Tensor =>
-    make("weight", shape, options.weightInitializer ?? glorotUniform(), {
-      regularizer: options.weightRegularizer,
-      constraint: options.weightConstraint,
-    });
-  const bias = (outputs: number, options: BiasOptions): Tensor | undefined =>
-    options.bias === false
-      ? undefined
-      : make("bias", [outputs], options.biasInitializer ?? zeros(), {
-          regularizer: options.biasRegularizer,
-          constraint: options.biasConstraint,
-        });
-  return { made, make, weight, bias };
+/** Makes the bias, if there is to be one. */
+function biasOf({ make }: MadeParameters, outputs: number, { bias }: BiasOptions): Tensor | undefined {
+  return bias === false ? undefined : make("bias", [outputs], zeros());
 }
 
 /** Channels of one sample's shape, whose number of axes must fit. */
@@ -194,7 +168,7 @@ function convolution<N extends number>(
   options: Conv1dOptions | Conv2dOptions | Conv3dOptions,
   apply = convolve,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, [...COMMON, "groups", "paddingMode"]);
+  readLayerOptions(kind, options, CONVOLUTION);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const window = windowOf(kind, axes, options);
@@ -226,12 +200,12 @@ function buildConvolution(
   const { output } = fitConvolution(place.where, [1, ...inputShape], weightShape, window);
   if (mode !== "zeros") marginsOf(place.where, [1, ...inputShape], weightShape, window, mode);
   const padAndApply = padding(weightShape, window, mode, apply);
-  const { made, ...make } = parameters(place);
-  const weight = make.weight(weightShape, options);
-  const bias = make.bias(weightShape[weightShape.length - 1], options);
+  const parameters = parametersOf(place, options);
+  const weight = parameters.make("weight", weightShape, glorotUniform());
+  const bias = biasOf(parameters, weightShape[weightShape.length - 1], options);
   return {
     outputShape: output.slice(1),
-    parameters: made,
+    parameters: parameters.made,
     apply: (x) => padAndApply(place.where, x, weight, bias, window),
   };
 }
@@ -289,9 +263,8 @@ function depthwise<N extends number>(
   windowSize: number | readonly number[],
   options: DepthwiseConv1dOptions | DepthwiseConv2dOptions,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, [...COMMON, "multiplier", "paddingMode"]);
+  const { multiplier } = readLayerOptions(kind, options, DEPTHWISE);
   const size = perAxis(kind, "window", windowSize, axes, 1);
-  const multiplier = checkInteger(kind, "multiplier", options.multiplier ?? 1, 1);
   const window = windowOf(kind, axes, options);
   const mode = paddingModeOf(kind, options, window);
   return axesOf<N, N>({
@@ -341,10 +314,9 @@ function separable<N extends number>(
   windowSize: number | readonly number[],
   options: SeparableConv1dOptions | SeparableConv2dOptions,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, [...BIAS_OPTIONS, ...WINDOW_OPTIONS, ...STAGES, "multiplier", "paddingMode"]);
+  const { multiplier } = readLayerOptions(kind, options, SEPARABLE);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
-  const multiplier = checkInteger(kind, "multiplier", options.multiplier ?? 1, 1);
   const window = windowOf(kind, axes, options);
   const mode = paddingModeOf(kind, options, window);
   const pointwise = windowOf(kind, axes, {});
@@ -361,20 +333,14 @@ function separable<N extends number>(
       const { output } = fitConvolution(where, [1, ...inputShape], weightShape, each);
       if (mode !== "zeros") marginsOf(where, [1, ...inputShape], weightShape, each, mode);
       const convolveEach = padding(weightShape, each, mode, convolve);
-      const { made, make, bias } = parameters(place);
-      const first = make("depthwiseWeight", weightShape, options.depthwiseInitializer ?? glorotUniform(), {
-        regularizer: options.depthwiseRegularizer,
-        constraint: options.depthwiseConstraint,
-      });
+      const parameters = parametersOf(place, options);
+      const first = parameters.make("depthwiseWeight", weightShape, glorotUniform(), "depthwise");
       const mixing = [...size.map(() => 1), between, filters];
-      const second = make("pointwiseWeight", mixing, options.pointwiseInitializer ?? glorotUniform(), {
-        regularizer: options.pointwiseRegularizer,
-        constraint: options.pointwiseConstraint,
-      });
-      const offset = bias(filters, options);
+      const second = parameters.make("pointwiseWeight", mixing, glorotUniform(), "pointwise");
+      const offset = biasOf(parameters, filters, options);
       return {
         outputShape: [...output.slice(1, -1), filters],
-        parameters: made,
+        parameters: parameters.made,
         apply: (x) => convolve(where, convolveEach(where, x, first, undefined, each), second, offset, pointwise),
       };
     },
@@ -418,7 +384,7 @@ function transposed<N extends number>(
   options: ConvTranspose1dOptions | ConvTranspose2dOptions | ConvTranspose3dOptions,
   apply = convolveTransposed,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, [...COMMON, "groups", "outputPadding", "outputSize"]);
+  readLayerOptions(kind, options, TRANSPOSED);
   checkInteger(kind, "filters", filters, 1);
   const size = perAxis(kind, "window", windowSize, axes, 1);
   const window = transposedWindowOf(kind, axes, options);
@@ -433,12 +399,12 @@ function transposed<N extends number>(
       checkGroups(where, window.groups, channels, filters);
       const weightShape = [...size, filters / window.groups, channels];
       const { output } = fitTransposed(where, [1, ...inputShape], weightShape, window, open);
-      const { made, ...make } = parameters(place);
-      const weight = make.weight(weightShape, options);
-      const bias = make.bias(filters, options);
+      const parameters = parametersOf(place, options);
+      const weight = parameters.make("weight", weightShape, glorotUniform());
+      const bias = biasOf(parameters, filters, options);
       return {
         outputShape: output.slice(1),
-        parameters: made,
+        parameters: parameters.made,
         apply: (x) => apply(where, x, weight, bias, window, open),
       };
     },

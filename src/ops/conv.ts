@@ -11,8 +11,9 @@ import {
   PANEL_ROWS,
   STRIP_COLUMNS,
 } from "../engine/constants.js";
-import { checkOptions, ModelError } from "../engine/errors.js";
+import { ModelError } from "../engine/errors.js";
 import { type Pointer, rows } from "../engine/instructions.js";
+import { checkNames, joined, type OptionsOf, unchecked } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -21,7 +22,9 @@ import { broadcastTo, reshape } from "./shape.js";
 import {
   type Convolution,
   type Geometry,
+  GROUPS,
   type GroupOptions,
+  OPEN,
   type Open,
   openOf,
   planConvolution,
@@ -29,6 +32,7 @@ import {
   type Transposed1dOptions,
   type Transposed2dOptions,
   transposedWindowOf,
+  WINDOW,
   type Window,
   type Window1dOptions,
   type Window2dOptions,
@@ -46,13 +50,13 @@ const isDepthwise = ({ groups, channels, outChannels }: Geometry): boolean =>
   groups === channels && channels === outChannels && groups > 1;
 
 /** So few output channels that packing patches costs more than it saves; see assembly/kernels/convNarrow.ts. */
-function isNarrow(g: Geometry, most: number): boolean {
+function isNarrow(g: Geometry, max: number): boolean {
   const depth = g.windowHeight * g.windowWidth * g.channels;
   const lines = (g.windowHeight - 1) * g.dilationY + 1;
   const reach = (g.outWidth - 1) * g.strideX + (g.windowWidth - 1) * g.dilationX + 1 - g.padLeft;
   const line = (Math.max(g.padLeft, 0) + Math.max(g.width, reach)) * g.channels * 4;
   return (
-    g.groups === 1 && g.outChannels <= most && depth > 0 && depth <= NARROW_PLACES && lines * line <= NARROW_COPY_BYTES
+    g.groups === 1 && g.outChannels <= max && depth > 0 && depth <= NARROW_PLACES && lines * line <= NARROW_COPY_BYTES
   );
 }
 
@@ -333,7 +337,12 @@ export function convolve(where: string, x: Tensor, weight: Tensor, bias: Tensor 
   return apply(convolutionOp, [copied, ...operands], copies);
 }
 
-const OPTIONS = ["bias", "stride", "dilation", "groups", "padding"];
+/** The options of all convolutions. */
+export const CONVOLUTION = joined(
+  { bias: unchecked<Tensor | undefined>() },
+  WINDOW,
+  GROUPS,
+) satisfies OptionsOf<Conv2dOptions>;
 
 /**
  * Convolution of sequences [batch, length, channels] with a weight [window, channels / groups, outChannels], as PyTorch
@@ -344,7 +353,7 @@ const OPTIONS = ["bias", "stride", "dilation", "groups", "padding"];
  * conv1d(input([8, 100, 4]), input([3, 4, 16]), { padding: "causal" }); // [8, 100, 16]
  */
 export function conv1d(x: Tensor, weight: Tensor, options: Conv1dOptions = {}): Tensor {
-  checkOptions("conv1d", options, OPTIONS);
+  checkNames("conv1d", options, CONVOLUTION);
   return convolve("conv1d", x, weight, options.bias, windowOf("conv1d", 1, options));
 }
 
@@ -357,7 +366,7 @@ export function conv1d(x: Tensor, weight: Tensor, options: Conv1dOptions = {}): 
  * conv2d(input([8, 28, 28, 1]), input([3, 3, 1, 16]), { stride: 2, padding: 1 }); // [8, 14, 14, 16]
  */
 export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor {
-  checkOptions("conv2d", options, OPTIONS);
+  checkNames("conv2d", options, CONVOLUTION);
   return convolve("conv2d", x, weight, options.bias, windowOf("conv2d", 2, options));
 }
 
@@ -365,6 +374,9 @@ export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): 
 
 export interface ConvTranspose1dOptions extends Transposed1dOptions, Biased {}
 export interface ConvTranspose2dOptions extends Transposed2dOptions, Biased {}
+
+/** The options of all transposed convolutions. */
+export const TRANSPOSED = joined(CONVOLUTION, OPEN) satisfies OptionsOf<ConvTranspose2dOptions>;
 
 /** The transposed convolution of `x` by `weight`, its options checked. */
 export function convolveTransposed(
@@ -391,7 +403,7 @@ export function convolveTransposed(
  * convTranspose1d(input([8, 50, 16]), input([4, 8, 16]), { stride: 2, padding: 1 }); // [8, 100, 8]
  */
 export function convTranspose1d(x: Tensor, weight: Tensor, options: ConvTranspose1dOptions = {}): Tensor {
-  checkOptions("convTranspose1d", options, [...OPTIONS, "outputPadding", "outputSize"]);
+  checkNames("convTranspose1d", options, TRANSPOSED);
   return transposed("convTranspose1d", 1, x, weight, options);
 }
 
@@ -404,7 +416,7 @@ export function convTranspose1d(x: Tensor, weight: Tensor, options: ConvTranspos
  * convTranspose2d(input([8, 7, 7, 16]), input([4, 4, 8, 16]), { stride: 2, padding: 1 }); // [8, 14, 14, 8]
  */
 export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTranspose2dOptions = {}): Tensor {
-  checkOptions("convTranspose2d", options, [...OPTIONS, "outputPadding", "outputSize"]);
+  checkNames("convTranspose2d", options, TRANSPOSED);
   return transposed("convTranspose2d", 2, x, weight, options);
 }
 

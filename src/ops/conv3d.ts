@@ -1,11 +1,11 @@
 // Convolutions of volumes [batch, depth, height, width, channels] as convolutions of images: the images that one window
 // sees at once are laid side by side in the channels, so that a single product sums over all of the window. All is made of
 // operations, so derivatives of any order exist.
-import { checkOptions } from "../engine/errors.js";
+import { checkNames } from "../engine/options.js";
 import { apply } from "../graph/operation.js";
 import type { Shape, Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
-import { checkBias, convolve, convolveTransposed } from "./conv.js";
+import { CONVOLUTION, checkBias, convolve, convolveTransposed, TRANSPOSED } from "./conv.js";
 import { add } from "./elementwise.js";
 import { concatenate } from "./join.js";
 import { reshape, transpose } from "./shape.js";
@@ -128,8 +128,6 @@ export function convolveTransposed3d(
   return bias === undefined ? sum : add(sum, bias);
 }
 
-const OPTIONS = ["bias", "stride", "dilation", "groups", "padding"];
-
 /**
  * Convolution of volumes [batch, depth, height, width, channels] with a weight [windowDepth, windowHeight, windowWidth,
  * channels / groups, outChannels], as PyTorch (without turning the window round): [batch, outDepth, outHeight, outWidth,
@@ -140,7 +138,7 @@ const OPTIONS = ["bias", "stride", "dilation", "groups", "padding"];
  * conv3d(input([2, 8, 16, 16, 1]), input([3, 3, 3, 1, 4]), { padding: 1 }); // [2, 8, 16, 16, 4]
  */
 export function conv3d(x: Tensor, weight: Tensor, options: Conv3dOptions = {}): Tensor {
-  checkOptions("conv3d", options, OPTIONS);
+  checkNames("conv3d", options, CONVOLUTION);
   return convolve3d("conv3d", x, weight, options.bias, windowOf("conv3d", 3, options));
 }
 
@@ -154,7 +152,7 @@ export function conv3d(x: Tensor, weight: Tensor, options: Conv3dOptions = {}): 
  */
 export function convTranspose3d(x: Tensor, weight: Tensor, options: ConvTranspose3dOptions = {}): Tensor {
   const where = "convTranspose3d";
-  checkOptions(where, options, [...OPTIONS, "outputPadding", "outputSize"]);
+  checkNames(where, options, TRANSPOSED);
   const window = transposedWindowOf(where, 3, options);
   return convolveTransposed3d(where, x, weight, options.bias, window, openOf(where, 3, options));
 }

@@ -1,5 +1,6 @@
 // Windows that move over sequences and images: their options, and the sizes that follow from them.
 import { checkInteger, LARGEST_INT32, ModelError, showValue } from "../engine/errors.js";
+import { integer, type OptionsOf, unchecked } from "../engine/options.js";
 import { type Shape, showShape } from "../graph/tensor.js";
 
 /** Sizes of one convolution; a sequence is an image of height 1. */
@@ -82,15 +83,23 @@ export interface GroupOptions {
   groups?: number;
 }
 
+// Read with the number of axes: `never` fits each of their types.
+const SIZES = unchecked<never>();
+
+/** The options of windows, of their groups, and of sizes that a stride leaves open. */
+export const WINDOW = { stride: SIZES, dilation: SIZES, padding: SIZES } satisfies OptionsOf<Window2dOptions>;
+export const GROUPS = { groups: integer(1, { min: 1 }) } satisfies OptionsOf<GroupOptions>;
+export const OPEN = { outputPadding: SIZES, outputSize: SIZES };
+
 /** One whole number for all axes, or one for each. */
-export function perAxis(where: string, name: string, value: unknown, axes: number, least: number): number[] {
+export function perAxis(where: string, name: string, value: unknown, axes: number, min: number): number[] {
   const values = Array.isArray(value) ? value : new Array(axes).fill(value);
   if (values.length !== axes) {
     throw new ModelError(
       `${where}: ${name} must be a whole number${["", " or [vertical, horizontal]", " or [depth, height, width]"][axes - 1]}, got ${showValue(value)}`,
     );
   }
-  return Array.from(values, (one) => checkInteger(where, name, one, least, LARGEST_INT32));
+  return Array.from(values, (one) => checkInteger(where, name, one, min, LARGEST_INT32));
 }
 
 function paddingOf(where: string, padding: unknown, axes: number): AxisPadding[] {
@@ -296,12 +305,12 @@ export function fitTransposed(where: string, input: Shape, weight: Shape, window
     const [before, after] = pads[axis];
     const [stride, dilation, size] = [window.stride[axis], window.dilation[axis], input[axis + 1]];
     const isSame = window.padding[axis] === "same";
-    const least = isSame ? size * stride : (size - 1) * stride + reach - before - after;
-    const extra = open.outputSize === undefined ? open.outputPadding[axis] : open.outputSize[axis] - least;
-    checkOpen(where, { extra, least, isSame, beyond: Math.max(stride, dilation), stride, dilation }, open, axis);
-    if (least + extra >= 1) return least + extra;
+    const min = isSame ? size * stride : (size - 1) * stride + reach - before - after;
+    const extra = open.outputSize === undefined ? open.outputPadding[axis] : open.outputSize[axis] - min;
+    checkOpen(where, { extra, min, isSame, beyond: Math.max(stride, dilation), stride, dilation }, open, axis);
+    if (min + extra >= 1) return min + extra;
     throw new ModelError(
-      `${where}: the padding must leave something of the ${AXES[axes - 1][axis]}, got ${before} + ${after} of ${least + extra + before + after}: pad less`,
+      `${where}: the padding must leave something of the ${AXES[axes - 1][axis]}, got ${before} + ${after} of ${min + extra + before + after}: pad less`,
     );
   });
   return { output: [input[0], ...sizes, outChannels], pads };
@@ -309,7 +318,7 @@ export function fitTransposed(where: string, input: Shape, weight: Shape, window
 
 interface Extra {
   readonly extra: number;
-  readonly least: number;
+  readonly min: number;
   readonly isSame: boolean;
   readonly beyond: number;
   readonly stride: number;
@@ -318,12 +327,12 @@ interface Extra {
 
 /** Refuses more outputs than the stride leaves open. */
 function checkOpen(where: string, of: Extra, { outputSize }: Open, axis: number): void {
-  const { extra, least, isSame, beyond, stride, dilation } = of;
+  const { extra, min, isSame, beyond, stride, dilation } = of;
   if (outputSize !== undefined) {
-    const most = isSame ? least : least + beyond - 1;
-    if (extra >= 0 && least + extra <= most) return;
+    const max = isSame ? min : min + beyond - 1;
+    if (extra >= 0 && min + extra <= max) return;
     throw new ModelError(
-      `${where}: outputSize must be from ${least} to ${most} here, got ${outputSize[axis]}: change stride or padding for other sizes`,
+      `${where}: outputSize must be from ${min} to ${max} here, got ${outputSize[axis]}: change stride or padding for other sizes`,
     );
   }
   if (extra >= beyond) {
