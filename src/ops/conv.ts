@@ -18,6 +18,7 @@ import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
+import { recordGemm } from "./matmul.js";
 import { broadcastTo, reshape } from "./shape.js";
 import {
   type Convolution,
@@ -130,16 +131,6 @@ function recordForward(
   );
 }
 
-function recordProduct(
-  record: Recorder,
-  [c, a, b, bias]: readonly Pointer[],
-  [m, n, k]: readonly [number, number, number],
-  form: number,
-  epilogue: number,
-): void {
-  record.gemm(rows(m * Math.ceil(n / STRIP_COLUMNS), m * n * k * 0.5), c, a, b, bias, m, n, k, form, epilogue, 0);
-}
-
 const pixelsOf = ({ batch, outHeight, outWidth }: Geometry): number => batch * outHeight * outWidth;
 
 export const convolutionOp: Operation<Convolution> = {
@@ -147,7 +138,7 @@ export const convolutionOp: Operation<Convolution> = {
   infer: (_, { output }) => [{ shape: output }],
   forward(record, { attributes: g, from: [x, weight, bias = 0], to: [y], epilogue }) {
     if (isPointwise(g)) {
-      recordProduct(record, [y, x, weight, bias], [pixelsOf(g), g.outChannels, g.channels], 0, epilogue);
+      recordGemm(record, [y, x, weight, bias], [pixelsOf(g), g.outChannels, g.channels], 0, epilogue);
     } else recordForward(record, [y, x, weight, bias], g, epilogue);
   },
   backward: ({ attributes, inputs: [x, weight, bias], gradient, needs }) => [
@@ -165,7 +156,7 @@ export const convolutionInputGradientOp: Operation<Convolution> = {
   scratchBytes: (_, g) => (isPointwise(g) ? 0 : sizeOf(g.weight) * 4),
   forward(record, { attributes: g, from: [dy, weight, bias = 0], to: [dx], scratch, epilogue }) {
     if (isPointwise(g)) {
-      recordProduct(record, [dx, dy, weight, bias], [pixelsOf(g), g.channels, g.outChannels], 2, epilogue);
+      recordGemm(record, [dx, dy, weight, bias], [pixelsOf(g), g.channels, g.outChannels], 2, epilogue);
       return;
     }
     const steps = {

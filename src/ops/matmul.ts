@@ -38,21 +38,18 @@ function recordProduct(
   const bias = from[2] ?? 0;
   if (isSmall(m, n, k)) {
     record.gemmSmall(rows(m, cost), to, from[0], from[1], bias, m, n, k, FORM[form], epilogue, 0);
-  } else {
-    record.gemm(
-      rows(m * Math.ceil(n / STRIP_COLUMNS), cost),
-      to,
-      from[0],
-      from[1],
-      bias,
-      m,
-      n,
-      k,
-      FORM[form],
-      epilogue,
-      0,
-    );
-  }
+  } else recordGemm(record, [to, from[0], from[1], bias], [m, n, k], FORM[form], epilogue);
+}
+
+/** Records a product c [m, n] of a and b over k, with a bias [n] where its address is not 0: rows by strips of columns. */
+export function recordGemm(
+  record: Recorder,
+  [c, a, b, bias]: readonly Pointer[],
+  [m, n, k]: readonly [number, number, number],
+  form: number,
+  epilogue: number,
+): void {
+  record.gemm(rows(m * Math.ceil(n / STRIP_COLUMNS), m * n * k * 0.5), c, a, b, bias, m, n, k, form, epilogue, 0);
 }
 
 export const matmulOp: Operation<{ form: Form }> = {
