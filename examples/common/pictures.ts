@@ -57,3 +57,22 @@ export function drawCurve(title: string, values: readonly number[]): string {
   const picture = plot(points, { width: 70, height: 12, title, customXAxisTicks, formatter });
   return picture.replace(/^\n/, "").replace(/ +$/gm, "");
 }
+
+const MARKS = ["·", "o", "x", "+"];
+
+/** Several curves over one index, counted from 1, each with a mark of its own; NaN is no point. */
+export function drawCurves(title: string, curves: Readonly<Record<string, readonly number[]>>): string {
+  const series = Object.values(curves).map((values) =>
+    values.map((value, i): [number, number] => [i + 1, value]).filter(([, value]) => Number.isFinite(value)),
+  );
+  const markOf = (x: number, y: number) => MARKS[series.findIndex((one) => one.some((point) => point[0] === x && point[1] === y))];
+  const picture = plot(series, {
+    width: 72,
+    height: 16,
+    title,
+    formatter: (value) => Number(value.toFixed(2)),
+    lineFormatter: ({ x, y, plotX, plotY }) => ({ x: plotX, y: plotY, symbol: markOf(x, y) }),
+  });
+  const names = Object.keys(curves).map((name, i) => `${MARKS[i]} ${name}`);
+  return `${picture.replace(/^\n/, "").replace(/ +$/gm, "")}\n   ${names.join("   ")}`;
+}
