@@ -50,6 +50,7 @@ const TESTS = {
     "test/train/trainer.test.ts",
   ],
   "src/train/divergence.ts": ["test/train/divergence.test.ts"],
+  "src/train/job.ts": ["test/train/fit.test.ts", "test/engine/background.test.ts"],
   "src/train/optimizer.ts": [
     "test/optim/step.test.ts",
     "test/train/compile.test.ts",

@@ -1,6 +1,6 @@
 // Training steps, many in one call into the engine, and passes over data. A pass visits each sample once, in the order
 // that follows from the seed, whichever methods call for its steps.
-import { CLOCK_NEXT_ROW, CLOCK_POSITION, CLOCK_ROUND, CLOCK_ROW, CLOCK_STEP } from "../engine/constants.js";
+import { CLOCK_NEXT_ROW, CLOCK_POSITION, CLOCK_ROUND, CLOCK_STEP } from "../engine/constants.js";
 import { DataError, ModelError } from "../engine/errors.js";
 import { performance } from "../engine/host.js";
 import { type Pointer, serial } from "../engine/instructions.js";
@@ -104,7 +104,6 @@ function beforeSteps(state: State, row: number, steps: number): void {
     for (let r = 0; r < named.length; r++) floats[rates + i * named.length + r] = rateAt(named[r], state.steps + i + 1);
   }
   words[(clock + CLOCK_POSITION) / 4] = 0;
-  words[(clock + CLOCK_ROW) / 4] = row;
   words[(clock + CLOCK_NEXT_ROW) / 4] = row;
   // A step that was interrupted between its batches may have left another number.
   words[(clock + CLOCK_ROUND) / 4] = 0;
