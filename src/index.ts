@@ -103,6 +103,7 @@ export {
   type Metric,
   type MetricName,
   type MetricTotal,
+  perplexity,
   topK,
 } from "./nn/metrics.js";
 export { functional, type Model, type ModelOptions, sequential } from "./nn/model.js";

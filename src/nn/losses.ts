@@ -2,8 +2,10 @@
 import { checkFunction, ModelError, showValue } from "../engine/errors.js";
 import { choice, fn, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import { scale } from "../ops/elementwise.js";
 import type { Reduction } from "../ops/loss.js";
 import * as operations from "../ops/loss.js";
+import * as each from "../ops/lossValues.js";
 import { correctBinary, correctClasses, correctDistributions } from "../ops/metric.js";
 import { step } from "../ops/piecewise.js";
 import { sigmoid } from "../ops/smooth.js";
@@ -39,6 +41,13 @@ export interface Loss {
   predict(output: Tensor): Tensor;
   /** How many predictions are right, as a scalar tensor. Absent if that has no meaning. */
   correct?: (output: Tensor, target: Tensor) => Tensor;
+  /**
+   * The loss before it is summed: a value for each element [batch, …], for cross-entropy for each row of classes. It is what
+   * weights are multiplied with. Absent: the loss cannot be weighed.
+   */
+  values?: ((output: Tensor, target: Tensor) => Tensor) | undefined;
+  /** 1 for each of these that is right, 0 for the others: `correct` before it is summed, for a weighted accuracy. */
+  right?: ((output: Tensor, target: Tensor) => Tensor) | undefined;
   /** The class index of targets that are ignored: any whole number. Absent: none. */
   readonly ignoreIndex?: number | undefined;
   /**
@@ -67,8 +76,14 @@ function reductionOf(where: string, options: LossOptions): Reduction {
 
 type Operation = (output: Tensor, target: Tensor, options: { reduction: Reduction }) => Tensor;
 
-function regression(name: string, operation: Operation, reduction: Reduction): Loss {
+function regression(
+  name: string,
+  operation: Operation,
+  reduction: Reduction,
+  values: (output: Tensor, target: Tensor) => Tensor,
+): Loss {
   return {
+    values,
     name,
     targets: "values",
     reduction,
@@ -79,17 +94,29 @@ function regression(name: string, operation: Operation, reduction: Reduction): L
 
 /** Mean squared error: mean (or sum) of (t - y)² over all elements. */
 export function meanSquaredError(options: LossOptions = {}): Loss {
-  return regression("meanSquaredError", operations.meanSquaredError, reductionOf("meanSquaredError", options));
+  return regression(
+    "meanSquaredError",
+    operations.meanSquaredError,
+    reductionOf("meanSquaredError", options),
+    each.squaredErrors,
+  );
 }
 
 /** Half squared error: mean (or sum) of ½ (t - y)² over all elements; its gradient is y - t, as in textbooks. */
 export function halfSquaredError(options: LossOptions = {}): Loss {
-  return regression("halfSquaredError", operations.halfSquaredError, reductionOf("halfSquaredError", options));
+  return regression("halfSquaredError", operations.halfSquaredError, reductionOf("halfSquaredError", options), (y, t) =>
+    scale(each.squaredErrors(y, t), 0.5),
+  );
 }
 
 /** Mean absolute error: mean (or sum) of |t - y|. */
 export function meanAbsoluteError(options: LossOptions = {}): Loss {
-  return regression("meanAbsoluteError", operations.meanAbsoluteError, reductionOf("meanAbsoluteError", options));
+  return regression(
+    "meanAbsoluteError",
+    operations.meanAbsoluteError,
+    reductionOf("meanAbsoluteError", options),
+    each.absoluteErrors,
+  );
 }
 
 const HUBER = { reduction: operations.REDUCTION, delta: operations.DELTA } satisfies OptionsOf<operations.HuberOptions>;
@@ -97,7 +124,12 @@ const HUBER = { reduction: operations.REDUCTION, delta: operations.DELTA } satis
 /** Huber (1964): quadratic within `delta` of the target, linear beyond. Default delta 1, as in PyTorch. */
 export function huber(options: operations.HuberOptions = {}): Loss {
   const { reduction, delta } = readOptions("huber", options, HUBER);
-  return regression("huber", (y, t) => operations.huber(y, t, { reduction, delta }), reduction);
+  return regression(
+    "huber",
+    (y, t) => operations.huber(y, t, { reduction, delta }),
+    reduction,
+    (y, t) => each.huberErrors(y, t, delta),
+  );
 }
 
 /** Hinge: max(0, 1 - t·y) with targets -1 and 1. A prediction is the raw score. It is right if its sign is. */
@@ -110,6 +142,8 @@ export function hinge(options: LossOptions = {}): Loss {
     build: (output, target) => operations.hinge(output, target, { reduction }),
     predict: identity,
     correct: (output, target) => correctBinary(output, target, { threshold: 0, targetThreshold: 0 }),
+    values: each.hinges,
+    right: (output, target) => each.rightAnswers(output, target, 0, 0),
   };
 }
 
@@ -126,6 +160,8 @@ export function perceptron(options: LossOptions = {}): Loss {
     build: (output, target) => operations.perceptronLoss(output, target, { reduction }),
     predict: step,
     correct: (output, target) => correctBinary(output, target, { threshold: 0, targetThreshold: 0.5 }),
+    values: each.perceptronLosses,
+    right: (output, target) => each.rightAnswers(output, target, 0, 0.5),
   };
 }
 
@@ -155,6 +191,8 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
     build: (output, target) => operation(output, target, { reduction }),
     predict: logits ? sigmoid : identity,
     correct: (output, target) => correctBinary(output, target, { threshold, targetThreshold: 0.5 }),
+    values: logits ? each.logitCrossEntropies : each.binaryCrossEntropies,
+    right: (output, target) => each.rightAnswers(output, target, threshold, 0.5),
     ...(logits ? { includes: ["sigmoid", "logSigmoid"] } : {}),
   };
 }
@@ -201,7 +239,8 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
     }
     const build = (output: Tensor, target: Tensor) =>
       operations.softmaxCrossEntropyWithDistributions(output, target, { reduction });
-    return { ...common, includes, build, correct: correctDistributions };
+    const [values, right] = [each.distributionCrossEntropies, each.rightDistributions];
+    return { ...common, includes, build, correct: correctDistributions, values, right };
   }
   const ignoring = ignoreIndex === undefined ? {} : { ignoreIndex };
   return {
@@ -210,6 +249,8 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
     includes,
     build: (output, target) => operations.softmaxCrossEntropy(output, target, { reduction, ...ignoring }),
     correct: (output, target) => correctClasses(output, target, ignoring),
+    values: each.classCrossEntropies,
+    right: each.rightClasses,
     count: ignoreIndex === undefined ? undefined : (target) => operations.countLabels(target, ignoreIndex),
   };
 }
@@ -218,13 +259,15 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
 const MAX_KINDS = 1000;
 
 export interface DefineLossOptions
-  extends Partial<Pick<Loss, "targets" | "reduction" | "predict" | "correct" | "includes">> {}
+  extends Partial<Pick<Loss, "targets" | "reduction" | "predict" | "correct" | "values" | "right" | "includes">> {}
 
 const DEFINE_LOSS = {
   targets: choice("values", TARGET_KINDS),
   reduction: operations.REDUCTION,
   predict: fn(identity),
   correct: optional(fn<NonNullable<Loss["correct"]>>()),
+  values: optional(fn<NonNullable<Loss["values"]>>()),
+  right: optional(fn<NonNullable<Loss["right"]>>()),
   includes(where, name, value = []) {
     const areKinds = Array.isArray(value) && value.length <= MAX_KINDS;
     if (areKinds && Array.from(value).every((kind) => typeof kind === "string")) return value;
@@ -235,6 +278,12 @@ const DEFINE_LOSS = {
 /**
  * A custom loss: a function of a model's output and its target, both [batch, …], that returns a scalar tensor.
  *
+ * @param options What else is to be known of it. `targets`: what `y` holds (default `"values"`, of the output's shape);
+ *   `reduction`: whether it is a mean over the batch (the default) or a sum; `predict`: what predict() makes of the output
+ *   (default the output itself); `correct`: how many are right, for accuracy (default: that means nothing); `values` and
+ *   `right`: the loss and the right ones before they are summed, one value for each sample, position or element (default:
+ *   there are no weights with this loss); `includes`: kinds of layers that the model must not end in.
+ * @throws ModelError if a part is none. What the functions give is checked by `compile`.
  * @param options `targets`: the kind of targets (default `"values"`, in the shape of the output). `reduction`: whether
  * it is a
  *   mean over the batch (the default) or a sum. `predict`: converts the output to a prediction (default: the output itself).
@@ -254,6 +303,6 @@ export function defineLoss(
 ): Loss {
   checkName("defineLoss", name);
   checkFunction("defineLoss", "build", build);
-  const { targets, reduction, predict, correct, includes } = readOptions("defineLoss", options, DEFINE_LOSS);
-  return { name, targets, reduction, build, predict, includes, ...(correct === undefined ? {} : { correct }) };
+  const { correct, ...rest } = readOptions("defineLoss", options, DEFINE_LOSS);
+  return { name, build, ...rest, ...(correct === undefined ? {} : { correct }) };
 }

@@ -1,15 +1,17 @@
 // Metrics as options of compile(): each adds up over the batches of an epoch.
 
-import { checkFunction, checkInteger, ModelError, showValue } from "../engine/errors.js";
+import { checkFunction, checkInteger, checkNone, ModelError, showValue } from "../engine/errors.js";
 import { fn, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import { constant, isTensor, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { equal, greater, less, where } from "../ops/comparison.js";
 import { mul } from "../ops/elementwise.js";
 import { IGNORE_INDEX, isCounted, meanAbsoluteError, meanSquaredError } from "../ops/loss.js";
+import { absoluteErrors, squaredErrors } from "../ops/lossValues.js";
 import { sum } from "../ops/reduce.js";
 import { reshape } from "../ops/shape.js";
 import { checkName } from "./layer.js";
 import type { Loss } from "./losses.js";
+import { countedWeights, valuesOf, weightedTotal } from "./weights.js";
 
 /** `accuracy`: the share of right answers, as the loss understands it. The errors are means over all elements. */
 export type MetricName = "accuracy" | "meanSquaredError" | "meanAbsoluteError";
@@ -22,6 +24,8 @@ export interface Measured {
   readonly prediction: Tensor;
   readonly target: Tensor;
   readonly loss: Loss;
+  /** Of the samples [batch], or of their positions [batch, …], if the output has weights. */
+  readonly weights?: Tensor | undefined;
 }
 
 /** A sum over a batch, and what the sum of these sums is divided by. */
@@ -41,7 +45,21 @@ export interface Metric<Name extends string = string> {
 }
 
 /** The name under which a metric is found in the scores. */
-export type NameOfMetric<M> = M extends Metric<infer Name> ? Name : M & string;
+export type NameOfMetric<M> = M extends Metric
+  ? NameOf<M>
+  : M extends MetricsByOutput
+    ? NameOf<M[keyof M][number]>
+    : NameOf<M>;
+
+type NameOf<M> = M extends Metric<infer Name> ? Name : M & string;
+
+/** A list of metrics for each output, by name. */
+export interface MetricsByOutput {
+  readonly [output: string]: readonly (MetricName | Metric)[];
+}
+
+/** A metric of a list, or lists by output. */
+export type AnyMetrics = MetricName | Metric | MetricsByOutput;
 
 const HABITS: Readonly<Record<string, MetricName>> = {
   acc: "accuracy",
@@ -52,8 +70,16 @@ const HABITS: Readonly<Record<string, MetricName>> = {
 const NAMED: Readonly<Record<MetricName, Metric>> = {
   accuracy: {
     name: "accuracy",
-    measure({ output, target, loss }) {
-      const { correct } = loss;
+    measure({ output, target, loss, weights }) {
+      const { correct, right } = loss;
+      if (weights !== undefined && right !== undefined) {
+        return weightedTotal("accuracy", right(output, target), countedWeights(loss, target, weights));
+      }
+      if (correct !== undefined && weights !== undefined) {
+        throw new ModelError(
+          `accuracy: ${loss.name} must say which answers are right to weigh them, got how many: give defineLoss() the option right`,
+        );
+      }
       if (correct === undefined) {
         throw new ModelError(
           `${loss.name} has no right and wrong, so no accuracy: use "meanAbsoluteError" or "meanSquaredError"`,
@@ -64,22 +90,24 @@ const NAMED: Readonly<Record<MetricName, Metric>> = {
   },
   meanSquaredError: {
     name: "meanSquaredError",
-    measure: (of) => measureError("meanSquaredError", meanSquaredError, of),
+    measure: (of) => measureError("meanSquaredError", meanSquaredError, squaredErrors, of),
   },
   meanAbsoluteError: {
     name: "meanAbsoluteError",
-    measure: (of) => measureError("meanAbsoluteError", meanAbsoluteError, of),
+    measure: (of) => measureError("meanAbsoluteError", meanAbsoluteError, absoluteErrors, of),
   },
 };
 
 function measureError(
   name: MetricName,
   operation: typeof meanSquaredError,
-  { prediction, target, loss }: Measured,
+  values: typeof squaredErrors,
+  { prediction, target, loss, weights }: Measured,
 ): MetricTotal {
   if (loss.targets === "classes" || loss.targets === "distributions") {
     throw new ModelError(`${name} compares values, but ${loss.name} has ${loss.targets}: use "accuracy"`);
   }
+  if (weights !== undefined) return weightedTotal(name, values(prediction, target), weights);
   return { total: operation(prediction, target, { reduction: "sum" }), count: sizeOf(prediction.shape) };
 }
 
@@ -131,7 +159,11 @@ export function defineMetric<const Name extends string>(
     name,
     measure(of) {
       const given = values(of);
-      if (isTensor(given)) return { total: sum(checkFloat(name, given)), count: sizeOf(given.shape) };
+      if (isTensor(given)) {
+        checkFloat(name, given);
+        if (of.weights !== undefined) return weightedTotal(name, given, of.weights);
+        return { total: sum(given), count: sizeOf(given.shape) };
+      }
       const isPair = typeof given === "object" && given !== null;
       const [one, other] = isPair
         ? [checkFloat(name, given.values), checkFloat(name, given.weights)]
@@ -154,6 +186,33 @@ function checkFloat(name: string, value: unknown): Tensor {
 }
 
 /**
+ * e to the mean cross-entropy of all positions: among how many equally likely classes the model is undecided. For
+ * `crossEntropy()`; without what it ignores, and weighted as the loss is.
+ *
+ * @example
+ * const trainer = await compile(model, { loss: crossEntropy({ ignoreIndex: -1 }), optimizer: adam(), metrics: [perplexity()] });
+ */
+export function perplexity(...none: []): Metric<"perplexity"> {
+  checkNone("perplexity", none);
+  return {
+    name: "perplexity",
+    measure({ output, target, loss, weights }) {
+      if (loss.targets !== "classes" && loss.targets !== "distributions") {
+        throw new ModelError(
+          `perplexity: needs targets that are classes or distributions, but ${loss.name} has ${loss.targets}`,
+        );
+      }
+      const values = valuesOf(loss, output, target);
+      if (weights !== undefined) return weightedTotal("perplexity", values, countedWeights(loss, target, weights));
+      if (loss.ignoreIndex === undefined) return { total: sum(values), count: sizeOf(values.shape) };
+      const counted = isCounted(target, loss.ignoreIndex);
+      return { total: sum(mul(values, counted)), count: sum(counted) };
+    },
+    finish: Math.exp,
+  };
+}
+
+/**
  * The share of samples, or of positions, whose class is among the `k` of the largest logits: fewer than `k` others are
  * larger. Found as `top3Accuracy` for `topK(3)`. For `crossEntropy()` with classes; ignores what it ignores. A row with NaN
  * is wrong.
@@ -164,7 +223,7 @@ export function topK<const K extends number>(k: K): Metric<`top${K}Accuracy`> {
   checkInteger("topK", "k", k, 1);
   return {
     name: `top${k}Accuracy`,
-    measure({ output, target, loss }) {
+    measure({ output, target, loss, weights }) {
       if (loss.targets !== "classes") {
         throw new ModelError(`topK: needs targets that are classes, but ${loss.name} has ${loss.targets}`);
       }
@@ -180,6 +239,7 @@ export function topK<const K extends number>(k: K): Metric<`top${K}Accuracy`> {
       // NaN is not equal to itself.
       const isNumber = equal(sum(equal(output, output), last), classes);
       const hits = mul(less(larger, k), isNumber);
+      if (weights !== undefined) return weightedTotal("topK", hits, countedWeights(loss, target, weights));
       const { ignoreIndex } = loss;
       if (ignoreIndex === undefined) return { total: sum(hits), count: sizeOf(hits.shape) };
       IGNORE_INDEX("topK", "ignoreIndex", ignoreIndex);

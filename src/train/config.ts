@@ -5,15 +5,16 @@ import { ModelError, showNames, showValue } from "../engine/errors.js";
 import { integer, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import type { Shape, Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
-import type { Metric, MetricName } from "../nn/metrics.js";
+import type { AnyMetrics } from "../nn/metrics.js";
 import { type AnyModel, checkModel } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import { checkOptimizer, type Optimizer } from "../optim/optimizer.js";
 import { isRegularized } from "./changes.js";
 import { NO_OPTIMIZER, planOptimizer } from "./optimizer.js";
 import { type Losses, type OutputOptions, resolveOutputs, tryOutputs } from "./outputs.js";
-import { planScores } from "./scores.js";
+import { isCounted, planScores } from "./scores.js";
 import { isTrainable, type OutputConfig, type TrainingConfig, wordsOfSeed } from "./state.js";
+import type { Weights } from "./weights.js";
 
 /** The names in an object of losses that no output has. */
 type Unknown<L, O extends Ports> = O extends Shape
@@ -25,8 +26,7 @@ export type Scored<O extends Ports, L> = O extends Shape
   ? O
   : { readonly [K in keyof O as K extends keyof L ? K : never]: O[K] };
 
-export interface TrainingOptions<M extends MetricName | Metric, O extends Ports, L = Losses<O>>
-  extends PredictingOptions {
+export interface TrainingOptions<M extends AnyMetrics, O extends Ports, L = Losses<O>> extends PredictingOptions {
   /** If the model's outputs have names: an object of losses. Outputs without a loss are only predicted. */
   loss: L & Unknown<L, O>;
   /** Factors of the losses in the total loss, by output. Default 1 each. */
@@ -34,9 +34,17 @@ export interface TrainingOptions<M extends MetricName | Metric, O extends Ports,
   optimizer: Optimizer;
   /**
    * Metrics next to the loss: names, or values such as `topK(3)` and what `defineMetric` returns. If outputs have
-   * names, a metric is computed for each output whose loss supports it. Default none.
+   * names, a metric is computed for each output whose loss supports it; an object of such lists gives each output its
+   * own: `{ digit: ["accuracy"], box: ["meanAbsoluteError"] }`. Default none.
    */
-  metrics?: readonly M[];
+  metrics?: readonly M[] | (M & object);
+  /**
+   * How much samples count, or their positions, in loss and metrics: a mean is then Σ w · value over Σ w of all data,
+   * whatever the batches. `true`: the data have `weights` next to `x` and `y`. A text: the name of an input, or of an
+   * output without a loss, as of a mask [batch, time]. If the outputs have names: an object of these. Default: all count
+   * alike.
+   */
+  weights?: O extends readonly number[] ? Weights : { readonly [K in keyof O]?: Weights };
 }
 
 /** The options of prediction. */
@@ -72,6 +80,7 @@ const OPTIONS = {
   lossWeights: unchecked<AnyOptions["lossWeights"]>(),
   optimizer: unchecked<Optimizer | undefined>(),
   metrics: unchecked<AnyOptions["metrics"]>(),
+  weights: unchecked<AnyOptions["weights"]>(),
   seed: integer(0, { min: 0 }),
   frozen: unchecked<AnyOptions["frozen"]>([]),
   accumulate: integer(1, { min: 1, max: MAX_ACCUMULATED }),
@@ -114,10 +123,10 @@ export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig
 /** Throws if losses, metrics or states do not allow several batches a step. */
 function checkAccumulated({ states }: AnyModel, outputs: readonly OutputConfig[], accumulate: number): void {
   if (accumulate === 1) return;
-  const counted = outputs.find(({ loss }) => loss?.count !== undefined && loss.reduction === "mean");
+  const counted = outputs.find((one) => isCounted(one) && one.loss?.reduction === "mean");
   if (counted !== undefined) {
     throw new ModelError(
-      `compile: accumulate must be 1 for a mean over what counts in a batch, got ${accumulate} with ${counted.loss?.name} and an ignoreIndex: write reduction: "sum"`,
+      `compile: accumulate must be 1 for a mean over what counts in a batch, got ${accumulate} with ${counted.loss?.name} and ${counted.weights === undefined ? "an ignoreIndex" : "weights"}: write reduction: "sum"`,
     );
   }
   if (states.size > 0) {

@@ -18,7 +18,9 @@ import {
 } from "../graph/values.js";
 import type { Loss } from "../nn/losses.js";
 import { type ForPorts, type Port, type Ports, portName, toList } from "../nn/ports.js";
+import { unitsOf } from "../nn/weights.js";
 import { type Job, PAUSE } from "./job.js";
+import type { OutputConfig } from "./state.js";
 
 /**
  * Samples. `x`: one typed array of all samples, row-major, or nested arrays `[sample][feature]…`. `y`: class indices,
@@ -28,6 +30,11 @@ export interface Samples<I extends Ports = Shape, O extends Ports = Shape> {
   x: ForPorts<I, Values>;
   y: ForPorts<O, Values>;
   /**
+   * How much each sample counts, or each of its positions ([batch, …], the first axes of the target): numbers of at least 0,
+   * if the trainer was compiled with `weights: true`. An object if the outputs have names. Default 1 each.
+   */
+  weights?: O extends Shape ? Values : { readonly [K in keyof O]?: Values };
+  /**
    * Shape of one sample's input, if it differs from the model's, as with larger images. Default: the model's. Each
    * shape has its own programs; the parameters are the same.
    */
@@ -35,7 +42,10 @@ export interface Samples<I extends Ports = Shape, O extends Ports = Shape> {
 }
 
 /** Samples as a list: x and y of each element belong to one sample. */
-export type SampleList<I extends Ports = Shape, O extends Ports = Shape> = readonly Pick<Samples<I, O>, "x" | "y">[];
+export type SampleList<I extends Ports = Shape, O extends Ports = Shape> = readonly Pick<
+  Samples<I, O>,
+  "x" | "y" | "weights"
+>[];
 
 /** Samples of any model. */
 export type AnySamples = Samples<Ports, Ports> | SampleList<Ports, Ports>;
@@ -86,17 +96,29 @@ export interface SampleFormat {
 export interface TargetFormat {
   readonly port: Port;
   readonly loss: Pick<Loss, "name" | "targets" | "ignoreIndex">;
+  /** This is no target but how much the samples of the output count, of this shape each. */
+  readonly weights?: Shape;
 }
 
-/** The targets of those outputs that have a loss. */
+/**
+ * The targets of those outputs that have a loss, then the weights of those that take them from the data; `shapes`: of these
+ * weights, one after another. Default: a number for each sample.
+ */
 export function targetsOf(
-  outputs: readonly { readonly port: Port; readonly loss: Loss | undefined }[],
+  outputs: readonly Pick<OutputConfig, "port" | "loss" | "weights">[],
+  shapes: readonly Shape[] = [],
 ): TargetFormat[] {
-  return outputs.flatMap(({ port, loss }) => (loss === undefined ? [] : [{ port, loss }]));
+  const scored = outputs.flatMap(({ port, loss, weights }) => (loss === undefined ? [] : [{ port, loss, weights }]));
+  const weighted = scored.filter(({ weights }) => weights?.kind === "data");
+  return [
+    ...scored.map(({ port, loss }) => ({ port, loss })),
+    ...weighted.map(({ port, loss }, index) => ({ port, loss, weights: shapes[index] ?? [] })),
+  ];
 }
 
 /** Shape of one sample's target: a class index for each position. */
-export function targetShape({ loss, port: { shape } }: TargetFormat): Shape {
+export function targetShape({ loss, port: { shape }, weights }: TargetFormat): Shape {
+  if (weights !== undefined) return weights;
   return loss.targets === "classes" ? shape.slice(0, -1) : shape;
 }
 
@@ -106,14 +128,15 @@ function classesOf({ port: { shape } }: TargetFormat): number {
 }
 
 /** How its values are stored. */
-export function targetType({ loss: { targets } }: TargetFormat): DType {
-  return targets === "classes" ? "uint32" : "float32";
+export function targetType({ loss: { targets }, weights }: TargetFormat): DType {
+  return targets === "classes" && weights === undefined ? "uint32" : "float32";
 }
 
 // Names that other libraries use for x, y and inputShape, or for what does not exist here.
 const HABITS: Readonly<Record<string, string>> = {
-  sampleweight: "samples have no weights here: repeat those that count more",
-  classweight: "classes have no weights here: repeat the samples of rare ones",
+  sampleweight: "call it weights, and compile with weights: true",
+  sampleweights: "call it weights, and compile with weights: true",
+  classweight: "give each sample the weight of its class: weights, and compile with weights: true",
   validation: "it is an option, behind the data: fit({ x, y }, { validation: { x, y } })",
   ...Object.fromEntries(["input", "inputs", "data", "features", "xs"].map((name) => [name, "call it x"])),
   ...Object.fromEntries(
@@ -135,7 +158,7 @@ function checkFields(where: string, samples: object, known: readonly string[]): 
       `${where}: must be { ${known.join(", ")} }, got an unknown field ${showValue(unknown)}: ${remedy}`,
     );
   }
-  const missing = known.find((key) => key !== "inputShape" && !(key in samples));
+  const missing = ["x", "y"].find((key) => known.includes(key) && !(key in samples));
   if (missing === undefined) return;
   throw new DataError(`${where}: must be an object with x and y, got { ${keys.join(", ")} }: ${missing} is missing`);
 }
@@ -145,9 +168,10 @@ export function checkSamples(data: unknown, where = "data"): AnySamples {
   if (isResident(data)) {
     throw new DataError(`${where}: must be samples { x, y }, got some that are in memory already: hand in the samples`);
   }
-  if (!Array.isArray(data)) return checkSample(where, data, ["x", "y", "inputShape"]) as AnySamples;
+  if (!Array.isArray(data)) return checkSample(where, data, ["x", "y", "weights", "inputShape"]) as AnySamples;
   // The first missing element ends the list, whatever its length says.
-  for (let index = 0; index < data.length; index++) checkSample(`${where}[${index}]`, data[index], ["x", "y"]);
+  for (let index = 0; index < data.length; index++)
+    checkSample(`${where}[${index}]`, data[index], ["x", "y", "weights"]);
   if (data.length > 0) return data;
   throw new DataError(`${where}: must have at least one sample, got an empty list: an empty data set cannot be used`);
 }
@@ -215,8 +239,11 @@ function remedyForRows([, ...row]: Shape, shape: Shape): string {
 /** Samples that fit a format: flat values, and the number of samples. */
 export interface FlatSamples {
   readonly x: readonly FlatValues[];
+  /** The targets, and the weights behind them. */
   readonly y: readonly FlatValues[];
   readonly count: number;
+  /** Shapes of the weights, a sample each. */
+  readonly weights: readonly Shape[];
 }
 
 /**
@@ -253,7 +280,7 @@ export function flattenSamples(given: AnySamples, format: SampleFormat): FlatSam
   const list = isList(given) ? given : undefined;
   const { x: inputs, y: wanted } = isList(given) ? { x: column(given, "x"), y: column(given, "y") } : given;
   const { x, count } = flattenInputs(inputs as Values, format, list?.length);
-  const { targets } = format;
+  const targets = format.targets.filter(({ weights }) => weights === undefined);
   const y: FlatValues[] = [];
   const values = pickRows(
     "y",
@@ -265,7 +292,45 @@ export function flattenSamples(given: AnySamples, format: SampleFormat): FlatSam
     checkTargets(flat, count, targets[index]);
     y.push(flat);
   }
-  return { x, y, count };
+  const weighted = format.targets.slice(targets.length);
+  const weights = list === undefined ? (given as { weights?: unknown }).weights : weightsOfList(list);
+  return { x, y, count, weights: flattenWeights(weights, weighted, count, y) };
+}
+
+function weightsOfList(list: SampleList<Ports, Ports>): unknown {
+  return list.some((row) => "weights" in row) ? column(list, "weights") : undefined;
+}
+
+/** Appends the weights to `y`; returns the shapes that they have. */
+function flattenWeights(given: unknown, targets: readonly TargetFormat[], count: number, y: FlatValues[]): Shape[] {
+  if (targets.length === 0) {
+    if (given === undefined) return [];
+    throw new DataError(
+      `weights: the trainer must take weights, got ${showValue(given)}: compile with weights: true, or leave them out`,
+    );
+  }
+  const ports = targets.map(({ port: { key } }) => ({ key, optional: true }));
+  const none = ports[0].key === undefined ? undefined : {};
+  const values =
+    Array.isArray(given) && ports[0].key !== undefined
+      ? ports.map(({ key }) => column(given, key as string))
+      : toList<Values | undefined>("weights", (given ?? none) as Values, ports);
+  return targets.map((target, index) => {
+    const one = values[index] ?? new Float32Array(count).fill(1);
+    const name = portName("weights", target.port);
+    const flat = flattenValues(name, one);
+    const units = unitsOf(target.loss, target.port.shape);
+    const shape = Array.from({ length: units.length + 1 }, (_, axes) => units.slice(0, axes)).find(
+      (prefix) => count * sizeOf(prefix) === flat.data.length,
+    );
+    if (shape === undefined) {
+      throw new DataError(
+        `${name}: must have a number for each of the ${count} samples, or for each of their positions ${showShape(units)}, got ${flat.data.length} values`,
+      );
+    }
+    y.push(flat);
+    return shape;
+  });
 }
 
 // Copying this much takes about a millisecond.
@@ -275,10 +340,10 @@ const MAX_COPIED_BYTES = 1 << 22;
  * Copies values into new arrays, so that the caller may change the given ones before they are read. More than 4 MiB
  * would take too long at once, so only single batches of that size are copied.
  */
-export function copySamples({ x, y, count }: FlatSamples, single: boolean): FlatSamples {
+export function copySamples({ x, y, count, weights }: FlatSamples, single: boolean): FlatSamples {
   const bytes = [...x, ...y].reduce((sum, { data }) => sum + (ArrayBuffer.isView(data) ? data.byteLength : 0), 0);
-  if (!single && bytes > MAX_COPIED_BYTES) return { x, y, count };
-  return { x: x.map(copyValues), y: y.map(copyValues), count };
+  if (!single && bytes > MAX_COPIED_BYTES) return { x, y, count, weights };
+  return { x: x.map(copyValues), y: y.map(copyValues), count, weights };
 }
 
 /** Copies values into a new array. Nested values are in a new one already, as they were flattened. */
@@ -341,7 +406,7 @@ function columnsOf({ x, y }: FlatSamples, { inputs, targets }: SampleFormat): Co
     ),
     ...targets.map(
       (target, index): Column => ({
-        name: portName("y", target.port),
+        name: portName(target.weights === undefined ? "y" : "weights", target.port),
         dtype: targetType(target),
         data: y[index].data,
         size: sizeOf(targetShape(target)),
@@ -437,6 +502,15 @@ export function fillTargets(
   first: number,
 ): void {
   const name = portName("y", format.port);
+  if (format.weights !== undefined) {
+    const weights = portName("weights", format.port);
+    writeFloats(weights, to as Float32Array, data, first);
+    const negative = findIndex(data, (value) => value < 0);
+    if (negative < 0) return;
+    throw new DataError(
+      `${weights}: every weight must be a number of at least 0, got ${data[negative]} at index ${first + negative}`,
+    );
+  }
   const { targets, ignoreIndex } = format.loss;
   if (targets !== "classes") {
     writeFloats(name, to as Float32Array, data, first);

@@ -1,16 +1,20 @@
 // The losses and metrics of a model's outputs, checked before anything is made.
 import { checkMade } from "../engine/copies.js";
 import { checkNumber, checkOptions, ModelError, remedyForValue, showNames, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 import { input, isTensor, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { type Loss, TARGET_KINDS, type TargetKind } from "../nn/losses.js";
 import { checkMetric, type Metric, type MetricName, type MetricTotal } from "../nn/metrics.js";
 import type { AnyModel } from "../nn/model.js";
 import { type Port, type Ports, showBatch } from "../nn/ports.js";
+import { naming } from "../nn/trial.js";
+import { weightedLoss } from "../nn/weights.js";
 import { add } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { withPenalties } from "./changes.js";
 import { targetShape } from "./data.js";
-import type { OutputConfig, OutputMetric } from "./state.js";
+import type { OutputConfig, OutputMetric, WeightSource } from "./state.js";
+import { trialWeights, type Weights, weightSources } from "./weights.js";
 
 /** A loss for the output, or for some of the outputs by name. The others are only predicted. */
 export type Losses<O extends Ports> = O extends Shape ? Loss : { readonly [K in keyof O]?: Loss };
@@ -18,7 +22,8 @@ export type Losses<O extends Ports> = O extends Shape ? Loss : { readonly [K in 
 export interface OutputOptions {
   readonly loss?: Losses<Ports> | undefined;
   readonly lossWeights?: Readonly<Record<string, number>>;
-  readonly metrics?: readonly (MetricName | Metric)[];
+  readonly metrics?: readonly (MetricName | Metric)[] | Readonly<Record<string, readonly (MetricName | Metric)[]>>;
+  readonly weights?: Weights | Readonly<Record<string, Weights>> | undefined;
 }
 
 /** Each output with its loss. Throws ModelError if they do not fit. `where`: how errors begin. */
@@ -26,7 +31,9 @@ export function resolveOutputs(where: string, model: AnyModel, options: OutputOp
   const { loss: given, lossWeights, metrics = [] } = options;
   // `loss: undefined` is a mistake; no `loss` is not.
   const isGiven = "loss" in options;
-  const known = checkMetrics(where, metrics);
+  const byOutput = kindOf(metrics) === "Object";
+  const lists = metricsFor(where, model.outputs, metrics);
+  const known = lists.flat();
   const losses = isGiven ? lossesFor(where, model.outputs, given) : model.outputs.map(() => undefined);
   const weights = weightsFor(where, model.outputs, lossWeights);
   const scored = losses.flatMap((loss) => (loss === undefined ? [] : [loss]));
@@ -51,7 +58,50 @@ export function resolveOutputs(where: string, model: AnyModel, options: OutputOp
     }
     loss.checkOutput?.(whose, port.shape);
   });
-  const measured = model.outputs.map((_, index) => tryMetrics(where, known, model, index, losses[index]));
+  const sources = weightSources(where, model, losses, options.weights);
+  const measured = model.outputs.map((_, index) =>
+    tryMetrics(where, byOutput ? lists[index] : known, model, index, losses[index], sources[index]),
+  );
+  if (byOutput) checkEach(where, model.outputs, lists, measured);
+  else checkShared(where, model.outputs, known, measured);
+  return model.outputs.map(
+    (port, index): OutputConfig => ({
+      port,
+      loss: losses[index],
+      weight: weights[index],
+      metrics: measured[index].filter((one) => one !== undefined && !(one instanceof ModelError)) as OutputMetric[],
+      weights: sources[index],
+    }),
+  );
+}
+
+type Tried = OutputMetric | ModelError | undefined;
+
+/** Metrics by output: each must mean something there. */
+function checkEach(
+  where: string,
+  outputs: readonly Port[],
+  lists: readonly (readonly Metric[])[],
+  measured: readonly (readonly Tried[])[],
+): void {
+  outputs.forEach(({ key }, output) => {
+    measured[output].forEach((one, index) => {
+      if (one instanceof ModelError) throw one;
+      if (one !== undefined) return;
+      throw new ModelError(
+        `${where}: metrics of "${key}" compare with its targets, got ${showValue(lists[output][index].name)} and no loss: give it one`,
+      );
+    });
+  });
+}
+
+/** Metrics of all outputs: each must mean something for one of them. */
+function checkShared(
+  where: string,
+  outputs: readonly Port[],
+  known: readonly Metric[],
+  measured: readonly (readonly Tried[])[],
+): void {
   for (const [index, { name }] of known.entries()) {
     // If no output supports a metric, the error of the first output with a loss is thrown.
     const refusals = measured.flatMap((all) => (all[index] === undefined ? [] : [all[index]]));
@@ -59,16 +109,8 @@ export function resolveOutputs(where: string, model: AnyModel, options: OutputOp
     if (refusals.every((one) => one instanceof ModelError))
       throw refusal ?? new ModelError(`${where}: ${name} means nothing`);
     // A single output must support each metric.
-    if (model.outputs[0].key === undefined && refusal !== undefined) throw refusal;
+    if (outputs[0].key === undefined && refusal !== undefined) throw refusal;
   }
-  return model.outputs.map(
-    (port, index): OutputConfig => ({
-      port,
-      loss: losses[index],
-      weight: weights[index],
-      metrics: measured[index].filter((one) => one !== undefined && !(one instanceof ModelError)) as OutputMetric[],
-    }),
-  );
 }
 
 /** Each metric of an output, or the error that refuses it, or nothing for an output without a loss. */
@@ -78,12 +120,13 @@ function tryMetrics(
   model: AnyModel,
   index: number,
   loss: Loss | undefined,
-): (OutputMetric | ModelError | undefined)[] {
+  source: WeightSource | undefined,
+): Tried[] {
   const [port, output] = [model.outputs[index], model.trial[index]];
   return metrics.map((metric) => {
     if (loss === undefined) return undefined;
     try {
-      return tryMetric(where, metric, port, output, loss);
+      return tryMetric(where, metric, port, output, loss, trialWeights(model, source, output.shape[0]));
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       return error.message.startsWith(where) ? error : new ModelError(`${where}: ${error.message}`, { cause: error });
@@ -91,12 +134,19 @@ function tryMetrics(
   });
 }
 
-function tryMetric(where: string, metric: Metric, port: Port, output: Tensor, loss: Loss): OutputMetric {
+function tryMetric(
+  where: string,
+  metric: Metric,
+  port: Port,
+  output: Tensor,
+  loss: Loss,
+  weights: Tensor | undefined,
+): OutputMetric {
   const { name, finish } = metric;
   const [batch] = output.shape;
   const target = trialTarget(port, loss, batch);
   const prediction = checkPrediction(where, port, output, loss);
-  const measured = metric.measure({ output, prediction, target, loss });
+  const measured = metric.measure({ output, prediction, target, loss, weights });
   const { total, count } = (measured ?? {}) as Partial<MetricTotal>;
   const what = `${where}: ${name}, of an output ${showBatch(port.shape)}`;
   checkGiven(what, "measure()", total, []);
@@ -117,6 +167,17 @@ function trialTarget(port: Port, loss: Loss, batch: number): Tensor {
 
 // There are fewer metrics than this.
 const MAX_METRICS = 100;
+
+/** The metrics of each output, if they are given by output; else one list for all. */
+function metricsFor(where: string, outputs: readonly Port[], metrics: unknown): Metric[][] {
+  if (kindOf(metrics) !== "Object" || outputs[0].key === undefined) return [checkMetrics(where, metrics)];
+  const names = outputs.map(({ key }) => key as string);
+  checkOptions(`${where}: metrics`, metrics as object, names);
+  const given = metrics as Readonly<Record<string, unknown>>;
+  return names.map((name) =>
+    given[name] === undefined ? [] : checkMetrics(`${where}: metrics of "${name}"`, given[name]),
+  );
+}
 
 function checkMetrics(where: string, metrics: unknown): Metric[] {
   if (!Array.isArray(metrics) || metrics.length > MAX_METRICS) {
@@ -197,7 +258,7 @@ export function tryOutputs(
   trained: readonly Tensor[],
 ): void {
   const losses = outputs.flatMap((config, index) =>
-    config.loss === undefined ? [] : [tryOutput(where, model.trial[index], config.port, config.loss)],
+    config.loss === undefined ? [] : [tryOutput(where, model, index, config.loss, config)],
   );
   if (losses.length === 0) return;
   try {
@@ -209,7 +270,8 @@ export function tryOutputs(
 }
 
 /** Returns the loss. */
-function tryOutput(where: string, output: Tensor, port: Port, loss: Loss): Tensor {
+function tryOutput(where: string, model: AnyModel, index: number, loss: Loss, { port, weights }: OutputConfig): Tensor {
+  const output = model.trial[index];
   const whose = port.key === undefined ? where : `${where}: output "${port.key}"`;
   const end = output.source.kind === "result" ? output.source.node.operation.name : undefined;
   if (end !== undefined && loss.includes?.includes(end)) {
@@ -221,7 +283,10 @@ function tryOutput(where: string, output: Tensor, port: Port, loss: Loss): Tenso
   const what = `${whose}: ${loss.name}, of an output ${showBatch(port.shape)}`;
   const target = trialTarget(port, loss, output.shape[0]);
   if (loss.count !== undefined) checkGiven(what, "count()", loss.count(target), []);
-  return checkGiven(what, "build()", loss.build(output, target), []);
+  const whole = checkGiven(what, "build()", loss.build(output, target), []);
+  const weighing = trialWeights(model, weights, output.shape[0]);
+  if (weighing === undefined) return whole;
+  return naming(whose, () => weightedLoss(loss, output, target, weighing));
 }
 
 /** Throws if the result of a custom loss or metric is not a float32 tensor of this shape. */

@@ -60,6 +60,8 @@ interface Trace {
   /** Targets and outputs, one for each output. An output without a loss has no target. */
   readonly targets: readonly (Tensor | undefined)[];
   readonly outputs: readonly Tensor[];
+  /** Of the samples or positions of each output, if it has weights. */
+  readonly weights: readonly (Tensor | undefined)[];
   /** New values of buffers. */
   readonly updates: ReadonlyMap<Tensor, Tensor>;
 }
@@ -81,7 +83,13 @@ function traceModel(state: State, feed: Feed, batch: number, training: boolean, 
   const outputs = context.states.size === 0 ? traced : traced.map((one) => copyBeforeChanges(one, context.states));
   const left = [...y];
   const targets = state.config.outputs.map(({ loss }) => (loss === undefined ? undefined : left.shift()));
-  return { places, x, targets, outputs, updates: context.updates };
+  // A prediction's feed has neither targets nor weights.
+  const weights = state.config.outputs.map(({ weights: from }) => {
+    if (from === undefined) return undefined;
+    if (from.kind === "data") return left.shift();
+    return from.kind === "input" ? x[from.index] : outputs[from.index];
+  });
+  return { places, x, targets, outputs, weights, updates: context.updates };
 }
 
 type MakeLeaf = (shape: readonly number[], name: string, address: Pointer, dtype?: DType) => Tensor;
@@ -98,7 +106,7 @@ function samplesOf(
   const ports = [
     ...inputs.map((port) => ({ name: portName("x", port), shape: port.shape, dtype: port.dtype })),
     ...targets.map((target) => ({
-      name: portName("y", target.port),
+      name: portName(target.weights === undefined ? "y" : "weights", target.port),
       shape: targetShape(target),
       dtype: targetType(target),
     })),
@@ -120,9 +128,13 @@ function samplesOf(
 }
 
 /** The loss and the totals of a traced step. `share`: which part of a step the batch is. */
-function scoreTrace(state: State, { outputs: results, targets }: Trace, share = 1): ReturnType<typeof buildScores> {
+function scoreTrace(
+  state: State,
+  { outputs: results, targets, weights }: Trace,
+  share = 1,
+): ReturnType<typeof buildScores> {
   const { scores, outputs } = state.config;
-  return buildScores(scores, { outputs, results, targets, penalties: penaltiesOf(state.parameters), share });
+  return buildScores(scores, { outputs, results, targets, weights, penalties: penaltiesOf(state.parameters), share });
 }
 
 /**
@@ -407,6 +419,7 @@ function samePlaces(a: readonly number[], b: readonly number[]): boolean {
 /** The part of a feed that is in a program's instructions: addresses of staged samples, but not of gathered data. */
 function keyOf(feed: Feed): string {
   const shapes = feed.format.inputs.map(({ shape }) => shape.join("x"));
+  for (const { weights } of feed.format.targets) if (weights !== undefined) shapes.push(`w${weights.join("x")}`);
   const key = feed.kind === "gathered" ? `gathered ${feed.whole} ${feed.part}` : `staged ${feed.x} ${feed.y}`;
   return `${key} ${shapes} ${JSON.stringify(feed.parameters ?? null)}`;
 }

@@ -3,7 +3,7 @@
 import { DataError, showValue } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Region } from "../engine/ranges.js";
-import { sameShape } from "../graph/tensor.js";
+import { type Shape, sameShape } from "../graph/tensor.js";
 import type { FlatValues } from "../graph/values.js";
 import { type Ports, shapesFor } from "../nn/ports.js";
 import { forgetData } from "./cursor.js";
@@ -29,16 +29,25 @@ import { BETWEEN_CALLS, guard, type State } from "./state.js";
 export function formatFor(
   { config, samples: { format, formats } }: State,
   inputShape: Ports | undefined,
+  weights: readonly Shape[] = [],
 ): SampleFormat {
-  if (inputShape === undefined) return format;
+  const bySample = weights.every((shape) => shape.length === 0);
+  if (inputShape === undefined && bySample) return format;
   const { model } = config;
-  const shapes = shapesFor("inputShape", inputShape, model.inputs);
-  if (shapes.every((shape, index) => sameShape(shape, format.inputs[index].shape))) return format;
-  const key = JSON.stringify(shapes);
+  const shapes =
+    inputShape === undefined
+      ? format.inputs.map(({ shape }) => shape)
+      : shapesFor("inputShape", inputShape, model.inputs);
+  const same = shapes.every((shape, index) => sameShape(shape, format.inputs[index].shape));
+  if (same && bySample) return format;
+  const key = JSON.stringify(bySample ? shapes : [shapes, weights]);
   const known = formats.get(key);
   if (known !== undefined) return known;
-  const { inputs, outputs } = model.portsFor(inputShape);
-  const targets = targetsOf(config.outputs.map(({ loss }, index) => ({ port: outputs[index], loss })));
+  const { inputs, outputs } = same ? format : model.portsFor(inputShape as Ports);
+  const targets = targetsOf(
+    config.outputs.map((one, index) => ({ ...one, port: outputs[index] })),
+    weights,
+  );
   const made: SampleFormat = { inputs, outputs, targets };
   formats.set(key, made);
   return made;
@@ -57,8 +66,9 @@ export interface GivenSamples {
 export function readSamples(state: State, given: unknown, later?: "batch" | "data", name?: string): GivenSamples {
   guard(state, "trainer");
   const samples = checkSamples(given, name);
-  const format = formatFor(state, inputShapeOf(samples));
-  const flat = flattenSamples(samples, format);
+  const asked = inputShapeOf(samples);
+  const flat = flattenSamples(samples, formatFor(state, asked));
+  const format = formatFor(state, asked, flat.weights);
   return { flat: later === undefined ? flat : copySamples(flat, later === "batch"), format };
 }
 

@@ -1,6 +1,7 @@
 // Scores: the numbers that a step adds to the totals, and how the totals become loss and metrics.
 import type { Tensor } from "../graph/tensor.js";
 import type { MetricTotal } from "../nn/metrics.js";
+import { weightedLoss, weightsOfUnits } from "../nn/weights.js";
 import { add, mul, scale } from "../ops/elementwise.js";
 import type { OutputConfig } from "./state.js";
 
@@ -35,6 +36,8 @@ export interface ScoredStep {
   /** The model's outputs, and the targets of those that have a loss. */
   readonly results: readonly Tensor[];
   readonly targets: readonly (Tensor | undefined)[];
+  /** Of the outputs' samples or positions. */
+  readonly weights: readonly (Tensor | undefined)[];
   /** The penalty of each regularizer. */
   readonly penalties: readonly Tensor[];
   /** The share of the step that the batch is. So the scores of a step are the sums of those of its batches. */
@@ -55,18 +58,18 @@ export function planScores(outputs: readonly OutputConfig[], penalized: boolean)
   const nameOf = (output: number, name: string): string => (isNamed ? `${outputs[output].port.key}.${name}` : name);
   const isMean = scored[0].loss.reduction === "mean";
   const average = { isMean, countPerSample: isMean ? 1 : 0 };
-  const counted = scored.filter(({ loss }) => isMean && loss.count !== undefined);
+  const counted = scored.filter((one) => isMean && isCounted(one));
   const metrics = scored.flatMap(({ output, metrics: all }) =>
     all.flatMap((one, metric) => metricScores(one, output, metric, nameOf)),
   );
   const penalty: Score = { name: "penalty", of: { kind: "penalty" }, isMean: true, countPerSample: 1, hidden: true };
   const apart = penalized && (!isMean || counted.length > 0);
   const own = isNamed || counted.length > 0 || apart;
-  const losses = scored.map(({ output, loss }): Score => {
+  const losses = scored.map(({ output, loss, weights }): Score => {
     const name = nameOf(output, isNamed ? "loss" : "own loss");
     const of = { kind: "output", output } as const;
     const shown = isNamed ? {} : ({ hidden: true } as const);
-    if (!isMean || loss.count === undefined) return { name, of, ...average, ...shown };
+    if (!isMean || !isCounted({ loss, weights })) return { name, of, ...average, ...shown };
     return { name, of, isMean: false, countPerSample: 0, countedBy: nameOf(output, "count"), ...shown };
   });
   const parts = Object.fromEntries(losses.map(({ name }, index) => [name, scored[index].weight]));
@@ -88,6 +91,11 @@ export function planScores(outputs: readonly OutputConfig[], penalized: boolean)
   return [whole, ...(own ? losses : []), ...metrics, ...counts, ...(apart ? [penalty] : [])];
 }
 
+/** Whether a mean is over what depends on the data. */
+export function isCounted({ loss, weights }: Pick<OutputConfig, "loss" | "weights">): boolean {
+  return weights !== undefined || loss?.count !== undefined;
+}
+
 function metricScores(
   { name, countPerSample, finish }: OutputConfig["metrics"][number],
   output: number,
@@ -106,20 +114,27 @@ function metricScores(
 
 /** The total loss of a step, which training minimizes, and the number that each score adds to its total. */
 export function buildScores(scores: readonly Score[], step: ScoredStep): { loss: Tensor; totals: Tensor[] } {
-  const { outputs, results, targets, share } = step;
+  const { outputs, results, targets, weights, share } = step;
   const losses = outputs.map(({ loss }, index) => {
-    const one = loss?.build(results[index], targets[index] as Tensor);
+    const of = weights[index];
+    const [result, target] = [results[index], targets[index] as Tensor];
+    const one = of === undefined ? loss?.build(result, target) : loss && weightedLoss(loss, result, target, of);
     return one && times(one, loss?.reduction === "mean" ? share : 1);
   });
   const weighted = losses.flatMap((loss, index) => (loss === undefined ? [] : [times(loss, outputs[index].weight)]));
   const penalties = step.penalties.map((penalty) => times(penalty, share));
   const loss = penalties.reduce(add, weighted.reduce(add));
-  const countOf = (output: number) => outputs[output].loss?.count?.(targets[output] as Tensor);
+  const countOf = (output: number) => {
+    const { loss } = outputs[output];
+    const [of, target] = [weights[output], targets[output] as Tensor];
+    return of === undefined ? loss?.count?.(target) : loss && weightsOfUnits(loss, results[output], target, of);
+  };
   const measured = outputs.map(({ metrics, loss }, output) =>
     metrics.map(({ metric }) => {
       if (loss === undefined) return undefined;
       const prediction = loss.predict(results[output]);
-      return metric.measure({ output: results[output], prediction, target: targets[output] as Tensor, loss });
+      const target = targets[output] as Tensor;
+      return metric.measure({ output: results[output], prediction, target, loss, weights: weights[output] });
     }),
   );
   const totalOf = ({ of, countPerSample, countedBy }: Score): Tensor => {

@@ -65,7 +65,15 @@ export interface OutputConfig {
   /** Factor of this loss in the total loss. */
   readonly weight: number;
   readonly metrics: readonly OutputMetric[];
+  /** Where the weights of its samples or positions come from. Absent: all count alike. */
+  readonly weights?: WeightSource | undefined;
 }
+
+/** The data, next to the targets; or an input or another output of the model, by its number. */
+export type WeightSource =
+  | { readonly kind: "data" }
+  | { readonly kind: "input"; readonly index: number }
+  | { readonly kind: "output"; readonly index: number };
 
 export interface OutputMetric {
   readonly name: string;

@@ -5,7 +5,7 @@ import { ModelError } from "../engine/errors.js";
 import type { Build } from "../engine/module.js";
 import { type Shape, sizeOf } from "../graph/tensor.js";
 import type { Values } from "../graph/values.js";
-import type { Metric, MetricName, NameOfMetric } from "../nn/metrics.js";
+import type { AnyMetrics, MetricName, NameOfMetric } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
 import { type ForPorts, fromList, type Ports } from "../nn/ports.js";
 import { type Checkpoint, restoreCheckpoint, takeCheckpoint } from "./checkpoint.js";
@@ -80,12 +80,12 @@ interface OwnEngine extends EngineOptions {
   engine?: Engine;
 }
 
-export interface CompileOptions<M extends MetricName | Metric = never, O extends Ports = Shape, L = Losses<O>>
+export interface CompileOptions<M extends AnyMetrics = never, O extends Ports = Shape, L = Losses<O>>
   extends OwnEngine,
     TrainingOptions<M, O, L> {}
 
 /** Without an optimizer: to score and to predict. */
-export interface EvaluatorOptions<M extends MetricName | Metric = never, O extends Ports = Shape, L = Losses<O>>
+export interface EvaluatorOptions<M extends AnyMetrics = never, O extends Ports = Shape, L = Losses<O>>
   extends OwnEngine,
     Omit<TrainingOptions<M, O, L>, "optimizer"> {
   optimizer?: never;
@@ -243,14 +243,14 @@ export interface Trainer<
  * const losses = await trainer.trainSteps({ x, y }, { steps: 10, batchSize: 32 });
  */
 export async function compile<
-  const M extends MetricName | Metric = never,
+  const M extends AnyMetrics = never,
   I extends Ports = Shape,
   O extends Ports = Shape,
   const L extends Losses<O> = Losses<O>,
 >(model: Model<I, O>, options: CompileOptions<M, NoInfer<O>, L>): Promise<Trainer<NameOfMetric<M>, I, O, Scored<O, L>>>;
 /** Without an optimizer: scores and predicts. */
 export async function compile<
-  const M extends MetricName | Metric = never,
+  const M extends AnyMetrics = never,
   I extends Ports = Shape,
   O extends Ports = Shape,
   const L extends Losses<O> = Losses<O>,
@@ -282,14 +282,14 @@ export async function compile(model: unknown, given: object = {}): Promise<unkno
 
 /** The synchronous form of `compile`, for runtimes that can load the kernels synchronously (Node, Deno, Bun). */
 export function compileSync<
-  const M extends MetricName | Metric = never,
+  const M extends AnyMetrics = never,
   I extends Ports = Shape,
   O extends Ports = Shape,
   const L extends Losses<O> = Losses<O>,
 >(model: Model<I, O>, options: CompileOptions<M, NoInfer<O>, L>): Trainer<NameOfMetric<M>, I, O, Scored<O, L>>;
 /** Without an optimizer: scores and predicts. */
 export function compileSync<
-  const M extends MetricName | Metric = never,
+  const M extends AnyMetrics = never,
   I extends Ports = Shape,
   O extends Ports = Shape,
   const L extends Losses<O> = Losses<O>,

@@ -84,8 +84,8 @@ describe("targets nested in another way than samples are refused, whatever their
 describe("fields beside x and y are refused, and known habits named", () => {
   const data = { x: [[1, 2]], y: [1] };
   test.each([
-    [{ ...data, sampleWeight: [1] }, /unknown field "sampleWeight": samples have no weights here/],
-    [{ ...data, sample_weight: [1] }, /unknown field "sample_weight": samples have no weights here/],
+    [{ ...data, sampleWeight: [1] }, /unknown field "sampleWeight": call it weights, and compile with weights: true/],
+    [{ ...data, sample_weight: [1] }, /unknown field "sample_weight": call it weights, and compile with weights: true/],
     [{ ...data, input_shape: [2] }, /unknown field "input_shape": call it inputShape/],
     [{ ...data, order: [0] }, /unknown field "order": leave it out/],
     [{ ...data, epochs: 3 }, /unknown field "epochs": options are a second argument/],

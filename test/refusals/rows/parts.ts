@@ -261,6 +261,13 @@ function lossRows(engine: Engine): readonly Row[] {
       optional: ["2"],
       accepts: { "0": ["string"] },
     },
+    {
+      name: "perplexity",
+      call: S.perplexity as never,
+      good: () => [undefined],
+      optional: ["0"],
+      accepts: { "0": ["object"] },
+    },
     { name: "topK", call: S.topK, good: () => [3] },
   ];
 }
