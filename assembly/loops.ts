@@ -111,3 +111,11 @@ export function rowDivide(y: usize, n: u32, divisor: f32): void {
     storePart(at, f32x4.div(loadPart(at, n - i), by), n - i);
   }
 }
+
+/** y = scale·x, [n]; y may be x's buffer. */
+export function rowScale(y: usize, x: usize, n: u32, scale: f32): void {
+  const by = f32x4.splat(scale);
+  let i: u32 = 0;
+  for (; i + LANES <= n; i += LANES) v128.store(y + (<usize>i << 2), f32x4.mul(by, v128.load(x + (<usize>i << 2))));
+  if (i < n) storePart(y + (<usize>i << 2), f32x4.mul(by, loadPart(x + (<usize>i << 2), n - i)), n - i);
+}

@@ -20,6 +20,8 @@ const outputs = {
   adamRows: 3,
   attention: 2,
   attentionGradient: 3,
+  ctcLoss: 2,
+  ctcLossGradient: 2,
   lossTotal: 2,
   maxPool: 2,
   mergeGradients: 2,

@@ -6,7 +6,7 @@
 // `divisor` is the number of elements or rows where the mean is wanted. Backward kernels overwrite dx; `dloss` is
 // the address of the gradient with respect to the loss.
 
-import { carried, carrying, pairSum, rowDivide, rowExp, rowMax, rowSum } from "../loops";
+import { carried, carrying, pairSum, rowDivide, rowExp, rowMax, rowScale, rowSum } from "../loops";
 import { exp4, log4, logOnePlus4 } from "../math";
 import { LANES, loadPart, select4, storePart } from "../simd";
 
@@ -288,14 +288,6 @@ export function softmaxCrossEntropyGradient(
     rowScale(to, from, columns, isClass ? scale : NaN);
     if (isClass) store<f32>(to + at, slope);
   }
-}
-
-/** y = scale·x, [n]; y may be x's buffer. */
-function rowScale(y: usize, x: usize, n: u32, scale: f32): void {
-  const by = f32x4.splat(scale);
-  let i: u32 = 0;
-  for (; i + LANES <= n; i += LANES) v128.store(y + (<usize>i << 2), f32x4.mul(by, v128.load(x + (<usize>i << 2))));
-  if (i < n) storePart(y + (<usize>i << 2), f32x4.mul(by, loadPart(x + (<usize>i << 2), n - i)), n - i);
 }
 
 @unmanaged class Self { @inline apply(t: v128): v128 { return t; } }

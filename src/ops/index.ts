@@ -33,6 +33,7 @@ export {
   convTranspose3d,
   type Window3dOptions,
 } from "./conv3d.js";
+export { type CtcLossOptions, ctcLoss } from "./ctc.js";
 export { type CumulativeOptions, cumulativeProduct, cumulativeSum } from "./cumulative.js";
 export { type CustomGradientContext, customGradient, type GradientRule } from "./custom.js";
 export { type DiagonalOptions, diagonal, diagonalMatrix } from "./diagonal.js";

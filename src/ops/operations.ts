@@ -4,6 +4,7 @@ import type { Operation } from "../graph/operation.js";
 import { attentionGradientOp, attentionOp } from "./attention.js";
 import { equalOp, equalWordsOp, greaterEqualOp, greaterOp, lessEqualOp, lessOp, whereOp } from "./comparison.js";
 import { convolutionInputGradientOp, convolutionOp, convolutionWeightGradientOp } from "./conv.js";
+import { ctcLossOp } from "./ctc.js";
 import { cumulativeProductGradientOp, cumulativeProductOp, cumulativeSumOp } from "./cumulative.js";
 import { customGradientOp } from "./custom.js";
 import { deviationGradientOp, deviationOp } from "./deviation.js";
@@ -158,6 +159,8 @@ export const operations = {
   convolution: convolutionOp,
   convolutionInputGradient: convolutionInputGradientOp,
   convolutionWeightGradient: convolutionWeightGradientOp,
+  ctcLoss: ctcLossOp,
+  ctcLossGradient: ctcLossOp.gradient,
   cumulativeSum: cumulativeSumOp,
   cumulativeProduct: cumulativeProductOp,
   cumulativeProductGradient: cumulativeProductGradientOp,

@@ -15,6 +15,9 @@ const MAX_CASES = 3;
 const STEP = 5e-4;
 const TOLERANCE = 2 ** -14;
 
+/** Whose gradient has none, and is refused by name (ctc.test.ts). */
+const WITHOUT = ["ctcLoss"];
+
 /** Small ones: the first and the last, as tables go from plain to special. */
 function casesOf({ cases }: Sample): Case[] {
   const small = cases.filter(
@@ -102,7 +105,7 @@ function check(one: Case): void {
 }
 
 for (const [name, sample] of Object.entries(samples as Record<string, Sample>)) {
-  if (!sample.cases.some((one) => differentiable(one).some(Boolean))) continue;
+  if (WITHOUT.includes(name) || !sample.cases.some((one) => differentiable(one).some(Boolean))) continue;
   test(`the gradient's gradient: ${name}`, () => {
     const cases = casesOf(sample);
     expect(cases.length).toBeGreaterThan(0);

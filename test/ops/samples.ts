@@ -5,6 +5,7 @@ import { activationSamples } from "./samples/activation.js";
 import { arrangeSamples } from "./samples/arrange.js";
 import { attentionSamples } from "./samples/attention.js";
 import { convSamples } from "./samples/conv.js";
+import { ctcSamples } from "./samples/ctc.js";
 import { customSamples } from "./samples/custom.js";
 import { einsumSamples } from "./samples/einsum.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
@@ -40,6 +41,7 @@ export const samples = {
   ...activationSamples,
   ...arrangeSamples,
   ...attentionSamples,
+  ...ctcSamples,
   ...customSamples,
   ...convSamples,
   ...elementwiseSamples,

@@ -87,6 +87,16 @@ export const reduceRows: readonly Row[] = [
   ),
   ...losses({ huber: ops.huber }, input([4, 3]), { delta: 2 }),
   ...losses({ softmaxCrossEntropy: ops.softmaxCrossEntropy }, labels),
+  {
+    name: "ctcLoss",
+    call: ops.ctcLoss,
+    good: () => [
+      input([4, 5, 3]),
+      input([4, 2], { dtype: "uint32" }),
+      { blank: 1, inputLengths: labels, targetLengths: labels, reduction: "sum", zeroInfinity: true },
+    ],
+    optional: ["2"],
+  },
   { name: "correctClasses", call: ops.correctClasses, good: () => [x, labels] },
   { name: "correctDistributions", call: ops.correctDistributions, good: () => [x, input([4, 3])] },
   {
