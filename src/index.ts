@@ -170,7 +170,10 @@ export {
   zeroPad1d,
   zeroPad2d,
 } from "./nn/shape.js";
+export { type MaxUnpoolOptions, maxPoolWithIndices, maxUnpool } from "./nn/unpool.js";
 export {
+  type ResizeOptions,
+  resize,
   type Upsample1dOptions,
   type Upsample2dOptions,
   type UpsampleOptions,

@@ -1,5 +1,5 @@
 // Every layer in one typical size: what the family `layers` measures.
-import type { DType, Shape } from "../../src/graph/tensor.js";
+import type { DType, Shape, Tensor } from "../../src/graph/tensor.js";
 import * as steepest from "../../src/index.js";
 
 /** A layer, and what it is applied to. */
@@ -40,6 +40,9 @@ const vector = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase
 const twice = (layer: steepest.Layer<{ readonly a: Shape; readonly b: Shape }, number>): steepest.Layer =>
   steepest.defineLayer("twice", (x, { apply }) => apply({ a: x, b: x }, layer))();
 const words = steepest.embedding(256, 64);
+/** A function that applies layers of several tensors, as a layer of one. */
+const unpooled = (body: (x: Tensor, scope: steepest.Scope) => Tensor): steepest.Layer =>
+  steepest.defineLayer("unpooled", body)();
 const perOutput = { weightsMeet: "output" } as const;
 const perInput = { weightsMeet: "input" } as const;
 
@@ -75,6 +78,8 @@ export const layerCases = {
     ),
   ),
   maxPool2d: image(steepest.maxPool2d(2)),
+  maxPoolWithIndices: image(unpooled((x, { apply }) => apply(x, steepest.maxPoolWithIndices(2)).values)),
+  maxUnpool: image(unpooled((x, { apply }) => apply(apply(x, steepest.maxPoolWithIndices(2)), steepest.maxUnpool(2)))),
   averagePool1d: sequence(steepest.averagePool1d(2)),
   averagePool2d: image(steepest.averagePool2d(2)),
   adaptiveMaxPool1d: sequence(steepest.adaptiveMaxPool1d(16)),
@@ -83,6 +88,7 @@ export const layerCases = {
   adaptiveAveragePool2d: image(steepest.adaptiveAveragePool2d(8)),
   globalMaxPool: image(steepest.globalMaxPool()),
   globalAveragePool: image(steepest.globalAveragePool()),
+  resize: image(steepest.resize({ size: 48, mode: "cubic" })),
   upsample1d: sequence(steepest.upsample1d({ scale: 2 })),
   upsample2d: image(steepest.upsample2d({ scale: 2, mode: "bilinear" })),
 

@@ -86,6 +86,7 @@ export {
 export { type GeluOptions, gelu, mish, silu } from "./gated.js";
 export { geglu, glu, reglu, swiglu } from "./glu.js";
 export { type GradientOptions, gradient } from "./gradient.js";
+export { type AffineGridOptions, affineGrid, type GridSampleOptions, gridSample } from "./gridSample.js";
 export { gather, gatherAlong, oneHot, scatterAdd } from "./indexing.js";
 export { gatherNd, scatterAddNd, scatterNd, scatterUpdateNd } from "./indexingNd.js";
 export { concatenate, split, stack } from "./join.js";
@@ -169,6 +170,7 @@ export {
   type ReduceOptions,
   sum,
 } from "./reduce.js";
+export { type ResizeOptions, resize } from "./resize.js";
 export { roll } from "./roll.js";
 export { cast, ceil, floor, floorDiv, mod, round, trunc } from "./rounding.js";
 export { type ScanOptions, scan, type Tensors } from "./scan.js";

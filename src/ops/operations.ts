@@ -89,6 +89,7 @@ import { appendRowsOp, rotaryOp, sinusoidsOp } from "./positions.js";
 import { powOp, powTensorsOp } from "./power.js";
 import { productGradientOp, productOp } from "./product.js";
 import { argmaxOp, extremumGradientOp, maxOp, minOp, sumOp } from "./reduce.js";
+import { resizeOp } from "./resize.js";
 import { rollOp } from "./roll.js";
 import { castOp, ceilOp, floorDivOp, floorOp, modOp, roundOp, truncOp } from "./rounding.js";
 import { scatterUpdateAlongOp, scatterUpdateOp } from "./scatter.js";
@@ -98,8 +99,8 @@ import { celuOp, eluOp, logSigmoidOp, seluOp, sigmoidOp, softplusOp, tanhOp, tan
 import { logSoftmaxOp, softmaxOp } from "./softmax.js";
 import { sortOp } from "./sort.js";
 import { acosOp, asinOp, atan2Op, atanOp, cosOp, sinOp, tanOp } from "./trigonometry.js";
-import { upsampleGradientOp, upsampleOp } from "./upsample.js";
 import { identityOp, stopGradientOp } from "./view.js";
+import { weightedRowsInputGradientOp, weightedRowsOp, weightedRowsWeightGradientOp } from "./weightedRows.js";
 
 /** `operations.relu.name` is "relu": names are unique, and the gradient of an operation is called after it. */
 export const operations = {
@@ -275,6 +276,7 @@ export const operations = {
   min: minOp,
   extremumGradient: extremumGradientOp,
   argmax: argmaxOp,
+  resize: resizeOp,
   roll: rollOp,
   floor: floorOp,
   ceil: ceilOp,
@@ -302,10 +304,11 @@ export const operations = {
   acos: acosOp,
   atan: atanOp,
   atan2: atan2Op,
-  upsample: upsampleOp,
-  upsampleGradient: upsampleGradientOp,
   identity: identityOp,
   stopGradient: stopGradientOp,
+  weightedRows: weightedRowsOp,
+  weightedRowsInputGradient: weightedRowsInputGradientOp,
+  weightedRowsWeightGradient: weightedRowsWeightGradientOp,
 } as const;
 
 export type OperationName = keyof typeof operations;

@@ -1,11 +1,7 @@
-// Images of another size: [batch, height, width, channels], or [batch, length, channels], which is one of height 1.
+// Up-sampling: what is usual of `resize`, under PyTorch's and Keras' names.
 import { checkFlag, checkInteger, checkOptions, ModelError, showValue } from "../engine/errors.js";
-import { rows } from "../engine/instructions.js";
-import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, showShape, type Tensor } from "../graph/tensor.js";
-import { checkFloat } from "./axes.js";
-import { reshape } from "./shape.js";
-import { checkPixels } from "./window.js";
+import { checkAxis, type ResizedAxis, type ResizeRules, resizeAxes } from "./resize.js";
 
 export interface UpsampleOptions<
   Size = number | readonly [height: number, width: number],
@@ -18,7 +14,7 @@ export interface UpsampleOptions<
   /** Which pixel: the one at ⌊o · size / newSize⌋, or a mixture of those around. Default `"nearest"`, as in PyTorch. */
   mode?: Mode;
   /**
-   * Where pixels lie when they are mixed: true puts the first and last onto each other, false lines up the images' edges,
+   * Where pixels are when they are mixed: true puts the first and last onto each other, false lines up the images' edges,
    * pixels being squares. Default false, as in PyTorch and Keras.
    */
   alignCorners?: boolean;
@@ -27,32 +23,13 @@ export interface UpsampleOptions<
 export type Upsample1dOptions = UpsampleOptions<number, "nearest" | "linear">;
 export type Upsample2dOptions = UpsampleOptions;
 
-/** Pixel o of the new axis lies at max(factor · o + shift, 0) / divisor of the old one. */
-interface Axis {
-  readonly size: number;
-  readonly out: number;
-  readonly factor: number;
-  readonly shift: number;
-  readonly divisor: number;
-}
-
-export interface Upsampling {
-  readonly height: Axis;
-  readonly width: Axis;
-  readonly linear: boolean;
-}
-
-function axisOf(size: number, out: number, linear: boolean, alignCorners: boolean): Axis {
-  if (!linear) return { size, out, factor: size, shift: 0, divisor: out };
-  if (!alignCorners) return { size, out, factor: 2 * size, shift: size - out, divisor: 2 * out };
-  return { size, out, factor: out > 1 ? size - 1 : 0, shift: 0, divisor: Math.max(1, out - 1) };
-}
-
-// Places are calculated in whole numbers of 31 bits.
-const MOST = 2 ** 30;
-
 /** How an image `shape` [height, width, channels] or [length, channels] grows. Throws ModelError for options that do not fit. */
-export function upsamplingOf(where: string, shape: Shape, rank: number, options: object): Upsampling {
+export function upsamplingOf(
+  where: string,
+  shape: Shape,
+  rank: number,
+  options: object,
+): { axes: ResizedAxis[]; rules: ResizeRules } {
   checkOptions(where, options, ["scale", "size", "mode", "alignCorners"]);
   const { scale, size, mode = "nearest", alignCorners = false } = options as UpsampleOptions<unknown, string>;
   if (shape.length !== rank + 1) {
@@ -78,73 +55,21 @@ export function upsamplingOf(where: string, shape: Shape, rank: number, options:
   }
   const axes = Array.from(values, (value, axis) => {
     checkInteger(where, scale === undefined ? "size" : "scale", value, 1);
-    const out = scale === undefined ? value : shape[axis] * value;
-    if (shape[axis] * out >= MOST) {
-      throw new ModelError(`${where}: size times new size must be below 2^30, got ${shape[axis]} and ${out}`);
-    }
-    return axisOf(shape[axis], out, linear, alignCorners);
+    return checkAxis(where, { size: shape[axis], out: scale === undefined ? value : shape[axis] * value });
   });
-  return { height: rank === 1 ? axisOf(1, 1, linear, alignCorners) : axes[0], width: axes[rank - 1], linear };
+  const coordinates = !linear ? "asymmetric" : alignCorners ? "alignCorners" : "halfPixel";
+  const rules = { mode: linear ? "linear" : "nearest", coordinates, rounding: "floor", cubicCoefficient: 0 } as const;
+  return { axes, rules };
 }
-
-/** Of one sample: [height, width, channels] → [outHeight, outWidth, channels], likewise without height. */
-export function upsampledShape(shape: Shape, { height, width }: Upsampling): Shape {
-  const channels = shape[shape.length - 1];
-  return shape.length === 2 ? [width.out, channels] : [height.out, width.out, channels];
-}
-
-export interface Attributes extends Upsampling {
-  readonly name: string;
-  readonly batch: number;
-  readonly channels: number;
-}
-
-function sizesFor({ height, width, channels, linear }: Attributes) {
-  return [
-    ...([height.size, width.size, height.out, width.out, channels] as const),
-    ...([height.factor, height.shift, height.divisor, width.factor, width.shift, width.divisor] as const),
-    linear ? 1 : 0,
-  ] as const;
-}
-
-const costOf = ({ batch, channels, height, width, linear }: Attributes) =>
-  batch * channels * height.out * width.out * (linear ? 4 : 1);
-
-export const upsampleOp: Operation<Attributes> = {
-  name: "upsample",
-  infer: ([x], { name, batch, height, width, channels }) => {
-    checkFloat(name, x);
-    return [{ shape: [batch, height.out, width.out, channels] }];
-  },
-  forward: (record, { attributes: of, to, from }) => {
-    record.upsample(rows(of.batch * of.height.out, costOf(of)), to[0], from[0], ...sizesFor(of));
-  },
-  backward: ({ attributes, gradient }) => [apply(upsampleGradientOp, [gradient], attributes)],
-};
-
-/** Each pixel's share of the gradient; the transpose of `growing`. */
-export const upsampleGradientOp: Operation<Attributes> = {
-  name: "upsampleGradient",
-  infer: (_, { batch, height, width, channels }) => [{ shape: [batch, height.size, width.size, channels] }],
-  forward: (record, { attributes: of, to, from }) => {
-    record.upsampleGradient(rows(of.batch * of.height.size, costOf(of)), to[0], from[0], ...sizesFor(of));
-  },
-  backward: ({ attributes, gradient }) => [apply(upsampleOp, [gradient], attributes)],
-};
 
 function upsample(name: string, x: Tensor, rank: number, options: object): Tensor {
-  const shape = checkTensor(name, x).shape.slice(1);
-  const upsampling = upsamplingOf(name, shape, rank, options);
-  checkPixels(name, x.shape);
-  const attributes = { ...upsampling, name, batch: x.shape[0], channels: shape[rank] };
-  const { height, width, batch, channels } = attributes;
-  const y = apply(upsampleOp, [reshape(x, [batch, height.size, width.size, channels])], attributes);
-  return reshape(y, [batch, ...upsampledShape(shape, upsampling)]);
+  const { axes, rules } = upsamplingOf(name, checkTensor(name, x).shape.slice(1), rank, options);
+  return resizeAxes(name, x, axes, rules);
 }
 
 /**
- * x [batch, height, width, channels] at another size, `"nearest"` or `"bilinear"`. Throws ModelError where neither scale
- * nor size is given, or both.
+ * x [batch, height, width, channels] at another size, `"nearest"` or `"bilinear"`; `resize` has more modes and other
+ * coordinates. Throws ModelError where neither scale nor size is given, or both.
  *
  * @example
  * upsample2d(input([8, 7, 7, 16]), { scale: 2, mode: "bilinear" }); // [8, 14, 14, 16]

@@ -114,6 +114,13 @@ const PAIRS: Record<string, Pair> = {
   separableConv2d: [image, () => S.separableConv2d(2, 3), () => S.separableConv2d(2, 3, { stride: 2 })],
   convTranspose1d: [row, () => S.convTranspose1d(2, 3), () => S.convTranspose1d(2, 3, { stride: 2 })],
   convTranspose2d: [image, () => S.convTranspose2d(2, 3), () => S.convTranspose2d(2, 3, { bias: false })],
+  convTranspose3d: [volume, () => S.convTranspose3d(2, 2), () => S.convTranspose3d(2, 2, { outputSize: 5 })],
+  "conv2d padding mode": [
+    image,
+    () => S.conv2d(2, 3, { padding: 1 }),
+    () => S.conv2d(2, 3, { padding: 1, paddingMode: "reflect" }),
+  ],
+  resize: [image, () => S.resize({ scale: 2 }), () => S.resize({ scale: 2, coordinates: "alignCorners" })],
   maxPool1d: [row, () => S.maxPool1d(2), () => S.maxPool1d(3)],
   maxPool2d: [image, () => S.maxPool2d(2), () => S.maxPool2d(2, { stride: 1 })],
   averagePool1d: [row, () => S.averagePool1d(2), () => S.averagePool1d(3)],
@@ -146,8 +153,11 @@ const PAIRS: Record<string, Pair> = {
   ],
 };
 
-// Those that the loop below cannot make, or that take indices.
-const taking: string[] = ["threshold", "oneHot"];
+// Those that the loop below cannot make, or that take or give more than one tensor of numbers.
+const taking: string[] = [
+  ...["threshold", "oneHot", "embedding", "maxPoolWithIndices", "maxUnpool"],
+  ...["bilinear", "cosineSimilarity", "pairwiseDistance"],
+];
 
 describe("layers that a function makes anew with other options are refused", () => {
   test.each(Object.entries(PAIRS))("%s", (_, [shape, one, other]) => {
@@ -156,6 +166,25 @@ describe("layers that a function makes anew with other options are refused", () 
       /^functional: it applies \w+\(\) as layer 0 with other options than when it was built: what it applies/,
     );
     expect(secondTrace(shape, (_time, x, scope) => scope.apply(x, one()))).toBeUndefined();
+  });
+
+  test("of several tensors too", () => {
+    const other = { stride: 1 };
+    const pooled = (time: number, x: Tensor, { apply }: Scope) =>
+      apply(x, S.maxPoolWithIndices(2, time === 0 ? {} : other)).values;
+    expect(secondTrace(image, pooled)).toContain("it applies maxPoolWithIndices() as layer 0 with other options");
+    const back = (time: number, x: Tensor, { apply }: Scope) =>
+      apply(apply(x, S.maxPoolWithIndices(2)), S.maxUnpool(2, time === 0 ? {} : { outputSize: 7 }));
+    expect(secondTrace(image, back)).toContain("it applies maxUnpool() as layer 1 with other options");
+    expect(secondTrace(image, (_, x, scope) => back(0, x, scope))).toBeUndefined();
+    for (const [name, one, another] of [
+      ["bilinear", S.bilinear(2), S.bilinear(3)],
+      ["cosineSimilarity", S.cosineSimilarity(), S.cosineSimilarity({ axis: 1 })],
+      ["pairwiseDistance", S.pairwiseDistance(), S.pairwiseDistance({ p: 1 })],
+    ] as const) {
+      const pair = (time: number, x: Tensor, { apply }: Scope) => apply({ a: x, b: x }, time === 0 ? one : another);
+      expect(secondTrace(row, pair)).toContain(`it applies ${name}() as layer 0 with other options`);
+    }
   });
 
   test("every layer that has options is among them", () => {

@@ -128,6 +128,12 @@ describe("what has no answer is refused by name", () => {
     ["averagePool3d", () => ops.averagePool3d(image([2, 2, 2, 4, 0]), 1), "averagePool3d: only the batch may be empty"],
     ["maxPool2d", () => ops.maxPool2d(image([2, 0, 4, 1]), 1), "maxPool2d: only the batch may be empty"],
     ["globalMaxPool", () => ops.globalMaxPool(image([2, 0, 1])), "globalMaxPool: only the batch may be empty"],
+    ["resize", () => ops.resize(image([2, 4, 0, 1]), { size: 2 }), "resize: only the batch may be empty"],
+    [
+      "gridSample",
+      () => ops.gridSample(image([2, 0, 4, 1]), input([2, 3, 3, 2])),
+      "gridSample: only the batch may be empty",
+    ],
     ["upsample1d", () => ops.upsample1d(image([2, 0, 1]), { scale: 2 }), "upsample1d: only the batch may be empty"],
   ])("%s", (_, build, text) => {
     expect(build).toThrow(ModelError);

@@ -71,6 +71,10 @@ const calls: Record<string, (x: Tensor[], options: Record<string, never>) => Ten
     const { values, indices } = ops.maxPoolWithIndices(x, window, options);
     return ops.maxUnpool(values, indices, size);
   },
+  resize: ([x], { options }) => ops.resize(x, options),
+  gridSample: ([x, grid], { options }) => ops.gridSample(x, grid, options),
+  affineGrid: ([theta], { size, options }) => ops.affineGrid(theta, size, options),
+  transformed: ([x, theta], { size, options }) => ops.gridSample(x, ops.affineGrid(theta, size, options), options),
   lpPool1d: ([x], { p, window, options }) => ops.lpPool1d(x, p, window, options),
   lpPool2d: ([x], { p, window, options }) => ops.lpPool2d(x, p, window, options),
   localResponseNorm: ([x], { size, options }) => ops.localResponseNorm(x, size, options),

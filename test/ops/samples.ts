@@ -11,6 +11,7 @@ import { einsumSamples } from "./samples/einsum.js";
 import { elementwiseSamples } from "./samples/elementwise.js";
 import { embeddingSamples } from "./samples/embedding.js";
 import { gluSamples } from "./samples/glu.js";
+import { gridSampleSamples } from "./samples/gridSample.js";
 import { indexingSamples } from "./samples/indexing.js";
 import { joinSamples } from "./samples/join.js";
 import { lossSamples, metricSamples } from "./samples/loss.js";
@@ -19,6 +20,7 @@ import { normSamples } from "./samples/norm.js";
 import { poolSamples } from "./samples/pool.js";
 import { positionSamples } from "./samples/positions.js";
 import { reduceSamples } from "./samples/reduce.js";
+import { resizeSamples } from "./samples/resize.js";
 import { scanSamples } from "./samples/scan.js";
 import { scatterSamples } from "./samples/scatter.js";
 import { shapeSamples } from "./samples/shape.js";
@@ -26,7 +28,6 @@ import { similaritySamples } from "./samples/similarity.js";
 import { softmaxSamples } from "./samples/softmax.js";
 import { sortSamples } from "./samples/sort.js";
 import { statisticsSamples } from "./samples/statistics.js";
-import { upsampleSamples } from "./samples/upsample.js";
 import { volumeSamples } from "./samples/volumes.js";
 
 /** What src/ops/index.ts exports beside operations. */
@@ -50,6 +51,7 @@ export const samples = {
   ...indexingSamples,
   ...joinSamples,
   ...gluSamples,
+  ...gridSampleSamples,
   ...lossSamples,
   ...matmulSamples,
   ...metricSamples,
@@ -57,6 +59,7 @@ export const samples = {
   ...poolSamples,
   ...positionSamples,
   ...reduceSamples,
+  ...resizeSamples,
   ...scatterSamples,
   ...scanSamples,
   ...shapeSamples,
@@ -64,6 +67,5 @@ export const samples = {
   ...softmaxSamples,
   ...sortSamples,
   ...statisticsSamples,
-  ...upsampleSamples,
   ...volumeSamples,
 } satisfies Record<OpName, Sample>;

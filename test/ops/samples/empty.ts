@@ -402,6 +402,25 @@ const images: Case[] = [
   fixed("maxPool2d", [[0, 4, 4, 3]], (x) => ops.maxPool2d(x, 2), []),
   fixed("averagePool1d", [[0, 4, 3]], (x) => ops.averagePool1d(x, 2), []),
   fixed("globalAveragePool", [[0, 4, 4, 3]], (x) => ops.globalAveragePool(x), []),
+  fixed("resize", [[0, 2, 4, 4, 3]], (x) => ops.resize(x, { scale: 1.5, mode: "cubic" }), []),
+  fixed(
+    "gridSample",
+    [
+      [0, 3, 4, 2],
+      [0, 2, 2, 2],
+    ],
+    (x, grid) => ops.gridSample(x, grid, { mode: "cubic" }),
+    [],
+  ),
+  fixed(
+    "gridSample at no points",
+    [
+      [2, 3, 4, 2],
+      [2, 0, 2, 2],
+    ],
+    (x, grid) => ops.gridSample(x, grid),
+    [],
+  ),
   fixed("upsample2d", [[0, 4, 4, 3]], (x) => ops.upsample2d(x, { scale: 2, mode: "bilinear" }), []),
 ];
 

@@ -292,6 +292,30 @@ const poolRows: readonly Row[] = [
   { name: "globalMaxPool", call: ops.globalMaxPool, good: () => [image, { keepDims: true }], optional: ["1"] },
   { name: "globalAveragePool", call: ops.globalAveragePool, good: () => [image, { keepDims: true }], optional: ["1"] },
   {
+    name: "resize",
+    call: ops.resize,
+    good: () => [image, { size: [12, 5], mode: "nearest", coordinates: "asymmetric", rounding: "floor" }],
+    accepts: { "1.size": ["number"] },
+  },
+  {
+    name: "resize",
+    call: ops.resize,
+    good: () => [volume, { scale: 1.5, mode: "cubic", cubicCoefficient: -0.5 }],
+    accepts: { "1.scale": ["array"] },
+  },
+  {
+    name: "gridSample",
+    call: ops.gridSample,
+    good: () => [image, input([2, 3, 5, 2]), { mode: "cubic", padding: "border", alignCorners: true }],
+    optional: ["2"],
+  },
+  {
+    name: "affineGrid",
+    call: ops.affineGrid,
+    good: () => [input([2, 2, 3]), [5, 4], { alignCorners: true }],
+    optional: ["2"],
+  },
+  {
     name: "upsample1d",
     call: ops.upsample1d,
     good: () => [sequence, { scale: 2, mode: "linear", alignCorners: true }],

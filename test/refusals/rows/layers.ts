@@ -168,6 +168,11 @@ const LAYERS: Readonly<Record<string, Given>> = {
   adaptiveAveragePool2d: [image, () => [2, { name }], number],
   globalMaxPool: [row, () => [{ name, keepDims: true }]],
   globalAveragePool: [image, () => [{ name, keepDims: true }]],
+  resize: [
+    image,
+    () => [{ name, scale: 1.5, mode: "cubic", coordinates: "alignCorners", cubicCoefficient: -0.5 }],
+    { accepts: { "0.scale": ["array"] }, required: ["0.scale"] },
+  ],
   upsample1d: [
     row,
     () => [{ name, scale: 2, mode: "linear", alignCorners: false }],
@@ -215,6 +220,32 @@ const PAIRS: Readonly<Record<string, Given>> = {
   pairwiseDistance: [row, () => [{ name, p: 3, epsilon: 1e-6, keepDims: true }]],
 };
 
+const unpooling = { "0": ["array"], "0.0": ["number"], "1.stride": ["array"], "1.padding": ["array"] } as const;
+
+// Those of `{ values, indices }`: given those of an image, or one of what they give.
+const PLACES: Readonly<Record<string, Given>> = {
+  maxPoolWithIndices: [
+    image,
+    () => [2, { name, stride: 2, padding: 0, dilation: 1, ceilMode: false }],
+    { accepts: { ...unpooling, "1.padding": ["array", "string"], "1.dilation": ["array"] } },
+  ],
+  maxUnpool: [
+    image,
+    () => [2, { name, stride: 2, padding: 0, outputSize: 6 }],
+    { accepts: { ...unpooling, "1.outputSize": ["array"] } },
+  ],
+};
+
+/** A layer of places within a model of one tensor. */
+function withPlaces(name: string, shape: readonly number[], given: readonly unknown[]): Layer {
+  const made = (exports[name] as (...args: readonly unknown[]) => unknown)(...given);
+  return S.functional({ input: shape }, (x, { apply }) =>
+    name === "maxUnpool"
+      ? apply(apply(x, S.maxPoolWithIndices(2)), made as ReturnType<typeof S.maxUnpool>)
+      : apply(x, made as ReturnType<typeof S.maxPoolWithIndices>).values,
+  );
+}
+
 // Those that take nothing: whatever is given is refused.
 const PLAIN = [
   ...["relu", "relu6", "selu", "sigmoid", "silu", "logSigmoid", "mish", "hardSigmoid", "hardSwish", "identity"],
@@ -231,7 +262,9 @@ function rowOf(engine: Engine, name: string, [shape, good, more = {}]: Given): R
   const make = Object.hasOwn(PAIRS, name)
     ? (...given: readonly unknown[]) =>
         S.functional({ input: shape }, (x, { apply }) => apply({ a: x, b: x }, pair(...given)))
-    : made;
+    : Object.hasOwn(PLACES, name)
+      ? (...given: readonly unknown[]) => withPlaces(name, shape, given)
+      : made;
   const args = good();
   return {
     name,
@@ -279,6 +312,7 @@ export function checkModel(engine: Engine, model: Model): void {
 export const namesOfLayers: readonly string[] = [
   ...Object.keys(LAYERS),
   ...Object.keys(PAIRS),
+  ...Object.keys(PLACES),
   ...PLAIN,
   "oneHot",
   "embedding",
@@ -336,7 +370,7 @@ export function layerRows(engine: Engine): readonly Row[] {
     };
   });
   return [
-    ...Object.entries({ ...LAYERS, ...PAIRS }).map(([name, given]) => rowOf(engine, name, given)),
+    ...Object.entries({ ...LAYERS, ...PAIRS, ...PLACES }).map(([name, given]) => rowOf(engine, name, given)),
     ...plain,
     oneHot,
     words,
