@@ -100,3 +100,12 @@ test("nested, shared and frozen layers, parameters of functions, several inputs 
   // Each path is one that parameters are addressed by.
   for (const path of trainer.parameters().keys()) expect(text).toContain(path.replace(/\.\w+$/, ""));
 });
+
+test("a step of several batches has its gradients twice: their sum, and those of the current batch", () => {
+  const model = sequential({ input: [128] }, dense(128));
+  const [one, several] = [1, 4].map((accumulate) => {
+    using trainer = compileSync(model, { loss: meanSquaredError(), optimizer: adam(), accumulate });
+    return Number(/gradients ([\d.]+) KiB/.exec(trainer.summary())?.[1]);
+  });
+  expect(several).toBe(2 * one);
+});
