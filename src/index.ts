@@ -66,6 +66,7 @@ export {
   separableConv1d,
   separableConv2d,
 } from "./nn/conv.js";
+export { type CtcOptions, ctc } from "./nn/ctc.js";
 export { defineLayer } from "./nn/defineLayer.js";
 export { type DenseOptions, dense } from "./nn/dense.js";
 export { alphaDropout, dropout, spatialDropout1d, spatialDropout2d } from "./nn/dropout.js";

@@ -35,8 +35,14 @@ export interface Loss {
   readonly name: string;
   readonly targets: TargetKind;
   readonly reduction: Reduction;
+  /** Shape of one sample's target. Absent: the output's, without its last axis for classes. */
+  readonly targetShape?: Shape;
+  /** The class index that pads a sample's target at its end, and is none of its labels. Absent: none. */
+  readonly padding?: number;
+  /** Name of the output, uint32 [batch], with the lengths of each sample of this one. Absent: all are whole. */
+  readonly lengths?: string;
   /** Scalar loss of raw model outputs. */
-  build(output: Tensor, target: Tensor): Tensor;
+  build(output: Tensor, target: Tensor, lengths?: Tensor): Tensor;
   /** Converts raw outputs to predictions: logits to probabilities, for example. */
   predict(output: Tensor): Tensor;
   /** How many predictions are right, as a scalar tensor. Absent if that has no meaning. */

@@ -81,9 +81,8 @@ const NAMED: Readonly<Record<MetricName, Metric>> = {
         );
       }
       if (correct === undefined) {
-        throw new ModelError(
-          `${loss.name} has no right and wrong, so no accuracy: use "meanAbsoluteError" or "meanSquaredError"`,
-        );
+        const remedy = loss.targetShape === undefined ? 'use "meanAbsoluteError" or "meanSquaredError"' : COMPARE;
+        throw new ModelError(`${loss.name} has no right and wrong, so no accuracy: ${remedy}`);
       }
       return { total: correct(output, target), count: loss.count?.(target) ?? rowsOf(target, loss) };
     },
@@ -98,12 +97,18 @@ const NAMED: Readonly<Record<MetricName, Metric>> = {
   },
 };
 
+// Of a target that is a sequence, with no position for each of the output's.
+const COMPARE = "leave it out, and compare what predict() gives";
+
 function measureError(
   name: MetricName,
   operation: typeof meanSquaredError,
   values: typeof squaredErrors,
   { prediction, target, loss, weights }: Measured,
 ): MetricTotal {
+  if (loss.targetShape !== undefined) {
+    throw new ModelError(`${name} compares values, but a target of ${loss.name} is no output: ${COMPARE}`);
+  }
   if (loss.targets === "classes" || loss.targets === "distributions") {
     throw new ModelError(`${name} compares values, but ${loss.name} has ${loss.targets}: use "accuracy"`);
   }
@@ -224,6 +229,11 @@ export function topK<const K extends number>(k: K): Metric<`top${K}Accuracy`> {
   return {
     name: `top${k}Accuracy`,
     measure({ output, target, loss, weights }) {
+      if (loss.targetShape !== undefined) {
+        throw new ModelError(
+          `topK: needs a class for each position, but a target of ${loss.name} is no output: ${COMPARE}`,
+        );
+      }
       if (loss.targets !== "classes") {
         throw new ModelError(`topK: needs targets that are classes, but ${loss.name} has ${loss.targets}`);
       }

@@ -36,6 +36,7 @@ import {
   targetType,
 } from "./data.js";
 import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
+import { lengthsFor } from "./scores.js";
 import { isTrainable } from "./state.js";
 
 /** The check of one tensor: derivatives along random directions. */
@@ -242,7 +243,10 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
     const context = layerContext({ training: false, clock: inputs.clock, seed: [0, 0] });
     const results = model.trace(given, context);
     const left = [...targets];
-    const losses = results.flatMap((result, index) => outputs[index].loss?.build(result, left.shift() as Tensor) ?? []);
+    const losses = results.flatMap((result, index) => {
+      const { loss } = outputs[index];
+      return loss?.build(result, left.shift() as Tensor, lengthsFor(loss, model.outputs, results)) ?? [];
+    });
     const value = losses.reduce((sum, one) => add(sum, one));
     const gradients = gradient(
       value,

@@ -95,7 +95,7 @@ export interface SampleFormat {
 /** The format of a target: its output, and the loss that takes it. */
 export interface TargetFormat {
   readonly port: Port;
-  readonly loss: Pick<Loss, "name" | "targets" | "ignoreIndex">;
+  readonly loss: Pick<Loss, "name" | "targets" | "ignoreIndex" | "targetShape" | "padding">;
   /** This is no target but how much the samples of the output count, of this shape each. */
   readonly weights?: Shape;
 }
@@ -116,9 +116,10 @@ export function targetsOf(
   ];
 }
 
-/** Shape of one sample's target: a class index for each position. */
+/** Shape of one sample's target: a class index for each position, if the loss does not say otherwise. */
 export function targetShape({ loss, port: { shape }, weights }: TargetFormat): Shape {
   if (weights !== undefined) return weights;
+  if (loss.targetShape !== undefined) return loss.targetShape;
   return loss.targets === "classes" ? shape.slice(0, -1) : shape;
 }
 
@@ -471,7 +472,7 @@ function checkTargets(y: FlatValues, count: number, format: TargetFormat): void 
       `${name}: must be ${showShape([count, ...shape])}, one row for each of the samples in x, got nested arrays of shape ${showShape(came)}${remedy}`,
     );
   }
-  if (loss.targets === "classes") {
+  if (loss.targets === "classes" && loss.targetShape === undefined) {
     const each = data.length / count;
     const positions = size === 1 ? "a sample" : `for each of a sample's ${size} positions ${showShape(shape)}`;
     const remedy = [
@@ -526,7 +527,21 @@ export function fillTargets(
       `${name}: every label must be a whole number from 0 to ${classes - 1}${orIgnored}, got ${data[bad]} at index ${first + bad}`,
     );
   }
+  checkPadding(name, data, format, first);
   to.set(data);
+}
+
+/** Refuses a label behind padding: whoever wrote it takes the padding for a label. The data are whole samples. */
+function checkPadding(name: string, data: FlatValues["data"], format: TargetFormat, first: number): void {
+  const { name: loss, padding } = format.loss;
+  if (padding === undefined) return;
+  const size = sizeOf(targetShape(format));
+  for (let at = 1; at < data.length; at++) {
+    if (at % size === 0 || data[at] === padding || data[at - 1] !== padding) continue;
+    throw new DataError(
+      `${name}: ${loss}() takes ${padding} for padding, which only others of it may follow, got ${data[at]} behind it at index ${first + at}: let another class be the blank`,
+    );
+  }
 }
 
 function checkTargetValues(name: string, data: FlatValues["data"], format: TargetFormat, first: number): void {

@@ -13,6 +13,7 @@ import { add } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { withPenalties } from "./changes.js";
 import { targetShape } from "./data.js";
+import { lengthsFor } from "./scores.js";
 import type { OutputConfig, OutputMetric, WeightSource } from "./state.js";
 import { trialWeights, type Weights, weightSources } from "./weights.js";
 
@@ -57,6 +58,7 @@ export function resolveOutputs(where: string, model: AnyModel, options: OutputOp
       throw new ModelError(`${whose}: must be float32 for ${loss.name}, got ${port.dtype}: give it no loss`);
     }
     loss.checkOutput?.(whose, port.shape);
+    checkLengths(whose, loss, model.outputs);
   });
   const sources = weightSources(where, model, losses, options.weights);
   const measured = model.outputs.map((_, index) =>
@@ -111,6 +113,21 @@ function checkShared(
     // A single output must support each metric.
     if (outputs[0].key === undefined && refusal !== undefined) throw refusal;
   }
+}
+
+/** Refuses lengths that no output gives. */
+function checkLengths(where: string, { name, lengths }: Loss, ports: readonly Port[]): void {
+  if (lengths === undefined) return;
+  const port = ports.find(({ key }) => key === lengths);
+  if (port !== undefined && port.dtype === "uint32" && port.shape.length === 0) return;
+  const keys = ports.flatMap(({ key }) => (key === undefined ? [] : [key]));
+  const got =
+    port !== undefined
+      ? `"${lengths}", which is ${port.dtype} ${showBatch(port.shape)}`
+      : `${showValue(lengths)}: ${keys.length > 0 ? `the outputs are ${showNames(keys)}` : "the only output has no name"}`;
+  throw new ModelError(
+    `${where}: ${name}: lengths must name an output of one whole number a sample (uint32), got ${got}`,
+  );
 }
 
 /** Each metric of an output, or the error that refuses it, or nothing for an output without a loss. */
@@ -283,7 +300,12 @@ function tryOutput(where: string, model: AnyModel, index: number, loss: Loss, { 
   const what = `${whose}: ${loss.name}, of an output ${showBatch(port.shape)}`;
   const target = trialTarget(port, loss, output.shape[0]);
   if (loss.count !== undefined) checkGiven(what, "count()", loss.count(target), []);
-  const whole = checkGiven(what, "build()", loss.build(output, target), []);
+  const whole = checkGiven(
+    what,
+    "build()",
+    loss.build(output, target, lengthsFor(loss, model.outputs, model.trial)),
+    [],
+  );
   const weighing = trialWeights(model, weights, output.shape[0]);
   if (weighing === undefined) return whole;
   return naming(whose, () => weightedLoss(loss, output, target, weighing));

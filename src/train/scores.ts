@@ -1,6 +1,8 @@
 // Scores: the numbers that a step adds to the totals, and how the totals become loss and metrics.
 import type { Tensor } from "../graph/tensor.js";
+import type { Loss } from "../nn/losses.js";
 import type { MetricTotal } from "../nn/metrics.js";
+import type { Port } from "../nn/ports.js";
 import { weightedLoss, weightsOfUnits } from "../nn/weights.js";
 import { add, mul, scale } from "../ops/elementwise.js";
 import type { OutputConfig } from "./state.js";
@@ -115,10 +117,14 @@ function metricScores(
 /** The total loss of a step, which training minimizes, and the number that each score adds to its total. */
 export function buildScores(scores: readonly Score[], step: ScoredStep): { loss: Tensor; totals: Tensor[] } {
   const { outputs, results, targets, weights, share } = step;
+  const ports = outputs.map(({ port }) => port);
   const losses = outputs.map(({ loss }, index) => {
     const of = weights[index];
     const [result, target] = [results[index], targets[index] as Tensor];
-    const one = of === undefined ? loss?.build(result, target) : loss && weightedLoss(loss, result, target, of);
+    const one =
+      of === undefined
+        ? loss?.build(result, target, lengthsFor(loss, ports, results))
+        : loss && weightedLoss(loss, result, target, of);
     return one && times(one, loss?.reduction === "mean" ? share : 1);
   });
   const weighted = losses.flatMap((loss, index) => (loss === undefined ? [] : [times(loss, outputs[index].weight)]));
@@ -152,6 +158,11 @@ export function buildScores(scores: readonly Score[], step: ScoredStep): { loss:
     return times(total, factor);
   };
   return { loss, totals: scores.map(totalOf) };
+}
+
+/** The output that says how long each sample of this loss's output is, if there is one. */
+export function lengthsFor(loss: Loss, ports: readonly Port[], results: readonly Tensor[]): Tensor | undefined {
+  return loss.lengths === undefined ? undefined : results[ports.findIndex(({ key }) => key === loss.lengths)];
 }
 
 function times(scalar: Tensor, factor: number): Tensor {

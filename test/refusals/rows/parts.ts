@@ -238,6 +238,16 @@ function lossRows(engine: Engine): readonly Row[] {
       check,
     },
     {
+      name: "ctc",
+      call: S.ctc,
+      good: () => [{ labels: 3, blank: 2, zeroInfinity: true, reduction: "sum" }],
+      optional: ["0.blank", "0.zeroInfinity", "0.reduction"],
+      check: (loss) => {
+        const model = S.sequential({ input: [5, 2] }, S.dense(3));
+        S.compileSync(model, { loss, optimizer: S.sgd(), engine } as never).dispose();
+      },
+    },
+    {
       name: "defineLoss",
       call: S.defineLoss,
       good: () => [
