@@ -2,6 +2,14 @@
 export { type Beam, type BeamSearchOptions, beamSearch, type NextLogits } from "./beam.js";
 export { type BytePairTokenizerOptions, bytePairTokenizer } from "./bytePair.js";
 export { type CharacterTokenizerOptions, characterTokenizer } from "./character.js";
+export {
+  type CtcBeam,
+  type CtcBeamDecodeOptions,
+  type CtcDecodeOptions,
+  ctcBeamDecode,
+  ctcGreedyDecode,
+} from "./ctcDecoding.js";
+export { characterErrorRate, editDistance, type LabelSequence } from "./editDistance.js";
 export { type TokenSampler, type TokenSamplerOptions, tokenSampler } from "./sampling.js";
 export {
   type BatchByLengthOptions,

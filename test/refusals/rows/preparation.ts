@@ -72,6 +72,20 @@ const textRows: readonly Row[] = [
     good: () => [() => [0.5, 0.2], { start: [0], end: 1, width: 2, maxLength: 3, lengthPenalty: 0 }],
     required: ["1.end", "1.maxLength"],
   },
+  ...Object.entries({ ctcGreedyDecode: text.ctcGreedyDecode, ctcBeamDecode: text.ctcBeamDecode }).map(
+    ([name, call]): Row => ({
+      name,
+      call: call as Row["call"],
+      good: () => [
+        [0.5, 0.2, 0.1, 0.4],
+        { shape: [1, 2], blank: 1, lengths: [1, 1], ...(name === "ctcBeamDecode" ? { width: 2 } : {}) },
+      ],
+      accepts: { "0": lists, "1.lengths": lists },
+      required: ["1.shape"],
+    }),
+  ),
+  { name: "editDistance", call: text.editDistance, good: () => ["ab", [1, 2]], accepts: distances },
+  { name: "characterErrorRate", call: text.characterErrorRate, good: () => [["ab"], [[1, 2]]] },
   {
     name: "padSequences",
     accepts: sequences,
