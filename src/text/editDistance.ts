@@ -6,7 +6,12 @@ export type LabelSequence = string | ArrayLike<number | string>;
 
 function itemsOf(where: string, sequence: unknown): readonly unknown[] {
   const isList = Array.isArray(sequence) || (ArrayBuffer.isView(sequence) && !(sequence instanceof DataView));
-  if (typeof sequence === "string" || isList) return Array.from(sequence as ArrayLike<unknown>);
+  if (typeof sequence === "string" || isList) {
+    const items = Array.from(sequence as ArrayLike<unknown>);
+    const bad = items.findIndex((item) => typeof item !== "number" && typeof item !== "string");
+    if (bad < 0) return items;
+    throw new DataError(`${where}: labels must be numbers or texts, got ${showValue(items[bad])} at ${bad}`);
+  }
   throw new DataError(`${where}: must be a text or an array of labels, got ${showValue(sequence)}`);
 }
 

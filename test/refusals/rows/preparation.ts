@@ -15,6 +15,9 @@ const scaler = data.standardScaler([
 const windows = data.timeWindows([1, 2, 3, 4, 5], { past: 3 });
 
 const lists: readonly Kind[] = ["array", "typed array"];
+const items = ["number", "string"] as const;
+const sequence = ["string", ...lists] as const;
+const distances = { "0": sequence, "1": sequence, "0.*": items, "1.*": items } as const;
 const strings = { "0": ["string", "typed array"] as const }; // an empty one has no text
 const table = { "0": lists, "0.*": [...lists, "number"] as const, "0.*.*": ["number"] as const };
 const sequences = { "0": ["array"] as const, "0.*": lists };
@@ -85,7 +88,12 @@ const textRows: readonly Row[] = [
     }),
   ),
   { name: "editDistance", call: text.editDistance, good: () => ["ab", [1, 2]], accepts: distances },
-  { name: "characterErrorRate", call: text.characterErrorRate, good: () => [["ab"], [[1, 2]]] },
+  {
+    name: "characterErrorRate",
+    call: text.characterErrorRate,
+    good: () => [["ab"], [[1, 2]]],
+    accepts: { "0.*": sequence, "1.*": sequence, "0.*.*": items, "1.*.*": items },
+  },
   {
     name: "padSequences",
     accepts: sequences,
