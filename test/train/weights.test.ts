@@ -228,6 +228,20 @@ describe("weights of samples", () => {
     expect(trainer.parameters()).toEqual(before);
   });
 
+  test("an infinite loss of what weighs nothing is no part of it, nor of the gradient", () => {
+    const same = functional({ input: [2] }, (x) => mul(x, constant(1)));
+    using trainer = compileSync(same, {
+      loss: meanSquaredError(),
+      weights: true,
+      metrics: ["meanSquaredError"],
+      engine,
+    });
+    const given = { x: [1, 3, 1e30, -1e30], y: [0, 0, 0, 0], weights: [2, 0] };
+    expect(trainer.evaluateSync(given)).toEqual({ loss: 5, meanSquaredError: 5 });
+    const { inputs } = trainer.gradientsSync(given, { inputs: true });
+    expect(inputs.data.map(Math.abs)).toEqual(Float32Array.of(1, 3, 0, 0));
+  });
+
   test("a custom loss gives its values", () => {
     const values = (a: Parameters<typeof sub>[0], b: Parameters<typeof sub>[1]) => square(sub(a, b));
     const custom = defineLoss("custom", (a, b) => mean(values(a, b)), { values });
