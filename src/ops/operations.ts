@@ -88,6 +88,9 @@ import { averagePoolGradientOp, averagePoolOp, maxPoolGradientOp, maxPoolOp, max
 import { appendRowsOp, rotaryOp, sinusoidsOp } from "./positions.js";
 import { powOp, powTensorsOp } from "./power.js";
 import { productGradientOp, productOp } from "./product.js";
+import { previousStatesGradientOp, previousStatesOp, rnnGradientOp, rnnOp } from "./recurrent.js";
+import { gruGradientOp, gruOp } from "./recurrentGru.js";
+import { lstmGradientOp, lstmOp } from "./recurrentLstm.js";
 import { argmaxOp, extremumGradientOp, maxOp, minOp, sumOp } from "./reduce.js";
 import { resizeOp } from "./resize.js";
 import { rollOp } from "./roll.js";
@@ -277,6 +280,14 @@ export const operations = {
   extremumGradient: extremumGradientOp,
   argmax: argmaxOp,
   resize: resizeOp,
+  previousStates: previousStatesOp,
+  previousStatesGradient: previousStatesGradientOp,
+  rnn: rnnOp,
+  rnnGradient: rnnGradientOp,
+  gru: gruOp,
+  gruGradient: gruGradientOp,
+  lstm: lstmOp,
+  lstmGradient: lstmGradientOp,
   roll: rollOp,
   floor: floorOp,
   ceil: ceilOp,

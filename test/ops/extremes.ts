@@ -393,6 +393,7 @@ export const NOT_SWEPT = {
     ],
     ...["conv3d", "convTranspose3d", "averagePool3d", "cosineSimilarity", "pairwiseDistance", "localResponseNorm"],
     ...["lpPool1d", "lpPool2d"],
+    ...["rnn", "rnnCell", "lstm", "lstmCell", "gru", "gruCell"],
   ],
   "as what its body does": ["scan"],
   "a softmax of products, or turned by a table": ["attention", "rotary", "sinusoids"],

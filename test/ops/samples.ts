@@ -19,6 +19,7 @@ import { matmulSamples } from "./samples/matmul.js";
 import { normSamples } from "./samples/norm.js";
 import { poolSamples } from "./samples/pool.js";
 import { positionSamples } from "./samples/positions.js";
+import { recurrentSamples } from "./samples/recurrent.js";
 import { reduceSamples } from "./samples/reduce.js";
 import { resizeSamples } from "./samples/resize.js";
 import { scanSamples } from "./samples/scan.js";
@@ -58,6 +59,7 @@ export const samples = {
   ...normSamples,
   ...poolSamples,
   ...positionSamples,
+  ...recurrentSamples,
   ...reduceSamples,
   ...resizeSamples,
   ...scatterSamples,
