@@ -115,6 +115,26 @@ export type PeerTask =
       readonly initial: readonly Float32Array[];
       readonly results: number;
     }
+  /**
+   * Sequences [time, inputs] to an LSTM or a GRU, whose last state goes to a dense layer; cross-entropy, Adam. Weights are
+   * [inputs, gates · units] and [units, gates · units], then a bias (a GRU: two), then the dense layer's. Gates are i, f, g, o
+   * and r, z, n; the reset comes after the product. Results as for train.
+   */
+  | {
+      readonly kind: "recurrent";
+      readonly cell: "lstm" | "gru";
+      readonly time: number;
+      readonly inputs: number;
+      readonly units: number;
+      readonly classes: number;
+      readonly learningRate: number;
+      readonly batch: number;
+      readonly batches: number;
+      readonly x: Float32Array;
+      readonly y: Float32Array | Uint32Array;
+      readonly initial: readonly Float32Array[];
+      readonly results: number;
+    }
   /** One sample; ReLU inside; the results are the probabilities. */
   | {
       readonly kind: "predict";

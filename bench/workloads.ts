@@ -8,6 +8,7 @@ import { layerWorkloads } from "./workloads/layers.js";
 import { pageTasksWorkload } from "./workloads/pageTasks.js";
 import { predictionWorkload } from "./workloads/prediction.js";
 import { productWorkload } from "./workloads/product.js";
+import { longRecurrentWorkload, recurrentWorkload } from "./workloads/recurrent.js";
 import { digitsWorkload, wideWorkload, xorWorkload } from "./workloads/training.js";
 
 export const workloads: readonly Workload[] = [
@@ -16,6 +17,9 @@ export const workloads: readonly Workload[] = [
   ...[32, 128].flatMap((batch) => [digitsWorkload(batch, "sgd"), digitsWorkload(batch, "adam")]),
   wideWorkload(),
   cnnWorkload(),
+  recurrentWorkload("lstm"),
+  recurrentWorkload("gru"),
+  longRecurrentWorkload(),
   predictionWorkload(),
   ...[64, 128, 256, 512, 1024].map(productWorkload),
   convolutionWorkload(),
@@ -28,6 +32,5 @@ export const workloads: readonly Workload[] = [
 
 /** Names that are taken already, of workloads that wait for what they measure. */
 export const notBuiltYet: Readonly<Record<string, string>> = {
-  lstm: "LSTM of 64 units over 32 steps, batch 32, Adam",
   transformer: "character transformer of 2 layers, width 64, batch 16, Adam",
 };

@@ -79,6 +79,7 @@ export {
 } from "./nn/embedding.js";
 export { flatten } from "./nn/flatten.js";
 export { geglu, glu, reglu, swiglu } from "./nn/glu.js";
+export { type GruLayerOptions, gru } from "./nn/gru.js";
 export * from "./nn/initializers.js";
 export type { Layer } from "./nn/layer.js";
 export {
@@ -96,6 +97,7 @@ export {
   meanSquaredError,
   perceptron,
 } from "./nn/losses.js";
+export { type LstmLayerOptions, lstm } from "./nn/lstm.js";
 export { type ResidualOptions, residual } from "./nn/merge.js";
 export {
   type DefineMetricOptions,
@@ -156,6 +158,7 @@ export {
 } from "./nn/pool.js";
 export { averagePool3d, maxPool3d, type Size3d } from "./nn/pool3d.js";
 export type { Ports } from "./nn/ports.js";
+export type { CellActivation, Merge, RecurrentOptions } from "./nn/recurrent.js";
 export { l1, l1l2, l2 } from "./nn/regularizers.js";
 export type { Scope } from "./nn/scope.js";
 export {
@@ -171,6 +174,7 @@ export {
   zeroPad1d,
   zeroPad2d,
 } from "./nn/shape.js";
+export { type SimpleRnnOptions, simpleRnn } from "./nn/simpleRnn.js";
 export { type MaxUnpoolOptions, maxPoolWithIndices, maxUnpool } from "./nn/unpool.js";
 export {
   type ResizeOptions,

@@ -124,6 +124,52 @@ class Cnn:
         return [self.step().item() for _ in range(self.task["results"])]
 
 
+class Recurrent:
+    """Its own layout: the transposes. The LSTM's second bias stays 0, as here there is one."""
+
+    def __init__(self, task):
+        self.task = task
+        time, inputs, units, classes = (task[name] for name in ("time", "inputs", "units", "classes"))
+        lstm = task["cell"] == "lstm"
+        width = units * (4 if lstm else 3)
+        weight, recurrent, bias, *rest = task["initial"]
+        second, dense, dense_bias = [torch.zeros(width), *rest] if lstm else rest
+        self.layer = (torch.nn.LSTM if lstm else torch.nn.GRU)(inputs, units, batch_first=True)
+        self.dense = torch.nn.Linear(units, classes)
+        transposed = lambda values, rows, columns: values.reshape(rows, columns).t().contiguous()
+        self.initial = [
+            transposed(weight, inputs, width), transposed(recurrent, units, width), bias, second,
+            transposed(dense, units, classes), dense_bias,
+        ]
+        self.parameters = [*self.layer.parameters(), *self.dense.parameters()]
+        if lstm:
+            self.layer.bias_hh_l0.requires_grad_(False)
+        self.x = task["x"].reshape(task["batches"], task["batch"], time, inputs)
+        self.y = task["y"].reshape(task["batches"], task["batch"])
+        self.reset()
+
+    def reset(self):
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, self.initial):
+                parameter.copy_(value)
+        trained = [parameter for parameter in self.parameters if parameter.requires_grad]
+        self.optimizer = torch.optim.Adam(trained, lr=self.task["learningRate"])
+        self.next = 0
+
+    def step(self):
+        i = self.next
+        self.next = (i + 1) % self.task["batches"]
+        self.optimizer.zero_grad(set_to_none=True)
+        y, _ = self.layer(self.x[i])
+        loss = F.cross_entropy(self.dense(y[:, -1]), self.y[i])
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def results(self):
+        return [self.step().item() for _ in range(self.task["results"])]
+
+
 class Prediction:
     def __init__(self, task):
         self.parameters = parameters_of(task)
@@ -199,7 +245,9 @@ def uses_reference_blas():
 
 NOTE = "calculates with the slow reference BLAS; Debian: apt-get install libopenblas0-pthread"
 
-KINDS = {"train": Training, "cnn": Cnn, "predict": Prediction, "product": Product, "convolution": Convolution}
+KINDS = {
+    "train": Training, "cnn": Cnn, "recurrent": Recurrent, "predict": Prediction, "product": Product, "convolution": Convolution,
+}
 
 
 def prepare(message):

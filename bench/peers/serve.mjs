@@ -12,6 +12,7 @@ const NOT_MEASURED = {
   product: "no product of its own",
   convolution: "convolution not measured",
   cnn: "convolution not measured",
+  recurrent: "recurrence not measured",
 };
 
 /**

@@ -46,6 +46,11 @@ const unpooled = (body: (x: Tensor, scope: steepest.Scope) => Tensor): steepest.
 const perOutput = { weightsMeet: "output" } as const;
 const perInput = { weightsMeet: "input" } as const;
 
+/** A layer that may be given more than x, as a model of it: that is applied to x. */
+const recurrent = (layer: steepest.Layer<2, 2, { lengths: readonly [] }>): LayerCase => {
+  return sequence(steepest.sequential({ input: [128, 64] }, layer), perOutput);
+};
+
 /** The compiler refuses it while a layer is missing. */
 export const layerCases = {
   dense: vector(steepest.dense(512), perOutput),
@@ -60,6 +65,10 @@ export const layerCases = {
 
   conv3d: volume(steepest.conv3d(8, 3, { padding: 1 }), perOutput),
   convTranspose3d: volume(steepest.convTranspose3d(8, 2, { stride: 2 }), perInput),
+
+  simpleRnn: recurrent(steepest.simpleRnn(64, { returnSequences: true })),
+  lstm: recurrent(steepest.lstm(64, { returnSequences: true })),
+  gru: recurrent(steepest.gru(64, { returnSequences: true })),
 
   maxPool1d: sequence(steepest.maxPool1d(2)),
   maxPool3d: volume(steepest.maxPool3d(2)),

@@ -197,26 +197,44 @@ export const gruGradientOp: Operation<GruGradientAttributes> = {
 
 type Reset = GruAttributes["reset"];
 
+/** What a step is made of, where it is not the usual: with other functions or products. */
+export interface GruStep {
+  readonly recurrentBias?: Tensor | undefined;
+  /** h·U of the state: [batch, 3·units], or [batch, 2·units] with the reset before the product. */
+  readonly times: (hidden: Tensor) => Tensor;
+  /** (r·h)·U for n, with the reset before the product. */
+  readonly timesKept?: ((kept: Tensor) => Tensor) | undefined;
+  readonly gate?: (x: Tensor) => Tensor;
+  readonly activation?: (x: Tensor) => Tensor;
+}
+
 /** One step from projected inputs [batch, 3·units]; `product` is what of h·U + b goes into n. */
-function gruStep(x: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor | undefined, reset: Reset) {
-  const units = hidden.shape[1];
+export function gruStep(x: Tensor, hidden: Tensor, of: GruStep) {
+  const { recurrentBias, times, timesKept, gate = sigmoid, activation = tanh } = of;
   const [xr, xz, xn] = split(x, 3);
-  const parts = split(weight, [2 * units, units]);
-  const whole = reset === "after" ? matmul(hidden, weight) : matmul(hidden, parts[0]);
-  const products: readonly Tensor[] = split(bias ? add(whole, bias) : whole, reset === "after" ? 3 : 2);
-  const [r, z] = [sigmoid(add(xr, products[0])), sigmoid(add(xz, products[1]))];
-  const into: Tensor | undefined = products[2];
-  const product = into ? mul(r, into) : matmul(mul(r, hidden), parts[1]);
-  const n = tanh(add(xn, product));
-  return { gates: [r, z, n], product: into, hidden: add(n, mul(z, sub(hidden, n))) };
+  const sums = recurrentBias ? add(times(hidden), recurrentBias) : times(hidden);
+  const products: readonly Tensor[] = split(sums, timesKept ? 2 : 3);
+  const [r, z] = [gate(add(xr, products[0])), gate(add(xz, products[1]))];
+  const product: Tensor | undefined = products[2];
+  const n = activation(add(xn, timesKept ? timesKept(mul(r, hidden)) : mul(r, product)));
+  return { gates: [r, z, n], product, hidden: add(n, mul(z, sub(hidden, n))) };
+}
+
+/** The products of a step with weights [units, 3·units]. */
+export function gruProducts(weight: Tensor, reset: Reset): Pick<GruStep, "times" | "timesKept"> {
+  if (reset === "after") return { times: (h) => matmul(h, weight) };
+  const units = weight.shape[0];
+  const [gates, next] = split(weight, [2 * units, units]);
+  return { times: (h) => matmul(h, gates), timesKept: (kept) => matmul(kept, next) };
 }
 
 function plainGru([x, weight, start, ...rest]: readonly Tensor[], attributes: GruAttributes): (Tensor | undefined)[] {
   const { reset, reverse, hasBias, hasLengths } = attributes;
   const mask = hasLengths ? maskOf(rest[rest.length - 1], x.shape[1]) : undefined;
+  const of = { ...gruProducts(weight, reset), recurrentBias: hasBias ? rest[0] : undefined };
   const [last, ys] = scan(
     (hidden: Tensor, row: { x: Tensor; mask?: Tensor }) => {
-      const next = gruStep(row.x, hidden, weight, hasBias ? rest[0] : undefined, reset);
+      const next = gruStep(row.x, hidden, of);
       const here = (value: Tensor) => held(row.mask, value, 0);
       const products: { product?: Tensor } = next.product ? { product: here(next.product) } : {};
       const rows = { gates: here(concatenate(next.gates, 1)), states: here(next.hidden), ...products };
@@ -330,5 +348,5 @@ export function gruCell(
   const { batch, units } = cellSizes("gruCell", projected, recurrentWeight, 3);
   checkGru("gruCell", units, recurrentWeight, { recurrentBias, reset });
   checkShapeOf("gruCell", "hidden", checkTensor("gruCell", hidden, "hidden must be a tensor"), [batch, units]);
-  return gruStep(projected, hidden, recurrentWeight, recurrentBias, reset).hidden;
+  return gruStep(projected, hidden, { ...gruProducts(recurrentWeight, reset), recurrentBias }).hidden;
 }

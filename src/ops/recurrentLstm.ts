@@ -228,15 +228,26 @@ interface LstmParameters {
   readonly projection?: Tensor | undefined;
 }
 
+/** What a step is made of, where it is not the usual: with other functions, products or a normalized cell. */
+export interface LstmStep extends LstmParameters {
+  /** h·U [batch, 4·units] of the state. */
+  readonly times: (hidden: Tensor) => Tensor;
+  readonly gate?: (x: Tensor) => Tensor;
+  readonly activation?: (x: Tensor) => Tensor;
+  /** What the output is made from instead of the cell. */
+  readonly normalize?: (cell: Tensor) => Tensor;
+}
+
 /** One step from projected inputs [batch, 4·units]: gates are what the sigmoids and the tanh gave, in their order. */
-function lstmStep(x: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, { peepholes, projection }: LstmParameters) {
-  const [i, f, g, o] = split(add(x, matmul(hidden, weight)), 4);
+export function lstmStep(x: Tensor, hidden: Tensor, cell: Tensor, of: LstmStep) {
+  const { times, peepholes, projection, gate = sigmoid, activation = tanh, normalize = (c) => c } = of;
+  const [i, f, g, o] = split(add(x, times(hidden)), 4);
   const [pi, pf, po] = peepholes === undefined ? [] : split(peepholes, 3, 0);
-  const peeped = (gate: Tensor, by: Tensor | undefined, at: Tensor) => sigmoid(by ? add(gate, mul(by, at)) : gate);
-  const [input, forget, update] = [peeped(i, pi, cell), peeped(f, pf, cell), tanh(g)];
+  const peeped = (sums: Tensor, by: Tensor | undefined, at: Tensor) => gate(by ? add(sums, mul(by, at)) : sums);
+  const [input, forget, update] = [peeped(i, pi, cell), peeped(f, pf, cell), activation(g)];
   const next = add(mul(forget, cell), mul(input, update));
   const output = peeped(o, po, next);
-  const state = mul(output, tanh(next));
+  const state = mul(output, activation(normalize(next)));
   const gates = [input, forget, update, output];
   return { gates, cell: next, hidden: projection ? matmul(state, projection) : state };
 }
@@ -247,7 +258,7 @@ function plainLstm(inputs: readonly Tensor[], attributes: LstmAttributes): Tenso
   const mask = lengths && maskOf(lengths, x.shape[1]);
   const [last, ys] = scan(
     ({ hidden, cell }: { hidden: Tensor; cell: Tensor }, row: { x: Tensor; mask?: Tensor }) => {
-      const next = lstmStep(row.x, hidden, cell, weight, parameters);
+      const next = lstmStep(row.x, hidden, cell, { times: (h) => matmul(h, weight), ...parameters });
       const here = (value: Tensor) => held(row.mask, value, 0);
       return [
         { hidden: held(row.mask, next.hidden, hidden), cell: held(row.mask, next.cell, cell) },
@@ -360,6 +371,7 @@ export function lstmCell(
   const { hidden, cell } = checkState("lstmCell", state, ["hidden", "cell"]);
   checkShapeOf("lstmCell", "state.hidden", hidden, [projected.shape[0], states]);
   checkShapeOf("lstmCell", "state.cell", cell, [projected.shape[0], units]);
-  const next = lstmStep(projected, hidden, cell, recurrentWeight, parameters);
+  const times = (h: Tensor) => matmul(h, recurrentWeight);
+  const next = lstmStep(projected, hidden, cell, { times, ...parameters });
   return { hidden: next.hidden, cell: next.cell };
 }

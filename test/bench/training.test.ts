@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { classificationData, createRandom, initialParameters, uniformValues, xorData } from "../../bench/data.js";
 import { createCnn } from "../../bench/javascript/cnn.js";
+import { createRecurrent } from "../../bench/javascript/recurrent.js";
 import { disposeEngines } from "../../bench/steepest.js";
 import { CheckError } from "../../bench/workload.js";
 import { cnnTask, createCnnLearner } from "../../bench/workloads/cnn.js";
@@ -12,6 +13,7 @@ import {
   type TrainingTask,
 } from "../../bench/workloads/learner.js";
 import { checkProduct } from "../../bench/workloads/product.js";
+import { createRecurrentLearner, recurrentTask } from "../../bench/workloads/recurrent.js";
 import { checkLearner } from "../../bench/workloads/training.js";
 
 const sizes = [24, 12, 5];
@@ -170,6 +172,26 @@ describe("a convolutional network", () => {
   test("a wrong start is found out", async () => {
     const wrong = { ...task, initial: initial.map((values) => values.map((value) => value * 1.001)) };
     const learner = await createCnnLearner("steepest-strict-1", wrong);
+    expect(() => checkLearner(learner, reference, 64)).toThrow(CheckError);
+    learner.dispose();
+  });
+});
+
+describe.each(["lstm", "gru"] as const)("a recurrent network: %s", (cell) => {
+  const sizes = { batch: 8, time: 5, inputs: 7, units: 6, classes: 4 };
+  const task = recurrentTask({ cell, ...sizes, optimizer: "adam", learningRate: 0.02 });
+  const { data, initial, ...options } = task;
+  const reference = networkLearner(createRecurrent(options), data, initial).losses(8);
+
+  test.each(["steepest-strict-1", "steepest-fast-1", "javascript"] as const)("%s", async (implementation) => {
+    const learner = await createRecurrentLearner(implementation, task);
+    checkLearner(learner, reference, 64);
+    learner.dispose();
+  });
+
+  test("a wrong start is found out", async () => {
+    const wrong = { ...task, initial: initial.map((values) => values.map((value) => value * 1.001)) };
+    const learner = await createRecurrentLearner("steepest-strict-1", wrong);
     expect(() => checkLearner(learner, reference, 64)).toThrow(CheckError);
     learner.dispose();
   });

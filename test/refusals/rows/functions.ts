@@ -87,6 +87,76 @@ const scanRows: readonly Row[] = [
   },
 ];
 
+const sequence = (width: number) => input([2, 4, width]);
+const lengths = input([2], { dtype: "uint32" });
+const recurrentRows: readonly Row[] = [
+  {
+    name: "rnn",
+    call: graph.rnn,
+    good: () => [sequence(3), input([3, 3]), { hidden: input([2, 3]), activation: "tanh", lengths, reverse: true }],
+    optional: ["2"],
+    check: checkSteps,
+  },
+  {
+    name: "lstm",
+    call: graph.lstm,
+    good: () => [
+      sequence(12),
+      input([2, 12]),
+      {
+        hidden: input([2, 2]),
+        cell: input([2, 3]),
+        peepholes: input([3, 3]),
+        projection: input([3, 2]),
+        lengths,
+        reverse: true,
+      },
+    ],
+    required: ["2.projection"],
+    check: checkSteps,
+  },
+  {
+    name: "gru",
+    call: graph.gru,
+    good: () => [
+      sequence(9),
+      input([3, 9]),
+      { hidden: input([2, 3]), recurrentBias: input([9]), reset: "after", lengths, reverse: true },
+    ],
+    optional: ["2"],
+    check: checkSteps,
+  },
+  {
+    name: "rnnCell",
+    call: graph.rnnCell,
+    good: () => [input([2, 3]), input([2, 3]), input([3, 3]), { activation: "relu" }],
+    optional: ["3"],
+  },
+  {
+    name: "lstmCell",
+    call: graph.lstmCell,
+    good: () => [
+      input([2, 12]),
+      { hidden: input([2, 2]), cell: input([2, 3]) },
+      input([2, 12]),
+      { peepholes: input([3, 3]), projection: input([3, 2]) },
+    ],
+    required: ["3.projection"],
+    check: () => {},
+  },
+  {
+    name: "gruCell",
+    call: graph.gruCell,
+    good: () => [input([2, 9]), input([2, 3]), input([3, 9]), { recurrentBias: input([9]), reset: "after" }],
+    optional: ["3"],
+  },
+];
+
+function checkSteps(result: unknown): void {
+  const { outputs, hidden } = result as { outputs: Tensor; hidden: Tensor };
+  if (outputs.shape.length !== 3 || hidden.shape.length !== 2) throw new Error("it is not { outputs, hidden }");
+}
+
 function checkScan(result: unknown): void {
   if (!Array.isArray(result) || result.length !== 2) throw new Error("it is not [carry, ys]");
 }
@@ -246,6 +316,7 @@ export function functionRows(engine: Engine): readonly Row[] {
     ...workRows,
     ...tensorRows,
     ...scanRows,
+    ...recurrentRows,
     ...descentRows,
     ...compilingRows(engine),
     ...checkingRows(engine),

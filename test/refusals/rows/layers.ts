@@ -27,9 +27,28 @@ const stages = () => ({
   pointwiseConstraint: S.unitNorm(),
 });
 const dense = () => ({ name, bias: true, ...weight(), ...bias() });
+const recurrent = () => ({
+  name,
+  layers: 1,
+  reverse: true,
+  returnSequences: true,
+  returnState: false,
+  stateful: true,
+  truncate: 3,
+  dropout: 0.1,
+  recurrentDropout: 0.2,
+  bias: true,
+  layerNorm: true,
+  activation: "tanh",
+  ...weight(),
+  ...bias(),
+  recurrentWeightInitializer: S.orthogonal(),
+  recurrentWeightRegularizer: S.l2(),
+  recurrentWeightConstraint: S.maxNorm(),
+});
 const norm = () => ({ name, epsilon: 1e-5, affine: true, ...weight(), ...bias() });
 // What is given as a whole: its inside is not the caller's.
-const parts = ["*.weight*", "*.bias*", "*.depthwise*", "*.pointwise*"];
+const parts = ["*.weight*", "*.recurrentWeight*", "*.bias*", "*.depthwise*", "*.pointwise*"];
 
 type Given = readonly [shape: readonly number[], good: () => readonly unknown[], more?: Partial<Row>];
 
@@ -173,6 +192,12 @@ const LAYERS: Readonly<Record<string, Given>> = {
     () => [{ name, scale: 1.5, mode: "cubic", coordinates: "alignCorners", cubicCoefficient: -0.5 }],
     { accepts: { "0.scale": ["array"] }, required: ["0.scale"] },
   ],
+  simpleRnn: [row, () => [3, recurrent()]],
+  lstm: [
+    row,
+    () => [3, { ...recurrent(), forgetBias: 1, peepholes: true, projection: 2, recurrentActivation: "sigmoid" }],
+  ],
+  gru: [row, () => [3, { ...recurrent(), reset: "after", recurrentActivation: "sigmoid" }]],
   upsample1d: [
     row,
     () => [{ name, scale: 2, mode: "linear", alignCorners: false }],
