@@ -306,7 +306,7 @@ export function sequential<const I extends Shape, const L extends readonly Layer
     const y = apply(x, ...(chain as readonly Layer[]));
     if (isTensor(y)) return y;
     throw new ModelError(
-      `sequential: the last layer must give one tensor, but ${chain.at(-1)?.kind}() gives ${showNames(Object.keys(y))}: use functional()`,
+      `sequential: the last layer must give one tensor, got ${showNames(Object.keys(y))} of ${chain.at(-1)?.kind}(): use functional()`,
     );
   };
   return createModel({

@@ -5,10 +5,9 @@
 // steps again. Steps of other operations (recurrentCells.ts) compute the same: for what is rarely asked for, a gradient of a
 // gradient.
 import { EPILOGUE_RELU, EPILOGUE_TANH } from "../engine/constants.js";
-import { ModelError, showNames, showValue } from "../engine/errors.js";
+import { ModelError } from "../engine/errors.js";
 import { type Pointer, rows, type Workload } from "../engine/instructions.js";
-import { kindOf } from "../engine/kind.js";
-import { choice, flag, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
+import { choice, flag, type OptionRule, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { buildGradient } from "../graph/backward.js";
 import { applyAll, type BackwardContext, type Operation } from "../graph/operation.js";
@@ -16,7 +15,6 @@ import { align } from "../graph/plan.js";
 import {
   checkTensor,
   constant,
-  isTensor,
   type Shape,
   sameShape,
   showShape,
@@ -73,21 +71,6 @@ export function cellSizes(where: string, projected: Tensor, weight: Tensor, gate
   }
   const wanted = gates === 1 ? "units" : `${gates} · units`;
   throw new ModelError(`${where}: projected inputs must be [batch, ${wanted}], got ${showShape(projected.shape)}`);
-}
-
-/** The tensors of a state by name. */
-export function checkState<const N extends string>(
-  where: string,
-  state: unknown,
-  names: readonly N[],
-): { readonly [K in N]: Tensor } {
-  const given = kindOf(state) === "Object" ? (state as Record<string, unknown>) : undefined;
-  if (given === undefined || names.some((name) => !isTensor(given[name]))) {
-    throw new ModelError(
-      `${where}: state must be an object of the tensors ${showNames(names)}, got ${showValue(state)}`,
-    );
-  }
-  return given as { readonly [K in N]: Tensor };
 }
 
 export function checkShapeOf(where: string, name: string, tensor: Tensor | undefined, shape: Shape): void {
@@ -273,7 +256,10 @@ export interface RnnOptions {
   reverse?: boolean;
 }
 
-export const STATE = /* @__PURE__ */ unchecked<Tensor | undefined>();
+/** A tensor, whose shape is checked against others. */
+export const TENSOR: OptionRule<Tensor> = (where, name, value) => checkTensor(where, value, `${name} must be a tensor`);
+/** The same, which may be left out. */
+export const STATE = /* @__PURE__ */ optional(TENSOR);
 
 const RNN = {
   hidden: STATE,

@@ -12,7 +12,6 @@ import {
   cellSizes,
   checkLengths,
   checkShapeOf,
-  checkState,
   gradientsThrough,
   held,
   lengthBounds,
@@ -28,6 +27,7 @@ import {
   type StepsGradient,
   stateOrZeros,
   stepsWork,
+  TENSOR,
   weightGradient,
 } from "./recurrent.js";
 import { sum } from "./reduce.js";
@@ -356,6 +356,7 @@ function checkLstm(
 
 type LstmCellOptions = Pick<LstmOptions, "peepholes" | "projection">;
 
+const LSTM_STATE = { hidden: TENSOR, cell: TENSOR };
 const LSTM_CELL = { peepholes: STATE, projection: STATE } satisfies OptionsOf<LstmCellOptions>;
 
 /** One step of `lstm`, for `scan`: projected [batch, 4·units], state { hidden [batch, states], cell [batch, units] } → the next. */
@@ -368,7 +369,7 @@ export function lstmCell(
   const parameters = readOptions("lstmCell", options, LSTM_CELL);
   const { units, states } = cellSizes("lstmCell", projected, recurrentWeight, 4);
   checkLstm("lstmCell", units, states, recurrentWeight, parameters);
-  const { hidden, cell } = checkState("lstmCell", state, ["hidden", "cell"]);
+  const { hidden, cell } = readOptions("lstmCell: state", state, LSTM_STATE);
   checkShapeOf("lstmCell", "state.hidden", hidden, [projected.shape[0], states]);
   checkShapeOf("lstmCell", "state.cell", cell, [projected.shape[0], units]);
   const times = (h: Tensor) => matmul(h, recurrentWeight);

@@ -218,7 +218,7 @@ describe("what does not fit is refused by the compiler and at run time", () => {
     refused(
       // @ts-expect-error: it gives two
       () => sequential(first, dense(2), giving),
-      "sequential: the last layer must give one tensor, but functional() gives y, z: use functional()",
+      "sequential: the last layer must give one tensor, got y, z of functional(): use functional()",
     );
     refused(
       // @ts-expect-error: it takes two
