@@ -11,24 +11,25 @@ import {
   showShape,
   type Tensor,
 } from "../graph/tensor.js";
-import { hardSigmoid, relu, sigmoid, softsign, tanh } from "../ops/activation.js";
 import { less, where } from "../ops/comparison.js";
 import * as drops from "../ops/dropout.js";
 import { add, clip, mul, scale, shift } from "../ops/elementwise.js";
 import { gradientRules } from "../ops/gradient.js";
 import { concatenate, stack } from "../ops/join.js";
-import { layerNorm } from "../ops/norm.js";
+import { layerNorm } from "../ops/normRows.js";
+import { hardSigmoid, relu, softsign } from "../ops/piecewise.js";
 import { checkLengths, held, maskOf, stateOrZeros } from "../ops/recurrent.js";
 import { sum } from "../ops/reduce.js";
 import { cast } from "../ops/rounding.js";
 import { scan } from "../ops/scan.js";
 import { reshape } from "../ops/shape.js";
 import { slice } from "../ops/slice.js";
+import { sigmoid, tanh } from "../ops/smooth.js";
 import { identity, stopGradient } from "../ops/view.js";
 import { layerOf } from "./defineLayer.js";
 import { glorotUniform, ones, orthogonal } from "./initializers.js";
 import type { Layer } from "./layer.js";
-import { BIAS, NAME, parts } from "./options.js";
+import { BIAS, NAME, partOptions } from "./options.js";
 import type { Scope } from "./scope.js";
 
 /** How the two directions of a bidirectional layer become one. */
@@ -108,8 +109,8 @@ export const RECURRENT = joined(
     recurrentDropout: rate,
   },
   BIAS,
-  parts("weight"),
-  parts("recurrentWeight"),
+  partOptions("weight"),
+  partOptions("recurrentWeight"),
 ) satisfies OptionsOf<RecurrentOptions>;
 
 /** A function of a cell by its name. */

@@ -12,25 +12,18 @@ import type { Recorder } from "../engine/recorder.js";
 import { buildGradient } from "../graph/backward.js";
 import { applyAll, type BackwardContext, type Operation } from "../graph/operation.js";
 import { align } from "../graph/plan.js";
-import {
-  checkTensor,
-  constant,
-  type Shape,
-  sameShape,
-  showShape,
-  sizeOf,
-  type Tensor,
-} from "../graph/tensor.js";
-import { relu, tanh } from "./activation.js";
+import { checkTensor, constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { less, where } from "./comparison.js";
 import { add, mul, sub } from "./elementwise.js";
 import { gradientRules } from "./gradient.js";
 import { matmul } from "./matmul.js";
+import { relu } from "./piecewise.js";
 import { sum } from "./reduce.js";
 import { cast } from "./rounding.js";
 import { scan } from "./scan.js";
 import { broadcastTo, reshape } from "./shape.js";
+import { tanh } from "./smooth.js";
 import { identity } from "./view.js";
 
 /** What the kernels of one operation are told besides tensors. */
@@ -257,9 +250,9 @@ export interface RnnOptions {
 }
 
 /** A tensor, whose shape is checked against others. */
-export const TENSOR: OptionRule<Tensor> = (where, name, value) => checkTensor(where, value, `${name} must be a tensor`);
+export const GIVEN: OptionRule<Tensor> = (where, name, value) => checkTensor(where, value, `${name} must be a tensor`);
 /** The same, which may be left out. */
-export const STATE = /* @__PURE__ */ optional(TENSOR);
+export const STATE = /* @__PURE__ */ optional(GIVEN);
 
 const RNN = {
   hidden: STATE,

@@ -4,7 +4,6 @@ import { ModelError } from "../engine/errors.js";
 import { choice, flag, type OptionsOf, readOptions } from "../engine/options.js";
 import { applyAll, type BackwardContext, type Operation } from "../graph/operation.js";
 import { checkTensor, type Shape, type Tensor } from "../graph/tensor.js";
-import { sigmoid, tanh } from "./activation.js";
 import { add, mul, sub } from "./elementwise.js";
 import { concatenate, split } from "./join.js";
 import { matmul } from "./matmul.js";
@@ -32,6 +31,7 @@ import {
 } from "./recurrent.js";
 import { scan } from "./scan.js";
 import { broadcastTo } from "./shape.js";
+import { sigmoid, tanh } from "./smooth.js";
 
 export interface GruOptions {
   /** The state before the first step, [batch, units]. Default zeros. */

@@ -4,7 +4,6 @@ import type { Pointer } from "../engine/instructions.js";
 import { flag, type OptionsOf, readOptions } from "../engine/options.js";
 import { applyAll, type BackwardContext, type Operation } from "../graph/operation.js";
 import type { Shape, Tensor } from "../graph/tensor.js";
-import { sigmoid, tanh } from "./activation.js";
 import { add, mul, sub } from "./elementwise.js";
 import { concatenate, split, stack } from "./join.js";
 import { matmul } from "./matmul.js";
@@ -12,6 +11,7 @@ import {
   cellSizes,
   checkLengths,
   checkShapeOf,
+  GIVEN,
   gradientsThrough,
   held,
   lengthBounds,
@@ -27,12 +27,12 @@ import {
   type StepsGradient,
   stateOrZeros,
   stepsWork,
-  TENSOR,
   weightGradient,
 } from "./recurrent.js";
 import { sum } from "./reduce.js";
 import { scan } from "./scan.js";
 import { broadcastTo } from "./shape.js";
+import { sigmoid, tanh } from "./smooth.js";
 
 export interface LstmOptions {
   /** The state and the cell before the first step, [batch, states] and [batch, units]. Default zeros. */
@@ -356,7 +356,7 @@ function checkLstm(
 
 type LstmCellOptions = Pick<LstmOptions, "peepholes" | "projection">;
 
-const LSTM_STATE = { hidden: TENSOR, cell: TENSOR };
+const LSTM_STATE = { hidden: GIVEN, cell: GIVEN };
 const LSTM_CELL = { peepholes: STATE, projection: STATE } satisfies OptionsOf<LstmCellOptions>;
 
 /** One step of `lstm`, for `scan`: projected [batch, 4·units], state { hidden [batch, states], cell [batch, units] } → the next. */

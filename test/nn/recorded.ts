@@ -30,7 +30,12 @@ export interface RecordedCase {
 /** No line may be worse than four times PyTorch's own float32 error on it, or than this. */
 const MIN_ERROR = 1e-6;
 
-export function checkLine(where: string, actual: ArrayLike<number>, expected: readonly number[], float32Error: number): void {
+export function checkLine(
+  where: string,
+  actual: ArrayLike<number>,
+  expected: readonly number[],
+  float32Error: number,
+): void {
   expect(actual.length, where).toBe(expected.length);
   const scale = Math.max(1e-30, ...expected.map(Math.abs));
   const worst = expected.reduce((most, value, i) => Math.max(most, Math.abs(actual[i] - value) / scale), 0);
