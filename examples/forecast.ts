@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import {
-  adam,
   type AnyLayer,
+  adam,
   compileSync,
   conv1d,
   dense,
@@ -71,7 +71,10 @@ export const models: Readonly<Record<string, () => readonly AnyLayer[]>> = {
 /** Trains on the first part, keeps the weights that were best on the second. Returns the forecast of the third, in ppm. */
 export function forecast(layers: readonly AnyLayer[], parts: ReturnType<typeof partsOf>, epochs: number, seed: number) {
   const { training, validation, test, scaler } = parts;
-  const scaled = ({ x, y }: { x: Float32Array; y: Float32Array }) => ({ x: scaler.transform(x), y: scaler.transform(y) });
+  const scaled = ({ x, y }: { x: Float32Array; y: Float32Array }) => ({
+    x: scaler.transform(x),
+    y: scaler.transform(y),
+  });
   using trainer = compileSync(sequential({ input: [PAST, 1] }, ...layers), {
     loss: meanSquaredError(),
     optimizer: adam({ learningRate: 0.003 }),

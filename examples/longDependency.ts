@@ -117,10 +117,14 @@ function main(): void {
     `\nGradient descent on the one that explodes: ${Number.isNaN(free) ? "diverges" : `a loss of ${free.toFixed(3)}`}; ` +
       `with the gradient's norm clipped to 1: a loss of ${clipped.toFixed(3)}\n`,
   );
-  console.log(`2. Sums of two numbers in sequences of ${length} steps. Always answering 1 has an error of 1/6 = 0.1667\n`);
+  console.log(
+    `2. Sums of two numbers in sequences of ${length} steps. Always answering 1 has an error of 1/6 = 0.1667\n`,
+  );
   const errors = Object.entries(cells).map(([name, create]) => {
     const { error, losses } = learnSums(create(), length, rounds, 1);
-    console.log(`${drawCurve(`${name}: training error over rounds of 50 steps`, losses)}\n  on new sums: ${error.toFixed(4)}\n`);
+    console.log(
+      `${drawCurve(`${name}: training error over rounds of 50 steps`, losses)}\n  on new sums: ${error.toFixed(4)}\n`,
+    );
     return error;
   });
   const [rnn, ...gated] = errors;

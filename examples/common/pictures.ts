@@ -65,7 +65,8 @@ export function drawCurves(title: string, curves: Readonly<Record<string, readon
   const series = Object.values(curves).map((values) =>
     values.map((value, i): [number, number] => [i + 1, value]).filter(([, value]) => Number.isFinite(value)),
   );
-  const markOf = (x: number, y: number) => MARKS[series.findIndex((one) => one.some((point) => point[0] === x && point[1] === y))];
+  const markOf = (x: number, y: number) =>
+    MARKS[series.findIndex((one) => one.some((point) => point[0] === x && point[1] === y))];
   const picture = plot(series, {
     width: 72,
     height: 16,
