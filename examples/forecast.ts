@@ -3,6 +3,7 @@
 // moved up by what the last year has added.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   type AnyLayer,
@@ -29,7 +30,9 @@ const SEEDS = quick ? [1] : [1, 2, 3];
 
 /** Parts per million, one value a month, from March 1958 on; the few months that are missing are interpolated. */
 export function readCarbonDioxide(): number[] {
-  const path = createRequire(import.meta.url).resolve("vega-datasets/data/co2-concentration.csv");
+  // The package names its program alone; the data are next to it.
+  const program = createRequire(import.meta.url).resolve("vega-datasets");
+  const path = join(dirname(program), "../data/co2-concentration.csv");
   const lines = readFileSync(path, "utf8").trim().split("\n").slice(1);
   const series: number[] = [];
   let first: number | undefined;

@@ -45,7 +45,7 @@ export function parseSentence(line: string): Sentence {
     .filter((pair) => pair.includes("/"))
     .map((pair) => {
       const at = pair.lastIndexOf("/");
-      const [tag] = pair.slice(at + 1).split(/(?<=.)[-+*]/);
+      const [tag] = pair.slice(at + 1).split(/(?<=[a-z$])[-+*]/);
       return [pair.slice(0, at).toLowerCase(), tag] as const;
     });
   return { words: pairs.map(([word]) => word), tags: pairs.map(([, tag]) => tag) };
