@@ -1,6 +1,6 @@
 // What a layer is: it gets the shape of its input, makes its parameters, and is applied to a tensor.
 import { checkMade } from "../engine/copies.js";
-import { checkFlag, checkOptions, ModelError, remedyForValue, showValue } from "../engine/errors.js";
+import { ModelError, remedyForValue, showValue } from "../engine/errors.js";
 import { currentLoop } from "../graph/operation.js";
 import {
   checkTensor,
@@ -274,48 +274,6 @@ function remedyForLayer(value: unknown): string {
 export function checkName(kind: string, name: unknown): void {
   if (typeof name === "string" && name !== "") return;
   throw new ModelError(`${kind}: name must be a text of at least one character, got ${showValue(name)}`);
-}
-
-const FLAGS = ["bias", "affine", "perChannel", "keepDims"];
-
-// What an option is by the end of its name, the method that tells it, and what to write.
-const PARTS = [
-  ["Initializer", "record", "an initializer such as zeros()"],
-  ["Regularizer", "penalty", "a regularizer such as l2()"],
-  ["Constraint", "record", "a constraint such as maxNorm()"],
-] as const;
-
-/**
- * Checks names, and the options that are alike in all layers: the layer's name, flags, what makes and keeps parameters.
- */
-export function checkLayerOptions(kind: string, options: object, known: readonly string[]): void {
-  const { kind: layer, build } = (options ?? {}) as Partial<Layer>;
-  if (typeof build === "function") {
-    throw new ModelError(
-      `${kind}: options must be an object, got the layer ${layer}(): add it behind, as a layer of its own`,
-    );
-  }
-  checkOptions(kind, options, known);
-  for (const [key, value] of Object.entries(options)) {
-    if (value === undefined) continue;
-    if (key === "name") checkName(kind, value);
-    if (FLAGS.includes(key)) checkFlag(kind, key, value);
-    const part = PARTS.find(([end]) => key.endsWith(end));
-    if (part !== undefined) checkPart(kind, key, value, part);
-  }
-}
-
-/** Throws if it is not an initializer, regularizer or constraint. */
-export function checkPart(
-  where: string,
-  name: string,
-  value: unknown,
-  [, method, wanted]: (typeof PARTS)[number] = PARTS[0],
-): void {
-  checkMade(where, value);
-  if (typeof value === "object" && typeof (value as Record<string, unknown> | null)?.[method] === "function") return;
-  const remedy = remedyForValue(value, /\w+(?=\(\))/.exec(wanted)?.[0] ?? "");
-  throw new ModelError(`${where}: ${name} must be ${wanted}, got ${showValue(value)}${remedy}`);
 }
 
 /**

@@ -3,7 +3,7 @@ import { joined } from "../engine/options.js";
 import type { Shape, Tensor } from "../graph/tensor.js";
 import * as ops from "../ops/resize.js";
 import * as upsample from "../ops/upsample.js";
-import { axesOf, checkLayerOptions, type Layer } from "./layer.js";
+import { axesOf, type Layer } from "./layer.js";
 import { NAME, readLayerOptions } from "./options.js";
 
 export type { ResizeOptions } from "../ops/resize.js";
@@ -47,6 +47,8 @@ export function resize(options: ops.ResizeOptions & NameOption): Layer<number, "
 }
 
 const RESIZE = joined(NAME, ops.RESIZE);
+const UPSAMPLE_2D = joined(NAME, upsample.UPSAMPLE_2D);
+const UPSAMPLE_1D = joined(NAME, upsample.UPSAMPLE_1D);
 
 function upsampling<N extends number, Options extends object>(
   kind: string,
@@ -54,7 +56,6 @@ function upsampling<N extends number, Options extends object>(
   options: Options & NameOption,
   apply: (x: Tensor, options: Options) => Tensor,
 ): Layer<N, N> {
-  checkLayerOptions(kind, options, ["name", "scale", "size", "mode", "alignCorners"]);
   const { name, ...rest } = options;
   const axesFor = (where: string, shape: Shape) => upsample.upsamplingOf(where, shape, rank, rest).axes;
   return resizing<N, N>(kind, name, options, axesFor, (x) => apply(x, rest as unknown as Options));
@@ -68,10 +69,12 @@ function upsampling<N extends number, Options extends object>(
  * sequential({ input: [7, 7, 16] }, upsample2d({ scale: 2, mode: "bilinear" })); // [14, 14, 16]
  */
 export function upsample2d(options: upsample.Upsample2dOptions & NameOption): Layer<3, 3> {
+  readLayerOptions("upsample2d", options, UPSAMPLE_2D);
   return upsampling("upsample2d", 2, options, upsample.upsample2d);
 }
 
 /** As `upsample2d`, over [batch, length, channels]; modes are `"nearest"` and `"linear"`. */
 export function upsample1d(options: upsample.Upsample1dOptions & NameOption): Layer<2, 2> {
+  readLayerOptions("upsample1d", options, UPSAMPLE_1D);
   return upsampling("upsample1d", 1, options, upsample.upsample1d);
 }

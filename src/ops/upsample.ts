@@ -1,5 +1,6 @@
 // Up-sampling: what is usual of `resize`, under PyTorch's and Keras' names.
-import { checkFlag, checkInteger, checkOptions, ModelError, showValue } from "../engine/errors.js";
+import { checkInteger, ModelError, showValue } from "../engine/errors.js";
+import { choice, flag, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { checkTensor, type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkAxis, type ResizedAxis, type ResizeRules, resizeAxes } from "./resize.js";
 
@@ -23,6 +24,24 @@ export interface UpsampleOptions<
 export type Upsample1dOptions = UpsampleOptions<number, "nearest" | "linear">;
 export type Upsample2dOptions = UpsampleOptions;
 
+type Size = number | readonly [height: number, width: number];
+
+/** A table of the options of images. */
+export const UPSAMPLE_2D = {
+  scale: unchecked<Size | undefined>(),
+  size: unchecked<Size | undefined>(),
+  mode: choice("nearest", ["nearest", "bilinear"]),
+  alignCorners: flag(false),
+} satisfies OptionsOf<Upsample2dOptions>;
+
+/** A table of the options of sequences. */
+export const UPSAMPLE_1D = {
+  scale: unchecked<number | undefined>(),
+  size: unchecked<number | undefined>(),
+  mode: choice("nearest", ["nearest", "linear"]),
+  alignCorners: flag(false),
+} satisfies OptionsOf<Upsample1dOptions>;
+
 /** How an image `shape` [height, width, channels] or [length, channels] grows. Throws ModelError for options that do not fit. */
 export function upsamplingOf(
   where: string,
@@ -30,8 +49,7 @@ export function upsamplingOf(
   rank: number,
   options: object,
 ): { axes: ResizedAxis[]; rules: ResizeRules } {
-  checkOptions(where, options, ["scale", "size", "mode", "alignCorners"]);
-  const { scale, size, mode = "nearest", alignCorners = false } = options as UpsampleOptions<unknown, string>;
+  const { scale, size, mode, alignCorners } = readOptions(where, options, rank === 1 ? UPSAMPLE_1D : UPSAMPLE_2D);
   if (shape.length !== rank + 1) {
     const wanted = rank === 1 ? "[batch, length, channels]" : "[batch, height, width, channels]";
     throw new ModelError(`${where}: input must be ${wanted}, got ${showShape(["batch", ...shape])}: reshape() it`);
@@ -39,14 +57,11 @@ export function upsamplingOf(
   if ((scale === undefined) === (size === undefined)) {
     throw new ModelError(`${where}: give scale or size, got ${scale === undefined ? "neither" : "both"}`);
   }
-  const linearName = rank === 1 ? "linear" : "bilinear";
-  if (mode !== "nearest" && mode !== linearName) {
-    throw new ModelError(`${where}: mode must be "nearest" or "${linearName}", got ${showValue(mode)}`);
-  }
-  checkFlag(where, "alignCorners", alignCorners);
   const linear = mode !== "nearest";
   if (alignCorners && !linear) {
-    throw new ModelError(`${where}: alignCorners is for mode "${linearName}", got it with "nearest": leave it out`);
+    throw new ModelError(
+      `${where}: alignCorners is for mode "${rank === 1 ? "linear" : "bilinear"}", got it with "nearest": leave it out`,
+    );
   }
   const given = scale ?? size;
   const values = Array.isArray(given) ? given : new Array(rank).fill(given);
