@@ -37,6 +37,12 @@ export {
   threshold,
 } from "./nn/activations.js";
 export {
+  type AttentionRules,
+  type MultiHeadAttentionOptions,
+  multiHeadAttention,
+  type RotaryPositions,
+} from "./nn/attention.js";
+export {
   type MinMaxNormOptions,
   maxNorm,
   minMaxNorm,
@@ -159,6 +165,12 @@ export {
 export { averagePool3d, maxPool3d, type Size3d } from "./nn/pool3d.js";
 export type { Ports } from "./nn/ports.js";
 export type { CellActivation, Merge, RecurrentOptions } from "./nn/recurrent.js";
+export {
+  type LearnedPositionsOptions,
+  learnedPositions,
+  type SinusoidalPositionsOptions,
+  sinusoidalPositions,
+} from "./nn/positions.js";
 export { l1, l1l2, l2 } from "./nn/regularizers.js";
 export type { Scope } from "./nn/scope.js";
 export {
@@ -176,6 +188,7 @@ export {
 } from "./nn/shape.js";
 export { type SimpleRnnOptions, simpleRnn } from "./nn/simpleRnn.js";
 export { type MaxUnpoolOptions, maxPoolWithIndices, maxUnpool } from "./nn/unpool.js";
+export { type TransformerOptions, transformerDecoder, transformerEncoder } from "./nn/transformer.js";
 export {
   type ResizeOptions,
   resize,

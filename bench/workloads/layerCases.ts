@@ -40,9 +40,15 @@ const vector = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase
 const twice = (layer: steepest.Layer<{ readonly a: Shape; readonly b: Shape }, number>): steepest.Layer =>
   steepest.defineLayer("twice", (x, { apply }) => apply({ a: x, b: x }, layer))();
 const words = steepest.embedding(256, 64);
+<<<<<<< HEAD
 /** A function that applies layers of several tensors, as a layer of one. */
 const unpooled = (body: (x: Tensor, scope: steepest.Scope) => Tensor): steepest.Layer =>
   steepest.defineLayer("unpooled", body)();
+=======
+const decoder = steepest.functional({ input: [128, 64] }, (x, { apply }) =>
+  apply({ x, memory: x }, steepest.transformerDecoder(4)),
+);
+>>>>>>> d319780 (Layers of attention: multi-head, self and cross, encoder and decoder blocks, positions; a cache with which positions are predicted one by one, to the bit)
 const perOutput = { weightsMeet: "output" } as const;
 const perInput = { weightsMeet: "input" } as const;
 
@@ -162,6 +168,11 @@ export const layerCases = {
   zeroPad2d: image(steepest.zeroPad2d(2)),
   oneHot: sequence(steepest.oneHot(64), { sample: [128], dtype: "uint32" }),
   embedding: sequence(steepest.embedding(1000, 64), { sample: [128], dtype: "uint32" }),
+  learnedPositions: sequence(steepest.learnedPositions(128)),
+  sinusoidalPositions: sequence(steepest.sinusoidalPositions()),
+  multiHeadAttention: sequence(steepest.multiHeadAttention(4, { causal: true }) as steepest.Layer),
+  transformerEncoder: sequence(steepest.transformerEncoder(4, { causal: true }) as steepest.Layer),
+  transformerDecoder: sequence(decoder),
   tiedDense: sequence(steepest.sequential({ input: [128], dtype: "uint32" }, words, steepest.tiedDense(words)), {
     sample: [128],
     dtype: "uint32",

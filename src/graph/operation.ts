@@ -73,6 +73,11 @@ export interface Operation<Attributes = undefined> {
   readonly ofNothing?: number | "forward";
   /** Inputs whose memory output 0 may reuse if nothing else needs them. */
   readonly inPlace?: readonly number[];
+  /**
+   * Done again in the place of its first input it changes nothing: so a state that it gives the next value of is changed
+   * while a prediction runs, and one that is interrupted can be repeated. Needs that input to be `inPlace`.
+   */
+  readonly idempotent?: boolean;
   /** The code of this elementwise operation as the last pass of a node that `acceptsEpilogue`. */
   readonly epilogue?: number;
   readonly acceptsEpilogue?: boolean;

@@ -165,6 +165,7 @@ export const appendRowsOp: Operation = {
     );
   },
   inPlace: [0],
+  idempotent: true,
 };
 
 /**

@@ -3,6 +3,7 @@
 import { CLOCK_BYTES, CLOCK_ROUND } from "../engine/constants.js";
 import { elements, type Pointer, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
+import { nodesBehind } from "../graph/backward.js";
 import { type Plan, planMemory } from "../graph/plan.js";
 import { type BuiltProgram, buildProgram, type Compute, type ProgramParts } from "../graph/program.js";
 import { offsetIn } from "../graph/store.js";
@@ -307,9 +308,24 @@ function keptIn({ values }: State, { places }: Trace): (tensor: Tensor) => Point
 /** Installs a prediction, which may change states. */
 function installPrediction(state: State, trace: Trace, results: readonly Tensor[]): StepProgram {
   if (trace.updates.size === 0) return install(state, trace, results);
-  return install(state, trace, [...results, ...trace.updates.values()], (record, compute) => {
-    recordChanges(record, [], trace.updates, keptIn(state, trace), compute());
+  const all = [...results, ...trace.updates.values()];
+  const updates = new Map(trace.updates);
+  for (const [of, value] of trace.updates) {
+    if (!isChangedInPlace(of, value, all)) continue;
+    trace.places.set(value, keptIn(state, trace)(of));
+    updates.delete(of);
+  }
+  return install(state, trace, all, (record, compute) => {
+    recordChanges(record, [], updates, keptIn(state, trace), compute());
   });
+}
+
+/** Whether a state can be overwritten by its next value when that is computed, as nothing else reads what it was. */
+function isChangedInPlace(state: Tensor, { source }: Tensor, results: readonly Tensor[]): boolean {
+  if (source.kind !== "result" || source.index !== 0 || source.node.operation.idempotent !== true) return false;
+  if (source.node.inputs[0] !== state || results.includes(state)) return false;
+  const readers = nodesBehind(results).filter(({ inputs }) => inputs.includes(state));
+  return readers.length === 1 && source.node.inputs.lastIndexOf(state) === 0;
 }
 
 /** The model's outputs as they come out of the last layer. */

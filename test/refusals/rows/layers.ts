@@ -47,6 +47,18 @@ const recurrent = () => ({
   recurrentWeightConstraint: S.maxNorm(),
 });
 const norm = () => ({ name, epsilon: 1e-5, affine: true, ...weight(), ...bias() });
+const block = () => ({
+  name,
+  ...{ hidden: 5, activation: "gelu", norm: "pre", dropout: 0.1, epsilon: 1e-5 },
+  ...{
+    keyHeads: 1,
+    causal: true,
+    window: 3,
+    alibi: true,
+    cache: 6,
+    rotary: { features: 2, base: 100, interleaved: true },
+  },
+});
 // What is given as a whole: its inside is not the caller's.
 const parts = ["*.weight*", "*.recurrentWeight*", "*.bias*", "*.depthwise*", "*.pointwise*"];
 
@@ -235,6 +247,22 @@ const LAYERS: Readonly<Record<string, Given>> = {
   softplus: [line, () => [{ beta: 2, threshold: 10 }]],
   logSoftmax: [row, () => [{ axis: 1 }]],
   prelu: [row, () => [{ name, perChannel: false, weightShape: [6, 1], ...weight() }]],
+  multiHeadAttention: [
+    row,
+    () => [
+      2,
+      {
+        name,
+        ...{ features: 4, valueFeatures: 2, outputFeatures: 3, keyHeads: 1, scale: 0.5, dropout: 0.1 },
+        ...{ causal: true, window: 3, alibi: true, cache: 6, rotary: { features: 2, base: 100, interleaved: true } },
+        ...{ bias: true, ...weight(), ...bias() },
+      },
+    ],
+    { accepts: { "1.rotary": ["boolean"] } },
+  ],
+  transformerEncoder: [row, () => [2, block()], { accepts: { "1.rotary": ["boolean"] } }],
+  learnedPositions: [row, () => [6, { name, stateful: true, ...weight() }]],
+  sinusoidalPositions: [row, () => [{ name, stateful: true, base: 100 }]],
   residual: [line, () => [{ name }, S.dense(4), S.relu()]],
 };
 
@@ -379,6 +407,17 @@ export function layerRows(engine: Engine): readonly Row[] {
     good: () => [table, { name, bias: true, ...bias() }],
     opaque: ["0", "1.biasInitializer", "1.biasRegularizer", "1.biasConstraint"],
     optional: ["1"],
+    check: (model) => checkModelShape(model as Model),
+  };
+  const decoder: Row = {
+    name: "transformerDecoder",
+    call: (...given: readonly unknown[]) =>
+      S.functional({ input: { x: [3, 4], memory: [5, 4] } }, ({ x, memory }, { apply }) =>
+        apply({ x, memory }, (S.transformerDecoder as (...all: readonly unknown[]) => never)(...given)),
+      ),
+    good: () => [2, block()],
+    optional: ["1"],
+    accepts: { "1.rotary": ["boolean"] },
     check: (model) => checkModelShape(model as Model),
   };
   const plain = PLAIN.map((name): Row => {
