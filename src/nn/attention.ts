@@ -1,15 +1,16 @@
 // Attention with the products before and behind it: of a sequence to itself, or to another.
 import { ATTENTION_FEATURES } from "../engine/constants.js";
-import { checkInteger, ModelError } from "../engine/errors.js";
+import { checkInteger, LARGEST_INT32, ModelError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 import {
   flag,
   integer,
   joined,
   number,
+  type OptionRule,
   optional,
   type ReadOptions,
   readOptions,
-  unchecked,
 } from "../engine/options.js";
 import {
   type Constraint,
@@ -99,12 +100,28 @@ export interface AttentionInputs {
   readonly bias: Shape;
 }
 
+const ROTARY = {
+  features: optional(integer(undefined, { min: 2 })),
+  base: number(10_000, { min: 1 }),
+  interleaved: flag(false),
+};
+
+/** What is turned by positions: nothing, all, or what is said. */
+const rotaryRule: OptionRule<ReadOptions<typeof ROTARY> | undefined> = (where, name, value) => {
+  if (value === undefined || value === false) return undefined;
+  if (value === true) return readOptions(where, {}, ROTARY);
+  if (kindOf(value) === "Object") return readOptions(`${where}: ${name}`, value as object, ROTARY);
+  throw new ModelError(
+    `${where}: rotary must be true, false, or an object such as { base: 10000 }, got ${showValue(value)}`,
+  );
+};
+
 /** The rules of a table of options for `AttentionRules`. */
 export const RULES = {
   keyHeads: optional(integer(undefined, { min: 1 })),
   causal: flag(false),
-  window: optional(integer(undefined, { min: 1 })),
-  rotary: unchecked<boolean | RotaryPositions | undefined>(),
+  window: optional(integer(undefined, { min: 1, max: LARGEST_INT32 })),
+  rotary: rotaryRule,
   alibi: flag(false),
   cache: integer(0, { min: 0, max: 2 ** 24 }),
 };
@@ -116,12 +133,6 @@ const OPTIONS = joined(WEIGHT, BIAS, RULES, {
   scale: optional(number()),
   dropout: number(0, { min: 0, max: 1 }),
 });
-
-const ROTARY = {
-  features: optional(integer(undefined, { min: 2 })),
-  base: number(10_000, { min: 1 }),
-  interleaved: flag(false),
-};
 
 type ForInputs<T> = { readonly x: T } & { readonly [Name in keyof AttentionInputs]?: T | undefined };
 
@@ -167,11 +178,9 @@ export function multiHeadAttention(
 ): Layer<2, "same", AttentionInputs> {
   checkInteger(KIND, "heads", heads, 1);
   const read = readLayerOptions(KIND, options, OPTIONS);
-  const { dropout, rotary } = read;
+  const { dropout } = read;
   if (Math.fround(dropout) === 1)
     throw new ModelError(`${KIND}: dropout must be below 1, got 1: nothing would be left`);
-  const turned = rotary === undefined || rotary === false ? undefined : rotary === true ? {} : rotary;
-  const turning = turned && readOptions(`${KIND}: rotary`, turned, ROTARY);
   if (read.cache > 0 && !read.causal) {
     throw new ModelError(`${KIND}: a cache needs causal: true, got false: positions would see those that come later`);
   }
@@ -180,8 +189,7 @@ export function multiHeadAttention(
     name: read.name,
     inputNames: ["x", "memory?", "value?", "mask?", "lengths?", "bias?"],
     options: [heads, options],
-    build: (place: LayerPlace, given: unknown) =>
-      buildAttention(place, given as ForInputs<Shape>, heads, read, turning),
+    build: (place: LayerPlace, given: unknown) => buildAttention(place, given as ForInputs<Shape>, heads, read),
   } as unknown as Layer<2, "same", AttentionInputs>;
 }
 
@@ -192,7 +200,6 @@ function buildAttention(
   shapes: ForInputs<Shape>,
   heads: number,
   read: Read,
-  turning: ReadOptions<typeof ROTARY> | undefined,
 ): BuiltLayer<never, never, never> {
   const sizes = sizesOf(where, shapes, heads, read);
   const { made, make } = parametersOf({ path }, read);
@@ -211,7 +218,7 @@ function buildAttention(
     checkLengths(where, tensors, shapes, read);
     const start =
       states === undefined || context.training ? undefined : context.state(states.position, tensors.x.shape[0]);
-    const turned = turnParts(project(tensors), sizes, turning, start);
+    const turned = turnParts(project(tensors), sizes, read.rotary, start);
     const { sources, parts } =
       states === undefined || start === undefined ? turned : remember(turned, sizes, states, start, context);
     const rules = rulesOf(read, heads, tensors, context, start);
@@ -310,6 +317,11 @@ function checkLengths(where: string, tensors: ForInputs<Tensor>, shapes: ForInpu
       `${where}: mask must be ${showShape([x.shape[0], keys])}, a number for each key, got ${showShape(mask.shape)}`,
     );
   }
+  if (cache > 0 && x.shape[1] > cache) {
+    throw new ModelError(
+      `${where}: x must have at most the ${cache} positions that the cache keeps, got ${x.shape[1]}`,
+    );
+  }
   if (cache > 0 && (mask ?? tensors.lengths ?? tensors.bias) !== undefined) {
     throw new ModelError(`${where}: with a cache there must be no mask, lengths or bias, got one: leave it out`);
   }
@@ -356,10 +368,6 @@ function remember(
   context: LayerContext,
 ): Projected {
   const [batch, count] = all.shape;
-  const [capacity] = cache.shape;
-  if (count > capacity) {
-    throw new ModelError(`x must have at most the ${capacity} positions that the cache keeps, got ${count}`);
-  }
   const columns = queryColumns + keyColumns + valueColumns;
   const before = context.state(cache, batch);
   const kept = appendRows(before, slice(all, [0, 0, queryColumns], [batch, count, columns]), start);

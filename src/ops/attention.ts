@@ -9,7 +9,7 @@ import {
   ATTENTION_WIDE,
   ATTENTION_WIDE_BLOCK,
 } from "../engine/constants.js";
-import { checkInteger, checkNumber, ModelError, showValue } from "../engine/errors.js";
+import { checkInteger, checkNumber, LARGEST_INT32, ModelError, showValue } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { flag, integer, number, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import { backpropagate } from "../graph/backward.js";
@@ -60,7 +60,7 @@ const OPTIONS = {
   keyHeads: optional(integer(undefined, { min: 1 })),
   scale: optional(number()),
   causal: flag(false),
-  window: optional(integer(undefined, { min: 1 })),
+  window: optional(integer(undefined, { min: 1, max: LARGEST_INT32 })),
   mask: unchecked<Tensor | undefined>(),
   lengths: unchecked<Tensor | undefined>(),
   bias: unchecked<Tensor | undefined>(),
@@ -319,8 +319,8 @@ export function attend(
     throw new ModelError(`attention: heads must be a multiple of keyHeads, got ${heads} and ${keyHeads}`);
   }
   const { dropout } = options;
-  const clock = dropout === undefined || dropout.rate === 0 ? undefined : dropout.clock;
   if (dropout !== undefined) checkDropout(dropout);
+  const clock = dropout === undefined || dropout.rate === 0 ? undefined : dropout.clock;
   const inputs = [...sources];
   const extras: Partial<Record<Extra, number>> = {};
   checkExtras(sizes, sources, options);

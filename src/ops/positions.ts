@@ -1,5 +1,5 @@
 // What tells positions apart: rotary embedding, sinusoids; and rows that are written at a position, as a cache takes them.
-import { ModelError } from "../engine/errors.js";
+import { checkInteger, ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { flag, integer, number, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import { apply, type Operation } from "../graph/operation.js";
@@ -136,10 +136,8 @@ const SINUSOIDS = {
  */
 export function sinusoids(positions: number, features: number, options: SinusoidsOptions = {}): Tensor {
   const { base, start } = readOptions("sinusoids", options, SINUSOIDS);
-  for (const [name, size] of Object.entries({ positions, features })) {
-    if (Number.isSafeInteger(size) && size >= 1 && (name !== "features" || size <= 2 * MAX_FEATURES)) continue;
-    throw new ModelError(`sinusoids: ${name} must be a whole number of at least 1, got ${String(size)}`);
-  }
+  checkInteger("sinusoids", "positions", positions, 1);
+  checkInteger("sinusoids", "features", features, 1, 2 * MAX_FEATURES);
   if (start === undefined) return apply(sinusoidsOp, [], { shape: [1, positions, features], base });
   const [batch] = checkTensor("sinusoids", start, "start must be a tensor").shape;
   checkStart("sinusoids", start, batch);

@@ -291,9 +291,7 @@ describe("a cache of keys and values", () => {
     expect(() =>
       functional({ input: { x: [3, 4], memory: [5, 4] } }, ({ x, memory }, { apply }) => apply({ x, memory }, own)),
     ).toThrow("a cache is for attention to x itself, got a memory");
-    const model = sequential({ input: [8, 4] }, multiHeadAttention(2, { cache: 4, causal: true }));
-    using trainer = compileSync(model, { loss: meanSquaredError(), optimizer: sgd(), engine });
-    expect(() => trainer.predictSync(numbers(1, 32))).toThrow(
+    expect(() => sequential({ input: [8, 4] }, multiHeadAttention(2, { cache: 4, causal: true }))).toThrow(
       "multiHeadAttention 0: x must have at most the 4 positions that the cache keeps, got 8",
     );
   });

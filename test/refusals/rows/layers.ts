@@ -370,6 +370,7 @@ export const namesOfLayers: readonly string[] = [
   "oneHot",
   "embedding",
   "tiedDense",
+  "transformerDecoder",
 ];
 
 export function layerRows(engine: Engine): readonly Row[] {
@@ -439,6 +440,7 @@ export function layerRows(engine: Engine): readonly Row[] {
     oneHot,
     words,
     tied,
+    decoder,
   ];
 }
 
