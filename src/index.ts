@@ -189,6 +189,7 @@ export {
 export { type SimpleRnnOptions, simpleRnn } from "./nn/simpleRnn.js";
 export { type MaxUnpoolOptions, maxPoolWithIndices, maxUnpool } from "./nn/unpool.js";
 export { type TransformerOptions, transformerDecoder, transformerEncoder } from "./nn/transformer.js";
+export { type MaxUnpoolOptions, maxPoolWithIndices, maxUnpool } from "./nn/unpool.js";
 export {
   type ResizeOptions,
   resize,

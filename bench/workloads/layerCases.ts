@@ -40,15 +40,12 @@ const vector = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase
 const twice = (layer: steepest.Layer<{ readonly a: Shape; readonly b: Shape }, number>): steepest.Layer =>
   steepest.defineLayer("twice", (x, { apply }) => apply({ a: x, b: x }, layer))();
 const words = steepest.embedding(256, 64);
-<<<<<<< HEAD
 /** A function that applies layers of several tensors, as a layer of one. */
 const unpooled = (body: (x: Tensor, scope: steepest.Scope) => Tensor): steepest.Layer =>
   steepest.defineLayer("unpooled", body)();
-=======
 const decoder = steepest.functional({ input: [128, 64] }, (x, { apply }) =>
   apply({ x, memory: x }, steepest.transformerDecoder(4)),
 );
->>>>>>> d319780 (Layers of attention: multi-head, self and cross, encoder and decoder blocks, positions; a cache with which positions are predicted one by one, to the bit)
 const perOutput = { weightsMeet: "output" } as const;
 const perInput = { weightsMeet: "input" } as const;
 

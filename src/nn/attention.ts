@@ -36,7 +36,7 @@ import { naming } from "./trial.js";
 /** How rotary positions turn: see the operation `rotary`. */
 export interface RotaryPositions {
   /** How many features of each head are turned, an even number. Default all. */
-  features?: number;
+  features?: number | undefined;
   /** Default 10000. */
   base?: number;
   /** Whether pairs are features (2i, 2i + 1), and not halves. Default false. */
