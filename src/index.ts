@@ -164,13 +164,13 @@ export {
 } from "./nn/pool.js";
 export { averagePool3d, maxPool3d, type Size3d } from "./nn/pool3d.js";
 export type { Ports } from "./nn/ports.js";
-export type { CellActivation, Merge, RecurrentOptions } from "./nn/recurrent.js";
 export {
   type LearnedPositionsOptions,
   learnedPositions,
   type SinusoidalPositionsOptions,
   sinusoidalPositions,
 } from "./nn/positions.js";
+export type { CellActivation, Merge, RecurrentOptions } from "./nn/recurrent.js";
 export { l1, l1l2, l2 } from "./nn/regularizers.js";
 export type { Scope } from "./nn/scope.js";
 export {
@@ -187,9 +187,15 @@ export {
   zeroPad2d,
 } from "./nn/shape.js";
 export { type SimpleRnnOptions, simpleRnn } from "./nn/simpleRnn.js";
-export { type MaxUnpoolOptions, maxPoolWithIndices, maxUnpool } from "./nn/unpool.js";
 export { type TransformerOptions, transformerDecoder, transformerEncoder } from "./nn/transformer.js";
-export { type MaxUnpoolOptions, maxPoolWithIndices, maxUnpool } from "./nn/unpool.js";
+export {
+  type MaxUnpoolOptions,
+  type MaxUnpoolOptions,
+  maxPoolWithIndices,
+  maxPoolWithIndices,
+  maxUnpool,
+  maxUnpool,
+} from "./nn/unpool.js";
 export {
   type ResizeOptions,
   resize,
