@@ -190,10 +190,7 @@ export { type SimpleRnnOptions, simpleRnn } from "./nn/simpleRnn.js";
 export { type TransformerOptions, transformerDecoder, transformerEncoder } from "./nn/transformer.js";
 export {
   type MaxUnpoolOptions,
-  type MaxUnpoolOptions,
   maxPoolWithIndices,
-  maxPoolWithIndices,
-  maxUnpool,
   maxUnpool,
 } from "./nn/unpool.js";
 export {
