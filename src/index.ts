@@ -72,6 +72,7 @@ export {
   separableConv1d,
   separableConv2d,
 } from "./nn/conv.js";
+export { type ConvLstm2dOptions, convLstm2d } from "./nn/convLstm2d.js";
 export { type CtcOptions, ctc } from "./nn/ctc.js";
 export { defineLayer } from "./nn/defineLayer.js";
 export { type DenseOptions, dense } from "./nn/dense.js";

@@ -69,6 +69,11 @@ export const layerCases = {
   conv3d: volume(steepest.conv3d(8, 3, { padding: 1 }), perOutput),
   convTranspose3d: volume(steepest.convTranspose3d(8, 2, { stride: 2 }), perInput),
 
+  convLstm2d: {
+    layer: steepest.convLstm2d(8, 3, { padding: "same", returnSequences: true }),
+    batch: 8,
+    sample: [8, 16, 16, 8],
+  },
   simpleRnn: recurrent(steepest.simpleRnn(64, { returnSequences: true })),
   lstm: recurrent(steepest.lstm(64, { returnSequences: true })),
   gru: recurrent(steepest.gru(64, { returnSequences: true })),

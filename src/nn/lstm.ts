@@ -49,7 +49,7 @@ const OPTIONS = joined(RECURRENT, {
 }) satisfies OptionsOf<LstmLayerOptions>;
 
 /** 0, and `value` for the second of four gates. */
-function forgetting(value: number): Initializer {
+export function forgetting(value: number): Initializer {
   return made({
     name: "forgetBias",
     options: value,

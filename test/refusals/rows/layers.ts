@@ -204,6 +204,24 @@ const LAYERS: Readonly<Record<string, Given>> = {
     () => [{ name, scale: 1.5, mode: "cubic", coordinates: "alignCorners", cubicCoefficient: -0.5 }],
     { accepts: { "0.scale": ["array"] }, required: ["0.scale"] },
   ],
+  convLstm2d: [
+    [3, 6, 6, 2],
+    () => [
+      2,
+      3,
+      {
+        ...dense(),
+        ...window,
+        reverse: true,
+        returnSequences: true,
+        forgetBias: 1,
+        recurrentWeightInitializer: S.orthogonal(),
+        recurrentWeightRegularizer: S.l2(),
+        recurrentWeightConstraint: S.maxNorm(),
+      },
+    ],
+    square,
+  ],
   simpleRnn: [row, () => [3, recurrent()]],
   lstm: [
     row,
