@@ -4,7 +4,7 @@
 // element: Infinity if nothing is chosen with it.
 import { nodesBehind } from "./backward.js";
 import { type Shape, sizeOf, type Tensor } from "./tensor.js";
-import type { Bound } from "./values.js";
+import type { Bound, Lengths } from "./values.js";
 
 /** The arguments of an operation's rule. */
 export interface BoundsContext<Attributes> {
@@ -41,9 +41,20 @@ export function indexBounds(
   return bounds;
 }
 
+function isLengths(bound: Bound): bound is Lengths {
+  return typeof bound === "object" && "most" in bound;
+}
+
+/** What lengths are below: all that is left of them where they are taken apart, or choose something too. */
+function asIndices(bound: Bound): number | Float64Array {
+  return isLengths(bound) ? bound.most + 1 : bound;
+}
+
 /** The lower of two bounds of one tensor, element by element. */
 export function lowerBound(a: Bound | undefined, b: Bound | undefined): Bound | undefined {
   if (a === undefined || b === undefined) return a ?? b;
+  if (isLengths(a) && isLengths(b)) return { most: Math.min(a.most, b.most) };
+  if (isLengths(a) || isLengths(b)) return lowerBound(asIndices(a), asIndices(b));
   if (typeof a === "number") return typeof b === "number" ? Math.min(a, b) : lowerBound(b, a);
   return a.map((bound, index) => Math.min(bound, typeof b === "number" ? b : b[index]));
 }
@@ -60,11 +71,12 @@ export function boundOfMoved(
   to: Elements,
 ): Bound | undefined {
   if (bound === undefined) return undefined;
+  const limits = asIndices(bound);
   const result = new Float64Array(size).fill(Number.POSITIVE_INFINITY);
   const index = shape.map(() => 0);
   let [source, target] = [from.first, to.first];
   for (let count = sizeOf(shape); count > 0; count--) {
-    result[source] = Math.min(result[source], typeof bound === "number" ? bound : bound[target]);
+    result[source] = Math.min(result[source], typeof limits === "number" ? limits : limits[target]);
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       source += from.strides[axis];
       target += to.strides[axis];
@@ -82,7 +94,7 @@ export function boundOfMoved(
  * batch.
  */
 export function boundOfSample(bound: Bound | undefined, size: number): Bound | undefined {
-  if (bound === undefined || typeof bound === "number") return bound;
+  if (bound === undefined || typeof bound === "number" || isLengths(bound)) return bound;
   const sample = Float64Array.from({ length: size }, (_, at) => bound.filter((_, i) => i % size === at).reduce(min));
   return sample.every((one) => one === sample[0]) ? sample[0] : sample;
 }

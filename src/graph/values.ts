@@ -222,7 +222,12 @@ export function writeFloats(where: string, to: Float32Array, values: FlatValues[
  * What indices must be below: one number for all, or one for each element. The latter repeats, as that of one sample
  * does for many samples.
  */
-export type Bound = number | Float64Array;
+export type Bound = number | Float64Array | Lengths;
+
+/** Of numbers of steps: each is from 1 to `most`. */
+export interface Lengths {
+  readonly most: number;
+}
 
 /** One more than the largest uint32. */
 export const NO_BOUND = 2 ** 32;
@@ -239,6 +244,10 @@ export function writeWords(
   first = 0,
 ): void {
   checkPresent(where, values, to.length);
+  if (typeof bound === "object" && "most" in bound) {
+    writeLengths(where, to, values, bound, first);
+    return;
+  }
   for (let i = 0; i < to.length; i++) {
     const value = values[i];
     const limit = Math.min(typeof bound === "number" ? bound : bound[(first + i) % bound.length], NO_BOUND);
@@ -249,6 +258,23 @@ export function writeWords(
     }
     throw new DataError(
       `${where}: every index must be a whole number from 0 to ${limit - 1}, as it chooses among ${limit}, ${at}`,
+    );
+  }
+  to.set(values);
+}
+
+function writeLengths(
+  where: string,
+  to: Uint32Array,
+  values: FlatValues["data"],
+  { most }: Lengths,
+  first: number,
+): void {
+  for (let i = 0; i < to.length; i++) {
+    const value = values[i];
+    if (Number.isInteger(value) && value >= 1 && value <= most) continue;
+    throw new DataError(
+      `${where}: every length must be a whole number from 1 to ${most}, the number of steps, got ${showValue(value)} at index ${first + i}: leave out empty sequences`,
     );
   }
   to.set(values);

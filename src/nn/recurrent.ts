@@ -223,7 +223,7 @@ export function recurrentLayer(of: RecurrentKind, options: Read, made: unknown):
 
 function runLayers(of: RecurrentKind, options: Read, inputs: RecurrentInputs, scope: Scope) {
   const { layers, bidirectional, returnSequences, returnState } = options;
-  checkInputs(of, inputs, options);
+  const lengths = checkInputs(of, inputs, options);
   const directions = bidirectional === undefined ? 1 : 2;
   const first = statesGiven(of, inputs, layers * directions);
   const last: CellState[] = [];
@@ -234,7 +234,7 @@ function runLayers(of: RecurrentKind, options: Read, inputs: RecurrentInputs, sc
     }
     const ways = Array.from({ length: directions }, (_, way) => {
       const place = { layer, way, start: first?.[layer * directions + way] };
-      return runDirection(of, options, { ...inputs, x }, scope, place);
+      return runDirection(of, options, { ...inputs, lengths, x }, scope, place);
     });
     last.push(...ways.map(({ state }) => state));
     x = merged(
@@ -261,13 +261,12 @@ function merged(ways: readonly Tensor[], how: Merge | undefined): Tensor {
   return how === "sum" ? both : scale(both, 0.5);
 }
 
-function checkInputs({ widths }: RecurrentKind, inputs: RecurrentInputs, { stateful }: Read): void {
+function checkInputs({ kind, widths }: RecurrentKind, inputs: RecurrentInputs, { stateful }: Read): Tensor | undefined {
   const { x, lengths, mask, hidden, cell } = inputs;
   if (x.shape.length !== 3 || x.dtype !== "float32") {
     throw new ModelError(`input must be [batch, time, features], got ${x.dtype} ${showShape(x.shape)}`);
   }
   const [batch, time] = x.shape;
-  checkLengths("lengths", lengths, batch, time);
   if (mask !== undefined && (mask.dtype !== "float32" || !sameShape(mask.shape, [batch, time]))) {
     throw new ModelError(
       `mask must be float32 [${batch}, ${time}], 1 where there is a step and 0 where there is none, got ${mask.dtype} ${showShape(mask.shape)}`,
@@ -282,6 +281,7 @@ function checkInputs({ widths }: RecurrentKind, inputs: RecurrentInputs, { state
   if (stateful && hidden !== undefined) {
     throw new ModelError("a stateful layer must not be given a first state, as it has its own: leave out one of them");
   }
+  return checkLengths(kind, lengths, batch, time);
 }
 
 /** The first states of all layers and directions, where they are given. */

@@ -349,7 +349,7 @@ function boundsOfInputs({
   return symbols.map((symbol, index) => {
     const bound = found.get(symbol);
     const rows = index >= body.carries.length && index < body.carries.length + body.xs.length;
-    if (!rows || bound === undefined || typeof bound === "number") return bound;
+    if (!rows || bound === undefined || typeof bound === "number" || "most" in bound) return bound;
     return Float64Array.from({ length: body.length * bound.length }, (_, at) => bound[at % bound.length]);
   });
 }

@@ -88,7 +88,7 @@ import { averagePoolGradientOp, averagePoolOp, maxPoolGradientOp, maxPoolOp, max
 import { appendRowsOp, rotaryOp, sinusoidsOp } from "./positions.js";
 import { powOp, powTensorsOp } from "./power.js";
 import { productGradientOp, productOp } from "./product.js";
-import { previousStatesGradientOp, previousStatesOp, rnnGradientOp, rnnOp } from "./recurrent.js";
+import { lengthsOp, previousStatesGradientOp, previousStatesOp, rnnGradientOp, rnnOp } from "./recurrent.js";
 import { gruGradientOp, gruOp } from "./recurrentGru.js";
 import { lstmGradientOp, lstmOp } from "./recurrentLstm.js";
 import { argmaxOp, extremumGradientOp, maxOp, minOp, sumOp } from "./reduce.js";
@@ -280,6 +280,7 @@ export const operations = {
   extremumGradient: extremumGradientOp,
   argmax: argmaxOp,
   resize: resizeOp,
+  lengths: lengthsOp,
   previousStates: previousStatesOp,
   previousStatesGradient: previousStatesGradientOp,
   rnn: rnnOp,

@@ -10,7 +10,8 @@ import { type Pointer, rows, type Workload } from "../engine/instructions.js";
 import { choice, flag, type OptionRule, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { buildGradient } from "../graph/backward.js";
-import { applyAll, type BackwardContext, type Operation } from "../graph/operation.js";
+import { lowerBound } from "../graph/bounds.js";
+import { apply, applyAll, type BackwardContext, type Operation } from "../graph/operation.js";
 import { align } from "../graph/plan.js";
 import { checkTensor, constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
@@ -75,9 +76,21 @@ export function checkShapeOf(where: string, name: string, tensor: Tensor | undef
   );
 }
 
+/** Lengths as they are, known to be from 1 to `time`: others are refused where they are handed in. */
+export const lengthsOp: Operation<{ time: number }> = {
+  name: "lengths",
+  infer: ([{ shape, dtype }]) => [{ shape, dtype }],
+  bounds: ({ attributes: { time }, outputs: [y], boundOf }) => [lowerBound(boundOf(y), { most: time })],
+};
+
 /** Refuses what are not the lengths of so many samples; numbers that are known are checked too. */
-export function checkLengths(where: string, lengths: Tensor | undefined, batch: number, time: number): void {
-  if (lengths === undefined) return;
+export function checkLengths(
+  where: string,
+  lengths: Tensor | undefined,
+  batch: number,
+  time: number,
+): Tensor | undefined {
+  if (lengths === undefined) return undefined;
   const { dtype, shape, source } = checkTensor(where, lengths, "lengths must be a tensor");
   if (dtype !== "uint32" || !sameShape(shape, [batch])) {
     throw new ModelError(
@@ -85,7 +98,7 @@ export function checkLengths(where: string, lengths: Tensor | undefined, batch: 
     );
   }
   const wrong = source.kind === "constant" ? source.data.find((length) => length < 1 || length > time) : undefined;
-  if (wrong === undefined) return;
+  if (wrong === undefined) return apply(lengthsOp, [lengths], { time });
   throw new ModelError(
     `${where}: a length must be a whole number from 1 to ${time}, the number of time steps, got ${wrong}`,
   );
@@ -99,12 +112,6 @@ export function stateOrZeros(state: Tensor | undefined, shape: Shape): Tensor {
 /** A tensor in an array, or nothing. */
 export function listed(tensor: Tensor | undefined): readonly Tensor[] {
   return tensor === undefined ? [] : [tensor];
-}
-
-/** What lengths must be below: `lengths` is the last input, x [batch, time, …] the first. */
-export function lengthBounds(inputs: readonly Tensor[], { hasLengths }: Steps): readonly (number | undefined)[] {
-  const time = inputs[0].shape[1];
-  return inputs.map((_, index) => (hasLengths && index === inputs.length - 1 ? time + 1 : undefined));
 }
 
 /** [batch, time, width] → [batch · time, width] */
@@ -294,7 +301,6 @@ export const rnnOp: Operation<RnnAttributes> = {
     const before = () => previousStates(states, start, lengths, attributes);
     return [dx, needs[1] ? weightGradient(before(), dx) : undefined, dstart];
   },
-  bounds: ({ inputs, attributes }) => lengthBounds(inputs, attributes),
   inPlace: [0],
 };
 
@@ -369,8 +375,8 @@ export function rnn(projected: Tensor, recurrentWeight: Tensor, options: RnnOpti
   const { batch, time, units } = recurrentSizes("rnn", projected, recurrentWeight, 1);
   checkShapeOf("rnn", "recurrentWeight", recurrentWeight, [units, units]);
   checkShapeOf("rnn", "hidden", hidden, [batch, units]);
-  checkLengths("rnn", lengths, batch, time);
-  const inputs = [projected, recurrentWeight, stateOrZeros(hidden, [batch, units]), ...listed(lengths)];
+  const steps = listed(checkLengths("rnn", lengths, batch, time));
+  const inputs = [projected, recurrentWeight, stateOrZeros(hidden, [batch, units]), ...steps];
   const [outputs, last] = applyAll(rnnOp, inputs, { reverse, activation, hasLengths: lengths !== undefined });
   return { outputs, hidden: last };
 }

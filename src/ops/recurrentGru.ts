@@ -14,7 +14,6 @@ import {
   gradientsIn,
   gradientsThrough,
   held,
-  lengthBounds,
   listed,
   maskOf,
   packedSize,
@@ -120,7 +119,6 @@ export const gruOp: Operation<GruAttributes> = {
     record.gruBefore(amount, ...operands, batch, time, units, Number(attributes.reverse));
   },
   backward: (context) => gruBackward(context),
-  bounds: ({ inputs, attributes }) => lengthBounds(inputs, attributes),
   inPlace: [0],
 };
 
@@ -311,9 +309,9 @@ export function gru(projected: Tensor, recurrentWeight: Tensor, options: GruOpti
   const { batch, time, units } = recurrentSizes("gru", projected, recurrentWeight, 3);
   checkGru("gru", units, recurrentWeight, { recurrentBias, reset });
   checkShapeOf("gru", "hidden", hidden, [batch, units]);
-  checkLengths("gru", lengths, batch, time);
+  const steps = listed(checkLengths("gru", lengths, batch, time));
   const first = stateOrZeros(hidden, [batch, units]);
-  const inputs = [projected, recurrentWeight, first, ...listed(recurrentBias), ...listed(lengths)];
+  const inputs = [projected, recurrentWeight, first, ...listed(recurrentBias), ...steps];
   const hasBias = recurrentBias !== undefined;
   const [, outputs, last] = applyAll(gruOp, inputs, { reverse, reset, hasBias, hasLengths: lengths !== undefined });
   return { outputs, hidden: last };

@@ -14,7 +14,6 @@ import {
   GIVEN,
   gradientsThrough,
   held,
-  lengthBounds,
   listed,
   maskOf,
   packedSize,
@@ -131,7 +130,6 @@ export const lstmOp: Operation<LstmAttributes> = {
     );
   },
   backward: (context) => lstmBackward(context),
-  bounds: ({ inputs, attributes }) => lengthBounds(inputs, attributes),
   inPlace: [0],
 };
 
@@ -330,9 +328,9 @@ export function lstm(projected: Tensor, recurrentWeight: Tensor, options: LstmOp
   checkLstm("lstm", units, states, recurrentWeight, { peepholes, projection });
   checkShapeOf("lstm", "hidden", hidden, [batch, states]);
   checkShapeOf("lstm", "cell", cell, [batch, units]);
-  checkLengths("lstm", lengths, batch, time);
+  const steps = checkLengths("lstm", lengths, batch, time);
   const first = [stateOrZeros(hidden, [batch, states]), stateOrZeros(cell, [batch, units])];
-  const inputs = [projected, recurrentWeight, ...first, ...[peepholes, projection, lengths].flatMap(listed)];
+  const inputs = [projected, recurrentWeight, ...first, ...[peepholes, projection, steps].flatMap(listed)];
   const [, outputs, last, lastCell] = applyAll(lstmOp, inputs, {
     reverse,
     hasPeepholes: peepholes !== undefined,

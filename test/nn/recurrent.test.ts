@@ -1,6 +1,20 @@
 // Recurrent layers: recorded values of PyTorch, padding, states, truncated gradients, dropout, errors.
 import * as steepest from "steepest";
-import { convLstm2d, createEngineSync, gru, type Layer, lstm, ModelError, simpleRnn } from "steepest";
+import {
+  compileSync,
+  convLstm2d,
+  createEngineSync,
+  DataError,
+  dense,
+  functional,
+  gru,
+  type Layer,
+  lstm,
+  ModelError,
+  meanSquaredError,
+  sgd,
+  simpleRnn,
+} from "steepest";
 import { afterAll, describe, expect, test } from "vitest";
 import { compileFunctionSync } from "../../src/graph/function.js";
 import { constant, input, type Shape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
@@ -331,6 +345,35 @@ describe("a convolutional LSTM", () => {
       compiled.setParameter(parameters[i].name, value);
     });
     near(compiled({ x } as never) as Named<Float32Array>, steps);
+  });
+});
+
+describe("lengths that are none are refused where they are handed in", () => {
+  const x = drawn(3 * 4 * FEATURES, 9);
+  test.each([
+    ["lstm", {}],
+    ["gru", { truncate: 2 }],
+    ["lstm", { layerNorm: true }],
+  ])("%s %j", (layer, options) => {
+    for (const wrong of [0, 5]) {
+      const run = () => runLayer(layer, options, { batch: 3, time: 4, x, lengths: [4, wrong, 1] });
+      expect(run).toThrow(DataError);
+      expect(run).toThrow(
+        `"lengths": every length must be a whole number from 1 to 4, the number of steps, got ${wrong}`,
+      );
+    }
+  });
+
+  test("in data for training, sample by sample", () => {
+    const layer = lstm(3);
+    const model = functional(
+      { input: { x: [4, 2], lengths: [] }, dtype: { x: "float32", lengths: "uint32" } },
+      ({ x: sequence, lengths }, { apply }) => apply(apply({ x: sequence, lengths }, layer), dense(1)),
+    );
+    using trainer = compileSync(model, { loss: meanSquaredError(), optimizer: sgd(), engine });
+    const data = (last: number) => ({ x: { x: drawn(16, 3), lengths: [4, last] }, y: [0, 1] });
+    expect(() => trainer.trainBatchSync(data(0))).toThrow("every length must be a whole number from 1 to 4");
+    expect(trainer.trainBatchSync(data(2))).toBeGreaterThan(0);
   });
 });
 

@@ -4,7 +4,7 @@ import type { Shape, Tensor } from "../../src/graph/tensor.js";
 
 /**
  * Which values an input is filled with. `distribution`: rows (last axis) sum to 1; `distinct`: no two alike, in
- * this input or in the case's other distinct ones; `signs`: -1 or 1; `bits`: 0 or 1; `{ classes }`: uint32 labels;
+ * this input or in the case's other distinct ones; `signs`: -1 or 1; `bits`: 0 or 1; `{ classes }`: uint32 labels, from 0 or `from` on;
  * `special`: 0, -0, infinities and NaN among ordinary values, where the reference says what must come out.
  */
 export type Domain =
@@ -17,7 +17,7 @@ export type Domain =
   | "bits"
   | "special"
   | "distribution"
-  | { readonly classes: number };
+  | { readonly classes: number; readonly from?: number };
 
 export interface Case {
   /** Default: the shapes. */
@@ -126,7 +126,8 @@ export function createRandom(seed: number): Random {
 export function drawInputs({ inputs }: Case, random: Random): Data[] {
   return inputs.map(({ shape, domain = "normal" }, index) => {
     const length = sizeOf(shape);
-    if (typeof domain === "object") return Uint32Array.from({ length }, () => random.below(domain.classes));
+    if (typeof domain === "object")
+      return Uint32Array.from({ length }, () => random.below(domain.classes) + (domain.from ?? 0));
     if (domain === "distinct") return drawDistinct(length, index / inputs.length, random);
     if (domain === "distribution") return drawDistributions(length, shape.at(-1) ?? 1, random);
     return Float32Array.from({ length }, scalarDomains[domain](random));

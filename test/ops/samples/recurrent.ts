@@ -67,7 +67,7 @@ const some = <T>(is: boolean | undefined, one: T): T[] => (is ? [one] : []);
 /** The next of these tensors as an option, if there is such. */
 const named = <const N extends string>(name: N, is: boolean | undefined, left: Tensor[]): { [K in N]?: Tensor } =>
   is ? ({ [name]: left.shift() } as { [K in N]?: Tensor }) : {};
-const lengthsOf = ({ batch, time }: Sizes) => ({ shape: [batch], domain: { classes: time + 1 } }) as const;
+const lengthsOf = ({ batch, time }: Sizes) => ({ shape: [batch], domain: { classes: time, from: 1 } }) as const;
 
 // Sums of many steps, each with the rounding of those before it.
 const TOLERANCE = 24 * 2 ** -24;
