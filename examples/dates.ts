@@ -103,7 +103,7 @@ export function createModel() {
     const allowed = expandDims(scale(shift(mask, -1), 1e9), 1);
     const attention = softmax(add(scores, allowed));
     const context = matmul(attention, memory);
-    return { logits: apply(concatenate([states, context], 2), dense(tokenizer.size, { name: "letter" })), attention };
+    return { letters: apply(concatenate([states, context], 2), dense(tokenizer.size, { name: "letter" })), attention };
   });
 }
 
@@ -111,7 +111,7 @@ type Translator = ReturnType<typeof createTranslator>;
 
 function createTranslator(seed: number) {
   return compileSync(createModel(), {
-    loss: { logits: crossEntropy() },
+    loss: { letters: crossEntropy() },
     optimizer: clipByGlobalNorm(1, adam({ learningRate: 0.003 })),
     seed,
   });
@@ -129,7 +129,7 @@ export function learn(
   const { sources, targets } = createDates(count, seed);
   const letters = lettersOf(targets);
   const translator = createTranslator(seed);
-  const data = { x: encode(sources, letters), y: { logits: Uint32Array.from(letters.flat()) } };
+  const data = { x: encode(sources, letters), y: { letters: Uint32Array.from(letters.flat()) } };
   for (const { epoch, loss } of translator.fitSync(data, { epochs, batchSize: 64 })) {
     console.log(`  epoch ${epoch}: loss a letter ${loss.toFixed(4)}`);
   }
@@ -139,13 +139,13 @@ export function learn(
 /** Writes each target letter by letter, the likeliest each time. */
 export function translate(translator: Translator, sources: readonly string[]) {
   const written: number[][] = sources.map(() => []);
-  let attention = new Float32Array(0);
+  let attention: Float32Array = new Float32Array(0);
   for (let letter = 0; letter < TARGET; letter++) {
     const predicted = translator.predictSync(encode(sources, written));
     attention = predicted.attention;
     written.forEach((ids, sample) => {
       const first = (sample * TARGET + letter) * tokenizer.size;
-      const row = predicted.logits.subarray(first, first + tokenizer.size);
+      const row = predicted.letters.subarray(first, first + tokenizer.size);
       ids.push(row.indexOf(Math.max(...row)));
     });
   }
@@ -157,7 +157,7 @@ export async function translations(translator: Translator, source: string, width
   // All targets have ten letters, so no letter ends one: the padding never comes.
   const beams = await beamSearch(
     (prefixes) => {
-      const { logits } = translator.predictSync(
+      const { letters: probabilities } = translator.predictSync(
         encode(
           prefixes.map(() => source),
           prefixes,
@@ -166,7 +166,7 @@ export async function translations(translator: Translator, source: string, width
       const letter = prefixes[0].length;
       return prefixes.flatMap((_, beam) => {
         const first = (beam * TARGET + letter) * tokenizer.size;
-        return [...logits.subarray(first, first + tokenizer.size)];
+        return Array.from(probabilities.subarray(first, first + tokenizer.size), Math.log);
       });
     },
     { end: tokenizer.special["<pad>"], maxLength: TARGET, width },
@@ -192,7 +192,7 @@ export function drawAttention(source: string, target: string, weights: Float32Ar
 }
 
 async function main(): Promise<void> {
-  const [count, epochs] = quick ? [4000, 6] : [20_000, 10];
+  const [count, epochs] = quick ? [4000, 10] : [20_000, 10];
   const { translator, known } = learn(count, epochs, 1);
   const { sources, targets } = createDates(1000, 99, known);
   const { targets: found, attention } = translate(translator, sources);

@@ -6,13 +6,13 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
-  type AnyLayer,
   adam,
   compileSync,
   conv1d,
   dense,
   flatten,
   gru,
+  type Layer,
   lstm,
   meanSquaredError,
   relu,
@@ -64,7 +64,7 @@ export function errorOf(forecast: ArrayLike<number>, truth: Float32Array): numbe
 }
 
 /** The models: from [24, 1] to [12]. */
-export const models: Readonly<Record<string, () => readonly AnyLayer[]>> = {
+export const models: Readonly<Record<string, () => readonly Layer[]>> = {
   LSTM: () => [lstm(32), dense(HORIZON)],
   GRU: () => [gru(32), dense(HORIZON)],
   "1-d CNN": () => [conv1d(16, 5), relu(), conv1d(16, 5, { dilation: 2 }), relu(), flatten(), dense(HORIZON)],
@@ -72,7 +72,7 @@ export const models: Readonly<Record<string, () => readonly AnyLayer[]>> = {
 };
 
 /** Trains on the first part, keeps the weights that were best on the second. Returns the forecast of the third, in ppm. */
-export function forecast(layers: readonly AnyLayer[], parts: ReturnType<typeof partsOf>, epochs: number, seed: number) {
+export function forecast(layers: readonly Layer[], parts: ReturnType<typeof partsOf>, epochs: number, seed: number) {
   const { training, validation, test, scaler } = parts;
   const scaled = ({ x, y }: { x: Float32Array; y: Float32Array }) => ({
     x: scaler.transform(x),

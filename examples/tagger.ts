@@ -100,7 +100,7 @@ export const endingOf = (word: string): string => word.slice(-3);
 
 type Vocabulary = ReturnType<typeof createVocabulary>;
 const UNKNOWN = 1;
-const MAX_LENGTH = 48;
+const MAX_LENGTH: number = 48;
 
 /** Batches of sentences of similar length, as the model takes them. */
 export function batchesOf(sentences: readonly Sentence[], vocabulary: Vocabulary, seed: number) {
@@ -123,9 +123,15 @@ export function batchesOf(sentences: readonly Sentence[], vocabulary: Vocabulary
   );
 }
 
+const shapesOf = (length: number): { words: [number]; endings: [number]; lengths: [] } => ({
+  words: [length],
+  endings: [length],
+  lengths: [],
+});
+
 /** Logits of the tag of each word. */
 export function createModel({ words, endings, tags }: Vocabulary) {
-  const input = { words: [MAX_LENGTH], endings: [MAX_LENGTH], lengths: [] } as const;
+  const input = shapesOf(MAX_LENGTH);
   const dtype = { words: "uint32", endings: "uint32", lengths: "uint32" } as const;
   return functional({ input, dtype }, ({ words: word, endings: ending, lengths }, { apply }) => {
     const read = concatenate(
@@ -158,12 +164,11 @@ export function learn(
   const classes = vocabulary.tags.size + 2;
   return Array.from({ length: epochs }, (_, epoch) => {
     for (const { x, y, length } of batchesOf(training, vocabulary, seed + epoch)) {
-      trainer.trainBatchSync({ x, y, inputShape: { words: [length], endings: [length], lengths: [] } });
+      trainer.trainBatchSync({ x, y, inputShape: shapesOf(length) });
     }
     let [right, all] = [0, 0];
     for (const { x, y, length } of batchesOf(test, vocabulary, 0)) {
-      const inputShape = { words: [length], endings: [length], lengths: [] };
-      const probabilities = trainer.predictSync(x, { inputShape });
+      const probabilities = trainer.predictSync(x, { inputShape: shapesOf(length) });
       y.forEach((tag, i) => {
         if (tag === 0) return;
         const row = probabilities.subarray(i * classes, (i + 1) * classes);
@@ -176,7 +181,7 @@ export function learn(
 }
 
 function main(): void {
-  const [of, epochs] = quick ? [50, 2] : [10, 5];
+  const [of, epochs] = quick ? [25, 4] : [10, 6];
   const [training, test] = [readSentences(0, of), readSentences(1, of)];
   const words = (sentences: readonly Sentence[]) => sentences.reduce((sum, one) => sum + one.words.length, 0);
   const tags = new Set(training.flatMap((sentence) => sentence.tags)).size;

@@ -29,7 +29,8 @@ describe("the adding problem", () => {
 describe("the gradient by step", () => {
   test("vanishes through a simple RNN", () => {
     const norms = gradientByStep(cells["simple RNN"](), 60, 1);
-    expect(norms[0]).toBeLessThan(1e-3 * norms[59]);
+    expect(norms[0]).toBeLessThan(0.01 * norms[59]);
+    expect(norms[30]).toBeLessThan(norms[59]);
   });
 
   test("explodes where the weights are large: training diverges, and does not with a clipped norm", () => {
