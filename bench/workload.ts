@@ -81,6 +81,19 @@ export interface PeerWork {
   check(results: readonly number[], alike: boolean): void;
 }
 
+interface CharacterModel {
+  readonly batch: number;
+  readonly time: number;
+  readonly characters: number;
+  readonly width: number;
+  readonly heads: number;
+  readonly blocks: number;
+  readonly hidden: number;
+  readonly learningRate: number;
+  readonly x: Uint32Array;
+  readonly initial: readonly Float32Array[];
+}
+
 /** Weights are [inputs, units], in the order of the layers, each followed by its bias. */
 export type PeerTask =
   | {
@@ -135,6 +148,19 @@ export type PeerTask =
       readonly initial: readonly Float32Array[];
       readonly results: number;
     }
+  /**
+   * Characters [time] to those that follow: embeddings of characters and positions, blocks of causal attention and two dense
+   * layers (ReLU), each behind a normalization (epsilon 1e-5), a last one, and a dense layer; cross-entropy, Adam. Parameters as
+   * in javascript/transformer.ts. Results as for train.
+   */
+  | (CharacterModel & {
+      readonly kind: "transformer";
+      readonly batches: number;
+      readonly y: Float32Array | Uint32Array;
+      readonly results: number;
+    })
+  /** One character of that model a step, from position 0 to the last and again; results: the probabilities at each position. */
+  | (CharacterModel & { readonly kind: "sample" })
   /** One sample; ReLU inside; the results are the probabilities. */
   | {
       readonly kind: "predict";

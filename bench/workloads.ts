@@ -10,6 +10,7 @@ import { predictionWorkload } from "./workloads/prediction.js";
 import { productWorkload } from "./workloads/product.js";
 import { longRecurrentWorkload, recurrentWorkload } from "./workloads/recurrent.js";
 import { digitsWorkload, wideWorkload, xorWorkload } from "./workloads/training.js";
+import { sampleWorkload, transformerWorkload } from "./workloads/transformer.js";
 
 export const workloads: readonly Workload[] = [
   xorWorkload("xor", "steps"),
@@ -20,6 +21,8 @@ export const workloads: readonly Workload[] = [
   recurrentWorkload("lstm"),
   recurrentWorkload("gru"),
   longRecurrentWorkload(),
+  transformerWorkload(),
+  sampleWorkload(),
   predictionWorkload(),
   ...[64, 128, 256, 512, 1024].map(productWorkload),
   convolutionWorkload(),
@@ -31,6 +34,4 @@ export const workloads: readonly Workload[] = [
 ];
 
 /** Names that are taken already, of workloads that wait for what they measure. */
-export const notBuiltYet: Readonly<Record<string, string>> = {
-  transformer: "character transformer of 2 layers, width 64, batch 16, Adam",
-};
+export const notBuiltYet: Readonly<Record<string, string>> = {};

@@ -1,6 +1,7 @@
 """PyTorch as a peer: the protocol of ../peer.ts in Python. Argument: number of threads."""
 import base64
 import json
+import math
 import sys
 import time
 
@@ -170,6 +171,110 @@ class Recurrent:
         return [self.step().item() for _ in range(self.task["results"])]
 
 
+class CharacterModel:
+    """Parameters as in ../javascript/transformer.ts: weights [inputs, units], which torch's linear takes transposed."""
+
+    def __init__(self, task):
+        self.task = task
+        width = task["width"]
+        count = task["blocks"]
+        self.initial = []
+        shapes = [(task["characters"], width), (task["time"], width)]
+        dense = lambda inputs, units: [(inputs, units), (units,)]
+        norm = [(width,), (width,)]
+        block = [*norm, *dense(width, 3 * width), *dense(width, width), *norm, *dense(width, task["hidden"]), *dense(task["hidden"], width)]
+        shapes += block * count + norm + dense(width, task["characters"])
+        for index, (value, shape) in enumerate(zip(task["initial"], shapes)):
+            value = value.reshape(shape)
+            self.initial.append(value.t().contiguous() if index > 1 and len(shape) == 2 else value.clone())
+        self.parameters = [value.clone().requires_grad_() for value in self.initial]
+        self.mask = torch.ones(task["time"], task["time"], dtype=torch.bool).triu(1)
+
+    def split(self, x):
+        batch, time, _ = x.shape
+        return x.view(batch, time, self.task["heads"], -1).transpose(1, 2)
+
+    def attend(self, q, k, v):
+        if hasattr(F, "scaled_dot_product_attention"):
+            return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1)
+        scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[3])
+        if q.shape[2] > 1:
+            scores = scores.masked_fill(self.mask[: q.shape[2], : k.shape[2]], -math.inf)
+        return torch.softmax(scores, -1) @ v
+
+    def logits(self, tokens, start=0, caches=None):
+        words, positions, *rest = self.parameters
+        width, time = self.task["width"], tokens.shape[1]
+        x = F.embedding(tokens, words) + positions[start : start + time]
+        for index in range(self.task["blocks"]):
+            p = rest[12 * index : 12 * index + 12]
+            y = F.layer_norm(x, (width,), p[0], p[1])
+            q, k, v = (self.split(part) for part in F.linear(y, p[2], p[3]).split(width, 2))
+            if caches is not None:
+                keys, values = caches[index]
+                keys[:, :, start : start + time] = k
+                values[:, :, start : start + time] = v
+                k, v = keys[:, :, : start + time], values[:, :, : start + time]
+            y = self.attend(q, k, v).transpose(1, 2).reshape(x.shape)
+            x = x + F.linear(y, p[4], p[5])
+            y = F.layer_norm(x, (width,), p[6], p[7])
+            x = x + F.linear(torch.relu(F.linear(y, p[8], p[9])), p[10], p[11])
+        return F.linear(F.layer_norm(x, (width,), rest[-4], rest[-3]), rest[-2], rest[-1])
+
+
+class Transformer(CharacterModel):
+    def __init__(self, task):
+        super().__init__(task)
+        shape = (task["batches"], task["batch"], task["time"])
+        self.x, self.y = task["x"].reshape(shape), task["y"].reshape(shape)
+        self.reset()
+
+    def reset(self):
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, self.initial):
+                parameter.copy_(value)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=self.task["learningRate"])
+        self.next = 0
+
+    def step(self):
+        i = self.next
+        self.next = (i + 1) % self.task["batches"]
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(self.logits(self.x[i]).flatten(0, 1), self.y[i].flatten())
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def results(self):
+        return [self.step().item() for _ in range(self.task["results"])]
+
+
+class Sample(CharacterModel):
+    """Keys and values stay in tensors of their own, into which each character's are written."""
+
+    def __init__(self, task):
+        super().__init__(task)
+        self.x = task["x"].reshape(1, -1)
+        shape = (1, task["heads"], task["time"], task["width"] // task["heads"])
+        self.caches = [(torch.zeros(shape), torch.zeros(shape)) for _ in range(task["blocks"])]
+        self.reset()
+
+    def reset(self):
+        self.position = 0
+
+    def step(self):
+        with torch.no_grad():
+            if self.position == self.task["time"]:
+                self.position = 0
+            at = self.position
+            self.position += 1
+            return torch.softmax(self.logits(self.x[:, at : at + 1], at, self.caches), -1)
+
+    def results(self):
+        self.reset()
+        return torch.cat([self.step().flatten() for _ in range(self.task["time"])]).tolist()
+
+
 class Prediction:
     def __init__(self, task):
         self.parameters = parameters_of(task)
@@ -246,7 +351,8 @@ def uses_reference_blas():
 NOTE = "calculates with the slow reference BLAS; Debian: apt-get install libopenblas0-pthread"
 
 KINDS = {
-    "train": Training, "cnn": Cnn, "recurrent": Recurrent, "predict": Prediction, "product": Product, "convolution": Convolution,
+    "train": Training, "cnn": Cnn, "recurrent": Recurrent,
+    "transformer": Transformer, "sample": Sample, "predict": Prediction, "product": Product, "convolution": Convolution,
 }
 
 

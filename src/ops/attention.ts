@@ -9,7 +9,7 @@ import {
   ATTENTION_WIDE,
   ATTENTION_WIDE_BLOCK,
 } from "../engine/constants.js";
-import { checkInteger, checkNumber, LARGEST_INT32, ModelError, showValue } from "../engine/errors.js";
+import { checkInteger, checkNumber, checkOptions, LARGEST_INT32, ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { flag, integer, number, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import { backpropagate } from "../graph/backward.js";
@@ -356,11 +356,7 @@ function featuresOf(name: string, shape: Shape, heads: number): number {
 }
 
 function checkDropout(dropout: RandomOptions & { rate: number }): void {
-  if (typeof dropout !== "object" || dropout === null) {
-    throw new ModelError(
-      `attention: dropout must be { rate, clock, seed, stream }, got ${showValue(dropout)}: a layer has them in its context`,
-    );
-  }
+  checkOptions("attention: dropout", dropout, ["rate", "clock", "seed", "stream"]);
   checkNumber("attention", "dropout rate", dropout.rate, 0, 1);
   if (Math.fround(dropout.rate) === 1) throw new ModelError("attention: dropout rate must be below 1, got 1");
   checkRandom("attention", dropout);

@@ -22,6 +22,8 @@ describe("parseOptions", () => {
       "lstm",
       "gru",
       "lstm-long",
+      "transformer",
+      "sample",
       "predict-one",
       "gemm-64",
       "gemm-128",

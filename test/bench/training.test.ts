@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { classificationData, createRandom, initialParameters, uniformValues, xorData } from "../../bench/data.js";
 import { createCnn } from "../../bench/javascript/cnn.js";
 import { createRecurrent } from "../../bench/javascript/recurrent.js";
+import { createTransformer } from "../../bench/javascript/transformer.js";
 import { disposeEngines } from "../../bench/steepest.js";
 import { CheckError } from "../../bench/workload.js";
 import { cnnTask, createCnnLearner } from "../../bench/workloads/cnn.js";
@@ -15,6 +16,7 @@ import {
 import { checkProduct } from "../../bench/workloads/product.js";
 import { createRecurrentLearner, recurrentTask } from "../../bench/workloads/recurrent.js";
 import { checkLearner } from "../../bench/workloads/training.js";
+import { createTransformerLearner, sampleWorkload, transformerTask } from "../../bench/workloads/transformer.js";
 
 const sizes = [24, 12, 5];
 const digits: TrainingTask = {
@@ -194,5 +196,31 @@ describe.each(["lstm", "gru"] as const)("a recurrent network: %s", (cell) => {
     const learner = await createRecurrentLearner("steepest-strict-1", wrong);
     expect(() => checkLearner(learner, reference, 64)).toThrow(CheckError);
     learner.dispose();
+  });
+});
+
+describe("a character transformer", () => {
+  const sizes = { batch: 4, time: 9, characters: 11, width: 12, heads: 3, blocks: 2, hidden: 20 };
+  const task = transformerTask({ ...sizes, optimizer: "adam", learningRate: 0.005 });
+  const { data, initial, ...options } = task;
+  const reference = networkLearner(createTransformer(options), data, initial).losses(8);
+
+  test.each(["steepest-strict-1", "steepest-fast-1", "javascript"] as const)("%s", async (implementation) => {
+    const learner = await createTransformerLearner(implementation, task);
+    checkLearner(learner, reference, 64);
+    learner.dispose();
+  });
+
+  test("a wrong start is found out", async () => {
+    const wrong = { ...task, initial: initial.map((values) => values.map((value) => value * 1.001)) };
+    const learner = await createTransformerLearner("steepest-strict-1", wrong);
+    expect(() => checkLearner(learner, reference, 64)).toThrow(CheckError);
+    learner.dispose();
+  });
+
+  test("sampled with its cache, it gives the probabilities of the whole text at once", async () => {
+    const sampler = await sampleWorkload().prepare("steepest-strict-1");
+    await sampler.run(70);
+    sampler.dispose();
   });
 });
