@@ -43,7 +43,7 @@ function describeMistakes({ steepest, graph, io }, trainer, gone) {
     "no thread": [
       () => createEngine({ threads: 0 }),
       ModelError,
-      "threads must be a whole number of at least 1, got 0",
+      "engine: threads must be a whole number from 1 to 64, got 0",
     ],
     "an unknown build": [() => createEngine({ build: "quick" }), ModelError, 'build must be "strict" or "fast"'],
     "samples of another length": [

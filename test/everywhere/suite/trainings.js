@@ -4,6 +4,7 @@ import { createDigest, sameBits } from "./numbers.js";
 import { describeChains } from "./trainings/chains.js";
 import { describePictures } from "./trainings/images.js";
 import { describeGatesAndNoise, describeModels } from "./trainings/models.js";
+import { describeRecurrence } from "./trainings/recurrent.js";
 import { BATCH, held, labels, x } from "./trainings/ways.js";
 import { describeWorkspaces } from "./trainings/workspaces.js";
 
@@ -106,6 +107,7 @@ function describeTrainings(steepest, graph) {
       ...describeChains(steepest),
       ...describePictures(steepest),
       ...describeGatesAndNoise(steepest),
+      ...describeRecurrence(steepest),
       ...(graph === undefined ? {} : describeModels(steepest, graph)),
     },
     workspaces: graph === undefined ? {} : describeWorkspaces(steepest, graph),

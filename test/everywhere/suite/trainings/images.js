@@ -172,6 +172,39 @@ function describeImages(steepest) {
       samples: images,
       ...epochs(2, { x: images, y: labels }, { batchSize: BATCH }),
     },
+    "sizes, statistics and paddings": {
+      model: steepest.functional(input, (x, { apply }) => {
+        const convolved = apply(
+          x,
+          steepest.resize({ size: [14, 10], mode: "cubic" }),
+          conv2d(16, 3, { ...SAME, paddingMode: "circular" }),
+          batchNorm({ statistics: "cumulative" }),
+          relu(),
+          instanceNorm({ statistics: "running", momentum: 0.3 }),
+          steepest.localResponseNorm(5, { alpha: 0.1 }),
+        );
+        const { values, indices } = apply(convolved, steepest.maxPoolWithIndices(2));
+        const back = apply({ values: apply(values, conv2d(16, 1)), indices }, steepest.maxUnpool(2));
+        const smaller = steepest.resize({ scale: [0.5, 0.4], mode: "linear", coordinates: "alignCorners" });
+        return apply(back, smaller, flatten(), dense(CLASSES));
+      }),
+      options: { loss: crossEntropy(), optimizer: adam(), metrics: ["accuracy"] },
+      samples: images,
+      ...epochs(2, { x: images, y: labels }, { batchSize: BATCH }),
+    },
+    "volumes there and back": {
+      model: sequential(
+        { input: VOLUME },
+        steepest.conv3d(8, 3, { stride: 2, padding: 1 }),
+        steepest.tanh(),
+        steepest.convTranspose3d(4, [2, 2, 3], { stride: 2, padding: [0, 0, 1] }),
+        relu(),
+        steepest.conv3d(1, 1),
+      ),
+      options: { loss: steepest.meanSquaredError(), optimizer: sgd({ learningRate: 0.1 }) },
+      samples: images,
+      ...calls([2, 2], { x: images, y: images }, { batchSize: BATCH }),
+    },
     "pixels into channels and back": {
       model: sequential(
         input,

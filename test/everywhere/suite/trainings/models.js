@@ -218,6 +218,47 @@ function describeOwnLayers(steepest, graph) {
   };
 }
 
+/** Images, from where a dense layer has them looked at (Jaderberg et al. 2015). */
+const turned = ({ defineLayer, dense, flatten, normal, tanh }, graph) =>
+  defineLayer("turned", (x, { apply }) => {
+    const weightInitializer = normal({ standardDeviation: 0.02 });
+    const change = apply(x, flatten(), dense(16), tanh(), dense(6, { weightInitializer }));
+    const still = graph.constant([
+      [1, 0, 0],
+      [0, 1, 0],
+    ]);
+    const theta = graph.add(graph.reshape(change, [-1, 2, 3]), still);
+    return graph.gridSample(x, graph.affineGrid(theta, x.shape.slice(1, 3)), { padding: "reflection" });
+  });
+
+function describePairs(steepest, graph) {
+  const { adam, conv2d, crossEntropy, dense, flatten, functional, relu, sequential } = steepest;
+  const pair = { a: x, b: second };
+  return {
+    pairs: {
+      model: functional({ input: { a: [FEATURES], b: [FEATURES] } }, ({ a, b }, { apply }) => {
+        const shared = dense(24);
+        const both = { a: apply(a, shared), b: apply(b, shared) };
+        const parts = [
+          apply(both, steepest.bilinear(16)),
+          graph.expandDims(apply(both, steepest.cosineSimilarity()), -1),
+          apply(both, steepest.pairwiseDistance({ keepDims: true })),
+        ];
+        return apply(graph.concatenate(parts), dense(CLASSES));
+      }),
+      options: { loss: crossEntropy(), optimizer: adam() },
+      samples: pair,
+      ...calls([2, 2], { x: pair, y: labels }, { batchSize: BATCH }),
+    },
+    "images sampled at points": {
+      model: sequential({ input: IMAGE }, turned(steepest, graph)(), conv2d(8, 3), relu(), flatten(), dense(CLASSES)),
+      options: { loss: crossEntropy(), optimizer: adam() },
+      samples: images,
+      ...calls([2, 2], { x: images, y: labels }, { batchSize: BATCH }),
+    },
+  };
+}
+
 function describePositions(steepest, graph) {
   const { adam, crossEntropy, defineLoss, defineMetric, dense, sequential, sgd, tanh } = steepest;
   const { add, mean, scale, softplus, square, sub } = graph;
@@ -246,4 +287,5 @@ export const describeModels = (steepest, graph) => ({
   ...describeBranches(steepest, graph),
   ...describeOwnLayers(steepest, graph),
   ...describePositions(steepest, graph),
+  ...describePairs(steepest, graph),
 });
