@@ -153,8 +153,8 @@ function* fitEpoch(
   const durationMs = performance.now() - start;
   const scores = readScores(state.config.scores, pass.totals, pass.counted);
   const epoch = { epoch: state.epochs, step: state.steps };
-  const validated =
-    validation === undefined ? undefined : yield* evaluateAll(state, validation, checkEvaluateOptions());
+  const scoring = { ...checkEvaluateOptions(), parameters: plan.validationParameters };
+  const validated = validation === undefined ? undefined : yield* evaluateAll(state, validation, scoring);
   return {
     ...scores,
     ...epoch,

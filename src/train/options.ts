@@ -41,6 +41,8 @@ export interface FitOptions<M extends string = string, I extends Ports = Shape, 
   shuffle?: boolean;
   /** Data that are scored after each epoch. */
   validation?: TrainingData<I, O>;
+  /** Values of the optimizer that the validation scores: "average" of `averaged`. Default: the parameters. */
+  validationParameters?: string;
   /** Ends the fit by throwing the signal's reason; in the background, after the current step. */
   signal?: AbortSignalLike;
   onProgress?: (progress: Progress<M, O>) => void;
@@ -109,6 +111,7 @@ export interface FitPlan {
   readonly epochs: number;
   readonly batchSize: number;
   readonly shuffle: boolean;
+  readonly validationParameters: string | undefined;
   readonly signal: AbortSignalLike | undefined;
   readonly onProgress: ((progress: AnyProgress) => void) | undefined;
 }
@@ -133,13 +136,18 @@ const FIT = {
   shuffle: flag(true),
   // Checked with the data.
   validation: unchecked<AnyFitOptions["validation"]>(),
+  validationParameters: PARAMETERS,
   signal: abortSignal,
   onProgress: optional(fn<(progress: AnyProgress) => void>()),
 } satisfies OptionsOf<AnyFitOptions>;
 
 export function checkFitOptions(options: AnyFitOptions): FitPlan {
   checkBehindData("fit", options, FIT);
-  return readOptions("fit", options, FIT);
+  const plan = readOptions("fit", options, FIT);
+  if (plan.validationParameters === undefined || plan.validation !== undefined) return plan;
+  throw new ModelError(
+    `fit: validationParameters must be left out without validation, got ${showValue(plan.validationParameters)}: give the data that are scored as validation`,
+  );
 }
 
 /** Signals of other realms, and those of a library's own class, are accepted too. */

@@ -340,6 +340,7 @@ function jobsOf(state: State) {
     fit(data: Given, options: AnyFitOptions = {}, later = false): Job<void, AnyEpochResult> {
       checkTrains(state, "fit");
       const plan = checkFitOptions(options);
+      checkAverage("fit", "validationParameters", state.optimizer, plan.validationParameters);
       const { validation } = options;
       return exclusively(state, {
         what: "fit",

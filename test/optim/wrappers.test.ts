@@ -359,6 +359,43 @@ describe("averages", () => {
     expect(current).not.toEqual(other.evaluateSync(data));
   });
 
+  test("scores of a fit's validation are those of evaluate with averages after each epoch; the training is the same", async () => {
+    const optimizer = averaged(sgd({ learningRate: 0.1 }), { decay: 0.9 });
+    const validation = { x: x.slice(0, 9), y: data.y.slice(0, 9) };
+    const options = { epochs: 3, batchSize: 8, validation, validationParameters: "average" };
+    using trainer = open(optimizer);
+    using plain = open(optimizer);
+    let epoch = 0;
+    for await (const result of trainer.fit(data, options)) {
+      const average = trainer.evaluateSync(validation, { parameters: "average" });
+      expect(result.validation).toEqual(average);
+      expect(average).not.toEqual(trainer.evaluateSync(validation));
+      const [alone] = plain.fitSync(data, { batchSize: 8, validation });
+      expect(result.loss).toBe(alone.loss);
+      expect(alone.validation).toEqual(trainer.evaluateSync(validation));
+      epoch++;
+    }
+    expect(epoch).toBe(3);
+    expect(trainer.parameters()).toEqual(plain.parameters());
+  });
+
+  test("of a validation are refused before anything changes if there are none, or nothing is scored", () => {
+    using trainer = open(averaged(sgd()));
+    using plain = open(sgd());
+    const before = trainer.parameters();
+    const validation = data;
+    expect(() => trainer.fitSync(data, { validation, validationParameters: "mean" })).toThrow(
+      'fit: validationParameters must be "average", got "mean"',
+    );
+    expect(() => trainer.fitSync(data, { validationParameters: "average" })).toThrow(
+      'fit: validationParameters must be left out without validation, got "average": give the data that are scored as validation',
+    );
+    expect(() => plain.fitSync(data, { validation, validationParameters: "average" })).toThrow(
+      'fit: validationParameters must be left out, as the optimizer keeps no average, got "average"',
+    );
+    expect(trainer.parameters()).toEqual(before);
+  });
+
   test("start at parameters that are set before the first step, and anew after reset()", () => {
     using trainer = open(averaged(sgd({ learningRate: 0.1 })));
     const start = trainer.parameters();

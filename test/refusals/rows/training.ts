@@ -166,6 +166,7 @@ function fittingRows(engine: Engine): readonly Row[] {
         batchSize: 1,
         shuffle: true,
         validation: data(),
+        validationParameters: "average",
         signal: new AbortController().signal,
         onProgress: () => {},
       },
