@@ -245,7 +245,7 @@ function sizesOf(where: string, { x, memory, value }: ForInputs<Shape>, heads: n
   const { keyHeads = heads, valueFeatures: width = depth } = read;
   if (!Number.isInteger(depth)) {
     throw new ModelError(
-      `${where}: ${heads} heads must divide the ${x[1]} features of x ${showBatch(x)}: say how many a head has, as { features: 16 }`,
+      `${where}: heads must divide the ${x[1]} features of x ${showBatch(x)}, got ${heads}: or say how many a head has, as { features: 16 }`,
     );
   }
   if (heads % keyHeads !== 0) {

@@ -44,14 +44,15 @@ const OPTIONS = joined(NAME, RULES, {
 type Named<Names extends string> = { readonly [Name in Names]?: Tensor | undefined };
 
 /** What both blocks are made of. */
-function blockParts(kind: string, heads: number, options: TransformerOptions) {
+function blockParts(kind: string, heads: number, options: TransformerOptions, isCausal = false) {
   checkInteger(kind, "heads", heads, 1);
   const { name, hidden, activation, norm, dropout: rate, epsilon, ...rules } = readLayerOptions(kind, options, OPTIONS);
   if (Math.fround(rate) === 1) throw new ModelError(`${kind}: dropout must be below 1, got 1: nothing would be left`);
   const given = Object.fromEntries(Object.entries(rules).filter(([, value]) => value !== undefined)) as AttentionRules;
+  const causal = options.causal ?? isCausal;
   return {
     name,
-    rules: given,
+    rules: { ...given, causal },
     rate,
     /** One of the block's parts, with what came in added. */
     around(scope: Scope, x: Tensor, index: number, part: (x: Tensor) => Tensor): Tensor {
@@ -117,10 +118,7 @@ export function transformerDecoder(
   heads: number,
   options: TransformerOptions = {},
 ): Layer<{ readonly x: Shape; readonly memory: Shape }, number, DecoderInputs> {
-  const { name, rules, rate, around, feedForward } = blockParts("transformerDecoder", heads, {
-    ...options,
-    causal: options?.causal ?? true,
-  });
+  const { name, rules, rate, around, feedForward } = blockParts("transformerDecoder", heads, options, true);
   type Tensors = { x: Tensor; memory: Tensor } & Named<"mask" | "lengths" | "memoryMask" | "memoryLengths">;
   const body = ({ x, memory, mask, lengths, memoryMask, memoryLengths }: Tensors, scope: Scope): Tensor => {
     const own = multiHeadAttention(heads, { ...rules, name: "attention", dropout: rate });

@@ -318,7 +318,9 @@ describe("refusals", () => {
   });
 
   test("heads that do not fit, dropout of all, positions beyond the last", () => {
-    expect(() => sequential({ input: [6, 9] }, multiHeadAttention(2))).toThrow("2 heads must divide the 9 features");
+    expect(() => sequential({ input: [6, 9] }, multiHeadAttention(2))).toThrow(
+      "heads must divide the 9 features of x [batch, 6, 9], got 2",
+    );
     expect(() => sequential({ input: [6, 8] }, multiHeadAttention(4, { keyHeads: 3 }))).toThrow("multiple of keyHeads");
     expect(() => sequential({ input: [6, 600] }, multiHeadAttention(2))).toThrow("at most 256 features, got 300");
     expect(() => multiHeadAttention(2, { dropout: 1 })).toThrow(ModelError);
