@@ -37,34 +37,73 @@ function train(task) {
   const split = (values, width) =>
     Array.from({ length: batches }, (_, i) => tf.tensor(partOf(values, batches, i), [batch, width], "float32"));
   const [xs, ys] = [split(task.x, sizes[0]), split(targets, outputs)];
-  const initial = tensorsOf(task);
-  const variables = initial.map((tensor) => tf.variable(tensor));
-  const lossOf = (i) => {
+  return sessionOf(task, tensorsOf(task), (variables, i) => {
     let x = xs[i];
     for (let p = 0; p < variables.length; p += 2) {
       if (p > 0) x = ACTIVATIONS[hidden](x);
       x = tf.add(tf.matMul(x, variables[p]), variables[p + 1]);
     }
     return LOSSES[loss](ys[i], x);
-  };
+  });
+}
+
+/** Trains variables that begin as `initial`; `lossOf` them and a batch. */
+function sessionOf(task, initial, lossOf) {
+  const variables = initial.map((tensor) => tf.variable(tensor));
   let optimizer;
   return trainingSession(task, {
     start() {
       optimizer?.dispose();
-      optimizer = OPTIMIZERS[task.optimizer](task.learningRate);
+      optimizer = OPTIMIZERS[task.optimizer ?? "adam"](task.learningRate);
       variables.forEach((variable, i) => {
         variable.assign(tf.clone(initial[i]));
       });
     },
     step(i) {
-      optimizer.minimize(() => lossOf(i), false);
+      optimizer.minimize(() => lossOf(variables, i), false);
     },
     stepWithLoss(i) {
-      const value = optimizer.minimize(() => lossOf(i), true);
+      const value = optimizer.minimize(() => lossOf(variables, i), true);
       const [number] = value.dataSync();
       value.dispose();
       return number;
     },
+  });
+}
+
+const CELLS = {
+  /** Gates i, f, g, o. */
+  lstm(x, [h, c], u) {
+    const [i, f, g, o] = tf.split(tf.add(x, tf.matMul(h, u)), 4, 1);
+    const cell = tf.add(tf.mul(tf.sigmoid(f), c), tf.mul(tf.sigmoid(i), tf.tanh(g)));
+    return [tf.mul(tf.sigmoid(o), tf.tanh(cell)), cell];
+  },
+  /** Gates r, z, n; the reset comes after the product. */
+  gru(x, [h], u, bias) {
+    const [xr, xz, xn] = tf.split(x, 3, 1);
+    const [hr, hz, hn] = tf.split(tf.add(tf.matMul(h, u), bias), 3, 1);
+    const z = tf.sigmoid(tf.add(xz, hz));
+    const n = tf.tanh(tf.add(xn, tf.mul(tf.sigmoid(tf.add(xr, hr)), hn)));
+    return [tf.add(n, tf.mul(z, tf.sub(h, n)))];
+  },
+};
+
+/** The input's product is one for all steps, as in its own recurrent layers. */
+function recurrent(task) {
+  const { cell, batch, batches, time, inputs, units, classes } = task;
+  const width = units * (cell === "lstm" ? 4 : 3);
+  const split = (values, shape) =>
+    Array.from({ length: batches }, (_, i) => tf.tensor(partOf(values, batches, i), shape, "float32"));
+  const [xs, ys] = [split(task.x, [batch * time, inputs]), split(oneHot(task.y, classes), [batch, classes])];
+  const biases = cell === "lstm" ? [[width]] : [[width], [width]];
+  const shapes = [[inputs, width], [units, width], ...biases, [units, classes], [classes]];
+  const initial = task.initial.map((values, i) => tf.tensor(values, shapes[i], "float32"));
+  return sessionOf(task, initial, ([weight, u, bias, ...others], i) => {
+    const [recurrentBias, dense, denseBias] = cell === "lstm" ? [undefined, ...others] : others;
+    const projected = tf.reshape(tf.add(tf.matMul(xs[i], weight), bias), [batch, time, width]);
+    let state = [tf.zeros([batch, units]), tf.zeros([batch, units])];
+    for (const x of tf.unstack(projected, 1)) state = CELLS[cell](x, state, u, recurrentBias);
+    return LOSSES.softmaxCrossEntropy(ys[i], tf.add(tf.matMul(state[0], dense), denseBias));
   });
 }
 
@@ -91,4 +130,4 @@ function product({ n, a, b }) {
   });
 }
 
-await serve(versionOf("@tensorflow/tfjs"), { train, predict, product });
+await serve(versionOf("@tensorflow/tfjs"), { train, recurrent, predict, product });

@@ -377,6 +377,34 @@ describe("lengths that are none are refused where they are handed in", () => {
   });
 });
 
+test("dropout of the state has one mask for all steps, another for each sample", () => {
+  const [batch, time, units] = [6, 4, 8];
+  const options = { activation: "linear", bias: false, recurrentDropout: 0.5, returnSequences: true };
+  const built = builtOf({ layer: "simpleRnn", units, options }, units, time);
+  const training = layerContext({ training: true, clock: constant(new Uint32Array(16)), seed: [3, 0] });
+  using compiled = compileFunctionSync(
+    ({ x }: Named<Tensor>) => ({ output: built.apply({ x }, training).output }),
+    { x: input([batch, time, units]) } as Named<Tensor>,
+    { engine },
+  );
+  // h = x + mask · h: with x = 1 in the first step alone, what is left is doubled in each.
+  const identity = Float32Array.from({ length: units * units }, (_, i) => Number(i % (units + 1) === 0));
+  for (const { tensor } of built.parameters) compiled.setParameter(tensor.name, identity);
+  const x = Float32Array.from({ length: batch * time * units }, (_, i) => Number(i % (time * units) < units));
+  const { output } = compiled({ x } as never) as Named<Float32Array>;
+  const kept = new Set<string>();
+  for (let sample = 0; sample < batch; sample++) {
+    const mask = Array.from({ length: units }, (_, j) => output[(sample * time + 1) * units + j] / 2);
+    expect(mask.every((value) => value === 0 || value === 1)).toBe(true);
+    kept.add(mask.join(""));
+    for (let t = 1; t < time; t++) {
+      const row = output.slice((sample * time + t) * units, (sample * time + t + 1) * units);
+      expect([...row]).toEqual(mask.map((value) => value * 2 ** t));
+    }
+  }
+  expect(kept.size).toBeGreaterThan(3);
+});
+
 describe("errors", () => {
   const place = { where: "lstm 0", path: "0" };
   const build = (layer: unknown, shapes: object) => (layer as Layer).build(place, shapes as never);
