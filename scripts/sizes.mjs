@@ -79,8 +79,8 @@ const KB = 1024;
 const budgets = [
   ["facade of a simple program under Node", loaded(inNode), 62 * KB],
   ["the same in a browser", loaded(inPage), 62 * KB],
-  ["all that a bundled page loads to train", loaded(inPage, strict) + worker, 120 * KB],
-  ["the same without a bundler", loaded(asIs("dist/browser/", "index.js"), strict) + worker, 188 * KB],
+  ["all that a bundled page loads to train", loaded(inPage, strict) + worker, 129 * KB],
+  ["the same without a bundler", loaded(asIs("dist/browser/", "index.js"), strict) + worker, 197 * KB],
   ["a program without a model", loaded(await bundled("node", "index.js", tiny)), 9 * KB],
 ];
 for (const [what, bytes, budget] of budgets) {
