@@ -74,4 +74,4 @@ test("a GPT follows PyTorch's loss", () => {
   const { sizes, losses } = golden.models.GPT;
   const model = createGpt({ size, context: sizes.time, ...sizes });
   expect(errorOf(model, sizes, losses)).toBeLessThan(MAX_ERROR);
-});
+}, 180_000);
