@@ -41,13 +41,14 @@ const counts = (lengths: readonly number[] | undefined): Tensor | undefined =>
 function resultOf(one: RecordedCase, tensors: Record<string, Tensor>): { y: Tensor; parameters: Map<string, Tensor> } {
   const lengths = counts(one.lengths);
   if (one.layer === "attention") {
-    const [{ alibi, bias, ...options }] = one.arguments as [Record<string, never>];
+    const [given] = one.arguments as [{ alibi?: boolean; bias?: boolean; heads: number; causal?: boolean }];
+    const { alibi = false, bias = false, ...options } = given;
     const { q, k, v } = tensors;
     const y = attention(q, k, v, {
       ...options,
       ...(lengths && { lengths }),
-      ...(alibi && { slopes: constant(alibiSlopes(options.heads)) }),
-      ...(bias && { bias: constant(Float32Array.from(one.bias ?? []), [q.shape[1], k.shape[1]]) }),
+      ...(alibi ? { slopes: constant(alibiSlopes(options.heads)) } : {}),
+      ...(bias ? { bias: constant(Float32Array.from(one.bias ?? []), [q.shape[1], k.shape[1]]) } : {}),
     });
     return { y, parameters: new Map() };
   }
