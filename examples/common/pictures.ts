@@ -67,11 +67,13 @@ export function drawCurves(title: string, curves: Readonly<Record<string, readon
   );
   const markOf = (x: number, y: number) =>
     MARKS[series.findIndex((one) => one.some((point) => point[0] === x && point[1] === y))];
+  const longest = Math.max(...Object.values(curves).map(({ length }) => length));
   const picture = plot(series, {
     width: 72,
     height: 16,
     title,
     formatter: (value) => Number(value.toFixed(2)),
+    customXAxisTicks: [0, 1, 2, 3].map((i) => 1 + Math.round((i / 3) * (longest - 1))),
     lineFormatter: ({ x, y, plotX, plotY }) => ({ x: plotX, y: plotY, symbol: markOf(x, y) }),
   });
   const names = Object.keys(curves).map((name, i) => `${MARKS[i]} ${name}`);

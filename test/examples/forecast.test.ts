@@ -1,45 +1,41 @@
+import { naiveForecast } from "steepest/data";
 import { describe, expect, test } from "vitest";
-import { errorOf, partsOf, readCarbonDioxide, samplesOf } from "../../examples/forecast.js";
+import { errorOf, partsOf, readWeather } from "../../examples/forecast.js";
 
-const series = readCarbonDioxide();
+const days = readWeather();
+const [first, second] = [Math.round(0.6 * days.length), Math.round(0.75 * days.length)];
 
-describe("the series", () => {
-  // 1958-03 to 2020-04 are 746 months, of which the file has 741.
-  test("has each month once, with its measured values, and straight lines where some are missing", () => {
-    expect(series).toHaveLength(746);
-    expect(series.slice(0, 3)).toEqual([315.7, 317.46, 317.51]);
-    // 1958-06 is missing: between 317.51 and 315.86.
-    expect(series[3]).toBeCloseTo((317.51 + 315.86) / 2, 10);
-    expect(series[4]).toBe(315.86);
-    expect(Math.max(...series.slice(1).map((value, i) => Math.abs(value - series[i])))).toBeLessThan(4);
-  });
+test("the weather has each day of four years", () => {
+  expect(days).toHaveLength(3 * 365 + 366);
+  expect(days[0].slice(0, 4)).toEqual([12.8, 5, 0, 4.7]);
+  expect(days.every(([highest, lowest]) => highest >= lowest)).toBe(true);
+  // A day of the year is at the same place in each year, but for leap days.
+  expect(Math.hypot(days[731][4] - days[0][4], days[731][5] - days[0][5])).toBeLessThan(0.02);
 });
 
 describe("the parts", () => {
-  const { training, validation, test: rest, scaler } = partsOf(series);
+  const { training, validation, test: rest, truth, temperature } = partsOf(days);
 
-  test("no value that is forecast in one part is known in the training part", () => {
-    const [first, second] = [Math.round(0.7 * series.length), Math.round(0.85 * series.length)];
-    expect(training.windows.samples).toBe(first - 24 - 12 + 1);
-    expect(validation.windows.y[0]).toBeCloseTo(series[first], 3);
-    expect(rest.windows.y[0]).toBeCloseTo(series[second], 3);
-    expect(rest.windows.y.at(-1)).toBeCloseTo(series[series.length - 1], 3);
+  test("no day that is forecast in one part is known in the training part", () => {
+    expect(training.samples).toBe(first - 28 - 7 + 1);
+    expect(temperature.inverse(validation.y)[0]).toBeCloseTo(days[first][0], 4);
+    expect(temperature.inverse(rest.y)[0]).toBeCloseTo(days[second][0], 4);
+  });
+
+  test("what is measured is the same in degrees, and a year before it is known", () => {
+    expect(truth.samples).toBe(rest.samples);
+    const inDegrees = temperature.inverse(rest.y);
+    truth.y.forEach((value, i) => {
+      expect(inDegrees[i]).toBeCloseTo(value, 4);
+    });
+    expect(naiveForecast(truth, { period: 365 })[0]).toBeCloseTo(days[second - 365][0], 4);
   });
 
   test("scaling is learned from the training part alone", () => {
-    const scaled = scaler.transform(training.x);
-    const mean = scaled.reduce((sum, value) => sum + value / scaled.length, 0);
-    expect(Math.abs(mean)).toBeLessThan(1e-5);
-    const other = scaler.transform(rest.x);
-    expect(Math.abs(other.reduce((sum, value) => sum + value / other.length, 0))).toBeGreaterThan(1e-3);
-  });
-
-  test("a window and its year are differences from the last value that is known", () => {
-    const { x, y, last, windows } = samplesOf([...Array(40).keys()].map((i) => 2 * i));
-    expect(windows.samples).toBe(5);
-    expect(last[1]).toBe(48);
-    expect(x[23]).toBe(0);
-    expect([...y.subarray(0, 3)]).toEqual([2, 4, 6]);
+    const mean = days.slice(0, first).reduce((sum, [highest]) => sum + highest / first, 0);
+    expect(temperature.inverse([0])[0]).toBeCloseTo(mean, 4);
+    const all = days.reduce((sum, [highest]) => sum + highest / days.length, 0);
+    expect(Math.abs(mean - all)).toBeGreaterThan(0.1);
   });
 });
 
