@@ -123,7 +123,7 @@ export const RULES = {
   window: optional(integer(undefined, { min: 1, max: LARGEST_INT32 })),
   rotary: rotaryRule,
   alibi: flag(false),
-  cache: integer(0, { min: 0, max: 2 ** 24 }),
+  cache: integer(0, { min: 0, max: 16_777_216 }), // as float32 counts positions
 };
 
 const OPTIONS = joined(WEIGHT, BIAS, RULES, {
@@ -273,10 +273,10 @@ function projectionOf(
   product: MakeProduct,
 ): (tensors: ForInputs<Tensor>) => Projected {
   const { x, memory, value } = shapes;
-  const part = (input: number, column: number) => ({ input, column });
+  const at = (input: number, column: number) => ({ input, column });
   if (memory === undefined) {
     const all = product("", x[1], queryColumns + keyColumns + valueColumns);
-    const parts = [part(0, 0), part(0, queryColumns), part(0, queryColumns + keyColumns)] as const;
+    const parts = [at(0, 0), at(0, queryColumns), at(0, queryColumns + keyColumns)] as const;
     return (tensors) => ({ sources: [all(tensors.x)], parts });
   }
   const queries = product("query", x[1], queryColumns);
@@ -286,12 +286,12 @@ function projectionOf(
   };
   if (value === undefined) {
     const both = product("memory", memory[1], keyColumns + valueColumns);
-    const parts = [part(0, 0), part(1, 0), part(1, keyColumns)] as const;
+    const parts = [at(0, 0), at(1, 0), at(1, keyColumns)] as const;
     return (tensors) => ({ sources: [queries(tensors.x), both(given(tensors.memory))], parts });
   }
   const keys = product("key", memory[1], keyColumns);
   const values = product("value", value[1], valueColumns);
-  const parts = [part(0, 0), part(1, 0), part(2, 0)] as const;
+  const parts = [at(0, 0), at(1, 0), at(2, 0)] as const;
   return (tensors) => ({
     sources: [queries(tensors.x), keys(given(tensors.memory)), values(given(tensors.value))],
     parts,

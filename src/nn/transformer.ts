@@ -55,10 +55,10 @@ function blockParts(kind: string, heads: number, options: TransformerOptions, is
     rules: { ...given, causal },
     rate,
     /** One of the block's parts, with what came in added. */
-    around(scope: Scope, x: Tensor, index: number, part: (x: Tensor) => Tensor): Tensor {
+    around(scope: Scope, x: Tensor, index: number, inner: (x: Tensor) => Tensor): Tensor {
       const normed = (y: Tensor) => scope.apply(y, layerNorm({ name: `norm${index}`, epsilon }));
       const after = (y: Tensor) => scope.apply(y, dropout(rate));
-      return norm === "pre" ? add(x, after(part(normed(x)))) : normed(add(x, after(part(x))));
+      return norm === "pre" ? add(x, after(inner(normed(x)))) : normed(add(x, after(inner(x))));
     },
     feedForward(scope: Scope, x: Tensor): Tensor {
       const features = x.shape[2];

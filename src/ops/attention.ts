@@ -188,14 +188,17 @@ export const attentionGradientOp: Operation<AttentionTask> = {
   clocks: ({ extras: { clock } }) => (clock === undefined ? [] : [clock]),
   infer: (inputs, { sources }) => inputs.slice(0, sources).map(({ shape }) => ({ shape })),
   forward: recordGradients,
-  backward: gradientByDecomposition((inputs, task) => {
-    const sources = inputs.slice(0, task.sources);
-    // The result and the logarithms depend on the sources too: here all is calculated from these.
-    const dy = inputs[inputs.length - 3];
-    const found = backpropagate(new Map([[composed(inputs, task), dy]]), sources, gradientRules);
-    return found.map((gradient, index) => gradient ?? gradientRules.full(sources[index].shape, 0));
-  }),
+  // Made when it is asked for: a bundler would keep what is called when the module loads.
+  backward: (context) => gradientByDecomposition(composedGradients)(context),
 };
+
+/** The same as `attentionGradientOp`. The result and the sums are inputs too, but are calculated again from the sources here. */
+function composedGradients(inputs: readonly Tensor[], task: AttentionTask): Tensor[] {
+  const sources = inputs.slice(0, task.sources);
+  const dy = inputs[inputs.length - 3];
+  const found = backpropagate(new Map([[composed(inputs, task), dy]]), sources, gradientRules);
+  return found.map((gradient, index) => gradient ?? gradientRules.full(sources[index].shape, 0));
+}
 
 /** The same as `attentionOp`, made of other operations and of the matrix of scores. */
 function composed(inputs: readonly Tensor[], task: AttentionTask): Tensor {
@@ -249,7 +252,7 @@ function recordGradients(
   const [dy, y, logSums] = from.slice(inputs.length - 3);
   const block = blockOf(task);
   const owners = batch * task.keyHeads;
-  const part = (units: number, share: number, which: number): void => {
+  const recordPart = (units: number, share: number, which: number): void => {
     const work = rows(units, costOf(task, inputs) * share);
     record.attentionGradient(
       work,
@@ -262,10 +265,10 @@ function recordGradients(
       task.rate,
     );
   };
-  if (owners >= FEW_UNITS || Math.max(queries, keys) <= block) part(owners, 2.5, ATTENTION_PARTS_ALL);
+  if (owners >= FEW_UNITS || Math.max(queries, keys) <= block) recordPart(owners, 2.5, ATTENTION_PARTS_ALL);
   else {
-    part(owners * Math.ceil(keys / block), 2, ATTENTION_PARTS_KEYS);
-    part(batch * task.heads * Math.ceil(queries / block), 1.5, ATTENTION_PARTS_QUERIES);
+    recordPart(owners * Math.ceil(keys / block), 2, ATTENTION_PARTS_KEYS);
+    recordPart(batch * task.heads * Math.ceil(queries / block), 1.5, ATTENTION_PARTS_QUERIES);
   }
 }
 
