@@ -20,7 +20,7 @@ import { checkSize, flattenValues, type Values, writeFloats } from "../graph/val
 import { layerContext } from "../nn/layer.js";
 import { type AnyModel, checkModel, type Model } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
-import { add, mul } from "../ops/elementwise.js";
+import { mul } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { sum } from "../ops/reduce.js";
 import {
@@ -35,9 +35,10 @@ import {
   targetsOf,
   targetType,
 } from "./data.js";
-import { type Losses, resolveOutputs, tryOutputs } from "./outputs.js";
-import { lengthsFor } from "./scores.js";
+import { type Losses, type OutputOptions, resolveOutputs, tryOutputs } from "./outputs.js";
+import { assignTargets, buildScores } from "./scores.js";
 import { isTrainable } from "./state.js";
+import type { OutputWeights } from "./weights.js";
 
 /** The check of one tensor: derivatives along random directions. */
 export interface GradientCheck {
@@ -69,8 +70,16 @@ export interface CheckGradientsOptions {
 type FunctionOptions = CheckGradientsOptions & {
   at: Record<string, { readonly shape: Shape; readonly values: Values }>;
 };
-type ModelOptions<I extends Ports, O extends Ports> = CheckGradientsOptions & { loss: Losses<O>; data: Samples<I, O> };
-type AnyModelOptions = CheckGradientsOptions & { loss: Losses<Ports>; data: AnySamples };
+type ModelOptions<I extends Ports, O extends Ports> = CheckGradientsOptions & {
+  loss: Losses<O>;
+  data: Samples<I, O>;
+  weights?: OutputWeights<O>;
+};
+type AnyModelOptions = CheckGradientsOptions & {
+  loss: Losses<Ports>;
+  data: AnySamples;
+  weights?: unknown;
+};
 
 // Each direction takes some dozen runs.
 const MAX_DIRECTIONS = 1000;
@@ -90,12 +99,14 @@ const OF_FUNCTION = { at: unchecked<FunctionOptions["at"]>() } satisfies Options
 const OF_MODEL = {
   loss: unchecked<Losses<Ports>>(),
   data: unchecked<AnySamples>(),
+  weights: unchecked<unknown>(),
 } satisfies OptionsOf<Omit<AnyModelOptions, keyof typeof COMMON>>;
 
 /**
  * Checks the gradients of a model's loss with respect to all its parameters (`{ loss, data }`), or of any
  * function of tensors with respect to all its inputs (`{ at }`; if a result is not a scalar, the sum of its elements
  * with random weights is taken). Derivatives along random directions are compared with fourth-order finite differences.
+ * `weights` are those of `compile`. They take no gradient, so an output that is one must not depend on parameters.
  *
  * Give it few samples. With many, the kinks of ReLU are so close together that finite differences of a float32 loss
  * cannot tell them from a slope.
@@ -205,8 +216,8 @@ async function functionSubject(
   };
 }
 
-async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyModelOptions): Promise<Subject> {
-  const outputs = resolveOutputs("checkGradients", model, { loss });
+async function modelSubject(model: AnyModel, { loss, data, weights, seed, engine }: AnyModelOptions): Promise<Subject> {
+  const outputs = resolveOutputs("checkGradients", model, { loss, weights: weights as OutputOptions["weights"] });
   const trainable = [...model.parameters].filter(([, tensor]) => isTrainable(tensor));
   if (trainable.length === 0) {
     throw new ModelError("checkGradients: the model must have parameters, got none: add dense(…)");
@@ -222,7 +233,7 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
     outputs: model.outputs,
     targets: targetsOf(outputs),
   };
-  const { x, y, count } = flattenSamples(checkSamples(data), format);
+  const { x, y, count, weights: shapes } = flattenSamples(checkSamples(data), format);
   const names = trainable.map(([name]) => name);
   const inputs: Record<string, Tensor> = { clock: input([CLOCK_BYTES / 4], { name: "clock", dtype: "uint32" }) };
   const feed: Record<string, Values> = { clock: new Uint32Array(CLOCK_BYTES / 4) };
@@ -236,18 +247,14 @@ async function modelSubject(model: AnyModel, { loss, data, seed, engine }: AnyMo
   const given = model.inputs.map((port, index) =>
     take(`x ${index}`, port.shape, port.dtype, (to) => fillInput(to, x[index].data, port, 0)),
   );
-  const targets = format.targets.map((target, index) =>
+  const fed = targetsOf(outputs, shapes).map((target, index) =>
     take(`y ${index}`, targetShape(target), targetType(target), (to) => fillTargets(to, y[index].data, target, 0)),
   );
   const trace = (): Record<string, Tensor> => {
     const context = layerContext({ training: false, clock: inputs.clock, seed: [0, 0] });
     const results = model.trace(given, context);
-    const left = [...targets];
-    const losses = results.flatMap((result, index) => {
-      const { loss } = outputs[index];
-      return loss?.build(result, left.shift() as Tensor, lengthsFor(loss, model.outputs, results)) ?? [];
-    });
-    const value = losses.reduce((sum, one) => add(sum, one));
+    const { targets, weights } = assignTargets(outputs, fed, given, results);
+    const { loss: value } = buildScores([], { outputs, results, targets, weights, penalties: [], share: 1 });
     const gradients = gradient(
       value,
       names.map((name) => model.parameters.get(name) as Tensor),

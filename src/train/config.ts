@@ -14,7 +14,7 @@ import { NO_OPTIMIZER, planOptimizer } from "./optimizer.js";
 import { type Losses, type OutputOptions, resolveOutputs, tryOutputs } from "./outputs.js";
 import { isCounted, planScores } from "./scores.js";
 import { isTrainable, type OutputConfig, type TrainingConfig, wordsOfSeed } from "./state.js";
-import type { Weights } from "./weights.js";
+import type { OutputWeights } from "./weights.js";
 
 /** The names in an object of losses that no output has. */
 type Unknown<L, O extends Ports> = O extends Shape
@@ -44,7 +44,7 @@ export interface TrainingOptions<M extends AnyMetrics, O extends Ports, L = Loss
    * output without a loss, as of a mask [batch, time]. If the outputs have names: an object of these. Default: all count
    * alike.
    */
-  weights?: O extends readonly number[] ? Weights : { readonly [K in keyof O]?: Weights };
+  weights?: OutputWeights<O>;
 }
 
 /** The options of prediction. */

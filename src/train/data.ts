@@ -307,7 +307,7 @@ function flattenWeights(given: unknown, targets: readonly TargetFormat[], count:
   if (targets.length === 0) {
     if (given === undefined) return [];
     throw new DataError(
-      `weights: the trainer must take weights, got ${showValue(given)}: compile with weights: true, or leave them out`,
+      `weights: the losses must take weights, got ${showValue(given)}: add the option weights: true, or leave them out`,
     );
   }
   const ports = targets.map(({ port: { key } }) => ({ key, optional: true }));

@@ -14,7 +14,7 @@ import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradient } from "../ops/gradient.js";
 import { ownTensors, penaltiesOf, recordChanges } from "./changes.js";
 import { type SampleFormat, targetShape, targetType } from "./data.js";
-import { buildScores } from "./scores.js";
+import { assignTargets, buildScores } from "./scores.js";
 import { arenaOf, checkTrains, guard, type State, type StateParts, stateAddress } from "./state.js";
 
 /** A program of a trainer. */
@@ -82,15 +82,7 @@ function traceModel(state: State, feed: Feed, batch: number, training: boolean, 
   for (const [of, tensor] of context.states) places.set(tensor, stateAddress(state, of, batch));
   // The outputs are from before the states change.
   const outputs = context.states.size === 0 ? traced : traced.map((one) => copyBeforeChanges(one, context.states));
-  const left = [...y];
-  const targets = state.config.outputs.map(({ loss }) => (loss === undefined ? undefined : left.shift()));
-  // A prediction's feed has neither targets nor weights.
-  const weights = state.config.outputs.map(({ weights: from }) => {
-    if (from === undefined) return undefined;
-    if (from.kind === "data") return left.shift();
-    return from.kind === "input" ? x[from.index] : outputs[from.index];
-  });
-  return { places, x, targets, outputs, weights, updates: context.updates };
+  return { places, x, outputs, ...assignTargets(state.config.outputs, y, x, outputs), updates: context.updates };
 }
 
 type MakeLeaf = (shape: readonly number[], name: string, address: Pointer, dtype?: DType) => Tensor;

@@ -114,6 +114,26 @@ function metricScores(
   ];
 }
 
+/**
+ * The target and the weights of each output, if it has some. `fed`: the targets of outputs with a loss, then the weights that
+ * data have, in the order of `targetsOf`; a prediction has none.
+ */
+export function assignTargets(
+  outputs: readonly OutputConfig[],
+  fed: readonly Tensor[],
+  inputs: readonly Tensor[],
+  results: readonly Tensor[],
+): Pick<ScoredStep, "targets" | "weights"> {
+  const left = [...fed];
+  const targets = outputs.map(({ loss }) => (loss === undefined ? undefined : left.shift()));
+  const weights = outputs.map(({ weights: from }) => {
+    if (from === undefined) return undefined;
+    if (from.kind === "data") return left.shift();
+    return from.kind === "input" ? inputs[from.index] : results[from.index];
+  });
+  return { targets, weights };
+}
+
 /** The total loss of a step, which training minimizes, and the number that each score adds to its total. */
 export function buildScores(scores: readonly Score[], step: ScoredStep): { loss: Tensor; totals: Tensor[] } {
   const { outputs, results, targets, weights, share } = step;

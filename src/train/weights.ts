@@ -3,12 +3,15 @@ import { checkOptions, ModelError, showNames, showValue } from "../engine/errors
 import { input, type Shape, type Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
 import type { AnyModel } from "../nn/model.js";
-import { type Port, showBatch } from "../nn/ports.js";
+import { type Port, type Ports, showBatch } from "../nn/ports.js";
 import { unitsOf, weighs } from "../nn/weights.js";
 import type { WeightSource } from "./state.js";
 
 /** `true`: the data have them; a text: the name of an input, or of an output that has no loss. */
 export type Weights = true | string;
+
+/** If the outputs have names, an object of these. */
+export type OutputWeights<O extends Ports> = O extends Shape ? Weights : { readonly [K in keyof O]?: Weights };
 
 /** The source of each output's weights; `undefined` if all its samples count alike. Throws ModelError if they do not fit. */
 export function weightSources(

@@ -1,4 +1,15 @@
-import { checkGradients, crossEntropy, defineLayer, dense, gelu, relu, sequential, tanh } from "steepest";
+import {
+  checkGradients,
+  crossEntropy,
+  defineLayer,
+  dense,
+  functional,
+  gelu,
+  type Model,
+  relu,
+  sequential,
+  tanh,
+} from "steepest";
 import {
   tanh as bent,
   constant,
@@ -42,6 +53,58 @@ test("a model's parameters are all checked", async () => {
     expect(report.checks.map(({ name }) => name)).toEqual(["0.weight", "0.bias", "2.weight", "2.bias"]);
     expect(report.passed, JSON.stringify(report.worst)).toBe(true);
   }
+});
+
+describe("weighted losses", () => {
+  const x = Float32Array.from({ length: 3 * 4 * 2 }, (_, i) => Math.sin(5 * i));
+  const y = Uint8Array.from({ length: 12 }, (_, i) => (i * 7) % 3);
+  const mask = Float32Array.of(1, 1, 0, 0, 1, 0.5, 2, 0, 1, 1, 1, 1);
+  /** The derivative along the first direction, which is the same for all. */
+  const derivativeOf = async (model: Model<never, never>, options: object) => {
+    const all = { loss: crossEntropy(), directions: 1, ...options };
+    const { passed, worst, checks } = await checkGradients(model as never, all as never);
+    expect(passed, JSON.stringify(worst)).toBe(true);
+    return checks[0].exact;
+  };
+
+  test("by weights of the data, of samples and of positions, which change the gradients", async () => {
+    const model = sequential({ input: [4, 2] }, dense(5), tanh(), dense(3)) as never;
+    const alike = await derivativeOf(model, { data: { x, y } });
+    const ones = await derivativeOf(model, { weights: true, data: { x, y, weights: [1, 1, 1] } });
+    expect(Math.abs(ones - alike)).toBeLessThan(1e-5 * Math.abs(alike));
+    for (const weights of [[0, 2, 1], mask]) {
+      expect(await derivativeOf(model, { weights: true, data: { x, y, weights } })).not.toBeCloseTo(alike, 4);
+    }
+  });
+
+  test("by an input, and by an output without a loss", async () => {
+    const input = { x: [4, 2], mask: [4] };
+    const byInput = functional({ input }, ({ x }, { apply }) => apply(x, dense(5), tanh(), dense(3))) as never;
+    const byOutput = functional({ input }, ({ x, mask }, { apply }) => ({
+      y: apply(x, dense(5), tanh(), dense(3)),
+      mask: scale(mask, 2),
+    })) as never;
+    const given = { x, mask };
+    const exact = await derivativeOf(byInput, { weights: "mask", data: { x: given, y } });
+    const data = { x: given, y: { y } };
+    const loss = { y: crossEntropy() };
+    expect(await derivativeOf(byOutput, { loss, weights: { y: "mask" }, data })).toBeCloseTo(exact, 5);
+    expect(await derivativeOf(byOutput, { loss, data })).not.toBeCloseTo(exact, 4);
+  });
+
+  test("are refused without the option, and where they do not fit", async () => {
+    const model = sequential({ input: [4, 2] }, dense(3));
+    const loss = crossEntropy();
+    await expect(checkGradients(model, { loss, data: { x, y, weights: [1, 2, 3] } })).rejects.toThrow(
+      "weights: the losses must take weights, got [1, 2, 3]: add the option weights: true, or leave them out",
+    );
+    await expect(checkGradients(model, { loss, weights: true, data: { x, y, weights: [1, 2] } })).rejects.toThrow(
+      "weights: must have a number for each of the 3 samples",
+    );
+    await expect(checkGradients(model, { loss, weights: "mask", data: { x, y } })).rejects.toThrow(
+      "checkGradients: weights: must be true, if the data have them, or name an input or an output without a loss",
+    );
+  });
 });
 
 test("a wrong gradient fails: wrong by a factor, by a sign, in one element", async () => {

@@ -293,7 +293,7 @@ describe("weights of samples", () => {
         () => compileSync(model, { loss: meanSquaredError(), engine }),
         (t) => t.evaluateSync({ x, y, weights: counts }),
       ),
-      "weights: the trainer must take weights",
+      "weights: the losses must take weights",
     ],
     [
       "by another name",

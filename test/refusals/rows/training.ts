@@ -34,7 +34,13 @@ const samples = (path: string) =>
     [`${path}.y.0`]: ["array", "typed array"],
     [`${path}.y.1`]: ["array", "typed array"],
   }) as const;
-const inData = [/^(data|validation|x|y)\b/] as const;
+const weights = (path: string) =>
+  ({
+    [`${path}.weights`]: ["typed array"],
+    [`${path}.weights.0`]: ["array", "typed array"],
+    [`${path}.weights.1`]: ["array", "typed array"],
+  }) as const;
+const inData = [/^(data|validation|x|y|weights)\b/] as const;
 
 /** A number that a call would be busy with for ever, within bounds. */
 function bounded(given: unknown, most: number): unknown {
@@ -62,9 +68,14 @@ function valuesOf(trainer: Trainer): string {
 }
 
 /** Calls a method of a trainer of its own; where it is refused nothing may have changed. */
-function onTrainer(engine: Engine, use: (trainer: Methods, given: readonly unknown[]) => unknown): Make {
+function onTrainer(
+  engine: Engine,
+  use: (trainer: Methods, given: readonly unknown[]) => unknown,
+  options: { weights?: true } = {},
+): Make {
   return async (...given) => {
-    const trainer = S.compileSync(model, { loss, optimizer: S.averaged(S.sgd({ momentum: 0.5 })), engine });
+    const optimizer = S.averaged(S.sgd({ momentum: 0.5 }));
+    const trainer = S.compileSync(model, { loss, optimizer, engine, ...options });
     const before = valuesOf(trainer);
     try {
       return await use(trainer as unknown as Methods, given);
@@ -106,6 +117,7 @@ function makingRows(engine: Engine): readonly Row[] {
           threads: undefined,
           background: undefined,
           lossWeights: undefined,
+          weights: undefined,
         },
       ],
       opaque,
@@ -119,10 +131,18 @@ function makingRows(engine: Engine): readonly Row[] {
       call,
       good: () => [
         named,
-        { loss: { p: loss, q: S.huber() }, lossWeights: { p: 1, q: 0.5 }, metrics: [], optimizer: S.adam(), engine },
+        {
+          loss: { p: loss, q: S.huber() },
+          lossWeights: { p: 1, q: 0.5 },
+          weights: { p: "b", q: true },
+          metrics: [],
+          optimizer: S.adam(),
+          engine,
+        },
       ],
       opaque: opaque.filter((path) => path !== "1.loss"),
       optional: ["1", "1.loss.p", "1.loss.q"],
+      accepts: { "1.weights.p": ["boolean"], "1.metrics": ["object"] },
       after: dispose,
     },
   ];
@@ -229,6 +249,14 @@ function batchRows(engine: Engine): readonly Row[] {
     where: inData,
     accepts: samples("0"),
   });
+  const weighted = (name: string): Row => ({
+    name,
+    call: onTrainer(engine, (trainer, given) => trainer[name](...given), { weights: true }),
+    good: () => [{ ...data(), weights: [1, 0.5] }],
+    required: ["0.x", "0.y"],
+    where: inData,
+    accepts: { ...samples("0"), ...weights("0") },
+  });
   const predicting = (name: string): Row => ({
     name: "predict",
     call: onTrainer(engine, (trainer, given) => trainer[name](...given)),
@@ -250,6 +278,7 @@ function batchRows(engine: Engine): readonly Row[] {
   });
   return [
     ...["trainBatch", "trainBatchSync", "gradients", "gradientsSync", "load"].map(batch),
+    ...["trainBatchSync", "evaluateSync", "load"].map(weighted),
     ...["gradients", "gradientsSync"].map(
       (name): Row => ({ ...batch(name), name: "gradients", good: () => [data(), { inputs: true }], optional: ["1"] }),
     ),
@@ -383,10 +412,21 @@ function checkingRows(engine: Engine): readonly Row[] {
     {
       name: "checkGradients",
       call: S.checkGradients as unknown as Make,
-      good: () => [model, { loss, data: data(), tolerance: 1e-2, directions: 1, seed: 1, engine }],
+      good: () => [
+        model,
+        {
+          loss,
+          data: { ...data(), weights: [1, 0.5] },
+          weights: true,
+          tolerance: 1e-2,
+          directions: 1,
+          seed: 1,
+          engine,
+        },
+      ],
       opaque: ["0", "1.loss", "1.engine"],
       required: ["1.loss", "1.data", "1.data.x", "1.data.y"],
-      accepts: { ...samples("1.data"), "0": ["function"] },
+      accepts: { ...samples("1.data"), ...weights("1.data"), "0": ["function"] },
       where: inData,
     },
     {
