@@ -269,7 +269,7 @@ describe("a cache of keys and values", () => {
     }
   }
 
-  test("the model with a cache trains as the one without does", () => {
+  test("the model with a cache trains and is scored as the one without", () => {
     const losses = [0, 16].map((cache) => {
       const rules = { causal: true, cache };
       const model = sequential({ input: [9, 8] }, transformerEncoder(2, rules), dense(3));
@@ -280,7 +280,10 @@ describe("a cache of keys and values", () => {
         seed: 1,
       });
       const x = numbers(1, 4 * 72);
-      return [1, 2, 3].map(() => trainer.trainBatchSync({ x, y: numbers(2, 4 * 27) }));
+      const trained = [1, 2, 3].map(() => trainer.trainBatchSync({ x, y: numbers(2, 4 * 27) }));
+      // Scoring begins each sample anew, in any batches.
+      const scores = [1, 4].map((batchSize) => trainer.evaluateSync({ x, y: numbers(2, 4 * 27) }, { batchSize }));
+      return [trained, scores];
     });
     expect(losses[1]).toEqual(losses[0]);
   });
