@@ -43,7 +43,7 @@ import {
   toList,
 } from "./ports.js";
 import type { Scope } from "./scope.js";
-import { checkResults, naming, trialContext, trialInputs } from "./trial.js";
+import { checkLeaves, checkResults, naming, trialContext, trialInputs } from "./trial.js";
 
 /**
  * A description: shapes, layers and symbolic parameters. The trainer that compiles it has the values. A model is a
@@ -151,7 +151,9 @@ function traceTrial(
   const x = trialInputs(given.map((port, index) => ({ ...port, shape: shapes[index] })));
   const context = trialContext();
   const { ports, tensors } = checkResults(kind, module.trace(fromList(given, x), context));
-  const bounds = indexBounds([...tensors, ...context.updates.values()]);
+  const results = [...tensors, ...context.updates.values()];
+  checkLeaves(kind, results, [...x, context.clock, ...context.states.values()], module.parameters);
+  const bounds = indexBounds(results);
   const inputs = given.map((port, index): Port => {
     const shape = shapes[index];
     return { ...port, shape, bound: boundOfSample(bounds.get(x[index]), sizeOf(shape)) };

@@ -2,6 +2,7 @@
 import { CLOCK_BYTES } from "../engine/constants.js";
 import { ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
+import { leavesBehind } from "../graph/backward.js";
 import { input, isTensor, showShape, type Tensor } from "../graph/tensor.js";
 import { layerContext, type TracedContext } from "./layer.js";
 import type { Port } from "./ports.js";
@@ -42,6 +43,29 @@ export function checkResults(where: string, results: unknown): { ports: Port[]; 
     ({ shape, dtype }, index): Port => ({ key: entries[index][0], shape: shape.slice(1), dtype }),
   );
   return { ports, tensors };
+}
+
+/**
+ * Throws if a result depends on a tensor that no call gives a value: an input or parameter that is neither `known` nor among
+ * the parameters, as one of a loop's body or of an earlier trace.
+ */
+export function checkLeaves(
+  where: string,
+  results: readonly Tensor[],
+  known: readonly Tensor[],
+  parameters: ReadonlyMap<string, Tensor>,
+): void {
+  const all = new Set([...known, ...parameters.values()]);
+  const other = leavesBehind(results).find((tensor) => tensor.source.kind !== "constant" && !all.has(tensor));
+  if (other === undefined) return;
+  const { name, source } = other;
+  const remedy =
+    source.kind === "parameter"
+      ? "make it with scope.parameter() or scope.buffer()"
+      : "a tensor of a loop's body is given out by its carry or its outputs, and nothing may be kept from an earlier trace";
+  throw new ModelError(
+    `${where}: the results must depend on its inputs and parameters only, got one that depends on another ${source.kind}, ${showValue(name)}: ${remedy}`,
+  );
 }
 
 /** Errors of a user's function that do not say where they are from get the layer's name. */

@@ -10,6 +10,7 @@ import { offsetIn } from "../graph/store.js";
 import { type DType, input, sizeOf, type Tensor } from "../graph/tensor.js";
 import { copyBeforeChanges, layerContext } from "../nn/layer.js";
 import { portName } from "../nn/ports.js";
+import { checkLeaves } from "../nn/trial.js";
 import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradient } from "../ops/gradient.js";
 import { ownTensors, penaltiesOf, recordChanges } from "./changes.js";
@@ -80,6 +81,7 @@ function traceModel(state: State, feed: Feed, batch: number, training: boolean, 
   const context = layerContext({ training, clock, seed, batch, fresh });
   const traced = model.trace(x, context);
   for (const [of, tensor] of context.states) places.set(tensor, stateAddress(state, of, batch));
+  checkLeaves(model.kind, [...traced, ...context.updates.values()], [...places.keys()], model.parameters);
   // The outputs are from before the states change.
   const outputs = context.states.size === 0 ? traced : traced.map((one) => copyBeforeChanges(one, context.states));
   return { places, x, outputs, ...assignTargets(state.config.outputs, y, x, outputs), updates: context.updates };

@@ -23,8 +23,10 @@ import {
   add,
   broadcastTo,
   constant,
+  input,
   mean,
   mul,
+  parameter,
   reshape,
   scan,
   slice,
@@ -177,6 +179,62 @@ describe("with dropout in its body", () => {
     const predictions = predictor.predictSync(pairs.x);
     expect(predictions).toEqual(trainer.predictSync(pairs.x));
     expect(predictor.predictSync(pairs.x)).toEqual(predictions);
+  });
+});
+
+describe("tensors from elsewhere are refused when the model is built, by name", () => {
+  const refused = (message: string) =>
+    expect.objectContaining({ name: "ModelError", message: expect.stringContaining(message) });
+  const building = (body: (x: Tensor, scope: Scope) => Tensor) => () => functional({ input: [TIME, FEATURES] }, body);
+
+  test("of a scan's body, that leaves it other than by its carry and outputs", () => {
+    let leaked: Tensor | undefined;
+    const leaking = (x: Tensor): Tensor => {
+      const [last] = scan(
+        (sum: Tensor, row: Tensor) => {
+          leaked = tanh(sum);
+          return [add(sum, row), row];
+        },
+        start(x, FEATURES),
+        x,
+        { axis: 1 },
+      );
+      return add(last, leaked as Tensor);
+    };
+    expect(building(leaking)).toThrow(
+      refused(
+        "functional: the results must depend on its inputs and parameters only, got one that depends on another input, ",
+      ),
+    );
+  });
+
+  test("inputs, parameters, and what a buffer becomes", () => {
+    const [other, weight] = [input([TIME, FEATURES], { name: "other" }), parameter([FEATURES], ones(), "loose")];
+    expect(building((x) => add(x, other))).toThrow(refused('depends on another input, "other": a tensor of a loop'));
+    expect(building((x) => mul(x, weight))).toThrow(
+      refused('depends on another parameter, "loose": make it with scope.parameter() or scope.buffer()'),
+    );
+    const becoming = (x: Tensor, { buffer, update }: Scope) => {
+      update(buffer("kept", [TIME, FEATURES]), other);
+      return x;
+    };
+    expect(building(becoming)).toThrow(refused('depends on another input, "other"'));
+  });
+
+  test("of an earlier trace, when the program is made; nothing has changed", () => {
+    let first: Tensor | undefined;
+    const model = functional({ input: [2] }, (x, { apply }) => {
+      first ??= mean(x, 0);
+      return add(apply(x, dense(2)), first);
+    });
+    using trainer = compileSync(model, { ...recipe, engine });
+    const before = trainer.parameters();
+    expect(() => trainer.trainBatchSync({ x: [1, 2], y: [3, 4] })).toThrow(
+      refused(
+        'functional: the results must depend on its inputs and parameters only, got one that depends on another input, "x"',
+      ),
+    );
+    expect(trainer.parameters()).toEqual(before);
   });
 });
 
