@@ -44,6 +44,26 @@ describe("counts", () => {
     expect(await scores).toEqual(expected);
   });
 
+  test("steps on all samples are one call as steps of a pass are: calls double where the clock stands still", () => {
+    using trainer = compileSync(model, recipe);
+    const data = trainer.load(blobs(40));
+    const run = vi.spyOn(engine, "run");
+    vi.spyOn(host, "now").mockReturnValue(5);
+    try {
+      const stepsOf = (options: { steps: number; batchSize?: number }) => {
+        run.mockClear();
+        trainer.trainStepsSync(data, options);
+        return run.mock.calls.map(([, , steps]) => steps);
+      };
+      expect(stepsOf({ steps: 100 })).toEqual([1, 2, 4, 8, 16, 32, 37]);
+      expect(stepsOf({ steps: 100 })).toEqual([74, 26]);
+      // A pass of eight batches ends a call.
+      expect(stepsOf({ steps: 20, batchSize: 5 })).toEqual([1, 2, 4, 1, 8, 4]);
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
   test("trainFor ends where the clock stands still, as at the edge", () => {
     using trainer = compileSync(model, recipe);
     const data = trainer.load(blobs(20));
