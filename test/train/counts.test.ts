@@ -50,7 +50,7 @@ describe("counts", () => {
     const run = vi.spyOn(engine, "run");
     vi.spyOn(host, "now").mockReturnValue(5);
     try {
-      const stepsOf = (options: { steps: number; batchSize?: number }) => {
+      const stepsOf = (options: { steps: number; batchSize?: number; shuffle?: boolean }) => {
         run.mockClear();
         trainer.trainStepsSync(data, options);
         return run.mock.calls.map(([, , steps]) => steps);
@@ -58,7 +58,7 @@ describe("counts", () => {
       expect(stepsOf({ steps: 100 })).toEqual([1, 2, 4, 8, 16, 32, 37]);
       expect(stepsOf({ steps: 100 })).toEqual([74, 26]);
       // A pass of eight batches ends a call.
-      expect(stepsOf({ steps: 20, batchSize: 5 })).toEqual([1, 2, 4, 1, 8, 4]);
+      expect(stepsOf({ steps: 20, batchSize: 5, shuffle: false })).toEqual([1, 2, 4, 1, 8, 4]);
     } finally {
       vi.restoreAllMocks();
     }
