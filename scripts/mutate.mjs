@@ -55,6 +55,7 @@ const TESTS = {
     "test/optim/step.test.ts",
     "test/train/compile.test.ts",
     "test/train/checkpoint.test.ts",
+    "test/optim/averaged.test.ts",
     "test/optim/wrappers.test.ts",
   ],
   "src/train/programs.ts": [
@@ -102,6 +103,7 @@ const TESTS = {
     "test/train/compile.test.ts",
     "test/optim/optimizers.test.ts",
     "test/train/checkpoint.test.ts",
+    "test/optim/averaged.test.ts",
     "test/optim/wrappers.test.ts",
   ],
 };
