@@ -147,7 +147,13 @@ async function bundleBrowser() {
   mkdirSync(new URL("cjs/browser/", dist), { recursive: true });
   const require = (path, entry) => `module.exports = require("${path}inlineAll.cjs").${entry};\n`;
   writeFileSync(new URL("cjs/inline.cjs", dist), require("./", "inline"));
-  for (const [file, entry] of Object.entries({ index: "inline", graph: "graph", io: "io", data: "data", text: "text" })) {
+  for (const [file, entry] of Object.entries({
+    index: "inline",
+    graph: "graph",
+    io: "io",
+    data: "data",
+    text: "text",
+  })) {
     writeFileSync(new URL(`cjs/browser/${file}.cjs`, dist), require("../", entry));
   }
 }
