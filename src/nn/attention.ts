@@ -354,8 +354,8 @@ interface CacheStates {
 
 function statesOf(path: string, { keyColumns, valueColumns }: Sizes, capacity: number): CacheStates {
   return {
-    position: { name: `${path}.position`, shape: [1] },
-    cache: { name: `${path}.cache`, shape: [capacity, keyColumns + valueColumns] },
+    position: { name: `${path}.position`, shape: [1], predictsOnly: true },
+    cache: { name: `${path}.cache`, shape: [capacity, keyColumns + valueColumns], predictsOnly: true },
   };
 }
 

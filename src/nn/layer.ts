@@ -160,6 +160,8 @@ export interface LayerState {
   readonly name: string;
   /** The shape of one row. */
   readonly shape: Shape;
+  /** Whether only predictions go on with it, and training does not read it. Default false. */
+  readonly predictsOnly?: boolean;
 }
 
 /** A layer at the place of its first application. */

@@ -29,6 +29,8 @@ interface GoingOn {
 
 const STATEFUL = { stateful: flag(false) };
 
+const positionOf = (path: string): LayerState => ({ name: `${path}.position`, shape: [1], predictsOnly: true });
+
 /** Position of the first row while predicting, if positions go on; and notes where the next call begins. */
 function startOf(state: LayerState | undefined, x: Tensor, context: LayerContext): Tensor | undefined {
   if (state === undefined || context.training) return undefined;
@@ -74,7 +76,7 @@ export function learnedPositions(length: number, options: LearnedPositionsOption
       const { made, make } = parametersOf({ path }, parts);
       const features = inputShape[1];
       const weight = make("weight", [length, features], normal({ standardDeviation: 0.02 }));
-      const position: LayerState | undefined = stateful ? { name: `${path}.position`, shape: [1] } : undefined;
+      const position = stateful ? positionOf(path) : undefined;
       return {
         outputShape: inputShape,
         parameters: made,
@@ -118,7 +120,7 @@ export function sinusoidalPositions(options: SinusoidalPositionsOptions = {}): L
     options,
     build({ where, path }, inputShape) {
       checkSequence(where, inputShape);
-      const position: LayerState | undefined = stateful ? { name: `${path}.position`, shape: [1] } : undefined;
+      const position = stateful ? positionOf(path) : undefined;
       return {
         outputShape: inputShape,
         parameters: [],

@@ -6,10 +6,9 @@ import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/
 import { checkPosition, cursorAt, type Position, positionOf } from "./cursor.js";
 import type { SlotValues } from "./optimizer.js";
 import { type ParameterValues, readParameters } from "./parameters.js";
-import { readRows } from "./rowStates.js";
+import { claimRows, readRows } from "./rowStates.js";
 import {
   checkTrains,
-  claimStates,
   isUpToDate,
   lastingOf,
   type State,
@@ -163,7 +162,7 @@ function checkStates({ config }: State, states: ValuesByPath | undefined): numbe
 
 /** Sets the states, whose memory is zeros. */
 function writeStates(state: State, states: ValuesByPath, rows: number): void {
-  claimStates(state, "restore", rows);
+  claimRows(state.rowStates, "restore", rows);
   for (const [path, of] of state.config.model.states) {
     state.engine.write(stateAddress(state, of, rows), (states.get(path) as ParameterValues).data);
   }

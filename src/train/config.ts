@@ -102,7 +102,8 @@ export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig
     );
   }
   const outputs = resolveOutputs("compile", model, options);
-  checkAccumulated(model, outputs, accumulate);
+  const stateful = [...model.states.values()].some(({ predictsOnly = false }) => !predictsOnly);
+  checkAccumulated(outputs, accumulate, stateful);
   const fixed = frozenOf(model, frozen);
   const trained = [...model.parameters.values()].filter((tensor) => isTrainable(tensor) && !fixed.has(tensor));
   tryOutputs("compile", model, outputs, trained);
@@ -115,13 +116,14 @@ export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig
     optimizer: planOptimizer("compile", paths.length > 0 && optimizer ? optimizer : NO_OPTIMIZER, paths),
     hasOptimizer: optimizer !== undefined,
     accumulate,
+    stateful,
     frozen: fixed,
     seed: wordsOfSeed(seed),
   };
 }
 
 /** Throws if losses, metrics or states do not allow several batches a step. */
-function checkAccumulated({ states }: AnyModel, outputs: readonly OutputConfig[], accumulate: number): void {
+function checkAccumulated(outputs: readonly OutputConfig[], accumulate: number, stateful: boolean): void {
   if (accumulate === 1) return;
   const counted = outputs.find((one) => isCounted(one) && one.loss?.reduction === "mean");
   if (counted !== undefined) {
@@ -129,7 +131,7 @@ function checkAccumulated({ states }: AnyModel, outputs: readonly OutputConfig[]
       `compile: accumulate must be 1 for a mean over what counts in a batch, got ${accumulate} with ${counted.loss?.name} and ${counted.weights === undefined ? "an ignoreIndex" : "weights"}: write reduction: "sum"`,
     );
   }
-  if (states.size > 0) {
+  if (stateful) {
     throw new ModelError(
       `compile: accumulate must be 1 for a model with a state, as each batch goes on where the one before it stopped, got ${accumulate}: leave it out`,
     );

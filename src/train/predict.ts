@@ -8,8 +8,9 @@ import { EngineCall, type Job, PAUSE } from "./job.js";
 import { checkAverage } from "./optimizer.js";
 import { checkPredictOptions, type PredictOptions } from "./options.js";
 import { programFor } from "./programs.js";
+import { claimRows } from "./rowStates.js";
 import { formatFor, stagingPlace } from "./samples.js";
-import { claimStates, guard, type State } from "./state.js";
+import { guard, type State } from "./state.js";
 import { SLICE_MS } from "./steps.js";
 
 const MAX_SAMPLES = 256;
@@ -73,7 +74,7 @@ export function* predictAll<O extends Ports>(
     const feed = { kind: "staged", x: at, y: [], format, parameters } as const;
     const { program, results } = programFor(state, output === "raw" ? "predict raw" : "predict", feed, batch);
     const sizes = outputs.map((size) => batch * size);
-    claimStates(state, "predict", batch);
+    if (stateful > 0) claimRows(state.rowStates, "predict", batch);
     const places = sizes.map((size, index) => ({ address: results[index], bytes: size * 4 }));
     yield new EngineCall(program, 1, stateful > 0 ? [...places, ...state.rowStates.places.values()] : places);
     places.forEach(({ address }, index) => {

@@ -40,11 +40,13 @@ export function placeOfRows(
   return address;
 }
 
-/** Copies so many rows of a state: zeros if no program has used it yet. */
+/** Copies so many rows of a state: zeros where no program has used it yet. */
 export function readRows(engine: Engine, { places }: RowStates, state: LayerState, rows: number): Float32Array {
-  const length = rows * sizeOf(state.shape);
+  const values = new Float32Array(rows * sizeOf(state.shape));
   const place = places.get(state);
-  return place === undefined ? new Float32Array(length) : engine.floats(place.address, length).slice();
+  // A state that only predictions go on with may have had fewer rows than training gave to others.
+  if (place !== undefined) values.set(engine.floats(place.address, Math.min(values.length, place.bytes / 4)));
+  return values;
 }
 
 /** Throws if a batch has another number of rows than the states: it is not known which row continues which. */

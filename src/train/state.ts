@@ -52,6 +52,8 @@ export interface TrainingConfig {
   readonly hasOptimizer: boolean;
   /** Batches a step. */
   readonly accumulate: number;
+  /** Whether training steps go on with states, and not only predictions. */
+  readonly stateful: boolean;
   /** Parameters that are not trained. */
   readonly frozen: ReadonlySet<Tensor>;
   readonly seed: readonly [low: number, high: number];
@@ -386,9 +388,9 @@ export function lastingOf(state: State): readonly Region[] {
   return [...visibleOf(state), ...state.optimizer.slots, ...state.rowStates.places.values()];
 }
 
-/** Throws if a batch cannot continue the model's states, row by row. */
+/** Throws if a batch to train with cannot continue the model's states, row by row. */
 export function claimStates({ config, rowStates }: State, where: string, rows: number): void {
-  if (config.model.states.size > 0) claimRows(rowStates, where, rows);
+  if (config.stateful) claimRows(rowStates, where, rows);
 }
 
 /** The address of a state. If it moves, programs with the old address are recorded again. */

@@ -225,7 +225,7 @@ function feedOf({ format, count }: ResidentData, size: number, batchSize: number
  * order.
  */
 function checkStateful({ config }: State, { data: { count }, batchSize, shuffle }: Batches): void {
-  if (config.model.states.size === 0 || batchSize >= count) return;
+  if (!config.stateful || batchSize >= count) return;
   if (count % batchSize !== 0) {
     throw new DataError(
       `trainer: batches of a model with a state must have one size, as each goes on where the one before it stopped, got ${count} samples in batches of ${batchSize}: take a batchSize that divides them`,

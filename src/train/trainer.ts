@@ -142,8 +142,9 @@ export interface Predictor<I extends Ports = Shape, O extends Ports = Shape> {
   reset(): void;
   /**
    * Sets the states of the layers (`scope.state`) to zeros. The next batch may then have another number of rows.
-   * `reset` does the same. `predict` and training steps continue the states, row by row. An evaluation scores each
-   * sample from zeros, and does not change them. A checkpoint includes them.
+   * `reset` does the same. `predict` and training steps continue the states, row by row; a `cache` of attention and the
+   * positions with it, `predict` alone. An evaluation scores each sample from zeros, and does not change them. A
+   * checkpoint includes them.
    */
   resetState(): void;
   /**

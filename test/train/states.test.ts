@@ -6,12 +6,17 @@ import {
   compileSync,
   createEngineSync,
   createWorkspaceSync,
+  crossEntropy,
   DataError,
   defineLayer,
   dense,
+  embedding,
   functional,
+  gru,
+  learnedPositions,
   ModelError,
   meanSquaredError,
+  multiHeadAttention,
   ones,
   sequential,
   sgd,
@@ -32,6 +37,72 @@ const running = defineLayer("running", (x, { state, update }) => {
 });
 const options = { loss: meanSquaredError(), optimizer: sgd({ learningRate: 0.1 }), engine };
 const weightInitializer = ones();
+
+describe("states that only predictions go on with", () => {
+  /** Learns which of four ids comes next: the one after. */
+  const tokens = () => embedding(4, 8);
+  const attend = () => multiHeadAttention(2, { causal: true, cache: 6 });
+  const create = () =>
+    sequential({ input: [6], dtype: "uint32" }, tokens(), learnedPositions(6, { stateful: true }), attend(), dense(4));
+  const x = Uint32Array.from({ length: 5 * 6 }, (_, i) => (i + (i % 7)) % 4);
+  const data = { x, y: x.map((id) => (id + 1) % 4) };
+  const training = { loss: crossEntropy(), optimizer: adam(), engine };
+
+  test("let batches be shuffled, of any sizes, and added up", () => {
+    for (const accumulate of [1, 2]) {
+      using trainer = compileSync(create(), { ...training, accumulate });
+      using plain = compileSync(
+        sequential(
+          { input: [6], dtype: "uint32" },
+          tokens(),
+          learnedPositions(6),
+          multiHeadAttention(2, { causal: true }),
+          dense(4),
+        ),
+        { ...training, accumulate },
+      );
+      const losses = (one: typeof trainer) =>
+        [...one.fitSync(data, { epochs: 3, batchSize: 2 })].map(({ loss }) => loss);
+      expect(losses(trainer)).toEqual(losses(plain));
+    }
+  });
+
+  test("are not touched by training, and a checkpoint has no rows of them before a prediction", () => {
+    using trainer = compileSync(create(), training);
+    trainer.trainBatchSync(data);
+    expect(trainer.checkpoint().states).toBeUndefined();
+    const text = x.subarray(0, 4);
+    trainer.predictSync(text.subarray(0, 2), { inputShape: [2] });
+    const { states } = trainer.checkpoint();
+    trainer.trainBatchSync(data); // five rows, where the states have one
+    trainer.gradientsSync(data);
+    expect(trainer.checkpoint().states).toEqual(states);
+    const second = trainer.predictSync(text.subarray(2), { inputShape: [2] });
+    expect(() => trainer.predictSync(x)).toThrow("predict: the model's state holds 1 row, one for each of a batch");
+    expect(second).toHaveLength(8);
+  });
+
+  test("have as many rows in a checkpoint as those that training goes on with", () => {
+    const model = sequential({ input: [6], dtype: "uint32" }, tokens(), attend(), gru(4, { stateful: true }), dense(4));
+    using trainer = compileSync(model, training);
+    trainer.predictSync(x.subarray(0, 2), { inputShape: [2] }); // room for one row
+    trainer.resetState();
+    const last = { x, y: [0, 1, 2, 3, 0] };
+    trainer.trainBatchSync(last);
+    const checkpoint = trainer.checkpoint();
+    expect([...(checkpoint.states ?? [])].map(([path, { shape }]) => [path, shape[0]])).toEqual(
+      ["1.position", "1.cache", "2.hidden"].map((path) => [path, 5]),
+    );
+    for (const [path, { data }] of checkpoint.states ?? [])
+      expect(
+        data.every((v) => v === 0),
+        path,
+      ).toBe(!path.includes("hidden"));
+    using other = compileSync(model, training);
+    other.restore(checkpoint);
+    expect(other.trainBatchSync(last)).toBe(trainer.trainBatchSync(last));
+  });
+});
 
 describe("a trainer's states", () => {
   const model = sequential({ input: [1] }, running(), dense(1, { weightInitializer }));
