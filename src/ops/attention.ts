@@ -9,7 +9,7 @@ import {
   ATTENTION_WIDE,
   ATTENTION_WIDE_BLOCK,
 } from "../engine/constants.js";
-import { checkInteger, checkNumber, checkOptions, LARGEST_INT32, ModelError } from "../engine/errors.js";
+import { checkInteger, checkNumber, LARGEST_INT32, ModelError } from "../engine/errors.js";
 import { rows } from "../engine/instructions.js";
 import { flag, integer, number, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import { backpropagate } from "../graph/backward.js";
@@ -18,7 +18,7 @@ import { checkTensor, constant, type Shape, sameShape, showShape, type Tensor } 
 import { checkFloat } from "./axes.js";
 import { greater, less, notEqual, where } from "./comparison.js";
 import { gradientByDecomposition } from "./decomposition.js";
-import { checkRandom, type RandomOptions } from "./dropout.js";
+import { CLOCK, checkRandom, type RandomOptions, SEED, STREAM } from "./dropout.js";
 import { add, mul, scale, sub } from "./elementwise.js";
 import { gradientRules } from "./gradient.js";
 import { matmul } from "./matmul.js";
@@ -358,8 +358,16 @@ function featuresOf(name: string, shape: Shape, heads: number): number {
   );
 }
 
+// Checked by `checkRandom`.
+const DROPOUT = {
+  rate: unchecked<number>(),
+  clock: CLOCK,
+  seed: SEED,
+  stream: STREAM,
+} satisfies OptionsOf<RandomOptions & { rate: number }>;
+
 function checkDropout(dropout: RandomOptions & { rate: number }): void {
-  checkOptions("attention: dropout", dropout, ["rate", "clock", "seed", "stream"]);
+  readOptions("attention: dropout", dropout, DROPOUT);
   checkNumber("attention", "dropout rate", dropout.rate, 0, 1);
   if (Math.fround(dropout.rate) === 1) throw new ModelError("attention: dropout rate must be below 1, got 1");
   checkRandom("attention", dropout);

@@ -140,6 +140,14 @@ const PAIRS: Record<string, Pair> = {
   zeroPad2d: [image, () => S.zeroPad2d(1), () => S.zeroPad2d(2)],
   crop1d: [row, () => S.crop1d(1), () => S.crop1d(2)],
   crop2d: [image, () => S.crop2d(1), () => S.crop2d(2)],
+  learnedPositions: [row, () => S.learnedPositions(6), () => S.learnedPositions(7)],
+  sinusoidalPositions: [row, () => S.sinusoidalPositions(), () => S.sinusoidalPositions({ base: 100 })],
+  multiHeadAttention: [row, () => S.multiHeadAttention(2), () => S.multiHeadAttention(2, { causal: true })],
+  transformerEncoder: [row, () => S.transformerEncoder(2), () => S.transformerEncoder(2, { norm: "pre" })],
+  convLstm2d: [[2, 6, 6, 4], () => S.convLstm2d(2, 2), () => S.convLstm2d(2, 2, { reverse: true })],
+  simpleRnn: [row, () => S.simpleRnn(3), () => S.simpleRnn(3, { reverse: true })],
+  lstm: [row, () => S.lstm(3), () => S.lstm(3, { peepholes: true })],
+  gru: [row, () => S.gru(3), () => S.gru(3, { reset: "before" })],
   residual: [line, () => S.residual(dense(4)), () => S.residual(dense(4, { bias: false }))],
   "a nested chain": [
     line,
@@ -156,7 +164,7 @@ const PAIRS: Record<string, Pair> = {
 // Those that the loop below cannot make, or that take or give more than one tensor of numbers.
 const taking: string[] = [
   ...["threshold", "oneHot", "embedding", "maxPoolWithIndices", "maxUnpool"],
-  ...["bilinear", "cosineSimilarity", "pairwiseDistance"],
+  ...["bilinear", "cosineSimilarity", "pairwiseDistance", "transformerDecoder"],
 ];
 
 describe("layers that a function makes anew with other options are refused", () => {
@@ -185,6 +193,10 @@ describe("layers that a function makes anew with other options are refused", () 
       const pair = (time: number, x: Tensor, { apply }: Scope) => apply({ a: x, b: x }, time === 0 ? one : another);
       expect(secondTrace(row, pair)).toContain(`it applies ${name}() as layer 0 with other options`);
     }
+    const decoded = (time: number, x: Tensor, { apply }: Scope) =>
+      apply({ x, memory: x }, S.transformerDecoder(2, time === 0 ? {} : { causal: false }));
+    expect(secondTrace(row, decoded)).toContain("it applies transformerDecoder() as layer 0 with other options");
+    expect(secondTrace(row, (_, x, scope) => decoded(0, x, scope))).toBeUndefined();
   });
 
   test("every layer that has options is among them", () => {
