@@ -499,6 +499,16 @@ test("an optimizer tells its numbers, a wrapper those of what it wraps too, grou
   });
 });
 
+test("a wrapper needs its own scratch and that of what it wraps", () => {
+  const tensors = [1, 2, 3].map((length) => ({ path: `${length}`, shape: [length], length }));
+  const needs = (optimizer: Optimizer) => optimizer.scratchBytes?.(tensors as never);
+  expect(needs(averaged(sgd()))).toBe(0);
+  const clipped = needs(clipByNorm(1, sgd())) as number;
+  expect(clipped).toBeGreaterThan(0);
+  expect(needs(averaged(clipByNorm(1, sgd())))).toBe(clipped);
+  expect(needs(clipByNorm(2, averaged(clipByNorm(1, sgd()))))).toBe(2 * clipped);
+});
+
 describe("wrappers in every order", () => {
   test.each(orders)("%s: trainer and workspace take one path; saved and gone on with, the same bits", (order, make) => {
     using straight = open(make());
