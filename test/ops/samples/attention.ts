@@ -59,7 +59,7 @@ function reference(
   return result;
 }
 
-function attentionCase(given: Given): Case {
+export function attentionCase(given: Given): Case {
   const { batch = 2, queries, keys = queries, heads = 1, keyHeads = heads, depth, width = depth } = given;
   const { causal, window, scale, slopes, mask, lengths, bias, start } = given;
   const shape = bias === "each" ? [batch, heads, queries, keys] : [queries, keys];

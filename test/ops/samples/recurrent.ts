@@ -8,13 +8,13 @@ import { lstm, lstmCell } from "../../../src/ops/recurrentLstm.js";
 import { reshape } from "../../../src/ops/shape.js";
 import type { Case, Sample } from "../cases.js";
 
-interface Sizes {
+export interface Sizes {
   readonly batch: number;
   readonly time: number;
   readonly units: number;
 }
 
-interface Direction {
+export interface Direction {
   readonly reverse?: boolean;
   readonly lengths?: boolean;
 }
@@ -78,7 +78,7 @@ const tame = (weight: Tensor): Tensor => scale(weight, factorOf(weight.shape[0])
 
 // ——— The simple one ———
 
-function rnnCase(sizes: Sizes, direction: Direction = {}, activation: "tanh" | "relu" = "tanh"): Case {
+export function rnnCase(sizes: Sizes, direction: Direction = {}, activation: "tanh" | "relu" = "tanh"): Case {
   const { batch, time, units } = sizes;
   const f = activation === "tanh" ? Math.tanh : (x: number) => Math.max(x, 0);
   return {
@@ -108,13 +108,13 @@ function rnnCase(sizes: Sizes, direction: Direction = {}, activation: "tanh" | "
 
 // ——— LSTM ———
 
-interface LstmCase extends Direction {
+export interface LstmCase extends Direction {
   readonly peepholes?: boolean;
   /** How many states a projection makes. */
   readonly states?: number;
 }
 
-function lstmCase(sizes: Sizes, more: LstmCase = {}): Case {
+export function lstmCase(sizes: Sizes, more: LstmCase = {}): Case {
   const { batch, time, units } = sizes;
   const { states = units, peepholes, lengths: hasLengths } = more;
   const projected = more.states !== undefined;
@@ -171,12 +171,12 @@ function lstmReference(x: Vector, h: Vector, c: Vector, u: Float64Array, p: Floa
 
 // ——— GRU ———
 
-interface GruCase extends Direction {
+export interface GruCase extends Direction {
   readonly reset?: "after" | "before";
   readonly bias?: boolean;
 }
 
-function gruCase(sizes: Sizes, more: GruCase = {}): Case {
+export function gruCase(sizes: Sizes, more: GruCase = {}): Case {
   const { batch, time, units } = sizes;
   const { reset = "after", bias, lengths: hasLengths } = more;
   return {
