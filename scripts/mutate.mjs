@@ -104,6 +104,7 @@ const TESTS = {
     "test/optim/optimizers.test.ts",
     "test/train/checkpoint.test.ts",
     "test/optim/averaged.test.ts",
+    "test/nn/embedding.test.ts",
     "test/optim/wrappers.test.ts",
   ],
 };

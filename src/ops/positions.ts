@@ -172,7 +172,8 @@ export const appendRowsOp: Operation = {
  * state (`scope.state`) that the result becomes, and nothing else reads it, only the new rows are written.
  *
  * @example
- * const keys = appendRows(cache, newKeys, position);
+ * const [cache, position] = [input([8, 20, 64]), input([8, 1])];
+ * appendRows(cache, input([8, 1, 64]), position); // [8, 20, 64]
  */
 export function appendRows(cache: Tensor, x: Tensor, start: Tensor): Tensor {
   checkFloat("appendRows", cache, x, start);
