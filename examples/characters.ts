@@ -11,6 +11,7 @@ import {
   gru,
   type Layer,
   lstm,
+  normal,
   type Predictor,
   sequential,
   simpleRnn,
@@ -45,7 +46,8 @@ export interface Sizes {
 export function createModel(cell: string, { size, length = WINDOW, embedded = EMBEDDED, units = UNITS }: Sizes) {
   return sequential(
     { input: [length], dtype: "uint32" },
-    embedding(size, embedded, { name: "tokens" }),
+    // As PyTorch begins. What is near 0 hardly gets through an LSTM's gates at first.
+    embedding(size, embedded, { name: "tokens", weightInitializer: normal({ standardDeviation: 1 }) }),
     cells[cell](units),
     dense(size, { name: "logits" }),
   );
