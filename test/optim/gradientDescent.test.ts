@@ -21,6 +21,15 @@ describe("numericalGradient", () => {
     expect(x).toEqual(Float64Array.of(1, 2));
     expect(() => numericalGradient(bowl, x, { step: 0 })).toThrow(/step must be a number/);
   });
+
+  test.each([[[]], [[Number.NaN, 1]], [[1, Number.NaN]], [[Number.POSITIVE_INFINITY, 1]], [["1", 2]], ["12"], [1]])(
+    "refuses the point %j: each coordinate is a finite number",
+    (x) => {
+      const refused = /^(numericalGradient: x|gradientDescent: \w+) must be an array of finite numbers, got /;
+      expect(() => numericalGradient(bowl, x as never)).toThrow(refused);
+      expect(() => gradientDescent(bowl, x as never)).toThrow(refused);
+    },
+  );
 });
 
 describe("gradientDescent", () => {
