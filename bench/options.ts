@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { isPeer, PEERS } from "./peerList.js";
 import { type Competitor, IMPLEMENTATIONS, type Workload } from "./workload.js";
-import { notBuiltYet, workloads } from "./workloads.js";
+import { workloads } from "./workloads.js";
 
 /** A mistake in how the benchmark was called: prints the usage, exit code 2. */
 export class UsageError extends Error {
@@ -15,8 +15,6 @@ export interface Options {
   /** Where the figures go as Markdown, and those of which workloads. */
   readonly readme: { readonly file: string; readonly workloads: readonly Workload[] } | undefined;
   readonly workloads: readonly Workload[];
-  /** Names that were asked for, and wait for what they measure. */
-  readonly missing: readonly string[];
   readonly implementations: readonly Competitor[];
   /** Installs the packages of the peers and does nothing else. */
   readonly installPeers: boolean;
@@ -46,7 +44,6 @@ export function parseOptions(args: readonly string[]): Options {
     json,
     readme: readme === undefined ? undefined : { file: readme, workloads: shown },
     workloads: chosen,
-    missing: Object.keys(notBuiltYet).filter((name) => selected.includes(name)),
     implementations: selectImplementations(implementations, peers),
     installPeers: others["install-peers"] ?? false,
     quick,
@@ -83,7 +80,7 @@ function listOf(option: string, text: string): string[] {
 
 /** A workload's name is itself; the beginning of several (`gemm`, `mnist-32`) is all of them. */
 function expand(name: string): string[] {
-  const known = [...workloads.map((workload) => workload.name), ...Object.keys(notBuiltYet)];
+  const known = workloads.map((workload) => workload.name);
   if (known.includes(name)) return [name];
   const members = known.filter((other) => other.startsWith(`${name}-`));
   if (members.length > 0) return members;
@@ -124,6 +121,5 @@ export function usage(): string {
     "",
     "workloads:",
     ...workloads.map(({ name, description }) => row(name, description)),
-    ...Object.entries(notBuiltYet).map(([name, description]) => row(name, `not built yet: ${description}`)),
   ].join("\n");
 }

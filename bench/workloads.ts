@@ -32,6 +32,3 @@ export const workloads: readonly Workload[] = [
   pageTasksWorkload(false),
   ceilingWorkload(),
 ];
-
-/** Names that are taken already, of workloads that wait for what they measure. */
-export const notBuiltYet: Readonly<Record<string, string>> = {};

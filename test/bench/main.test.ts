@@ -112,13 +112,6 @@ describe("main", () => {
     ]);
   });
 
-  test("a workload that is not built yet is named, and shows in the exit code; the others run", async () => {
-    const { code, out, err } = await runBench("--workloads", "lstm,gemm-64", "--implementations", "javascript");
-    expect(code).toBe(1);
-    expect(err).toContain("lstm: not built yet");
-    expect(out).toMatch(/^gemm-64 +javascript /m);
-  });
-
   test("a workload with a schedule of its own is timed so", async () => {
     const [out, file] = [[] as string[], join(folder, "bench.json")];
     const surroundings = { print: (text: string) => out.push(text), printError() {}, now: createClock() };

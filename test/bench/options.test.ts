@@ -46,7 +46,6 @@ describe("parseOptions", () => {
     expect(others).toEqual({
       json: undefined,
       readme: undefined,
-      missing: [],
       implementations: own,
       installPeers: false,
       quick: false,
@@ -62,7 +61,6 @@ describe("parseOptions", () => {
     expect(others).toEqual({
       json: "out.json",
       readme: { file: "README.md", workloads },
-      missing: [],
       implementations: ["steepest-fast-2", "javascript"],
       installPeers: true,
       quick: true,
@@ -83,12 +81,6 @@ describe("parseOptions", () => {
     expect(shown()).toEqual(workloads.filter(({ name }) => !/^(activation|layers)-/.test(name)));
     expect(shown()).toHaveLength(workloads.length - 7 - Object.keys(layerCases).length);
     expect(shown("--workloads", "xor,activation-relu").map(({ name }) => name)).toEqual(["xor", "activation-relu"]);
-  });
-
-  test("names that wait for what they measure are known, and set apart", () => {
-    const { workloads, missing } = parseOptions(["--workloads", "lstm,xor,transformer,ceiling"]);
-    expect(workloads.map(({ name }) => name)).toEqual(["xor", "ceiling"]);
-    expect(missing).toEqual(["lstm", "transformer"]);
   });
 
   test("peers take part when they are named, or all with --peers", () => {
