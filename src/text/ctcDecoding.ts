@@ -1,5 +1,6 @@
 // From logits by time step to labels, for models that were trained with ctc(): the likeliest path, or the likeliest labels.
 import { DataError, ModelError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 import { integer, type OptionRule, type OptionsOf, type ReadOptions, readOptions } from "../engine/options.js";
 import { exp, log } from "../engine/portableMath.js";
 
@@ -31,7 +32,7 @@ const shapeRule: OptionRule<readonly [number, number]> = (where, name, value) =>
 };
 
 const lengthsRule: OptionRule<ArrayLike<number> | undefined> = (where, name, value) => {
-  const isList = Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+  const isList = Array.isArray(value) || (ArrayBuffer.isView(value) && kindOf(value) !== "DataView");
   if (value === undefined || isList) return value as ArrayLike<number> | undefined;
   throw new ModelError(`${where}: ${name} must be an array of whole numbers, got ${showValue(value)}`);
 };

@@ -1,11 +1,12 @@
 // How far a text, or a sequence of labels, is from the one that it should be.
 import { DataError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 
 /** A text, by its characters (code points), or labels. */
 export type LabelSequence = string | ArrayLike<number | string>;
 
 function itemsOf(where: string, sequence: unknown): readonly unknown[] {
-  const isList = Array.isArray(sequence) || (ArrayBuffer.isView(sequence) && !(sequence instanceof DataView));
+  const isList = Array.isArray(sequence) || (ArrayBuffer.isView(sequence) && kindOf(sequence) !== "DataView");
   if (typeof sequence === "string" || isList) {
     const items = Array.from(sequence as ArrayLike<unknown>);
     const bad = items.findIndex((item) => typeof item !== "number" && typeof item !== "string");

@@ -135,6 +135,7 @@ export function targetType({ loss: { targets }, weights }: TargetFormat): DType 
 
 // Names that other libraries use for x, y and inputShape, or for what does not exist here.
 const HABITS: Readonly<Record<string, string>> = {
+  weight: "call it weights, and compile with weights: true",
   sampleweight: "call it weights, and compile with weights: true",
   sampleweights: "call it weights, and compile with weights: true",
   classweight: "give each sample the weight of its class: weights, and compile with weights: true",

@@ -100,7 +100,10 @@ describe("fields beside x and y are refused, and known habits named", () => {
     ["mnist", /got "mnist"/],
     [[], /must have at least one sample, got an empty list/],
     [[data, 3], /data\[1\]: must be an object with x and y, got 3/],
-    [[{ ...data, weight: 1 }], /data\[0\]: must be \{ x, y \}, got an unknown field "weight"/],
+    [
+      [{ ...data, weight: 1 }],
+      /data\[0\]: must be \{ x, y, weights \}, got an unknown field "weight": call it weights/,
+    ],
   ])("%j", (given, message) => {
     for (const act of [
       () => rows.evaluateSync(given as never),
