@@ -187,8 +187,8 @@ test("a trap in the calling thread's own share closes the engine, and lets the w
 
 describe("options and ends", () => {
   test("threads are a whole number from 1 to 64, and need the asynchronous form", async () => {
-    await expect(createEngine({ threads: 0 })).rejects.toThrow(/threads must be a whole number of at least 1, got 0/);
-    await expect(createEngine({ threads: 65 })).rejects.toThrow(/threads must be at most 64, got 65/);
+    await expect(createEngine({ threads: 0 })).rejects.toThrow(/threads must be a whole number from 1 to 64, got 0/);
+    await expect(createEngine({ threads: 65 })).rejects.toThrow(/threads must be a whole number from 1 to 64, got 65/);
     expect(() => createEngineSync({ threads: 2 })).toThrow(/use the asynchronous form/);
   });
 
