@@ -1,6 +1,7 @@
 // Every layer in one typical size: what the family `layers` measures.
 import type { DType, Shape, Tensor } from "../../src/graph/tensor.js";
 import * as steepest from "../../src/index.js";
+import { square } from "../../src/ops/index.js";
 
 /** A layer, and what it is applied to. */
 export interface LayerCase {
@@ -40,9 +41,9 @@ const volume = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase
 const vector = (layer: steepest.Layer, rest: Partial<LayerCase> = {}): LayerCase => {
   return { layer, batch: 128, sample: [512], ...rest };
 };
-/** A layer of two tensors, given one twice. */
+/** A layer of two tensors, given one and its squares. */
 const twice = (layer: steepest.Layer<{ readonly a: Shape; readonly b: Shape }, number>): steepest.Layer =>
-  steepest.defineLayer("twice", (x, { apply }) => apply({ a: x, b: x }, layer))();
+  steepest.defineLayer("twice", (x, { apply }) => apply({ a: x, b: square(x) }, layer))();
 const words = steepest.embedding(256, 64);
 /** A function that applies layers of several tensors, as a layer of one. */
 const unpooled = (body: (x: Tensor, scope: steepest.Scope) => Tensor): steepest.Layer =>
@@ -52,7 +53,7 @@ const perInput = { weightsMeet: "input" } as const;
 
 /** A layer that may be given more than x, as a model of it: that is applied to x. */
 const recurrent = (layer: steepest.Layer<2, 2, { lengths: readonly [] }>): LayerCase => {
-  return sequence(steepest.sequential({ input: [128, 64] }, layer), perOutput);
+  return sequence(steepest.sequential({ input: [128, 64] }, layer), { ...perOutput, limit: 0.05, bends: true });
 };
 
 /** The compiler refuses it while a layer is missing. */

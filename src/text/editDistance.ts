@@ -8,10 +8,15 @@ export type LabelSequence = string | ArrayLike<number | string>;
 function itemsOf(where: string, sequence: unknown): readonly unknown[] {
   const isList = Array.isArray(sequence) || (ArrayBuffer.isView(sequence) && kindOf(sequence) !== "DataView");
   if (typeof sequence === "string" || isList) {
-    const items = Array.from(sequence as ArrayLike<unknown>);
-    const bad = items.findIndex((item) => typeof item !== "number" && typeof item !== "string");
-    if (bad < 0) return items;
-    throw new DataError(`${where}: labels must be numbers or texts, got ${showValue(items[bad])} at ${bad}`);
+    const items: (number | string)[] = [];
+    for (const item of sequence as Iterable<unknown>) {
+      const isLabel = typeof item === "string" || (typeof item === "number" && !Number.isNaN(item));
+      if (!isLabel) {
+        throw new DataError(`${where}: labels must be numbers or texts, got ${showValue(item)} at ${items.length}`);
+      }
+      items.push(item);
+    }
+    return items;
   }
   throw new DataError(`${where}: must be a text or an array of labels, got ${showValue(sequence)}`);
 }
@@ -62,5 +67,7 @@ export function characterErrorRate(predicted: readonly LabelSequence[], expected
     length += reference.length;
   }
   if (length > 0) return distance / length;
-  throw new DataError(`${where}: the references must have at least one character, got ${expected.length} empty ones`);
+  throw new DataError(
+    `${where}: the references must have at least one character, got ${expected.length} empty ones: ${showValue(expected)}`,
+  );
 }

@@ -24,11 +24,14 @@ test("every layer that is exported is measured", async () => {
   const declared = sources
     .flatMap((source) => source.split(/^export (?:function|const) /m).slice(1))
     .map((text) => text.split(/ \{\n| =>/)[0])
-    .flatMap((signature) => (/\): Layer\b/.test(signature) ? (signature.match(/^\w+/) ?? []) : []));
+    .flatMap((signature) => (/\): (?:Embedding)?Layer\b/.test(signature) ? (signature.match(/^\w+/) ?? []) : []));
   const exported = declared.filter((name) => Object.hasOwn(steepest, name));
   expect(exported.length).toBeGreaterThan(70);
   expect(Object.keys(layerCases).sort()).toEqual([...new Set(exported)].sort());
-  for (const [name, { layer }] of cases) expect(layer.kind).toBe(name);
+  // Those that take more than x are applied by a layer, or a model, of one tensor.
+  const applied = cases.filter(([, { layer }]) => !["sequential", "twice", "unpooled"].includes(layer.kind));
+  expect(applied.length).toBeGreaterThan(85);
+  for (const [name, { layer }] of applied) expect(layer.kind).toBe(name);
 });
 
 const NOTHING_TO_COMPUTE = ["identity", "flatten", "reshape"];

@@ -186,7 +186,7 @@ describe("what does not fit is refused when the model is built", () => {
     [
       () => upsample2d({ scale: 2, mode: "linear" as never }),
       [4, 4, 1],
-      'upsample2d 0: mode must be "nearest" or "bilinear", got "linear"',
+      'upsample2d: mode must be "nearest" or "bilinear", got "linear"',
     ],
     [
       () => upsample1d({ scale: 2, alignCorners: true }),
