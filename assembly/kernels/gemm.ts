@@ -1,6 +1,6 @@
 // Matrix products C = A·B, Aᵀ·B and A·Bᵀ, all matrices row-major, with bias and activation in the last pass.
 //
-// Blocked after Goto & van de Geijn (2008). C is done in strips of STRIP_COLUMNS columns. A unit is one row of a strip; all
+// Blocked after Goto & van de Geijn (2008). C is done in strips of at most STRIP_COLUMNS columns. A unit is one row of a strip; all
 // rows of the first strip come first, so that a range of units packs the strip of B once for all of its rows:
 //
 //        strip 0    strip 1            B, packed: panels of 8 columns    A, packed: panels of HEIGHT or 4 rows
@@ -15,7 +15,7 @@
 
 import { loadPart, madd, storePart } from "../simd";
 import {
-  activated, B_OFFSET, STRIP_COLUMNS, PANEL_DEPTH, DIRECT_ROWS, heightOf, multiplyRows, packAcross, packAlong, packPanelAcross, PANEL_ROWS,
+  activated, B_OFFSET, PANEL_DEPTH, DIRECT_ROWS, heightOf, multiplyRows, packAcross, packAlong, packPanelAcross, PANEL_ROWS,
 } from "../tiles";
 
 export const A_TRANSPOSED: u32 = 1;
@@ -23,10 +23,10 @@ export const B_TRANSPOSED: u32 = 2;
 
 /** C [m, n] = (accumulate ? C : 0) + op(A)·op(B), + bias [n] (0: none), then the activation `epilogue` (0: none).
  *  form 0: A [m, k], B [k, n]; 1: A [k, m]; 2: B [n, k]. Without `accumulate` C is never read.
- *  Unit: a row of a strip of 256 columns; the rows of the first strip come first. */
+ *  Unit: a row of a strip of `width` columns (at most STRIP_COLUMNS, a multiple of 8); the rows of the first strip come first. */
 export function gemm(
   begin: u32, end: u32, scratch: usize, c: usize, a: usize, b: usize, bias: usize,
-  m: u32, n: u32, k: u32, form: u32, epilogue: u32, accumulate: u32,
+  m: u32, n: u32, k: u32, form: u32, epilogue: u32, accumulate: u32, width: u32,
 ): void {
   const depthBlocks = max((k + PANEL_DEPTH - 1) / PANEL_DEPTH, 1);
   const line = <usize>n << 2;
@@ -34,8 +34,8 @@ export function gemm(
     const strip = begin / m;
     const first = begin - strip * m;
     const stop = min(m, first + end - begin);
-    const column = strip * STRIP_COLUMNS;
-    const columns = min(STRIP_COLUMNS, n - column);
+    const column = strip * width;
+    const columns = min(width, n - column);
     const direct = form != B_TRANSPOSED && stop - first <= DIRECT_ROWS && (columns & 7) == 0;
     for (let block: u32 = 0; block < depthBlocks; block++) {
       const k0 = <u32>((<u64>k * block) / depthBlocks);

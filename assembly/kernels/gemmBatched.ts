@@ -24,7 +24,7 @@ export function gemmBatched(
     const left = a + ((<usize>(i0 * a0 + i1 * a1 + i2 * a2 + i3 * a3) * m * k) << 2);
     const right = b + ((<usize>(i0 * b0 + i1 * b1 + i2 * b2 + i3 * b3) * k * n) << 2);
     if (small != 0) gemmSmall(first, stop, to, left, right, 0, m, n, k, form, 0, 0);
-    else gemm(first, stop, scratch, to, left, right, 0, m, n, k, form, 0, 0);
+    else gemm(first, stop, scratch, to, left, right, 0, m, n, k, form, 0, 0, STRIP_COLUMNS);
     begin += stop - first;
   }
 }

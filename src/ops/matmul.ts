@@ -41,6 +41,18 @@ function recordProduct(
   } else recordGemm(record, [to, from[0], from[1], bias], [m, n, k], FORM[form], epilogue);
 }
 
+// Sums of at least so many terms, over at most so many rows.
+const [DEEP, FEW_ROWS] = [1024, 128];
+
+/**
+ * Columns of a strip. A thread packs b for each strip that it has rows of. If all columns are one strip, each thread packs all of b:
+ * for few rows and long sums that takes as long as the product, and a second thread gains nothing. Half as wide, each has its own.
+ */
+function stripWidth(m: number, n: number, k: number): number {
+  const half = 8 * Math.ceil(n / 16);
+  return n <= STRIP_COLUMNS && half >= 32 && m <= FEW_ROWS && k >= DEEP ? half : STRIP_COLUMNS;
+}
+
 /** Records a product c [m, n] of a and b over k, with a bias [n] where its address is not 0: rows by strips of columns. */
 export function recordGemm(
   record: Recorder,
@@ -49,7 +61,9 @@ export function recordGemm(
   form: number,
   epilogue: number,
 ): void {
-  record.gemm(rows(m * Math.ceil(n / STRIP_COLUMNS), m * n * k * 0.5), c, a, b, bias, m, n, k, form, epilogue, 0);
+  const width = stripWidth(m, n, k);
+  const work = rows(m * Math.ceil(n / width), m * n * k * 0.5);
+  record.gemm(work, c, a, b, bias, m, n, k, form, epilogue, 0, width);
 }
 
 export const matmulOp: Operation<{ form: Form }> = {

@@ -31,7 +31,7 @@ async function runWith(threads: number): Promise<Uint32Array> {
   for (let i = 0; i < 2 * N * N; i++) values[a / 4 + i] = ((i * 7919) % 1000) / 1000 - 0.5;
   const { record, words } = startRecording();
   const parallel = (units: number) => rows(units, 1e9);
-  record.gemm(parallel(N * Math.ceil(N / 256)), c, a, b, 0, N, N, N, 0, 0, 0);
+  record.gemm(parallel(N * Math.ceil(N / 256)), c, a, b, 0, N, N, N, 0, 0, 0, 256);
   record.addTotal(serial, total, c, 1);
   record.scaleShift(parallel((N * N) / 4), c, c, N * N, 1e-3, 0);
   record.add(parallel((N * N) / 4), a, a, c, N * N);

@@ -48,7 +48,9 @@ describe.each(["strict", "fast"] as const)("%s", (build) => {
     engine.words(C + 64 + m * n * 4, 16).fill(GUARD);
     const { record, ...recording } = startRecording();
     const units = kernel === "gemm" ? m * Math.ceil(n / 256) : m;
-    record[kernel](rows(units, 1), C + 64, A, B, bias ? BIAS : 0, m, n, k, form, epilogue, accumulate ? 1 : 0);
+    const given = [C + 64, A, B, bias ? BIAS : 0, m, n, k, form, epilogue, accumulate ? 1 : 0] as const;
+    if (kernel === "gemm") record.gemm(rows(units, 1), ...given, 256);
+    else record.gemmSmall(rows(units, 1), ...given);
     const program = installProgram(engine, { record, ...recording });
     for (let unit = 0; unit < units; unit += 7) engine.runRange(program.address, unit, Math.min(unit + 7, units));
     const split = engine.words(C + 64, m * n).slice();
@@ -68,6 +70,15 @@ describe.each(["strict", "fast"] as const)("%s", (build) => {
     engine.floats(C + 64, m * n).set(accumulate ? c : new Float32Array(m * n));
     engine.run(program.address, program.end, 1);
     expect(engine.words(C + 64, m * n)).toEqual(split);
+    for (const width of kernel === "gemm" ? [8, 64, 128] : []) {
+      engine.floats(C + 64, m * n).set(accumulate ? c : new Float32Array(m * n));
+      const { record: again, ...strips } = startRecording();
+      again.gemm(rows(m * Math.ceil(n / width), 1), ...given, width);
+      const narrow = installProgram(engine, { record: again, ...strips });
+      engine.run(narrow.address, narrow.end, 1);
+      expect(engine.words(C + 64, m * n), `strips of ${width} columns`).toEqual(split);
+      engine.allocator.free(narrow.address);
+    }
     expect([...engine.words(C, 16), ...engine.words(C + 64 + m * n * 4, 16)]).toEqual(new Array(32).fill(GUARD));
     for (const address of [A, B, C, BIAS, program.address]) engine.allocator.free(address);
   }
@@ -120,7 +131,7 @@ test("a NaN or an infinity reaches every result that it belongs to, and no other
   engine.floats(a, m * k)[36 * k + 5] = Number.NaN;
   engine.floats(b, k * n)[7 * n + 40] = Number.POSITIVE_INFINITY;
   const { record, ...recording } = startRecording();
-  record.gemm(rows(m, 1), c, a, b, 0, m, n, k, 0, 0, 0);
+  record.gemm(rows(m, 1), c, a, b, 0, m, n, k, 0, 0, 0, 256);
   const program = installProgram(engine, { record, ...recording });
   engine.run(program.address, program.end, 1);
   const result = engine.floats(c, m * n);
