@@ -250,7 +250,8 @@ export function createState(engine: Engine, config: TrainingConfig): State {
     const takeTransient = (bytes: number): Pointer => allocator.mark("transient", lease.takeZeros(bytes));
     const gradients = takeTransient(trained.bytes);
     const clock = lease.takeZeros(layout.clockBytes);
-    const feedBytes = (FEED_HEADER_WORDS + config.model.inputs.length + config.outputs.length) * 4;
+    const weighted = config.outputs.filter(({ weights }) => weights?.kind === "data");
+    const feedBytes = (FEED_HEADER_WORDS + config.model.inputs.length + config.outputs.length + weighted.length) * 4;
     return {
       engine,
       config,

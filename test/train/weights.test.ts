@@ -5,6 +5,7 @@ import {
   binaryCrossEntropy,
   compile,
   compileSync,
+  createEngine,
   createEngineSync,
   crossEntropy,
   DataError,
@@ -28,6 +29,7 @@ import {
 } from "steepest";
 import { constant, mean, mul, square, sub } from "steepest/graph";
 import { afterAll, describe, expect, test } from "vitest";
+import { withoutSharing } from "../engine/sharing.js";
 import golden from "../golden/weights.json" with { type: "json" };
 import { createRandom } from "../ops/cases.js";
 
@@ -387,4 +389,27 @@ describe("metrics by output", () => {
     expect(act).toThrow(ModelError);
     expect(act).toThrow(message);
   });
+});
+
+test("weights of the data are found by a worker with a copy of the memory too", async () => {
+  const [samples, features] = [40, 6];
+  const data = { x: random(samples * features, 3), y: random(samples, 4), weights: random(samples, 5).map(Math.abs) };
+  const bits: string[] = [];
+  for (const copied of [false, true]) {
+    const engine = copied
+      ? await withoutSharing(() => createEngine({ background: true }))
+      : await createEngine({ background: false });
+    const trainer = await compile(sequential({ input: [features] }, dense(1)), {
+      loss: meanSquaredError(),
+      optimizer: sgd({ learningRate: 0.01 }),
+      weights: true,
+      engine,
+      seed: 1,
+    });
+    for (let call = 0; call < 2; call++) await trainer.trainSteps(data, { steps: 2, batchSize: 16 });
+    bits.push(JSON.stringify([...trainer.parameters()].map(([path, { data: values }]) => [path, ...values])));
+    trainer.dispose();
+    engine.dispose();
+  }
+  expect(bits[1]).toBe(bits[0]);
 });
