@@ -165,15 +165,17 @@ function checkFields(where: string, samples: object, known: readonly string[]): 
   throw new DataError(`${where}: must be an object with x and y, got { ${keys.join(", ")} }: ${missing} is missing`);
 }
 
+const ROW = ["x", "y", "weights"];
+const SAMPLES = [...ROW, "inputShape"];
+
 /** Checks that these are samples, as an object or a list. Throws DataError for anything else. */
 export function checkSamples(data: unknown, where = "data"): AnySamples {
   if (isResident(data)) {
     throw new DataError(`${where}: must be samples { x, y }, got some that are in memory already: hand in the samples`);
   }
-  if (!Array.isArray(data)) return checkSample(where, data, ["x", "y", "weights", "inputShape"]) as AnySamples;
+  if (!Array.isArray(data)) return checkSample(where, data, SAMPLES) as AnySamples;
   // The first missing element ends the list, whatever its length says.
-  for (let index = 0; index < data.length; index++)
-    checkSample(`${where}[${index}]`, data[index], ["x", "y", "weights"]);
+  for (let index = 0; index < data.length; index++) checkSample(`${where}[${index}]`, data[index], ROW);
   if (data.length > 0) return data;
   throw new DataError(`${where}: must have at least one sample, got an empty list: an empty data set cannot be used`);
 }
@@ -277,12 +279,16 @@ export function flattenInputs(
   return { x, count };
 }
 
+const NONE: readonly TargetFormat[] = [];
+
 /** Flattens the inputs and targets of checked samples. Throws DataError if they do not fit the format or each other. */
 export function flattenSamples(given: AnySamples, format: SampleFormat): FlatSamples {
   const list = isList(given) ? given : undefined;
   const { x: inputs, y: wanted } = isList(given) ? { x: column(given, "x"), y: column(given, "y") } : given;
   const { x, count } = flattenInputs(inputs as Values, format, list?.length);
-  const targets = format.targets.filter(({ weights }) => weights === undefined);
+  // Weights come behind the targets. Most trainings have none: single steps come by here, and make no lists for them.
+  const isWeighted = format.targets[format.targets.length - 1]?.weights !== undefined;
+  const targets = isWeighted ? format.targets.filter(({ weights }) => weights === undefined) : format.targets;
   const y: FlatValues[] = [];
   const values = pickRows(
     "y",
@@ -294,7 +300,7 @@ export function flattenSamples(given: AnySamples, format: SampleFormat): FlatSam
     checkTargets(flat, count, targets[index]);
     y.push(flat);
   }
-  const weighted = format.targets.slice(targets.length);
+  const weighted = isWeighted ? format.targets.slice(targets.length) : NONE;
   const weights = list === undefined ? (given as { weights?: unknown }).weights : weightsOfList(list);
   return { x, y, count, weights: flattenWeights(weights, weighted, count, y) };
 }
