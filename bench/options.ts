@@ -103,8 +103,8 @@ export function usage(): string {
   return [
     "usage: npm run bench -- [options]",
     "",
-    "Checks the results of each implementation, then times them in turns. Exit code 0: done; 1: a check failed, or",
-    "a workload is not built yet; 2: called wrongly.",
+    "Checks the results of each implementation, then times them in turns. Exit code 0: done; 1: a check failed;",
+    "2: called wrongly.",
     "",
     row("--workloads a,b", "only these, or all that begin so: gemm (default all)"),
     row("--implementations a,b", `of ${IMPLEMENTATIONS.join(", ")}`),

@@ -1,6 +1,6 @@
 // Recurrent layers: what all of them use, and the simple one (Elman 1990). Sequences are [batch, time, features]; `lengths`
 // [batch] are how many steps each sample has (0: all have `time`), `reverse` goes from the last of them to the first.
-// Addresses of optional tensors are 0 where there are none. `work` is temporary: samples' rows, one behind another.
+// Addresses of optional tensors are 0 if there are none. `work` is temporary: samples' rows, one behind another.
 
 import { activated, EPILOGUE_RELU, PANEL_ROWS } from "../tiles";
 import { at, loadLanes, storeLanes } from "../lanes";
@@ -33,7 +33,7 @@ export function previousStates(
 }
 
 /** The reverse: dstates[b, t] = dy[b, t + 1] (in reverse t - 1), 0 in the last step and the padding; dstart[b] = dy[b] in
- *  the first step, 0 where there is none. Unit: a sample. */
+ *  the first step, 0 if there is none. Unit: a sample. */
 export function previousStatesGradient(
   begin: u32, end: u32, dstates: usize, dstart: usize, dy: usize, lengths: usize, time: u32, width: u32, reverse: u32,
 ): void {

@@ -71,7 +71,7 @@ function storeStates(
   }
 }
 
-/** One step of one sample. `gate` may be `z` or `x`; z is overwritten where there are peepholes. */
+/** One step of one sample. `gate` may be `z` or `x`; z is overwritten if there are peepholes. */
 function cellRow(gate: usize, z: usize, x: usize, c: usize, m: usize, peepholes: usize, n: u32): void {
   if (peepholes != 0) {
     addProductRow(z, peepholes, c, n);

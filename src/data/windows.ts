@@ -1,7 +1,7 @@
 // Time series as samples: what is known of the past, and what is to be forecast.
 import { checkInteger, DataError, ModelError, showValue } from "../engine/errors.js";
 import { isArrayOf } from "../engine/kind.js";
-import { integer, type OptionRule, type OptionsOf, optional, readOptions } from "../engine/options.js";
+import { integer, type OptionRule, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import { type Rows, tableOf } from "./table.js";
 
 export interface TimeWindowsOptions {
@@ -89,7 +89,7 @@ export interface NaiveForecastOptions {
   period?: number;
 }
 
-const NAIVE_OPTIONS = { period: integer(1, { min: 1 }) } satisfies OptionsOf<NaiveForecastOptions>;
+const NAIVE_OPTIONS = { period: unchecked(1) } satisfies OptionsOf<NaiveForecastOptions>;
 
 /**
  * The forecast that any model must beat: each step is as it was one season before; within a horizon longer than a season, the

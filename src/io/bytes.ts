@@ -6,7 +6,7 @@ import { FormatError } from "./formatError.js";
 /** The whole file: a Uint8Array (a Buffer is one), or the buffer itself, as `response.arrayBuffer()` gives it. */
 export type FileBytes = Uint8Array | ArrayBufferLike;
 
-/** The bytes as a Uint8Array, not copied. Throws FormatError where they are something else. */
+/** The bytes as a Uint8Array, not copied. Throws FormatError if they are something else. */
 export function bytesOf(where: string, bytes: FileBytes): Uint8Array {
   const kind = kindOf(bytes);
   if (ArrayBuffer.isView(bytes) && kind === "Uint8Array") return bytes;

@@ -90,7 +90,7 @@ export interface MultiHeadAttentionOptions extends AttentionRules {
   biasConstraint?: Constraint;
 }
 
-/** What an attention layer takes beside x. */
+/** What an attention layer takes next to x. */
 export interface AttentionInputs {
   readonly [name: string]: Shape;
   readonly memory: Shape;

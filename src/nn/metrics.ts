@@ -38,7 +38,7 @@ export interface MetricTotal {
 
 export interface Metric<Name extends string = string> {
   readonly name: Name;
-  /** Throws ModelError where the metric means nothing. */
+  /** Throws ModelError if the metric means nothing. */
   measure(of: Measured): MetricTotal;
   /** What becomes of the mean in the end. Default: nothing. */
   finish?(mean: number): number;

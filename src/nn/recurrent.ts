@@ -284,7 +284,7 @@ function checkInputs({ kind, widths }: RecurrentKind, inputs: RecurrentInputs, {
   return checkLengths(kind, lengths, batch, time);
 }
 
-/** The first states of all layers and directions, where they are given. */
+/** The first states of all layers and directions, if they are given. */
 function statesGiven({ widths }: RecurrentKind, inputs: RecurrentInputs, count: number): CellState[] | undefined {
   if (inputs.hidden === undefined) return undefined;
   const batch = inputs.x.shape[0];

@@ -26,7 +26,7 @@ export const NORMALIZATION = {
 /** Its options, read. */
 export type Affine = ReadOptions<typeof NORMALIZATION>;
 
-/** A tensor, or `undefined` where there is none: then its address is 0. */
+/** A tensor, or `undefined` if there is none: then its address is 0. */
 export type Optional<T> = T | undefined;
 
 export function checkParameter(where: string, name: string, parameter: Optional<Tensor>, shape: Shape): void {
@@ -37,7 +37,7 @@ export function checkParameter(where: string, name: string, parameter: Optional<
   }
 }
 
-/** The last inputs by name: weight and bias, where there are such. */
+/** The last inputs by name: weight and bias, if there are any. */
 export function named<T>(last: readonly T[], { hasWeight, hasBias }: { hasWeight: boolean; hasBias: boolean }) {
   return { weight: hasWeight ? last[0] : undefined, bias: hasBias ? last[hasWeight ? 1 : 0] : undefined };
 }

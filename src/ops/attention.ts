@@ -80,7 +80,7 @@ interface Part {
   readonly column: number;
 }
 
-/** Inputs beside the parts, in the order in which kernels take them. */
+/** Inputs next to the parts, in the order in which kernels take them. */
 const EXTRAS = ["mask", "lengths", "bias", "slopes", "start", "clock"] as const;
 type Extra = (typeof EXTRAS)[number];
 

@@ -67,7 +67,7 @@ export function fitsFourAxes(shape: Shape, strides: readonly (readonly number[])
   return mergeAxes(shape, strides).sizes.length <= MAX_AXES;
 }
 
-/** `mergeAxes` for kernels that walk four axes. Throws ModelError where more are left. */
+/** `mergeAxes` for kernels that walk four axes. Throws ModelError if more are left. */
 export function fourAxes(where: string, shape: Shape, strides: readonly (readonly number[])[]): FourAxes {
   const merged = mergeAxes(shape, strides);
   if (merged.sizes.length > MAX_AXES) {

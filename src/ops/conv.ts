@@ -338,7 +338,7 @@ export const CONVOLUTION = joined(
 /**
  * Convolution of sequences [batch, length, channels] with a weight [window, channels / groups, outChannels], as PyTorch
  * (without turning the window round): [batch, outLength, outChannels].
- * Throws ModelError where shapes or groups do not fit, or the window is longer than the padded input.
+ * Throws ModelError if shapes or groups do not fit, or the window is longer than the padded input.
  *
  * @example
  * conv1d(input([8, 100, 4]), input([3, 4, 16]), { padding: "causal" }); // [8, 100, 16]
@@ -351,7 +351,7 @@ export function conv1d(x: Tensor, weight: Tensor, options: Conv1dOptions = {}): 
 /**
  * Convolution of images [batch, height, width, channels] with a weight [windowHeight, windowWidth, channels / groups,
  * outChannels], as PyTorch (without turning the window round): [batch, outHeight, outWidth, outChannels].
- * Throws ModelError where shapes or groups do not fit, or the window is larger than the padded input.
+ * Throws ModelError if shapes or groups do not fit, or the window is larger than the padded input.
  *
  * @example
  * conv2d(input([8, 28, 28, 1]), input([3, 3, 1, 16]), { stride: 2, padding: 1 }); // [8, 14, 14, 16]
@@ -388,7 +388,7 @@ export function convolveTransposed(
  * Transposed convolution of sequences: the gradient of `conv1d` for its input, as PyTorch's ConvTranspose1d. x [batch,
  * length, channels], weight [window, outChannels / groups, channels] → [batch, (length - 1) · stride - both paddings +
  * dilation · (window - 1) + 1 + outputPadding, outChannels]; with `"same"` length · stride.
- * Throws ModelError where shapes or groups do not fit.
+ * Throws ModelError if shapes or groups do not fit.
  *
  * @example
  * convTranspose1d(input([8, 50, 16]), input([4, 8, 16]), { stride: 2, padding: 1 }); // [8, 100, 8]
@@ -401,7 +401,7 @@ export function convTranspose1d(x: Tensor, weight: Tensor, options: ConvTranspos
 /**
  * Transposed convolution of images: the gradient of `conv2d` for its input, as PyTorch's ConvTranspose2d. x [batch,
  * height, width, channels], weight [windowHeight, windowWidth, outChannels / groups, channels]; sizes as in
- * `convTranspose1d`. Throws ModelError where shapes or groups do not fit.
+ * `convTranspose1d`. Throws ModelError if shapes or groups do not fit.
  *
  * @example
  * convTranspose2d(input([8, 7, 7, 16]), input([4, 4, 8, 16]), { stride: 2, padding: 1 }); // [8, 14, 14, 8]

@@ -20,7 +20,7 @@ export interface CtcLossOptions {
    * the loss of each sample, `[batch]`. Default `"mean"`.
    */
   reduction?: "mean" | "sum" | "none";
-  /** Loss and gradient of a sample are 0 where no path gives its labels; if not, its loss is Infinity, its gradient NaN. Default false. */
+  /** Loss and gradient of a sample are 0 if no path gives its labels; if not, its loss is Infinity, its gradient NaN. Default false. */
   zeroInfinity?: boolean;
 }
 

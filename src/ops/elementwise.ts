@@ -161,7 +161,7 @@ function heaviside(a: Tensor, b: Tensor): Tensor {
 }
 
 /**
- * a + b, broadcast. Throws ModelError where shapes do not fit or an operand is not float32; so do all of these.
+ * a + b, broadcast. Throws ModelError if shapes do not fit or an operand is not float32; so do all of these.
  *
  * @example
  * add(input([32, 10]), parameter([10], zeros())); // [32, 10]
@@ -213,7 +213,7 @@ export function minimum(a: Operand, b: Operand): Tensor {
 }
 
 /**
- * The mean of tensors, element by element, broadcast. Throws ModelError where shapes do not fit or there is none.
+ * The mean of tensors, element by element, broadcast. Throws ModelError if shapes do not fit or there is none.
  *
  * @example
  * average([input([32, 10]), input([32, 10]), input([10])]); // [32, 10]

@@ -83,7 +83,7 @@ export const regluOp = gatedUnit({ name: "reglu", code: 4, cost: 2, f: relu });
 
 /**
  * a · sigmoid(b), where a is the first half of x's last axis and b the second: [..., 2n] → [..., n], as PyTorch's.
- * Throws ModelError where the last axis has an odd size, or for a uint32 input; so do the others.
+ * Throws ModelError if the last axis has an odd size, or for a uint32 input; so do the others.
  */
 export function glu(x: Tensor): Tensor {
   return apply(gluOp, [x], undefined);

@@ -97,7 +97,7 @@ export function checkUpdates(where: string, x: Tensor, indices: Tensor, updates:
 /**
  * `x` with each row of `updates` added to the row along `axis` that its index names: PyTorch's `index_add`. `updates`
  * has the shape of `gather(x, indices, axis)`. Rows are added in the order of the indices, whatever the number of
- * threads; an index out of range is left out (in a constant it is refused). Throws ModelError where shapes do not fit.
+ * threads; an index out of range is left out (in a constant it is refused). Throws ModelError if shapes do not fit.
  *
  * @example
  * scatterAdd(input([10, 8]), input([32], { dtype: "uint32" }), input([32, 8])); // [10, 8]
@@ -148,7 +148,7 @@ export const scatterAddAlongOp: Operation<{ axis: number; size: number }> = {
 /**
  * For each index (uint32) the element of `x` that it names along `axis` (default: the last), at its own place along the
  * others: NumPy's `take_along_axis`, PyTorch's `gather`. `indices` has the sizes of `x` but for `axis`. An index out of
- * range is refused where it is handed in; one that was computed gives NaN. float32 or uint32. Throws ModelError where
+ * range is refused where it is handed in; one that was computed gives NaN. float32 or uint32. Throws ModelError if
  * shapes do not fit.
  *
  * @example

@@ -67,7 +67,7 @@ export const concatenateOp: Operation<{ axis: number }> = {
 
 /**
  * Tensors of one dtype side by side along `axis` (default: the last, as in Keras; `torch.cat` takes the first). All
- * other sizes must agree. float32 or uint32. Throws ModelError where they do not, or there is no tensor.
+ * other sizes must agree. float32 or uint32. Throws ModelError if they do not, or there is no tensor.
  *
  * @example
  * concatenate([input([32, 10]), input([32, 6])]); // [32, 16]
@@ -87,7 +87,7 @@ export function concatenate(tensors: readonly Tensor[], axis = -1): Tensor {
 
 /**
  * Tensors of one shape and dtype along a new axis, which becomes axis `axis` of the result.
- * Throws ModelError where shapes differ, or there is no tensor.
+ * Throws ModelError if shapes differ, or there is no tensor.
  *
  * @example
  * stack([input([32, 10]), input([32, 10])], 1); // [32, 2, 10]
@@ -154,7 +154,7 @@ type Parts<P> = P extends 1
 /**
  * `x` cut along `axis` (default: the last) into parts: a number of equal ones, or those of the given sizes.
  * (PyTorch's `split` with a number takes the size of a part, its `chunk` the number of parts.)
- * Throws ModelError where the sizes do not add up to the axis, or the number does not divide it.
+ * Throws ModelError if the sizes do not add up to the axis, or the number does not divide it.
  *
  * @example
  * const [query, key, value] = split(input([32, 20, 96]), 3); // each [32, 20, 32]

@@ -164,7 +164,7 @@ export const halfSquaredErrorOp = squaresLoss("halfSquaredError");
 /**
  * Mean of (prediction - target)² over all elements, or their sum.
  *
- * Prediction and target have the same shape; both get gradients. Throws ModelError where shapes differ.
+ * Prediction and target have the same shape; both get gradients. Throws ModelError if shapes differ.
  */
 export function meanSquaredError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   const divisor = divisorBy(meanSquaredErrorOp.name, options, prediction, "elements");

@@ -129,7 +129,7 @@ const CORRECT_BINARY = { threshold: THRESHOLD, targetThreshold: THRESHOLD } sati
 
 /**
  * How many elements have prediction and target on the same side of their thresholds; NaN is wrong. Shapes alike; a
- * scalar. Throws ModelError where shapes differ or a threshold is no finite number.
+ * scalar. Throws ModelError if shapes differ or a threshold is no finite number.
  */
 export function correctBinary(prediction: Tensor, target: Tensor, options: CorrectBinaryOptions = {}): Tensor {
   return apply(correctBinaryOp, [prediction, target], readOptions("correctBinary", options, CORRECT_BINARY));

@@ -56,7 +56,7 @@ const NORMAL = {
 /**
  * Normal numbers of `shape`, new at every step of the clock; none lies further than 5.77 deviations from the mean. They
  * have no gradient: what is to be trained is what they are multiplied with and added to.
- * Throws ModelError where clock, seed, stream, mean or deviation do not fit.
+ * Throws ModelError if clock, seed, stream, mean or deviation do not fit.
  *
  * @example
  * // The sample of a variational autoencoder's code; a layer has clock, seed and stream() from its context.
@@ -88,7 +88,7 @@ const UNIFORM = {
 
 /**
  * Uniform numbers of `shape` in [low, high), multiples of 2^-24 of the width, new at every step of the clock, without
- * gradient. Throws ModelError where clock, seed, stream or bounds do not fit.
+ * gradient. Throws ModelError if clock, seed, stream or bounds do not fit.
  */
 export function randomUniform(shape: Shape, options: RandomUniformOptions): Tensor {
   const { clock, seed, stream, low, high } = readOptions("randomUniform", options, UNIFORM);

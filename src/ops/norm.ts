@@ -182,7 +182,7 @@ export const normalizeGradientOp: Operation<Normalization> = {
   inPlace: [0, 1],
 };
 
-/** The gradient by given statistics: of plain operations on x, mean, variance, and weight and bias where there are such. */
+/** The gradient by given statistics: of plain operations on x, mean, variance, and weight and bias if there are any. */
 const fixedGradient = gradientByDecomposition<Normalization>(([x, mean, variance, ...rest], attributes) => {
   const { outer, length, channels, epsilon } = attributes;
   const each = [outer, 1, channels];
@@ -249,7 +249,7 @@ function batchNormBy(x: Tensor, affine: Affine) {
 /**
  * Each channel less its mean over batch and places, over its standard deviation (biased), times `weight`, plus `bias`
  * [channels]: x [batch, …, channels]. With `mean` and `variance` it goes by these. Ioffe & Szegedy 2015.
- * Throws ModelError where a shape does not fit.
+ * Throws ModelError if a shape does not fit.
  *
  * @example
  * batchNorm(input([64, 26, 26, 8])); // each of the 8 channels has mean 0 and variance 1
@@ -269,7 +269,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
 
 /**
  * Each sample's channels in `groups` of neighbours, each group normalized over its places and channels: x [batch, …,
- * channels], `weight` and `bias` [channels]. Wu & He 2018. Throws ModelError where the groups do not divide the channels,
+ * channels], `weight` and `bias` [channels]. Wu & He 2018. Throws ModelError if the groups do not divide the channels,
  * or hold one value.
  */
 export function groupNorm(x: Tensor, groups: number, options: NormalizationOptions = {}): Tensor {

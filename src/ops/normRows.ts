@@ -61,7 +61,7 @@ export const normalizeRowsOp: Operation<Rows> = {
 
 const hasParameters = ({ hasWeight, hasBias }: Rows) => hasWeight || hasBias;
 
-/** dy, x, the rows' means and factors, and weight → dx (where it is wanted), and dWeight and dBias [columns] (where there are such). */
+/** dy, x, the rows' means and factors, and weight → dx (where it is wanted), and dWeight and dBias [columns] (if there are any). */
 export const normalizeRowsGradientOp: Operation<Rows> = {
   name: "normalizeRowsGradient",
   ofNothing: 0,
@@ -133,7 +133,7 @@ function normalizeLast(name: string, x: Tensor, centered: boolean, options: Read
 
 /**
  * The last axis (or the last `axes`) of x less its mean, over its standard deviation (biased), times `weight`, plus `bias`,
- * which have the shape of what is normalized. Ba et al. 2016. Throws ModelError where a shape does not fit.
+ * which have the shape of what is normalized. Ba et al. 2016. Throws ModelError if a shape does not fit.
  *
  * @example
  * layerNorm(input([32, 10, 64])); // each of the 320 rows has mean 0 and variance 1
@@ -154,7 +154,7 @@ const RMS_NORM = {
 
 /**
  * The last axis (or the last `axes`) of x over the root of its mean square, times `weight`. Default epsilon 2⁻²³, as in
- * PyTorch. Zhang & Sennrich 2019. Throws ModelError where a shape does not fit.
+ * PyTorch. Zhang & Sennrich 2019. Throws ModelError if a shape does not fit.
  */
 export function rmsNorm(x: Tensor, options: RmsNormOptions = {}): Tensor {
   return normalizeLast("rmsNorm", x, false, { bias: undefined, ...readOptions("rmsNorm", options, RMS_NORM) });

@@ -184,7 +184,7 @@ export function paddingOf(where: string, padding: unknown, rank: number): readon
   });
 }
 
-/** The windows over an image `shape` [height, width, channels] or [length, channels]. Throws ModelError where they do not fit. */
+/** The windows over an image `shape` [height, width, channels] or [length, channels]. Throws ModelError if they do not fit. */
 export function poolingOf<Size>(
   where: string,
   kind: keyof typeof POOL_OPTIONS,
@@ -360,7 +360,7 @@ export function pool(
 /**
  * The largest element of each window: x [batch, height, width, channels] → [batch, outHeight, outWidth, channels], with
  * out = ⌊(size + 2·padding - dilation·(window - 1) - 1) / stride⌋ + 1. NaN where the window has one. The gradient goes to
- * the first of equals, as in PyTorch. Throws ModelError where a window does not fit.
+ * the first of equals, as in PyTorch. Throws ModelError if a window does not fit.
  *
  * @example
  * maxPool2d(input([64, 26, 26, 8]), 2); // [64, 13, 13, 8]
@@ -382,7 +382,7 @@ export function divideBy(mean: Tensor, window: unknown, rank: number, divisor: n
 
 /**
  * The mean of each window: x [batch, height, width, channels] → [batch, outHeight, outWidth, channels], sizes as of
- * `maxPool2d`. Throws ModelError where a window does not fit.
+ * `maxPool2d`. Throws ModelError if a window does not fit.
  */
 export function averagePool2d(x: Tensor, window: Size2d, options: AveragePoolOptions = {}): Tensor {
   const mean = pool("averagePool2d", averagePoolOp, x, 2, (shape) =>

@@ -54,7 +54,7 @@ function powTensorsRule({ gradient, inputs: [x, exponent], outputs: [y], needs }
 /**
  * x to a power, as C's `pow`: NaN where x < 0 and the exponent is no whole number, 1 where it is 0. Two tensors (or a
  * number and a tensor) are broadcast; the exponent's gradient is 0 at x = 0. Within 0.501 ULP; the numbers 2, 0.5 and -1
- * are `square`, `sqrt` and `reciprocal`, 3 is x·x². Throws ModelError where an exponent that is a number is not
+ * are `square`, `sqrt` and `reciprocal`, 3 is x·x². Throws ModelError if an exponent that is a number is not
  * finite.
  */
 export function pow(x: Operand, exponent: Operand): Tensor {

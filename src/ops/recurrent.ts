@@ -104,7 +104,7 @@ export function checkLengths(
   );
 }
 
-/** Zeros where no first state is given. */
+/** Zeros if no first state is given. */
 export function stateOrZeros(state: Tensor | undefined, shape: Shape): Tensor {
   return state ?? gradientRules.full(shape, 0);
 }
@@ -177,7 +177,7 @@ export function maskOf(lengths: Tensor, time: number): Tensor {
   return less(places, reshape(cast(lengths, "float32"), [lengths.shape[0], 1]));
 }
 
-/** `mask`, a row of maskOf: what a sample has after a step, or before it where there is none. */
+/** `mask`, a row of maskOf: what a sample has after a step, or before it if there is none. */
 export function held(mask: Tensor | undefined, after: Tensor, before: Tensor | number): Tensor {
   return mask === undefined ? after : where(reshape(mask, [mask.shape[0], 1]), after, before);
 }
@@ -310,7 +310,7 @@ function rnnScratch([batch, , units]: Shape, keepsLast: boolean) {
 
 export interface RnnGradientAttributes extends RnnAttributes, StepsGradient {}
 
-/** Inputs: states, U, dstates and dlast where there are such, lengths. Outputs: dx (in the place of the states), dh0. */
+/** Inputs: states, U, dstates and dlast if there are any, lengths. Outputs: dx (in the place of the states), dh0. */
 export const rnnGradientOp: Operation<RnnGradientAttributes> = {
   name: "rnnGradient",
   infer: ([{ shape }]) => [{ shape }, { shape: [shape[0], shape[2]] }],

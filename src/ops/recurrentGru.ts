@@ -195,7 +195,7 @@ export const gruGradientOp: Operation<GruGradientAttributes> = {
 
 type Reset = GruAttributes["reset"];
 
-/** What a step is made of, where it is not the usual: with other functions or products. */
+/** What a step is made of, if it is not the usual: with other functions or products. */
 export interface GruStep {
   readonly recurrentBias?: Tensor | undefined;
   /** h·U of the state: [batch, 3·units], or [batch, 2·units] with the reset before the product. */

@@ -185,7 +185,7 @@ function lstmGradientScratch({ batch, units, states }: Sizes, hasProjection: boo
   return partsOf([packedSize(4 * units, states), projected, work]);
 }
 
-/** Inputs: gates, U, cells, c0, peepholes, projection, gradients of states, last state and last cell where there are such,
+/** Inputs: gates, U, cells, c0, peepholes, projection, gradients of states, last state and last cell if there are any,
  *  lengths. Outputs: by x (in the place of the gates), h0, c0, and with a projection by the states. */
 export const lstmGradientOp: Operation<LstmGradientAttributes> = {
   name: "lstmGradient",
@@ -226,7 +226,7 @@ interface LstmParameters {
   readonly projection?: Tensor | undefined;
 }
 
-/** What a step is made of, where it is not the usual: with other functions, products or a normalized cell. */
+/** What a step is made of, if it is not the usual: with other functions, products or a normalized cell. */
 export interface LstmStep extends LstmParameters {
   /** h·U [batch, 4·units] of the state. */
   readonly times: (hidden: Tensor) => Tensor;

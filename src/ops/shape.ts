@@ -24,7 +24,7 @@ export const reshapeOp: Operation<{ shape: Shape }> = {
 
 /**
  * The same elements, row-major, under another shape: a view, nothing is computed. One size may be -1: the one that fits.
- * Throws ModelError where the numbers of elements differ.
+ * Throws ModelError if the numbers of elements differ.
  *
  * @example
  * reshape(input([32, 784]), [32, 28, 28]); // or [-1, 28, 28]
@@ -61,7 +61,7 @@ export function flatten(x: Tensor, from = 1): Tensor {
 }
 
 /**
- * Without axes of size 1: those of `axes`, by default all. A view. Throws ModelError where a named axis is longer.
+ * Without axes of size 1: those of `axes`, by default all. A view. Throws ModelError if a named axis is longer.
  *
  * @example
  * squeeze(input([32, 1, 10]), 1); // [32, 10]
@@ -198,7 +198,7 @@ export function repeat(x: Tensor, count: number, axis: number): Tensor {
 
 /**
  * The whole of `x` side by side, `counts[i]` times along axis i: [a, b] → [a, b, a, b], PyTorch's `repeat`.
- * Throws ModelError where there is not one count an axis.
+ * Throws ModelError if there is not one count an axis.
  *
  * @example
  * tile(input([2, 3]), [1, 4]); // [2, 12]
@@ -266,7 +266,7 @@ function reversedAxes(x: Tensor): number[] {
 
 /**
  * Axis i of the result is axis `axes[i]` of `x`; by default the axes are reversed. float32 or uint32.
- * Throws ModelError where `axes` is no permutation.
+ * Throws ModelError if `axes` is no permutation.
  *
  * @example
  * transpose(input([2, 3])); // [3, 2]

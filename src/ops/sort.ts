@@ -84,7 +84,7 @@ const TOP_K = { axis: unchecked(-1), largest: flag(true) } satisfies OptionsOf<T
 
 /**
  * The `k` largest (or smallest) elements along an axis, in order, and their indices (uint32); of equal ones those that
- * stand first. NaN counts as largest. Throws ModelError where the axis has fewer than `k`.
+ * stand first. NaN counts as largest. Throws ModelError if the axis has fewer than `k`.
  *
  * @example
  * const { values, indices } = topK(logits, 3); // [32, 3] each

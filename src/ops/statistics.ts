@@ -19,7 +19,7 @@ export interface VarianceOptions extends ReduceOptions {
 const VARIANCE = { keepDims: KEEP_DIMS, correction: number(1) } satisfies OptionsOf<VarianceOptions>;
 
 /**
- * Variance over `axes` (default: all): Σ(x - mean)² / (n - correction), in float64. Throws ModelError where n is not larger
+ * Variance over `axes` (default: all): Σ(x - mean)² / (n - correction), in float64. Throws ModelError if n is not larger
  * than the correction, or for axes that do not exist.
  *
  * @example

@@ -84,7 +84,7 @@ function upsample(name: string, x: Tensor, rank: number, options: object): Tenso
 
 /**
  * x [batch, height, width, channels] at another size, `"nearest"` or `"bilinear"`; `resize` has more modes and other
- * coordinates. Throws ModelError where neither scale nor size is given, or both.
+ * coordinates. Throws ModelError if neither scale nor size is given, or both.
  *
  * @example
  * upsample2d(input([8, 7, 7, 16]), { scale: 2, mode: "bilinear" }); // [8, 14, 14, 16]

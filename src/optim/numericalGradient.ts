@@ -20,7 +20,7 @@ export function checkPoint(where: string, name: string, x: unknown): Float64Arra
   throw new ModelError(`${where}: ${name} must be an array of finite numbers, got ${showValue(x)}${remedy}`);
 }
 
-/** `f`, whose results are looked at. Throws ModelError where it is no function of numbers. */
+/** `f`, whose results are looked at. Throws ModelError if it is no function of numbers. */
 export function checkScalar(where: string, f: unknown): ScalarFunction {
   checkFunction(where, "f", f);
   return (x) => {
@@ -42,7 +42,7 @@ const OPTIONS = {
 /**
  * Gradient of `f` at `x` by central differences: (f(x + h) - f(x - h)) / 2h, variable by variable.
  *
- * `step` is h. Throws ModelError where `x` is no list of finite numbers or `f` gives no number.
+ * `step` is h. Throws ModelError if `x` is no list of finite numbers or `f` gives no number.
  */
 export function numericalGradient(
   f: ScalarFunction,

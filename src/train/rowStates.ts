@@ -40,7 +40,7 @@ export function placeOfRows(
   return address;
 }
 
-/** Copies so many rows of a state: zeros where no program has used it yet. */
+/** Copies so many rows of a state: zeros if no program has used it yet. */
 export function readRows(engine: Engine, { places }: RowStates, state: LayerState, rows: number): Float32Array {
   const values = new Float32Array(rows * sizeOf(state.shape));
   const place = places.get(state);
