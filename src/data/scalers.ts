@@ -61,9 +61,7 @@ export function standardScaler(training: Rows, options: ScalerOptions = {}): Sca
     const centred = column.map((value) => value - mean);
     const rest = meanOf(centred);
     const variance = meanOf(centred.map((value) => value * value)) - rest * rest;
-    const spread = Math.sqrt(Math.max(0, variance));
-    // Rounding alone gives equal values a spread: they have none.
-    return { offset: mean, scale: spread > 1e-14 * Math.abs(mean) ? spread : 0 };
+    return { offset: mean, scale: Math.sqrt(Math.max(0, variance)) };
   });
 }
 
