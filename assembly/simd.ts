@@ -3,6 +3,10 @@
 
 export const LANES: u32 = 4;
 
+/** Whether this is the wide build: written for a V8 that joins two adjacent operations on vectors into one of 256 bits. Its
+ *  sums run in the order of the strict build, so its bits are the strict build's. */
+export const IS_WIDE: bool = isDefined(WIDE);
+
 /** a·b + c. strict: rounded twice, the same bits everywhere. fast: relaxed, one instruction where the machine has it. */
 // @ts-ignore: decorator
 @inline

@@ -15,7 +15,7 @@ const run = promisify(execFile);
 const root = new URL("../", import.meta.url);
 const folder = fileURLToPath(root);
 const dist = new URL("dist/", root);
-const targets = ["debug", "strict", "fast"];
+const targets = ["debug", "strict", "fast", "wide"];
 const started = performance.now();
 
 rmSync(dist, { recursive: true, force: true });

@@ -140,7 +140,7 @@ export function readConstants(sources) {
 function constantValue(name, expressions, open) {
   const expression = expressions.get(name);
   if (expression === undefined || open.has(name)) throw new Error(`constants: the value of ${name} is not to be found`);
-  if (expression.includes("ASC_")) return undefined;
+  if (/\b(?:ASC_|IS_WIDE\b|isDefined\()/.test(expression)) return undefined;
   const names = [...expression.replace(/\b0x[\da-f_]+/gi, "").matchAll(/(?<!\w)[a-z_]\w*/gi)].map(([name]) => name);
   const values = names.map((one) => constantValue(one, expressions, new Set([...open, name])));
   if (values.includes(undefined)) return undefined;

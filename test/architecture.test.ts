@@ -202,7 +202,7 @@ const START = 8;
 const GLOBALS = 6;
 const DATA = 11;
 
-describe.each(["strict", "fast"])("%s.wasm", (build) => {
+describe.each(["strict", "fast", "wide"])("%s.wasm", (build) => {
   const bytes = readFileSync(join(root, `dist/${build}.wasm`));
   const sections = sectionsOf(bytes).map(({ id }) => id);
 

@@ -48,7 +48,7 @@ test("README, the pages, changelog and licence are there", () => {
 
 test("nothing else is: no source maps, no debug build, no sources, and no file that another asks for in vain", () => {
   const known =
-    /^(?:(?:README|CHANGELOG|docs\/\w+)\.md|LICENSE|package\.json|dist\/types\/.*\.d\.ts|dist\/cjs\/types\/(?:package\.json|.*\.d\.ts)|dist\/(?:browser\/|edge\/)?[\w-]+\.js|dist\/(?:worker\.cjs|cjs\/(?:browser\/)?\w+\.cjs)|dist\/(?:edge\/)?(?:strict|fast)\.wasm)$/;
+    /^(?:(?:README|CHANGELOG|docs\/\w+)\.md|LICENSE|package\.json|dist\/types\/.*\.d\.ts|dist\/cjs\/types\/(?:package\.json|.*\.d\.ts)|dist\/(?:browser\/|edge\/)?[\w-]+\.js|dist\/(?:worker\.cjs|cjs\/(?:browser\/)?\w+\.cjs)|dist\/(?:edge\/)?(?:strict|fast)\.wasm|dist\/wide\.wasm)$/;
   expect(paths.filter((path) => !known.test(path))).toEqual([]);
   const scripts = paths.filter((path) => /\.c?js$/.test(path));
   expect(scripts.length).toBeGreaterThan(20);

@@ -49,6 +49,8 @@ export const A: u32 = OWN * 4;
 export const B: usize = (A + 1_000) << 2;
 export const HEIGHT: u32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 export const FREE: usize = HEIGHT * 4;
+export const COLUMNS: u32 = IS_WIDE ? 16 : 8;
+export const TILE: u32 = COLUMNS * 2;
 export const RATE: f32 = 0.5;
 `;
   const found = readConstants(new Map([["one.ts", source]]));

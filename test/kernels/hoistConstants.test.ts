@@ -22,7 +22,7 @@ function constantsInLoops(text: string): string[] {
   return found;
 }
 
-test.each(["strict", "fast"])("no constant but zero is left in a loop of %s.wasm", (build) => {
+test.each(["strict", "fast", "wide"])("no constant but zero is left in a loop of %s.wasm", (build) => {
   const text = pass.textOf(readFileSync(new URL(`../../dist/${build}.wasm`, import.meta.url)));
   expect(text).toMatch(/\bloop\b/);
   expect(constantsInLoops(text)).toEqual([]);
@@ -34,7 +34,7 @@ const LENGTH = 4099;
 const [Y, X, DY] = [0x10000, 0x20000, 0x30000];
 const SPECIAL = [Number.NaN, Infinity, -Infinity, 0, -0, 1e-40, -1e-40, 88.5, -88.5, -103.9, 3e38, -3e38, 1e-8];
 
-test.each(["strict", "fast"])(
+test.each(["strict", "fast", "wide"])(
   "each function of %s.wasm that waits ends its locals with one that nobody uses",
   (build) => {
     const text = pass.textOf(readFileSync(new URL(`../../dist/${build}.wasm`, import.meta.url)));
