@@ -133,10 +133,13 @@ async function prepareOwn(
   return workload.prepare(implementation);
 }
 
-function preparePeer(workload: Workload, command: PeerCommand | { readonly leftOut: string }): Promise<PeerContestant> {
+async function preparePeer(
+  workload: Workload,
+  command: PeerCommand | { readonly leftOut: string },
+): Promise<PeerContestant> {
   if (workload.forPeers === undefined) throw new LeftOut("nothing to compare");
   if ("leftOut" in command) throw new LeftOut(command.leftOut);
-  return startPeer(command, workload.forPeers());
+  return startPeer(command, await workload.forPeers());
 }
 
 /** Without the packages' own scripts: none of them needs one. */

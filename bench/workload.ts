@@ -68,7 +68,7 @@ export interface Workload {
    */
   prepare(implementation: Implementation): Contestant | Promise<Contestant | RemoteContestant>;
   /** The same for programs that share no memory with this one; absent where there is nothing to compare. */
-  forPeers?(): PeerWork;
+  forPeers?(): PeerWork | Promise<PeerWork>;
 }
 
 /** Work for a peer: what it is told, and what it must answer. */
@@ -187,7 +187,26 @@ export type PeerTask =
       readonly weight: Float32Array;
       readonly upstream: Float32Array;
       readonly places: readonly (readonly number[])[];
+    }
+  /**
+   * A layer as in workloads/layerCases.ts, channels last: from x, parameters and upstream, y, the gradient of x (unless it is of
+   * indices) and those of the parameters. The results are the elements of these at `places`; of a `random` layer, the mean of
+   * the squares of each.
+   */
+  | {
+      readonly kind: "layer";
+      readonly name: string;
+      readonly x: ShapedValues;
+      readonly parameters: readonly ShapedValues[];
+      readonly upstream: ShapedValues;
+      readonly random: boolean;
+      readonly places: readonly (readonly number[])[];
     };
+
+interface ShapedValues {
+  readonly shape: readonly number[];
+  readonly values: Float32Array | Uint32Array;
+}
 
 /** A result differs from the reference: the implementation is not timed. */
 export class CheckError extends Error {

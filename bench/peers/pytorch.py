@@ -18,6 +18,7 @@ try:
     import numpy
     import torch
     import torch.nn.functional as F
+    import pytorchLayers
 except ImportError as error:
     reply({"leftOut": f"no PyTorch: {error} (Debian: apt-get install python3-torch)"})
     sys.exit(0)
@@ -353,12 +354,17 @@ NOTE = "calculates with the slow reference BLAS; Debian: apt-get install libopen
 KINDS = {
     "train": Training, "cnn": Cnn, "recurrent": Recurrent,
     "transformer": Transformer, "sample": Sample, "predict": Prediction, "product": Product, "convolution": Convolution,
+    "layer": pytorchLayers.Layer,
 }
 
 
 def prepare(message):
-    session = KINDS[message["task"]["kind"]](message["task"])
-    results = session.results()
+    task = message["task"]
+    if task["kind"] == "layer" and task["name"] not in pytorchLayers.CASES:
+        return None, {"leftOut": "PyTorch has no such layer"}
+    session = KINDS[task["kind"]](task)
+    # JSON has no NaN.
+    results = [value if math.isfinite(value) else None for value in session.results()]
     session.reset()
     answer = {"results": results, "alike": True}
     return session, {**answer, "note": NOTE} if uses_reference_blas() else answer

@@ -13,6 +13,7 @@ const NOT_MEASURED = {
   convolution: "convolution not measured",
   cnn: "convolution not measured",
   recurrent: "recurrence not measured",
+  layer: "layers not measured",
 };
 
 /**

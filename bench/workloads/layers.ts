@@ -18,10 +18,12 @@ import {
   type Contestant,
   type Implementation,
   LeftOut,
+  type PeerWork,
   type Variant,
   variantOf,
   type Workload,
 } from "../workload.js";
+import { checkedPlaces } from "./convolution.js";
 import { type LayerCase, layerCases } from "./layerCases.js";
 import { checkValues } from "./values.js";
 
@@ -60,17 +62,20 @@ export function layerWorkload(name: string, layerCase: LayerCase, createPlain?: 
   const { outputShape, parameters } = layer.build({ where: name, path: name }, sample, layerCase.dtype);
   const shapes = [shape, [batch, ...outputShape], ...parameters.map(({ tensor }) => tensor.shape)];
   const weights = parameters.length === 0 ? "" : `, parameters ${shapes.slice(2).map(showShape).join(" ")}`;
+  const currentTask = () => {
+    if (latest?.workload !== workload) latest = { workload, task: createTask(layerCase), references: new Map() };
+    if (nodesBehind(latest.task.outputs).every(({ operation }) => operation.forward === undefined)) {
+      throw new LeftOut("there is nothing to compute");
+    }
+    return latest;
+  };
   const workload: Workload = {
     name: `layers-${name}`,
     description: `${showShape(shape)} to ${showShape(shapes[1])}${weights}, forward and backward`,
     ...measureOf(layerCase, shapes),
     schedule: BRIEF,
     async prepare(implementation) {
-      if (latest?.workload !== workload) latest = { workload, task: createTask(layerCase), references: new Map() };
-      const { task, references } = latest;
-      if (nodesBehind(task.outputs).every(({ operation }) => operation.forward === undefined)) {
-        throw new LeftOut("there is nothing to compute");
-      }
+      const { task, references } = currentTask();
       const create = async (who: Implementation): Promise<Checkable> => {
         const variant = variantOf(who);
         if (variant !== undefined) return createResident(variant, task);
@@ -86,8 +91,48 @@ export function layerWorkload(name: string, layerCase: LayerCase, createPlain?: 
       if ("write" in contestant && layerCase.bends !== true) checkSlopes(contestant as ResidentProgram, task);
       return contestant;
     },
+    async forPeers() {
+      const { task } = currentTask();
+      const ours = await resultsOf(await createResident({ build: "strict", threads: 1 }, task));
+      return peerWork(name, layerCase, task, ours);
+    },
   };
   return workload;
+}
+
+/** Of results from random numbers, the means of squares. */
+const RANDOM_TOLERANCE = 0.2;
+
+/** What a peer computes, and what is held against our results. New statistics are not compared. */
+function peerWork(name: string, { random = false }: LayerCase, task: Task, ours: readonly Float32Array[]): PeerWork {
+  const { x, parameters, upstream } = task;
+  const results = ours.slice(0, 1 + parameters.length + (x.tensor.dtype === "float32" ? 1 : 0));
+  const places = checkedPlaces(results);
+  const shaped = ({ tensor, values }: Leaf) => ({ shape: tensor.shape, values });
+  const means = results.map((values) => productOf(values, values) / values.length);
+  const largest = results.map((values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
+  const expected = random
+    ? means.map((mean) => [{ value: mean, tolerance: RANDOM_TOLERANCE * mean }])
+    : places.map((chosen, i) => chosen.map((at) => ({ value: results[i][at], tolerance: TOLERANCE * largest[i] })));
+  const flat = expected.flat();
+  return {
+    task: {
+      kind: "layer",
+      name,
+      x: shaped(x),
+      parameters: parameters.map(shaped),
+      upstream: shaped(upstream),
+      random,
+      places,
+    },
+    check: (values) =>
+      checkValues(
+        "results",
+        values,
+        flat.map(({ value }) => value),
+        (i) => flat[i].tolerance,
+      ),
+  };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import { disposeEngines, whyUnavailable } from "../../bench/steepest.js";
-import { CheckError, type Implementation, LeftOut } from "../../bench/workload.js";
+import { CheckError, type Implementation, LeftOut, type PeerWork } from "../../bench/workload.js";
 import { type LayerCase, layerCases } from "../../bench/workloads/layerCases.js";
 import { layerWorkload, layerWorkloads } from "../../bench/workloads/layers.js";
 import { elements } from "../../src/engine/instructions.js";
@@ -35,6 +35,27 @@ test("every layer that is exported is measured", async () => {
 });
 
 const NOTHING_TO_COMPUTE = ["identity", "flatten", "reshape"];
+
+// Its results are compared with ours whenever it is timed.
+test("every layer that computes something is in PyTorch's table, but for one that has no gradient there", async () => {
+  const source = await readFile(new URL("../../bench/peers/pytorchLayers.py", import.meta.url), "utf8");
+  const named = [...source.matchAll(/^ {4}"(\w+)": /gm)].map(([, name]) => name);
+  const expected = Object.keys(layerCases).filter((name) => ![...NOTHING_TO_COMPUTE, "step"].includes(name));
+  expect(named.sort()).toEqual(expected.sort());
+});
+
+test("a peer is told the values, and held to our results", async () => {
+  const workload = layerWorkload("relu", { ...layerCases.relu, batch: 2 });
+  const { task, check } = (await workload.forPeers?.()) as PeerWork;
+  if (task.kind !== "layer") throw new Error(`kind ${task.kind}`);
+  const { x, upstream, places } = task;
+  const [y, dx] = [
+    places[0].map((i) => Math.max(0, x.values[i])),
+    places[1].map((i) => (x.values[i] > 0 ? upstream.values[i] : 0)),
+  ];
+  check([...y, ...dx], true);
+  expect(() => check([...dx, ...y], true)).toThrow(CheckError);
+});
 
 describe.each(cases)("%s", (name, layerCase) => {
   const workload = layerWorkload(name, { ...layerCase, batch: 2 });
