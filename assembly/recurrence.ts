@@ -13,8 +13,11 @@
 
 import { at } from "./lanes";
 import { sigmoid4, tanh4 } from "./math";
-import { LANES, loadPart, madd, storePart } from "./simd";
-import { FREE_OFFSET, heightOf, multiplyRows, packFour, packOne, packPanelAcross, packPanelAlong, fillColumn, PANEL_DEPTH } from "./tiles";
+import { IS_WIDE, LANES, loadPart, madd, storePart } from "./simd";
+import {
+  copyColumn, fillColumn, FREE_OFFSET, heightOf, multiplyRows, packFour, packOne, packPanelAcross, packPanelAlong, panelWidth,
+  PANEL_COLUMNS, PANEL_DEPTH,
+} from "./tiles";
 
 function depthBlocks(k: u32): u32 {
   return (k + PANEL_DEPTH - 1) / PANEL_DEPTH;
@@ -32,17 +35,44 @@ export function packPanels(
   const blocks = depthBlocks(k);
   const line = <usize>stride << 2;
   const padded = (n + 7) & ~7;
+  // In the wide build two neighbours are the halves of a panel of 16 columns.
   for (let panel = begin; panel < end; panel++) {
     const j = panel << 3;
     const columns = min<u32>(8, n - j);
+    const left = j & ~(PANEL_COLUMNS - 1);
+    const width = panelWidth(n - left);
     for (let block: u32 = 0; block < blocks; block++) {
       const k0 = blockStart(k, block, blocks);
       const depth = blockStart(k, block + 1, blocks) - k0;
-      const to = at(packed, k0 * padded + j * depth);
-      if (transposed) packPanelAcross(to, at(w, j * stride + first + k0), line, columns, depth, 8);
-      else packPanelAlong(to, at(w, k0 * stride + first + j), line, columns, depth, 8);
+      const to = at(packed, k0 * padded + left * depth + (j - left));
+      const from = transposed ? at(w, j * stride + first + k0) : at(w, k0 * stride + first + j);
+      if (IS_WIDE && width == PANEL_COLUMNS) packHalf(to, from, line, columns, depth, transposed);
+      else if (transposed) packPanelAcross(to, from, line, columns, depth, 8);
+      else packPanelAlong(to, from, line, columns, depth, 8);
     }
   }
+}
+
+/** Eight columns of a panel of PANEL_COLUMNS, filled up with zeros. */
+function packHalf(to: usize, from: usize, line: usize, columns: u32, depth: u32, across: bool): void {
+  const step: usize = PANEL_COLUMNS * 4;
+  let i: u32 = 0;
+  if (across) {
+    for (; i + 4 <= columns; i += 4, to += 16, from += line << 2) {
+      packFour(to, from, from + line, from + line * 2, from + line * 3, step, depth);
+    }
+    for (; i < columns; i++, to += 4, from += line) packOne(to, from, step, depth);
+  } else if (columns == 8) {
+    for (const stop = from + <usize>depth * line; from < stop; from += line, to += step) {
+      const x0 = v128.load(from), x1 = v128.load(from, 16);
+      v128.store(to, x0);
+      v128.store(to, x1, 16);
+    }
+    return;
+  } else {
+    for (; i < columns; i++, to += 4, from += 4) copyColumn(to, from, step, line, depth);
+  }
+  for (; i < 8; i++, to += 4) fillColumn(to, step, depth);
 }
 
 /** Steps that a sample has. */

@@ -2,6 +2,7 @@
 // with bias and activation.
 //
 //        B, packed: panels of 8 columns    A, packed: panels of HEIGHT or 4 rows
+//        (wide build: 16, the last 8 or 16)
 //        ┌─ k ──────────┐                  ┌─ k ──────────────┐
 //        │ b00…b07      │                  │ a00 a10 a20 a30 …
 //        │ b10…b17      │                  │ a01 a11 a21 a31 …
@@ -23,7 +24,8 @@
 // it again in packing. Two k a round gain for 4×8 on Node 20 (45.8) and lose on Node 26. The sums must be stored right
 // behind the loop, without a branch: with branches there V8 11 turns the order of the loop's operations round and spills.
 
-import { loadPart, madd, storePart } from "./simd";
+import { IS_WIDE, loadPart, madd, storePart } from "./simd";
+import { multiplyWide4, multiplyWide5 } from "./wideTiles";
 import { reluLanes, sigmoidLanes, tanhLanes } from "./kernels/activation";
 
 export const HEIGHT: u32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
@@ -31,6 +33,8 @@ export const HEIGHT: u32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 export const PANEL_ROWS: u32 = 60;
 export const STRIP_COLUMNS: u32 = 256;
 export const PANEL_DEPTH: u32 = 384;
+/** Columns of a panel of B; if at most 8 are left, the last has 8. */
+export const PANEL_COLUMNS: u32 = IS_WIDE ? 16 : 8;
 // Up to this many rows packing B costs more than reading it line by line. (784 deep, 128 wide: 4 rows 40 instead of 27
 // GFLOP/s strict, 51 instead of 31 fast; 16 rows 41.5 and 37, 53 and 45; 48 rows 41 and 43, 54.5 and 51.5. 1024 deep and
 // wide, where a column's lines share one set of the cache: 8 rows 31 and 23, 36 and 26; 32 rows 33 and 37, 47 and 43.)
@@ -43,12 +47,31 @@ export const THREAD_SCRATCH_BYTES: usize = 512 << 10;
 export const B_OFFSET: usize = PANEL_ROWS * PANEL_DEPTH * 4;
 export const TILE_OFFSET: usize = B_OFFSET + STRIP_COLUMNS * PANEL_DEPTH * 4;
 // What lies behind the tile is the caller's.
-export const FREE_OFFSET: usize = TILE_OFFSET + HEIGHT * 32;
+export const FREE_OFFSET: usize = TILE_OFFSET + HEIGHT * PANEL_COLUMNS * 4;
 
 /** Height of the next panel where so many rows are left: fours where the last few rows come out even with them. */
 export function heightOf(rows: u32): u32 {
   if (rows >= 4 * HEIGHT - 3 || rows % HEIGHT == 0) return HEIGHT;
   return rows < 4 || (rows & 3) == 0 ? 4 : HEIGHT;
+}
+
+/** Width of the next panel of B if so many columns are left. */
+// @ts-ignore: decorator
+@inline
+export function panelWidth(columns: u32): u32 {
+  return IS_WIDE && columns > 8 ? PANEL_COLUMNS : 8;
+}
+
+/** Packs columns of B in panels: element (k, j) at x[k·stride + j]. */
+export function packColumns(
+  panel: usize, x: usize, stride: u32, first: u32, k0: u32, count: u32, depth: u32,
+): void {
+  if (!IS_WIDE) return packAlong(panel, x, stride, first, k0, count, depth, 8);
+  const rest = count & 15;
+  const narrow: u32 = rest <= 8 ? rest : 0;
+  const wide = count - narrow;
+  packAlong(panel, x, stride, first, k0, wide, depth, PANEL_COLUMNS);
+  if (narrow != 0) packAlong(panel + (<usize>(wide * depth) << 2), x, stride, first + wide, k0, narrow, depth, 8);
 }
 
 /** Packs `width` source columns at a time; they lie beside each other: element (k, j) at x[k·stride + j]. */
@@ -74,6 +97,20 @@ export function packPanelAlong(to: usize, from: usize, line: usize, columns: u32
       if (lane < columns) copyColumn(at, from + (<usize>lane << 2), <usize>width << 2, line, depth);
       else fillColumn(at, <usize>width << 2, depth);
     }
+  } else if (IS_WIDE && width == 16) {
+    for (; from < stop; from += line, to += 64) {
+      const x0 = v128.load(from), x1 = v128.load(from, 16), x2 = v128.load(from, 32), x3 = v128.load(from, 48);
+      v128.store(to, x0);
+      v128.store(to, x1, 16);
+      v128.store(to, x2, 32);
+      v128.store(to, x3, 48);
+    }
+  } else if (IS_WIDE && width == 8) {
+    for (; from < stop; from += line, to += 32) {
+      const x0 = v128.load(from), x1 = v128.load(from, 16);
+      v128.store(to, x0);
+      v128.store(to, x1, 16);
+    }
   } else if (width == 8) {
     for (; from < stop; from += line, to += 32) {
       v128.store(to, v128.load(from));
@@ -94,14 +131,16 @@ export function packPanelAlong(to: usize, from: usize, line: usize, columns: u32
   }
 }
 
-/** Packs eight source rows at a time; they lie across: element (k, j) at x[j·stride + k]. */
+/** Packs source rows as columns of B's panels; they lie across: element (k, j) at x[j·stride + k]. */
 export function packAcross(panel: usize, x: usize, stride: u32, first: u32, k0: u32, count: u32, depth: u32): void {
   const line = <usize>stride << 2;
   let from = x + ((<usize>first * stride + k0) << 2);
-  for (let j: u32 = 0; j < count; j += 8) {
-    packPanelAcross(panel, from, line, min<u32>(8, count - j), depth, 8);
-    from += line << 3;
-    panel += <usize>depth << 5;
+  for (let j: u32 = 0; j < count; ) {
+    const width = panelWidth(count - j);
+    packPanelAcross(panel, from, line, min(width, count - j), depth, width);
+    from += line * width;
+    panel += <usize>(depth * width) << 2;
+    j += width;
   }
 }
 
@@ -166,12 +205,12 @@ export function multiplyRows(
   scratch: usize, panelB: usize, lineB: usize, c: usize, line: usize, bias: usize,
   rows: u32, columns: u32, depth: u32, add: bool, epilogue: u32,
 ): void {
-  const stepB: usize = lineB != 0 ? lineB : 32;
-  const nextB: usize = lineB != 0 ? 32 : <usize>depth << 5;
   const tile = scratch + TILE_OFFSET;
   const simple = !add && epilogue <= EPILOGUE_RELU;
-  for (let j: u32 = 0; j < columns; j += 8, panelB += nextB) {
-    const width = min<u32>(8, columns - j);
+  for (let j: u32 = 0; j < columns; ) {
+    const panel = panelWidth(columns - j);
+    const width = min(panel, columns - j);
+    const stepB: usize = lineB != 0 ? lineB : <usize>panel << 2;
     const biasHere = bias != 0 ? bias + (<usize>j << 2) : 0;
     let panelA = scratch;
     for (let i: u32 = 0; i < rows; ) {
@@ -179,22 +218,31 @@ export function multiplyRows(
       const to = c + <usize>i * line + (<usize>j << 2);
       const height = heightOf(rows - i);
       const here = min(height, rows - i);
-      if (simple && width == 8 && here == height) {
-        multiplyPanels(to, line, panelA, panelB, stepB, depth, height);
-        if (bias != 0 || epilogue != 0) finishRows(to, line, to, line, height, biasHere, epilogue);
+      if (simple && width == panel && here == height) {
+        multiplyPanels(to, line, panelA, panelB, stepB, depth, height, panel);
+        if (bias != 0 || epilogue != 0) finishPanel(to, line, to, line, height, biasHere, epilogue, panel);
       } else {
-        multiplyPanels(tile, 32, panelA, panelB, stepB, depth, height);
-        finishTile(to, line, tile, here, width, biasHere, add, epilogue);
+        const step = <usize>panel << 2;
+        multiplyPanels(tile, step, panelA, panelB, stepB, depth, height, panel);
+        finishTile(to, line, tile, step, here, min<u32>(8, width), biasHere, add, epilogue);
+        if (width > 8) finishTile(to + 32, line, tile + 32, step, here, width - 8, bias != 0 ? biasHere + 32 : 0, add, epilogue);
       }
       panelA += <usize>(depth * height) << 2;
       i += here;
     }
+    panelB += <usize>(lineB != 0 ? panel : depth * panel) << 2;
+    j += panel;
   }
 }
 
 /** A tile of C = panel of A · panel of B. `line` and `stepB` in bytes. */
-function multiplyPanels(c: usize, line: usize, a: usize, b: usize, stepB: usize, depth: u32, height: u32): void {
-  if (height == 4) multiply4(c, line, a, b, stepB, depth);
+function multiplyPanels(
+  c: usize, line: usize, a: usize, b: usize, stepB: usize, depth: u32, height: u32, width: u32,
+): void {
+  if (width == 16) {
+    if (height == 4) multiplyWide4(c, line, a, b, stepB, depth);
+    else multiplyWide5(c, line, a, b, stepB, depth);
+  } else if (height == 4) multiply4(c, line, a, b, stepB, depth);
   else if (ASC_FEATURE_RELAXED_SIMD) multiply6(c, line, a, b, stepB, depth);
   else multiply5(c, line, a, b, stepB, depth);
 }
@@ -303,27 +351,38 @@ function multiply6(c: usize, line: usize, a: usize, b: usize, stepB: usize, dept
   v128.store(c + line * 5, c51, 16);
 }
 
-/** Takes the valid corner of a tile to C: adds what is there, adds the bias, applies the activation. */
+/** Takes the valid corner of a tile of up to eight columns, whose rows are `step` bytes apart, to C: adds what is there, adds
+ *  the bias, applies the activation. */
 export function finishTile(
-  c: usize, line: usize, tile: usize, height: u32, width: u32, bias: usize, add: bool, epilogue: u32,
+  c: usize, line: usize, tile: usize, step: usize, height: u32, width: u32, bias: usize, add: bool, epilogue: u32,
 ): void {
-  const stop = tile + (<usize>height << 5);
+  const stop = tile + <usize>height * step;
   if (width == 8 && epilogue <= EPILOGUE_RELU) {
     if (!add) {
-      finishRows(c, line, tile, 32, height, bias, epilogue);
+      finishRows(c, line, tile, step, height, bias, epilogue);
       return;
     }
-    for (let to = c; tile < stop; tile += 32, to += line) {
-      v128.store(to, f32x4.add(v128.load(to), v128.load(tile)));
-      v128.store(to, f32x4.add(v128.load(to, 16), v128.load(tile, 16)), 16);
+    for (let to = c; tile < stop; tile += step, to += line) {
+      const x0 = f32x4.add(v128.load(to), v128.load(tile));
+      const x1 = f32x4.add(v128.load(to, 16), v128.load(tile, 16));
+      v128.store(to, x0);
+      v128.store(to, x1, 16);
     }
     if (bias != 0 || epilogue != 0) finishRows(c, line, c, line, height, bias, epilogue);
     return;
   }
-  for (; tile < stop; tile += 32, c += line) {
+  for (; tile < stop; tile += step, c += line) {
     finishPart(c, v128.load(tile), min<u32>(width, 4), bias, add, epilogue);
     if (width > 4) finishPart(c + 16, v128.load(tile, 16), width - 4, bias != 0 ? bias + 16 : 0, add, epilogue);
   }
+}
+
+/** `finishRows` for a whole panel. */
+function finishPanel(
+  c: usize, line: usize, x: usize, step: usize, height: u32, bias: usize, epilogue: u32, width: u32,
+): void {
+  finishRows(c, line, x, step, height, bias, epilogue);
+  if (width == 16) finishRows(c + 32, line, x + 32, step, height, bias != 0 ? bias + 32 : 0, epilogue);
 }
 
 /** c = activation(x + bias) for rows of eight, no activation (0) or ReLU (1); c may be x. Without a bias -0 is added, which
@@ -339,8 +398,10 @@ function finishRows(c: usize, line: usize, x: usize, step: usize, height: u32, b
   for (let i: u32 = 0; i < height; i++, x += step, c += line) {
     const x0 = f32x4.add(v128.load(x), b0);
     const x1 = f32x4.add(v128.load(x, 16), b1);
-    v128.store(c, f32x4.pmax(x0, limit));
-    v128.store(c, f32x4.pmax(x1, limit), 16);
+    const y0 = f32x4.pmax(x0, limit);
+    const y1 = f32x4.pmax(x1, limit);
+    v128.store(c, y0);
+    v128.store(c, y1, 16);
   }
 }
 

@@ -14,7 +14,7 @@
 // pixels at any distance. A transposed convolution is the same.
 
 import {
-  B_OFFSET, STRIP_COLUMNS, PANEL_DEPTH, DIRECT_ROWS, fillColumn, FREE_OFFSET, heightOf, multiplyRows, packAlong, packFour,
+  B_OFFSET, STRIP_COLUMNS, PANEL_DEPTH, DIRECT_ROWS, fillColumn, FREE_OFFSET, heightOf, multiplyRows, packColumns, packFour,
   packOne, packPanelAlong, PANEL_ROWS,
 } from "../tiles";
 
@@ -107,7 +107,7 @@ export function convolve(
       const depth = <u32>((<u64>depthAll * (block + 1)) / depthBlocks) - k0;
       let panels = scratch + B_OFFSET;
       if (direct) panels = weight + ((<usize>k0 * outChannels + column) << 2);
-      else packAlong(panels, weight, outChannels, column, k0, columns, depth, 8);
+      else packColumns(panels, weight, outChannels, column, k0, columns, depth);
       const last = block + 1 == depthBlocks;
       const stripBias = last && bias != 0 ? bias + (<usize>column << 2) : 0;
       const lineB = direct ? <usize>outChannels << 2 : 0;
@@ -300,7 +300,7 @@ export function convolveWeights(
       const depth = from + <u32>((<u64>count * (block + 1)) / depthBlocks) - pixel;
       let panels = scratch + B_OFFSET;
       if (direct) panels = dy + ((<usize>pixel * outChannels + column) << 2);
-      else packAlong(panels, dy, outChannels, column, pixel, columns, depth, 8);
+      else packColumns(panels, dy, outChannels, column, pixel, columns, depth);
       for (let i = first; i < stop; i++) {
         const inRun = i % blocksOfRun;
         const lane = (run * inRun) / blocksOfRun;

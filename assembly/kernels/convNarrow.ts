@@ -302,7 +302,7 @@ function multiplyTables(
         multiplyTable(tile, base, at, stop, b, stepB, height);
         for (let row: u32 = 0; row < here; row++) {
           const c = <usize>load<u32>(to + (<usize>row << 2)) + shift;
-          finishTile(c, 0, tile + (<usize>row << 5), 1, width, biasHere, bias == 0, epilogue);
+          finishTile(c, 0, tile + (<usize>row << 5), 32, 1, width, biasHere, bias == 0, epilogue);
         }
       }
       i += here;

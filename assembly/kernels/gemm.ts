@@ -15,7 +15,7 @@
 
 import { loadPart, madd, storePart } from "../simd";
 import {
-  activated, B_OFFSET, PANEL_DEPTH, DIRECT_ROWS, heightOf, multiplyRows, packAcross, packAlong, packPanelAcross, PANEL_ROWS,
+  activated, B_OFFSET, PANEL_DEPTH, DIRECT_ROWS, heightOf, multiplyRows, packAcross, packAlong, packColumns, packPanelAcross, PANEL_ROWS,
 } from "../tiles";
 
 export const A_TRANSPOSED: u32 = 1;
@@ -43,7 +43,7 @@ export function gemm(
       let panels = scratch + B_OFFSET;
       if (direct) panels = b + ((<usize>k0 * n + column) << 2);
       else if (form == B_TRANSPOSED) packAcross(panels, b, k, column, k0, columns, depth);
-      else packAlong(panels, b, n, column, k0, columns, depth, 8);
+      else packColumns(panels, b, n, column, k0, columns, depth);
       const add = accumulate != 0 || block > 0;
       const last = block + 1 == depthBlocks;
       const stripBias = last && bias != 0 ? bias + (<usize>column << 2) : 0;

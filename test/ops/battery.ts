@@ -68,6 +68,29 @@ export function checkCase(engine: Engine, one: Case, seed = 1): void {
   if (differentiable(one).some(Boolean)) checkGradients(engine, one, values, random);
 }
 
+type Run = typeof runChecked;
+
+/** The result of a case and the gradients of sum(result · r), r random, each program run once. */
+export const plainResults = (engine: Engine, one: Case, seed: number): Data[] => resultsBy(runOnce, engine, one, seed);
+
+/** The same, with every instruction watched. */
+export const watchedResults = (engine: Engine, one: Case, seed: number): Data[] =>
+  resultsBy(runChecked, engine, one, seed);
+
+function resultsBy(run: Run, engine: Engine, one: Case, seed: number): Data[] {
+  const random = createRandom(seed);
+  const values = drawInputs(one, random);
+  const inputs = makeInputs(one);
+  const output = one.apply(...inputs);
+  const weights = Float32Array.from({ length: sizeOf(output.shape) }, random.normal);
+  const results = run(engine, inputs, [output], values, random);
+  const checked = inputs.filter((_, index) => differentiable(one)[index]);
+  if (checked.length === 0) return results;
+  const weight = input(output.shape, { name: "weight" });
+  const gradients = gradient(sum(mul(output, weight)), checked);
+  return [...results, ...run(engine, [...inputs, weight], gradients, [...values, weights], random)];
+}
+
 function makeInputs(one: Case): Tensor[] {
   return one.inputs.map(({ shape, domain }, index) =>
     input(shape, { name: `input ${index}`, dtype: typeof domain === "object" ? "uint32" : "float32" }),
@@ -278,6 +301,21 @@ function runWhole(compiled: Compiled, values: readonly Data[], pattern: number):
   return read(compiled);
 }
 
+/** Runs a program once. */
+function runOnce(
+  engine: Engine,
+  inputs: readonly Tensor[],
+  outputs: readonly Tensor[],
+  values: readonly Data[],
+): Data[] {
+  const compiled = compile(engine, inputs, outputs);
+  try {
+    return runWhole(compiled, values, PATTERNS[0]);
+  } finally {
+    compiled.dispose();
+  }
+}
+
 /** Runs step by step with every instruction split at random and every written word watched, then whole, twice. */
 function runChecked(
   engine: Engine,
@@ -374,7 +412,7 @@ function splits(units: number, random: Random): (readonly [number, number])[][] 
 }
 
 /** Equal words; NaN equals NaN, whose payload WebAssembly leaves open. */
-function checkSameBits(where: string, actual: Data, expected: Data): void {
+export function checkSameBits(where: string, actual: Data, expected: Data): void {
   const bits = (data: Data) => new Uint32Array(data.buffer, data.byteOffset, data.length);
   const [a, b] = [bits(actual), bits(expected)];
   if (Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength)))
