@@ -12,6 +12,11 @@ const scaler = data.standardScaler([
   [1, 2],
   [3, 4],
 ]);
+const map = data.labelMap(["a", "b"]);
+const encoder = data.oneHotEncoder([
+  ["a", 1],
+  ["b", 2],
+]);
 const windows = data.timeWindows([1, 2, 3, 4, 5], { past: 3 });
 
 const lists: readonly Kind[] = ["array", "typed array"];
@@ -20,6 +25,9 @@ const sequence = ["string", ...lists] as const;
 const distances = { "0": sequence, "1": sequence, "0.*": items, "1.*": items } as const;
 const strings = { "0": ["string", "typed array"] as const }; // an empty one has no text
 const table = { "0": lists, "0.*": [...lists, "number"] as const, "0.*.*": ["number"] as const };
+const label = ["number", "string", "boolean"] as const;
+const labels = [...lists] as const;
+const labelTable = { "0": lists, "0.*": [...lists, ...label], "0.*.*": label } as const;
 const sequences = { "0": ["array"] as const, "0.*": lists };
 
 const textRows: readonly Row[] = [
@@ -128,6 +136,124 @@ const dataRows: readonly Row[] = [
   { name: "transform", call: scaler.transform, good: () => [[[1, 2]]], accepts: table },
   { name: "inverse", call: scaler.inverse, good: () => [[[1, 2]]], accepts: table },
   { name: "only", call: scaler.only, good: () => [[1]] },
+  { name: "labelMap", call: data.labelMap, good: () => [["a", "b", "a"]], accepts: { "0": labels, "0.*": label } },
+  {
+    name: "labelMapFrom",
+    call: data.labelMapFrom,
+    good: () => [JSON.parse(JSON.stringify(map))],
+    records: ["0"],
+    accepts: { "0.labels": lists, "0.labels.*": label },
+  },
+  { name: "encode", call: map.encode, good: () => [["a", "b"]], accepts: { "0": labels, "0.*": label } },
+  { name: "decode", call: map.decode, good: () => [[0, 1]], accepts: { "0": lists } },
+  {
+    name: "oneHotEncoder",
+    call: data.oneHotEncoder,
+    good: () => [
+      [
+        ["a", 1],
+        ["b", 2],
+      ],
+      { unknown: "ignore" },
+    ],
+    optional: ["1"],
+    accepts: labelTable,
+  },
+  {
+    name: "oneHotEncoderFrom",
+    call: data.oneHotEncoderFrom,
+    good: () => [JSON.parse(JSON.stringify(encoder))],
+    records: ["0"],
+    accepts: { "0.categories.*": lists, "0.categories.*.*": label },
+  },
+  { name: "encode", call: encoder.encode, good: () => [[["a", 1]]], accepts: labelTable },
+  { name: "decode", call: encoder.decode, good: () => [[1, 0, 0, 1]], accepts: { "0": lists } },
+  {
+    name: "splitIndices",
+    call: data.splitIndices,
+    good: () => [4, { parts: { training: 0.5, test: 0.5 }, seed: 1, shuffle: true, stratify: [0, 0, 1, 1] }],
+    required: ["1.parts"],
+    records: ["1.parts"],
+    accepts: { "1.stratify": labels },
+    opaque: ["1.stratify"],
+  },
+  {
+    name: "splitIndices",
+    call: data.splitIndices,
+    good: () => [4, { parts: { training: 0.5, test: 0.5 }, groups: [0, 0, 1, 1] }],
+    required: ["1.parts"],
+    records: ["1.parts"],
+    accepts: { "1.groups": labels },
+    opaque: ["1.groups"],
+  },
+  {
+    name: "splitIndices",
+    call: data.splitIndices,
+    good: () => [4, { parts: { training: 0.5, test: 0.5 }, shuffle: false, gap: 1 }],
+    required: ["1.parts"],
+    records: ["1.parts"],
+  },
+  {
+    name: "kFold",
+    call: data.kFold,
+    good: () => [6, { folds: 2, seed: 1, shuffle: true, stratify: [0, 0, 1, 1, 1, 0] }],
+    optional: ["1"],
+    accepts: { "1.stratify": labels },
+    opaque: ["1.stratify"],
+  },
+  {
+    name: "kFold",
+    call: data.kFold,
+    good: () => [6, { folds: 2, groups: [0, 0, 1, 1, 1, 0] }],
+    optional: ["1"],
+    accepts: { "1.groups": labels },
+    opaque: ["1.groups"],
+  },
+  {
+    name: "timeSeriesFolds",
+    call: data.timeSeriesFolds,
+    good: () => [12, { folds: 2, size: 3, gap: 1, maxTraining: 4 }],
+    optional: ["1"],
+  },
+  {
+    name: "take",
+    call: data.take,
+    good: () => [{ x: [1, 2], y: [0, 1] }, [1, 0], { count: 2 }],
+    opaque: ["0"],
+    accepts: { "1": lists },
+    optional: ["2"],
+  },
+  {
+    name: "split",
+    call: data.split,
+    good: () => [
+      { x: [1, 2], y: [0, 1] },
+      { parts: { training: 0.5, test: 0.5 }, count: 2, seed: 1 },
+    ],
+    required: ["1.parts"],
+    records: ["1.parts"],
+    opaque: ["0"],
+  },
+  {
+    name: "balancedWeights",
+    call: data.balancedWeights,
+    good: () => [["a", "b", "a"]],
+    accepts: { "0": labels, "0.*": label },
+  },
+  {
+    name: "weightedIndices",
+    call: data.weightedIndices,
+    good: () => [[1, 2, 0.5], { count: 4, seed: 1 }],
+    optional: ["1"],
+    accepts: { "0": lists },
+  },
+  {
+    name: "balancedBatches",
+    call: data.balancedBatches,
+    good: () => [["a", "b", "a"], { batchSize: 6, batches: 3, seed: 1 }],
+    required: ["1.batchSize"],
+    accepts: { "0": labels, "0.*": label },
+  },
   {
     name: "timeWindows",
     accepts: table,
