@@ -10,6 +10,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { generate } from "./generate.mjs";
 import { hoistConstants } from "./hoistConstants.mjs";
+import { pairVectors } from "./pairVectors.mjs";
 
 const run = promisify(execFile);
 const root = new URL("../", import.meta.url);
@@ -31,7 +32,8 @@ async function compile(target) {
   await tool("assemblyscript/bin/asc.js", "--target", target);
   if (target === "debug") return;
   const file = new URL(`${target}.wasm`, dist);
-  writeFileSync(file, hoistConstants(readFileSync(file)));
+  const hoisted = hoistConstants(readFileSync(file));
+  writeFileSync(file, target === "wide" ? pairVectors(hoisted) : hoisted);
 }
 
 /** A rule of a table of options: see src/engine/options.ts. */
