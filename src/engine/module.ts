@@ -1,10 +1,12 @@
 // Loads and compiles the kernels: of which build, from where, for which kind of memory.
 import { SteepestError } from "./errors.js";
-import { hasRelaxedSimd, hasSimd } from "./features.js";
 import type { CompiledKernels } from "./interpreter.js";
 
-/** `strict`: the same bits on every machine. `fast`: with fused multiply-add, if the runtime has it. */
-export type Build = "strict" | "fast";
+/**
+ * `strict`: the same bits on every machine. `fast`: with fused multiply-add, if the runtime has it. `wide`, which is
+ * experimental: the bits of `strict`, for runtimes that join two operations of 128 bits into one of 256.
+ */
+export type Build = "strict" | "fast" | "wide";
 
 /** A `.wasm` file's bytes. */
 export type KernelBytes = Uint8Array<ArrayBuffer>;
@@ -16,11 +18,23 @@ export interface KernelSource {
   load(build: Build): Promise<KernelBytes | CompiledKernels>;
   /** Absent if the platform cannot read files synchronously. */
   loadSync?(build: Build): KernelBytes | CompiledKernels;
+  /** What the build `wide` needs, or why the platform has no kernels for it. */
+  readonly wide?: WidePlatform | string;
+}
+
+/** How a platform has V8 join operations, for the build `wide`. */
+export interface WidePlatform {
+  /** Why none are joined, whatever is set; `undefined` if they may be. */
+  lacks(): string | undefined;
+  /** Has those joined that are compiled from now on, if the platform can set that. */
+  enable(): void;
+  disable(): void;
+  /** What may be missing if `wide` is not faster. */
+  readonly hint: string;
 }
 
 let source: KernelSource | undefined;
 const compiled = new Map<string, CompiledKernels>();
-let warned = false;
 
 /** Called once by the platform's entry: see src/platform/. */
 export function provideKernels(from: KernelSource): void {
@@ -28,25 +42,14 @@ export function provideKernels(from: KernelSource): void {
   compiled.clear();
 }
 
-/** The build that will run. If the runtime cannot run `fast`, it is `strict`, with a warning the first time. */
-export function chooseBuild(asked: Build): Build {
-  if (!hasSimd())
-    throw new SteepestError(
-      "engine: this runtime has no WebAssembly SIMD: use Node 20, Chrome 91, Firefox 89, Safari 16.4 or newer",
-    );
-  if (asked !== "fast" || hasRelaxedSimd()) return asked;
-  if (!warned) {
-    warned = true;
-    console.warn(
-      'steepest: this runtime has no relaxed SIMD, so build "fast" runs as "strict" (Node 20 has it behind --experimental-wasm-relaxed-simd)',
-    );
-  }
-  return "strict";
-}
-
 /** Whether the kernels can run over shared memory. */
 export function kernelsShareMemory(): boolean {
   return source?.plainMemory !== true;
+}
+
+/** What the build `wide` needs here, or why there is none. */
+export function widePlatform(): WidePlatform | string {
+  return provided().wide ?? "there are no kernels for it here";
 }
 
 export async function loadModule(build: Build, shared: boolean): Promise<CompiledKernels> {

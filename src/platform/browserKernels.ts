@@ -11,4 +11,13 @@ async function load(build: Build): Promise<Uint8Array<ArrayBuffer>> {
   return loadInlined(build);
 }
 
-provideKernels({ load });
+provideKernels({
+  load,
+  // A page cannot set V8's flag: whoever starts the browser does.
+  wide: {
+    lacks: () => undefined,
+    enable() {},
+    disable() {},
+    hint: "it is for Chromium and Electron on x64 with AVX2, started with --js-flags=--experimental-wasm-revectorize",
+  },
+});

@@ -3,10 +3,14 @@
 import { SteepestError } from "../engine/errors.js";
 import type { Build } from "../engine/module.js";
 
+const parts = {
+  strict: () => import("../../dist/strict.wasm?gzip"),
+  fast: () => import("../../dist/fast.wasm?gzip"),
+  wide: () => import("../../dist/wide.wasm?gzip"),
+} satisfies Record<Build, unknown>;
+
 export async function loadInlined(build: Build): Promise<Uint8Array<ArrayBuffer>> {
-  const { default: gzipped } = await (build === "strict"
-    ? import("../../dist/strict.wasm?gzip")
-    : import("../../dist/fast.wasm?gzip"));
+  const { default: gzipped } = await parts[build]();
   return unzip(gzipped);
 }
 

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { SteepestError } from "../engine/errors.js";
 import { type Build, provideKernels } from "../engine/module.js";
+import { wide } from "./nodeWide.js";
 
 // The source (tests, benchmarks) lies two folders away from the files.
 declare const STEEPEST_FILES: string | undefined;
@@ -46,4 +47,4 @@ function isMissing(error: unknown): boolean {
   return ["ENOENT", "ERR_INVALID_URL", "ERR_INVALID_URL_SCHEME"].includes((error as { code?: string }).code ?? "");
 }
 
-provideKernels({ load, loadSync });
+provideKernels({ load, loadSync, wide });

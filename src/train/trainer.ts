@@ -112,7 +112,7 @@ export interface AllGradients<I extends Ports = Shape> {
  */
 export interface Predictor<I extends Ports = Shape, O extends Ports = Shape> {
   readonly model: Model<I, O>;
-  /** The build that runs, `strict` or `fast`. It may differ from the one in the options. */
+  /** The build that runs. It is `strict` if the runtime cannot run the one in the options. */
   readonly build: Build;
   readonly threads: number;
   /**

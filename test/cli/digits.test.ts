@@ -104,7 +104,7 @@ describe("steepest digits", () => {
     [["digits", "--epochs", "0"], /--epochs must be a whole number of at least 1, got "0"/],
     [["digits", "--epochs", "many"], /--epochs must be a whole number of at least 1, got "many"/],
     [["digits", "--learning-rate", "-1"], /learning-rate/],
-    [["digits", "--build", "quick"], /--build must be strict or fast, got "quick"/],
+    [["digits", "--build", "quick"], /--build must be strict, fast or wide, got "quick"/],
     [["digits", "--threads", "65"], /--threads must be a whole number from 1 to 64, got "65"/],
     [["digits", "extra"], /Unexpected argument 'extra'/],
     [["digit"], /unknown command "digit"/],

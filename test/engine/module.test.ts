@@ -20,7 +20,9 @@ test("one file serves shared and plain memory", () => {
 });
 
 test("an unknown build is refused; an engine that was disposed of gives nothing", () => {
-  expect(() => createEngineSync({ build: "quick" as never })).toThrow(/build must be "strict" or "fast", got "quick"/);
+  expect(() => createEngineSync({ build: "quick" as never })).toThrow(
+    /build must be "strict" or "fast" or "wide", got "quick"/,
+  );
   const engine = createEngineSync({ build: "fast" });
   engine.dispose();
   expect(() => engine.floats(64, 1)).toThrow(/disposed of/);
