@@ -1,20 +1,21 @@
 // One optimizer step over the whole parameter block: p parameters, g their gradients; all is read and written
 // once, in order. Unit: a vector of four floats; the block's length is a multiple of 16, so there is no tail.
-// The learning rate is read where `rate` says, the step's number in the clock. Moments that would become denormal are set
-// to zero: a parameter whose gradient stays zero would otherwise slow every step a hundredfold, for good.
+// The learning rate is read where `rate` says, the step's number, t, in the clock. Weight decay is `coupled`, which adds
+// coupled·p to the gradient, or `decoupled`, which takes rate·decoupled·p from the parameter. Moments are never denormal.
 // Loops test at their end: where they test first, V8 before 14 repeats in them what is computed in front of them.
 
+import {
+  average,
+  decayed,
+  flushDenormals,
+  moved,
+  power,
+  shrinkBy,
+  VECTOR_BYTES,
+  VECTOR_SHIFT,
+} from "../moments";
 import { LANES, loadPart, madd, storePart } from "../simd";
 import { CLOCK_STEP } from "./step";
-
-const VECTOR_SHIFT: usize = 4;
-const VECTOR_BYTES: usize = 16;
-const MIN_NORMAL: f32 = 1.17549435e-38;
-
-/** v with denormals as +0; NaN passes. `magnitude` is |v|. */
-function flushDenormals(v: v128, magnitude: v128): v128 {
-  return v128.andnot(v, f32x4.lt(magnitude, f32x4.splat(MIN_NORMAL)));
-}
 
 /** p -= rate · g, in place. Error against float64: half an ulp of p and one of rate·g a step. */
 export function sgd(begin: u32, end: u32, p: usize, g: usize, rate: usize): void {
@@ -28,75 +29,129 @@ export function sgd(begin: u32, end: u32, p: usize, g: usize, rate: usize): void
   } while (at < stop);
 }
 
-/** v = momentum · v + g; p -= rate · v, both in place. Polyak 1964, in the form of Sutskever et al. 2013 that
- *  PyTorch has: the rate is outside of v. Error as of `sgd`, that of v summed with weights momentum^k. */
-export function sgdMomentum(begin: u32, end: u32, p: usize, v: usize, g: usize, rate: usize, momentum: f32): void {
+/** p -= rate · (g + decay · p), in place: without moments, coupled and decoupled decay are the same. Error as of `sgd`. */
+export function sgdDecay(begin: u32, end: u32, p: usize, g: usize, rate: usize, decay: f64): void {
   const back = f32x4.splat(-load<f32>(rate));
-  const decay = f32x4.splat(momentum);
+  const shrink = shrinkBy(rate, decay);
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const sum = madd(decay, v128.load(v + at), v128.load(g + at));
-    const velocity = flushDenormals(sum, f32x4.abs(sum));
-    v128.store(v + at, velocity);
-    v128.store(p + at, madd(back, velocity, v128.load(p + at)));
+    v128.store(p + at, moved(v128.load(p + at), back, v128.load(g + at), shrink));
     at += VECTOR_BYTES;
   } while (at < stop);
+}
+
+/** Where a step goes, of the velocity: along it. */
+class Along {
+  apply(velocity: v128, g: v128, momentum: v128): v128 {
+    return velocity;
+  }
+}
+
+/** Where the next gradient will be taken. */
+class Ahead {
+  apply(velocity: v128, g: v128, momentum: v128): v128 {
+    return madd(momentum, velocity, g);
+  }
+}
+
+function velocityLoop<Direction>(
+  begin: u32, end: u32, p: usize, v: usize, g: usize, clock: usize, rate: usize, momentum: f32, dampening: f64, coupled: f32,
+  decoupled: f64,
+): void {
+  const back = f32x4.splat(-load<f32>(rate));
+  const shrink = shrinkBy(rate, decoupled);
+  const decay = f32x4.splat(coupled);
+  const kept = f32x4.splat(momentum);
+  // The first gradient is the first velocity, undampened.
+  const gain = f32x4.splat(load<u32>(clock, CLOCK_STEP) == 1 ? 1 : <f32>(1 - dampening));
+  const stop = <usize>end << VECTOR_SHIFT;
+  let at = <usize>begin << VECTOR_SHIFT;
+  if (at >= stop) return;
+  do {
+    const before = v128.load(p + at);
+    const gradient = decayed(v128.load(g + at), before, decay);
+    const sum = madd(kept, v128.load(v + at), f32x4.mul(gain, gradient));
+    const velocity = flushDenormals(sum, f32x4.abs(sum));
+    v128.store(v + at, velocity);
+    v128.store(p + at, moved(before, back, changetype<Direction>(0).apply(velocity, gradient, kept), shrink));
+    at += VECTOR_BYTES;
+  } while (at < stop);
+}
+
+/** v = momentum · v + (1 - dampening) · g, at the first step v = g; p -= rate · v, both in place. Polyak 1964, in the form of
+ *  Sutskever et al. 2013 that PyTorch has: the rate is outside of v. Error as of `sgd`, that of v summed with weights
+ *  momentum^k. */
+export function sgdMomentum(
+  begin: u32, end: u32, p: usize, v: usize, g: usize, clock: usize, rate: usize, momentum: f32, dampening: f64, coupled: f32,
+  decoupled: f64,
+): void {
+  velocityLoop<Along>(begin, end, p, v, g, clock, rate, momentum, dampening, coupled, decoupled);
 }
 
 /** v = momentum · v + g; p -= rate · (g + momentum · v), both in place: Nesterov's look ahead in the variables
  *  that the gradient was taken at (Sutskever et al. 2013; PyTorch). Error as of `sgdMomentum`. */
-export function sgdNesterov(begin: u32, end: u32, p: usize, v: usize, g: usize, rate: usize, momentum: f32): void {
-  const back = f32x4.splat(-load<f32>(rate));
-  const decay = f32x4.splat(momentum);
-  const stop = <usize>end << VECTOR_SHIFT;
-  let at = <usize>begin << VECTOR_SHIFT;
-  if (at >= stop) return;
-  do {
-    const gradient = v128.load(g + at);
-    const sum = madd(decay, v128.load(v + at), gradient);
-    const velocity = flushDenormals(sum, f32x4.abs(sum));
-    v128.store(v + at, velocity);
-    v128.store(p + at, madd(back, madd(decay, velocity, gradient), v128.load(p + at)));
-    at += VECTOR_BYTES;
-  } while (at < stop);
-}
-
-/** base^exponent by repeated squaring; relative error at most 2·exponent·2^-53. */
-function power(base: f64, exponent: u32): f64 {
-  let result: f64 = 1;
-  for (let square = base, rest = exponent; rest != 0; rest >>= 1, square *= square) {
-    if (rest & 1) result *= square;
-  }
-  return result;
-}
-
-/** mean + gain·(value - mean), the weights exact: `1 - gain` rounded to float32 would shift the mean by 1e-5. */
-function average(mean: v128, value: v128, gain: v128, loss: v128): v128 {
-  return madd(gain, value, madd(loss, mean, mean));
-}
-
-/** m = β1·m + (1-β1)·g; v = β2·v + (1-β2)·g²; p -= rate·m̂ / (√v̂ + epsilon), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t); t: the
- *  clock's step. In place. Kingma & Ba 2015, algorithm 1, in the order of its section 2 (√(1-β2^t) in the rate and
- *  in epsilon). Relative error of an update from given moments: 2^-21. */
-export function adam(
-  begin: u32,
-  end: u32,
-  p: usize,
-  m: usize,
-  v: usize,
-  g: usize,
-  clock: usize,
-  rate: usize,
-  beta1: f64,
-  beta2: f64,
-  epsilon: f32,
+export function sgdNesterov(
+  begin: u32, end: u32, p: usize, v: usize, g: usize, clock: usize, rate: usize, momentum: f32, coupled: f32, decoupled: f64,
 ): void {
-  const t = load<u32>(clock, CLOCK_STEP);
-  const bias = sqrt<f64>(1 - power(beta2, t));
-  const back = f32x4.splat(-<f32>((<f64>load<f32>(rate) * bias) / (1 - power(beta1, t))));
-  const guard = f32x4.splat(<f32>(<f64>epsilon * bias));
+  velocityLoop<Ahead>(begin, end, p, v, g, clock, rate, momentum, 0, coupled, decoupled);
+}
+
+// ——— Adam and its relatives: one loop. What differs: what the root is taken of, and how a parameter moves ———
+
+/** Along the first moment, divided by the root of the second one. */
+class ByRoot {
+  second(v: usize, square: v128): v128 {
+    return square;
+  }
+  move(p: v128, first: v128, g: v128, second: v128, back: v128, ahead: v128, guard: v128): v128 {
+    return madd(back, f32x4.div(first, f32x4.add(f32x4.sqrt(second), guard)), p);
+  }
+}
+
+/** The same, with the largest second moment so far, which is at `x`. */
+class ByLargestRoot {
+  second(x: usize, square: v128): v128 {
+    const largest = f32x4.max(v128.load(x), square);
+    v128.store(x, largest);
+    return largest;
+  }
+  move(p: v128, first: v128, g: v128, second: v128, back: v128, ahead: v128, guard: v128): v128 {
+    return madd(back, f32x4.div(first, f32x4.add(f32x4.sqrt(second), guard)), p);
+  }
+}
+
+/** Along a mixture of the first moment and the gradient. */
+class AheadByRoot {
+  second(v: usize, square: v128): v128 {
+    return square;
+  }
+  move(p: v128, first: v128, g: v128, second: v128, back: v128, ahead: v128, guard: v128): v128 {
+    const direction = madd(ahead, g, f32x4.mul(back, first));
+    return f32x4.add(p, f32x4.div(direction, f32x4.add(f32x4.sqrt(second), guard)));
+  }
+}
+
+/** Along the first moment alone. */
+class ByMean {
+  second(v: usize, square: v128): v128 {
+    return square;
+  }
+  move(p: v128, first: v128, g: v128, second: v128, back: v128, ahead: v128, guard: v128): v128 {
+    return madd(back, first, p);
+  }
+}
+
+/** `back` and `ahead`: what the first moment and the gradient are multiplied with; `guard` is added to the root. */
+function momentsLoop<Form>(
+  begin: u32, end: u32, p: usize, m: usize, v: usize, x: usize, g: usize, back: f64, ahead: f64, guard: f64, beta1: f64,
+  beta2: f64, coupled: f32, shrink: v128,
+): void {
+  const backs = f32x4.splat(<f32>back);
+  const aheads = f32x4.splat(<f32>ahead);
+  const guards = f32x4.splat(<f32>guard);
+  const decay = f32x4.splat(coupled);
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const loss1 = f32x4.neg(gain1);
   const gain2 = f32x4.splat(<f32>(1 - beta2));
@@ -105,15 +160,123 @@ export function adam(
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const gradient = v128.load(g + at);
+    const before = v128.load(p + at);
+    const gradient = decayed(v128.load(g + at), before, decay);
     const mean = average(v128.load(m + at), gradient, gain1, loss1);
     const square = average(v128.load(v + at), f32x4.mul(gradient, gradient), gain2, loss2);
     const first = flushDenormals(mean, f32x4.abs(mean));
     const second = flushDenormals(square, square);
     v128.store(m + at, first);
     v128.store(v + at, second);
-    const direction = f32x4.div(first, f32x4.add(f32x4.sqrt(second), guard));
-    v128.store(p + at, madd(back, direction, v128.load(p + at)));
+    const largest = changetype<Form>(0).second(x + at, second);
+    const shrunk = madd(shrink, before, before);
+    v128.store(p + at, changetype<Form>(0).move(shrunk, first, gradient, largest, backs, aheads, guards));
+    at += VECTOR_BYTES;
+  } while (at < stop);
+}
+
+/** m = β1·m + (1-β1)·g; v = β2·v + (1-β2)·g²; p -= rate·m̂ / (√v̂ + epsilon), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t). In place.
+ *  Kingma & Ba 2015, algorithm 1, in the order of its section 2 (√(1-β2^t) in the rate and in epsilon). Relative error of an
+ *  update from given moments: 2^-21. */
+export function adam(
+  begin: u32, end: u32, p: usize, m: usize, v: usize, g: usize, clock: usize, rate: usize, beta1: f64, beta2: f64, epsilon: f32,
+  coupled: f32, decoupled: f64,
+): void {
+  const t = load<u32>(clock, CLOCK_STEP);
+  const bias = sqrt<f64>(1 - power(beta2, t));
+  const back = -(<f64>load<f32>(rate) * bias) / (1 - power(beta1, t));
+  const guard = <f64>epsilon * bias;
+  momentsLoop<ByRoot>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
+}
+
+/** `adam` with x = max(x, v) in the place of v where p moves, in place (AMSGrad: Reddi, Kale & Kumar 2018; PyTorch's form, whose
+ *  maximum is that of v without correction). */
+export function amsgrad(
+  begin: u32, end: u32, p: usize, m: usize, v: usize, x: usize, g: usize, clock: usize, rate: usize, beta1: f64, beta2: f64,
+  epsilon: f32, coupled: f32, decoupled: f64,
+): void {
+  const t = load<u32>(clock, CLOCK_STEP);
+  const bias = sqrt<f64>(1 - power(beta2, t));
+  const back = -(<f64>load<f32>(rate) * bias) / (1 - power(beta1, t));
+  const guard = <f64>epsilon * bias;
+  momentsLoop<ByLargestRoot>(begin, end, p, m, v, x, g, back, 0, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
+}
+
+/** NAdam's momenta μ_t = β1·(1 - ½·slowing^t): product = Π μ so far, one float32, in place, and μ_t and μ_(t+1) in float64
+ *  at `momenta`. Unit: the one instruction. Dozat 2016; slowing is 0.96^ψ. */
+export function nadamMomenta(begin: u32, end: u32, product: usize, momenta: usize, clock: usize, beta1: f64, slowing: f64): void {
+  const t = load<u32>(clock, CLOCK_STEP);
+  const slowed = power(slowing, t);
+  const now = beta1 * (1 - 0.5 * slowed);
+  const all = (t == 1 ? 1 : <f64>load<f32>(product)) * now;
+  store<f32>(product, all < 1e-37 ? 0 : <f32>all);
+  store<f64>(momenta, now);
+  store<f64>(momenta, beta1 * (1 - 0.5 * slowed * slowing), 8);
+}
+
+/** Moments as of `adam`; p -= rate · (μ_(t+1)·m / (1-Π·μ_(t+1)) + (1-μ_t)·g / (1-Π)) / (√v̂ + epsilon), Π the product of all
+ *  μ up to μ_t. In place. Dozat 2016; PyTorch's form. `momenta` and `product`: see `nadamMomenta`. */
+export function nadam(
+  begin: u32, end: u32, p: usize, m: usize, v: usize, g: usize, momenta: usize, product: usize, clock: usize, rate: usize,
+  beta1: f64, beta2: f64, epsilon: f32, coupled: f32, decoupled: f64,
+): void {
+  const bias = sqrt<f64>(1 - power(beta2, load<u32>(clock, CLOCK_STEP)));
+  const by = -(<f64>load<f32>(rate) * bias);
+  const next = load<f64>(momenta, 8);
+  const all = <f64>load<f32>(product);
+  const back = (by * next) / (1 - all * next);
+  const ahead = (by * (1 - load<f64>(momenta))) / (1 - all);
+  const guard = <f64>epsilon * bias;
+  momentsLoop<AheadByRoot>(begin, end, p, m, v, v, g, back, ahead, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
+}
+
+/** Moments as of `adam`; ρ = ρ∞ - 2t·β2^t/(1-β2^t), ρ∞ = 2/(1-β2) - 1. Where ρ > 5, p -= rate·r·m̂·√(1-β2^t) / (√v + epsilon),
+ *  r = √((ρ-4)(ρ-2)ρ∞ / ((ρ∞-4)(ρ∞-2)ρ)), else p -= rate·m̂. In place. Liu et al. 2020, algorithm 2; epsilon as in PyTorch. */
+export function radam(
+  begin: u32, end: u32, p: usize, m: usize, v: usize, g: usize, clock: usize, rate: usize, beta1: f64, beta2: f64, epsilon: f32,
+  coupled: f32, decoupled: f64,
+): void {
+  const t = load<u32>(clock, CLOCK_STEP);
+  const rest = power(beta2, t);
+  const most = 2 / (1 - beta2) - 1;
+  const rho = most - (2 * <f64>t * rest) / (1 - rest);
+  const back = -<f64>load<f32>(rate) / (1 - power(beta1, t));
+  const shrink = shrinkBy(rate, decoupled);
+  if (rho > 5) {
+    const ratio = ((rho - 4) * (rho - 2) * most) / ((most - 4) * (most - 2) * rho);
+    const scaled = back * sqrt<f64>(ratio * (1 - rest));
+    momentsLoop<ByRoot>(begin, end, p, m, v, v, g, scaled, 0, epsilon, beta1, beta2, coupled, shrink);
+  } else {
+    momentsLoop<ByMean>(begin, end, p, m, v, v, g, back, 0, 0, beta1, beta2, coupled, shrink);
+  }
+}
+
+/** m = β1·m + (1-β1)·g; u = max(β2·u, |g| + epsilon); p -= rate/(1-β1^t) · m/u, in place. Kingma & Ba 2015, algorithm 2;
+ *  epsilon as in PyTorch. */
+export function adamax(
+  begin: u32, end: u32, p: usize, m: usize, u: usize, g: usize, clock: usize, rate: usize, beta1: f64, beta2: f32, epsilon: f32,
+  coupled: f32, decoupled: f64,
+): void {
+  const bias = 1 - power(beta1, load<u32>(clock, CLOCK_STEP));
+  const back = f32x4.splat(<f32>(-<f64>load<f32>(rate) / bias));
+  const shrink = shrinkBy(rate, decoupled);
+  const decay = f32x4.splat(coupled);
+  const guard = f32x4.splat(epsilon);
+  const kept = f32x4.splat(beta2);
+  const gain = f32x4.splat(<f32>(1 - beta1));
+  const loss = f32x4.neg(gain);
+  const stop = <usize>end << VECTOR_SHIFT;
+  let at = <usize>begin << VECTOR_SHIFT;
+  if (at >= stop) return;
+  do {
+    const before = v128.load(p + at);
+    const gradient = decayed(v128.load(g + at), before, decay);
+    const mean = average(v128.load(m + at), gradient, gain, loss);
+    const first = flushDenormals(mean, f32x4.abs(mean));
+    const largest = f32x4.max(f32x4.mul(kept, v128.load(u + at)), f32x4.add(f32x4.abs(gradient), guard));
+    v128.store(m + at, first);
+    v128.store(u + at, largest);
+    v128.store(p + at, moved(before, back, f32x4.div(first, largest), shrink));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -132,7 +295,8 @@ function isZeroRow(g: usize, n: u32): bool {
 /** `sgdMomentum`, or with nesterov 1 `sgdNesterov`, of the rows of p, v and g [rows, columns] whose gradient is not all zeros.
  *  Unit: a row. */
 export function sgdMomentumRows(
-  begin: u32, end: u32, scratch: usize, p: usize, v: usize, g: usize, rate: usize, columns: u32, nesterov: u32, momentum: f32,
+  begin: u32, end: u32, scratch: usize, p: usize, v: usize, g: usize, clock: usize, rate: usize, columns: u32, nesterov: u32,
+  momentum: f32, dampening: f64,
 ): void {
   const part = columns % LANES;
   const vectors = columns / LANES;
@@ -140,14 +304,14 @@ export function sgdMomentumRows(
   for (let row = begin; row < end; row++) {
     const at = (<usize>row * columns) << 2;
     if (isZeroRow(g + at, columns)) continue;
-    if (nesterov != 0) sgdNesterov(0, vectors, p + at, v + at, g + at, rate, momentum);
-    else sgdMomentum(0, vectors, p + at, v + at, g + at, rate, momentum);
+    if (nesterov != 0) sgdNesterov(0, vectors, p + at, v + at, g + at, clock, rate, momentum, 0, 0);
+    else sgdMomentum(0, vectors, p + at, v + at, g + at, clock, rate, momentum, dampening, 0, 0);
     if (part == 0) continue;
     v128.store(scratch, loadPart(p + at + rest, part));
     v128.store(scratch, loadPart(v + at + rest, part), 16);
     v128.store(scratch, loadPart(g + at + rest, part), 32);
-    if (nesterov != 0) sgdNesterov(0, 1, scratch, scratch + 16, scratch + 32, rate, momentum);
-    else sgdMomentum(0, 1, scratch, scratch + 16, scratch + 32, rate, momentum);
+    if (nesterov != 0) sgdNesterov(0, 1, scratch, scratch + 16, scratch + 32, clock, rate, momentum, 0, 0);
+    else sgdMomentum(0, 1, scratch, scratch + 16, scratch + 32, clock, rate, momentum, dampening, 0, 0);
     storePart(p + at + rest, v128.load(scratch), part);
     storePart(v + at + rest, v128.load(scratch, 16), part);
   }
@@ -165,32 +329,29 @@ export function adamRows(
   for (let row = begin; row < end; row++) {
     const at = (<usize>row * columns) << 2;
     if (isZeroRow(g + at, columns)) continue;
-    adam(0, vectors, p + at, m + at, v + at, g + at, clock, rate, beta1, beta2, epsilon);
+    adam(0, vectors, p + at, m + at, v + at, g + at, clock, rate, beta1, beta2, epsilon, 0, 0);
     if (part == 0) continue;
     v128.store(scratch, loadPart(p + at + rest, part));
     v128.store(scratch, loadPart(m + at + rest, part), 16);
     v128.store(scratch, loadPart(v + at + rest, part), 32);
     v128.store(scratch, loadPart(g + at + rest, part), 48);
-    adam(0, 1, scratch, scratch + 16, scratch + 32, scratch + 48, clock, rate, beta1, beta2, epsilon);
+    adam(0, 1, scratch, scratch + 16, scratch + 32, scratch + 48, clock, rate, beta1, beta2, epsilon, 0, 0);
     storePart(p + at + rest, v128.load(scratch), part);
     storePart(m + at + rest, v128.load(scratch, 16), part);
     storePart(v + at + rest, v128.load(scratch, 32), part);
   }
 }
 
-/** average += gain · (p - average), in place. The gain is 1 - decay, or, where decay is 1, that of the mean of all p from
- *  step `start` on; before that step the average is p. Error against float64: an ulp a step. */
+// ——— What follows a step: averages of the parameters ———
+
+/** average += gain · (p - average), in place, at every `every`-th step from `start` on. The gain is 1 - decay, or, where decay
+ *  is 1, that of the mean of all p so taken; before `start` the average is p. Error against float64: an ulp a step. */
 export function movingAverage(
-  begin: u32,
-  end: u32,
-  average: usize,
-  p: usize,
-  clock: usize,
-  start: u32,
-  decay: f64,
+  begin: u32, end: u32, average: usize, p: usize, clock: usize, start: u32, every: u32, decay: f64,
 ): void {
   const t = load<u32>(clock, CLOCK_STEP);
-  const exact: f64 = t < start ? 1 : decay < 1 ? 1 - decay : 1 / <f64>(t - start + 1);
+  if (t > start && (t - start) % every != 0) return;
+  const exact: f64 = t < start ? 1 : decay < 1 ? 1 - decay : 1 / <f64>((t - start) / every + 1);
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
@@ -203,6 +364,22 @@ export function movingAverage(
     const before = v128.load(average + at);
     const after = madd(gain, f32x4.sub(v128.load(p + at), before), before);
     v128.store(average + at, flushDenormals(after, f32x4.abs(after)));
+    at += VECTOR_BYTES;
+  } while (at < stop);
+}
+
+/** At every `every`-th step: slow += gain · (p - slow), p = slow, both in place; else nothing (Zhang et al. 2019). */
+export function lookahead(begin: u32, end: u32, p: usize, slow: usize, clock: usize, every: u32, gain: f32): void {
+  if (load<u32>(clock, CLOCK_STEP) % every != 0) return;
+  const share = f32x4.splat(gain);
+  const stop = <usize>end << VECTOR_SHIFT;
+  let at = <usize>begin << VECTOR_SHIFT;
+  if (at >= stop) return;
+  do {
+    const before = v128.load(slow + at);
+    const after = madd(share, f32x4.sub(v128.load(p + at), before), before);
+    v128.store(slow + at, after);
+    v128.store(p + at, after);
     at += VECTOR_BYTES;
   } while (at < stop);
 }

@@ -12,12 +12,15 @@ export interface AveragedOptions {
   mean?: boolean;
   /** First step, from 1, that is averaged; before it the average is the parameters. Default 1. */
   start?: number;
+  /** Averages every so many steps, from `start` on: for stochastic weight averaging, those of an epoch. Default 1. */
+  every?: number;
 }
 
 const OPTIONS = {
   decay: decay(0.999),
   mean: flag(false),
   start: integer(1, { min: 1, max: LARGEST_INT32 }),
+  every: integer(1, { min: 1, max: LARGEST_INT32 }),
 } satisfies OptionsOf<AveragedOptions>;
 
 /**
@@ -29,7 +32,7 @@ const OPTIONS = {
  *
  * `trainer.evaluate(data, { parameters: "average" })`, `predict` likewise, `trainer.parameters({ of: "average" })`.
  *
- * @throws ModelError for an unknown option, a decay outside of [0, 1), a start below 1, decay and mean together, and if
+ * @throws ModelError for an unknown option, a decay outside of [0, 1), a start or every below 1, decay and mean together, and if
  * `optimizer` is none.
  * @example
  * using trainer = await compile(model, { loss: crossEntropy(), optimizer: averaged(adam(), { decay: 0.99 }) });
@@ -38,18 +41,22 @@ const OPTIONS = {
  */
 export function averaged(optimizer: Optimizer, options: AveragedOptions = {}): Optimizer {
   checkOptimizer("averaged", optimizer);
-  const { mean, decay, start } = readOptions("averaged", options, OPTIONS);
+  const { mean, decay, start, every } = readOptions("averaged", options, OPTIONS);
   if (mean && options.decay !== undefined) {
     throw new ModelError(`averaged: mean gives all steps the same weight, got a decay of ${decay} too: leave one out`);
   }
   return wrap(optimizer, {
-    hyperparameters: mean ? { averagedFrom: start } : { averagedFrom: start, averageDecay: decay },
+    hyperparameters: {
+      averagedFrom: start,
+      ...(every === 1 ? {} : { averagedEvery: every }),
+      ...(mean ? {} : { averageDecay: decay }),
+    },
     slots: [{ name: "average", start: "parameters" }],
     after(recorder, { blocks, clock }) {
       for (const { parameters, slots, length } of blocks) {
         const average = slots[slots.length - 1];
         // A decay of 1 is the kernel's sign for the mean.
-        recorder.movingAverage(elements(length, 2), average, parameters, clock, start, mean ? 1 : decay);
+        recorder.movingAverage(elements(length, 2), average, parameters, clock, start, every, mean ? 1 : decay);
       }
     },
   });

@@ -1,37 +1,13 @@
-// Gradients are made smaller before an optimizer sees them. Norms are summed in float64 and in a fixed order: the bits are
-// the same for any number of threads.
-
-import { SQUARES_PART } from "../engine/constants.js";
+// Gradients are made smaller before an optimizer sees them.
 import { ModelError, showValue } from "../engine/errors.js";
-import { elements, type Pointer, rows, serial } from "../engine/instructions.js";
-import type { Recorder } from "../engine/recorder.js";
+import { elements, serial } from "../engine/instructions.js";
 import { align } from "../graph/plan.js";
-import { checkOptimizer, type Optimizer } from "./optimizer.js";
+import { partsOf, recordSums, sumBytes, type Vector } from "./norms.js";
+import { checkOptimizer, type Optimizer, type OptimizerBlock } from "./optimizer.js";
 import { wrap } from "./wrapper.js";
 
-function partsOf(length: number): number {
-  return Math.ceil(length / SQUARES_PART);
-}
-
-/** Values, one behind another, that are scaled by one factor. */
-interface Gradients {
-  readonly gradients: Pointer;
-  readonly length: number;
-}
-
-/** Bytes of a float64 for each part; of several tensors in one block there are no more of them than of each alone. */
-function sumBytes(tensors: readonly { readonly length: number }[]): number {
-  return tensors.reduce((bytes, { length }) => bytes + 8 * partsOf(length), 0);
-}
-
-/** Records the sums of squares, part by part, from `sums` on. Returns how many they are. */
-function recordSums(recorder: Recorder, all: readonly Gradients[], sums: Pointer): number {
-  let parts = 0;
-  for (const { gradients, length } of all) {
-    recorder.sumSquares(rows(partsOf(length), length), sums + 8 * parts, gradients, length);
-    parts += partsOf(length);
-  }
-  return parts;
+function gradientsOf({ gradients, length }: OptimizerBlock): Vector {
+  return { address: gradients, length };
 }
 
 /**
@@ -51,7 +27,7 @@ export function clipByGlobalNorm(max: number, optimizer: Optimizer): Optimizer {
     scratchBytes: (tensors) => align(4) + sumBytes(tensors),
     before(recorder, { blocks, scratch }) {
       const sums = scratch + align(4);
-      const parts = recordSums(recorder, blocks, sums);
+      const parts = recordSums(recorder, blocks.map(gradientsOf), sums);
       recorder.clipFactor(serial, scratch, sums, parts, most);
       for (const { gradients, length } of blocks) recorder.scaleBy(elements(length), gradients, scratch, length);
     },
@@ -75,7 +51,7 @@ export function clipByNorm(max: number, optimizer: Optimizer): Optimizer {
       let sums = scratch + align(4 * tensors.length);
       const firstSums = tensors.map((tensor) => {
         const first = sums;
-        sums += 8 * recordSums(recorder, [tensor], sums);
+        sums += 8 * recordSums(recorder, [gradientsOf(tensor)], sums);
         return first;
       });
       tensors.forEach(({ length }, index) => {

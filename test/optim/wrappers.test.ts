@@ -93,11 +93,13 @@ describe("kernels", () => {
   });
 
   test.each([
-    ["exponential", 0.9, 1],
-    ["exponential from step 4", 0.75, 4],
-    ["mean", 1, 1],
-    ["mean from step 3", 1, 3],
-  ])("moving average, %s", (_, decay, start) => {
+    ["exponential", 0.9, 1, 1],
+    ["exponential from step 4", 0.75, 4, 1],
+    ["exponential of every second from step 3", 0.75, 3, 2],
+    ["mean", 1, 1, 1],
+    ["mean from step 3", 1, 3, 1],
+    ["mean of every third from step 2", 1, 2, 3],
+  ])("moving average, %s", (_, decay, start, every) => {
     const n = 48;
     const average = Float64Array.from(numbers(n));
     const [at, p, clock] = [take(average), take(numbers(n, 2)), take(new Float32Array(16))];
@@ -106,9 +108,10 @@ describe("kernels", () => {
       engine.floats(p, n).set(values);
       run((record) => {
         record.advance(serial, clock, 0, 0, 0);
-        record.movingAverage(elements(n), at, p, clock, start, decay);
+        record.movingAverage(elements(n), at, p, clock, start, every, decay);
       });
-      const gain = step < start ? 1 : decay < 1 ? 1 - decay : 1 / (step - start + 1);
+      const due = step < start || (step - start) % every === 0;
+      const gain = !due ? 0 : step < start ? 1 : decay < 1 ? 1 - decay : 1 / ((step - start) / every + 1);
       average.forEach((before, i) => {
         average[i] = before + gain * (values[i] - before);
       });

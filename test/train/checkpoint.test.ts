@@ -48,9 +48,10 @@ const optimizers: Record<string, Optimizer> = {
   "sgd with Nesterov's momentum": sgd({ learningRate: falling, momentum: 0.8, nesterov: true }),
   "adam with a schedule": adam({ learningRate: falling }),
 };
-const { learningRateAt, groups, averaged, clipByGlobalNorm, clipByNorm, clipByValue, ...plain } = optim;
+const { learningRateAt, groups, averaged, lookahead, clipByGlobalNorm, clipByNorm, clipByValue, ...plain } = optim;
 for (const [name, make] of Object.entries(plain)) optimizers[name] = make();
 Object.assign(optimizers, {
+  lookahead: optim.lookahead(optim.adam(), { every: 2 }),
   groups: groups({ "0.weight": sgd(), "*.bias": sgd({ momentum: 0.9 }), "*": adam({ learningRate: falling }) }),
   averaged: averaged(sgd({ learningRate: falling }), { decay: 0.7 }),
   "a mean, clipped": clipByGlobalNorm(0.05, averaged(adam(), { mean: true, start: 3 })),

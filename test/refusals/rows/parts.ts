@@ -284,6 +284,27 @@ function lossRows(engine: Engine): readonly Row[] {
   ];
 }
 
+const DECAY = { weightDecay: 0.1, decoupled: true };
+const BETAS = { beta1: 0.9, beta2: 0.9 };
+const EPSILON = { epsilon: 1e-8 };
+
+/** Optimizers of options alone, with all that they take besides a learning rate. */
+const plainOptimizers: readonly (readonly [string, Row["call"], object])[] = [
+  ["sgd", S.sgd, { momentum: 0.9, dampening: 0, nesterov: true, weightDecay: 0, decoupled: false, lazy: true }],
+  ["adam", S.adam, { ...BETAS, ...EPSILON, weightDecay: 0, decoupled: true, amsgrad: false, lazy: true }],
+  ["adamW", S.adamW, { ...BETAS, ...EPSILON, weightDecay: 0.1, amsgrad: true }],
+  ["nadam", S.nadam, { ...BETAS, ...EPSILON, ...DECAY, momentumDecay: 0.1 }],
+  ["radam", S.radam, { ...BETAS, ...EPSILON, ...DECAY }],
+  ["adamax", S.adamax, { ...BETAS, ...EPSILON, ...DECAY }],
+  ["adagrad", S.adagrad, { ...EPSILON, ...DECAY, learningRateDecay: 0.1, initialAccumulator: 0.1 }],
+  ["adadelta", S.adadelta, { ...EPSILON, ...DECAY, rho: 0.9 }],
+  ["rmsprop", S.rmsprop, { ...EPSILON, ...DECAY, alpha: 0.9, momentum: 0.9, centered: true }],
+  ["lion", S.lion, { ...BETAS, ...DECAY }],
+  ["rprop", S.rprop, { shorter: 0.5, longer: 1.5, minStep: 1e-6, maxStep: 1 }],
+  ["lars", S.lars, { momentum: 0.9, weightDecay: 0.1, trustCoefficient: 0.1 }],
+  ["lamb", S.lamb, { ...BETAS, ...EPSILON, weightDecay: 0.1 }],
+];
+
 function optimizerRows(engine: Engine): readonly Row[] {
   const check: NonNullable<Row["check"]> = (optimizer) => {
     const options = { loss: S.meanSquaredError(), optimizer, engine } as never;
@@ -300,7 +321,7 @@ function optimizerRows(engine: Engine): readonly Row[] {
     {
       name: "averaged",
       call: S.averaged,
-      good: () => [S.adam(), { decay: 0.9, start: 2 }],
+      good: () => [S.adam(), { decay: 0.9, start: 2, every: 2 }],
       opaque: ["0"],
       optional: ["1"],
       check,
@@ -358,20 +379,22 @@ function optimizerRows(engine: Engine): readonly Row[] {
       where: ["compile"],
       check: () => {},
     },
+    ...plainOptimizers.map(
+      ([name, call, options]): Row => ({
+        name,
+        call,
+        good: () => [{ learningRate: 0.1, ...options }],
+        optional: ["0"],
+        accepts: rate,
+        check,
+      }),
+    ),
     {
-      name: "sgd",
-      call: S.sgd,
-      good: () => [{ learningRate: 0.1, momentum: 0.9, nesterov: true, lazy: true }],
-      optional: ["0"],
-      accepts: rate,
-      check,
-    },
-    {
-      name: "adam",
-      call: S.adam,
-      good: () => [{ learningRate: 0.1, beta1: 0.9, beta2: 0.9, epsilon: 1e-8, lazy: true }],
-      optional: ["0"],
-      accepts: rate,
+      name: "lookahead",
+      call: S.lookahead,
+      good: () => [S.adam(), { every: 3, alpha: 0.5 }],
+      opaque: ["0"],
+      optional: ["1"],
       check,
     },
   ];
