@@ -1,6 +1,7 @@
 // npm run bench -- --help
+
+import { enableRelaxedSimd } from "./engines.js";
 import { main } from "./main.js";
-import { enableRelaxedSimd } from "./steepest.js";
 
 enableRelaxedSimd();
 process.exitCode = await main(process.argv.slice(2));

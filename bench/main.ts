@@ -3,12 +3,16 @@ import { spawnSync } from "node:child_process";
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { writeFileAtomic } from "../src/platform/files.js";
+import { type Children, createChildren, thisTree } from "./children.js";
+import { disposeEngines, whyUnavailable } from "./engines.js";
 import { type Options, parseOptions, UsageError, usage } from "./options.js";
+import { runOnNode } from "./otherNode.js";
 import { type PeerContestant, startPeer } from "./peer.js";
 import { commandOf, isPeer, type PeerCommand, type PeerName, peersFolder } from "./peerList.js";
 import { checkPlace, showFigures, writeFigures } from "./readme.js";
-import { type Entry, type Outcome, recordsOf, showEnvironment, showRemarks, showTable } from "./report.js";
-import { disposeEngines, whyUnavailable } from "./steepest.js";
+import { type Entry, type Outcome, readEnvironment, recordsOf, showRemarks, showTable } from "./report.js";
+import { openRevision, type Revision, RevisionError, type RevisionPlaces } from "./revision.js";
+import { describeSessions, latestEntries, readSession, type Session, saveSession } from "./session.js";
 import { QUICK, type Schedule, summarize, THOROUGH, timeInTurns } from "./timing.js";
 import {
   type Competitor,
@@ -16,6 +20,7 @@ import {
   type Implementation,
   LeftOut,
   type RemoteContestant,
+  variantOf,
   type Workload,
 } from "./workload.js";
 
@@ -27,6 +32,7 @@ export interface Surroundings {
   readonly schedule?: Schedule;
   readonly commandOf?: (name: PeerName) => PeerCommand | { readonly leftOut: string };
   readonly whyUnavailable?: (implementation: Implementation) => string | undefined;
+  readonly openRevision?: (name: string, places: RevisionPlaces) => Promise<Revision>;
 }
 
 const terminal: Surroundings = { print: console.log, printError: console.error };
@@ -41,51 +47,79 @@ export async function main(args: readonly string[], surroundings: Surroundings =
       return 0;
     }
     if (options.installPeers) return installPeers();
-    if (options.json !== undefined) await checkFolder(options.json);
-    if (options.readme !== undefined) await checkPlace(options.readme.file);
-    return await runBenchmark(options, surroundings);
+    if (options.node !== undefined) return await runOnNode(options.node, args);
+    for (const option of ["json", "save"] as const) await checkFolder(option, options[option]);
+    for (const file of options.readme?.files ?? []) await checkPlace(file);
+    const sessions =
+      options.from === undefined
+        ? [await runBenchmark(options, surroundings)]
+        : await Promise.all(options.from.map(readSession));
+    return await report(sessions, options, surroundings);
   } catch (error) {
+    if (error instanceof RevisionError) {
+      printError(`bench: ${error.message}`);
+      return 1;
+    }
     if (!(error instanceof UsageError)) throw error;
     printError(`bench: ${error.message}\n\n${usage()}`);
     return 2;
   }
 }
 
-async function runBenchmark(options: Options, surroundings: Surroundings): Promise<number> {
+async function runBenchmark(options: Options, surroundings: Surroundings): Promise<Session> {
   const { print, printError } = surroundings;
-  const environment = showEnvironment();
+  const open = surroundings.openRevision ?? openRevision;
+  const other = options.against === undefined ? undefined : await open(options.against, { say: printError });
+  if (other !== undefined) print(`${other.commit} is ${other.description}\n`);
+  const environment = readEnvironment();
   const schedule = surroundings.schedule ?? (options.quick ? QUICK : THOROUGH);
   const entries: Entry[] = [];
   try {
     for (const workload of options.workloads) {
       printError(`${workload.name} …`);
       const own = surroundings.schedule ?? workload.schedule ?? schedule;
-      entries.push(...(await measure(workload, options.implementations, { ...surroundings, schedule: own })));
+      entries.push(...(await measure(workload, options.implementations, { ...surroundings, schedule: own }, other)));
     }
   } finally {
     await disposeEngines();
   }
+  return { environment, rounds: schedule.rounds, entries };
+}
+
+/** Prints the table, writes the files that were asked for, and returns the exit code. */
+async function report(
+  sessions: readonly Session[],
+  { json, readme, save }: Options,
+  { print, printError }: Surroundings,
+): Promise<number> {
+  const entries = latestEntries(sessions);
   const timed = entries.filter(({ outcome }) => !("leftOut" in outcome));
   const remarks = showRemarks(entries);
+  const environment = describeSessions(sessions, () => true);
   if (timed.length > 0) print([environment, showTable(timed), ...remarks].join("\n\n"));
   else for (const remark of remarks) printError(remark);
-  if (options.json !== undefined) {
-    await writeFileAtomic(options.json, Buffer.from(`${JSON.stringify(recordsOf(entries), null, 2)}\n`));
+  if (json !== undefined) {
+    await writeFileAtomic(json, Buffer.from(`${JSON.stringify(recordsOf(entries), null, 2)}\n`));
   }
-  const shown = entries.filter(({ workload }) => options.readme?.workloads.includes(workload));
-  if (options.readme !== undefined && shown.some(({ outcome }) => "median" in outcome)) {
-    const how = `${environment}, medians of up to ${schedule.rounds} rounds in turns`;
-    await writeFigures(options.readme.file, showFigures(shown, how));
+  if (save !== undefined) await saveSession(save, sessions[0]);
+  const shown = entries.filter(({ workload }) => readme?.workloads.includes(workload));
+  if (shown.some(({ outcome }) => "median" in outcome)) {
+    const how = describeSessions(sessions, (name) => shown.some(({ workload }) => workload.name === name));
+    for (const file of readme?.files ?? []) await writeFigures(file, (choice) => showFigures(shown, how, choice));
   }
   const failed = entries.some(({ outcome }) => "error" in outcome);
   return failed || timed.length === 0 ? 1 : 0;
 }
 
-/** Checks all implementations of a workload, then times those that are right. */
+/**
+ * Checks all implementations of a workload, then times those that are right: where there is another revision, beside what
+ * it makes of them.
+ */
 export async function measure(
   workload: Workload,
-  implementations: readonly Competitor[],
+  implementations: readonly (Implementation | PeerName)[],
   { printError, now, schedule = THOROUGH, ...given }: Omit<Surroundings, "print">,
+  other?: Revision,
 ): Promise<Entry[]> {
   const contestants = new Map<Competitor, Contestant | RemoteContestant | PeerContestant>();
   const outcomes = new Map<Competitor, Outcome>();
@@ -93,44 +127,64 @@ export async function measure(
     printError(`${workload.name} ${implementation}: ${error}`);
     outcomes.set(implementation, { error: (error as Error).message });
   };
-  for (const implementation of implementations) {
-    try {
-      const contestant = isPeer(implementation)
-        ? await preparePeer(workload, (given.commandOf ?? commandOf)(implementation))
-        : await prepareOwn(workload, implementation, (given.whyUnavailable ?? whyUnavailable)(implementation));
-      contestants.set(implementation, contestant);
-    } catch (error) {
-      if (error instanceof LeftOut) outcomes.set(implementation, { leftOut: error.message });
-      else fail(implementation, error);
-    }
-  }
+  const children = createChildren(workload.name);
+  const preparations = preparationsOf(workload, implementations, given, children, other);
   try {
+    for (const [competitor, prepare] of preparations) {
+      try {
+        contestants.set(competitor, await prepare());
+      } catch (error) {
+        if (error instanceof LeftOut) outcomes.set(competitor, { leftOut: error.message });
+        else fail(competitor, error);
+      }
+    }
     const results = await timeInTurns([...contestants.values()], schedule, now);
-    [...contestants].forEach(([implementation, contestant], i) => {
+    [...contestants].forEach(([competitor, contestant], i) => {
       const result = results[i];
       if (result instanceof Error) {
-        fail(implementation, result);
+        fail(competitor, result);
         return;
       }
-      const { version, note } = "version" in contestant ? contestant : { version: undefined, note: undefined };
-      outcomes.set(implementation, { ...summarize(result), version, note });
+      const about = "version" in contestant ? contestant : undefined;
+      const { version, note, libraries } = about ?? {};
+      outcomes.set(competitor, { ...summarize(result), version, note, libraries });
     });
   } finally {
     for (const contestant of contestants.values()) contestant.dispose();
+    children.end();
   }
-  return implementations.map((implementation) => {
+  return [...preparations.keys()].map((implementation) => {
     const outcome = outcomes.get(implementation) ?? { error: "not timed" };
     return { workload, implementation, outcome };
   });
 }
 
-async function prepareOwn(
+/** How each competitor is made ready. */
+function preparationsOf(
   workload: Workload,
-  implementation: Implementation,
-  unavailable: string | undefined,
-): Promise<Contestant | RemoteContestant> {
-  if (unavailable !== undefined) throw new LeftOut(unavailable);
-  return workload.prepare(implementation);
+  implementations: readonly (Implementation | PeerName)[],
+  given: Pick<Surroundings, "commandOf" | "whyUnavailable">,
+  children: Children,
+  other: Revision | undefined,
+): Map<Competitor, () => Promise<Contestant | RemoteContestant | PeerContestant>> {
+  const preparations = new Map<Competitor, () => Promise<Contestant | RemoteContestant | PeerContestant>>();
+  for (const name of implementations) {
+    if (isPeer(name)) {
+      preparations.set(name, () => preparePeer(workload, (given.commandOf ?? commandOf)(name)));
+      continue;
+    }
+    const build = variantOf(name)?.build;
+    const isAlone = build === "wide" || (other !== undefined && build !== undefined);
+    preparations.set(name, async () => {
+      const unavailable = (given.whyUnavailable ?? whyUnavailable)(name);
+      if (unavailable !== undefined) throw new LeftOut(unavailable);
+      return isAlone ? children.prepare(name, thisTree) : workload.prepare(name);
+    });
+    if (other !== undefined && build !== undefined) {
+      preparations.set(`${name}@${other.commit}`, () => children.prepare(name, other));
+    }
+  }
+  return preparations;
 }
 
 async function preparePeer(
@@ -150,8 +204,9 @@ function installPeers(): number {
 }
 
 /** Minutes of measuring should not end in a folder that is not there. */
-async function checkFolder(file: string): Promise<void> {
+async function checkFolder(option: string, file: string | undefined): Promise<void> {
+  if (file === undefined) return;
   const folder = dirname(file);
   const found = await stat(folder).catch(() => undefined);
-  if (!found?.isDirectory()) throw new UsageError(`--json: there is no folder "${folder}": make it first`);
+  if (!found?.isDirectory()) throw new UsageError(`--${option}: there is no folder "${folder}": make it first`);
 }

@@ -5,7 +5,12 @@ import { type Competitor, inMetric, type Metric, UNITS, variantOf, type Workload
 
 /** What an implementation came to, or why it did not. */
 export type Outcome =
-  | (Summary & { readonly version?: string | undefined; readonly note?: string | undefined })
+  | (Summary & {
+      readonly version?: string | undefined;
+      readonly note?: string | undefined;
+      /** With what it calculates: "PyTorch with …". */
+      readonly libraries?: string | undefined;
+    })
   | { readonly error: string }
   /** There is nothing to compare, or it is not installed: no failure. */
   | { readonly leftOut: string };
@@ -36,15 +41,39 @@ export function recordsOf(entries: readonly Entry[]): BenchRecord[] {
   });
 }
 
-export function showEnvironment(today: Date = new Date()): string {
-  const day = today.toISOString().slice(0, 10);
+/** The machine and what ran on it. */
+export interface Environment {
+  readonly day: string;
+  readonly node: string;
+  readonly v8: string;
+  readonly processor: string;
+  /** Of the last minute before the start. */
+  readonly load: number;
+}
+
+export function readEnvironment(today: Date = new Date()): Environment {
   const { node, v8 } = process.versions;
   const processors = cpus();
   const [load] = loadavg();
-  const busy = load > 0.5 ? "; other processes are running, so figures are rough" : "";
-  const model = processors[0]?.model.trim() ?? "unknown processor";
-  const machine = `${model} × ${processors.length}, load average ${load.toFixed(2)} at start${busy}`;
-  return `${day}, Node ${node} (V8 ${v8}), ${machine}`;
+  const processor = `${processors[0]?.model.trim() ?? "unknown processor"} × ${processors.length}`;
+  return { day: today.toISOString().slice(0, 10), node, v8, processor, load };
+}
+
+/** From this load on, something else takes the processors. */
+const BUSY = 0.5;
+
+/** The machine of one or more runs, and with what PyTorch calculates, which decides about its speed. */
+export function showEnvironment(
+  environments: readonly [Environment, ...Environment[]],
+  entries: readonly Entry[] = [],
+): string {
+  const [{ day, node, v8, processor }] = environments;
+  const loads = environments.map(({ load }) => load);
+  const [least, most] = [Math.min(...loads), Math.max(...loads)].map((load) => load.toFixed(2));
+  const busy = loads.some((load) => load > BUSY) ? "; other processes are running, so figures are rough" : "";
+  const load = `load average ${least === most ? least : `${least} to ${most}`} at start${busy}`;
+  const libraries = new Set(entries.flatMap(({ outcome }) => ("median" in outcome ? (outcome.libraries ?? []) : [])));
+  return [`${day}, Node ${node} (V8 ${v8})`, processor, load, ...libraries].join(", ");
 }
 
 const COLUMNS = ["workload", "implementation", "best", "median", "p25 – p75", "unit"];
@@ -52,14 +81,17 @@ const TEXT_COLUMNS = [0, 1, 5];
 /** Whose speed the others' is put in relation to; a column is there when its implementation is. */
 const BASELINES: readonly Competitor[] = ["javascript", "pytorch-1"];
 
+interface Ratio {
+  readonly head: string;
+  of(entry: TimedEntry): string;
+}
+
 /**
  * Best, median and quartiles of each entry, how many times as fast as the baselines its median is, and where one core's
- * ceiling was measured too, which part of it.
+ * ceiling was measured too, which part of it. Where another revision ran, that is the baseline, of the best too.
  */
 export function showTable(entries: readonly Entry[]): string {
-  const ratios = BASELINES.filter(
-    (name) => name === "javascript" || entries.some(({ implementation }) => implementation === name),
-  ).map((name) => ({ head: `× ${name}`, of: (entry: TimedEntry) => ratioTo(name, entry, entries) }));
+  const ratios = ratiosTo(entries);
   if (entries.some(isCeiling)) ratios.push({ head: "of ceiling", of: (entry) => ratioToCeiling(entry, entries) });
   const heads = [...COLUMNS, ...ratios.map(({ head }) => head)];
   const rows = entries.map((entry) => {
@@ -95,11 +127,29 @@ function cellsOf({ workload, implementation, outcome }: Entry): string[] {
   return [name, implementation, show(outcome.best), show(outcome.median), quartiles.join(" – "), UNITS[metric]];
 }
 
-function ratioTo(baseline: Competitor, { workload, outcome }: TimedEntry, entries: readonly Entry[]): string {
+function ratiosTo(entries: readonly Entry[]): Ratio[] {
+  const commit = entries.map(({ implementation }) => implementation.split("@")[1]).find((name) => name !== undefined);
+  if (commit !== undefined) {
+    const ratio = (which: "best" | "median") => (entry: TimedEntry) =>
+      ratioTo(`${entry.implementation}@${commit}`, entry, entries, which);
+    return (["best", "median"] as const).map((which) => ({ head: `${which} × ${commit}`, of: ratio(which) }));
+  }
+  const baselines = BASELINES.filter(
+    (name) => name === "javascript" || entries.some(({ implementation }) => implementation === name),
+  );
+  return baselines.map((name) => ({ head: `× ${name}`, of: (entry) => ratioTo(name, entry, entries, "median") }));
+}
+
+function ratioTo(
+  baseline: string,
+  { workload, outcome }: TimedEntry,
+  entries: readonly Entry[],
+  which: "best" | "median",
+): string {
   const other = entries.find(
     (entry) => entry.workload.name === workload.name && entry.implementation === baseline && isTimed(entry),
   ) as TimedEntry | undefined;
-  return other === undefined ? "" : formatRatio(other.outcome.median / outcome.median);
+  return other === undefined ? "" : formatRatio(other.outcome[which] / outcome[which]);
 }
 
 /** The ceiling is one core's, of the same build: two threads can come to twice that. */

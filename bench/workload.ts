@@ -5,25 +5,29 @@ import type { Schedule } from "./timing.js";
 export const IMPLEMENTATIONS = [
   "steepest-strict-1",
   "steepest-fast-1",
+  "steepest-wide-1",
   "steepest-strict-2",
   "steepest-fast-2",
+  "steepest-wide-2",
   "javascript",
 ] as const;
 /** The number is that of the threads. */
 export type Implementation = (typeof IMPLEMENTATIONS)[number];
+/** The same at another revision of the source (`--against`), by its commit. */
+export type Predecessor = `${Implementation}@${string}`;
 /** Whatever a line of the table can be about. */
-export type Competitor = Implementation | PeerName;
+export type Competitor = Implementation | Predecessor | PeerName;
 
 /** How steepest runs. */
 export interface Variant {
-  readonly build: "strict" | "fast";
+  readonly build: "strict" | "fast" | "wide";
   readonly threads: number;
 }
 
 /** The variant of steepest that a name stands for; undefined for anybody else. */
 export function variantOf(name: Competitor): Variant | undefined {
-  const [, build, threads] = /^steepest-(strict|fast)-(\d+)$/.exec(name) ?? [];
-  return build === "strict" || build === "fast" ? { build, threads: Number(threads) } : undefined;
+  const [, build, threads] = /^steepest-(strict|fast|wide)-(\d+)(?:@.*)?$/.exec(name) ?? [];
+  return build === undefined ? undefined : { build: build as Variant["build"], threads: Number(threads) };
 }
 
 /** `step-ms`: time of a step, less is better. The others are rates, more is better. */

@@ -1,7 +1,10 @@
 """PyTorch as a peer: the protocol of ../peer.ts in Python. Argument: number of threads."""
 import base64
+import ctypes
 import json
 import math
+import os
+import re
 import sys
 import time
 
@@ -339,14 +342,65 @@ class Convolution:
         return [value for t, at in zip(here, self.places) for value in t.flatten()[at].tolist()]
 
 
-def uses_reference_blas():
-    """Debian's PyTorch takes the BLAS that is installed; the reference implementation is no fair opponent."""
+def loaded_libraries():
+    """Paths of the libraries in this process."""
     try:
         with open("/proc/self/maps", encoding="utf-8") as maps:
-            libraries = maps.read()
+            return sorted({line.split(maxsplit=5)[5].strip() for line in maps if "/" in line})
     except OSError:
-        return False
-    return "/blas/libblas.so" in libraries and "openblas" not in libraries
+        return []
+
+
+def library_with(name, symbol):
+    """The loaded library whose path has the name and which has the symbol."""
+    for path in loaded_libraries():
+        if name not in path:
+            continue
+        library = ctypes.CDLL(path)
+        if hasattr(library, symbol):
+            return library
+    return None
+
+
+def blas():
+    """Whose matrix products these are, and the kernels that it has chosen for this processor."""
+    openblas = library_with("openblas", "openblas_get_corename")
+    if openblas is not None:
+        openblas.openblas_get_corename.restype = openblas.openblas_get_config.restype = ctypes.c_char_p
+        core = openblas.openblas_get_corename().decode()
+        version = " ".join(openblas.openblas_get_config().decode().split()[:2])
+        pinned = ", set by OPENBLAS_CORETYPE" if os.environ.get("OPENBLAS_CORETYPE") else ""
+        return f"{version} ({core} kernels{pinned})"
+    if uses_reference_blas():
+        return "the reference BLAS"
+    found = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return f"the BLAS {found[1]}" if found else "an unknown BLAS"
+
+
+# Bits that an instruction set has: dnnl_cpu_isa_t in oneDNN's dnnl_types.h.
+ONEDNN_SETS = [(0x27, "AVX-512"), (0x7, "AVX2"), (0x3, "AVX"), (0x1, "SSE4.1")]
+
+
+def onednn():
+    """What computes convolutions, and its instruction set; None where it is built in without these functions, or not at all."""
+    library = library_with("dnnl", "dnnl_get_effective_cpu_isa") or library_with("torch_cpu", "dnnl_get_effective_cpu_isa")
+    if library is None or not torch.backends.mkldnn.is_available():
+        return None
+    has = library.dnnl_get_effective_cpu_isa()
+    chosen = next((name for bits, name in ONEDNN_SETS if has & bits == bits), "unknown instruction set")
+    library.dnnl_version.restype = ctypes.POINTER(ctypes.c_int)
+    return f"oneDNN {'.'.join(map(str, library.dnnl_version()[:3]))} ({chosen})"
+
+
+def libraries():
+    """For the line about the machine: its speed is theirs."""
+    return "PyTorch with " + " and ".join(filter(None, [blas(), onednn()]))
+
+
+def uses_reference_blas():
+    """Debian's PyTorch takes the BLAS that is installed; the reference implementation is no fair opponent."""
+    loaded = loaded_libraries()
+    return any("/blas/libblas.so" in path for path in loaded) and not any("openblas" in path for path in loaded)
 
 
 NOTE = "calculates with the slow reference BLAS; Debian: apt-get install libopenblas0-pthread"
@@ -379,7 +433,7 @@ def run(session, steps):
 
 def main():
     torch.set_num_threads(int(sys.argv[1]))
-    reply({"version": torch.__version__})
+    reply({"version": torch.__version__, "libraries": libraries()})
     session = None
     for line in sys.stdin:
         try:

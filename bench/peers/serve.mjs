@@ -14,6 +14,8 @@ const NOT_MEASURED = {
   cnn: "convolution not measured",
   recurrent: "recurrence not measured",
   layer: "layers not measured",
+  transformer: "transformers not measured",
+  sample: "transformers not measured",
 };
 
 /**
@@ -138,4 +140,20 @@ export function softmax(logits) {
   const exponentials = Array.from(logits, (value) => Math.exp(value - largest));
   const sum = exponentials.reduce((total, value) => total + value, 0);
   return exponentials.map((value) => value / sum);
+}
+
+/** Shapes of a character model's parameters, in the order that ../javascript/transformer.ts describes. */
+export function transformerShapes({ characters, time, width, hidden, blocks }) {
+  const dense = (inputs, units) => [[inputs, units], [units]];
+  const norm = [[width], [width]];
+  const attention = [...norm, ...dense(width, 3 * width), ...dense(width, width)];
+  const block = [...attention, ...norm, ...dense(width, hidden), ...dense(hidden, width)];
+  const blockList = Array.from({ length: blocks }, () => block).flat();
+  return [[characters, width], [time, width], ...blockList, ...norm, ...dense(width, characters)];
+}
+
+/** Its parameters: of words and positions, of each block, and of what comes last. */
+export function transformerParts([words, positions, ...others], blocks) {
+  const parts = Array.from({ length: blocks }, (_, i) => others.slice(12 * i, 12 * (i + 1)));
+  return { words, positions, blocks: parts, last: others.slice(12 * blocks) };
 }

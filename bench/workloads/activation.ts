@@ -4,8 +4,9 @@ import { gelu, silu } from "../../src/ops/gated.js";
 import { relu } from "../../src/ops/piecewise.js";
 import { elu, sigmoid, softplus, tanh } from "../../src/ops/smooth.js";
 import { createRandom, uniformValues } from "../data.js";
+import { engineOf } from "../engines.js";
 import { type Activation, activate, formulas } from "../javascript/activations.js";
-import { engineOf, type ResidentFunction, residentFunction } from "../steepest.js";
+import { type ResidentFunction, residentFunction } from "../steepest.js";
 import { type Implementation, variantOf, type Workload } from "../workload.js";
 import { checkValues } from "./values.js";
 

@@ -1,8 +1,8 @@
 // Training steps of a small convolutional network.
 import { adam, compile, conv2d, crossEntropy, dense, flatten, maxPool2d, relu, sequential } from "../../src/index.js";
 import { type BatchedData, classificationData, createRandom, uniformValues } from "../data.js";
+import { engineOf } from "../engines.js";
 import { type CnnOptions, cnnShapes, createCnn } from "../javascript/cnn.js";
-import { engineOf } from "../steepest.js";
 import { type Implementation, variantOf, type Workload } from "../workload.js";
 import { type Learner, networkLearner, trainerLearner } from "./learner.js";
 import { checkedTraining } from "./training.js";

@@ -1,8 +1,9 @@
 // A convolution with its gradients, as in the middle of a network: y, dx and dW from x, W and dy.
 import { conv2d } from "../../src/ops/conv.js";
 import { createRandom, uniformValues } from "../data.js";
+import { engineOf } from "../engines.js";
 import { type ConvSizes, createConvolution } from "../javascript/conv.js";
-import { engineOf, gradientsFrom, residentFunctions } from "../steepest.js";
+import { gradientsFrom, residentFunctions } from "../steepest.js";
 import { type Contestant, type Implementation, variantOf, type Workload } from "../workload.js";
 import { checkValues } from "./values.js";
 

@@ -3,15 +3,9 @@ import { nodesBehind } from "../../src/graph/backward.js";
 import { input, type Shape, showShape, sizeOf, type Tensor } from "../../src/graph/tensor.js";
 import { layerContext } from "../../src/nn/layer.js";
 import { createRandom, uniformValues } from "../data.js";
+import { engineOf, whyUnavailable } from "../engines.js";
 import { createConvolution } from "../javascript/conv.js";
-import {
-  engineOf,
-  gradientsFrom,
-  type Leaf,
-  type ResidentProgram,
-  residentProgram,
-  whyUnavailable,
-} from "../steepest.js";
+import { gradientsFrom, type Leaf, type ResidentProgram, residentProgram } from "../steepest.js";
 import type { Schedule } from "../timing.js";
 import {
   CheckError,

@@ -14,8 +14,8 @@ import {
   tanh,
 } from "../../src/index.js";
 import type { BatchedData } from "../data.js";
+import { engineOf } from "../engines.js";
 import { createNetwork, type Network, type NetworkOptions } from "../javascript/network.js";
-import { engineOf } from "../steepest.js";
 import { type Contestant, type Implementation, type Variant, variantOf } from "../workload.js";
 
 export interface TrainingTask extends Omit<NetworkOptions, "batch"> {

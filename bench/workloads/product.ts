@@ -1,8 +1,9 @@
 // Matrix product of two square matrices, float32, operands in place.
 import { matmul } from "../../src/ops/matmul.js";
 import { createRandom, uniformValues } from "../data.js";
+import { engineOf } from "../engines.js";
 import { gemm, rowMajor } from "../javascript/gemm.js";
-import { engineOf, type ResidentFunction, residentFunction } from "../steepest.js";
+import { type ResidentFunction, residentFunction } from "../steepest.js";
 import { type Implementation, variantOf, type Workload } from "../workload.js";
 import { checkValues } from "./values.js";
 

@@ -1,8 +1,8 @@
 // Training steps of recurrent networks.
 import { adam, compile, crossEntropy, dense, gru, type Layer, lstm, type Model, sequential } from "../../src/index.js";
 import { type BatchedData, classificationData, createRandom, uniformValues } from "../data.js";
+import { engineOf } from "../engines.js";
 import { createRecurrent, type RecurrentOptions, recurrentShapes } from "../javascript/recurrent.js";
-import { engineOf } from "../steepest.js";
 import { type Implementation, LeftOut, type Variant, variantOf, type Workload } from "../workload.js";
 import { type Learner, networkLearner, trainerLearner } from "./learner.js";
 import { checkedTraining } from "./training.js";

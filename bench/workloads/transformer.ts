@@ -14,9 +14,9 @@ import {
   transformerEncoder,
 } from "../../src/index.js";
 import { type BatchedData, createRandom, uniformValues } from "../data.js";
+import { engineOf } from "../engines.js";
 import { softmax } from "../javascript/losses.js";
 import { createTransformer, type TransformerOptions, transformerShapes } from "../javascript/transformer.js";
-import { engineOf } from "../steepest.js";
 import { type Contestant, type Implementation, LeftOut, type Variant, variantOf, type Workload } from "../workload.js";
 import { type Learner, networkLearner, trainerLearner } from "./learner.js";
 import { checkedTraining } from "./training.js";

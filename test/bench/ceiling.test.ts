@@ -6,6 +6,7 @@ import { ceilingWorkload, checkCeiling } from "../../bench/workloads/ceiling.js"
 const loops = {
   strict: compileCeiling("strict"),
   fast: compileCeiling("fast"),
+  wide: compileCeiling("wide"),
   javascript: javascriptCeiling,
 } satisfies Record<string, CeilingLoop>;
 
@@ -22,8 +23,8 @@ describe.each(cases)("start %d, factor %d, summand %d, %i rounds", (start, facto
     both = both * factor + summand;
   }
 
-  test.each(["strict", "fast"] as const)("%s: all vectors become value · factor + summand", (build) => {
-    expect(loops[build](start, factor, summand, rounds)).toBe(48 * both);
+  test.each(["strict", "fast", "wide"] as const)("%s: all vectors become value · factor + summand", (build) => {
+    expect(loops[build](start, factor, summand, rounds)).toBe((build === "wide" ? 96 : 48) * both);
     for (const count of [2, 10, 14]) {
       expect(compileCeiling(build, count)(start, factor, summand, rounds)).toBe(4 * count * both);
     }
@@ -39,7 +40,7 @@ test.each([0, 7, -2])("%i vectors are refused: two halves take turns", (count) =
 });
 
 describe("checkCeiling", () => {
-  test.each(["strict", "fast", "javascript"] as const)("%s passes", (kind) => {
+  test.each(["strict", "fast", "wide", "javascript"] as const)("%s passes", (kind) => {
     checkCeiling(loops[kind], kind);
   });
 
@@ -65,9 +66,9 @@ describe("the workload", () => {
     }
   });
 
-  test("is one core's: several threads are left out", () => {
-    for (const implementation of ["steepest-strict-2", "steepest-fast-2"] as const) {
-      expect(() => prepare(implementation)).toThrow(new LeftOut("it is one core's ceiling"));
+  test("is one core's: several threads are left out", async () => {
+    for (const implementation of ["steepest-strict-2", "steepest-fast-2", "steepest-wide-2"] as const) {
+      await expect(prepare(implementation)).rejects.toThrow(new LeftOut("it is one core's ceiling"));
     }
   });
 });

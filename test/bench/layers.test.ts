@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { afterAll, describe, expect, test } from "vitest";
-import { disposeEngines, whyUnavailable } from "../../bench/steepest.js";
+import { disposeEngines, whyUnavailable } from "../../bench/engines.js";
 import { CheckError, type Implementation, LeftOut, type PeerWork } from "../../bench/workload.js";
 import { type LayerCase, layerCases } from "../../bench/workloads/layerCases.js";
 import { layerWorkload, layerWorkloads } from "../../bench/workloads/layers.js";
@@ -46,7 +46,9 @@ test("every layer that computes something is in PyTorch's table, but for one tha
 
 test("a peer is told the values, and held to our results", async () => {
   const workload = layerWorkload("relu", { ...layerCases.relu, batch: 2 });
-  const { task, check } = (await workload.forPeers?.()) as PeerWork;
+  const work: PeerWork | undefined = await workload.forPeers?.();
+  if (work === undefined) throw new Error("there must be work for peers");
+  const { task, check } = work;
   if (task.kind !== "layer") throw new Error(`kind ${task.kind}`);
   const { x, upstream, places } = task;
   const [y, dx] = [

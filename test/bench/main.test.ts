@@ -3,11 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { disposeEngines, engineOf } from "../../bench/engines.js";
 import { main } from "../../bench/main.js";
 import type { PeerCommand, PeerName } from "../../bench/peerList.js";
 import { MARKERS } from "../../bench/readme.js";
-import { type Entry, showEnvironment, showRemarks, showTable } from "../../bench/report.js";
-import { disposeEngines, engineOf } from "../../bench/steepest.js";
+import {
+  type Entry,
+  type Environment,
+  readEnvironment,
+  showEnvironment,
+  showRemarks,
+  showTable,
+} from "../../bench/report.js";
 import { type Schedule, summarize, timeInTurns } from "../../bench/timing.js";
 import { CheckError, type Contestant, type RemoteContestant, type Workload } from "../../bench/workload.js";
 
@@ -412,8 +419,59 @@ test("products are put in relation to the ceiling of their build, with two threa
   expect(columnOf(showTable(without).split("\n"))).toEqual(without.map(() => "none"));
 });
 
-test("the environment begins with the day", () => {
-  expect(showEnvironment(new Date("2026-02-03T23:00:00Z"))).toMatch(/^2026-02-03, Node \d+\.\d+\.\d+ \(V8 /);
+describe("the environment", () => {
+  test("is the day, this Node and this processor", () => {
+    const environment = readEnvironment(new Date("2026-02-03T23:00:00Z"));
+    expect(showEnvironment([environment])).toMatch(
+      /^2026-02-03, Node \d+\.\d+\.\d+ \(V8 .+\), .+ × \d+, load average \d/,
+    );
+    expect(environment.node).toBe(process.versions.node);
+  });
+
+  const environment: Environment = { day: "2026-02-03", node: "26.1.0", v8: "14.1", processor: "A × 2", load: 0.31 };
+
+  test("of several runs has the least and the greatest load", () => {
+    const line = "2026-02-03, Node 26.1.0 (V8 14.1), A × 2, load average";
+    expect(showEnvironment([environment, environment])).toBe(`${line} 0.31 at start`);
+    expect(showEnvironment([environment, { ...environment, load: 0.12 }])).toBe(`${line} 0.12 to 0.31 at start`);
+    expect(showEnvironment([environment, { ...environment, load: 0.6 }])).toBe(
+      `${line} 0.31 to 0.60 at start; other processes are running, so figures are rough`,
+    );
+  });
+
+  test("names once with what PyTorch calculates, where it was timed", () => {
+    const workload = { name: "xor" } as Workload;
+    const timed = {
+      best: 1,
+      lowerQuartile: 1,
+      median: 1,
+      upperQuartile: 1,
+      samples: 1,
+      libraries: "PyTorch with ABlas",
+    };
+    const entries: Entry[] = [
+      { workload, implementation: "javascript", outcome: { ...timed, libraries: undefined } },
+      { workload, implementation: "pytorch-1", outcome: timed },
+      { workload, implementation: "pytorch-2", outcome: timed },
+      { workload, implementation: "tfjs-cpu", outcome: { leftOut: "not installed" } },
+    ];
+    expect(showEnvironment([environment], entries)).toMatch(/at start, PyTorch with ABlas$/);
+  });
+});
+
+test("beside another revision, best and median are put in relation to those of the same implementation", () => {
+  const workload: Workload = { ...({} as Workload), name: "gemm", metric: "gflops", work: 12e6 };
+  const times = (best: number, median: number) => ({ best, lowerQuartile: 1, median, upperQuartile: 1, samples: 9 });
+  const lines = showTable([
+    { workload, implementation: "steepest-strict-1", outcome: times(2, 3) },
+    { workload, implementation: "steepest-strict-1@abc1234", outcome: times(3, 6) },
+    { workload, implementation: "steepest-fast-1", outcome: times(1, 1) },
+    { workload, implementation: "steepest-fast-1@abc1234", outcome: { leftOut: "abc1234: it cannot do this" } },
+    { workload, implementation: "javascript", outcome: times(9, 9) },
+  ]).split("\n");
+  expect(lines[0]).toMatch(/unit +best × abc1234 +median × abc1234$/);
+  const ratiosOf = (line: string) => line.split("GFLOP/s")[1]?.trim().split(/ +/);
+  expect(lines.slice(2).map(ratiosOf)).toEqual([["1.50", "2.00"], [""], [""], undefined, [""]]);
 });
 
 test("remarks: what peers are, where their work differs, and what is left out", () => {

@@ -4,7 +4,11 @@ import { PEERS } from "../../bench/peerList.js";
 import { MARKERS } from "../../bench/readme.js";
 import { layerCases } from "../../bench/workloads/layerCases.js";
 
-const own = ["steepest-strict-1", "steepest-fast-1", "steepest-strict-2", "steepest-fast-2", "javascript"];
+const own = [
+  ...["steepest-strict-1", "steepest-fast-1", "steepest-wide-1"],
+  ...["steepest-strict-2", "steepest-fast-2", "steepest-wide-2"],
+  "javascript",
+];
 const namesOf = (text: string) => parseOptions(["--workloads", text]).workloads.map(({ name }) => name);
 
 describe("parseOptions", () => {
@@ -46,6 +50,10 @@ describe("parseOptions", () => {
     expect(others).toEqual({
       json: undefined,
       readme: undefined,
+      save: undefined,
+      from: undefined,
+      node: undefined,
+      against: undefined,
       implementations: own,
       installPeers: false,
       quick: false,
@@ -55,12 +63,16 @@ describe("parseOptions", () => {
 
   test("reads every option", () => {
     const args =
-      "--quick --json out.json --readme README.md --workloads gemm-64,xor --implementations javascript,steepest-fast-2 --install-peers --help";
+      "--quick --json out.json --save all.json --node /opt/node --readme README.md,docs/x.md --workloads gemm-64,xor --implementations javascript,steepest-fast-2 --install-peers --help";
     const { workloads, ...others } = parseOptions(args.split(" "));
     expect(workloads.map(({ name }) => name)).toEqual(["xor", "gemm-64"]);
     expect(others).toEqual({
       json: "out.json",
-      readme: { file: "README.md", workloads },
+      readme: { files: ["README.md", "docs/x.md"], workloads },
+      save: "all.json",
+      from: undefined,
+      node: "/opt/node",
+      against: undefined,
       implementations: ["steepest-fast-2", "javascript"],
       installPeers: true,
       quick: true,
@@ -90,7 +102,35 @@ describe("parseOptions", () => {
     expect(implementationsOf("--peers", "--implementations", "javascript")).toEqual(["javascript", ...PEERS]);
   });
 
+  test("against another revision, what steepest does takes part, or what is named", () => {
+    const { against, implementations } = parseOptions(["--against", "HEAD~2"]);
+    expect(against).toBe("HEAD~2");
+    expect(implementations).toEqual(own.filter((name) => name !== "javascript"));
+    const named = ["--against", "main", "--implementations", "steepest-wide-1,javascript"];
+    expect(parseOptions(named).implementations).toEqual(["steepest-wide-1", "javascript"]);
+  });
+
+  test("reads what earlier runs have saved, for all that is written", () => {
+    const { from, json, readme } = parseOptions(["--from", "a.json, b.json", "--readme", "x.md", "--json", "y.json"]);
+    expect([from, json, readme?.files]).toEqual([["a.json", "b.json"], "y.json", ["x.md"]]);
+  });
+
   test.each([
+    [["--from", "a.json", "--save", "b.json"], /--from measures nothing: leave out --save/],
+    [["--from", "a.json", "--peers"], /--from measures nothing: leave out --peers/],
+    [["--from", "a.json", "--workloads", "xor"], /--from measures nothing: leave out --workloads/],
+    [["--from", "a.json,"], /--from must be names with commas between, got "a.json,"/],
+    [
+      ["--against", "HEAD", "--readme", "x.md"],
+      /--against: the figures of two revisions are not for --readme and --save/,
+    ],
+    [
+      ["--against", "HEAD", "--save", "x.json"],
+      /--against: the figures of two revisions are not for --readme and --save/,
+    ],
+    [["--against="], /--against needs a revision, as git names it/],
+    [["--node="], /--node needs the path of a Node/],
+    [["--save="], /--save needs a file name/],
     [["--fast"], /Unknown option '--fast'/],
     [["xor"], /Unexpected argument 'xor'/],
     [["--json"], /'--json <value>' argument missing/],

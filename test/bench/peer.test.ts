@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { encode } from "../../bench/conversation.js";
 import { createRandom, uniformValues } from "../../bench/data.js";
-import { encode, startPeer } from "../../bench/peer.js";
+import { startPeer } from "../../bench/peer.js";
 import { commandOf, INSTALL_HINT, PEERS, type PeerCommand } from "../../bench/peerList.js";
 import { CheckError, LeftOut, type PeerTask, type PeerWork } from "../../bench/workload.js";
 import { checkProduct } from "../../bench/workloads/product.js";
@@ -72,7 +73,7 @@ describe("a peer", () => {
       /^the peer ended with exit code 1: .*no luck/s,
     );
     await expect(startPeer(fakePeer("noise"), prediction)).rejects.toThrow(
-      "the peer's line must be JSON, got not JSON",
+      "the peer: a line must be JSON, got not JSON",
     );
     await expect(startPeer({ command: `${program}-missing`, args: [] }, training)).rejects.toThrow("ENOENT");
     const peer = await startPeer(fakePeer("fails"), training);

@@ -22,10 +22,10 @@ describe("the place in the file", () => {
   test("is between the markers; the rest stays, and writing again changes nothing", async () => {
     await writeFile(file, `# Title\n\nbefore\n${BEGIN}\nold\nfigures\n${END}\nafter ${BEGIN}\n`);
     await checkPlace(file);
-    await writeFigures(file, "new\nfigures");
+    await writeFigures(file, () => "new\nfigures");
     const expected = `# Title\n\nbefore\n${BEGIN}\n\nnew\nfigures\n\n${END}\nafter ${BEGIN}\n`;
     expect(await readFile(file, "utf8")).toBe(expected);
-    await writeFigures(file, "new\nfigures");
+    await writeFigures(file, () => "new\nfigures");
     expect(await readFile(file, "utf8")).toBe(expected);
     expect(await readdir(folder)).toEqual(["README.md"]);
   });
@@ -41,8 +41,26 @@ describe("the place in the file", () => {
   ])("is refused in %j, which stays as it is", async (text, message) => {
     await writeFile(file, text);
     await expect(checkPlace(file)).rejects.toThrow(new UsageError(`--readme: in "${file}" ${message}`));
-    await expect(writeFigures(file, "new")).rejects.toThrow(UsageError);
+    await expect(writeFigures(file, () => "new")).rejects.toThrow(UsageError);
     expect(await readFile(file, "utf8")).toBe(text);
+  });
+
+  test("may name what it shows", async () => {
+    const begin = "<!-- bench:begin columns: pytorch-1, steepest-wide-1; rows: gemm-64,xor -->";
+    await writeFile(file, `${begin}\n${END}\n`);
+    await checkPlace(file);
+    const seen: unknown[] = [];
+    await writeFigures(file, (choice) => {
+      seen.push(choice);
+      return "new";
+    });
+    expect(seen).toEqual([{ columns: ["pytorch-1", "steepest-wide-1"], rows: ["gemm-64", "xor"] }]);
+    expect(await readFile(file, "utf8")).toBe(`${begin}\n\nnew\n\n${END}\n`);
+    for (const wrong of ["columns: pytorch; rows: xor", "columns: pytorch-1; rows: xor, gemm"]) {
+      await writeFile(file, `<!-- bench:begin ${wrong} -->\n${END}\n`);
+      const name = wrong.includes("gemm") ? "gemm" : "pytorch";
+      await expect(checkPlace(file)).rejects.toThrow(`the first line names "${name}", which is not there`);
+    }
   });
 
   test("must be in a file that can be read", async () => {
@@ -96,6 +114,32 @@ test("the figures: machine, a row a workload, a column for whoever was timed, re
     "",
     "- jax-js: not installed (everywhere)",
     "- brain.js: no product (rate)",
+  ]);
+});
+
+test("chosen figures: these rows and columns in this order, without remarks", () => {
+  const workload = (name: string): Workload => ({ ...({} as Workload), name, description: name, metric: "step-ms" });
+  const timed = (name: string, implementation: Entry["implementation"], ms: number): Entry => ({
+    workload: workload(name),
+    implementation,
+    outcome: { best: ms, lowerQuartile: ms, median: ms, upperQuartile: ms, samples: 1, version: "1" },
+  });
+  const entries = [
+    timed("xor", "steepest-strict-1", 1),
+    timed("xor", "pytorch-1", 2),
+    timed("cnn", "steepest-strict-1", 3),
+    timed("cnn", "javascript", 4),
+    timed("gru", "steepest-strict-1", 5),
+    { workload: workload("cnn"), implementation: "pytorch-1", outcome: { leftOut: "no" } } as const,
+  ];
+  const choice = { columns: ["pytorch-1", "steepest-wide-1", "steepest-strict-1"], rows: ["cnn", "lstm", "xor"] };
+  expect(showFigures(entries, "a machine", choice).split("\n")).toEqual([
+    "a machine.",
+    "",
+    "| median | pytorch-1 | steepest-strict-1 |",
+    "|---|---:|---:|",
+    "| `cnn`: cnn, ms | – | 3.00 |",
+    "| `xor`: xor, ms | 2.00 | 1.00 |",
   ]);
 });
 

@@ -1,7 +1,8 @@
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { createRandom, uniformValues } from "../../bench/data.js";
+import { disposeEngines, engineOf, whyUnavailable } from "../../bench/engines.js";
 import { PEERS } from "../../bench/peerList.js";
-import { disposeEngines, engineOf, residentFunction, whyUnavailable } from "../../bench/steepest.js";
+import { residentFunction } from "../../bench/steepest.js";
 import { IMPLEMENTATIONS, variantOf } from "../../bench/workload.js";
 import { matmul } from "../../src/ops/matmul.js";
 
@@ -11,22 +12,25 @@ test("a name says build and threads; others have neither", () => {
   expect(IMPLEMENTATIONS.map(variantOf)).toEqual([
     { build: "strict", threads: 1 },
     { build: "fast", threads: 1 },
+    { build: "wide", threads: 1 },
     { build: "strict", threads: 2 },
     { build: "fast", threads: 2 },
+    { build: "wide", threads: 2 },
     undefined,
   ]);
+  expect(variantOf("steepest-fast-2@abc1234")).toEqual({ build: "fast", threads: 2 });
   for (const peer of PEERS) expect(variantOf(peer)).toBeUndefined();
 });
 
 test("threads that would share a processor are left out, and so is fast where it would be strict", () => {
   const reasons = (processors: number) => IMPLEMENTATIONS.map((name) => whyUnavailable(name, processors));
-  expect(reasons(2)).toEqual([undefined, undefined, undefined, undefined, undefined]);
+  expect(reasons(2)).toEqual(IMPLEMENTATIONS.map(() => undefined));
   const two = "2 threads need 2 processors, and there is 1";
-  expect(reasons(1)).toEqual([undefined, undefined, two, two, undefined]);
+  expect(reasons(1)).toEqual([undefined, undefined, undefined, two, two, two, undefined]);
   const validate = vi.spyOn(WebAssembly, "validate").mockReturnValue(false);
   try {
     const plain = 'this runtime has no relaxed SIMD, so build "fast" would run as "strict"';
-    expect(reasons(2)).toEqual([undefined, plain, undefined, plain, undefined]);
+    expect(reasons(2)).toEqual([undefined, plain, undefined, undefined, plain, undefined, undefined]);
   } finally {
     validate.mockRestore();
   }

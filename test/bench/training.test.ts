@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { classificationData, createRandom, initialParameters, uniformValues, xorData } from "../../bench/data.js";
+import { disposeEngines } from "../../bench/engines.js";
 import { createCnn } from "../../bench/javascript/cnn.js";
 import { createRecurrent } from "../../bench/javascript/recurrent.js";
 import { createTransformer } from "../../bench/javascript/transformer.js";
-import { disposeEngines } from "../../bench/steepest.js";
 import { CheckError } from "../../bench/workload.js";
 import { cnnTask, createCnnLearner } from "../../bench/workloads/cnn.js";
 import {
