@@ -1,7 +1,7 @@
 // The engines that steepest is measured on: one for each variant.
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
-import { createEngine, type Engine, type EngineOptions } from "../src/engine/engine.js";
+import { createEngine, type Engine } from "../src/engine/engine.js";
 import { hasRelaxedSimd } from "../src/engine/features.js";
 import "../src/platform/node.js";
 import { type Implementation, LeftOut, type Variant, variantOf } from "./workload.js";
@@ -31,20 +31,16 @@ const engines = new Map<string, Promise<Engine>>();
  */
 export async function engineOf({ build, threads }: Variant): Promise<Engine> {
   const name = `${build}-${threads}`;
-  const starting = engines.get(name) ?? createEngine({ build, threads } as EngineOptions);
+  const starting = engines.get(name) ?? createEngine({ build, threads });
   engines.set(name, starting);
   const engine = await starting;
   const got = `${engine.build}-${engine.threads}`;
   if (got === name) return engine;
+  // Loaded here, as earlier revisions have no such file.
+  const { whyNot } = await import("../src/engine/build.js");
   const reason = engine.build === build ? undefined : await whyNot(build);
   if (reason !== undefined) throw new LeftOut(`build "${build}" would run as "${engine.build}": ${reason}`);
   throw new Error(`engine ${name}: runs as ${got}`);
-}
-
-/** Why a build does not run; earlier revisions do not tell. */
-async function whyNot(build: Variant["build"]): Promise<string | undefined> {
-  const module: { whyNot?(build: string): Promise<string | undefined> } = await import("../src/engine/module.js");
-  return module.whyNot?.(build);
 }
 
 /** Ends all engines and their threads. Those asked for later are new. */

@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { thisTree } from "../../bench/children.js";
 import { disposeEngines, engineOf } from "../../bench/engines.js";
 import { main } from "../../bench/main.js";
+import { withoutNode } from "../../bench/otherNode.js";
 import type { PeerCommand, PeerName } from "../../bench/peerList.js";
 import { MARKERS } from "../../bench/readme.js";
 import {
@@ -63,6 +65,8 @@ async function runBench(...args: string[]) {
   const code = await main(args, { print, printError, now: createClock(), schedule, whyUnavailable });
   return { code, out: out.join("\n"), err: err.join("\n") };
 }
+
+const shownIn = (text: string) => text.match(/^\| `[\w-]+`.*$/gm) ?? [];
 
 let folder: string;
 beforeEach(async () => {
@@ -208,9 +212,68 @@ describe("main", () => {
     expect(err.at(-1)).toBe("Left out:\n  steepest-fast-2: one processor (everywhere)");
   });
 
+  test("beside another revision: each implementation twice, in turns, in processes of their own", async () => {
+    const [out, file] = [[] as string[], join(folder, "bench.json")];
+    const opened: string[] = [];
+    const openRevision = async (name: string) => {
+      opened.push(name);
+      return { commit: "abc1234", description: "2026-02-03: A change", folder: thisTree.folder };
+    };
+    const args = ["--against", "HEAD~2", "--workloads", "gemm-64", "--implementations"];
+    const surroundings = { print: (text: string) => out.push(text), printError() {}, schedule, openRevision };
+    expect(await main([...args, "steepest-strict-1,javascript", "--json", file], surroundings)).toBe(0);
+    expect(opened).toEqual(["HEAD~2"]);
+    const text = out.join("\n");
+    expect(text).toMatch(/^abc1234 is 2026-02-03: A change$/m);
+    expect(text).toMatch(/best × abc1234 +median × abc1234$/m);
+    expect(text).toMatch(/^gemm-64 +steepest-strict-1 .* GFLOP\/s +[\d.]+ +[\d.]+$/m);
+    expect(text).toMatch(/^gemm-64 +steepest-strict-1@abc1234 .* GFLOP\/s$/m);
+    const records: { implementation: string }[] = JSON.parse(await readFile(file, "utf8"));
+    expect(records.map(({ implementation }) => implementation)).toEqual([
+      "steepest-strict-1",
+      "steepest-strict-1@abc1234",
+      "javascript",
+    ]);
+  });
+
+  test("a revision that is not there is said so", async () => {
+    const { code, out, err } = await runBench("--against", "no-such-revision");
+    expect([code, out]).toEqual([1, ""]);
+    expect(err).toBe('bench: --against: git knows no revision "no-such-revision" here: see git log');
+  });
+
+  test("another Node runs all of it", async () => {
+    const file = join(folder, "bench.json");
+    const args = ["--workloads", "ceiling", "--implementations", "javascript", "--quick", "--json", file];
+    expect((await runBench("--node", process.execPath, ...args)).code).toBe(0);
+    const [record] = JSON.parse(await readFile(file, "utf8"));
+    expect([record.workload, record.implementation]).toEqual(["ceiling", "javascript"]);
+    for (const node of [join(folder, "missing"), "/bin/echo"]) {
+      const { code, err } = await runBench("--node", node, ...args);
+      expect(code).toBe(2);
+      expect(err).toContain(`bench: --node: "${node}" must be a Node: `);
+    }
+    expect(withoutNode(["--peers", "--node", "a", "--node=b", "--quick"])).toEqual(["--peers", "--quick"]);
+  });
+
+  test("what was saved makes the same table again, and one with other parts", async () => {
+    const [a, b, page, json] = ["a.json", "b.json", "page.md", "all.json"].map((name) => join(folder, name));
+    await writeFile(page, `${MARKERS[0]}\n${MARKERS[1]}\n`);
+    const javascript = ["--implementations", "javascript"];
+    const first = await runBench("--workloads", "gemm-64", ...javascript, "--save", a, "--readme", page);
+    const written = await readFile(page, "utf8");
+    const again = await runBench("--from", a, "--readme", page);
+    expect(again).toEqual({ code: 0, out: first.out, err: "" });
+    expect(await readFile(page, "utf8")).toBe(written);
+    await runBench("--workloads", "xor", ...javascript, "--save", b);
+    expect((await runBench("--from", `${a},${b}`, "--readme", page, "--json", json)).code).toBe(0);
+    expect(shownIn(await readFile(page, "utf8"))).toHaveLength(2);
+    const records: { workload: string }[] = JSON.parse(await readFile(json, "utf8"));
+    expect(records.map(({ workload }) => workload)).toEqual(["xor", "gemm-64"]);
+  });
+
   describe("--readme", () => {
     const [BEGIN, END] = MARKERS;
-    const shown = (text: string) => text.match(/^\| `[\w-]+`.*$/gm) ?? [];
 
     test("writes the figures between the markers", async () => {
       const file = join(folder, "README.md");
@@ -224,7 +287,7 @@ describe("main", () => {
       expect(text).toMatch(/\nafter\n$/);
       expect(text).not.toContain("old");
       expect(text).toMatch(/^\d{4}-\d\d-\d\d, Node .+, load average .+, medians of up to 2 rounds in turns\.$/m);
-      expect(shown(text)).toEqual([
+      expect(shownIn(text)).toEqual([
         "| `gemm-64`: matrix product [64, 64] · [64, 64], GFLOP/s | 0.524 | 0.524 |",
         "| `activation-relu`: relu of 16384 elements, forward, Gelement/s | 0.0164 | 0.0164 |",
       ]);
