@@ -206,6 +206,7 @@ export {
 export { type Descent, type GradientDescentOptions, gradientDescent } from "./optim/gradientDescent.js";
 export * from "./optim/index.js";
 export { numericalGradient, type ScalarFunction } from "./optim/numericalGradient.js";
+export * from "./optim/schedules.js";
 export {
   type CheckGradientsOptions,
   checkGradients,
@@ -216,6 +217,13 @@ export type { Checkpoint, ValuesByPath } from "./train/checkpoint.js";
 export type { PassState, Position } from "./train/cursor.js";
 export type { Resident as ResidentData, SampleList, Samples, TrainingData } from "./train/data.js";
 export { DivergenceError } from "./train/divergence.js";
+export {
+  type FindLearningRateOptions,
+  findLearningRate,
+  type RangeTest,
+  type RangeTestOptions,
+  type RangeTestPoint,
+} from "./train/findLearningRate.js";
 export type { EpochResult, Fit, Progress, Scores } from "./train/fit.js";
 export type {
   EvaluateOptions,

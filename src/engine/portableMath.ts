@@ -53,3 +53,27 @@ export function log(x: number): number {
   for (let n = 21; n >= 3; n -= 2) sum = sum * square + 1 / n;
   return exponent * LN2_HIGH + (exponent * LN2_LOW + 2 * s * square * sum + 2 * s);
 }
+
+/** b^n for b of at least 0: whole exponents by squaring, others by way of `exp` and `log`. */
+export function power(base: number, exponent: number): number {
+  if (!Number.isSafeInteger(exponent)) return base === 0 ? 0 : exp(exponent * log(base));
+  let result = 1;
+  let square = exponent < 0 ? 1 / base : base;
+  for (let rest = Math.abs(exponent); rest > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2 === 1) result *= square;
+    square *= square;
+  }
+  return result;
+}
+
+/** cos πx for x from 0 to 1, at most 2^-52 off: exactly 1, 0 and -1 at 0, 1/2 and 1. */
+export function cosPi(x: number): number {
+  if (x > 0.5) return -cosPi(1 - x);
+  // Up to a quarter the cosine's series, beyond it the sine's of what is left to a half.
+  const isNear = x <= 0.25;
+  const angle = Math.PI * (isNear ? x : 0.5 - x);
+  const square = angle * angle;
+  let sum = 1;
+  for (let n = isNear ? 18 : 19; n > 1; n -= 2) sum = 1 - (sum * square) / (n * (n - 1));
+  return isNear ? sum : angle * sum;
+}

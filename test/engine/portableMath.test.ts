@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { exp, log } from "../../src/engine/portableMath.js";
+import { cosPi, exp, log, power } from "../../src/engine/portableMath.js";
 import { randomNumbers, shuffle } from "../../src/engine/randomNumbers.js";
 
 const words = new BigInt64Array(1);
@@ -20,6 +20,19 @@ test("exp and log are next to the host's", () => {
     const [mine, host] = [log(y), Math.log(y)];
     expect(apart(mine, host), `log(${y})`).toBeLessThanOrEqual(3);
   }
+});
+
+test("cosines and powers are next to the host's", () => {
+  const random = randomNumbers(2);
+  for (let i = 0; i < 20_000; i++) {
+    const x = random.uniform();
+    expect(Math.abs(cosPi(x) - Math.cos(Math.PI * x)), `cosPi(${x})`).toBeLessThanOrEqual(2 ** -52 + 2 ** -52 * Math.PI);
+    const [base, exponent] = [random.uniform() * 2, i % 2 === 0 ? random.below(200) - 100 : (random.uniform() - 0.5) * 20];
+    const [mine, host] = [power(base, exponent), base ** exponent];
+    expect(Math.abs(mine / host - 1), `${base}^${exponent}`).toBeLessThanOrEqual(2e-14);
+  }
+  expect([cosPi(0), cosPi(0.5), cosPi(1)].map((value) => value + 0)).toEqual([1, 0, -1]);
+  expect([power(0, 0), power(0, 0.5), power(0, 3), power(1, 1e15), power(2, -3)]).toEqual([1, 0, 0, 1, 0.125]);
 });
 
 test("edges", () => {

@@ -5,6 +5,7 @@ import * as S from "steepest";
 import { mean, mul, square, sub, type Tensor } from "steepest/graph";
 import type { Row } from "../sweep.js";
 import { checkModel } from "./layers.js";
+import { scheduleRows } from "./schedules.js";
 
 type Make = (...given: readonly unknown[]) => unknown;
 
@@ -407,5 +408,6 @@ export function partRows(engine: Engine): readonly Row[] {
     ...parameterRows(engine),
     ...lossRows(engine),
     ...optimizerRows(engine),
+    ...scheduleRows,
   ];
 }

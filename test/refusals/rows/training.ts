@@ -55,6 +55,14 @@ function boundedOptions(options: unknown, ...names: readonly string[]): unknown 
   return copy;
 }
 
+/** The least that a range test takes, for what would go on long. */
+function boundedSteps(options: unknown): unknown {
+  const steps = (options as { steps?: unknown } | undefined)?.steps;
+  return Number.isSafeInteger(steps) && Number(steps) > 10 && Number(steps) <= 1e6
+    ? { ...(options as object), steps: 10 }
+    : options;
+}
+
 /** What a user's own function throws is not the library's to refuse. */
 function heard(options: unknown): unknown {
   const { onProgress } = (options ?? {}) as { onProgress?: unknown };
@@ -428,6 +436,28 @@ function checkingRows(engine: Engine): readonly Row[] {
       required: ["1.loss", "1.data", "1.data.x", "1.data.y"],
       accepts: { ...samples("1.data"), ...weights("1.data"), "0": ["function"] },
       where: inData,
+    },
+    {
+      name: "findLearningRate",
+      call: ((chosen, given, options, ...rest) =>
+        (S.findLearningRate as unknown as Make)(chosen, given, boundedSteps(options), ...rest)) as Make,
+      good: () => [
+        model,
+        data(),
+        {
+          from: 0.01,
+          to: 0.1,
+          steps: 10,
+          batchSize: 2,
+          loss,
+          optimizer: (learningRate: S.LearningRate) => S.sgd({ learningRate }),
+          engine,
+        },
+      ],
+      opaque: ["0", "2.loss", "2.engine"],
+      required: ["1.x", "1.y", "2.loss", "2.optimizer"],
+      accepts: { ...samples("1"), "0": ["function"] },
+      where: [...inData, "compile", "optimizer", "relu"],
     },
     {
       name: "numericalGradient",
