@@ -171,6 +171,7 @@ export {
   type SinusoidalPositionsOptions,
   sinusoidalPositions,
 } from "./nn/positions.js";
+export { recompute } from "./nn/recompute.js";
 export type { CellActivation, Merge, RecurrentOptions } from "./nn/recurrent.js";
 export { l1, l1l2, l2 } from "./nn/regularizers.js";
 export type { Scope } from "./nn/scope.js";

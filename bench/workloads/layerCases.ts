@@ -20,8 +20,10 @@ export interface LayerCase {
   readonly weightsMeet?: "input" | "output";
 }
 
-/** The exported functions that give a layer; a model is one too, but made of others. */
-type LayerName = {
+/** The exported functions that give a layer of their own; a model is one too, but made of others. */
+type LayerName = Exclude<GivesLayer, "recompute">;
+
+type GivesLayer = {
   [Name in keyof typeof steepest]: (typeof steepest)[Name] extends (...options: never[]) => infer Made
     ? Made extends { readonly layers: unknown }
       ? never

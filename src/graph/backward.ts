@@ -2,6 +2,7 @@
 // Accumulation and un-broadcasting, which all have in common, are done here.
 import { ModelError } from "../engine/errors.js";
 import { withScope } from "./operation.js";
+import { type BackwardValues, backwardValues, originalOf, type SegmentOf } from "./recompute.js";
 import { type Node, sameShape, showShape, type Tensor } from "./tensor.js";
 
 /** The three operations that differentiation itself needs. src/ops passes them in. */
@@ -17,10 +18,18 @@ const NOTHING: ReadonlySet<Tensor> = /* @__PURE__ */ new Set<Tensor>();
 
 /** All nodes that `outputs` depend on, in topological order, without those behind `known` tensors. */
 export function nodesBehind(outputs: readonly Tensor[], known: { has(tensor: Tensor): boolean } = NOTHING): Node[] {
+  return nodesOf(outputs, known, (tensor) => tensor);
+}
+
+function nodesOf(
+  outputs: readonly Tensor[],
+  known: { has(tensor: Tensor): boolean },
+  seenAs: (tensor: Tensor) => Tensor,
+): Node[] {
   const found = new Set<Node>();
   const stack = [...outputs];
   while (stack.length > 0) {
-    const tensor = stack.pop() as Tensor;
+    const tensor = seenAs(stack.pop() as Tensor);
     const { source } = tensor;
     if (source.kind !== "result" || found.has(source.node) || known.has(tensor)) continue;
     found.add(source.node);
@@ -43,31 +52,47 @@ export function buildGradient(
   loss: Tensor,
   wrt: readonly Tensor[],
   rules: GradientRules,
-  cotangent?: Tensor,
+  { cotangent, segmentOf }: { cotangent?: Tensor | undefined; segmentOf?: SegmentOf | undefined } = {},
 ): Tensor[] {
   if (cotangent === undefined) checkScalar(loss);
   else checkCotangent(loss, cotangent);
-  const gradients = backpropagate(new Map([[loss, cotangent ?? rules.full([], 1)]]), wrt, rules);
+  const gradients = backpropagate(new Map([[loss, cotangent ?? rules.full([], 1)]]), wrt, rules, segmentOf);
   return gradients.map((found, index) => found ?? rules.full(wrt[index].shape, 0));
 }
 
 /**
  * Propagates the `given` gradients of some tensors back to each tensor of `wrt`. A gradient is `undefined` if it is
- * zero because nothing depends on the tensor.
+ * zero because nothing depends on the tensor. `segmentOf`: which nodes are computed again; by default, as was traced.
  */
 export function backpropagate(
   given: ReadonlyMap<Tensor, Tensor>,
   wrt: readonly Tensor[],
   rules: GradientRules,
+  segmentOf: SegmentOf = ({ segment }) => segment,
 ): (Tensor | undefined)[] {
-  const nodes = nodesBehind([...given.keys()]);
-  const needed = neededGradients(nodes, wrt);
-  const gradients = new Map(given);
+  // What was computed again for an earlier gradient counts as its original.
+  const nodes = nodesOf([...given.keys()], NOTHING, originalOf);
+  const wanted = wrt.map(originalOf);
+  const pass: Pass = {
+    needed: neededGradients(nodes, wanted),
+    gradients: new Map([...given].map(([tensor, gradient]) => [originalOf(tensor), gradient])),
+    values: backwardValues(nodes, segmentOf),
+    rules,
+  };
+  const { needed, gradients } = pass;
   for (const node of nodes.reverse()) {
     if (node.outputs.some((tensor) => needed.has(tensor) && gradients.has(tensor)))
-      withScope(node.scope, () => backThrough(node, needed, gradients, rules));
+      withScope(node.scope, () => backThrough(node, pass));
   }
-  return wrt.map((tensor) => gradients.get(tensor));
+  return wanted.map((tensor) => gradients.get(tensor));
+}
+
+/** A pass backward through a graph. Tensors are originals: see originalOf. */
+interface Pass {
+  readonly needed: ReadonlySet<Tensor>;
+  readonly gradients: Map<Tensor, Tensor>;
+  readonly values: BackwardValues;
+  readonly rules: GradientRules;
 }
 
 function checkScalar({ name, shape, dtype }: Tensor): void {
@@ -92,17 +117,13 @@ function checkCotangent(y: Tensor, cotangent: Tensor): void {
 function neededGradients(nodes: readonly Node[], wrt: readonly Tensor[]): Set<Tensor> {
   const needed = new Set(wrt);
   for (const node of nodes) {
-    if (node.inputs.some((tensor) => needed.has(tensor))) for (const output of node.outputs) needed.add(output);
+    if (node.inputs.some((tensor) => needed.has(originalOf(tensor))))
+      for (const output of node.outputs) needed.add(output);
   }
   return needed;
 }
 
-function backThrough(
-  node: Node,
-  needed: ReadonlySet<Tensor>,
-  gradients: Map<Tensor, Tensor>,
-  rules: GradientRules,
-): void {
+function backThrough(node: Node, { needed, gradients, values, rules }: Pass): void {
   const { backward, name } = node.operation;
   if (backward === undefined) {
     // What is named a gradient comes from differentiating before: it is the second derivative that is missing.
@@ -113,17 +134,23 @@ function backThrough(
       `gradient: ${name} has no derivative, but the loss depends on it through ${node.inputs[0].name}: ${remedy}`,
     );
   }
-  const needs = node.inputs.map((tensor) => needed.has(tensor));
-  const { inputs, outputs, attributes } = node;
-  const gradientOf = (output: Tensor) => gradients.get(output) ?? rules.full(output.shape, 0);
-  const hasGradient = (output: Tensor) => gradients.has(output);
+  const originals = node.inputs.map(originalOf);
+  const needs = originals.map((tensor) => needed.has(tensor));
+  const { attributes } = node;
+  const inputs = node.inputs.map((tensor) => values.valueOf(node, tensor));
+  const outputs = node.outputs.map((tensor) => values.valueOf(node, tensor));
+  const found = (output: Tensor) => gradients.get(node.outputs[outputs.indexOf(output)]);
+  const gradientOf = (output: Tensor) => found(output) ?? rules.full(output.shape, 0);
+  const hasGradient = (output: Tensor) => found(output) !== undefined;
   const gradient = gradientOf(outputs[0]);
   const contributions = backward({ inputs, outputs, attributes, gradient, gradientOf, hasGradient, needs });
   contributions.forEach((contribution, index) => {
     if (contribution === undefined || !needs[index]) return;
-    const tensor = inputs[index];
+    const tensor = originals[index];
     const fitted = sameShape(contribution.shape, tensor.shape) ? contribution : rules.sumTo(contribution, tensor.shape);
     const sofar = gradients.get(tensor);
-    gradients.set(tensor, sofar === undefined ? fitted : rules.add(sofar, fitted));
+    const sum = sofar === undefined ? fitted : rules.add(sofar, fitted);
+    gradients.set(tensor, sum);
+    values.made(sum);
   });
 }

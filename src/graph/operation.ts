@@ -4,7 +4,17 @@ import { ModelError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import type { BoundsContext } from "./bounds.js";
-import { checkTensor, type DType, isEmpty, type Node, nextId, type Shape, showShape, type Tensor } from "./tensor.js";
+import {
+  checkTensor,
+  type DType,
+  isEmpty,
+  type Node,
+  nextId,
+  type Segment,
+  type Shape,
+  showShape,
+  type Tensor,
+} from "./tensor.js";
 import type { Bound } from "./values.js";
 
 /** An output that a node will have. */
@@ -83,22 +93,24 @@ export interface Operation<Attributes = undefined> {
   readonly acceptsEpilogue?: boolean;
 }
 
-// Path of the layer that is being applied, and name of the loop whose body is being traced. Tracing is synchronous, so
-// one for all copies of the package is enough.
-const scope = /* @__PURE__ */ shared("scope", { path: "", loop: "" });
+// Path of the layer that is being applied, name of the loop whose body is being traced, and the segment that nodes belong
+// to. Tracing is synchronous, so one for all copies of the package is enough.
+const scope = /* @__PURE__ */ shared("scope", { path: "", loop: "", segment: undefined as Segment | undefined });
 
-/**
- * Runs `work`. The nodes that it makes belong to the layer at this path. Afterwards, and after an error, the scope is
- * as before.
- */
-export function withScope<T>(path: string, work: () => T): T {
-  const before = scope.path;
-  scope.path = path;
+/** Runs `work` in a scope that differs in this. Afterwards, and after an error, the scope is as before. */
+function withChanged<T>(changes: Partial<typeof scope>, work: () => T): T {
+  const before = { ...scope };
+  Object.assign(scope, changes);
   try {
     return work();
   } finally {
-    scope.path = before;
+    Object.assign(scope, before);
   }
+}
+
+/** Runs `work`. The nodes that it makes belong to the layer at this path. */
+export function withScope<T>(path: string, work: () => T): T {
+  return withChanged({ path }, work);
 }
 
 /** The same for a layer within the layer that is being applied: "0" in "encoder" is "encoder.0". */
@@ -107,21 +119,30 @@ export function withinScope<T>(name: string, work: () => T): T {
 }
 
 /**
- * Runs `work`, which traces the body of a loop of this name. Afterwards, and after an error, the scope is as before.
+ * Runs `work`, which traces the body of a loop of this name. Segments end at a body: those in it are the body's own.
  */
 export function withinLoop<T>(name: string, work: () => T): T {
-  const before = scope.loop;
-  scope.loop = name;
-  try {
-    return work();
-  } finally {
-    scope.loop = before;
-  }
+  return withChanged({ loop: name, segment: undefined }, work);
 }
 
 /** Name of the loop whose body is being traced; "" outside of loops. */
 export function currentLoop(): string {
   return scope.loop;
+}
+
+/** Runs `work`. The nodes that it makes are a segment: the backward pass computes them again instead of keeping them. */
+export function withinSegment<T>(work: () => T): T {
+  return withSegment({ within: scope.segment }, work);
+}
+
+/** Runs `work`. The nodes that it makes belong to this segment. */
+export function withSegment<T>(segment: Segment | undefined, work: () => T): T {
+  return withChanged({ segment }, work);
+}
+
+/** The segment whose nodes are being made. */
+export function currentSegment(): Segment | undefined {
+  return scope.segment;
 }
 
 /** Applies an operation: makes the node and returns its outputs. */
@@ -135,20 +156,31 @@ export function applyAll<Attributes>(
   });
   const specifications = operation.infer(inputs, attributes);
   checkElements(operation, inputs, specifications);
+  return makeNode(
+    { operation: operation as Operation<unknown>, attributes, scope: scope.path },
+    inputs,
+    specifications,
+  );
+}
+
+/** Applies the operation of a node again, to other tensors of the same shapes. */
+export function applyAgain(node: Node, inputs: readonly Tensor[]): readonly Tensor[] {
+  const { operation, attributes, scope, original = node } = node;
+  return makeNode({ operation, attributes, scope, original }, inputs, node.outputs);
+}
+
+function makeNode(
+  parts: Pick<Node, "operation" | "attributes" | "scope" | "original">,
+  inputs: readonly Tensor[],
+  specifications: readonly Specification[],
+): readonly Tensor[] {
   const outputs: Tensor[] = [];
-  const node: Node = {
-    id: nextId(inputs),
-    operation,
-    attributes,
-    inputs: [...inputs],
-    outputs,
-    scope: scope.path,
-  };
+  const node: Node = { id: nextId(inputs), ...parts, inputs: [...inputs], outputs, segment: scope.segment };
   specifications.forEach(({ shape, dtype }, index) => {
     outputs.push(
       made({
         id: nextId(),
-        name: operation.name,
+        name: node.operation.name,
         shape: [...shape],
         dtype: dtype ?? "float32",
         source: { kind: "result", node, index },

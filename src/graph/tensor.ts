@@ -120,6 +120,15 @@ export interface Node {
   readonly outputs: readonly Tensor[];
   /** Path of its layer, "encoder.0"; "" outside of layers. A backward node has the path of its forward node. */
   readonly scope: string;
+  /** The innermost segment that it is a part of: see src/graph/recompute.ts. */
+  readonly segment?: Segment | undefined;
+  /** The node whose values it computes again, if it does so for the backward pass. */
+  readonly original?: Node | undefined;
+}
+
+/** A part of a graph whose values are computed again in the backward pass. It may be within another one. */
+export interface Segment {
+  readonly within: Segment | undefined;
 }
 
 // One numbering for all copies of the package, because a graph may have nodes of several copies.

@@ -188,6 +188,8 @@ export interface BuiltLayer<
   /** With their names within the layer. Default none. */
   readonly states?: readonly { readonly name: string; readonly state: LayerState }[];
   readonly parts?: LayerParts;
+  /** Whether the backward pass computes its values again: see `recompute`. Default false. */
+  readonly recomputed?: boolean;
   /**
    * x [batch, ...inputShape] → [batch, ...outputShape], or objects of such tensors by name. Sizes are taken from `x`,
    * not from `inputShape`: what the parameters leave open, as the height and width of an image, may differ from program

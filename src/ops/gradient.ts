@@ -59,6 +59,6 @@ export function gradient(y: Tensor, wrt: Tensor | readonly Tensor[], options: Gr
     if (dtype !== "float32")
       throw new ModelError(`gradient: only float32 tensors have gradients, got ${showValue(name)} of ${dtype}`);
   }
-  const gradients = buildGradient(y, tensors, gradientRules, cotangent);
+  const gradients = buildGradient(y, tensors, gradientRules, { cotangent });
   return Array.isArray(wrt) ? gradients : gradients[0];
 }

@@ -158,6 +158,7 @@ export { averagePool3d, maxPool3d, type Size3d } from "./pool3d.js";
 export { appendRows, type RotaryOptions, rotary, type SinusoidsOptions, sinusoids } from "./positions.js";
 export { pow } from "./power.js";
 export { product } from "./product.js";
+export { recompute } from "./recompute.js";
 export { type RnnOptions, rnn, rnnCell } from "./recurrent.js";
 export { type GruOptions, gru, gruCell } from "./recurrentGru.js";
 export { type LstmOptions, lstm, lstmCell } from "./recurrentLstm.js";

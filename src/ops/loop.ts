@@ -25,6 +25,7 @@ import {
   type Placement,
   type Specification,
   withScope,
+  withSegment,
 } from "../graph/operation.js";
 import { align, type Plan, planMemory } from "../graph/plan.js";
 import { bytesOf, input, type Node, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -208,8 +209,8 @@ function closeGraph(results: readonly Tensor[], around: Surroundings): Closed {
   return { results: results.map(inner), xs, clocks, fixed };
 }
 
-function copyNode({ operation, attributes, scope }: Node, inputs: readonly Tensor[]): readonly Tensor[] {
-  return withScope(scope, () => applyAll(operation, inputs, attributes));
+function copyNode({ operation, attributes, scope, segment }: Node, inputs: readonly Tensor[]): readonly Tensor[] {
+  return withSegment(segment, () => withScope(scope, () => applyAll(operation, inputs, attributes)));
 }
 
 /** All that a body calculates, but for views and what comes out anyway; and the carries, as they are before the step. */

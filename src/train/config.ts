@@ -2,7 +2,7 @@
 
 import { type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
 import { ModelError, showNames, showValue } from "../engine/errors.js";
-import { integer, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
+import { flag, integer, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import type { Shape, Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
 import type { AnyMetrics } from "../nn/metrics.js";
@@ -64,6 +64,13 @@ export interface PredictingOptions {
    * takes its samples as one batch. Default 1.
    */
   accumulate?: number;
+  /**
+   * Whether the backward pass computes values again instead of keeping them from the forward pass. The library divides the
+   * model into segments itself, whatever layers are wrapped in `recompute()`: a step then needs memory for what is between
+   * the segments and for the largest of them, and the time of up to one more forward pass, with the same bits. Programs
+   * take longer to make. Default false: what is wrapped in `recompute()` is computed again.
+   */
+  recompute?: boolean;
 }
 
 /** The options of all overloads, before they are checked. */
@@ -84,6 +91,7 @@ const OPTIONS = {
   seed: integer(0, { min: 0 }),
   frozen: unchecked<AnyOptions["frozen"]>([]),
   accumulate: integer(1, { min: 1, max: MAX_ACCUMULATED }),
+  recompute: flag(false),
   // Checked by the engine.
   engine: unchecked<AnyOptions["engine"]>(),
   build: unchecked<AnyOptions["build"]>(),
@@ -93,7 +101,7 @@ const OPTIONS = {
 
 export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig {
   const model = checkModel("compile", given);
-  const { optimizer, seed, frozen, accumulate } = readOptions("compile", options, OPTIONS);
+  const { optimizer, seed, frozen, accumulate, recompute } = readOptions("compile", options, OPTIONS);
   engineOf("compile", options);
   if ("optimizer" in options) checkOptimizer("compile", optimizer);
   if (optimizer !== undefined && !("loss" in options)) {
@@ -116,6 +124,7 @@ export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig
     optimizer: planOptimizer("compile", paths.length > 0 && optimizer ? optimizer : NO_OPTIMIZER, paths),
     hasOptimizer: optimizer !== undefined,
     accumulate,
+    recompute,
     stateful,
     frozen: fixed,
     seed: wordsOfSeed(seed),

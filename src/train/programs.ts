@@ -3,16 +3,18 @@
 import { CLOCK_BYTES, CLOCK_ROUND } from "../engine/constants.js";
 import { elements, type Pointer, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
-import { nodesBehind } from "../graph/backward.js";
+import { buildGradient, nodesBehind } from "../graph/backward.js";
 import { type Plan, planMemory } from "../graph/plan.js";
 import { type BuiltProgram, buildProgram, type Compute, type ProgramParts } from "../graph/program.js";
+import type { SegmentOf } from "../graph/recompute.js";
+import { chooseSegments } from "../graph/segments.js";
 import { offsetIn } from "../graph/store.js";
 import { type DType, input, sizeOf, type Tensor } from "../graph/tensor.js";
 import { copyBeforeChanges, layerContext } from "../nn/layer.js";
 import { portName } from "../nn/ports.js";
 import { checkLeaves } from "../nn/trial.js";
 import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
-import { gradient } from "../ops/gradient.js";
+import { gradientRules } from "../ops/gradient.js";
 import { ownTensors, penaltiesOf, recordChanges } from "./changes.js";
 import { type SampleFormat, targetShape, targetType } from "./data.js";
 import { assignTargets, buildScores } from "./scores.js";
@@ -132,16 +134,34 @@ function scoreTrace(
   return buildScores(scores, { outputs, results, targets, weights, penalties: penaltiesOf(state.parameters), share });
 }
 
+interface TrainingTrace {
+  /** Which part of a step the batch is. Default 1. */
+  readonly share?: number;
+  readonly gradientsAt?: Pointer;
+  /** What is computed again. Default: what was traced so, or what the library chooses. */
+  readonly segmentOf?: SegmentOf | undefined;
+}
+
 /**
  * The graph of a training step, or of one of its batches: the trace, the loss, the totals, and the gradients with their
  * addresses.
  */
-function traceTraining(state: State, feed: Feed, batch: number, share = 1, gradientsAt = state.gradients) {
+function traceTraining(
+  state: State,
+  feed: Feed,
+  batch: number,
+  { share = 1, gradientsAt = state.gradients, segmentOf }: TrainingTrace = {},
+) {
   const trace = traceModel(state, feed, batch, true);
   const { loss, totals } = scoreTrace(state, trace, share);
-  const gradients = ownTensors(gradient(loss, [...state.parameters]));
+  const gradients = ownTensors(gradientsOf(state, loss, state.parameters, segmentOf));
   placeGradients(state, trace, gradients, gradientsAt);
   return { trace, loss, totals, gradients };
+}
+
+function gradientsOf({ config }: State, loss: Tensor, wrt: readonly Tensor[], segmentOf?: SegmentOf): Tensor[] {
+  const chosen = segmentOf ?? (config.recompute ? chooseSegments(loss, wrt, gradientRules) : undefined);
+  return buildGradient(loss, wrt, gradientRules, { segmentOf: chosen });
 }
 
 type TracedTraining = ReturnType<typeof traceTraining>;
@@ -158,13 +178,16 @@ function placeGradients(
   });
 }
 
-/** The memory plan of a training step, without recording it; of a prediction if there is no loss. */
-export function planTraining(state: State, format: SampleFormat, batch: number): Plan {
+/**
+ * The memory plan of a training step, without recording it; of a prediction if there is no loss. `segmentOf`: what is
+ * computed again, if not what the trainer does.
+ */
+export function planTraining(state: State, format: SampleFormat, batch: number, segmentOf?: SegmentOf): Plan {
   if (state.config.scores.length === 0) {
     const { outputs, places } = traceModel(state, { kind: "gathered", format, whole: false }, batch, false);
     return planMemory(outputs, places);
   }
-  const traced = traceTraining(state, { kind: "gathered", format, whole: false }, batch);
+  const traced = traceTraining(state, { kind: "gathered", format, whole: false }, batch, { segmentOf });
   return planMemory(resultsOf(traced), traced.trace.places);
 }
 
@@ -208,7 +231,8 @@ function accumulatingProgram(
 ): StepProgram {
   const { config, optimizer, values, fixed, clock } = state;
   const rest = step % batch;
-  const trace = (size: number): TracedTraining => traceTraining(state, feed, size, size / step, parts.gradients);
+  const trace = (size: number): TracedTraining =>
+    traceTraining(state, feed, size, { share: size / step, gradientsAt: parts.gradients });
   const [whole, last] = [trace(batch), rest === 0 ? undefined : trace(rest)];
   // Before the optimizer, nothing changes that outlives the step.
   const shadowOf = (buffer: Tensor): Pointer => parts.fixed + offsetIn(fixed, buffer);
@@ -270,7 +294,7 @@ function inputGradientProgram(state: State, feed: Feed, batch: number): StepProg
   const trace = traceModel(state, feed, batch, true);
   const { loss } = scoreTrace(state, trace);
   const inputs = trace.x.filter(({ dtype }) => dtype === "float32");
-  const gradients = ownTensors(gradient(loss, [...inputs, ...state.parameters]));
+  const gradients = ownTensors(gradientsOf(state, loss, [...inputs, ...state.parameters]));
   placeGradients(state, trace, gradients.slice(inputs.length));
   return install(state, trace, gradients);
 }

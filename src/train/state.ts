@@ -54,6 +54,8 @@ export interface TrainingConfig {
   readonly accumulate: number;
   /** Whether training steps go on with states, and not only predictions. */
   readonly stateful: boolean;
+  /** Whether the backward pass chooses itself what it computes again. */
+  readonly recompute: boolean;
   /** Parameters that are not trained. */
   readonly frozen: ReadonlySet<Tensor>;
   readonly seed: readonly [low: number, high: number];

@@ -56,12 +56,12 @@ function rowsOf(
   const own = parameters.filter(({ tensor }) => !ofLayers.has(tensor));
   const rows = own.map(({ name, tensor }): Row => {
     const kind = isTrainable(tensor) ? "parameter" : "buffer";
-    const counts = countsOf(state, "", [{ name: `${prefix}${name}`, tensor }]);
+    const counts = countsOf(state, "", { parameters: [{ name: `${prefix}${name}`, tensor }] });
     return { path: `${indent}${prefix}${name}`, kind, shape: showShape(tensor.shape), ...counts };
   });
   for (const layer of layers) {
     const path = `${prefix}${layer.path}`;
-    const counts = countsOf(state, path, layer.parameters);
+    const counts = countsOf(state, path, layer);
     rows.push({ path: `${indent}${path}`, kind: layer.kind, shape: showOutputs(layer), ...counts });
     if (layer.parts !== undefined)
       rows.push(...rowsOf(state, layer.parts, layer.parameters, `${path}.`, `${indent}  `));
@@ -76,13 +76,20 @@ function showOutputs({ outputShape }: AppliedLayer): string {
     .join(", ");
 }
 
-/** The number of values at `path`, and notes on those that are not trained or are shared with another layer. */
-function countsOf(state: State, path: string, parameters: readonly LayerParameter[]): Pick<Row, "count" | "note"> {
+/**
+ * The number of values at `path`, and notes: whether the backward pass computes the layer again, which values are not
+ * trained, and with what layer they are shared.
+ */
+function countsOf(
+  state: State,
+  path: string,
+  { parameters, recomputed = false }: Pick<AppliedLayer, "parameters" | "recomputed">,
+): Pick<Row, "count" | "note"> {
   const tensors = parameters.map(({ tensor }) => tensor);
   const trainable = tensors.filter(isTrainable);
   const frozen = trainable.filter((tensor) => state.fixed.offsets.has(tensor));
   const buffers = parameterCount(tensors) - parameterCount(trainable);
-  const notes: string[] = [];
+  const notes: string[] = recomputed ? ["recomputed"] : [];
   if (frozen.length > 0) {
     notes.push(frozen.length === trainable.length ? "frozen" : `${showCount(parameterCount(frozen))} frozen`);
   }
@@ -110,6 +117,7 @@ function totals(state: State, batchSize: number): string[] {
   const start = performance.now();
   const { arenaBytes, unsharedBytes, steps } = planTraining(state, state.samples.format, batchSize);
   const planMs = performance.now() - start;
+  const again = steps.filter(({ node }) => node.original !== undefined).length;
   const kept = [...state.fixed.offsets.keys()];
   const frozen = parameterCount(kept.filter(isTrainable));
   const buffers = parameterCount(kept) - frozen;
@@ -135,6 +143,11 @@ function totals(state: State, batchSize: number): string[] {
   ];
   const held = [...state.programs.held.values()];
   const heldBytes = held.reduce((sum, { program }) => sum + program.end - program.address, 0);
+  if (again > 0) {
+    const saved = planTraining(state, state.samples.format, batchSize, () => undefined).arenaBytes - arenaBytes;
+    const effect = saved < 0 ? "costs" : "saves";
+    planned.push(`recompute ${effect} ${showBytes(Math.abs(saved))} (${again} steps run again)`);
+  }
   const plans = [
     `planned in ${planMs.toFixed(1)} ms: ${steps.length} steps`,
     `${held.length} program${held.length === 1 ? "" : "s"} held, ${showBytes(heldBytes)}`,

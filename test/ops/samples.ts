@@ -32,7 +32,7 @@ import { statisticsSamples } from "./samples/statistics.js";
 import { volumeSamples } from "./samples/volumes.js";
 
 /** What src/ops/index.ts exports beside operations. */
-type NotAnOperation = "alibiSlopes" | "gradient";
+type NotAnOperation = "alibiSlopes" | "gradient" | "recompute";
 
 /** Those that read a trainer's clock: their battery runs in a test file of their own, dropout or noise.test.ts. */
 type Clocked = "alphaDropout" | "dropout" | "randomNormal" | "randomUniform" | "spatialDropout";

@@ -87,6 +87,16 @@ const scanRows: readonly Row[] = [
   },
 ];
 
+const recomputeRows: readonly Row[] = [
+  {
+    name: "recompute",
+    call: (f: (x: Tensor) => Tensor) => graph.recompute(f)(x),
+    good: () => [(one: Tensor) => graph.square(one)],
+    where: ["relu"],
+    check: () => {},
+  },
+];
+
 const sequence = (width: number) => input([2, 4, width]);
 const lengths = input([2], { dtype: "uint32" });
 const recurrentRows: readonly Row[] = [
@@ -316,6 +326,7 @@ export function functionRows(engine: Engine): readonly Row[] {
     ...workRows,
     ...tensorRows,
     ...scanRows,
+    ...recomputeRows,
     ...recurrentRows,
     ...descentRows,
     ...compilingRows(engine),

@@ -282,6 +282,7 @@ const LAYERS: Readonly<Record<string, Given>> = {
   learnedPositions: [row, () => [6, { name, stateful: true, ...weight() }]],
   sinusoidalPositions: [row, () => [{ name, stateful: true, base: 100 }]],
   residual: [line, () => [{ name }, S.dense(4), S.relu()]],
+  recompute: [line, () => [S.dense(4)]],
 };
 
 // Those of two tensors: given one twice.
@@ -342,7 +343,11 @@ function rowOf(engine: Engine, name: string, [shape, good, more = {}]: Given): R
     call: (...given: readonly unknown[]) =>
       (S.sequential as (...all: unknown[]) => Model)({ input: shape }, make(...given)),
     good,
-    opaque: [...parts.flatMap((part) => opaqueIn(args, part)), ...(name === "residual" ? ["1", "2"] : [])],
+    opaque: [
+      ...parts.flatMap((part) => opaqueIn(args, part)),
+      ...(name === "residual" ? ["1", "2"] : []),
+      ...(name === "recompute" ? ["0"] : []),
+    ],
     // Options are all optional, and stand last.
     optional: typeof args.at(-1) === "object" && !Array.isArray(args.at(-1)) ? [`${args.length - 1}`] : [],
     check: (model) => checkModel(engine, model as Model),
