@@ -117,6 +117,7 @@ function makingRows(engine: Engine): readonly Row[] {
           loss: S.binaryCrossEntropy(),
           optimizer: S.sgd(),
           accumulate: 2,
+          recompute: true,
           metrics: ["accuracy"],
           seed: 1,
           frozen: ["0"],
