@@ -37,8 +37,9 @@ export function parseOptions(args: readonly string[]): Options {
   checkTogether(values);
   const selected = names === undefined ? workloads.map(({ name }) => name) : listOf("workloads", names).flatMap(expand);
   const chosen = workloads.filter(({ name }) => selected.includes(name));
-  // The activations and layers are many, and of little interest beside the rest.
-  const shown = names === undefined ? chosen.filter(({ name }) => !/^(activation|layers)-/.test(name)) : chosen;
+  // The activations and layers are many, and of little interest beside the rest; pages are not compared with anybody.
+  const shown =
+    names === undefined ? chosen.filter(({ name }) => !/^(activation|layers|page-tasks)-/.test(name)) : chosen;
   const files = values.readme === undefined ? undefined : listOf("readme", values.readme);
   return {
     json: values.json,
@@ -47,7 +48,7 @@ export function parseOptions(args: readonly string[]): Options {
     from: values.from === undefined ? undefined : listOf("from", values.from),
     node: values.node,
     against: values.against,
-    workloads: chosen,
+    workloads: files === undefined ? chosen : shown,
     implementations: selectImplementations(implementations ?? defaultsFor(values), peers),
     installPeers: values["install-peers"] ?? false,
     quick,
@@ -149,7 +150,7 @@ export function usage(): string {
     row("", "as steepest-strict-1@COMMIT, and how many times as fast this one is"),
     row("--json FILE", "write records {workload, implementation, metric, value, unit}: medians"),
     row("--readme A,B", "write the medians into these Markdown files, between their lines <!-- bench:begin --> and"),
-    row("", "<!-- bench:end -->; activations and layers only where --workloads names them. A line"),
+    row("", "<!-- bench:end -->; activations, layers and page tasks only where --workloads names them. A line"),
     row("", "<!-- bench:begin columns: …; rows: … --> names the implementations and workloads to show"),
     row("--save FILE", "write all that was measured, for --from"),
     row("--from A,B", "measure nothing: read what --save wrote, a workload from the last that has it"),

@@ -87,11 +87,12 @@ describe("parseOptions", () => {
     expect(namesOf("layers")).toHaveLength(Object.keys(layerCases).length);
   });
 
-  test("the README shows no activations and layers, unless workloads are named", () => {
+  test("the README shows no activations, layers and page tasks, which are not measured then, unless they are named", () => {
     const shown = (...args: string[]) => parseOptions(["--readme", "x", ...args]).readme?.workloads ?? [];
     const { workloads } = parseOptions([]);
-    expect(shown()).toEqual(workloads.filter(({ name }) => !/^(activation|layers)-/.test(name)));
-    expect(shown()).toHaveLength(workloads.length - 7 - Object.keys(layerCases).length);
+    expect(shown()).toEqual(workloads.filter(({ name }) => !/^(activation|layers|page-tasks)-/.test(name)));
+    expect(shown()).toHaveLength(workloads.length - 7 - 2 - Object.keys(layerCases).length);
+    expect(parseOptions(["--readme", "x"]).workloads).toEqual(shown());
     expect(shown("--workloads", "xor,activation-relu").map(({ name }) => name)).toEqual(["xor", "activation-relu"]);
   });
 
