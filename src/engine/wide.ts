@@ -142,7 +142,7 @@ function createPace(
     isSettled() {
       const now = clock.now();
       if (now - since < SETTLED_MS) return false;
-      const [becameFast, wasFast] = [2 * best < second, first < 2 * best];
+      const [becameFast, wasFast] = [2 * best < second, first < 1.5 * best];
       return becameFast || wasFast || now - start > LONGEST_MS;
     },
   };

@@ -18,6 +18,6 @@ provideKernels({
     lacks: () => undefined,
     enable() {},
     disable() {},
-    hint: "it is for Chromium and Electron on x64 with AVX2, started with --js-flags=--experimental-wasm-revectorize",
+    hint: "it needs x64 with AVX2, and Chromium started with --js-flags=--wasm-revectorize (older: --experimental-wasm-revectorize)",
   },
 });

@@ -2,7 +2,8 @@
 import { setFlagsFromString } from "node:v8";
 import type { WidePlatform } from "../engine/module.js";
 
-const FLAG = "experimental-wasm-revectorize";
+const [MAJOR, MINOR] = process.versions.v8.split(".").map(Number);
+const FLAG = MAJOR > 15 || (MAJOR === 15 && MINOR >= 6) ? "wasm-revectorize" : "experimental-wasm-revectorize";
 /** The first V8 (Node 24) whose revectorizer joins what the kernels are made of. */
 const FIRST_V8 = 13;
 

@@ -1,10 +1,13 @@
 // Whether the bits are the same.
 
+/** The builds whose bits are those of digests.json. */
+const SAME_BITS = ["strict", "wide"];
+
 /** What is kept in digests.json: the strict build's digests by name. Throws where runs disagree. */
 export function digestsToRecord(records) {
   const digests = {};
   for (const { runtime, build, threads, digests: found } of records) {
-    if (build !== "strict") continue;
+    if (!SAME_BITS.includes(build)) continue;
     for (const [name, digest] of Object.entries(found)) {
       digests[name] ??= digest;
       if (digests[name] === digest) continue;
@@ -14,10 +17,10 @@ export function digestsToRecord(records) {
   return digests;
 }
 
-/** Adds a failure to each strict record whose digests are not those expected. */
+/** Adds a failure to each record of the builds `strict` and `wide` whose digests are not those expected. */
 export function compareStrict(records, expected) {
   for (const record of records) {
-    if (record.build !== "strict") continue;
+    if (!SAME_BITS.includes(record.build)) continue;
     for (const [name, digest] of Object.entries(record.digests)) {
       if (expected[name] === digest) continue;
       const instead =

@@ -55,7 +55,9 @@ async function* examine(runtime, place, options) {
     return;
   }
   try {
-    for await (const [run, result] of opened.results()) yield recordOf(runtime.name, opened.version, run, result);
+    for await (const [run, result] of opened.results()) {
+      yield recordOf(runtime.name, opened.version, run, result, options);
+    }
   } finally {
     await opened.close();
   }

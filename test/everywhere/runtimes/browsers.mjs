@@ -1,7 +1,7 @@
 // Chromium, Firefox and WebKitGTK: an isolated page, one that is not, a worker of the page's own, service workers.
 import { existsSync } from "node:fs";
 import process from "node:process";
-import { isolatedPage, oneTier, withoutThreads } from "./runs.mjs";
+import { isolatedPage, oneTier, wideRefused, withoutThreads } from "./runs.mjs";
 import { serve } from "./server.mjs";
 import { webkitgtk } from "./webkitgtk.mjs";
 
@@ -23,11 +23,19 @@ const CHROMIUM = {
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
   ),
   missing: "Chromium is not installed: apt-get install chromium, or set CHROMIUM to the program's path",
-  async launch(executablePath) {
+  async launch(executablePath, args = []) {
     const { chromium } = await import("playwright-core");
-    const browser = await chromium.launch({ executablePath });
+    const browser = await chromium.launch({ executablePath, args });
     return { version: browser.version(), open: () => browser.newPage(), close: () => browser.close() };
   },
+};
+
+/** Chromium that joins operations for the build `wide`. V8 passes over the one of the two names that it does not know. */
+const CHROMIUM_WIDE = {
+  ...CHROMIUM,
+  name: "chromium-wide",
+  launch: (executablePath) =>
+    CHROMIUM.launch(executablePath, ["--js-flags=--experimental-wasm-revectorize --wasm-revectorize"]),
 };
 
 const FIREFOX = {
@@ -121,17 +129,29 @@ const plainPage = [
   { build: "strict", threads: 1, background: false },
 ];
 
+/** A service worker has `steepest/inline`. */
+const serviceWorker = [...withoutThreads, wideRefused("steepest/inline has no kernels for it")];
+
+const wideIsolated = [{ build: "wide", threads: 3, background: true }];
+const widePlain = [{ build: "wide", threads: 1, background: true }];
+
 const onPage = (run) => `runHere(${run})`;
 const inOwnWorker = (run) => `runInWorker(${run})`;
 const inServiceWorker = (run) => `runInServiceWorker(${run})`;
 
 export const browsers = [
   ...[CHROMIUM, FIREFOX].flatMap((browser) => [
-    browserRuntime(browser, "", { isolated: true, runs: isolatedPage, host: onPage }),
+    browserRuntime(browser, "", {
+      isolated: true,
+      runs: browser === CHROMIUM ? [...isolatedPage, wideRefused("it is not faster here")] : isolatedPage,
+      host: onPage,
+    }),
     browserRuntime(browser, "worker", { isolated: true, runs: ownWorker, host: inOwnWorker }),
     browserRuntime(browser, "plain", { isolated: false, runs: plainPage, host: onPage }),
-    browserRuntime(browser, "service-worker", { isolated: false, runs: withoutThreads, host: inServiceWorker }),
+    browserRuntime(browser, "service-worker", { isolated: false, runs: serviceWorker, host: inServiceWorker }),
   ]),
+  browserRuntime(CHROMIUM_WIDE, "", { isolated: true, runs: wideIsolated, host: onPage }),
+  browserRuntime(CHROMIUM_WIDE, "plain", { isolated: false, runs: widePlain, host: onPage }),
   browserRuntime(WEBKITGTK, "", { isolated: true, runs: plainPage, host: onPage }),
   browserRuntime(WEBKITGTK, "worker", { isolated: true, runs: withoutThreads, host: inOwnWorker }),
   browserRuntime(WEBKITGTK, "plain", { isolated: false, runs: plainPage, host: onPage }),

@@ -6,7 +6,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { oneTier, withThreads } from "./runs.mjs";
+import { oneTier, wideRefused, wideWithThreads, withThreads } from "./runs.mjs";
 
 const MODULES = fileURLToPath(new URL("../node_modules/", import.meta.url));
 const LONGEST_MS = 10 * 60_000;
@@ -119,6 +119,12 @@ export const finders = { deno: findDeno, bun: findBun };
 const RELAXED = ["--experimental-wasm-relaxed-simd"];
 const TIERS = { liftoff: ["--liftoff-only"], turbofan: ["--no-liftoff"] };
 
+/** V8 joins operations from Node 24 on, on x64. */
+function wideOf(major) {
+  if (major < 24) return [wideRefused(" does not join operations: use Node 24 or newer")];
+  return process.arch === "x64" ? wideWithThreads : [wideRefused("V8 joins operations on x64 alone")];
+}
+
 const nodes = [20, 22, 24, 26].flatMap((major) => {
   const node = {
     find: () => findNode(major),
@@ -126,7 +132,7 @@ const nodes = [20, 22, 24, 26].flatMap((major) => {
     fastFlags: major === 20 ? RELAXED : undefined,
   };
   return [
-    processRuntime({ ...node, name: `node${major}`, runs: withThreads }),
+    processRuntime({ ...node, name: `node${major}`, runs: [...withThreads, ...wideOf(major)] }),
     ...Object.entries(TIERS).map(([tier, flags]) =>
       processRuntime({ ...node, name: `node${major}-${tier}`, flags, runs: oneTier }),
     ),
@@ -140,12 +146,12 @@ export const processes = [
     find: findDeno,
     missing: "npm's package is for Linux on x64 alone here: install Deno so that `deno` is on the PATH",
     flags: ["run", "--allow-all"],
-    runs: withThreads,
+    runs: [...withThreads, { build: "wide", threads: 2, background: true }],
   }),
   processRuntime({
     name: "bun",
     find: findBun,
     missing: "npm has no Bun for this system: install it so that `bun` is on the PATH",
-    runs: withThreads,
+    runs: [...withThreads, wideRefused("Bun's engine does not join operations")],
   }),
 ];

@@ -7,6 +7,12 @@ export const withThreads = [
   ...[1, 4].map((threads) => ({ build: "fast", threads })),
 ];
 
+/** The build `wide`, if the runtime has it: each number of threads. */
+export const wideWithThreads = [1, 2, 3, 4, 8].map((threads) => ({ build: "wide", threads }));
+
+/** The build `wide`, if the runtime must say why it runs as "strict": the reason has to contain this. */
+export const wideRefused = (refused) => ({ build: "wide", threads: 1, refused });
+
 /** With one compiler of V8 alone; the fast build promises nothing there that it does not elsewhere. */
 export const oneTier = [1, 4].map((threads) => ({ build: "strict", threads }));
 

@@ -1,6 +1,6 @@
 // Cloudflare's workerd, through miniflare: the kernels are modules that the platform compiles.
 import { join } from "node:path";
-import { withoutThreads } from "./runs.mjs";
+import { wideRefused, withoutThreads } from "./runs.mjs";
 
 /** One file of JavaScript, and the `.wasm` files that it imports beside it. */
 async function bundle(project) {
@@ -28,9 +28,11 @@ async function bundle(project) {
   };
 }
 
+const runs = [...withoutThreads, wideRefused("edge runtimes have no kernels for it")];
+
 export const workerd = {
   name: "workerd",
-  runs: withoutThreads,
+  runs,
   async open({ project }) {
     let version;
     try {
@@ -44,7 +46,7 @@ export const workerd = {
     return {
       version,
       async *results() {
-        for (const run of withoutThreads) {
+        for (const run of runs) {
           const response = await miniflare.dispatchFetch("http://localhost/", {
             method: "POST",
             body: JSON.stringify(run),

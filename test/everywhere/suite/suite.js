@@ -7,12 +7,14 @@ import { createDigest } from "./numbers.js";
 import { checkResuming } from "./saving.js";
 import { checkSlices } from "./slices.js";
 import { checkSynchronous, runTrainings } from "./trainings.js";
+import { checkRefusal, listen } from "./wide.js";
 
 /**
  * Runs everything in one engine.
  *
  * @param modules `steepest`, and where there are some `graph` and `io`.
- * @param options `build`, `threads` and `background` for the engine; `given`, the threads that it must then have
+ * @param options `build`, `threads` and `background` for the engine; `refused`, a part of the reason why the runtime must
+ *   not run that build; `given`, the threads that it must then have
  *   (default: those asked for); `inBackground`, whether it must then run there; `synchronous`, whether the runtime can
  *   load the kernels so; `file`, a path that may be written.
  * @returns `{ build, threads, background, passed, failures, skips, digests, digest }`: messages, the digest of each
@@ -21,12 +23,14 @@ import { checkSynchronous, runTrainings } from "./trainings.js";
 export async function runSuite(modules, options) {
   const { build, threads, background, given = threads, inBackground = background === true } = options;
   const { steepest, graph } = modules;
-  const engine = await steepest.createEngine({ build, threads, ...(background === undefined ? {} : { background }) });
+  const checks = createChecks();
+  if (options.refused !== undefined) return checkRefusal(steepest, options, checks);
+  const engineOptions = { build, threads, ...(background === undefined ? {} : { background }) };
+  const [engine, said] = await listen(() => steepest.createEngine(engineOptions));
   if (engine.build !== build) {
     engine.dispose();
-    return { lacks: `this runtime has no relaxed SIMD, so "${build}" runs as "${engine.build}"` };
+    return { lacks: said[0] ?? `build "${build}" runs as "${engine.build}"` };
   }
-  const checks = createChecks();
   const kit = { engine, build, synchronous: options.synchronous, file: options.file };
   const asAsked = (when) =>
     checks.check(`engine ${when}`, () => {
@@ -37,7 +41,7 @@ export async function runSuite(modules, options) {
   if (graph === undefined) checks.skip("kernels", "without steepest/graph");
   const kernels = graph === undefined ? {} : await checkKernels(graph, kit, checks);
   // Differences are slow, and say the same for two, three and eight threads.
-  if ([1, 4].includes(threads)) await checkAllGradients(modules, kit, checks);
+  if ([1, 4].includes(threads) && build !== "wide") await checkAllGradients(modules, kit, checks);
   const trainings = await runTrainings(modules, kit, checks);
   await checkSynchronous(modules, kit, trainings, checks);
   const resume = await checkResuming(modules, kit, checks);
