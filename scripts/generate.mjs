@@ -26,6 +26,7 @@ const outputs = {
   attentionGradient: 3,
   ctcLoss: 2,
   ctcLossGradient: 2,
+  gemmParts: 2,
   gruAfter: 5,
   gruAfterGradient: 4,
   gruBefore: 4,

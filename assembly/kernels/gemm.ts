@@ -13,9 +13,10 @@
 // A product of few rows reads B where it lies. Sums over k go in blocks of at most PANEL_DEPTH: the blocks depend on k alone, so
 // no element depends on how the units were shared out. Packing and the micro-kernels: assembly/tiles.ts.
 
+import { loadLanes, storeLanes } from "../lanes";
 import { loadPart, madd, storePart } from "../simd";
 import {
-  activated, B_OFFSET, PANEL_DEPTH, DIRECT_ROWS, heightOf, multiplyRows, packAcross, packAlong, packColumns, packPanelAcross, PANEL_ROWS,
+  activated, B_OFFSET, PANEL_DEPTH, DIRECT_ROWS, heightOf, multiplyRows, packAcross, packAlong, packColumns, packPanelAcross, PANEL_ROWS, STRIP_COLUMNS,
 } from "../tiles";
 
 export const A_TRANSPOSED: u32 = 1;
@@ -28,33 +29,91 @@ export function gemm(
   begin: u32, end: u32, scratch: usize, c: usize, a: usize, b: usize, bias: usize,
   m: u32, n: u32, k: u32, form: u32, epilogue: u32, accumulate: u32, width: u32,
 ): void {
-  const depthBlocks = max((k + PANEL_DEPTH - 1) / PANEL_DEPTH, 1);
-  const line = <usize>n << 2;
+  const blocks = depthBlocks(k);
   while (begin < end) {
     const strip = begin / m;
     const first = begin - strip * m;
     const stop = min(m, first + end - begin);
     const column = strip * width;
     const columns = min(width, n - column);
-    const direct = form != B_TRANSPOSED && stop - first <= DIRECT_ROWS && (columns & 7) == 0;
-    for (let block: u32 = 0; block < depthBlocks; block++) {
-      const k0 = <u32>((<u64>k * block) / depthBlocks);
-      const depth = <u32>((<u64>k * (block + 1)) / depthBlocks) - k0;
-      let panels = scratch + B_OFFSET;
-      if (direct) panels = b + ((<usize>k0 * n + column) << 2);
-      else if (form == B_TRANSPOSED) packAcross(panels, b, k, column, k0, columns, depth);
-      else packColumns(panels, b, n, column, k0, columns, depth);
-      const add = accumulate != 0 || block > 0;
-      const last = block + 1 == depthBlocks;
+    for (let block: u32 = 0; block < blocks; block++) {
+      const last = block + 1 == blocks;
       const stripBias = last && bias != 0 ? bias + (<usize>column << 2) : 0;
-      for (let row = first; row < stop; row += PANEL_ROWS) {
-        const rows = min(PANEL_ROWS, stop - row);
-        packRows(scratch, a, form == A_TRANSPOSED, form == A_TRANSPOSED ? m : k, row, k0, rows, depth);
-        const to = c + ((<usize>row * n + column) << 2);
-        multiplyRows(scratch, panels, direct ? line : 0, to, line, stripBias, rows, columns, depth, add, last ? epilogue : 0);
-      }
+      const add = accumulate != 0 || block > 0;
+      multiplyBlock(scratch, c, a, b, stripBias, m, n, k, form, last ? epilogue : 0, add, first, stop, column, columns, block, blocks);
     }
     begin += stop - first;
+  }
+}
+
+/** Blocks of a sum over k. */
+function depthBlocks(k: u32): u32 {
+  return max((k + PANEL_DEPTH - 1) / PANEL_DEPTH, 1);
+}
+
+/** What one block of k gives to `columns` columns of rows first … stop of C. */
+function multiplyBlock(
+  scratch: usize, c: usize, a: usize, b: usize, bias: usize, m: u32, n: u32, k: u32, form: u32, epilogue: u32, add: bool,
+  first: u32, stop: u32, column: u32, columns: u32, block: u32, blocks: u32,
+): void {
+  const line = <usize>n << 2;
+  const k0 = <u32>((<u64>k * block) / blocks);
+  const depth = <u32>((<u64>k * (block + 1)) / blocks) - k0;
+  const direct = form != B_TRANSPOSED && stop - first <= DIRECT_ROWS && (columns & 7) == 0;
+  let panels = scratch + B_OFFSET;
+  if (direct) panels = b + ((<usize>k0 * n + column) << 2);
+  else if (form == B_TRANSPOSED) packAcross(panels, b, k, column, k0, columns, depth);
+  else packColumns(panels, b, n, column, k0, columns, depth);
+  for (let row = first; row < stop; row += PANEL_ROWS) {
+    const rows = min(PANEL_ROWS, stop - row);
+    packRows(scratch, a, form == A_TRANSPOSED, form == A_TRANSPOSED ? m : k, row, k0, rows, depth);
+    const to = c + ((<usize>row * n + column) << 2);
+    multiplyRows(scratch, panels, direct ? line : 0, to, line, bias, rows, columns, depth, add, epilogue);
+  }
+}
+
+/** The product of `gemm`, up to STRIP_COLUMNS columns, whose sums threads share: each block of k is a product of its own. The first
+ *  is stored in C, the others in `parts`, which `addParts` must add. So a thread reads and packs only its part of A and B.
+ *  Where all units are one thread's, C is complete, and the first word of `parts` says so: not 0.
+ *  parts: PARTS_OFFSET bytes, then [blocks - 1, m, n]. Unit: a row of a block; the rows of the first block come first. */
+export function gemmParts(
+  begin: u32, end: u32, scratch: usize, c: usize, parts: usize, a: usize, b: usize, bias: usize,
+  m: u32, n: u32, k: u32, form: u32, epilogue: u32,
+): void {
+  const blocks = depthBlocks(k);
+  const whole = end - begin == blocks * m;
+  if (begin == 0) store<u32>(parts, u32(whole));
+  if (whole) return gemm(0, m, scratch, c, a, b, bias, m, n, k, form, epilogue, 0, STRIP_COLUMNS);
+  while (begin < end) {
+    const block = begin / m;
+    const first = begin - block * m;
+    const stop = min(m, first + end - begin);
+    const to = block == 0 ? c : parts + PARTS_OFFSET + ((<usize>(block - 1) * m * n) << 2);
+    multiplyBlock(scratch, to, a, b, 0, m, n, k, form, 0, false, first, stop, 0, n, block, blocks);
+    begin += stop - first;
+  }
+}
+
+export const PARTS_OFFSET: usize = 64;
+
+/** C [m, n] = activation(C + the parts of its sums + bias), in the order of the blocks: the bits of `gemm`. Nothing if C is
+ *  complete. parts as `gemmParts` leaves them, `count` [m, n] of them. Unit: a row. */
+export function addParts(
+  begin: u32, end: u32, c: usize, parts: usize, bias: usize, m: u32, n: u32, count: u32, epilogue: u32,
+): void {
+  if (load<u32>(parts) != 0) return;
+  const step = (<usize>m * n) << 2;
+  for (let row = begin; row < end; row++) {
+    const line = (<usize>row * n) << 2;
+    for (let j: u32 = 0; j < n; j += 4) {
+      const at = line + (<usize>j << 2);
+      const lanes = min<u32>(4, n - j);
+      let sum = loadLanes(c + at, lanes);
+      let part = parts + PARTS_OFFSET + at;
+      for (let i: u32 = 0; i < count; i++, part += step) sum = f32x4.add(sum, loadLanes(part, lanes));
+      if (bias != 0) sum = f32x4.add(sum, loadLanes(bias + (<usize>j << 2), lanes));
+      storeLanes(c + at, epilogue != 0 ? activated(sum, epilogue) : sum, lanes);
+    }
   }
 }
 
@@ -97,7 +156,7 @@ export function gemmSmall(
   const stepA: usize = form == A_TRANSPOSED ? <usize>m << 2 : 4;
   const lineA: usize = form == A_TRANSPOSED ? 4 : <usize>k << 2;
   const line = <usize>n << 2;
-  const blocks = max((k + PANEL_DEPTH - 1) / PANEL_DEPTH, 1);
+  const blocks = depthBlocks(k);
   for (let row = begin; row < end; row++) {
     const to = c + <usize>row * line;
     const from = a + <usize>row * lineA;

@@ -1,5 +1,5 @@
 // Matrix products, with bias: all forms run on the gemm kernel (assembly/kernels/gemm.ts).
-import { A_TRANSPOSED, B_TRANSPOSED, STRIP_COLUMNS } from "../engine/constants.js";
+import { A_TRANSPOSED, B_TRANSPOSED, PANEL_DEPTH, PARTS_OFFSET, STRIP_COLUMNS } from "../engine/constants.js";
 import { ModelError } from "../engine/errors.js";
 import { type Pointer, rows } from "../engine/instructions.js";
 import { flag, type OptionsOf, readOptions } from "../engine/options.js";
@@ -33,12 +33,37 @@ function recordProduct(
   { m, n, k }: { m: number; n: number; k: number },
   form: Form,
   epilogue: number,
+  scratch: Pointer,
 ): void {
   const cost = m * n * k * 0.5;
-  const bias = from[2] ?? 0;
+  const [a, b, bias = 0] = from;
+  const blocks = blocksApart(m, n, k);
   if (isSmall(m, n, k)) {
-    record.gemmSmall(rows(m, cost), to, from[0], from[1], bias, m, n, k, FORM[form], epilogue, 0);
-  } else recordGemm(record, [to, from[0], from[1], bias], [m, n, k], FORM[form], epilogue);
+    record.gemmSmall(rows(m, cost), to, a, b, bias, m, n, k, FORM[form], epilogue, 0);
+  } else if (blocks > 1) {
+    record.gemmParts(rows(blocks * m, cost), to, scratch, a, b, bias, m, n, k, FORM[form], epilogue);
+    record.addParts(rows(m, m * n * blocks), to, scratch, bias, m, n, blocks - 1, epilogue);
+  } else recordGemm(record, [to, a, b, bias], [m, n, k], FORM[form], epilogue);
+}
+
+// What a block of a sum stores is small beside what it reads if the product has at most so many elements for each of its
+// rows and columns; and two threads are worth waking from so many multiply-adds on.
+const [SMALL_RESULT, MIN_PRODUCT] = [96, 2 ** 18];
+
+/**
+ * How many blocks of the sums are products of their own, so that threads share the sums: 1 if threads share the rows. Weights'
+ * gradients are such products: over all rows of a batch, few elements. If threads shared their rows, each would pack all of one
+ * operand, and read from another's cache what that has written.
+ */
+function blocksApart(m: number, n: number, k: number): number {
+  const isShared = m > 1 && n <= STRIP_COLUMNS && m * n <= SMALL_RESULT * (m + n) && m * n * k >= MIN_PRODUCT;
+  return isShared ? Math.ceil(k / PANEL_DEPTH) : 1;
+}
+
+/** Temporary bytes of a product: what blocks of its sums give, but the first. */
+function partsBytes({ m, n, k }: { m: number; n: number; k: number }): number {
+  const blocks = blocksApart(m, n, k);
+  return blocks === 1 ? 0 : PARTS_OFFSET + (blocks - 1) * m * n * 4;
 }
 
 // Sums of at least so many terms, over at most so many rows.
@@ -47,6 +72,7 @@ const [DEEP, FEW_ROWS] = [1024, 128];
 /**
  * Columns of a strip. A thread packs b for each strip that it has rows of. If all columns are one strip, each thread packs all of b:
  * for few rows and long sums that takes as long as the product, and a second thread gains nothing. Half as wide, each has its own.
+ * (Other products of this kind share their sums; convolutions of one pixel come here.)
  */
 function stripWidth(m: number, n: number, k: number): number {
   const half = 8 * Math.ceil(n / 16);
@@ -74,8 +100,9 @@ export const matmulOp: Operation<{ form: Form }> = {
     const { m, n } = checkedSizes(a.shape, b.shape, form);
     return [{ shape: [m, n] }];
   },
-  forward: (record, { attributes: { form }, inputs, from, to, epilogue }) =>
-    recordProduct(record, to[0], from, sizesOf(inputs[0].shape, inputs[1].shape, form), form, epilogue),
+  scratchBytes: ([a, b], { form }) => partsBytes(sizesOf(a.shape, b.shape, form)),
+  forward: (record, { attributes: { form }, inputs: [a, b], from, to, epilogue, scratch }) =>
+    recordProduct(record, to[0], from, sizesOf(a.shape, b.shape, form), form, epilogue, scratch),
   backward: productGradients,
   ofNothing: "forward",
   acceptsEpilogue: true,
@@ -248,8 +275,9 @@ export const linearOp: Operation = {
     }
     return [{ shape: [...x.shape.slice(0, -1), weight.shape[1]] }];
   },
-  forward: (record, { inputs, from, to, epilogue }) =>
-    recordProduct(record, to[0], from, sizesOf(rowsOf(inputs[0].shape), inputs[1].shape, "plain"), "plain", epilogue),
+  scratchBytes: ([x, weight]) => partsBytes(sizesOf(rowsOf(x.shape), weight.shape, "plain")),
+  forward: (record, { inputs: [x, weight], from, to, epilogue, scratch }) =>
+    recordProduct(record, to[0], from, sizesOf(rowsOf(x.shape), weight.shape, "plain"), "plain", epilogue, scratch),
   backward({ inputs: [x, weight], gradient, needs }) {
     const dy = reshape(gradient, rowsOf(gradient.shape));
     return [

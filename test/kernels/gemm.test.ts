@@ -1,6 +1,7 @@
 // The gemm kernels beyond what operations ask of them: accumulation, fused activations, splits at any unit,
 // blocked against unblocked, guards. Reference: float64.
 import { afterAll, describe, expect, test } from "vitest";
+import { PANEL_DEPTH, PARTS_OFFSET } from "../../src/engine/constants.js";
 import { createEngineSync } from "../../src/engine/engine.js";
 import { rows, startRecording } from "../../src/engine/instructions.js";
 import { installProgram } from "../../src/graph/program.js";
@@ -119,6 +120,62 @@ describe.each(["strict", "fast"] as const)("%s", (build) => {
         bias: m % 5 === 0,
       });
     }
+  });
+});
+
+describe.each(["strict", "fast"] as const)("blocks of the sums as products of their own: %s", (build) => {
+  const engine = createEngineSync({ build });
+  afterAll(() => engine.dispose());
+  const random = (address: number, length: number): void => {
+    let seed = length;
+    engine.write(
+      address,
+      Float32Array.from({ length }, () => {
+        seed = (seed * 48271) % 2147483647;
+        return seed / 2147483647 - 0.5;
+      }),
+    );
+  };
+
+  test.each([
+    [7, 13, 401, 0],
+    [32, 128, 784, 0],
+    [33, 40, 1024, 1],
+    [20, 256, 900, 2],
+  ] as const)("%i × %i over %i, form %i: the bits of gemm, however the units are shared", (m, n, k, form) => {
+    const blocks = Math.ceil(k / PANEL_DEPTH);
+    const partsWords = PARTS_OFFSET / 4 + (blocks - 1) * m * n;
+    const take = (length: number): number => engine.allocator.allocate(length * 4);
+    const [a, b, bias, whole, c, parts] = [m * k, k * n, n, m * n, m * n + 16, partsWords + 16].map(take);
+    for (const [address, length] of [
+      [a, m * k],
+      [b, k * n],
+      [bias, n],
+    ])
+      random(address, length);
+    const units = blocks * m;
+    for (const epilogue of [0, 1, 2]) {
+      const { record, ...recording } = startRecording();
+      record.gemm(rows(m, 1), whole, a, b, bias, m, n, k, form, epilogue, 0, 256);
+      record.gemmParts(rows(units, 1), c, parts, a, b, bias, m, n, k, form, epilogue);
+      record.addParts(rows(m, 1), c, parts, bias, m, n, blocks - 1, epilogue);
+      const program = installProgram(engine, { record, ...recording });
+      const [, shared, sum] = program.listing.map(({ offset }) => program.address + offset * 4);
+      engine.run(program.address, program.end, 1);
+      const expected = engine.words(whole, m * n).slice();
+      expect(engine.words(c, m * n), "all by one thread").toEqual(expected);
+      for (const step of [1, m - 1, m, m + 5, Math.ceil(units / 2)]) {
+        engine.words(c, m * n + 16).fill(GUARD);
+        engine.words(parts, partsWords + 16).fill(GUARD);
+        for (let unit = 0; unit < units; unit += step) engine.runRange(shared, unit, Math.min(unit + step, units));
+        for (let row = 0; row < m; row += 3) engine.runRange(sum, row, Math.min(row + 3, m));
+        expect(engine.words(c, m * n), `${step} units at a time`).toEqual(expected);
+        const behind = [...engine.words(c + m * n * 4, 16), ...engine.words(parts + partsWords * 4, 16)];
+        expect(behind).toEqual(new Array(32).fill(GUARD));
+      }
+      engine.allocator.free(program.address);
+    }
+    for (const address of [a, b, bias, whole, c, parts]) engine.allocator.free(address);
   });
 });
 
