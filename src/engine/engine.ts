@@ -16,6 +16,11 @@ import { startReplica } from "./replica.js";
 import { startTeam } from "./team.js";
 import { canShare, hasWorkers, mayWait, ThreadError } from "./threads.js";
 
+/** What is computed in which way, where there is more than one: the planner asks, so that sizes and instructions agree. */
+export interface Choices {
+  readonly convolution: "auto" | "direct";
+}
+
 export interface EngineOptions {
   /** Default `"strict"`. */
   build?: Build | undefined;
@@ -28,17 +33,25 @@ export interface EngineOptions {
    * copy of it, and there is one thread.
    */
   background?: boolean | undefined;
+  /**
+   * How convolutions of 3×3 windows are computed. `"auto"` (default): by Winograd's minimal filtering, which multiplies a
+   * quarter as often, where stride, dilation and groups are 1, there are at least 16 channels on both sides, and the image is
+   * large enough to gain; this depends on shapes alone, and rounding errors are up to four times those of plain sums.
+   * `"direct"`: always the plain sums.
+   */
+  convolution?: Choices["convolution"] | undefined;
 }
 
 const OPTIONS = {
   build: choice("strict", ["strict", "fast", "wide"]),
   threads: integer(1, { min: 1, max: MAX_WORKERS }),
   background: optional(flag()),
+  convolution: choice("auto", ["auto", "direct"]),
 } satisfies OptionsOf<EngineOptions>;
 
 const VIEWS = { float32: "floats", uint32: "words", float64: "doubles" } as const;
 
-export interface Engine {
+export interface Engine extends Choices {
   readonly build: Build;
   /** Threads that take part in a run: as many as were asked for, less those that were lost. */
   readonly threads: number;
@@ -108,7 +121,7 @@ export interface Engine {
 
 /** Starts an engine. Rejects with SteepestError if the runtime has no SIMD, with ThreadError if threads do not start. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  const { build: asked, threads, background } = readOptions("engine", options, OPTIONS);
+  const { build: asked, threads, background, convolution } = readOptions("engine", options, OPTIONS);
   const build = await chooseBuild(asked);
   const linear = createMemory();
   const module = await loadModule(build, linear.shared);
@@ -120,7 +133,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     );
   }
   const core = openCore(linear, module, unshared ? 1 : threads);
-  const engine = createFacade(build, linear.shared, core);
+  const engine = createFacade({ build, convolution }, linear.shared, core);
   if (unshared && threads > 1) warnSingleThreaded();
   if (!inBackground && (threads === 1 || unshared)) return engine;
   try {
@@ -139,7 +152,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
 
 /** The synchronous form of `createEngine`, for runtimes that can read and compile synchronously. It has one thread. */
 export function createEngineSync(options: EngineOptions = {}): Engine {
-  const { build: asked, threads, background } = readOptions("engine", options, OPTIONS);
+  const { build: asked, threads, background, convolution } = readOptions("engine", options, OPTIONS);
   if (threads > 1)
     throw new ModelError(
       `engine: threads must be 1 in the synchronous form, got ${threads}, which take time to start: use the asynchronous form`,
@@ -151,7 +164,7 @@ export function createEngineSync(options: EngineOptions = {}): Engine {
   }
   const build = chooseBuildSync(asked);
   const linear = createMemory();
-  return createFacade(build, linear.shared, openCore(linear, loadModuleSync(build, linear.shared), 1));
+  return createFacade({ build, convolution }, linear.shared, openCore(linear, loadModuleSync(build, linear.shared), 1));
 }
 
 /** Refuses a value that is not an engine, or an engine of another version of the package. */
@@ -169,7 +182,7 @@ export function checkEngine(where: string, engine: unknown): Engine {
 export function engineOf(where: string, options: EngineOptions & { engine?: Engine | undefined }): Engine | undefined {
   if (options.engine === undefined) return undefined;
   const engine = checkEngine(where, options.engine);
-  for (const name of ["build", "threads", "background"] as const) {
+  for (const name of ["build", "threads", "background", "convolution"] as const) {
     if (options[name] === undefined) continue;
     throw new ModelError(
       `${where}: ${name} must be left out beside engine, which has its own, got ${showValue(options[name])}`,
@@ -212,13 +225,13 @@ class EngineState {
 }
 
 /** What users hold. Nothing that `core` reaches refers to it, or it could not be collected. */
-function createFacade(build: Build, shared: boolean, core: Core): Engine {
+function createFacade(own: { build: Build } & Choices, shared: boolean, core: Core): Engine {
   const dispose = (): void => {
     abandoned?.unregister(engine);
     closeCore(core);
   };
   const methods: Omit<Engine, keyof EngineState> = {
-    build,
+    ...own,
     shared,
     allocator: core.allocator,
     ...accessMemory(core),

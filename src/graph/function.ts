@@ -30,6 +30,7 @@ const OPTIONS = {
   // The engine's own checks these.
   build: unchecked<EngineOptions["build"]>(),
   threads: unchecked<number | undefined>(),
+  convolution: unchecked<EngineOptions["convolution"]>(),
   engine: unchecked<Engine | undefined>(),
   seed: integer(0, { min: 0 }),
 } satisfies OptionsOf<CompileFunctionOptions>;
@@ -69,8 +70,9 @@ export async function compileFunction<I extends InputShapes, O extends Record<st
   options: CompileFunctionOptions = {},
 ): Promise<CompiledFunction<I, O>> {
   const traced = traceFunction(trace, inputs, options);
-  const { build, threads } = options;
-  return install(traced, options, options.engine ?? (await createEngine({ build, threads, background: false })));
+  const { build, threads, convolution } = options;
+  const own = { build, threads, convolution, background: false };
+  return install(traced, options, options.engine ?? (await createEngine(own)));
 }
 
 /** The synchronous form of `compileFunction`, for runtimes that can load the kernels synchronously. */
@@ -80,8 +82,8 @@ export function compileFunctionSync<I extends InputShapes, O extends Record<stri
   options: CompileFunctionOptions = {},
 ): CompiledFunction<I, O> {
   const traced = traceFunction(trace, inputs, options);
-  const { build, threads } = options;
-  return install(traced, options, options.engine ?? createEngineSync({ build, threads }));
+  const { build, threads, convolution } = options;
+  return install(traced, options, options.engine ?? createEngineSync({ build, threads, convolution }));
 }
 
 const WHERE = "compileFunction";

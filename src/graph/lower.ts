@@ -1,4 +1,5 @@
 // Lowering: a planned graph becomes the instructions of a program.
+import type { Choices } from "../engine/engine.js";
 import { SteepestError } from "../engine/errors.js";
 import { elements, type Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
@@ -31,7 +32,8 @@ export function lower(
   for (const step of plan.steps) {
     // There is nothing to compute, so that kernels need not support sizes of 0.
     if (step.outputs.every(isEmpty)) continue;
-    record.label(step.node, () => lowerStep(step, record, addressOf, arena + plan.scratchOffsetOf(step)));
+    const scratch = arena + plan.scratchOffsetOf(step);
+    record.label(step.node, () => lowerStep(step, record, addressOf, scratch, plan.choices));
   }
   return addressOf;
 }
@@ -41,6 +43,7 @@ function lowerStep(
   record: Recorder,
   addressOf: (tensor: Tensor) => Pointer,
   scratch: Pointer,
+  choices: Choices,
 ): void {
   const operation = node.operation;
   if (typeof operation.ofNothing === "number" && node.inputs.some(isEmpty)) {
@@ -55,6 +58,7 @@ function lowerStep(
     to: outputs.map((tensor, index) => (wanted[index] ? addressOf(tensor) : 0)),
     scratch,
     epilogue,
+    choices,
   });
 }
 

@@ -1,5 +1,6 @@
 // What an operation is: one definition with its shape rule, its forward instructions and its backward nodes.
 import { made, shared } from "../engine/copies.js";
+import type { Choices } from "../engine/engine.js";
 import { ModelError } from "../engine/errors.js";
 import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
@@ -35,6 +36,7 @@ export interface Placement<Attributes> {
   readonly scratch: Pointer;
   /** Code of the activation that was fused into this node, 0 for none; see `acceptsEpilogue`. */
   readonly epilogue: number;
+  readonly choices: Choices;
 }
 
 /** The arguments of `backward`. */
@@ -69,7 +71,12 @@ export interface Operation<Attributes = undefined> {
    */
   bounds?(context: BoundsContext<Attributes>): readonly (Bound | undefined)[];
   /** Temporary bytes that the instructions need, besides inputs and outputs. `wanted`: which outputs are computed. */
-  scratchBytes?(inputs: readonly Tensor[], attributes: Attributes, wanted: readonly boolean[]): number;
+  scratchBytes?(
+    inputs: readonly Tensor[],
+    attributes: Attributes,
+    wanted: readonly boolean[],
+    choices: Choices,
+  ): number;
   /**
    * How many of the first outputs are always computed. The others are computed if something reads them. Absent: all.
    */

@@ -9,6 +9,7 @@
 //           └───────────────┴──────────┴───────────────┘
 import { ALIGNMENT } from "../engine/allocator.js";
 import { checkMade } from "../engine/copies.js";
+import type { Choices } from "../engine/engine.js";
 import type { Pointer } from "../engine/instructions.js";
 import { placeAll, type Storage } from "./arena.js";
 import { nodesBehind } from "./backward.js";
@@ -32,6 +33,8 @@ export interface Step {
 type Shared = { -readonly [K in keyof Storage]: Storage[K] };
 
 export interface Plan {
+  /** What it was planned for. */
+  readonly choices: Choices;
   readonly steps: readonly Step[];
   /** Bytes of the arena, and the bytes that its values would need without sharing. */
   readonly arenaBytes: number;
@@ -49,7 +52,7 @@ export interface Plan {
  * Plans the nodes behind `outputs`. The caller determines the addresses of the tensors in `pinned`: all leaves must be
  * pinned, and results that are no views (the gradient of a parameter) may be.
  */
-export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tensor, Pointer>): Plan {
+export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tensor, Pointer>, choices: Choices): Plan {
   for (const tensor of outputs) checkMade(tensor.name, tensor);
   const { steps, lastUse } = stepsOf(outputs, pinned);
   const storages = new Map<Tensor, Shared>();
@@ -82,7 +85,7 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
         storages.set(tensor, reused);
       }
     });
-    const bytes = operation.scratchBytes?.(inputs, attributes, step.wanted) ?? 0;
+    const bytes = operation.scratchBytes?.(inputs, attributes, step.wanted, choices) ?? 0;
     if (bytes > 0) scratches.set(step, { storage: take(bytes, time, time), bytes });
   });
 
@@ -107,6 +110,7 @@ export function planMemory(outputs: readonly Tensor[], pinned: ReadonlyMap<Tenso
 
   const arenaBytes = placeAll(arena);
   return {
+    choices,
     steps,
     arenaBytes,
     unsharedBytes,

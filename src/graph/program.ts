@@ -83,7 +83,7 @@ export function buildProgram(engine: Engine, parts: ProgramParts): BuiltProgram 
     const { record = (_, compute) => compute() } = parts;
     const graphs = [parts, parts.second ?? { results: [] }].map((graph) => {
       const pinned = placeLeaves(engine, parts.values, graph, lease);
-      return { pinned, plan: planMemory(graph.results, pinned) };
+      return { pinned, plan: planMemory(graph.results, pinned, engine) };
     });
     const [{ plan, pinned }] = graphs;
     const arenaBytes = Math.max(...graphs.map((graph) => graph.plan.arenaBytes));

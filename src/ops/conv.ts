@@ -11,11 +11,13 @@ import {
   PANEL_ROWS,
   STRIP_COLUMNS,
 } from "../engine/constants.js";
+import type { Choices } from "../engine/engine.js";
 import { ModelError } from "../engine/errors.js";
 import { type Pointer, rows } from "../engine/instructions.js";
 import { checkNames, joined, type OptionsOf, unchecked } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
+import { align } from "../graph/plan.js";
 import { showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat } from "./axes.js";
 import { recordGemm } from "./matmul.js";
@@ -39,6 +41,14 @@ import {
   type Window2dOptions,
   windowOf,
 } from "./window.js";
+import {
+  isWinograd,
+  isWinogradWeights,
+  recordWinograd,
+  recordWinogradWeights,
+  winogradBytes,
+  winogradParts,
+} from "./winograd.js";
 
 // Up to so many output channels go without packed patches; in gradients of weights, where both operands would be packed, more.
 const NARROW = 16;
@@ -94,6 +104,7 @@ function recordForward(
   [y, x, weight, bias]: readonly Pointer[],
   g: Geometry,
   epilogue: number,
+  packed: Pointer | undefined,
   steps: Steps = {
     image: g.outHeight * g.outWidth * g.outChannels,
     row: g.outWidth * g.outChannels,
@@ -108,6 +119,10 @@ function recordForward(
   if (isDepthwise(g)) {
     const work = rows(g.batch * g.outHeight, cost);
     record.depthwise(work, y, x, weight, bias, ...image, ...window, ...pads, ...places, epilogue);
+    return;
+  }
+  if (packed !== undefined) {
+    recordWinograd(record, [y, x, weight, bias], g, epilogue, packed);
     return;
   }
   if (isNarrow(g, NARROW)) {
@@ -136,10 +151,11 @@ const pixelsOf = ({ batch, outHeight, outWidth }: Geometry): number => batch * o
 export const convolutionOp: Operation<Convolution> = {
   name: "convolution",
   infer: (_, { output }) => [{ shape: output }],
-  forward(record, { attributes: g, from: [x, weight, bias = 0], to: [y], epilogue }) {
+  scratchBytes: (_, g, __, choices) => (isWinograd(g, choices) ? winogradBytes(g) : 0),
+  forward(record, { attributes: g, from: [x, weight, bias = 0], to: [y], scratch, epilogue, choices }) {
     if (isPointwise(g)) {
       recordGemm(record, [y, x, weight, bias], [pixelsOf(g), g.outChannels, g.channels], 0, epilogue);
-    } else recordForward(record, [y, x, weight, bias], g, epilogue);
+    } else recordForward(record, [y, x, weight, bias], g, epilogue, isWinograd(g, choices) ? scratch : undefined);
   },
   backward: ({ attributes, inputs: [x, weight, bias], gradient, needs }) => [
     needs[0] ? apply(convolutionInputGradientOp, [gradient, weight], attributes) : undefined,
@@ -153,8 +169,12 @@ export const convolutionOp: Operation<Convolution> = {
 export const convolutionInputGradientOp: Operation<Convolution> = {
   name: "convolutionInputGradient",
   infer: (_, { input }) => [{ shape: input }],
-  scratchBytes: (_, g) => (isPointwise(g) ? 0 : sizeOf(g.weight) * 4),
-  forward(record, { attributes: g, from: [dy, weight, bias = 0], to: [dx], scratch, epilogue }) {
+  scratchBytes: (_, g, __, choices) => {
+    if (isPointwise(g)) return 0;
+    const turned = turnedOf(g);
+    return align(sizeOf(g.weight) * 4) + (isWinograd(turned, choices) ? winogradBytes(turned) : 0);
+  },
+  forward(record, { attributes: g, from: [dy, weight, bias = 0], to: [dx], scratch, epilogue, choices }) {
     if (isPointwise(g)) {
       recordGemm(record, [dx, dy, weight, bias], [pixelsOf(g), g.channels, g.outChannels], 2, epilogue);
       return;
@@ -193,7 +213,8 @@ export const convolutionInputGradientOp: Operation<Convolution> = {
           groups: g.groups,
         };
         const place = dx + (y.first * g.width + x.first) * g.channels * 4;
-        recordForward(record, [place, dy, turned, bias], phase, epilogue, steps);
+        const packed = isWinograd(phase, choices) ? scratch + align(sizeOf(g.weight) * 4) : undefined;
+        recordForward(record, [place, dy, turned, bias], phase, epilogue, packed, steps);
         turned += taps * tapSize * 4;
       }
     }
@@ -205,6 +226,17 @@ export const convolutionInputGradientOp: Operation<Convolution> = {
   ],
   acceptsEpilogue: true,
 };
+
+/** The convolution of dy that gives the gradient of x, where the stride is 1. */
+const turnedOf = (g: Geometry): Geometry => ({
+  ...g,
+  height: g.outHeight,
+  width: g.outWidth,
+  channels: g.outChannels,
+  outHeight: g.height,
+  outWidth: g.width,
+  outChannels: g.channels,
+});
 
 /** Places first, first + stride, … of x's axis, and the taps of the window that they meet: a convolution of stride 1. */
 interface Phase {
@@ -241,12 +273,13 @@ function phases(size: number, outSize: number, window: number, stride: number, d
 }
 
 /** Into how many parts the sum over all pixels goes; depends on the shapes alone. */
-function partsOf(g: Geometry): { parts: number; units: number } {
+function partsOf(g: Geometry, choices: Choices): { parts: number; units: number } {
   if (isDepthwise(g)) {
     const blocks = Math.ceil(g.channels / CHANNEL_BLOCK);
     const parts = Math.min(g.batch * g.outHeight, Math.ceil(FEWEST_UNITS / blocks));
     return { parts, units: parts * blocks };
   }
+  if (isWinogradWeights(g, choices)) return winogradParts(g);
   if (isNarrow(g, NARROW_COLUMNS)) {
     const parts = Math.min(Math.ceil(pixelsOf(g) / NARROW_PIXELS), FEWEST_UNITS);
     return { parts, units: parts };
@@ -264,18 +297,20 @@ export const convolutionWeightGradientOp: Operation<Convolution> = {
   name: "convolutionWeightGradient",
   ofNothing: 0,
   infer: (_, { weight }) => [{ shape: weight }],
-  scratchBytes: (_, g) => {
-    const { parts } = partsOf(g);
+  scratchBytes: (_, g, __, choices) => {
+    const { parts } = partsOf(g, choices);
     return parts > 1 ? parts * sizeOf(g.weight) * 4 : 0;
   },
-  forward(record, { attributes: g, from: [x, dy], to: [dW], scratch }) {
-    const { parts, units } = partsOf(g);
+  forward(record, { attributes: g, from: [x, dy], to: [dW], scratch, choices }) {
+    const { parts, units } = partsOf(g, choices);
     const target = parts > 1 ? scratch : dW;
     const work = rows(units, costOf(g));
     const image = [g.batch, g.height, g.width, g.channels, g.outHeight, g.outWidth] as const;
     const window = [g.windowHeight, g.windowWidth, g.strideY, g.strideX, g.dilationY, g.dilationX] as const;
     if (isDepthwise(g)) {
       record.depthwiseWeights(work, target, x, dy, ...image, ...window, g.padTop, g.padLeft, parts);
+    } else if (isWinogradWeights(g, choices)) {
+      recordWinogradWeights(record, [target, x, dy], g, { parts, units });
     } else if (isNarrow(g, NARROW_COLUMNS)) {
       const sizes = [...image, g.outChannels, ...window, g.padTop, g.padLeft, parts] as const;
       record.convolveNarrowWeights(work, target, x, dy, ...sizes);

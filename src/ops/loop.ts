@@ -13,6 +13,7 @@
 // backward pass in a scan in the other direction, of which the gradients of the carries are the carries, and those of what
 // is fixed are summed up in further ones. Values are stored, not calculated again, as without a loop: a step's values cost
 // memory in each step, and no time. It is an operation like others, so its gradient has one too.
+import type { Choices } from "../engine/engine.js";
 import { elements, type Pointer, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { backpropagate, nodesBehind } from "../graph/backward.js";
@@ -58,7 +59,7 @@ export const scanOp: Operation<Body> = {
   required: ({ carries, ys }) => carries.length + ys.length,
   clocks: ({ carries, xs, clocks }) => clocks.map((_, index) => carries.length + xs.length + index),
   ofNothing: "forward",
-  scratchBytes: (_, body, wanted) => layOut(body, wanted.slice(body.carries.length)).bytes,
+  scratchBytes: (_, body, wanted, choices) => layOut(body, wanted.slice(body.carries.length), choices).bytes,
   forward: (record, at) => recordSteps(record, at),
   backward: (context) => scanBackward(context),
   bounds: (context) => boundsOfInputs(context),
@@ -80,9 +81,10 @@ interface Layout {
   readonly arena: number;
 }
 
-function layOut(body: Body, wanted: readonly boolean[]): Layout {
+function layOut(body: Body, wanted: readonly boolean[], choices: Choices): Layout {
   const results = [...body.next, ...stackedIn(body).filter((_, index) => wanted[index])];
-  const plan = planMemory(results, new Map(symbolsOf(body).map((symbol) => [symbol, 0]))); // wherever they are
+  const wherever = new Map(symbolsOf(body).map((symbol) => [symbol, 0]));
+  const plan = planMemory(results, wherever, choices);
   let bytes = 0;
   const take = (size: number): number => {
     bytes += align(size);
@@ -102,13 +104,14 @@ function layOut(body: Body, wanted: readonly boolean[]): Layout {
 /** The symbol whose place a tensor has that is not in the arena. */
 const placeOf = (plan: Plan, tensor: Tensor): Tensor => plan.pinnedOf(tensor) ?? tensor;
 
-function recordSteps(record: Recorder, { attributes: body, from, to, scratch }: Placement<Body>): void {
+function recordSteps(record: Recorder, { attributes: body, from, to, scratch, choices }: Placement<Body>): void {
   const { carries, xs, clocks, length } = body;
   const reverse = Number(body.reverse);
   const stackAt = to.slice(carries.length);
   const layout = layOut(
     body,
     stackAt.map((address) => address !== 0),
+    choices,
   );
   const counter = scratch + layout.counter;
   const places = new Map<Tensor, Pointer>();

@@ -97,6 +97,7 @@ const OPTIONS = {
   build: unchecked<AnyOptions["build"]>(),
   threads: unchecked<AnyOptions["threads"]>(),
   background: unchecked<AnyOptions["background"]>(),
+  convolution: unchecked<AnyOptions["convolution"]>(),
 } satisfies OptionsOf<AnyOptions>;
 
 export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig {

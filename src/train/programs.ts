@@ -185,10 +185,10 @@ function placeGradients(
 export function planTraining(state: State, format: SampleFormat, batch: number, segmentOf?: SegmentOf): Plan {
   if (state.config.scores.length === 0) {
     const { outputs, places } = traceModel(state, { kind: "gathered", format, whole: false }, batch, false);
-    return planMemory(outputs, places);
+    return planMemory(outputs, places, state.engine);
   }
   const traced = traceTraining(state, { kind: "gathered", format, whole: false }, batch, { segmentOf });
-  return planMemory(resultsOf(traced), traced.trace.places);
+  return planMemory(resultsOf(traced), traced.trace.places, state.engine);
 }
 
 function resultsOf({ trace, loss, totals, gradients }: TracedTraining): Tensor[] {

@@ -321,8 +321,8 @@ export function compileSync(model: unknown, given: object = {}): unknown {
 type Given = AnySamples | Resident;
 type AnyTrainer = Trainer<never, Ports, Ports>;
 
-function engineOptions({ build, threads, background }: EngineOptions): EngineOptions {
-  return { build, threads, background };
+function engineOptions({ build, threads, background, convolution }: EngineOptions): EngineOptions {
+  return { build, threads, background, convolution };
 }
 
 /**

@@ -55,6 +55,7 @@ const OPTIONS = {
   engine: unchecked<Engine | undefined>(),
   build: unchecked<EngineOptions["build"]>(),
   threads: unchecked<EngineOptions["threads"]>(),
+  convolution: unchecked<EngineOptions["convolution"]>(),
 } satisfies OptionsOf<WorkspaceOptions>;
 
 /** An object with parameters by path: a model, a step. */
@@ -156,8 +157,8 @@ function checkWorkspace(options: WorkspaceOptions): number {
   return seed;
 }
 
-function engineOptions({ build: kind, threads }: WorkspaceOptions): EngineOptions {
-  return { build: kind, threads };
+function engineOptions({ build: kind, threads, convolution }: WorkspaceOptions): EngineOptions {
+  return { build: kind, threads, convolution };
 }
 
 /** The inside of a workspace. */

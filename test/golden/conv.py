@@ -82,6 +82,11 @@ MORE = [
     ("convTranspose", [1, 2, 3, 2, 3], 3, [2, 2, 2], {"stride": 2, "outputSize": [6, 5, 7]}),
     ("convTranspose", [1, 3, 4, 4], 2, [3, 3], {"stride": 3, "padding": 1, "outputSize": [10, 12]}),
     ("convTranspose", [2, 3, 5], 2, [4], {"stride": 3, "outputSize": [18]}),
+    # Large enough for Winograd's minimal filtering, of sizes and channels that do not divide by four.
+    ("conv", [1, 16, 11, 12], 17, [3, 3], {"padding": 1}),
+    ("conv", [1, 18, 13, 13], 16, [3, 3], {"padding": [2, 0], "bias": False}),
+    ("conv", [1, 16, 12, 10], 16, [3, 3], {"padding": 1, "paddingMode": "reflect"}),
+    ("convTranspose", [1, 16, 11, 11], 16, [3, 3], {"padding": 1}),
 ]
 
 def torch_options(options):

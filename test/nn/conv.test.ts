@@ -269,7 +269,7 @@ test("an activation is part of the pass that convolves, in one dimension too", (
     const model = sequential({ input: shape }, layer as Layer, relu());
     const x = input([2, ...shape]);
     const y = checkModel("test", model).trace([x], context())[0];
-    const plan = planMemory([y], new Map([x, ...model.parameters.values()].map((tensor) => [tensor, 0])));
+    const plan = planMemory([y], new Map([x, ...model.parameters.values()].map((tensor) => [tensor, 0])), { convolution: "auto" });
     expect(plan.steps.map(({ node }) => node.operation.name)).not.toContain("relu");
   }
 });
@@ -278,7 +278,7 @@ test("the gradient for the images themselves is not computed", () => {
   const model = sequential({ input: [6, 6, 1] }, conv2d(4, 3), flatten());
   const y = checkModel("test", model).trace([input([2, 6, 6, 1])], context())[0];
   const slopes = ops.gradient(ops.sum(ops.square(y)), [...model.parameters.values()]);
-  const plan = planMemory(slopes, new Map());
+  const plan = planMemory(slopes, new Map(), { convolution: "auto" });
   const names = plan.steps.map(({ node }) => node.operation.name);
   expect(names).toContain("convolutionWeightGradient");
   expect(names).not.toContain("convolutionInputGradient");

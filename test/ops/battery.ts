@@ -214,6 +214,7 @@ function compile(engine: Engine, inputs: readonly Tensor[], outputs: readonly Te
   const plan = planMemory(
     outputs,
     new Map(leaves.map((tensor) => [tensor, 0])), // where they lie does not change the plan
+    engine,
   );
   const sandboxBytes = bytes + plan.arenaBytes + GUARD_BYTES;
   const sandbox = engine.allocator.allocate(sandboxBytes);

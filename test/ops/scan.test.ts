@@ -396,7 +396,7 @@ test("its memory is what its plan says: nothing besides inputs, outputs and scra
     { rows: new Map(), clocks: new Map(), fixed: new Map(), isOutside: () => false },
   );
   const leaves = nodesBehind([last]).flatMap(({ inputs }) => inputs);
-  const plan = planMemory([last], new Map(leaves.map((leaf) => [leaf, 0])));
+  const plan = planMemory([last], new Map(leaves.map((leaf) => [leaf, 0])), { convolution: "auto" });
   const [step] = plan.steps;
   // The result, and for a step its counter and the square: nothing of the stacks, which nobody reads.
   expect(step.wanted).toEqual([true, false, false]);

@@ -85,6 +85,9 @@ function once<T>(compute: () => T): () => T {
 /** Every element of the result has so many terms at most; see matmul.ts for the bound. */
 const toleranceOf = (terms: number): number => Math.max(8, 2 * Math.sqrt(terms)) * 2 ** -24;
 
+/** So much larger may the error of a minimal filtering be; test/ops/winograd.test.ts compares the two forms. */
+const MINIMAL = 4;
+
 /** Options as a user would give them, the paddings named in `padding` or explicit. */
 function optionsOf({ groups = 1, axes }: Setting, rank: 1 | 2, padding?: "same" | "causal") {
   const pick = (name: "stride" | "dilation") => {
@@ -111,12 +114,17 @@ const EXPECTED = {
 };
 
 interface Extras {
+  readonly minimal?: boolean;
   readonly padding?: "same" | "causal";
   readonly bias?: boolean;
-  readonly activation?: keyof typeof ACTIVATIONS;
+  readonly activation?: keyof typeof ACTIVATIONS | undefined;
 }
 
-function convCase(rank: 1 | 2, setting: Setting, { padding, bias = false, activation }: Extras = {}): Case {
+function convCase(
+  rank: 1 | 2,
+  setting: Setting,
+  { padding, bias = false, activation, minimal = false }: Extras = {},
+): Case {
   const { batch, size, channels, outChannels, groups = 1, axes } = setting;
   const out = axes.map((axis, i) => outSize(size[i], axis));
   const terms = axes[0].window * axes[1].window * (channels / groups);
@@ -140,7 +148,7 @@ function convCase(rank: 1 | 2, setting: Setting, { padding, bias = false, activa
       return activation === undefined ? y : y.map(EXPECTED[activation]);
     },
     // A bounded activation leaves the rounding of a sum that is √terms as large as itself.
-    tolerance: toleranceOf(terms) * (activation === undefined ? 1 : Math.sqrt(terms)),
+    tolerance: toleranceOf(terms) * (activation === undefined ? 1 : Math.sqrt(terms)) * (minimal ? MINIMAL : 1),
     // ReLU has no derivative where a difference crosses 0.
     ...(activation === "relu" ? { differentiable: [false, false, false] } : {}),
   };
@@ -186,7 +194,7 @@ function transposeCase(
 }
 
 /** The gradient for x (or the weight) of sum(conv(x, weight) · r), whose own gradients are second derivatives. */
-function gradientCase(setting: Setting, of: "input" | "weight"): Case {
+function gradientCase(setting: Setting, of: "input" | "weight", minimal = false): Case {
   const { batch, size, channels, outChannels, groups = 1, axes } = setting;
   const out = axes.map((axis, i) => outSize(size[i], axis));
   const shapes: Shape[] = [
@@ -208,7 +216,7 @@ function gradientCase(setting: Setting, of: "input" | "weight"): Case {
     },
     // Linear in two of the three: the gradient for the third is 0, and not computed.
     differentiable: [of === "weight", of === "input", true],
-    tolerance: toleranceOf(terms),
+    tolerance: toleranceOf(terms) * (minimal ? MINIMAL : 1),
   };
 }
 
@@ -314,6 +322,19 @@ const grouped: Setting[] = [
   image(1, [5, 5], 3, 6, square(3, padded), 3), // two outputs of each channel
 ];
 
+/** Winograd's minimal filtering: tiles that reach beyond the image on every side, channels that do not fill a vector. */
+export const minimal: Setting[] = [
+  image(1, [8, 8], 32, 32, square(3, padded)),
+  image(1, [13, 14], 16, 17, square(3)),
+  image(2, [11, 12], 18, 16, [
+    { window: 3, before: 1 },
+    { window: 3, before: 2, after: 1 },
+  ]),
+  image(1, [8, 8], 44, 100, square(3, padded)), // more channels than a block, wider than a strip
+  image(8, [10, 11], 17, 16, square(3, padded)), // enough tiles for the gradient of the weights
+  image(1, [35, 33], 17, 35, square(3, { before: 1 })), // and several blocks of it
+];
+
 const sequences: Setting[] = [
   ...laneSizes.map((channels, i) =>
     sequence(1 + (i % 2), at([9, 5, 17], i), channels, at(laneSizes, i + 5), {
@@ -356,6 +377,15 @@ export const convSamples = {
         image(2, [4, 4], 4, 6, square(1)),
         image(1, [7, 6], 2, 4, square(2, { stride: 2, dilation: 3 }), 2),
       ].flatMap((setting) => [gradientCase(setting, "input"), gradientCase(setting, "weight")]),
+      ...minimal.map((setting, i) =>
+        convCase(2, setting, {
+          bias: i !== 1,
+          activation: ([undefined, "tanh", "relu", "sigmoid"] as const)[i],
+          minimal: true,
+        }),
+      ),
+      gradientCase(minimal[0], "input", true),
+      gradientCase(minimal[4], "weight", true),
     ],
   },
   conv1d: {
