@@ -173,7 +173,12 @@ test("what has no units is no instruction, as kernels may divide by their sizes"
   expect(recording.words().length).toBe(0);
   // Units of these would be 0 / 0.
   const results = [ops.softmax(columns), ops.sort(columns).indices, ops.reglu(columns)];
-  lower(planMemory(results, new Map([[columns, 64]]), { convolution: "auto" }), recording.record, 128, new Map([[columns, 64]]));
+  lower(
+    planMemory(results, new Map([[columns, 64]]), { convolution: "auto" }),
+    recording.record,
+    128,
+    new Map([[columns, 64]]),
+  );
   expect(recording.listing()).toEqual([]);
 });
 

@@ -213,7 +213,7 @@ function compilingRows(engine: Engine): readonly Row[] {
     good: () => [
       (inputs: { x: Tensor }) => ({ y: graph.square(inputs.x) }),
       { x: [3] },
-      { engine, seed: 1, build: undefined, threads: undefined },
+      { engine, seed: 1, build: undefined, threads: undefined, convolution: undefined },
     ],
     optional: ["2"],
     records: ["1"],

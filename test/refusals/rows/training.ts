@@ -125,6 +125,7 @@ function makingRows(engine: Engine): readonly Row[] {
           build: undefined,
           threads: undefined,
           background: undefined,
+          convolution: undefined,
           lossWeights: undefined,
           weights: undefined,
         },
@@ -158,7 +159,7 @@ function makingRows(engine: Engine): readonly Row[] {
   const engines = (call: Make): Row => ({
     name: "engine",
     call: (...given) => call(...given.map((options) => boundedOptions(options, "threads"))),
-    good: () => [{ build: "strict", threads: 1, background: false }],
+    good: () => [{ build: "strict", threads: 1, background: false, convolution: "direct" }],
     optional: ["0"],
     where: ["threads"],
     after: dispose,
@@ -166,7 +167,7 @@ function makingRows(engine: Engine): readonly Row[] {
   const workspaces = (call: Make): Row => ({
     name: "createWorkspace",
     call,
-    good: () => [{ seed: 1, engine, build: undefined, threads: undefined }],
+    good: () => [{ seed: 1, engine, build: undefined, threads: undefined, convolution: undefined }],
     optional: ["0"],
     opaque: ["0.engine"],
     where: ["engine"],
