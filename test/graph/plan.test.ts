@@ -33,7 +33,9 @@ function operation({ size, inPlace, scratchBytes = 0, isView = false, results = 
 const node = (traits: Traits, ...inputs: Tensor[]) => apply(operation(traits), inputs, undefined);
 
 function plan(outputs: readonly Tensor[], ...leaves: Tensor[]): Plan {
-  return planMemory(outputs, new Map(leaves.map((tensor, index) => [tensor, LEAF + index * 4096])), { convolution: "auto" });
+  return planMemory(outputs, new Map(leaves.map((tensor, index) => [tensor, LEAF + index * 4096])), {
+    convolution: "auto",
+  });
 }
 
 /**
@@ -70,7 +72,10 @@ function checkPlan({ steps, ...places }: Plan, outputs: readonly Tensor[]): void
       return;
     }
     const scratch = places.scratchOffsetOf(step);
-    const scratchRange = [scratch, scratch + (rule.scratchBytes?.(inputs, attributes, step.wanted, { convolution: "auto" }) ?? 0)] as const;
+    const scratchRange = [
+      scratch,
+      scratch + (rule.scratchBytes?.(inputs, attributes, step.wanted, { convolution: "auto" }) ?? 0),
+    ] as const;
     const written = step.outputs.flatMap((tensor) => {
       const range = rangeOf(tensor);
       return range ? [range] : [];
@@ -233,7 +238,9 @@ test("scratch is taken for its step only", () => {
 test("a pinned result takes no arena", () => {
   const x = input([16]);
   const y = node({}, x);
-  const planned = planMemory([y], new Map([x, y].map((tensor, index) => [tensor, LEAF + index * 64])), { convolution: "auto" });
+  const planned = planMemory([y], new Map([x, y].map((tensor, index) => [tensor, LEAF + index * 64])), {
+    convolution: "auto",
+  });
   expect(planned.pinnedOf(y)).toBe(y);
   expect(planned.arenaBytes).toBe(0);
 });

@@ -24,7 +24,7 @@ function planOf(loss: Tensor, wrt: readonly Tensor[], segmentOf: SegmentOf) {
   const pinned = new Map(wrt.map((tensor) => [tensor, 0]));
   for (const node of nodesBehind([loss, ...gradients]))
     for (const tensor of node.inputs) if (tensor.source.kind !== "result") pinned.set(tensor, 0);
-  return planMemory([loss, ...gradients], pinned);
+  return planMemory([loss, ...gradients], pinned, { convolution: "auto" });
 }
 
 const w = input([64, 64], { name: "w" });

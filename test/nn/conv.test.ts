@@ -269,7 +269,9 @@ test("an activation is part of the pass that convolves, in one dimension too", (
     const model = sequential({ input: shape }, layer as Layer, relu());
     const x = input([2, ...shape]);
     const y = checkModel("test", model).trace([x], context())[0];
-    const plan = planMemory([y], new Map([x, ...model.parameters.values()].map((tensor) => [tensor, 0])), { convolution: "auto" });
+    const plan = planMemory([y], new Map([x, ...model.parameters.values()].map((tensor) => [tensor, 0])), {
+      convolution: "auto",
+    });
     expect(plan.steps.map(({ node }) => node.operation.name)).not.toContain("relu");
   }
 });

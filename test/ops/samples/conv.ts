@@ -335,6 +335,8 @@ export const minimal: Setting[] = [
   image(1, [35, 33], 17, 35, square(3, { before: 1 })), // and several blocks of it
 ];
 
+const forwardOnly = { differentiable: [false, false, false] };
+
 const sequences: Setting[] = [
   ...laneSizes.map((channels, i) =>
     sequence(1 + (i % 2), at([9, 5, 17], i), channels, at(laneSizes, i + 5), {
@@ -377,15 +379,18 @@ export const convSamples = {
         image(2, [4, 4], 4, 6, square(1)),
         image(1, [7, 6], 2, 4, square(2, { stride: 2, dilation: 3 }), 2),
       ].flatMap((setting) => [gradientCase(setting, "input"), gradientCase(setting, "weight")]),
-      ...minimal.map((setting, i) =>
+      ...minimal.slice(0, 3).map((setting, i) =>
         convCase(2, setting, {
           bias: i !== 1,
-          activation: ([undefined, "tanh", "relu", "sigmoid"] as const)[i],
+          activation: ([undefined, "tanh", "relu"] as const)[i],
           minimal: true,
         }),
       ),
       gradientCase(minimal[0], "input", true),
-      gradientCase(minimal[4], "weight", true),
+      // Without differences of references, which would take long: the gradients are the operations of the rows above.
+      { ...convCase(2, minimal[3], { bias: true, activation: "sigmoid", minimal: true }), ...forwardOnly },
+      { ...gradientCase(minimal[4], "weight", true), ...forwardOnly },
+      { ...gradientCase(minimal[5], "weight", true), ...forwardOnly },
     ],
   },
   conv1d: {
