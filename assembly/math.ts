@@ -22,6 +22,18 @@ const ROUND_BIAS_127: f32 = 12583039;
 // @ts-ignore: decorator
 @inline
 const ROUND_BIAS_254: f32 = 12583166;
+// One scale for exponents from -152 to 94, 2^33 too large. Biases are even here and in ROUND_BIAS_254, so that halves are
+// rounded to the same side.
+// @ts-ignore: decorator
+@inline
+const ROUND_BIAS_160: f32 = 12583072;
+// @ts-ignore: decorator
+@inline
+const DOWN_33: f32 = 1.1641532e-10;
+// Twice 2^n: half of it would lose the last place of denormals.
+// @ts-ignore: decorator
+@inline
+const ROUND_BIAS_128: f32 = 12583040;
 // Adding 1.5·2^22 rounds to halves, twice the number in the low bits.
 // @ts-ignore: decorator
 @inline
@@ -34,7 +46,7 @@ const SQRT_HALF_BITS: i32 = 0x3f3504f3;
 /** c0 + c1·x */
 // @ts-ignore: decorator
 @inline
-function line(x: v128, c0: f32, c1: f32): v128 {
+export function line(x: v128, c0: f32, c1: f32): v128 {
   return madd(f32x4.splat(c1), x, f32x4.splat(c0));
 }
 
@@ -112,6 +124,16 @@ export function exp4(x: v128): v128 {
   return f32x4.mul(f32x4.mul(p, expLowScale(steps)), expHighScale(steps));
 }
 
+/** exp4 for x ≤ 64, with its bits by less: one scale is enough. Above, anything; NaN stays NaN. */
+// @ts-ignore: decorator
+@inline
+export function expBounded4(x: v128): v128 {
+  const y = f32x4.pmax(x, f32x4.splat(-104));
+  const steps = expSteps(y, ROUND_BIAS_160);
+  const p = f32x4.add(expRestMinusOne(expRest(y, steps, ROUND_BIAS_160)), f32x4.splat(1));
+  return f32x4.mul(f32x4.mul(p, i32x4.shl(steps, 23)), f32x4.splat(DOWN_33));
+}
+
 /**
  * e^x - 1 = b·(a·(e^r - 1) + (a - 1/b)), a·b = 2^n; the inner difference is exact while it matters.
  * Error 1.74 | 1.61 ULP. Keeps -0 and denormals; -1 below -17.4.
@@ -126,6 +148,17 @@ export function expMinusOne4(x: v128): v128 {
   const b = expHighScale(steps);
   const inverse = i32x4.sub(i32x4.splat(0x7f000000), b);
   return v128.or(f32x4.mul(madd(a, q, f32x4.sub(a, inverse)), b), signBit(x));
+}
+
+/** expMinusOne4 for x ≤ 0, with its bits by less. Above, anything; NaN stays NaN. */
+// @ts-ignore: decorator
+@inline
+export function expMinusOneBelow4(x: v128): v128 {
+  const y = f32x4.pmax(x, f32x4.splat(-18));
+  const steps = expSteps(y, ROUND_BIAS_128);
+  const q = expMinusOneRest(expRest(y, steps, ROUND_BIAS_128));
+  const a = i32x4.shl(steps, 23);
+  return v128.or(f32x4.mul(madd(a, q, f32x4.sub(a, f32x4.splat(2))), f32x4.splat(0.5)), signBit(x));
 }
 
 /**
@@ -238,7 +271,7 @@ export function logOnePlus4(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function softplus4(x: v128): v128 {
-  const z = exp4(v128.or(x, f32x4.splat(-0.0)));
+  const z = expBounded4(v128.or(x, f32x4.splat(-0.0)));
   const w = f32x4.sub(z, f32x4.splat(0.5));
   const w2 = f32x4.mul(w, w);
   let p = madd(line(w, 0.0068937722, -0.0032203677), w2, line(w, 0.01666877, -0.01021507));
@@ -284,10 +317,10 @@ export function normalPdf4(x: v128): v128 {
   const head = v128.and(t, i32x4.splat(0xfffff000));
   const high = f32x4.mul(f32x4.mul(head, head), f32x4.splat(-0.5));
   const low = f32x4.mul(f32x4.mul(f32x4.sub(t, head), f32x4.add(t, head)), f32x4.splat(-0.5));
-  const steps = expSteps(f32x4.add(high, low), ROUND_BIAS_254);
-  const r = f32x4.add(expRest(high, steps, ROUND_BIAS_254), low);
+  const steps = expSteps(f32x4.add(high, low), ROUND_BIAS_160);
+  const r = f32x4.add(expRest(high, steps, ROUND_BIAS_160), low);
   const p = line(expRestMinusOne(r), 0.3989423, 0.3989423);
-  return f32x4.mul(f32x4.mul(p, expLowScale(steps)), expHighScale(steps));
+  return f32x4.mul(f32x4.mul(p, i32x4.shl(steps, 23)), f32x4.splat(DOWN_33));
 }
 
 /**

@@ -79,6 +79,63 @@ export function philox4(c0: u32, c1: u32, c2: u32, c3: u32, key0: u32, key1: u32
   return i32x4.replace_lane(i32x4.replace_lane(low, 2, c2), 3, <i32>s);
 }
 
+/** The upper halves of the products of four words and a multiplier. */
+// @ts-ignore: decorator
+@inline
+function upperHalves(low: v128, high: v128): v128 {
+  return v128.shuffle<u32>(low, high, 1, 3, 5, 7);
+}
+
+/** Their lower halves. */
+// @ts-ignore: decorator
+@inline
+function lowerHalves(low: v128, high: v128): v128 {
+  return v128.shuffle<u32>(low, high, 0, 2, 4, 6);
+}
+
+/**
+ * Philox4x32-10 of the blocks c0 to c0 + 3, with the bits of philox4, for Op.store(y, x, a, b, words 0, words 1, words 2,
+ * words 3), which gets them with block c0 + i in lane i.
+ */
+// @ts-ignore: decorator
+@inline
+export function philoxFour<Op>(
+  y: usize, x: usize, a: v128, b: v128, c0: u32, c1: u32, c2: u32, c3: u32, key0: u32, key1: u32,
+): void {
+  const m0 = i32x4.splat(<i32>M0);
+  const m1 = i32x4.splat(<i32>M1);
+  const w0 = i32x4.splat(W0);
+  const w1 = i32x4.splat(W1);
+  let x0 = i32x4.add(i32x4.splat(c0), i32x4(0, 1, 2, 3));
+  let x1 = i32x4.splat(c1);
+  let x2 = i32x4.splat(c2);
+  let x3 = i32x4.splat(c3);
+  let k0 = i32x4.splat(key0);
+  let k1 = i32x4.splat(key1);
+  for (let round = 0; round < 10; round++) {
+    const pLow = i64x2.extmul_low_i32x4_u(x0, m0);
+    const pHigh = i64x2.extmul_high_i32x4_u(x0, m0);
+    const qLow = i64x2.extmul_low_i32x4_u(x2, m1);
+    const qHigh = i64x2.extmul_high_i32x4_u(x2, m1);
+    x0 = v128.xor(upperHalves(qLow, qHigh), v128.xor(x1, k0));
+    x2 = v128.xor(upperHalves(pLow, pHigh), v128.xor(x3, k1));
+    x1 = lowerHalves(qLow, qHigh);
+    x3 = lowerHalves(pLow, pHigh);
+    k0 = i32x4.add(k0, w0);
+    k1 = i32x4.add(k1, w1);
+  }
+  changetype<Op>(0).store(y, x, a, b, x0, x1, x2, x3);
+}
+
+/** The four words of block `block` (a constant, 0 to 3), of vectors of the same word of four blocks. */
+// @ts-ignore: decorator
+@inline
+export function turnWords(w0: v128, w1: v128, w2: v128, w3: v128, block: u32): v128 {
+  const pairs01 = block < 2 ? v128.shuffle<u32>(w0, w1, 0, 4, 1, 5) : v128.shuffle<u32>(w0, w1, 2, 6, 3, 7);
+  const pairs23 = block < 2 ? v128.shuffle<u32>(w2, w3, 0, 4, 1, 5) : v128.shuffle<u32>(w2, w3, 2, 6, 3, 7);
+  return block & 1 ? v128.shuffle<u32>(pairs01, pairs23, 2, 3, 6, 7) : v128.shuffle<u32>(pairs01, pairs23, 0, 1, 4, 5);
+}
+
 /** Word `index` mod 4 of a block. */
 // @ts-ignore: decorator
 @inline
@@ -105,6 +162,21 @@ export function normal4(bits: v128): v128 {
   const log = logNormal4(f32x4.sub(f32x4.splat(1), v128.shuffle<f32>(u, u, 0, 0, 2, 2)));
   const turns = f32x4.add(v128.shuffle<f32>(u, u, 1, 1, 3, 3), f32x4(-0.75, 0, -0.75, 0));
   return f32x4.mul(f32x4.sqrt(f32x4.mul(log, f32x4.splat(-2))), sin2Pi4(turns));
+}
+
+/** The first of the pair of normal4's numbers that comes from `radii` and the other word, with `turn` -¾; the second, with 0. */
+// @ts-ignore: decorator
+@inline
+export function normalOf(radii: v128, words: v128, turn: f32): v128 {
+  return f32x4.mul(radii, sin2Pi4(f32x4.add(uniform4(words), f32x4.splat(turn))));
+}
+
+/** √(-2·ln(1 - u)) of normal4, of the words that u is of. */
+// @ts-ignore: decorator
+@inline
+export function normalRadii(words: v128): v128 {
+  const log = logNormal4(f32x4.sub(f32x4.splat(1), uniform4(words)));
+  return f32x4.sqrt(f32x4.mul(log, f32x4.splat(-2)));
 }
 
 /**

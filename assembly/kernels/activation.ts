@@ -6,32 +6,48 @@
 // Errors are the largest found against float64 among every third float32 number with 1/8 ≤ |x| < 6 and 15 million
 // of all magnitudes, in ULP of the result; where a derivative crosses zero they are absolute, for dy = 1.
 
+import { loadLanes, storeLanes } from "../lanes";
 import { carried, carrying } from "../loops";
-import { exp4, expMinusOne4, normalPdf4, sigmoid4, softplus4, tanh4 } from "../math";
+import { expBounded4, expMinusOneBelow4, line, normalPdf4, sigmoid4, softplus4, tanh4 } from "../math";
 import { LANES, loadPart, madd, select4, storePart } from "../simd";
+
+// Two vectors a round share the constants, of which there are more than registers, and become one of twice the width in
+// the wide build.
+const PAIR: u32 = 2 * LANES;
 
 /** y[i] = op.apply(x[i]) for i in [4·begin, min(4·end, n)). */
 export function forward<Op>(begin: u32, end: u32, y: usize, x: usize, n: u32, op: Op): void {
   const stop = min(end * LANES, n);
   let i = begin * LANES;
-  for (; i + LANES <= stop; i += LANES) {
+  for (; i + PAIR <= stop; i += PAIR) {
     const at = <usize>i << 2;
-    v128.store(y + at, op.apply(v128.load(x + at)));
+    const low = op.apply(v128.load(x + at));
+    const high = op.apply(v128.load(x + at, 16));
+    v128.store(y + at, low);
+    v128.store(y + at, high, 16);
   }
-  if (i < stop) storePart(y + (<usize>i << 2), op.apply(loadPart(x + (<usize>i << 2), stop - i)), stop - i);
+  for (; i < stop; i += LANES) {
+    const at = <usize>i << 2;
+    const lanes = min(LANES, stop - i);
+    storeLanes(y + at, op.apply(loadLanes(x + at, lanes)), lanes);
+  }
 }
 
 /** dx[i] = op.backward(dy[i], v[i]); v is x or y, whichever the op asks for. */
 export function backward<Op>(begin: u32, end: u32, dx: usize, dy: usize, v: usize, n: u32, op: Op): void {
   const stop = min(end * LANES, n);
   let i = begin * LANES;
-  for (; i + LANES <= stop; i += LANES) {
+  for (; i + PAIR <= stop; i += PAIR) {
     const at = <usize>i << 2;
-    v128.store(dx + at, op.backward(v128.load(dy + at), v128.load(v + at)));
+    const low = op.backward(v128.load(dy + at), v128.load(v + at));
+    const high = op.backward(v128.load(dy + at, 16), v128.load(v + at, 16));
+    v128.store(dx + at, low);
+    v128.store(dx + at, high, 16);
   }
-  if (i < stop) {
+  for (; i < stop; i += LANES) {
     const at = <usize>i << 2;
-    storePart(dx + at, op.backward(loadPart(dy + at, stop - i), loadPart(v + at, stop - i)), stop - i);
+    const lanes = min(LANES, stop - i);
+    storeLanes(dx + at, op.backward(loadLanes(dy + at, lanes), loadLanes(v + at, lanes)), lanes);
   }
 }
 
@@ -41,13 +57,17 @@ function forwardOfTwo<Op>(begin: u32, end: u32, y: usize, x: usize, n: u32, a: f
   const second = f32x4.splat(b);
   const stop = min(end * LANES, n);
   let i = begin * LANES;
-  for (; i + LANES <= stop; i += LANES) {
+  for (; i + PAIR <= stop; i += PAIR) {
     const at = <usize>i << 2;
-    v128.store(y + at, op.apply(v128.load(x + at), first, second));
+    const low = op.apply(v128.load(x + at), first, second);
+    const high = op.apply(v128.load(x + at, 16), first, second);
+    v128.store(y + at, low);
+    v128.store(y + at, high, 16);
   }
-  if (i < stop) {
+  for (; i < stop; i += LANES) {
     const at = <usize>i << 2;
-    storePart(y + at, op.apply(loadPart(x + at, stop - i), first, second), stop - i);
+    const lanes = min(LANES, stop - i);
+    storeLanes(y + at, op.apply(loadLanes(x + at, lanes), first, second), lanes);
   }
 }
 
@@ -147,6 +167,12 @@ export function hardTanh(begin: u32, end: u32, y: usize, x: usize, n: u32, least
   forwardOfTwo<HardTanh>(begin, end, y, x, n, least, most, changetype<HardTanh>(0));
 }
 
+// @ts-ignore: decorator
+@inline
+function slopeBetween(dy: v128, v: v128, least: v128, most: v128): v128 {
+  return v128.andnot(dy, v128.or(f32x4.le(v, least), f32x4.ge(v, most)));
+}
+
 /** dx = dy where least < v < most (or a bound or v is NaN), else 0; v is x or y, shapes [n]. Exact. */
 export function hardTanhGradient(
   begin: u32, end: u32, dx: usize, dy: usize, v: usize, n: u32, least: f32, most: f32,
@@ -154,14 +180,18 @@ export function hardTanhGradient(
   const low = f32x4.splat(least);
   const high = f32x4.splat(most);
   const stop = min(end * LANES, n);
-  for (let i = begin * LANES; i < stop; i += LANES) {
+  let i = begin * LANES;
+  for (; i + PAIR <= stop; i += PAIR) {
     const at = <usize>i << 2;
-    const whole = i + LANES <= stop;
-    const x = whole ? v128.load(v + at) : loadPart(v + at, stop - i);
-    const outside = v128.or(f32x4.le(x, low), f32x4.ge(x, high));
-    const slope = v128.andnot(whole ? v128.load(dy + at) : loadPart(dy + at, stop - i), outside);
-    if (whole) v128.store(dx + at, slope);
-    else storePart(dx + at, slope, stop - i);
+    const first = slopeBetween(v128.load(dy + at), v128.load(v + at), low, high);
+    const second = slopeBetween(v128.load(dy + at, 16), v128.load(v + at, 16), low, high);
+    v128.store(dx + at, first);
+    v128.store(dx + at, second, 16);
+  }
+  for (; i < stop; i += LANES) {
+    const at = <usize>i << 2;
+    const lanes = min(LANES, stop - i);
+    storeLanes(dx + at, slopeBetween(loadLanes(dy + at, lanes), loadLanes(v + at, lanes), low, high), lanes);
   }
 }
 
@@ -312,10 +342,10 @@ export function tanhGradient(begin: u32, end: u32, dx: usize, dy: usize, y: usiz
 
 @unmanaged class Elu {
   @inline apply(x: v128): v128 {
-    return select4(f32x4.gt(x, f32x4.splat(0)), x, f32x4.mul(expMinusOne4(x), carried<Elu>(this)));
+    return select4(f32x4.gt(x, f32x4.splat(0)), x, f32x4.mul(expMinusOneBelow4(x), carried<Elu>(this)));
   }
   @inline backward(dy: v128, x: v128): v128 {
-    return select4(f32x4.gt(x, f32x4.splat(0)), dy, f32x4.mul(dy, f32x4.mul(exp4(x), carried<Elu>(this))));
+    return select4(f32x4.gt(x, f32x4.splat(0)), dy, f32x4.mul(dy, f32x4.mul(expBounded4(x), carried<Elu>(this))));
   }
 }
 
@@ -335,11 +365,11 @@ const SELU_LEAST: f32 = 1.7580993408473766;
 
 @unmanaged class Selu {
   @inline apply(x: v128): v128 {
-    const below = f32x4.mul(expMinusOne4(x), f32x4.splat(SELU_LEAST));
+    const below = f32x4.mul(expMinusOneBelow4(x), f32x4.splat(SELU_LEAST));
     return select4(f32x4.gt(x, f32x4.splat(0)), f32x4.mul(x, f32x4.splat(SELU_SCALE)), below);
   }
   @inline backward(dy: v128, x: v128): v128 {
-    const below = f32x4.mul(exp4(x), f32x4.splat(SELU_LEAST));
+    const below = f32x4.mul(expBounded4(x), f32x4.splat(SELU_LEAST));
     return f32x4.mul(dy, select4(f32x4.gt(x, f32x4.splat(0)), f32x4.splat(SELU_SCALE), below));
   }
 }
@@ -357,10 +387,10 @@ export function seluGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usiz
 @unmanaged class Celu {
   @inline apply(x: v128): v128 {
     const alpha = carried<Celu>(this);
-    return select4(f32x4.gt(x, f32x4.splat(0)), x, f32x4.mul(expMinusOne4(f32x4.div(x, alpha)), alpha));
+    return select4(f32x4.gt(x, f32x4.splat(0)), x, f32x4.mul(expMinusOneBelow4(f32x4.div(x, alpha)), alpha));
   }
   @inline backward(dy: v128, x: v128): v128 {
-    const below = exp4(f32x4.div(x, carried<Celu>(this)));
+    const below = expBounded4(f32x4.div(x, carried<Celu>(this)));
     return f32x4.mul(dy, select4(f32x4.gt(x, f32x4.splat(0)), f32x4.splat(1), below));
   }
 }
@@ -380,7 +410,7 @@ export function celuGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usiz
 @inline
 function gateSlope(u: v128, xdu: v128): v128 {
   const one = f32x4.splat(1);
-  const e = exp4(v128.or(u, f32x4.splat(-0.0)));
+  const e = expBounded4(v128.or(u, f32x4.splat(-0.0)));
   const inverse = f32x4.div(one, f32x4.add(one, e));
   const positive = f32x4.ge(u, f32x4.splat(0));
   const open = f32x4.mul(select4(positive, one, e), inverse);
@@ -457,13 +487,13 @@ const MISH_MOST: f32 = 20;
 /** With e = e^x and k = e·(e + 2): tanh(log(1 + e)) = k/(k + 2), and its slope is 4e·(e + 1)/(k + 2)². */
 @unmanaged class Mish {
   @inline apply(x: v128): v128 {
-    const e = exp4(f32x4.pmin(x, f32x4.splat(MISH_MOST)));
+    const e = expBounded4(f32x4.pmin(x, f32x4.splat(MISH_MOST)));
     const k = f32x4.mul(e, f32x4.add(e, f32x4.splat(2)));
     return f32x4.mul(f32x4.pmax(x, f32x4.splat(-SILU_MOST)), f32x4.div(k, f32x4.add(k, f32x4.splat(2))));
   }
   @inline backward(dy: v128, x: v128): v128 {
     const u = f32x4.pmax(f32x4.pmin(x, f32x4.splat(MISH_MOST)), f32x4.splat(-SILU_MOST));
-    const e = exp4(u);
+    const e = expBounded4(u);
     const k = f32x4.mul(e, f32x4.add(e, f32x4.splat(2)));
     const below = f32x4.add(k, f32x4.splat(2));
     const rise = f32x4.div(f32x4.mul(f32x4.mul(f32x4.splat(4), e), f32x4.add(e, f32x4.splat(1))), below);
@@ -494,15 +524,11 @@ function normalArea(x: v128, density: v128): v128 {
   const a = f32x4.mul(f32x4.abs(x), f32x4.splat(0.3));
   const t = f32x4.div(one, f32x4.add(one, a));
   const s = f32x4.mul(a, t);
-  let p = madd(s, f32x4.splat(0.05185084789991379), f32x4.splat(-0.18382616341114044));
-  p = madd(p, s, f32x4.splat(0.17871862649917603));
-  p = madd(p, s, f32x4.splat(0.025395505130290985));
-  p = madd(p, s, f32x4.splat(0.05836833640933037));
-  p = madd(p, s, f32x4.splat(-0.3501359224319458));
-  p = madd(p, s, f32x4.splat(-0.20312054455280304));
-  p = madd(p, s, f32x4.splat(1.5494645833969116));
-  p = madd(p, s, f32x4.splat(-2.0800182819366455));
-  p = madd(p, s, f32x4.splat(1.2533141374588013));
+  const s2 = f32x4.mul(s, s);
+  let p = madd(line(s, -0.18382616341114044, 0.05185084789991379), s2, line(s, 0.025395505130290985, 0.17871862649917603));
+  p = madd(p, s2, line(s, -0.3501359224319458, 0.05836833640933037));
+  p = madd(p, s2, line(s, 1.5494645833969116, -0.20312054455280304));
+  p = madd(p, s2, line(s, 1.2533141374588013, -2.0800182819366455));
   const tail = f32x4.mul(density, f32x4.mul(p, t));
   return select4(f32x4.ge(x, f32x4.splat(0)), f32x4.sub(one, tail), tail);
 }
@@ -514,8 +540,10 @@ export class Gelu {
     return f32x4.mul(f32x4.pmax(x, f32x4.splat(-GELU_MOST)), normalArea(u, normalPdf4(u)));
   }
   @inline backward(dy: v128, x: v128): v128 {
+    // Not normalPdf4: beside the area a rounded square is accurate enough.
     const u = within(x, GELU_MOST);
-    const density = normalPdf4(u);
+    const e = expBounded4(f32x4.mul(f32x4.mul(u, u), f32x4.splat(-0.5)));
+    const density = f32x4.mul(e, f32x4.splat(0.3989423));
     return f32x4.mul(dy, madd(u, density, normalArea(u, density)));
   }
 }

@@ -15,7 +15,7 @@ import {
   across, areWhole, blockOf, choose, drawDropped, endOfKeys, Head, hideKeys, isPlain, maskScores, padRows, startOfKeys, strip,
   takeRows, tile, tileHeight, whole8, within,
 } from "../attention";
-import { exp4, log4 } from "../math";
+import { expBounded4, log4 } from "../math";
 import { horizontalSum, loadPart, madd, select4, storePart } from "../simd";
 import { packPanelAcross } from "../tiles";
 
@@ -192,17 +192,17 @@ function weigh(head: Head, scores: usize, line: usize, keys: u32, row: usize, dr
   for (let at = scores; at < stop; at += line) top = f32x4.max(top, v128.load(at));
   // If all is hidden so far, the weights are 0 all the same.
   const base = select4(f32x4.eq(top, f32x4.splat(-Infinity)), f32x4.splat(0), top);
-  const fade = exp4(f32x4.sub(before, base));
+  const fade = expBounded4(f32x4.sub(before, base));
   let sum = f32x4.splat(0);
   if (dropped == 0) {
     for (let at = scores; at < stop; at += line) {
-      const weight = exp4(f32x4.sub(v128.load(at), base));
+      const weight = expBounded4(f32x4.sub(v128.load(at), base));
       v128.store(at, weight);
       sum = f32x4.add(sum, weight);
     }
   } else {
     for (let at = scores; at < stop; at += line, dropped += line) {
-      const weight = exp4(f32x4.sub(v128.load(at), base));
+      const weight = expBounded4(f32x4.sub(v128.load(at), base));
       v128.store(at, f32x4.mul(weight, v128.load(dropped)));
       sum = f32x4.add(sum, weight);
     }
@@ -439,8 +439,8 @@ function slopeStrip(
   for (let i: u32 = 0; i < rows; i++, weights += line, slopes += line, logSum += 4, deltas += 4) {
     const log = v128.load32_splat(logSum);
     const delta = v128.load32_splat(deltas);
-    const w0 = exp4(f32x4.sub(v128.load(weights), log));
-    const w1 = exp4(f32x4.sub(v128.load(weights, 16), log));
+    const w0 = expBounded4(f32x4.sub(v128.load(weights), log));
+    const w1 = expBounded4(f32x4.sub(v128.load(weights, 16), log));
     let d0 = v128.load(slopes);
     let d1 = v128.load(slopes, 16);
     let kept0 = w0;

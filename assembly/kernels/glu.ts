@@ -3,7 +3,8 @@
 // tanh form, 4 relu; src/ops/glu.ts has the same numbers.
 
 import { Gelu, GeluTanh, Relu, Sigmoid, Silu } from "./activation";
-import { LANES, loadPart, storePart } from "../simd";
+import { loadLanes, storeLanes } from "../lanes";
+import { LANES } from "../simd";
 
 function forward<Op>(begin: u32, end: u32, y: usize, x: usize, columns: u32): void {
   const half = <usize>columns << 2;
@@ -12,14 +13,17 @@ function forward<Op>(begin: u32, end: u32, y: usize, x: usize, columns: u32): vo
     const b = a + half;
     const to = y + <usize>row * half;
     let i: u32 = 0;
-    for (; i + LANES <= columns; i += LANES) {
+    for (; i + 2 * LANES <= columns; i += 2 * LANES) {
       const at = <usize>i << 2;
-      v128.store(to + at, f32x4.mul(v128.load(a + at), changetype<Op>(0).apply(v128.load(b + at))));
+      const low = f32x4.mul(v128.load(a + at), changetype<Op>(0).apply(v128.load(b + at)));
+      const high = f32x4.mul(v128.load(a + at, 16), changetype<Op>(0).apply(v128.load(b + at, 16)));
+      v128.store(to + at, low);
+      v128.store(to + at, high, 16);
     }
-    if (i < columns) {
+    for (; i < columns; i += LANES) {
       const at = <usize>i << 2;
-      const gate = changetype<Op>(0).apply(loadPart(b + at, columns - i));
-      storePart(to + at, f32x4.mul(loadPart(a + at, columns - i), gate), columns - i);
+      const lanes = min(LANES, columns - i);
+      storeLanes(to + at, f32x4.mul(loadLanes(a + at, lanes), changetype<Op>(0).apply(loadLanes(b + at, lanes))), lanes);
     }
   }
 }
@@ -32,23 +36,34 @@ function backward<Op>(
   for (let row = begin; row < end; row++) {
     const to = <usize>(2 * row) * half;
     const from = dy + <usize>row * half;
-    for (let i: u32 = 0; i < columns; i += LANES) {
+    let i: u32 = 0;
+    for (; i + 2 * LANES <= columns; i += 2 * LANES) {
       const at = to + (<usize>i << 2);
-      const count = columns - i;
-      const whole = count >= LANES;
-      const a = whole ? v128.load(x + at) : loadPart(x + at, count);
-      const b = whole ? v128.load(x + at + half) : loadPart(x + at + half, count);
-      const d = whole ? v128.load(from + (<usize>i << 2)) : loadPart(from + (<usize>i << 2), count);
+      const bLow = v128.load(x + at + half);
+      const bHigh = v128.load(x + at + half, 16);
+      const dLow = v128.load(from + (<usize>i << 2));
+      const dHigh = v128.load(from + (<usize>i << 2), 16);
+      const aLow = v128.load(x + at);
+      const aHigh = v128.load(x + at, 16);
+      const gateLow = changetype<Op>(0).apply(bLow);
+      const gateHigh = changetype<Op>(0).apply(bHigh);
+      v128.store(dx + at, f32x4.mul(dLow, gateLow));
+      v128.store(dx + at, f32x4.mul(dHigh, gateHigh), 16);
+      const low = changetype<Op>(0).backward(f32x4.mul(dLow, aLow), readsGate ? gateLow : bLow);
+      const high = changetype<Op>(0).backward(f32x4.mul(dHigh, aHigh), readsGate ? gateHigh : bHigh);
+      v128.store(dx + at + half, low);
+      v128.store(dx + at + half, high, 16);
+    }
+    for (; i < columns; i += LANES) {
+      const at = to + (<usize>i << 2);
+      const lanes = min(LANES, columns - i);
+      const a = loadLanes(x + at, lanes);
+      const b = loadLanes(x + at + half, lanes);
+      const d = loadLanes(from + (<usize>i << 2), lanes);
       const gate = changetype<Op>(0).apply(b);
-      const da = f32x4.mul(d, gate);
+      storeLanes(dx + at, f32x4.mul(d, gate), lanes);
       const db = changetype<Op>(0).backward(f32x4.mul(d, a), readsGate ? gate : b);
-      if (whole) {
-        v128.store(dx + at, da);
-        v128.store(dx + at + half, db);
-      } else {
-        storePart(dx + at, da, count);
-        storePart(dx + at + half, db, count);
-      }
+      storeLanes(dx + at + half, db, lanes);
     }
   }
 }

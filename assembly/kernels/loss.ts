@@ -7,7 +7,7 @@
 // the address of the gradient with respect to the loss.
 
 import { carried, carrying, pairSum, rowDivide, rowExp, rowMax, rowScale, rowSum } from "../loops";
-import { exp4, log4, logOnePlus4 } from "../math";
+import { expBounded4, log4, logOnePlus4 } from "../math";
 import { LANES, loadPart, select4, storePart } from "../simd";
 
 /** Elements of one chunk; src/ops/loss.ts has the same number. */
@@ -213,12 +213,12 @@ export function binaryCrossEntropyGradient(
     const finite = f32x4.sub(f32x4.pmax(u, f32x4.splat(0)), f32x4.mul(u, t));
     const endless = v128.and(f32x4.ne(u, x), f32x4.gt(finite, f32x4.splat(0)));
     const line = select4(endless, f32x4.splat(Infinity), finite);
-    return f32x4.add(line, logOnePlus4(exp4(v128.or(x, f32x4.splat(-0.0)))));
+    return f32x4.add(line, logOnePlus4(expBounded4(v128.or(x, f32x4.splat(-0.0)))));
   }
   // σ(x) - t = (1 - t)·σ(x) - t·σ(-x): exact to the last places also where σ(x) is near t.
   @inline slope(x: v128, t: v128): v128 {
     const one = f32x4.splat(1);
-    const e = exp4(v128.or(x, f32x4.splat(-0.0)));
+    const e = expBounded4(v128.or(x, f32x4.splat(-0.0)));
     const positive = f32x4.ge(x, f32x4.splat(0));
     const yes = f32x4.mul(f32x4.sub(one, t), select4(positive, one, e));
     const no = f32x4.mul(t, select4(positive, e, one));

@@ -13,19 +13,18 @@ function fillAngles(cosines: usize, sines: usize, position: u32, features: u32, 
   const slope = (-2 * f64x2.extract_lane(logTwo2(f64x2.splat(base)), 0)) / <f64>features;
   const half = (features + 1) >> 1;
   for (let i: u32 = 0; i < half; i += LANES) {
-    let turns = f32x4.splat(turnsOf(position, i, slope));
-    turns = f32x4.replace_lane(turns, 1, turnsOf(position, i + 1, slope));
-    turns = f32x4.replace_lane(turns, 2, turnsOf(position, i + 2, slope));
-    turns = f32x4.replace_lane(turns, 3, turnsOf(position, i + 3, slope));
+    const turns = v128.shuffle<f32>(turnsOf(position, i, slope), turnsOf(position, i + 2, slope), 0, 1, 4, 5);
     v128.store(cosines + (<usize>i << 2), cos2Pi4(turns));
     v128.store(sines + (<usize>i << 2), sin2Pi4(turns));
   }
 }
 
-/** In [-½, ½]. */
-function turnsOf(position: u32, i: u32, slope: f64): f32 {
-  const turns = <f64>position * f64x2.extract_lane(expTwo2(f64x2.splat(<f64>i * slope)), 0) * TURNS_IN_RADIAN;
-  return <f32>(turns - nearest(turns));
+/** Of features i and i + 1, in [-½, ½], in the first two lanes. */
+function turnsOf(position: u32, i: u32, slope: f64): v128 {
+  const exponents = f64x2.replace_lane(f64x2.splat(<f64>i * slope), 1, <f64>(i + 1) * slope);
+  const radians = f64x2.mul(f64x2.splat(<f64>position), expTwo2(exponents));
+  const turns = f64x2.mul(radians, f64x2.splat(TURNS_IN_RADIAN));
+  return f32x4.demote_f64x2_zero(f64x2.sub(turns, f64x2.nearest(turns)));
 }
 
 // @ts-ignore: decorator
@@ -103,7 +102,14 @@ export function sinusoids(
   for (let row = begin; row < end; row++) {
     fillAngles(cosines, sines, positionOf(start, row / positions, row % positions), features, base);
     const to = y + ((<usize>row * features) << 2);
-    for (let i: u32 = 0; i < features; i++) {
+    let i: u32 = 0;
+    for (; i + 2 * LANES <= features; i += 2 * LANES) {
+      const sine = v128.load(sines + (<usize>i << 1));
+      const cosine = v128.load(cosines + (<usize>i << 1));
+      v128.store(to + (<usize>i << 2), v128.shuffle<f32>(sine, cosine, 0, 4, 1, 5));
+      v128.store(to + (<usize>i << 2), v128.shuffle<f32>(sine, cosine, 2, 6, 3, 7), 16);
+    }
+    for (; i < features; i++) {
       store<f32>(to + (<usize>i << 2), load<f32>((i & 1 ? cosines : sines) + (<usize>(i >> 1) << 2)));
     }
   }

@@ -2,7 +2,7 @@
 // activation.ts. A zero keeps x's sign.
 
 import { carried, carrying } from "../loops";
-import { tanh4 } from "../math";
+import { line, tanh4 } from "../math";
 import { madd, select4 } from "../simd";
 import { backward, forward } from "./activation";
 
@@ -39,13 +39,6 @@ export function hardShrink(begin: u32, end: u32, y: usize, x: usize, n: u32, lam
 /** dx = dy where |x| > lambda (or is NaN), else 0: of both shrinking ones; shapes [n]. Exact. */
 export function shrinkGradient(begin: u32, end: u32, dx: usize, dy: usize, x: usize, n: u32, lambda: f32): void {
   backward<HardShrink>(begin, end, dx, dy, x, n, carrying<HardShrink>(lambda));
-}
-
-/** c0 + c1·x */
-// @ts-ignore: decorator
-@inline
-function line(x: v128, c0: f32, c1: f32): v128 {
-  return madd(f32x4.splat(c1), x, f32x4.splat(c0));
 }
 
 /** For |x| < 0.4, where x and tanh x cancel, Taylor's series to x¹⁵. */

@@ -3,12 +3,12 @@
 // Entries of -Infinity have probability 0; a row with NaN or +Infinity, or all of -Infinity, becomes NaN.
 
 import { carried, carrying, pairSum, rowDivide, rowExp, rowMax, rowSum } from "../loops";
-import { exp4, log4 } from "../math";
+import { expBounded4, log4 } from "../math";
 import { LANES, loadPart, storePart } from "../simd";
 
 @unmanaged class Self { @inline apply(x: v128): v128 { return x; } }
 @unmanaged class Product { @inline apply(a: v128, b: v128): v128 { return f32x4.mul(a, b); } }
-@unmanaged class ExpBelow { @inline apply(x: v128): v128 { return exp4(f32x4.sub(x, carried<ExpBelow>(this))); } }
+@unmanaged class ExpBelow { @inline apply(x: v128): v128 { return expBounded4(f32x4.sub(x, carried<ExpBelow>(this))); } }
 
 /** y = e^(x - max) / Σ e^(x - max), shapes [rows, columns]. */
 export function softmax(begin: u32, end: u32, y: usize, x: usize, columns: u32): void {
@@ -66,11 +66,11 @@ export function logSoftmaxGradient(begin: u32, end: u32, dx: usize, dy: usize, y
     let to = at;
     const stop = at + line;
     for (; to + 16 <= stop; to += 16) {
-      v128.store(dx + to, f32x4.sub(v128.load(dy + to), f32x4.mul(exp4(v128.load(y + to)), sum)));
+      v128.store(dx + to, f32x4.sub(v128.load(dy + to), f32x4.mul(expBounded4(v128.load(y + to)), sum)));
     }
     const part = columns % LANES;
     if (part != 0) {
-      storePart(dx + to, f32x4.sub(loadPart(dy + to, part), f32x4.mul(exp4(loadPart(y + to, part)), sum)), part);
+      storePart(dx + to, f32x4.sub(loadPart(dy + to, part), f32x4.mul(expBounded4(loadPart(y + to, part)), sum)), part);
     }
   }
 }
