@@ -32,13 +32,6 @@ import { LANES, loadPart, madd, select4, storePart } from "../simd";
 export function binary<Op>(begin: u32, end: u32, y: usize, a: usize, b: usize, n: u32): void {
   const stop = min(end * LANES, n);
   let i = begin * LANES;
-  for (; i + 2 * LANES <= stop; i += 2 * LANES) {
-    const at = <usize>i << 2;
-    const low = changetype<Op>(0).apply(v128.load(a + at), v128.load(b + at));
-    const high = changetype<Op>(0).apply(v128.load(a + at, 16), v128.load(b + at, 16));
-    v128.store(y + at, low);
-    v128.store(y + at, high, 16);
-  }
   for (; i + LANES <= stop; i += LANES) {
     const at = <usize>i << 2;
     v128.store(y + at, changetype<Op>(0).apply(v128.load(a + at), v128.load(b + at)));
@@ -293,13 +286,6 @@ export function heavisideBroadcast(
 export function unary<Op>(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
   const stop = min(end * LANES, n);
   let i = begin * LANES;
-  for (; i + 2 * LANES <= stop; i += 2 * LANES) {
-    const at = <usize>i << 2;
-    const low = changetype<Op>(0).apply(v128.load(x + at));
-    const high = changetype<Op>(0).apply(v128.load(x + at, 16));
-    v128.store(y + at, low);
-    v128.store(y + at, high, 16);
-  }
   for (; i + LANES <= stop; i += LANES) {
     const at = <usize>i << 2;
     v128.store(y + at, changetype<Op>(0).apply(v128.load(x + at)));

@@ -3,7 +3,9 @@ import {
   cos2Pi4,
   erf4,
   exp4,
+  expBounded4,
   expMinusOne4,
+  expMinusOneBelow4,
   log4,
   logNormal4,
   logOnePlus4,
@@ -30,6 +32,14 @@ export function expMinusOne(y: usize, x: usize, n: u32): void {
     x += 16;
     y += 16;
   } while (y < end);
+}
+
+export function expBounded(y: usize, x: usize, n: u32): void {
+  for (let i: usize = 0; i < 4 * n; i += 16) v128.store(y + i, expBounded4(v128.load(x + i)));
+}
+
+export function expMinusOneBelow(y: usize, x: usize, n: u32): void {
+  for (let i: usize = 0; i < 4 * n; i += 16) v128.store(y + i, expMinusOneBelow4(v128.load(x + i)));
 }
 
 export function sigmoid(y: usize, x: usize, n: u32): void {

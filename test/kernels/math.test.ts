@@ -228,6 +228,42 @@ describe("a million inputs", () => {
   test.each(names)("%s", (name) => check(name, measure(name, samples(name))));
 });
 
+// Where they hold, they have the bits of those that hold everywhere.
+test.each([
+  ["expBounded", "exp", 64],
+  ["expMinusOneBelow", "expMinusOne", 0],
+] as const)("%s has the bits of %s up to %d", (short, name, most) => {
+  const values = new Float32Array(CHUNK);
+  const bits = new Uint32Array(values.buffer);
+  for (const { memory, ...module } of kernels.values()) {
+    const run = module as unknown as Kernels & Record<typeof short, Kernels["exp"]>;
+    for (let chunk = 0; chunk < 32; chunk++) {
+      for (let i = 0; i < CHUNK; i++) {
+        bits[i] = 0x80000000 + Math.floor((0x42d20000 * (chunk * CHUNK + i)) / (32 * CHUNK));
+        if (i % 4 === 3) values[i] = most - (110 * i) / CHUNK;
+      }
+      // Halves of ln 2, between two steps.
+      values.set([
+        0,
+        -0,
+        Number.NaN,
+        Number.NEGATIVE_INFINITY,
+        most,
+        -0.5 * Math.LN2,
+        -1.5 * Math.LN2,
+        -2.5 * Math.LN2,
+      ]);
+      new Float32Array(memory.buffer, 0, CHUNK).set(values);
+      run[name](4 * CHUNK, 0, CHUNK);
+      const expected = new Float32Array(memory.buffer, 4 * CHUNK, CHUNK).slice();
+      run[short](4 * CHUNK, 0, CHUNK);
+      const got = new Float32Array(memory.buffer, 4 * CHUNK, CHUNK);
+      const wrong = got.findIndex((value, i) => !Object.is(value, expected[i]));
+      expect(wrong, `${short}(${values[wrong]})`).toBe(-1);
+    }
+  }
+});
+
 describe("special values", () => {
   const largest = (2 - 2 ** -23) * 2 ** 127;
   const magnitudes = [

@@ -1,9 +1,23 @@
 // What test/kernels/random.test.ts calls of assembly/random.ts and of the shuffle kernel.
-import { boundedInt, normal4, philox4, uniform4, wordOf } from "../../assembly/random";
+import { boundedInt, normal4, philox4, philoxFour, turnWords, uniform4, wordOf } from "../../assembly/random";
 export { shuffle } from "../../assembly/kernels/shuffle";
 
 export function philox(y: usize, c0: u32, c1: u32, c2: u32, c3: u32, key0: u32, key1: u32): void {
   v128.store(y, philox4(c0, c1, c2, c3, key0, key1));
+}
+
+@unmanaged class Blocks {
+  @inline store(y: usize, _x: usize, _a: v128, _b: v128, w0: v128, w1: v128, w2: v128, w3: v128): void {
+    v128.store(y, turnWords(w0, w1, w2, w3, 0));
+    v128.store(y, turnWords(w0, w1, w2, w3, 1), 16);
+    v128.store(y, turnWords(w0, w1, w2, w3, 2), 32);
+    v128.store(y, turnWords(w0, w1, w2, w3, 3), 48);
+  }
+}
+
+/** Blocks c0 to c0 + 3. */
+export function philoxBlocks(y: usize, c0: u32, c1: u32, c2: u32, c3: u32, key0: u32, key1: u32): void {
+  philoxFour<Blocks>(y, 0, f32x4.splat(0), f32x4.splat(0), c0, c1, c2, c3, key0, key1);
 }
 
 /** Words of blocks (0, 0, stream, 0), (1, 0, stream, 0), …; n a multiple of four, as below. */

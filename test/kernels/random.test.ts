@@ -6,6 +6,7 @@ import { erf } from "./erf.js";
 
 interface Kernels {
   philox(y: number, c0: number, c1: number, c2: number, c3: number, key0: number, key1: number): void;
+  philoxBlocks(y: number, c0: number, c1: number, c2: number, c3: number, key0: number, key1: number): void;
   words(y: number, n: number, stream: number, key0: number, key1: number): void;
   uniforms(y: number, x: number, n: number): void;
   normals(y: number, x: number, n: number): void;
@@ -123,6 +124,19 @@ describe.each(runnableBuilds())("%s", async (build) => {
       const next = referencePhilox(state, key);
       expect(philox(state, key)).toEqual(next);
       state = next;
+    }
+  });
+
+  test("philoxFour gives four blocks of philox4, with any counter and key", () => {
+    let state = [0xfffffffe, 2, 3, 4];
+    for (let i = 0; i < 500; i++) {
+      const [c0, c1, c2, c3] = state as [number, number, number, number];
+      const key = [c1, (i ^ c3) >>> 0] as const;
+      kernels.philoxBlocks(64, c0, c1, c2, c3, key[0], key[1]);
+      const blocks = [...new Uint32Array(buffer, 64, 16)];
+      const expected = [0, 1, 2, 3].flatMap((block) => referencePhilox([(c0 + block) >>> 0, c1, c2, c3], key));
+      expect(blocks).toEqual(expected);
+      state = referencePhilox(state, key);
     }
   });
 
