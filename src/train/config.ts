@@ -10,6 +10,7 @@ import { type AnyModel, checkModel } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import { checkOptimizer, type Optimizer } from "../optim/optimizer.js";
 import { isRegularized } from "./changes.js";
+import { type InParts, PAUSE } from "./job.js";
 import { NO_OPTIMIZER, planOptimizer } from "./optimizer.js";
 import { type Losses, type OutputOptions, resolveOutputs, tryOutputs } from "./outputs.js";
 import { isCounted, planScores } from "./scores.js";
@@ -100,7 +101,8 @@ const OPTIONS = {
   convolution: unchecked<AnyOptions["convolution"]>(),
 } satisfies OptionsOf<AnyOptions>;
 
-export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig {
+/** Checks and tries the parts of a trainer. Pauses for the host, as it is the first work of a page, whose code is cold. */
+export function* configure(given: unknown, options: AnyOptions): InParts<TrainingConfig> {
   const model = checkModel("compile", given);
   const { optimizer, seed, frozen, accumulate, recompute } = readOptions("compile", options, OPTIONS);
   engineOf("compile", options);
@@ -111,11 +113,13 @@ export function checkConfig(given: unknown, options: AnyOptions): TrainingConfig
     );
   }
   const outputs = resolveOutputs("compile", model, options);
+  yield PAUSE;
   const stateful = [...model.states.values()].some(({ predictsOnly = false }) => !predictsOnly);
   checkAccumulated(outputs, accumulate, stateful);
   const fixed = frozenOf(model, frozen);
   const trained = [...model.parameters.values()].filter((tensor) => isTrainable(tensor) && !fixed.has(tensor));
   tryOutputs("compile", model, outputs, trained);
+  yield PAUSE;
   const isTrained = new Set(trained);
   const paths = [...model.parameters].filter(([, tensor]) => isTrained.has(tensor));
   return {

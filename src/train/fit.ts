@@ -11,7 +11,15 @@ import { type AnyScores, checkEvaluateOptions, type FitPlan } from "./options.js
 import { handOver } from "./samples.js";
 import { readScores } from "./scores.js";
 import { STEPS_PER_CALL, type State, visibleOf } from "./state.js";
-import { type Batches, continuePass, preparePrograms, type Stretch, stepSizeOf, unfinishedPass } from "./steps.js";
+import {
+  type Batches,
+  continuePass,
+  isPrepared,
+  preparePrograms,
+  type Stretch,
+  stepSizeOf,
+  unfinishedPass,
+} from "./steps.js";
 
 /**
  * Loss and metrics, by name. If the outputs have names: the total loss, and those of each output as `"digit.loss"` and
@@ -136,7 +144,7 @@ function* fitEpoch(
 ): Job<AnyEpochResult> {
   const start = performance.now();
   const batches = { data, batchSize: Math.min(plan.batchSize, data.count), shuffle: plan.shuffle };
-  preparePrograms(state, batches);
+  if (!isPrepared(state, batches)) yield* preparePrograms(state, batches);
   const from = unfinishedPass(state, data)?.row ?? 0;
   const report = plan.onProgress && reporter(state, batches, from, start, left, plan.onProgress);
   // `onProgress` may read the parameters too.

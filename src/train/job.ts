@@ -27,6 +27,26 @@ export class EngineCall {
 /** A job yields this when the host may do something else. */
 export const PAUSE: unique symbol = Symbol("pause");
 
+/** Makes something in parts, between which the host may do something else. */
+export type InParts<T> = Generator<typeof PAUSE, T>;
+
+/** All parts at once. */
+export function atOnce<T>(parts: InParts<T>): T {
+  let next = parts.next();
+  while (!next.done) next = parts.next();
+  return next.value;
+}
+
+/** Lets the host do other work between the parts. */
+export async function breathing<T>(parts: InParts<T>): Promise<T> {
+  let next = parts.next();
+  while (!next.done) {
+    await breathe();
+    next = parts.next();
+  }
+  return next.value;
+}
+
 /**
  * Yields calls, `PAUSE`, and intermediate results (`Y`); returns `R`. The answer to a call is the number of steps that
  * were done. After an interrupt, it is lower than the job asked for, but at least one.

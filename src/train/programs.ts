@@ -17,6 +17,7 @@ import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradientRules } from "../ops/gradient.js";
 import { ownTensors, penaltiesOf, recordChanges } from "./changes.js";
 import { type SampleFormat, targetShape, targetType } from "./data.js";
+import { atOnce, type InParts, PAUSE } from "./job.js";
 import { assignTargets, buildScores } from "./scores.js";
 import { arenaOf, checkTrains, guard, type State, type StateParts, stateAddress } from "./state.js";
 
@@ -196,13 +197,14 @@ function resultsOf({ trace, loss, totals, gradients }: TracedTraining): Tensor[]
 }
 
 /** One training step: forward, backward, optimizer; the loss and the totals are recorded. */
-function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
+function* trainingProgram(state: State, feed: Feed, batch: number): InParts<StepProgram> {
   checkTrains(state, "trainer");
   if (feed.kind === "gathered" && feed.part !== undefined && feed.part < batch && state.parts !== undefined) {
-    return accumulatingProgram(state, state.parts, feed, batch, feed.part);
+    return yield* accumulatingProgram(state, state.parts, feed, batch, feed.part);
   }
   const { config, optimizer } = state;
   const traced = traceTraining(state, feed, batch);
+  yield PAUSE;
   const { trace, loss, totals } = traced;
   // A batch of all samples begins at the same row in every step.
   const advanceBy = feed.kind === "staged" || feed.whole ? 0 : batch;
@@ -222,18 +224,21 @@ function trainingProgram(state: State, feed: Feed, batch: number): StepProgram {
  * One training step of several batches: gradients and scores are added up, and each batch continues with the buffers of
  * the one before.
  */
-function accumulatingProgram(
+function* accumulatingProgram(
   state: State,
   parts: StateParts,
   feed: GatheredFeed,
   step: number,
   batch: number,
-): StepProgram {
+): InParts<StepProgram> {
   const { config, optimizer, values, fixed, clock } = state;
   const rest = step % batch;
   const trace = (size: number): TracedTraining =>
     traceTraining(state, feed, size, { share: size / step, gradientsAt: parts.gradients });
-  const [whole, last] = [trace(batch), rest === 0 ? undefined : trace(rest)];
+  const whole = trace(batch);
+  yield PAUSE;
+  const last = rest === 0 ? undefined : trace(rest);
+  yield PAUSE;
   // Before the optimizer, nothing changes that outlives the step.
   const shadowOf = (buffer: Tensor): Pointer => parts.fixed + offsetIn(fixed, buffer);
   const buffers = [...whole.trace.updates.keys()];
@@ -385,7 +390,7 @@ const MAKERS = {
   "input gradients": inputGradientProgram,
   predict: predictionProgram,
   "predict raw": rawPredictionProgram,
-} satisfies Record<string, (state: State, feed: Feed, batch: number) => StepProgram>;
+} satisfies Record<string, (state: State, feed: Feed, batch: number) => StepProgram | InParts<StepProgram>>;
 
 export type ProgramUse = keyof typeof MAKERS;
 
@@ -405,19 +410,35 @@ export function programFor(state: State, use: ProgramUse, feed: Feed, batch: num
   const { last } = state.programs;
   const isLast = last?.use === use && last.batch === batch && sameFeed(last.feed, feed);
   if (isLast && last.program.version === state.arena.version) return last.program;
+  return atOnce(programInParts(state, use, feed, batch));
+}
+
+/** The same, made in parts. */
+export function* programInParts(state: State, use: ProgramUse, feed: Feed, batch: number): InParts<StepProgram> {
+  guard(state, "trainer");
   const { held } = state.programs;
   // The key of a program includes everything that is in its instructions.
   const key = `${use} ${keyOf(feed)} ${batch}`;
   let program = held.get(key);
   if (program?.version !== state.arena.version) {
     drop(state, key);
-    program = MAKERS[use](state, feed, batch);
+    const made = MAKERS[use](state, feed, batch);
+    program = "program" in made ? made : yield* guarded(state, made);
     makeRoom(state, program.bytes);
   }
   held.delete(key);
   held.set(key, program);
   state.programs.last = { use, feed, batch, program };
   return program;
+}
+
+/** Looks after each pause whether the trainer is still there. */
+function* guarded<T>(state: State, parts: InParts<T>): InParts<T> {
+  for (let next = parts.next(); ; next = parts.next()) {
+    if (next.done) return next.value;
+    yield next.value;
+    guard(state, "trainer");
+  }
 }
 
 /** Drops the programs that were used longest ago, until a new one of so many bytes fits. */

@@ -13,9 +13,16 @@ import { rateAt, ratesByGroup } from "../optim/optimizer.js";
 import { beginPass, findPass, movePass, type Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
 import { DivergenceError, largestOf } from "./divergence.js";
-import { EngineCall, type Job, PAUSE } from "./job.js";
+import { EngineCall, type InParts, type Job, PAUSE } from "./job.js";
 import type { StepsPlan } from "./options.js";
-import { type Feed, type GatheredFeed, programFor, type StagedFeed, type StepProgram } from "./programs.js";
+import {
+  type Feed,
+  type GatheredFeed,
+  programFor,
+  programInParts,
+  type StagedFeed,
+  type StepProgram,
+} from "./programs.js";
 import { checkResident } from "./samples.js";
 import { claimStates, guard, STEPS_PER_CALL, type State } from "./state.js";
 
@@ -189,26 +196,32 @@ export interface Limits {
 /**
  * Makes the programs for all batch sizes that a call can need, the larger ones first, because they need the larger
  * arena. If a layer refuses a size, as batch normalization refuses a single sample, it does so before anything has
- * changed.
+ * changed. Pauses for the host: the first programs take a page longer than a frame has.
  */
-export function preparePrograms(state: State, batches: Batches): void {
+export function* preparePrograms(state: State, batches: Batches): InParts<void> {
   const { data, batchSize } = batches;
   const { count, format } = data;
   const left = count - (unfinishedPass(state, data)?.row ?? 0);
-  // The last call needed the same sizes.
   const stepSize = stepSizeOf(state, { data, batchSize });
-  const { programs } = state;
-  const { prepared } = programs;
-  const rest = left % stepSize;
-  const isSame = prepared?.count === count && prepared.batchSize === batchSize && prepared.rest === rest;
-  if (isSame && prepared.format === format) return;
   const sizes = [left, count].flatMap((rows) => [Math.min(stepSize, rows), rows % stepSize]);
   checkStateful(state, batches);
-  programs.prepared = undefined;
+  state.programs.prepared = undefined;
   for (const size of [...new Set(sizes)].sort((a, b) => b - a)) {
-    if (size > 0) programFor(state, "train", feedOf(data, size, batchSize), size);
+    if (size === 0) continue;
+    yield* programInParts(state, "train", feedOf(data, size, batchSize), size);
+    yield PAUSE;
   }
-  programs.prepared = { count, format, batchSize, rest };
+  guard(state, "trainer");
+  state.programs.prepared = { count, format, batchSize, rest: left % stepSize };
+}
+
+/** Whether the last call needed programs of the same sizes. */
+export function isPrepared(state: State, { data, batchSize }: Batches): boolean {
+  const { count, format } = data;
+  const { prepared } = state.programs;
+  if (prepared?.count !== count || prepared.batchSize !== batchSize || prepared.format !== format) return false;
+  const left = count - (unfinishedPass(state, data)?.row ?? 0);
+  return prepared.rest === left % stepSizeOf(state, { data, batchSize });
 }
 
 /** The largest number of samples in a step. */
@@ -333,7 +346,7 @@ function totalsOf({ totals, config }: State): Region {
 export function* trainSteps(state: State, data: ResidentData, plan: StepsPlan): Job<void> {
   const { losses, batchSize, shuffle } = plan;
   const batches = { data, batchSize: Math.min(batchSize, data.count), shuffle };
-  preparePrograms(state, batches);
+  if (!isPrepared(state, batches)) yield* preparePrograms(state, batches);
   for (let done = 0; done < losses.length; ) {
     const stretch = yield* continuePass(state, batches, { steps: losses.length - done });
     losses.set(stretch.losses, done);
@@ -344,7 +357,7 @@ export function* trainSteps(state: State, data: ResidentData, plan: StepsPlan): 
 
 /** Runs steps for about so long, at least one. Must be driven on the calling thread. Returns the loss of each step. */
 export function* trainFor(state: State, batches: Batches, milliseconds: number): Job<Float32Array> {
-  preparePrograms(state, batches);
+  if (!isPrepared(state, batches)) yield* preparePrograms(state, batches);
   const losses: number[] = [];
   const start = performance.now();
   for (let now = start; losses.length === 0 || now < start + milliseconds; now = performance.now()) {

@@ -9,7 +9,7 @@ import type { AnyMetrics, MetricName, NameOfMetric } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
 import { type ForPorts, fromList, type Ports } from "../nn/ports.js";
 import { type Checkpoint, restoreCheckpoint, takeCheckpoint } from "./checkpoint.js";
-import { type AnyOptions, checkConfig, type PredictingOptions, type Scored, type TrainingOptions } from "./config.js";
+import { type AnyOptions, configure, type PredictingOptions, type Scored, type TrainingOptions } from "./config.js";
 import {
   type AnySamples,
   isResident,
@@ -21,7 +21,7 @@ import {
 } from "./data.js";
 import { evaluateAll } from "./evaluate.js";
 import { type AnyEpochResult, type EpochResult, type Fit, fitEpochs, lazily, type Scores } from "./fit.js";
-import { driveAsync, driveSync, EngineCall, type Job, runAsync, runSync } from "./job.js";
+import { atOnce, breathing, driveAsync, driveSync, EngineCall, type Job, runAsync, runSync } from "./job.js";
 import { checkAverage } from "./optimizer.js";
 import {
   type AnyFitOptions,
@@ -266,7 +266,7 @@ export async function compile<I extends Ports = Shape, O extends Ports = Shape>(
 ): Promise<Predictor<I, O>>;
 export async function compile(model: unknown, given: object = {}): Promise<unknown> {
   const options = given as AnyOptions;
-  const config = checkConfig(model, options);
+  const config = await breathing(configure(model, options));
   const engine = engineOf("compile", options) ?? (await createEngine(engineOptions(options)));
   const own = options.engine === undefined;
   let state: State | undefined;
@@ -302,7 +302,7 @@ export function compileSync<I extends Ports = Shape, O extends Ports = Shape>(
 ): Predictor<I, O>;
 export function compileSync(model: unknown, given: object = {}): unknown {
   const options = given as AnyOptions;
-  const config = checkConfig(model, options);
+  const config = atOnce(configure(model, options));
   const engine = engineOf("compile", options) ?? createEngineSync(engineOptions(options));
   const own = options.engine === undefined;
   let state: State | undefined;

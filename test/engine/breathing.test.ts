@@ -1,7 +1,21 @@
 // What keeps a page alive while it trains: how much a task does before the host gets its turn, counted, by a clock that the
 // tests move on. How long such tasks take is measured by `npm run bench -- --workloads page-tasks`.
 import { Worker } from "node:worker_threads";
-import { adam, compile, createEngine, crossEntropy, dense, type Engine, relu, sequential } from "steepest";
+import {
+  adam,
+  compile,
+  createEngine,
+  crossEntropy,
+  defineLoss,
+  dense,
+  type Engine,
+  functional,
+  type Optimizer,
+  relu,
+  sequential,
+  sgd,
+} from "steepest";
+import { mean, square, sub } from "steepest/graph";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { performance as hostClock } from "../../src/engine/host.js";
 import { rows, startRecording } from "../../src/engine/instructions.js";
@@ -85,6 +99,43 @@ describe.each([true, false])("in the background: %s", (background) => {
       expect(turn, `call ${i + 1}`).toBeGreaterThan(calls[i].turn);
     });
   });
+});
+
+test("a trainer and its first programs are made in parts, with a turn between them", async () => {
+  using engine = await createEngine({ background: false });
+  const turns = countTurns();
+  const notes: { what: string; turn: number }[] = [];
+  const note = (what: string) => notes.push({ what, turn: turns.turn() });
+  const noting = functional({ input: [20] }, (x, { apply }) => {
+    note("trace");
+    return apply(x, dense(1));
+  });
+  const loss = defineLoss("noting", (y, t) => {
+    note("loss");
+    return mean(square(sub(y, t)));
+  });
+  const rule = sgd();
+  const optimizer: Optimizer = {
+    ...rule,
+    record(recorder, at) {
+      note("record");
+      rule.record(recorder, at);
+    },
+  };
+  const turnsOf = (what: string) => notes.filter((one) => one.what === what).map(({ turn }) => turn);
+  notes.length = 0;
+  using trainer = await compile(noting, { loss, optimizer, engine });
+  // Losses are tried in one task, the optimizer in a later one.
+  expect(Math.min(...turnsOf("record"))).toBeGreaterThan(Math.max(...turnsOf("loss")));
+  const resident = trainer.load({ x: new Float32Array(20 * 20), y: new Float32Array(20) });
+  notes.length = 0;
+  await trainer.trainSteps(resident, { steps: 1, batchSize: 16 });
+  turns.stop();
+  expect(notes.map(({ what }) => what)).toEqual(["trace", "loss", "record", "trace", "loss", "record"]);
+  const [first, , written, second, , secondWritten] = notes.map(({ turn }) => turn);
+  expect(written).toBeGreaterThan(first);
+  expect(second).toBeGreaterThan(written);
+  expect(secondWritten).toBeGreaterThan(second);
 });
 
 test("data are checked and copied in parts of 65,536 values, with a turn after each that takes longer than 2 ms", async () => {
