@@ -79,8 +79,8 @@ const KB = 1024;
 const budgets = [
   ["facade of a simple program under Node", loaded(inNode), 66 * KB],
   ["the same in a browser", loaded(inPage), 66 * KB],
-  ["all that a bundled page loads to train", loaded(inPage, strict) + worker, 141 * KB],
-  ["the same without a bundler", loaded(asIs("dist/browser/", "index.js"), strict) + worker, 262 * KB],
+  ["all that a bundled page loads to train", loaded(inPage, strict) + worker, 146 * KB],
+  ["the same without a bundler", loaded(asIs("dist/browser/", "index.js"), strict) + worker, 270 * KB],
   ["a program without a model", loaded(await bundled("node", "index.js", tiny)), 9 * KB],
 ];
 for (const [what, bytes, budget] of budgets) {
