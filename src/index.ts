@@ -226,6 +226,13 @@ export {
   type RangeTestPoint,
 } from "./train/findLearningRate.js";
 export type { EpochResult, Fit, Progress, Scores } from "./train/fit.js";
+export {
+  type MinimizeOptions,
+  type MinimizeProgress,
+  type Minimum,
+  minimize,
+  minimizeSync,
+} from "./train/minimize.js";
 export type {
   EvaluateOptions,
   FitOptions,
@@ -244,6 +251,7 @@ export {
   compileSync,
   type Evaluator,
   type EvaluatorOptions,
+  type LossGradients,
   type Predictor,
   type PredictorOptions,
   type Trainer,

@@ -14,6 +14,7 @@ import {
   VECTOR_BYTES,
   VECTOR_SHIFT,
 } from "../moments";
+import { loadLanes, storeLanes } from "../lanes";
 import { LANES, loadPart, madd, storePart } from "../simd";
 import { CLOCK_STEP } from "./step";
 
@@ -339,6 +340,16 @@ export function adamRows(
     storePart(p + at + rest, v128.load(scratch), part);
     storePart(m + at + rest, v128.load(scratch, 16), part);
     storePart(v + at + rest, v128.load(scratch, 32), part);
+  }
+}
+
+/** y = x, denormals as 0: what an optimizer out of operations keeps. Unit: a vector of four of y [n]. */
+export function copyNormal(begin: u32, end: u32, y: usize, x: usize, n: u32): void {
+  const stop = min(n, end * LANES);
+  for (let i = begin * LANES; i < stop; i += LANES) {
+    const count = min(LANES, n - i);
+    const v = loadLanes(x + (<usize>i << 2), count);
+    storeLanes(y + (<usize>i << 2), flushDenormals(v, f32x4.abs(v)), count);
   }
 }
 

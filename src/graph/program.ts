@@ -49,8 +49,11 @@ export interface GraphParts {
   readonly places?: ReadonlyMap<Tensor, Pointer>;
 }
 
-/** Records the instructions of a graph's results. Returns the addresses of the values. */
-export type Compute = () => (tensor: Tensor) => Pointer;
+/**
+ * Records the instructions of a graph's results. Returns the addresses of the values. `replaced`: leaves that are read at
+ * other addresses.
+ */
+export type Compute = (replaced?: ReadonlyMap<Tensor, Pointer>) => (tensor: Tensor) => Pointer;
 
 /** The parts of a program. */
 export interface ProgramParts extends GraphParts {
@@ -58,10 +61,12 @@ export interface ProgramParts extends GraphParts {
   readonly values?: { addressOf(parameter: Tensor): Pointer };
   /** A second graph, computed after the first or instead of it. Its values use the same memory. */
   readonly second?: GraphParts | undefined;
+  /** Bytes that `record` needs besides. Default 0. */
+  readonly scratchBytes?: number;
   /** Returns memory for the values between operations. Default: the program has its own. */
   arena?(bytes: number): Pointer;
   /** Records the instructions. `compute` records those of the results. Default: only these. */
-  record?(recorder: Recorder, compute: Compute, computeSecond: Compute): void;
+  record?(recorder: Recorder, compute: Compute, computeSecond: Compute, scratch: Pointer): void;
 }
 
 /** A program with the plan that it was made from. */
@@ -92,13 +97,16 @@ export function buildProgram(engine: Engine, parts: ProgramParts): BuiltProgram 
     let planBytes = 0;
     const [compute, computeSecond] = graphs.map(
       (graph): Compute =>
-        () => {
-          const addressOf = lower(graph.plan, recording.record, arena, graph.pinned);
+        (replaced) => {
+          const pinned = replaced === undefined ? graph.pinned : new Map([...graph.pinned, ...replaced]);
+          const addressOf = lower(graph.plan, recording.record, arena, pinned);
           planBytes = recording.bytes();
           return addressOf;
         },
     );
-    record(recording.record, compute, computeSecond);
+    const { scratchBytes = 0 } = parts;
+    const scratch = scratchBytes === 0 ? 0 : lease.take(scratchBytes);
+    record(recording.record, compute, computeSecond, scratch);
     const program = installIn(engine, lease.take(recording.bytes()), recording);
     return {
       program,

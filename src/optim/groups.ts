@@ -52,6 +52,9 @@ export function groups(optimizers: Readonly<Record<string, Optimizer>>): Optimiz
     record(recorder: Recorder, at: OptimizerPlacement) {
       for (const { optimizer, placement } of placed(all, at)) optimizer.record(recorder, placement);
     },
+    perturb(recorder: Recorder, at: OptimizerPlacement) {
+      for (const { optimizer, placement } of placed(all, at)) optimizer.perturb?.(recorder, placement);
+    },
     finish(recorder: Recorder, at: OptimizerPlacement) {
       for (const { optimizer, placement } of placed(all, at)) optimizer.finish?.(recorder, placement);
     },

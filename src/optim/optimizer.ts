@@ -37,6 +37,11 @@ export interface OptimizerSlot {
   readonly tensors?: readonly TrainedTensor[];
   /** What it holds before the first step. Default "zeros"; one that has a `length` cannot start at the parameters. */
   readonly start?: "zeros" | "parameters";
+  /**
+   * Holds, within a step, the point at which gradients are taken a second time: see `Optimizer.perturb`. Checkpoints do not have
+   * it. Default false.
+   */
+  readonly perturbed?: boolean;
   /** What checkpoints have a slot with a `length` under, beside its name. Default "all". */
   readonly path?: string;
 }
@@ -89,6 +94,11 @@ export interface Optimizer {
   order?(tensors: readonly TrainedTensor[]): readonly TrainedTensor[];
   /** Records the instructions of one step. The gradients may be changed. */
   record(recorder: Recorder, at: OptimizerPlacement): void;
+  /**
+   * Records, from the gradients at the parameters, the point at which they are taken a second time, into its slots that are
+   * `perturbed`. `record` then has the gradients at that point. Losses and new values of buffers are those at the parameters.
+   */
+  perturb?(recorder: Recorder, at: OptimizerPlacement): void;
   /** Records what follows when constraints have brought the parameters back: averages of them. */
   finish?(recorder: Recorder, at: OptimizerPlacement): void;
 }
@@ -144,7 +154,8 @@ export function learningRateAt(optimizer: Optimizer, step: number, group?: strin
 
 /** Refuses what is no optimizer. What its methods give is seen when there are tensors: see `layoutOptimizer`. */
 export function checkOptimizer(where: string, value: unknown): Optimizer {
-  const { name, learningRate, record, slots, scratchBytes, order, finish } = (value ?? {}) as Partial<Optimizer>;
+  const { name, learningRate, record, slots, scratchBytes, order, perturb, finish } = (value ??
+    {}) as Partial<Optimizer>;
   if (typeof value !== "object" || (typeof record !== "function" && typeof name !== "string")) {
     throw new ModelError(
       `${where}: optimizer must be one such as adam(), got ${showValue(value)}${remedyForValue(value, "adam")}`,
@@ -155,7 +166,7 @@ export function checkOptimizer(where: string, value: unknown): Optimizer {
     throw new ModelError(`${where}: an optimizer must have a name, as { name: "mine", … }, got ${showValue(name)}`);
   }
   checkFunction(`${where}: ${name}`, "record", record);
-  for (const [method, given] of Object.entries({ slots, scratchBytes, order, finish })) {
+  for (const [method, given] of Object.entries({ slots, scratchBytes, order, perturb, finish })) {
     if (given !== undefined) checkFunction(`${where}: ${name}`, method, given);
   }
   if (!isGrouped(learningRate)) checkLearningRate(`${where}: ${name}`, learningRate);

@@ -28,6 +28,7 @@ export interface SlotPart {
 export interface SlotLayout {
   readonly name: string;
   readonly start: "zeros" | "parameters";
+  readonly perturbed: boolean;
   /** A multiple of 64. */
   readonly bytes: number;
   readonly parts: readonly SlotPart[];
@@ -109,7 +110,14 @@ function checkOrder(where: string, given: readonly TrainedTensor[], ordered: rea
 }
 
 function layoutSlot(where: string, slot: OptimizerSlot, all: readonly TrainedTensor[]): SlotLayout {
-  const { name, length, tensors = all, start = "zeros", path = "all" } = (slot ?? {}) as OptimizerSlot;
+  const {
+    name,
+    length,
+    tensors = all,
+    start = "zeros",
+    perturbed = false,
+    path = "all",
+  } = (slot ?? {}) as OptimizerSlot;
   // Names of files' tensors are "optimizer/velocity/0.weight".
   if (typeof name !== "string" || name === "" || name.includes("/")) {
     throw new ModelError(
@@ -134,7 +142,7 @@ function layoutSlot(where: string, slot: OptimizerSlot, all: readonly TrainedTen
       bytes += align(tensor.length * 4);
       return { path: tensor.path, shape: tensor.shape, offset, tensor };
     });
-    return { name, start, bytes, parts };
+    return { name, start, perturbed, bytes, parts };
   }
   if (!isSize(length, 1)) {
     throw new ModelError(`${here}: length must be a whole number of at least 1, got ${showValue(length)}`);
@@ -144,12 +152,18 @@ function layoutSlot(where: string, slot: OptimizerSlot, all: readonly TrainedTen
       `${here}: must start at "zeros", as it has a length of its own, got "parameters": leave its length out for one value a parameter`,
     );
   }
+  if (perturbed) {
+    throw new ModelError(
+      `${here}: must have a value for each parameter if it is perturbed, got a length: leave it out`,
+    );
+  }
   if (typeof path !== "string" || path === "") {
     throw new ModelError(`${here}: path must be a text, got ${showValue(path)}`);
   }
   return {
     name,
     start,
+    perturbed: false,
     bytes: align(length * 4),
     parts: [{ path, shape: [length], offset: 0, tensor: undefined }],
   };
@@ -262,6 +276,7 @@ function tryRecording(layout: OptimizerLayout): void {
   if (end + clockBytes > MAX_BYTES) return;
   const recording = startRecording();
   const placement = placeOptimizer(layout, at);
+  optimizer.perturb?.(recording.record, placement);
   optimizer.record(recording.record, placement);
   optimizer.finish?.(recording.record, placement);
   const words = recording.words();

@@ -13,10 +13,14 @@ export interface Added {
   before?(recorder: Recorder, at: OptimizerPlacement): void;
   readonly slots?: readonly OptimizerSlot[];
   after?(recorder: Recorder, at: OptimizerPlacement): void;
+  perturb?(recorder: Recorder, at: OptimizerPlacement): void;
 }
 
 /** An optimizer that does the step of `inner`, and what is added. It has the same name, as its state is the same but for added slots. */
-export function wrap(inner: Optimizer, { hyperparameters, scratchBytes, before, slots = [], after }: Added): Optimizer {
+export function wrap(
+  inner: Optimizer,
+  { hyperparameters, scratchBytes, before, slots = [], after, perturb }: Added,
+): Optimizer {
   const own = (tensors: readonly TrainedTensor[]): number => align(scratchBytes?.(tensors) ?? 0);
   const within = (at: OptimizerPlacement): OptimizerPlacement => ({
     ...narrowed(at, at.tensors, 0, at.slots.length - slots.length),
@@ -32,6 +36,10 @@ export function wrap(inner: Optimizer, { hyperparameters, scratchBytes, before, 
     record(recorder: Recorder, at: OptimizerPlacement) {
       before?.(recorder, at);
       inner.record(recorder, within(at));
+    },
+    perturb(recorder: Recorder, at: OptimizerPlacement) {
+      inner.perturb?.(recorder, within(at));
+      perturb?.(recorder, at);
     },
     finish(recorder: Recorder, at: OptimizerPlacement) {
       inner.finish?.(recorder, within(at));

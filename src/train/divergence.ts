@@ -27,7 +27,7 @@ export class DivergenceError extends SteepestError {
   /** The step of that loss, from 1. */
   readonly step: number;
 
-  constructor(where: "training" | "workspace.step", divergence: Divergence) {
+  constructor(where: "training" | "workspace.step" | "minimize", divergence: Divergence) {
     super(`${where}: ${describe(divergence)}: ${remedyFor(where, divergence)}`);
     this.step = divergence.step;
   }

@@ -48,8 +48,12 @@ export interface PlacedOptimizer {
   readonly values: ReadonlyMap<string, ReadonlyMap<string, SlotValues>>;
   /** For each slot that starts at the parameters, as averages do: the address that can replace each parameter. */
   readonly averages: ReadonlyMap<string, ReadonlyMap<Tensor, Pointer>>;
+  /** The address of each parameter at which gradients are taken a second time; empty if they are taken once. */
+  readonly perturbed: ReadonlyMap<Tensor, Pointer>;
   /** Copies the parameters into these. */
   startSlots(): void;
+  /** Records what is at these addresses, from the gradients in this block. */
+  perturb(recorder: Recorder, gradients: Pointer): void;
   /** Records a step. */
   record(recorder: Recorder): void;
   /** Records what comes after the constraints. */
@@ -69,19 +73,24 @@ export function placeOptimizerIn(lease: Lease, plan: OptimizerPlan, at: Optimize
   const { layout, parameters } = plan;
   const { optimizer } = layout;
   const slots = layout.slots.map(({ bytes }) => ({ address: lease.takeZeros(bytes), bytes }));
-  const placement = placeOptimizer(layout, {
-    parameters: parameters.map(at.values.addressOf),
-    gradients: parameters.map((tensor) => at.gradients + offsetIn(at.block, tensor)),
-    slots: slots.map(({ address }) => address),
-    scratch: layout.scratchBytes === 0 ? 0 : lease.takeZeros(layout.scratchBytes),
-    clock: at.clock,
-  });
+  const scratch = layout.scratchBytes === 0 ? 0 : lease.takeZeros(layout.scratchBytes);
+  const placementWith = (gradients: Pointer) =>
+    placeOptimizer(layout, {
+      parameters: parameters.map(at.values.addressOf),
+      gradients: parameters.map((tensor) => gradients + offsetIn(at.block, tensor)),
+      slots: slots.map(({ address }) => address),
+      scratch,
+      clock: at.clock,
+    });
+  const placement = placementWith(at.gradients);
   const averages = averagesIn(plan, slots);
   const { engine } = at.values;
   return {
     slots,
     values: valuesIn(plan, slots),
     averages,
+    perturbed: perturbedIn(plan, slots),
+    perturb: (recorder, gradients) => optimizer.perturb?.(recorder, placementWith(gradients)),
     startSlots() {
       for (const places of averages.values()) {
         for (const [parameter, address] of places) engine.write(address, at.values.read(parameter).data);
@@ -97,12 +106,25 @@ function valuesIn(
   slots: readonly Region[],
 ): ReadonlyMap<string, ReadonlyMap<string, SlotValues>> {
   const found = new Map<string, Map<string, SlotValues>>();
-  layout.slots.forEach(({ name, parts }, index) => {
+  layout.slots.forEach(({ name, parts, perturbed }, index) => {
+    if (perturbed) return;
     const values = found.get(name) ?? new Map<string, SlotValues>();
     found.set(name, values);
     for (const { path, shape, offset, tensor } of parts) {
       const parameter = tensor && parameters[layout.tensors.indexOf(tensor)];
       values.set(path, { address: slots[index].address + offset, shape, parameter });
+    }
+  });
+  return found;
+}
+
+function perturbedIn({ layout, parameters }: OptimizerPlan, slots: readonly Region[]): ReadonlyMap<Tensor, Pointer> {
+  const found = new Map<Tensor, Pointer>();
+  layout.slots.forEach(({ perturbed, parts }, index) => {
+    if (!perturbed) return;
+    for (const { offset, tensor } of parts) {
+      if (tensor === undefined) continue;
+      found.set(parameters[layout.tensors.indexOf(tensor)], slots[index].address + offset);
     }
   });
   return found;

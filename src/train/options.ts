@@ -74,6 +74,8 @@ export interface EvaluateOptions {
 export interface GradientsOptions {
   /** Whether the gradients by the inputs are computed too. Default false. */
   inputs?: boolean;
+  /** Whether the loss is returned too. Default false. */
+  loss?: boolean;
 }
 
 export interface PredictOptions<I extends Ports = Ports> {
@@ -234,7 +236,7 @@ export function checkPredictOptions(options: PredictOptions = {}): ReadOptions<t
   return { output: PREDICT.output("predict", "output", options.output), inputShape, parameters };
 }
 
-const GRADIENTS = { inputs: flag(false) } satisfies OptionsOf<GradientsOptions>;
+const GRADIENTS = { inputs: flag(false), loss: flag(false) } satisfies OptionsOf<GradientsOptions>;
 
 export function checkGradientsOptions(options: GradientsOptions = {}): Required<GradientsOptions> {
   return readOptions("gradients", options, GRADIENTS);

@@ -15,7 +15,7 @@ import { portName } from "../nn/ports.js";
 import { checkLeaves } from "../nn/trial.js";
 import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradientRules } from "../ops/gradient.js";
-import { ownTensors, penaltiesOf, recordChanges } from "./changes.js";
+import { gradientScratch, ownTensors, penaltiesOf, recordChanges, recordGradients } from "./changes.js";
 import { type SampleFormat, targetShape, targetType } from "./data.js";
 import { atOnce, type InParts, PAUSE } from "./job.js";
 import { assignTargets, buildScores } from "./scores.js";
@@ -196,6 +196,11 @@ function resultsOf({ trace, loss, totals, gradients }: TracedTraining): Tensor[]
   return [loss, ...totals, ...gradients, ...trace.updates.values()];
 }
 
+/** The results without the gradients. */
+function resultsBeside({ trace, loss, totals }: TracedTraining): Tensor[] {
+  return [loss, ...totals, ...trace.updates.values()];
+}
+
 /** One training step: forward, backward, optimizer; the loss and the totals are recorded. */
 function* trainingProgram(state: State, feed: Feed, batch: number): InParts<StepProgram> {
   checkTrains(state, "trainer");
@@ -208,16 +213,18 @@ function* trainingProgram(state: State, feed: Feed, batch: number): InParts<Step
   const { trace, loss, totals } = traced;
   // A batch of all samples begins at the same row in every step.
   const advanceBy = feed.kind === "staged" || feed.whole ? 0 : batch;
-  return install(state, trace, resultsOf(traced), (record, compute) => {
+  const parts = { optimizer, gradients: state.gradients, results: resultsBeside(traced) };
+  const record: ProgramParts["record"] = (record, compute, _, scratch) => {
     record.advance(serial, state.clock, state.learningRates, config.optimizer.rates.length, advanceBy);
-    const addressOf = compute();
+    const addressOf = recordGradients(record, compute, parts, scratch);
     optimizer.record(record);
     recordChanges(record, state.parameters, trace.updates, keptIn(state, trace), addressOf);
     optimizer.finish(record);
     record.traceLoss(serial, state.losses, state.clock, addressOf(loss));
     // A staged batch is not part of a pass.
     if (feed.kind === "gathered") recordTotals(state, record, state.totals, totals.map(addressOf), batch);
-  });
+  };
+  return install(state, trace, resultsOf(traced), { record, scratchBytes: gradientScratch(parts) });
 }
 
 /**
@@ -245,16 +252,23 @@ function* accumulatingProgram(
   for (const traced of last === undefined ? [whole] : [whole, last]) {
     for (const buffer of buffers) traced.trace.places.set(buffer, shadowOf(buffer));
   }
-  const copyBuffers = (record: Recorder, to: (buffer: Tensor) => Pointer, from: (buffer: Tensor) => Pointer): void => {
-    for (const buffer of buffers) {
-      const n = sizeOf(buffer.shape);
-      record.copy(elements(n), to(buffer), from(buffer), n);
-    }
-  };
+  const copyBuffers = (record: Recorder, to: PlaceOf, from: PlaceOf): void => copyAll(record, buffers, to, from);
   const block = state.trained.bytes / 4;
   const sums = parts.scores;
-  const doBatch = (record: Recorder, { trace, loss, totals }: TracedTraining, compute: Compute, size: number): void => {
-    const at = compute();
+  const gradientParts = (traced: TracedTraining) => ({
+    optimizer,
+    gradients: parts.gradients,
+    results: resultsBeside(traced),
+  });
+  const doBatch = (
+    record: Recorder,
+    traced: TracedTraining,
+    compute: Compute,
+    size: number,
+    scratch: Pointer,
+  ): void => {
+    const { trace, loss, totals } = traced;
+    const at = recordGradients(record, compute, gradientParts(traced), scratch);
     record.add(elements(block), state.gradients, state.gradients, parts.gradients, block);
     [loss, ...totals].forEach((score, index) => {
       record.add(serial, sums + 4 * index, sums + 4 * index, at(score), 1);
@@ -263,13 +277,13 @@ function* accumulatingProgram(
     record.nextBatch(serial, clock, size);
   };
   const second = last && { results: resultsOf(last), places: last.trace.places };
-  const record: ProgramParts["record"] = (record, compute, computeLast) => {
+  const record: ProgramParts["record"] = (record, compute, computeLast, scratch) => {
     record.advance(serial, clock, state.learningRates, config.optimizer.rates.length, feed.whole ? 0 : step);
     record.fill(elements(block), state.gradients, block, 0);
     record.fill(elements(1 + config.scores.length), sums, 1 + config.scores.length, 0);
     copyBuffers(record, shadowOf, values.addressOf);
-    record.repeat(parts.counter, Math.floor(step / batch), () => doBatch(record, whole, compute, batch));
-    if (last !== undefined) doBatch(record, last, computeLast, rest);
+    record.repeat(parts.counter, Math.floor(step / batch), () => doBatch(record, whole, compute, batch, scratch));
+    if (last !== undefined) doBatch(record, last, computeLast, rest, scratch);
     // The bits of 0 are the same for float32 and uint32.
     record.fill(elements(1), clock + CLOCK_ROUND, 1, 0);
     optimizer.record(record);
@@ -285,7 +299,17 @@ function* accumulatingProgram(
       step,
     );
   };
-  return install(state, whole.trace, resultsOf(whole), record, second);
+  const scratchBytes = gradientScratch(gradientParts(whole));
+  return install(state, whole.trace, resultsOf(whole), { record, second, scratchBytes });
+}
+
+type PlaceOf = (tensor: Tensor) => Pointer;
+
+function copyAll(record: Recorder, tensors: readonly Tensor[], to: PlaceOf, from: PlaceOf): void {
+  for (const tensor of tensors) {
+    const n = sizeOf(tensor.shape);
+    record.copy(elements(n), to(tensor), from(tensor), n);
+  }
 }
 
 /** Only forward and backward, for staged samples: the gradients stay in their block. */
@@ -294,23 +318,25 @@ function gradientProgram(state: State, feed: Feed, batch: number): StepProgram {
   return install(state, trace, [loss, ...gradients]);
 }
 
-/** The same, with the gradients by the inputs as results. */
+/** The same, with the gradients by the inputs as results behind the loss. */
 function inputGradientProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, true);
   const { loss } = scoreTrace(state, trace);
   const inputs = trace.x.filter(({ dtype }) => dtype === "float32");
   const gradients = ownTensors(gradientsOf(state, loss, [...inputs, ...state.parameters]));
   placeGradients(state, trace, gradients.slice(inputs.length));
-  return install(state, trace, gradients);
+  return install(state, trace, [loss, ...gradients]);
 }
 
 /** One evaluation step: forward without dropout, loss and metrics added up. */
 function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram {
   const trace = traceModel(state, feed, batch, false, true);
   const { totals } = scoreTrace(state, trace);
-  return install(state, trace, totals, (record, compute) => {
-    record.advance(serial, state.evaluationClock, 0, 0, batch);
-    recordTotals(state, record, state.evaluationTotals, totals.map(compute()), batch);
+  return install(state, trace, totals, {
+    record(record, compute) {
+      record.advance(serial, state.evaluationClock, 0, 0, batch);
+      recordTotals(state, record, state.evaluationTotals, totals.map(compute()), batch);
+    },
   });
 }
 
@@ -338,8 +364,8 @@ function installPrediction(state: State, trace: Trace, results: readonly Tensor[
     trace.places.set(value, keptIn(state, trace)(of));
     updates.delete(of);
   }
-  return install(state, trace, all, (record, compute) => {
-    recordChanges(record, [], updates, keptIn(state, trace), compute());
+  return install(state, trace, all, {
+    record: (record, compute) => recordChanges(record, [], updates, keptIn(state, trace), compute()),
   });
 }
 
@@ -374,12 +400,11 @@ function install(
   state: State,
   { places }: Trace,
   results: readonly Tensor[],
-  record?: ProgramParts["record"],
-  second?: ProgramParts["second"],
+  parts: Pick<ProgramParts, "record" | "second" | "scratchBytes"> = {},
 ): StepProgram {
   const { engine, values } = state;
   const arena = (bytes: number): Pointer => arenaOf(state, bytes);
-  const built = buildProgram(engine, { results, values, places, arena, second, ...(record && { record }) });
+  const built = buildProgram(engine, { results, values, places, arena, ...parts });
   return { ...built, results: results.map(built.addressOf), version: state.arena.version, stepsPerCall: 1 };
 }
 

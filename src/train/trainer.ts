@@ -97,11 +97,16 @@ export interface PredictorOptions extends OwnEngine, PredictingOptions {
   optimizer?: never;
 }
 
+/** The loss, and its gradients by the parameters, by path. */
+export interface LossGradients {
+  readonly loss: number;
+  readonly parameters: Map<string, ParameterValues>;
+}
+
 /**
  * Gradients by the parameters, by path, and by the inputs, in the shape of a batch. Inputs of indices have no gradient.
  */
-export interface AllGradients<I extends Ports = Shape> {
-  readonly parameters: Map<string, ParameterValues>;
+export interface AllGradients<I extends Ports = Shape> extends LossGradients {
   readonly inputs: I extends Shape ? ParameterValues : { readonly [K in keyof I]?: ParameterValues };
 }
 
@@ -172,12 +177,14 @@ export interface Evaluator<
   evaluateSync(data: TrainingData<I, T>, options?: EvaluateOptions): Scores<M, T>;
   /**
    * Gradients of the loss of these samples by all parameters, by path. With `{ inputs: true }` by the inputs too:
-   * `{ parameters, inputs }`. Nothing changes.
+   * `{ loss, parameters, inputs }`; with `{ loss: true }` the loss: `{ loss, parameters }`. Nothing changes.
    */
-  gradients(batch: Batch<I, T>, options?: { inputs?: false }): Promise<Map<string, ParameterValues>>;
-  gradients(batch: Batch<I, T>, options: { inputs: true }): Promise<AllGradients<I>>;
-  gradientsSync(batch: Batch<I, T>, options?: { inputs?: false }): Map<string, ParameterValues>;
-  gradientsSync(batch: Batch<I, T>, options: { inputs: true }): AllGradients<I>;
+  gradients(batch: Batch<I, T>, options?: { inputs?: false; loss?: false }): Promise<Map<string, ParameterValues>>;
+  gradients(batch: Batch<I, T>, options: { inputs: true; loss?: boolean }): Promise<AllGradients<I>>;
+  gradients(batch: Batch<I, T>, options: { inputs?: false; loss: true }): Promise<LossGradients>;
+  gradientsSync(batch: Batch<I, T>, options?: { inputs?: false; loss?: false }): Map<string, ParameterValues>;
+  gradientsSync(batch: Batch<I, T>, options: { inputs: true; loss?: boolean }): AllGradients<I>;
+  gradientsSync(batch: Batch<I, T>, options: { inputs?: false; loss: true }): LossGradients;
   /** Copies samples into memory once, for several fits or evaluations. Dispose of the result when done. */
   load(data: Batch<I, T>): Resident;
 }
@@ -390,28 +397,35 @@ type AnyGradients = Map<string, ParameterValues> & AllGradients<Ports>;
 
 /** Gradients by the parameters, and by the inputs if the options say so. */
 function* gradientsOf(state: State, batch: GivenSamples, options: GradientsOptions | undefined): Job<AnyGradients> {
-  const { inputs: wanted } = checkGradientsOptions(options);
+  const { inputs: wanted, loss: wantsLoss } = checkGradientsOptions(options);
   const { feed, count } = stage(state, batch);
   claimStates(state, "gradients", count);
   const { gradients: address, trained } = state;
   const parameters = { address, bytes: trained.bytes };
+  const lossAt = (results: readonly number[]) => state.engine.floats(results[0], 1)[0];
   if (!wanted) {
-    yield new EngineCall(programFor(state, "gradients", feed, count).program, 1, [parameters]);
-    return readBlock(state, address) as AnyGradients;
+    const { program, results } = programFor(state, "gradients", feed, count);
+    yield new EngineCall(program, 1, [parameters, { address: results[0], bytes: 4 }]);
+    const gradients = readBlock(state, address);
+    return (wantsLoss ? { loss: lossAt(results), parameters: gradients } : gradients) as AnyGradients;
   }
   const ports = feed.format.inputs.filter(({ dtype }) => dtype === "float32");
   if (ports.length === 0)
     throw new ModelError("gradients: inputs of whole numbers have no gradients: leave inputs out");
   const { program, results } = programFor(state, "input gradients", feed, count);
-  const places = ports.map(({ shape }, index) => ({ address: results[index], bytes: count * sizeOf(shape) * 4 }));
-  yield new EngineCall(program, 1, [parameters, ...places]);
+  const places = ports.map(({ shape }, index) => ({ address: results[index + 1], bytes: count * sizeOf(shape) * 4 }));
+  yield new EngineCall(program, 1, [parameters, { address: results[0], bytes: 4 }, ...places]);
   const inputs = ports.map(
     ({ shape }, index): ParameterValues => ({
       shape: [count, ...shape],
       data: state.engine.floats(places[index].address, places[index].bytes / 4).slice(),
     }),
   );
-  return { parameters: readBlock(state, address), inputs: fromList(ports, inputs) } as unknown as AnyGradients;
+  return {
+    loss: lossAt(results),
+    parameters: readBlock(state, address),
+    inputs: fromList(ports, inputs),
+  } as unknown as AnyGradients;
 }
 
 type Jobs = ReturnType<typeof jobsOf>;

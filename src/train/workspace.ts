@@ -35,7 +35,7 @@ import { createModule } from "../nn/module.js";
 import type { Scope } from "../nn/scope.js";
 import { gradient } from "../ops/gradient.js";
 import { checkOptimizer, type NamedRate, type Optimizer, rateAt, ratesByGroup } from "../optim/optimizer.js";
-import { ownTensors, recordChanges, withPenalties } from "./changes.js";
+import { gradientScratch, ownTensors, recordChanges, recordGradients, withPenalties } from "./changes.js";
 import { DivergenceError } from "./divergence.js";
 import { placeOptimizerIn, planOptimizer } from "./optimizer.js";
 import { checkUpdate, type ParameterUpdate } from "./parameters.js";
@@ -380,14 +380,17 @@ function buildStep<I extends InputShapes, O extends Readonly<Record<string, Tens
   const placed =
     plan && placeOptimizerIn(lease, plan, { values, gradients: gradientsAt, block: layout, clock: clockAt });
   const places = gradients.map((tensor, index) => [tensor, gradientsAt + offsetIn(layout, trained[index])] as const);
+  const beside = [...Object.values(outputs), ...updates.values()];
+  const gradientParts = { optimizer: placed, gradients: gradientsAt, results: beside };
   const program = buildProgram(engine, {
     results,
     values,
     inputs: Object.values(inputs),
     places: new Map([[clock, clockAt], ...places, ...stored]),
-    record(record, compute) {
+    scratchBytes: gradientScratch(gradientParts),
+    record(record, compute, _, scratch) {
       record.advance(serial, clockAt, learningRates, rates.length, 0);
-      const at = compute();
+      const at = recordGradients(record, compute, gradientParts, scratch);
       placed?.record(record);
       recordChanges(record, trained, updates, addressOf, at);
       placed?.finish(record);

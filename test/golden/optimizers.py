@@ -111,4 +111,24 @@ for name, (create, clip) in CASES.items():
     golden["trajectories"][name] = {"float64": short, "float32Error": float(f"{error:.3g}")}
     print(f"{name}: float32 against float64: {error:.2g}, end: {short[-1][:4]}, loss {loss(torch.tensor(exact[-1])):.3g}")
 
+# An iteration a step, which goes on where the one before ended.
+p = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+lbfgs = optim.LBFGS([p], max_iter=1, history_size=5, line_search_fn="strong_wolfe")
+
+
+def closure():
+    lbfgs.zero_grad()
+    value = loss(p)
+    value.backward()
+    return value
+
+
+kept = []
+for iteration in range(1, 41):
+    lbfgs.step(closure)
+    if iteration in (1, 2, 3, 5, 10, 20, 40):
+        kept.append([iteration, loss(p).item(), *p.tolist()[:6]])
+golden["lbfgs"] = [[float(f"{x:.12g}") for x in row] for row in kept]
+print("lbfgs", golden["lbfgs"][-1])
+
 pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(golden))

@@ -31,6 +31,7 @@ const NAMED: Readonly<Record<string, string>> = {
   createEngineSync: "engine",
   createWorkspaceSync: "createWorkspace",
   defineLayer: "layer",
+  minimizeSync: "minimize",
 };
 
 test("every export has a row", () => {

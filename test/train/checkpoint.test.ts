@@ -19,6 +19,7 @@ import {
   sequential,
   sgd,
 } from "steepest";
+import { add, div, mul, sub } from "steepest/graph";
 import { decodeCheckpoint, encodeCheckpoint } from "steepest/io";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { sizeOf } from "../../src/graph/tensor.js";
@@ -48,9 +49,20 @@ const optimizers: Record<string, Optimizer> = {
   "sgd with Nesterov's momentum": sgd({ learningRate: falling, momentum: 0.8, nesterov: true }),
   "adam with a schedule": adam({ learningRate: falling }),
 };
-const { learningRateAt, groups, averaged, lookahead, clipByGlobalNorm, clipByNorm, clipByValue, ...plain } = optim;
+const { learningRateAt, groups, averaged, lookahead, sharpnessAware, defineOptimizer, muon, ...others } = optim;
+const { clipByGlobalNorm, clipByNorm, clipByValue, ...plain } = others;
 for (const [name, make] of Object.entries(plain)) optimizers[name] = make();
 Object.assign(optimizers, {
+  muon: groups({ "*.weight": muon(), "*": adam() }),
+  "sharpness-aware": sharpnessAware(sgd({ learningRate: falling, momentum: 0.9 })),
+  defined: defineOptimizer(
+    "mine",
+    ({ parameter, gradient, slots, learningRate, step }) => {
+      const mean = add(slots.mean, div(sub(gradient, slots.mean), step));
+      return { parameter: sub(parameter, mul(learningRate, mean)), mean };
+    },
+    { learningRate: falling, slots: { mean: "zeros" } },
+  ),
   lookahead: optim.lookahead(optim.adam(), { every: 2 }),
   groups: groups({ "0.weight": sgd(), "*.bias": sgd({ momentum: 0.9 }), "*": adam({ learningRate: falling }) }),
   averaged: averaged(sgd({ learningRate: falling }), { decay: 0.7 }),

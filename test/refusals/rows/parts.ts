@@ -302,6 +302,11 @@ const plainOptimizers: readonly (readonly [string, Row["call"], object])[] = [
   ["rmsprop", S.rmsprop, { ...EPSILON, ...DECAY, alpha: 0.9, momentum: 0.9, centered: true }],
   ["lion", S.lion, { ...BETAS, ...DECAY }],
   ["rprop", S.rprop, { shorter: 0.5, longer: 1.5, minStep: 1e-6, maxStep: 1 }],
+  [
+    "adafactor",
+    S.adafactor,
+    { beta2Decay: -0.8, epsilon1: 1e-30, epsilon2: 1e-3, clipThreshold: 1, scaleByParameter: true, weightDecay: 0.1 },
+  ],
   ["lars", S.lars, { momentum: 0.9, weightDecay: 0.1, trustCoefficient: 0.1 }],
   ["lamb", S.lamb, { ...BETAS, ...EPSILON, weightDecay: 0.1 }],
 ];
@@ -390,6 +395,50 @@ function optimizerRows(engine: Engine): readonly Row[] {
         check,
       }),
     ),
+    {
+      name: "muon",
+      call: S.muon,
+      good: () => [
+        {
+          learningRate: 0.1,
+          momentum: 0.9,
+          nesterov: true,
+          iterations: 2,
+          epsilon: 1e-7,
+          weightDecay: 0.1,
+        },
+      ],
+      optional: ["0"],
+      accepts: rate,
+      check: (optimizer, args) => check(S.groups({ "*.weight": optimizer as S.Optimizer, "*": S.sgd() }), args),
+    },
+    {
+      name: "sharpnessAware",
+      call: S.sharpnessAware,
+      good: () => [S.adam(), { rho: 0.1, adaptive: true }],
+      opaque: ["0"],
+      optional: ["1"],
+      check,
+    },
+    {
+      name: "defineOptimizer",
+      call: S.defineOptimizer,
+      good: () => [
+        "mine",
+        ({ parameter }: S.UpdateInputs) => ({ parameter }),
+        { learningRate: 0.1, slots: { velocity: "zeros", rows: () => undefined }, hyperparameters: {} },
+      ],
+      optional: ["2"],
+      records: ["2.slots", "2.hyperparameters"],
+      untouched: ["2.hyperparameters"],
+      accepts: {
+        "0": ["string"],
+        "2.learningRate": ["function"],
+        "2.slots": ["object"],
+        "2.slots.velocity": ["function"],
+      },
+      where: ["compile"],
+    },
     {
       name: "lookahead",
       call: S.lookahead,

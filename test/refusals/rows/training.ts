@@ -70,6 +70,12 @@ function heard(options: unknown): unknown {
   return isCalled ? { ...(options as object), onProgress: () => {} } : options;
 }
 
+function called(options: unknown): unknown {
+  const { onIteration } = (options ?? {}) as { onIteration?: unknown };
+  const isCalled = typeof onIteration === "function" && !String(onIteration).startsWith("class");
+  return isCalled ? { ...(options as object), onIteration: () => {} } : options;
+}
+
 function valuesOf(trainer: Trainer): string {
   const values = [...trainer.parameters()].map(([path, { data }]) => [path, ...data]);
   return JSON.stringify([values, trainer.steps, trainer.epochs]);
@@ -290,7 +296,36 @@ function batchRows(engine: Engine): readonly Row[] {
     ...["trainBatch", "trainBatchSync", "gradients", "gradientsSync", "load"].map(batch),
     ...["trainBatchSync", "evaluateSync", "load"].map(weighted),
     ...["gradients", "gradientsSync"].map(
-      (name): Row => ({ ...batch(name), name: "gradients", good: () => [data(), { inputs: true }], optional: ["1"] }),
+      (name): Row => ({
+        ...batch(name),
+        name: "gradients",
+        good: () => [data(), { inputs: true, loss: true }],
+        optional: ["1"],
+      }),
+    ),
+    ...["minimize", "minimizeSync"].map(
+      (name): Row => ({
+        name: "minimize",
+        call: onTrainer(engine, (trainer, [given, options, ...rest]) =>
+          (S as unknown as Methods)[name](trainer, given, called(boundedOptions(options, "iterations")), ...rest),
+        ),
+        good: () => [
+          data(),
+          {
+            iterations: 2,
+            maxEvaluations: 3,
+            learningRate: 1,
+            historySize: 2,
+            gradientTolerance: 0,
+            changeTolerance: 0,
+            onIteration: () => {},
+          },
+        ],
+        optional: ["1"],
+        required: ["0.x", "0.y"],
+        where: ["gradients", ...inData],
+        accepts: samples("0"),
+      }),
     ),
     predicting("predict"),
     predicting("predictSync"),
