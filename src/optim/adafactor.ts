@@ -26,7 +26,7 @@ export interface AdafactorOptions {
 }
 
 const OPTIONS = {
-  learningRate: learningRate(0.01),
+  learningRate: learningRate((step) => Math.min(0.01, 1 / Math.sqrt(step))),
   beta2Decay: number(-0.8, { min: -10, max: 0 }),
   epsilon1: number(1e-30, { min: 1e-37, max: 1 }),
   epsilon2: number(1e-3, { min: 0, max: 1 }),
@@ -61,8 +61,7 @@ const wholeOf = (shape: Shape) => (matrixOf(shape) === undefined ? shape : undef
  * const optimizer = adafactor();
  */
 export function adafactor(options: AdafactorOptions = {}): Optimizer {
-  const given = { learningRate: (step: number) => Math.min(0.01, 1 / Math.sqrt(step)), ...options };
-  const read = readOptions("adafactor", given, OPTIONS);
+  const read = readOptions("adafactor", options, OPTIONS);
   const { learningRate, beta2Decay, epsilon1, epsilon2, clipThreshold, scaleByParameter, weightDecay } = read;
   return defineOptimizer(
     "adafactor",

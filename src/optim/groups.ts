@@ -13,6 +13,7 @@ import {
   ratesOf,
   type TrainedTensor,
 } from "./optimizer.js";
+import { matcherOf } from "./pattern.js";
 import { narrowed } from "./placement.js";
 
 /** An optimizer with the pattern of what it changes. */
@@ -76,13 +77,6 @@ function checkGroups(optimizers: unknown): Group[] {
     checkOptimizer(`groups: ${showValue(pattern)}`, optimizer);
     return { pattern, optimizer, matches: matcherOf(pattern) };
   });
-}
-
-/** Of whole paths, and of what comes before a dot in them. */
-function matcherOf(pattern: string): (path: string) => boolean {
-  const literal = pattern.split(/\*+/).map((text) => text.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
-  const whole = new RegExp(`^${literal.join(".*")}(?:\\..*)?$`, "s");
-  return (path) => whole.test(path);
 }
 
 function namedRates({ pattern, optimizer }: Group): [string, LearningRate][] {

@@ -191,7 +191,7 @@ export function checkLearningRate(where: string, value: unknown): LearningRate {
 
 /** An optimizer's option: see `checkLearningRate`. */
 /* @__NO_SIDE_EFFECTS__ */
-export function learningRate(fallback: number): OptionRule<LearningRate> {
+export function learningRate(fallback: LearningRate): OptionRule<LearningRate> {
   return (where, _name, value = fallback) => checkLearningRate(where, value);
 }
 

@@ -9,6 +9,7 @@ import type { AnyMetrics } from "../nn/metrics.js";
 import { type AnyModel, checkModel } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import { checkOptimizer, type Optimizer } from "../optim/optimizer.js";
+import { matcherOf } from "../optim/pattern.js";
 import { isRegularized } from "./changes.js";
 import { type InParts, PAUSE } from "./job.js";
 import { NO_OPTIMIZER, planOptimizer } from "./optimizer.js";
@@ -54,7 +55,7 @@ export interface PredictingOptions {
   seed?: number;
   /**
    * Parameters that are not trained: paths of parameters, layers or nested models, such as `"encoder"` or `"0.weight"`.
-   * They need no gradient and no optimizer state. Default none.
+   * `*` stands for any characters, as in `groups`: `"*.bias"`. They need no gradient and no optimizer state. Default none.
    */
   frozen?: readonly string[];
   /**
@@ -164,8 +165,8 @@ function frozenOf({ parameters }: AnyModel, paths: unknown): ReadonlySet<Tensor>
     );
   }
   const below = (path: unknown): Tensor[] => {
-    const isBelow = (name: string) => typeof path === "string" && (name === path || name.startsWith(`${path}.`));
-    const found = [...parameters].filter(([name]) => isBelow(name));
+    const matches = typeof path === "string" ? matcherOf(path) : () => false;
+    const found = [...parameters].filter(([name]) => matches(name));
     if (found.length > 0) return found.map(([, tensor]) => tensor);
     throw new ModelError(
       `compile: frozen must name parameters, or layers and models of them, got ${showValue(path)}: the parameters are ${showNames(parameters.keys())}`,

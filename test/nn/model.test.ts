@@ -212,6 +212,16 @@ describe("frozen", () => {
   const model = sequential({ input: [4] }, sequential({ input: [4], name: "encoder" }, dense(3), tanh()), dense(1));
   const data = { x: Float32Array.from({ length: 40 }, (_, i) => Math.sin(i)), y: new Float32Array(10).fill(1) };
 
+  test("patterns freeze what they match, as groups have them", () => {
+    using trainer = compileSync(model, { ...recipe, frozen: ["*.bias"] });
+    const before = trainer.parameters();
+    trainer.trainStepsSync(data, { steps: 2 });
+    for (const [path, { data }] of trainer.parameters()) {
+      if (path.endsWith("bias")) expect(data).toEqual(before.get(path)?.data);
+      else expect(data).not.toEqual(before.get(path)?.data);
+    }
+  });
+
   test("frozen parameters stay, the others move, as with the others' gradients alone", () => {
     using trainer = compileSync(model, { ...recipe, frozen: ["encoder"] });
     using whole = compileSync(model, recipe);
