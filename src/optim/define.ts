@@ -127,6 +127,9 @@ export function defineOptimizer<const S extends string = never>(
   });
 }
 
+// An optimizer is laid out before there is an engine that could choose.
+const CHOICES = { convolution: "direct" } as const;
+
 type AnyUpdate = (inputs: UpdateInputs) => unknown;
 type Starts = readonly (readonly [name: string, start: SlotStart])[];
 
@@ -209,6 +212,7 @@ function trace(name: string, update: AnyUpdate, starts: Starts, { path, shape }:
   const plan = planMemory(
     results.map(([, value]) => value),
     pinned,
+    CHOICES,
   );
   return { leaves, slots, results, constants: others, plan };
 }
