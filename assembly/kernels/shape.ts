@@ -55,24 +55,32 @@ function copySegment(y: usize, x: usize, n: u32, strideY: u32, strideX: u32): vo
 /** Columns of x (rows of y) that one unit turns: as many as a cache line holds. */
 export const BAND: u32 = 16;
 
-/** y[b, j, i] = x[b, i, j], by squares of BAND, so that few lines of y are open at once: if its rows are 4096 bytes from each
- *  other, all are in the same places of the first-level cache. x [batch, rows, columns], y [batch, columns, rows]; unit: 16 columns of one x. */
+/** y[b, j, i] = x[b, i, j]. Lines that are 4096 bytes from each other are in the same eight places of the first-level cache: so
+ *  of the longer ones four are open at once. x [batch, rows, columns], y [batch, columns, rows]; unit: 16 columns of one x. */
 export function transpose(begin: u32, end: u32, y: usize, x: usize, rows: u32, columns: u32): void {
   const bands = (columns + BAND - 1) / BAND;
   for (let unit = begin; unit < end; unit++) {
     const matrix = <usize>((unit / bands) * rows * columns) << 2;
     const first = (unit % bands) * BAND;
     const stop = min(first + BAND, columns);
-    for (let top: u32 = 0; top < rows; top += BAND) {
-      const bottom = min(top + BAND, rows);
-      for (let j = first; j < stop; j += LANES) {
-        for (let i = top; i < bottom; i += LANES) turn(y + matrix, x + matrix, i, j, rows, columns);
+    if (rows > columns) {
+      for (let top: u32 = 0; top < rows; top += BAND) {
+        const bottom = min(top + BAND, rows);
+        for (let j = first; j < stop; j += LANES) {
+          for (let i = top; i < bottom; i += LANES) turn(y + matrix, x + matrix, i, j, rows, columns);
+        }
+      }
+    } else {
+      for (let i: u32 = 0; i < rows; i += LANES) {
+        for (let j = first; j < stop; j += LANES) turn(y + matrix, x + matrix, i, j, rows, columns);
       }
     }
   }
 }
 
 /** The tile of up to 4×4 elements at row i, column j of x. */
+// @ts-ignore: decorator
+@inline
 function turn(y: usize, x: usize, i: u32, j: u32, rows: u32, columns: u32): void {
   const from = x + (<usize>(i * columns + j) << 2);
   const to = y + (<usize>(j * rows + i) << 2);
@@ -87,6 +95,8 @@ function turn(y: usize, x: usize, i: u32, j: u32, rows: u32, columns: u32): void
 }
 
 /** Four rows of four become four columns. */
+// @ts-ignore: decorator
+@inline
 function turnFour(y: usize, x: usize, yStride: usize, xStride: usize): void {
   const r0 = v128.load(x);
   const r1 = v128.load(x + xStride);
