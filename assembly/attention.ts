@@ -2,8 +2,9 @@
 // and positions do to a block of scores.
 
 import { philox4, uniform4 } from "./random";
-import { madd, select4 } from "./simd";
+import { IS_WIDE, madd, select4 } from "./simd";
 import { packPanelAcross } from "./tiles";
+import { keepWide4, keepWide5 } from "./wideTiles";
 import { CLOCK_STEP, useInRound } from "./kernels/step";
 
 const HEIGHT: u32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
@@ -100,20 +101,46 @@ export function within(end: u32, first: u32, count: u32): u32 {
 
 // ——— Products: C[i][j] = (add ? C[i][j] : 0) + Σ_k A[k][i]·B[k][j], rows of A, B and C so many bytes apart ———
 
-/** Eight columns of C. Up to HEIGHT - 1 rows behind the last are written too, and read of A. */
+/** Columns of C, `bytes` of them, a whole number of eights. Up to HEIGHT - 1 rows behind the last are written too, and read of A. */
 export function strip(
-  c: usize, lineC: usize, a: usize, lineA: usize, b: usize, lineB: usize, rows: u32, depth: u32, add: bool,
+  c: usize, lineC: usize, a: usize, lineA: usize, b: usize, lineB: usize, bytes: usize, rows: u32, depth: u32,
 ): void {
   for (let i: u32 = 0; i < rows; ) {
-    const to = c + <usize>i * lineC;
-    const from = a + (<usize>i << 2);
     const height = rows - i > 4 ? HEIGHT : 4;
-    tile(to, lineC, from, lineA, b, lineB, height, depth, add);
+    tiles(c + <usize>i * lineC, lineC, a + (<usize>i << 2), lineA, b, lineB, bytes, height, depth, false);
     i += height;
   }
 }
 
-export function tile(
+/** Bytes of columns of scores that are computed at once from column `i` on, of `columns`; 0: they were, with those before them.
+ *  The wide build takes sixteen columns if all of them are seen by the same rows. */
+export function stripBytes(head: Head, i: u32, columns: u32): usize {
+  if (!IS_WIDE || head.causal != 0 || head.window != 0) return 32;
+  if ((i & 8) != 0) return 0;
+  return i + 16 <= columns ? 64 : 32;
+}
+
+/** Bytes of the next tile's columns if so many are left. */
+// @ts-ignore: decorator
+@inline
+export function tileBytes(left: usize): usize {
+  return IS_WIDE && left >= 64 ? 64 : 32;
+}
+
+/** `bytes` of columns, a whole number of eights, of a few rows of C. */
+export function tiles(
+  c: usize, lineC: usize, a: usize, lineA: usize, b: usize, lineB: usize, bytes: usize, height: u32, depth: u32, add: bool,
+): void {
+  const keep: i32 = add ? -1 : 0;
+  let j: usize = 0;
+  for (; IS_WIDE && j + 64 <= bytes; j += 64) {
+    if (height == 4) keepWide4(c + j, lineC, a, lineA, b + j, lineB, depth, keep);
+    else keepWide5(c + j, lineC, a, lineA, b + j, lineB, depth, keep);
+  }
+  for (; j < bytes; j += 32) tile(c + j, lineC, a, lineA, b + j, lineB, height, depth, add);
+}
+
+function tile(
   c: usize, lineC: usize, a: usize, lineA: usize, b: usize, lineB: usize, height: u32, depth: u32, add: bool,
 ): void {
   const keep: i32 = add ? -1 : 0;

@@ -25,7 +25,7 @@
 // behind the loop, without a branch: with branches there V8 11 turns the order of the loop's operations round and spills.
 
 import { IS_WIDE, loadPart, madd, storePart } from "./simd";
-import { multiplyWide4, multiplyWide5 } from "./wideTiles";
+import { addWide4, addWide5, multiplyWide4, multiplyWide5 } from "./wideTiles";
 import { reluLanes, sigmoidLanes, tanhLanes } from "./kernels/activation";
 
 export const HEIGHT: u32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
@@ -55,6 +55,13 @@ export function heightOf(rows: u32): u32 {
   return rows < 4 || (rows & 3) == 0 ? 4 : HEIGHT;
 }
 
+/** How many rows, of so many, are in panels of that height before another follows. */
+export function rowsOfHeight(rows: u32, height: u32): u32 {
+  let left = rows;
+  while (left > 0 && heightOf(left) == height) left -= min(height, left);
+  return rows - left;
+}
+
 /** Width of the next panel of B if so many columns are left. */
 // @ts-ignore: decorator
 @inline
@@ -80,10 +87,44 @@ export function packAlong(
 ): void {
   const line = <usize>stride << 2;
   let from = x + ((<usize>k0 * stride + first) << 2);
-  for (let j: u32 = 0; j < count; j += width) {
+  let j: u32 = 0;
+  if ((width == HEIGHT || width == PANEL_COLUMNS) && count >= 2 * width) {
+    j = count - (count % width);
+    packPanelsAlong(panel, from, line, j, depth, width);
+    from += <usize>j << 2;
+    panel += <usize>(depth * j) << 2;
+  }
+  for (; j < count; j += width) {
     packPanelAlong(panel, from, line, min(width, count - j), depth, width);
     from += <usize>width << 2;
     panel += <usize>(depth * width) << 2;
+  }
+}
+
+/** Packs several whole panels of HEIGHT or PANEL_COLUMNS, line by line: where a line is a page, to go through all lines for each
+ *  panel would find none of them in the first-level cache. */
+function packPanelsAlong(panel: usize, from: usize, line: usize, columns: u32, depth: u32, width: u32): void {
+  const bytes = <usize>columns << 2;
+  const next = <usize>(depth * width) << 2;
+  const step = <usize>width << 2;
+  for (const stop = from + <usize>depth * line; from < stop; from += line, panel += step) {
+    const end = from + bytes;
+    let to = panel;
+    if (width == HEIGHT) {
+      for (let x = from; x < end; x += HEIGHT * 4, to += next) {
+        v128.store(to, v128.load(x));
+        if (HEIGHT == 6) store<u64>(to, load<u64>(x, 16), 16);
+        else store<u32>(to, load<u32>(x, 16), 16);
+      }
+    } else {
+      for (let x = from; x < end; x += PANEL_COLUMNS * 4, to += next) {
+        for (let i: usize = 0; i < PANEL_COLUMNS * 4; i += 32) {
+          const x0 = v128.load(x + i), x1 = v128.load(x + i, 16);
+          v128.store(to + i, x0);
+          v128.store(to + i, x1, 16);
+        }
+      }
+    }
   }
 }
 
@@ -221,6 +262,10 @@ export function multiplyRows(
       if (simple && width == panel && here == height) {
         multiplyPanels(to, line, panelA, panelB, stepB, depth, height, panel);
         if (bias != 0 || epilogue != 0) finishPanel(to, line, to, line, height, biasHere, epilogue, panel);
+      } else if (IS_WIDE && epilogue <= EPILOGUE_RELU && width == PANEL_COLUMNS && here == height) {
+        if (height == 4) addWide4(to, line, panelA, panelB, stepB, depth);
+        else addWide5(to, line, panelA, panelB, stepB, depth);
+        if (bias != 0 || epilogue != 0) finishPanel(to, line, to, line, height, biasHere, epilogue, panel);
       } else {
         const step = <usize>panel << 2;
         multiplyPanels(tile, step, panelA, panelB, stepB, depth, height, panel);
@@ -239,7 +284,7 @@ export function multiplyRows(
 function multiplyPanels(
   c: usize, line: usize, a: usize, b: usize, stepB: usize, depth: u32, height: u32, width: u32,
 ): void {
-  if (width == 16) {
+  if (IS_WIDE && width == 16) {
     if (height == 4) multiplyWide4(c, line, a, b, stepB, depth);
     else multiplyWide5(c, line, a, b, stepB, depth);
   } else if (height == 4) multiply4(c, line, a, b, stepB, depth);
@@ -382,7 +427,7 @@ function finishPanel(
   c: usize, line: usize, x: usize, step: usize, height: u32, bias: usize, epilogue: u32, width: u32,
 ): void {
   finishRows(c, line, x, step, height, bias, epilogue);
-  if (width == 16) finishRows(c + 32, line, x + 32, step, height, bias != 0 ? bias + 32 : 0, epilogue);
+  if (IS_WIDE && width == 16) finishRows(c + 32, line, x + 32, step, height, bias != 0 ? bias + 32 : 0, epilogue);
 }
 
 /** c = activation(x + bias) for rows of eight, no activation (0) or ReLU (1); c may be x. Without a bias -0 is added, which

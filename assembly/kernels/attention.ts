@@ -13,7 +13,7 @@
 
 import {
   across, areWhole, blockOf, choose, drawDropped, endOfKeys, Head, hideKeys, isPlain, maskScores, padRows, startOfKeys, strip,
-  takeRows, tile, tileHeight, whole8, within,
+  stripBytes, takeRows, tileBytes, tileHeight, tiles, whole8, within,
 } from "../attention";
 import { expBounded4, log4 } from "../math";
 import { horizontalSum, loadPart, madd, select4, storePart } from "../simd";
@@ -161,7 +161,8 @@ function attendKeys(head: Head, first: u32, count: u32, key: u32, keys: u32): vo
   for (let i: u32 = 0; i < columns; i += 8) {
     const at = <usize>i << 2;
     const end = within(endOfKeys(head, first + i + 7), key, keys);
-    strip(scores + at, line, keysAcross, <usize>keyColumns << 2, queriesAcross + at, line, end, head.depth, false);
+    const bytes = stripBytes(head, i, columns);
+    if (bytes != 0) strip(scores + at, line, keysAcross, <usize>keyColumns << 2, queriesAcross + at, line, bytes, end, head.depth);
     if (head.causal != 0 || !isPlain(head)) {
       // Under a causal mask alone, keys up to the first query are seen by all.
       const from = isPlain(head) ? within(head.offset + first + i + 1, key, end) : 0;
@@ -231,11 +232,12 @@ function addValues(head: Head, first: u32, count: u32, key: u32, keys: u32): voi
     lineV = lineO;
   }
   const scores = scoresOf(head, SCORES, 0);
-  for (let c: usize = 0; c < lineO; c += 32) {
+  for (let c: usize = 0, bytes: usize = 0; c < lineO; c += bytes) {
+    bytes = tileBytes(lineO - c);
     for (let i: u32 = 0; i < count; ) {
       const height = tileHeight(count - i);
       const end = within(endOfKeys(head, first + min(i + height, count) - 1), key, keys);
-      tile(output + <usize>i * lineO + c, lineO, scores + (<usize>i << 2), line, values + c, lineV, height, end, true);
+      tiles(output + <usize>i * lineO + c, lineO, scores + (<usize>i << 2), line, values + c, lineV, bytes, height, end, true);
       i += height;
     }
   }
@@ -384,8 +386,11 @@ function gradientOfBlock(head: Head, query: u32, count: u32, key: u32, seen: u32
     const left = count - from;
     const after = <usize>from << 2;
     const column = <usize>j << 2;
-    strip(weights + at, line, queriesAcross + after, lineT, plane(head, KEYS_ACROSS) + column, line, left, head.depth, false);
-    strip(slopes + at, line, slopesAcross + after, lineT, plane(head, VALUES_ACROSS) + column, line, left, head.width, false);
+    const bytes = stripBytes(head, j, columns);
+    if (bytes != 0) {
+      strip(weights + at, line, queriesAcross + after, lineT, plane(head, KEYS_ACROSS) + column, line, bytes, left, head.depth);
+      strip(slopes + at, line, slopesAcross + after, lineT, plane(head, VALUES_ACROSS) + column, line, bytes, left, head.width);
+    }
     if (head.causal != 0 || !isPlain(head)) {
       // Under a causal mask alone, queries from the last key on see all.
       const masked = isPlain(head) ? within(key + j + 7, head.offset + query + from, left) : left;
@@ -488,12 +493,8 @@ function addKeyGradients(head: Head, query: u32, count: u32, key: u32, keys: u32
     const dv = plane(head, VALUE_GRADIENT) + <usize>j * lineW;
     const dk = plane(head, KEY_GRADIENT) + <usize>j * lineD;
     const left = count - from;
-    for (let c: usize = 0; c < lineW; c += 32) {
-      tile(dv + c, lineW, weights + at, line, dy + <usize>from * lineDy + c, lineDy, height, left, true);
-    }
-    for (let c: usize = 0; c < lineD; c += 32) {
-      tile(dk + c, lineD, slopes + at, line, q + <usize>from * lineQ + c, lineQ, height, left, true);
-    }
+    tiles(dv, lineW, weights + at, line, dy + <usize>from * lineDy, lineDy, lineW, height, left, true);
+    tiles(dk, lineD, slopes + at, line, q + <usize>from * lineQ, lineQ, lineD, height, left, true);
     j += height;
   }
 }
@@ -512,9 +513,7 @@ function addQueryGradients(head: Head, query: u32, count: u32, key: u32, keys: u
   for (let i: u32 = 0; i < count; ) {
     const height = tileHeight(count - i);
     const end = within(endOfKeys(head, query + min(i + height, count) - 1), key, keys);
-    for (let c: usize = 0; c < lineD; c += 32) {
-      tile(dq + <usize>i * lineD + c, lineD, slopes + (<usize>i << 2), lineT, k + c, lineK, height, end, false);
-    }
+    tiles(dq + <usize>i * lineD, lineD, slopes + (<usize>i << 2), lineT, k, lineK, lineD, height, end, false);
     i += height;
   }
   takeRows(head.dq + <usize>query * head.lineQ, head.lineQ, dq, lineD, count, head.depth, true);

@@ -13,8 +13,9 @@
 // As in assembly/tiles.ts, V8 11 only keeps all sums in registers where they are stored right behind the loop and nothing
 // else follows in the function: inlined, or with bias and activation behind the loop, it takes half as long again.
 
-import { madd } from "../simd";
-import { finishTile, HEIGHT, heightOf, packAlong } from "../tiles";
+import { IS_WIDE, madd } from "../simd";
+import { finishTile, HEIGHT, heightOf, packColumns, PANEL_COLUMNS, panelWidth } from "../tiles";
+import { tableWide4, tableWide5 } from "../wideTiles";
 import { firstInside } from "./depthwise";
 
 /** Pixels that a table holds, and places in a window. */
@@ -26,7 +27,7 @@ const MORE: u32 = 8;
 
 // Thread scratch, in bytes.
 const TILE: usize = 128;
-const BIAS: usize = TILE + 6 * 32;
+const BIAS: usize = TILE + 6 * PANEL_COLUMNS * 4;
 const PIXEL_TABLE: usize = BIAS + NARROW_COLUMNS * 4;
 const PLACE_TABLE: usize = PIXEL_TABLE + (NARROW_PIXELS + MORE) * 4;
 const TARGET_TABLE: usize = PLACE_TABLE + (NARROW_PLACES + MORE) * 4;
@@ -170,7 +171,7 @@ export function convolveNarrow(
   );
   const depthOfLine = windowWidth * channels;
   const depth = windowHeight * depthOfLine;
-  packAlong(scratch + PANELS, weight, outChannels, 0, 0, outChannels, depth, 8);
+  packColumns(scratch + PANELS, weight, outChannels, 0, 0, outChannels, depth);
   if (bias != 0) copyLine(scratch + BIAS, bias, <usize>outChannels << 2);
   // Lines [ky, kyEnd) of the window are inside of x for all pixels in the table.
   let count: u32 = 0;
@@ -211,7 +212,7 @@ function narrowTiles(
   const skipped = <usize>(ky * depthOfLine) << 2;
   multiplyTables(
     scratch, scratch + PIXEL_TABLE, count, places + skipped, places + (<usize>(kyEnd * depthOfLine) << 2),
-    scratch + PANELS + (skipped << 3), 32, <usize>depth << 5, columns, scratch + BIAS, epilogue,
+    scratch + PANELS, 0, depth, ky * depthOfLine, columns, scratch + BIAS, epilogue,
   );
 }
 
@@ -243,12 +244,12 @@ export function convolveNarrowWeights(
       let panels = dy + <usize>pixel * line;
       const direct = (outChannels & 7) == 0;
       if (!direct) {
-        packAlong(scratch + PANELS, dy, outChannels, 0, pixel, outChannels, count, 8);
+        packColumns(scratch + PANELS, dy, outChannels, 0, pixel, outChannels, count);
         panels = scratch + PANELS;
       }
       multiplyTables(
         scratch, scratch + PLACE_TABLE, depth, scratch + PIXEL_TABLE, scratch + PIXEL_TABLE + (<usize>count << 2),
-        panels, direct ? line : 32, direct ? 32 : <usize>count << 5, outChannels, bias, 0,
+        panels, direct ? line : 0, count, 0, outChannels, bias, 0,
       );
       bias = 0;
       pixel += count;
@@ -276,62 +277,80 @@ function placeWindows(s: Source, to: usize, pixel: u32, most: u32): u32 {
 }
 
 /** All tiles of `rows` × `columns` of C, whose rows' addresses are in the table of targets: those of `bases` with all
- *  offsets from `at` to `stop`. `bias`: what is added; 0: C itself, and no activation. */
+ *  offsets from `at` to `stop`, B's line `first` being that of `at`. B is packed, `depth` lines in all (`lineB` 0), or its lines
+ *  are lineB bytes apart. `bias`: what is added; 0: C itself, and no activation. */
 function multiplyTables(
-  scratch: usize, bases: usize, rows: u32, at: usize, stop: usize, b: usize, stepB: usize, nextB: usize, columns: u32,
+  scratch: usize, bases: usize, rows: u32, at: usize, stop: usize, b: usize, lineB: usize, depth: u32, first: u32, columns: u32,
   bias: usize, epilogue: u32,
 ): void {
   const targets = scratch + TARGET_TABLE;
   const tile = scratch + TILE;
   // The last tile's rows that are none are like the last one.
   for (let i = rows; i < rows + HEIGHT; i++) store<u32>(bases + (<usize>i << 2), load<u32>(bases + (<usize>(rows - 1) << 2)));
-  for (let column: u32 = 0; column < columns; column += 8, b += nextB) {
-    const width = min<u32>(8, columns - column);
+  for (let column: u32 = 0; column < columns; ) {
+    const panel = panelWidth(columns - column);
+    const width = min(panel, columns - column);
     const shift = <usize>column << 2;
+    const from = b + (<usize>(lineB != 0 ? column : depth * column + first * panel) << 2);
+    const step = <usize>panel << 2;
+    const stepB = lineB != 0 ? lineB : step;
+    const biasHere = bias != 0 ? bias + shift : 0;
     for (let i: u32 = 0; i < rows; ) {
       const height = heightOf(rows - i);
       const here = min(height, rows - i);
       const base = bases + (<usize>i << 2);
       const to = targets + (<usize>i << 2);
-      const biasHere = bias != 0 ? bias + shift : 0;
       // Called from two places, so that it is not inlined: see the head.
-      if (width == 8 && epilogue < 2) {
-        multiplyTable(tile, base, at, stop, b, stepB, height);
-        finishTable(to, shift, tile, here, biasHere, epilogue);
+      if (width == panel && epilogue < 2) {
+        multiplyTable(tile, base, at, stop, from, stepB, height, panel);
+        finishTable(to, shift, tile, step, here, biasHere, epilogue);
+        if (IS_WIDE && panel == 16) finishTable(to, shift + 32, tile + 32, step, here, bias != 0 ? biasHere + 32 : 0, epilogue);
       } else {
-        multiplyTable(tile, base, at, stop, b, stepB, height);
+        multiplyTable(tile, base, at, stop, from, stepB, height, panel);
         for (let row: u32 = 0; row < here; row++) {
           const c = <usize>load<u32>(to + (<usize>row << 2)) + shift;
-          finishTile(c, 0, tile + (<usize>row << 5), 32, 1, width, biasHere, bias == 0, epilogue);
+          const x = tile + <usize>row * step;
+          finishTile(c, 0, x, step, 1, min<u32>(width, 8), biasHere, bias == 0, epilogue);
+          if (width > 8) finishTile(c + 32, 0, x + 32, step, 1, width - 8, bias != 0 ? biasHere + 32 : 0, bias == 0, epilogue);
         }
       }
       i += here;
     }
+    column += panel;
   }
 }
 
-function finishTable(to: usize, shift: usize, tile: usize, rows: u32, bias: usize, epilogue: u32): void {
-  const stop = tile + (<usize>rows << 5);
+function finishTable(to: usize, shift: usize, tile: usize, step: usize, rows: u32, bias: usize, epilogue: u32): void {
+  const stop = tile + <usize>rows * step;
   if (bias == 0) {
-    for (; tile < stop; tile += 32, to += 4) {
+    for (; tile < stop; tile += step, to += 4) {
       const c = <usize>load<u32>(to) + shift;
-      v128.store(c, f32x4.add(v128.load(c), v128.load(tile)));
-      v128.store(c, f32x4.add(v128.load(c, 16), v128.load(tile, 16)), 16);
+      const y0 = f32x4.add(v128.load(c), v128.load(tile));
+      const y1 = f32x4.add(v128.load(c, 16), v128.load(tile, 16));
+      v128.store(c, y0);
+      v128.store(c, y1, 16);
     }
     return;
   }
   const b0 = v128.load(bias);
   const b1 = v128.load(bias, 16);
   const limit = f32x4.splat(epilogue != 0 ? 0 : -Infinity);
-  for (; tile < stop; tile += 32, to += 4) {
+  for (; tile < stop; tile += step, to += 4) {
     const c = <usize>load<u32>(to) + shift;
-    v128.store(c, f32x4.pmax(f32x4.add(b0, v128.load(tile)), limit));
-    v128.store(c, f32x4.pmax(f32x4.add(b1, v128.load(tile, 16)), limit), 16);
+    const y0 = f32x4.pmax(f32x4.add(b0, v128.load(tile)), limit);
+    const y1 = f32x4.pmax(f32x4.add(b1, v128.load(tile, 16)), limit);
+    v128.store(c, y0);
+    v128.store(c, y1, 16);
   }
 }
 
-function multiplyTable(c: usize, base: usize, at: usize, stop: usize, b: usize, stepB: usize, height: u32): void {
-  if (height == 4) table4(c, base, at, stop, b, stepB);
+function multiplyTable(
+  c: usize, base: usize, at: usize, stop: usize, b: usize, stepB: usize, height: u32, width: u32,
+): void {
+  if (IS_WIDE && width == 16) {
+    if (height == 4) tableWide4(c, base, at, stop, b, stepB);
+    else tableWide5(c, base, at, stop, b, stepB);
+  } else if (height == 4) table4(c, base, at, stop, b, stepB);
   else if (ASC_FEATURE_RELAXED_SIMD) table6(c, base, at, stop, b, stepB);
   else table5(c, base, at, stop, b, stepB);
 }

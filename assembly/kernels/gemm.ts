@@ -16,7 +16,8 @@
 import { loadLanes, storeLanes } from "../lanes";
 import { loadPart, madd, storePart } from "../simd";
 import {
-  activated, B_OFFSET, PANEL_DEPTH, DIRECT_ROWS, heightOf, multiplyRows, packAcross, packAlong, packColumns, packPanelAcross, PANEL_ROWS, STRIP_COLUMNS,
+  activated, B_OFFSET, PANEL_DEPTH, DIRECT_ROWS, heightOf, multiplyRows, packAcross, packAlong, packColumns, packPanelAcross,
+  PANEL_ROWS, rowsOfHeight, STRIP_COLUMNS,
 } from "../tiles";
 
 export const A_TRANSPOSED: u32 = 1;
@@ -124,10 +125,10 @@ function packRows(
   const line = <usize>stride << 2;
   while (rows > 0) {
     const height = heightOf(rows);
-    const here = min(height, rows);
+    const here = transposed ? rowsOfHeight(rows, height) : min(height, rows);
     if (transposed) packAlong(panel, a, stride, row, k0, here, depth, height);
     else packPanelAcross(panel, a + <usize>row * line + (<usize>k0 << 2), line, here, depth, height);
-    panel += <usize>(depth * height) << 2;
+    panel += <usize>(depth * (here + height - 1) / height * height) << 2;
     row += here;
     rows -= here;
   }
