@@ -128,7 +128,7 @@ function packRows(
     const here = transposed ? rowsOfHeight(rows, height) : min(height, rows);
     if (transposed) packAlong(panel, a, stride, row, k0, here, depth, height);
     else packPanelAcross(panel, a + <usize>row * line + (<usize>k0 << 2), line, here, depth, height);
-    panel += <usize>(depth * (here + height - 1) / height * height) << 2;
+    panel += <usize>(depth * height * ((here + height - 1) / height)) << 2;
     row += here;
     rows -= here;
   }
