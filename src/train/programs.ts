@@ -260,13 +260,7 @@ function* accumulatingProgram(
     gradients: parts.gradients,
     results: resultsBeside(traced),
   });
-  const doBatch = (
-    record: Recorder,
-    traced: TracedTraining,
-    compute: Compute,
-    size: number,
-    scratch: Pointer,
-  ): void => {
+  const doBatch = (record: Recorder, traced: TracedTraining, compute: Compute, [size, scratch]: PartOfStep): void => {
     const { trace, loss, totals } = traced;
     const at = recordGradients(record, compute, gradientParts(traced), scratch);
     record.add(elements(block), state.gradients, state.gradients, parts.gradients, block);
@@ -282,8 +276,8 @@ function* accumulatingProgram(
     record.fill(elements(block), state.gradients, block, 0);
     record.fill(elements(1 + config.scores.length), sums, 1 + config.scores.length, 0);
     copyBuffers(record, shadowOf, values.addressOf);
-    record.repeat(parts.counter, Math.floor(step / batch), () => doBatch(record, whole, compute, batch, scratch));
-    if (last !== undefined) doBatch(record, last, computeLast, rest, scratch);
+    record.repeat(parts.counter, Math.floor(step / batch), () => doBatch(record, whole, compute, [batch, scratch]));
+    if (last !== undefined) doBatch(record, last, computeLast, [rest, scratch]);
     // The bits of 0 are the same for float32 and uint32.
     record.fill(elements(1), clock + CLOCK_ROUND, 1, 0);
     optimizer.record(record);
@@ -304,6 +298,7 @@ function* accumulatingProgram(
 }
 
 type PlaceOf = (tensor: Tensor) => Pointer;
+type PartOfStep = readonly [size: number, scratch: Pointer];
 
 function copyAll(record: Recorder, tensors: readonly Tensor[], to: PlaceOf, from: PlaceOf): void {
   for (const tensor of tensors) {
