@@ -43,6 +43,34 @@ export function sgdDecay(begin: u32, end: u32, p: usize, g: usize, rate: usize, 
   } while (at < stop);
 }
 
+// Decay, and dampening, are left out of the loops where there are none: they would take a third longer.
+
+/** Without decay and dampening. */
+class Bare {
+  gradient(g: v128, p: v128, coupled: v128): v128 {
+    return g;
+  }
+  shrunk(p: v128, shrink: v128): v128 {
+    return p;
+  }
+  gained(g: v128, gain: v128): v128 {
+    return g;
+  }
+}
+
+/** With decay, coupled or decoupled, and dampening. */
+class Damped {
+  gradient(g: v128, p: v128, coupled: v128): v128 {
+    return decayed(g, p, coupled);
+  }
+  shrunk(p: v128, shrink: v128): v128 {
+    return madd(shrink, p, p);
+  }
+  gained(g: v128, gain: v128): v128 {
+    return f32x4.mul(gain, g);
+  }
+}
+
 /** Where a step goes, of the velocity: along it. */
 class Along {
   apply(velocity: v128, g: v128, momentum: v128): v128 {
@@ -57,7 +85,7 @@ class Ahead {
   }
 }
 
-function velocityLoop<Direction>(
+function velocityLoop<Direction, Decay>(
   begin: u32, end: u32, p: usize, v: usize, g: usize, clock: usize, rate: usize, momentum: f32, dampening: f64, coupled: f32,
   decoupled: f64,
 ): void {
@@ -72,11 +100,12 @@ function velocityLoop<Direction>(
   if (at >= stop) return;
   do {
     const before = v128.load(p + at);
-    const gradient = decayed(v128.load(g + at), before, decay);
-    const sum = madd(kept, v128.load(v + at), f32x4.mul(gain, gradient));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), before, decay);
+    const sum = madd(kept, v128.load(v + at), changetype<Decay>(0).gained(gradient, gain));
     const velocity = flushDenormals(sum, f32x4.abs(sum));
     v128.store(v + at, velocity);
-    v128.store(p + at, moved(before, back, changetype<Direction>(0).apply(velocity, gradient, kept), shrink));
+    const direction = changetype<Direction>(0).apply(velocity, gradient, kept);
+    v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(before, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -88,7 +117,9 @@ export function sgdMomentum(
   begin: u32, end: u32, p: usize, v: usize, g: usize, clock: usize, rate: usize, momentum: f32, dampening: f64, coupled: f32,
   decoupled: f64,
 ): void {
-  velocityLoop<Along>(begin, end, p, v, g, clock, rate, momentum, dampening, coupled, decoupled);
+  if (dampening == 0 && coupled == 0 && decoupled == 0) {
+    velocityLoop<Along, Bare>(begin, end, p, v, g, clock, rate, momentum, 0, 0, 0);
+  } else velocityLoop<Along, Damped>(begin, end, p, v, g, clock, rate, momentum, dampening, coupled, decoupled);
 }
 
 /** v = momentum · v + g; p -= rate · (g + momentum · v), both in place: Nesterov's look ahead in the variables
@@ -96,7 +127,9 @@ export function sgdMomentum(
 export function sgdNesterov(
   begin: u32, end: u32, p: usize, v: usize, g: usize, clock: usize, rate: usize, momentum: f32, coupled: f32, decoupled: f64,
 ): void {
-  velocityLoop<Ahead>(begin, end, p, v, g, clock, rate, momentum, 0, coupled, decoupled);
+  if (coupled == 0 && decoupled == 0) {
+    velocityLoop<Ahead, Bare>(begin, end, p, v, g, clock, rate, momentum, 0, 0, 0);
+  } else velocityLoop<Ahead, Damped>(begin, end, p, v, g, clock, rate, momentum, 0, coupled, decoupled);
 }
 
 // ——— Adam and its relatives: one loop. What differs: what the root is taken of, and how a parameter moves ———
@@ -145,7 +178,7 @@ class ByMean {
 }
 
 /** `back` and `ahead`: what the first moment and the gradient are multiplied with; `guard` is added to the root. */
-function momentsLoop<Form>(
+function momentsLoop<Form, Decay>(
   begin: u32, end: u32, p: usize, m: usize, v: usize, x: usize, g: usize, back: f64, ahead: f64, guard: f64, beta1: f64,
   beta2: f64, coupled: f32, shrink: v128,
 ): void {
@@ -162,7 +195,7 @@ function momentsLoop<Form>(
   if (at >= stop) return;
   do {
     const before = v128.load(p + at);
-    const gradient = decayed(v128.load(g + at), before, decay);
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), before, decay);
     const mean = average(v128.load(m + at), gradient, gain1, loss1);
     const square = average(v128.load(v + at), f32x4.mul(gradient, gradient), gain2, loss2);
     const first = flushDenormals(mean, f32x4.abs(mean));
@@ -170,7 +203,7 @@ function momentsLoop<Form>(
     v128.store(m + at, first);
     v128.store(v + at, second);
     const largest = changetype<Form>(0).second(x + at, second);
-    const shrunk = madd(shrink, before, before);
+    const shrunk = changetype<Decay>(0).shrunk(before, shrink);
     v128.store(p + at, changetype<Form>(0).move(shrunk, first, gradient, largest, backs, aheads, guards));
     at += VECTOR_BYTES;
   } while (at < stop);
@@ -187,7 +220,10 @@ export function adam(
   const bias = sqrt<f64>(1 - power(beta2, t));
   const back = -(<f64>load<f32>(rate) * bias) / (1 - power(beta1, t));
   const guard = <f64>epsilon * bias;
-  momentsLoop<ByRoot>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
+  const shrink = shrinkBy(rate, decoupled);
+  if (coupled == 0 && decoupled == 0) {
+    momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, 0, shrink);
+  } else momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, coupled, shrink);
 }
 
 /** `adam` with x = max(x, v) in the place of v where p moves, in place (AMSGrad: Reddi, Kale & Kumar 2018; PyTorch's form, whose
@@ -200,7 +236,7 @@ export function amsgrad(
   const bias = sqrt<f64>(1 - power(beta2, t));
   const back = -(<f64>load<f32>(rate) * bias) / (1 - power(beta1, t));
   const guard = <f64>epsilon * bias;
-  momentsLoop<ByLargestRoot>(begin, end, p, m, v, x, g, back, 0, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
+  momentsLoop<ByLargestRoot, Damped>(begin, end, p, m, v, x, g, back, 0, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
 }
 
 /** NAdam's momenta μ_t = β1·(1 - ½·slowing^t): product = Π μ so far, one float32, in place, and μ_t and μ_(t+1) in float64
@@ -228,7 +264,7 @@ export function nadam(
   const back = (by * next) / (1 - all * next);
   const ahead = (by * (1 - load<f64>(momenta))) / (1 - all);
   const guard = <f64>epsilon * bias;
-  momentsLoop<AheadByRoot>(begin, end, p, m, v, v, g, back, ahead, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
+  momentsLoop<AheadByRoot, Damped>(begin, end, p, m, v, v, g, back, ahead, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
 }
 
 /** Moments as of `adam`; ρ = ρ∞ - 2t·β2^t/(1-β2^t), ρ∞ = 2/(1-β2) - 1. Where ρ > 5, p -= rate·r·m̂·√(1-β2^t) / (√v + epsilon),
@@ -246,9 +282,9 @@ export function radam(
   if (rho > 5) {
     const ratio = ((rho - 4) * (rho - 2) * most) / ((most - 4) * (most - 2) * rho);
     const scaled = back * sqrt<f64>(ratio * (1 - rest));
-    momentsLoop<ByRoot>(begin, end, p, m, v, v, g, scaled, 0, epsilon, beta1, beta2, coupled, shrink);
+    momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, scaled, 0, epsilon, beta1, beta2, coupled, shrink);
   } else {
-    momentsLoop<ByMean>(begin, end, p, m, v, v, g, back, 0, 0, beta1, beta2, coupled, shrink);
+    momentsLoop<ByMean, Damped>(begin, end, p, m, v, v, g, back, 0, 0, beta1, beta2, coupled, shrink);
   }
 }
 
