@@ -4,6 +4,7 @@ import { createDigest, sameBits } from "./numbers.js";
 import { describeChains } from "./trainings/chains.js";
 import { describePictures } from "./trainings/images.js";
 import { describeGatesAndNoise, describeModels } from "./trainings/models.js";
+import { describeOptimizers } from "./trainings/optimizers.js";
 import { describeRecurrence } from "./trainings/recurrent.js";
 import { BATCH, held, labels, x } from "./trainings/ways.js";
 import { describeWorkspaces } from "./trainings/workspaces.js";
@@ -12,6 +13,7 @@ import { describeWorkspaces } from "./trainings/workspaces.js";
 const OTHERS = [
   ...["checkGradients", "compile", "compileSync", "createEngine", "createEngineSync"],
   ...["createWorkspace", "createWorkspaceSync", "gradientDescent", "learningRateAt", "numericalGradient"],
+  ...["findLearningRate", "minimizeSync"],
   ...["DataError", "DivergenceError", "MemoryError", "ModelError", "SteepestError", "ThreadError"],
 ];
 
@@ -107,6 +109,7 @@ function describeTrainings(steepest, graph) {
       ...describeChains(steepest),
       ...describePictures(steepest),
       ...describeGatesAndNoise(steepest),
+      ...describeOptimizers(steepest),
       ...describeRecurrence(steepest),
       ...(graph === undefined ? {} : describeModels(steepest, graph)),
     },
