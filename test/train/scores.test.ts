@@ -385,11 +385,12 @@ describe("gradients by the inputs", () => {
     );
     using trainer = compileSync(model, { loss: meanSquaredError({ reduction: "sum" }), optimizer: sgd(), engine });
     const data = { x: [1, 2, 3, 4], y: [[0], [0]] };
-    const { parameters, inputs } = trainer.gradientsSync(data, { inputs: true });
+    const { loss, parameters, inputs } = trainer.gradientsSync(data, { inputs: true });
+    expect(loss).toBe((1 + 4) ** 2 + (9 + 16) ** 2);
     expect(parameters).toEqual(trainer.gradientsSync(data));
     // d/dx (x₁² + x₂²)² = 4·(x₁² + x₂²)·x.
     expect(inputs).toEqual({ shape: [2, 2], data: Float32Array.of(20, 40, 300, 400) });
-    expect(await trainer.gradients(data, { inputs: true })).toEqual({ parameters, inputs });
+    expect(await trainer.gradients(data, { inputs: true })).toEqual({ loss, parameters, inputs });
     expect(() => trainer.gradientsSync(data, { inputs: 1 } as never)).toThrow("gradients: inputs must be");
   });
 
