@@ -73,7 +73,7 @@ export function describeOptimizers(steepest) {
     },
     "L-BFGS": {
       model: chain(steepest, 2),
-      options: { loss },
+      options: { loss, optimizer: sgd() }, // checkpoints need one
       parts: 2,
       async train(trainer, begin, end) {
         const numbers = [];
