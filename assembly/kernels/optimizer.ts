@@ -180,8 +180,10 @@ class ByMean {
 /** `back` and `ahead`: what the first moment and the gradient are multiplied with; `guard` is added to the root. */
 function momentsLoop<Form, Decay>(
   begin: u32, end: u32, p: usize, m: usize, v: usize, x: usize, g: usize, back: f64, ahead: f64, guard: f64, beta1: f64,
-  beta2: f64, coupled: f32, shrink: v128,
+  beta2: f64, coupled: f32, shrinkage: f32,
 ): void {
+  // No vector is a parameter: V8 14 (Node 26) ends the process where it joins operations on one.
+  const shrink = f32x4.splat(shrinkage);
   const backs = f32x4.splat(<f32>back);
   const aheads = f32x4.splat(<f32>ahead);
   const guards = f32x4.splat(<f32>guard);
@@ -222,8 +224,8 @@ export function adam(
   const guard = <f64>epsilon * bias;
   const shrink = shrinkBy(rate, decoupled);
   if (coupled == 0 && decoupled == 0) {
-    momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, 0, shrink);
-  } else momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, coupled, shrink);
+    momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, 0, f32x4.extract_lane(shrink, 0));
+  } else momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, coupled, f32x4.extract_lane(shrink, 0));
 }
 
 /** `adam` with x = max(x, v) in the place of v where p moves, in place (AMSGrad: Reddi, Kale & Kumar 2018; PyTorch's form, whose
@@ -236,7 +238,7 @@ export function amsgrad(
   const bias = sqrt<f64>(1 - power(beta2, t));
   const back = -(<f64>load<f32>(rate) * bias) / (1 - power(beta1, t));
   const guard = <f64>epsilon * bias;
-  momentsLoop<ByLargestRoot, Damped>(begin, end, p, m, v, x, g, back, 0, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
+  momentsLoop<ByLargestRoot, Damped>(begin, end, p, m, v, x, g, back, 0, guard, beta1, beta2, coupled, f32x4.extract_lane(shrinkBy(rate, decoupled), 0));
 }
 
 /** NAdam's momenta μ_t = β1·(1 - ½·slowing^t): product = Π μ so far, one float32, in place, and μ_t and μ_(t+1) in float64
@@ -264,7 +266,7 @@ export function nadam(
   const back = (by * next) / (1 - all * next);
   const ahead = (by * (1 - load<f64>(momenta))) / (1 - all);
   const guard = <f64>epsilon * bias;
-  momentsLoop<AheadByRoot, Damped>(begin, end, p, m, v, v, g, back, ahead, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
+  momentsLoop<AheadByRoot, Damped>(begin, end, p, m, v, v, g, back, ahead, guard, beta1, beta2, coupled, f32x4.extract_lane(shrinkBy(rate, decoupled), 0));
 }
 
 /** Moments as of `adam`; ρ = ρ∞ - 2t·β2^t/(1-β2^t), ρ∞ = 2/(1-β2) - 1. Where ρ > 5, p -= rate·r·m̂·√(1-β2^t) / (√v + epsilon),
@@ -282,9 +284,9 @@ export function radam(
   if (rho > 5) {
     const ratio = ((rho - 4) * (rho - 2) * most) / ((most - 4) * (most - 2) * rho);
     const scaled = back * sqrt<f64>(ratio * (1 - rest));
-    momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, scaled, 0, epsilon, beta1, beta2, coupled, shrink);
+    momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, scaled, 0, epsilon, beta1, beta2, coupled, f32x4.extract_lane(shrink, 0));
   } else {
-    momentsLoop<ByMean, Damped>(begin, end, p, m, v, v, g, back, 0, 0, beta1, beta2, coupled, shrink);
+    momentsLoop<ByMean, Damped>(begin, end, p, m, v, v, g, back, 0, 0, beta1, beta2, coupled, f32x4.extract_lane(shrink, 0));
   }
 }
 
