@@ -107,7 +107,7 @@ async function runMoved(from, to, main, mostFiles) {
 async function webpackForNode({ folder, empty }) {
   await node([program("webpack-cli"), "build"], folder);
   // One for each build of the kernels beside the program.
-  return runMoved(join(folder, "dist"), empty, "main.cjs", 5);
+  return runMoved(join(folder, "dist"), empty, "main.cjs", 6);
 }
 
 async function rollupForNode({ folder, empty }) {
@@ -121,7 +121,7 @@ async function rollupForNode({ folder, empty }) {
     chunkFileNames: "[name]-[hash].mjs",
   });
   await bundle.close();
-  return runMoved(join(folder, "out"), empty, "main.mjs", 5);
+  return runMoved(join(folder, "out"), empty, "main.mjs", 6);
 }
 
 /** A page, and an answer of the server, each of which trains. */
