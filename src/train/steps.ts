@@ -208,8 +208,13 @@ export function* preparePrograms(state: State, batches: Batches): InParts<void> 
   state.programs.prepared = undefined;
   for (const size of [...new Set(sizes)].sort((a, b) => b - a)) {
     if (size === 0) continue;
-    yield* programInParts(state, "train", feedOf(data, size, batchSize), size);
-    yield PAUSE;
+    const feed = feedOf(data, size, batchSize);
+    // With a background the call holds the engine from here on: what would change the data under it is refused.
+    if (state.engine.background) programFor(state, "train", feed, size);
+    else {
+      yield* programInParts(state, "train", feed, size);
+      yield PAUSE;
+    }
   }
   guard(state, "trainer");
   state.programs.prepared = { count, format, batchSize, rest: left % stepSize };
