@@ -38,7 +38,4 @@ export const CONTROL_LEFT: usize = CONTROL_PLACES + MAX_WORKERS * 4;
 export const CONTROL_GONE: usize = CONTROL_LEFT + MAX_WORKERS * 4;
 /** Why the first one was lost, as ASCII. */
 export const CONTROL_REASON: usize = CONTROL_GONE + MAX_WORKERS * 4;
-/** By thread, each on a line of its own: not 0 while the last units of its share of an instruction are anybody's. */
-export const CONTROL_TAILS: usize = CONTROL_REASON + 256;
-export const CONTROL_TAIL_BYTES: u32 = 64;
-export const CONTROL_BYTES: usize = CONTROL_TAILS + MAX_WORKERS * CONTROL_TAIL_BYTES;
+export const CONTROL_BYTES: usize = CONTROL_REASON + 256;

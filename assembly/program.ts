@@ -7,7 +7,7 @@
 //
 // `units` is how many independent units of work the instruction has, `threads` the most threads
 // that are worth waking for it. Every thread walks the same program; thread t of T takes the units
-// [units·t/T, units·(t+1)/T) of each instruction, or leaves the last of them to whoever is done before it. A unit's result never depends on who computed it.
+// [units·t/T, units·(t+1)/T) of each instruction. A unit's result never depends on who computed it.
 //
 // An instruction without units is a repeat. It runs the instructions in its body `count` times, with 0 … count - 1 in the
 // word at `counter`, which thread 0 writes. Its size is that of head and body, its threads the most of its body's.
@@ -32,8 +32,6 @@ import {
   CONTROL_SEQUENCE,
   CONTROL_STEPS,
   CONTROL_STOP,
-  CONTROL_TAIL_BYTES,
-  CONTROL_TAILS,
   CONTROL_TOGETHER,
   CONTROL_WATCHED,
 } from "./control";
@@ -49,8 +47,6 @@ const BODY: usize = 24;
 // Some 60 µs, as long as it takes to put a thread to sleep and wake it again. With 4096 instead two threads gave 784-128-10
 // at batch 128 1.1 times the speed of one (median of 15 rounds), with these 1.5; four times as many gave no more.
 const SPINS: u32 = 65536;
-// Pieces of work worth a thread's while that each thread must have, if it is to leave the last quarter to others.
-const MIN_PIECES: u32 = 4;
 const WAIT_NANOSECONDS: i64 = 100_000_000;
 // A minute without a sign of the others, and nobody who would be told of their end: they are dead, whatever killed them.
 const MAX_WAITS: u32 = 600;
@@ -220,47 +216,16 @@ function walkShared(
     }
     if (serialBefore && !meet(control, threads)) return furthest;
     serialBefore = false;
-    if (thread < share) doShare(at, units, thread, share, control, scratch);
+    if (thread < share) {
+      const first = <u32>((<u64>units * thread) / share);
+      const last = <u32>((<u64>units * (thread + 1)) / share);
+      if (first < last) dispatch(at, first, last, scratch);
+    }
     // Whoever has met the others may begin the next.
     if (thread == 0) store<u32>(control, max(furthest, continuation), CONTROL_FURTHEST);
     if (!meet(control, threads)) return furthest;
   }
   return 0;
-}
-
-/** A thread's units of an instruction. If there is much to do, its last quarter waits until it has done the others, and whoever
- *  has nothing left to do then takes it: threads are not equally fast, if something else is running on one's processor. */
-function doShare(at: usize, units: u32, thread: u32, share: u32, control: usize, scratch: usize): void {
-  if (load<u32>(at, THREADS) < MIN_PIECES * share) {
-    const first = firstUnit(units, thread, share);
-    const last = firstUnit(units, thread + 1, share);
-    if (first < last) dispatch(at, first, last, scratch);
-    return;
-  }
-  atomic.store<u32>(tailOf(control, thread), 1);
-  dispatch(at, firstUnit(units, thread, share), tailUnit(units, thread, share), scratch);
-  for (let i: u32 = 0; i < share; i++) {
-    const owner = (thread + i) % share;
-    // What a thread has died of is left alone.
-    if (i != 0 && atomic.load<u32>(control, CONTROL_CRASHED) != 0) return;
-    const tail = tailOf(control, owner);
-    if (atomic.load<u32>(tail) == 0 || atomic.xchg<u32>(tail, 0) == 0) continue;
-    dispatch(at, tailUnit(units, owner, share), firstUnit(units, owner + 1, share), scratch);
-  }
-}
-
-function firstUnit(units: u32, thread: u32, share: u32): u32 {
-  return <u32>((<u64>units * thread) / share);
-}
-
-/** Where the last quarter begins. */
-function tailUnit(units: u32, thread: u32, share: u32): u32 {
-  const last = firstUnit(units, thread + 1, share);
-  return last - (last - firstUnit(units, thread, share)) / 4;
-}
-
-function tailOf(control: usize, thread: u32): usize {
-  return control + CONTROL_TAILS + <usize>(thread * CONTROL_TAIL_BYTES);
 }
 
 /** As `repeat`, by one thread among several, who go on at `after`. Returns as `runShared`. */

@@ -14,7 +14,6 @@ import {
   CONTROL_REASON,
   CONTROL_SEQUENCE,
   CONTROL_STOP,
-  CONTROL_TAILS,
   CONTROL_TOLD,
   CONTROL_WATCHED,
 } from "./constants.js";
@@ -35,7 +34,6 @@ export const FURTHEST = CONTROL_FURTHEST / 4;
 const PLACES = CONTROL_PLACES / 4;
 export const LEFT = CONTROL_LEFT / 4;
 const GONE = CONTROL_GONE / 4;
-const TAILS = CONTROL_TAILS / 4;
 
 export interface Control {
   readonly words: Int32Array;
@@ -45,8 +43,8 @@ export interface Control {
 /** These views stay valid when a shared memory grows, as the block is at its beginning. */
 export function viewControl({ buffer }: KernelMemory, address: Pointer): Control {
   return {
-    words: new Int32Array(buffer, address, CONTROL_BYTES / 4),
-    reason: new Uint8Array(buffer, address + CONTROL_REASON, CONTROL_TAILS - CONTROL_REASON),
+    words: new Int32Array(buffer, address, CONTROL_REASON / 4),
+    reason: new Uint8Array(buffer, address + CONTROL_REASON, CONTROL_BYTES - CONTROL_REASON),
   };
 }
 
@@ -92,8 +90,6 @@ export function regroup(control: Control, workers: readonly number[]): number[] 
   Atomics.store(words, TOLD, 0);
   Atomics.store(words, CRASHED, 0);
   Atomics.store(words, BARRIER, 0);
-  // Of the run that was cut short.
-  words.fill(0, TAILS);
   const living = workers.filter((worker) => !isGone(control, worker));
   living.forEach((worker, index) => {
     Atomics.store(words, PLACES + worker, index + 1);

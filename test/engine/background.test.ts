@@ -351,7 +351,7 @@ test("a trap closes the engine; a thread that dies leaves one that goes on", asy
   const engine = await createEngine({ background: true, threads: 2 });
   const trap = (address: number) => {
     const { record, ...recording } = startRecording();
-    record.fill(rows(1024, 2 ** 16), address, 4096, 1);
+    record.fill(rows(1024, 1e9), address, 4096, 1);
     return installProgram(engine, { record, ...recording });
   };
   // Only the second thread's half lies behind the end of memory.
@@ -363,7 +363,7 @@ test("a trap closes the engine; a thread that dies leaves one that goes on", asy
   await engine.runInBackground(second.address, second.address, 1, 1);
   const both = await createEngine({ background: true });
   const { record, ...recording } = startRecording();
-  record.fill(rows(1024, 2 ** 16), both.memoryBytes() - 64, 4096, 1);
+  record.fill(rows(1024, 1e9), both.memoryBytes() - 64, 4096, 1);
   const { address, end } = installProgram(both, { record, ...recording });
   await expect(both.runInBackground(address, end, 1, 1)).rejects.toThrow(
     /a kernel failed \(.*out of bounds\), which closed it/,

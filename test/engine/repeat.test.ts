@@ -198,8 +198,7 @@ describe("a step that is torn in a body", () => {
     const program = one.record((record) => {
       record.fill(serial, lasting, 1, 1);
       record.repeat(counter, 3, () => {
-        // So little work that nobody takes a part of another's share.
-        record.writeRow(rows(WIDTH / 4, 2 ** 16), end - 1.5 * WIDTH * 4, x, counter, WIDTH, 3, 0);
+        record.writeRow(rows(WIDTH / 4, 1e9), end - 1.5 * WIDTH * 4, x, counter, WIDTH, 3, 0);
         record.copy(serial, lasting, counter, 1);
         record.log(serial, x, x, 1);
       });

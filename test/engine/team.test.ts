@@ -58,8 +58,7 @@ function trapInstruction(engine: Engine, among: number) {
   // What lies before the end is nobody's.
   const share = 1024;
   const n = share * among;
-  // So little work that nobody takes a part of another's share.
-  record.fill(rows(n / 4, 2 ** 15 * among), end - (n - share) * 4, n, 1);
+  record.fill(rows(n / 4, 1e9), end - (n - share) * 4, n, 1);
   return installProgram(engine, { record, ...recording });
 }
 

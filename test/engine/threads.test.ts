@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
-import { CONTROL_BYTES, CONTROL_TAIL_BYTES, CONTROL_TAILS } from "../../src/engine/constants.js";
-import { BARRIER, CRASHED, giveUp, regroup, viewControl } from "../../src/engine/control.js";
+import { CONTROL_BYTES } from "../../src/engine/constants.js";
+import { CRASHED } from "../../src/engine/control.js";
 import { rows, serial, startRecording } from "../../src/engine/instructions.js";
 
 const bytes = readFileSync(new URL(`${process.env.STEEPEST_WASM_FOLDER ?? "../../dist/"}strict.wasm`, import.meta.url));
@@ -91,43 +91,4 @@ test("a crashed thread ends the others' wait", async () => {
   const done = new Promise<number>((resolve, reject) => worker.once("message", resolve).once("error", reject));
   Atomics.store(new Int32Array(memory.buffer), barrier / 4 + CRASHED, 1);
   expect(await done).toBe(0);
-});
-
-test("whoever is done takes the last quarter of another's share, and no more", async () => {
-  const memory = new WebAssembly.Memory({ initial: 4, maximum: 65536, shared: true });
-  const control = 131072;
-  const { record, words } = startRecording();
-  record.fill(rows(16, 1e9), 140000, 64, 1);
-  const instructions = words();
-  new Uint32Array(memory.buffer, 150016, instructions.length).set(instructions);
-  const state = new Int32Array(memory.buffer, control, CONTROL_BYTES / 4);
-  // Thread 1 has come to the instruction, has begun its share, and is held up there.
-  Atomics.store(state, BARRIER, 1);
-  Atomics.store(state, (CONTROL_TAILS + CONTROL_TAIL_BYTES) / 4, 1);
-  const workerData = {
-    module,
-    memory,
-    thread: 0,
-    threads: 2,
-    program: 150016,
-    end: 150016 + instructions.byteLength,
-    steps: 1,
-    barrier: control,
-    scratch: 0,
-  };
-  const worker = new Worker(WORKER, { eval: true, workerData });
-  const done = new Promise<number>((resolve, reject) => worker.once("message", resolve).once("error", reject));
-  const filled = new Float32Array(memory.buffer, 140000, 64);
-  await expect.poll(() => filled[63]).toBe(1);
-  expect([...filled]).toEqual(Array.from({ length: 64 }, (_, i) => (i < 32 || i >= 56 ? 1 : 0)));
-  giveUp(state);
-  expect(await done).toBe(0);
-});
-
-test("a new grouping of the threads leaves nothing of a run that was cut short", () => {
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  const control = viewControl(memory, 0);
-  control.words.fill(1, CONTROL_TAILS / 4);
-  regroup(control, [1, 2]);
-  expect(control.words.subarray(CONTROL_TAILS / 4).every((word) => word === 0)).toBe(true);
 });
