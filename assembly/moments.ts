@@ -36,11 +36,9 @@ export function moved(p: v128, back: v128, direction: v128, shrink: v128): v128 
   return madd(back, direction, madd(shrink, p, p));
 }
 
-/** -rate·decay in all lanes: what decoupled decay adds of a parameter (Loshchilov & Hutter 2019). */
-// @ts-ignore: decorator
-@inline
-export function shrinkBy(rate: usize, decoupled: f64): v128 {
-  return f32x4.splat(<f32>(-<f64>load<f32>(rate) * decoupled));
+/** -rate·decay: what decoupled decay adds of a parameter (Loshchilov & Hutter 2019). */
+export function shrinkBy(rate: usize, decoupled: f64): f32 {
+  return <f32>(-<f64>load<f32>(rate) * decoupled);
 }
 
 /** base^exponent by repeated squaring; relative error at most 2·exponent·2^-53. */

@@ -13,7 +13,7 @@ export function adagrad(
 ): void {
   const t = load<u32>(clock, CLOCK_STEP);
   const back = f32x4.splat(<f32>(-<f64>load<f32>(rate) / (1 + <f64>(t - 1) * slowing)));
-  const shrink = shrinkBy(rate, decoupled);
+  const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
   const guard = f32x4.splat(epsilon);
   const more = f32x4.splat(t == 1 ? initial : 0);
@@ -37,7 +37,7 @@ export function adadelta(
   begin: u32, end: u32, p: usize, v: usize, u: usize, g: usize, rate: usize, rho: f64, epsilon: f32, coupled: f32, decoupled: f64,
 ): void {
   const back = f32x4.splat(-load<f32>(rate));
-  const shrink = shrinkBy(rate, decoupled);
+  const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
   const guard = f32x4.splat(epsilon);
   const gain = f32x4.splat(<f32>(1 - rho));
@@ -100,7 +100,7 @@ function rmsLoop<Centre, Move>(
   coupled: f32, decoupled: f64,
 ): void {
   const back = f32x4.splat(-load<f32>(rate));
-  const shrink = shrinkBy(rate, decoupled);
+  const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
   const guard = f32x4.splat(epsilon);
   const kept = f32x4.splat(momentum);
@@ -158,7 +158,7 @@ export function lion(
   begin: u32, end: u32, p: usize, m: usize, g: usize, rate: usize, beta1: f64, beta2: f64, coupled: f32, decoupled: f64,
 ): void {
   const back = f32x4.splat(-load<f32>(rate));
-  const shrink = shrinkBy(rate, decoupled);
+  const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const loss1 = f32x4.neg(gain1);

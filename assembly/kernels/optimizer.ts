@@ -33,7 +33,7 @@ export function sgd(begin: u32, end: u32, p: usize, g: usize, rate: usize): void
 /** p -= rate · (g + decay · p), in place: without moments, coupled and decoupled decay are the same. Error as of `sgd`. */
 export function sgdDecay(begin: u32, end: u32, p: usize, g: usize, rate: usize, decay: f64): void {
   const back = f32x4.splat(-load<f32>(rate));
-  const shrink = shrinkBy(rate, decay);
+  const shrink = f32x4.splat(shrinkBy(rate, decay));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
@@ -90,7 +90,7 @@ function velocityLoop<Direction, Decay>(
   decoupled: f64,
 ): void {
   const back = f32x4.splat(-load<f32>(rate));
-  const shrink = shrinkBy(rate, decoupled);
+  const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
   const kept = f32x4.splat(momentum);
   // The first gradient is the first velocity, undampened.
@@ -224,8 +224,8 @@ export function adam(
   const guard = <f64>epsilon * bias;
   const shrink = shrinkBy(rate, decoupled);
   if (coupled == 0 && decoupled == 0) {
-    momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, 0, f32x4.extract_lane(shrink, 0));
-  } else momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, coupled, f32x4.extract_lane(shrink, 0));
+    momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, 0, shrink);
+  } else momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, coupled, shrink);
 }
 
 /** `adam` with x = max(x, v) in the place of v where p moves, in place (AMSGrad: Reddi, Kale & Kumar 2018; PyTorch's form, whose
@@ -238,7 +238,7 @@ export function amsgrad(
   const bias = sqrt<f64>(1 - power(beta2, t));
   const back = -(<f64>load<f32>(rate) * bias) / (1 - power(beta1, t));
   const guard = <f64>epsilon * bias;
-  momentsLoop<ByLargestRoot, Damped>(begin, end, p, m, v, x, g, back, 0, guard, beta1, beta2, coupled, f32x4.extract_lane(shrinkBy(rate, decoupled), 0));
+  momentsLoop<ByLargestRoot, Damped>(begin, end, p, m, v, x, g, back, 0, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
 }
 
 /** NAdam's momenta μ_t = β1·(1 - ½·slowing^t): product = Π μ so far, one float32, in place, and μ_t and μ_(t+1) in float64
@@ -266,7 +266,7 @@ export function nadam(
   const back = (by * next) / (1 - all * next);
   const ahead = (by * (1 - load<f64>(momenta))) / (1 - all);
   const guard = <f64>epsilon * bias;
-  momentsLoop<AheadByRoot, Damped>(begin, end, p, m, v, v, g, back, ahead, guard, beta1, beta2, coupled, f32x4.extract_lane(shrinkBy(rate, decoupled), 0));
+  momentsLoop<AheadByRoot, Damped>(begin, end, p, m, v, v, g, back, ahead, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
 }
 
 /** Moments as of `adam`; ρ = ρ∞ - 2t·β2^t/(1-β2^t), ρ∞ = 2/(1-β2) - 1. Where ρ > 5, p -= rate·r·m̂·√(1-β2^t) / (√v + epsilon),
@@ -284,9 +284,9 @@ export function radam(
   if (rho > 5) {
     const ratio = ((rho - 4) * (rho - 2) * most) / ((most - 4) * (most - 2) * rho);
     const scaled = back * sqrt<f64>(ratio * (1 - rest));
-    momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, scaled, 0, epsilon, beta1, beta2, coupled, f32x4.extract_lane(shrink, 0));
+    momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, scaled, 0, epsilon, beta1, beta2, coupled, shrink);
   } else {
-    momentsLoop<ByMean, Damped>(begin, end, p, m, v, v, g, back, 0, 0, beta1, beta2, coupled, f32x4.extract_lane(shrink, 0));
+    momentsLoop<ByMean, Damped>(begin, end, p, m, v, v, g, back, 0, 0, beta1, beta2, coupled, shrink);
   }
 }
 
@@ -298,7 +298,7 @@ export function adamax(
 ): void {
   const bias = 1 - power(beta1, load<u32>(clock, CLOCK_STEP));
   const back = f32x4.splat(<f32>(-<f64>load<f32>(rate) / bias));
-  const shrink = shrinkBy(rate, decoupled);
+  const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
   const guard = f32x4.splat(epsilon);
   const kept = f32x4.splat(beta2);
