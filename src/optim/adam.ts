@@ -2,7 +2,7 @@ import { made } from "../engine/copies.js";
 import { ModelError } from "../engine/errors.js";
 import { elements, rows } from "../engine/instructions.js";
 import { flag, joined, number, type OptionsOf, readOptions } from "../engine/options.js";
-import { decayNumbers, decayOf, decoupled, type WeightDecayOptions, weightDecay } from "./decay.js";
+import { decayNumbers, decayOf, decayOptions, type WeightDecayOptions, weightDecay } from "./decay.js";
 import { decay, type LearningRate, learningRate, type Optimizer } from "./optimizer.js";
 import { splitRows } from "./placement.js";
 
@@ -53,11 +53,7 @@ export function momentOptions(rate: number, epsilon = 1e-8) {
   } as const;
 }
 
-const DECAY = {
-  weightDecay: weightDecay(),
-  decoupled: decoupled(),
-} satisfies OptionsOf<WeightDecayOptions>;
-const OPTIONS = joined(momentOptions(1e-3), DECAY, {
+const OPTIONS = joined(momentOptions(1e-3), decayOptions(), {
   amsgrad: flag(false),
   lazy: flag(false),
 }) satisfies OptionsOf<AdamOptions>;

@@ -1,5 +1,5 @@
 // Weight decay: one pair of options for all optimizers that have it.
-import { flag, number, type OptionRule } from "../engine/options.js";
+import { flag, number, type OptionRule, type OptionsOf } from "../engine/options.js";
 
 export interface WeightDecayOptions {
   /**
@@ -25,6 +25,12 @@ export function weightDecay(fallback = 0): OptionRule<number> {
 /* @__NO_SIDE_EFFECTS__ */
 export function decoupled(fallback = false): OptionRule<boolean> {
   return flag(fallback);
+}
+
+/** Both options, without decay unless it is asked for. */
+/* @__NO_SIDE_EFFECTS__ */
+export function decayOptions() {
+  return { weightDecay: weightDecay(), decoupled: decoupled() } as const satisfies OptionsOf<WeightDecayOptions>;
 }
 
 /** What kernels take: one of the two, or neither. */

@@ -3,7 +3,7 @@ import { elements, serial } from "../engine/instructions.js";
 import { joined, number, type OptionsOf, readOptions } from "../engine/options.js";
 import { exp, log } from "../engine/portableMath.js";
 import { momentOptions } from "./adam.js";
-import { decayNumbers, decayOf, decoupled, type WeightDecayOptions, weightDecay } from "./decay.js";
+import { decayNumbers, decayOf, decayOptions, type WeightDecayOptions } from "./decay.js";
 import type { LearningRate, Optimizer } from "./optimizer.js";
 
 export interface NadamOptions extends WeightDecayOptions {
@@ -19,8 +19,7 @@ export interface NadamOptions extends WeightDecayOptions {
   momentumDecay?: number;
 }
 
-const DECAY = { weightDecay: weightDecay(), decoupled: decoupled() } satisfies OptionsOf<WeightDecayOptions>;
-const OPTIONS = joined(momentOptions(2e-3), DECAY, {
+const OPTIONS = joined(momentOptions(2e-3), decayOptions(), {
   momentumDecay: number(4e-3, { min: 0, max: 1e3 }),
 }) satisfies OptionsOf<NadamOptions>;
 

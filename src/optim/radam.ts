@@ -1,7 +1,7 @@
 import { joined, type OptionsOf, readOptions } from "../engine/options.js";
 import { momentOptions } from "./adam.js";
 import { blockwise } from "./blockwise.js";
-import { decayNumbers, decayOf, decoupled, type WeightDecayOptions, weightDecay } from "./decay.js";
+import { decayNumbers, decayOf, decayOptions, type WeightDecayOptions } from "./decay.js";
 import type { LearningRate, Optimizer } from "./optimizer.js";
 
 export interface RadamOptions extends WeightDecayOptions {
@@ -15,8 +15,7 @@ export interface RadamOptions extends WeightDecayOptions {
   epsilon?: number;
 }
 
-const DECAY = { weightDecay: weightDecay(), decoupled: decoupled() } satisfies OptionsOf<WeightDecayOptions>;
-const OPTIONS = joined(momentOptions(1e-3), DECAY) satisfies OptionsOf<RadamOptions>;
+const OPTIONS = joined(momentOptions(1e-3), decayOptions()) satisfies OptionsOf<RadamOptions>;
 
 /**
  * Rectified Adam (Liu et al. 2020, algorithm 2): while too few gradients have been seen to trust their mean square, steps go
