@@ -119,6 +119,12 @@ export const finders = { deno: findDeno, bun: findBun };
 const RELAXED = ["--experimental-wasm-relaxed-simd"];
 const TIERS = { liftoff: ["--liftoff-only"], turbofan: ["--no-liftoff"] };
 
+/** With the optimizing compiler alone, whatever the wide build uses is compiled by what joins operations. */
+function tierRuns(tier, major) {
+  const joins = tier === "turbofan" && major >= 24 && process.arch === "x64";
+  return joins ? [...oneTier, { build: "wide", threads: 1 }] : oneTier;
+}
+
 /** V8 joins operations from Node 24 on, on x64. */
 function wideOf(major) {
   if (major < 24) return [wideRefused(" does not join operations: use Node 24 or newer")];
@@ -134,7 +140,7 @@ const nodes = [20, 22, 24, 26].flatMap((major) => {
   return [
     processRuntime({ ...node, name: `node${major}`, runs: [...withThreads, ...wideOf(major)] }),
     ...Object.entries(TIERS).map(([tier, flags]) =>
-      processRuntime({ ...node, name: `node${major}-${tier}`, flags, runs: oneTier }),
+      processRuntime({ ...node, name: `node${major}-${tier}`, flags, runs: tierRuns(tier, major) }),
     ),
   ];
 });
