@@ -1,11 +1,12 @@
 import { flag, number, type OptionsOf, readOptions } from "../engine/options.js";
-import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import type { Shape, Tensor } from "../graph/tensor.js";
 import { add, div, maximum, mul, neg, scale, shift, sqrt, square, sub } from "../ops/elementwise.js";
 import { pow } from "../ops/power.js";
 import { mean } from "../ops/reduce.js";
 import { reshape } from "../ops/shape.js";
 import { weightDecay } from "./decay.js";
 import { defineOptimizer } from "./define.js";
+import { matrixOf } from "./matrices.js";
 import { type LearningRate, learningRate, type Optimizer } from "./optimizer.js";
 
 export interface AdafactorOptions {
@@ -37,13 +38,6 @@ const OPTIONS = {
 
 function rms(x: Tensor): Tensor {
   return sqrt(mean(square(x)));
-}
-
-/** The matrix of a weight, all axes but the last as one; none of a vector. */
-function matrixOf(shape: Shape): readonly [rows: number, columns: number] | undefined {
-  if (shape.length < 2) return undefined;
-  const columns = shape[shape.length - 1];
-  return [sizeOf(shape) / columns, columns];
 }
 
 const rowsOf = (shape: Shape) => matrixOf(shape)?.slice(0, 1);

@@ -1,12 +1,13 @@
 import { ModelError, showNames } from "../engine/errors.js";
 import { flag, integer, number, type OptionsOf, readOptions } from "../engine/options.js";
-import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import type { Tensor } from "../graph/tensor.js";
 import { add, div, mul, scale, shift, sqrt, square, sub } from "../ops/elementwise.js";
 import { matmul } from "../ops/matmul.js";
 import { sum } from "../ops/reduce.js";
 import { reshape } from "../ops/shape.js";
 import { weightDecay } from "./decay.js";
 import { defineOptimizer } from "./define.js";
+import { matrixOf } from "./matrices.js";
 import { decay, type LearningRate, learningRate, type Optimizer } from "./optimizer.js";
 
 export interface MuonOptions {
@@ -35,12 +36,6 @@ const OPTIONS = {
 
 // The quintic whose slope at 0 is as steep as its bounds near 1 allow.
 const [A, B, C] = [3.4445, -4.775, 2.0315];
-
-/** The matrix of a weight: all axes but the last, which is that of its outputs, are one. */
-function matrixOf(shape: Shape): readonly [rows: number, columns: number] {
-  const columns = shape[shape.length - 1];
-  return [sizeOf(shape) / columns, columns];
-}
 
 /** x [m, n], its singular values brought near 1. */
 function orthogonalized(x: Tensor, iterations: number, epsilon: number): Tensor {
@@ -73,14 +68,15 @@ export function muon(options: MuonOptions = {}): Optimizer {
     "muon",
     ({ path, parameter, gradient, slots, learningRate: rate }) => {
       const { shape } = parameter;
-      if (shape.length < 2) {
+      const matrix = matrixOf(shape);
+      if (matrix === undefined) {
         throw new ModelError(
           `muon: a parameter must have at least two axes, got "${path}" of shape [${showNames(shape.map(String))}]: give it another optimizer, as groups({ "*.weight": muon(), "*": adamW() })`,
         );
       }
       const next = add(scale(slots.momentum, momentum), scale(gradient, 1 - momentum));
       const along = nesterov ? add(scale(next, momentum), scale(gradient, 1 - momentum)) : next;
-      const [rows, columns] = matrixOf(shape);
+      const [rows, columns] = matrix;
       const step = reshape(orthogonalized(reshape(along, [rows, columns]), iterations, epsilon), shape);
       const scaled = scale(step, Math.sqrt(Math.max(1, columns / rows)));
       const moved = weightDecay === 0 ? scaled : add(scaled, scale(parameter, weightDecay));

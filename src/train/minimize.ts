@@ -7,7 +7,7 @@ import { type EndReason, type Evaluation, type LbfgsPlan, lbfgs } from "../optim
 import type { SampleList, Samples } from "./data.js";
 import { DivergenceError } from "./divergence.js";
 import type { ParameterValues } from "./parameters.js";
-import type { Evaluator } from "./trainer.js";
+import type { Evaluator, LossGradients } from "./trainer.js";
 
 export interface MinimizeOptions {
   /** The most iterations: each goes along one line. Default 100 (PyTorch: 20). */
@@ -145,11 +145,6 @@ function* minimizing(trainer: AnyEvaluator, plan: LbfgsPlan): Generator<undefine
   } finally {
     if (!finished) trainer.setParameters(new Map(before));
   }
-}
-
-interface LossGradients {
-  readonly loss: number;
-  readonly parameters: ReadonlyMap<string, ParameterValues>;
 }
 
 type Listed = readonly (readonly [path: string, values: ParameterValues])[];

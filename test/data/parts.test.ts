@@ -28,6 +28,11 @@ describe("parts", () => {
     }
   });
 
+  test("shares whose sums are not exact give whole samples: 0.7 + 0.1 is less than 0.8", () => {
+    const { a, b, c } = splitIndices(10, { parts: { a: 0.7, b: 0.1, c: 0.2 }, shuffle: false });
+    expect([a.length, b.length, c.length]).toEqual([7, 1, 2]);
+  });
+
   test("the seed decides, and the order is kept where that is asked", () => {
     const of = (seed: number) => numbers(splitIndices(50, { parts, seed }).test);
     expect(of(1)).toEqual(of(1));

@@ -38,6 +38,7 @@ for name, y in labels.items():
                       "result": plain(StratifiedKFold(folds).split(x, y))})
 groups = {
     "sizes all different": [1] * 7 + [2] * 5 + [3] * 4 + [4] * 2 + [5],
+    "smallest first": ["p"] + ["q"] * 3 + ["r"] * 4 + ["s"] * 6,
     "interleaved": [i % 4 if i < 14 else 9 for i in range(20)],
     "texts": ["p"] * 6 + ["q"] * 4 + ["r"] * 3 + ["s"],
 }
