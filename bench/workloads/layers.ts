@@ -22,7 +22,7 @@ import { type LayerCase, layerCases } from "./layerCases.js";
 import { checkValues } from "./values.js";
 
 /** The layers are many: all of them should take about two minutes. */
-const BRIEF: Schedule = { rounds: 6, roundMs: 15, warmupMs: 30, callMs: 2 };
+const BRIEF: Schedule = { rounds: 6, roundMs: 15, warmupMs: 30, callMs: 2, settleMs: 5 };
 
 /** Rounding differs between the builds and plain JavaScript; as a part of the largest value of a result. */
 const TOLERANCE = 2e-5;

@@ -8,7 +8,7 @@ import type { Schedule } from "../timing.js";
 import { CheckError, LeftOut, type RemoteContestant, type Variant, variantOf, type Workload } from "../workload.js";
 
 // A training is some seconds, and its longest task some milliseconds: one training a round.
-const ROUNDS: Schedule = { rounds: 3, roundMs: 1, warmupMs: 0, callMs: 0.001 };
+const ROUNDS: Schedule = { rounds: 3, roundMs: 1, warmupMs: 0, callMs: 0.001, settleMs: 0 };
 
 /** `isolated`: the page may share memory with its workers. */
 export function pageTasksWorkload(isolated: boolean): Workload {

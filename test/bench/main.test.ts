@@ -40,13 +40,13 @@ vi.mock("../../bench/workloads.js", async (importOriginal) => {
     description: "three rounds",
     metric: "gbytes-s",
     work: 1e6,
-    schedule: { rounds: 3, roundMs: 1, warmupMs: 0, callMs: 1 },
+    schedule: { rounds: 3, roundMs: 1, warmupMs: 0, callMs: 1, settleMs: 0 },
     prepare: () => ({ reset: () => resets.count++, run() {}, dispose() {} }),
   };
   return { ...real, workloads: [...real.workloads, wrong, brief] };
 });
 
-const schedule: Schedule = { rounds: 2, roundMs: 3, warmupMs: 0, callMs: 1 };
+const schedule: Schedule = { rounds: 2, roundMs: 3, warmupMs: 0, callMs: 1, settleMs: 0 };
 /** A clock that moves on by a millisecond each time it is read. */
 const createClock = () => {
   let time = 0;
@@ -360,7 +360,11 @@ describe("timeInTurns", () => {
       },
       dispose() {},
     };
-    const [samples] = await timeInTurns([contestant], { rounds: 2, roundMs: 10, warmupMs: 20, callMs: 5 }, () => time);
+    const [samples] = await timeInTurns(
+      [contestant],
+      { rounds: 2, roundMs: 10, warmupMs: 20, callMs: 5, settleMs: 0 },
+      () => time,
+    );
     expect(calls.slice(-4)).toEqual([20, 20, 20, 20]);
     expect(samples).toEqual([0.25, 0.25, 0.25, 0.25]);
   });
@@ -380,9 +384,31 @@ describe("timeInTurns", () => {
       },
       dispose() {},
     };
-    const [samples] = await timeInTurns([remote], { rounds: 2, roundMs: 10, warmupMs: 300, callMs: 4 }, () => time);
+    const [samples] = await timeInTurns(
+      [remote],
+      { rounds: 2, roundMs: 10, warmupMs: 300, callMs: 4, settleMs: 0 },
+      () => time,
+    );
     expect(calls).toEqual(["reset", 1, 8, 8, "reset", 8, 8, 8, "reset", 8, 8, 8]);
     expect(samples).toEqual([0.5, 0.5, 0.5, 0.5, 0.5, 0.5]);
+  });
+
+  test("each round begins with untimed calls, but for what takes longer than these", async () => {
+    let time = 0;
+    const runs: Record<string, number> = { quick: 0, slow: 0 };
+    const contestant = (name: string, stepMs: number): Contestant => ({
+      reset() {},
+      run() {
+        runs[name] += 1;
+        time += stepMs;
+      },
+      dispose() {},
+    });
+    const given: Schedule = { rounds: 3, roundMs: 20, warmupMs: 5, callMs: 10, settleMs: 25 };
+    const results = await timeInTurns([contestant("quick", 10), contestant("slow", 40)], given, () => time);
+    expect(results).toEqual([new Array(6).fill(10), new Array(3).fill(40)]);
+    // Warm-up; three rounds, which begin with three untimed calls; the slow one knows its length after the first.
+    expect(runs).toEqual({ quick: 1 + 3 * (3 + 2), slow: 1 + 1 + 3 });
   });
 
   test("one that fails leaves its turns to the others; a slow one stops early", async () => {
@@ -398,7 +424,11 @@ describe("timeInTurns", () => {
       dispose() {},
     });
     const contestants = [contestant("broken", 10), contestant("slow", 1000), contestant("quick", 10)];
-    const results = await timeInTurns(contestants, { rounds: 9, roundMs: 10, warmupMs: 5, callMs: 10 }, () => time);
+    const results = await timeInTurns(
+      contestants,
+      { rounds: 9, roundMs: 10, warmupMs: 5, callMs: 10, settleMs: 0 },
+      () => time,
+    );
     expect(results[0]).toEqual(new Error("broken"));
     expect(results[1]).toEqual([1000, 1000, 1000]);
     expect(results[2]).toEqual(new Array(9).fill(10));
