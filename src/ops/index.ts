@@ -119,6 +119,20 @@ export {
 } from "./norm.js";
 export { type LayerNormOptions, layerNorm, rmsNorm } from "./normRows.js";
 export {
+  type CosineSimilarityLossOptions,
+  contrastive,
+  cosineEmbedding,
+  cosineSimilarityLoss,
+  hingeEmbedding,
+  type InfoNceOptions,
+  infoNce,
+  type MarginLossOptions,
+  marginRanking,
+  type PairLossOptions,
+  type TripletMarginOptions,
+  tripletMargin,
+} from "./pairLosses.js";
+export {
   type HardTanhOptions,
   hardShrink,
   hardSigmoid,
@@ -174,6 +188,13 @@ export {
   type ReduceOptions,
   sum,
 } from "./reduce.js";
+export {
+  diceLoss,
+  jaccardLoss,
+  type RegionLossOptions,
+  type TverskyLossOptions,
+  tverskyLoss,
+} from "./regionLosses.js";
 export { type ResizeOptions, resize } from "./resize.js";
 export { roll } from "./roll.js";
 export { cast, ceil, floor, floorDiv, mod, round, trunc } from "./rounding.js";

@@ -33,7 +33,7 @@ export function norm(x: Tensor, axes?: Axes, options: NormOptions = {}): Tensor 
   const { p, keepDims } = readOptions("norm", options, NORM);
   checkFloat("norm", x);
   const reduced = reducedAxes("norm", x, axes);
-  checkPower(p);
+  checkPower("norm", p);
   if (p === 0) return sum(notEqual(x, 0), reduced, { keepDims });
   const isEmpty = sizeOf(reduced.map((axis) => x.shape[axis])) === 0;
   if (p === 1 || (isEmpty && p > 0 && p < Number.POSITIVE_INFINITY)) return sum(abs(x), reduced, { keepDims });
@@ -53,11 +53,12 @@ export function norm(x: Tensor, axes?: Axes, options: NormOptions = {}): Tensor 
   return keepDims ? kept : reshape(kept, sum(x, reduced).shape);
 }
 
-function checkPower(p: unknown): void {
+/** Refuses what is no power of a norm. */
+export function checkPower(where: string, p: unknown): void {
   const size = typeof p === "number" ? Math.abs(p) : Number.NaN;
   if (size === 0 || size === Number.POSITIVE_INFINITY || (size >= MIN_POWER && size <= MAX_POWER)) return;
   throw new ModelError(
-    `norm: p must be a number such as 1, 2 or Infinity, of 0 or a size from 1e-30 to 1e30, got ${showValue(p)}`,
+    `${where}: p must be a number such as 1, 2 or Infinity, of 0 or a size from 1e-30 to 1e30, got ${showValue(p)}`,
   );
 }
 

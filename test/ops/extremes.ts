@@ -361,6 +361,10 @@ export const NOT_SWEPT = {
     "all",
     "softmin",
   ],
+  "made of distances and products, which are as swept": [
+    ...["cosineEmbedding", "cosineSimilarityLoss", "hingeEmbedding", "marginRanking", "tripletMargin", "contrastive"],
+    ...["infoNce", "diceLoss", "jaccardLoss", "tverskyLoss"],
+  ],
   "a step, or a copy: the battery's special values": [
     ...["step", "prelu", "perceptronLoss", "equal", "greater", "greaterEqual", "where", "argmax", "oneHot"],
     ...["copyOf", "cast", "correctBinary", "correctClasses", "correctDistributions"],

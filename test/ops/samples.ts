@@ -17,6 +17,7 @@ import { joinSamples } from "./samples/join.js";
 import { lossSamples, metricSamples } from "./samples/loss.js";
 import { matmulSamples } from "./samples/matmul.js";
 import { normSamples } from "./samples/norm.js";
+import { pairLossSamples } from "./samples/pairLosses.js";
 import { poolSamples } from "./samples/pool.js";
 import { positionSamples } from "./samples/positions.js";
 import { recurrentSamples } from "./samples/recurrent.js";
@@ -57,6 +58,7 @@ export const samples = {
   ...matmulSamples,
   ...metricSamples,
   ...normSamples,
+  ...pairLossSamples,
   ...poolSamples,
   ...positionSamples,
   ...recurrentSamples,

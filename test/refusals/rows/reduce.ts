@@ -6,6 +6,14 @@ import type { Row } from "../sweep.js";
 const x = input([4, 3]);
 const labels = input([4], { dtype: "uint32" });
 
+const REGION_OPTIONS = {
+  from: "probabilities",
+  activation: "sigmoid",
+  over: "batch",
+  smooth: 1,
+  background: false,
+};
+
 type Reducer = (x: Tensor, axes?: number | readonly number[], options?: never) => Tensor;
 
 /** Reductions over one axis or several. */
@@ -97,6 +105,50 @@ export const reduceRows: readonly Row[] = [
     ],
     optional: ["2"],
   },
+  {
+    name: "cosineEmbedding",
+    call: ops.cosineEmbedding,
+    good: () => [x, x, input([4]), { margin: 0.5, reduction: "none" }],
+    optional: ["3"],
+  },
+  {
+    name: "cosineSimilarityLoss",
+    call: ops.cosineSimilarityLoss,
+    good: () => [x, x, { axis: 0, reduction: "sum" }],
+    optional: ["2"],
+  },
+  {
+    name: "hingeEmbedding",
+    call: ops.hingeEmbedding,
+    good: () => [x, x, { margin: 0.5, reduction: "none" }],
+    optional: ["2"],
+  },
+  {
+    name: "marginRanking",
+    call: ops.marginRanking,
+    good: () => [x, x, x, { margin: 0.5, reduction: "none" }],
+    optional: ["3"],
+  },
+  {
+    name: "tripletMargin",
+    call: ops.tripletMargin,
+    good: () => [x, x, x, { margin: 0.5, p: 1, swap: true, epsilon: 0, reduction: "none" }],
+    optional: ["3"],
+  },
+  {
+    name: "contrastive",
+    call: ops.contrastive,
+    good: () => [x, x, input([4]), { margin: 0.5, reduction: "none" }],
+    optional: ["3"],
+  },
+  {
+    name: "infoNce",
+    call: ops.infoNce,
+    good: () => [x, x, { temperature: 0.5, symmetric: true, normalize: false, reduction: "none" }],
+    optional: ["2"],
+  },
+  ...losses({ diceLoss: ops.diceLoss, jaccardLoss: ops.jaccardLoss }, x, REGION_OPTIONS),
+  ...losses({ tverskyLoss: ops.tverskyLoss }, x, { ...REGION_OPTIONS, alpha: 0.3, beta: 0.7 }),
   { name: "correctClasses", call: ops.correctClasses, good: () => [x, labels] },
   { name: "correctDistributions", call: ops.correctDistributions, good: () => [x, input([4, 3])] },
   {
