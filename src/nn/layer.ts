@@ -169,6 +169,8 @@ export interface AppliedLayer extends BuiltLayer<LayerPorts, LayerPorts, NamedSh
   readonly kind: string;
   /** Its name, or the number of its application in the function that applies it. */
   readonly path: string;
+  /** Whether the backward pass computes the values of that application again: see `recompute`. */
+  readonly recomputed: boolean;
 }
 
 /** The layers in a layer. */
@@ -188,8 +190,6 @@ export interface BuiltLayer<
   /** With their names within the layer. Default none. */
   readonly states?: readonly { readonly name: string; readonly state: LayerState }[];
   readonly parts?: LayerParts;
-  /** Whether the backward pass computes its values again: see `recompute`. Default false. */
-  readonly recomputed?: boolean;
   /**
    * x [batch, ...inputShape] → [batch, ...outputShape], or objects of such tensors by name. Sizes are taken from `x`,
    * not from `inputShape`: what the parameters leave open, as the height and width of an image, may differ from program
@@ -227,6 +227,8 @@ export interface Layer<
    * must use the same options.
    */
   readonly options?: unknown;
+  /** The layer whose values the backward pass computes again, if it is that layer otherwise: what `recompute` makes. */
+  readonly recomputes?: AnyLayer | undefined;
   /** Does not exist at run time. */
   readonly ports?: { readonly takes: Takes; readonly gives: Gives; readonly optional: Optional };
   /**

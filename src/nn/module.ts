@@ -3,7 +3,7 @@
 import { ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { readOptions } from "../engine/options.js";
-import { withinScope } from "../graph/operation.js";
+import { withinScope, withinSegment } from "../graph/operation.js";
 import {
   buffer,
   checkShape,
@@ -64,6 +64,7 @@ interface Made {
 interface Trace {
   readonly record: Made;
   readonly context: LayerContext;
+  /** By what was applied, without what `recompute` puts around it. */
   readonly seen: Map<AnyLayer, AppliedLayer>;
   applications: number;
 }
@@ -172,9 +173,9 @@ function applyLayer(trace: Trace, where: string, x: unknown, layer: AnyLayer): u
     return checkTensor(where, tensor, isOne ? undefined : `"${key}" must be a tensor`);
   });
   const here = placeOf(trace, layer, tensors);
-  const result = withinScope(here.path, () =>
-    here.apply(fromList<never, Tensor | undefined>(ports, tensors) as unknown as Tensor, trace.context),
-  );
+  const compute = () =>
+    here.apply(fromList<never, Tensor | undefined>(ports, tensors) as unknown as Tensor, trace.context);
+  const result = withinScope(here.path, () => (layer.recomputes ? withinSegment(compute) : compute()));
   return checkGiven(`${layer.kind} ${here.path}`, result, here);
 }
 
@@ -196,11 +197,12 @@ function placeOf(trace: Trace, layer: AnyLayer, tensors: readonly (Tensor | unde
   const { record, seen } = trace;
   const index = trace.applications;
   trace.applications += 1;
-  const before = seen.get(layer);
+  const own = layer.recomputes ?? layer;
+  const before = seen.get(own);
   if (!record.complete) {
     const here = before ?? build(record, layer, index, tensors);
     record.applied.push({ layer, here });
-    seen.set(layer, here);
+    seen.set(own, here);
     return here;
   }
   const place = record.applied[index];
@@ -219,7 +221,7 @@ function placeOf(trace: Trace, layer: AnyLayer, tensors: readonly (Tensor | unde
   if (before !== undefined && before !== place.here) {
     throw otherwise(record, `it applies one ${layer.kind}() as layers ${before.path} and ${index}, but applied two`);
   }
-  seen.set(layer, place.here);
+  seen.set(own, place.here);
   return place.here;
 }
 
@@ -238,7 +240,7 @@ function build(record: Made, layer: AnyLayer, index: number, tensors: readonly (
   const built = checkBuilt(place, layer.build({ where: place, path: `${prefix}${path}` }, shape, dtype));
   for (const { name, tensor } of built.parameters) addParameter(record, `${path}.${name}`, tensor);
   for (const { name, state } of built.states ?? []) addState(record, `${path}.${name}`, state);
-  return { ...built, kind: layer.kind, path };
+  return { ...built, kind: layer.kind, path, recomputed: layer.recomputes !== undefined };
 }
 
 type AnyBuiltLayer = BuiltLayer<LayerPorts, LayerPorts, NamedShapes>;

@@ -8,7 +8,8 @@ import type { AnyModel } from "./model.js";
  * The same layer or model, whose values the backward pass computes again instead of keeping them from the forward pass:
  * training needs less memory, and the time of one more pass through the layer (`torch.utils.checkpoint`, `jax.checkpoint`
  * or `remat`, `RematScope` of Keras). Results, gradients and everything that is kept from step to step have the same bits:
- * dropout draws the same mask, and batch normalization updates its statistics once. Paths of parameters do not change.
+ * dropout draws the same mask, and batch normalization updates its statistics once. Paths of parameters do not change, and a
+ * layer that is applied wrapped and as it is has one set of them.
  *
  * What the layer is given and what it returns are kept, so it should be a block of several layers, and a deep model should
  * have several of them. Blocks may be nested. `compile(model, { recompute: true })` chooses the blocks itself. `summary()`
@@ -26,17 +27,11 @@ import type { AnyModel } from "./model.js";
  * @throws ModelError if it is no layer or model.
  */
 export function recompute<const L extends { readonly kind: string; build(...given: never): unknown }>(layer: L): L {
-  const { build, ...rest } = checkLayer("recompute", layer);
-  const wrapped: AnyLayer = {
-    ...rest,
-    build(...given) {
-      const built = build(...given);
-      return { ...built, recomputed: true, apply: (x, context) => withinSegment(() => built.apply(x, context)) };
-    },
-  };
-  const { trace } = rest as Partial<AnyModel>;
+  const given = checkLayer("recompute", layer);
+  const wrapped: AnyLayer = { ...given, recomputes: given.recomputes ?? given };
+  const { trace } = given as Partial<AnyModel>;
   const again: Pick<AnyModel, "trace"> | undefined = trace && {
-    trace: (...given) => withinSegment(() => trace(...given)),
+    trace: (...inputs) => withinSegment(() => trace(...inputs)),
   };
   return made({ ...wrapped, ...again }) as unknown as L;
 }

@@ -83,7 +83,7 @@ function showOutputs({ outputShape }: AppliedLayer): string {
 function countsOf(
   state: State,
   path: string,
-  { parameters, recomputed = false }: Pick<AppliedLayer, "parameters" | "recomputed">,
+  { parameters, recomputed = false }: Pick<AppliedLayer, "parameters"> & Partial<Pick<AppliedLayer, "recomputed">>,
 ): Pick<Row, "count" | "note"> {
   const tensors = parameters.map(({ tensor }) => tensor);
   const trainable = tensors.filter(isTrainable);

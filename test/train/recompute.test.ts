@@ -217,6 +217,32 @@ describe("the other ways to compute", () => {
     expect(results[1]).toEqual(results[0]);
   });
 
+  test("a layer that is applied wrapped and as it is has one set of parameters, with the bits of the plain one", () => {
+    const [x, y] = [wave(6 * 4, 1.3), wave(6 * 4, 2.1)];
+    const train = (first: Wrap, second: Wrap, third: Wrap) => {
+      const [layer, part] = [dense(4), sequential({ input: [4] }, dense(4), tanh())];
+      const model = functional({ input: [4] }, (x, { apply }) =>
+        apply(x, first(layer), first(part), second(layer), tanh(), second(part), third(layer)),
+      );
+      using trainer = compileSync(model, {
+        loss: meanSquaredError(),
+        optimizer: adam({ learningRate: 0.01 }),
+        seed: 4,
+      });
+      return [
+        [...model.parameters.keys()],
+        trainer.trainStepsSync({ x, y }, { steps: 9, batchSize: 3 }),
+        trainer.parameters(),
+      ];
+    };
+    const plain = train(same, same, same);
+    expect(plain[0]).toEqual(["0.weight", "0.bias", "1.0.weight", "1.0.bias"]);
+    expect(train(recompute, same, same)).toEqual(plain);
+    expect(train(same, recompute, recompute)).toEqual(plain);
+    expect(train(recompute, recompute, same)).toEqual(plain);
+    expect(train((layer) => recompute(recompute(layer)), recompute, same)).toEqual(plain);
+  });
+
   test("checkGradients agrees with differences", async () => {
     const data = { x: images.x.subarray(0, 2 * 192), y: images.y.subarray(0, 2) };
     const model = sequential(
