@@ -40,9 +40,9 @@ const OPTIONS = {
  */
 export interface CompiledFunction<I extends InputShapes, O extends Record<string, Tensor>> {
   (values: Feed<I>): { [K in keyof O]: Float32Array };
-  /** A copy of the current values of a parameter, by name. */
-  parameter(name: string): Float32Array;
-  setParameter(name: string, values: Values): void;
+  /** A copy of the current values of a parameter: by the parameter itself, or by its name if no other has it. */
+  parameter(which: string | Tensor): Float32Array;
+  setParameter(which: string | Tensor, values: Values): void;
   /** The shape of each result, whose numbers are row-major. */
   readonly outputShapes: { readonly [K in keyof O]: Shape };
   /** Planned bytes of the arena, inputs, parameters and instructions. */
@@ -146,9 +146,9 @@ function callable<I extends InputShapes, O extends Record<string, Tensor>>(
   const checkOpen = (): void => {
     if (!open) throw new SteepestError("compileFunction: this function has been disposed of: compile it again");
   };
-  const parameterNamed = (name: string): Tensor => {
+  const parameterAt = (which: string | Tensor): Tensor => {
     checkOpen();
-    return find(parameters, name);
+    return find(parameters, which);
   };
   const write = feedWriter<I>(WHERE, engine, inputs, Object.values(outputs), addressOf);
   const call = (feed: Feed<I>) => {
@@ -164,9 +164,9 @@ function callable<I extends InputShapes, O extends Record<string, Tensor>>(
     release();
   };
   return Object.assign(call, {
-    parameter: (name: string) => values.read(parameterNamed(name)).data,
-    setParameter: (name: string, given: Values) => {
-      const tensor = parameterNamed(name);
+    parameter: (which: string | Tensor) => values.read(parameterAt(which)).data,
+    setParameter: (which: string | Tensor, given: Values) => {
+      const tensor = parameterAt(which);
       writeValues(engine, values.addressOf(tensor), tensor, given);
     },
     outputShapes: shapesOf(outputs),
@@ -182,13 +182,13 @@ function shapesOf<O extends Record<string, Tensor>>(outputs: O): { [K in keyof O
   return Object.fromEntries(shapes) as { [K in keyof O]: Shape };
 }
 
-function find(parameters: readonly Tensor[], name: string): Tensor {
-  const [found, ...others] = parameters.filter((tensor) => tensor.name === name);
+function find(parameters: readonly Tensor[], which: string | Tensor): Tensor {
+  const [found, ...others] = parameters.filter((tensor) => tensor === which || tensor.name === which);
   if (found !== undefined && others.length === 0) return found;
   const names = showNames(parameters.map((tensor) => tensor.name));
   throw new ModelError(
     found === undefined
-      ? `${WHERE}: must be asked for one of the parameters ${names}, got ${showValue(name)}`
-      : `${WHERE}: parameters must differ in their names to be asked for, got ${others.length + 1} named ${showValue(name)}`,
+      ? `${WHERE}: must be asked for one of the parameters ${names}, got ${showValue(which)}`
+      : `${WHERE}: parameters must differ in their names to be asked for by these, got ${others.length + 1} named ${showValue(which)}: hand in the parameter itself`,
   );
 }

@@ -257,12 +257,12 @@ async function modelSubject(model: AnyModel, { loss, data, weights, seed, engine
     const { loss: value } = buildScores([], { outputs, results, targets, weights, penalties: [], share: 1 });
     const gradients = gradient(
       value,
-      names.map((name) => model.parameters.get(name) as Tensor),
+      trainable.map(([, tensor]) => tensor),
     );
     return { [LOSS]: value, ...Object.fromEntries(names.map((name, i) => [name, gradients[i]])) };
   };
   const compiled = await compileFunction(trace, inputs, { seed: seed ?? 1, ...(engine ? { engine } : {}) });
-  const tensorOf = (name: string): string => (model.parameters.get(name) as Tensor).name;
+  const tensorOf = (name: string): Tensor => model.parameters.get(name) as Tensor;
   return {
     names,
     get: (name) => compiled.parameter(tensorOf(name)),

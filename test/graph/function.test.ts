@@ -111,13 +111,16 @@ describe("compileFunction", () => {
     engine.dispose();
   });
 
-  test("parameters of one name cannot be told apart by it", () => {
-    using f = compileFunctionSync(({ x }) => ({ y: add(add(x, parameter([1], ones)), parameter([1], ones)) }), {
-      x: [1],
-    });
+  test("parameters of one name cannot be told apart by it, but by themselves", () => {
+    const [a, b] = [parameter([1], ones), parameter([1], ones)];
+    using f = compileFunctionSync(({ x }) => ({ y: add(add(x, a), b) }), { x: [1] });
+    f.setParameter(a, [5]);
+    expect([...f.parameter(a), ...f.parameter(b), ...f({ x: [1] }).y]).toEqual([5, 1, 7]);
+    expect(() => f.parameter(parameter([1], ones))).toThrow("must be asked for one of the parameters");
+    f.setParameter(a, [1]);
     expect([...f({ x: [1] }).y]).toEqual([3]);
     expect(() => f.parameter("parameter")).toThrow(
-      /must differ in their names to be asked for, got 2 named "parameter"/,
+      /must differ in their names to be asked for by these, got 2 named "parameter": hand in the parameter itself/,
     );
   });
 });

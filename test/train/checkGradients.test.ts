@@ -12,6 +12,7 @@ import {
 } from "steepest";
 import {
   tanh as bent,
+  concatenate,
   constant,
   customGradient,
   exp,
@@ -53,6 +54,20 @@ test("a model's parameters are all checked", async () => {
     expect(report.checks.map(({ name }) => name)).toEqual(["0.weight", "0.bias", "2.weight", "2.bias"]);
     expect(report.passed, JSON.stringify(report.worst)).toBe(true);
   }
+});
+
+test("parameters are told apart by their paths: two models without a name have tensors of one name", async () => {
+  const part = () => sequential({ input: [2] }, dense(3), tanh());
+  const [one, other] = [part(), part()];
+  const names = [one, other].map(({ parameters }) => [...parameters.values()].map(({ name }) => name));
+  expect(names[0]).toEqual(names[1]);
+  const model = functional({ input: [2] }, (x, { apply }) =>
+    apply(concatenate([apply(x, one), apply(x, other)]), dense(3)),
+  );
+  const report = await checkGradients(model, { loss: crossEntropy(), data: blobs(12) });
+  expect(report.checks.map(({ name }) => name)).toEqual([...model.parameters.keys()]);
+  expect(report.checks.length).toBe(6);
+  expect(report.passed, JSON.stringify(report.worst)).toBe(true);
 });
 
 describe("weighted losses", () => {
