@@ -55,15 +55,28 @@ async function* examine(runtime, place, options) {
     return;
   }
   try {
+    let began = performance.now();
     for await (const [run, result] of opened.results()) {
-      yield recordOf(runtime.name, opened.version, run, result, options);
+      const seconds = Math.round((performance.now() - began) / 1000);
+      yield { ...recordOf(runtime.name, opened.version, run, result, options), seconds };
+      began = performance.now();
     }
   } finally {
     await opened.close();
   }
 }
 
-const COLUMNS = { runtime: 26, version: 20, build: 7, threads: 8, passed: 7, failed: 7, skipped: 8, digest: 9 };
+const COLUMNS = {
+  runtime: 26,
+  version: 20,
+  build: 7,
+  threads: 8,
+  passed: 7,
+  failed: 7,
+  skipped: 8,
+  digest: 10,
+  seconds: 7,
+};
 
 function showLine(values) {
   const cells = Object.entries(COLUMNS).map(([name, width]) => String(values[name] ?? "–").padEnd(width));

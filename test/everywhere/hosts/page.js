@@ -1,12 +1,13 @@
 // A page: runs the suite on its own thread, in a worker of its own, or in a service worker.
 import * as modules from "/modules.js";
+import { explain } from "/suite/checks.js";
 import { runSuite } from "/suite/suite.js";
 
 globalThis.runHere = async (options) => {
   try {
     return await runSuite(modules, options);
   } catch (error) {
-    return { broken: String(error?.stack ?? error) };
+    return { broken: explain(error) };
   }
 };
 

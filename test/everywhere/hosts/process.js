@@ -5,6 +5,7 @@ import process from "node:process";
 import * as steepest from "steepest";
 import * as graph from "steepest/graph";
 import * as io from "steepest/io";
+import { explain } from "../suite/checks.js";
 import { runSuite } from "../suite/suite.js";
 
 const file = join(process.env.STEEPEST_FOLDER ?? tmpdir(), `weights-${process.pid}.safetensors`);
@@ -13,7 +14,7 @@ for (const run of JSON.parse(process.argv[2])) {
   try {
     result = await runSuite({ steepest, graph, io }, { ...run, synchronous: true, file });
   } catch (error) {
-    result = { broken: String(error?.stack ?? error) };
+    result = { broken: explain(error) };
   }
   console.log(`result ${JSON.stringify(result)}`);
 }

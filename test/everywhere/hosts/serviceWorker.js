@@ -1,12 +1,13 @@
 // A service worker, which may neither start workers nor import files later: it takes steepest/inline.
 import * as steepest from "/inline.js";
+import { explain } from "/suite/checks.js";
 import { runSuite } from "/suite/suite.js";
 
 async function answer({ data, ports: [port] }) {
   try {
     port.postMessage(await runSuite({ steepest }, { ...data, synchronous: true }));
   } catch (error) {
-    port.postMessage({ broken: String(error?.stack ?? error) });
+    port.postMessage({ broken: explain(error) });
   }
 }
 

@@ -2,6 +2,7 @@
 import * as steepest from "steepest";
 import * as graph from "steepest/graph";
 import * as io from "steepest/io";
+import { explain } from "../suite/checks.js";
 import { runSuite } from "../suite/suite.js";
 
 export default {
@@ -9,7 +10,7 @@ export default {
     try {
       return Response.json(await runSuite({ steepest, graph, io }, { ...(await request.json()), synchronous: true }));
     } catch (error) {
-      return Response.json({ broken: String(error?.stack ?? error) });
+      return Response.json({ broken: explain(error) });
     }
   },
 };

@@ -1,7 +1,7 @@
 // Chromium, Firefox and WebKitGTK: an isolated page, one that is not, a worker of the page's own, service workers.
 import { existsSync } from "node:fs";
 import process from "node:process";
-import { isolatedPage, oneTier, wideRefused, withoutThreads } from "./runs.mjs";
+import { briefTier, isolatedPage, wideRefused, withoutThreads } from "./runs.mjs";
 import { serve } from "./server.mjs";
 import { webkitgtk } from "./webkitgtk.mjs";
 
@@ -121,13 +121,15 @@ function browserRuntime(browser, place, { isolated, runs, host }) {
 }
 
 /** A worker of one's own may wait: its threads work beside it, not in the background. */
-const ownWorker = [...oneTier, { build: "strict", threads: 3 }, { build: "strict", threads: 2, background: true }];
+const ownWorker = [...briefTier, { build: "strict", threads: 3 }, { build: "strict", threads: 2, background: true }];
 
 /** A page that may not share memory has a worker with a copy of it. */
 const plainPage = [
   ...withoutThreads.map((run) => ({ ...run, inBackground: true })),
-  { build: "strict", threads: 1, background: false },
+  { build: "strict", threads: 1, background: false, brief: true },
 ];
+
+const brief = (runs) => runs.map((run) => ({ ...run, brief: true }));
 
 /** A service worker has `steepest/inline`. */
 const serviceWorker = [...withoutThreads, wideRefused("steepest/inline has no kernels for it")];
@@ -152,8 +154,8 @@ export const browsers = [
   ]),
   browserRuntime(CHROMIUM_WIDE, "", { isolated: true, runs: wideIsolated, host: onPage }),
   browserRuntime(CHROMIUM_WIDE, "plain", { isolated: false, runs: widePlain, host: onPage }),
-  browserRuntime(WEBKITGTK, "", { isolated: true, runs: plainPage, host: onPage }),
-  browserRuntime(WEBKITGTK, "worker", { isolated: true, runs: withoutThreads, host: inOwnWorker }),
+  browserRuntime(WEBKITGTK, "", { isolated: true, runs: brief(plainPage.slice(0, 1)), host: onPage }),
+  browserRuntime(WEBKITGTK, "worker", { isolated: true, runs: brief(withoutThreads), host: inOwnWorker }),
   browserRuntime(WEBKITGTK, "plain", { isolated: false, runs: plainPage, host: onPage }),
   browserRuntime(WEBKITGTK, "service-worker", { isolated: false, runs: withoutThreads, host: inServiceWorker }),
   browserRuntime(WEBKITGTK_SHARING, "", { isolated: true, runs: isolatedPage, host: onPage }),

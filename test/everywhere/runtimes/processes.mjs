@@ -6,7 +6,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { oneTier, wideRefused, wideWithThreads, withThreads } from "./runs.mjs";
+import { briefTier, oneTier, wideRefused, wideWithThreads, withFewerThreads, withThreads } from "./runs.mjs";
 
 const MODULES = fileURLToPath(new URL("../node_modules/", import.meta.url));
 const LONGEST_MS = 10 * 60_000;
@@ -119,8 +119,12 @@ export const finders = { deno: findDeno, bun: findBun };
 const RELAXED = ["--experimental-wasm-relaxed-simd"];
 const TIERS = { liftoff: ["--liftoff-only"], turbofan: ["--no-liftoff"] };
 
+/** Between an older and a newer one that run more. */
+const WITHIN = [22, 24];
+
 /** With the optimizing compiler alone, whatever the wide build uses is compiled by what joins operations. */
 function tierRuns(tier, major) {
+  if (tier === "liftoff" && WITHIN.includes(major)) return briefTier;
   const joins = tier === "turbofan" && major >= 24 && process.arch === "x64";
   return joins ? [...oneTier, { build: "wide", threads: 1 }] : oneTier;
 }
@@ -138,7 +142,11 @@ const nodes = [20, 22, 24, 26].flatMap((major) => {
     fastFlags: major === 20 ? RELAXED : undefined,
   };
   return [
-    processRuntime({ ...node, name: `node${major}`, runs: [...withThreads, ...wideOf(major)] }),
+    processRuntime({
+      ...node,
+      name: `node${major}`,
+      runs: [...(WITHIN.includes(major) ? withFewerThreads : withThreads), ...wideOf(major)],
+    }),
     ...Object.entries(TIERS).map(([tier, flags]) =>
       processRuntime({ ...node, name: `node${major}-${tier}`, flags, runs: tierRuns(tier, major) }),
     ),
@@ -152,7 +160,7 @@ export const processes = [
     find: findDeno,
     missing: "npm's package is for Linux on x64 alone here: install Deno so that `deno` is on the PATH",
     flags: ["run", "--allow-all"],
-    runs: [...withThreads, { build: "wide", threads: 2, background: true }],
+    runs: [...withFewerThreads, { build: "wide", threads: 2, background: true }],
   }),
   processRuntime({
     name: "bun",

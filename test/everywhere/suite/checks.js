@@ -29,3 +29,9 @@ export function createChecks() {
 export function expect(condition, message) {
   if (!condition) throw new Error(message);
 }
+
+/** What went wrong, and where. Only V8 begins the stack with the message. */
+export function explain(error) {
+  const stack = String(error?.stack ?? "");
+  return stack.includes(error?.message) ? stack : `${error}\n${stack}`;
+}
