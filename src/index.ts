@@ -237,6 +237,7 @@ export type {
   EvaluateOptions,
   FitOptions,
   GradientsOptions,
+  NormalizationUpdateOptions,
   ParametersOptions,
   PredictOptions,
   SliceOptions,

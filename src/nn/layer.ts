@@ -59,6 +59,11 @@ export interface LayerContext {
    * counts. Buffers only change in training, states in prediction too.
    */
   update(target: Tensor, value: Tensor): void;
+  /**
+   * Given if nothing but the statistics of normalization is made anew, as the mean over batches: `batch` [1] is the number of
+   * this one, from 1, and `set` is `update` for them. `update` then changes nothing.
+   */
+  readonly renewal?: { readonly batch: Tensor; readonly set: LayerContext["update"] } | undefined;
 }
 
 /** The parts of a context. */
@@ -67,6 +72,8 @@ export interface ContextOptions extends Pick<LayerContext, "training" | "clock" 
   readonly batch?: number;
   /** Whether states are zeros and do not change, as in an evaluation. Default false. */
   readonly fresh?: boolean;
+  /** The number of a batch, [1], if nothing but the statistics of normalization changes: see LayerContext.renewal. */
+  readonly renews?: Tensor | undefined;
 }
 
 /** With what a traced program writes at the end of a step, and the states that it reads. */
@@ -76,13 +83,20 @@ export interface TracedContext extends LayerContext {
 }
 
 /** A context that numbers the streams and collects states and updates. */
-export function layerContext({ batch, fresh = false, ...of }: ContextOptions): TracedContext {
+export function layerContext({ batch, fresh = false, renews, ...of }: ContextOptions): TracedContext {
   const updates = new Map<Tensor, Tensor>();
   const states = new Map<LayerState, Tensor>();
   const zeros = new Map<LayerState, Tensor>();
   let streams = 0;
+  const change = (target: Tensor, value: Tensor, changes: boolean): void => {
+    refuseInLoop("update", checkTensor("update", target, "must be given a buffer").name);
+    const isState = [...states.values(), ...zeros.values()].includes(target);
+    checkUpdate(target, value, isState);
+    if (isState ? !fresh : changes) updates.set(target, copyBeforeChanges(value, states));
+  };
   return {
     ...of,
+    renewal: renews && { batch: renews, set: (target, value) => change(target, value, true) },
     updates,
     states,
     stream: () => streams++,
@@ -101,12 +115,7 @@ export function layerContext({ batch, fresh = false, ...of }: ContextOptions): T
       made.set(state, tensor);
       return tensor;
     },
-    update(target, value) {
-      refuseInLoop("update", checkTensor("update", target, "must be given a buffer").name);
-      const isState = [...states.values(), ...zeros.values()].includes(target);
-      checkUpdate(target, value, isState);
-      if (isState ? !fresh : of.training) updates.set(target, copyBeforeChanges(value, states));
-    },
+    update: (target, value) => change(target, value, of.training && renews === undefined),
   };
 }
 

@@ -11,7 +11,7 @@ import {
   sizeOf,
   type Tensor,
 } from "../graph/tensor.js";
-import { add, div, mul, scale, shift, sub } from "../ops/elementwise.js";
+import { add, div, mul, reciprocal, scale, shift, sub } from "../ops/elementwise.js";
 import { type LocalResponseNormOptions, localResponseNorm as normalizeLocally } from "../ops/localResponse.js";
 import * as norm from "../ops/norm.js";
 import * as byRow from "../ops/normRows.js";
@@ -92,8 +92,14 @@ interface Statistics {
   readonly mean: Tensor;
   readonly variance: Tensor;
   /** `count`: values a channel, of which the batch's biased variance is; what is kept is unbiased. */
-  move(batch: { mean: Tensor; variance: Tensor }, count: number, update: LayerContext["update"]): void;
+  move(batch: { mean: Tensor; variance: Tensor }, count: number, context: LayerContext): void;
 }
+
+type Renew = (
+  batch: { mean: Tensor; variance: Tensor },
+  count: number,
+  renewal: NonNullable<LayerContext["renewal"]>,
+) => void;
 
 /** Statistics [channels] that are kept; nothing if none are. */
 function keptStatistics(
@@ -109,12 +115,20 @@ function keptStatistics(
     { name: "runningMean", tensor: mean },
     { name: "runningVariance", tensor: variance },
   ];
+  const renew: Renew = (batch, count, { batch: number, set }) => {
+    const share = reciprocal(number);
+    const rest = sub(1, share);
+    const meanOf = (old: Tensor, value: Tensor) => add(mul(old, rest), mul(value, share));
+    set(mean, meanOf(mean, batch.mean));
+    set(variance, meanOf(variance, scale(batch.variance, count / (count - 1))));
+  };
   if (kind === "running") {
     return {
       buffers,
       mean,
       variance,
-      move(batch, count, update) {
+      move(batch, count, { renewal, update }) {
+        if (renewal !== undefined) return renew(batch, count, renewal);
         update(mean, add(scale(mean, 1 - momentum), scale(batch.mean, momentum)));
         const unbiased = (momentum * count) / (count - 1);
         update(variance, add(scale(variance, 1 - momentum), scale(batch.variance, unbiased)));
@@ -126,7 +140,12 @@ function keptStatistics(
     buffers: [...buffers, { name: "batchCount", tensor: batches }],
     mean,
     variance,
-    move(batch, count, update) {
+    move(batch, count, { renewal, update }) {
+      if (renewal !== undefined) {
+        renew(batch, count, renewal);
+        renewal.set(batches, renewal.batch);
+        return;
+      }
       const next = shift(batches, 1);
       const share = div(1, next);
       const moved = (old: Tensor, value: Tensor) => add(old, mul(share, sub(value, old)));
@@ -188,7 +207,8 @@ export function batchNorm(options: BatchNormLayerOptions = {}): Layer<number, "s
       return {
         outputShape: inputShape,
         parameters: [...parameters, ...(kept?.buffers ?? [])],
-        apply(x, { training, update }) {
+        apply(x, context) {
+          const { training } = context;
           if (!training && kept !== undefined) {
             return norm.batchNorm(x, { ...rest, mean: kept.mean, variance: kept.variance });
           }
@@ -196,7 +216,7 @@ export function batchNorm(options: BatchNormLayerOptions = {}): Layer<number, "s
           checkCount(place.where, x, count, training);
           if (kept === undefined) return norm.batchNorm(x, rest);
           const batch = norm.batchNormWithStatistics(x, rest);
-          kept.move(batch, count, update);
+          kept.move(batch, count, context);
           return batch.y;
         },
       };
@@ -270,13 +290,14 @@ export function instanceNorm(options: InstanceNormLayerOptions = {}): Layer<numb
       return {
         outputShape: inputShape,
         parameters: [...parameters, ...(kept?.buffers ?? [])],
-        apply(x, { training, update }) {
+        apply(x, context) {
+          const { training } = context;
           if (kept === undefined) return norm.instanceNorm(x, rest);
           if (!training) return norm.batchNorm(x, { ...rest, mean: kept.mean, variance: kept.variance });
           const places = reshape(x, [x.shape[0], -1, channels]);
           const [, count] = places.shape;
           const batch = { mean: mean(places, [0, 1]), variance: mean(variance(places, 1, { correction: 0 }), 0) };
-          kept.move(batch, count, update);
+          kept.move(batch, count, context);
           return norm.instanceNorm(x, rest);
         },
       };

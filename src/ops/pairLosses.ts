@@ -11,7 +11,7 @@ import { matmul } from "./matmul.js";
 import { mean, sum } from "./reduce.js";
 import { transpose } from "./shape.js";
 import { cosineSimilarity, pairwiseDistance } from "./similarity.js";
-import { checkPower, l2Normalize, norm } from "./vectorNorm.js";
+import { checkNormPower, l2Normalize, norm } from "./vectorNorm.js";
 
 export interface PairLossOptions {
   /** Mean or sum of all values, or the values themselves. Default `"mean"`. */
@@ -195,7 +195,7 @@ export function tripletMargin(
 ): Tensor {
   const where = "tripletMargin";
   const { margin, p, swap, epsilon, reduction } = readOptions(where, options, TRIPLET_MARGIN);
-  checkPower(where, p);
+  checkNormPower(where, p);
   checkVectors(where, ["anchor", "positive", "negative"], [anchor, positive, negative]);
   const distance = (a: Tensor, b: Tensor) => pairwiseDistance(a, b, { p, epsilon });
   const away = distance(anchor, negative);

@@ -33,7 +33,7 @@ export function norm(x: Tensor, axes?: Axes, options: NormOptions = {}): Tensor 
   const { p, keepDims } = readOptions("norm", options, NORM);
   checkFloat("norm", x);
   const reduced = reducedAxes("norm", x, axes);
-  checkPower("norm", p);
+  checkNormPower("norm", p);
   if (p === 0) return sum(notEqual(x, 0), reduced, { keepDims });
   const isEmpty = sizeOf(reduced.map((axis) => x.shape[axis])) === 0;
   if (p === 1 || (isEmpty && p > 0 && p < Number.POSITIVE_INFINITY)) return sum(abs(x), reduced, { keepDims });
@@ -54,7 +54,7 @@ export function norm(x: Tensor, axes?: Axes, options: NormOptions = {}): Tensor 
 }
 
 /** Refuses what is no power of a norm. */
-export function checkPower(where: string, p: unknown): void {
+export function checkNormPower(where: string, p: unknown): void {
   const size = typeof p === "number" ? Math.abs(p) : Number.NaN;
   if (size === 0 || size === Number.POSITIVE_INFINITY || (size >= MIN_POWER && size <= MAX_POWER)) return;
   throw new ModelError(

@@ -28,7 +28,7 @@ const OPTIONS = {
  * from the first parameters on (exponential moving average, as Keras's `use_ema` and PyTorch's AveragedModel with
  * get_ema_multi_avg_fn); with `mean` their mean (Polyak & Juditsky 1992; stochastic weight averaging, Izmailov et al. 2018).
  * Training itself goes on as without. It averages what is trained; buffers, such as the statistics of batch normalization,
- * are as the last step left them.
+ * are as the last step left them: `trainer.updateNormalization(data, { parameters: "average" })` makes them the average's.
  *
  * `trainer.evaluate(data, { parameters: "average" })`, `predict` likewise, `trainer.parameters({ of: "average" })`.
  *

@@ -222,6 +222,23 @@ export function checkEvaluateOptions(options: EvaluateOptions = {}): EvaluatePla
   return readOptions("evaluate", options, EVALUATE);
 }
 
+export interface NormalizationUpdateOptions {
+  /** Samples a batch, of which mean and variance are taken. Default 32, as in training. */
+  batchSize?: number;
+  /** Values of the optimizer that replace the parameters: "average" of `averaged`. Default: the parameters. */
+  parameters?: string;
+}
+
+const NORMALIZATION_UPDATE = {
+  batchSize: integer(32, { min: 1 }),
+  parameters: PARAMETERS,
+} satisfies OptionsOf<NormalizationUpdateOptions>;
+
+export function checkNormalizationOptions(options: NormalizationUpdateOptions = {}): EvaluatePlan {
+  checkBehindData("updateNormalization", options, NORMALIZATION_UPDATE);
+  return readOptions("updateNormalization", options, NORMALIZATION_UPDATE);
+}
+
 const PREDICT = {
   output: choice("prediction", ["prediction", "raw"]),
   // Checked with the data.

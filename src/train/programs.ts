@@ -1,6 +1,7 @@
 // The programs of a trainer: a training step, an evaluation step, a prediction, each for one batch size. They are made
 // when they are first needed.
-import { CLOCK_BYTES, CLOCK_ROUND } from "../engine/constants.js";
+import { CLOCK_BYTES, CLOCK_ROUND, CLOCK_STEP } from "../engine/constants.js";
+import { ModelError } from "../engine/errors.js";
 import { elements, type Pointer, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { buildGradient, nodesBehind } from "../graph/backward.js";
@@ -15,6 +16,7 @@ import { portName } from "../nn/ports.js";
 import { checkLeaves } from "../nn/trial.js";
 import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
 import { gradientRules } from "../ops/gradient.js";
+import { cast } from "../ops/rounding.js";
 import { gradientScratch, ownTensors, penaltiesOf, recordChanges, recordGradients } from "./changes.js";
 import { type SampleFormat, targetShape, targetType } from "./data.js";
 import { atOnce, type InParts, PAUSE } from "./job.js";
@@ -71,7 +73,13 @@ interface Trace {
   readonly updates: ReadonlyMap<Tensor, Tensor>;
 }
 
-function traceModel(state: State, feed: Feed, batch: number, training: boolean, fresh = false): Trace {
+function traceModel(
+  state: State,
+  feed: Feed,
+  batch: number,
+  training: boolean,
+  { fresh = false, renews = false }: { fresh?: boolean; renews?: boolean } = {},
+): Trace {
   const { model, seed } = state.config;
   const places = new Map<Tensor, Pointer>(state.optimizer.averages.get(feed.parameters ?? ""));
   const leaf = (shape: readonly number[], name: string, address: Pointer, dtype: DType = "float32"): Tensor => {
@@ -79,9 +87,11 @@ function traceModel(state: State, feed: Feed, batch: number, training: boolean, 
     places.set(tensor, address);
     return tensor;
   };
-  const clock = leaf([CLOCK_WORDS], "clock", training ? state.clock : state.evaluationClock, "uint32");
+  const clock = leaf([CLOCK_WORDS], "clock", training && !renews ? state.clock : state.evaluationClock, "uint32");
   const { x, y } = samplesOf(state, feed, batch, clock, leaf);
-  const context = layerContext({ training, clock, seed, batch, fresh });
+  // The number of the step.
+  const step = renews ? cast(leaf([1], "step", state.evaluationClock + CLOCK_STEP, "uint32"), "float32") : undefined;
+  const context = layerContext({ training, clock, seed, batch, fresh, renews: step });
   const traced = model.trace(x, context);
   for (const [of, tensor] of context.states) places.set(tensor, stateAddress(state, of, batch));
   checkLeaves(model.kind, [...traced, ...context.updates.values()], [...places.keys()], model.parameters);
@@ -325,12 +335,28 @@ function inputGradientProgram(state: State, feed: Feed, batch: number): StepProg
 
 /** One evaluation step: forward without dropout, loss and metrics added up. */
 function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram {
-  const trace = traceModel(state, feed, batch, false, true);
+  const trace = traceModel(state, feed, batch, false, { fresh: true });
   const { totals } = scoreTrace(state, trace);
   return install(state, trace, totals, {
     record(record, compute) {
       record.advance(serial, state.evaluationClock, 0, 0, batch);
       recordTotals(state, record, state.evaluationTotals, totals.map(compute()), batch);
+    },
+  });
+}
+
+/** Statistics of normalization alone, of a batch of training: each step is one more of their mean. */
+function statisticsProgram(state: State, feed: Feed, batch: number): StepProgram {
+  const trace = traceModel(state, feed, batch, true, { fresh: true, renews: true });
+  if (trace.updates.size === 0) {
+    throw new ModelError(
+      `updateNormalization: the model must have statistics that are kept, as batchNorm() has, got ${state.config.model.kind}() without any`,
+    );
+  }
+  return install(state, trace, [...trace.updates.values()], {
+    record(record, compute) {
+      record.advance(serial, state.evaluationClock, 0, 0, batch);
+      recordChanges(record, [], trace.updates, keptIn(state, trace), compute());
     },
   });
 }
@@ -406,6 +432,7 @@ function install(
 const MAKERS = {
   train: trainingProgram,
   evaluate: evaluationProgram,
+  statistics: statisticsProgram,
   gradients: gradientProgram,
   "input gradients": inputGradientProgram,
   predict: predictionProgram,

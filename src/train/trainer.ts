@@ -19,7 +19,7 @@ import {
   type Samples,
   type TrainingData,
 } from "./data.js";
-import { evaluateAll } from "./evaluate.js";
+import { evaluateAll, updateStatistics } from "./evaluate.js";
 import { type AnyEpochResult, type EpochResult, type Fit, fitEpochs, lazily, type Scores } from "./fit.js";
 import { atOnce, breathing, driveAsync, driveSync, EngineCall, type Job, runAsync, runSync } from "./job.js";
 import { checkAverage } from "./optimizer.js";
@@ -29,6 +29,7 @@ import {
   checkEvaluateOptions,
   checkFitOptions,
   checkGradientsOptions,
+  checkNormalizationOptions,
   checkParametersOptions,
   checkSliceOptions,
   checkStepsOptions,
@@ -36,6 +37,7 @@ import {
   type EvaluateOptions,
   type FitOptions,
   type GradientsOptions,
+  type NormalizationUpdateOptions,
   type ParametersOptions,
   type PredictOptions,
   type SliceOptions,
@@ -185,6 +187,14 @@ export interface Evaluator<
   gradientsSync(batch: Batch<I, T>, options?: { inputs?: false; loss?: false }): Map<string, ParameterValues>;
   gradientsSync(batch: Batch<I, T>, options: { inputs: true; loss?: boolean }): AllGradients<I>;
   gradientsSync(batch: Batch<I, T>, options: { inputs?: false; loss: true }): LossGradients;
+  /**
+   * Makes the statistics of normalization anew, as those of `parameters`: the means over the batches of `data`, in their order,
+   * of what each batch has while training (dropout is on); PyTorch's `swa_utils.update_bn`. An average of parameters has no
+   * statistics of its own: call this with `{ parameters: "average" }` before it is scored or predicted with. Nothing else
+   * changes; training, which goes by its batches, moves the statistics on from there. Throws ModelError if none are kept.
+   */
+  updateNormalization(data: TrainingData<I, T>, options?: NormalizationUpdateOptions): Promise<void>;
+  updateNormalizationSync(data: TrainingData<I, T>, options?: NormalizationUpdateOptions): void;
   /** Copies samples into memory once, for several fits or evaluations. Dispose of the result when done. */
   load(data: Batch<I, T>): Resident;
 }
@@ -384,6 +394,16 @@ function jobsOf(state: State) {
         job: (resident) => evaluateAll(state, resident as ResidentData, plan),
       });
     },
+    normalization(data: Given, options: NormalizationUpdateOptions | undefined, later = false): Job<void> {
+      const plan = checkNormalizationOptions(options);
+      checkScores(state, "updateNormalization");
+      checkAverage("updateNormalization", "parameters", state.optimizer, plan.parameters);
+      return exclusively(state, {
+        what: "updateNormalization",
+        given: [read(data, later)],
+        job: (resident) => updateStatistics(state, resident as ResidentData, plan),
+      });
+    },
   };
 }
 
@@ -432,7 +452,14 @@ type Jobs = ReturnType<typeof jobsOf>;
 
 type SynchronousMethods = Pick<
   AnyTrainer,
-  "fitSync" | "trainStepsSync" | "trainBatchSync" | "trainFor" | "gradientsSync" | "evaluateSync" | "predictSync"
+  | "fitSync"
+  | "trainStepsSync"
+  | "trainBatchSync"
+  | "trainFor"
+  | "gradientsSync"
+  | "evaluateSync"
+  | "predictSync"
+  | "updateNormalizationSync"
 >;
 
 function synchronousMethods(state: State, jobs: Jobs): SynchronousMethods {
@@ -455,11 +482,15 @@ function synchronousMethods(state: State, jobs: Jobs): SynchronousMethods {
     gradientsSync: (batch: Given, options?: GradientsOptions) =>
       runSync(engine, gradientsOf(state, jobs.readBatch("gradients", batch, false), options)),
     evaluateSync: (data, options) => runSync(engine, jobs.evaluate(data, options)),
+    updateNormalizationSync: (data, options) => runSync(engine, jobs.normalization(data, options)),
     predictSync: (x, options) => runSync(engine, predictAll(state, readInputs(state, x, options, false))),
   };
 }
 
-type AsynchronousMethods = Pick<AnyTrainer, "fit" | "trainSteps" | "trainBatch" | "gradients" | "evaluate" | "predict">;
+type AsynchronousMethods = Pick<
+  AnyTrainer,
+  "fit" | "trainSteps" | "trainBatch" | "gradients" | "evaluate" | "predict" | "updateNormalization"
+>;
 
 function asynchronousMethods(state: State, jobs: Jobs): AsynchronousMethods {
   const { engine } = state;
@@ -476,6 +507,8 @@ function asynchronousMethods(state: State, jobs: Jobs): AsynchronousMethods {
     gradients: async (batch: Given, options?: GradientsOptions) =>
       await runAsync(engine, gradientsOf(state, jobs.readBatch("gradients", batch, true), options)),
     evaluate: async (data, options) => await runAsync(engine, jobs.evaluate(data, options, true)),
+    updateNormalization: async (data, options) =>
+      await runAsync(engine, jobs.normalization(data, options, true), lastingOf(state)),
     predict: async (x, options) => await runAsync(engine, predictAll(state, readInputs(state, x, options, true))),
   };
 }

@@ -9,6 +9,7 @@ type Make = (...given: readonly unknown[]) => unknown;
 type Methods = Readonly<Record<string, Make>>;
 
 const model = S.sequential({ input: [2] }, S.dense(3), S.relu(), S.dense(1));
+const normalized = S.sequential({ input: [2] }, S.dense(3), S.batchNorm(), S.dense(1));
 const named = S.functional({ input: { a: [2], b: [1] } }, ({ a, b }, { apply }) => ({
   p: apply(a, S.dense(1)),
   q: apply(b, S.dense(2)),
@@ -85,11 +86,11 @@ function valuesOf(trainer: Trainer): string {
 function onTrainer(
   engine: Engine,
   use: (trainer: Methods, given: readonly unknown[]) => unknown,
-  options: { weights?: true } = {},
+  { of = model, ...options }: { weights?: true; of?: typeof model } = {},
 ): Make {
   return async (...given) => {
     const optimizer = S.averaged(S.sgd({ momentum: 0.5 }));
-    const trainer = S.compileSync(model, { loss, optimizer, engine, ...options });
+    const trainer = S.compileSync(of, { loss, optimizer, engine, ...options });
     const before = valuesOf(trainer);
     try {
       return await use(trainer as unknown as Methods, given);
@@ -240,6 +241,16 @@ function fittingRows(engine: Engine): readonly Row[] {
     steps("trainStepsSync"),
     scoring("evaluate"),
     scoring("evaluateSync"),
+    ...["updateNormalization", "updateNormalizationSync"].map(
+      (name): Row => ({
+        ...scoring(name),
+        name: "updateNormalization",
+        call: onTrainer(engine, (trainer, given) => trainer[name](...given), { of: normalized }),
+        good: () => [data(), { batchSize: 2, parameters: "average" }],
+        // A batch of one sample has no variance.
+        where: [...inData, /^batchNorm\b/],
+      }),
+    ),
     {
       name: "trainFor",
       call: onTrainer(engine, (trainer, [milliseconds, given, ...rest]) =>
