@@ -51,7 +51,7 @@ export function ctc(options: CtcOptions): Loss {
   return {
     name: "ctc",
     targets: "classes",
-    targetShape: [labels],
+    targetShape: () => [labels],
     padding: blank,
     reduction,
     ...(lengths === undefined ? {} : { lengths }),

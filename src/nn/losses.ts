@@ -2,6 +2,7 @@
 import { checkFunction, ModelError, showValue } from "../engine/errors.js";
 import { choice, fn, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import { where } from "../ops/comparison.js";
 import { scale } from "../ops/elementwise.js";
 import type { Reduction } from "../ops/loss.js";
 import * as operations from "../ops/loss.js";
@@ -18,9 +19,9 @@ export type { Reduction } from "../ops/loss.js";
 /**
  * The kind of targets in `y`. `values`: any numbers, in the shape of the output. `bits`: 0 or 1. `signs`: -1 or 1.
  * `probabilities`: within [0, 1]. `classes`: one index for each sample, or for each of its positions. `distributions`:
- * rows that sum to 1.
+ * rows that sum to 1. `labels`: one whole number for each sample of a batch of vectors; equal numbers mean the same kind.
  */
-export type TargetKind = "values" | "bits" | "signs" | "probabilities" | "classes" | "distributions";
+export type TargetKind = "values" | "bits" | "signs" | "probabilities" | "classes" | "distributions" | "labels";
 
 export const TARGET_KINDS: readonly TargetKind[] = [
   "values",
@@ -29,14 +30,25 @@ export const TARGET_KINDS: readonly TargetKind[] = [
   "probabilities",
   "classes",
   "distributions",
+  "labels",
 ];
 
 export interface Loss {
   readonly name: string;
   readonly targets: TargetKind;
   readonly reduction: Reduction;
-  /** Shape of one sample's target. Absent: the output's, without its last axis for classes. */
-  readonly targetShape?: Shape;
+  /**
+   * Shape of one sample's target if one sample's output has this shape. Absent: the output's, for classes and labels without
+   * its last axis.
+   */
+  targetShape?(output: Shape): Shape;
+  /** What a class index must be below if one sample's output has this shape. Absent: the length of the output's last axis. */
+  classes?(output: Shape): number;
+  /**
+   * Shape of the units of one sample: what `values` gives one value each for, and what weights are for. Absent: the output's,
+   * for classes, labels and distributions without its last axis.
+   */
+  units?(output: Shape): Shape;
   /** The class index that pads a sample's target at its end, and is none of its labels. Absent: none. */
   readonly padding?: number;
   /** Name of the output, uint32 [batch], with the lengths of each sample of this one. Absent: all are whole. */
@@ -48,19 +60,21 @@ export interface Loss {
   /** How many predictions are right, as a scalar tensor. Absent if that has no meaning. */
   correct?: (output: Tensor, target: Tensor) => Tensor;
   /**
-   * The loss before it is summed: a value for each element [batch, …], for cross-entropy for each row of classes. It is what
-   * weights are multiplied with. Absent: the loss cannot be weighed.
+   * The loss before it is summed: a value for each unit [batch, …units], times the unit's weight by its target, and 0 for a
+   * unit that is ignored. It is what weights of samples are multiplied with. Absent: the loss cannot be weighed.
    */
   values?: ((output: Tensor, target: Tensor) => Tensor) | undefined;
-  /** 1 for each of these that is right, 0 for the others: `correct` before it is summed, for a weighted accuracy. */
+  /** 1 for each unit that is right, 0 for the others: `correct` before it is summed, for a weighted accuracy. */
   right?: ((output: Tensor, target: Tensor) => Tensor) | undefined;
   /** The class index of targets that are ignored: any whole number. Absent: none. */
   readonly ignoreIndex?: number | undefined;
+  /** The number that targets other than classes have where a unit is ignored. Absent: none. */
+  readonly ignoreValue?: number | undefined;
   /**
-   * How many targets of a batch are counted, as a scalar tensor, if that depends on their values. A mean over batches
-   * is then weighted by it. Absent: all are counted.
+   * The weight of each unit by its target, [batch, …units]: that of its class, 0 if it is ignored. A mean is `values` over the
+   * sum of these, over all batches of an epoch. Absent: 1 each.
    */
-  count?: ((target: Tensor) => Tensor) | undefined;
+  unitWeights?: ((target: Tensor) => Tensor) | undefined;
   /**
    * Throws ModelError, which begins with `where`, if it does not support an output of this shape (without the batch).
    */
@@ -255,9 +269,13 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
     includes,
     build: (output, target) => operations.softmaxCrossEntropy(output, target, { reduction, ...ignoring }),
     correct: (output, target) => correctClasses(output, target, ignoring),
-    values: each.classCrossEntropies,
+    values:
+      ignoreIndex === undefined
+        ? each.classCrossEntropies
+        : (output, target) =>
+            where(operations.isCounted(target, ignoreIndex), each.classCrossEntropies(output, target), 0),
     right: each.rightClasses,
-    count: ignoreIndex === undefined ? undefined : (target) => operations.countLabels(target, ignoreIndex),
+    unitWeights: ignoreIndex === undefined ? undefined : (target) => operations.isCounted(target, ignoreIndex),
   };
 }
 

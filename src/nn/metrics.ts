@@ -5,13 +5,13 @@ import { fn, type OptionsOf, optional, readOptions } from "../engine/options.js"
 import { constant, isTensor, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { equal, greater, less, where } from "../ops/comparison.js";
 import { mul } from "../ops/elementwise.js";
-import { IGNORE_INDEX, isCounted, meanAbsoluteError, meanSquaredError } from "../ops/loss.js";
+import { meanAbsoluteError, meanSquaredError } from "../ops/loss.js";
 import { absoluteErrors, squaredErrors } from "../ops/lossValues.js";
 import { sum } from "../ops/reduce.js";
 import { reshape } from "../ops/shape.js";
 import { checkName } from "./layer.js";
 import type { Loss } from "./losses.js";
-import { countedWeights, valuesOf, weightedTotal } from "./weights.js";
+import { countedUnits, countedWeights, hasIndices, unitsOf, unitTotal, weightedTotal } from "./weights.js";
 
 /** `accuracy`: the share of right answers, as the loss understands it. The errors are means over all elements. */
 export type MetricName = "accuracy" | "meanSquaredError" | "meanAbsoluteError";
@@ -84,7 +84,8 @@ const NAMED: Readonly<Record<MetricName, Metric>> = {
         const remedy = loss.targetShape === undefined ? 'use "meanAbsoluteError" or "meanSquaredError"' : COMPARE;
         throw new ModelError(`${loss.name} has no right and wrong, so no accuracy: ${remedy}`);
       }
-      return { total: correct(output, target), count: loss.count?.(target) ?? rowsOf(target, loss) };
+      const counted = countedUnits(loss, target);
+      return { total: correct(output, target), count: counted === undefined ? answersOf(loss, output) : sum(counted) };
     },
   },
   meanSquaredError: {
@@ -109,16 +110,19 @@ function measureError(
   if (loss.targetShape !== undefined) {
     throw new ModelError(`${name} compares values, but a target of ${loss.name} is no output: ${COMPARE}`);
   }
-  if (loss.targets === "classes" || loss.targets === "distributions") {
+  if (hasIndices(loss) || loss.targets === "distributions") {
     throw new ModelError(`${name} compares values, but ${loss.name} has ${loss.targets}: use "accuracy"`);
   }
-  if (weights !== undefined) return weightedTotal(name, values(prediction, target), weights);
+  const of = (given: Tensor) => weightedTotal(name, values(prediction, target), given);
+  if (weights !== undefined) return of(countedWeights(loss, target, weights));
+  const counted = countedUnits(loss, target);
+  if (counted !== undefined) return of(counted);
   return { total: operation(prediction, target, { reduction: "sum" }), count: sizeOf(prediction.shape) };
 }
 
-/** How many answers a batch of targets has. */
-function rowsOf({ shape }: Tensor, { targets }: Loss): number {
-  return targets === "distributions" ? sizeOf(shape.slice(0, -1)) : sizeOf(shape);
+/** How many answers a batch has. */
+function answersOf(loss: Loss, { shape: [batch, ...output] }: Tensor): number {
+  return batch * sizeOf(unitsOf(loss, output));
 }
 
 /** A metric by its name, or as a value. Throws ModelError for what is none. */
@@ -207,11 +211,7 @@ export function perplexity(...none: []): Metric<"perplexity"> {
           `perplexity: needs targets that are classes or distributions, but ${loss.name} has ${loss.targets}`,
         );
       }
-      const values = valuesOf(loss, output, target);
-      if (weights !== undefined) return weightedTotal("perplexity", values, countedWeights(loss, target, weights));
-      if (loss.ignoreIndex === undefined) return { total: sum(values), count: sizeOf(values.shape) };
-      const counted = isCounted(target, loss.ignoreIndex);
-      return { total: sum(mul(values, counted)), count: sum(counted) };
+      return unitTotal(loss, output, target, weights);
     },
     finish: Math.exp,
   };
@@ -229,7 +229,7 @@ export function topK<const K extends number>(k: K): Metric<`top${K}Accuracy`> {
   return {
     name: `top${k}Accuracy`,
     measure({ output, target, loss, weights }) {
-      if (loss.targetShape !== undefined) {
+      if (loss.targetShape !== undefined || loss.classes !== undefined) {
         throw new ModelError(
           `topK: needs a class for each position, but a target of ${loss.name} is no output: ${COMPARE}`,
         );
@@ -250,10 +250,8 @@ export function topK<const K extends number>(k: K): Metric<`top${K}Accuracy`> {
       const isNumber = equal(sum(equal(output, output), last), classes);
       const hits = mul(less(larger, k), isNumber);
       if (weights !== undefined) return weightedTotal("topK", hits, countedWeights(loss, target, weights));
-      const { ignoreIndex } = loss;
-      if (ignoreIndex === undefined) return { total: sum(hits), count: sizeOf(hits.shape) };
-      IGNORE_INDEX("topK", "ignoreIndex", ignoreIndex);
-      const counted = isCounted(target, ignoreIndex);
+      const counted = countedUnits(loss, target);
+      if (counted === undefined) return { total: sum(hits), count: sizeOf(hits.shape) };
       return { total: sum(mul(hits, counted)), count: sum(counted) };
     },
   };

@@ -143,7 +143,7 @@ function checkAccumulated(outputs: readonly OutputConfig[], accumulate: number, 
   const counted = outputs.find((one) => isCounted(one) && one.loss?.reduction === "mean");
   if (counted !== undefined) {
     throw new ModelError(
-      `compile: accumulate must be 1 for a mean over what counts in a batch, got ${accumulate} with ${counted.loss?.name} and ${counted.weights === undefined ? "an ignoreIndex" : "weights"}: write reduction: "sum"`,
+      `compile: accumulate must be 1 for a mean over what counts in a batch, got ${accumulate} with ${counted.loss?.name} and ${counted.weights === undefined ? "what it ignores or weighs by class" : "weights"}: write reduction: "sum"`,
     );
   }
   if (stateful) {

@@ -18,7 +18,7 @@ import {
 } from "../graph/values.js";
 import type { Loss } from "../nn/losses.js";
 import { type ForPorts, type Port, type Ports, portName, toList } from "../nn/ports.js";
-import { unitsOf } from "../nn/weights.js";
+import { hasIndices, unitsOf } from "../nn/weights.js";
 import { type Job, PAUSE } from "./job.js";
 import type { OutputConfig } from "./state.js";
 
@@ -95,7 +95,10 @@ export interface SampleFormat {
 /** The format of a target: its output, and the loss that takes it. */
 export interface TargetFormat {
   readonly port: Port;
-  readonly loss: Pick<Loss, "name" | "targets" | "ignoreIndex" | "targetShape" | "padding">;
+  readonly loss: Pick<
+    Loss,
+    "name" | "targets" | "ignoreIndex" | "ignoreValue" | "targetShape" | "classes" | "units" | "padding"
+  >;
   /** This is no target but how much the samples of the output count, of this shape each. */
   readonly weights?: Shape;
 }
@@ -119,18 +122,19 @@ export function targetsOf(
 /** Shape of one sample's target: a class index for each position, if the loss does not say otherwise. */
 export function targetShape({ loss, port: { shape }, weights }: TargetFormat): Shape {
   if (weights !== undefined) return weights;
-  if (loss.targetShape !== undefined) return loss.targetShape;
-  return loss.targets === "classes" ? shape.slice(0, -1) : shape;
+  if (loss.targetShape !== undefined) return loss.targetShape(shape);
+  return hasIndices(loss) ? shape.slice(0, -1) : shape;
 }
 
 /** How many classes there are to choose from. */
-function classesOf({ port: { shape } }: TargetFormat): number {
-  return shape[shape.length - 1];
+function classesOf({ loss, port: { shape } }: TargetFormat): number {
+  if (loss.targets === "labels") return 2 ** 32;
+  return loss.classes?.(shape) ?? shape[shape.length - 1];
 }
 
 /** How its values are stored. */
-export function targetType({ loss: { targets }, weights }: TargetFormat): DType {
-  return targets === "classes" && weights === undefined ? "uint32" : "float32";
+export function targetType({ loss, weights }: TargetFormat): DType {
+  return hasIndices(loss) && weights === undefined ? "uint32" : "float32";
 }
 
 // Names that other libraries use for x, y and inputShape, or for what does not exist here.
@@ -519,8 +523,8 @@ export function fillTargets(
       `${weights}: every weight must be a number of at least 0, got ${data[negative]} at index ${first + negative}`,
     );
   }
-  const { targets, ignoreIndex } = format.loss;
-  if (targets !== "classes") {
+  const { ignoreIndex } = format.loss;
+  if (!hasIndices(format.loss)) {
     writeFloats(name, to as Float32Array, data, first);
     checkTargetValues(name, data, format, first);
     return;
@@ -552,30 +556,21 @@ function checkPadding(name: string, data: FlatValues["data"], format: TargetForm
 }
 
 function checkTargetValues(name: string, data: FlatValues["data"], format: TargetFormat, first: number): void {
-  const { targets } = format.loss;
-  const refuse = (bad: number, rule: string): void => {
-    if (bad >= 0) throw new DataError(`${name}: ${rule}, got ${data[bad]} at index ${first + bad}`);
+  const { targets, ignoreValue } = format.loss;
+  const refuse = (isBad: (value: number) => boolean, rule: string): void => {
+    const bad =
+      ignoreValue === undefined
+        ? findIndex(data, isBad)
+        : findIndex(data, (value) => isBad(value) && Math.fround(value) !== Math.fround(ignoreValue));
+    if (bad < 0) return;
+    const orIgnored = ignoreValue === undefined ? "" : `, or ${ignoreValue} to be ignored`;
+    throw new DataError(`${name}: ${rule}${orIgnored}, got ${data[bad]} at index ${first + bad}`);
   };
-  if (targets === "bits")
-    refuse(
-      findIndex(data, (v) => v !== 0 && v !== 1),
-      "every target must be 0 or 1",
-    );
-  if (targets === "signs")
-    refuse(
-      findIndex(data, (v) => v !== -1 && v !== 1),
-      "every target must be -1 or 1",
-    );
-  if (targets === "probabilities")
-    refuse(
-      findIndex(data, (v) => v < 0 || v > 1),
-      "every target must lie within 0 and 1",
-    );
+  if (targets === "bits") refuse((v) => v !== 0 && v !== 1, "every target must be 0 or 1");
+  if (targets === "signs") refuse((v) => v !== -1 && v !== 1, "every target must be -1 or 1");
+  if (targets === "probabilities") refuse((v) => v < 0 || v > 1, "every target must lie within 0 and 1");
   if (targets !== "distributions") return;
-  refuse(
-    findIndex(data, (v) => v < 0 || v > 1),
-    "every probability must lie within 0 and 1",
-  );
+  refuse((v) => v < 0 || v > 1, "every probability must lie within 0 and 1");
   const classes = classesOf(format);
   for (let row = 0; row < data.length; row += classes) {
     let sum = 0;

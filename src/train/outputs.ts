@@ -8,11 +8,11 @@ import { checkMetric, type Metric, type MetricName, type MetricTotal } from "../
 import type { AnyModel } from "../nn/model.js";
 import { type Port, type Ports, showBatch } from "../nn/ports.js";
 import { naming } from "../nn/trial.js";
-import { weightedLoss } from "../nn/weights.js";
+import { unitsOf, weightedLoss } from "../nn/weights.js";
 import { add } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { withPenalties } from "./changes.js";
-import { targetShape } from "./data.js";
+import { targetShape, targetType } from "./data.js";
 import { lengthsFor } from "./scores.js";
 import type { OutputConfig, OutputMetric, WeightSource } from "./state.js";
 import { trialWeights, type Weights, weightSources } from "./weights.js";
@@ -178,8 +178,7 @@ function checkPrediction(where: string, port: Port, output: Tensor, loss: Loss):
 }
 
 function trialTarget(port: Port, loss: Loss, batch: number): Tensor {
-  const dtype = loss.targets === "classes" ? "uint32" : "float32";
-  return input([batch, ...targetShape({ port, loss })], { name: "y", dtype });
+  return input([batch, ...targetShape({ port, loss })], { name: "y", dtype: targetType({ port, loss }) });
 }
 
 // There are fewer metrics than this.
@@ -299,7 +298,10 @@ function tryOutput(where: string, model: AnyModel, index: number, loss: Loss, { 
   checkPrediction(whose, port, output, loss);
   const what = `${whose}: ${loss.name}, of an output ${showBatch(port.shape)}`;
   const target = trialTarget(port, loss, output.shape[0]);
-  if (loss.count !== undefined) checkGiven(what, "count()", loss.count(target), []);
+  if (loss.unitWeights !== undefined) {
+    const units = [output.shape[0], ...unitsOf(loss, port.shape)];
+    checkGiven(what, "unitWeights()", loss.unitWeights(target), units);
+  }
   const whole = checkGiven(
     what,
     "build()",

@@ -5,6 +5,7 @@ import type { MetricTotal } from "../nn/metrics.js";
 import type { Port } from "../nn/ports.js";
 import { weightedLoss, weightsOfUnits } from "../nn/weights.js";
 import { add, mul, scale } from "../ops/elementwise.js";
+import { sum } from "../ops/reduce.js";
 import type { OutputConfig } from "./state.js";
 
 /** A number that each step adds to a total, and how the totals become a score. */
@@ -95,7 +96,7 @@ export function planScores(outputs: readonly OutputConfig[], penalized: boolean)
 
 /** Whether a mean is over what depends on the data. */
 export function isCounted({ loss, weights }: Pick<OutputConfig, "loss" | "weights">): boolean {
-  return weights !== undefined || loss?.count !== undefined;
+  return weights !== undefined || loss?.unitWeights !== undefined;
 }
 
 function metricScores(
@@ -153,7 +154,8 @@ export function buildScores(scores: readonly Score[], step: ScoredStep): { loss:
   const countOf = (output: number) => {
     const { loss } = outputs[output];
     const [of, target] = [weights[output], targets[output] as Tensor];
-    return of === undefined ? loss?.count?.(target) : loss && weightsOfUnits(loss, results[output], target, of);
+    const units = of === undefined ? loss?.unitWeights?.(target) : undefined;
+    return of === undefined ? units && sum(units) : loss && weightsOfUnits(loss, results[output], target, of);
   };
   const measured = outputs.map(({ metrics, loss }, output) =>
     metrics.map(({ metric }) => {

@@ -11,7 +11,7 @@ import { sizeOf } from "../graph/tensor.js";
 import { portName } from "../nn/ports.js";
 import { rateAt, ratesByGroup } from "../optim/optimizer.js";
 import { beginPass, findPass, movePass, type Pass } from "./cursor.js";
-import type { ResidentData } from "./data.js";
+import { type ResidentData, targetShape, targetType } from "./data.js";
 import { DivergenceError, largestOf } from "./divergence.js";
 import { EngineCall, type InParts, type Job, PAUSE } from "./job.js";
 import type { StepsPlan } from "./options.js";
@@ -166,8 +166,9 @@ function* floatsOf(
     yield [portName("x", port), engine.floats(x[index], count * sizeOf(port.shape))];
   }
   for (const [index, target] of targets.entries()) {
-    if (target.loss.targets === "classes") continue;
-    yield [portName("y", target.port), engine.floats(y[index], count * sizeOf(target.port.shape))];
+    if (targetType(target) !== "float32") continue;
+    const name = portName(target.weights === undefined ? "y" : "weights", target.port);
+    yield [name, engine.floats(y[index], count * sizeOf(targetShape(target)))];
   }
 }
 

@@ -300,7 +300,7 @@ describe("metrics as values, and custom losses", () => {
       "its build() must give a scalar tensor, got float32 [2, 1]",
     ],
     ["a loss without a function", () => defineLoss("odd", 3 as never), "defineLoss"],
-    ["targets that are none", () => defineLoss("odd", (a) => a, { targets: "labels" as never }), "targets must be"],
+    ["targets that are none", () => defineLoss("odd", (a) => a, { targets: "words" as never }), "targets must be"],
   ])("%s", (_, act, message) => {
     expect(act).toThrow(ModelError);
     expect(act).toThrow(message);
