@@ -102,6 +102,7 @@ async function bundleNode() {
     graph: "src/platform/nodeGraph.ts",
     io: "src/platform/nodeIo.ts",
     progress: "src/platform/nodeProgress.ts",
+    search: "src/platform/nodeSearch.ts",
     ...ANYWHERE,
     cli: "src/cli/index.ts",
   };
@@ -117,7 +118,7 @@ async function bundleNode() {
     define: { ...define, STEEPEST_FILES: '"../"', "import.meta.url": name },
     banner: { js: `const ${name} = require("node:url").pathToFileURL(__filename).href;` },
   });
-  for (const entry of ["index", "graph", "io", "progress", ...Object.keys(ANYWHERE)]) {
+  for (const entry of ["index", "graph", "io", "progress", "search", ...Object.keys(ANYWHERE)]) {
     writeFileSync(new URL(`cjs/${entry}.cjs`, dist), `module.exports = require("./all.cjs").${entry};\n`);
   }
 }
@@ -131,6 +132,7 @@ async function bundleBrowser() {
     index: "src/platform/browser.ts",
     graph: "src/platform/browserGraph.ts",
     io: "src/platform/browserIo.ts",
+    search: "src/search/index.ts",
     ...ANYWHERE,
   };
   await Promise.all([
@@ -155,6 +157,7 @@ async function bundleBrowser() {
     io: "io",
     data: "data",
     text: "text",
+    search: "search",
   })) {
     writeFileSync(new URL(`cjs/browser/${file}.cjs`, dist), require("../", entry));
   }
@@ -179,6 +182,7 @@ async function bundleEdge() {
     index: "src/platform/edge.ts",
     graph: "src/platform/edgeGraph.ts",
     io: "src/platform/browserIo.ts",
+    search: "src/search/index.ts",
     ...ANYWHERE,
   };
   await bundle({

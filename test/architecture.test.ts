@@ -28,6 +28,7 @@ describe("imports run strictly downward", () => {
     ["train"],
     ["io"],
     ["data", "text"],
+    ["search"],
     ["platform"],
     ["cli"],
   ];
@@ -65,7 +66,7 @@ test("src/graph names no operation", () => {
   }
 });
 
-test.each(["engine", "graph", "ops", "nn", "optim", "train", "io", "data", "text", "cli"])(
+test.each(["engine", "graph", "ops", "nn", "optim", "train", "io", "data", "text", "search", "cli"])(
   "src/%s: no two files export one name",
   (folder) => {
     const exported = /^export (?:async )?(?:const|function|class|interface|type) (\w+)/gm;

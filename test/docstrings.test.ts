@@ -9,6 +9,7 @@ import * as preparation from "steepest/data";
 import * as graph from "steepest/graph";
 import * as io from "steepest/io";
 import * as progress from "steepest/progress";
+import * as search from "steepest/search";
 import * as text from "steepest/text";
 import { afterAll, expect, test } from "vitest";
 import * as initializers from "../src/nn/initializers.js";
@@ -27,6 +28,7 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/progress": progress,
   "steepest/data": preparation,
   "steepest/text": text,
+  "steepest/search": search,
 };
 
 /** What the examples may take for granted, where they do not define it themselves. */
@@ -54,7 +56,7 @@ async function runProgram(source: string, symbolic = false): Promise<string[]> {
   const body = source.replace(/^import .*$/gm, "");
   const scope: Record<string, unknown> = symbolic
     ? { ...steepest, ...graph }
-    : { ...graph, ...steepest, ...io, ...progress, ...preparation, ...text };
+    : { ...graph, ...steepest, ...io, ...progress, ...preparation, ...text, ...search };
   for (const [, names, from] of imports) {
     for (const name of names
       .split(",")

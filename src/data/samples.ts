@@ -95,7 +95,7 @@ function rowsOf(values: Values, indices: readonly number[], total: number): Valu
 }
 
 /** How many samples there are. Throws DataError if that differs between values, ModelError if nothing says it. */
-function countOf(where: string, samples: SampleSet, given: number | undefined): number {
+export function countOf(where: string, samples: SampleSet, given: number | undefined): number {
   if (kindOf(samples) !== "Object" || samples.x === undefined || samples.y === undefined) {
     throw new DataError(`${where}: the samples must be an object with x and y, got ${showValue(samples)}`);
   }

@@ -6,3 +6,4 @@ export * as index from "./node.js";
 export * as graph from "./nodeGraph.js";
 export * as io from "./nodeIo.js";
 export * as progress from "./nodeProgress.js";
+export * as search from "./nodeSearch.js";

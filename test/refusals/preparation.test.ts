@@ -1,4 +1,4 @@
-// The sweep over all that "steepest/data" and "steepest/text" export: see sweep.ts for the rule that it holds.
+// The sweep over all that "steepest/data", "steepest/search" and "steepest/text" export: see sweep.ts for the rule that it holds.
 import { describe, expect, test } from "vitest";
 import { namesOfPreparation, preparationRows } from "./rows/preparation.js";
 import { sweep, sweptCalls } from "./sweep.js";

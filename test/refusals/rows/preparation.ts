@@ -1,5 +1,9 @@
-// A row for each export of "steepest/data" and "steepest/text".
+// A row for each export of "steepest/data", "steepest/search" and "steepest/text".
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as data from "steepest/data";
+import * as search from "steepest/search";
 import * as text from "steepest/text";
 import type { Kind } from "../badValues.js";
 import type { Row } from "../sweep.js";
@@ -270,5 +274,112 @@ const dataRows: readonly Row[] = [
   },
 ];
 
-export const preparationRows: readonly Row[] = [...textRows, ...dataRows];
-export const namesOfPreparation: readonly string[] = [...Object.keys(text), ...Object.keys(data)];
+const space = () => ({
+  rate: search.logUniform(0.1, 1),
+  units: search.integers(1, 3),
+  act: search.choices(["relu", "tanh"]),
+  kind: search.variants({ sgd: { momentum: search.uniform(0, 1) }, adam: {} }),
+});
+// A text is a path. An empty one is none; at others, a file is made in a folder of its own, and no module is sought.
+const folder = mkdtempSync(join(tmpdir(), "steepest-refusals-"));
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+const isPath = (value: unknown): value is string => typeof value === "string" && value !== "";
+const dimensions = {
+  "0.*.values": ["array"],
+  "0.act.values.*": ["number", "string", "boolean"],
+  "0.kind.variants.*": ["object"],
+} as const;
+const searchRows: readonly Row[] = [
+  { name: "uniform", call: search.uniform, good: () => [0, 1] },
+  { name: "logUniform", call: search.logUniform, good: () => [1, 2] },
+  { name: "integers", call: search.integers, good: () => [0, 5] },
+  { name: "choices", call: search.choices, good: () => [["a", 2]], accepts: { "0.*": label } },
+  {
+    name: "variants",
+    call: search.variants,
+    good: () => [{ sgd: { momentum: search.uniform(0, 1) }, adam: {} }],
+    records: ["0", "0.*"],
+  },
+  { name: "gridSearch", call: search.gridSearch, good: () => [{ levels: 3, budget: 2 }], optional: ["0"] },
+  ...Object.entries({ randomSearch: search.randomSearch, latinHypercube: search.latinHypercube }).map(
+    ([name, call]): Row => ({ name, call, good: () => [{ trials: 3, budget: 2 }], required: ["0.trials"] }),
+  ),
+  {
+    name: "successiveHalving",
+    call: search.successiveHalving,
+    good: () => [{ configurations: 9, minBudget: 1, maxBudget: 9, eta: 3 }],
+    required: ["0.configurations", "0.maxBudget"],
+  },
+  {
+    name: "hyperband",
+    call: search.hyperband,
+    good: () => [{ minBudget: 1, maxBudget: 9, eta: 3 }],
+    required: ["0.maxBudget"],
+  },
+  {
+    name: "search",
+    where: ["relu"], // as `onTrial`
+    call: search.search,
+    good: () => [
+      space(),
+      () => 1,
+      {
+        strategy: search.randomSearch({ trials: 2 }),
+        direction: "maximize",
+        seed: 1,
+        concurrency: 2,
+        workers: "threads",
+        retries: 1,
+        failures: "throw",
+        onTrial: () => {},
+        onReport: () => {},
+      },
+    ],
+    records: ["0", "0.kind.variants", "0.kind.variants.*"],
+    accepts: dimensions,
+    required: ["2.strategy", "2.strategy.trials", "2.strategy.kind"],
+    untouched: ["1"],
+  },
+  {
+    name: "search",
+    call: (run: unknown) =>
+      isPath(run) || search.search(space(), run as never, { strategy: search.randomSearch({ trials: 1 }) }),
+    good: () => [() => 1],
+    accepts: { "0": ["string"] },
+  },
+  {
+    name: "search",
+    where: ["relu"], // as `read` or `append`
+    call: (journal: unknown, signal: never) =>
+      search.search(space(), () => 1, {
+        strategy: search.gridSearch({ levels: 1 }),
+        journal: (isPath(journal) ? join(folder, journal) : journal) as never,
+        signal,
+      }),
+    good: () => [{ read: () => "", append: () => {} }, new AbortController().signal],
+    records: ["0"],
+    accepts: { "0": ["undefined", "string"], "1": ["undefined"] },
+  },
+  {
+    name: "table",
+    call: async (options: never) =>
+      (await search.search(space(), () => 1, { strategy: search.randomSearch({ trials: 2 }) })).table(options),
+    good: () => [{ rows: 1 }],
+    optional: ["0"],
+  },
+  {
+    name: "crossValidate",
+    where: ["kFold"], // which reads its options
+    call: search.crossValidate,
+    good: () => [{ x: [1, 2, 3], y: [0, 1, 0] }, { folds: 2, seed: 1, shuffle: true, count: 3 }, () => 1],
+    opaque: ["0"],
+    untouched: ["2"],
+  },
+];
+
+export const preparationRows: readonly Row[] = [...textRows, ...dataRows, ...searchRows];
+export const namesOfPreparation: readonly string[] = [
+  ...Object.keys(text),
+  ...Object.keys(data),
+  ...Object.keys(search),
+];

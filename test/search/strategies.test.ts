@@ -1,0 +1,236 @@
+// What a strategy tries: coverage of the space, and the brackets of the paper.
+import {
+  choices,
+  gridSearch,
+  hyperband,
+  integers,
+  latinHypercube,
+  logUniform,
+  randomSearch,
+  type Strategy,
+  search,
+  successiveHalving,
+  uniform,
+  variants,
+} from "steepest/search";
+import { describe, expect, expectTypeOf, test } from "vitest";
+
+const space = {
+  rate: logUniform(1e-4, 1),
+  width: uniform(-2, 3),
+  units: integers(1, 10),
+  activation: choices(["relu", "tanh", "gelu"]),
+  optimizer: variants({
+    sgd: { momentum: uniform(0, 0.9), nesterov: choices([true, false]) },
+    adam: { beta: uniform(0.8, 0.999) },
+  }),
+};
+
+/** The first trial of seed 0, recorded: a change would make old journals useless. */
+const RECORDED = {
+  parameters: {
+    rate: 0.00016405677211157085,
+    width: -0.4265935417623723,
+    units: 1,
+    activation: "gelu",
+    optimizer: { kind: "adam", beta: 0.8082994320291129 },
+  },
+  seed: 2399593580,
+  budget: 1,
+};
+
+const trialsOf = async (strategy: Strategy, seed = 0) =>
+  (await search(space, () => 1, { strategy, seed })).trials.map(({ parameters, seed, budget }) => ({
+    parameters,
+    seed,
+    budget,
+  }));
+
+test("the types of the parameters follow from the space", () => {
+  void search(
+    space,
+    ({ parameters }) => {
+      expectTypeOf(parameters.rate).toEqualTypeOf<number>();
+      expectTypeOf(parameters.activation).toEqualTypeOf<"relu" | "tanh" | "gelu">();
+      if (parameters.optimizer.kind === "sgd") expectTypeOf(parameters.optimizer.nesterov).toEqualTypeOf<boolean>();
+      else expectTypeOf(parameters.optimizer.beta).toEqualTypeOf<number>();
+      // @ts-expect-error there is no such parameter
+      return parameters.nosuch;
+    },
+    { strategy: randomSearch({ trials: 1 }) },
+  ).catch(() => {});
+});
+
+describe("random", () => {
+  test("quantiles: the logarithm is uniform, numbers are, and each choice is as likely", async () => {
+    const drawn = (await trialsOf(randomSearch({ trials: 4000 }), 5)).map(({ parameters }) => parameters);
+    // Kolmogorov-Smirnov: 1.95 / √4000 is exceeded once in a thousand.
+    const farthest = (values: number[]) =>
+      Math.max(...values.sort((a, b) => a - b).map((value, i) => Math.abs(value - (i + 0.5) / values.length)));
+    expect(farthest(drawn.map(({ rate }) => 1 + Math.log10(rate) / 4))).toBeLessThan(0.031);
+    expect(farthest(drawn.map(({ width }) => (width + 2) / 5))).toBeLessThan(0.031);
+    const counts = (values: readonly unknown[]) =>
+      [...new Set(values)].map((one) => values.filter((value) => value === one).length);
+    for (const [values, kinds] of [
+      [drawn.map(({ units }) => units), 10],
+      [drawn.map(({ activation }) => activation), 3],
+      [drawn.map(({ optimizer }) => optimizer.kind), 2],
+    ] as const) {
+      const found = counts(values);
+      expect(found).toHaveLength(kinds);
+      // Four standard deviations.
+      for (const count of found) expect(Math.abs(count - 4000 / kinds)).toBeLessThan(4 * Math.sqrt(4000 / kinds));
+    }
+  });
+
+  test("recorded trials, the same in every engine; more trials begin with the same; other seeds differ", async () => {
+    const [few, many, other] = [
+      await trialsOf(randomSearch({ trials: 3 })),
+      await trialsOf(randomSearch({ trials: 9 })),
+      await trialsOf(randomSearch({ trials: 3 }), 1),
+    ];
+    expect(many.slice(0, 3)).toEqual(few);
+    expect(few[0]).toEqual(RECORDED);
+    expect(other[0].parameters.rate).not.toBe(few[0].parameters.rate);
+    expect(new Set(many.map(({ seed }) => seed)).size).toBe(9);
+  });
+});
+
+test("a Latin hypercube has one sample in each stratum of each dimension", async () => {
+  for (const [count, seed] of [
+    [1, 0],
+    [2, 1],
+    [17, 2],
+    [100, 3],
+    [1000, 4],
+  ]) {
+    const drawn = (
+      await search(
+        { a: uniform(0, 1), b: logUniform(1e-3, 1e3), c: integers(0, count - 1 || 1), d: uniform(-5, 5) },
+        () => 1,
+        { strategy: latinHypercube({ trials: count }), seed },
+      )
+    ).trials;
+    const strata = (of: (p: (typeof drawn)[number]["parameters"]) => number) =>
+      new Set(drawn.map(({ parameters }) => Math.floor(of(parameters) * count))).size;
+    expect(strata(({ a }) => a)).toBe(count);
+    expect(strata(({ b }) => (Math.log10(b) + 3) / 6)).toBe(count);
+    expect(strata(({ d }) => (d + 5) / 10)).toBe(count);
+    if (count > 1) expect(new Set(drawn.map(({ parameters }) => parameters.c)).size).toBe(count);
+  }
+});
+
+describe("grid", () => {
+  test("every combination once, ends and all choices among them", async () => {
+    const { trials } = await search(space, () => 1, { strategy: gridSearch({ levels: 3, budget: 2 }) });
+    // 3 · 3 · 3 · 3 · (3 · 2 + 3)
+    expect(trials).toHaveLength(729);
+    expect(new Set(trials.map(({ parameters }) => JSON.stringify(parameters))).size).toBe(729);
+    const values = (of: (p: (typeof trials)[number]["parameters"]) => number) => [
+      ...new Set(trials.map(({ parameters }) => of(parameters))),
+    ];
+    expect(values(({ width }) => width)).toEqual([-2, 0.5, 3]);
+    expect(values(({ units }) => units)).toEqual([1, 6, 10]);
+    const rates = values(({ rate }) => rate);
+    expect([rates[0], rates[2]]).toEqual([1e-4, 1]);
+    expect(rates[1]).toBeCloseTo(1e-2, 12);
+    expect(trials[0].budget).toBe(2);
+  });
+
+  test("one level is the middle; a range of whole numbers has no value twice", async () => {
+    const grid = async (levels: number) =>
+      (await search({ a: uniform(0, 1), b: integers(1, 3) }, () => 1, { strategy: gridSearch({ levels }) })).trials.map(
+        ({ parameters }) => [parameters.a, parameters.b],
+      );
+    expect(await grid(1)).toEqual([[0.5, 1]]);
+    expect((await grid(4)).map(([, b]) => b)).toEqual([1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]);
+  });
+
+  test("too many are refused before they are made", async () => {
+    await expect(search(space, () => 1, { strategy: gridSearch({ levels: 1000 }) })).rejects.toThrow(
+      /at most 1000000 trials, got/,
+    );
+  });
+});
+
+/** Trials by bracket and budget. */
+const rungsOf = async (strategy: Strategy) => {
+  const { trials } = await search({ x: uniform(0, 1) }, ({ parameters }) => parameters.x, { strategy });
+  const brackets: [number, number][][] = [];
+  for (const { bracket, budget } of trials) {
+    brackets[bracket] ??= [];
+    const last = brackets[bracket].at(-1);
+    if (last?.[1] === budget) last[0] += 1;
+    else brackets[bracket].push([1, budget]);
+  }
+  return { brackets, trials };
+};
+
+describe("Hyperband", () => {
+  test("brackets of R = 81, eta = 3: table 1 of Li et al. 2018", async () => {
+    const { brackets } = await rungsOf(hyperband({ maxBudget: 81 }));
+    expect(brackets).toEqual([
+      [
+        [81, 1],
+        [27, 3],
+        [9, 9],
+        [3, 27],
+        [1, 81],
+      ],
+      [
+        [34, 3],
+        [11, 9],
+        [3, 27],
+        [1, 81],
+      ],
+      [
+        [15, 9],
+        [5, 27],
+        [1, 81],
+      ],
+      [
+        [8, 27],
+        [2, 81],
+      ],
+      [[5, 81]],
+    ]);
+  });
+
+  test("a power of eta is reached whatever rounding does; budgets need not be whole", async () => {
+    expect((await rungsOf(hyperband({ maxBudget: 243 }))).brackets).toHaveLength(6);
+    expect(
+      (await rungsOf(hyperband({ minBudget: 0.1, maxBudget: 0.9 }))).brackets.map((rungs) => rungs.at(-1)?.[1]),
+    ).toEqual([0.9, 0.9, 0.9]);
+    expect((await rungsOf(hyperband({ minBudget: 2, maxBudget: 5, eta: 4 }))).brackets).toEqual([[[1, 5]]]);
+  });
+
+  test("the best of a rung go on, in their order, with their parameters and seeds", async () => {
+    const { trials } = await rungsOf(successiveHalving({ configurations: 20, minBudget: 2, maxBudget: 20 }));
+    const rungs = [2, 6, 18].map((budget) => trials.filter((trial) => trial.budget === budget));
+    expect(rungs.map(({ length }) => length)).toEqual([20, 6, 2]);
+    const sorted = [...rungs[0]].sort((a, b) => a.parameters.x - b.parameters.x);
+    for (const rung of rungs.slice(1)) {
+      rung.forEach((trial, i) => {
+        const { configuration, parameters, seed } = sorted[i];
+        expect(trial).toMatchObject({ configuration, parameters, seed });
+      });
+    }
+  });
+
+  test("what failed does not go on; the rungs above have fewer then", async () => {
+    const { trials } = await search(
+      { x: uniform(0, 1) },
+      ({ number, budget }) => (budget === 1 && number !== 4 ? Number.NaN : 0.5),
+      {
+        strategy: successiveHalving({ configurations: 9, maxBudget: 9 }),
+      },
+    );
+    expect(trials.map(({ number, score }) => [number, score])).toEqual([
+      ...[0, 1, 2, 3].map((number) => [number, undefined]),
+      [4, 0.5],
+      ...[5, 6, 7, 8].map((number) => [number, undefined]),
+      [9, 0.5],
+      [12, 0.5],
+    ]);
+  });
+});
