@@ -89,7 +89,7 @@ async function textOf(options) {
 }
 
 /** Entries that are the same in every runtime. */
-const ANYWHERE = { data: "src/data/index.ts", text: "src/text/index.ts" };
+const ANYWHERE = { data: "src/data/index.ts", metrics: "src/metrics/index.ts", text: "src/text/index.ts" };
 
 /** Node, Deno and Bun: the kernels in files beside the bundle, packages left outside. */
 async function bundleNode() {
@@ -156,6 +156,7 @@ async function bundleBrowser() {
     graph: "graph",
     io: "io",
     data: "data",
+    metrics: "metrics",
     text: "text",
     search: "search",
   })) {

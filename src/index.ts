@@ -42,6 +42,25 @@ export {
   multiHeadAttention,
   type RotaryPositions,
 } from "./nn/attention.js";
+export type { Average, KappaWeights } from "./nn/classCounts.js";
+export {
+  type BalancedAccuracyOptions,
+  type BinaryAccuracyOptions,
+  balancedAccuracy,
+  binaryAccuracy,
+  type ClassMetricOptions,
+  type CohenKappaOptions,
+  cohenKappa,
+  type FBetaOptions,
+  f1,
+  fBeta,
+  intersectionOverUnion,
+  type MatthewsOptions,
+  matthews,
+  precision,
+  recall,
+  specificity,
+} from "./nn/classMetrics.js";
 export {
   type MinMaxNormOptions,
   maxNorm,
@@ -108,10 +127,12 @@ export { type LstmLayerOptions, lstm } from "./nn/lstm.js";
 export { type ResidualOptions, residual } from "./nn/merge.js";
 export {
   type DefineMetricOptions,
+  type DefineMetricSums,
   defineMetric,
   type Measured,
   type Metric,
   type MetricName,
+  type MetricSums,
   type MetricTotal,
   perplexity,
   topK,
@@ -173,8 +194,27 @@ export {
 } from "./nn/positions.js";
 export { recompute } from "./nn/recompute.js";
 export type { CellActivation, Merge, RecurrentOptions } from "./nn/recurrent.js";
+export {
+  explainedVariance,
+  meanAbsolutePercentageError,
+  pearson,
+  rootMeanSquaredError,
+  rSquared,
+  type ValueMetricOptions,
+} from "./nn/regressionMetrics.js";
 export { l1, l1l2, l2 } from "./nn/regularizers.js";
 export type { Scope } from "./nn/scope.js";
+export {
+  averagePrecision,
+  brier,
+  type ExpectedCalibrationErrorOptions,
+  expectedCalibrationError,
+  logLoss,
+  type ProbabilityMetricOptions,
+  prAuc,
+  type RankingMetricOptions,
+  rocAuc,
+} from "./nn/scoreMetrics.js";
 export {
   crop1d,
   crop2d,

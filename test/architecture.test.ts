@@ -29,6 +29,7 @@ describe("imports run strictly downward", () => {
     ["io"],
     ["data", "text"],
     ["search"],
+    ["metrics"],
     ["platform"],
     ["cli"],
   ];
@@ -66,7 +67,7 @@ test("src/graph names no operation", () => {
   }
 });
 
-test.each(["engine", "graph", "ops", "nn", "optim", "train", "io", "data", "text", "search", "cli"])(
+test.each(["engine", "graph", "ops", "nn", "optim", "train", "io", "data", "text", "search", "metrics", "cli"])(
   "src/%s: no two files export one name",
   (folder) => {
     const exported = /^export (?:async )?(?:const|function|class|interface|type) (\w+)/gm;

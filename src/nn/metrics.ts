@@ -36,10 +36,20 @@ export interface MetricTotal {
   readonly count: Tensor | number;
 }
 
+/** Several sums over a batch, and what becomes of them in the end. */
+export interface MetricSums {
+  /** A tensor whose shape does not depend on the batch: each element is summed over all batches in float64. */
+  readonly sums: Tensor;
+  /** The score, of the sums over all batches. */
+  readonly finish: (sums: Float64Array) => number;
+  /** Metrics of one key have the same sums, which are then computed once. Default: the metric's name. */
+  readonly key?: string;
+}
+
 export interface Metric<Name extends string = string> {
   readonly name: Name;
   /** Throws ModelError if the metric means nothing. */
-  measure(of: Measured): MetricTotal;
+  measure(of: Measured): MetricTotal | MetricSums;
   /** What becomes of the mean in the end. Default: nothing. */
   finish?(mean: number): number;
 }
@@ -145,23 +155,49 @@ const DEFINE_METRIC = {
   finish: optional(fn<(mean: number) => number>()),
 } satisfies OptionsOf<DefineMetricOptions>;
 
+/** A metric of several sums. */
+export interface DefineMetricSums {
+  /** A float32 tensor whose shape does not depend on the batch. Its elements are summed over all batches in float64. */
+  sums: (of: Measured) => Tensor;
+  /** The score, of the sums over all data. */
+  finish: (sums: Float64Array) => number;
+}
+
+const METRIC_SUMS = {
+  sums: fn<DefineMetricSums["sums"]>(),
+  finish: fn<DefineMetricSums["finish"]>(),
+} satisfies OptionsOf<DefineMetricSums>;
+
 /**
  * A custom metric: a function of an output's tensors that gives a tensor of any shape, a value for each sample, position or
  * element. The score is the mean of all of them, over the whole data; weighted, if the function gives `{ values, weights }`,
  * two tensors of one shape. It is found under `name`.
+ *
+ * A metric of several sums is an object: `sums` gives a tensor of the same shape for every batch, and `finish` makes the
+ * score of its sums over all data. Weights are then its own affair: they are in `of.weights`.
  *
  * @throws ModelError if a part is none. What the function gives is checked by `compile`.
  * @example
  * const error = defineMetric("rootMeanSquare", ({ prediction, target }) => square(sub(prediction, target)), {
  *   finish: Math.sqrt,
  * });
+ *
+ * const bias = defineMetric("bias", {
+ *   sums: ({ prediction, target }) => stack([sum(prediction), sum(target)]),
+ *   finish: ([predicted, actual]) => predicted / actual - 1,
+ * });
  */
 export function defineMetric<const Name extends string>(
   name: Name,
-  values: (of: Measured) => Tensor | { readonly values: Tensor; readonly weights: Tensor },
+  values: ((of: Measured) => Tensor | { readonly values: Tensor; readonly weights: Tensor }) | DefineMetricSums,
   options: DefineMetricOptions = {},
 ): Metric<Name> {
   checkName("defineMetric", name);
+  if (typeof values === "object" && values !== null) {
+    checkNone("defineMetric, of sums", [options]);
+    const { sums, finish } = readOptions("defineMetric", values, METRIC_SUMS);
+    return { name, measure: (of) => ({ sums: checkFloat(name, sums(of)), finish }) };
+  }
   checkFunction("defineMetric", "what gives its values", values);
   const { finish } = readOptions("defineMetric", options, DEFINE_METRIC);
   return {

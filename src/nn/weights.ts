@@ -1,6 +1,6 @@
 // Weights of samples and positions: of masks, of rare classes. A score is then a weighted sum over the sum of the weights.
 import { ModelError, showValue } from "../engine/errors.js";
-import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { equal, notEqual, where } from "../ops/comparison.js";
 import { div, mul, scale } from "../ops/elementwise.js";
 import { isCounted } from "../ops/loss.js";
@@ -111,4 +111,11 @@ export function valuesOf(loss: Omit<Loss, "build">, output: Tensor, target: Tens
   throw new ModelError(
     `${loss.name}: must give a value for each sample or position to be weighed, got ${showValue(undefined)}: give defineLoss() the option values`,
   );
+}
+
+/** The weight of each answer [batch, …]: of each row of classes or each element. 1 without weights, 0 for what is ignored. */
+export function weightOfEach(loss: Loss, output: Tensor, target: Tensor, weights: Tensor | undefined): Tensor {
+  const answers = isByRow(loss) ? output.shape.slice(0, -1) : output.shape;
+  if (weights !== undefined) return expand(countedWeights(loss, target, weights), answers);
+  return countedUnits(loss, target) ?? broadcastTo(constant(1), answers);
 }

@@ -7,6 +7,7 @@ import { checkPosition, cursorAt, type Position, positionOf } from "./cursor.js"
 import type { SlotValues } from "./optimizer.js";
 import { type ParameterValues, readParameters } from "./parameters.js";
 import { claimRows, readRows } from "./rowStates.js";
+import { namesOfTotals } from "./scores.js";
 import {
   checkTrains,
   isUpToDate,
@@ -67,7 +68,7 @@ export function takeCheckpoint(state: State): Checkpoint {
     steps,
     epochs,
     seed: seedOf(config),
-    position: positionOf(state.cursor, scoreNames(state)),
+    position: positionOf(state.cursor, totalNames(state)),
     parameters: readParameters(state),
     ...readStates(state),
     optimizer: {
@@ -141,7 +142,7 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
     const saved = valuesIn(optimizer, slot);
     for (const [path, { address }] of all) engine.write(address, (saved.get(path) as ParameterValues).data);
   }
-  setCounts(state, steps, epochs, cursorAt(position, scoreNames(state)));
+  setCounts(state, steps, epochs, cursorAt(position, totalNames(state)));
   if (rows !== undefined) writeStates(state, states as ValuesByPath, rows);
   setSeed(state, seed);
   state.broken = undefined;
@@ -168,8 +169,8 @@ function writeStates(state: State, states: ValuesByPath, rows: number): void {
   }
 }
 
-function scoreNames({ config }: State): string[] {
-  return config.scores.map(({ name }) => name);
+function totalNames({ config }: State): string[] {
+  return namesOfTotals(config.scores);
 }
 
 /** Throws if `checkpoint` does not have the form of one. */

@@ -41,7 +41,7 @@ export interface PassState {
   readonly samples: number;
   readonly shuffled: boolean;
   readonly row: number;
-  /** Sums of the scores so far, by name. */
+  /** Totals of the scores so far, by name. */
   readonly totals: Readonly<Record<string, number>>;
 }
 
@@ -71,7 +71,7 @@ export function findPass({ open }: Cursor, data: ResidentData, owned: boolean): 
 
 export function beginPass(
   cursor: Cursor,
-  { data, owned, shuffled, scores }: { data: ResidentData; owned: boolean; shuffled: boolean; scores: number },
+  { data, owned, shuffled, totals }: { data: ResidentData; owned: boolean; shuffled: boolean; totals: number },
 ): Pass {
   cursor.begun += 1;
   const pass: Pass = {
@@ -79,7 +79,7 @@ export function beginPass(
     samples: data.count,
     shuffled,
     row: 0,
-    totals: new Float64Array(scores),
+    totals: new Float64Array(totals),
     counted: 0,
     owner: owned ? data : HANDED_IN,
     orderIn: undefined,
@@ -108,7 +108,7 @@ function drop({ open }: Cursor, pass: Pass): void {
   if (index >= 0) open.splice(index, 1);
 }
 
-/** `names`: of the scores. */
+/** `names`: of the totals. */
 export function positionOf({ begun, open }: Cursor, names: readonly string[]): Position {
   const states = open.map(({ number, samples, shuffled, row, totals, counted }) => ({
     number,

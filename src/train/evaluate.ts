@@ -7,7 +7,7 @@ import { EngineCall, type Job, PAUSE } from "./job.js";
 import type { AnyScores, EvaluatePlan } from "./options.js";
 import { programFor } from "./programs.js";
 import { checkResident } from "./samples.js";
-import { readScores } from "./scores.js";
+import { countTotals, readScores } from "./scores.js";
 import type { State } from "./state.js";
 import { bindFeed, tuneCallSize } from "./steps.js";
 
@@ -18,10 +18,10 @@ export function* evaluateAll(
   { batchSize, parameters }: EvaluatePlan,
 ): Job<AnyScores> {
   const { engine, evaluationTotals, config } = state;
-  const totals = { address: evaluationTotals, bytes: config.scores.length * 8 };
+  const totals = { address: evaluationTotals, bytes: countTotals(config.scores) * 8 };
   engine.clear(totals.address, totals.bytes);
   yield* pass(state, data, { use: "evaluate", batchSize, parameters, reads: [totals] });
-  return readScores(config.scores, engine.doubles(totals.address, config.scores.length), data.count);
+  return readScores(config.scores, engine.doubles(totals.address, countTotals(config.scores)), data.count);
 }
 
 /** The means over the batches of `data` become the statistics of normalization. */

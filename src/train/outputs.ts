@@ -1,10 +1,18 @@
 // The losses and metrics of a model's outputs, checked before anything is made.
 import { checkMade } from "../engine/copies.js";
-import { checkNumber, checkOptions, ModelError, remedyForValue, showNames, showValue } from "../engine/errors.js";
+import {
+  checkFunction,
+  checkNumber,
+  checkOptions,
+  ModelError,
+  remedyForValue,
+  showNames,
+  showValue,
+} from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
-import { input, isTensor, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
+import { input, isTensor, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { type Loss, TARGET_KINDS, type TargetKind } from "../nn/losses.js";
-import { checkMetric, type Metric, type MetricName, type MetricTotal } from "../nn/metrics.js";
+import { checkMetric, type Metric, type MetricName, type MetricSums, type MetricTotal } from "../nn/metrics.js";
 import type { AnyModel } from "../nn/model.js";
 import { type Port, type Ports, showBatch } from "../nn/ports.js";
 import { naming } from "../nn/trial.js";
@@ -164,12 +172,33 @@ function tryMetric(
   const target = trialTarget(port, loss, batch);
   const prediction = checkPrediction(where, port, output, loss);
   const measured = metric.measure({ output, prediction, target, loss, weights });
-  const { total, count } = (measured ?? {}) as Partial<MetricTotal>;
+  const { total, count, sums } = (measured ?? {}) as Partial<MetricTotal & MetricSums>;
   const what = `${where}: ${name}, of an output ${showBatch(port.shape)}`;
+  if (sums !== undefined) return trySums(what, metric, measured as MetricSums);
   checkGiven(what, "measure()", total, []);
   if (typeof count !== "number") checkGiven(what, "measure()'s count", count, []);
   else checkNumber(what, "count", count, Number.MIN_VALUE, Number.MAX_VALUE);
   return { name, metric, countPerSample: typeof count === "number" ? count / batch : undefined, finish };
+}
+
+// Each total is an instruction of a step, and a number in a checkpoint.
+const MAX_SUMS = 16384;
+
+function trySums(what: string, metric: Metric, { sums, key = metric.name, finish }: MetricSums): OutputMetric {
+  if (!isTensor(sums) || sums.dtype !== "float32") {
+    const got = isTensor(sums) ? `${sums.dtype} ${showShape(sums.shape)}` : showValue(sums);
+    throw new ModelError(`${what}: its sums must be a float32 tensor, got ${got}`);
+  }
+  const size = sizeOf(sums.shape);
+  if (size < 1 || size > MAX_SUMS) {
+    throw new ModelError(
+      `${what}: must have 1 to ${MAX_SUMS} sums, got ${size}: with so many classes or bins, use steepest/metrics over predictions`,
+    );
+  }
+  checkFunction(what, "finish", finish);
+  const made: unknown = finish(new Float64Array(size));
+  if (typeof made !== "number") throw new ModelError(`${what}: finish must give a number, got ${showValue(made)}`);
+  return { name: metric.name, metric, countPerSample: undefined, finish: undefined, sums: { size, key, finish } };
 }
 
 function checkPrediction(where: string, port: Port, output: Tensor, loss: Loss): Tensor {

@@ -20,7 +20,7 @@ import { cast } from "../ops/rounding.js";
 import { gradientScratch, ownTensors, penaltiesOf, recordChanges, recordGradients } from "./changes.js";
 import { type SampleFormat, targetShape, targetType } from "./data.js";
 import { atOnce, type InParts, PAUSE } from "./job.js";
-import { assignTargets, buildScores } from "./scores.js";
+import { assignTargets, buildScores, countTotals, summed } from "./scores.js";
 import { arenaOf, checkTrains, guard, type State, type StateParts, stateAddress } from "./state.js";
 
 /** A program of a trainer. */
@@ -274,9 +274,7 @@ function* accumulatingProgram(
     const { trace, loss, totals } = traced;
     const at = recordGradients(record, compute, gradientParts(traced), scratch);
     record.add(elements(block), state.gradients, state.gradients, parts.gradients, block);
-    [loss, ...totals].forEach((score, index) => {
-      record.add(serial, sums + 4 * index, sums + 4 * index, at(score), 1);
-    });
+    addScores(record, sums, [loss, ...totals], at);
     copyBuffers(record, shadowOf, (buffer) => at(trace.updates.get(buffer) as Tensor));
     record.nextBatch(serial, clock, size);
   };
@@ -284,7 +282,7 @@ function* accumulatingProgram(
   const record: ProgramParts["record"] = (record, compute, computeLast, scratch) => {
     record.advance(serial, clock, state.learningRates, config.optimizer.rates.length, feed.whole ? 0 : step);
     record.fill(elements(block), state.gradients, block, 0);
-    record.fill(elements(1 + config.scores.length), sums, 1 + config.scores.length, 0);
+    record.fill(elements(1 + countTotals(config.scores)), sums, 1 + countTotals(config.scores), 0);
     copyBuffers(record, shadowOf, values.addressOf);
     record.repeat(parts.counter, Math.floor(step / batch), () => doBatch(record, whole, compute, [batch, scratch]));
     if (last !== undefined) doBatch(record, last, computeLast, [rest, scratch]);
@@ -295,16 +293,28 @@ function* accumulatingProgram(
     copyBuffers(record, values.addressOf, shadowOf);
     optimizer.finish(record);
     record.traceLoss(serial, state.losses, clock, sums);
-    recordTotals(
-      state,
-      record,
-      state.totals,
-      config.scores.map((_, index) => sums + 4 * (index + 1)),
-      step,
-    );
+    recordTotals(state, record, state.totals, placesOf(sums, [whole.loss, ...whole.totals]).slice(1), step);
   };
   const scratchBytes = gradientScratch(gradientParts(whole));
   return install(state, whole.trace, resultsOf(whole), { record, second, scratchBytes });
+}
+
+/** Addresses of tensors one after another. */
+function placesOf(first: Pointer, tensors: readonly Tensor[]): Pointer[] {
+  let next = first;
+  return tensors.map(({ shape }) => {
+    const place = next;
+    next += 4 * sizeOf(shape);
+    return place;
+  });
+}
+
+/** Adds the scores of a batch to those of its step. */
+function addScores(record: Recorder, sums: Pointer, scores: readonly Tensor[], at: PlaceOf): void {
+  placesOf(sums, scores).forEach((to, index) => {
+    const count = sizeOf(scores[index].shape);
+    record.add(elements(count), to, to, at(scores[index]), count);
+  });
 }
 
 type PlaceOf = (tensor: Tensor) => Pointer;
@@ -412,8 +422,11 @@ function recordTotals(
   values: readonly Pointer[],
   batch: number,
 ): void {
-  config.scores.forEach(({ isMean }, index) => {
-    record.addTotal(serial, totals + index * 8, values[index], isMean ? batch : 1);
+  let to = totals;
+  summed(config.scores).forEach(({ isMean, size = 1 }, index) => {
+    for (let element = 0; element < size; element++, to += 8) {
+      record.addTotal(serial, to, values[index] + 4 * element, isMean ? batch : 1);
+    }
   });
 }
 

@@ -1,12 +1,13 @@
 // Scores: the numbers that a step adds to the totals, and how the totals become loss and metrics.
-import type { Tensor } from "../graph/tensor.js";
+import { ModelError } from "../engine/errors.js";
+import { sizeOf, type Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
-import type { MetricTotal } from "../nn/metrics.js";
+import type { MetricSums, MetricTotal } from "../nn/metrics.js";
 import type { Port } from "../nn/ports.js";
 import { weightedLoss, weightsOfUnits } from "../nn/weights.js";
 import { add, mul, scale } from "../ops/elementwise.js";
 import { sum } from "../ops/reduce.js";
-import type { OutputConfig } from "./state.js";
+import type { OutputConfig, OutputMetric } from "./state.js";
 
 /** A number that each step adds to a total, and how the totals become a score. */
 export interface Score {
@@ -23,6 +24,27 @@ export interface Score {
   /** It is the sum of these scores, by name, each times its factor, instead of a total. */
   readonly parts?: Readonly<Record<string, number>>;
   readonly finish?: ((mean: number) => number) | undefined;
+  /** How many totals it has, one after another. Default 1. */
+  readonly size?: number;
+  /** Instead of a total of its own, it is made of those of another score. */
+  readonly made?: { readonly from: string; readonly finish: (sums: Float64Array) => number };
+}
+
+/** Those that have totals of their own, in the order of the totals. */
+export function summed(scores: readonly Score[]): Score[] {
+  return scores.filter(({ made }) => made === undefined);
+}
+
+/** How many totals the scores have. */
+export function countTotals(scores: readonly Score[]): number {
+  return summed(scores).reduce((count, { size = 1 }) => count + size, 0);
+}
+
+/** A name for each total. */
+export function namesOfTotals(scores: readonly Score[]): string[] {
+  return summed(scores).flatMap(({ name, size }) =>
+    size === undefined ? [name] : Array.from({ length: size }, (_, index) => `${name} ${index}`),
+  );
 }
 
 /** The source of a score: the total loss, the penalties, or the loss, metric or count of an output. */
@@ -62,9 +84,10 @@ export function planScores(outputs: readonly OutputConfig[], penalized: boolean)
   const isMean = scored[0].loss.reduction === "mean";
   const average = { isMean, countPerSample: isMean ? 1 : 0 };
   const counted = scored.filter((one) => isMean && isCounted(one));
-  const metrics = scored.flatMap(({ output, metrics: all }) =>
-    all.flatMap((one, metric) => metricScores(one, output, metric, nameOf)),
-  );
+  const metrics = scored
+    .flatMap(({ output, metrics: all }) => all.flatMap((one, metric) => metricScores(one, output, metric, nameOf)))
+    // Metrics of the same sums share them.
+    .filter(({ name, size }, index, all) => size === undefined || all.findIndex((one) => one.name === name) === index);
   const penalty: Score = { name: "penalty", of: { kind: "penalty" }, isMean: true, countPerSample: 1, hidden: true };
   const apart = penalized && (!isMean || counted.length > 0);
   const own = isNamed || counted.length > 0 || apart;
@@ -100,12 +123,20 @@ export function isCounted({ loss, weights }: Pick<OutputConfig, "loss" | "weight
 }
 
 function metricScores(
-  { name, countPerSample, finish }: OutputConfig["metrics"][number],
+  { name, countPerSample, finish, sums }: OutputConfig["metrics"][number],
   output: number,
   metric: number,
   nameOf: (output: number, name: string) => string,
 ): Score[] {
   const of = { kind: "metric", output, metric } as const;
+  if (sums !== undefined) {
+    const plain = { of, isMean: false, countPerSample: 0 };
+    const from = nameOf(output, `${sums.key} sums`);
+    return [
+      { ...plain, name: nameOf(output, name), made: { from, finish: sums.finish } },
+      { ...plain, name: from, size: sums.size, hidden: true },
+    ];
+  }
   const score = { name: nameOf(output, name), of, isMean: false, finish };
   if (countPerSample !== undefined) return [{ ...score, countPerSample }];
   const count = nameOf(output, `${name} count`);
@@ -135,7 +166,7 @@ export function assignTargets(
   return { targets, weights };
 }
 
-/** The total loss of a step, which training minimizes, and the number that each score adds to its total. */
+/** The total loss of a step, which training minimizes, and what each score that has totals adds to them. */
 export function buildScores(scores: readonly Score[], step: ScoredStep): { loss: Tensor; totals: Tensor[] } {
   const { outputs, results, targets, weights, share } = step;
   const ports = outputs.map(({ port }) => port);
@@ -165,7 +196,7 @@ export function buildScores(scores: readonly Score[], step: ScoredStep): { loss:
       return metric.measure({ output: results[output], prediction, target, loss, weights: weights[output] });
     }),
   );
-  const totalOf = ({ of, countPerSample, countedBy }: Score): Tensor => {
+  const totalOf = ({ of, countPerSample, countedBy, size = 1 }: Score): Tensor => {
     if (of.kind === "loss") return loss;
     if (of.kind === "penalty") return penalties.reduce(add);
     if (of.kind === "count") return countOf(of.output) as Tensor;
@@ -173,13 +204,24 @@ export function buildScores(scores: readonly Score[], step: ScoredStep): { loss:
       const own = losses[of.output] as Tensor;
       return countedBy === undefined ? own : mul(own, countOf(of.output) as Tensor);
     }
-    const { total, count } = measured[of.output][of.metric] as MetricTotal;
+    const given = measured[of.output][of.metric] as MetricTotal | MetricSums;
+    if ("sums" in given) return checkSize(outputs[of.output].metrics[of.metric], given.sums, size);
+    const { total, count } = given;
     if (of.kind === "metric count") return count as Tensor;
     // With inputs of another size, the count differs from that of the model's own input shape.
     const factor = typeof count === "number" ? (countPerSample * results[of.output].shape[0]) / count : 1;
     return times(total, factor);
   };
-  return { loss, totals: scores.map(totalOf) };
+  return { loss, totals: summed(scores).map(totalOf) };
+}
+
+/** Throws if the sums of a metric are of another size than in the model's own trace. */
+function checkSize({ name }: OutputMetric, sums: Tensor, size: number): Tensor {
+  const got = sizeOf(sums.shape);
+  if (got === size) return sums;
+  throw new ModelError(
+    `${name}: its sums must be of one size for all batches, got ${size} and ${got} values: sum over the batch`,
+  );
 }
 
 /** The output that says how long each sample of this loss's output is, if there is one. */
@@ -197,12 +239,22 @@ export function readScores(
   totals: Float64Array,
   samples: number,
 ): Readonly<Record<string, number>> & { readonly loss: number } {
-  const sums = new Map(scores.map(({ name }, index) => [name, totals[index]]));
+  const sums = new Map<string, Float64Array>();
+  let at = 0;
+  for (const { name, size = 1 } of summed(scores)) {
+    sums.set(name, totals.subarray(at, at + size));
+    at += size;
+  }
+  const sumOf = (name: string): number => (sums.get(name) as Float64Array)[0];
   const values = new Map<string, number>();
-  for (const { name, countPerSample, countedBy, finish = (mean: number) => mean } of scores) {
-    const total = sums.get(name) as number;
-    const count = countedBy === undefined ? samples * countPerSample : (sums.get(countedBy) as number);
-    values.set(name, finish(total / (count || 1)));
+  for (const { name, countPerSample, countedBy, made, finish = (mean: number) => mean } of scores) {
+    if (made !== undefined) {
+      // A copy, so that what finishes it may change it.
+      values.set(name, made.finish((sums.get(made.from) as Float64Array).slice()));
+      continue;
+    }
+    const count = countedBy === undefined ? samples * countPerSample : sumOf(countedBy);
+    values.set(name, finish(sumOf(name) / (count || 1)));
   }
   for (const { name, parts } of scores) {
     if (parts === undefined) continue;

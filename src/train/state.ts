@@ -36,7 +36,7 @@ import { assertIdle, EngineCall, type Job } from "./job.js";
 import { NO_OPTIMIZER, type OptimizerPlan, type PlacedOptimizer, placeOptimizerIn } from "./optimizer.js";
 import type { Feed, ProgramUse, StepProgram } from "./programs.js";
 import { claimRows, createRowStates, placeOfRows, type RowStates, releaseRows, resetRows } from "./rowStates.js";
-import type { Score } from "./scores.js";
+import { countTotals, type Score } from "./scores.js";
 
 /** The largest number of steps in one call into the engine: the length of `losses` and `learningRates`. */
 export const STEPS_PER_CALL = 4096;
@@ -85,6 +85,8 @@ export interface OutputMetric {
   /** How many values are summed for each sample; absent if that depends on the targets. */
   readonly countPerSample: number | undefined;
   readonly finish: ((mean: number) => number) | undefined;
+  /** If it has several totals: how many, what becomes of them, and what metrics of the same totals know them by. */
+  readonly sums?: { readonly size: number; readonly key: string; readonly finish: (sums: Float64Array) => number };
 }
 
 /** The programs that are kept, by key. The one used longest ago comes first. */
@@ -267,8 +269,8 @@ export function createState(engine: Engine, config: TrainingConfig): State {
       clock,
       evaluationClock: lease.takeZeros(CLOCK_BYTES),
       feed: allocator.mark("addresses", lease.takeZeros(feedBytes)),
-      totals: lease.takeZeros(config.scores.length * 8),
-      evaluationTotals: lease.takeZeros(config.scores.length * 8),
+      totals: lease.takeZeros(countTotals(config.scores) * 8),
+      evaluationTotals: lease.takeZeros(countTotals(config.scores) * 8),
       losses: takeTransient(STEPS_PER_CALL * 4),
       learningRates: lease.takeZeros(STEPS_PER_CALL * rates.length * 4),
       lease,
@@ -306,7 +308,7 @@ function takeParts(
 ): StateParts {
   return {
     gradients: take(trained.bytes),
-    scores: take(4 * (1 + scores.length)),
+    scores: take(4 * (1 + countTotals(scores))),
     fixed: take(Math.max(fixed.bytes, CLOCK_BYTES)),
     counter: take(CLOCK_BYTES),
   };

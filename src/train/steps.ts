@@ -24,6 +24,7 @@ import {
   type StepProgram,
 } from "./programs.js";
 import { checkResident } from "./samples.js";
+import { countTotals } from "./scores.js";
 import { claimStates, guard, STEPS_PER_CALL, type State } from "./state.js";
 
 // How long a call into the engine may take before the host gets its turn. At the edge, the clock stands still while a
@@ -270,7 +271,7 @@ function passOver(state: State, { data, batchSize, shuffle }: Batches): Pass {
   const owned = !state.samples.handedIn.has(data);
   // If each step has all samples, their order does not matter.
   const shuffled = shuffle && stepSizeOf(state, { data, batchSize }) < data.count;
-  return beginPass(state.cursor, { data, owned, shuffled, scores: state.config.scores.length });
+  return beginPass(state.cursor, { data, owned, shuffled, totals: countTotals(state.config.scores) });
 }
 
 /**
@@ -345,7 +346,7 @@ export function bindFeed(state: State, data: ResidentData, shuffled: boolean): v
 }
 
 function totalsOf({ totals, config }: State): Region {
-  return { address: totals, bytes: config.scores.length * 8 };
+  return { address: totals, bytes: countTotals(config.scores) * 8 };
 }
 
 /** Runs as many steps as there is room for losses, over pass after pass. Pauses for the host between calls. */

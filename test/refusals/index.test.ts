@@ -3,6 +3,7 @@ import * as S from "steepest";
 import { compileSync, createEngineSync, dense, meanSquaredError, sequential, sgd } from "steepest";
 import { describe, expect, test } from "vitest";
 import { layerRows } from "./rows/layers.js";
+import { metricRows } from "./rows/metrics.js";
 import { partRows } from "./rows/parts.js";
 import { trainingRows } from "./rows/training.js";
 import { sweep, sweptCalls } from "./sweep.js";
@@ -21,7 +22,7 @@ function watch(): unknown {
 watch();
 
 describe("bad arguments", () => {
-  sweep([...layerRows(engine), ...partRows(engine)], watch);
+  sweep([...layerRows(engine), ...partRows(engine), ...metricRows], watch);
 });
 
 // Exports whose errors have another name.
@@ -35,7 +36,9 @@ const NAMED: Readonly<Record<string, string>> = {
 };
 
 test("every export has a row", () => {
-  const rows = new Set([...layerRows(engine), ...partRows(engine), ...trainingRows(engine)].map(({ name }) => name));
+  const rows = new Set(
+    [...layerRows(engine), ...partRows(engine), ...metricRows, ...trainingRows(engine)].map(({ name }) => name),
+  );
   const functions = Object.entries(S).filter(
     ([, value]) => typeof value === "function" && !/^class\b/.test(`${value}`),
   );

@@ -1,15 +1,17 @@
-// The sweep over all that "steepest/data", "steepest/search" and "steepest/text" export: see sweep.ts for the rule that it holds.
+// The sweep over all that "steepest/data", "steepest/metrics", "steepest/search" and "steepest/text" export: see sweep.ts for the
+// rule that it holds.
 import { describe, expect, test } from "vitest";
+import { arrayMetricRows, namesOfMetrics } from "./rows/metrics.js";
 import { namesOfPreparation, preparationRows } from "./rows/preparation.js";
 import { sweep, sweptCalls } from "./sweep.js";
 
 describe("bad arguments", () => {
-  sweep(preparationRows, () => undefined);
+  sweep([...preparationRows, ...arrayMetricRows], () => undefined);
 });
 
 test("every export has a row", () => {
-  const named = preparationRows.map(({ name }) => name);
-  expect(namesOfPreparation.filter((name) => !named.includes(name))).toEqual([]);
+  const named = [...preparationRows, ...arrayMetricRows].map(({ name }) => name);
+  expect([...namesOfPreparation, ...namesOfMetrics].filter((name) => !named.includes(name))).toEqual([]);
 });
 
 test("the calls are many", () => {
