@@ -8,6 +8,7 @@ import * as steepest from "steepest";
 import * as preparation from "steepest/data";
 import * as graph from "steepest/graph";
 import * as io from "steepest/io";
+import * as metrics from "steepest/metrics";
 import * as progress from "steepest/progress";
 import * as search from "steepest/search";
 import * as text from "steepest/text";
@@ -27,6 +28,7 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/io": io,
   "steepest/progress": progress,
   "steepest/data": preparation,
+  "steepest/metrics": metrics,
   "steepest/text": text,
   "steepest/search": search,
 };
@@ -51,12 +53,12 @@ function givenSymbols(): Record<string, unknown> {
   return { x: graph.input([32, 10]), logits, labels: graph.input([32], { dtype: "uint32" }) };
 }
 
-async function runProgram(source: string, symbolic = false): Promise<string[]> {
+async function runProgram(source: string, symbolic = false, own: Record<string, unknown> = {}): Promise<string[]> {
   const imports = [...source.matchAll(/^import \{([^}]*)\} from "([^"]+)";$/gm)];
   const body = source.replace(/^import .*$/gm, "");
   const scope: Record<string, unknown> = symbolic
     ? { ...steepest, ...graph }
-    : { ...graph, ...steepest, ...io, ...progress, ...preparation, ...text, ...search };
+    : { ...graph, ...steepest, ...io, ...progress, ...preparation, ...text, ...search, ...own };
   for (const [, names, from] of imports) {
     for (const name of names
       .split(",")
@@ -111,5 +113,6 @@ const examples = sources.flatMap((file) =>
 test("there are examples", () => expect(examples.length).toBeGreaterThan(3));
 
 test.each(examples)("example in %s", async (file, source) => {
-  await runProgram(source, file.startsWith("src/ops/"));
+  // Metrics over arrays have the names of those of programs.
+  await runProgram(source, file.startsWith("src/ops/"), file.startsWith("src/metrics/") ? metrics : {});
 });
