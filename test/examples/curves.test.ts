@@ -6,6 +6,7 @@ import { cells, createModel } from "../../examples/characters.js";
 import { readChapters } from "../../examples/common/text.js";
 import { createGpt } from "../../examples/gpt.js";
 import golden from "../golden/characters.json" with { type: "json" };
+import { startOf } from "../golden/starts.js";
 
 const engine = createEngineSync({ build: "strict" });
 afterAll(() => engine.dispose());
@@ -15,37 +16,17 @@ const tokenizer = characterTokenizer(chapter);
 const { size } = tokenizer;
 const ids = tokenizer.encode(chapter);
 
-/** Numbers in [-1, 1): see test/golden/characters.py, as for all that follows. */
-function createWeights(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(1664525, state) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  };
-}
-
 interface BatchSizes {
   readonly batch: number;
   readonly time: number;
 }
 
+/** See test/golden/characters.py, as for all that follows. */
 function batchOf(step: number, { batch, time }: BatchSizes) {
   const starts = Array.from({ length: batch }, (_, row) => (7919 * step + 1009 * row) % (ids.length - time));
   const rows = (shift: number) =>
     Uint32Array.from(starts.flatMap((start) => [...ids.subarray(start + shift, start + shift + time)]));
   return { x: rows(0), y: rows(1) };
-}
-
-/** Sets all parameters, in their order: matrices ±1/√(their first size), vectors about 0, those of normalizations about 1. */
-function startOf(model: Model): Record<string, Float32Array> {
-  const next = createWeights(1);
-  return Object.fromEntries(
-    Array.from(model.parameters, ([path, { shape }]) => {
-      const scale = shape.length > 1 ? 1 / Math.sqrt(shape[0]) : 0.1;
-      const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => scale * next());
-      return [path, /norm\d?\.weight$/.test(path) ? values.map((value) => value + 1) : values];
-    }),
-  );
 }
 
 /** The largest error of 200 losses, relative to PyTorch's in float64. */

@@ -2,7 +2,7 @@
 sizes of examples/gpt.ts.
 
 Run with `/usr/bin/python3 test/golden/characters.py` (PyTorch 1.13). Weights and batches are not recorded, as formulas give
-them: see `weights` and `batch`, and test/examples/curves.test.ts.
+them: see starts.py, `batch` and test/examples/curves.test.ts.
 """
 
 import json
@@ -10,6 +10,7 @@ import math
 import pathlib
 
 import torch
+from starts import start
 from torch import nn
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -19,13 +20,6 @@ IDS = torch.tensor([CHARACTERS.index(character) for character in TEXT])
 STEPS, RATE = 200, 3e-3
 RECURRENT = {"batch": 8, "time": 32, "embedded": 16, "units": 32}
 GPT = {"batch": 16, "time": 64, "width": 64, "heads": 4, "blocks": 2}
-
-
-def weights(seed):
-    """Numbers in [-1, 1) of a linear congruential generator; the low bits, which repeat soon, count least."""
-    while True:
-        seed = (1664525 * seed + 1013904223) % 2**32
-        yield seed / 2**31 - 1
 
 
 def batch(step, rows, time):
@@ -101,19 +95,8 @@ class Gpt(nn.Module):
 
 def losses(create, sizes, dtype):
     model = create().to(dtype)
-    numbers = weights(1)
     with torch.no_grad():
-        for parameter, transposed in model.order():
-            # Matrices are ±1/√(their first size here), vectors about 0; those of normalizations about 1.
-            shape = list(parameter.T.shape if transposed else parameter.shape)
-            scale = 1 / math.sqrt(shape[0]) if len(shape) > 1 else 0.1
-            values = torch.tensor([scale * next(numbers) for _ in range(math.prod(shape))], dtype=torch.float64)
-            values = values.float().reshape(shape)
-            parameter.copy_(values.T if transposed else values)
-    for module in model.modules():
-        if isinstance(module, nn.LayerNorm):
-            with torch.no_grad():
-                module.weight.copy_(module.weight.float() + 1)
+        start(model, [parameter.T if transposed else parameter for parameter, transposed in model.order()])
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=RATE)
     found = []
     for step in range(STEPS):
