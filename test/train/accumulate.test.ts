@@ -18,6 +18,7 @@ import {
 } from "steepest";
 import { decodeCheckpoint, encodeCheckpoint } from "steepest/io";
 import { afterAll, describe, expect, test } from "vitest";
+import * as optim from "../../src/optim/index.js";
 import { blobs } from "./blobs.js";
 
 const engine = createEngineSync();
@@ -73,6 +74,30 @@ describe.each(["mean", "sum"] as const)("loss %s", (reduction) => {
     using start = open({ loss, optimizer });
     expect(furthest(parts.parameters(), start.parameters())).toBeGreaterThan(0.1);
   });
+});
+
+const { learningRateAt, groups, averaged, lookahead, sharpnessAware, defineOptimizer, muon, ...others } = optim;
+const { clipByGlobalNorm: globally, clipByNorm, clipByValue, ...plain } = others;
+const optimizers: Record<string, optim.Optimizer> = {
+  ...Object.fromEntries(Object.entries(plain).map(([name, make]) => [name, make()])),
+  muon: groups({ "*.weight": muon(), "*": sgd() }),
+  averaged: averaged(sgd({ momentum: 0.9 })),
+  lookahead: lookahead(sgd({ momentum: 0.9 })),
+  "clipped by global norm": globally(0.05, sgd({ momentum: 0.9 })),
+  "clipped by norm": clipByNorm(0.03, sgd({ momentum: 0.9 })),
+  "clipped by value": clipByValue(0.02, sgd({ momentum: 0.9 })),
+};
+
+// sharpnessAware() is no part of this: each batch looks for its own point.
+test.each(Object.entries(optimizers))("by %s, batches are one large one, up to rounding", (_, optimizer) => {
+  using parts = open({ optimizer, accumulate: 5 });
+  using whole = open({ optimizer });
+  using start = open({ optimizer });
+  parts.fitSync(data, { batchSize: 10, epochs: 12 });
+  whole.fitSync(data, { batchSize: 50, epochs: 12 });
+  const moved = furthest(whole.parameters(), start.parameters());
+  expect(moved).toBeGreaterThan(1e-4);
+  expect(furthest(parts.parameters(), whole.parameters())).toBeLessThan(1e-4 * moved);
 });
 
 test("losses are those of all samples of a step, before it", () => {
