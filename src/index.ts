@@ -42,6 +42,12 @@ export {
   multiHeadAttention,
   type RotaryPositions,
 } from "./nn/attention.js";
+export {
+  type BatchTripletOptions,
+  batchTriplet,
+  type SupervisedContrastiveOptions,
+  supervisedContrastive,
+} from "./nn/batchLosses.js";
 export type { Average, KappaWeights } from "./nn/classCounts.js";
 export {
   type BalancedAccuracyOptions,
@@ -157,6 +163,16 @@ export {
   rmsNorm,
 } from "./nn/norm.js";
 export {
+  contrastive,
+  cosineEmbedding,
+  cosineSimilarityLoss,
+  hingeEmbedding,
+  type MarginOptions,
+  marginRanking,
+  type TripletOptions,
+  tripletMargin,
+} from "./nn/pairLosses.js";
+export {
   type BilinearOptions,
   bilinear,
   type CosineSimilarityOptions,
@@ -194,6 +210,13 @@ export {
 } from "./nn/positions.js";
 export { recompute } from "./nn/recompute.js";
 export type { CellActivation, Merge, RecurrentOptions } from "./nn/recurrent.js";
+export {
+  diceLoss,
+  jaccardLoss,
+  type RegionOptions,
+  type TverskyOptions,
+  tverskyLoss,
+} from "./nn/regionLosses.js";
 export {
   explainedVariance,
   meanAbsolutePercentageError,

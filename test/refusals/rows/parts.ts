@@ -203,6 +203,34 @@ function used(constraint: unknown): unknown {
   return constraint;
 }
 
+/** Losses of pairs, labelled batches and regions, each with the shape of an output that it takes. */
+function pairLossRows(engine: Engine): Row[] {
+  const region = { from: "probabilities", over: "batch", smooth: 1, background: false, reduction: "sum" };
+  const of = (name: string, call: Row["call"], options: object, shape: readonly number[]): Row => ({
+    name,
+    call,
+    good: () => [{ reduction: "sum", ...options }],
+    optional: ["0"],
+    check: (loss) => {
+      const model = S.sequential({ input: [2] }, S.dense(shape.reduce((a, b) => a * b, 1)), S.reshape([...shape]));
+      S.compileSync(model, { loss, optimizer: S.sgd(), engine } as never).dispose();
+    },
+  });
+  return [
+    of("cosineEmbedding", S.cosineEmbedding, { margin: 0.5 }, [2, 3]),
+    of("contrastive", S.contrastive, { margin: 0.5 }, [2, 3]),
+    of("tripletMargin", S.tripletMargin, { margin: 0.5, p: 1, swap: true }, [3, 2]),
+    of("marginRanking", S.marginRanking, { margin: 0.5 }, [2]),
+    of("hingeEmbedding", S.hingeEmbedding, { margin: 0.5 }, [3]),
+    of("cosineSimilarityLoss", S.cosineSimilarityLoss, {}, [3]),
+    of("batchTriplet", S.batchTriplet, { margin: 0.5, mining: "hard", squared: true }, [3]),
+    of("supervisedContrastive", S.supervisedContrastive, { temperature: 0.5, normalize: false }, [3]),
+    of("diceLoss", S.diceLoss, { ...region, targets: "classes" }, [4, 3]),
+    of("jaccardLoss", S.jaccardLoss, { ...region, targets: "distributions" }, [4, 3]),
+    of("tverskyLoss", S.tverskyLoss, { ...region, targets: "probabilities", alpha: 0.3, beta: 0.7 }, [4, 3]),
+  ];
+}
+
 function lossRows(engine: Engine): readonly Row[] {
   const check: NonNullable<Row["check"]> = (loss) => {
     S.compileSync(S.sequential({ input: [2] }, S.dense(3)), { loss, optimizer: S.sgd(), engine } as never).dispose();
@@ -238,6 +266,7 @@ function lossRows(engine: Engine): readonly Row[] {
       optional: ["0"],
       check,
     },
+    ...pairLossRows(engine),
     {
       name: "ctc",
       call: S.ctc,
