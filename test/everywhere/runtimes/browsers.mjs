@@ -59,11 +59,11 @@ const FIREFOX = {
 const WEBKITGTK = webkitgtk("webkitgtk", { limitMs: LONGEST_MS });
 
 /**
- * With SharedArrayBuffer, as Safari gives it to isolated pages. WebKitGTK 2.50 compiles concurrently what several threads run
- * for the first time, and one of them may trap: docs/reproducibility.md.
+ * With SharedArrayBuffer, as Safari gives it to isolated pages. In WebKitGTK 2.50's interpreter of WebAssembly one of
+ * several threads may trap: docs/reproducibility.md.
  */
 const WEBKITGTK_SHARING = webkitgtk("webkitgtk-sharing", {
-  env: { JSC_useSharedArrayBuffer: "1", JSC_useConcurrentJIT: "0" },
+  env: { JSC_useSharedArrayBuffer: "1", JSC_useWasmIPInt: "0" },
   limitMs: LONGEST_MS,
 });
 
