@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { ModelError } from "../../src/engine/errors.js";
 import * as optim from "../../src/optim/index.js";
+import { stepDecay } from "../../src/optim/schedules.js";
 
 const { adam, sgd } = optim;
 
@@ -60,4 +61,8 @@ test.each(rows)("%s", (where, make, option, values) => {
     expect(refuse, `${where} ${value}`).toThrow(ModelError);
     expect(refuse, `${where} ${value}`).toThrow(new RegExp(`^${where.replace(/:.*/, "")}: ${option} must be`));
   }
+});
+
+test("a schedule's factor may not make the rate grow", () => {
+  expect(() => stepDecay(1, { every: 2, factor: 1.5 })).toThrow("stepDecay: factor must be");
 });
