@@ -50,6 +50,21 @@ export {
 } from "./nn/batchLosses.js";
 export type { Average, KappaWeights } from "./nn/classCounts.js";
 export {
+  type FocalOptions,
+  focal,
+  type KlOptions,
+  klDivergence,
+  type LabelOptions,
+  type MultiLabelSoftMarginLossOptions,
+  type MultiMarginLossOptions,
+  multiLabelMargin,
+  multiLabelSoftMargin,
+  multiMargin,
+  negativeLogLikelihood,
+  type OrdinalOptions,
+  ordinal,
+} from "./nn/classLosses.js";
+export {
   type BalancedAccuracyOptions,
   type BinaryAccuracyOptions,
   balancedAccuracy,
@@ -103,6 +118,21 @@ export { defineLayer } from "./nn/defineLayer.js";
 export { type DenseOptions, dense } from "./nn/dense.js";
 export { alphaDropout, dropout, spatialDropout1d, spatialDropout2d } from "./nn/dropout.js";
 export {
+  type GaussianOptions,
+  gaussianNegativeLogLikelihood,
+  logCosh,
+  meanAbsolutePercentageLoss,
+  meanSquaredLogarithmicError,
+  type PoissonOptions,
+  poissonNegativeLogLikelihood,
+  type QuantileOptions,
+  quantile,
+  type SmoothL1Options,
+  smoothL1,
+  softMargin,
+  squaredHinge,
+} from "./nn/elementLosses.js";
+export {
   type EmbeddingLayer,
   type EmbeddingLayerOptions,
   embedding,
@@ -120,6 +150,8 @@ export {
   crossEntropy,
   type DefineLossOptions,
   defineLoss,
+  type ElementLossOptions,
+  type HuberOptions,
   halfSquaredError,
   hinge,
   huber,

@@ -24,6 +24,31 @@ export function balancedWeights(labels: Labels): Float32Array {
   return weights;
 }
 
+/**
+ * How much each class should weigh so that all weigh alike, by class index: the number of labels over that of the classes and that of
+ * the labels of the class, as scikit-learn's `compute_class_weight("balanced")`. For the `classWeights` of a loss.
+ *
+ * @param labels Class indices: whole numbers from 0, and each class at least once.
+ * @throws {DataError} If there are none, one is no class index, or a class is missing: nothing says what that should weigh.
+ * @example
+ * classWeights([0, 1, 1, 1]); // Float32Array [2, 2/3]: crossEntropy({ classWeights: classWeights(y) })
+ */
+export function classWeights(labels: Labels): Float32Array {
+  const list = checkLabels("classWeights", labels);
+  const byLabel = samplesByLabel(list);
+  const classes = byLabel.size;
+  for (const label of byLabel.keys()) {
+    if (Number.isInteger(label) && (label as number) >= 0 && (label as number) < classes) continue;
+    throw new DataError(
+      `classWeights: labels must be class indices from 0 to ${classes - 1}, as there are ${classes} different ones, got ${showValue(label)}: use labelMap()`,
+    );
+  }
+  return Float32Array.from({ length: classes }, (_, index) => {
+    const samples = byLabel.get(index) as readonly number[];
+    return list.length / (classes * samples.length);
+  });
+}
+
 export interface SampleIndicesOptions {
   /** How many are drawn. Default: as many as there are samples. */
   count?: number | undefined;

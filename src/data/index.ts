@@ -4,6 +4,7 @@ export {
   type BalancedBatchesOptions,
   balancedBatches,
   balancedWeights,
+  classWeights,
   type SampleIndicesOptions,
   weightedIndices,
 } from "./balance.js";

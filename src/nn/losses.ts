@@ -1,18 +1,39 @@
 // Losses for compile(): their operation, their targets, and their predictions.
 import { checkFunction, ModelError, showValue } from "../engine/errors.js";
-import { choice, fn, type OptionsOf, optional, readOptions } from "../engine/options.js";
-import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import {
+  choice,
+  fn,
+  joined,
+  number,
+  type OptionRule,
+  type OptionsOf,
+  optional,
+  readOptions,
+} from "../engine/options.js";
+import { constant, type Shape, showShape, type Tensor } from "../graph/tensor.js";
+import {
+  CLASS_WEIGHTS,
+  type ClassWeights,
+  checkClassWeights,
+  distributionValues,
+  likelihoodValues,
+  SMOOTHING,
+} from "../ops/classLosses.js";
 import { where } from "../ops/comparison.js";
-import { scale } from "../ops/elementwise.js";
+import { positiveCrossEntropies } from "../ops/elementLosses.js";
+import { scale, shift } from "../ops/elementwise.js";
 import type { Reduction } from "../ops/loss.js";
 import * as operations from "../ops/loss.js";
+import { IGNORE_VALUE } from "../ops/lossUnits.js";
 import * as each from "../ops/lossValues.js";
 import { correctBinary, correctClasses, correctDistributions } from "../ops/metric.js";
 import { step } from "../ops/piecewise.js";
 import { sigmoid } from "../ops/smooth.js";
-import { softmax } from "../ops/softmax.js";
+import { logSoftmax, softmax } from "../ops/softmax.js";
 import { identity } from "../ops/view.js";
+import { labelLoss } from "./classLosses.js";
 import { checkName } from "./layer.js";
+import { lossOfValues, withIgnored } from "./weights.js";
 
 export type { Reduction } from "../ops/loss.js";
 
@@ -88,133 +109,170 @@ export interface LossOptions {
   reduction?: Reduction;
 }
 
-const LOSS = { reduction: operations.REDUCTION } satisfies OptionsOf<LossOptions>;
-
-function reductionOf(where: string, options: LossOptions): Reduction {
-  return readOptions(where, options, LOSS).reduction;
+/** Options of a loss with a target for each element. */
+export interface ElementLossOptions extends LossOptions {
+  /**
+   * Elements with this target count for nothing, in the loss and in accuracy; a mean is over the others, 0 if there are none.
+   * Default none.
+   */
+  ignoreValue?: number | undefined;
 }
+
+const ELEMENT_LOSS = {
+  reduction: operations.REDUCTION,
+  ignoreValue: IGNORE_VALUE,
+} satisfies OptionsOf<ElementLossOptions>;
 
 type Operation = (output: Tensor, target: Tensor, options: { reduction: Reduction }) => Tensor;
 
 function regression(
   name: string,
   operation: Operation,
-  reduction: Reduction,
+  options: ElementLossOptions,
   values: (output: Tensor, target: Tensor) => Tensor,
 ): Loss {
-  return {
-    values,
-    name,
-    targets: "values",
-    reduction,
-    build: (output, target) => operation(output, target, { reduction }),
-    predict: identity,
-  };
+  const { reduction, ignoreValue } = readOptions(name, options, ELEMENT_LOSS);
+  const build = (output: Tensor, target: Tensor) => operation(output, target, { reduction });
+  return withIgnored({ values, name, targets: "values", reduction, build, predict: identity }, ignoreValue);
 }
 
 /** Mean squared error: mean (or sum) of (t - y)² over all elements. */
-export function meanSquaredError(options: LossOptions = {}): Loss {
-  return regression(
-    "meanSquaredError",
-    operations.meanSquaredError,
-    reductionOf("meanSquaredError", options),
-    each.squaredErrors,
-  );
+export function meanSquaredError(options: ElementLossOptions = {}): Loss {
+  return regression("meanSquaredError", operations.meanSquaredError, options, each.squaredErrors);
 }
 
 /** Half squared error: mean (or sum) of ½ (t - y)² over all elements; its gradient is y - t, as in textbooks. */
-export function halfSquaredError(options: LossOptions = {}): Loss {
-  return regression("halfSquaredError", operations.halfSquaredError, reductionOf("halfSquaredError", options), (y, t) =>
+export function halfSquaredError(options: ElementLossOptions = {}): Loss {
+  return regression("halfSquaredError", operations.halfSquaredError, options, (y, t) =>
     scale(each.squaredErrors(y, t), 0.5),
   );
 }
 
 /** Mean absolute error: mean (or sum) of |t - y|. */
-export function meanAbsoluteError(options: LossOptions = {}): Loss {
-  return regression(
-    "meanAbsoluteError",
-    operations.meanAbsoluteError,
-    reductionOf("meanAbsoluteError", options),
-    each.absoluteErrors,
-  );
+export function meanAbsoluteError(options: ElementLossOptions = {}): Loss {
+  return regression("meanAbsoluteError", operations.meanAbsoluteError, options, each.absoluteErrors);
 }
 
-const HUBER = { reduction: operations.REDUCTION, delta: operations.DELTA } satisfies OptionsOf<operations.HuberOptions>;
+export interface HuberOptions extends ElementLossOptions {
+  /** Where the parabola becomes a line, greater than 0. Default 1. */
+  delta?: number;
+}
+
+const HUBER = joined(ELEMENT_LOSS, { delta: operations.DELTA } satisfies OptionsOf<Pick<HuberOptions, "delta">>);
 
 /** Huber (1964): quadratic within `delta` of the target, linear beyond. Default delta 1, as in PyTorch. */
-export function huber(options: operations.HuberOptions = {}): Loss {
-  const { reduction, delta } = readOptions("huber", options, HUBER);
+export function huber(options: HuberOptions = {}): Loss {
+  const { delta, ...read } = readOptions("huber", options, HUBER);
   return regression(
     "huber",
-    (y, t) => operations.huber(y, t, { reduction, delta }),
-    reduction,
+    (y, t, { reduction }) => operations.huber(y, t, { reduction, delta }),
+    read,
     (y, t) => each.huberErrors(y, t, delta),
   );
 }
 
 /** Hinge: max(0, 1 - t·y) with targets -1 and 1. A prediction is the raw score. It is right if its sign is. */
-export function hinge(options: LossOptions = {}): Loss {
-  const reduction = reductionOf("hinge", options);
-  return {
+export function hinge(options: ElementLossOptions = {}): Loss {
+  const { reduction, ignoreValue } = readOptions("hinge", options, ELEMENT_LOSS);
+  const loss = {
     name: "hinge",
-    targets: "signs",
+    targets: "signs" as const,
     reduction,
-    build: (output, target) => operations.hinge(output, target, { reduction }),
+    build: (output: Tensor, target: Tensor) => operations.hinge(output, target, { reduction }),
     predict: identity,
-    correct: (output, target) => correctBinary(output, target, { threshold: 0, targetThreshold: 0 }),
+    correct: (output: Tensor, target: Tensor) => correctBinary(output, target, { threshold: 0, targetThreshold: 0 }),
     values: each.hinges,
-    right: (output, target) => each.rightAnswers(output, target, 0, 0),
+    right: (output: Tensor, target: Tensor) => each.rightAnswers(output, target, 0, 0),
   };
+  return withIgnored(loss, ignoreValue);
 }
 
 /**
  * The perceptron's: (step(y) - t)·y with targets 0 and 1. Its gradient is step(y) - t: one step of SGD is
  * Rosenblatt's rule (1958), which changes weights on mistakes only. A prediction is step(y), 0 or 1.
  */
-export function perceptron(options: LossOptions = {}): Loss {
-  const reduction = reductionOf("perceptron", options);
-  return {
+export function perceptron(options: ElementLossOptions = {}): Loss {
+  const { reduction, ignoreValue } = readOptions("perceptron", options, ELEMENT_LOSS);
+  const loss = {
     name: "perceptron",
-    targets: "bits",
+    targets: "bits" as const,
     reduction,
-    build: (output, target) => operations.perceptronLoss(output, target, { reduction }),
+    build: (output: Tensor, target: Tensor) => operations.perceptronLoss(output, target, { reduction }),
     predict: step,
-    correct: (output, target) => correctBinary(output, target, { threshold: 0, targetThreshold: 0.5 }),
+    correct: (output: Tensor, target: Tensor) => correctBinary(output, target, { threshold: 0, targetThreshold: 0.5 }),
     values: each.perceptronLosses,
-    right: (output, target) => each.rightAnswers(output, target, 0, 0.5),
+    right: (output: Tensor, target: Tensor) => each.rightAnswers(output, target, 0, 0.5),
   };
+  return withIgnored(loss, ignoreValue);
 }
 
-export interface BinaryCrossEntropyOptions extends LossOptions {
+export interface BinaryCrossEntropyOptions extends ElementLossOptions {
   /** The output of the model. Default `"logits"`. */
   from?: "logits" | "probabilities";
+  /** The share of each target that 0 and 1 have alike: t becomes (1 - s)·t + ½s. At least 0, below 1. Default 0. */
+  labelSmoothing?: number;
+  /**
+   * How many times what is 1 counts: one number, or one for each column of the last axis, such as the number of zeros over that of
+   * ones. For logits, as PyTorch's `pos_weight`. Default 1.
+   */
+  positiveWeight?: number | ClassWeights;
 }
 
-const BINARY_CROSS_ENTROPY = {
-  reduction: operations.REDUCTION,
+const POSITIVE_WEIGHT: OptionRule<number | ClassWeights | undefined> = (where, name, value) =>
+  typeof value === "number" ? number(undefined, { min: 0 })(where, name, value) : CLASS_WEIGHTS(where, name, value);
+
+const BINARY_CROSS_ENTROPY = joined(ELEMENT_LOSS, {
   from: choice("logits", ["logits", "probabilities"]),
-} satisfies OptionsOf<BinaryCrossEntropyOptions>;
+  labelSmoothing: SMOOTHING,
+  positiveWeight: POSITIVE_WEIGHT,
+} satisfies OptionsOf<Omit<BinaryCrossEntropyOptions, keyof ElementLossOptions>>);
 
 /**
  * Binary cross-entropy. From logits (the default): the model ends without a sigmoid, and predict() returns
  * probabilities. From probabilities: the model ends in sigmoid(). Targets are within [0, 1].
  */
 export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Loss {
-  const { reduction, from } = readOptions("binaryCrossEntropy", options, BINARY_CROSS_ENTROPY);
+  const read = readOptions("binaryCrossEntropy", options, BINARY_CROSS_ENTROPY);
+  const { reduction, from, labelSmoothing, positiveWeight, ignoreValue } = read;
   const logits = from === "logits";
+  if (!logits && positiveWeight !== undefined) {
+    throw new ModelError(
+      `binaryCrossEntropy: positiveWeight is for logits, got ${showValue(positiveWeight)} with "probabilities": end the model without a sigmoid`,
+    );
+  }
   const operation = logits ? operations.binaryCrossEntropyWithLogits : operations.binaryCrossEntropy;
   const threshold = logits ? 0 : 0.5;
-  return {
+  const loss = {
     name: "binaryCrossEntropy",
-    targets: "probabilities",
+    targets: "probabilities" as const,
     reduction,
-    build: (output, target) => operation(output, target, { reduction }),
+    build: (output: Tensor, target: Tensor) => operation(output, target, { reduction }),
     predict: logits ? sigmoid : identity,
-    correct: (output, target) => correctBinary(output, target, { threshold, targetThreshold: 0.5 }),
+    correct: (output: Tensor, target: Tensor) => correctBinary(output, target, { threshold, targetThreshold: 0.5 }),
     values: logits ? each.logitCrossEntropies : each.binaryCrossEntropies,
-    right: (output, target) => each.rightAnswers(output, target, threshold, 0.5),
+    right: (output: Tensor, target: Tensor) => each.rightAnswers(output, target, threshold, 0.5),
     ...(logits ? { includes: ["sigmoid", "logSigmoid"] } : {}),
   };
+  if (labelSmoothing === 0 && positiveWeight === undefined) return withIgnored(loss, ignoreValue);
+  const smooth = (target: Tensor): Tensor =>
+    labelSmoothing === 0 ? target : shift(scale(target, 1 - labelSmoothing), labelSmoothing / 2);
+  const weight = positiveWeight === undefined ? undefined : weightTensor(positiveWeight);
+  const values = (output: Tensor, target: Tensor): Tensor =>
+    weight === undefined ? loss.values(output, smooth(target)) : positiveCrossEntropies(output, smooth(target), weight);
+  const { build, ...rest } = loss;
+  const checkOutput = (where: string, shape: Shape) => checkColumns(where, shape, positiveWeight);
+  return withIgnored({ ...lossOfValues({ ...rest, values, checkOutput }), values }, ignoreValue);
+}
+
+function weightTensor(weight: number | ClassWeights): Tensor {
+  return typeof weight === "number" ? constant(Float32Array.of(weight), []) : constant(Float32Array.from(weight));
+}
+
+function checkColumns(where: string, shape: Shape, weight: number | ClassWeights | undefined): void {
+  if (weight === undefined || typeof weight === "number" || shape[shape.length - 1] === weight.length) return;
+  throw new ModelError(
+    `${where}: binaryCrossEntropy: positiveWeight must be a number, or one for each column of ${showShape(["batch", ...shape])}, got ${weight.length}`,
+  );
 }
 
 function checkClasses(where: string, shape: Shape): void {
@@ -231,12 +289,21 @@ export interface CrossEntropyOptions extends LossOptions {
    * The class index of positions that are ignored, such as padding: any whole number, such as -1 or -100. Default none.
    */
   ignoreIndex?: number;
+  /**
+   * How much each class counts; `classWeights(labels)` of steepest/data gives rare ones more. A mean over class indices is divided
+   * by the sum of the weights, one over distributions is not, as in PyTorch. Default 1 each.
+   */
+  classWeights?: ClassWeights;
+  /** The share of each target that all classes have alike (Szegedy et al. 2016): at least 0, below 1. Default 0. */
+  labelSmoothing?: number;
 }
 
 const CROSS_ENTROPY = {
   reduction: operations.REDUCTION,
   targets: choice("classes", ["classes", "distributions"]),
   ignoreIndex: operations.IGNORE_INDEX,
+  classWeights: CLASS_WEIGHTS,
+  labelSmoothing: SMOOTHING,
 } satisfies OptionsOf<CrossEntropyOptions>;
 
 /**
@@ -248,8 +315,14 @@ const CROSS_ENTROPY = {
  * the batches.
  */
 export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
-  const { reduction, targets, ignoreIndex } = readOptions("crossEntropy", options, CROSS_ENTROPY);
-  const common = { name: "crossEntropy", targets, reduction, predict: softmax, checkOutput: checkClasses } as const;
+  const read = readOptions("crossEntropy", options, CROSS_ENTROPY);
+  const { reduction, targets, ignoreIndex, classWeights, labelSmoothing } = read;
+  const checkOutput = (where: string, shape: Shape): void => {
+    checkClasses(where, shape);
+    checkClassWeights(`${where}: crossEntropy`, classWeights, shape[shape.length - 1]);
+  };
+  const isPlain = classWeights === undefined && labelSmoothing === 0;
+  const common = { name: "crossEntropy", targets, reduction, predict: softmax, checkOutput } as const;
   const includes = ["softmax", "logSoftmax"];
   if (targets === "distributions") {
     if (ignoreIndex !== undefined) {
@@ -257,12 +330,24 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
         `crossEntropy: ignoreIndex is for targets that are classes, got ${ignoreIndex} with "distributions": leave it out`,
       );
     }
+    if (!isPlain) {
+      const values = (output: Tensor, target: Tensor) =>
+        distributionValues(output, target, classWeights, labelSmoothing);
+      const right = each.rightDistributions;
+      return lossOfValues({ ...common, includes, correct: correctDistributions, values, right });
+    }
     const build = (output: Tensor, target: Tensor) =>
       operations.softmaxCrossEntropyWithDistributions(output, target, { reduction });
     const [values, right] = [each.distributionCrossEntropies, each.rightDistributions];
     return { ...common, includes, build, correct: correctDistributions, values, right };
   }
   const ignoring = ignoreIndex === undefined ? {} : { ignoreIndex };
+  if (!isPlain) {
+    const by = { classWeights, ignoreIndex };
+    const values = (output: Tensor, target: Tensor) => likelihoodValues(logSoftmax(output), target, by, labelSmoothing);
+    const loss = labelLoss({ name: "crossEntropy", reduction, values, predict: softmax, includes }, by, by);
+    return { ...loss, checkOutput };
+  }
   return {
     ...common,
     ...ignoring,

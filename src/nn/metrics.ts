@@ -6,12 +6,13 @@ import { constant, isTensor, sameShape, showShape, sizeOf, type Tensor } from ".
 import { equal, greater, less, where } from "../ops/comparison.js";
 import { mul } from "../ops/elementwise.js";
 import { meanAbsoluteError, meanSquaredError } from "../ops/loss.js";
+import { weightedTotal } from "../ops/lossUnits.js";
 import { absoluteErrors, squaredErrors } from "../ops/lossValues.js";
 import { sum } from "../ops/reduce.js";
 import { reshape } from "../ops/shape.js";
 import { checkName } from "./layer.js";
 import type { Loss } from "./losses.js";
-import { countedUnits, countedWeights, hasIndices, unitsOf, unitTotal, weightedTotal } from "./weights.js";
+import { countedUnits, countedWeights, hasIndices, unitsOf, unitTotal } from "./weights.js";
 
 /** `accuracy`: the share of right answers, as the loss understands it. The errors are means over all elements. */
 export type MetricName = "accuracy" | "meanSquaredError" | "meanAbsoluteError";

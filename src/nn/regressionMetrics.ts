@@ -5,12 +5,13 @@ import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { equal, where } from "../ops/comparison.js";
 import { abs, div, maximum, mul, scale, sub } from "../ops/elementwise.js";
 import { concatenate, stack } from "../ops/join.js";
+import { weightedTotal } from "../ops/lossUnits.js";
 import { sum } from "../ops/reduce.js";
 import { reshape } from "../ops/shape.js";
 import { nameRule } from "./answers.js";
 import type { Measured, Metric, MetricSums, MetricTotal } from "./metrics.js";
 import { explainedVarianceOf, type Moments, pearsonOf, rSquaredOf } from "./moments.js";
-import { hasIndices, weightedTotal, weightOfEach } from "./weights.js";
+import { hasIndices, weightOfEach } from "./weights.js";
 
 export interface ValueMetricOptions<Name extends string = string> {
   /** What the score is found under. Default: the function's name. */

@@ -6,6 +6,7 @@ import { equal, where } from "../ops/comparison.js";
 import { add, clip, mul, neg, scale, shift, square, sub } from "../ops/elementwise.js";
 import { log, logit } from "../ops/exponential.js";
 import { concatenate } from "../ops/join.js";
+import { weightedTotal } from "../ops/lossUnits.js";
 import { max, sum } from "../ops/reduce.js";
 import { cast, ceil, floor } from "../ops/rounding.js";
 import { segmentSum } from "../ops/scatter.js";
@@ -14,7 +15,6 @@ import { checkAnswers, chosenClasses, classRows, isOfClasses, labelRows, nameRul
 import { sumOf } from "./classCounts.js";
 import type { Measured, Metric, MetricSums, MetricTotal } from "./metrics.js";
 import { calibrationErrorOf, precisionRecallArea, type Ranking, rocArea } from "./rankings.js";
-import { weightedTotal } from "./weights.js";
 
 export interface RankingMetricOptions<Name extends string = string> {
   /** What the score is found under. Default: the function's name. */

@@ -1,12 +1,11 @@
 // Weights of samples and positions: of masks, of rare classes. A score is then a weighted sum over the sum of the weights.
 import { ModelError, showValue } from "../engine/errors.js";
-import { constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
-import { equal, notEqual, where } from "../ops/comparison.js";
-import { div, mul, scale } from "../ops/elementwise.js";
+import { constant, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { mul, scale } from "../ops/elementwise.js";
 import { isCounted } from "../ops/loss.js";
+import { expandWeights, ignoring, isNot, quotient, weightedTotal } from "../ops/lossUnits.js";
 import { sum } from "../ops/reduce.js";
-import { broadcastTo, reshape } from "../ops/shape.js";
-import { stopGradient } from "../ops/view.js";
+import { broadcastTo } from "../ops/shape.js";
 import type { Loss } from "./losses.js";
 import type { MetricTotal } from "./metrics.js";
 
@@ -25,47 +24,16 @@ export function hasIndices({ targets }: Pick<Loss, "targets">): boolean {
   return targets === "classes" || targets === "labels";
 }
 
-/** Whether weights of this shape can be those of units: they have the first axes of a sample, the others are alike. */
-export function weighs(weights: Shape, units: Shape): boolean {
-  return weights.length <= units.length && sameShape(weights, units.slice(0, weights.length));
-}
-
-/** Weights [batch, …] of the first axes, as those of all units [batch, …]. They take no gradient. */
-function expand(weights: Tensor, units: Shape): Tensor {
-  const missing = new Array<number>(units.length - weights.shape.length).fill(1);
-  return broadcastTo(reshape(stopGradient(weights), [...weights.shape, ...missing]), units);
-}
-
-/** What is summed, and what the sum is divided by for a mean. */
-export interface WeightedTotal {
-  readonly total: Tensor;
-  readonly count: Tensor;
-}
-
-/**
- * Σ w · values and Σ w, or Σ w · units. What weighs nothing adds nothing, whatever its value: an infinity in a padding, or NaN.
- */
-export function weightedTotal(where_: string, values: Tensor, weights: Tensor, units?: Tensor): WeightedTotal {
-  if (!weighs(weights.shape, values.shape)) {
-    throw new ModelError(
-      `${where_}: must give a value for each weight, ${showShape(weights.shape)} or with more axes, got ${showShape(values.shape)}`,
-    );
-  }
-  const each = expand(weights, values.shape);
-  const counted = units === undefined ? each : mul(each, units);
-  return { total: sum(mul(where(notEqual(each, 0), values, 0), each)), count: sum(counted) };
-}
-
 /** 1 for each unit that is not ignored, 0 for the others; `undefined` if the loss ignores nothing. */
 export function countedUnits({ ignoreIndex, ignoreValue, targets }: Loss, target: Tensor): Tensor | undefined {
   if (targets === "classes") return ignoreIndex === undefined ? undefined : isCounted(target, ignoreIndex);
-  return ignoreValue === undefined ? undefined : notEqual(target, ignoreValue);
+  return ignoreValue === undefined ? undefined : isNot(target, ignoreValue);
 }
 
 /** The weights of a loss's units, without what it ignores: of answers, which weigh the same whatever their class. */
 export function countedWeights(loss: Loss, target: Tensor, weights: Tensor): Tensor {
   const counted = countedUnits(loss, target);
-  return counted === undefined ? weights : mul(expand(weights, counted.shape), counted);
+  return counted === undefined ? weights : mul(expandWeights(weights, counted.shape), counted);
 }
 
 /** The loss of a batch and what its mean is over, each unit times its weight by its target. */
@@ -86,8 +54,18 @@ export function lossOfValues(definition: Omit<Loss, "build"> & Required<Pick<Los
   return { ...definition, build };
 }
 
-function quotient(total: Tensor, count: Tensor): Tensor {
-  return div(total, where(equal(count, 0), 1, count));
+/** The same loss, if units with this target are ignored. It must have values, and a target for each of them. */
+export function withIgnored(loss: Loss & Required<Pick<Loss, "values">>, ignoreValue: number | undefined): Loss {
+  if (ignoreValue === undefined) return loss;
+  const { build, correct, values, right, ...rest } = loss;
+  const counted = (target: Tensor): Tensor => isNot(target, ignoreValue);
+  return lossOfValues({
+    ...rest,
+    ignoreValue,
+    values: ignoring(values as NonNullable<Loss["values"]>, ignoreValue),
+    unitWeights: counted,
+    ...(right && { right, correct: (output, target) => sum(mul(right(output, target), counted(target))) }),
+  });
 }
 
 /** The loss with weights. A mean of nothing that counts is 0. */
@@ -100,7 +78,7 @@ export function weightedLoss(loss: Loss, output: Tensor, target: Tensor, weights
 /** Sum of the weights of what counts: what a weighted mean is over. */
 export function weightsOfUnits(loss: Loss, output: Tensor, target: Tensor, weights: Tensor): Tensor {
   const [batch, ...shape] = output.shape;
-  const each = expand(weights, [batch, ...unitsOf(loss, shape)]);
+  const each = expandWeights(weights, [batch, ...unitsOf(loss, shape)]);
   const units = loss.unitWeights?.(target);
   return sum(units === undefined ? each : mul(each, units));
 }
@@ -116,6 +94,6 @@ export function valuesOf(loss: Omit<Loss, "build">, output: Tensor, target: Tens
 /** The weight of each answer [batch, …]: of each row of classes or each element. 1 without weights, 0 for what is ignored. */
 export function weightOfEach(loss: Loss, output: Tensor, target: Tensor, weights: Tensor | undefined): Tensor {
   const answers = isByRow(loss) ? output.shape.slice(0, -1) : output.shape;
-  if (weights !== undefined) return expand(countedWeights(loss, target, weights), answers);
+  if (weights !== undefined) return expandWeights(countedWeights(loss, target, weights), answers);
   return countedUnits(loss, target) ?? broadcastTo(constant(1), answers);
 }

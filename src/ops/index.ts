@@ -2,6 +2,24 @@
 
 export { type AttentionOptions, alibiSlopes, attention } from "./attention.js";
 export {
+  type ClassWeights,
+  crossEntropy,
+  type FocalLossOptions,
+  focalLoss,
+  type KlDivergenceOptions,
+  klDivergence,
+  type LabelLossOptions,
+  type MultiLabelSoftMarginOptions,
+  type MultiMarginOptions,
+  multiLabelMargin,
+  multiLabelSoftMargin,
+  multiMargin,
+  negativeLogLikelihood,
+  type OrdinalLossOptions,
+  ordinalLoss,
+  type SmoothedLabelLossOptions,
+} from "./classLosses.js";
+export {
   equal,
   greater,
   greaterEqual,
@@ -45,6 +63,21 @@ export {
   spatialDropout,
 } from "./dropout.js";
 export { einsum } from "./einsum.js";
+export {
+  type GaussianLossOptions,
+  gaussianNegativeLogLikelihood,
+  logCosh,
+  meanAbsolutePercentageLoss,
+  meanSquaredLogarithmicError,
+  type PoissonLossOptions,
+  poissonNegativeLogLikelihood,
+  type QuantileLossOptions,
+  quantileLoss,
+  type SmoothL1LossOptions,
+  smoothL1,
+  softMargin,
+  squaredHinge,
+} from "./elementLosses.js";
 export {
   abs,
   add,
@@ -106,6 +139,7 @@ export {
   softmaxCrossEntropy,
   softmaxCrossEntropyWithDistributions,
 } from "./loss.js";
+export type { ElementLossOptions, UnitLossOptions } from "./lossUnits.js";
 export { lpPool1d, lpPool2d } from "./lpPool.js";
 export { linear, type MatmulOptions, matmul } from "./matmul.js";
 export { type CorrectBinaryOptions, correctBinary, correctClasses, correctDistributions } from "./metric.js";

@@ -4,7 +4,8 @@ import { input, type Shape, type Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
 import type { AnyModel } from "../nn/model.js";
 import { type Port, type Ports, showBatch } from "../nn/ports.js";
-import { unitsOf, weighs } from "../nn/weights.js";
+import { unitsOf } from "../nn/weights.js";
+import { weighs } from "../ops/lossUnits.js";
 import type { WeightSource } from "./state.js";
 
 /** `true`: the data have them; a text: the name of an input, or of an output that has no loss. */

@@ -365,6 +365,12 @@ export const NOT_SWEPT = {
     ...["cosineEmbedding", "cosineSimilarityLoss", "hingeEmbedding", "marginRanking", "tripletMargin", "contrastive"],
     ...["infoNce", "diceLoss", "jaccardLoss", "tverskyLoss"],
   ],
+  "made of logarithms and products, which are as swept; large logits in test/train/losses.test.ts": [
+    ...["smoothL1", "logCosh", "meanSquaredLogarithmicError", "meanAbsolutePercentageLoss", "squaredHinge"],
+    ...["softMargin", "poissonNegativeLogLikelihood", "gaussianNegativeLogLikelihood", "quantileLoss"],
+    ...["negativeLogLikelihood", "crossEntropy", "klDivergence", "multiMargin", "multiLabelMargin"],
+    ...["multiLabelSoftMargin", "focalLoss", "ordinalLoss"],
+  ],
   "a step, or a copy: the battery's special values": [
     ...["step", "prelu", "perceptronLoss", "equal", "greater", "greaterEqual", "where", "argmax", "oneHot"],
     ...["copyOf", "cast", "correctBinary", "correctClasses", "correctDistributions"],

@@ -30,6 +30,7 @@ import { similaritySamples } from "./samples/similarity.js";
 import { softmaxSamples } from "./samples/softmax.js";
 import { sortSamples } from "./samples/sort.js";
 import { statisticsSamples } from "./samples/statistics.js";
+import { unitLossSamples } from "./samples/unitLosses.js";
 import { volumeSamples } from "./samples/volumes.js";
 
 /** What src/ops/index.ts exports beside operations. */
@@ -71,5 +72,6 @@ export const samples = {
   ...softmaxSamples,
   ...sortSamples,
   ...statisticsSamples,
+  ...unitLossSamples,
   ...volumeSamples,
 } satisfies Record<OpName, Sample>;

@@ -3,6 +3,7 @@ import { expect } from "./checks.js";
 import { createDigest, sameBits } from "./numbers.js";
 import { describeChains } from "./trainings/chains.js";
 import { describePictures } from "./trainings/images.js";
+import { describeLosses } from "./trainings/losses.js";
 import { describeGatesAndNoise, describeModels } from "./trainings/models.js";
 import { describeOptimizers } from "./trainings/optimizers.js";
 import { describeRecurrence } from "./trainings/recurrent.js";
@@ -110,6 +111,7 @@ function describeTrainings(steepest, graph) {
       ...describePictures(steepest),
       ...describeGatesAndNoise(steepest),
       ...describeOptimizers(steepest),
+      ...describeLosses(steepest),
       ...describeRecurrence(steepest),
       ...(graph === undefined ? {} : describeModels(steepest, graph)),
     },

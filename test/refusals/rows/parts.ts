@@ -241,6 +241,23 @@ function lossRows(engine: Engine): readonly Row[] {
     ["meanAbsoluteError", S.meanAbsoluteError],
     ["hinge", S.hinge],
     ["perceptron", S.perceptron],
+    ["logCosh", S.logCosh],
+    ["meanAbsolutePercentageLoss", S.meanAbsolutePercentageLoss],
+    ["meanSquaredLogarithmicError", S.meanSquaredLogarithmicError],
+    ["multiLabelMargin", S.multiLabelMargin],
+    ["multiLabelSoftMargin", S.multiLabelSoftMargin],
+    ["softMargin", S.softMargin],
+    ["squaredHinge", S.squaredHinge],
+  ] as const;
+  const classOptions = [
+    ["focal", S.focal, { targets: "classes", gamma: 1, ignoreIndex: -1 }],
+    ["klDivergence", S.klDivergence, { logTarget: true }],
+    ["multiMargin", S.multiMargin, { margin: 0.5, p: 2, ignoreIndex: -1 }],
+    ["negativeLogLikelihood", S.negativeLogLikelihood, { ignoreIndex: -1 }],
+    ["ordinal", S.ordinal, { ignoreIndex: -1, reduction: "sum" }],
+    ["poissonNegativeLogLikelihood", S.poissonNegativeLogLikelihood, { logInput: false, full: true, epsilon: 1e-6 }],
+    ["quantile", S.quantile, { quantiles: 0.25 }],
+    ["smoothL1", S.smoothL1, { beta: 0.5 }],
   ] as const;
   return [
     ...simple.map(([name, call]): Row => ({ name, call, good: () => [{ reduction: "sum" }], optional: ["0"], check })),
@@ -267,6 +284,15 @@ function lossRows(engine: Engine): readonly Row[] {
       check,
     },
     ...pairLossRows(engine),
+    ...classOptions.map(
+      ([name, call, options]): Row => ({ name, call, good: () => [options], optional: ["0"], check }),
+    ),
+    {
+      name: "gaussianNegativeLogLikelihood",
+      call: S.gaussianNegativeLogLikelihood,
+      good: () => [{ full: true }],
+      optional: ["0"],
+    },
     {
       name: "ctc",
       call: S.ctc,

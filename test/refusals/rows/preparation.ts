@@ -244,6 +244,7 @@ const dataRows: readonly Row[] = [
     good: () => [["a", "b", "a"]],
     accepts: { "0": labels, "0.*": label },
   },
+  { name: "classWeights", call: data.classWeights, good: () => [[0, 1, 0]], accepts: { "0": labels, "0.*": label } },
   {
     name: "weightedIndices",
     call: data.weightedIndices,

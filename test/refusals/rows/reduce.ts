@@ -149,6 +149,38 @@ export const reduceRows: readonly Row[] = [
   },
   ...losses({ diceLoss: ops.diceLoss, jaccardLoss: ops.jaccardLoss }, x, REGION_OPTIONS),
   ...losses({ tverskyLoss: ops.tverskyLoss }, x, { ...REGION_OPTIONS, alpha: 0.3, beta: 0.7 }),
+  ...losses(
+    {
+      logCosh: ops.logCosh,
+      meanAbsolutePercentageLoss: ops.meanAbsolutePercentageLoss,
+      meanSquaredLogarithmicError: ops.meanSquaredLogarithmicError,
+      softMargin: ops.softMargin,
+      squaredHinge: ops.squaredHinge,
+    },
+    x,
+    { ignoreValue: 1 },
+  ),
+  ...losses({ smoothL1: ops.smoothL1 }, x, { beta: 0.5 }),
+  ...losses({ quantileLoss: ops.quantileLoss }, x, { quantiles: 0.5 }),
+  ...losses({ poissonNegativeLogLikelihood: ops.poissonNegativeLogLikelihood }, x, {
+    logInput: false,
+    full: true,
+    epsilon: 1e-6,
+  }),
+  {
+    name: "gaussianNegativeLogLikelihood",
+    call: ops.gaussianNegativeLogLikelihood,
+    good: () => [x, x, x, { full: true, epsilon: 1e-6, reduction: "none" }],
+    optional: ["3"],
+  },
+  ...losses({ klDivergence: ops.klDivergence }, x, { logTarget: true }),
+  ...losses({ multiLabelMargin: ops.multiLabelMargin, multiLabelSoftMargin: ops.multiLabelSoftMargin }, x),
+  ...losses({ negativeLogLikelihood: ops.negativeLogLikelihood, ordinalLoss: ops.ordinalLoss }, labels, {
+    ignoreIndex: 7,
+  }),
+  ...losses({ crossEntropy: ops.crossEntropy }, labels, { labelSmoothing: 0.5, ignoreIndex: 7 }),
+  ...losses({ multiMargin: ops.multiMargin }, labels, { p: 2, margin: 0.5 }),
+  ...losses({ focalLoss: ops.focalLoss }, labels, { gamma: 1 }),
   { name: "correctClasses", call: ops.correctClasses, good: () => [x, labels] },
   { name: "correctDistributions", call: ops.correctDistributions, good: () => [x, input([4, 3])] },
   {
