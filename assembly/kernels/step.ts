@@ -50,7 +50,17 @@ export function traceLoss(begin: u32, end: u32, trace: usize, clock: usize, loss
   store<f32>(trace + ((<usize>load<u32>(clock, CLOCK_POSITION) - 1) << 2), load<f32>(loss));
 }
 
-/** total += value · weight: a float64 sum of float32 values, rounded once an addition. Accumulates. */
-export function addTotal(begin: u32, end: u32, total: usize, value: usize, weight: f32): void {
-  store<f64>(total, load<f64>(total) + <f64>load<f32>(value) * <f64>weight);
+/** totals[i] += values[i] · weight for n of them: float64 sums of float32 values, rounded once an addition. Accumulates. */
+export function addTotals(begin: u32, end: u32, totals: usize, values: usize, weight: f32, n: u32): void {
+  let i: u32 = 0;
+  const factor = f64x2.splat(<f64>weight);
+  for (; i + 2 <= n; i += 2) {
+    const added = f64x2.mul(f64x2.promote_low_f32x4(v128.load64_zero(values + (<usize>i << 2))), factor);
+    const to = totals + (<usize>i << 3);
+    v128.store(to, f64x2.add(v128.load(to), added));
+  }
+  for (; i < n; i++) {
+    const to = totals + (<usize>i << 3);
+    store<f64>(to, load<f64>(to) + <f64>load<f32>(values + (<usize>i << 2)) * <f64>weight);
+  }
 }

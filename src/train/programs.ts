@@ -424,9 +424,8 @@ function recordTotals(
 ): void {
   let to = totals;
   summed(config.scores).forEach(({ isMean, size = 1 }, index) => {
-    for (let element = 0; element < size; element++, to += 8) {
-      record.addTotal(serial, to, values[index] + 4 * element, isMean ? batch : 1);
-    }
+    record.addTotals(serial, to, values[index], isMean ? batch : 1, size);
+    to += 8 * size;
   });
 }
 

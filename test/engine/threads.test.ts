@@ -32,10 +32,10 @@ async function runWith(threads: number): Promise<Uint32Array> {
   const { record, words } = startRecording();
   const parallel = (units: number) => rows(units, 1e9);
   record.gemm(parallel(N * Math.ceil(N / 256)), c, a, b, 0, N, N, N, 0, 0, 0, 256);
-  record.addTotal(serial, total, c, 1);
+  record.addTotals(serial, total, c, 1, 1);
   record.scaleShift(parallel((N * N) / 4), c, c, N * N, 1e-3, 0);
   record.add(parallel((N * N) / 4), a, a, c, N * N);
-  record.addTotal(serial, total, a, 1);
+  record.addTotals(serial, total, a, 1, 1);
   const instructions = words();
   new Uint32Array(memory.buffer, program, instructions.length).set(instructions);
   const shared = {

@@ -71,10 +71,11 @@ test("traceLoss writes one loss a step", () => {
   expect(engine.words(trace, 4)[3]).toBe(0xabcd);
 });
 
-test("addTotal sums in float64", () => {
-  const [total, value] = [takeBlock(16), takeBlock(16)];
-  engine.doubles(total, 1)[0] = 2 ** 40;
-  engine.floats(value, 1)[0] = 2 ** -10;
-  run(3, (record) => record.addTotal(serial, total, value, 1.5));
-  expect(engine.doubles(total, 1)[0]).toBe(2 ** 40 + 4.5 * 2 ** -10);
+test.each([1, 2, 5])("addTotals sums %i numbers in float64", (n) => {
+  const [totals, values] = [takeBlock(64), takeBlock(32)];
+  engine.doubles(totals, n + 1).fill(2 ** 40);
+  engine.floats(values, n + 1).set(Float32Array.from({ length: n + 1 }, (_, i) => (i + 1) * 2 ** -10));
+  run(3, (record) => record.addTotals(serial, totals, values, 1.5, n));
+  const sums = Array.from({ length: n }, (_, i) => 2 ** 40 + 4.5 * (i + 1) * 2 ** -10);
+  expect([...engine.doubles(totals, n + 1)]).toEqual([...sums, 2 ** 40]);
 });
