@@ -1,5 +1,6 @@
 // Losses of rows of classes, as graph functions and as values, which trainers add up.
 import { ModelError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 import { flag, joined, number, type OptionRule, type OptionsOf, readOptions } from "../engine/options.js";
 import { checkTensor, constant, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { where as choose, equal } from "./comparison.js";
@@ -26,9 +27,10 @@ const MAX_CLASSES = 2 ** 24;
 /** Numbers of at least 0, not all 0; or none. */
 export const CLASS_WEIGHTS: OptionRule<ClassWeights | undefined> = (where, name, value) => {
   if (value === undefined) return undefined;
-  const isList = Array.isArray(value) || value instanceof Float32Array;
-  if (isList && value.length <= MAX_CLASSES) {
-    const weights = Array.from(value as readonly unknown[]);
+  const isList = Array.isArray(value) || kindOf(value) === "Float32Array";
+  const list = isList ? (value as ClassWeights) : [];
+  if (list.length <= MAX_CLASSES) {
+    const weights: readonly unknown[] = Array.from(list);
     const isWeight = (one: unknown) => typeof one === "number" && one >= 0 && Number.isFinite(Math.fround(one));
     if (weights.every(isWeight) && weights.some((one) => (one as number) > 0)) return weights as number[];
   }
