@@ -105,7 +105,10 @@ test("examples import the public entries only", () => {
     const imports = Array.from(source.matchAll(/^(?:import|\}) .*from "([^"]+)";$/gm), ([, from]) => from);
     expect(imports.length).toBeGreaterThan(1);
     const others = imports.filter(
-      (from) => !/^(steepest(\/(graph|io|text|data))?|simple-ascii-chart|node:\w+|\.\/common\/\w+\.js)$/.test(from),
+      (from) =>
+        !/^(steepest(\/(graph|io|text|data|search|metrics))?|simple-ascii-chart|node:\w+|\.\/common\/\w+\.js)$/.test(
+          from,
+        ),
     );
     expect(others, name).toEqual([]);
   }

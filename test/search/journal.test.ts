@@ -3,6 +3,7 @@ import { execFile, spawn } from "node:child_process";
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { hyperband, integers, type Journal, latinHypercube, randomSearch, search, uniform } from "steepest/search";
 import { afterAll, describe, expect, test } from "vitest";
@@ -19,7 +20,7 @@ class Memory implements Journal {
   constructor(public text = "") {}
   read = () => this.text;
   append = async (text: string) => {
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await turn();
     this.text += text;
   };
 }
@@ -139,7 +140,7 @@ test("a process that is killed again and again comes to the same end", async () 
   for (const lines of [3, 9, 15]) {
     const child = spawn(process.execPath, args, { stdio: "ignore" });
     const ended = new Promise((resolve) => child.once("exit", (_, signal) => resolve(signal)));
-    while (linesOf() < lines) await new Promise((resolve) => setTimeout(resolve, 2));
+    while (linesOf() < lines) await turn();
     child.kill("SIGKILL");
     expect(await ended).toBe("SIGKILL");
     // As a kill within a write would leave it.

@@ -3,6 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { choices, hyperband, integers, randomSearch, type SearchOptions, search, uniform } from "steepest/search";
 import { afterAll, describe, expect, test } from "vitest";
 import trial from "./fixtures/trial.mjs";
@@ -119,7 +120,7 @@ describe("scores", () => {
     let [now, most] = [0, 0];
     const run = async () => {
       most = Math.max(most, ++now);
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await turn();
       now -= 1;
       return 1;
     };
@@ -163,7 +164,7 @@ describe("an abort", () => {
       async ({ number, signal }) => {
         signal.addEventListener("abort", () => signals.push(true));
         if (number === 2) controller.abort(new Error("enough"));
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await turn();
         return number;
       },
       {
@@ -174,7 +175,7 @@ describe("an abort", () => {
       },
     );
     await expect(running).rejects.toThrow("enough");
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let turns = 0; turns < 20; turns++) await turn();
     expect(seen).toEqual([0, 1]);
     expect(lines.match(/"number"/g)).toHaveLength(2);
     expect(signals.length).toBeGreaterThan(0);
@@ -193,7 +194,7 @@ describe("an abort", () => {
         return false;
       }
     };
-    while (!begun()) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!begun()) await turn();
     controller.abort(new Error("enough"));
     await expect(running).rejects.toThrow("enough");
   });
