@@ -1,7 +1,7 @@
 // Chromium, Firefox and WebKitGTK: an isolated page, one that is not, a worker of the page's own, service workers.
 import { existsSync } from "node:fs";
 import process from "node:process";
-import { briefTier, isolatedPage, wideRefused, withoutThreads } from "./runs.mjs";
+import { briefTier, isolatedPage, isolatedPageOfFew, wideRefused, withoutThreads } from "./runs.mjs";
 import { serve } from "./server.mjs";
 import { webkitgtk } from "./webkitgtk.mjs";
 
@@ -161,6 +161,6 @@ export const browsers = [
   browserRuntime(WEBKITGTK, "worker", { isolated: true, runs: brief(withoutThreads), host: inOwnWorker }),
   browserRuntime(WEBKITGTK, "plain", { isolated: false, runs: plainPage, host: onPage }),
   browserRuntime(WEBKITGTK, "service-worker", { isolated: false, runs: withoutThreads, host: inServiceWorker }),
-  browserRuntime(WEBKITGTK_SHARING, "", { isolated: true, runs: isolatedPage, host: onPage }),
+  browserRuntime(WEBKITGTK_SHARING, "", { isolated: true, runs: isolatedPageOfFew, host: onPage }),
   browserRuntime(WEBKITGTK_SHARING, "worker", { isolated: true, runs: ownWorker, host: inOwnWorker }),
 ];

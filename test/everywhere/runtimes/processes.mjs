@@ -6,7 +6,15 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { briefTier, oneTier, wideRefused, wideWithThreads, withFewerThreads, withThreads } from "./runs.mjs";
+import {
+  briefTier,
+  oneTier,
+  wideRefused,
+  wideWithThreads,
+  withFewerThreads,
+  withFewThreads,
+  withThreads,
+} from "./runs.mjs";
 
 const MODULES = fileURLToPath(new URL("../node_modules/", import.meta.url));
 const LONGEST_MS = 10 * 60_000;
@@ -166,6 +174,6 @@ export const processes = [
     name: "bun",
     find: findBun,
     missing: "npm has no Bun for this system: install it so that `bun` is on the PATH",
-    runs: [...withThreads, wideRefused("Bun's engine does not join operations")],
+    runs: [...withFewThreads, wideRefused("Bun's engine does not join operations")],
   }),
 ];
