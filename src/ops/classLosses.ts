@@ -416,7 +416,7 @@ export function levelsAbove(labels: Tensor, count: number): Tensor {
 export function ordinalValues(logits: Tensor, labels: Tensor, ignoreIndex?: number): Tensor {
   const last = logits.shape.length - 1;
   const above = levelsAbove(labels, logits.shape[last]);
-  // log sigmoid(x) where it is above, log sigmoid(-x) where not.
+  // log sigmoid(x) if it is above, log sigmoid(-x) if not.
   const signed = mul(logits, shift(scale(above, 2), -1));
   return byLabel(neg(sum(logSigmoid(signed), last)), labels, { ignoreIndex });
 }

@@ -12,6 +12,7 @@ import { equal, greater, greaterEqual, notEqual } from "./comparison.js";
 import { gradientByDecomposition, type WithGradient } from "./decomposition.js";
 import { add, div, maximum, minimum, mul, neg, scale, sub } from "./elementwise.js";
 import { log } from "./exponential.js";
+import { checkSome } from "./lossUnits.js";
 import { sum } from "./reduce.js";
 import { broadcastSource, reshape } from "./shape.js";
 import { sigmoid } from "./smooth.js";
@@ -36,10 +37,7 @@ export interface LossAttributes {
 function divisorOf(where: string, reduction: Reduction, x: Tensor, over: "elements" | "rows"): number {
   if (reduction === "sum") return 1;
   const count = over === "rows" ? rowsIn(x.shape) : sizeOf(x.shape);
-  if (count !== 0) return count;
-  throw new ModelError(
-    `${where}: there is no mean of no elements: hand in at least one, or use reduction "sum", which is 0`,
-  );
+  return checkSome(where, count);
 }
 
 /** The same by the options of a loss that has no others. */

@@ -88,6 +88,14 @@ export function weightedTotal(where: string, values: Tensor, weights: Tensor, un
   return { total: sum(weighed(values, each)), count: sum(counted) };
 }
 
+/** How many a mean is over. Throws ModelError if there are none. */
+export function checkSome(where: string, count: number): number {
+  if (count !== 0) return count;
+  throw new ModelError(
+    `${where}: there is no mean of no elements: hand in at least one, or use reduction "sum", which is 0`,
+  );
+}
+
 /** A mean of a total over its count; 0 if nothing counts. */
 export function quotient(total: Tensor, count: Tensor): Tensor {
   return div(total, choose(equal(count, 0), 1, count));
@@ -110,11 +118,7 @@ export function reduceUnits(
   const total = sum(values);
   if (reduction === "sum") return total;
   if (units !== undefined) return quotient(total, sum(units));
-  const count = sizeOf(values.shape);
-  if (count > 0) return scale(total, 1 / count);
-  throw new ModelError(
-    `${where}: there is no mean of no elements: hand in at least one, or use reduction "sum", which is 0`,
-  );
+  return scale(total, 1 / checkSome(where, sizeOf(values.shape)));
 }
 
 /** 1 for each unit whose target is not this value, 0 for the others. */

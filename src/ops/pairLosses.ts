@@ -1,11 +1,12 @@
 // Losses of pairs and triples of vectors: what belongs together comes near, what does not goes away. Compositions; derivatives
 // are PyTorch's, at the kinks too.
 import { ModelError } from "../engine/errors.js";
-import { choice, flag, number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
+import { flag, number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { checkFloat, resolveAxis } from "./axes.js";
 import { where as choose, equal, notEqual } from "./comparison.js";
 import { add, clip, div, hypotenuse, minimum, mul, neg, scale, square, sub } from "./elementwise.js";
+import { checkSome, UNIT_REDUCTION } from "./lossUnits.js";
 import { classCrossEntropies } from "./lossValues.js";
 import { matmul } from "./matmul.js";
 import { mean, sum } from "./reduce.js";
@@ -24,17 +25,12 @@ export interface MarginLossOptions extends PairLossOptions {
   margin?: number;
 }
 
-/** Whether values are reduced, and how. */
-export const PAIR_REDUCTION = choice("mean", ["mean", "sum", "none"]);
-
 /** Values as the option wants them. */
 export function reduceValues(where: string, values: Tensor, reduction: "mean" | "sum" | "none"): Tensor {
   if (reduction === "none") return values;
   if (reduction === "sum") return sum(values);
-  if (sizeOf(values.shape) > 0) return mean(values);
-  throw new ModelError(
-    `${where}: there is no mean of no elements: hand in at least one, or use reduction "sum", which is 0`,
-  );
+  checkSome(where, sizeOf(values.shape));
+  return mean(values);
 }
 
 /** max(0, x), with the derivative 1 at 0, as PyTorch's clamp_min has it. */
@@ -75,7 +71,7 @@ const SHORTEST = 1e-6;
 
 const COSINE_EMBEDDING = {
   margin: number(0, { min: -1, max: 1 }),
-  reduction: PAIR_REDUCTION,
+  reduction: UNIT_REDUCTION,
 } satisfies OptionsOf<MarginLossOptions>;
 
 /**
@@ -105,7 +101,7 @@ export interface CosineSimilarityLossOptions extends PairLossOptions {
 const COSINE_SIMILARITY_LOSS = {
   // Checked with the shape.
   axis: unchecked(-1),
-  reduction: PAIR_REDUCTION,
+  reduction: UNIT_REDUCTION,
 } satisfies OptionsOf<CosineSimilarityLossOptions>;
 
 /**
@@ -127,7 +123,7 @@ export function cosineSimilarityLoss(
   return reduceValues(where, neg(cosineSimilarity(prediction, target, { axis: along })), reduction);
 }
 
-const HINGE_EMBEDDING = { margin: number(1), reduction: PAIR_REDUCTION } satisfies OptionsOf<MarginLossOptions>;
+const HINGE_EMBEDDING = { margin: number(1), reduction: UNIT_REDUCTION } satisfies OptionsOf<MarginLossOptions>;
 
 /**
  * x where the target is 1, max(0, margin - x) where it is -1, for distances x: PyTorch's HingeEmbeddingLoss.
@@ -144,7 +140,7 @@ export function hingeEmbedding(x: Tensor, target: Tensor, options: MarginLossOpt
   return reduceValues(where, add(apart, choose(notEqual(target, -1), x, 0)), reduction);
 }
 
-const MARGIN_RANKING = { margin: number(0), reduction: PAIR_REDUCTION } satisfies OptionsOf<MarginLossOptions>;
+const MARGIN_RANKING = { margin: number(0), reduction: UNIT_REDUCTION } satisfies OptionsOf<MarginLossOptions>;
 
 /**
  * max(0, margin - target · (a - b)): `a` is to be larger than `b` by the margin if the target is 1, smaller if it is -1.
@@ -175,7 +171,7 @@ const TRIPLET_MARGIN = {
   p: unchecked(2),
   swap: flag(false),
   epsilon: number(1e-6, { min: 0 }),
-  reduction: PAIR_REDUCTION,
+  reduction: UNIT_REDUCTION,
 } satisfies OptionsOf<TripletMarginOptions>;
 
 /**
@@ -203,7 +199,7 @@ export function tripletMargin(
   return reduceValues(where, positivePart(sub(add(distance(anchor, positive), margin), apart)), reduction);
 }
 
-const CONTRASTIVE = { margin: number(1, { min: 0 }), reduction: PAIR_REDUCTION } satisfies OptionsOf<MarginLossOptions>;
+const CONTRASTIVE = { margin: number(1, { min: 0 }), reduction: UNIT_REDUCTION } satisfies OptionsOf<MarginLossOptions>;
 
 /**
  * ½d² for pairs with target 1, ½max(0, margin - d)² for those with target -1, d = |a - b| (Hadsell, Chopra & LeCun 2006, whose
@@ -244,7 +240,7 @@ const INFO_NCE = {
   temperature: temperatureRule(0.07),
   symmetric: flag(false),
   normalize: flag(true),
-  reduction: PAIR_REDUCTION,
+  reduction: UNIT_REDUCTION,
 } satisfies OptionsOf<InfoNceOptions>;
 
 /**

@@ -14,7 +14,8 @@ import { checkTensor, sameShape, showShape, sizeOf, type Tensor } from "../graph
 import { checkFloat } from "./axes.js";
 import { add, div, mul, scale, shift, sub } from "./elementwise.js";
 import { oneHot } from "./indexing.js";
-import { PAIR_REDUCTION, reduceValues } from "./pairLosses.js";
+import { UNIT_REDUCTION } from "./lossUnits.js";
+import { reduceValues } from "./pairLosses.js";
 import { sum } from "./reduce.js";
 import { slice } from "./slice.js";
 import { sigmoid } from "./smooth.js";
@@ -64,7 +65,7 @@ const REGION = {
   over: REGION_OVER,
   smooth: SMOOTH,
   background: BACKGROUND,
-  reduction: PAIR_REDUCTION,
+  reduction: UNIT_REDUCTION,
 } satisfies OptionsOf<RegionLossOptions>;
 const TVERSKY = joined(REGION, { alpha: MISSED, beta: MISSED } satisfies OptionsOf<
   Omit<TverskyLossOptions, keyof RegionLossOptions>

@@ -6,7 +6,7 @@ export interface TrialInput<P> {
   readonly parameters: P;
   /** The number of the trial, from 0, in the order of the search. */
   readonly number: number;
-  /** The number of the set of parameters: the same where a strategy tries it again with a larger budget. */
+  /** The number of the set of parameters: the same if a strategy tries it again with a larger budget. */
   readonly configuration: number;
   /** For all that is random: it follows from the search's seed and the set of parameters. */
   readonly seed: number;
