@@ -24,6 +24,30 @@ export class EngineCall {
   ) {}
 }
 
+/**
+ * What a job waits for: samples that arrive over time, a callback that writes a file. The engine is free meanwhile, and
+ * nothing is copied back for it. The job keeps the value itself; a rejection is thrown into it.
+ */
+export class Waiting {
+  constructor(
+    /** For the error of a synchronous method, which cannot wait: "fit: its callback". */
+    readonly what: string,
+    readonly promise: PromiseLike<unknown>,
+  ) {}
+}
+
+/** Waits for a promise within a job, and returns its value. */
+export function* waitFor<T>(what: string, promise: PromiseLike<T>): Generator<Waiting, T, number> {
+  let value: T | undefined;
+  yield new Waiting(
+    what,
+    promise.then((came) => {
+      value = came;
+    }),
+  );
+  return value as T;
+}
+
 /** A job yields this when the host may do something else. */
 export const PAUSE: unique symbol = Symbol("pause");
 
@@ -48,10 +72,10 @@ export async function breathing<T>(parts: InParts<T>): Promise<T> {
 }
 
 /**
- * Yields calls, `PAUSE`, and intermediate results (`Y`); returns `R`. The answer to a call is the number of steps that
+ * Yields calls, `PAUSE`, what it waits for, and intermediate results (`Y`); returns `R`. The answer to a call is the number of steps that
  * were done. After an interrupt, it is lower than the job asked for, but at least one.
  */
-export type Job<R, Y = never> = Generator<EngineCall | typeof PAUSE | Y, R, number>;
+export type Job<R, Y = never> = Generator<EngineCall | Waiting | typeof PAUSE | Y, R, number>;
 
 /** Runs a job on the calling thread. Yields its intermediate results. */
 export function* driveSync<R, Y>(engine: Engine, job: Job<R, Y>): Generator<Y, R> {
@@ -63,6 +87,14 @@ export function* driveSync<R, Y>(engine: Engine, job: Job<R, Y>): Generator<Y, R
       const { value } = next;
       if (value instanceof EngineCall) {
         next = answer(engine, job, value);
+      } else if (value instanceof Waiting) {
+        // Nobody waits for it any more, so nobody else hears of its failure.
+        value.promise.then(undefined, () => {});
+        next = job.throw(
+          new SteepestError(
+            `${value.what} takes time, which a synchronous method cannot wait for: call the method without Sync, and await it`,
+          ),
+        );
       } else {
         if (value !== PAUSE) yield value as Y;
         next = job.next(0);
@@ -76,7 +108,7 @@ export function* driveSync<R, Y>(engine: Engine, job: Job<R, Y>): Generator<Y, R
   }
 }
 
-type Answer<R, Y> = IteratorResult<EngineCall | typeof PAUSE | Y, R>;
+type Answer<R, Y> = IteratorResult<EngineCall | Waiting | typeof PAUSE | Y, R>;
 
 function answer<R, Y>(engine: Engine, job: Job<R, Y>, { program, steps }: EngineCall): Answer<R, Y> {
   try {
@@ -127,12 +159,14 @@ export async function* driveAsync<R, Y>(
         next = engine.background ? await answerInBackground(engine, job, value) : answer(engine, job, value);
         continue;
       }
-      if (value !== PAUSE) await engine.fetch(lasting);
+      if (value !== PAUSE && !(value instanceof Waiting)) await engine.fetch(lasting);
       release();
+      let failure: { readonly error: unknown } | undefined;
       if (value === PAUSE) await breathe();
+      else if (value instanceof Waiting) failure = await outcomeOf(value.promise);
       else yield value as Y;
       if (engine.background) release = await engine.acquire();
-      next = job.next(0);
+      next = failure === undefined ? job.next(0) : job.throw(failure.error);
     }
     finished = true;
     return next.value;
@@ -141,6 +175,15 @@ export async function* driveAsync<R, Y>(
     // A closed engine has nothing to copy back.
     if (engine.background) await engine.fetch(lasting).catch(() => {});
     release();
+  }
+}
+
+async function outcomeOf(promise: PromiseLike<unknown>): Promise<{ readonly error: unknown } | undefined> {
+  try {
+    await promise;
+    return undefined;
+  } catch (error) {
+    return { error };
   }
 }
 
