@@ -309,7 +309,7 @@ export {
   type GradientCheck,
   type GradientReport,
 } from "./train/checkGradients.js";
-export type { Checkpoint, ValuesByPath } from "./train/checkpoint.js";
+export type { Checkpoint, JsonValue, ValuesByPath } from "./train/checkpoint.js";
 export type { PassState, Position } from "./train/cursor.js";
 export type { Resident as ResidentData, SampleList, Samples, TrainingData } from "./train/data.js";
 export { DivergenceError } from "./train/divergence.js";

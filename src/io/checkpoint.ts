@@ -1,20 +1,24 @@
-// A checkpoint as one safetensors file: values under "parameters/0.weight", "states/0.h", "optimizer/velocity/0.weight", …
-// and the rest as notes in the header.
+// A checkpoint as one safetensors file: values under "parameters/0.weight", "states/0.h", "optimizer/velocity/0.weight",
+// "kept/earlyStopping/0.weight", … and the rest as notes in the header.
 import { checkInteger, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
-import { type Checkpoint, checkFinite, checkForm, namedValues } from "../train/checkpoint.js";
+import { type Checkpoint, checkFinite, checkForm, type JsonValue, namedValues } from "../train/checkpoint.js";
 import { checkPosition, type Position } from "../train/cursor.js";
 import type { ParameterValues } from "../train/parameters.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
-import { checkChecksum, checksumOf } from "./checksum.js";
+import { checkChecksum, checkDigest, NO_DIGEST, setDigest } from "./checksum.js";
 import { FormatError } from "./formatError.js";
 import { type Metadata, notesOf, withNotes } from "./metadata.js";
-import { decodeSafetensors, encodeSafetensors } from "./safetensors.js";
+import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.js";
 
-/** The layout above; another one gets another number. */
-const LAYOUT = "1";
+/** The layout above; another one gets another number. Files of layout 1 have no digest and no callbacks. */
+const LAYOUT = "2";
+const LAYOUTS = ["1", LAYOUT];
 
-const TENSOR_NAME = /^(?<block>parameters|states|optimizer\/(?<slot>[^/]+))\/(?<path>.+)$/s;
+// Of objects and lists in what a callback keeps.
+const MAX_DEPTH = 64;
+
+const TENSOR_NAME = /^(?<block>parameters|states|(?<kind>optimizer|kept)\/(?<of>[^/]+))\/(?<path>.+)$/s;
 
 /** A checkpoint as read, with the notes that were saved along with it. */
 export interface SavedCheckpoint extends Checkpoint {
@@ -23,10 +27,11 @@ export interface SavedCheckpoint extends Checkpoint {
 
 /**
  * A checkpoint as the bytes of a safetensors file, which any reader of the format opens. Equal checkpoints give equal
- * bytes. `decodeWeights` takes them too, where the parameters alone are wanted.
+ * bytes. `decodeWeights` takes them too, where the parameters alone are wanted. A digest of all other bytes is inside, so
+ * that a file which was torn or changed in any way is refused.
  *
  * @param metadata Notes of your own, text to text. Default: none.
- * @throws {FormatError} If a note has a key that steepest writes itself, or is no text.
+ * @throws {FormatError} If a note has a key that steepest writes itself, or is no text; if what a callback keeps is no JSON.
  * @throws {ModelError} If it is no checkpoint; {SteepestError} if a value of it is not finite.
  * @example
  * const bytes = encodeCheckpoint(trainer.checkpoint(), { data: "spring" });
@@ -37,7 +42,7 @@ export interface SavedCheckpoint extends Checkpoint {
 export function encodeCheckpoint(checkpoint: Checkpoint, metadata: Metadata = {}): Uint8Array<ArrayBuffer> {
   const where = "encodeCheckpoint";
   checkForm(where, checkpoint);
-  const { steps, epochs, seed, position, optimizer } = checkpoint;
+  const { steps, epochs, seed, position, optimizer, callbacks } = checkpoint;
   for (const [name, count] of Object.entries({ steps, epochs, seed })) checkInteger(where, name, count, 0);
   if (position !== undefined) checkPosition(where, position);
   const own = {
@@ -48,13 +53,44 @@ export function encodeCheckpoint(checkpoint: Checkpoint, metadata: Metadata = {}
     epochs: String(epochs),
     seed: String(seed),
     ...(position === undefined ? {} : { position: JSON.stringify(position) }),
+    ...(callbacks === undefined ? {} : { callbacks: callbacksText(where, callbacks) }),
+    digest: NO_DIGEST,
   };
   const notes = withNotes(where, own, metadata);
   const tensors = namedValues(checkpoint);
   for (const [name, values] of tensors) checkValues(name, values);
   checkFinite(where, tensors, "use an earlier checkpoint");
-  const checksum = checksumOf({ tensors, metadata: notes });
-  return encodeSafetensors(Object.fromEntries(tensors), { ...notes, checksum });
+  const file = encodeSafetensors(Object.fromEntries(tensors), notes);
+  setDigest(file);
+  return file;
+}
+
+/** What callbacks keep, as JSON. Refuses what JSON would change, such as an infinite number or a Map. */
+function callbacksText(where: string, callbacks: Readonly<Record<string, JsonValue>>): string {
+  for (const [name, state] of Object.entries(callbacks)) {
+    const odd = findOdd(state, "", 0);
+    if (odd === undefined) continue;
+    throw new FormatError(
+      `${where}: what the callback ${showValue(name)} keeps must be JSON, got ${odd}: return numbers that are finite, text, true, false, null, lists and objects from its state()`,
+    );
+  }
+  return JSON.stringify(callbacks);
+}
+
+/** What is no JSON in a value, and at which path. */
+function findOdd(value: unknown, path: string, depth: number): string | undefined {
+  const isPlain = value === null || typeof value === "string" || typeof value === "boolean";
+  if (isPlain || (typeof value === "number" && Number.isFinite(value))) return undefined;
+  const isList = Array.isArray(value);
+  if (depth < MAX_DEPTH && (isList || kindOf(value) === "Object")) {
+    for (const [key, part] of isList ? value.entries() : Object.entries(value as object)) {
+      const odd = findOdd(part, isList ? `${path}[${key}]` : `${path}.${key}`, depth + 1);
+      if (odd !== undefined) return odd;
+    }
+    return undefined;
+  }
+  const got = depth < MAX_DEPTH ? showValue(value) : "an object in itself, or too many in one another";
+  return path === "" ? got : `${got} at ${path}`;
 }
 
 /** What could not be read back is not written. */
@@ -75,29 +111,55 @@ function checkValues(name: string, values: ParameterValues): void {
  */
 export function decodeCheckpoint(bytes: FileBytes, name?: string): SavedCheckpoint {
   const where = placeOf("checkpoint", name);
-  const { tensors, metadata } = decodeSafetensors(bytesOf(`decodeCheckpoint: ${where}`, bytes), name);
+  const file = bytesOf(`decodeCheckpoint: ${where}`, bytes);
+  const { tensors, metadata } = decodeSafetensors(file, name);
   if (!isCheckpoint(metadata)) {
     throw new FormatError(
       `${where}: must have "checkpoint" in its metadata, got ${showNames(Object.keys(metadata))}: decodeWeights() reads parameters alone`,
     );
   }
   const { checkpoint, optimizer } = metadata;
-  if (checkpoint !== LAYOUT) {
+  if (!LAYOUTS.includes(checkpoint)) {
     throw new FormatError(
-      `${where}: its layout must be ${LAYOUT}, got ${showValue(checkpoint)}: read it with the version of steepest that wrote it`,
+      `${where}: its layout must be ${LAYOUTS.join(" or ")}, got ${showValue(checkpoint)}: read it with the version of steepest that wrote it`,
     );
   }
-  checkChecksum(where, { tensors, metadata });
+  checkWhole(where, file, { tensors, metadata });
   if (optimizer === undefined)
     throw new FormatError(`${where}: its metadata must name the optimizer, got no name: save it anew`);
+  const { parameters, states, slots, kept } = sortBlocks(where, tensors);
+  return {
+    steps: readCount(metadata, "steps", where),
+    epochs: readCount(metadata, "epochs", where),
+    seed: readCount(metadata, "seed", where),
+    ...(metadata.position === undefined ? {} : { position: readPosition(metadata.position, where) }),
+    ...(metadata.callbacks === undefined ? {} : { callbacks: readCallbacks(metadata.callbacks, where) }),
+    parameters,
+    ...(states.size === 0 ? {} : { states }),
+    optimizer: { name: optimizer, slots },
+    ...(kept.size === 0 ? {} : { kept }),
+    metadata: notesOf(metadata),
+  };
+}
+
+type Blocks = Map<string, Map<string, ParameterValues>>;
+
+/** The tensors of a file by block and path, checked. */
+function sortBlocks(where: string, tensors: SafetensorsFile["tensors"]) {
   const parameters = new Map<string, ParameterValues>();
   const states = new Map<string, ParameterValues>();
-  const slots = new Map<string, Map<string, ParameterValues>>();
+  const slots: Blocks = new Map();
+  const kept: Blocks = new Map();
+  const within = (blocks: Blocks, name: string): Map<string, ParameterValues> => {
+    const block = blocks.get(name) ?? new Map<string, ParameterValues>();
+    blocks.set(name, block);
+    return block;
+  };
   for (const [key, { dtype, shape, data }] of tensors) {
-    const { block: name, slot, path } = TENSOR_NAME.exec(key)?.groups ?? {};
+    const { block, kind, of, path } = TENSOR_NAME.exec(key)?.groups ?? {};
     if (path === undefined) {
       throw new FormatError(
-        `${where}: its tensors must be "parameters/…", "states/…" and "optimizer/…/…", the file has ${showValue(key)}: save it anew`,
+        `${where}: its tensors must be "parameters/…", "states/…", "optimizer/…/…" and "kept/…/…", the file has ${showValue(key)}: save it anew`,
       );
     }
     if (dtype !== "F32")
@@ -108,21 +170,24 @@ export function decodeCheckpoint(bytes: FileBytes, name?: string): SavedCheckpoi
         `${where}: every value must be finite, got ${data[at]} in ${showValue(key)} at index ${at}: load an earlier checkpoint`,
       );
     }
-    const own = name === "states" ? states : parameters;
-    const block = slot === undefined ? own : (slots.get(slot) ?? new Map<string, ParameterValues>());
-    if (slot !== undefined) slots.set(slot, block);
-    block.set(path, { shape, data });
+    const own = block === "states" ? states : parameters;
+    const target =
+      kind === undefined
+        ? own
+        : kind === "kept"
+          ? within(kept, of.replace(/%2[5F]/g, decodeURIComponent))
+          : within(slots, of);
+    target.set(path, { shape, data });
   }
-  return {
-    steps: readCount(metadata, "steps", where),
-    epochs: readCount(metadata, "epochs", where),
-    seed: readCount(metadata, "seed", where),
-    ...(metadata.position === undefined ? {} : { position: readPosition(metadata.position, where) }),
-    parameters,
-    ...(states.size === 0 ? {} : { states }),
-    optimizer: { name: optimizer, slots },
-    metadata: notesOf(metadata),
-  };
+  return { parameters, states, slots, kept };
+}
+
+/** Refuses a file that is not as it was written: by its digest, or its checksum if it is of layout 1. */
+export function checkWhole(where: string, file: Uint8Array, { tensors, metadata }: SafetensorsFile): void {
+  const { digest } = metadata;
+  const hasDigest = isCheckpoint(metadata) && (metadata.checkpoint !== "1" || digest !== undefined);
+  if (hasDigest) checkDigest(where, file, digest);
+  else checkChecksum(where, { tensors, metadata });
 }
 
 export function isCheckpoint({ format, checkpoint }: Metadata): boolean {
@@ -140,6 +205,18 @@ function readPosition(text: string, where: string): Position {
       { cause },
     );
   }
+}
+
+function readCallbacks(text: string, where: string): Readonly<Record<string, JsonValue>> {
+  try {
+    const callbacks = JSON.parse(text);
+    if (kindOf(callbacks) === "Object") return callbacks;
+  } catch {
+    // Refused below.
+  }
+  throw new FormatError(
+    `${where}: "callbacks" in its metadata must be what callbacks keep, as JSON by name, got ${showValue(text)}: save it anew`,
+  );
 }
 
 function readCount(metadata: Metadata, key: string, where: string): number {

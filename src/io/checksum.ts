@@ -1,5 +1,6 @@
-// A checksum of what Steepest's own files hold, in their notes: bits that a disk or a transfer has turned are found. It
-// is of the contents, whatever their order, so that a tool which writes the same values anew keeps it right.
+// What Steepest's own files say of themselves in their notes, so that bits which a disk or a transfer has turned are found.
+// Weights have a checksum of their contents, whatever their order: a tool that writes the same values anew keeps it right.
+// Checkpoints have a digest of the file's bytes, which finds every change.
 import { showValue } from "../engine/errors.js";
 import type { Shape } from "../graph/shape.js";
 import { FormatError } from "./formatError.js";
@@ -21,7 +22,7 @@ export function checksumOf({ tensors, metadata }: Contents): string {
   for (const note of inOrder(Object.entries(metadata))) {
     if (note[0] !== "checksum") crc = update(crc, text.encode(JSON.stringify(note)));
   }
-  return (~crc >>> 0).toString(16).padStart(8, "0");
+  return toHex(crc);
 }
 
 /** Refuses contents that are not what their checksum was made of. Files of other tools have none. */
@@ -34,6 +35,48 @@ export function checkChecksum(where: string, contents: Contents): void {
     `${where}: its contents must have the checksum ${showValue(checksum)} of its notes, got "${found}": the file is damaged, ` +
       'fetch it again, or take "checksum" out of the notes if another tool has changed it',
   );
+}
+
+// Eight digits take the digest's place while it is computed, so that it covers all bytes but itself.
+export const NO_DIGEST = "00000000";
+/** Stands once in a header at most: within a text, the quotes would have a backslash before them. */
+const BEFORE_DIGEST = '"digest":"';
+
+/** Writes the digest into a file that was encoded with the note `digest: NO_DIGEST`. */
+export function setDigest(file: Uint8Array): void {
+  const at = findDigest(file) as number;
+  file.set(new TextEncoder().encode(digestOf(file, at)), at);
+}
+
+/** Refuses a file whose bytes are not those that its digest was made of. */
+export function checkDigest(where: string, file: Uint8Array, digest: string | undefined): void {
+  const at = findDigest(file);
+  const found = at === undefined ? undefined : digestOf(file, at);
+  if (found !== undefined && found === digest) return;
+  throw new FormatError(
+    `${where}: its bytes must have the digest ${showValue(digest)} of its notes, got ${showValue(found)}: ` +
+      "the file is damaged or was changed, load an earlier one",
+  );
+}
+
+/** CRC-32 of all bytes of a file, with NO_DIGEST in place of its digest, as 8 hexadecimal digits. */
+function digestOf(file: Uint8Array, at: number): string {
+  const end = at + NO_DIGEST.length;
+  const parts = [file.subarray(0, at), new TextEncoder().encode(NO_DIGEST), file.subarray(end)];
+  return toHex(parts.reduce(update, ~0));
+}
+
+/** Where in a valid file the digits of its digest begin. */
+function findDigest(file: Uint8Array): number | undefined {
+  const length = new DataView(file.buffer, file.byteOffset).getUint32(0, true);
+  // One character for each byte. A copy, because browsers' TextDecoder refuses shared memory.
+  const header = new TextDecoder("latin1").decode(new Uint8Array(file.subarray(8, 8 + length)));
+  const at = header.indexOf(BEFORE_DIGEST);
+  return at < 0 ? undefined : 8 + at + BEFORE_DIGEST.length;
+}
+
+function toHex(crc: number): string {
+  return (~crc >>> 0).toString(16).padStart(8, "0");
 }
 
 function inOrder<T>(entries: Iterable<readonly [string, T]>): (readonly [string, T])[] {

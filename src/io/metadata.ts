@@ -8,7 +8,10 @@ import { MAX_HEADER_BYTES, MAX_KEYS } from "./header.js";
 export type Metadata = Readonly<Record<string, string>>;
 
 // Of weights and of checkpoints alike, so that a note which one may have the other may have too.
-const OWN_KEYS = ["format", "layers", "checkpoint", "optimizer", "steps", "epochs", "seed", "position", "checksum"];
+const OWN_KEYS = [
+  ...["format", "layers", "checkpoint", "optimizer", "steps", "epochs", "seed", "position", "callbacks"],
+  ...["checksum", "digest"],
+];
 
 /** Steepest's notes and the user's. Refuses keys that Steepest itself writes, and what is no text. */
 export function withNotes(where: string, own: Metadata, notes: Metadata): Metadata {

@@ -5,8 +5,8 @@ import { isShape, type Ports } from "../nn/ports.js";
 import { checkFinite } from "../train/checkpoint.js";
 import type { Trainer } from "../train/trainer.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
-import { isCheckpoint } from "./checkpoint.js";
-import { checkChecksum, checksumOf } from "./checksum.js";
+import { checkWhole, isCheckpoint } from "./checkpoint.js";
+import { checksumOf } from "./checksum.js";
 import { FormatError } from "./formatError.js";
 import { type Metadata, notesOf, withNotes } from "./metadata.js";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.js";
@@ -58,8 +58,9 @@ export function encodeWeights(trainer: WeightHolder, metadata: Metadata = {}): U
 export function decodeWeights(trainer: WeightHolder, bytes: FileBytes, name?: string): Record<string, string> {
   checkTrainer("decodeWeights", trainer, ["setParameters"]);
   const where = placeOf("weights", name);
-  const file = decodeSafetensors(bytesOf(`decodeWeights: ${where}`, bytes), name);
-  checkChecksum(where, file);
+  const whole = bytesOf(`decodeWeights: ${where}`, bytes);
+  const file = decodeSafetensors(whole, name);
+  checkWhole(where, whole, file);
   const tensors = isCheckpoint(file.metadata) ? parametersIn(file.tensors) : file.tensors;
   const wanted = trainer.model.parameters;
   for (const [path, { shape }] of wanted) {

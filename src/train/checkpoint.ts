@@ -22,6 +22,9 @@ import {
 /** Copies of values, by the path of their parameter. */
 export type ValuesByPath = ReadonlyMap<string, ParameterValues>;
 
+/** What JSON can hold, unchanged. */
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
 /**
  * The state of a training: with it, a trainer of the same model and optimizer continues with the same bits. It is plain
  * data, which can be posted to a worker or put into IndexedDB. `encodeCheckpoint` of steepest/io converts it to bytes.
@@ -51,6 +54,10 @@ export interface Checkpoint {
     /** Its state, by slot ("velocity", "firstMoment", …) and path. */
     readonly slots: ReadonlyMap<string, ValuesByPath>;
   };
+  /** What the callbacks of `fit` keep (`state()`), by name. Absent if there are none, and in checkpoints of earlier versions. */
+  readonly callbacks?: Readonly<Record<string, JsonValue>>;
+  /** Arrays that callbacks keep (`kept()`), such as the best parameters so far, by name and path. Absent as `callbacks` is. */
+  readonly kept?: ReadonlyMap<string, ValuesByPath>;
 }
 
 /** Makes a checkpoint. */
@@ -104,15 +111,21 @@ function readStates({ engine, config, rowStates }: State): Pick<Checkpoint, "sta
 
 /**
  * All values of a checkpoint, by the names that they have in files: "parameters/0.weight", "states/0.h",
- * "optimizer/velocity/0.weight".
+ * "optimizer/velocity/0.weight", "kept/earlyStopping/0.weight".
  */
-export function namedValues({ parameters, states = new Map(), optimizer }: Checkpoint): Map<string, ParameterValues> {
+export function namedValues({
+  parameters,
+  states = new Map(),
+  optimizer,
+  kept = new Map(),
+}: Checkpoint): Map<string, ParameterValues> {
   const under = (block: string, values: ValuesByPath) =>
     [...values].map(([path, value]) => [`${block}/${path}`, value] as const);
   return new Map([
     ...under("parameters", parameters),
     ...under("states", states),
     ...[...optimizer.slots].flatMap(([slot, values]) => under(`optimizer/${slot}`, values)),
+    ...[...kept].flatMap(([name, values]) => under(`kept/${name.replace(/[%/]/g, encodeURIComponent)}`, values)),
   ]);
 }
 
@@ -175,7 +188,7 @@ function totalNames({ config }: State): string[] {
 
 /** Throws if `checkpoint` does not have the form of one. */
 export function checkForm(where: string, checkpoint: Checkpoint): void {
-  const { parameters, states, optimizer } = checkpoint ?? {};
+  const { parameters, states, optimizer, callbacks, kept } = checkpoint ?? {};
   const { name, slots } = optimizer ?? {};
   const refuse = (got: string) =>
     new ModelError(
@@ -188,6 +201,9 @@ export function checkForm(where: string, checkpoint: Checkpoint): void {
   if (!isMap(slots)) throw refuse(`${showValue(slots)} as slots of the optimizer`);
   if (typeof name !== "string") throw refuse(`${showValue(name)} as the optimizer's name`);
   for (const [slot, values] of slots) if (!isMap(values)) throw refuse(`${showValue(values)} as its ${slot}`);
+  if (callbacks !== undefined && kindOf(callbacks) !== "Object") throw refuse(`${showValue(callbacks)} as callbacks`);
+  if (kept !== undefined && !isMap(kept)) throw refuse(`${showValue(kept)} as kept`);
+  for (const [name, values] of kept ?? []) if (!isMap(values)) throw refuse(`${showValue(values)} kept by ${name}`);
 }
 
 function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {

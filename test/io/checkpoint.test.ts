@@ -53,14 +53,14 @@ test("a checkpoint is one safetensors file, and comes back bit for bit", () => {
   });
   expect({ ...metadata }).toEqual({
     format: "steepest",
-    checkpoint: "1",
+    checkpoint: "2",
     optimizer: "adam",
     steps: "6",
     epochs: "3",
     seed: "1",
     position: '{"passes":3,"open":[]}',
     note: "of mine",
-    checksum: expect.stringMatching(/^[0-9a-f]{8}$/),
+    digest: expect.stringMatching(/^[0-9a-f]{8}$/),
   });
   expect(decodeCheckpoint(bytes)).toEqual({ ...checkpoint, metadata: { note: "of mine" } });
   expect(encodeCheckpoint(decodeCheckpoint(bytes), { note: "of mine" })).toEqual(bytes);
@@ -86,7 +86,9 @@ test("what is no checkpoint is refused, and says why", () => {
   using trainer = trainerWith(1);
   const good = trained();
   const { metadata: all, tensors } = decodeSafetensors(encodeCheckpoint(good));
-  const { checksum: _checksum, ...metadata } = all; // or nothing else would be looked at
+  // Of layout 1, which has no digest: otherwise nothing else would be looked at.
+  const { digest: _digest, ...notes } = all;
+  const metadata: Record<string, string> = { ...notes, checkpoint: "1" };
   const refuse = (change: { metadata?: Record<string, string>; tensors?: object }, message: RegExp) => {
     const file = encodeSafetensors({ ...Object.fromEntries(tensors), ...change.tensors }, change.metadata ?? metadata);
     expect(() => decodeCheckpoint(file, "my.safetensors")).toThrow(FormatError);
@@ -102,7 +104,14 @@ test("what is no checkpoint is refused, and says why", () => {
     { metadata: { ...metadata, format: "pt" } },
     /^checkpoint "my.safetensors": must have "checkpoint" in its metadata, got /,
   );
-  refuse({ metadata: { ...metadata, checkpoint: "2" } }, /layout must be 1, got "2"/);
+  refuse({ metadata: { ...metadata, checkpoint: "3" } }, /layout must be 1 or 2, got "3"/);
+  refuse({ metadata: { ...metadata, checkpoint: "2" } }, /must have the digest undefined of its notes, got undefined/);
+  for (const callbacks of ["{", "[]", "null"])
+    refuse(
+      { metadata: { ...metadata, callbacks } },
+      /"callbacks" in its metadata must be what callbacks keep, as JSON/,
+    );
+
   for (const text of ["", "-1", "1.5", "1e3", "99999999999999999"])
     refuse({ metadata: { ...metadata, steps: text } }, /"steps" in its metadata must be a whole number, got "/);
   const { seed: _, ...seedless } = metadata;
@@ -132,10 +141,42 @@ test("what is no checkpoint is refused, and says why", () => {
   for (const name of ["parameters", "parameters/", "optimizer/x", "optimizer//x", "other/0.weight", "0.weight"])
     refuse(
       { tensors: { [name]: one } },
-      /tensors must be "parameters\/…", "states\/…" and "optimizer\/…\/…", the file has "/,
+      /tensors must be "parameters\/…", "states\/…", "optimizer\/…\/…" and "kept\/…\/…", the file has "/,
     );
   const wide = { shape: [1], data: new Float64Array(1) };
   refuse({ tensors: { "parameters/x": wide } }, /"parameters\/x" must be of dtype F32, the file has F64/);
+});
+
+test("what callbacks keep comes back by name; what JSON would change is refused", () => {
+  const good = trained();
+  const callbacks = {
+    earlyStopping: { best: 0.1 + 0.2, epochs: [1, 2], last: null, done: false, note: '"digest":"00000000" ü' },
+    ["__proto__"]: { a: { b: [] } },
+    mine: "text",
+  };
+  const best = new Map([["a/b.weight", { shape: [2], data: Float32Array.of(-0, 1e-45) }]]);
+  const kept = new Map(["earlyStopping", "a/b%2F", "__proto__"].map((name) => [name, best]));
+  const bytes = encodeCheckpoint({ ...good, callbacks, kept });
+  expect(decodeCheckpoint(bytes)).toEqual({ ...good, callbacks, kept, metadata: {} });
+  expect([...decodeSafetensors(bytes).tensors.keys()]).toContain("kept/a%2Fb%252F/a/b.weight");
+  expect(Object.keys(decodeCheckpoint(bytes).callbacks ?? {})).toEqual(Object.keys(callbacks));
+  expect(decodeSafetensors(bytes).metadata.callbacks).toBe(JSON.stringify(callbacks));
+  const circle: unknown[] = [];
+  circle.push(circle);
+  for (const [state, got] of [
+    [Infinity, "Infinity"],
+    [{ best: [1, Number.NaN] }, "NaN at .best[1]"],
+    [{ a: undefined }, "undefined at .a"],
+    [new Map(), "Map"],
+    [{ w: Float32Array.of(1) }, "Float32Array"],
+    [circle, "an object in itself"],
+  ] as const) {
+    expect(() => encodeCheckpoint({ ...good, callbacks: { mine: state as never } })).toThrow(
+      new RegExp(`what the callback "mine" keeps must be JSON, got .*${got.replace(/[[\].]/g, "\\$&")}`),
+    );
+  }
+  expect(() => encodeCheckpoint({ ...good, callbacks: [] as never })).toThrow(/got \[\] as callbacks: take it anew/);
+  expect(() => encodeCheckpoint({ ...good, kept: {} as never })).toThrow(/got \{\} as kept: take it anew/);
 });
 
 test("notes of one's own go along, and come back alone", async () => {
@@ -143,7 +184,19 @@ test("notes of one's own go along, and come back alone", async () => {
   const notes = { date: "2026-11-21", ["__proto__"]: "a key like any other", ümläut: "" };
   expect(decodeWeights(trainer, encodeWeights(trainer, notes))).toEqual(notes);
   expect(decodeSafetensors(encodeWeights(trainer, notes)).metadata).toMatchObject({ format: "steepest", steps: "0" });
-  for (const key of ["format", "layers", "checkpoint", "optimizer", "steps", "epochs", "seed", "position"]) {
+  for (const key of [
+    "format",
+    "layers",
+    "checkpoint",
+    "optimizer",
+    "steps",
+    "epochs",
+    "seed",
+    "position",
+    "callbacks",
+    "checksum",
+    "digest",
+  ]) {
     const message = new RegExp(`metadata: format, layers, .* are written by steepest, got "${key}" too: rename yours`);
     expect(() => encodeWeights(trainer, { [key]: "x" })).toThrow(message);
     expect(() => encodeCheckpoint(trainer.checkpoint(), { [key]: "x" })).toThrow(message);
