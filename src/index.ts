@@ -303,6 +303,15 @@ export { type Descent, type GradientDescentOptions, gradientDescent } from "./op
 export * from "./optim/index.js";
 export { numericalGradient, type ScalarFunction } from "./optim/numericalGradient.js";
 export * from "./optim/schedules.js";
+export type {
+  Callback,
+  EndContext,
+  EpochContext,
+  FitContext,
+  FitEnd,
+  FitSetup,
+  StepContext,
+} from "./train/callbacks.js";
 export {
   type CheckGradientsOptions,
   checkGradients,
@@ -320,7 +329,7 @@ export {
   type RangeTestOptions,
   type RangeTestPoint,
 } from "./train/findLearningRate.js";
-export type { EpochResult, Fit, Progress, Scores } from "./train/fit.js";
+export type { EpochResult, Fit, Progress, Scores, StepResult } from "./train/fit.js";
 export {
   type MinimizeOptions,
   type MinimizeProgress,

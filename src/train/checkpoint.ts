@@ -3,6 +3,7 @@ import { checkInteger, DataError, ModelError, SteepestError, showNames, showValu
 import { kindOf } from "../engine/kind.js";
 import { readValues } from "../graph/store.js";
 import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { memoryOf, readMemory } from "./callbacks.js";
 import { checkPosition, cursorAt, type Position, positionOf } from "./cursor.js";
 import type { SlotValues } from "./optimizer.js";
 import { type ParameterValues, readParameters } from "./parameters.js";
@@ -82,6 +83,7 @@ export function takeCheckpoint(state: State): Checkpoint {
       name: config.optimizer.layout.optimizer.name,
       slots: new Map([...state.optimizer.values].map(([slot, values]) => [slot, readSlot(values)])),
     },
+    ...readMemory(state.memory),
   };
   checkFinite("checkpoint", namedValues(checkpoint), "call reset(), or restore() an earlier checkpoint");
   return checkpoint;
@@ -145,6 +147,7 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   checkOptimizer(state, optimizer);
   for (const [slot, wanted] of slots) checkBlock(wanted, `the optimizer's ${slot}`, valuesIn(optimizer, slot));
   const rows = checkStates(state, states);
+  const memory = memoryOf("restore", checkpoint);
   // This may throw MemoryError, so it comes before any change.
   if (rows !== undefined) for (const of of config.model.states.values()) stateAddress(state, of, rows);
 
@@ -158,6 +161,7 @@ export function restoreCheckpoint(state: State, checkpoint: Checkpoint): void {
   setCounts(state, steps, epochs, cursorAt(position, totalNames(state)));
   if (rows !== undefined) writeStates(state, states as ValuesByPath, rows);
   setSeed(state, seed);
+  state.memory = memory;
   state.broken = undefined;
 }
 

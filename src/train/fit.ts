@@ -1,16 +1,18 @@
-// The training loop: epochs and batches over data in memory. How steps are grouped into calls of the engine does not
+// The training loop: epochs and batches over data in memory, told to callbacks. How steps are grouped into calls of the engine does not
 // change the results.
 import { performance } from "../engine/host.js";
 import type { Shape } from "../graph/tensor.js";
 import type { Ports } from "../nn/ports.js";
+import { type CallbackCalls, createCalls, currentRate, lending, orAborted, setupOf } from "./callbackCalls.js";
+import type { FitEnd } from "./callbacks.js";
 import type { Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
 import { evaluateAll } from "./evaluate.js";
-import { type Job, PAUSE } from "./job.js";
-import { type AnyScores, checkEvaluateOptions, type FitPlan } from "./options.js";
+import { CopyBack, type Job, PAUSE, waitFor } from "./job.js";
+import { type AnyProgress, type AnyScores, checkEvaluateOptions, type FitPlan } from "./options.js";
 import { handOver } from "./samples.js";
 import { readScores } from "./scores.js";
-import { STEPS_PER_CALL, type State, visibleOf } from "./state.js";
+import { isUpToDate, lastingOf, STEPS_PER_CALL, type State, visibleOf } from "./state.js";
 import {
   type Batches,
   continuePass,
@@ -66,38 +68,131 @@ export interface Progress<M extends string, O extends Ports = Shape> {
 
 export type AnyEpochResult = Omit<EpochResult<never>, "validation"> & { readonly validation?: AnyScores };
 
+/** The result of a step, with `every: "step"`. */
+export interface StepResult {
+  /** Steps since the trainer was made. */
+  readonly step: number;
+  /** The epoch that it belongs to, from 1. */
+  readonly epoch: number;
+  readonly loss: number;
+  /** By group if the optimizer has several. */
+  readonly learningRate: number | Readonly<Record<string, number>>;
+}
+
 /**
  * A fit that has not begun. `for await (const epoch of fit) …` trains epoch by epoch, and stops when the loop is left.
  * `await fit` trains to the end and gives the results of all epochs.
  */
-export interface Fit<R> extends AsyncGenerator<R, void>, PromiseLike<R[]> {
-  catch<T = never>(onRejected?: ((reason: unknown) => T | PromiseLike<T>) | null): Promise<R[] | T>;
-  finally(onFinally?: (() => void) | null): Promise<R[]>;
+export interface Fit<R, H = R> extends AsyncGenerator<R, void>, PromiseLike<H[]> {
+  catch<T = never>(onRejected?: ((reason: unknown) => T | PromiseLike<T>) | null): Promise<H[] | T>;
+  finally(onFinally?: (() => void) | null): Promise<H[]>;
+  /**
+   * Stops after the current step until `resume` is called, and resolves when it has: the trainer may then be read. What trains
+   * or restores is still refused, and so is `dispose` of its data. A fit that was paused has the bits of one that was not.
+   */
+  pause(): Promise<void>;
+  /** Goes on. Nothing happens if it is not paused. */
+  resume(): void;
+  readonly paused: boolean;
+  /** How it ended; `undefined` until then. */
+  readonly end: FitEnd | undefined;
+}
+
+/** What a fit's holder and its job share. */
+export interface FitControl {
+  /** What the job yields. */
+  every: "epoch" | "step";
+  /** Results of epochs so far. */
+  readonly history: AnyEpochResult[];
+  end: FitEnd | undefined;
+  pausing: Pausing | undefined;
+  /** Ends a call in the background after the current step. */
+  interrupt(): void;
+}
+
+interface Pausing {
+  /** Called when the job has stopped. */
+  reach(): void;
+  readonly reached: Promise<void>;
+  resume(): void;
+  readonly resumed: Promise<void>;
+}
+
+export function createControl(every: FitControl["every"] = "epoch"): FitControl {
+  return { every, history: [], end: undefined, pausing: undefined, interrupt: () => {} };
+}
+
+function createPausing(): Pausing {
+  const [reach, reached] = opened();
+  const [resume, resumed] = opened();
+  return { reach, reached, resume, resumed };
+}
+
+function opened(): [open: () => void, promise: Promise<void>] {
+  let open = (): void => {};
+  const promise = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return [open, promise];
+}
+
+type Pausable = Pick<Fit<unknown>, "pause" | "resume" | "paused" | "end">;
+
+/** `current`: settles when what the job is at now has been given out. */
+function pausable(control: FitControl, current: () => Promise<unknown> | undefined): Pausable {
+  return {
+    async pause() {
+      control.pausing ??= createPausing();
+      control.interrupt();
+      const running = current();
+      if (running === undefined) return;
+      const given = running.then(
+        () => {},
+        () => {},
+      );
+      await Promise.race([control.pausing.reached, given]);
+    },
+    resume() {
+      control.pausing?.resume();
+      control.pausing = undefined;
+    },
+    get paused() {
+      return control.pausing !== undefined;
+    },
+    get end() {
+      return control.end;
+    },
+  };
 }
 
 /** `begin` is called when the fit is first iterated or awaited. */
-export function lazily<R>(begin: () => AsyncGenerator<R, void>): Fit<R> {
+export function lazily<R, H>(control: FitControl, begin: () => AsyncGenerator<R, void>): Fit<R, H> {
   let begun: AsyncGenerator<R, void> | undefined;
-  let history: Promise<R[]> | undefined;
-  const results: R[] = [];
+  let history: Promise<H[]> | undefined;
+  let current: Promise<unknown> | undefined;
   const running = (): AsyncGenerator<R, void> => {
     begun ??= begin();
     return begun;
   };
   const next = async (): Promise<IteratorResult<R, void>> => {
-    const step = await running().next();
-    if (!step.done) results.push(step.value);
-    return step;
+    const promise = running().next();
+    current = promise;
+    try {
+      return await promise;
+    } finally {
+      if (current === promise) current = undefined;
+    }
   };
-  const toEnd = async (): Promise<R[]> => {
+  const toEnd = async (): Promise<H[]> => {
+    control.every = "epoch";
     while (!(await next()).done);
-    return results;
+    return control.history as H[];
   };
-  const whole = (): Promise<R[]> => {
+  const whole = (): Promise<H[]> => {
     history ??= toEnd();
     return history;
   };
-  const fit: Fit<R> = {
+  const methods: Omit<Fit<R, H>, keyof Pausable> = {
     next,
     return: async (value) => running().return(await value),
     throw: async (error) => running().throw(error),
@@ -110,55 +205,84 @@ export function lazily<R>(begin: () => AsyncGenerator<R, void>): Fit<R> {
     catch: (onRejected) => whole().catch(onRejected),
     finally: (onFinally) => whole().finally(onFinally),
   };
+  const own = pausable(control, () => current);
+  const fit = Object.defineProperties(methods, Object.getOwnPropertyDescriptors(own)) as Fit<R, H>;
   return fit;
 }
 
-/** Trains epoch by epoch. Yields pauses for the host, and the result of each epoch. */
+/** What a fit goes through, and how. */
+interface Course {
+  readonly data: ResidentData;
+  readonly validation: ResidentData | undefined;
+  readonly plan: FitPlan;
+  readonly control: FitControl;
+  readonly calls: CallbackCalls;
+}
+
+/** Trains epoch by epoch. Yields pauses for the host, and the result of each epoch or step. */
 export function* fitEpochs(
   state: State,
   data: ResidentData,
   validation: ResidentData | undefined,
   plan: FitPlan,
-): Job<void, AnyEpochResult> {
+  control: FitControl,
+): Job<void, AnyEpochResult | StepResult> {
   const { interrupt } = state.engine;
+  const { epochs } = plan;
+  const batchSize = Math.min(plan.batchSize, data.count);
+  const calls = createCalls(state, setupOf(state, { batchSize, epochs, validated: validation !== undefined }), plan);
+  const course = { data, validation, plan, control, calls };
+  let end: FitEnd = { reason: "left" };
+  control.interrupt = interrupt;
   plan.signal?.addEventListener("abort", interrupt);
   try {
-    for (let left = plan.epochs; left > 0; left--) {
-      yield* handOver(state, yield* fitEpoch(state, data, validation, plan, left));
+    yield* calls.begin();
+    for (let left = epochs; left > 0 && calls.stopped === undefined; left--) {
+      const result = yield* fitEpoch(state, course, left);
+      if (result === undefined) break;
+      yield* calls.afterEpoch(result);
+      control.history.push(result);
+      if (control.every === "epoch") yield* handOver(state, result);
     }
+    end = calls.stopped === undefined ? { reason: "finished" } : { reason: "stopped", ...calls.stopped };
+  } catch (error) {
+    end = { reason: plan.signal?.aborted === true ? "aborted" : "failed", error };
+    throw error;
   } finally {
     plan.signal?.removeEventListener("abort", interrupt);
+    control.end = end;
+    yield* calls.end(end);
   }
 }
 
 /**
- * Trains to the end of a pass: the unfinished one, or a new one. `left`: how many epochs of this fit are left, this one
- * included.
+ * Trains to the end of a pass: the unfinished one, or a new one. Gives no result if a callback stops it before. `left`: how
+ * many epochs of this fit are left, this one included.
  */
-function* fitEpoch(
-  state: State,
-  data: ResidentData,
-  validation: ResidentData | undefined,
-  plan: FitPlan,
-  left: number,
-): Job<AnyEpochResult> {
-  const start = performance.now();
+function* fitEpoch(state: State, course: Course, left: number): Job<AnyEpochResult | undefined, StepResult> {
+  const { data, validation, plan, control, calls } = course;
+  const timing = { start: performance.now() };
   const batches = { data, batchSize: Math.min(plan.batchSize, data.count), shuffle: plan.shuffle };
   if (!isPrepared(state, batches)) yield* preparePrograms(state, batches);
   const from = unfinishedPass(state, data)?.row ?? 0;
-  const report = plan.onProgress && reporter(state, batches, from, start, left, plan.onProgress);
+  const report = reporter(state, batches, from, timing, left);
   // `onProgress` may read the parameters too.
-  const reads = report === undefined ? [] : visibleOf(state);
-  const steps = stepSizeOf(state, batches) === data.count ? 1 : STEPS_PER_CALL;
+  const reads = plan.onProgress === undefined ? [] : visibleOf(state);
+  const most = stepSizeOf(state, batches) === data.count ? 1 : STEPS_PER_CALL;
   let pass: Pass;
   do {
-    plan.signal?.throwIfAborted();
+    yield* pausing(state, course, timing);
+    const epoch = state.epochs + 1;
+    const steps = control.every === "step" ? 1 : Math.min(most, calls.room());
     const stretch = yield* continuePass(state, batches, { steps }, reads);
-    report?.(stretch);
     pass = stretch.pass;
-    yield PAUSE;
-  } while (pass.row < pass.samples);
-  const durationMs = performance.now() - start;
+    plan.onProgress?.(report(epoch, stretch));
+    yield* calls.afterCall(epoch, stretch, () => report(epoch, stretch));
+    if (control.every === "step") yield* handOver(state, stepResult(state, epoch, stretch));
+    else yield PAUSE;
+  } while (pass.row < pass.samples && calls.stopped === undefined);
+  if (pass.row < pass.samples) return undefined;
+  const durationMs = performance.now() - timing.start;
   const scores = readScores(state.config.scores, pass.totals, pass.counted);
   const epoch = { epoch: state.epochs, step: state.steps };
   const scoring = { ...checkEvaluateOptions(), parameters: plan.validationParameters };
@@ -173,21 +297,35 @@ function* fitEpoch(
   };
 }
 
-/** Reports the progress of the epoch. `from`: the sample with which this fit began or continued it. */
+/** Throws if the fit has been aborted; waits if it has been paused. */
+function* pausing(state: State, { plan: { signal }, control }: Course, timing: { start: number }): Job<void> {
+  signal?.throwIfAborted();
+  const { pausing } = control;
+  if (pausing === undefined) return;
+  const since = performance.now();
+  if (!isUpToDate(state)) yield new CopyBack(lastingOf(state));
+  pausing.reach();
+  yield* lending(state, () => waitFor("fit: pause()", orAborted(pausing.resumed, signal)));
+  timing.start += performance.now() - since;
+}
+
+function stepResult(state: State, epoch: number, { losses }: Stretch): StepResult {
+  return { step: state.steps, epoch, loss: losses[losses.length - 1], learningRate: currentRate(state) };
+}
+
+/** Makes reports of the epoch's progress. `from`: the sample with which this fit began or continued it. */
 function reporter(
   state: State,
   { data: { count }, batchSize }: Batches,
   from: number,
-  start: number,
+  timing: { readonly start: number },
   left: number,
-  onProgress: NonNullable<FitPlan["onProgress"]>,
-): (stretch: Stretch) => void {
-  const epoch = state.epochs + 1;
+): (epoch: number, stretch: Stretch) => AnyProgress {
   // A step may have several batches, and the last step of an epoch fewer of them.
   const batchesUpTo = (row: number): number => Math.ceil(from / batchSize) + Math.ceil((row - from) / batchSize);
-  return ({ pass: { row, totals, counted }, losses }) => {
-    const perMs = (row - from) / Math.max(performance.now() - start, 1e-3);
-    onProgress({
+  return (epoch, { pass: { row, totals, counted }, losses }) => {
+    const perMs = (row - from) / Math.max(performance.now() - timing.start, 1e-3);
+    return {
       epoch,
       epochs: epoch + left - 1,
       batch: batchesUpTo(row),
@@ -198,6 +336,6 @@ function reporter(
       losses,
       samplesPerSecond: perMs * 1000,
       remainingMs: (count - row) / perMs,
-    });
+    };
   };
 }

@@ -36,6 +36,11 @@ export class Waiting {
   ) {}
 }
 
+/** A job yields this when it is about to read what calls in the background have written. */
+export class CopyBack {
+  constructor(readonly regions: readonly Region[]) {}
+}
+
 /** Waits for a promise within a job, and returns its value. */
 export function* waitFor<T>(what: string, promise: PromiseLike<T>): Generator<Waiting, T, number> {
   let value: T | undefined;
@@ -72,10 +77,10 @@ export async function breathing<T>(parts: InParts<T>): Promise<T> {
 }
 
 /**
- * Yields calls, `PAUSE`, what it waits for, and intermediate results (`Y`); returns `R`. The answer to a call is the number of steps that
+ * Yields calls, `PAUSE`, what it waits for, what it copies back, and intermediate results (`Y`); returns `R`. The answer to a call is the number of steps that
  * were done. After an interrupt, it is lower than the job asked for, but at least one.
  */
-export type Job<R, Y = never> = Generator<EngineCall | Waiting | typeof PAUSE | Y, R, number>;
+export type Job<R, Y = never> = Generator<EngineCall | Waiting | CopyBack | typeof PAUSE | Y, R, number>;
 
 /** Runs a job on the calling thread. Yields its intermediate results. */
 export function* driveSync<R, Y>(engine: Engine, job: Job<R, Y>): Generator<Y, R> {
@@ -84,31 +89,40 @@ export function* driveSync<R, Y>(engine: Engine, job: Job<R, Y>): Generator<Y, R
   try {
     let next = job.next(0);
     while (!next.done) {
-      const { value } = next;
-      if (value instanceof EngineCall) {
-        next = answer(engine, job, value);
-      } else if (value instanceof Waiting) {
-        // Nobody waits for it any more, so nobody else hears of its failure.
-        value.promise.then(undefined, () => {});
-        next = job.throw(
-          new SteepestError(
-            `${value.what} takes time, which a synchronous method cannot wait for: call the method without Sync, and await it`,
-          ),
-        );
-      } else {
-        if (value !== PAUSE) yield value as Y;
-        next = job.next(0);
-      }
+      if (isResult(next.value)) yield next.value;
+      next = advanceSync(engine, job, next.value);
     }
     finished = true;
     return next.value;
   } finally {
-    // The loop was left early: the job frees its memory.
-    if (!finished) job.return(undefined as R);
+    // The loop was left early, or failed: the job frees its memory, and ends what it has begun.
+    if (!finished) {
+      let last = job.return(undefined as R);
+      while (!last.done) last = advanceSync(engine, job, last.value);
+    }
   }
 }
 
-type Answer<R, Y> = IteratorResult<EngineCall | Waiting | typeof PAUSE | Y, R>;
+/** What a job yields. */
+type Yielded<Y> = EngineCall | Waiting | CopyBack | typeof PAUSE | Y;
+
+function isResult<Y>(value: Yielded<Y>): value is Y {
+  return !(value === PAUSE || value instanceof EngineCall || value instanceof Waiting || value instanceof CopyBack);
+}
+
+function advanceSync<R, Y>(engine: Engine, job: Job<R, Y>, value: Yielded<Y>): Answer<R, Y> {
+  if (value instanceof EngineCall) return answer(engine, job, value);
+  if (!(value instanceof Waiting)) return job.next(0);
+  // Nobody waits for it any more, so nobody else hears of its failure.
+  value.promise.then(undefined, () => {});
+  return job.throw(
+    new SteepestError(
+      `${value.what} takes time, which a synchronous method cannot wait for: call the method without Sync, and await it`,
+    ),
+  );
+}
+
+type Answer<R, Y> = ReturnType<Job<R, Y>["next"]>;
 
 function answer<R, Y>(engine: Engine, job: Job<R, Y>, { program, steps }: EngineCall): Answer<R, Y> {
   try {
@@ -150,32 +164,67 @@ export async function* driveAsync<R, Y>(
 ): AsyncGenerator<Y, R> {
   let finished = false;
   // Without a background it begins at once: its arguments are read before the caller can change them.
-  let release = engine.background ? await engine.acquire() : () => {};
+  let release = engine.background ? await engine.acquire() : undefined;
+  const free = (): void => {
+    release?.();
+    release = undefined;
+  };
+  const take = async (): Promise<void> => {
+    if (engine.background) release ??= await engine.acquire();
+  };
   try {
     let next = job.next(0);
     while (!next.done) {
       const { value } = next;
-      if (value instanceof EngineCall) {
-        next = engine.background ? await answerInBackground(engine, job, value) : answer(engine, job, value);
+      // Without a background, what is computed at once must not wait even for a microtask.
+      if (value instanceof EngineCall && !engine.background) {
+        next = answer(engine, job, value);
         continue;
       }
-      if (value !== PAUSE && !(value instanceof Waiting)) await engine.fetch(lasting);
-      release();
-      let failure: { readonly error: unknown } | undefined;
-      if (value === PAUSE) await breathe();
-      else if (value instanceof Waiting) failure = await outcomeOf(value.promise);
-      else yield value as Y;
-      if (engine.background) release = await engine.acquire();
-      next = failure === undefined ? job.next(0) : job.throw(failure.error);
+      if (isResult(value)) {
+        await engine.fetch(lasting);
+        free();
+        yield value;
+      }
+      next = await advance(engine, job, value, { free, take });
     }
     finished = true;
     return next.value;
   } finally {
-    if (!finished) job.return(undefined as R);
+    if (!finished) {
+      await take();
+      let last = job.return(undefined as R);
+      while (!last.done) last = await advance(engine, job, last.value, { free, take });
+    }
     // A closed engine has nothing to copy back.
     if (engine.background) await engine.fetch(lasting).catch(() => {});
-    release();
+    free();
   }
+}
+
+/** Frees the engine for others, and takes it again. */
+interface Hold {
+  free(): void;
+  take(): Promise<void>;
+}
+
+async function advance<R, Y>(
+  engine: Engine,
+  job: Job<R, Y>,
+  value: Yielded<Y>,
+  { free, take }: Hold,
+): Promise<Answer<R, Y>> {
+  if (value instanceof EngineCall)
+    return engine.background ? await answerInBackground(engine, job, value) : answer(engine, job, value);
+  let failure: { readonly error: unknown } | undefined;
+  if (value instanceof CopyBack) failure = await outcomeOf(engine.fetch(value.regions));
+  else {
+    free();
+    if (value === PAUSE) await breathe();
+    else if (value instanceof Waiting) failure = await outcomeOf(value.promise);
+    await take();
+  }
+  return failure === undefined ? job.next(0) : job.throw(failure.error);
 }
 
 async function outcomeOf(promise: PromiseLike<unknown>): Promise<{ readonly error: unknown } | undefined> {

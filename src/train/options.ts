@@ -15,6 +15,7 @@ import {
 } from "../engine/options.js";
 import type { Shape } from "../graph/tensor.js";
 import type { Ports } from "../nn/ports.js";
+import { type AnyCallback, type Callback, callbackList } from "./callbacks.js";
 import type { AnySamples, Resident, TrainingData } from "./data.js";
 import type { Progress } from "./fit.js";
 
@@ -46,6 +47,8 @@ export interface FitOptions<M extends string = string, I extends Ports = Shape, 
   /** Ends the fit by throwing the signal's reason; in the background, after the current step. */
   signal?: AbortSignalLike;
   onProgress?: (progress: Progress<M, O>) => void;
+  /** What is told of the fit as it goes on, and may end it, in this order: see `Callback`. Default: nothing. */
+  callbacks?: readonly Callback<M, O>[];
 }
 
 export interface StepsOptions {
@@ -103,9 +106,11 @@ export interface SummaryOptions {
 /** For any model and metrics. */
 export type AnyProgress = Omit<Progress<never>, "scores"> & { readonly scores: AnyScores };
 export type AnyScores = Readonly<Record<string, number>> & { readonly loss: number };
-export type AnyFitOptions = Omit<FitOptions, "validation" | "onProgress"> & {
+export type AnyFitOptions = Omit<FitOptions, "validation" | "onProgress" | "callbacks"> & {
   validation?: AnySamples | Resident;
   onProgress?: (progress: never) => void;
+  callbacks?: readonly AnyCallback[];
+  every?: "epoch" | "step";
 };
 
 /** Options of a fit, checked and complete. */
@@ -116,6 +121,9 @@ export interface FitPlan {
   readonly validationParameters: string | undefined;
   readonly signal: AbortSignalLike | undefined;
   readonly onProgress: ((progress: AnyProgress) => void) | undefined;
+  readonly callbacks: readonly AnyCallback[];
+  /** What `fit` yields. */
+  readonly every: "epoch" | "step";
 }
 
 /** Checks that the options, which come after the data, are not targets that were passed in their place. */
@@ -141,6 +149,8 @@ const FIT = {
   validationParameters: PARAMETERS,
   signal: abortSignal,
   onProgress: optional(fn<(progress: AnyProgress) => void>()),
+  callbacks: callbackList,
+  every: choice("epoch", ["epoch", "step"]),
 } satisfies OptionsOf<AnyFitOptions>;
 
 export function checkFitOptions(options: AnyFitOptions): FitPlan {
@@ -149,6 +159,14 @@ export function checkFitOptions(options: AnyFitOptions): FitPlan {
   if (plan.validationParameters === undefined || plan.validation !== undefined) return plan;
   throw new ModelError(
     `fit: validationParameters must be left out without validation, got ${showValue(plan.validationParameters)}: give the data that are scored as validation`,
+  );
+}
+
+/** A fit that is not iterated has nobody to give the results of steps to. */
+export function checkEverySync({ every }: AnyFitOptions): void {
+  if (every === undefined || every === "epoch") return;
+  throw new ModelError(
+    `fitSync: every must be "epoch" or left out, got ${showValue(every)}: iterate fit(data, { every: "step" }), or give a callback with onStep`,
   );
 }
 

@@ -105,16 +105,20 @@ export interface Run<R, Y> {
   readonly what: string;
   /** It changes nothing and ends before any other job gets a turn. So it may run in the middle of a training. */
   readonly between?: boolean;
+  /** It changes nothing, but others get turns: it may run while a fit waits for its callbacks, which then waits for it. */
+  readonly scores?: boolean;
   readonly given: readonly (GivenSamples | ResidentData | undefined)[];
   job(...resident: (ResidentData | undefined)[]): Job<R, Y>;
 }
 
 /** Runs a job as the only one that goes through data. Memory that it took for data is freed afterwards. */
 export function* exclusively<R, Y = never>(state: State, run: Run<R, Y>): Job<R, Y> {
-  const { what, between = false, given, job } = run;
+  const { what, between = false, scores = false, given, job } = run;
   const before = state.running;
-  guard(state, what, { alone: !between || before?.what === what });
-  state.running = run;
+  const fits = (between && before?.what !== what) || (scores && before?.lends === true);
+  guard(state, what, { alone: !fits });
+  const own = { what };
+  state.running = own;
   const owned: ResidentData[] = [];
   try {
     const resident: (ResidentData | undefined)[] = [];
@@ -132,7 +136,7 @@ export function* exclusively<R, Y = never>(state: State, run: Run<R, Y>): Job<R,
     if (owned.length > 0 && state.engine.background) yield PAUSE;
     return yield* job(...resident);
   } finally {
-    if (state.running === run) state.running = before;
+    if (state.running === own) state.running = before;
     for (const loaded of owned) loaded.dispose();
   }
 }

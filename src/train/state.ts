@@ -30,6 +30,7 @@ import type { Metric } from "../nn/metrics.js";
 import type { AnyModel } from "../nn/model.js";
 import type { Port } from "../nn/ports.js";
 import { FEED_HEADER_WORDS } from "../ops/gather.js";
+import { type CallbackMemory, NO_MEMORY } from "./callbacks.js";
 import { type Cursor, createCursor, type Pass } from "./cursor.js";
 import { type ResidentData, type SampleFormat, targetsOf } from "./data.js";
 import { assertIdle, EngineCall, type Job } from "./job.js";
@@ -126,6 +127,13 @@ export interface StateParts {
   readonly counter: Pointer;
 }
 
+/** A job that goes through data. */
+export interface Running {
+  readonly what: string;
+  /** Whether it waits for callbacks, or is paused: others may then go through data, if they change nothing. */
+  lends?: boolean;
+}
+
 /** The inside of a trainer. */
 export interface State {
   readonly engine: Engine;
@@ -160,10 +168,14 @@ export interface State {
   steps: number;
   epochs: number;
   cursor: Cursor;
+  /** What callbacks of a running fit multiply the learning rates by. */
+  learningRateFactor: number;
+  /** The memory of callbacks. */
+  memory: CallbackMemory;
   readonly programs: ProgramCache;
   readonly samples: SampleMemory;
   /** The job that goes through data now; `undefined` while the user has the result of an epoch. */
-  running: { readonly what: string } | undefined;
+  running: Running | undefined;
   /** The pass whose sums are in `totals`, and the data whose addresses are in the feed. */
   summed: Pass | undefined;
   fed: { readonly data: ResidentData; readonly shuffled: boolean } | undefined;
@@ -279,6 +291,8 @@ export function createState(engine: Engine, config: TrainingConfig): State {
       steps: 0,
       epochs: 0,
       cursor: createCursor(),
+      learningRateFactor: 1,
+      memory: NO_MEMORY,
       programs: { held: new Map(), last: undefined, prepared: undefined },
       samples: {
         format: formatOf(config),
@@ -344,6 +358,7 @@ export function resetState(state: State): void {
   const tensors = [...config.model.parameters.values()];
   initializeParameters(engine, tensors, state.values.addressOf, config.seed);
   setCounts(state, 0, 0, createCursor());
+  state.memory = NO_MEMORY;
   startSlots(state);
   state.broken = undefined;
 }

@@ -108,8 +108,10 @@ function beforeSteps(state: State, row: number, steps: number): void {
   const { floats, words } = engine.heap;
   const [rates, clock] = [state.learningRates / 4, state.clock];
   const { rates: named } = config.optimizer;
+  const factor = state.learningRateFactor;
   for (let i = 0; i < steps; i++) {
-    for (let r = 0; r < named.length; r++) floats[rates + i * named.length + r] = rateAt(named[r], state.steps + i + 1);
+    const at = rates + i * named.length;
+    for (let r = 0; r < named.length; r++) floats[at + r] = rateAt(named[r], state.steps + i + 1) * factor;
   }
   words[(clock + CLOCK_POSITION) / 4] = 0;
   words[(clock + CLOCK_NEXT_ROW) / 4] = row;

@@ -1,13 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // compile(): makes programs of a model, its loss and its optimizer, in the memory of one engine.
 import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
-import { ModelError } from "../engine/errors.js";
 import type { Build } from "../engine/module.js";
-import { type Shape, sizeOf } from "../graph/tensor.js";
+import type { Shape } from "../graph/tensor.js";
 import type { Values } from "../graph/values.js";
 import type { AnyMetrics, MetricName, NameOfMetric } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
-import { type ForPorts, fromList, type Ports } from "../nn/ports.js";
+import type { ForPorts, Ports } from "../nn/ports.js";
 import { type Checkpoint, restoreCheckpoint, takeCheckpoint } from "./checkpoint.js";
 import { type AnyOptions, configure, type PredictingOptions, type Scored, type TrainingOptions } from "./config.js";
 import {
@@ -20,15 +19,25 @@ import {
   type TrainingData,
 } from "./data.js";
 import { evaluateAll, updateStatistics } from "./evaluate.js";
-import { type AnyEpochResult, type EpochResult, type Fit, fitEpochs, lazily, type Scores } from "./fit.js";
-import { atOnce, breathing, driveAsync, driveSync, EngineCall, type Job, runAsync, runSync } from "./job.js";
+import {
+  type AnyEpochResult,
+  createControl,
+  type EpochResult,
+  type Fit,
+  fitEpochs,
+  lazily,
+  type Scores,
+  type StepResult,
+} from "./fit.js";
+import { gradientsOf } from "./gradients.js";
+import { atOnce, breathing, driveAsync, driveSync, type Job, runAsync, runSync } from "./job.js";
 import { checkAverage } from "./optimizer.js";
 import {
   type AnyFitOptions,
   type AnyScores,
   checkEvaluateOptions,
+  checkEverySync,
   checkFitOptions,
-  checkGradientsOptions,
   checkNormalizationOptions,
   checkParametersOptions,
   checkSliceOptions,
@@ -47,15 +56,8 @@ import {
   type SummaryOptions,
 } from "./options.js";
 import type { Losses } from "./outputs.js";
-import {
-  type ParameterUpdate,
-  type ParameterValues,
-  readBlock,
-  readParameters,
-  writeParameters,
-} from "./parameters.js";
+import { type ParameterUpdate, type ParameterValues, readParameters, writeParameters } from "./parameters.js";
 import { predictAll, readInputs } from "./predict.js";
-import { programFor } from "./programs.js";
 import { resetRows } from "./rowStates.js";
 import { checkResident, exclusively, type GivenSamples, load, readSamples, stage } from "./samples.js";
 import {
@@ -63,7 +65,6 @@ import {
   BETWEEN_CALLS,
   checkScores,
   checkTrains,
-  claimStates,
   closeState,
   createState,
   guard,
@@ -215,9 +216,11 @@ export interface Trainer<
    * Trains for some epochs. `for await (const { epoch, loss } of trainer.fit(data, { epochs: 5 })) …` gives the result
    * of each epoch, and stops when the loop is left. `const history = await trainer.fit(data, { epochs: 5 })` gives the
    * results of all epochs. The training begins when the fit is iterated or awaited. If an earlier call left a pass over
-   * the data unfinished, the rest of it is the first epoch.
+   * the data unfinished, the rest of it is the first epoch. With `every: "step"` the loop gets the result of each step
+   * instead.
    */
-  fit(data: TrainingData<I, T>, options?: FitOptions<M, I, T>): Fit<EpochResult<M, T>>;
+  fit(data: TrainingData<I, T>, options: FitOptions<M, I, T> & { every: "step" }): Fit<StepResult, EpochResult<M, T>>;
+  fit(data: TrainingData<I, T>, options?: FitOptions<M, I, T> & { every?: "epoch" }): Fit<EpochResult<M, T>>;
   /** The same as `fit`, for all epochs at once. */
   fitSync(data: TrainingData<I, T>, options?: FitOptions<M, I, T>): EpochResult<M, T>[];
   /**
@@ -355,7 +358,12 @@ function jobsOf(state: State) {
       else checkScores(state, what);
       return readSamples(state, batch, later && state.engine.background ? "batch" : undefined);
     },
-    fit(data: Given, options: AnyFitOptions = {}, later = false): Job<void, AnyEpochResult> {
+    fit(
+      data: Given,
+      options: AnyFitOptions = {},
+      control = createControl(),
+      later = false,
+    ): Job<void, AnyEpochResult | StepResult> {
       checkTrains(state, "fit");
       const plan = checkFitOptions(options);
       checkAverage("fit", "validationParameters", state.optimizer, plan.validationParameters);
@@ -363,7 +371,7 @@ function jobsOf(state: State) {
       return exclusively(state, {
         what: "fit",
         given: [read(data, later), validation === undefined ? undefined : read(validation, later, "validation")],
-        job: (train, scored) => fitEpochs(state, train as ResidentData, scored, plan),
+        job: (train, scored) => fitEpochs(state, train as ResidentData, scored, plan, control),
       });
     },
     steps(data: Given, plan: StepsPlan, later = false): Job<void> {
@@ -390,6 +398,7 @@ function jobsOf(state: State) {
       return exclusively(state, {
         what: "evaluate",
         between: !later,
+        scores: true,
         given: [read(data, later)],
         job: (resident) => evaluateAll(state, resident as ResidentData, plan),
       });
@@ -413,41 +422,6 @@ function* trainBatch(state: State, batch: GivenSamples): Job<number> {
   return yield* stepOnce(state, feed, count);
 }
 
-type AnyGradients = Map<string, ParameterValues> & AllGradients<Ports>;
-
-/** Gradients by the parameters, and by the inputs if the options say so. */
-function* gradientsOf(state: State, batch: GivenSamples, options: GradientsOptions | undefined): Job<AnyGradients> {
-  const { inputs: wanted, loss: wantsLoss } = checkGradientsOptions(options);
-  const { feed, count } = stage(state, batch);
-  claimStates(state, "gradients", count);
-  const { gradients: address, trained } = state;
-  const parameters = { address, bytes: trained.bytes };
-  const lossAt = (results: readonly number[]) => state.engine.floats(results[0], 1)[0];
-  if (!wanted) {
-    const { program, results } = programFor(state, "gradients", feed, count);
-    yield new EngineCall(program, 1, [parameters, { address: results[0], bytes: 4 }]);
-    const gradients = readBlock(state, address);
-    return (wantsLoss ? { loss: lossAt(results), parameters: gradients } : gradients) as AnyGradients;
-  }
-  const ports = feed.format.inputs.filter(({ dtype }) => dtype === "float32");
-  if (ports.length === 0)
-    throw new ModelError("gradients: inputs of whole numbers have no gradients: leave inputs out");
-  const { program, results } = programFor(state, "input gradients", feed, count);
-  const places = ports.map(({ shape }, index) => ({ address: results[index + 1], bytes: count * sizeOf(shape) * 4 }));
-  yield new EngineCall(program, 1, [parameters, { address: results[0], bytes: 4 }, ...places]);
-  const inputs = ports.map(
-    ({ shape }, index): ParameterValues => ({
-      shape: [count, ...shape],
-      data: state.engine.floats(places[index].address, places[index].bytes / 4).slice(),
-    }),
-  );
-  return {
-    loss: lossAt(results),
-    parameters: readBlock(state, address),
-    inputs: fromList(ports, inputs),
-  } as unknown as AnyGradients;
-}
-
 type Jobs = ReturnType<typeof jobsOf>;
 
 type SynchronousMethods = Pick<
@@ -465,7 +439,10 @@ type SynchronousMethods = Pick<
 function synchronousMethods(state: State, jobs: Jobs): SynchronousMethods {
   const { engine } = state;
   return {
-    fitSync: (data, options) => [...driveSync<void, AnyEpochResult>(engine, jobs.fit(data, options))],
+    fitSync(data, options: AnyFitOptions = {}) {
+      checkEverySync(options);
+      return [...driveSync<void, AnyEpochResult>(engine, jobs.fit(data, options) as Job<void, AnyEpochResult>)];
+    },
     trainStepsSync(data, options) {
       const plan = checkStepsOptions(options);
       runSync(engine, jobs.steps(data, plan));
@@ -495,8 +472,12 @@ type AsynchronousMethods = Pick<
 function asynchronousMethods(state: State, jobs: Jobs): AsynchronousMethods {
   const { engine } = state;
   return {
-    fit: (data, options) =>
-      lazily(() => driveAsync<void, AnyEpochResult>(engine, jobs.fit(data, options, true), lastingOf(state))),
+    fit(data: Given, options?: AnyFitOptions): never {
+      const control = createControl(options?.every);
+      return lazily(control, () =>
+        driveAsync(engine, jobs.fit(data, options, control, true), lastingOf(state)),
+      ) as never;
+    },
     async trainSteps(data, options) {
       const plan = checkStepsOptions(options);
       await runAsync(engine, jobs.steps(data, plan, true), lastingOf(state));
