@@ -97,7 +97,9 @@ const TESTS = {
     "test/train/sequences.test.ts",
     "test/train/checkpoint.test.ts",
   ],
-  "src/optim/schedules.ts": ["test/optim/schedules.test.ts"],
+  "src/optim/schedules.ts": ["test/optim/schedules.test.ts", "test/optim/invalid.test.ts"],
+  "src/optim/adafactor.ts": ["test/optim/define.test.ts", "test/optim/invalid.test.ts"],
+  "src/optim/muon.ts": ["test/optim/define.test.ts", "test/optim/invalid.test.ts"],
   "src/optim/define.ts": ["test/optim/define.test.ts", "test/optim/wrappers.test.ts"],
   "src/optim/sharpnessAware.ts": ["test/optim/sharpnessAware.test.ts"],
   "src/optim/lbfgs.ts": ["test/train/minimize.test.ts"],
@@ -111,6 +113,8 @@ const TESTS = {
     "test/optim/averaged.test.ts",
     "test/nn/embedding.test.ts",
     "test/optim/wrappers.test.ts",
+    "test/optim/invalid.test.ts",
+    "test/optim/trajectories.test.ts",
   ],
 };
 

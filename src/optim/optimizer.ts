@@ -15,7 +15,7 @@ import type { OptionRule } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import type { Shape } from "../graph/tensor.js";
 
-/** A fixed rate, or a schedule: the rate of each step, counted from 1. */
+/** A fixed rate, or a schedule: the rate of each step, counted from 1. That of step 1 is looked at when a trainer or a step is made. */
 export type LearningRate = number | ((step: number) => number);
 
 /** A parameter that an optimizer changes. */

@@ -11,6 +11,7 @@ import {
   type OptimizerBlock,
   type OptimizerPlacement,
   type OptimizerSlot,
+  rateAt,
   ratesOf,
   type TrainedTensor,
 } from "./optimizer.js";
@@ -67,6 +68,9 @@ export function layoutOptimizer(where: string, optimizer: Optimizer, given: read
       throw new ModelError(`${named}: ${method} must not throw, got ${messageOf(error)}`, { cause: error });
     }
   };
+  // A schedule that has no rate for the first step is refused before there is anything to train.
+  const rates = ratesOf(optimizer);
+  ask("learningRate(1)", () => rates.map((rate) => rateAt(rate, 1)));
   const tensors = ask("order()", () => optimizer.order?.(given) ?? given);
   checkOrder(named, given, tensors);
   const slots = ask("slots()", () => optimizer.slots?.(tensors) ?? []);
@@ -81,7 +85,7 @@ export function layoutOptimizer(where: string, optimizer: Optimizer, given: read
   if (!isSize(scratchBytes, 0)) {
     throw new ModelError(`${named}: scratchBytes() must give a number of bytes, got ${showValue(scratchBytes)}`);
   }
-  const clockBytes = align(CLOCK_LEARNING_RATES + 4 * ratesOf(optimizer).length);
+  const clockBytes = align(CLOCK_LEARNING_RATES + 4 * rates.length);
   const layout = { optimizer, tensors, slots: layouts, scratchBytes: align(scratchBytes), clockBytes };
   ask("record()", () => tryRecording(layout));
   return layout;

@@ -1,15 +1,20 @@
 // Optimizers out of operations: against the kernels of the same form, and papers in float64.
 import {
+  type AdafactorOptions,
   adafactor,
   adam,
   clipByGlobalNorm,
   compileSync,
+  conv1d,
   createEngine,
   createEngineSync,
   createWorkspaceSync,
   defineOptimizer,
   dense,
+  flatten,
   groups,
+  type LearningRate,
+  type MuonOptions,
   meanSquaredError,
   muon,
   type Optimizer,
@@ -26,6 +31,7 @@ afterAll(() => engine.dispose());
 const model = sequential({ input: [3] }, dense(8), tanh(), dense(2));
 const x = Array.from({ length: 40 }, (_, i) => [Math.sin(3 * i), Math.cos(5 * i), Math.sin(i * i)]);
 const data = { x, y: x.map(([a, b, c]) => [2 * a - b, a * c]) };
+const flatData = { x: Float32Array.from(x.flat()), y: data.y };
 const loss = meanSquaredError();
 const open = (optimizer: Optimizer) => compileSync(model, { loss, optimizer, engine, seed: 3 });
 
@@ -225,12 +231,12 @@ const transposed = (a: Matrix): Matrix => a[0].map((_, j) => a.map((row) => row[
 const each = (a: Matrix, f: (value: number, i: number, j: number) => number): Matrix =>
   a.map((row, i) => row.map((value, j) => f(value, i, j)));
 
-/** Jordan et al. 2024: five iterations of the quintic, on the matrix with fewer rows than columns. */
-function orthogonalized(g: Matrix): Matrix {
-  if (g.length > g[0].length) return transposed(orthogonalized(transposed(g)));
+/** Jordan et al. 2024: iterations of the quintic, on the matrix with fewer rows than columns. */
+function orthogonalized(g: Matrix, iterations: number): Matrix {
+  if (g.length > g[0].length) return transposed(orthogonalized(transposed(g), iterations));
   const norm = Math.hypot(...g.flat());
   let y = each(g, (value) => value / (norm + 1e-7));
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < iterations; i++) {
     const gram = product(y, transposed(y));
     const twice = product(gram, gram);
     const both = product(
@@ -242,34 +248,73 @@ function orthogonalized(g: Matrix): Matrix {
   return y;
 }
 
-const asMatrix = ({ shape, data }: { readonly shape: readonly number[]; readonly data: ArrayLike<number> }): Matrix =>
-  Array.from({ length: shape[0] }, (_, i) => Array.from({ length: shape[1] }, (_, j) => data[i * shape[1] + j]));
+interface Shaped {
+  readonly shape: readonly number[];
+  readonly data: ArrayLike<number>;
+}
+
+/** With all axes but the last as rows: a kernel of a convolution is [window · inputs, outputs]. */
+function asMatrix({ shape, data }: Shaped): Matrix {
+  const columns = shape[shape.length - 1];
+  return Array.from({ length: data.length / columns }, (_, i) =>
+    Array.from({ length: columns }, (_, j) => data[i * columns + j]),
+  );
+}
 
 const rootMeanSquare = (all: readonly number[]) => Math.hypot(...all) / Math.sqrt(all.length);
 
-describe("against papers", () => {
-  test("muon: momentum with its singular values near 1", () => {
-    const bare = sequential({ input: [3] }, dense(8, { bias: false }), tanh(), dense(2, { bias: false }));
-    using trainer = compileSync(bare, {
-      loss,
-      optimizer: muon({ learningRate: 0.05, weightDecay: 0.1 }),
-      engine,
-      seed: 3,
-    });
-    const state = new Map([...trainer.parameters()].map(([path, values]) => [path, each(asMatrix(values), () => 0)]));
-    for (let step = 1; step <= 20; step++) {
-      const [before, gradients] = [trainer.parameters(), trainer.gradientsSync(data)];
-      trainer.trainStepsSync(data, { steps: 1 });
-      for (const [path, values] of trainer.parameters()) {
-        const [p, g] = [asMatrix(before.get(path) as never), asMatrix(gradients.get(path) as never)];
-        const momentum = each(state.get(path) as Matrix, (m, i, j) => 0.95 * m + 0.05 * g[i][j]);
-        state.set(path, momentum);
-        const along = orthogonalized(each(momentum, (m, i, j) => 0.95 * m + 0.05 * g[i][j]));
-        const factor = Math.sqrt(Math.max(1, p[0].length / p.length));
-        const expected = each(p, (value, i, j) => value - 0.05 * (factor * along[i][j] + 0.1 * value)).flat();
-        values.data.forEach((value, i) => expect(Math.abs(value - expected[i])).toBeLessThan(1e-4 * 0.05));
-      }
+const slower = (step: number) => 0.05 / Math.sqrt(step);
+const rateAt = (rate: LearningRate, step: number) => (typeof rate === "number" ? rate : rate(step));
+
+/** A kernel of a convolution, and matrices that are wide and tall. */
+const layers = (bias: boolean) =>
+  sequential(
+    { input: [3, 1] },
+    conv1d(4, 2, { bias }),
+    tanh(),
+    flatten(),
+    dense(3, { bias }),
+    tanh(),
+    dense(5, { bias }),
+    dense(2, { bias }),
+  );
+
+/** Calls `check` for each parameter of each of 100 steps, with what it was, its gradient, and what it has become. */
+function followed(
+  optimizer: Optimizer,
+  bias: boolean,
+  check: (path: string, step: number, p: Shaped, g: Shaped, after: ArrayLike<number>) => void,
+): void {
+  using trainer = compileSync(layers(bias), { loss, optimizer, engine, seed: 3 });
+  const start = trainer.evaluateSync(flatData).loss;
+  for (let step = 1; step <= 100; step++) {
+    const [before, gradients] = [trainer.parameters(), trainer.gradientsSync(flatData)];
+    trainer.trainStepsSync(flatData, { steps: 1 });
+    for (const [path, { data: after }] of trainer.parameters()) {
+      check(path, step, before.get(path) as Shaped, gradients.get(path) as Shaped, after);
     }
+  }
+  expect(trainer.evaluateSync(flatData).loss).toBeLessThan(start);
+}
+
+describe("against papers, 100 steps", () => {
+  test.each([
+    { learningRate: 0.05, weightDecay: 0.1 },
+    { learningRate: slower, momentum: 0.8, nesterov: false, iterations: 3 },
+    {},
+  ])("muon %o: momentum with its singular values near 1", (options: MuonOptions) => {
+    const { learningRate = 0.02, momentum = 0.95, nesterov = true, iterations = 5, weightDecay = 0 } = options;
+    const kept = new Map<string, Matrix>();
+    followed(muon(options), false, (path, step, before, gradient, after) => {
+      const [p, g, rate] = [asMatrix(before), asMatrix(gradient), rateAt(learningRate, step)];
+      const m = each(g, (value, i, j) => momentum * (kept.get(path)?.[i][j] ?? 0) + (1 - momentum) * value);
+      kept.set(path, m);
+      const ahead = nesterov ? each(m, (value, i, j) => momentum * value + (1 - momentum) * g[i][j]) : m;
+      const along = orthogonalized(ahead, iterations);
+      const factor = Math.sqrt(Math.max(1, p[0].length / p.length));
+      const expected = each(p, (value, i, j) => value - rate * (factor * along[i][j] + weightDecay * value)).flat();
+      expect(Math.max(...expected.map((value, i) => Math.abs(value - after[i])))).toBeLessThan(2e-7 + 1e-4 * rate);
+    });
   });
 
   test("muon refuses what is no matrix, by name", () => {
@@ -279,37 +324,36 @@ describe("against papers", () => {
   });
 
   // Shazeer & Stern 2018, algorithms 4 (matrices) and 5 (vectors), with the steps of algorithm 6.
-  test("adafactor: means of rows and columns, clipped, scaled", () => {
-    using trainer = open(adafactor({ weightDecay: 0.1 }));
+  test.each([
+    { weightDecay: 0.1 },
+    { learningRate: slower, beta2Decay: -0.6, epsilon1: 1e-3, epsilon2: 0.6, clipThreshold: 0.5 },
+    { learningRate: 0.01, scaleByParameter: false },
+    {},
+  ])("adafactor %o: means of rows and columns, clipped, scaled", (options: AdafactorOptions) => {
+    const { learningRate = (step: number) => Math.min(0.01, 1 / Math.sqrt(step)), beta2Decay = -0.8 } = options;
+    const { epsilon1 = 1e-30, epsilon2 = 1e-3, clipThreshold = 1, scaleByParameter = true, weightDecay = 0 } = options;
     const kept = new Map<string, { r: number[]; c: number[]; v: number[] }>();
-    for (let step = 1; step <= 20; step++) {
-      const [before, gradients] = [trainer.parameters(), trainer.gradientsSync(data)];
-      trainer.trainStepsSync(data, { steps: 1 });
-      const beta = 1 - step ** -0.8;
+    followed(adafactor(options), true, (path, step, before, gradient, after) => {
+      const beta = 1 - step ** beta2Decay;
       const follow = (old: readonly number[] | undefined, now: readonly number[]) =>
         now.map((value, i) => beta * (old?.[i] ?? 0) + (1 - beta) * value);
-      for (const [path, values] of trainer.parameters()) {
-        const p = before.get(path) as never as { shape: number[]; data: Float32Array };
-        const g = gradients.get(path)?.data as Float32Array;
-        const squares = Array.from(g, (value) => value ** 2 + 1e-30);
-        const old = kept.get(path);
-        const isMatrix = p.shape.length === 2;
-        const matrix = isMatrix ? asMatrix({ shape: p.shape, data: squares }) : [squares];
-        const average = (row: readonly number[]) => row.reduce((a, b) => a + b, 0) / row.length;
-        const r = follow(old?.r, matrix.map(average));
-        const c = follow(old?.c, transposed(matrix).map(average));
-        const v = isMatrix ? each(matrix, (_, i, j) => (r[i] * c[j]) / average(r)).flat() : follow(old?.v, squares);
-        kept.set(path, { r, c, v });
-        const update = Array.from(g, (value, i) => value / Math.sqrt(v[i]));
-        const clip = Math.max(1, rootMeanSquare(update));
-        const rate = Math.min(0.01, 1 / Math.sqrt(step));
-        const size = rate * Math.max(1e-3, rootMeanSquare([...p.data]));
-        values.data.forEach((value, i) => {
-          const expected = p.data[i] * (1 - 0.1 * rate) - (size * update[i]) / clip;
-          expect(Math.abs(value - expected)).toBeLessThan(2e-7 + 1e-4 * size);
-        });
-      }
-    }
+      const [p, g] = [[...(before.data as Float32Array)], gradient.data];
+      const squares = Array.from(g, (value) => value ** 2 + epsilon1);
+      const old = kept.get(path);
+      const isMatrix = before.shape.length > 1;
+      const matrix = isMatrix ? asMatrix({ shape: before.shape, data: squares }) : [squares];
+      const average = (row: readonly number[]) => row.reduce((a, b) => a + b, 0) / row.length;
+      const r = follow(old?.r, matrix.map(average));
+      const c = follow(old?.c, transposed(matrix).map(average));
+      const v = isMatrix ? each(matrix, (_, i, j) => (r[i] * c[j]) / average(r)).flat() : follow(old?.v, squares);
+      kept.set(path, { r, c, v });
+      const update = Array.from(g, (value, i) => value / Math.sqrt(v[i]));
+      const clip = Math.max(1, rootMeanSquare(update) / clipThreshold);
+      const rate = rateAt(learningRate, step);
+      const size = scaleByParameter ? rate * Math.max(epsilon2, rootMeanSquare(p)) : rate;
+      const expected = p.map((value, i) => value * (1 - weightDecay * rate) - (size * update[i]) / clip);
+      expect(Math.max(...expected.map((value, i) => Math.abs(value - after[i])))).toBeLessThan(2e-7 + 1e-4 * size);
+    });
   });
 
   test("the same bits for 1, 2 and 3 threads, and the loss falls", async () => {

@@ -1,8 +1,12 @@
 import {
   adam,
   compile,
+  compileSync,
   cosineDecay,
   cosineRestarts,
+  createEngineSync,
+  createWorkspaceSync,
+  defineLoss,
   dense,
   exponentialDecay,
   inverseSquareRoot,
@@ -18,7 +22,8 @@ import {
   stepDecay,
   warmup,
 } from "steepest";
-import { describe, expect, test } from "vitest";
+import { mean } from "steepest/graph";
+import { afterAll, describe, expect, test } from "vitest";
 import golden from "../golden/schedules.json" with { type: "json" };
 
 const makers = {
@@ -85,6 +90,96 @@ test("one cycle ends at its last step, and stays there", () => {
     expect(near(rates[99], 1 / 25 / 1e4)).toBe(true);
     expect(rates.slice(99)).toEqual(Array(21).fill(rates[99]));
   }
+});
+
+test("one cycle, by hand: up in three steps of ten, down in seven, and no jump after the last", () => {
+  const linear = oneCycle(0.5, { steps: 10, shape: "linear" });
+  const down = (steps: number) => 0.5 + ((2e-6 - 0.5) * steps) / 7;
+  const expected = [0.02, 0.26, 0.5, down(1), down(2), down(3), down(4), down(5), down(6), 2e-6, 2e-6, 2e-6];
+  expected.forEach((rate, index) => expect(linear(index + 1)).toBeCloseTo(rate, 14));
+  const wave = oneCycle(0.5, { steps: 10, startDivisor: 10, endDivisor: 100 });
+  expect(wave(1)).toBeCloseTo(0.05, 14);
+  expect(wave(2)).toBeCloseTo((0.05 + 0.5) / 2, 14);
+  expect(wave(3)).toBe(0.5);
+  expect(wave(4)).toBeCloseTo(0.0005 + (0.4995 * (1 + Math.cos(Math.PI / 7))) / 2, 14);
+  for (const step of [10, 11, 1000]) expect(wave(step)).toBeCloseTo(0.0005, 14);
+  // Two steps are the first and the last.
+  const short = oneCycle(1, { steps: 2, rise: 0 });
+  expect([1, 2, 3].map(short)).toEqual([1, 1 / 25 / 1e4, 1 / 25 / 1e4]);
+  // Without a rise it begins at the top; with nothing else it ends there.
+  expect(oneCycle(1, { steps: 10, rise: 0 })(1)).toBe(1);
+  expect(oneCycle(1, { steps: 10, rise: 1 })(10)).toBe(1);
+});
+
+describe("the rates that trainings apply", () => {
+  const engine = createEngineSync();
+  afterAll(() => engine.dispose());
+  const model = sequential({ input: [1] }, dense(1, { bias: false }));
+  // A gradient of 1, at a weight of 0: the step leaves minus the rate.
+  const loss = defineLoss("output", (output) => mean(output));
+  const data = { x: [[1]], y: [[0]] };
+  const zero = { "0.weight": new Float32Array(1) };
+  const weightOf = (of: { parameters(): ReadonlyMap<string, { readonly data: Float32Array }> }) =>
+    -(of.parameters().get("0.weight")?.data[0] as number);
+  const open = (learningRate: Schedule) => compileSync(model, { loss, optimizer: sgd({ learningRate }), engine });
+  const apply = (trainer: ReturnType<typeof open>) => {
+    trainer.setParameters(zero);
+    trainer.trainStepsSync(data, { steps: 1 });
+    return weightOf(trainer);
+  };
+
+  // Each with its first rate, and that of its last step, which is 12.
+  const rates: Readonly<Record<string, readonly [Schedule, first: number, last: number]>> = {
+    stepDecay: [stepDecay(1, { every: 4, factor: 0.5 }), 1, 0.25],
+    multiStepDecay: [multiStepDecay(1, { milestones: [3, 11], factor: 0.5 }), 1, 0.25],
+    exponentialDecay: [exponentialDecay(1, { factor: 0.5, every: 11 }), 1, 0.5],
+    polynomialDecay: [polynomialDecay(1, { steps: 11, end: 0.125 }), 1, 0.125],
+    cosineDecay: [cosineDecay(1, { steps: 11, end: 0.125 }), 1, 0.125],
+    cosineRestarts: [cosineRestarts(1, { steps: 11 }), 1, 1],
+    warmup: [warmup(1, { steps: 12 }), 1 / 12, 1],
+    oneCycle: [oneCycle(1, { steps: 12, startDivisor: 4, endDivisor: 8 }), 0.25, 1 / 32],
+    "oneCycle in three phases": [
+      oneCycle(1, { steps: 12, startDivisor: 4, endDivisor: 8, threePhases: true }),
+      0.25,
+      1 / 32,
+    ],
+    inverseSquareRoot: [inverseSquareRoot(1, { warmup: 3 }), 1 / 3, 0.5],
+    joinSchedules: [
+      joinSchedules([warmup(1, { steps: 4 }), oneCycle(1, { steps: 7, endDivisor: 2 })], [5]),
+      0.25,
+      1 / 50,
+    ],
+  };
+
+  test.each(Object.entries(rates))("%s: first, last, beyond, and resumed in the midst and at the end", (_, row) => {
+    const [rate, first, last] = row;
+    const expected = Array.from({ length: 15 }, (_, index) => Math.fround(rate(index + 1)));
+    expect(expected[0]).toBe(Math.fround(first));
+    expect(expected[11]).toBe(Math.fround(last));
+    using trainer = open(rate);
+    const checkpoints = expected.map((one, index) => {
+      const before = trainer.checkpoint();
+      expect(apply(trainer), `step ${index + 1}`).toBe(one);
+      return before;
+    });
+    // Before steps 2, 6, the last, and the first beyond it.
+    for (const index of [1, 5, 11, 12]) {
+      using resumed = open(rate);
+      resumed.restore(checkpoints[index]);
+      expect([apply(resumed), apply(resumed)]).toEqual(expected.slice(index, index + 2));
+    }
+    using workspace = createWorkspaceSync({ engine });
+    const step = workspace.step((given, { apply }) => ({ loss: mean(apply(given.x, model)) }), {
+      inputs: { x: [1, 1] },
+      train: model,
+      optimizer: sgd({ learningRate: rate }),
+    });
+    for (const one of expected) {
+      workspace.setParameters(model, zero);
+      step({ x: [[1]] });
+      expect(weightOf({ parameters: () => workspace.parameters(model) })).toBe(one);
+    }
+  });
 });
 
 test("joined schedules count their own steps", () => {

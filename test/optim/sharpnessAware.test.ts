@@ -69,13 +69,13 @@ function expectStep(after: Values, before: Values, gradients: Values, rate: numb
 
 describe("sharpnessAware", () => {
   test.each([
-    [0.05, false],
-    [0.5, false],
-    [0.5, true],
-  ])("rho %f, adaptive %s: the step that the gradients ahead give", (rho, adaptive) => {
+    [0.05, false, 10],
+    [0.5, false, 100],
+    [0.5, true, 100],
+  ])("rho %f, adaptive %s: the step that the gradients ahead give, %i times", (rho, adaptive, steps) => {
     using trainer = open(sharpnessAware(sgd({ learningRate: 0.1 }), { rho, adaptive }));
     using plain = open(sgd());
-    for (let step = 1; step <= 10; step++) {
+    for (let step = 1; step <= steps; step++) {
       const before = trainer.parameters();
       plain.setParameters(before);
       const scored = plain.evaluateSync(data).loss;
