@@ -49,7 +49,7 @@ const OPTIONS = {
   convolution: choice("auto", ["auto", "direct"]),
 } satisfies OptionsOf<EngineOptions>;
 
-const VIEWS = { float32: "floats", uint32: "words", float64: "doubles" } as const;
+const VIEWS = { float32: "floats", uint32: "words", float64: "doubles", uint8: "bytes" } as const;
 
 export interface Engine extends Choices {
   readonly build: Build;
@@ -71,6 +71,7 @@ export interface Engine extends Choices {
   floats(address: Pointer, length: number): Float32Array;
   words(address: Pointer, length: number): Uint32Array;
   doubles(address: Pointer, length: number): Float64Array;
+  bytes(address: Pointer, length: number): Uint8Array;
   /** Writes values, by default as float32. */
   write(address: Pointer, values: ArrayLike<number>, as?: keyof typeof VIEWS): void;
   /** Writes zeros. */
@@ -276,6 +277,7 @@ type MemoryAccess = Pick<
   | "floats"
   | "words"
   | "doubles"
+  | "bytes"
   | "write"
   | "clear"
   | "writable"
@@ -290,7 +292,12 @@ function accessMemory(core: Core): MemoryAccess {
       return openedOf(core).heap[kind].subarray(start, start + length) as Heap[T];
     };
   };
-  const views = { floats: viewer("floats", 2), words: viewer("words", 2), doubles: viewer("doubles", 3) };
+  const views = {
+    floats: viewer("floats", 2),
+    words: viewer("words", 2),
+    doubles: viewer("doubles", 3),
+    bytes: viewer("bytes", 0),
+  };
   const markDirty = (address: Pointer, bytes: number): void => core.backend?.copies?.markDirty(address, bytes);
   const writable = <T extends keyof typeof VIEWS = "float32">(address: Pointer, length: number, as?: T) => {
     const view = views[VIEWS[as ?? "float32"]](address, length);
@@ -298,7 +305,7 @@ function accessMemory(core: Core): MemoryAccess {
     return view as Heap[(typeof VIEWS)[T]];
   };
   const clear = (address: Pointer, bytes: number): void => {
-    new Uint8Array(openedOf(core).memory.buffer, address, bytes).fill(0);
+    views.bytes(address, bytes).fill(0);
     markDirty(address, bytes);
   };
   return {

@@ -15,6 +15,7 @@ export interface Heap {
   readonly floats: Float32Array;
   readonly words: Uint32Array;
   readonly doubles: Float64Array;
+  readonly bytes: Uint8Array;
 }
 
 /** Shared memory if threads can use it, else plain memory. Some runtimes reserve the maximum, so it is halved until it fits. */
@@ -36,7 +37,12 @@ export function createMemory(): LinearMemory {
 }
 
 export function viewMemory({ buffer }: KernelMemory): Heap {
-  return { floats: new Float32Array(buffer), words: new Uint32Array(buffer), doubles: new Float64Array(buffer) };
+  return {
+    floats: new Float32Array(buffer),
+    words: new Uint32Array(buffer),
+    doubles: new Float64Array(buffer),
+    bytes: new Uint8Array(buffer),
+  };
 }
 
 /** Makes the memory reach to the address `end`. Returns whether it grew, which leaves older views detached or short. */

@@ -140,11 +140,12 @@ function refuseEntry(where: string, entry: unknown, first: TypedArray | undefine
   return new DataError(`${where}: every row must be a typed array of ${first.length}, got ${describe(entry)}`);
 }
 
-/** Concatenates typed rows: as float32 if that can represent all their values, and otherwise as float64. */
+/** Concatenates typed rows: bytes as they are, others as float32 if that can represent all their values, and otherwise as float64. */
 function pack(rows: readonly TypedArray[]): TypedArray {
   const size = rows[0].length;
   const isSingle = rows.every((row) => row.BYTES_PER_ELEMENT <= 2 || kindOf(row) === "Float32Array");
-  const data = new (isSingle ? Float32Array : Float64Array)(rows.length * size);
+  const areBytes = rows.every((row) => kindOf(row) === "Uint8Array");
+  const data = new (areBytes ? Uint8Array : isSingle ? Float32Array : Float64Array)(rows.length * size);
   rows.forEach((row, index) => {
     data.set(row, index * size);
   });

@@ -25,6 +25,33 @@ export const gatherRowsOp: Operation<GatherAttributes> = {
   },
 };
 
+/** The value of a byte: byte · scale + offset, in float32. */
+export interface ByteScale {
+  readonly scale: number;
+  readonly offset: number;
+}
+
+export interface GatherBytesAttributes extends ByteScale {
+  /** Which of the feed's sources. */
+  readonly source: number;
+  /** Of the result: [batch, ...rest]. */
+  readonly shape: Shape;
+}
+
+export const gatherBytesOp: Operation<GatherBytesAttributes> = {
+  name: "gatherBytes",
+  infer: (_, { shape }) => [{ shape }],
+  forward: (record, { attributes: { source, shape, scale, offset }, to: [y], from: [feed, clock] }) => {
+    const [batch, ...rest] = shape;
+    record.gatherBytes(rows(batch, sizeOf(shape)), y, feed, clock, source, sizeOf(rest), scale, offset);
+  },
+};
+
+/** The same of a source of bytes, which become float32 `[batch, ...rest]`: byte · scale + offset. */
+export function gatherBytes(feed: Tensor, clock: Tensor, attributes: GatherBytesAttributes): Tensor {
+  return apply(gatherBytesOp, [feed, clock], attributes);
+}
+
 /**
  * The batch that is due: rows `order[row]`, `order[row + 1]`, … of a source, from the clock's `row` on.
  *

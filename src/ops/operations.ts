@@ -47,7 +47,7 @@ import {
   sinhOp,
 } from "./exponential.js";
 import { geluOp, geluTanhOp, mishOp, siluOp } from "./gated.js";
-import { gatherRowsOp } from "./gather.js";
+import { gatherBytesOp, gatherRowsOp } from "./gather.js";
 import { gegluOp, gegluTanhOp, gluOp, regluOp, swigluOp } from "./glu.js";
 import { gatherAlongOp, gatherOp, oneHotOp, scatterAddAlongOp, scatterAddOp } from "./indexing.js";
 import { flattenIndicesOp } from "./indexingNd.js";
@@ -205,6 +205,7 @@ export const operations = {
   logit: logitOp,
   erf: erfOp,
   erfc: erfcOp,
+  gatherBytes: gatherBytesOp,
   gatherRows: gatherRowsOp,
   glu: gluOp,
   gluGradient: gluOp.gradient,

@@ -27,7 +27,6 @@ import {
   type AnySamples,
   checkSamples,
   fillInput,
-  fillTargets,
   flattenSamples,
   type SampleFormat,
   type Samples,
@@ -38,6 +37,7 @@ import {
 import { type Losses, type OutputOptions, resolveOutputs, tryOutputs } from "./outputs.js";
 import { assignTargets, buildScores } from "./scores.js";
 import { isTrainable } from "./state.js";
+import { fillTargets } from "./targets.js";
 import type { OutputWeights } from "./weights.js";
 
 /** The check of one tensor: derivatives along random directions. */
@@ -245,7 +245,7 @@ async function modelSubject(model: AnyModel, { loss, data, weights, seed, engine
     return inputs[name];
   };
   const given = model.inputs.map((port, index) =>
-    take(`x ${index}`, port.shape, port.dtype, (to) => fillInput(to, x[index].data, port, 0)),
+    take(`x ${index}`, port.shape, port.dtype, (to) => fillInput(to, x[index].data, port, 0, x[index].scaled)),
   );
   const fed = targetsOf(outputs, shapes).map((target, index) =>
     take(`y ${index}`, targetShape(target), targetType(target), (to) => fillTargets(to, y[index].data, target, 0)),

@@ -19,14 +19,18 @@ import {
 import type { Loss } from "../nn/losses.js";
 import { type ForPorts, type Port, type Ports, portName, toList } from "../nn/ports.js";
 import { hasIndices, unitsOf } from "../nn/weights.js";
+import type { ByteScale } from "../ops/gather.js";
+import { type InputValues, type Scales, scaleInputs, writeBytes, writeScaled } from "./bytes.js";
 import { type Job, PAUSE } from "./job.js";
 import type { OutputConfig } from "./state.js";
+import { fillTargets } from "./targets.js";
 
 /**
  * Samples. `x`: one typed array of all samples, row-major, or nested arrays `[sample][feature]…`. `y`: class indices,
- * or values of the model's output shape. If the model's inputs or outputs have names: objects of these.
+ * or values of the model's output shape. If the model's inputs or outputs have names: objects of these. An `x` of bytes
+ * (`Uint8Array`, `Uint8ClampedArray`) takes a byte a value in memory, and becomes float32 when its batch is gathered.
  */
-export interface Samples<I extends Ports = Shape, O extends Ports = Shape> {
+export interface Samples<I extends Ports = Shape, O extends Ports = Shape> extends Scales {
   x: ForPorts<I, Values>;
   y: ForPorts<O, Values>;
   /**
@@ -90,6 +94,8 @@ export interface SampleFormat {
   readonly outputs: readonly Port[];
   /** Of the outputs that have a loss, in their order. */
   readonly targets: readonly TargetFormat[];
+  /** Of data in memory: what the values of an input are, if they are stored as bytes. */
+  readonly bytes?: readonly (ByteScale | undefined)[];
 }
 
 /** The format of a target: its output, and the loss that takes it. */
@@ -124,12 +130,6 @@ export function targetShape({ loss, port: { shape }, weights }: TargetFormat): S
   if (weights !== undefined) return weights;
   if (loss.targetShape !== undefined) return loss.targetShape(shape);
   return hasIndices(loss) ? shape.slice(0, -1) : shape;
-}
-
-/** How many classes there are to choose from. */
-function classesOf({ loss, port: { shape } }: TargetFormat): number {
-  if (loss.targets === "labels") return 2 ** 32;
-  return loss.classes?.(shape) ?? shape[shape.length - 1];
 }
 
 /** How its values are stored. */
@@ -170,7 +170,7 @@ function checkFields(where: string, samples: object, known: readonly string[]): 
 }
 
 const ROW = ["x", "y", "weights"];
-const SAMPLES = [...ROW, "inputShape"];
+const SAMPLES = [...ROW, "inputShape", "scale", "offset"];
 
 /** Checks that these are samples, as an object or a list. Throws DataError for anything else. */
 export function checkSamples(data: unknown, where = "data"): AnySamples {
@@ -246,7 +246,7 @@ function remedyForRows([, ...row]: Shape, shape: Shape): string {
 
 /** Samples that fit a format: flat values, and the number of samples. */
 export interface FlatSamples {
-  readonly x: readonly FlatValues[];
+  readonly x: readonly InputValues[];
   /** The targets, and the weights behind them. */
   readonly y: readonly FlatValues[];
   readonly count: number;
@@ -306,7 +306,8 @@ export function flattenSamples(given: AnySamples, format: SampleFormat): FlatSam
   }
   const weighted = isWeighted ? format.targets.slice(targets.length) : NONE;
   const weights = list === undefined ? (given as { weights?: unknown }).weights : weightsOfList(list);
-  return { x, y, count, weights: flattenWeights(weights, weighted, count, y) };
+  const scaled = list === undefined ? scaleInputs(x, format.inputs, given as Scales) : x;
+  return { x: scaled, y, count, weights: flattenWeights(weights, weighted, count, y) };
 }
 
 function weightsOfList(list: SampleList<Ports, Ports>): unknown {
@@ -359,8 +360,9 @@ export function copySamples({ x, y, count, weights }: FlatSamples, single: boole
 }
 
 /** Copies values into a new array. Nested values are in a new one already, as they were flattened. */
-export function copyValues({ data, shape }: FlatValues): FlatValues {
-  return { data: ArrayBuffer.isView(data) && shape === undefined ? data.slice() : data, shape };
+export function copyValues<V extends FlatValues>(values: V): V {
+  const { data, shape } = values;
+  return ArrayBuffer.isView(data) && shape === undefined ? { ...values, data: data.slice() } : values;
 }
 
 /** Checks the values of samples and copies them to these addresses. */
@@ -372,8 +374,8 @@ export function writeSamples(
 ): void {
   // Single steps pass here, so these are loops, without objects for the columns.
   for (let i = 0; i < inputs.length; i++) {
-    const { data } = x[i];
-    fillInput(engine.writable(at.x[i], count * sizeOf(inputs[i].shape), inputs[i].dtype), data, inputs[i], 0);
+    const { data, scaled } = x[i];
+    fillInput(engine.writable(at.x[i], count * sizeOf(inputs[i].shape), inputs[i].dtype), data, inputs[i], 0, scaled);
   }
   for (let i = 0; i < targets.length; i++) {
     const { data } = y[i];
@@ -383,10 +385,20 @@ export function writeSamples(
 
 /**
  * Checks the values of an input and copies them: as float32, or as whole numbers if the port takes indices. `first`:
- * index of the first value.
+ * index of the first value. `scaled`: they are bytes.
  */
-export function fillInput(to: Float32Array | Uint32Array, data: FlatValues["data"], port: Port, first: number): void {
+export function fillInput(
+  to: Float32Array | Uint32Array,
+  data: FlatValues["data"],
+  port: Port,
+  first: number,
+  scaled?: ByteScale,
+): void {
   const name = portName("x", port);
+  if (scaled !== undefined) {
+    writeScaled(name, to as Float32Array, data, scaled);
+    return;
+  }
   if (port.dtype === "uint32") writeWords(name, to as Uint32Array, data, port.bound, first);
   else writeFloats(name, to as Float32Array, data, first);
 }
@@ -398,35 +410,36 @@ const PART_MS = 2;
 /** An input or target, with the function that checks and copies a part of its values. */
 interface Column {
   readonly name: string;
-  readonly dtype: DType;
+  readonly dtype: DType | "uint8";
   readonly data: FlatValues["data"];
   /** Number of values in a sample. */
   readonly size: number;
-  fill(to: Float32Array | Uint32Array, part: FlatValues["data"], first: number): void;
+  fill(to: Float32Array | Uint32Array | Uint8Array, part: FlatValues["data"], first: number): void;
 }
 
-function columnsOf({ x, y }: FlatSamples, { inputs, targets }: SampleFormat): Column[] {
+function columnsOf({ x, y }: FlatSamples, { inputs, targets, bytes }: SampleFormat): Column[] {
   return [
-    ...inputs.map(
-      (port, index): Column => ({
-        name: portName("x", port),
-        dtype: port.dtype,
-        data: x[index].data,
-        size: sizeOf(port.shape),
-        fill: (to, part, first) => fillInput(to, part, port, first),
-      }),
-    ),
+    ...inputs.map((port, index): Column => {
+      const about = { name: portName("x", port), data: x[index].data, size: sizeOf(port.shape) };
+      if (bytes?.[index] !== undefined) {
+        return { ...about, dtype: "uint8", fill: (to, part) => writeBytes(about.name, to as Uint8Array, part) };
+      }
+      const fill: Column["fill"] = (to, part, first) => fillInput(to as Float32Array, part, port, first);
+      return { ...about, dtype: port.dtype, fill };
+    }),
     ...targets.map(
       (target, index): Column => ({
         name: portName(target.weights === undefined ? "y" : "weights", target.port),
         dtype: targetType(target),
         data: y[index].data,
         size: sizeOf(targetShape(target)),
-        fill: (to, part, first) => fillTargets(to, part, target, first),
+        fill: (to, part, first) => fillTargets(to as Float32Array, part, target, first),
       }),
     ),
   ];
 }
+
+const bytesOf = (dtype: Column["dtype"]): number => (dtype === "uint8" ? 1 : 4);
 
 /**
  * Checks the values of samples and copies them into memory, in parts of whole samples. In the background it pauses
@@ -439,7 +452,8 @@ export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFo
   let loaded = false;
   try {
     const columns = columnsOf(flat, format);
-    const places = columns.map(({ data }) => lease.take(data.length * 4));
+    const sizes = columns.map(({ data, dtype }) => data.length * bytesOf(dtype));
+    const places = sizes.map((bytes) => lease.take(bytes));
     const order = lease.take(count * 4);
     let pausedAt = performance.now();
     for (const [index, { name, dtype, data, size, fill }] of columns.entries()) {
@@ -454,11 +468,11 @@ export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFo
         // During a pause, the caller may have shortened the array: the part of the memory that is not filled must not
         // be used.
         checkPresent(name, part, length);
-        fill(engine.writable(places[index] + first * 4, length, dtype), part, first);
+        fill(engine.writable(places[index] + first * bytesOf(dtype), length, dtype), part, first);
       }
     }
     loaded = true;
-    const bytes = columns.reduce((sum, { data }) => sum + data.length * 4, count * 4);
+    const bytes = sizes.reduce((sum, one) => sum + one, count * 4);
     const [x, y] = [places.slice(0, flat.x.length), places.slice(flat.x.length)];
     const { release } = lease;
     return { [RESIDENT]: true, count, x, y, order, format, bytes, dispose: release, [Symbol.dispose]: release };
@@ -501,89 +515,4 @@ function checkTargets(y: FlatValues, count: number, format: TargetFormat): void 
   throw new DataError(
     `${name}: must have ${size} value${size === 1 ? "" : "s"} for each of the ${count} samples in x, got ${data.length} values for ${count * size}`,
   );
-}
-
-/**
- * Checks that the loss can take the targets, and copies them: as float32, or as class indices. `first`: index of the
- * first value.
- */
-export function fillTargets(
-  to: Float32Array | Uint32Array,
-  data: FlatValues["data"],
-  format: TargetFormat,
-  first: number,
-): void {
-  const name = portName("y", format.port);
-  if (format.weights !== undefined) {
-    const weights = portName("weights", format.port);
-    writeFloats(weights, to as Float32Array, data, first);
-    const negative = findIndex(data, (value) => value < 0);
-    if (negative < 0) return;
-    throw new DataError(
-      `${weights}: every weight must be a number of at least 0, got ${data[negative]} at index ${first + negative}`,
-    );
-  }
-  const { ignoreIndex } = format.loss;
-  if (!hasIndices(format.loss)) {
-    writeFloats(name, to as Float32Array, data, first);
-    checkTargetValues(name, data, format, first);
-    return;
-  }
-  const classes = classesOf(format);
-  const isClass = (value: number): boolean => Number.isInteger(value) && value >= 0 && value < classes;
-  const bad = findIndex(data, (value) => !isClass(value) && value !== ignoreIndex);
-  if (bad >= 0) {
-    const orIgnored = ignoreIndex === undefined ? "" : `, or ${ignoreIndex} to be ignored`;
-    throw new DataError(
-      `${name}: every label must be a whole number from 0 to ${classes - 1}${orIgnored}, got ${data[bad]} at index ${first + bad}`,
-    );
-  }
-  checkPadding(name, data, format, first);
-  to.set(data);
-}
-
-/** Refuses a label behind padding: whoever wrote it takes the padding for a label. The data are whole samples. */
-function checkPadding(name: string, data: FlatValues["data"], format: TargetFormat, first: number): void {
-  const { name: loss, padding } = format.loss;
-  if (padding === undefined) return;
-  const size = sizeOf(targetShape(format));
-  for (let at = 1; at < data.length; at++) {
-    if (at % size === 0 || data[at] === padding || data[at - 1] !== padding) continue;
-    throw new DataError(
-      `${name}: ${loss}() takes ${padding} for padding, which only others of it may follow, got ${data[at]} behind it at index ${first + at}: let another class be the blank`,
-    );
-  }
-}
-
-function checkTargetValues(name: string, data: FlatValues["data"], format: TargetFormat, first: number): void {
-  const { targets, ignoreValue } = format.loss;
-  const refuse = (isBad: (value: number) => boolean, rule: string): void => {
-    const bad =
-      ignoreValue === undefined
-        ? findIndex(data, isBad)
-        : findIndex(data, (value) => isBad(value) && Math.fround(value) !== Math.fround(ignoreValue));
-    if (bad < 0) return;
-    const orIgnored = ignoreValue === undefined ? "" : `, or ${ignoreValue} to be ignored`;
-    throw new DataError(`${name}: ${rule}${orIgnored}, got ${data[bad]} at index ${first + bad}`);
-  };
-  if (targets === "bits") refuse((v) => v !== 0 && v !== 1, "every target must be 0 or 1");
-  if (targets === "signs") refuse((v) => v !== -1 && v !== 1, "every target must be -1 or 1");
-  if (targets === "probabilities") refuse((v) => v < 0 || v > 1, "every target must lie within 0 and 1");
-  if (targets !== "distributions") return;
-  refuse((v) => v < 0 || v > 1, "every probability must lie within 0 and 1");
-  const classes = classesOf(format);
-  for (let row = 0; row < data.length; row += classes) {
-    let sum = 0;
-    for (let i = 0; i < classes; i++) sum += data[row + i];
-    if (Math.abs(sum - 1) > 1e-3) {
-      throw new DataError(
-        `${name}: every distribution must sum to 1, got ${sum} for sample ${(first + row) / classes}`,
-      );
-    }
-  }
-}
-
-function findIndex(data: FlatValues["data"], test: (value: number) => boolean): number {
-  for (let i = 0; i < data.length; i++) if (test(data[i])) return i;
-  return -1;
 }

@@ -68,7 +68,7 @@ function remedyFor(where: string, { step, learningRate, largest }: Divergence): 
 }
 
 // Reading this many values takes a millisecond or two.
-const LOOKED_AT = 1 << 20;
+export const LOOKED_AT = 1 << 20;
 
 /** The largest magnitude among arrays by name. Of long arrays, only the first part is read. */
 export function largestOf(values: Iterable<readonly [name: string, values: Float32Array]>): Magnitude | undefined {

@@ -15,6 +15,7 @@ import {
 } from "../engine/options.js";
 import type { Shape } from "../graph/tensor.js";
 import type { Ports } from "../nn/ports.js";
+import type { Scales } from "./bytes.js";
 import { type AnyCallback, type Callback, callbackList } from "./callbacks.js";
 import type { AnySamples, Resident, TrainingData } from "./data.js";
 import type { Progress } from "./fit.js";
@@ -81,7 +82,7 @@ export interface GradientsOptions {
   loss?: boolean;
 }
 
-export interface PredictOptions<I extends Ports = Ports> {
+export interface PredictOptions<I extends Ports = Ports> extends Scales {
   /**
    * `"prediction"` (default): what the loss makes of the model's output, such as probabilities of logits. `"raw"`: the
    * output itself.
@@ -262,13 +263,18 @@ const PREDICT = {
   // Checked with the data.
   inputShape: unchecked<Ports | undefined>(),
   parameters: PARAMETERS,
+  // Checked with the inputs.
+  scale: unchecked<Scales["scale"]>(),
+  offset: unchecked<Scales["offset"]>(),
 } satisfies OptionsOf<PredictOptions>;
 
-export function checkPredictOptions(options: PredictOptions = {}): ReadOptions<typeof PREDICT> {
+export function checkPredictOptions(
+  options: PredictOptions = {},
+): Pick<ReadOptions<typeof PREDICT>, "output" | "inputShape" | "parameters"> & { scales: Scales } {
   checkNames("predict", options, PREDICT);
   // Checked one by one, which is faster: a call may be a single sample.
   const { inputShape, parameters } = options;
-  return { output: PREDICT.output("predict", "output", options.output), inputShape, parameters };
+  return { output: PREDICT.output("predict", "output", options.output), inputShape, parameters, scales: options };
 }
 
 const GRADIENTS = { inputs: flag(false), loss: flag(false) } satisfies OptionsOf<GradientsOptions>;

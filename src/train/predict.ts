@@ -1,8 +1,9 @@
 // Predictions: inputs staged in slices of a program's batch, outputs copied out.
 import { performance } from "../engine/host.js";
 import { sizeOf } from "../graph/tensor.js";
-import { type FlatValues, sliceOf, type Values } from "../graph/values.js";
+import { sliceOf, type Values } from "../graph/values.js";
 import { type ForPorts, fromList, type Ports } from "../nn/ports.js";
+import { type InputValues, scaleInputs } from "./bytes.js";
 import { copyValues, fillInput, flattenInputs, type SampleFormat } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
 import { checkAverage } from "./optimizer.js";
@@ -17,7 +18,7 @@ const MAX_SAMPLES = 256;
 
 /** The arguments of a prediction, checked. */
 export interface Asked {
-  readonly x: readonly FlatValues[];
+  readonly x: readonly InputValues[];
   readonly count: number;
   readonly format: SampleFormat;
   readonly output: "prediction" | "raw";
@@ -35,10 +36,11 @@ export function readInputs(
   later: boolean,
 ): Asked {
   guard(state, "trainer");
-  const { output, inputShape, parameters: named } = checkPredictOptions(options);
+  const { output, inputShape, parameters: named, scales } = checkPredictOptions(options);
   const parameters = checkAverage("predict", "parameters", state.optimizer, named);
   const format = formatFor(state, inputShape);
-  const { x, count } = flattenInputs(given, format);
+  const { x: flat, count } = flattenInputs(given, format);
+  const x = scaleInputs(flat, format.inputs, scales);
   // Inputs that fit one program are staged at once, unless another job has the engine.
   const copied = later && (state.engine.background || count > MAX_SAMPLES);
   return { x: copied ? x.map(copyValues) : x, count, format, output, parameters };
@@ -65,11 +67,11 @@ export function* predictAll<O extends Ports>(
     }
     const at = inputs.map((size, index) => stagingPlace(state, samples.staging.x, index, most * size * 4));
     const batch = Math.min(most, count - first);
-    x.forEach(({ data }, index) => {
+    x.forEach(({ data, scaled }, index) => {
       const size = inputs[index];
       const slice = sliceOf(data, first * size, batch * size);
       const port = format.inputs[index];
-      fillInput(engine.writable(at[index], batch * size, port.dtype), slice, port, first * size);
+      fillInput(engine.writable(at[index], batch * size, port.dtype), slice, port, first * size, scaled);
     });
     const feed = { kind: "staged", x: at, y: [], format, parameters } as const;
     const { program, results } = programFor(state, output === "raw" ? "predict raw" : "predict", feed, batch);

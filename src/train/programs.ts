@@ -14,7 +14,7 @@ import { type DType, input, sizeOf, type Tensor } from "../graph/tensor.js";
 import { copyBeforeChanges, layerContext } from "../nn/layer.js";
 import { portName } from "../nn/ports.js";
 import { checkLeaves } from "../nn/trial.js";
-import { FEED_HEADER_WORDS, gatherRows } from "../ops/gather.js";
+import { FEED_HEADER_WORDS, gatherBytes, gatherRows } from "../ops/gather.js";
 import { gradientRules } from "../ops/gradient.js";
 import { cast } from "../ops/rounding.js";
 import { gradientScratch, ownTensors, penaltiesOf, recordChanges, recordGradients } from "./changes.js";
@@ -131,7 +131,12 @@ function samplesOf(
   }
   const table = leaf([FEED_HEADER_WORDS + ports.length], "feed", state.feed, "uint32");
   return split(
-    ports.map(({ shape, dtype }, source) => gatherRows(table, clock, { source, shape: [batch, ...shape], dtype })),
+    ports.map(({ shape: sample, dtype }, source) => {
+      const shape = [batch, ...sample];
+      const bytes = source < inputs.length ? feed.format.bytes?.[source] : undefined;
+      if (bytes !== undefined) return gatherBytes(table, clock, { source, shape, ...bytes });
+      return gatherRows(table, clock, { source, shape, dtype });
+    }),
   );
 }
 
@@ -534,6 +539,7 @@ function samePlaces(a: readonly number[], b: readonly number[]): boolean {
 function keyOf(feed: Feed): string {
   const shapes = feed.format.inputs.map(({ shape }) => shape.join("x"));
   for (const { weights } of feed.format.targets) if (weights !== undefined) shapes.push(`w${weights.join("x")}`);
+  for (const bytes of feed.format.bytes ?? []) shapes.push(bytes ? `b${bytes.scale} ${bytes.offset}` : "");
   const key = feed.kind === "gathered" ? `gathered ${feed.whole} ${feed.part}` : `staged ${feed.x} ${feed.y}`;
   return `${key} ${shapes} ${JSON.stringify(feed.parameters ?? null)}`;
 }

@@ -6,6 +6,7 @@ import type { Region } from "../engine/ranges.js";
 import { type Shape, sameShape } from "../graph/tensor.js";
 import type { FlatValues } from "../graph/values.js";
 import { type Ports, shapesFor } from "../nn/ports.js";
+import { bytesAmong, type InputValues } from "./bytes.js";
 import { forgetData } from "./cursor.js";
 import {
   type AnySamples,
@@ -53,6 +54,17 @@ export function formatFor(
   return made;
 }
 
+/** The same for data in memory, of which inputs that are given as bytes stay bytes. */
+function storedFormat({ samples: { formats } }: State, format: SampleFormat, x: readonly InputValues[]): SampleFormat {
+  const bytes = bytesAmong(x, format.inputs);
+  if (bytes === undefined) return format;
+  const shapes = [...format.inputs, ...format.outputs].map(({ shape }) => shape);
+  const key = JSON.stringify([shapes, format.targets.map(({ weights }) => weights), bytes]);
+  const made = formats.get(key) ?? { ...format, bytes };
+  formats.set(key, made);
+  return made;
+}
+
 /** Samples that were passed to a call, checked against their format. They are copies if the call reads them later. */
 export interface GivenSamples {
   readonly flat: FlatSamples;
@@ -85,7 +97,7 @@ export function load(state: State, samples: AnySamples): ResidentData {
 /** The same, with pauses. */
 function* loading(state: State, { flat, format }: GivenSamples): Job<ResidentData> {
   const { engine, samples } = state;
-  const loaded = yield* loadSamples(engine, flat, format);
+  const loaded = yield* loadSamples(engine, flat, storedFormat(state, format, flat.x));
   const dispose = (): void => {
     if (!samples.resident.has(data)) return;
     assertIdle(engine, "data");

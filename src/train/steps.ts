@@ -10,9 +10,10 @@ import { runOnce } from "../graph/program.js";
 import { sizeOf } from "../graph/tensor.js";
 import { portName } from "../nn/ports.js";
 import { rateAt, ratesByGroup } from "../optim/optimizer.js";
+import { writeScaled } from "./bytes.js";
 import { beginPass, findPass, movePass, type Pass } from "./cursor.js";
 import { type ResidentData, targetShape, targetType } from "./data.js";
-import { DivergenceError, largestOf } from "./divergence.js";
+import { DivergenceError, LOOKED_AT, largestOf } from "./divergence.js";
 import { EngineCall, type InParts, type Job, PAUSE } from "./job.js";
 import type { StepsPlan } from "./options.js";
 import {
@@ -160,12 +161,19 @@ interface Places {
 /** The float32 values of `count` samples, by the names of their ports. */
 function* floatsOf(
   { engine }: State,
-  { format: { inputs, targets } }: Pick<Feed, "format">,
+  { format: { inputs, targets, bytes } }: Pick<Feed, "format">,
   { x, y }: Places,
   count: number,
 ): Iterable<readonly [name: string, values: Float32Array]> {
   for (const [index, port] of inputs.entries()) {
     if (port.dtype !== "float32") continue;
+    const scaled = bytes?.[index];
+    if (scaled !== undefined) {
+      const values = new Float32Array(Math.min(count * sizeOf(port.shape), LOOKED_AT));
+      writeScaled("x", values, engine.bytes(x[index], values.length), scaled);
+      yield [portName("x", port), values];
+      continue;
+    }
     yield [portName("x", port), engine.floats(x[index], count * sizeOf(port.shape))];
   }
   for (const [index, target] of targets.entries()) {

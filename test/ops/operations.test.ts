@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { nodesBehind } from "../../src/graph/backward.js";
 import type { Node } from "../../src/graph/tensor.js";
 import { input, type Tensor } from "../../src/graph/tensor.js";
-import { gatherRows } from "../../src/ops/gather.js";
+import { gatherBytes, gatherRows } from "../../src/ops/gather.js";
 import * as ops from "../../src/ops/index.js";
 import { type AttributesOf, type OperationName, operations } from "../../src/ops/operations.js";
 import type { Sample } from "./cases.js";
@@ -54,6 +54,7 @@ function clocked(): Node[] {
     ops.randomNormal([4], random),
     ops.randomUniform([4], random),
     gatherRows(input([8], { dtype: "uint32" }), clock, { source: 0, shape: [2, 3], dtype: "float32" }),
+    gatherBytes(input([8], { dtype: "uint32" }), clock, { source: 0, shape: [2, 3], scale: 1, offset: 0 }),
   ].flatMap((y) => nodesOf(y, [x]));
 }
 
