@@ -2,7 +2,7 @@
 
 Run with `/usr/bin/python3 test/golden/trajectories.py` (PyTorch 1.13). Weights and data are not recorded, as formulas give
 them: see starts.py and test/optim/trajectories.test.ts. Options have Steepest's names. Kept are the losses of every tenth step,
-and the parameters after the last, in Steepest's order and shapes.
+the parameters after the last, in Steepest's order and shapes, and PyTorch's defaults.
 """
 
 import importlib
@@ -260,4 +260,23 @@ EMA = lambda average, p, _: 0.9 * average + 0.1 * p
 MEAN = lambda average, p, n: average + (p - average) / (n + 1)
 for average, spec in [((EMA, None), {"decay": 0.9}), ((MEAN, 61, 5), {"mean": True, "start": 61, "every": 5})]:
     add(f"averaged, {' '.join(spec)}", {**told(kind, options), "average": spec}, [(kind, options, ALL)], average=average)
-pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps({"torch": torch.__version__, "cases": cases}))
+
+
+def defaults_of(kind):
+    """PyTorch's, by Steepest's names."""
+    known = {name: option for option, name in NAMES.items()}
+    pairs = {"betas": ["beta1", "beta2"], "etas": ["shorter", "longer"], "step_sizes": ["minStep", "maxStep"]}
+    found = {}
+    for name, parameter in inspect.signature(TORCH[kind].__init__).parameters.items():
+        if name in pairs:
+            found.update(zip(pairs[name], parameter.default))
+        elif name == "lr" and kind == "sgd":
+            continue  # it must be given
+        elif name not in ["self", "params", "maximize", "foreach", "differentiable", "capturable", "fused"]:
+            found[known.get(name, name)] = parameter.default
+    return found
+
+
+defaults = {kind: defaults_of(kind) for kind in TORCH}
+golden = {"torch": torch.__version__, "defaults": defaults, "cases": cases}
+pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(golden))
