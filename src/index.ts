@@ -43,6 +43,22 @@ export {
   type RotaryPositions,
 } from "./nn/attention.js";
 export {
+  type ColorJitterOptions,
+  colorJitter,
+  type RandomAffineOptions,
+  type RandomCropOptions,
+  type RandomErasingOptions,
+  type RandomFlipOptions,
+  type ResamplingOptions,
+  randomAffine,
+  randomCrop,
+  randomErasing,
+  randomFlip,
+  randomRotation,
+  randomTranslation,
+  randomZoom,
+} from "./nn/augment.js";
+export {
   type BatchTripletOptions,
   batchTriplet,
   type SupervisedContrastiveOptions,

@@ -1,6 +1,7 @@
 // Layers of noise in a trainer: new at every step, none while predicting, the same for any number of threads.
 import {
   alphaDropout,
+  colorJitter,
   compileSync,
   createEngine,
   dense,
@@ -10,6 +11,10 @@ import {
   type Layer,
   ModelError,
   meanSquaredError,
+  randomAffine,
+  randomCrop,
+  randomErasing,
+  randomFlip,
   sequential,
   sgd,
   spatialDropout1d,
@@ -25,6 +30,11 @@ const noisy: [string, () => Layer, number[]][] = [
   ["gaussianDropout", () => gaussianDropout(0.4), [6]],
   ["spatialDropout1d", () => spatialDropout1d(0.4), [3, 2]],
   ["spatialDropout2d", () => spatialDropout2d(0.4), [1, 3, 2]],
+  ["randomFlip", () => randomFlip({ direction: "both" }), [1, 3, 2]],
+  ["randomAffine", () => randomAffine({ rotation: 90, translation: 0.3, zoom: [0.5, 2] }), [1, 3, 2]],
+  ["randomCrop", () => randomCrop({ padding: 1 }), [3, 2, 1]],
+  ["randomErasing", () => randomErasing(), [3, 2, 1]],
+  ["colorJitter", () => colorJitter({ brightness: 0.5, contrast: 0.5, saturation: 0.5 }), [1, 2, 3]],
 ];
 
 // Enough for several threads to have something to do.

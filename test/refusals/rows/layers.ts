@@ -26,6 +26,7 @@ const stages = () => ({
   pointwiseRegularizer: S.l1(),
   pointwiseConstraint: S.unitNorm(),
 });
+const sampled = () => ({ name, interpolation: "nearest", padding: "border" });
 const dense = () => ({ name, bias: true, ...weight(), ...bias() });
 const recurrent = () => ({
   name,
@@ -249,6 +250,14 @@ const LAYERS: Readonly<Record<string, Given>> = {
   alphaDropout: [line, () => [0.5]],
   spatialDropout1d: [row, () => [0.5]],
   spatialDropout2d: [image, () => [0.5]],
+  randomFlip: [image, () => [{ name, direction: "both", probability: 0.5 }]],
+  randomAffine: [image, () => [{ ...sampled(), rotation: 10, translation: 0.1, zoom: [0.5, 2] }]],
+  randomRotation: [image, () => [10, sampled()]],
+  randomTranslation: [image, () => [0.1, sampled()]],
+  randomZoom: [image, () => [0.5, 2, sampled()]],
+  randomCrop: [image, () => [{ name, size: [3, 3], padding: 1 }]],
+  randomErasing: [image, () => [{ name, probability: 0.5, area: [0.1, 0.2], aspect: [0.5, 2], value: 1 }]],
+  colorJitter: [image, () => [{ name, brightness: 0.5, contrast: 0.5, saturation: 0, range: [0, 1] }]],
   gaussianNoise: [line, () => [0.5]],
   gaussianDropout: [line, () => [0.5]],
   leakyRelu: [line, () => [{ negativeSlope: 0.1 }]],

@@ -27,7 +27,28 @@ function describeImages(steepest) {
   const { globalAveragePool, globalMaxPool, heNormal, hinge, instanceNorm, leakyRelu, maxPool2d } = steepest;
   const { relu, sequential, sgd, sigmoid, spatialDropout2d, upsample2d } = steepest;
   const input = { input: IMAGE };
+  const bytes = Uint8Array.from(images, (value) => Math.floor(value * 256));
   return {
+    "bytes changed at random": {
+      model: sequential(
+        input,
+        steepest.randomFlip({ direction: "both" }),
+        steepest.randomAffine({ rotation: 20, translation: [0.1, 0.2], zoom: [0.8, 1.3] }),
+        steepest.randomRotation(5, { interpolation: "nearest" }),
+        steepest.randomTranslation(0.05, { padding: "border" }),
+        steepest.randomZoom(0.9, 1.1, { interpolation: "cubic" }),
+        steepest.randomCrop({ padding: 1 }),
+        steepest.colorJitter({ brightness: 0.3, contrast: 0.4, saturation: 0.5 }),
+        steepest.randomErasing({ area: [0.05, 0.3] }),
+        conv2d(8, 3),
+        relu(),
+        flatten(),
+        dense(CLASSES),
+      ),
+      options: { loss: crossEntropy(), optimizer: adam() },
+      samples: images,
+      ...epochs(2, { x: bytes, y: labels, scale: 1 / 255, offset: -0.25 }, { batchSize: BATCH }),
+    },
     "convolutions with batch norm": {
       model: sequential(
         input,
