@@ -24,6 +24,7 @@ export default defineConfig({
       { find: /^steepest$/, replacement: source("./src/platform/node.ts") },
       { find: /^steepest\/graph$/, replacement: source("./src/platform/nodeGraph.ts") },
       { find: /^steepest\/io$/, replacement: source("./src/platform/nodeIo.ts") },
+      { find: /^steepest\/inspect$/, replacement: source("./src/inspect/index.ts") },
       { find: /^steepest\/metrics$/, replacement: source("./src/metrics/index.ts") },
       { find: /^steepest\/data$/, replacement: source("./src/data/index.ts") },
       { find: /^steepest\/search$/, replacement: source("./src/platform/nodeSearch.ts") },

@@ -75,6 +75,7 @@ const bundle = ({ plugins = [], define = {}, ...options }) =>
     define: { STEEPEST_VERSION: JSON.stringify(version), ...define },
     absWorkingDir: folder,
     bundle: true,
+    external: PEERS,
     format: "esm",
     loader: { ".wasm": "binary" },
     logLevel: "warning",
@@ -89,7 +90,15 @@ async function textOf(options) {
 }
 
 /** Entries that are the same in every runtime. */
-const ANYWHERE = { data: "src/data/index.ts", metrics: "src/metrics/index.ts", text: "src/text/index.ts" };
+const ANYWHERE = {
+  data: "src/data/index.ts",
+  inspect: "src/inspect/index.ts",
+  metrics: "src/metrics/index.ts",
+  text: "src/text/index.ts",
+};
+
+/** Optional peers: they stay outside of every bundle. */
+const PEERS = ["ml-pca"];
 
 /** Node, Deno and Bun: the kernels in files beside the bundle, packages left outside. */
 async function bundleNode() {
@@ -156,6 +165,7 @@ async function bundleBrowser() {
     graph: "graph",
     io: "io",
     data: "data",
+    inspect: "inspect",
     metrics: "metrics",
     text: "text",
     search: "search",

@@ -29,7 +29,7 @@ describe("imports run strictly downward", () => {
     ["io"],
     ["data", "text"],
     ["search"],
-    ["metrics"],
+    ["metrics", "inspect"],
     ["platform"],
     ["cli"],
   ];
@@ -67,7 +67,7 @@ test("src/graph names no operation", () => {
   }
 });
 
-test.each(["engine", "graph", "ops", "nn", "optim", "train", "io", "data", "text", "search", "metrics", "cli"])(
+test.each(["engine", "graph", "ops", "nn", "optim", "train", "io", "data", "text", "search", "metrics", "inspect", "cli"])(
   "src/%s: no two files export one name",
   (folder) => {
     const exported = /^export (?:async )?(?:const|function|class|interface|type) (\w+)/gm;

@@ -132,6 +132,11 @@ export function withinLoop<T>(name: string, work: () => T): T {
   return withChanged({ loop: name, segment: undefined }, work);
 }
 
+/** Path of the layer that is being applied; "" outside of layers. */
+export function currentScope(): string {
+  return scope.path;
+}
+
 /** Name of the loop whose body is being traced; "" outside of loops. */
 export function currentLoop(): string {
   return scope.loop;

@@ -64,6 +64,8 @@ export interface LayerContext {
    * this one, from 1, and `set` is `update` for them. `update` then changes nothing.
    */
   readonly renewal?: { readonly batch: Tensor; readonly set: LayerContext["update"] } | undefined;
+  /** Is told what each layer gives, with the layer's path: "encoder.0". */
+  readonly observe?: ((path: string, result: unknown) => void) | undefined;
 }
 
 /** The parts of a context. */
@@ -74,6 +76,7 @@ export interface ContextOptions extends Pick<LayerContext, "training" | "clock" 
   readonly fresh?: boolean;
   /** The number of a batch, [1], if nothing but the statistics of normalization changes: see LayerContext.renewal. */
   readonly renews?: Tensor | undefined;
+  readonly observe?: LayerContext["observe"];
 }
 
 /** With what a traced program writes at the end of a step, and the states that it reads. */

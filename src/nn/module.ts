@@ -3,7 +3,7 @@
 import { ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { readOptions } from "../engine/options.js";
-import { withinScope, withinSegment } from "../graph/operation.js";
+import { currentLoop, currentScope, withinScope, withinSegment } from "../graph/operation.js";
 import {
   buffer,
   checkShape,
@@ -173,8 +173,12 @@ function applyLayer(trace: Trace, where: string, x: unknown, layer: AnyLayer): u
     return checkTensor(where, tensor, isOne ? undefined : `"${key}" must be a tensor`);
   });
   const here = placeOf(trace, layer, tensors);
-  const compute = () =>
-    here.apply(fromList<never, Tensor | undefined>(ports, tensors) as unknown as Tensor, trace.context);
+  const compute = () => {
+    const gives = here.apply(fromList<never, Tensor | undefined>(ports, tensors) as unknown as Tensor, trace.context);
+    // What a loop's body computes is not there when it is over.
+    if (currentLoop() === "") trace.context.observe?.(currentScope(), gives);
+    return gives;
+  };
   const result = withinScope(here.path, () => (layer.recomputes ? withinSegment(compute) : compute()));
   return checkGiven(`${layer.kind} ${here.path}`, result, here);
 }
