@@ -1,7 +1,15 @@
 // Images changed at random while training and left alone while predicting, each image of a batch in its own way. The random
 // numbers are those of the layer and the step, from the trainer's seed, as those of dropout: the same for any number of threads.
 import { checkNumber, ModelError, showValue } from "../engine/errors.js";
-import { choice, integer, number, type OptionRule, type OptionsOf } from "../engine/options.js";
+import {
+  choice,
+  integer,
+  joined,
+  number,
+  type OptionRule,
+  type OptionsOf,
+  type ReadOptions,
+} from "../engine/options.js";
 import * as portable from "../engine/portableMath.js";
 import { constant, type Shape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { greaterEqual, less, where } from "../ops/comparison.js";
@@ -157,32 +165,46 @@ function range(fallback: readonly [number, number], min: number): OptionRule<rea
 // Smaller images than that are nothing but their middle.
 const LEAST_ZOOM = 1e-3;
 
-const AFFINE = {
+const RESAMPLING = {
   name: layerName,
+  interpolation: choice("linear", ["linear", "nearest", "cubic"]),
+  padding: choice("zeros", ["zeros", "border", "reflection"]),
+} satisfies OptionsOf<ResamplingOptions>;
+
+const AFFINE = joined(RESAMPLING, {
   rotation: number(0, { min: 0, max: 180 }),
   translation: translationRule,
   zoom: range([1, 1], LEAST_ZOOM),
-  interpolation: choice("linear", ["linear", "nearest", "cubic"]),
-  padding: choice("zeros", ["zeros", "border", "reflection"]),
-} satisfies OptionsOf<RandomAffineOptions>;
+});
+
+/** By how much images are moved at most. */
+interface Motion {
+  readonly rotation?: number;
+  readonly translation?: readonly [number, number];
+  readonly zoom?: readonly [number, number];
+}
 
 /**
  * While training, turns, shifts and zooms each image [height, width, channels] about its middle, all in one sampling. What
- * comes in from outside is 0, or as `padding` says. Angles are counter-clockwise, equally likely in both directions.
+ * comes in from outside is 0, or as `padding` says. Angles are equally likely in both directions.
  *
  * @example
  * sequential({ input: [28, 28, 1] }, randomAffine({ rotation: 10, translation: 0.1, zoom: [0.9, 1.1] }), flatten(), dense(10));
  */
 export function randomAffine(options: RandomAffineOptions): Layer<3, 3> {
-  return affine("randomAffine", options);
+  const read = readLayerOptions("randomAffine", options, AFFINE);
+  return affine("randomAffine", read, read);
 }
 
-function affine(kind: string, options: RandomAffineOptions): Layer<3, 3> {
-  const { name, rotation, translation, zoom, interpolation: mode, padding } = readLayerOptions(kind, options, AFFINE);
+function affine(
+  kind: string,
+  { name, interpolation: mode, padding }: ReadOptions<typeof RESAMPLING>,
+  { rotation = 0, translation = [0, 0], zoom = [1, 1] }: Motion,
+): Layer<3, 3> {
   return augmenting({
     kind,
     name,
-    options,
+    options: { mode, padding, rotation, translation, zoom },
     draws: 4,
     train(x, draw) {
       const [batch, height, width] = x.shape;
@@ -203,8 +225,8 @@ function affine(kind: string, options: RandomAffineOptions): Layer<3, 3> {
 
 /** `randomAffine` with a rotation of at most so many degrees in both directions. */
 export function randomRotation(degrees: number, options: ResamplingOptions = {}): Layer<3, 3> {
-  checkNumber("randomRotation", "degrees", degrees, 0, 180);
-  return affine("randomRotation", { ...options, rotation: degrees });
+  const rotation = checkNumber("randomRotation", "degrees", degrees, 0, 180);
+  return affine("randomRotation", readLayerOptions("randomRotation", options, RESAMPLING), { rotation });
 }
 
 /** `randomAffine` with a shift of at most this share of the size in all directions, or of [height, width]. */
@@ -212,14 +234,15 @@ export function randomTranslation(
   share: number | readonly [height: number, width: number],
   options: ResamplingOptions = {},
 ): Layer<3, 3> {
-  translationRule("randomTranslation", "share", share);
-  return affine("randomTranslation", { ...options, translation: share });
+  const translation = translationRule("randomTranslation", "share", share ?? Number.NaN);
+  return affine("randomTranslation", readLayerOptions("randomTranslation", options, RESAMPLING), { translation });
 }
 
 /** `randomAffine` with a factor between two: above 1 the image grows, below it shrinks. */
 export function randomZoom(least: number, most: number, options: ResamplingOptions = {}): Layer<3, 3> {
-  range([1, 1], LEAST_ZOOM)("randomZoom", "the factors", [least, most]);
-  return affine("randomZoom", { ...options, zoom: [least, most] });
+  checkNumber("randomZoom", "least", least, LEAST_ZOOM, Number.POSITIVE_INFINITY);
+  checkNumber("randomZoom", "most", most, least, Number.POSITIVE_INFINITY);
+  return affine("randomZoom", readLayerOptions("randomZoom", options, RESAMPLING), { zoom: [least, most] });
 }
 
 export interface RandomCropOptions extends NameOption {
@@ -251,7 +274,9 @@ const CROP = {
 export function randomCrop(options: RandomCropOptions): Layer<3, 3> {
   const { name, size, padding } = readLayerOptions("randomCrop", options, CROP);
   if (size === undefined && padding === 0) {
-    throw new ModelError("randomCrop: size or padding must be given: with neither, all of the image is left");
+    throw new ModelError(
+      `randomCrop: size or padding must be given, got ${showValue(options)}: with neither, all of the image is left`,
+    );
   }
   return augmenting({
     kind: "randomCrop",
