@@ -41,6 +41,13 @@ describe("gradientDescent", () => {
     expect(values[0]).toBe(bowl(Float64Array.of(100, -10)));
   });
 
+  test("without options: a hundred steps of 0.01, without momentum", () => {
+    const plain = gradientDescent(bowl, [100, -10]);
+    const told = gradientDescent(bowl, [100, -10], { steps: 100, learningRate: 0.01, momentum: 0 });
+    expect(plain.path).toHaveLength(101);
+    expect(plain.path).toEqual(told.path);
+  });
+
   test("numerical and exact gradients end in the same place", () => {
     const options = { learningRate: 0.01, steps: 1000 };
     const exact = gradientDescent(bowl, [100, -10], { ...options, gradient: slope });

@@ -16,6 +16,7 @@ import {
 } from "steepest";
 import { afterAll, describe, expect, test } from "vitest";
 import { type LbfgsPlan, lbfgs } from "../../src/optim/lbfgs.js";
+import astray from "../golden/lbfgs.json" with { type: "json" };
 import { blobs } from "./blobs.js";
 
 const engine = createEngineSync();
@@ -51,6 +52,36 @@ function rosenbrock(p: Float64Array): { value: number; gradient: Float64Array } 
   return { value, gradient };
 }
 
+const sum = (x: Float64Array, term: (value: number, index: number) => number) =>
+  x.reduce((all, value, i) => all + term(value, i), 0);
+const beale = [1.5, 2.25, 2.625];
+
+/** Those of lbfgs.py, and their slopes along each axis. */
+const functions: Readonly<Record<string, (x: Float64Array) => number>> = {
+  waves: (x) =>
+    sum(x, (v) => 0.1 * v ** 2 + Math.sin(3 * v)) + sum(x, (v, i) => (i === 0 ? 0 : Math.cos(v * x[i - 1]) / 2)),
+  beale: ([a, b]) => beale.reduce((all, c, k) => all + (c - a + a * b ** (k + 1)) ** 2, 0),
+  far: (x) => sum(x, (v, i) => Math.sqrt(1 + (v - i - 1) ** 2)),
+  steep: (x) => sum(x, (v) => Math.exp(v) - 2 * v),
+  falls: (x) => -sum(x, (v) => (1 + v ** 2) ** 0.75),
+  kinks: (x) => sum(x, (v) => Math.abs(v - 0.3) + 0.01 * v ** 2),
+};
+const slopes: Readonly<Record<string, (x: Float64Array, i: number) => number>> = {
+  waves: (x, i) => {
+    const between = (j: number) => (j < 0 || j >= x.length ? 0 : (-Math.sin(x[i] * x[j]) * x[j]) / 2);
+    return 0.2 * x[i] + 3 * Math.cos(3 * x[i]) + between(i - 1) + between(i + 1);
+  },
+  beale: ([a, b], i) =>
+    beale.reduce((all, c, k) => {
+      const inner = i === 0 ? b ** (k + 1) - 1 : a * (k + 1) * b ** k;
+      return all + 2 * (c - a + a * b ** (k + 1)) * inner;
+    }, 0),
+  far: (x, i) => (x[i] - i - 1) / Math.sqrt(1 + (x[i] - i - 1) ** 2),
+  steep: (x, i) => Math.exp(x[i]) - 2,
+  falls: (x, i) => -1.5 * x[i] * (1 + x[i] ** 2) ** -0.25,
+  kinks: (x, i) => Math.sign(x[i] - 0.3) + 0.02 * x[i],
+};
+
 function run(f: (p: Float64Array) => { value: number; gradient: Float64Array }, start: Float64Array, plan: LbfgsPlan) {
   const asking = lbfgs(start, plan);
   let next = asking.next();
@@ -72,6 +103,26 @@ describe("lbfgs", () => {
     }
     expect(golden.lbfgs.length).toBeGreaterThan(5);
   });
+
+  // Recorded by lbfgs.py, which has the same functions: they lead a search along a line astray.
+  test.each(astray.cases.map((one) => [`${one.name} ${one.start}, rate ${one.learningRate}`, one] as const))(
+    "%s: looks where PyTorch looks, point by point",
+    (_, { name, start, learningRate, historySize, iterations, points, end }) => {
+      const seen: number[][] = [];
+      const f = functions[name];
+      const asked = (x: Float64Array) => {
+        seen.push([...x]);
+        return { value: f(x), gradient: Float64Array.from(x, (_, i) => slopes[name](x, i)) };
+      };
+      const plan = { ...PLAN, maxEvaluations: 1000, learningRate, historySize, iterations };
+      const found = run(asked, Float64Array.from(start), plan);
+      const near = (a: ArrayLike<number>, b: readonly number[]) =>
+        b.every((value, i) => Math.abs(a[i] - value) < 1e-6 * Math.max(1, Math.abs(value)));
+      expect(seen.findIndex((x, i) => !near(x, points[i] ?? []))).toBe(-1);
+      expect([seen.length, found.evaluations]).toEqual([points.length, points.length]);
+      expect(near(found.x, end), `${found.x}, not ${end}`).toBe(true);
+    },
+  );
 
   test("ends for each reason, at the minimum if nothing else stops it", () => {
     const start = Float64Array.from(golden.start);
