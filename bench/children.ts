@@ -7,7 +7,7 @@
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Conversation, converse } from "./conversation.js";
-import { type Implementation, LeftOut, type RemoteContestant, variantOf } from "./workload.js";
+import { type Implementation, LeftOut, type RemoteContestant, variantOf, type Yardstick } from "./workload.js";
 
 /** A folder with the source, its build and this bench. */
 export interface Tree {
@@ -24,7 +24,7 @@ export const TYPESCRIPT = ["--import", pathToFileURL(createRequire(import.meta.u
 /** The processes of one workload. */
 export interface Children {
   /** Checked, as a workload's own `prepare`. Throws LeftOut where the source lacks what the workload needs. */
-  prepare(implementation: Implementation, tree: Tree): Promise<RemoteContestant>;
+  prepare(implementation: Implementation | Yardstick, tree: Tree): Promise<RemoteContestant>;
   /** Ends all. */
   end(): void;
 }

@@ -4,7 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { createEngine, type Engine } from "../src/engine/engine.js";
 import { hasRelaxedSimd } from "../src/engine/features.js";
 import "../src/platform/node.js";
-import { type Implementation, LeftOut, type Variant, variantOf } from "./workload.js";
+import { type Implementation, LeftOut, type Variant, variantOf, type Yardstick } from "./workload.js";
 
 /** Turns relaxed SIMD on where it is behind a flag (Node 20). Only works before the first module is compiled. */
 export function enableRelaxedSimd(): void {
@@ -13,7 +13,7 @@ export function enableRelaxedSimd(): void {
 
 /** Why an implementation cannot run here; undefined where it can. */
 export function whyUnavailable(
-  implementation: Implementation,
+  implementation: Implementation | Yardstick,
   processors: number = availableParallelism(),
 ): string | undefined {
   const { build = "strict", threads = 1 } = variantOf(implementation) ?? {};

@@ -46,6 +46,7 @@ const families: readonly Family[] = [
   },
   { names: /^conv-/, load: async () => [(await import("./workloads/convolution.js")).convolutionWorkload()] },
   { names: /^layers-/, load: async () => (await import("./workloads/layers.js")).layerWorkloads() },
+  { names: /^optimizer-/, load: async () => (await import("./workloads/optimizer.js")).optimizerWorkloads() },
   { names: /^activation-/, load: async () => (await import("./workloads/activation.js")).activationWorkloads() },
   {
     names: /^page-tasks-/,

@@ -19,9 +19,11 @@ import {
   type Contestant,
   type Implementation,
   LeftOut,
+  prepareIn,
   type RemoteContestant,
   variantOf,
   type Workload,
+  type Yardstick,
 } from "./workload.js";
 
 /** Where the benchmark writes, its clock, how peers are started, and what cannot run here; tests have their own. */
@@ -175,11 +177,15 @@ function preparationsOf(
     }
     const build = variantOf(name)?.build;
     const isAlone = build === "wide" || (other !== undefined && build !== undefined);
-    preparations.set(name, async () => {
-      const unavailable = (given.whyUnavailable ?? whyUnavailable)(name);
-      if (unavailable !== undefined) throw new LeftOut(unavailable);
-      return isAlone ? children.prepare(name, thisTree) : workload.prepare(name);
-    });
+    const own: (Implementation | Yardstick)[] = [name];
+    if (workload.yardstick !== undefined && build !== undefined) own.push(`${name}/${workload.yardstick.name}`);
+    for (const one of own) {
+      preparations.set(one, async () => {
+        const unavailable = (given.whyUnavailable ?? whyUnavailable)(name);
+        if (unavailable !== undefined) throw new LeftOut(unavailable);
+        return isAlone ? children.prepare(one, thisTree) : prepareIn(workload, one);
+      });
+    }
     if (other !== undefined && build !== undefined) {
       preparations.set(`${name}@${other.commit}`, () => children.prepare(name, other));
     }

@@ -37,9 +37,11 @@ export function parseOptions(args: readonly string[]): Options {
   checkTogether(values);
   const selected = names === undefined ? workloads.map(({ name }) => name) : listOf("workloads", names).flatMap(expand);
   const chosen = workloads.filter(({ name }) => selected.includes(name));
-  // The activations and layers are many, and of little interest beside the rest; pages are not compared with anybody.
+  // The activations, layers and optimizers are many, and of little interest beside the rest; pages are not compared with anybody.
   const shown =
-    names === undefined ? chosen.filter(({ name }) => !/^(activation|layers|page-tasks)-/.test(name)) : chosen;
+    names === undefined
+      ? chosen.filter(({ name }) => !/^(activation|layers|optimizer|page-tasks)-/.test(name))
+      : chosen;
   const files = values.readme === undefined ? undefined : listOf("readme", values.readme);
   return {
     json: values.json,
@@ -150,7 +152,10 @@ export function usage(): string {
     row("", "as steepest-strict-1@COMMIT, and how many times as fast this one is"),
     row("--json FILE", "write records {workload, implementation, metric, value, unit}: medians"),
     row("--readme A,B", "write the medians into these Markdown files, between their lines <!-- bench:begin --> and"),
-    row("", "<!-- bench:end -->; activations, layers and page tasks only where --workloads names them. A line"),
+    row(
+      "",
+      "<!-- bench:end -->; those of activation, layers, optimizer and page-tasks only if --workloads names them. A line",
+    ),
     row("", "<!-- bench:begin columns: …; rows: … --> names the implementations and workloads to show"),
     row("--save FILE", "write all that was measured, for --from"),
     row("--from A,B", "measure nothing: read what --save wrote, a workload from the last that has it"),

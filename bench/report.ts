@@ -88,10 +88,13 @@ interface Ratio {
 
 /**
  * Best, median and quartiles of each entry, how many times as fast as the baselines its median is, and where one core's
- * ceiling was measured too, which part of it. Where another revision ran, that is the baseline, of the best too.
+ * ceiling was measured too, which part of it. Next to a workload's yardstick, which part of its speed. Where another revision ran, that is the baseline, of the best too.
  */
 export function showTable(entries: readonly Entry[]): string {
   const ratios = ratiosTo(entries);
+  if (entries.some(({ workload }) => workload.yardstick !== undefined)) {
+    ratios.push({ head: "× yardstick", of: (entry) => ratioToYardstick(entry, entries) });
+  }
   if (entries.some(isCeiling)) ratios.push({ head: "of ceiling", of: (entry) => ratioToCeiling(entry, entries) });
   const heads = [...COLUMNS, ...ratios.map(({ head }) => head)];
   const rows = entries.map((entry) => {
@@ -150,6 +153,14 @@ function ratioTo(
     (entry) => entry.workload.name === workload.name && entry.implementation === baseline && isTimed(entry),
   ) as TimedEntry | undefined;
   return other === undefined ? "" : formatRatio(other.outcome[which] / outcome[which]);
+}
+
+/** Of what was timed next to it by the same engine: with the same work, the part of its speed that is reached. */
+function ratioToYardstick(entry: TimedEntry, entries: readonly Entry[]): string {
+  const { workload, implementation } = entry;
+  return workload.yardstick === undefined
+    ? ""
+    : ratioTo(`${implementation}/${workload.yardstick.name}`, entry, entries, "median");
 }
 
 /** The ceiling is one core's, of the same build: two threads can come to twice that. */

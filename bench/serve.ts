@@ -2,18 +2,26 @@
 // may lack the rest.
 import { createInterface } from "node:readline";
 import { loadWorkload } from "./families.js";
-import { CheckError, type Contestant, type Implementation, LeftOut, type RemoteContestant } from "./workload.js";
+import {
+  CheckError,
+  type Contestant,
+  type Implementation,
+  LeftOut,
+  prepareIn,
+  type RemoteContestant,
+  type Yardstick,
+} from "./workload.js";
 
 interface Question {
   readonly command: "prepare" | "reset" | "run";
-  readonly implementation: Implementation;
+  readonly implementation: Implementation | Yardstick;
   readonly steps: number;
 }
 
 const [, , workload] = process.argv;
-const contestants = new Map<Implementation, Contestant | RemoteContestant>();
+const contestants = new Map<Implementation | Yardstick, Contestant | RemoteContestant>();
 
-function contestantOf(implementation: Implementation): Contestant | RemoteContestant {
+function contestantOf(implementation: Implementation | Yardstick): Contestant | RemoteContestant {
   const contestant = contestants.get(implementation);
   if (contestant === undefined) throw new Error(`${implementation} must be prepared first`);
   return contestant;
@@ -26,7 +34,7 @@ const commands = {
       enableRelaxedSimd();
       const reason = whyUnavailable(implementation);
       if (reason !== undefined) throw new LeftOut(reason);
-      contestants.set(implementation, await (await loadWorkload(workload)).prepare(implementation));
+      contestants.set(implementation, await prepareIn(await loadWorkload(workload), implementation));
       return {};
     } catch (error) {
       if (error instanceof LeftOut || error instanceof CheckError) throw error;

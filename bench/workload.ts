@@ -15,8 +15,10 @@ export const IMPLEMENTATIONS = [
 export type Implementation = (typeof IMPLEMENTATIONS)[number];
 /** The same at another revision of the source (`--against`), by its commit. */
 export type Predecessor = `${Implementation}@${string}`;
+/** What an implementation is put in relation to, within one workload: "steepest-strict-1/copy". */
+export type Yardstick = `${Implementation}/${string}`;
 /** Whatever a line of the table can be about. */
-export type Competitor = Implementation | Predecessor | PeerName;
+export type Competitor = Implementation | Yardstick | Predecessor | PeerName;
 
 /** How steepest runs. */
 export interface Variant {
@@ -26,7 +28,7 @@ export interface Variant {
 
 /** The variant of steepest that a name stands for; undefined for anybody else. */
 export function variantOf(name: Competitor): Variant | undefined {
-  const [, build, threads] = /^steepest-(strict|fast|wide)-(\d+)(?:@.*)?$/.exec(name) ?? [];
+  const [, build, threads] = /^steepest-(strict|fast|wide)-(\d+)(?:[@/].*)?$/.exec(name) ?? [];
   return build === undefined ? undefined : { build: build as Variant["build"], threads: Number(threads) };
 }
 
@@ -71,6 +73,11 @@ export interface Workload {
    * implementation has no part in this.
    */
   prepare(implementation: Implementation): Contestant | Promise<Contestant | RemoteContestant>;
+  /** What each variant of steepest is put in relation to: timed in the same turns, and run by the same engine. */
+  readonly yardstick?: {
+    readonly name: string;
+    prepare(variant: Variant): Promise<Contestant | RemoteContestant>;
+  };
   /** The same for programs that share no memory with this one; absent where there is nothing to compare. */
   forPeers?(): PeerWork | Promise<PeerWork>;
 }
@@ -205,11 +212,44 @@ export type PeerTask =
       readonly upstream: ShapedValues;
       readonly random: boolean;
       readonly places: readonly (readonly number[])[];
+    }
+  /**
+   * Steps of an optimizer over `tensors` tensors of `length` values each, along gradients that stay the same; they and the
+   * parameters are as in javascript/optimizers.ts. With a `bound`, the gradients are first scaled to that global norm. The
+   * results are the parameters at `places`, counted through all tensors, after `steps` steps.
+   */
+  | {
+      readonly kind: "optimizer";
+      readonly name: string;
+      readonly learningRate: number;
+      readonly tensors: number;
+      readonly length: number;
+      readonly gradients: GradientKind;
+      readonly bound?: number | undefined;
+      readonly steps: number;
+      readonly places: readonly number[];
     };
+
+/** How an optimizer's gradients are: as in a training, or so small that its moments would be denormal. */
+export type GradientKind = "usual" | "tiny";
 
 interface ShapedValues {
   readonly shape: readonly number[];
   readonly values: Float32Array | Uint32Array;
+}
+
+/** Makes an implementation of the workload, or its yardstick, ready. */
+export async function prepareIn(
+  workload: Workload,
+  name: Implementation | Yardstick,
+): Promise<Contestant | RemoteContestant> {
+  const [, yardstick] = name.split("/");
+  if (yardstick === undefined) return workload.prepare(name as Implementation);
+  const variant = variantOf(name);
+  if (workload.yardstick?.name !== yardstick || variant === undefined) {
+    throw new Error(`${workload.name} has no "${name}"`);
+  }
+  return workload.yardstick.prepare(variant);
 }
 
 /** A result differs from the reference: the implementation is not timed. */

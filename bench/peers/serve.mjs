@@ -14,6 +14,7 @@ const NOT_MEASURED = {
   cnn: "convolution not measured",
   recurrent: "recurrence not measured",
   layer: "layers not measured",
+  optimizer: "optimizers not measured alone",
   transformer: "transformers not measured",
   sample: "transformers not measured",
 };

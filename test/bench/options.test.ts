@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { plainSteps } from "../../bench/javascript/optimizers.js";
 import { parseOptions, UsageError, usage } from "../../bench/options.js";
 import { PEERS } from "../../bench/peerList.js";
 import { MARKERS } from "../../bench/readme.js";
@@ -8,6 +9,10 @@ const own = [
   ...["steepest-strict-1", "steepest-fast-1", "steepest-wide-1"],
   ...["steepest-strict-2", "steepest-fast-2", "steepest-wide-2"],
   "javascript",
+];
+const OTHER_STEPS = [
+  ...["momentum-clip", "momentum-clip-idle", "adam-clip", "adam-clip-idle"],
+  ...["adam-denormal", "rmsprop-denormal", "lion-denormal"],
 ];
 const namesOf = (text: string) => parseOptions(["--workloads", text]).workloads.map(({ name }) => name);
 
@@ -36,6 +41,7 @@ describe("parseOptions", () => {
       "gemm-1024",
       "conv-vgg",
       ...Object.keys(layerCases).map((name) => `layers-${name}`),
+      ...[...Object.keys(plainSteps), ...OTHER_STEPS].map((name) => `optimizer-${name}`),
       "activation-relu",
       "activation-sigmoid",
       "activation-tanh",
@@ -87,11 +93,11 @@ describe("parseOptions", () => {
     expect(namesOf("layers")).toHaveLength(Object.keys(layerCases).length);
   });
 
-  test("the README shows no activations, layers and page tasks, which are not measured then, unless they are named", () => {
+  test("the README shows no activations, layers, optimizers and page tasks, which are not measured then, unless they are named", () => {
     const shown = (...args: string[]) => parseOptions(["--readme", "x", ...args]).readme?.workloads ?? [];
     const { workloads } = parseOptions([]);
-    expect(shown()).toEqual(workloads.filter(({ name }) => !/^(activation|layers|page-tasks)-/.test(name)));
-    expect(shown()).toHaveLength(workloads.length - 7 - 2 - Object.keys(layerCases).length);
+    expect(shown()).toEqual(workloads.filter(({ name }) => !/^(activation|layers|optimizer|page-tasks)-/.test(name)));
+    expect(shown()).toHaveLength(workloads.length - 7 - 20 - 2 - Object.keys(layerCases).length);
     expect(parseOptions(["--readme", "x"]).workloads).toEqual(shown());
     expect(shown("--workloads", "xor,activation-relu").map(({ name }) => name)).toEqual(["xor", "activation-relu"]);
   });
