@@ -11,4 +11,11 @@ export {
   type SafetensorsInput,
   type SafetensorsTensor,
 } from "./safetensors.js";
+export {
+  type CheckpointStore,
+  type LatestCheckpoint,
+  type LatestOptions,
+  loadLatest,
+  memoryStore,
+} from "./store.js";
 export { decodeWeights, encodeWeights, type WeightHolder } from "./weights.js";

@@ -1,5 +1,5 @@
 // What is asked of the file system: a part of node:fs/promises, so that a test can put a disk that fails in its place.
-import { lstat, open, readdir, readlink, realpath, rename, stat, unlink } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, readlink, realpath, rename, stat, unlink } from "node:fs/promises";
 
 /** What is asked of `Stats`. It is spelled out, as the public types must not need those of Node. */
 export interface Stats {
@@ -31,9 +31,10 @@ export interface Disk {
   readdir(path: string): Promise<string[]>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
+  mkdir(path: string, options: { recursive: true }): Promise<unknown>;
 }
 
-export const realDisk: Disk = { open, stat, lstat, readlink, realpath, readdir, rename, unlink };
+export const realDisk: Disk = { open, stat, lstat, readlink, realpath, readdir, rename, unlink, mkdir };
 
 /** The system's code of an error, such as "ENOENT"; "" if it has none. */
 export function codeOf(error: unknown): string {

@@ -210,7 +210,7 @@ function allocate(sizeBytes: number): Uint8Array<ArrayBuffer> {
   }
 }
 
-function explain(what: string, cause: unknown, remedyIfMissing: string, note = ""): SteepestError {
+export function explain(what: string, cause: unknown, remedyIfMissing: string, note = ""): SteepestError {
   const remedies: Record<string, string> = {
     ENOENT: `no such file or folder: ${remedyIfMissing}`,
     ENOTDIR: "a part of the path is a file, not a folder: check the path",
@@ -232,7 +232,7 @@ function explain(what: string, cause: unknown, remedyIfMissing: string, note = "
 }
 
 /** A path, with where it leads if that is not the same; of a long one the end. */
-function quote(path: string): string {
+export function quote(path: string): string {
   const full = resolve(path);
   const shorten = (text: string) => (text.length > 300 ? `…${text.slice(-300)}` : text);
   return full === path ? `"${shorten(path)}"` : `"${shorten(path)}" (${shorten(full)})`;

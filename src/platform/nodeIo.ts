@@ -7,6 +7,8 @@ import { type FilePath, pathOf, readFileBytes, writeFileAtomic } from "./files.j
 
 export * from "../io/index.js";
 export { type FilePath, type FileUrl, readFileBytes, writeFileAtomic } from "./files.js";
+export { folderStore } from "./folderStore.js";
+export { indexedDbStore, opfsStore } from "./webStores.js";
 
 /** What checkpoints are taken of and restored into: a trainer of any model. */
 export type CheckpointHolder = Pick<Trainer, "checkpoint" | "restore"> & Pick<WeightHolder, "model">;

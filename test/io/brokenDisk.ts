@@ -64,5 +64,6 @@ export function brokenDisk({
     readdir: (path) => call("readdir", () => realDisk.readdir(path)),
     rename: (from, to) => call("rename", () => realDisk.rename(from, to)),
     unlink: (path) => call("unlink", () => realDisk.unlink(path)),
+    mkdir: (path, options) => call("mkdir", () => realDisk.mkdir(path, options)),
   };
 }

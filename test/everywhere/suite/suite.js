@@ -6,6 +6,7 @@ import { checkKernels } from "./kernels.js";
 import { createDigest } from "./numbers.js";
 import { checkResuming } from "./saving.js";
 import { checkSlices } from "./slices.js";
+import { checkStores } from "./stores.js";
 import { checkSynchronous, runTrainings } from "./trainings.js";
 import { checkRefusal, listen } from "./wide.js";
 
@@ -55,6 +56,7 @@ async function runChecks(modules, options, checks) {
   const trainings = await runTrainings(modules, kit, checks);
   await checkSynchronous(modules, kit, trainings, checks);
   const resume = await checkResuming(modules, kit, checks);
+  await checkStores(modules, kit, checks);
   await checkSlices(modules, kit, checks);
   await checkErrors(modules, kit, checks);
   // A thread that died would have left one thread behind.

@@ -20,6 +20,7 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
   const weights = io.encodeWeights(trainer);
   const checkpoint = io.encodeCheckpoint(trainer.checkpoint());
   const buffers = ["object"] as const;
+  const memory = io.memoryStore();
 
   const encoding: readonly Row[] = [
     { name: "encodeWeights", call: io.encodeWeights, good: () => [held, notes()], optional: ["1"], records: ["1"] },
@@ -118,7 +119,31 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
     },
     { name: "readFileBytes", call: (from: unknown) => io.readFileBytes(within(from, path)), good: () => [path] },
   ];
-  return [...encoding, ...decoding, ...files, ...progressRows];
+  const stores: readonly Row[] = [
+    {
+      name: "folderStore",
+      call: (at: unknown) => io.folderStore(within(at, folder)),
+      good: () => [folder],
+    },
+    { name: "opfsStore", call: io.opfsStore, good: () => ["checkpoints"], optional: ["0"] },
+    { name: "indexedDbStore", call: io.indexedDbStore, good: () => ["checkpoints"], optional: ["0"] },
+    { name: "memoryStore", call: io.memoryStore, good: () => [] },
+    {
+      name: "memoryStore: save",
+      where: ["memoryStore"],
+      call: io.memoryStore().save,
+      good: () => ["step-1", IDX],
+      accepts: { "1": buffers },
+    },
+    {
+      name: "loadLatest",
+      call: io.loadLatest,
+      good: () => [memory, { prefix: "" }],
+      optional: ["1"],
+      opaque: ["0"],
+    },
+  ];
+  return [...encoding, ...decoding, ...files, ...stores, ...progressRows];
 }
 
 const scores = () => ({ loss: 0.5, accuracy: 0.9 });
