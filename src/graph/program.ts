@@ -6,7 +6,7 @@ import type { Recorder } from "../engine/recorder.js";
 import { leavesBehind } from "./backward.js";
 import { addressesIn, lower } from "./lower.js";
 import { type Plan, planMemory } from "./plan.js";
-import { bytesOf, type Tensor } from "./tensor.js";
+import { bytesOf, isEmpty, type Node, type Tensor } from "./tensor.js";
 
 export interface Program {
   readonly address: Pointer;
@@ -69,6 +69,12 @@ export interface ProgramParts extends GraphParts {
   record?(recorder: Recorder, compute: Compute, computeSecond: Compute, scratch: Pointer): void;
 }
 
+/** A tensor that is computed, and its address. */
+export interface Written {
+  readonly tensor: Tensor;
+  readonly address: Pointer;
+}
+
 /** A program with the plan that it was made from. */
 export interface BuiltProgram {
   readonly program: Program;
@@ -78,6 +84,8 @@ export interface BuiltProgram {
   /** Bytes of its inputs, constants, instructions, and its arena if it has its own. */
   readonly bytes: number;
   addressOf(tensor: Tensor): Pointer;
+  /** What the instructions of a node write, and where: none for a node that is not in the program. */
+  writtenBy(node: Node): readonly Written[];
   /** Frees its memory. */
   dispose(): void;
 }
@@ -114,9 +122,17 @@ export function buildProgram(engine: Engine, parts: ProgramParts): BuiltProgram 
       planEnd: program.address + planBytes,
       bytes: lease.bytes,
       addressOf: addressesIn(plan, arena, pinned),
+      writtenBy: (node) =>
+        graphs.flatMap((graph) => writtenIn(graph.plan, addressesIn(graph.plan, arena, graph.pinned), node)),
       dispose: lease.release,
     };
   });
+}
+
+function writtenIn({ steps }: Plan, addressOf: (tensor: Tensor) => Pointer, node: Node): Written[] {
+  const step = steps.find((one) => one.node === node);
+  const computed = step?.outputs.filter((tensor, index) => step.wanted[index] && !isEmpty(tensor)) ?? [];
+  return computed.map((tensor) => ({ tensor, address: addressOf(tensor) }));
 }
 
 /** The addresses of all leaves. Constants are written to the program's own memory. */

@@ -73,6 +73,15 @@ export interface PredictingOptions {
    * take longer to make. Default false: what is wrapped in `recompute()` is computed again.
    */
   recompute?: boolean;
+  /**
+   * What training watches for values that are not finite. `"loss"`: the loss of each step. `"all"`: also parameters and the
+   * optimizer's state after each call into the engine (about every 12 ms), which reads them once; each `trainBatch` then
+   * takes a copy. To find
+   * the step, layer and operation where it began, and to go back to the step before it, training keeps a copy of all that it
+   * changes, and takes it anew now and then, for half a percent of its time: see `DivergenceError`. `false`: no copy, the
+   * values stay spoiled. Default: `"loss"`, with a copy if it needs at most 32 MiB.
+   */
+  tripwire?: "loss" | "all" | false;
 }
 
 /** The options of all overloads, before they are checked. */
@@ -94,6 +103,7 @@ const OPTIONS = {
   frozen: unchecked<AnyOptions["frozen"]>([]),
   accumulate: integer(1, { min: 1, max: MAX_ACCUMULATED }),
   recompute: flag(false),
+  tripwire: tripwireRule,
   // Checked by the engine.
   engine: unchecked<AnyOptions["engine"]>(),
   build: unchecked<AnyOptions["build"]>(),
@@ -102,10 +112,15 @@ const OPTIONS = {
   convolution: unchecked<AnyOptions["convolution"]>(),
 } satisfies OptionsOf<AnyOptions>;
 
+function tripwireRule(where: string, name: string, value: unknown): AnyOptions["tripwire"] {
+  if (value === undefined || value === false || value === "loss" || value === "all") return value;
+  throw new ModelError(`${where}: ${name} must be "loss", "all" or false, got ${showValue(value)}`);
+}
+
 /** Checks and tries the parts of a trainer. Pauses for the host, as it is the first work of a page, whose code is cold. */
 export function* configure(given: unknown, options: AnyOptions): InParts<TrainingConfig> {
   const model = checkModel("compile", given);
-  const { optimizer, seed, frozen, accumulate, recompute } = readOptions("compile", options, OPTIONS);
+  const { optimizer, seed, frozen, accumulate, recompute, tripwire } = readOptions("compile", options, OPTIONS);
   engineOf("compile", options);
   if ("optimizer" in options) checkOptimizer("compile", optimizer);
   if (optimizer !== undefined && !("loss" in options)) {
@@ -134,6 +149,7 @@ export function* configure(given: unknown, options: AnyOptions): InParts<Trainin
     stateful,
     frozen: fixed,
     seed: wordsOfSeed(seed),
+    tripwire,
   };
 }
 

@@ -6,6 +6,7 @@ import type { ResidentData } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
 import type { AnyScores, EvaluatePlan } from "./options.js";
 import { programFor } from "./programs.js";
+import { forgetCopy } from "./rewind.js";
 import { checkResident } from "./samples.js";
 import { countTotals, readScores } from "./scores.js";
 import type { State } from "./state.js";
@@ -30,6 +31,7 @@ export function* updateStatistics(
   data: ResidentData,
   { batchSize, parameters }: EvaluatePlan,
 ): Job<void> {
+  forgetCopy(state);
   yield* pass(state, data, { use: "statistics", batchSize, parameters, reads: [] });
 }
 

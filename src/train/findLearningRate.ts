@@ -92,7 +92,7 @@ export async function findLearningRate<
   const make = MAKER("findLearningRate", "optimizer", optimizer);
   const growth = range.to / range.from;
   const rateAt = (step: number): number => range.from * power(growth, (step - 1) / (range.steps - 1));
-  const all = { ...rest, optimizer: make(rateAt) } as CompileOptions<never, Ports, Losses<Ports>>;
+  const all = { ...rest, tripwire: false, optimizer: make(rateAt) } as CompileOptions<never, Ports, Losses<Ports>>;
   const trainer = await compile(model as Model<Ports, Ports>, all);
   try {
     const resident = trainer.load(data as never);

@@ -10,6 +10,7 @@ import type { ResidentData } from "./data.js";
 import { evaluateAll } from "./evaluate.js";
 import { CopyBack, type Job, PAUSE, waitFor } from "./job.js";
 import { type AnyProgress, type AnyScores, checkEvaluateOptions, type FitPlan } from "./options.js";
+import { retracing } from "./retrace.js";
 import { handOver } from "./samples.js";
 import { readScores } from "./scores.js";
 import { isUpToDate, lastingOf, STEPS_PER_CALL, type State, visibleOf } from "./state.js";
@@ -238,7 +239,7 @@ export function* fitEpochs(
   try {
     yield* calls.begin();
     for (let left = epochs; left > 0 && calls.stopped === undefined; left--) {
-      const result = yield* fitEpoch(state, course, left);
+      const result = yield* retracing(state, fitEpoch(state, course, left));
       if (result === undefined) break;
       yield* calls.afterEpoch(result);
       control.history.push(result);

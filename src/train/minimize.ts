@@ -5,7 +5,7 @@ import { fn, integer, number, type OptionsOf, optional, readOptions } from "../e
 import type { Ports } from "../nn/ports.js";
 import { type EndReason, type Evaluation, type LbfgsPlan, lbfgs } from "../optim/lbfgs.js";
 import type { SampleList, Samples } from "./data.js";
-import { DivergenceError } from "./divergence.js";
+import { DivergenceError, namesNotFinite } from "./divergence.js";
 import type { ParameterValues } from "./parameters.js";
 import type { Evaluator, LossGradients } from "./trainer.js";
 
@@ -127,7 +127,11 @@ function* minimizing(trainer: AnyEvaluator, plan: LbfgsPlan): Generator<undefine
   if (parameters.size === 0) {
     throw new ModelError("minimize: the model must have parameters to train, got none: freeze fewer, or add dense(…)");
   }
-  if (!Number.isFinite(loss)) throw new DivergenceError("minimize", { step: 1, loss, learningRate: plan.learningRate });
+  if (!Number.isFinite(loss)) {
+    const gradients = Object.fromEntries([...parameters].map(([path, { data }]) => [path, data]));
+    const notFinite = namesNotFinite(gradients, "gradient of");
+    throw new DivergenceError("minimize", { step: 1, loss, learningRate: plan.learningRate, notFinite });
+  }
   const before = [...trainer.parameters()].filter(([path]) => parameters.has(path));
   const asking = lbfgs(flatten(before), plan);
   let finished = false;

@@ -7,6 +7,7 @@ import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { byName, offsetIn, type ParameterValues, readValues } from "../graph/store.js";
 import { type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkSize, flattenValues, type Values, writeFloats } from "../graph/values.js";
+import { forgetCopy } from "./rewind.js";
 import { checkValues, type State, startSlots } from "./state.js";
 
 export type { ParameterValues } from "../graph/store.js";
@@ -53,6 +54,7 @@ export function writeParameters(state: State, update: ParameterUpdate): void {
   for (const { tensor, copy } of checkUpdate(state.config.model.parameters, update)) {
     state.values.write(tensor, copy);
   }
+  forgetCopy(state);
   startSlots(state);
 }
 

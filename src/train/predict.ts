@@ -9,6 +9,7 @@ import { EngineCall, type Job, PAUSE } from "./job.js";
 import { checkAverage } from "./optimizer.js";
 import { checkPredictOptions, type PredictOptions } from "./options.js";
 import { programFor } from "./programs.js";
+import { forgetCopy } from "./rewind.js";
 import { claimRows } from "./rowStates.js";
 import { formatFor, stagingPlace } from "./samples.js";
 import { guard, type State } from "./state.js";
@@ -55,6 +56,8 @@ export function* predictAll<O extends Ports>(
   const inputs = format.inputs.map(({ shape }) => sizeOf(shape));
   const outputs = format.outputs.map(({ shape }) => sizeOf(shape));
   const { size: stateful } = state.config.model.states;
+  // Steps before a prediction that goes on with states are not the same without it.
+  if (stateful > 0) forgetCopy(state);
   // Each sample is a row of the states, so all samples are one batch.
   const most = stateful > 0 ? count : Math.min(count, MAX_SAMPLES);
   const predictions = outputs.map((size) => new Float32Array(count * size));

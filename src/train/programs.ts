@@ -27,6 +27,8 @@ import { arenaOf, checkTrains, guard, type State, type StateParts, stateAddress 
 export interface StepProgram extends BuiltProgram {
   /** Addresses of the results; of a prediction, one for each output. */
   readonly results: readonly Pointer[];
+  /** The same as tensors; of a training step, the loss first. */
+  readonly tensors: readonly Tensor[];
   /** Version of the arena it was recorded for. */
   readonly version: number;
   /** How many steps one call into the engine may run before the host gets its turn. It is measured while running. */
@@ -443,7 +445,13 @@ function install(
   const { engine, values } = state;
   const arena = (bytes: number): Pointer => arenaOf(state, bytes);
   const built = buildProgram(engine, { results, values, places, arena, ...parts });
-  return { ...built, results: results.map(built.addressOf), version: state.arena.version, stepsPerCall: 1 };
+  return {
+    ...built,
+    results: results.map(built.addressOf),
+    tensors: results,
+    version: state.arena.version,
+    stepsPerCall: 1,
+  };
 }
 
 const MAKERS = {

@@ -36,6 +36,7 @@ import { type ResidentData, type SampleFormat, targetsOf } from "./data.js";
 import { assertIdle, EngineCall, type Job } from "./job.js";
 import { NO_OPTIMIZER, type OptimizerPlan, type PlacedOptimizer, placeOptimizerIn } from "./optimizer.js";
 import type { Feed, ProgramUse, StepProgram } from "./programs.js";
+import type { Rewind, Watched } from "./rewind.js";
 import { claimRows, createRowStates, placeOfRows, type RowStates, releaseRows, resetRows } from "./rowStates.js";
 import { countTotals, type Score } from "./scores.js";
 
@@ -60,6 +61,8 @@ export interface TrainingConfig {
   /** Parameters that are not trained. */
   readonly frozen: ReadonlySet<Tensor>;
   readonly seed: readonly [low: number, high: number];
+  /** What is watched for values that are not finite; `undefined`: the loss, if a copy to go back to is small. */
+  readonly tripwire: Watched | false | undefined;
 }
 
 /** An output, with its loss and metrics. */
@@ -164,6 +167,8 @@ export interface State {
   /** The arena moves when a program needs a larger one. Programs of an older version are then recorded again. */
   arena: { address: Pointer; bytes: number; version: number };
   readonly rowStates: RowStates;
+  /** The way back from a step that spoils the values; absent if there is none. */
+  readonly rewind: Rewind | undefined;
   /** Optimizer steps and epochs done since the start. */
   steps: number;
   epochs: number;
@@ -287,6 +292,7 @@ export function createState(engine: Engine, config: TrainingConfig): State {
       learningRates: lease.takeZeros(STEPS_PER_CALL * rates.length * 4),
       lease,
       rowStates,
+      rewind: rewindOf(config),
       arena: { address: 0, bytes: 0, version: 0 },
       steps: 0,
       epochs: 0,
@@ -308,6 +314,15 @@ export function createState(engine: Engine, config: TrainingConfig): State {
       broken: undefined,
     };
   });
+}
+
+// Larger copies to go back to are taken only if the user asks for them.
+const FREE_COPY_BYTES = 32 * 2 ** 20;
+
+function rewindOf({ tripwire, hasOptimizer }: TrainingConfig): Rewind | undefined {
+  if (tripwire === false || !hasOptimizer) return undefined;
+  const maxBytes = tripwire === undefined ? FREE_COPY_BYTES : Number.POSITIVE_INFINITY;
+  return { watched: tripwire ?? "loss", maxBytes, due: 0, copies: undefined, moment: undefined, ran: [] };
 }
 
 function formatOf({ model: { inputs, outputs }, outputs: configs }: TrainingConfig): SampleFormat {
@@ -443,6 +458,7 @@ export async function closeState(state: State): Promise<void> {
   for (const data of [...samples.resident]) data.dispose();
   const staged = [...samples.staging.x, ...samples.staging.y];
   for (const { address, bytes } of staged) if (bytes > 0) allocator.free(address);
+  state.rewind?.copies?.release();
   lease.release();
   if (state.arena.address !== 0) allocator.free(state.arena.address);
 }

@@ -14,7 +14,7 @@ import { writeScaled } from "./bytes.js";
 import { beginPass, findPass, movePass, type Pass } from "./cursor.js";
 import { type ResidentData, targetShape, targetType } from "./data.js";
 import { DivergenceError, LOOKED_AT, largestOf } from "./divergence.js";
-import { EngineCall, type InParts, type Job, PAUSE } from "./job.js";
+import { EngineCall, type InParts, type Job, PAUSE, runSync } from "./job.js";
 import type { StepsPlan } from "./options.js";
 import {
   type Feed,
@@ -24,6 +24,7 @@ import {
   type StagedFeed,
   type StepProgram,
 } from "./programs.js";
+import { areFinite, askForCopy, isDue, noteSteps, takeCopy } from "./rewind.js";
 import { checkResident } from "./samples.js";
 import { countTotals } from "./scores.js";
 import { claimStates, guard, STEPS_PER_CALL, type State } from "./state.js";
@@ -63,6 +64,7 @@ function* callEngine(state: State, step: StepProgram, call: StepsCall, reads: re
   }
   tuneCallSize(step, done, performance.now() - start);
   afterSteps(state, done, call);
+  if (state.rewind?.watched === "all" && !(yield* areFinite(state))) throw spoiled(state, call, done);
   return done;
 }
 
@@ -78,10 +80,16 @@ function batchCall(state: State, feed: StagedFeed, batch: number): StepsCall {
   return { row: 0, steps: 1, epochOf: () => epoch, samples: () => floatsOf(state, feed, feed, batch), count: () => {} };
 }
 
+/** Whether a copy is taken before a single batch, which nobody can train on again. */
+function needsCopy(state: State): boolean {
+  return isDue(state) || state.rewind?.watched === "all";
+}
+
 /** One training step on staged samples, on the calling thread. Returns its loss. */
 export function runStep(state: State, feed: StagedFeed, batch: number): number {
   const { program, planEnd } = programFor(state, "train", feed, batch);
   claimStates(state, "trainBatch", batch);
+  if (needsCopy(state)) runSync(state.engine, takeCopy(state));
   beforeSteps(state, 0, 1);
   try {
     state.engine.run(program.address, program.end, 1, program.threads);
@@ -92,12 +100,16 @@ export function runStep(state: State, feed: StagedFeed, batch: number): number {
   const loss = state.engine.heap.floats[state.losses / 4];
   if (loss - loss === 0) state.steps += 1;
   else afterSteps(state, 1, batchCall(state, feed, batch));
+  if (state.rewind?.watched === "all" && !runSync(state.engine, areFinite(state))) {
+    throw spoiled(state, batchCall(state, feed, batch), 1);
+  }
   return loss;
 }
 
 /** The same as a job. */
 export function* stepOnce(state: State, feed: StagedFeed, batch: number): Job<number> {
   claimStates(state, "trainBatch", batch);
+  if (needsCopy(state)) yield* takeCopy(state);
   yield* callEngine(state, programFor(state, "train", feed, batch), batchCall(state, feed, batch));
   return state.engine.heap.floats[state.losses / 4];
 }
@@ -125,18 +137,32 @@ function beforeSteps(state: State, row: number, steps: number): void {
 /** Counts steps that are done, and throws DivergenceError if a loss is not finite. */
 function afterSteps(state: State, steps: number, call: StepsCall): void {
   const { floats } = state.engine.heap;
-  const [rates, losses] = [state.learningRates / 4, state.losses / 4];
-  const { rates: named } = state.config.optimizer;
+  const losses = state.losses / 4;
   state.steps += steps;
   call.count(steps);
   for (let i = 0; i < steps; i++) {
     const loss = floats[losses + i];
-    if (loss - loss === 0) continue;
-    const step = state.steps - steps + i + 1;
-    const largest = largestOf(call.samples());
-    const learningRate = ratesByGroup(named, floats.subarray(rates + i * named.length));
-    throw new DivergenceError("training", { step, epoch: call.epochOf(i), loss, learningRate, largest });
+    if (loss - loss !== 0) throw divergenceAt(state, call, i, steps);
   }
+}
+
+/** The error for one of the `done` steps of a call. */
+function divergenceAt(state: State, call: StepsCall, index: number, done: number, spoiled = false): DivergenceError {
+  const { floats } = state.engine.heap;
+  const { rates: named } = state.config.optimizer;
+  return new DivergenceError("training", {
+    step: state.steps - done + index + 1,
+    epoch: call.epochOf(index),
+    loss: floats[state.losses / 4 + index],
+    learningRate: ratesByGroup(named, floats.subarray(state.learningRates / 4 + index * named.length)),
+    largest: largestOf(call.samples()),
+    spoiled,
+  });
+}
+
+/** The error for a call after which values are not finite, though its losses were: that of its last step. */
+function spoiled(state: State, call: StepsCall, done: number): DivergenceError {
+  return divergenceAt(state, call, done - 1, done, true);
 }
 
 /**
@@ -295,11 +321,10 @@ export function* continuePass(
   reads: readonly Region[] = [],
 ): Job<Stretch> {
   const { data } = batches;
-  const pass = passOver(state, batches);
+  askForCopy(state, data, most);
+  if (isDue(state)) yield* takeCopy(state);
+  const { pass, size, feed, program } = nextStep(state, batches);
   const left = pass.samples - pass.row;
-  const size = Math.min(stepSizeOf(state, batches), left);
-  const feed = feedOf(data, size, batches.batchSize);
-  const program = programFor(state, "train", feed, size);
   const fitting = Math.max(1, Math.floor(program.stepsPerCall * share));
   const steps = Math.min(most, fitting, feed.whole ? STEPS_PER_CALL : Math.floor(left / size));
   claimStates(state, "trainer", size);
@@ -314,10 +339,49 @@ export function* continuePass(
     count(done: number) {
       pass.totals.set(state.engine.doubles(totals.address, pass.totals.length));
       countSteps(state, pass, size, done);
+      noteSteps(state, batches, done);
     },
   };
   const done = yield* callEngine(state, program, call, [totals, ...state.rowStates.places.values(), ...reads]);
   return { pass, losses: state.engine.floats(state.losses, done).slice() };
+}
+
+/** The next step of the current pass. */
+function nextStep(state: State, batches: Batches) {
+  const { data, batchSize } = batches;
+  const pass = passOver(state, batches);
+  const size = Math.min(stepSizeOf(state, batches), pass.samples - pass.row);
+  const feed = feedOf(data, size, batchSize);
+  return { pass, size, feed, program: programFor(state, "train", feed, size) };
+}
+
+/** A step whose inputs are in place. */
+export interface ReadyStep {
+  readonly program: StepProgram;
+  /** Samples of one of its batches. */
+  readonly part: number;
+  /** Its samples, by their index in the data. */
+  readonly samples: readonly number[];
+}
+
+/** Writes what the next step of the current pass reads, without doing it. */
+export function readyStep(state: State, batches: Batches): ReadyStep {
+  const { data } = batches;
+  const { pass, size, feed, program } = nextStep(state, batches);
+  claimStates(state, "trainer", size);
+  bindPass(state, pass, data);
+  beforeSteps(state, pass.row, 1);
+  const order = pass.shuffled ? state.engine.words(data.order, data.count) : undefined;
+  const samples = Array.from({ length: size }, (_, index) => order?.[pass.row + index] ?? pass.row + index);
+  return { program, part: feed.part ?? size, samples };
+}
+
+/** The same for a staged batch. */
+export function readyBatch(state: State, feed: StagedFeed, batch: number): ReadyStep {
+  const program = programFor(state, "train", feed, batch);
+  claimStates(state, "trainBatch", batch);
+  beforeSteps(state, 0, 1);
+  return { program, part: batch, samples: Array.from({ length: batch }, (_, index) => index) };
 }
 
 /** Moves the pass forward. It ends with its last sample. A step on all samples is a whole pass. */
@@ -360,7 +424,7 @@ function totalsOf({ totals, config }: State): Region {
 }
 
 /** Runs as many steps as there is room for losses, over pass after pass. Pauses for the host between calls. */
-export function* trainSteps(state: State, data: ResidentData, plan: StepsPlan): Job<void> {
+export function* runSteps(state: State, data: ResidentData, plan: StepsPlan): Job<void> {
   const { losses, batchSize, shuffle } = plan;
   const batches = { data, batchSize: Math.min(batchSize, data.count), shuffle };
   if (!isPrepared(state, batches)) yield* preparePrograms(state, batches);
@@ -373,7 +437,7 @@ export function* trainSteps(state: State, data: ResidentData, plan: StepsPlan): 
 }
 
 /** Runs steps for about so long, at least one. Must be driven on the calling thread. Returns the loss of each step. */
-export function* trainFor(state: State, batches: Batches, milliseconds: number): Job<Float32Array> {
+export function* runFor(state: State, batches: Batches, milliseconds: number): Job<Float32Array> {
   if (!isPrepared(state, batches)) yield* preparePrograms(state, batches);
   const losses: number[] = [];
   const start = performance.now();

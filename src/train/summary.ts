@@ -7,6 +7,7 @@ import type { AppliedLayer, LayerParameter, LayerParts } from "../nn/layer.js";
 import { isShape } from "../nn/ports.js";
 import { NO_OPTIMIZER } from "./optimizer.js";
 import { planTraining } from "./programs.js";
+import { copyBytes } from "./rewind.js";
 import { isTrainable, parameterCount, type State } from "./state.js";
 
 /** Bytes in readable units: `1.2 MiB`. */
@@ -133,11 +134,13 @@ function totals(state: State, batchSize: number): string[] {
   const scratch = threads * THREAD_SCRATCH_BYTES;
   // If a step has several batches, also those of the current batch, and its buffers.
   const gradients = state.parts === undefined ? block : 2 * block + state.fixed.bytes;
-  const whole = block + gradients + state.fixed.bytes + slots + arenaBytes + scratch;
+  const copy = copyBytes(state);
+  const whole = block + gradients + state.fixed.bytes + slots + copy + arenaBytes + scratch;
   const planned = [
     `parameters ${showBytes(block + state.fixed.bytes)}`,
     `gradients ${showBytes(gradients)}`,
     ...(optimizer === NO_OPTIMIZER ? [] : [`${optimizer.name} ${showBytes(slots)}`]),
+    ...(copy === 0 ? [] : [`copy to go back to ${showBytes(copy)}`]),
     `activations ${showBytes(arenaBytes)} (${showBytes(unsharedBytes)} without sharing)`,
     `scratch of ${threads === 1 ? "one thread" : `${threads} threads`} ${showBytes(scratch)}`,
   ];

@@ -58,6 +58,8 @@ import {
 import type { Losses } from "./outputs.js";
 import { type ParameterUpdate, type ParameterValues, readParameters, writeParameters } from "./parameters.js";
 import { predictAll, readInputs } from "./predict.js";
+import { retracing, runStaged, trainFor, trainSteps } from "./retrace.js";
+import { forgetCopy } from "./rewind.js";
 import { resetRows } from "./rowStates.js";
 import { checkResident, exclusively, type GivenSamples, load, readSamples, stage } from "./samples.js";
 import {
@@ -75,7 +77,7 @@ import {
   type State,
   TRAINING,
 } from "./state.js";
-import { runStep, stepOnce, trainFor, trainSteps } from "./steps.js";
+import { stepOnce } from "./steps.js";
 import { summarize } from "./summary.js";
 
 interface OwnEngine extends EngineOptions {
@@ -418,8 +420,8 @@ function jobsOf(state: State) {
 
 function* trainBatch(state: State, batch: GivenSamples): Job<number> {
   guard(state, "trainBatch", TRAINING);
-  const { feed, count } = stage(state, batch);
-  return yield* stepOnce(state, feed, count);
+  const staged = stage(state, batch);
+  return yield* retracing(state, stepOnce(state, staged.feed, staged.count), staged);
 }
 
 type Jobs = ReturnType<typeof jobsOf>;
@@ -451,8 +453,7 @@ function synchronousMethods(state: State, jobs: Jobs): SynchronousMethods {
     trainBatchSync(batch) {
       guard(state, "trainBatch", ALONE);
       checkTrains(state, "trainBatch");
-      const { feed, count } = stage(state, readSamples(state, batch));
-      return runStep(state, feed, count);
+      return runStaged(state, stage(state, readSamples(state, batch)));
     },
     trainFor: (milliseconds, data, options) =>
       runSync(engine, jobs.slice(checkSliceOptions(milliseconds, options), data)),
@@ -507,6 +508,7 @@ function valueMethods(state: State): ValueMethods {
   };
   const alone = (what: string): State => {
     guard(state, what, MENDING);
+    forgetCopy(state);
     return state;
   };
   return {
@@ -520,7 +522,10 @@ function valueMethods(state: State): ValueMethods {
     checkpoint: () => takeCheckpoint(between("checkpoint")),
     restore: (checkpoint) => restoreCheckpoint(alone("restore"), checkpoint),
     reset: () => resetState(alone("reset")),
-    resetState: () => resetRows(state.engine, between("resetState").rowStates),
+    resetState: () => {
+      forgetCopy(between("resetState"));
+      resetRows(state.engine, state.rowStates);
+    },
     summary(options) {
       const { batchSize } = checkSummaryOptions(options);
       return summarize(between("summary"), batchSize);

@@ -36,7 +36,7 @@ import type { Scope } from "../nn/scope.js";
 import { gradient } from "../ops/gradient.js";
 import { checkOptimizer, type NamedRate, type Optimizer, rateAt, ratesByGroup } from "../optim/optimizer.js";
 import { gradientScratch, ownTensors, recordChanges, recordGradients, withPenalties } from "./changes.js";
-import { DivergenceError } from "./divergence.js";
+import { DivergenceError, namesNotFinite } from "./divergence.js";
 import { placeOptimizerIn, planOptimizer } from "./optimizer.js";
 import { checkUpdate, type ParameterUpdate } from "./parameters.js";
 import { createRowStates, placeOfRows, type RowStates, releaseRows, resetRows } from "./rowStates.js";
@@ -423,12 +423,20 @@ function callable<I extends InputShapes, O extends Readonly<Record<string, Tenso
     const result = readResults(engine, outputs, addressOf);
     if (optimizer !== undefined && !Number.isFinite(result.loss[0])) {
       const learningRate = ratesByGroup(rates, due);
-      throw new DivergenceError("workspace.step", { step: steps, loss: result.loss[0], learningRate });
+      const notFinite = [
+        ...namesNotFinite(result, "result"),
+        ...namesNotFinite(valuesOf(state, parameters), "parameter"),
+      ];
+      throw new DivergenceError("workspace.step", { step: steps, loss: result.loss[0], learningRate, notFinite });
     }
     return result;
   };
   const step = Object.assign(call, { parameters, plannedBytes: bytes, steps: 0 });
   return Object.defineProperty(step, "steps", { get: () => steps });
+}
+
+function valuesOf({ values }: State, parameters: ReadonlyMap<string, Tensor>): Record<string, Float32Array> {
+  return Object.fromEntries([...parameters].map(([path, tensor]) => [path, values.read(tensor).data]));
 }
 
 /** The outputs, copied if the changes of the step would change them. */
