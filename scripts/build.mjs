@@ -91,7 +91,6 @@ async function textOf(options) {
 
 /** Entries that are the same in every runtime. */
 const ANYWHERE = {
-  data: "src/data/index.ts",
   inspect: "src/inspect/index.ts",
   metrics: "src/metrics/index.ts",
   text: "src/text/index.ts",
@@ -111,6 +110,7 @@ async function bundleNode() {
     graph: "src/platform/nodeGraph.ts",
     io: "src/platform/nodeIo.ts",
     progress: "src/platform/nodeProgress.ts",
+    data: "src/platform/nodeData.ts",
     search: "src/platform/nodeSearch.ts",
     ...ANYWHERE,
     cli: "src/cli/index.ts",
@@ -127,7 +127,7 @@ async function bundleNode() {
     define: { ...define, STEEPEST_FILES: '"../"', "import.meta.url": name },
     banner: { js: `const ${name} = require("node:url").pathToFileURL(__filename).href;` },
   });
-  for (const entry of ["index", "graph", "io", "progress", "search", ...Object.keys(ANYWHERE)]) {
+  for (const entry of ["index", "graph", "io", "progress", "data", "search", ...Object.keys(ANYWHERE)]) {
     writeFileSync(new URL(`cjs/${entry}.cjs`, dist), `module.exports = require("./all.cjs").${entry};\n`);
   }
 }
@@ -141,6 +141,7 @@ async function bundleBrowser() {
     index: "src/platform/browser.ts",
     graph: "src/platform/browserGraph.ts",
     io: "src/platform/browserIo.ts",
+    data: "src/data/index.ts",
     search: "src/search/index.ts",
     ...ANYWHERE,
   };
@@ -193,6 +194,7 @@ async function bundleEdge() {
     index: "src/platform/edge.ts",
     graph: "src/platform/edgeGraph.ts",
     io: "src/platform/browserIo.ts",
+    data: "src/data/index.ts",
     search: "src/search/index.ts",
     ...ANYWHERE,
   };

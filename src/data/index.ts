@@ -8,7 +8,10 @@ export {
   type SampleIndicesOptions,
   weightedIndices,
 } from "./balance.js";
+export { type CsvOptions, csvRows } from "./csv.js";
 export { type Fold, type KFoldOptions, kFold, type TimeSeriesFoldsOptions, timeSeriesFolds } from "./folds.js";
+export type { CsvParser, ParquetLibrary } from "./host.js";
+export { type JsonLinesOptions, jsonLineRows } from "./jsonLines.js";
 export { type Label, type LabelMap, type LabelMapData, type Labels, labelMap, labelMapFrom } from "./labels.js";
 export {
   type LabelRows,
@@ -18,6 +21,7 @@ export {
   oneHotEncoder,
   oneHotEncoderFrom,
 } from "./oneHot.js";
+export { type ParquetOptions, parquetRows } from "./parquet.js";
 export { type Shares, type SplitOptions, splitIndices } from "./parts.js";
 export { type SampleSet, type SampleValues, split, type TakeOptions, take } from "./samples.js";
 export {
@@ -30,6 +34,48 @@ export {
   standardScaler,
 } from "./scalers.js";
 export type { Rows } from "./table.js";
+export type { TableColumn, TableTarget } from "./tableColumns.js";
+export {
+  type DefaultParts,
+  type FitTableOptions,
+  fitTable,
+  readCsv,
+  readJsonLines,
+  readParquet,
+  readTable,
+  type TableData,
+  type TableInfo,
+  table,
+} from "./tableData.js";
+export type { ColumnSummary } from "./tableFit.js";
+export type {
+  ColumnOption,
+  ColumnSettings,
+  ColumnType,
+  DatePart,
+  MissingRule,
+  TableFitOptions,
+  TableOptions,
+  TableScale,
+  TargetSettings,
+} from "./tableOptions.js";
+export type { AnyRows, RowBlock, TableRow, TableRows } from "./tableRows.js";
+export type {
+  BlobSource,
+  OpenSource,
+  ResponseSource,
+  StreamSource,
+  TableSource,
+  UrlSource,
+} from "./tableSource.js";
+export {
+  type DecodeOptions,
+  type TableBatchesOptions,
+  type TableSamples,
+  type TableTransform,
+  type TableTransformData,
+  tableTransformFrom,
+} from "./tableTransform.js";
 export {
   type NaiveForecastOptions,
   naiveForecast,

@@ -1,10 +1,10 @@
 // All entries under Node in one, for require().
 
-export * as data from "../data/index.js";
 export * as inspect from "../inspect/index.js";
 export * as metrics from "../metrics/index.js";
 export * as text from "../text/index.js";
 export * as index from "./node.js";
+export * as data from "./nodeData.js";
 export * as graph from "./nodeGraph.js";
 export * as io from "./nodeIo.js";
 export * as progress from "./nodeProgress.js";

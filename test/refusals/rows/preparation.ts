@@ -7,6 +7,7 @@ import * as search from "steepest/search";
 import * as text from "steepest/text";
 import type { Kind } from "../badValues.js";
 import type { Row } from "../sweep.js";
+import { tableRows } from "./tables.js";
 
 const texts = () => ["the cat", "the dog"];
 const special = () => ["<pad>", "<unknown>"];
@@ -378,7 +379,7 @@ const searchRows: readonly Row[] = [
   },
 ];
 
-export const preparationRows: readonly Row[] = [...textRows, ...dataRows, ...searchRows];
+export const preparationRows: readonly Row[] = [...textRows, ...dataRows, ...tableRows, ...searchRows];
 export const namesOfPreparation: readonly string[] = [
   ...Object.keys(text),
   ...Object.keys(data),

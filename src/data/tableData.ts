@@ -1,0 +1,304 @@
+// A table to samples in one call: rows, types, parts, and what is learned from the training part.
+import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
+import { joined, readOptions } from "../engine/options.js";
+import { randomNumbers } from "../engine/randomNumbers.js";
+import { CSV_OPTIONS, type CsvOptions, csvRowsFor } from "./csv.js";
+import { type JsonLinesOptions, jsonLineRowsFor } from "./jsonLines.js";
+import type { Label } from "./labels.js";
+import { PARQUET_OPTIONS, type ParquetOptions, parquetRowsFor } from "./parquet.js";
+import { partsOf, type Shares } from "./parts.js";
+import { type ColumnSummary, columnIndex, type FittedTable, fitColumns } from "./tableFit.js";
+import { FIT_OPTIONS, TABLE_OPTIONS, type TableFitOptions, type TableOptions, type TablePlan } from "./tableOptions.js";
+import { areClasses, placeIn, profileOf } from "./tableProfile.js";
+import { type AnyRows, checkRows, collectRows, type RawTable, type TableRow, tableOfObjects } from "./tableRows.js";
+import type { TableSource } from "./tableSource.js";
+import { summaryText } from "./tableSummary.js";
+import { encodeRows, encodeTarget, type TableSamples, type TableTransform, transformOf } from "./tableTransform.js";
+import { isMissing, readDate, readNumber, refusal } from "./tableValues.js";
+
+/** What there is of a table besides the samples of its parts. */
+export interface TableInfo {
+  /** The shape of a row's features, for `sequential({ input: … })`. */
+  readonly inputShape: readonly [number];
+  /** What the classes are called; none if the target has numbers. */
+  readonly classes: readonly string[];
+  /** The names of the features. */
+  readonly features: readonly string[];
+  /** What was learned, for other rows, and for predictions. */
+  readonly transform: TableTransform;
+  /** What each column is, and what becomes of it. */
+  readonly columns: readonly ColumnSummary[];
+  /** The same as text, to print. */
+  summary(): string;
+}
+
+/** Parts that a table has if nobody says others. */
+export type DefaultParts = { readonly training: number; readonly validation: number; readonly test: number };
+
+/** The samples of each part, and what there is besides. */
+export type TableData<Parts extends Shares = DefaultParts> = {
+  readonly [Name in keyof Parts]: TableSamples;
+} & TableInfo;
+
+const INFO = ["inputShape", "classes", "features", "transform", "columns", "summary"];
+
+/**
+ * Makes samples of rows: finds what each column is, divides the rows into parts, and learns from the training part what the columns
+ * become (docs/tables.md).
+ *
+ * @throws {DataError} For values that cannot be used, with the row; {ModelError} for wrong options.
+ * @example
+ * const rows = Array.from({ length: 40 }, (_, i) => ({ size: i % 9, kind: i % 2 ? "oak" : "ash", tall: i % 9 > 4 }));
+ * const { training, inputShape, classes } = table(rows, { target: "tall" });
+ * // training.x has 28 rows of 3 features: size, kind=ash, kind=oak
+ */
+export function table<const Parts extends Shares = DefaultParts>(
+  rows: readonly TableRow[],
+  options: TableOptions<Parts>,
+): TableData<Parts> {
+  const plan = readOptions("table", options, TABLE_OPTIONS);
+  return tableDataOf(tableOfObjects("table", rows), plan) as unknown as TableData<Parts>;
+}
+
+/**
+ * The same of rows that are read: those of `csvRows`, or any iterable or async iterable of objects.
+ *
+ * @throws {DataError} As `table`, and what reading throws; {ModelError} for wrong options.
+ */
+export async function readTable<const Parts extends Shares = DefaultParts>(
+  rows: AnyRows,
+  options: TableOptions<Parts>,
+): Promise<TableData<Parts>> {
+  const plan = readOptions("readTable", options, TABLE_OPTIONS);
+  return tableDataOf(await collectRows("readTable", rows), plan) as unknown as TableData<Parts>;
+}
+
+const READ_CSV = joined(TABLE_OPTIONS, CSV_OPTIONS);
+
+/**
+ * Makes samples of a CSV file: `readTable(csvRows(source))`.
+ *
+ * @throws {DataError} As `table` and `csvRows`; {ModelError} for wrong options.
+ * @example
+ * const text = `size,kind\n${Array.from({ length: 40 }, (_, i) => `${i},${i < 20 ? "small" : "large"}`).join("\n")}`;
+ * const { training, validation, test, classes } = await readCsv(text, { target: "kind", seed: 1 });
+ */
+export async function readCsv<const Parts extends Shares = DefaultParts>(
+  source: TableSource,
+  options: TableOptions<Parts> & CsvOptions,
+): Promise<TableData<Parts>> {
+  const plan = readOptions("readCsv", options, READ_CSV);
+  const rows = await collectRows("readCsv", csvRowsFor("readCsv", source, plan));
+  return tableDataOf(rows, plan) as unknown as TableData<Parts>;
+}
+
+/**
+ * Makes samples of a file of JSON lines: `readTable(jsonLineRows(source))`.
+ *
+ * @throws {DataError} As `table` and `jsonLineRows`; {ModelError} for wrong options.
+ */
+export async function readJsonLines<const Parts extends Shares = DefaultParts>(
+  source: TableSource,
+  options: TableOptions<Parts> & JsonLinesOptions,
+): Promise<TableData<Parts>> {
+  const plan = readOptions("readJsonLines", options, TABLE_OPTIONS);
+  const rows = await collectRows("readJsonLines", jsonLineRowsFor("readJsonLines", source));
+  return tableDataOf(rows, plan) as unknown as TableData<Parts>;
+}
+
+const READ_PARQUET = joined(TABLE_OPTIONS, PARQUET_OPTIONS);
+
+/**
+ * Makes samples of a Parquet file: `readTable(parquetRows(source))`.
+ *
+ * @throws {DataError} As `table` and `parquetRows`; {ModelError} for wrong options.
+ */
+export async function readParquet<const Parts extends Shares = DefaultParts>(
+  source: TableSource,
+  options: TableOptions<Parts> & ParquetOptions,
+): Promise<TableData<Parts>> {
+  const plan = readOptions("readParquet", options, READ_PARQUET);
+  const rows = await collectRows("readParquet", parquetRowsFor("readParquet", source, plan));
+  return tableDataOf(rows, plan) as unknown as TableData<Parts>;
+}
+
+export interface FitTableOptions extends TableFitOptions {
+  /** How many rows are looked at, drawn from all of them. Default 100,000. */
+  rows?: number;
+}
+
+const FIT_TABLE = joined(FIT_OPTIONS, {
+  rows: (where: string, name: string, value: unknown = 100_000): number => {
+    if (Number.isInteger(value) && (value as number) > 1 && (value as number) <= 2 ** 24) return value as number;
+    throw new ModelError(`${where}: ${name} must be a whole number from 2 to ${2 ** 24}, got ${showValue(value)}`);
+  },
+});
+
+/**
+ * Learns what a table's columns become without having all of it in memory: from a sample of the rows, drawn with the seed in one
+ * pass. `transform.batches(rows)` then gives samples for training, in another pass.
+ *
+ * @throws {DataError} For values that cannot be used, with the row; {ModelError} for wrong options.
+ * @see J. S. Vitter, "Random Sampling with a Reservoir" (1985), Algorithm R
+ */
+export async function fitTable(rows: AnyRows, options: TableFitOptions & FitTableOptions): Promise<TableTransform> {
+  const plan = readOptions("fitTable", options, FIT_TABLE);
+  const source = checkRows("fitTable", rows);
+  const random = randomNumbers(plan.seed);
+  const drawn: { row: readonly unknown[]; number: number }[] = [];
+  let names: readonly string[] = [];
+  let seen = 0;
+  for await (const block of source.blocks()) {
+    names = block.names;
+    block.rows.forEach((row, at) => {
+      seen++;
+      const one = { row, number: block.numbers[at] };
+      if (drawn.length < plan.rows) drawn.push(one);
+      else {
+        const place = random.below(seen);
+        if (place < plan.rows) drawn[place] = one;
+      }
+    });
+  }
+  if (seen === 0) throw new DataError("fitTable: the table must have rows, got none");
+  drawn.sort((a, b) => a.number - b.number);
+  const table: RawTable = {
+    ...{ where: "fitTable", place: source.place, names },
+    ...{ rows: drawn.map(({ row }) => row), numbers: drawn.map(({ number }) => number) },
+  };
+  const fitted = fitColumns(table, upToCount(drawn.length), plan, undefined);
+  return transformOf(dataOf(fitted, plan.missingValues));
+}
+
+const upToCount = (count: number): Uint32Array => Uint32Array.from({ length: count }, (_, at) => at);
+
+const dataOf = ({ columns, target }: FittedTable, missing: ReadonlySet<string>) => ({
+  missingValues: [...missing],
+  columns,
+  target,
+});
+
+function tableDataOf(given: RawTable, plan: TablePlan): { [part: string]: unknown } {
+  const names = Object.keys(plan.parts);
+  const taken = names.find((name) => INFO.includes(name) || name === "__proto__");
+  if (taken !== undefined) {
+    throw new ModelError(
+      `${given.where}: a part must not be called ${showValue(taken)}: ${showNames(INFO)} are other fields`,
+    );
+  }
+  const raw = inOrder(withTarget(given, plan), plan);
+  const indices = indicesOf(raw, plan);
+  const training = indices[names[0]];
+  const fitted = fitColumns(raw, training, plan, plan.groups);
+  const transform = transformOf(dataOf(fitted, plan.missingValues));
+  const width = transform.features.length;
+  const x = encodeRows(raw, fitted.columns, plan.missingValues, width);
+  const y = encodeTarget(raw, fitted.target, plan.missingValues);
+  const parts = names.map((name): [string, TableSamples] => [name, samplesAt(x, y, width, indices[name])]);
+  const sizes = names.map((name): [string, number] => [name, indices[name].length]);
+  return {
+    ...Object.fromEntries(parts),
+    inputShape: transform.inputShape,
+    classes: transform.classes,
+    features: transform.features,
+    transform,
+    columns: fitted.summary,
+    summary: () => summaryText(fitted.summary, sizes, width),
+  };
+}
+
+function samplesAt(x: Float32Array, y: Uint32Array | Float32Array, width: number, indices: Uint32Array): TableSamples {
+  const rows = new Float32Array(indices.length * width);
+  indices.forEach((index, at) => {
+    rows.set(x.subarray(index * width, (index + 1) * width), at * width);
+  });
+  const classes = kindOf(y) === "Uint32Array" ? new Uint32Array(indices.length) : new Float32Array(indices.length);
+  return { x: rows, y: classes.map((_, at) => y[indices[at]]) };
+}
+
+function only(table: RawTable, rows: ArrayLike<number>): RawTable {
+  return {
+    ...table,
+    rows: Array.from(rows, (row) => table.rows[row]),
+    numbers: Array.from(rows, (row) => table.numbers[row]),
+  };
+}
+
+/** Without the rows that have no target, if they are to be left out. */
+function withTarget(table: RawTable, { target, missingTarget, missingValues }: TablePlan): RawTable {
+  const index = columnIndex(table, target.column, "target");
+  if (missingTarget === "error") return table;
+  const kept = [...table.rows.keys()].filter((row) => !isMissing(table.rows[row][index], missingValues));
+  if (kept.length > 0) return only(table, kept);
+  throw new DataError(`${table.where}: a row must have a target, got none in the column ${showValue(target.column)}`);
+}
+
+/** The rows in the order of time, if there is a column of it. */
+function inOrder(table: RawTable, plan: TablePlan): RawTable {
+  const { time, columns, missingValues } = plan;
+  if (time === undefined) return table;
+  const index = columnIndex(table, time, "time");
+  const settings = columns.get(time);
+  const order = settings === undefined || settings === "drop" ? undefined : settings.order;
+  const times = table.rows.map((row, at) => {
+    const value = row[index];
+    const refuse = refusal(table.where, time, placeIn(table, at));
+    if (isMissing(value, missingValues)) refuse("each row must have a time", value, "mend it");
+    const isNumber =
+      typeof value === "number" || (typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value)));
+    return isNumber ? readNumber(value, "plain", refuse) : readDate(value, order ?? "iso", refuse);
+  });
+  return only(
+    table,
+    [...times.keys()].sort((a, b) => times[a] - times[b] || a - b),
+  );
+}
+
+function indicesOf(table: RawTable, plan: TablePlan): Record<string, Uint32Array> {
+  const { where, rows } = table;
+  const { parts, seed, gap, time, groups: groupColumn, target, missingValues } = plan;
+  if (time !== undefined && (groupColumn !== undefined || plan.stratify === true)) {
+    throw new ModelError(
+      `${where}: takes time, groups or stratify, got ${groupColumn === undefined ? "stratify" : "groups"} with time`,
+    );
+  }
+  const labelsAt = (index: number, what: string): Label[] =>
+    rows.map((row, at): Label => {
+      const value = row[index];
+      if (!isMissing(value, missingValues)) return typeof value === "string" ? value.trim() : String(value);
+      return refusal(where, table.names[index], placeIn(table, at))(
+        `each row must have a ${what}`,
+        value,
+        what === "target" ? 'missingTarget: "drop" leaves such rows out' : "mend it, or leave the row out",
+      );
+    });
+  const shuffle = time === undefined;
+  if (groupColumn !== undefined) {
+    const groups = labelsAt(columnIndex(table, groupColumn, "groups"), "group");
+    if (plan.stratify === true) throw new ModelError(`${where}: takes either stratify or groups, got both`);
+    return partsOf(where, rows.length, { parts, seed, shuffle, stratify: undefined, groups, gap });
+  }
+  const stratify = shuffle
+    ? strataOf(table, plan, () => labelsAt(columnIndex(table, target.column, "target"), "target"))
+    : undefined;
+  return partsOf(where, rows.length, { parts, seed, shuffle, stratify, groups: undefined, gap });
+}
+
+/** The classes, if each part is to have its share of each. By default that is so if it can be. */
+function strataOf(
+  table: RawTable,
+  { stratify, parts, target, missingValues }: TablePlan,
+  labels: () => Label[],
+): Label[] | undefined {
+  if (stratify === false) return undefined;
+  if (stratify === true) return labels();
+  const profile = profileOf(table, columnIndex(table, target.column, "target"), missingValues);
+  const asClasses =
+    target.as === "classes" || (target.as === undefined && (target.classes !== undefined || areClasses(profile)));
+  if (!asClasses) return undefined;
+  const list = labels();
+  const counts = new Map<Label, number>();
+  for (const label of list) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return Math.min(...counts.values()) >= Object.keys(parts).length ? list : undefined;
+}

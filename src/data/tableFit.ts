@@ -1,0 +1,392 @@
+// What a table's columns become: learned from the rows that are trained on.
+import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
+import { type Label, sortedLabels } from "./labels.js";
+import { minMaxScaler, robustScaler, standardScaler } from "./scalers.js";
+import { type DateColumn, featuresOf, type NumberColumn, type TableColumn, type TableTarget } from "./tableColumns.js";
+import { isCyclic, partOfDate } from "./tableDates.js";
+import {
+  type ColumnType,
+  checkSettings,
+  type DatePart,
+  type FitPlan,
+  type MissingRule,
+  type ReadSettings,
+  type ReadTarget,
+  type TableScale,
+} from "./tableOptions.js";
+import { areClasses, dayOf, type Profile, placeIn, profileOf, typeFound } from "./tableProfile.js";
+import type { RawTable } from "./tableRows.js";
+import { isMissing, type Refuse, readBoolean, readDate, readNumber, refusal, textOf } from "./tableValues.js";
+
+/** A column of the table, and what became of it: a line of the summary. */
+export interface ColumnSummary {
+  readonly name: string;
+  readonly type: ColumnType | "empty" | "target" | "groups" | "dropped";
+  readonly missing: number;
+  /** The range of numbers and dates, the most frequent categories. */
+  readonly values: string;
+  readonly becomes: string;
+}
+
+export interface FittedTable {
+  readonly columns: readonly TableColumn[];
+  readonly target: TableTarget;
+  readonly summary: readonly ColumnSummary[];
+}
+
+/** One column of a table on its way. */
+interface Context {
+  readonly table: RawTable;
+  readonly training: ArrayLike<number>;
+  readonly plan: FitPlan;
+  readonly profile: Profile;
+  readonly settings: ReadSettings;
+}
+
+/** The index of a column. Throws ModelError if there is none of the name. */
+export function columnIndex(table: RawTable, name: string, option: string): number {
+  const index = table.names.indexOf(name);
+  if (index >= 0) return index;
+  throw new ModelError(
+    `${table.where}: ${option} must name a column, got ${showValue(name)}: the columns are ${showNames(table.names)}`,
+  );
+}
+
+/** Learns from the training rows. The types come from all rows, which are all checked. */
+export function fitColumns(
+  table: RawTable,
+  training: ArrayLike<number>,
+  plan: FitPlan,
+  groups: string | undefined,
+): FittedTable {
+  for (const name of plan.columns.keys()) columnIndex(table, name, "columns");
+  const target = targetProfile(table, plan);
+  const columns: TableColumn[] = [];
+  const summary = table.names.map((name, index): ColumnSummary => {
+    if (index === target.index) return { ...lineOf(target, "target"), becomes: "" };
+    const profile = profileOf(table, index, plan.missingValues);
+    const given = plan.columns.get(name);
+    if (given === "drop" || name === groups) {
+      return { ...lineOf(profile, name === groups ? "groups" : "dropped"), becomes: "left out" };
+    }
+    const settings = given ?? {};
+    const type = typeOf(table, profile, settings as ReadSettings);
+    if (type === undefined) return { ...lineOf(profile, "empty"), becomes: "left out" };
+    checkSettings(table.where, name, type, settings as ReadSettings);
+    const one = fitColumn({ table, training, plan, profile, settings: settings as ReadSettings }, type);
+    if (one.column !== undefined) columns.push(one.column);
+    return { ...lineOf(profile, type), values: one.values, becomes: one.becomes };
+  });
+  if (columns.length === 0) {
+    throw new DataError(`${table.where}: a column must become features, got none: say what the columns are`);
+  }
+  const fitted = fitTarget(table, training, plan.target, target);
+  const becomes = fitted.type === "classes" ? `${fitted.classes.length} classes` : "numbers, standard";
+  const at = target.index;
+  summary[at] = { ...summary[at], values: fitted.type === "classes" ? frequent(target) : range(target), becomes };
+  return { columns, target: fitted, summary };
+}
+
+function lineOf({ name, missing, values }: Profile, type: ColumnSummary["type"]): Omit<ColumnSummary, "becomes"> {
+  return { name, type, missing, values: `${values.size > 1000 ? "more than 1000" : values.size} different` };
+}
+
+function typeOf(table: RawTable, profile: Profile, settings: ReadSettings): ColumnType | undefined {
+  if (profile.present === 0) return undefined;
+  if (settings.oneHot === true) return "category";
+  if (settings.decimal !== undefined) return settings.type ?? "number";
+  if (settings.order !== undefined || settings.parts !== undefined) return settings.type ?? "date";
+  if (settings.hash !== undefined) return settings.type ?? "category";
+  return settings.type ?? typeFound(table, profile);
+}
+
+interface Fit {
+  readonly column: TableColumn | undefined;
+  readonly values: string;
+  readonly becomes: string;
+}
+
+function fitColumn(context: Context, type: ColumnType): Fit {
+  const { profile, settings, plan } = context;
+  const { name } = profile;
+  if (settings.hash !== undefined) {
+    const column = { name, type: "hash", size: settings.hash, seed: plan.seed, words: type === "text" } as const;
+    return { column, values: lineOf(profile, type).values, becomes: `${settings.hash} features, hashed` };
+  }
+  switch (type) {
+    case "text":
+      return {
+        column: undefined,
+        values: lineOf(profile, type).values,
+        becomes: "left out: hash it, or take it as a category",
+      };
+    case "category":
+      return fitCategory(context);
+    case "boolean": {
+      const cells = cellsOf(context, readBoolean);
+      const fill = fillOf(context, cells, "mostFrequent");
+      return finished({ name, type, fill, indicator: settings.indicator ?? false }, frequent(profile), "0 or 1");
+    }
+    case "number":
+      return fitNumber(context);
+    case "date":
+      return fitDate(context);
+  }
+}
+
+function finished(column: TableColumn, values: string, how: string): Fit {
+  const { length } = featuresOf(column);
+  return { column, values, becomes: `${length} feature${length === 1 ? "" : "s"}, ${how}` };
+}
+
+/** The values of all rows, read and so checked; `undefined` if missing. */
+function cellsOf(
+  { table, profile, plan }: Context,
+  read: (value: unknown, refuse: Refuse) => number,
+): (number | undefined)[] {
+  return table.rows.map((row, at) => {
+    const value = row[profile.index];
+    if (isMissing(value, plan.missingValues)) return undefined;
+    return read(value, refusal(table.where, profile.name, placeIn(table, at)));
+  });
+}
+
+const NOTHING: MissingRule = "error";
+
+/** What a missing value becomes, by the training rows; `null` if it is refused. */
+function fillOf(
+  { table, training, profile, settings }: Context,
+  cells: (number | undefined)[],
+  fallback: MissingRule,
+): number | null {
+  const rule = settings.missing ?? fallback;
+  if (rule === NOTHING) {
+    const at = cells.indexOf(undefined);
+    if (at < 0) return null;
+    return refusal(table.where, profile.name, placeIn(table, at))(
+      "no value may be missing",
+      undefined,
+      'fill it, as { missing: "mostFrequent" }',
+    );
+  }
+  if (typeof rule === "object") {
+    const constant = typeof rule.value === "string" ? Number(rule.value) : Number(rule.value);
+    if (Number.isFinite(constant)) return constant;
+    throw new ModelError(
+      `${table.where}: column ${showValue(profile.name)}: missing must have a number, got ${showValue(rule)}`,
+    );
+  }
+  const known = Array.from(training, (row) => cells[row]).filter((one) => one !== undefined);
+  if (known.length === 0) {
+    throw new DataError(
+      `${table.where}: column ${showValue(profile.name)}: the training part must have a value, got none: drop the column, or give what is missing, as { missing: { value: 0 } }`,
+    );
+  }
+  if (rule === "mean") return known.reduce((sum, one) => sum + one, 0) / known.length;
+  return rule === "median" ? medianOf(known) : mostFrequentOf(known);
+}
+
+function medianOf(values: readonly number[]): number {
+  const sorted = Float64Array.from(values).sort();
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** The first in order of those that are as frequent, as in scikit-learn. */
+function mostFrequentOf<T extends number | string>(values: readonly T[]): T {
+  const counts = new Map<T, number>();
+  for (const one of values) counts.set(one, (counts.get(one) ?? 0) + 1);
+  return [...counts].reduce((best, one) =>
+    one[1] > best[1] || (one[1] === best[1] && one[0] < best[0]) ? one : best,
+  )[0];
+}
+
+const SCALERS = { standard: standardScaler, minMax: minMaxScaler, robust: robustScaler };
+
+function scaleOf(
+  context: Pick<Context, "table" | "profile">,
+  values: readonly number[],
+  kind: TableScale,
+): { offset: number; scale: number } {
+  if (kind === "none") return { offset: 0, scale: 1 };
+  const { offset, scale } = SCALERS[kind](values).toJSON();
+  if (Number.isFinite(offset[0]) && Number.isFinite(scale[0])) return { offset: offset[0], scale: scale[0] };
+  throw new DataError(
+    `${context.table.where}: column ${showValue(context.profile.name)}: the numbers must have a variance, got some as large as ${Math.max(...values.map(Math.abs))}: mend them, or drop the column`,
+  );
+}
+
+function fitNumber(context: Context): Fit {
+  const { training, profile, settings, plan } = context;
+  const decimal = settings.decimal ?? "plain";
+  const cells = cellsOf(context, (value, refuse) => readNumber(value, decimal, refuse));
+  const fill = fillOf(context, cells, "median");
+  const kind = settings.scale ?? plan.scale;
+  const values = Array.from(training, (row) => cells[row] ?? (fill as number));
+  const scale = scaleOf(context, values, kind);
+  const column: NumberColumn = {
+    ...{ name: profile.name, type: "number", decimal, fill, indicator: settings.indicator ?? false },
+    ...scale,
+  };
+  const known = cells.filter((one) => one !== undefined);
+  const [min, max] = extent(known);
+  const isCount = profile.isWhole && profile.values.size === profile.present && max - min + 1 === profile.present;
+  const note = isCount && profile.present > 10 ? " (a number of the row? drop it)" : "";
+  return finished(column, `${short(min)} … ${short(max)}`, `${kind === "none" ? "not scaled" : kind}${note}`);
+}
+
+function fitDate(context: Context): Fit {
+  const { training, profile, settings, plan } = context;
+  const order = settings.order ?? "iso";
+  const cells = cellsOf(context, (value, refuse) => readDate(value, order, refuse));
+  const fill = fillOf(context, cells, "median");
+  const all: readonly DatePart[] = settings.parts ?? [
+    "year",
+    "month",
+    "dayOfWeek",
+    ...(profile.hasTimes ? (["hour"] as const) : []),
+  ];
+  const times = Array.from(training, (row) => cells[row] ?? (fill as number));
+  const kind = settings.scale ?? plan.scale;
+  const parts = all.map((part) => {
+    if (isCyclic(part)) return { part, offset: 0, scale: 1 };
+    return {
+      part,
+      ...scaleOf(
+        context,
+        times.map((time) => partOfDate(part, time)[0]),
+        kind,
+      ),
+    };
+  });
+  const column: DateColumn = {
+    ...{ name: profile.name, type: "date", order, fill, indicator: settings.indicator ?? false },
+    parts,
+  };
+  const [min, max] = extent(cells.filter((one) => one !== undefined));
+  return finished(column, `${dayOf(min)} … ${dayOf(max)}`, all.join(", "));
+}
+
+function fitCategory(context: Context): Fit {
+  const { table, training, profile, settings, plan } = context;
+  const known: string[] = [];
+  let hasMissing = false;
+  for (let at = 0; at < training.length; at++) {
+    const value = table.rows[training[at]][profile.index];
+    if (isMissing(value, plan.missingValues)) hasMissing = true;
+    else known.push(textOf(value));
+  }
+  if (known.length === 0) {
+    throw new DataError(
+      `${table.where}: column ${showValue(profile.name)}: the training part must have a value, got none: drop the column`,
+    );
+  }
+  const rule = settings.missing ?? "category";
+  const constant = typeof rule === "object" ? String(rule.value) : undefined;
+  const categories = [...new Set(constant === undefined || !hasMissing ? known : [...known, constant])].sort();
+  const missing =
+    constant !== undefined
+      ? { value: constant }
+      : rule === "mostFrequent"
+        ? { value: mostFrequentOf(known) }
+        : rule === "error"
+          ? ("error" as const)
+          : hasMissing
+            ? ("feature" as const)
+            : ("zeros" as const);
+  if (rule === NOTHING && profile.missing > 0) {
+    const at = table.rows.findIndex((row) => isMissing(row[profile.index], plan.missingValues));
+    refusal(table.where, profile.name, placeIn(table, at))(
+      "no value may be missing",
+      table.rows[at][profile.index],
+      'fill it, as { missing: "category" }',
+    );
+  }
+  const column = {
+    name: profile.name,
+    type: "category",
+    categories,
+    missing,
+    unknown: settings.unknown ?? "zeros",
+  } as const;
+  return finished(column, frequent(profile), "one-hot");
+}
+
+function targetProfile(table: RawTable, { target, missingValues }: FitPlan): Profile {
+  return profileOf(table, columnIndex(table, target.column, "target"), missingValues);
+}
+
+/** A label from a value that is there: a number if all are, a flag if it is one, else text. */
+function labelOf(value: unknown, areNumbers: boolean): Label {
+  if (areNumbers) return Number(value);
+  return typeof value === "boolean" ? value : textOf(value);
+}
+
+function fitTarget(table: RawTable, training: ArrayLike<number>, target: ReadTarget, profile: Profile): TableTarget {
+  const { name, index, missing, counts, present, first } = profile;
+  if (missing > 0) {
+    const row = first.missing ?? 0;
+    refusal(table.where, name, placeIn(table, row))(
+      "each row must have a target",
+      table.rows[row][index],
+      'missingTarget: "drop" leaves such rows out',
+    );
+  }
+  const asClasses =
+    target.as === undefined
+      ? target.classes !== undefined || (target.decimal === undefined && areClasses(profile))
+      : target.as === "classes";
+  if (!asClasses) {
+    const decimal = target.decimal ?? "plain";
+    const numbers = table.rows.map((row, at) =>
+      readNumber(row[index], decimal, refusal(table.where, name, placeIn(table, at))),
+    );
+    const values = Array.from(training, (row) => numbers[row]);
+    return { name, type: "numbers", decimal, ...scaleOf({ table, profile }, values, "standard") };
+  }
+  if (counts.other > 0) {
+    const row = first.other ?? 0;
+    refusal(table.where, name, placeIn(table, row))(
+      "each target must be a number, a text or a flag",
+      table.rows[row][index],
+      "mend it",
+    );
+  }
+  const areNumbers = counts.number === present;
+  const classes = target.classes ?? sortedLabels(new Set(table.rows.map((row) => labelOf(row[index], areNumbers))));
+  if (classes.length < 2) {
+    throw new DataError(
+      `${table.where}: the target ${showValue(name)} must have two classes or more, got ${showValue(classes)}`,
+    );
+  }
+  if (classes.length > 1000) {
+    throw new DataError(
+      `${table.where}: the target ${showValue(name)} must have at most 1000 classes, got ${classes.length}: if it has numbers, mend ${showValue(first.text === undefined ? classes[0] : table.rows[first.text][index])}${first.text === undefined ? "" : ` in ${placeIn(table, first.text)}`}`,
+    );
+  }
+  return { name, type: "classes", classes };
+}
+
+function extent(values: readonly number[]): readonly [number, number] {
+  return values.reduce(([min, max], one) => [Math.min(min, one), Math.max(max, one)] as const, [
+    Infinity,
+    -Infinity,
+  ] as const);
+}
+
+const short = (value: number): string => String(Number(value.toPrecision(4)));
+
+function range({ values }: Profile): string {
+  const numbers = [...values.keys()].map(Number).filter((one) => !Number.isNaN(one));
+  const [min, max] = extent(numbers);
+  return numbers.length === 0 ? `${values.size} different` : `${short(min)} … ${short(max)}`;
+}
+
+function frequent({ values }: Profile): string {
+  const shown = 3;
+  const sorted = [...values].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  const list = sorted
+    .slice(0, shown)
+    .map(([value, count]) => `${value.length > 20 ? `${value.slice(0, 20)}…` : value} ${count}`);
+  return sorted.length <= shown ? list.join(", ") : `${list.join(", ")} and ${sorted.length - shown} more`;
+}

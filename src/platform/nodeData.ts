@@ -1,0 +1,84 @@
+// The entry "steepest/data" under Node, Deno and Bun: with tables in files, by packages that are optional peers.
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { type CsvParser, type DataHost, type ParquetLibrary, provideDataHost } from "../data/host.js";
+import { SteepestError } from "../engine/errors.js";
+import { codeOf } from "./disk.js";
+import { type FilePath, pathOf } from "./files.js";
+
+export * from "../data/index.js";
+
+function unreadable(where: string, path: string, cause: unknown): SteepestError {
+  const remedy = codeOf(cause) === "ENOENT" ? "there is no such file" : "check its path and permissions";
+  const name = JSON.stringify(path.slice(-200));
+  return new SteepestError(
+    `${where}: the file must be one that can be read, got ${name} (${codeOf(cause)}): ${remedy}`,
+    {
+      cause,
+    },
+  );
+}
+
+async function* readPieces(where: string, given: unknown): AsyncGenerator<Uint8Array> {
+  const path = pathOf(where, given as FilePath);
+  try {
+    // A piece is handed on before the next is read.
+    for await (const piece of createReadStream(path, { highWaterMark: 2 ** 18 })) {
+      const { buffer, byteOffset, byteLength } = piece as Uint8Array;
+      yield new Uint8Array(buffer, byteOffset, byteLength);
+    }
+  } catch (cause) {
+    throw typeof (cause as { syscall?: unknown } | undefined)?.syscall === "string"
+      ? unreadable(where, path, cause)
+      : cause;
+  }
+}
+
+const openParts: DataHost["openParts"] = async (where, given) => {
+  const path = pathOf(where, given as FilePath);
+  try {
+    const file = await open(path);
+    const { size } = await file.stat();
+    return {
+      byteLength: size,
+      close: () => file.close(),
+      async slice(start, end = size) {
+        const from = start < 0 ? Math.max(0, size + start) : start;
+        const bytes = new Uint8Array(Math.max(0, Math.min(end, size) - from));
+        let at = 0;
+        while (at < bytes.length) {
+          const { bytesRead } = await file.read(bytes, at, bytes.length - at, from + at);
+          if (bytesRead === 0)
+            throw new SteepestError(
+              `${where}: the file must not change while it is read, got ${JSON.stringify(path.slice(-200))}, which became shorter`,
+            );
+          at += bytesRead;
+        }
+        return bytes.buffer;
+      },
+    };
+  } catch (cause) {
+    throw unreadable(where, path, cause);
+  }
+};
+
+function notInstalled(where: string, name: string, cause: unknown): SteepestError {
+  return new SteepestError(`${where}: needs the package ${name}, which is not there: npm install ${name}`, { cause });
+}
+
+provideDataHost({
+  readPieces,
+  openParts,
+  async csvParser(where) {
+    const library = await import(/* webpackIgnore: true */ "csv-parse/sync").catch((cause: unknown) => {
+      throw notInstalled(where, "csv-parse", cause);
+    });
+    return library.parse as CsvParser;
+  },
+  async parquetLibrary(where) {
+    const library = await import(/* webpackIgnore: true */ "hyparquet").catch((cause: unknown) => {
+      throw notInstalled(where, "hyparquet", cause);
+    });
+    return library as unknown as ParquetLibrary;
+  },
+});
