@@ -111,6 +111,7 @@ async function bundleNode() {
     io: "src/platform/nodeIo.ts",
     progress: "src/platform/nodeProgress.ts",
     data: "src/platform/nodeData.ts",
+    report: "src/platform/nodeReport.ts",
     search: "src/platform/nodeSearch.ts",
     ...ANYWHERE,
     cli: "src/cli/index.ts",
@@ -127,7 +128,7 @@ async function bundleNode() {
     define: { ...define, STEEPEST_FILES: '"../"', "import.meta.url": name },
     banner: { js: `const ${name} = require("node:url").pathToFileURL(__filename).href;` },
   });
-  for (const entry of ["index", "graph", "io", "progress", "data", "search", ...Object.keys(ANYWHERE)]) {
+  for (const entry of ["index", "graph", "io", "progress", "data", "report", "search", ...Object.keys(ANYWHERE)]) {
     writeFileSync(new URL(`cjs/${entry}.cjs`, dist), `module.exports = require("./all.cjs").${entry};\n`);
   }
 }
@@ -142,6 +143,7 @@ async function bundleBrowser() {
     graph: "src/platform/browserGraph.ts",
     io: "src/platform/browserIo.ts",
     data: "src/data/index.ts",
+    report: "src/report/index.ts",
     search: "src/search/index.ts",
     ...ANYWHERE,
   };
@@ -168,6 +170,7 @@ async function bundleBrowser() {
     data: "data",
     inspect: "inspect",
     metrics: "metrics",
+    report: "report",
     text: "text",
     search: "search",
   })) {
@@ -195,6 +198,7 @@ async function bundleEdge() {
     graph: "src/platform/edgeGraph.ts",
     io: "src/platform/browserIo.ts",
     data: "src/data/index.ts",
+    report: "src/report/index.ts",
     search: "src/search/index.ts",
     ...ANYWHERE,
   };

@@ -30,6 +30,7 @@ describe("imports run strictly downward", () => {
     ["data", "text"],
     ["search"],
     ["metrics", "inspect"],
+    ["report"],
     ["platform"],
     ["cli"],
   ];
@@ -67,7 +68,7 @@ test("src/graph names no operation", () => {
   }
 });
 
-test.each(["engine", "graph", "ops", "nn", "optim", "train", "io", "data", "text", "search", "metrics", "inspect", "cli"])(
+test.each(["engine", "graph", "ops", "nn", "optim", "train", "io", "data", "text", "search", "metrics", "inspect", "report", "cli"])(
   "src/%s: no two files export one name",
   (folder) => {
     const exported = /^export (?:async )?(?:const|function|class|interface|type) (\w+)/gm;

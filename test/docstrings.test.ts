@@ -11,6 +11,7 @@ import * as inspect from "steepest/inspect";
 import * as io from "steepest/io";
 import * as metrics from "steepest/metrics";
 import * as progress from "steepest/progress";
+import * as report from "steepest/report";
 import * as search from "steepest/search";
 import * as text from "steepest/text";
 import { afterAll, expect, test } from "vitest";
@@ -32,6 +33,7 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/inspect": inspect,
   "steepest/metrics": metrics,
   "steepest/text": text,
+  "steepest/report": report,
   "steepest/search": search,
 };
 

@@ -4,6 +4,7 @@ import "../platform/nodeKernels.js";
 import "../platform/nodeThreads.js";
 import { digitsUsage, runDigits } from "./digits.js";
 import { UsageError } from "./options.js";
+import { reportUsage, runReport } from "./report.js";
 
 interface Command {
   readonly usage: string;
@@ -13,6 +14,7 @@ interface Command {
 
 const commands: Record<string, Command> = {
   digits: { usage: digitsUsage, summary: "train and test a digit classifier on MNIST", run: runDigits },
+  report: { usage: reportUsage, summary: "write the logs of runs as one HTML page", run: runReport },
 };
 
 const usage = `usage: steepest <command> [options]

@@ -11,14 +11,21 @@ export interface OptionTable {
 
 /** Values by option name, as text; throws UsageError for unknown options, missing values or stray arguments. */
 export function parseOptions<T extends OptionTable>(table: T, args: readonly string[]): Record<keyof T, string> {
+  return parseArguments(table, args, false).options;
+}
+
+/** The same, with what is no option. */
+export function parseArguments<T extends OptionTable>(
+  table: T,
+  args: readonly string[],
+  allowPositionals = true,
+): { options: Record<keyof T, string>; positionals: readonly string[] } {
   const options = Object.fromEntries(
     Object.entries(table).map(([name, { default: value }]) => [name, { type: "string" as const, default: value }]),
   );
   try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values as Record<
-      keyof T,
-      string
-    >;
+    const { values, positionals } = parseArgs({ args: [...args], options, strict: true, allowPositionals });
+    return { options: values as Record<keyof T, string>, positionals };
   } catch (error) {
     throw new UsageError((error as Error).message.split(". To specify")[0]);
   }

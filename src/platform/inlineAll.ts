@@ -4,6 +4,7 @@ export * as data from "../data/index.js";
 export * as graph from "../graph.js";
 export * as inspect from "../inspect/index.js";
 export * as metrics from "../metrics/index.js";
+export * as report from "../report/index.js";
 export * as search from "../search/index.js";
 export * as text from "../text/index.js";
 export * as io from "./browserIo.js";
