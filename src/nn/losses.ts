@@ -143,9 +143,7 @@ export function meanSquaredError(options: ElementLossOptions = {}): Loss {
 
 /** Half squared error: mean (or sum) of ½ (t - y)² over all elements; its gradient is y - t, as in textbooks. */
 export function halfSquaredError(options: ElementLossOptions = {}): Loss {
-  return regression("halfSquaredError", operations.halfSquaredError, options, (y, t) =>
-    scale(each.squaredErrors(y, t), 0.5),
-  );
+  return regression("halfSquaredError", operations.halfSquaredError, options, each.halfSquaredErrors);
 }
 
 /** Mean absolute error: mean (or sum) of |t - y|. */

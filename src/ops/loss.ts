@@ -3,7 +3,7 @@
 import { CHUNK } from "../engine/constants.js";
 import { ModelError, showValue } from "../engine/errors.js";
 import { elements, type Pointer, rows, serial, type Workload } from "../engine/instructions.js";
-import { choice, type OptionRule, type OptionsOf, readOptions } from "../engine/options.js";
+import { choice, joined, type OptionRule, type OptionsOf, type ReadOptions, readOptions } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
 import { apply, type Operation } from "../graph/operation.js";
 import { checkTensor, constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -12,7 +12,8 @@ import { equal, greater, greaterEqual, notEqual } from "./comparison.js";
 import { gradientByDecomposition, type WithGradient } from "./decomposition.js";
 import { add, div, maximum, minimum, mul, neg, scale, sub } from "./elementwise.js";
 import { log } from "./exponential.js";
-import { checkSome } from "./lossUnits.js";
+import { checkSome, ELEMENT_LOSS, type ElementLossOptions, elementLossOf, type LossValues } from "./lossUnits.js";
+import * as each from "./lossValues.js";
 import { sum } from "./reduce.js";
 import { broadcastSource, reshape } from "./shape.js";
 import { sigmoid } from "./smooth.js";
@@ -21,7 +22,7 @@ import { logSoftmax, softmaxGradient } from "./softmax.js";
 export type Reduction = "mean" | "sum";
 
 export interface LossOptions {
-  /** Mean or sum: over all elements, or over the rows of a cross-entropy over classes. Default `"mean"`. */
+  /** Mean or sum over the rows. Default `"mean"`. */
   reduction?: Reduction;
 }
 
@@ -38,12 +39,6 @@ function divisorOf(where: string, reduction: Reduction, x: Tensor, over: "elemen
   if (reduction === "sum") return 1;
   const count = over === "rows" ? rowsIn(x.shape) : sizeOf(x.shape);
   return checkSome(where, count);
-}
-
-/** The same by the options of a loss that has no others. */
-function divisorBy(where: string, options: LossOptions, x: Tensor, over: "elements" | "rows"): number {
-  checkTensor(where, x);
-  return divisorOf(where, readOptions(where, options, LOSS).reduction, x, over);
 }
 
 /** Rows of classes: samples, or positions of samples. */
@@ -147,6 +142,35 @@ function checkPair(where: string, x: Tensor, t: Tensor): void {
   );
 }
 
+/** A kernel's loss, or out of operations if there are weights or ignored targets, or if it is not summed. */
+function elementLossBy<A extends LossAttributes>(
+  operation: WithGradient<A>,
+  [prediction, target]: readonly [Tensor, Tensor],
+  { reduction, weights, ignoreValue }: ReadOptions<typeof ELEMENT_LOSS>,
+  values: LossValues,
+  attributesOf: (divisor: number) => A,
+): Tensor {
+  const where = operation.name;
+  if (reduction === "none" || weights !== undefined || ignoreValue !== undefined) {
+    checkPair(where, prediction, target);
+    return elementLossOf(where, prediction, target, { reduction, weights, ignoreValue }, values);
+  }
+  return apply(operation, [prediction, target], attributesOf(divisorOf(where, reduction, prediction, "elements")));
+}
+
+/** The same of a loss without options of its own. */
+function plainLoss(
+  operation: WithGradient<LossAttributes>,
+  prediction: Tensor,
+  target: Tensor,
+  options: ElementLossOptions,
+  values: LossValues,
+): Tensor {
+  checkTensor(operation.name, prediction);
+  const read = readOptions(operation.name, options, ELEMENT_LOSS);
+  return elementLossBy(operation, [prediction, target], read, values, (divisor) => ({ divisor }));
+}
+
 const squaresLoss = (name: string) =>
   elementLoss({
     name,
@@ -160,19 +184,21 @@ export const meanSquaredErrorOp = squaresLoss("meanSquaredError");
 export const halfSquaredErrorOp = squaresLoss("halfSquaredError");
 
 /**
- * Mean of (prediction - target)² over all elements, or their sum.
+ * Mean of (prediction - target)² over all elements, or their sum, or all of them (`reduction` `"none"`).
  *
- * Prediction and target have the same shape; both get gradients. Throws ModelError if shapes differ.
+ * Prediction and target have the same shape; both get gradients. Throws ModelError if shapes or options do not fit.
  */
-export function meanSquaredError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  const divisor = divisorBy(meanSquaredErrorOp.name, options, prediction, "elements");
-  return apply(meanSquaredErrorOp, [prediction, target], { divisor });
+export function meanSquaredError(prediction: Tensor, target: Tensor, options: ElementLossOptions = {}): Tensor {
+  return plainLoss(meanSquaredErrorOp, prediction, target, options, each.squaredErrors);
 }
 
 /** Half of `meanSquaredError`: with `reduction: "sum"` it is ½ Σ (target - prediction)², whose gradient is prediction - target. */
-export function halfSquaredError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  const divisor = 2 * divisorBy(halfSquaredErrorOp.name, options, prediction, "elements");
-  return apply(halfSquaredErrorOp, [prediction, target], { divisor });
+export function halfSquaredError(prediction: Tensor, target: Tensor, options: ElementLossOptions = {}): Tensor {
+  checkTensor(halfSquaredErrorOp.name, prediction);
+  const read = readOptions(halfSquaredErrorOp.name, options, ELEMENT_LOSS);
+  return elementLossBy(halfSquaredErrorOp, [prediction, target], read, each.halfSquaredErrors, (divisor) => ({
+    divisor: 2 * divisor,
+  }));
 }
 
 export const meanAbsoluteErrorOp = elementLoss({
@@ -184,10 +210,8 @@ export const meanAbsoluteErrorOp = elementLoss({
 });
 
 /** Mean (or sum) of |prediction - target|; the derivative is 0 where they are equal. Shapes, gradients and errors as `meanSquaredError`. */
-export function meanAbsoluteError(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(meanAbsoluteErrorOp, [prediction, target], {
-    divisor: divisorBy(meanAbsoluteErrorOp.name, options, prediction, "elements"),
-  });
+export function meanAbsoluteError(prediction: Tensor, target: Tensor, options: ElementLossOptions = {}): Tensor {
+  return plainLoss(meanAbsoluteErrorOp, prediction, target, options, each.absoluteErrors);
 }
 
 export const huberOp = elementLoss<LossAttributes & { delta: number }>({
@@ -198,7 +222,7 @@ export const huberOp = elementLoss<LossAttributes & { delta: number }>({
   derivative: (x, t, { delta }) => minimum(maximum(sub(x, t), -delta), delta),
 });
 
-export interface HuberOptions extends LossOptions {
+export interface HuberOptions extends ElementLossOptions {
   /** Where the parabola becomes a line, greater than 0. Default 1. */
   delta?: number;
 }
@@ -208,7 +232,7 @@ export const DELTA: OptionRule<number> = (where, name, value = 1) => {
   if (typeof value === "number" && value > 0 && Number.isFinite(value)) return value;
   throw new ModelError(`${where}: ${name} must be a number greater than 0, got ${showValue(value)}`);
 };
-const HUBER = { reduction: REDUCTION, delta: DELTA } satisfies OptionsOf<HuberOptions>;
+const HUBER = joined(ELEMENT_LOSS, { delta: DELTA } satisfies OptionsOf<Pick<HuberOptions, "delta">>);
 
 /**
  * Mean (or sum) of ½d² where |d| ≤ delta, else delta·(|d| - ½delta), d = prediction - target. Huber 1964.
@@ -216,9 +240,9 @@ const HUBER = { reduction: REDUCTION, delta: DELTA } satisfies OptionsOf<HuberOp
  */
 export function huber(prediction: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
   checkTensor(huberOp.name, prediction);
-  const { reduction, delta } = readOptions(huberOp.name, options, HUBER);
-  const divisor = divisorOf(huberOp.name, reduction, prediction, "elements");
-  return apply(huberOp, [prediction, target], { divisor, delta });
+  const { delta, ...read } = readOptions(huberOp.name, options, HUBER);
+  const values = (y: Tensor, t: Tensor) => each.huberErrors(y, t, delta);
+  return elementLossBy(huberOp, [prediction, target], read, values, (divisor) => ({ divisor, delta }));
 }
 
 export const hingeOp = elementLoss({
@@ -233,8 +257,8 @@ export const hingeOp = elementLoss({
  * Mean (or sum) of max(0, 1 - target · prediction), for targets -1 and 1. Cortes & Vapnik 1995.
  * Shapes, gradients and errors as `meanSquaredError`.
  */
-export function hinge(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(hingeOp, [prediction, target], { divisor: divisorBy(hingeOp.name, options, prediction, "elements") });
+export function hinge(prediction: Tensor, target: Tensor, options: ElementLossOptions = {}): Tensor {
+  return plainLoss(hingeOp, prediction, target, options, each.hinges);
 }
 
 export const perceptronLossOp = elementLoss({
@@ -250,10 +274,8 @@ export const perceptronLossOp = elementLoss({
  * Mean (or sum) of (step(z) - target) · z for logits z and targets 0 and 1, step(0) = 1. Its gradient, step(z) - target,
  * is the perceptron rule (Rosenblatt 1958). Shapes and errors as `hinge`.
  */
-export function perceptronLoss(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(perceptronLossOp, [prediction, target], {
-    divisor: divisorBy(perceptronLossOp.name, options, prediction, "elements"),
-  });
+export function perceptronLoss(prediction: Tensor, target: Tensor, options: ElementLossOptions = {}): Tensor {
+  return plainLoss(perceptronLossOp, prediction, target, options, each.perceptronLosses);
 }
 
 // As assembly/kernels/loss.ts.
@@ -276,10 +298,8 @@ export const binaryCrossEntropyOp = elementLoss({
  * Mean (or sum) of -(t · log p + (1 - t) · log(1 - p)) for probabilities p and targets t from 0 to 1; each logarithm is
  * taken as at least -100, as PyTorch does. Shapes and errors as `hinge`. From logits use `binaryCrossEntropyWithLogits`.
  */
-export function binaryCrossEntropy(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(binaryCrossEntropyOp, [prediction, target], {
-    divisor: divisorBy(binaryCrossEntropyOp.name, options, prediction, "elements"),
-  });
+export function binaryCrossEntropy(prediction: Tensor, target: Tensor, options: ElementLossOptions = {}): Tensor {
+  return plainLoss(binaryCrossEntropyOp, prediction, target, options, each.binaryCrossEntropies);
 }
 
 export const binaryCrossEntropyWithLogitsOp = elementLoss({
@@ -292,10 +312,12 @@ export const binaryCrossEntropyWithLogitsOp = elementLoss({
 });
 
 /** `binaryCrossEntropy(sigmoid(prediction), target)` without its loss of precision: logits of any size. Shapes and errors as `hinge`. */
-export function binaryCrossEntropyWithLogits(prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  return apply(binaryCrossEntropyWithLogitsOp, [prediction, target], {
-    divisor: divisorBy(binaryCrossEntropyWithLogitsOp.name, options, prediction, "elements"),
-  });
+export function binaryCrossEntropyWithLogits(
+  prediction: Tensor,
+  target: Tensor,
+  options: ElementLossOptions = {},
+): Tensor {
+  return plainLoss(binaryCrossEntropyWithLogitsOp, prediction, target, options, each.logitCrossEntropies);
 }
 
 // ——— By row ———
@@ -494,6 +516,8 @@ export function softmaxCrossEntropyWithDistributions(
   targets: Tensor,
   options: LossOptions = {},
 ): Tensor {
-  const divisor = divisorBy(softmaxCrossEntropyWithDistributionsOp.name, options, logits, "rows");
+  const { name } = softmaxCrossEntropyWithDistributionsOp;
+  checkTensor(name, logits);
+  const divisor = divisorOf(name, readOptions(name, options, LOSS).reduction, logits, "rows");
   return apply(softmaxCrossEntropyWithDistributionsOp, [logits, targets], { divisor });
 }

@@ -17,6 +17,11 @@ export function squaredErrors(prediction: Tensor, target: Tensor): Tensor {
   return mul(difference, difference);
 }
 
+/** ½ (prediction - target)². */
+export function halfSquaredErrors(prediction: Tensor, target: Tensor): Tensor {
+  return scale(squaredErrors(prediction, target), 0.5);
+}
+
 /** |prediction - target|. */
 export function absoluteErrors(prediction: Tensor, target: Tensor): Tensor {
   return abs(sub(prediction, target));

@@ -286,8 +286,8 @@ describe("errors", () => {
     );
     expect(() => loss(shaped(4), shaped(5))).toThrow(ModelError);
     expect(() => loss(shaped(4), words(4))).toThrow(`${name}: operands must be float32`);
-    expect(() => loss(shaped(4), shaped(4), { reduction: "none" })).toThrow(
-      `${name}: reduction must be "mean" or "sum", got "none"`,
+    expect(() => loss(shaped(4), shaped(4), { reduction: "average" })).toThrow(
+      `${name}: reduction must be "mean" or "sum" or "none", got "average"`,
     );
     expect(() => loss(shaped(4), shaped(4), { reduce: "mean" })).toThrow(`${name}: unknown option "reduce"`);
   });
