@@ -3,7 +3,18 @@
 // moments; at the end, where it got to.
 import { createHash } from "node:crypto";
 import { writeSync } from "node:fs";
-import { adam, batchNorm, type Callback, compileSync, crossEntropy, dense, dropout, relu, sequential } from "steepest";
+import {
+  adam,
+  batchNorm,
+  type Callback,
+  compileSync,
+  crossEntropy,
+  dense,
+  dropout,
+  type FitContext,
+  relu,
+  sequential,
+} from "steepest";
 import { encodeCheckpoint, loadLatest } from "steepest/io";
 import { folderStoreOn } from "../../src/platform/folderStore.js";
 import { blobs } from "../train/blobs.js";
@@ -22,12 +33,12 @@ if (latest?.skipped.length) throw new Error("a checkpoint is torn");
 if (latest !== undefined) trainer.restore(latest.checkpoint);
 
 /** A callback with a memory: losses of all steps, and the epochs' scores. */
-function createRecorder(): Callback {
+function createRecorder(): Callback<"accuracy"> {
   let memory: { losses: number[]; accuracies: number[] } = { losses: [], accuracies: [] };
   return {
     name: "recorder",
     onStep: ({ loss }) => void memory.losses.push(loss),
-    onEpoch: ({ result }) => void memory.accuracies.push((result as unknown as { accuracy: number }).accuracy),
+    onEpoch: ({ result }) => void memory.accuracies.push(result.accuracy),
     state: () => memory,
     restore(state) {
       memory = state as unknown as typeof memory;
@@ -35,15 +46,18 @@ function createRecorder(): Callback {
   };
 }
 
-/** Saves in the midst of epochs, and keeps the latest few. */
-const saver: Callback = {
+async function save(context: FitContext): Promise<void> {
+  say();
+  await store.save(`step-${context.step}`, encodeCheckpoint(context.checkpoint()));
+  for (const name of (await store.list()).slice(0, -KEEP)) await store.remove(name);
+}
+
+/** Saves in the midst of epochs, and at their ends, when the recorder has been told of them; and keeps the latest few. */
+const saver: Callback<"accuracy"> = {
   name: "saver",
   every: 2,
-  async onStep(context) {
-    say();
-    await store.save(`step-${context.step}`, encodeCheckpoint(context.checkpoint()));
-    for (const name of (await store.list()).slice(0, -KEEP)) await store.remove(name);
-  },
+  onStep: (context) => (context.progress.batch < context.progress.batches ? save(context) : undefined),
+  onEpoch: save,
 };
 
 const left = EPOCHS - trainer.epochs;
