@@ -28,6 +28,7 @@ export default defineConfig({
       { find: /^steepest\/metrics$/, replacement: source("./src/metrics/index.ts") },
       { find: /^steepest\/data$/, replacement: source("./src/platform/nodeData.ts") },
       { find: /^steepest\/report$/, replacement: source("./src/platform/nodeReport.ts") },
+      { find: /^steepest\/images$/, replacement: source("./src/platform/nodeImages.ts") },
       { find: /^steepest\/search$/, replacement: source("./src/platform/nodeSearch.ts") },
       { find: /^steepest\/text$/, replacement: source("./src/text/index.ts") },
       { find: /^steepest\/progress$/, replacement: source("./src/platform/nodeProgress.ts") },

@@ -113,6 +113,7 @@ async function bundleNode() {
     data: "src/platform/nodeData.ts",
     report: "src/platform/nodeReport.ts",
     search: "src/platform/nodeSearch.ts",
+    images: "src/platform/nodeImages.ts",
     ...ANYWHERE,
     cli: "src/cli/index.ts",
   };
@@ -128,7 +129,17 @@ async function bundleNode() {
     define: { ...define, STEEPEST_FILES: '"../"', "import.meta.url": name },
     banner: { js: `const ${name} = require("node:url").pathToFileURL(__filename).href;` },
   });
-  for (const entry of ["index", "graph", "io", "progress", "data", "report", "search", ...Object.keys(ANYWHERE)]) {
+  for (const entry of [
+    "index",
+    "graph",
+    "io",
+    "progress",
+    "data",
+    "report",
+    "search",
+    "images",
+    ...Object.keys(ANYWHERE),
+  ]) {
     writeFileSync(new URL(`cjs/${entry}.cjs`, dist), `module.exports = require("./all.cjs").${entry};\n`);
   }
 }
@@ -145,6 +156,7 @@ async function bundleBrowser() {
     data: "src/data/index.ts",
     report: "src/report/index.ts",
     search: "src/search/index.ts",
+    images: "src/images/index.ts",
     ...ANYWHERE,
   };
   await Promise.all([
@@ -173,6 +185,7 @@ async function bundleBrowser() {
     report: "report",
     text: "text",
     search: "search",
+    images: "images",
   })) {
     writeFileSync(new URL(`cjs/browser/${file}.cjs`, dist), require("../", entry));
   }
@@ -200,6 +213,7 @@ async function bundleEdge() {
     data: "src/data/index.ts",
     report: "src/report/index.ts",
     search: "src/search/index.ts",
+    images: "src/images/index.ts",
     ...ANYWHERE,
   };
   await bundle({

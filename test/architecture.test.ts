@@ -27,7 +27,7 @@ describe("imports run strictly downward", () => {
     ["nn", "optim"],
     ["train"],
     ["io"],
-    ["data", "text"],
+    ["data", "text", "images"],
     ["search"],
     ["metrics", "inspect"],
     ["report"],
@@ -68,20 +68,33 @@ test("src/graph names no operation", () => {
   }
 });
 
-test.each(["engine", "graph", "ops", "nn", "optim", "train", "io", "data", "text", "search", "metrics", "inspect", "report", "cli"])(
-  "src/%s: no two files export one name",
-  (folder) => {
-    const exported = /^export (?:async )?(?:const|function|class|interface|type) (\w+)/gm;
-    const names = filesIn(`src/${folder}`).flatMap((file) =>
-      [...new Set([...read(file).matchAll(exported)].map(([, name]) => name))].map((name) => ({ file, name })),
-    );
-    expect(names.length).toBeGreaterThan(0);
-    const files = new Map<string, string[]>();
-    for (const { file, name } of names) files.set(name, [...(files.get(name) ?? []), file]);
-    const twice = [...files].filter(([, places]) => places.length > 1).map(([name]) => name);
-    expect(twice).toEqual([]);
-  },
-);
+test.each([
+  "engine",
+  "graph",
+  "ops",
+  "nn",
+  "optim",
+  "train",
+  "io",
+  "data",
+  "text",
+  "search",
+  "metrics",
+  "inspect",
+  "report",
+  "images",
+  "cli",
+])("src/%s: no two files export one name", (folder) => {
+  const exported = /^export (?:async )?(?:const|function|class|interface|type) (\w+)/gm;
+  const names = filesIn(`src/${folder}`).flatMap((file) =>
+    [...new Set([...read(file).matchAll(exported)].map(([, name]) => name))].map((name) => ({ file, name })),
+  );
+  expect(names.length).toBeGreaterThan(0);
+  const files = new Map<string, string[]>();
+  for (const { file, name } of names) files.set(name, [...(files.get(name) ?? []), file]);
+  const twice = [...files].filter(([, places]) => places.length > 1).map(([name]) => name);
+  expect(twice).toEqual([]);
+});
 
 /** Calls that check names against a list, not against a table of src/engine/options.ts, by file: names that a model has. */
 const LISTS = {

@@ -7,6 +7,7 @@ import { transformSync } from "esbuild";
 import * as steepest from "steepest";
 import * as preparation from "steepest/data";
 import * as graph from "steepest/graph";
+import * as images from "steepest/images";
 import * as inspect from "steepest/inspect";
 import * as io from "steepest/io";
 import * as metrics from "steepest/metrics";
@@ -30,6 +31,7 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/io": io,
   "steepest/progress": progress,
   "steepest/data": preparation,
+  "steepest/images": images,
   "steepest/inspect": inspect,
   "steepest/metrics": metrics,
   "steepest/text": text,

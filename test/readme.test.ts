@@ -78,6 +78,7 @@ globalThis.requestAnimationFrame = (draw) => frames++ < 3 && setImmediate(draw);
 beforeAll(() => {
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(root, join(folder, "node_modules/steepest"), "junction");
+  symlinkSync(join(root, "node_modules/fast-png"), join(folder, "node_modules/fast-png"), "junction");
   cpSync(join(root, "node_modules/@types/node"), join(folder, "node_modules/@types/node"), { recursive: true });
   cpSync(join(root, "node_modules/undici-types"), join(folder, "node_modules/undici-types"), { recursive: true });
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');

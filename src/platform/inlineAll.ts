@@ -2,6 +2,7 @@
 // kernels are in it, as in steepest/inline.
 export * as data from "../data/index.js";
 export * as graph from "../graph.js";
+export * as images from "../images/index.js";
 export * as inspect from "../inspect/index.js";
 export * as metrics from "../metrics/index.js";
 export * as report from "../report/index.js";

@@ -6,6 +6,7 @@ export * as text from "../text/index.js";
 export * as index from "./node.js";
 export * as data from "./nodeData.js";
 export * as graph from "./nodeGraph.js";
+export * as images from "./nodeImages.js";
 export * as io from "./nodeIo.js";
 export * as progress from "./nodeProgress.js";
 export * as report from "./nodeReport.js";
