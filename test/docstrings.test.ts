@@ -120,5 +120,6 @@ test("there are examples", () => expect(examples.length).toBeGreaterThan(3));
 
 test.each(examples)("example in %s", async (file, source) => {
   // Metrics over arrays have the names of those of programs.
-  await runProgram(source, file.startsWith("src/ops/"), file.startsWith("src/metrics/") ? metrics : {});
+  const own = { metrics, images, inspect }[file.split(/[\\/]/)[1]];
+  await runProgram(source, file.startsWith("src/ops/"), own ?? {});
 });
