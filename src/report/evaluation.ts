@@ -1,9 +1,11 @@
 // What a classifier answered, for a report: confusion, curves, and the samples of which it was surest and wrong.
 import { DataError, ModelError, showValue } from "../engine/errors.js";
+import { isArrayOf } from "../engine/kind.js";
 import { integer, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import { type Shape, sizeOf } from "../graph/tensor.js";
 import { flattenValues, type Values } from "../graph/values.js";
-import { averagePrecision, precisionRecallCurve, rocAuc, rocCurve } from "../metrics/index.js";
+import { type AnswerData, averagePrecision, precisionRecallCurve, rocAuc, rocCurve } from "../metrics/index.js";
+import { checkSamples } from "../train/data.js";
 import type { Predictor } from "../train/trainer.js";
 import type { ClassCurves, EvaluationRecord, WorstSample } from "./record.js";
 
@@ -36,15 +38,19 @@ const CURVE_POINTS = 200;
  */
 export async function evaluationRecord(
   trainer: Pick<Predictor, "model" | "predict">,
-  data: { readonly x: Values; readonly y: Values },
+  data: AnswerData,
   options: EvaluationOptions = {},
 ): Promise<EvaluationRecord> {
   const where = "evaluationRecord";
   const { labels, worst, image } = readOptions(where, options, OPTIONS);
-  const { x, y } = data ?? {};
-  if (x === undefined || y === undefined) {
-    throw new DataError(`${where}: data must be samples { x, y }, got ${showValue(data)}`);
+  const { model, predict } = trainer ?? {};
+  if (typeof predict !== "function" || model === undefined) {
+    throw new ModelError(`${where}: must be given what compile() returns, got ${showValue(trainer)}`);
   }
+  const samples = checkSamples(data, `${where}: data`) as AnswerData;
+  const { x, y } = isList(samples)
+    ? ({ x: samples.map((one) => one.x), y: samples.map((one) => one.y) } as Both)
+    : samples;
   const predicted = await trainer.predict(x);
   const targets = Array.from(flattenValues("y", y).data as ArrayLike<number>, Number);
   const units = predicted.length / targets.length;
@@ -87,9 +93,22 @@ export async function evaluationRecord(
 
 function namesOf(where: string, labels: readonly string[] | undefined, classes: number): readonly string[] {
   if (labels === undefined) return Array.from({ length: classes }, (_, index) => String(index));
-  if (Array.isArray(labels) && labels.length === classes && labels.every((one) => typeof one === "string"))
-    return labels;
+  if (isArrayOf(labels, isText) && labels.length === classes) return labels;
   throw new ModelError(`${where}: labels must be ${classes} texts, one for each class, got ${showValue(labels)}`);
+}
+
+/** Of one input and one output. */
+interface Both {
+  readonly x: Values;
+  readonly y: Values;
+}
+
+function isList(samples: AnswerData): samples is readonly Both[] {
+  return Array.isArray(samples);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }
 
 /** The curves of one class against all others; none if there are no samples of it, or no others. */
@@ -132,9 +151,10 @@ function pictureOf(inputShape: Shape, asked: Shape | undefined): Draw | undefine
   const isImage = Array.isArray(inputShape) && inputShape.length === 3 && [1, 3, 4].includes(inputShape[2]);
   const shape = asked ?? (isImage ? inputShape : undefined);
   if (shape === undefined) return undefined;
-  const [height, width, channels = 1] = shape;
   const size = Array.isArray(inputShape) ? sizeOf(inputShape) : 0;
-  if (shape.length < 2 || shape.length > 3 || sizeOf(shape) !== size || ![1, 3, 4].includes(channels)) {
+  const isShape = isArrayOf(shape, (one): one is number => Number.isInteger(one));
+  const [height, width, channels = 1] = isShape ? shape : [];
+  if (!isShape || shape.length < 2 || shape.length > 3 || sizeOf(shape) !== size || ![1, 3, 4].includes(channels)) {
     throw new ModelError(
       `evaluationRecord: image must be [height, width] or [height, width, channels] of ${size} numbers, got ${showValue(asked)}`,
     );

@@ -1,5 +1,6 @@
 // A report as one HTML file, which needs nothing else: the runs as data, uPlot, and the page's own script.
 import { ModelError, showValue } from "../engine/errors.js";
+import { isArrayOf } from "../engine/kind.js";
 import { type OptionsOf, readOptions } from "../engine/options.js";
 import { PAGE_FUNCTIONS } from "./page.js";
 import type { Run } from "./record.js";
@@ -52,7 +53,7 @@ pre { overflow-x: auto; background: var(--soft); padding: 0.75rem; } .warning { 
 export function renderReport(runs: readonly Run[], library: PlotLibrary, options: ReportOptions = {}): string {
   const where = "renderReport";
   const { title } = readOptions(where, options, OPTIONS);
-  if (!Array.isArray(runs) || runs.length === 0 || !runs.every(isRun)) {
+  if (!isArrayOf(runs, isRun) || runs.length === 0) {
     throw new ModelError(`${where}: runs must be a list of what parseRun() gives, got ${showValue(runs)}`);
   }
   const { script, style } = library ?? {};

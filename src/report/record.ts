@@ -135,6 +135,7 @@ const TYPES: readonly string[] = ["begin", "steps", "epoch", "layers", "warning"
  * @throws {DataError} If a line is no record, with its number.
  */
 export function parseRun(name: string, text: string): Run {
+  if (typeof name !== "string") throw new DataError(`parseRun: name must be a text, got ${showValue(name)}`);
   if (typeof text !== "string") throw new DataError(`parseRun: text must be JSON lines, got ${showValue(text)}`);
   const lines = text.split("\n");
   const records: RunRecord[] = [];
@@ -153,11 +154,13 @@ export function parseRun(name: string, text: string): Run {
     const { type } = (record ?? {}) as { type?: unknown };
     if (typeof type !== "string") {
       throw new DataError(
-        `parseRun: line ${index + 1} of ${showValue(name)} must be an object with a type, got ${showValue(record)}: is it the log of a run?`,
+        `parseRun: line ${index + 1} of ${showValue(name)} must be an object with a type, got ${showValue(line)}: is it the log of a run?`,
       );
     }
     if (TYPES.includes(type)) records.push(record as RunRecord);
   });
-  if (records.length > 0) return { name: String(name), records };
-  throw new DataError(`parseRun: ${showValue(name)} must have records of a run, got none: log one with jsonLog()`);
+  if (records.length > 0) return { name, records };
+  throw new DataError(
+    `parseRun: ${showValue(name)} must have records of a run, got ${showValue(text)}: log one with jsonLog()`,
+  );
 }

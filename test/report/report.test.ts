@@ -40,7 +40,7 @@ describe("logs", () => {
     );
     expect(() => parseRun("a", '{"type":"begin"}\n[1]\n')).toThrow('line 2 of "a" must be an object with a type');
     expect(() => parseRun("a", "null\n")).toThrow("line 1");
-    expect(() => parseRun("a", "")).toThrow("must have records of a run, got none");
+    expect(() => parseRun("a", "")).toThrow('must have records of a run, got ""');
   });
 });
 
@@ -74,6 +74,8 @@ describe("evaluations", () => {
     expect(record.curves[0]?.rocAuc).toBeCloseTo(wanted, 6);
     expect(record.curves[0]?.roc[0]).toEqual([0, 0]);
     expect(record.curves[0]?.roc.at(-1)).toEqual([1, 1]);
+    const list = x.map((row, index) => ({ x: row, y: y[index] as number }));
+    expect(await evaluationRecord(trainer, list, { labels: ["a", "b", "c"], worst: 1 })).toEqual(record);
     await expect(evaluationRecord(trainer, { x, y: [0, 0, 1, 2, 3] })).rejects.toThrow(
       "y must be class indices below 3, got 3 at index 4",
     );
