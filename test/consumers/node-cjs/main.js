@@ -3,12 +3,20 @@ const assert = require("node:assert/strict");
 const steepest = require("steepest");
 const { compileFunctionSync, sum } = require("steepest/graph");
 const { encodeWeights, decodeWeights, saveWeights } = require("steepest/io");
+const { rocAuc } = require("steepest/metrics");
 const { createProgressDisplay } = require("steepest/progress");
+const { choices, gridSearch, search } = require("steepest/search");
 
 async function main() {
   const f = compileFunctionSync(({ x }) => ({ y: sum(x) }), { x: [3] });
   assert.deepEqual([...f({ x: [1, 2, 3] }).y], [6]);
   f.dispose();
+
+  const { best } = await search({ rate: choices([1, 0.1]) }, ({ parameters }) => parameters.rate, {
+    strategy: gridSearch(),
+  });
+  assert.equal(best.parameters.rate, 0.1);
+  assert.equal(rocAuc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]), 0.75);
 
   const options = { loss: steepest.meanSquaredError(), optimizer: steepest.sgd(), seed: 1 };
   const trainer = steepest.compileSync(steepest.sequential({ input: [2] }, steepest.dense(3)), options);

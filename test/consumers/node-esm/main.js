@@ -4,7 +4,9 @@ import * as steepest from "steepest";
 import { compileFunction, sum } from "steepest/graph";
 import * as inline from "steepest/inline";
 import { decodeSafetensors, encodeWeights, loadWeights, readFileBytes, saveWeights } from "steepest/io";
+import { rocAuc } from "steepest/metrics";
 import { createProgressDisplay } from "steepest/progress";
+import { choices, gridSearch, search } from "steepest/search";
 import { train } from "./training.mjs";
 
 const f = await compileFunction(({ x }) => ({ y: sum(x) }), { x: [3] });
@@ -23,6 +25,11 @@ assert.deepEqual(decodeSafetensors(encodeWeights(trainer)).tensors.get("0.weight
 trainer.dispose();
 
 assert.equal(typeof (await createProgressDisplay(1)).onProgress, "function");
+const { best } = await search({ rate: choices([1, 0.1]) }, ({ parameters }) => parameters.rate, {
+  strategy: gridSearch(),
+});
+assert.equal(best.parameters.rate, 0.1);
+assert.equal(rocAuc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]), 0.75);
 const result = await train(steepest, { threads: 2 });
 assert.equal((await train(inline, {})).digest, result.digest, "steepest/inline trains to other bits");
 console.log(JSON.stringify(result));

@@ -3,7 +3,9 @@ import { adam, compile, crossEntropy, dense, relu, sequential, type Trainer } fr
 import { compileFunction, gradient, input, square, sum, type Tensor } from "steepest/graph";
 import { compileSync } from "steepest/inline";
 import { loadWeights, parseIdx, saveWeights } from "steepest/io";
+import { rocAuc } from "steepest/metrics";
 import { createProgressDisplay } from "steepest/progress";
+import { choices, gridSearch, search } from "steepest/search";
 
 const model = sequential({ input: [4] }, dense(8), relu(), dense(3));
 const options = {
@@ -27,6 +29,12 @@ const symbol: Tensor = input([2]);
 const f = await compileFunction(({ x }) => ({ dx: gradient(sum(square(x)), x) }), { x: [2] });
 const { dx } = f({ x: [1, 2] });
 
+const { best } = await search({ rate: choices([1, 0.1]) }, ({ parameters }) => parameters.rate, {
+  strategy: gridSearch(),
+});
+const rate: 1 | 0.1 = best.parameters.rate;
+const area: number = rocAuc([0.1, 0.9], [0, 1]);
+
 export function wrong(): void {
   // @ts-expect-error: a number of units
   dense("8");
@@ -34,8 +42,12 @@ export function wrong(): void {
   compileSync(model, { loss: crossEntropy(), optimizer: adam(), metrics: ["speed"] });
   // @ts-expect-error: bytes, not text
   parseIdx("text");
+  // @ts-expect-error: there is no such parameter
+  search({ rate: choices([1]) }, ({ parameters }) => parameters.speed, { strategy: gridSearch() });
+  // @ts-expect-error: targets are missing
+  rocAuc([0.1]);
 }
 
 trainer.dispose();
 
-export { dx, last, predicted, symbol };
+export { area, dx, last, predicted, rate, symbol };

@@ -5,6 +5,8 @@ import process from "node:process";
 import * as steepest from "steepest";
 import * as graph from "steepest/graph";
 import * as io from "steepest/io";
+import * as metrics from "steepest/metrics";
+import * as search from "steepest/search";
 import { explain } from "../suite/checks.js";
 import { runSuite } from "../suite/suite.js";
 
@@ -12,7 +14,7 @@ const file = join(process.env.STEEPEST_FOLDER ?? tmpdir(), `weights-${process.pi
 for (const run of JSON.parse(process.argv[2])) {
   let result;
   try {
-    result = await runSuite({ steepest, graph, io }, { ...run, synchronous: true, file });
+    result = await runSuite({ steepest, graph, io, search, metrics }, { ...run, synchronous: true, file });
   } catch (error) {
     result = { broken: explain(error) };
   }

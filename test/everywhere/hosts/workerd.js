@@ -2,13 +2,17 @@
 import * as steepest from "steepest";
 import * as graph from "steepest/graph";
 import * as io from "steepest/io";
+import * as metrics from "steepest/metrics";
+import * as search from "steepest/search";
 import { explain } from "../suite/checks.js";
 import { runSuite } from "../suite/suite.js";
 
 export default {
   async fetch(request) {
     try {
-      return Response.json(await runSuite({ steepest, graph, io }, { ...(await request.json()), synchronous: true }));
+      return Response.json(
+        await runSuite({ steepest, graph, io, search, metrics }, { ...(await request.json()), synchronous: true }),
+      );
     } catch (error) {
       return Response.json({ broken: explain(error) });
     }

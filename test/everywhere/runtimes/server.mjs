@@ -16,8 +16,10 @@ function browserFile(entry) {
 /** `isolated`: with the headers that let a page share memory. A strict content security policy comes with all. */
 export async function serve(project, { isolated }) {
   const { exports } = JSON.parse(await readFile(join(project, "node_modules/steepest/package.json"), "utf8"));
-  const entries = { steepest: exports["."], graph: exports["./graph"], io: exports["./io"] };
-  const lines = Object.entries(entries).map(([name, entry]) => `export * as ${name} from "${browserFile(entry)}";`);
+  const entries = ["graph", "io", "search", "metrics"].map((name) => [name, exports[`./${name}`]]);
+  const lines = [["steepest", exports["."]], ...entries].map(
+    ([name, entry]) => `export * as ${name} from "${browserFile(entry)}";`,
+  );
   const written = {
     "/": PAGE,
     "/modules.js": lines.join("\n"),

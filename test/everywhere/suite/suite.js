@@ -5,6 +5,7 @@ import { checkAllGradients } from "./gradients.js";
 import { checkKernels } from "./kernels.js";
 import { createDigest } from "./numbers.js";
 import { checkResuming } from "./saving.js";
+import { checkScores } from "./scores.js";
 import { checkSlices } from "./slices.js";
 import { checkStores } from "./stores.js";
 import { checkSynchronous, runTrainings } from "./trainings.js";
@@ -13,7 +14,7 @@ import { checkRefusal, listen } from "./wide.js";
 /**
  * Runs everything in one engine.
  *
- * @param modules `steepest`, and where there are some `graph` and `io`.
+ * @param modules `steepest`, and where there are some `graph`, `io`, `search` and `metrics`.
  * @param options `build`, `threads` and `background` for the engine; `refused`, a part of the reason why the runtime must
  *   not run that build; `given`, the threads that it must then have
  *   (default: those asked for); `brief`, whether the rows of operations, their gradients and the resuming of each training
@@ -57,6 +58,7 @@ async function runChecks(modules, options, checks) {
   await checkSynchronous(modules, kit, trainings, checks);
   const resume = await checkResuming(modules, kit, checks);
   await checkStores(modules, kit, checks);
+  await checkScores(modules, checks);
   await checkSlices(modules, kit, checks);
   await checkErrors(modules, kit, checks);
   // A thread that died would have left one thread behind.
