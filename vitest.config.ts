@@ -30,6 +30,7 @@ export default defineConfig({
       { find: /^steepest\/report$/, replacement: source("./src/platform/nodeReport.ts") },
       { find: /^steepest\/images$/, replacement: source("./src/platform/nodeImages.ts") },
       { find: /^steepest\/search$/, replacement: source("./src/platform/nodeSearch.ts") },
+      { find: /^steepest\/callbacks$/, replacement: source("./src/platform/nodeCallbacks.ts") },
       { find: /^steepest\/text$/, replacement: source("./src/text/index.ts") },
       { find: /^steepest\/progress$/, replacement: source("./src/platform/nodeProgress.ts") },
     ],

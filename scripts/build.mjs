@@ -46,7 +46,7 @@ const MADE = /^((?:export )?const \w+(?::[^=\n]+)? = )(?=\w+(?:<[^\n]*>)?\()/gm;
 const markPure = {
   name: "markPure",
   setup: ({ onLoad }) =>
-    onLoad({ filter: /[\\/]src[\\/](engine|graph|ops|nn|optim|train|io)[\\/]\w+\.ts$/ }, ({ path }) => {
+    onLoad({ filter: /[\\/]src[\\/](engine|graph|ops|nn|optim|train|io|callbacks)[\\/]\w+\.ts$/ }, ({ path }) => {
       const source = readFileSync(path, "utf8").replace(OPTION_RULE, "/* @__PURE__ */ $&");
       const isMade = /[\\/](ops|nn)[\\/]\w+\.ts$/.test(path);
       return { contents: isMade ? source.replace(MADE, "$1/* @__PURE__ */ ") : source, loader: "ts" };
@@ -113,6 +113,7 @@ async function bundleNode() {
     data: "src/platform/nodeData.ts",
     report: "src/platform/nodeReport.ts",
     search: "src/platform/nodeSearch.ts",
+    callbacks: "src/platform/nodeCallbacks.ts",
     images: "src/platform/nodeImages.ts",
     ...ANYWHERE,
     cli: "src/cli/index.ts",
@@ -137,6 +138,7 @@ async function bundleNode() {
     "data",
     "report",
     "search",
+    "callbacks",
     "images",
     ...Object.keys(ANYWHERE),
   ]) {
@@ -156,6 +158,7 @@ async function bundleBrowser() {
     data: "src/data/index.ts",
     report: "src/report/index.ts",
     search: "src/search/index.ts",
+    callbacks: "src/callbacks/index.ts",
     images: "src/images/index.ts",
     ...ANYWHERE,
   };
@@ -185,6 +188,7 @@ async function bundleBrowser() {
     report: "report",
     text: "text",
     search: "search",
+    callbacks: "callbacks",
     images: "images",
   })) {
     writeFileSync(new URL(`cjs/browser/${file}.cjs`, dist), require("../", entry));
@@ -213,6 +217,7 @@ async function bundleEdge() {
     data: "src/data/index.ts",
     report: "src/report/index.ts",
     search: "src/search/index.ts",
+    callbacks: "src/callbacks/index.ts",
     images: "src/images/index.ts",
     ...ANYWHERE,
   };

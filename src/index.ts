@@ -326,6 +326,7 @@ export type {
   FitContext,
   FitEnd,
   FitSetup,
+  SaveContext,
   StepContext,
 } from "./train/callbacks.js";
 export {

@@ -5,6 +5,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transformSync } from "esbuild";
 import * as steepest from "steepest";
+import * as callbacks from "steepest/callbacks";
 import * as preparation from "steepest/data";
 import * as graph from "steepest/graph";
 import * as images from "steepest/images";
@@ -37,6 +38,7 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/text": text,
   "steepest/report": report,
   "steepest/search": search,
+  "steepest/callbacks": callbacks,
 };
 
 /** What the examples may take for granted, where they do not define it themselves. */
@@ -119,7 +121,9 @@ const examples = sources.flatMap((file) =>
 test("there are examples", () => expect(examples.length).toBeGreaterThan(3));
 
 test.each(examples)("example in %s", async (file, source) => {
-  // Metrics over arrays have the names of those of programs.
-  const own = { metrics, images, inspect }[file.split(/[\\/]/)[1]];
+  // Metrics over arrays have the names of those of programs, and a callback that of a schedule.
+  const own = file.includes("nodeCallbacks")
+    ? callbacks
+    : { metrics, images, inspect, callbacks }[file.split(/[\\/]/)[1]];
   await runProgram(source, file.startsWith("src/ops/"), own ?? {});
 });

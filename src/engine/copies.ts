@@ -4,7 +4,7 @@ import { ModelError } from "./errors.js";
 
 /** The package's version, which the build writes into each bundle. */
 declare const STEEPEST_VERSION: string | undefined;
-const VERSION = typeof STEEPEST_VERSION === "undefined" ? "source" : STEEPEST_VERSION;
+export const VERSION = typeof STEEPEST_VERSION === "undefined" ? "source" : STEEPEST_VERSION;
 
 // Typed `symbol`, not `unique symbol`, so that the public types do not show it.
 const MADE_BY: symbol = /* @__PURE__ */ Symbol.for("steepest.madeBy");

@@ -1,5 +1,6 @@
 // All entries in one for require() outside of Node: jest's jsdom takes this, and bundlers that know no ES modules. The
 // kernels are in it, as in steepest/inline.
+export * as callbacks from "../callbacks/index.js";
 export * as data from "../data/index.js";
 export * as graph from "../graph.js";
 export * as images from "../images/index.js";

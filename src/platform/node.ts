@@ -1,4 +1,5 @@
 // The entry "steepest" under Node.
+import "./nodeDisplay.js";
 import "./nodeKernels.js";
 import "./nodeThreads.js";
 

@@ -4,6 +4,7 @@ export * as inspect from "../inspect/index.js";
 export * as metrics from "../metrics/index.js";
 export * as text from "../text/index.js";
 export * as index from "./node.js";
+export * as callbacks from "./nodeCallbacks.js";
 export * as data from "./nodeData.js";
 export * as graph from "./nodeGraph.js";
 export * as images from "./nodeImages.js";

@@ -1,6 +1,6 @@
-// The entry "steepest/progress" under Node. Shows a fit's progress: a bar an epoch where there is a terminal
-// (cli-progress), plain lines where not.
+// The entry "steepest/progress" under Node. Shows a fit's progress: a bar an epoch if there is a terminal, plain lines if not.
 import { checkInteger, DataError, showValue } from "../engine/errors.js";
+import { performance } from "../engine/host.js";
 import type { EpochResult, Progress } from "../train/fit.js";
 
 export interface ProgressDisplay<M extends string> {
@@ -8,13 +8,22 @@ export interface ProgressDisplay<M extends string> {
   onProgress(progress: Progress<M>): void;
   /** Call with each epoch's result. */
   finishEpoch(result: EpochResult<M>): void;
+  /** Takes the bar of an unfinished epoch away. */
+  close(): void;
+}
+
+/** A bar in the last line of the terminal. */
+interface Bar {
+  show(progress: Progress<never>): void;
+  clear(): void;
 }
 
 const FORMAT = "epoch {epoch} {bar} {percentage}%  {scores}  {rate} samples/s  {left} left";
+const WIDTH = 24;
 
 /**
- * A display for `epochs` epochs. `cli-progress` is an optional peer: without it, or without a terminal, an epoch is
- * one line.
+ * A display for `epochs` epochs. Without a terminal, an epoch is one line. With one, a bar moves within it: of `cli-progress` if
+ * that is installed (an optional peer), else a plain one.
  *
  * @throws {ModelError} If `epochs` is no whole number of at least 1.
  * @example
@@ -23,43 +32,76 @@ const FORMAT = "epoch {epoch} {bar} {percentage}%  {scores}  {rate} samples/s  {
  */
 export async function createProgressDisplay<M extends string>(epochs: number): Promise<ProgressDisplay<M>> {
   checkInteger("createProgressDisplay", "epochs", epochs, 1);
-  const lines: ProgressDisplay<M> = {
-    onProgress: checkProgress,
-    finishEpoch(result) {
-      checkResult(result);
-      console.log(epochLine(result, epochs));
-    },
-  };
-  if (!process.stdout.isTTY) return lines;
-  const library = await import("cli-progress").catch(() => undefined);
-  if (library === undefined) return lines;
-  const { SingleBar, Presets } = library.default;
-  let bar: InstanceType<typeof SingleBar> | undefined;
+  const bar = process.stdout.isTTY ? ((await libraryBar(epochs)) ?? plainBar(epochs)) : undefined;
   return {
     onProgress(progress) {
       checkProgress(progress);
-      const { epoch, samples, samplesPerEpoch, scores, samplesPerSecond, remainingMs } = progress;
-      const payload = {
-        epoch: `${epoch}/${epochs}`,
-        scores: showScores(scores),
-        rate: Math.round(samplesPerSecond).toLocaleString("en-US"),
-        left: `${(remainingMs / 1000).toFixed(1)} s`,
-      };
-      if (bar === undefined) {
-        bar = new SingleBar(
-          { format: FORMAT, barsize: 24, hideCursor: true, clearOnComplete: true },
-          Presets.shades_classic,
-        );
-        bar.start(samplesPerEpoch, samples, payload);
-      } else {
-        bar.update(samples, payload);
-      }
+      bar?.show(progress);
     },
     finishEpoch(result) {
       checkResult(result);
+      bar?.clear();
+      console.log(epochLine(result, epochs));
+    },
+    close: () => bar?.clear(),
+  };
+}
+
+/** What is in the line beside the bar. */
+function textsOf({ epoch, scores, samplesPerSecond, remainingMs }: Progress<never>, epochs: number) {
+  return {
+    epoch: `${epoch}/${epochs}`,
+    scores: showScores(scores),
+    rate: Math.round(samplesPerSecond).toLocaleString("en-US"),
+    left: `${(remainingMs / 1000).toFixed(1)} s`,
+  };
+}
+
+async function libraryBar(epochs: number): Promise<Bar | undefined> {
+  const library = await import("cli-progress").catch(() => undefined);
+  if (library === undefined) return undefined;
+  const { SingleBar, Presets } = library.default;
+  let bar: InstanceType<typeof SingleBar> | undefined;
+  return {
+    show(progress) {
+      const { samples, samplesPerEpoch } = progress;
+      const texts = textsOf(progress, epochs);
+      if (bar !== undefined) {
+        bar.update(samples, texts);
+        return;
+      }
+      bar = new SingleBar(
+        { format: FORMAT, barsize: WIDTH, hideCursor: true, clearOnComplete: true },
+        Presets.shades_classic,
+      );
+      bar.start(samplesPerEpoch, samples, texts);
+    },
+    clear() {
       bar?.stop();
       bar = undefined;
-      lines.finishEpoch(result);
+    },
+  };
+}
+
+// As often as the library draws.
+const DRAW_MS = 100;
+
+function plainBar(epochs: number): Bar {
+  let drawnAt = Number.NEGATIVE_INFINITY;
+  return {
+    show(progress) {
+      if (performance.now() - drawnAt < DRAW_MS) return;
+      drawnAt = performance.now();
+      const share = progress.samples / progress.samplesPerEpoch;
+      const { epoch, scores, rate, left } = textsOf(progress, epochs);
+      const bar = "#".repeat(Math.round(share * WIDTH)).padEnd(WIDTH, "-");
+      const line = `epoch ${epoch} ${bar} ${Math.floor(share * 100)}%  ${scores}  ${rate} samples/s  ${left} left`;
+      // A longer line would wrap, and could not be taken back.
+      process.stdout.write(`\r${line.slice(0, (process.stdout.columns || 80) - 1)}\u001b[K`);
+    },
+    clear() {
+      if (drawnAt > Number.NEGATIVE_INFINITY) process.stdout.write("\r\u001b[K");
+      drawnAt = Number.NEGATIVE_INFINITY;
     },
   };
 }

@@ -1,12 +1,21 @@
 // Calls a fit's callbacks: in their order, one after another, and no more often than they ask for.
 import { ModelError, SteepestError, showValue } from "../engine/errors.js";
 import { rateAt, ratesByGroup } from "../optim/optimizer.js";
-import type { AnyCallback, EndContext, EpochContext, FitContext, FitEnd, FitSetup, StepContext } from "./callbacks.js";
+import type {
+  AnyCallback,
+  EndContext,
+  EpochContext,
+  FitContext,
+  FitEnd,
+  FitSetup,
+  SaveContext,
+  StepContext,
+} from "./callbacks.js";
 import { takeCheckpoint } from "./checkpoint.js";
 import type { AnyEpochResult } from "./fit.js";
 import { CopyBack, type Job, PAUSE, waitFor } from "./job.js";
 import { checkAverage } from "./optimizer.js";
-import { type AbortSignalLike, type AnyProgress, checkParametersOptions, type FitPlan } from "./options.js";
+import { type AbortSignalLike, type AnyProgress, checkParametersOptions } from "./options.js";
 import { readParameters, writeParameters } from "./parameters.js";
 import { BETWEEN_CALLS, guard, isUpToDate, lastingOf, STEPS_PER_CALL, type State, seedOf } from "./state.js";
 import type { Stretch } from "./steps.js";
@@ -25,10 +34,9 @@ export interface CallbackCalls {
   end(end: FitEnd): Job<void>;
 }
 
-type Hook = "onBegin" | "onStep" | "onEpoch" | "onEnd";
-type Context = {
-  -readonly [K in keyof (StepContext & EpochContext & EndContext)]: (StepContext & EpochContext & EndContext)[K];
-};
+type Hook = "onBegin" | "onStep" | "onEpoch" | "onSave" | "onEnd";
+type AllContexts = StepContext & EpochContext & SaveContext & EndContext;
+type Context = { -readonly [K in keyof AllContexts]: AllContexts[K] };
 
 /** A callback of a fit that is running. */
 interface Called {
@@ -40,11 +48,17 @@ interface Called {
   begun: boolean;
 }
 
-export function createCalls(state: State, setup: FitSetup, { callbacks, signal }: FitPlan): CallbackCalls {
+export function createCalls(
+  state: State,
+  setup: FitSetup,
+  callbacks: readonly AnyCallback[],
+  signal: AbortSignalLike | undefined,
+): CallbackCalls {
   let stopped: CallbackCalls["stopped"];
   const all: Called[] = [];
   const share: Shared = {
     epoch: state.epochs + 1,
+    epochEnded: false,
     progress: undefined,
     stop: (by, why) => {
       stopped ??= { by, why };
@@ -54,7 +68,7 @@ export function createCalls(state: State, setup: FitSetup, { callbacks, signal }
     },
   };
   for (const callback of callbacks) all.push(prepare(state, setup, callback, share));
-  const stepping = all.filter(({ callback }) => callback.onStep !== undefined);
+  const stepping = all.filter(({ callback }) => callback.onStep !== undefined || callback.onSave !== undefined);
   const call = (hook: Hook, which: readonly Called[]) => callEach(state, hook, which, signal);
   return {
     get stopped() {
@@ -74,19 +88,23 @@ export function createCalls(state: State, setup: FitSetup, { callbacks, signal }
       share.epoch = state.epochs + 1;
       yield* call("onBegin", all);
     },
-    *afterCall(epoch, { losses }, progress) {
+    *afterCall(epoch, { losses, pass }, progress) {
       if (stepping.length === 0) return;
       share.epoch = epoch;
+      share.epochEnded = pass.row >= pass.samples;
       share.progress = progress;
       for (const one of stepping) one.losses.push(losses);
       const due = stepping.filter(({ callback: { every = 1 } }) => every === "call" || state.steps % every === 0);
       yield* call("onStep", due);
       for (const one of due) one.losses = [];
+      if (!share.epochEnded) yield* call("onSave", due);
     },
     *afterEpoch(result) {
       share.epoch = result.epoch;
       for (const { context } of all) context.result = result as never;
       yield* call("onEpoch", all);
+      share.epochEnded = true;
+      yield* call("onSave", all);
     },
     *end(end) {
       yield* endAll(state, all, end);
@@ -115,7 +133,7 @@ function restoreMemory(state: State, callback: AnyCallback): void {
 /** Calls one after another. Before, what the background has written is copied back, unless none reads it. */
 function* callEach(state: State, hook: Hook, which: readonly Called[], signal: AbortSignalLike | undefined): Job<void> {
   const wanted = which.filter(({ callback }) => callback[hook] !== undefined || hook === "onBegin");
-  const reads = wanted.some(({ callback }) => callback.reads !== false || hook !== "onStep");
+  const reads = wanted.some(({ callback }) => callback.reads !== false || (hook !== "onStep" && hook !== "onSave"));
   if (reads && !state.closed && !isUpToDate(state)) yield new CopyBack(lastingOf(state));
   yield* lending(state, function* () {
     for (const one of wanted) yield* callOne(one, hook, signal);
@@ -197,6 +215,7 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignalLike | unde
 /** What all callbacks of a fit share. */
 interface Shared {
   epoch: number;
+  epochEnded: boolean;
   progress: (() => AnyProgress) | undefined;
   stop(by: string, why: string): void;
   /** Multiplies the factors of the learning rate anew. */
@@ -261,6 +280,9 @@ function withSteps(state: State, own: FitContext, share: Shared, losses: () => F
     },
     get learningRate() {
       return currentRate(state);
+    },
+    get epochEnded() {
+      return share.epochEnded;
     },
     get progress() {
       return share.progress?.();

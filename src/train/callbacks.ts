@@ -46,7 +46,10 @@ export interface FitContext {
   parameters(options?: ParametersOptions): Map<string, ParameterValues>;
   /** As `trainer.setParameters`: training goes on from these values. */
   setParameters(values: ParameterUpdate): void;
-  /** As `trainer.checkpoint`: a fit that goes on from it has the bits of this one. */
+  /**
+   * As `trainer.checkpoint`: a fit that goes on from it has the bits of this one. Take it in `onSave`, when all callbacks have learned
+   * what they learn of the step or epoch.
+   */
   checkpoint(): Checkpoint;
 }
 
@@ -59,6 +62,11 @@ export interface StepContext<M extends string = never, O extends Ports = Shape> 
   readonly learningRate: number | Readonly<Record<string, number>>;
   /** Where the epoch stands, with its scores so far. It is computed when it is read. */
   readonly progress: Progress<M, O>;
+}
+
+export interface SaveContext extends FitContext {
+  /** Whether the last step was the last of its epoch, of which all callbacks have been told. */
+  readonly epochEnded: boolean;
 }
 
 export interface EpochContext<M extends string = never, O extends Ports = Shape> extends FitContext {
@@ -97,26 +105,30 @@ export interface Callback<M extends string = never, O extends Ports = Shape> {
   /** In errors, and in checkpoints, which have its memory under it. Callbacks of one fit have different names. */
   readonly name: string;
   /**
-   * After which steps `onStep` is called: those whose numbers, counted since the trainer was made, are multiples of this. "call":
+   * After which steps `onStep` and `onSave` are called: those whose numbers, counted since the trainer was made, are multiples of this. "call":
    * after each call into the engine, of as many steps as take about 12 ms, which costs nothing. Default 1.
    */
   readonly every?: number | "call";
   /**
-   * Whether `onStep` reads parameters or takes checkpoints. If no callback does, a background that has a copy of the memory need
+   * Whether `onStep` or `onSave` reads parameters or takes checkpoints. If no callback does, a background that has a copy of the memory need
    * not copy them back. Default true.
    */
   readonly reads?: boolean;
+  /** Whether it writes to the terminal: an awaited fit then shows nothing of its own. Default false. */
+  readonly shows?: boolean;
   /** Before the first step, when it has its memory back. What cannot work is refused here. */
   onBegin?(context: FitContext): unknown;
   onStep?(context: StepContext<M, O>): unknown;
   /** After an epoch and its validation, before the loop over the fit gets the result. */
   onEpoch?(context: EpochContext<M, O>): unknown;
+  /** After all callbacks have been told of a step, or of an epoch and its last step: for checkpoints. `every` counts here too. */
+  onSave?(context: SaveContext): unknown;
   /** Once, however the fit ends, if `onBegin` was called. Close files here. */
   onEnd?(context: EndContext): unknown;
   /** Its memory, for checkpoints: see `Checkpoint.callbacks`. */
-  state?(): JsonValue;
+  state?(): JsonValue | undefined;
   /** Arrays that belong to its memory, such as the best parameters so far: see `Checkpoint.kept`. */
-  kept?(): ValuesByPath;
+  kept?(): ValuesByPath | undefined;
   /** Goes on with the memory of a checkpoint. Called before `onBegin`, in the first fit after a restore. */
   restore?(state: JsonValue, kept: ValuesByPath | undefined): unknown;
 }
@@ -140,7 +152,7 @@ export interface SavedMemory {
 
 export const NO_MEMORY: CallbackMemory = { callbacks: [], restored: { callbacks: {}, kept: new Map() } };
 
-const HOOKS = ["onBegin", "onStep", "onEpoch", "onEnd", "state", "kept", "restore"] as const;
+const HOOKS = ["onBegin", "onStep", "onEpoch", "onSave", "onEnd", "state", "kept", "restore"] as const;
 
 /** Reads the option `callbacks`. */
 export const callbackList: OptionRule<readonly AnyCallback[]> = (where, name, value = []) => {
@@ -148,7 +160,9 @@ export const callbackList: OptionRule<readonly AnyCallback[]> = (where, name, va
     new ModelError(`${where}: ${name}${rule}, got ${showValue(got)}`);
   if (!Array.isArray(value)) throw refuse(" must be an array of callbacks", value);
   const names = new Set<string>();
-  for (const [index, one] of Array.from(value).entries()) {
+  // The first hole ends it, however many there are.
+  for (const one of value) {
+    const index = names.size;
     checkCallback(one, (rule, got) => refuse(`[${index}]${rule}`, got));
     if (names.has(one.name)) throw refuse(`[${index}] must have another name than those before it`, one.name);
     names.add(one.name);
@@ -157,18 +171,20 @@ export const callbackList: OptionRule<readonly AnyCallback[]> = (where, name, va
 };
 
 function checkCallback(one: unknown, refuse: (rule: string, got: unknown) => ModelError): void {
-  if (typeof one !== "object" || one === null) {
+  if (kindOf(one) !== "Object") {
     const remedy = typeof one === "function" ? ": call it if it makes one, or write { name: …, onEpoch() { … } }" : "";
     throw refuse(` must be an object with a name and methods such as onEpoch${remedy}`, one);
   }
-  const { name, every = 1, reads = true } = one as Partial<AnyCallback>;
+  const { name, every = 1, reads = true, shows = false } = one as Partial<AnyCallback>;
   if (typeof name !== "string" || name === "") throw refuse(".name must be a string that is not empty", name);
   if (every !== "call" && !(Number.isSafeInteger(every) && every >= 1))
     throw refuse('.every must be a whole number of at least 1, or "call"', every);
-  if (typeof reads !== "boolean") throw refuse(".reads must be true or false", reads);
+  for (const [key, flag] of Object.entries({ reads, shows }))
+    if (typeof flag !== "boolean") throw refuse(`.${key} must be true or false`, flag);
   for (const hook of HOOKS) {
     const method: unknown = (one as Partial<AnyCallback>)[hook];
-    if (method !== undefined && typeof method !== "function") throw refuse(`.${hook} must be a function`, method);
+    const isFunction = typeof method === "function" && !/^class\b/.test(Function.prototype.toString.call(method));
+    if (method !== undefined && !isFunction) throw refuse(`.${hook} must be a function`, method);
   }
 }
 

@@ -7,6 +7,7 @@ import { type CallbackCalls, createCalls, currentRate, lending, orAborted, setup
 import type { FitEnd } from "./callbacks.js";
 import type { Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
+import { displayFor } from "./display.js";
 import { evaluateAll } from "./evaluate.js";
 import { CopyBack, type Job, PAUSE, waitFor } from "./job.js";
 import { type AnyProgress, type AnyScores, checkEvaluateOptions, type FitPlan } from "./options.js";
@@ -103,6 +104,8 @@ export interface Fit<R, H = R> extends AsyncGenerator<R, void>, PromiseLike<H[]>
 export interface FitControl {
   /** What the job yields. */
   every: "epoch" | "step";
+  /** Whether it was awaited from the beginning, and nobody gets results on the way. */
+  awaited: boolean;
   /** Results of epochs so far. */
   readonly history: AnyEpochResult[];
   end: FitEnd | undefined;
@@ -120,7 +123,7 @@ interface Pausing {
 }
 
 export function createControl(every: FitControl["every"] = "epoch"): FitControl {
-  return { every, history: [], end: undefined, pausing: undefined, interrupt: () => {} };
+  return { every, awaited: false, history: [], end: undefined, pausing: undefined, interrupt: () => {} };
 }
 
 function createPausing(): Pausing {
@@ -186,6 +189,7 @@ export function lazily<R, H>(control: FitControl, begin: () => AsyncGenerator<R,
   };
   const toEnd = async (): Promise<H[]> => {
     control.every = "epoch";
+    control.awaited = begun === undefined;
     while (!(await next()).done);
     return control.history as H[];
   };
@@ -231,7 +235,10 @@ export function* fitEpochs(
   const { interrupt } = state.engine;
   const { epochs } = plan;
   const batchSize = Math.min(plan.batchSize, data.count);
-  const calls = createCalls(state, setupOf(state, { batchSize, epochs, validated: validation !== undefined }), plan);
+  const setup = setupOf(state, { batchSize, epochs, validated: validation !== undefined });
+  const display = displayFor(plan, control.awaited);
+  const callbacks = display === undefined ? plan.callbacks : [...plan.callbacks, display];
+  const calls = createCalls(state, setup, callbacks, plan.signal);
   const course = { data, validation, plan, control, calls };
   let end: FitEnd = { reason: "left" };
   control.interrupt = interrupt;
@@ -239,11 +246,13 @@ export function* fitEpochs(
   try {
     yield* calls.begin();
     for (let left = epochs; left > 0 && calls.stopped === undefined; left--) {
-      const result = yield* retracing(state, fitEpoch(state, course, left));
-      if (result === undefined) break;
+      const ended = yield* retracing(state, fitEpoch(state, course, left));
+      if (ended === undefined) break;
+      const { result, last } = ended;
       yield* calls.afterEpoch(result);
       control.history.push(result);
       if (control.every === "epoch") yield* handOver(state, result);
+      else if (last !== undefined) yield* handOver(state, last);
     }
     end = calls.stopped === undefined ? { reason: "finished" } : { reason: "stopped", ...calls.stopped };
   } catch (error) {
@@ -256,11 +265,17 @@ export function* fitEpochs(
   }
 }
 
+interface EndOfEpoch {
+  readonly result: AnyEpochResult;
+  /** The last step, if it has not been given out: first, callbacks learn of the epoch. */
+  readonly last: StepResult | undefined;
+}
+
 /**
  * Trains to the end of a pass: the unfinished one, or a new one. Gives no result if a callback stops it before. `left`: how
  * many epochs of this fit are left, this one included.
  */
-function* fitEpoch(state: State, course: Course, left: number): Job<AnyEpochResult | undefined, StepResult> {
+function* fitEpoch(state: State, course: Course, left: number): Job<EndOfEpoch | undefined, StepResult> {
   const { data, validation, plan, control, calls } = course;
   const timing = { start: performance.now() };
   const batches = { data, batchSize: Math.min(plan.batchSize, data.count), shuffle: plan.shuffle };
@@ -271,6 +286,7 @@ function* fitEpoch(state: State, course: Course, left: number): Job<AnyEpochResu
   const reads = plan.onProgress === undefined ? [] : visibleOf(state);
   const most = stepSizeOf(state, batches) === data.count ? 1 : STEPS_PER_CALL;
   let pass: Pass;
+  let last: StepResult | undefined;
   do {
     yield* pausing(state, course, timing);
     const epoch = state.epochs + 1;
@@ -279,23 +295,28 @@ function* fitEpoch(state: State, course: Course, left: number): Job<AnyEpochResu
     pass = stretch.pass;
     plan.onProgress?.(report(epoch, stretch));
     yield* calls.afterCall(epoch, stretch, () => report(epoch, stretch));
-    if (control.every === "step") yield* handOver(state, stepResult(state, epoch, stretch));
-    else yield PAUSE;
+    if (control.every === "step") last = stepResult(state, epoch, stretch);
+    if (last === undefined || pass.row >= pass.samples) yield PAUSE;
+    else {
+      yield* handOver(state, last);
+      last = undefined;
+    }
   } while (pass.row < pass.samples && calls.stopped === undefined);
   if (pass.row < pass.samples) return undefined;
   const durationMs = performance.now() - timing.start;
   const scores = readScores(state.config.scores, pass.totals, pass.counted);
-  const epoch = { epoch: state.epochs, step: state.steps };
+  const at = { epoch: state.epochs, step: state.steps };
   const scoring = { ...checkEvaluateOptions(), parameters: plan.validationParameters };
   const validated = validation === undefined ? undefined : yield* evaluateAll(state, validation, scoring);
-  return {
+  const result = {
     ...scores,
-    ...epoch,
+    ...at,
     samples: data.count,
     durationMs,
     samplesPerSecond: ((data.count - from) / durationMs) * 1000,
     ...(validated === undefined ? {} : { validation: validated }),
   };
+  return { result, last };
 }
 
 /** Throws if the fit has been aborted; waits if it has been paused. */

@@ -19,6 +19,7 @@ import type { Scales } from "./bytes.js";
 import { type AnyCallback, type Callback, callbackList } from "./callbacks.js";
 import type { AnySamples, Resident, TrainingData } from "./data.js";
 import type { Progress } from "./fit.js";
+import { validationShare } from "./split.js";
 
 /** An `AbortSignal`, written out for programs that are compiled without the types of pages and Node. */
 export interface AbortSignalLike {
@@ -43,6 +44,12 @@ export interface FitOptions<M extends string = string, I extends Ports = Shape, 
   shuffle?: boolean;
   /** Data that are scored after each epoch. */
   validation?: TrainingData<I, O>;
+  /**
+   * The share of the samples, above 0 and below 1, that are not trained on but scored after each epoch: the last ones, as they come,
+   * before anything is shuffled (Keras's `validation_split`). It takes the place of `validation`, and needs samples in arrays:
+   * `splitIndices` of steepest/data splits at random, by label or by group. Default: none.
+   */
+  validationSplit?: number;
   /** Values of the optimizer that the validation scores: "average" of `averaged`. Default: the parameters. */
   validationParameters?: string;
   /** Ends the fit by throwing the signal's reason; in the background, after the current step. */
@@ -50,6 +57,11 @@ export interface FitOptions<M extends string = string, I extends Ports = Shape, 
   onProgress?: (progress: Progress<M, O>) => void;
   /** What is told of the fit as it goes on, and may end it, in this order: see `Callback`. Default: nothing. */
   callbacks?: readonly Callback<M, O>[];
+  /**
+   * Whether the progress is shown in the terminal, with a bar that moves within an epoch. Default: under Node, Deno and Bun, if the
+   * fit is awaited, standard output is a terminal, and neither `onProgress` nor a callback shows something; not in tests.
+   */
+  progress?: boolean;
 }
 
 export interface StepsOptions {
@@ -119,10 +131,12 @@ export interface FitPlan {
   readonly epochs: number;
   readonly batchSize: number;
   readonly shuffle: boolean;
+  readonly validationSplit: number | undefined;
   readonly validationParameters: string | undefined;
   readonly signal: AbortSignalLike | undefined;
   readonly onProgress: ((progress: AnyProgress) => void) | undefined;
   readonly callbacks: readonly AnyCallback[];
+  readonly progress: boolean | undefined;
   /** What `fit` yields. */
   readonly every: "epoch" | "step";
 }
@@ -147,27 +161,40 @@ const FIT = {
   shuffle: flag(true),
   // Checked with the data.
   validation: unchecked<AnyFitOptions["validation"]>(),
+  validationSplit: validationShare,
   validationParameters: PARAMETERS,
   signal: abortSignal,
   onProgress: optional(fn<(progress: AnyProgress) => void>()),
   callbacks: callbackList,
+  progress: optional(flag()),
   every: choice("epoch", ["epoch", "step"]),
 } satisfies OptionsOf<AnyFitOptions>;
 
 export function checkFitOptions(options: AnyFitOptions): FitPlan {
   checkBehindData("fit", options, FIT);
   const plan = readOptions("fit", options, FIT);
-  if (plan.validationParameters === undefined || plan.validation !== undefined) return plan;
+  const { validation, validationSplit } = plan;
+  if (validation !== undefined && validationSplit !== undefined) {
+    throw new ModelError(
+      `fit: validationSplit must be left out next to validation, got ${showValue(validationSplit)}: take one of them`,
+    );
+  }
+  if (plan.validationParameters === undefined || validation !== undefined || validationSplit !== undefined) return plan;
   throw new ModelError(
     `fit: validationParameters must be left out without validation, got ${showValue(plan.validationParameters)}: give the data that are scored as validation`,
   );
 }
 
-/** A fit that is not iterated has nobody to give the results of steps to. */
-export function checkEverySync({ every }: AnyFitOptions): void {
-  if (every === undefined || every === "epoch") return;
+/** A fit that is not iterated has nobody to give the results of steps to, and cannot wait for a display. */
+export function checkSyncOptions({ every, progress }: AnyFitOptions): void {
+  if (every === "step") {
+    throw new ModelError(
+      `fitSync: every must be "epoch" or left out, got ${showValue(every)}: iterate fit(data, { every: "step" }), or give a callback with onStep`,
+    );
+  }
+  if (progress !== true) return;
   throw new ModelError(
-    `fitSync: every must be "epoch" or left out, got ${showValue(every)}: iterate fit(data, { every: "step" }), or give a callback with onStep`,
+    `fitSync: progress must be false or left out, got ${showValue(progress)}: await fit, which can wait for the display`,
   );
 }
 

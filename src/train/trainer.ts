@@ -36,13 +36,13 @@ import {
   type AnyFitOptions,
   type AnyScores,
   checkEvaluateOptions,
-  checkEverySync,
   checkFitOptions,
   checkNormalizationOptions,
   checkParametersOptions,
   checkSliceOptions,
   checkStepsOptions,
   checkSummaryOptions,
+  checkSyncOptions,
   type EvaluateOptions,
   type FitOptions,
   type GradientsOptions,
@@ -62,6 +62,7 @@ import { retracing, runStaged, trainFor, trainSteps } from "./retrace.js";
 import { forgetCopy } from "./rewind.js";
 import { resetRows } from "./rowStates.js";
 import { checkResident, exclusively, type GivenSamples, load, readSamples, stage } from "./samples.js";
+import { splitSamples } from "./split.js";
 import {
   ALONE,
   BETWEEN_CALLS,
@@ -370,9 +371,15 @@ function jobsOf(state: State) {
       const plan = checkFitOptions(options);
       checkAverage("fit", "validationParameters", state.optimizer, plan.validationParameters);
       const { validation } = options;
+      const { validationSplit } = plan;
+      const samples = read(data, later);
+      const given =
+        validationSplit === undefined
+          ? [samples, validation === undefined ? undefined : read(validation, later, "validation")]
+          : splitSamples(samples, validationSplit);
       return exclusively(state, {
         what: "fit",
-        given: [read(data, later), validation === undefined ? undefined : read(validation, later, "validation")],
+        given,
         job: (train, scored) => fitEpochs(state, train as ResidentData, scored, plan, control),
       });
     },
@@ -442,8 +449,9 @@ function synchronousMethods(state: State, jobs: Jobs): SynchronousMethods {
   const { engine } = state;
   return {
     fitSync(data, options: AnyFitOptions = {}) {
-      checkEverySync(options);
-      return [...driveSync<void, AnyEpochResult>(engine, jobs.fit(data, options) as Job<void, AnyEpochResult>)];
+      const job = jobs.fit(data, options) as Job<void, AnyEpochResult>;
+      checkSyncOptions(options);
+      return [...driveSync<void, AnyEpochResult>(engine, job)];
     },
     trainStepsSync(data, options) {
       const plan = checkStepsOptions(options);

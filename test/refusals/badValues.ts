@@ -154,7 +154,6 @@ export const unknownOptions: readonly string[] = [
   "transpose_a",
   "transpose_b",
   "units",
-  "validationSplit",
   "verbose",
   "",
 ];

@@ -1,6 +1,7 @@
-// The sweep over all that "steepest/data", "steepest/images", "steepest/inspect", "steepest/metrics", "steepest/search" and "steepest/text" export: see sweep.ts for the
+// The sweep over all that "steepest/callbacks", "steepest/data", "steepest/images", "steepest/inspect", "steepest/metrics", "steepest/search" and "steepest/text" export: see sweep.ts for the
 // rule that it holds.
 import { describe, expect, test } from "vitest";
+import { callbackRows, namesOfCallbacks } from "./rows/callbacks.js";
 import { inspectRows, namesOfInspect } from "./rows/inspect.js";
 import { arrayMetricRows, namesOfMetrics } from "./rows/metrics.js";
 import { namesOfPictures, pictureRows } from "./rows/pictures.js";
@@ -8,13 +9,15 @@ import { namesOfPreparation, preparationRows } from "./rows/preparation.js";
 import { sweep, sweptCalls } from "./sweep.js";
 
 describe("bad arguments", () => {
-  sweep([...preparationRows, ...arrayMetricRows, ...inspectRows, ...pictureRows], () => undefined);
+  sweep([...preparationRows, ...arrayMetricRows, ...inspectRows, ...pictureRows, ...callbackRows], () => undefined);
 });
 
 test("every export has a row", () => {
-  const named = [...preparationRows, ...arrayMetricRows, ...inspectRows, ...pictureRows].map(({ name }) => name);
+  const named = [...preparationRows, ...arrayMetricRows, ...inspectRows, ...pictureRows, ...callbackRows].map(
+    ({ name }) => name,
+  );
   expect(
-    [...namesOfPreparation, ...namesOfMetrics, ...namesOfInspect, ...namesOfPictures].filter(
+    [...namesOfPreparation, ...namesOfMetrics, ...namesOfInspect, ...namesOfPictures, ...namesOfCallbacks].filter(
       (name) => !named.includes(name),
     ),
   ).toEqual([]);

@@ -1,0 +1,173 @@
+// Logs of a fit: a table of its epochs, or a line of JSON for whatever happens.
+import { VERSION } from "../engine/copies.js";
+import { checkFlag, checkFunction, ModelError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
+import { flag, type OptionsOf, readOptions } from "../engine/options.js";
+import { checksumOf } from "../io/checksum.js";
+import type { Callback, FitContext, FitEnd, FitSetup } from "../train/callbacks.js";
+import type { ParameterValues } from "../train/parameters.js";
+import { callbackHost, type LogTarget } from "./host.js";
+import { scoreOf } from "./monitor.js";
+
+/** A `URL`, spelled out for programs that are checked without the types of pages and of Node. */
+interface LogUrl {
+  readonly href: string;
+  readonly protocol: string;
+}
+
+/** What opens the log when the fit begins. */
+function opener(where: string, to: unknown): () => LogTarget | Promise<LogTarget> {
+  if (kindOf(to) === "Object") {
+    const target = to as LogTarget;
+    checkFunction(where, "write", target.write);
+    if (target.close !== undefined) checkFunction(where, "close", target.close);
+    if (target.begun !== undefined) checkFlag(where, "begun", target.begun);
+    return () => target;
+  }
+  const host = callbackHost();
+  if (host !== undefined) return host.openLog(where, to);
+  throw new ModelError(
+    `${where}: needs an object with write(text) where there are no files, got ${showValue(to)}: collect the text, or send it on`,
+  );
+}
+
+/**
+ * Writes a line for each epoch: epoch, step, milliseconds and all scores, separated by commas (RFC 4180), under a heading if the file
+ * is new. Keras's `CSVLogger`.
+ *
+ * @param to A path, under Node, Deno and Bun: lines are added to a file that is there. Or an object with `write(text)`.
+ * @throws {SteepestError} If it is neither; when the fit begins, if the file cannot be opened.
+ * @example
+ * const lines: string[] = [];
+ * const write = (text: string) => void lines.push(text);
+ * await trainer.fit({ x, y }, { epochs: 2, callbacks: [csvLog({ write })] });
+ * console.log(lines[0]); // epoch,step,durationMs,loss
+ */
+export function csvLog(to: string | LogUrl | LogTarget): Callback {
+  const open = opener("csvLog", to);
+  let log: LogTarget | undefined;
+  let scores: readonly string[] = [];
+  return {
+    name: "csvLog",
+    async onBegin({ setup }) {
+      log = await open();
+      scores = setup.scores;
+      if (log.begun !== true) await log.write(csvLine(["epoch", "step", "durationMs", ...scores]));
+    },
+    onEpoch(context) {
+      const { epoch, step, durationMs } = context.result;
+      const values = scores.map((name) => scoreOf("csvLog", context, name));
+      return log?.write(csvLine([epoch, step, Math.round(durationMs * 1000) / 1000, ...values]));
+    },
+    onEnd: () => log?.close?.(),
+  };
+}
+
+/** Names may have commas and quotes in them. */
+function csvLine(values: readonly (string | number)[]): string {
+  const cells = values.map(String).map((text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text));
+  return `${cells.join(",")}\n`;
+}
+
+export interface JsonLogOptions {
+  /** Whether the loss of each step is logged, and not only those of epochs. Default true. */
+  steps?: boolean;
+  /** Whether weights and what an epoch changed in them are logged, by path. Default false. */
+  layers?: boolean;
+}
+
+const OPTIONS = { steps: flag(true), layers: flag(false) } satisfies OptionsOf<JsonLogOptions>;
+
+/**
+ * Writes what happens as JSON lines: objects with a `type`, which `docs/training.md` lists. It is what reports are made of. Numbers
+ * that are not finite are null.
+ *
+ * @param to A path, under Node, Deno and Bun: lines are added to a file that is there. Or an object with `write(text)`.
+ * @throws {SteepestError} If it is neither; when the fit begins, if the file cannot be opened. {ModelError} For unknown options.
+ * @example
+ * const lines: string[] = [];
+ * const write = (text: string) => void lines.push(text);
+ * await trainer.fit({ x, y }, { epochs: 2, callbacks: [jsonLog({ write })] });
+ * console.log(lines.map((line) => JSON.parse(line).type)); // begin, steps …, epoch, …, end
+ */
+export function jsonLog(to: string | LogUrl | LogTarget, options: JsonLogOptions = {}): Callback {
+  const open = opener("jsonLog", to);
+  const { steps, layers } = readOptions("jsonLog", options, OPTIONS);
+  let log: LogTarget | undefined;
+  let before: Map<string, ParameterValues> | undefined;
+  const write = (line: object): unknown => log?.write(`${JSON.stringify(line)}\n`);
+  const layersLine = ({ step, parameters }: FitContext): unknown => {
+    const now = parameters();
+    const line = layerLine(step, now, before ?? now);
+    before = now;
+    return write(line);
+  };
+  return {
+    name: "jsonLog",
+    every: "call",
+    reads: false,
+    async onBegin({ setup, step, parameters }) {
+      log = await open();
+      if (layers) before = parameters();
+      await write(beginLine(setup, step));
+    },
+    ...(steps
+      ? {
+          onStep: ({ step, losses, learningRate }) => write({ type: "steps", step, losses: [...losses], learningRate }),
+        }
+      : {}),
+    async onEpoch(context) {
+      const { samplesPerSecond: _, ...result } = context.result;
+      await write({ type: "epoch", ...result });
+      if (layers) await layersLine(context);
+    },
+    async onEnd({ end, step, parameters }) {
+      await write(endLine(end, step, parameters()));
+      await log?.close?.();
+    },
+  };
+}
+
+function beginLine(setup: FitSetup, step: number): object {
+  const { summary, ...rest } = setup;
+  return { type: "begin", version: VERSION, time: new Date().toISOString(), step, ...rest, summary: summary() };
+}
+
+function endLine({ reason, by, why, error }: FitEnd, step: number, tensors: Map<string, ParameterValues>): object {
+  const message = error instanceof Error ? error.message : undefined;
+  const digest = checksumOf({ tensors, metadata: {} });
+  return { type: "end", reason, by, why, error: message, step, digest };
+}
+
+const BINS = 20;
+
+/** Norms of the parameters' changes, and how the parameters are spread: counts in bins of one width from min to max. */
+function layerLine(
+  step: number,
+  now: ReadonlyMap<string, ParameterValues>,
+  before: ReadonlyMap<string, ParameterValues>,
+): object {
+  const updates: Record<string, number> = {};
+  const weights: Record<string, object> = {};
+  for (const [path, { data }] of now) {
+    const old = before.get(path)?.data;
+    updates[path] = Math.sqrt(data.reduce((sum, value, index) => sum + (value - (old?.[index] ?? 0)) ** 2, 0));
+    weights[path] = spreadOf(data);
+  }
+  return { type: "layers", step, updates, weights };
+}
+
+function spreadOf(data: Float32Array): { min: number; max: number; counts: number[] } {
+  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of data) {
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  const counts = new Array<number>(BINS).fill(0);
+  const width = (max - min) / BINS;
+  for (const value of data) {
+    const bin = width > 0 ? Math.min(BINS - 1, Math.floor((value - min) / width)) : 0;
+    if (value - value === 0) counts[bin] += 1;
+  }
+  return { min, max, counts };
+}

@@ -1,0 +1,501 @@
+// The ready-made callbacks: when they stop, save and log, and that a training which goes on from a checkpoint has their memory.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  adam,
+  type Callback,
+  type Checkpoint,
+  compileSync,
+  createEngineSync,
+  crossEntropy,
+  dense,
+  reduceOnPlateau as plateauSchedule,
+  relu,
+  type SaveContext,
+  sequential,
+} from "steepest";
+import {
+  checkpoints,
+  csvLog,
+  earlyStopping,
+  jsonLog,
+  liveCurve,
+  progress,
+  reduceOnPlateau,
+  timeLimit,
+} from "steepest/callbacks";
+import { decodeCheckpoint } from "steepest/io";
+import { afterAll, describe, expect, test, vi } from "vitest";
+import { performance as hostClock } from "../../src/engine/host.js";
+import { blobs } from "../train/blobs.js";
+
+const engine = createEngineSync();
+const folder = mkdtempSync(join(tmpdir(), "steepest-callbacks-"));
+afterAll(() => {
+  engine.dispose();
+  rmSync(folder, { recursive: true });
+});
+
+const model = sequential({ input: [2] }, dense(16), relu(), dense(3));
+const open = (learningRate: number | ((step: number) => number) = 0.01) =>
+  compileSync(model, {
+    loss: crossEntropy(),
+    optimizer: adam({ learningRate }),
+    metrics: ["accuracy"],
+    engine,
+    seed: 6,
+  });
+const data = blobs(50);
+const validation = blobs(20, 9);
+const batches = { batchSize: 8, validation };
+
+/** Sets the validation's loss that callbacks after it see, by the number of the epoch. */
+function pretend(losses: readonly number[]): Callback {
+  return {
+    name: "pretend",
+    onEpoch: ({ epoch, result }) => Object.assign(result.validation as object, { loss: losses[epoch - 1] }),
+  };
+}
+
+/** A store in memory. */
+function store() {
+  const files = new Map<string, Uint8Array>();
+  return {
+    files,
+    save: async (name: string, bytes: Uint8Array) => void files.set(name, bytes),
+    list: async () => [...files.keys()],
+    remove: async (name: string) => void files.delete(name),
+  };
+}
+
+describe("earlyStopping", () => {
+  const losses = [3, 2, 2.5, Number.NaN, 1.95, 2, 2, 2, 9];
+
+  test("stops after so many epochs without progress, and brings back the best parameters", async () => {
+    using trainer = open();
+    const byEpoch: unknown[] = [];
+    const stopping = earlyStopping({ patience: 3, minDelta: 0.1 });
+    const keeper: Callback = { name: "keeper", onEpoch: ({ parameters }) => byEpoch.push(parameters()) };
+    const fit = trainer.fit(data, { ...batches, epochs: 9, callbacks: [pretend(losses), keeper, stopping] });
+    // 1.95 is no progress over 2: it differs by less than minDelta.
+    expect(await fit).toHaveLength(5);
+    expect(fit.end).toEqual({
+      reason: "stopped",
+      by: "earlyStopping",
+      why: "validation.loss has not got better since epoch 2 (2)",
+    });
+    expect(stopping.best).toEqual({ value: 2, epoch: 2 });
+    expect(trainer.parameters()).toEqual(byEpoch[1]);
+    expect(trainer.parameters()).not.toEqual(byEpoch[4]);
+  });
+
+  test("goes the other way for what is good when it is large, and keeps the last parameters if asked", async () => {
+    using trainer = open();
+    const stopping = earlyStopping({ monitor: "validation.loss", mode: "max", patience: 2, restoreBest: false });
+    const last: unknown[] = [];
+    const keeper: Callback = {
+      name: "keeper",
+      onEpoch({ parameters }) {
+        last[0] = parameters();
+      },
+    };
+    const history = await trainer.fit(data, {
+      ...batches,
+      epochs: 9,
+      callbacks: [pretend([1, 2, 1.5, 1.9, 3]), stopping, keeper],
+    });
+    expect(history).toHaveLength(4);
+    expect(trainer.parameters()).toEqual(last[0]);
+    expect(earlyStopping({ monitor: "validation.accuracy" }).name).toBe("earlyStopping");
+  });
+
+  test("remembers across a checkpoint: from each, the training ends in the same bits", async () => {
+    const taken: Checkpoint[] = [];
+    using trainer = open();
+    await trainer.fit(data, {
+      ...batches,
+      epochs: 9,
+      callbacks: [
+        // Before the others, as it might be: it is told when to save.
+        { name: "taker", every: 5, onSave: ({ checkpoint }: SaveContext) => taken.push(checkpoint()) },
+        pretend(losses),
+        earlyStopping({ patience: 3, minDelta: 0.1 }),
+      ],
+    });
+    expect(taken.map(({ steps }) => steps)).toEqual([5, 7, 10, 14, 15, 20, 21, 25, 28, 30, 35]);
+    for (const checkpoint of taken) {
+      using other = open();
+      other.restore(checkpoint);
+      await other.fit(data, {
+        ...batches,
+        epochs: 9,
+        callbacks: [pretend(losses), earlyStopping({ patience: 3, minDelta: 0.1 })],
+      });
+      expect(other.checkpoint()).toEqual(trainer.checkpoint());
+    }
+  });
+
+  test("refuses scores that there are not when the fit begins, and says which there are", async () => {
+    using trainer = open();
+    const refused = async (monitor: string, options: object = {}) => {
+      const fit = trainer.fit(data, { ...options, callbacks: [earlyStopping({ monitor, mode: "min" })] });
+      return fit.then(
+        () => "",
+        (error) => `${error.name}: ${error.message}`,
+      );
+    };
+    expect(await refused("validation.loss")).toBe(
+      'ModelError: earlyStopping: monitor must be one of loss, accuracy, got "validation.loss": give fit the option validation',
+    );
+    expect(await refused("f1", { validation })).toBe(
+      'ModelError: earlyStopping: monitor must be one of loss, accuracy, validation.loss, validation.accuracy, got "f1"',
+    );
+    expect(trainer.steps).toBe(0);
+    expect(() => earlyStopping({ monitor: "mine" })).toThrow(
+      /mode must be "min" or "max" for "mine", whose name does not/,
+    );
+  });
+});
+
+describe("reduceOnPlateau", () => {
+  test("gives the rates of the schedule of that name, also from a checkpoint in the middle", async () => {
+    const losses = [3, 3, 3, 2, 2, 2, 2, 2, 2];
+    const schedule = plateauSchedule(0.01, { factor: 0.5, patience: 1 });
+    using reference = open(schedule);
+    for await (const { epoch } of reference.fit(data, { ...batches, epochs: 9 })) schedule.observe(losses[epoch - 1]);
+    using trainer = open();
+    const callbacks = () => [pretend(losses), reduceOnPlateau({ factor: 0.5, patience: 1 })];
+    let middle: Checkpoint | undefined;
+    const rates: unknown[] = [];
+    const taker: Callback = {
+      name: "taker",
+      every: 7,
+      onStep({ learningRate }) {
+        rates.push(learningRate);
+      },
+      onSave({ step, checkpoint, epochEnded }) {
+        if (step === 35) middle = checkpoint();
+        expect(epochEnded).toBe(true);
+      },
+    };
+    await trainer.fit(data, { ...batches, epochs: 9, callbacks: [...callbacks(), taker] });
+    expect(rates).toEqual([0.01, 0.01, 0.01, 0.005, 0.005, 0.005, 0.0025, 0.0025, 0.00125]);
+    expect(trainer.parameters()).toEqual(reference.parameters());
+    using other = open();
+    other.restore(middle as Checkpoint);
+    await other.fit(data, { ...batches, epochs: 4, callbacks: callbacks() });
+    expect(other.parameters()).toEqual(trainer.parameters());
+  });
+
+  test("takes NaN for no progress", async () => {
+    using trainer = open();
+    const rates: unknown[] = [];
+    const callbacks = [
+      pretend([1, Number.NaN, Number.NaN]),
+      reduceOnPlateau({ patience: 0, factor: 0.5 }),
+      { name: "rates", every: 7, onStep: ({ learningRate }) => rates.push(learningRate) } satisfies Callback,
+    ];
+    await trainer.fit(data, { ...batches, epochs: 3, callbacks });
+    expect(rates).toEqual([0.01, 0.01, 0.005]);
+  });
+});
+
+describe("checkpoints", () => {
+  test("are saved by steps and at the end, the last ones stay, and each leads to the same bits", async () => {
+    using trainer = open();
+    const to = store();
+    const names: string[] = [];
+    const save = async (name: string, bytes: Uint8Array) => {
+      names.push(name);
+      await to.save(name, bytes);
+    };
+    await trainer.fit(data, {
+      ...batches,
+      epochs: 3,
+      callbacks: [checkpoints({ store: { ...to, save }, everySteps: 4 })],
+    });
+    expect(names).toEqual([4, 8, 12, 16, 20, 21].map((step) => `step-${step}`));
+    expect([...to.files.keys()]).toEqual(["step-16", "step-20", "step-21"]);
+    for (const [name, bytes] of to.files) {
+      using other = open();
+      other.restore(decodeCheckpoint(bytes));
+      const left = 21 - Number(name.slice(5));
+      if (left > 0) await other.fit(data, { ...batches, callbacks: [checkpoints({ store: store() })] });
+      expect(other.checkpoint()).toEqual(trainer.checkpoint());
+    }
+  });
+
+  test("by epochs, and of the best one; what is remembered is in them", async () => {
+    using trainer = open();
+    const to = store();
+    const losses = [2, 1, 3, 4];
+    const callbacks = () => [pretend(losses), checkpoints({ store: to, keep: 1, best: "validation.loss" })];
+    await trainer.fit(data, { ...batches, epochs: 3, callbacks: callbacks() });
+    expect([...to.files.keys()].sort()).toEqual(["best", "step-21"]);
+    expect(decodeCheckpoint(to.files.get("best") as Uint8Array)).toMatchObject({
+      steps: 14,
+      callbacks: { checkpoints: { best: 1 } },
+    });
+    using other = open();
+    other.restore(decodeCheckpoint(to.files.get("step-21") as Uint8Array));
+    await other.fit(data, { ...batches, callbacks: callbacks() });
+    expect(decodeCheckpoint(to.files.get("best") as Uint8Array).steps).toBe(14);
+    expect(to.files.has("step-28")).toBe(true);
+  });
+
+  test("by minutes, on the clock; and of a fit that was left, but not of one that failed", async () => {
+    let now = 0;
+    vi.spyOn(hostClock, "now").mockImplementation(() => now);
+    try {
+      using trainer = open();
+      const saved: string[] = [];
+      const to = { ...store(), save: async (name: string) => void saved.push(name) };
+      const clock: Callback = {
+        name: "clock",
+        onStep() {
+          now += 25_000;
+        },
+      };
+      const options = { ...batches, epochs: 2, callbacks: [clock, checkpoints({ store: to, everyMinutes: 1 })] };
+      for await (const _ of trainer.fit(data, options)) break;
+      // After 75, 150 seconds; and at the end.
+      expect(saved).toEqual(["step-3", "step-6", "step-7"]);
+      const failing: Callback = { name: "failing", onStep: () => Promise.reject(new Error("no")) };
+      const failed = trainer.fit(data, { ...batches, callbacks: [checkpoints({ store: to }), failing] });
+      await expect(Promise.resolve(failed)).rejects.toThrow("no");
+      expect(saved).toHaveLength(3);
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
+  test("if one cannot be saved, the fit ends with that, and the ones before stay", async () => {
+    using trainer = open();
+    const to = store();
+    const save = async (name: string, bytes: Uint8Array) => {
+      if (name === "step-8") throw new Error("ENOSPC: no space left on device");
+      await to.save(name, bytes);
+    };
+    const fit = trainer.fit(data, {
+      ...batches,
+      epochs: 9,
+      callbacks: [checkpoints({ store: { ...to, save }, everySteps: 4 })],
+    });
+    await expect(Promise.resolve(fit)).rejects.toThrow(
+      'fit: callback "checkpoints" threw in onSave: ENOSPC: no space left on device',
+    );
+    expect([...to.files.keys()]).toEqual(["step-4"]);
+    expect(trainer.steps).toBe(8);
+    expect(() => checkpoints({ store: to, everySteps: 1, everyMinutes: 1 })).toThrow(/take one of them/);
+    expect(() => checkpoints({ store: {} } as never)).toThrow(
+      "checkpoints: store.save must be a function, got undefined",
+    );
+  });
+});
+
+test("timeLimit stops in the midst of an epoch, on the clock", async () => {
+  let now = 0;
+  vi.spyOn(hostClock, "now").mockImplementation(() => now);
+  try {
+    using trainer = open();
+    const clock: Callback = {
+      name: "clock",
+      onStep() {
+        now += 10;
+      },
+    };
+    const fit = trainer.fit(data, { ...batches, epochs: 100, callbacks: [clock, timeLimit(95)] });
+    expect(await fit).toHaveLength(1);
+    expect(fit.end).toEqual({ reason: "stopped", by: "timeLimit", why: "95 ms have passed" });
+    expect(trainer.steps).toBe(10);
+    // Each fit has its own time.
+    await trainer.fit(data, { ...batches, callbacks: [clock, timeLimit(95)] });
+    expect(trainer.steps).toBe(14);
+  } finally {
+    vi.restoreAllMocks();
+  }
+});
+
+describe("logs", () => {
+  test("csvLog has a line an epoch, and goes on in a file that is there", async () => {
+    using trainer = open();
+    const path = join(folder, "log.csv");
+    const first = await trainer.fit(data, { ...batches, epochs: 2, callbacks: [csvLog(path)] });
+    await trainer.fit(data, { ...batches, callbacks: [csvLog(path)] });
+    const [heading, ...lines] = readFileSync(path, "utf8").trimEnd().split("\n");
+    expect(heading).toBe("epoch,step,durationMs,loss,accuracy,validation.loss,validation.accuracy");
+    expect(lines).toHaveLength(3);
+    const [epoch, step, , loss, accuracy, validationLoss] = lines[1].split(",").map(Number);
+    const { validation: scored } = first[1];
+    expect({ epoch, step, loss, accuracy }).toMatchObject({
+      epoch: 2,
+      step: 14,
+      loss: first[1].loss,
+      accuracy: first[1].accuracy,
+    });
+    expect(validationLoss).toBe(scored?.loss);
+    await expect(
+      Promise.resolve(trainer.fit(data, { callbacks: [csvLog(join(folder, "no", "log.csv"))] })),
+    ).rejects.toThrow(/csvLog: the log must be a file that can be written, got ".*" \(ENOENT\): check its folder/);
+  });
+
+  test("jsonLog has all there is to know of a run", async () => {
+    using trainer = open();
+    const lines: Record<string, unknown>[] = [];
+    const target = { write: (text: string) => void lines.push(JSON.parse(text)), close: vi.fn() };
+    await trainer.fit(data, { ...batches, epochs: 2, callbacks: [jsonLog(target, { layers: true })] });
+    expect(target.close).toHaveBeenCalledOnce();
+    const of = (type: string) => lines.filter((line) => line.type === type);
+    expect(lines[0]).toMatchObject({
+      type: "begin",
+      version: "source",
+      seed: 6,
+      build: trainer.build,
+      threads: trainer.threads,
+      optimizer: "adam",
+      batchSize: 8,
+      epochs: 2,
+      step: 0,
+      scores: ["loss", "accuracy", "validation.loss", "validation.accuracy"],
+      summary: expect.stringMatching(/99 parameters; planned for batches of 8/),
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+    });
+    using plain = open();
+    const losses = plain.trainStepsSync(data, { steps: 14, batchSize: 8 });
+    expect(of("steps").flatMap((line) => line.losses)).toEqual([...losses]);
+    expect(of("steps").at(-1)).toMatchObject({ step: 14, learningRate: 0.01 });
+    expect(of("epoch").map(({ epoch, step }) => [epoch, step])).toEqual([
+      [1, 7],
+      [2, 14],
+    ]);
+    expect(of("epoch")[1]).toMatchObject({ validation: trainer.evaluateSync(validation) });
+    const [first, second] = of("layers") as {
+      weights: Record<string, { counts: number[] }>;
+      updates: Record<string, number>;
+    }[];
+    expect(Object.keys(first.updates)).toEqual(["0.weight", "0.bias", "2.weight", "2.bias"]);
+    expect(first.updates["2.weight"]).toBeGreaterThan(0);
+    expect(second.weights["0.weight"].counts.reduce((sum, count) => sum + count)).toBe(32);
+    expect(lines.at(-1)).toMatchObject({ type: "end", reason: "finished", step: 14 });
+    // The same training has the same digest.
+    const again: Record<string, unknown>[] = [];
+    using other = open();
+    const log = jsonLog({ write: (text) => void again.push(JSON.parse(text)) }, { steps: false });
+    await other.fit(data, { ...batches, epochs: 2, callbacks: [log] });
+    expect(again.at(-1)?.digest).toBe(lines.at(-1)?.digest);
+    expect(again.map(({ type }) => type)).toEqual(["begin", "epoch", "epoch", "end"]);
+  });
+});
+
+describe("in the terminal", () => {
+  /** What is written while standard output is a terminal, or is none. (Bars go to standard error.) */
+  async function written(isTTY: boolean, run: () => PromiseLike<unknown>): Promise<string> {
+    const streams = [process.stdout, process.stderr];
+    const before = streams.map((stream) => stream.isTTY);
+    let text = "";
+    const add = (part: unknown): boolean => {
+      text += part;
+      return true;
+    };
+    const spies = [
+      ...streams.map((stream) => vi.spyOn(stream, "write").mockImplementation(add)),
+      vi.spyOn(console, "log").mockImplementation((line) => add(`${line}\n`)),
+    ];
+    for (const stream of streams) stream.isTTY = isTTY;
+    try {
+      await run();
+    } finally {
+      for (const [index, stream] of streams.entries()) stream.isTTY = before[index];
+      for (const spy of spies) spy.mockRestore();
+    }
+    return text;
+  }
+
+  test("liveCurve draws over the curve before; without a terminal, once at the end", async () => {
+    using trainer = open();
+    const run = () => trainer.fit(data, { ...batches, epochs: 4, callbacks: [liveCurve({ width: 40, height: 6 })] });
+    const plain = await written(false, run);
+    expect(plain).toContain("validation.loss");
+    expect(plain).not.toContain("\u001b[J");
+    const live = await written(true, run);
+    // The second, third and fourth epoch; the first is a point.
+    expect(live.split("\u001b[J")).toHaveLength(3);
+  });
+
+  test("progress has a line an epoch, and a bar on a terminal; an awaited fit shows it if somebody watches", async () => {
+    using trainer = open();
+    const lines = await written(false, () => trainer.fit(data, { ...batches, epochs: 2, callbacks: [progress()] }));
+    expect(lines).toMatch(/^epoch 1\/2 {2}loss .* accuracy .* validation loss .* step 7\nepoch 2\/2 .*\n$/);
+    const asked = await written(false, () => trainer.fit(data, { ...batches, progress: true }));
+    expect(asked).toMatch(/^epoch 3\/3 .*\n$/);
+    const many = { ...batches, batchSize: 1, epochs: 60 };
+    const onTerminal = await written(true, () => trainer.fit(data, { ...many, progress: true }));
+    expect(onTerminal).toMatch(/\d%/);
+    // Tests are not watched.
+    expect(await written(true, () => trainer.fit(data, batches))).toBe("");
+    for (const name of ["CI", "VITEST", "JEST_WORKER_ID", "NODE_TEST_CONTEXT", "NODE_ENV", "TERM"])
+      vi.stubEnv(name, "");
+    try {
+      expect(await written(true, () => trainer.fit(data, batches))).toMatch(/epoch \d+\/\d+ {2}loss/);
+      for (const quiet of [
+        () => written(false, () => trainer.fit(data, batches)),
+        () => written(true, () => trainer.fit(data, { ...batches, progress: false })),
+        () => written(true, () => trainer.fit(data, { ...batches, onProgress: () => {} })),
+        () =>
+          written(true, async () => {
+            for await (const _ of trainer.fit(data, batches));
+          }),
+      ])
+        expect(await quiet()).toBe("");
+      // Two at a time would write over each other.
+      using other = open();
+      const both = await written(true, () => Promise.all([trainer.fit(data, batches), other.fit(data, batches)]));
+      expect(both.match(/epoch \d+\/\d+ {2}loss/g)).toHaveLength(1);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+});
+
+describe("validationSplit", () => {
+  test("takes the last samples, before anything is shuffled", async () => {
+    const count = 40;
+    const parts = [
+      { x: data.x.slice(0, count * 2), y: data.y.slice(0, count) },
+      { x: data.x.slice(count * 2), y: data.y.slice(count) },
+    ] as const;
+    using reference = open();
+    const expected = await reference.fit(parts[0], { batchSize: 8, epochs: 2, validation: parts[1] });
+    const nested = { x: Array.from({ length: 50 }, (_, i) => [...data.x.subarray(i * 2, i * 2 + 2)]), y: [...data.y] };
+    const list = nested.x.map((x, index) => ({ x, y: nested.y[index] }));
+    for (const samples of [data, nested, list]) {
+      using trainer = open();
+      const history = await trainer.fit(samples, { batchSize: 8, epochs: 2, validationSplit: 0.2 });
+      expect(history.map(({ validation }) => validation)).toEqual(expected.map(({ validation }) => validation));
+      expect(history[0].samples).toBe(40);
+      expect(trainer.checkpoint()).toEqual(reference.checkpoint());
+    }
+  });
+
+  test("is refused next to validation, for loaded data, and if nothing is left", async () => {
+    using trainer = open();
+    const refused = (given: never, options: object) =>
+      trainer.fit(given, options).then(
+        () => "",
+        (error) => error.message,
+      );
+    expect(await refused(data as never, { validationSplit: 0.5, validation })).toMatch(
+      /validationSplit must be left out next to validation, got 0.5: take one/,
+    );
+    expect(await refused(data as never, { validationSplit: 1 })).toMatch(/must be a number above 0 and below 1, got 1/);
+    expect(await refused(blobs(3) as never, { validationSplit: 0.9 })).toMatch(
+      /must leave samples for both parts, got 0.9 of 3/,
+    );
+    using loaded = trainer.load(data);
+    expect(await refused(loaded as never, { validationSplit: 0.5 })).toMatch(
+      /needs samples that are handed in as arrays/,
+    );
+    expect(trainer.steps).toBe(0);
+  });
+});
