@@ -371,15 +371,10 @@ function jobsOf(state: State) {
       const plan = checkFitOptions(options);
       checkAverage("fit", "validationParameters", state.optimizer, plan.validationParameters);
       const { validation } = options;
-      const { validationSplit } = plan;
-      const samples = read(data, later);
-      const given =
-        validationSplit === undefined
-          ? [samples, validation === undefined ? undefined : read(validation, later, "validation")]
-          : splitSamples(samples, validationSplit);
+      const scored = validation === undefined ? undefined : read(validation, later, "validation");
       return exclusively(state, {
         what: "fit",
-        given,
+        given: partsOf(read(data, later), scored, plan.validationSplit),
         job: (train, scored) => fitEpochs(state, train as ResidentData, scored, plan, control),
       });
     },
@@ -423,6 +418,11 @@ function jobsOf(state: State) {
       });
     },
   };
+}
+
+/** The data that a fit trains on, and those that it scores. */
+function partsOf<T extends object>(samples: T, scored: T | undefined, share: number | undefined) {
+  return share === undefined ? [samples, scored] : splitSamples(samples, share);
 }
 
 function* trainBatch(state: State, batch: GivenSamples): Job<number> {
