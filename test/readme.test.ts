@@ -74,11 +74,12 @@ const FRAMES = `let frames = 0;
 globalThis.requestAnimationFrame = (draw) => frames++ < 3 && setImmediate(draw);
 `;
 
-/** An empty project that has installed the package. */
+/** An empty project that has installed the package, and the peers that pages name. */
 beforeAll(() => {
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(root, join(folder, "node_modules/steepest"), "junction");
-  symlinkSync(join(root, "node_modules/fast-png"), join(folder, "node_modules/fast-png"), "junction");
+  for (const peer of ["csv-parse", "fast-png"])
+    symlinkSync(join(root, "node_modules", peer), join(folder, "node_modules", peer), "junction");
   cpSync(join(root, "node_modules/@types/node"), join(folder, "node_modules/@types/node"), { recursive: true });
   cpSync(join(root, "node_modules/undici-types"), join(folder, "node_modules/undici-types"), { recursive: true });
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
