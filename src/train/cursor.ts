@@ -1,8 +1,9 @@
-// The position of a training in its data. A pass visits each sample of a data set once. Any number of calls of any kind
+// The position of a training in its data. A pass visits each sample of a data set once, or what a source gives when it is opened. Any number of calls of any kind
 // may share a pass, and a checkpoint continues it in another process. Its order follows from the seed, the number of
 // the pass and the number of samples.
 import { ModelError, showValue } from "../engine/errors.js";
 import type { ResidentData } from "./data.js";
+import type { Stream } from "./stream.js";
 
 /** A pass that has not ended. */
 export interface Pass {
@@ -10,7 +11,9 @@ export interface Pass {
    * From 1, in the order in which passes began. The order of the samples comes from the random stream of this number.
    */
   readonly number: number;
-  readonly samples: number;
+  /** Infinity while it is not known, of a source. */
+  samples: number;
+  readonly isStreamed: boolean;
   readonly shuffled: boolean;
   /** Samples visited so far. */
   row: number;
@@ -18,14 +21,16 @@ export interface Pass {
   readonly totals: Float64Array;
   counted: number;
   /** Whose samples it visits. Data that are passed to each call are identified by their number of samples alone. */
-  owner: ResidentData | typeof HANDED_IN | typeof RESTORED;
+  owner: object | typeof HANDED_IN | typeof RESTORED;
+  /** The source's batches, as long as they are read. */
+  stream: Stream | undefined;
   /** The data whose `order` holds the order of this pass, if it is in memory. */
   orderIn: ResidentData | undefined;
 }
 
 /** Data that were passed to a call, and that are freed when it ends. */
 export const HANDED_IN = "handed in";
-/** From a checkpoint: the first data with the same number of samples continue the pass. */
+/** From a checkpoint: the first data with the same number of samples continue the pass, or the first source. */
 const RESTORED = "restored";
 
 /** All passes of a trainer. */
@@ -38,6 +43,7 @@ export interface Cursor {
 /** A pass in a checkpoint. */
 export interface PassState {
   readonly number: number;
+  /** 0 of a source, which tells it at its end. */
   readonly samples: number;
   readonly shuffled: boolean;
   readonly row: number;
@@ -52,42 +58,57 @@ export interface Position {
   readonly open: readonly PassState[];
 }
 
-// Data of ever new sizes, each left in the middle of a pass, must not pile up: the oldest pass is dropped.
+// Data of ever new sizes, or ever new sources, each left in the middle of a pass, must not pile up: the oldest is dropped.
 const MAX_HANDED_IN = 16;
 
 export function createCursor(): Cursor {
   return { begun: 0, open: [] };
 }
 
-/** The unfinished pass over `data`, if there is one. `owned`: the data stay in memory, and have their own pass. */
-export function findPass({ open }: Cursor, data: ResidentData, owned: boolean): Pass | undefined {
-  const owner = owned ? data : HANDED_IN;
-  const own = open.find((pass) => pass.owner === owner && pass.samples === data.count);
+/** The unfinished pass of `owner`, if there is one. `samples`: 0 of a source. */
+export function findPass({ open }: Cursor, owner: Pass["owner"], samples: number): Pass | undefined {
+  const fits = (pass: Pass, by: Pass["owner"]): boolean => pass.owner === by && samplesIn(pass) === samples;
+  const own = open.find((pass) => fits(pass, owner));
   if (own !== undefined) return own;
-  const restored = open.find((pass) => pass.owner === RESTORED && pass.samples === data.count);
+  const restored = open.find((pass) => fits(pass, RESTORED));
   if (restored !== undefined) restored.owner = owner;
   return restored;
 }
 
+/** As in a checkpoint. */
+function samplesIn({ isStreamed, samples }: Pass): number {
+  return isStreamed ? 0 : samples;
+}
+
+/** `samples`: 0 of a source. `totals`: how many sums of scores there are. */
 export function beginPass(
   cursor: Cursor,
-  { data, owned, shuffled, totals }: { data: ResidentData; owned: boolean; shuffled: boolean; totals: number },
+  { owner, samples, shuffled, totals }: { owner: Pass["owner"]; samples: number; shuffled: boolean; totals: number },
 ): Pass {
   cursor.begun += 1;
+  const isStreamed = samples === 0;
   const pass: Pass = {
     number: cursor.begun,
-    samples: data.count,
+    samples: isStreamed ? Infinity : samples,
+    isStreamed,
     shuffled,
     row: 0,
     totals: new Float64Array(totals),
     counted: 0,
-    owner: owned ? data : HANDED_IN,
+    owner,
+    stream: undefined,
     orderIn: undefined,
   };
   cursor.open.push(pass);
-  const handedIn = cursor.open.filter(({ owner }) => owner === HANDED_IN);
-  if (handedIn.length > MAX_HANDED_IN) drop(cursor, handedIn[0]);
+  const passing = cursor.open.filter((one) => one.owner === HANDED_IN || one.isStreamed);
+  if (passing.length > MAX_HANDED_IN) drop(cursor, passing[0]);
   return pass;
+}
+
+/** Takes back that a pass has begun of which no sample was visited. */
+export function takeBack(cursor: Cursor, pass: Pass): void {
+  drop(cursor, pass);
+  if (pass.number === cursor.begun) cursor.begun -= 1;
 }
 
 /** Moves a pass forward by so many samples, and closes it if it ends. */
@@ -104,15 +125,16 @@ export function forgetData(cursor: Cursor, data: ResidentData): void {
 }
 
 function drop({ open }: Cursor, pass: Pass): void {
+  pass.stream?.close();
   const index = open.indexOf(pass);
   if (index >= 0) open.splice(index, 1);
 }
 
 /** `names`: of the totals. */
 export function positionOf({ begun, open }: Cursor, names: readonly string[]): Position {
-  const states = open.map(({ number, samples, shuffled, row, totals, counted }) => ({
+  const states = open.map(({ number, samples, isStreamed, shuffled, row, totals, counted }) => ({
     number,
-    samples,
+    samples: isStreamed ? 0 : samples,
     shuffled,
     row,
     // Sums that do not include all visited samples, or that a divergence has made infinite or NaN, are of no use.
@@ -132,9 +154,12 @@ export function cursorAt({ passes, open }: Position, names: readonly string[]): 
     const known = names.every((name) => totals[name] !== undefined);
     return {
       ...pass,
+      samples: pass.samples || Infinity,
+      isStreamed: pass.samples === 0,
       totals: Float64Array.from(names, (name) => (known ? totals[name] : 0)),
       counted: known ? pass.row : 0,
       owner: RESTORED,
+      stream: undefined,
       orderIn: undefined,
     };
   };
@@ -151,9 +176,10 @@ export function checkPosition(where: string, position: Position): void {
   for (const pass of open as PassState[]) {
     const { number, samples, shuffled, row, totals } = pass ?? {};
     if (!isCount(number) || number < 1 || number > passes) throw refuse(`number must be from 1 to ${passes}`, number);
-    if (!isCount(samples) || samples < 1 || samples > MAX_SAMPLES)
-      throw refuse(`samples must be from 1 to ${MAX_SAMPLES}`, samples);
-    if (!isCount(row) || row >= samples) throw refuse(`row must be from 0 to ${samples - 1}`, row);
+    if (!isCount(samples) || samples > MAX_SAMPLES)
+      throw refuse(`samples must be from 1 to ${MAX_SAMPLES}, or 0 of a source`, samples);
+    if (samples === 0 && !isCount(row)) throw refuse("row must be a whole number of at least 0", row);
+    if (samples > 0 && (!isCount(row) || row >= samples)) throw refuse(`row must be from 0 to ${samples - 1}`, row);
     if (typeof shuffled !== "boolean") throw refuse("shuffled must be true or false", shuffled);
     if (typeof totals !== "object" || totals === null || !Object.values(totals).every(Number.isFinite))
       throw refuse("totals must be finite numbers by the name of a score", totals);

@@ -22,6 +22,7 @@ import { hasIndices, unitsOf } from "../nn/weights.js";
 import type { ByteScale } from "../ops/gather.js";
 import { type InputValues, type Scales, scaleInputs, writeBytes, writeScaled } from "./bytes.js";
 import { type Job, PAUSE } from "./job.js";
+import type { Batches } from "./source.js";
 import type { OutputConfig } from "./state.js";
 import { fillTargets } from "./targets.js";
 
@@ -81,7 +82,8 @@ export interface ResidentData extends Resident {
 export type TrainingData<I extends Ports = Shape, O extends Ports = Shape> =
   | Samples<I, O>
   | SampleList<I, O>
-  | Resident;
+  | Resident
+  | Batches<I, O>;
 
 /** Whether `load` made it. */
 export function isResident(data: unknown): data is ResidentData {
@@ -408,7 +410,7 @@ const PART = 1 << 16;
 const PART_MS = 2;
 
 /** An input or target, with the function that checks and copies a part of its values. */
-interface Column {
+export interface Column {
   readonly name: string;
   readonly dtype: DType | "uint8";
   readonly data: FlatValues["data"];
@@ -417,14 +419,15 @@ interface Column {
   fill(to: Float32Array | Uint32Array | Uint8Array, part: FlatValues["data"], first: number): void;
 }
 
-function columnsOf({ x, y }: FlatSamples, { inputs, targets, bytes }: SampleFormat): Column[] {
+export function columnsOf({ x, y }: FlatSamples, { inputs, targets, bytes }: SampleFormat): Column[] {
   return [
     ...inputs.map((port, index): Column => {
       const about = { name: portName("x", port), data: x[index].data, size: sizeOf(port.shape) };
       if (bytes?.[index] !== undefined) {
         return { ...about, dtype: "uint8", fill: (to, part) => writeBytes(about.name, to as Uint8Array, part) };
       }
-      const fill: Column["fill"] = (to, part, first) => fillInput(to as Float32Array, part, port, first);
+      const fill: Column["fill"] = (to, part, first) =>
+        fillInput(to as Float32Array, part, port, first, x[index].scaled);
       return { ...about, dtype: port.dtype, fill };
     }),
     ...targets.map(
@@ -439,7 +442,7 @@ function columnsOf({ x, y }: FlatSamples, { inputs, targets, bytes }: SampleForm
   ];
 }
 
-const bytesOf = (dtype: Column["dtype"]): number => (dtype === "uint8" ? 1 : 4);
+export const bytesOf = (dtype: Column["dtype"]): number => (dtype === "uint8" ? 1 : 4);
 
 /**
  * Checks the values of samples and copies them into memory, in parts of whole samples. In the background it pauses

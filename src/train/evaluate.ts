@@ -1,65 +1,106 @@
 // Passes over data besides training, in their order: evaluation, which changes nothing, and statistics of normalization.
-import { CLOCK_BYTES } from "../engine/constants.js";
+import { CLOCK_BYTES, CLOCK_NEXT_ROW } from "../engine/constants.js";
 import { performance } from "../engine/host.js";
 import type { Region } from "../engine/ranges.js";
 import type { ResidentData } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
 import type { AnyScores, EvaluatePlan } from "./options.js";
-import { programFor } from "./programs.js";
+import { type GatheredFeed, programFor } from "./programs.js";
 import { forgetCopy } from "./rewind.js";
 import { checkResident } from "./samples.js";
 import { countTotals, readScores } from "./scores.js";
+import type { GivenSource } from "./source.js";
 import type { State } from "./state.js";
 import { bindFeed, tuneCallSize } from "./steps.js";
+import { openStream, type Rows } from "./stream.js";
 
-/** Scores over all of `data`, without dropout. */
+/** Scores over all of `data`, without dropout. `check` is called between calls, and may throw. */
 export function* evaluateAll(
   state: State,
-  data: ResidentData,
-  { batchSize, parameters }: EvaluatePlan,
+  data: ResidentData | GivenSource,
+  { batchSize, parameters, check }: EvaluatePlan & { readonly check?: () => void },
 ): Job<AnyScores> {
   const { engine, evaluationTotals, config } = state;
   const totals = { address: evaluationTotals, bytes: countTotals(config.scores) * 8 };
   engine.clear(totals.address, totals.bytes);
-  yield* pass(state, data, { use: "evaluate", batchSize, parameters, reads: [totals] });
-  return readScores(config.scores, engine.doubles(totals.address, countTotals(config.scores)), data.count);
+  const count = yield* passOver(state, data, { use: "evaluate", batchSize, parameters, check, reads: [totals] });
+  return readScores(config.scores, engine.doubles(totals.address, countTotals(config.scores)), count);
 }
 
 /** The means over the batches of `data` become the statistics of normalization. */
 export function* updateStatistics(
   state: State,
-  data: ResidentData,
+  data: ResidentData | GivenSource,
   { batchSize, parameters }: EvaluatePlan,
 ): Job<void> {
   forgetCopy(state);
-  yield* pass(state, data, { use: "statistics", batchSize, parameters, reads: [] });
+  yield* passOver(state, data, { use: "statistics", batchSize, parameters, reads: [] });
 }
 
 interface PassOf extends EvaluatePlan {
   readonly use: "evaluate" | "statistics";
   /** What is read at its end. */
   readonly reads: readonly Region[];
+  readonly check?: (() => void) | undefined;
 }
 
-/** Goes through `data` once. */
-function* pass(state: State, data: ResidentData, { use, batchSize, parameters, reads }: PassOf): Job<void> {
-  const { engine, evaluationClock } = state;
-  engine.clear(evaluationClock, CLOCK_BYTES);
+/** Goes through `data` once. Returns the number of samples. */
+function* passOver(state: State, data: ResidentData | GivenSource, of: PassOf): Job<number> {
+  state.engine.clear(state.evaluationClock, CLOCK_BYTES);
+  return yield* "given" in data ? passOverSource(state, data, of) : passOverResident(state, data, of);
+}
+
+function* passOverResident(state: State, data: ResidentData, of: PassOf): Job<number> {
+  const { use, batchSize, parameters, check } = of;
   const size = Math.min(batchSize, data.count);
   const feed = { kind: "gathered", format: data.format, whole: false, parameters } as const;
   // Refused, if it is, before anything changes.
   if (data.count % size > 0 && use === "statistics") programFor(state, use, feed, data.count % size);
   for (let done = 0; done < data.count; ) {
+    check?.();
     // During a pause, other jobs may drop programs and bind other data. So both are asked for again.
     if (done > 0) yield PAUSE;
     checkResident(state, data);
-    const batch = Math.min(size, data.count - done);
-    const step = programFor(state, use, feed, batch);
-    const steps = Math.min(step.stepsPerCall, Math.floor((data.count - done) / batch));
-    bindFeed(state, data, false);
-    const start = performance.now();
-    const some = yield new EngineCall(step.program, steps, reads);
-    tuneCallSize(step, some, performance.now() - start);
-    done += some * batch;
+    done += yield* runRows(state, { data, row: done, count: data.count - done, feed, of });
   }
+  return data.count;
+}
+
+function* passOverSource(state: State, source: GivenSource, of: PassOf): Job<number> {
+  const { use, batchSize: unit, parameters, check } = of;
+  const what = use === "evaluate" ? "evaluate" : "updateNormalization";
+  const stream = openStream(state, { what, source, pass: 1, skip: 0 });
+  let done = 0;
+  try {
+    for (;;) {
+      const rows: Rows | undefined = yield* stream.rows({ unit, later: source.later, check });
+      if (rows === undefined) return done;
+      const feed = { kind: "gathered", format: rows.data.format, whole: false, parameters } as const;
+      const some = yield* runRows(state, { ...rows, feed, of });
+      stream.advance(some);
+      done += some;
+      yield PAUSE;
+    }
+  } finally {
+    stream.close();
+  }
+}
+
+/** Rows in memory, and the program for them. */
+interface RowsOf extends Pick<Rows, "data" | "row" | "count"> {
+  readonly feed: GatheredFeed;
+  readonly of: PassOf;
+}
+
+/** Runs as many batches as fit a call into the engine. Returns the number of samples. */
+function* runRows(state: State, { data, row, count, feed, of: { use, batchSize, reads } }: RowsOf): Job<number> {
+  const batch = Math.min(batchSize, count);
+  const step = programFor(state, use, feed, batch);
+  const steps = Math.min(step.stepsPerCall, Math.floor(count / batch));
+  bindFeed(state, data, false);
+  state.engine.write(state.evaluationClock + CLOCK_NEXT_ROW, [row], "uint32");
+  const start = performance.now();
+  const some = yield new EngineCall(step.program, steps, reads);
+  tuneCallSize(step, some, performance.now() - start);
+  return some * batch;
 }

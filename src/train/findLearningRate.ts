@@ -10,6 +10,7 @@ import type { LearningRate, Optimizer } from "../optim/optimizer.js";
 import type { TrainingData } from "./data.js";
 import { DivergenceError } from "./divergence.js";
 import type { Losses } from "./outputs.js";
+import { sourceOf } from "./source.js";
 import { type CompileOptions, compile } from "./trainer.js";
 
 export interface RangeTestOptions {
@@ -95,8 +96,8 @@ export async function findLearningRate<
   const all = { ...rest, tripwire: false, optimizer: make(rateAt) } as CompileOptions<never, Ports, Losses<Ports>>;
   const trainer = await compile(model as Model<Ports, Ports>, all);
   try {
-    const resident = trainer.load(data as never);
-    return rangeTestOf(await train((batch) => trainer.trainSteps(resident, batch), range, rateAt));
+    const trained = sourceOf(data, true) === undefined ? trainer.load(data as never) : data;
+    return rangeTestOf(await train((batch) => trainer.trainSteps(trained, batch), range, rateAt));
   } finally {
     trainer.dispose();
   }

@@ -1,5 +1,5 @@
-// The training loop: epochs and batches over data in memory, told to callbacks. How steps are grouped into calls of the engine does not
-// change the results.
+// The training loop: epochs and batches over data in memory or a source, told to callbacks. How steps are grouped into calls of the
+// engine does not change the results.
 import { performance } from "../engine/host.js";
 import type { Shape } from "../graph/tensor.js";
 import type { Ports } from "../nn/ports.js";
@@ -14,16 +14,10 @@ import { type AnyProgress, type AnyScores, checkEvaluateOptions, type FitPlan } 
 import { retracing } from "./retrace.js";
 import { handOver } from "./samples.js";
 import { readScores } from "./scores.js";
-import { isUpToDate, lastingOf, STEPS_PER_CALL, type State, visibleOf } from "./state.js";
-import {
-  type Batches,
-  continuePass,
-  isPrepared,
-  preparePrograms,
-  type Stretch,
-  stepSizeOf,
-  unfinishedPass,
-} from "./steps.js";
+import type { GivenSource } from "./source.js";
+import { isUpToDate, lastingOf, type State, visibleOf } from "./state.js";
+import type { Stretch } from "./steps.js";
+import { type Walk, walkData, walkSource } from "./walk.js";
 
 /**
  * Loss and metrics, by name. If the outputs have names: the total loss, and those of each output as `"digit.loss"` and
@@ -53,10 +47,10 @@ export interface Progress<M extends string, O extends Ports = Shape> {
   /** The current epoch and the last one of this fit, from 1, counted since the trainer was made. */
   readonly epoch: number;
   readonly epochs: number;
-  /** Batches of this epoch: how many are done, and how many there are. */
+  /** Batches of this epoch: how many are done, and how many there are (Infinity while that is not known, of a source). */
   readonly batch: number;
   readonly batches: number;
-  /** Samples of this epoch: how many are done, and how many there are. */
+  /** Samples of this epoch: how many are done, and how many there are (Infinity while that is not known, of a source). */
   readonly samples: number;
   readonly samplesPerEpoch: number;
   /** Means over this epoch so far. */
@@ -64,7 +58,7 @@ export interface Progress<M extends string, O extends Ports = Shape> {
   /** Loss of each step since the last report. */
   readonly losses: Float32Array;
   readonly samplesPerSecond: number;
-  /** Estimated time to the end of this epoch. */
+  /** Estimated time to the end of this epoch; Infinity while its samples are not known, of a source. */
   readonly remainingMs: number;
 }
 
@@ -217,8 +211,8 @@ export function lazily<R, H>(control: FitControl, begin: () => AsyncGenerator<R,
 
 /** What a fit goes through, and how. */
 interface Course {
-  readonly data: ResidentData;
-  readonly validation: ResidentData | undefined;
+  readonly data: ResidentData | GivenSource;
+  readonly validation: ResidentData | GivenSource | undefined;
   readonly plan: FitPlan;
   readonly control: FitControl;
   readonly calls: CallbackCalls;
@@ -227,14 +221,17 @@ interface Course {
 /** Trains epoch by epoch. Yields pauses for the host, and the result of each epoch or step. */
 export function* fitEpochs(
   state: State,
-  data: ResidentData,
-  validation: ResidentData | undefined,
+  data: ResidentData | GivenSource,
+  validation: ResidentData | GivenSource | undefined,
   plan: FitPlan,
   control: FitControl,
 ): Job<void, AnyEpochResult | StepResult> {
-  const { interrupt } = state.engine;
+  const interrupt = (): void => {
+    state.engine.interrupt();
+    for (const stream of state.streams) stream.wake();
+  };
   const { epochs } = plan;
-  const batchSize = Math.min(plan.batchSize, data.count);
+  const batchSize = "given" in data ? plan.batchSize : Math.min(plan.batchSize, data.count);
   const setup = setupOf(state, { batchSize, epochs, validated: validation !== undefined });
   const display = displayFor(plan, control.awaited);
   const callbacks = display === undefined ? plan.callbacks : [...plan.callbacks, display];
@@ -278,42 +275,50 @@ interface EndOfEpoch {
 function* fitEpoch(state: State, course: Course, left: number): Job<EndOfEpoch | undefined, StepResult> {
   const { data, validation, plan, control, calls } = course;
   const timing = { start: performance.now() };
-  const batches = { data, batchSize: Math.min(plan.batchSize, data.count), shuffle: plan.shuffle };
-  if (!isPrepared(state, batches)) yield* preparePrograms(state, batches);
-  const from = unfinishedPass(state, data)?.row ?? 0;
-  const report = reporter(state, batches, from, timing, left);
+  const check = (): void => plan.signal?.throwIfAborted();
+  const walk =
+    "given" in data
+      ? walkSource(state, { what: "fit", source: data, batchSize: plan.batchSize, check })
+      : yield* walkData(state, data, plan);
+  const report = reporter(state, walk, timing, left);
   // `onProgress` may read the parameters too.
   const reads = plan.onProgress === undefined ? [] : visibleOf(state);
-  const most = stepSizeOf(state, batches) === data.count ? 1 : STEPS_PER_CALL;
   let pass: Pass;
   let last: StepResult | undefined;
-  do {
-    yield* pausing(state, course, timing);
-    const epoch = state.epochs + 1;
-    const steps = control.every === "step" ? 1 : Math.min(most, calls.room());
-    const stretch = yield* continuePass(state, batches, { steps }, reads);
-    pass = stretch.pass;
-    plan.onProgress?.(report(epoch, stretch));
-    yield* calls.afterCall(epoch, stretch, () => report(epoch, stretch));
-    if (control.every === "step") last = stepResult(state, epoch, stretch);
-    if (last === undefined || pass.row >= pass.samples) yield PAUSE;
-    else {
-      yield* handOver(state, last);
-      last = undefined;
-    }
-  } while (pass.row < pass.samples && calls.stopped === undefined);
-  if (pass.row < pass.samples) return undefined;
+  let ended: boolean;
+  try {
+    do {
+      yield* pausing(state, course, timing);
+      const epoch = state.epochs + 1;
+      const steps = control.every === "step" ? 1 : Math.min(walk.most, calls.room());
+      const stretch = yield* walk.train(steps, reads);
+      ({ pass, ended } = stretch);
+      // The end of a source may come without a step.
+      if (stretch.losses.length === 0) continue;
+      plan.onProgress?.(report(epoch, stretch));
+      yield* calls.afterCall(epoch, stretch, () => report(epoch, stretch));
+      if (control.every === "step") last = stepResult(state, epoch, stretch);
+      if (last === undefined || ended) yield PAUSE;
+      else {
+        yield* handOver(state, last);
+        last = undefined;
+      }
+    } while (!ended && calls.stopped === undefined);
+  } finally {
+    walk.close();
+  }
+  if (!ended) return undefined;
   const durationMs = performance.now() - timing.start;
   const scores = readScores(state.config.scores, pass.totals, pass.counted);
   const at = { epoch: state.epochs, step: state.steps };
-  const scoring = { ...checkEvaluateOptions(), parameters: plan.validationParameters };
+  const scoring = { ...checkEvaluateOptions(), parameters: plan.validationParameters, check };
   const validated = validation === undefined ? undefined : yield* evaluateAll(state, validation, scoring);
   const result = {
     ...scores,
     ...at,
-    samples: data.count,
+    samples: pass.samples,
     durationMs,
-    samplesPerSecond: ((data.count - from) / durationMs) * 1000,
+    samplesPerSecond: ((pass.samples - walk.from) / durationMs) * 1000,
     ...(validated === undefined ? {} : { validation: validated }),
   };
   return { result, last };
@@ -335,17 +340,18 @@ function stepResult(state: State, epoch: number, { losses }: Stretch): StepResul
   return { step: state.steps, epoch, loss: losses[losses.length - 1], learningRate: currentRate(state) };
 }
 
-/** Makes reports of the epoch's progress. `from`: the sample with which this fit began or continued it. */
+/** Makes reports of the epoch's progress. */
 function reporter(
   state: State,
-  { data: { count }, batchSize }: Batches,
-  from: number,
+  { batchSize, from, countOf }: Walk,
   timing: { readonly start: number },
   left: number,
 ): (epoch: number, stretch: Stretch) => AnyProgress {
   // A step may have several batches, and the last step of an epoch fewer of them.
   const batchesUpTo = (row: number): number => Math.ceil(from / batchSize) + Math.ceil((row - from) / batchSize);
-  return (epoch, { pass: { row, totals, counted }, losses }) => {
+  return (epoch, { pass, losses }) => {
+    const { row, totals, counted } = pass;
+    const count = countOf(pass);
     const perMs = (row - from) / Math.max(performance.now() - timing.start, 1e-3);
     return {
       epoch,

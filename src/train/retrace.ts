@@ -7,6 +7,8 @@ import { type Job, runSync } from "./job.js";
 import type { StepsPlan } from "./options.js";
 import type { StagedFeed } from "./programs.js";
 import { areFinite, goBack, type RanSteps, resumeCopies, stepsSince, takeCopy } from "./rewind.js";
+import type { GivenSource } from "./source.js";
+import { runSourceSteps } from "./sourceSteps.js";
 import type { State } from "./state.js";
 import {
   type Batches,
@@ -36,8 +38,8 @@ export function* retracing<R, Y = never>(state: State, job: Job<R, Y>, staged?: 
 }
 
 /** Runs as many steps as there is room for losses. */
-export function trainSteps(state: State, data: ResidentData, plan: StepsPlan): Job<void> {
-  return retracing(state, runSteps(state, data, plan));
+export function trainSteps(state: State, data: ResidentData | GivenSource, plan: StepsPlan): Job<void> {
+  return retracing(state, "given" in data ? runSourceSteps(state, data, plan) : runSteps(state, data, plan));
 }
 
 /** Runs steps for about so long, at least one, on the calling thread. Returns the loss of each. */

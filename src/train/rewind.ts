@@ -10,7 +10,7 @@ import type { Region } from "../engine/ranges.js";
 import type { Recorder } from "../engine/recorder.js";
 import { installProgram, type Program } from "../graph/program.js";
 import { recordSums, sumBytes } from "../optim/norms.js";
-import type { Cursor } from "./cursor.js";
+import type { Cursor, Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
 import { EngineCall, type Job } from "./job.js";
 import { lastingOf, type State } from "./state.js";
@@ -112,8 +112,9 @@ function intervalOf(last: Moment | undefined, steps: number, now: number, costMs
 }
 
 function copyCursor({ begun, open }: Cursor): Cursor {
-  // The order in memory may be that of another pass by then.
-  return { begun, open: open.map((pass) => ({ ...pass, totals: pass.totals.slice(), orderIn: undefined })) };
+  // The order in memory may be that of another pass by then, and a source may have been read further.
+  const copy = (pass: Pass): Pass => ({ ...pass, totals: pass.totals.slice(), orderIn: undefined, stream: undefined });
+  return { begun, open: open.map(copy) };
 }
 
 /** Notes steps that were done and can be done again. */

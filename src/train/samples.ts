@@ -24,6 +24,7 @@ import {
 } from "./data.js";
 import { assertIdle, type Job, PAUSE } from "./job.js";
 import type { StagedFeed } from "./programs.js";
+import type { GivenSource } from "./source.js";
 import { BETWEEN_CALLS, guard, type State } from "./state.js";
 
 /** The format of samples whose inputs have these shapes; `undefined`: those of the model. */
@@ -55,7 +56,11 @@ export function formatFor(
 }
 
 /** The same for data in memory, of which inputs that are given as bytes stay bytes. */
-function storedFormat({ samples: { formats } }: State, format: SampleFormat, x: readonly InputValues[]): SampleFormat {
+export function storedFormat(
+  { samples: { formats } }: State,
+  format: SampleFormat,
+  x: readonly InputValues[],
+): SampleFormat {
   const bytes = bytesAmong(x, format.inputs);
   if (bytes === undefined) return format;
   const shapes = [...format.inputs, ...format.outputs].map(({ shape }) => shape);
@@ -119,8 +124,8 @@ export interface Run<R, Y> {
   readonly between?: boolean;
   /** It changes nothing, but others get turns: it may run while a fit waits for its callbacks, which then waits for it. */
   readonly scores?: boolean;
-  readonly given: readonly (GivenSamples | ResidentData | undefined)[];
-  job(...resident: (ResidentData | undefined)[]): Job<R, Y>;
+  readonly given: readonly (GivenSamples | ResidentData | GivenSource | undefined)[];
+  job(...data: (ResidentData | GivenSource | undefined)[]): Job<R, Y>;
 }
 
 /** Runs a job as the only one that goes through data. Memory that it took for data is freed afterwards. */
@@ -133,10 +138,14 @@ export function* exclusively<R, Y = never>(state: State, run: Run<R, Y>): Job<R,
   state.running = own;
   const owned: ResidentData[] = [];
   try {
-    const resident: (ResidentData | undefined)[] = [];
+    const resident: (ResidentData | GivenSource | undefined)[] = [];
     for (const samples of given) {
-      if (samples === undefined || !("flat" in samples)) {
-        resident.push(samples && checkResident(state, samples));
+      if (samples === undefined || "given" in samples) {
+        resident.push(samples);
+        continue;
+      }
+      if (!("flat" in samples)) {
+        resident.push(checkResident(state, samples));
         continue;
       }
       const loaded = yield* loading(state, samples);

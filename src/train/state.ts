@@ -39,6 +39,7 @@ import type { Feed, ProgramUse, StepProgram } from "./programs.js";
 import type { Rewind, Watched } from "./rewind.js";
 import { claimRows, createRowStates, placeOfRows, type RowStates, releaseRows, resetRows } from "./rowStates.js";
 import { countTotals, type Score } from "./scores.js";
+import type { Stream } from "./stream.js";
 
 /** The largest number of steps in one call into the engine: the length of `losses` and `learningRates`. */
 export const STEPS_PER_CALL = 4096;
@@ -179,6 +180,8 @@ export interface State {
   memory: CallbackMemory;
   readonly programs: ProgramCache;
   readonly samples: SampleMemory;
+  /** The sources whose batches are being read. */
+  readonly streams: Set<Pick<Stream, "close" | "wake">>;
   /** The job that goes through data now; `undefined` while the user has the result of an epoch. */
   running: Running | undefined;
   /** The pass whose sums are in `totals`, and the data whose addresses are in the feed. */
@@ -307,6 +310,7 @@ export function createState(engine: Engine, config: TrainingConfig): State {
         resident: new Set(),
         handedIn: new Set(),
       },
+      streams: new Set(),
       running: undefined,
       summed: undefined,
       fed: undefined,
@@ -381,6 +385,7 @@ export function resetState(state: State): void {
 /** Sets the counts, here and in the clock, and the position in the data; sets states to zeros. */
 export function setCounts(state: State, steps: number, epochs: number, cursor: Cursor): void {
   const { engine, clock, evaluationClock } = state;
+  closeStreams(state);
   engine.clear(evaluationClock, CLOCK_BYTES);
   engine.clear(clock, state.config.optimizer.layout.clockBytes);
   engine.words(clock + CLOCK_STEP, 1)[0] = steps;
@@ -388,6 +393,11 @@ export function setCounts(state: State, steps: number, epochs: number, cursor: C
   state.steps = steps;
   state.epochs = epochs;
   state.cursor = cursor;
+}
+
+/** Closes all sources that are being read, except for one. */
+export function closeStreams({ streams }: State, but?: object): void {
+  for (const stream of [...streams]) if (stream !== but) stream.close();
 }
 
 /** Throws if the background has a copy of the memory with newer parameters. */
@@ -451,10 +461,12 @@ export async function closeState(state: State): Promise<void> {
   const { engine, programs, samples, lease } = state;
   const { allocator } = engine;
   state.closed = true;
+  for (const stream of state.streams) stream.wake();
   if (engine.busy) (await engine.acquire())();
   for (const program of programs.held.values()) program.dispose();
   programs.held.clear();
   programs.last = undefined;
+  closeStreams(state);
   for (const data of [...samples.resident]) data.dispose();
   const staged = [...samples.staging.x, ...samples.staging.y];
   for (const { address, bytes } of staged) if (bytes > 0) allocator.free(address);

@@ -11,7 +11,7 @@ import { sizeOf } from "../graph/tensor.js";
 import { portName } from "../nn/ports.js";
 import { rateAt, ratesByGroup } from "../optim/optimizer.js";
 import { writeScaled } from "./bytes.js";
-import { beginPass, findPass, movePass, type Pass } from "./cursor.js";
+import { beginPass, findPass, HANDED_IN, movePass, type Pass } from "./cursor.js";
 import { type ResidentData, targetShape, targetType } from "./data.js";
 import { DivergenceError, LOOKED_AT, largestOf } from "./divergence.js";
 import { EngineCall, type InParts, type Job, PAUSE, runSync } from "./job.js";
@@ -184,28 +184,31 @@ interface Places {
   readonly y: readonly Pointer[];
 }
 
-/** The float32 values of `count` samples, by the names of their ports. */
+/** The float32 values of `count` samples from row `first` on, by the names of their ports. */
 function* floatsOf(
   { engine }: State,
   { format: { inputs, targets, bytes } }: Pick<Feed, "format">,
   { x, y }: Places,
   count: number,
+  first = 0,
 ): Iterable<readonly [name: string, values: Float32Array]> {
   for (const [index, port] of inputs.entries()) {
     if (port.dtype !== "float32") continue;
+    const size = sizeOf(port.shape);
     const scaled = bytes?.[index];
     if (scaled !== undefined) {
-      const values = new Float32Array(Math.min(count * sizeOf(port.shape), LOOKED_AT));
-      writeScaled("x", values, engine.bytes(x[index], values.length), scaled);
+      const values = new Float32Array(Math.min(count * size, LOOKED_AT));
+      writeScaled("x", values, engine.bytes(x[index] + first * size, values.length), scaled);
       yield [portName("x", port), values];
       continue;
     }
-    yield [portName("x", port), engine.floats(x[index], count * sizeOf(port.shape))];
+    yield [portName("x", port), engine.floats(x[index] + first * size * 4, count * size)];
   }
   for (const [index, target] of targets.entries()) {
     if (targetType(target) !== "float32") continue;
     const name = portName(target.weights === undefined ? "y" : "weights", target.port);
-    yield [name, engine.floats(y[index], count * sizeOf(targetShape(target)))];
+    const size = sizeOf(targetShape(target));
+    yield [name, engine.floats(y[index] + first * size * 4, count * size)];
   }
 }
 
@@ -297,17 +300,21 @@ function checkStateful({ config }: State, { data: { count }, batchSize, shuffle 
 /** The unfinished pass over the data, if there is one. */
 export function unfinishedPass(state: State, data: ResidentData): Pass | undefined {
   checkResident(state, data);
-  return findPass(state.cursor, data, !state.samples.handedIn.has(data));
+  return findPass(state.cursor, ownerOf(state, data), data.count);
+}
+
+function ownerOf(state: State, data: ResidentData): Pass["owner"] {
+  return state.samples.handedIn.has(data) ? HANDED_IN : data;
 }
 
 /** The unfinished pass over the data, or a new one. */
 function passOver(state: State, { data, batchSize, shuffle }: Batches): Pass {
   const found = unfinishedPass(state, data);
   if (found !== undefined) return found;
-  const owned = !state.samples.handedIn.has(data);
   // If each step has all samples, their order does not matter.
   const shuffled = shuffle && stepSizeOf(state, { data, batchSize }) < data.count;
-  return beginPass(state.cursor, { data, owned, shuffled, totals: countTotals(state.config.scores) });
+  const owner = ownerOf(state, data);
+  return beginPass(state.cursor, { owner, samples: data.count, shuffled, totals: countTotals(state.config.scores) });
 }
 
 /**
@@ -323,23 +330,57 @@ export function* continuePass(
   const { data } = batches;
   askForCopy(state, data, most);
   if (isDue(state)) yield* takeCopy(state);
-  const { pass, size, feed, program } = nextStep(state, batches);
+  const { pass, size, feed } = nextStep(state, batches);
   const left = pass.samples - pass.row;
+  return yield* runStretch(state, {
+    pass,
+    rows: { data, row: pass.row, count: left },
+    feed,
+    size,
+    most,
+    share,
+    reads,
+    note: (done) => noteSteps(state, batches, done),
+  });
+}
+
+/** Steps of a pass over rows in memory. */
+export interface StretchPlan {
+  readonly pass: Pass;
+  /** `count` rows of the data, from row `row` on. */
+  readonly rows: { readonly data: ResidentData; readonly row: number; readonly count: number };
+  readonly feed: GatheredFeed;
+  /** Samples a step. */
+  readonly size: number;
+  readonly most: number;
+  readonly share?: number;
+  readonly reads: readonly Region[];
+  /** Notes steps that are done. */
+  note?(steps: number): void;
+}
+
+/** Runs as many of these steps as fit a call into the engine. */
+export function* runStretch(state: State, plan: StretchPlan): Job<Stretch> {
+  const { pass, rows, feed, size, most, share = 1, reads, note } = plan;
+  const { data, row, count } = rows;
+  const program = programFor(state, "train", feed, size);
   const fitting = Math.max(1, Math.floor(program.stepsPerCall * share));
-  const steps = Math.min(most, fitting, feed.whole ? STEPS_PER_CALL : Math.floor(left / size));
+  const steps = Math.min(most, fitting, feed.whole ? STEPS_PER_CALL : Math.floor(count / size));
   claimStates(state, "trainer", size);
   bindPass(state, pass, data);
   const totals = totalsOf(state);
   const epoch = state.epochs + 1;
   const call = {
-    row: pass.row,
+    row,
     steps,
     epochOf: (step: number) => epoch + (feed.whole ? step : 0),
-    samples: () => floatsOf(state, data, data, data.count),
+    samples: () =>
+      pass.isStreamed ? floatsOf(state, data, data, steps * size, row) : floatsOf(state, data, data, data.count),
     count(done: number) {
       pass.totals.set(state.engine.doubles(totals.address, pass.totals.length));
+      pass.stream?.advance(done * size);
       countSteps(state, pass, size, done);
-      noteSteps(state, batches, done);
+      note?.(done);
     },
   };
   const done = yield* callEngine(state, program, call, [totals, ...state.rowStates.places.values(), ...reads]);

@@ -62,6 +62,7 @@ import { retracing, runStaged, trainFor, trainSteps } from "./retrace.js";
 import { forgetCopy } from "./rewind.js";
 import { resetRows } from "./rowStates.js";
 import { checkResident, exclusively, type GivenSamples, load, readSamples, stage } from "./samples.js";
+import { type Batches, checkSourceOptions, type GivenSource, sourceOf } from "./source.js";
 import { splitSamples } from "./split.js";
 import {
   ALONE,
@@ -341,7 +342,7 @@ export function compileSync(model: unknown, given: object = {}): unknown {
 }
 
 /** From here on, the types of ports are erased. Arguments are checked against the model at run time. */
-type Given = AnySamples | Resident;
+type Given = AnySamples | Resident | Batches<Ports, Ports>;
 type AnyTrainer = Trainer<never, Ports, Ports>;
 
 function engineOptions({ build, threads, background, convolution }: EngineOptions): EngineOptions {
@@ -353,8 +354,16 @@ function engineOptions({ build, threads, background, convolution }: EngineOption
  * they are read.
  */
 function jobsOf(state: State) {
-  const read = (data: Given, later: boolean, name = "data"): GivenSamples | ResidentData =>
-    isResident(data) ? data : readSamples(state, data, later && state.engine.background ? "data" : undefined, name);
+  const read = (data: Given, later: boolean, name = "data"): GivenSamples | ResidentData | GivenSource =>
+    isResident(data)
+      ? data
+      : (sourceOf(data, later) ??
+        readSamples(state, data, later && state.engine.background ? "data" : undefined, name));
+  const readTraining = (where: string, data: Given, options: object, later: boolean): ReturnType<typeof read> => {
+    const given = read(data, later);
+    if ("given" in given) checkSourceOptions(where, options);
+    return given;
+  };
   return {
     readBatch(what: string, batch: unknown, later: boolean): GivenSamples {
       if (what === "trainBatch") checkTrains(state, what);
@@ -374,16 +383,16 @@ function jobsOf(state: State) {
       const scored = validation === undefined ? undefined : read(validation, later, "validation");
       return exclusively(state, {
         what: "fit",
-        given: partsOf(read(data, later), scored, plan.validationSplit),
-        job: (train, scored) => fitEpochs(state, train as ResidentData, scored, plan, control),
+        given: partsOf(readTraining("fit", data, options, later), scored, plan.validationSplit),
+        job: (train, scored) => fitEpochs(state, train as ResidentData | GivenSource, scored, plan, control),
       });
     },
-    steps(data: Given, plan: StepsPlan, later = false): Job<void> {
+    steps(data: Given, plan: StepsPlan, options: StepsOptions, later = false): Job<void> {
       checkTrains(state, "trainSteps");
       return exclusively(state, {
         what: "trainSteps",
-        given: [read(data, later)],
-        job: (resident) => trainSteps(state, resident as ResidentData, plan),
+        given: [readTraining("trainSteps", data, options, later)],
+        job: (trained) => trainSteps(state, trained as ResidentData | GivenSource, plan),
       });
     },
     slice({ milliseconds, batchSize, shuffle }: SlicePlan, given: Resident): Job<Float32Array> {
@@ -404,7 +413,7 @@ function jobsOf(state: State) {
         between: !later,
         scores: true,
         given: [read(data, later)],
-        job: (resident) => evaluateAll(state, resident as ResidentData, plan),
+        job: (scored) => evaluateAll(state, scored as ResidentData | GivenSource, plan),
       });
     },
     normalization(data: Given, options: NormalizationUpdateOptions | undefined, later = false): Job<void> {
@@ -414,7 +423,7 @@ function jobsOf(state: State) {
       return exclusively(state, {
         what: "updateNormalization",
         given: [read(data, later)],
-        job: (resident) => updateStatistics(state, resident as ResidentData, plan),
+        job: (given) => updateStatistics(state, given as ResidentData | GivenSource, plan),
       });
     },
   };
@@ -455,7 +464,7 @@ function synchronousMethods(state: State, jobs: Jobs): SynchronousMethods {
     },
     trainStepsSync(data, options) {
       const plan = checkStepsOptions(options);
-      runSync(engine, jobs.steps(data, plan));
+      runSync(engine, jobs.steps(data, plan, options));
       return plan.losses;
     },
     trainBatchSync(batch) {
@@ -489,7 +498,7 @@ function asynchronousMethods(state: State, jobs: Jobs): AsynchronousMethods {
     },
     async trainSteps(data, options) {
       const plan = checkStepsOptions(options);
-      await runAsync(engine, jobs.steps(data, plan, true), lastingOf(state));
+      await runAsync(engine, jobs.steps(data, plan, options, true), lastingOf(state));
       return plan.losses;
     },
     trainBatch: async (batch) =>
