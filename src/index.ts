@@ -366,7 +366,7 @@ export type {
   SummaryOptions,
 } from "./train/options.js";
 export type { ParameterUpdate, ParameterValues } from "./train/parameters.js";
-export type { Batches, OpenPass, Source, SourceBatch, SourcePass, SourceStream } from "./train/source.js";
+export type { AnySource, OpenPass, Source, SourceBatch, SourcePass, SourceStream } from "./train/source.js";
 export {
   type AllGradients,
   type CompileOptions,

@@ -33,6 +33,16 @@ export {
   scalerFrom,
   standardScaler,
 } from "./scalers.js";
+export {
+  type DataSource,
+  type ElementOf,
+  type SampleOf,
+  type ShuffleOptions,
+  type SourceOf,
+  type SourceOptions,
+  type SourceSplitOptions,
+  source,
+} from "./source.js";
 export type { Rows } from "./table.js";
 export type { TableColumn, TableTarget } from "./tableColumns.js";
 export {

@@ -34,7 +34,8 @@ export interface SplitOptions<Parts extends Shares = Shares> {
   gap?: number;
 }
 
-const shares: OptionRule<Shares> = (where, name, value) => {
+/** Shares of parts, together 1. */
+export const shares: OptionRule<Shares> = (where, name, value) => {
   const entries: [string, unknown][] = kindOf(value) === "Object" ? Object.entries(value as object) : [];
   const example = "{ training: 0.8, test: 0.2 }";
   if (entries.length === 0) {

@@ -67,6 +67,21 @@ export function split<Set extends SampleSet, const Parts extends Shares>(
   ) as { [Name in keyof Parts]: Set };
 }
 
+/** One of the samples, alone. */
+export function rowOf(samples: SampleSet, row: number, total: number): object {
+  const pick = (values: SampleValues): unknown => {
+    if (isNamed(values)) return Object.fromEntries(Object.entries(values).map(([name, one]) => [name, pick(one)]));
+    if (!isTyped(values)) return (values as readonly unknown[])[row];
+    const size = values.length / total;
+    return size === 1 ? values[row] : values.subarray(row * size, row * size + size);
+  };
+  const fields = FIELDS.flatMap((field) => {
+    const values = samples[field as keyof SampleSet];
+    return values === undefined ? [] : [[field, pick(values)]];
+  });
+  return Object.fromEntries(fields);
+}
+
 function taken<Set extends SampleSet>(samples: Set, indices: readonly number[], total: number): Set {
   const pick = (values: SampleValues): unknown =>
     isNamed(values)

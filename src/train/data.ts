@@ -22,7 +22,7 @@ import { hasIndices, unitsOf } from "../nn/weights.js";
 import type { ByteScale } from "../ops/gather.js";
 import { type InputValues, type Scales, scaleInputs, writeBytes, writeScaled } from "./bytes.js";
 import { type Job, PAUSE } from "./job.js";
-import type { Batches } from "./source.js";
+import type { AnySource } from "./source.js";
 import type { OutputConfig } from "./state.js";
 import { fillTargets } from "./targets.js";
 
@@ -83,7 +83,7 @@ export type TrainingData<I extends Ports = Shape, O extends Ports = Shape> =
   | Samples<I, O>
   | SampleList<I, O>
   | Resident
-  | Batches<I, O>;
+  | AnySource<I, O>;
 
 /** Whether `load` made it. */
 export function isResident(data: unknown): data is ResidentData {

@@ -19,7 +19,7 @@ import type { Scales } from "./bytes.js";
 import { type AnyCallback, type Callback, callbackList } from "./callbacks.js";
 import type { AnySamples, Resident, TrainingData } from "./data.js";
 import type { Progress } from "./fit.js";
-import type { Batches } from "./source.js";
+import type { AnySource } from "./source.js";
 import { validationShare } from "./split.js";
 
 /** An `AbortSignal`, written out for programs that are compiled without the types of pages and Node. */
@@ -121,7 +121,7 @@ export interface SummaryOptions {
 export type AnyProgress = Omit<Progress<never>, "scores"> & { readonly scores: AnyScores };
 export type AnyScores = Readonly<Record<string, number>> & { readonly loss: number };
 export type AnyFitOptions = Omit<FitOptions, "validation" | "onProgress" | "callbacks"> & {
-  validation?: AnySamples | Resident | Batches<Ports, Ports>;
+  validation?: AnySamples | Resident | AnySource<Ports, Ports>;
   onProgress?: (progress: never) => void;
   callbacks?: readonly AnyCallback[];
   every?: "epoch" | "step";

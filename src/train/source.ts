@@ -1,6 +1,7 @@
 // Data of any size, in batches that arrive one after another. Whatever gives batches is made one thing here: a source,
 // which opens passes. What becomes of the batches is in stream.ts.
-import { DataError, ModelError, showValue } from "../engine/errors.js";
+import { checkFunction, DataError, ModelError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 import type { Shape } from "../graph/tensor.js";
 import type { Ports } from "../nn/ports.js";
 import type { SampleList, Samples } from "./data.js";
@@ -55,7 +56,7 @@ export interface Source<I extends Ports = Shape, O extends Ports = Shape> {
  * A source, a function that opens a pass, or something that is gone through by itself: arrays aside, whose elements are samples.
  * A generator or a stream has one pass.
  */
-export type Batches<I extends Ports = Shape, O extends Ports = Shape> =
+export type AnySource<I extends Ports = Shape, O extends Ports = Shape> =
   | Source<I, O>
   | OpenPass<SourceBatch<I, O>>
   | SourceStream<SourceBatch<I, O>>;
@@ -76,11 +77,21 @@ const has = (value: object, name: PropertyKey): boolean => typeof (value as Fiel
 
 /** The source that was passed; `undefined` if it is something else. Throws DataError if its count is no number of samples. */
 export function sourceOf(data: unknown, later: boolean): GivenSource | undefined {
-  if (typeof data === "function") return { given: data, count: undefined, open: data as OpenPass<unknown>, later };
+  if (typeof data === "function") {
+    checkFunction("data", "a source", data);
+    return { given: data, count: undefined, open: data as OpenPass<unknown>, later };
+  }
   if (typeof data !== "object" || data === null || Array.isArray(data) || ArrayBuffer.isView(data)) return undefined;
   if (has(data, "open"))
     return { given: data, count: countOf(data), open: (pass) => (data as Source).open(pass), later };
-  if ("x" in data || "y" in data || !(isIterable(data) || has(data, "getReader"))) return undefined;
+  // Neither the entries of a map nor the letters of a text are batches.
+  if (
+    "x" in data ||
+    "y" in data ||
+    ["Map", "String"].includes(kindOf(data)) ||
+    !(isIterable(data) || has(data, "getReader"))
+  )
+    return undefined;
   return { given: data, count: undefined, open: () => data, later };
 }
 

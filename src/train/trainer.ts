@@ -62,7 +62,7 @@ import { retracing, runStaged, trainFor, trainSteps } from "./retrace.js";
 import { forgetCopy } from "./rewind.js";
 import { resetRows } from "./rowStates.js";
 import { checkResident, exclusively, type GivenSamples, load, readSamples, stage } from "./samples.js";
-import { type Batches, checkSourceOptions, type GivenSource, sourceOf } from "./source.js";
+import { type AnySource, checkSourceOptions, type GivenSource, sourceOf } from "./source.js";
 import { splitSamples } from "./split.js";
 import {
   ALONE,
@@ -342,18 +342,15 @@ export function compileSync(model: unknown, given: object = {}): unknown {
 }
 
 /** From here on, the types of ports are erased. Arguments are checked against the model at run time. */
-type Given = AnySamples | Resident | Batches<Ports, Ports>;
+type Given = AnySamples | Resident | AnySource<Ports, Ports>;
 type AnyTrainer = Trainer<never, Ports, Ports>;
 
 function engineOptions({ build, threads, background, convolution }: EngineOptions): EngineOptions {
   return { build, threads, background, convolution };
 }
 
-/**
- * The jobs of the methods that compute, for both of their forms. `later`: the caller may change the arguments before
- * they are read.
- */
-function jobsOf(state: State) {
+/** What reads the data of calls: samples are checked, a source is opened later. */
+function readersOf(state: State) {
   const read = (data: Given, later: boolean, name = "data"): GivenSamples | ResidentData | GivenSource =>
     isResident(data)
       ? data
@@ -364,6 +361,15 @@ function jobsOf(state: State) {
     if ("given" in given) checkSourceOptions(where, options);
     return given;
   };
+  return { read, readTraining };
+}
+
+/**
+ * The jobs of the methods that compute, for both of their forms. `later`: the caller may change the arguments before
+ * they are read.
+ */
+function jobsOf(state: State) {
+  const { read, readTraining } = readersOf(state);
   return {
     readBatch(what: string, batch: unknown, later: boolean): GivenSamples {
       if (what === "trainBatch") checkTrains(state, what);

@@ -229,6 +229,13 @@ const dataRows: readonly Row[] = [
     optional: ["2"],
   },
   {
+    name: "source",
+    call: data.source,
+    good: () => [{ x: [1, 2], y: [0, 1] }, { count: 2 }],
+    opaque: ["0"],
+    optional: ["1"],
+  },
+  {
     name: "split",
     call: data.split,
     good: () => [

@@ -41,7 +41,12 @@ const weights = (path: string) =>
     [`${path}.weights.0`]: ["array", "typed array"],
     [`${path}.weights.1`]: ["array", "typed array"],
   }) as const;
-const inData = [/^(data|validation|x|y|weights)\b/] as const;
+const inData = [
+  /^(data|validation|x|y|weights)\b/,
+  // A function or an iterable is a source; what it throws itself comes out as it is.
+  /^\w+: pass 1 of its source\b/,
+  /^relu: must be given a tensor, got \{ pass/,
+] as const;
 
 /** A number that a call would be busy with for ever, within bounds. */
 function bounded(given: unknown, most: number): unknown {
@@ -64,11 +69,21 @@ function boundedSteps(options: unknown): unknown {
     : options;
 }
 
-/** What a user's own function throws is not the library's to refuse. */
+/**
+ * What a user's own function throws is not the library's to refuse; and a source of validation is only opened after an epoch,
+ * so the trainer has changed when it turns out to be none.
+ */
 function heard(options: unknown): unknown {
-  const { onProgress } = (options ?? {}) as { onProgress?: unknown };
+  const { onProgress, validation } = (options ?? {}) as { onProgress?: unknown; validation?: unknown };
   const isCalled = typeof onProgress === "function" && !String(onProgress).startsWith("class");
-  return isCalled ? { ...(options as object), onProgress: () => {} } : options;
+  const isSource =
+    (typeof validation === "function" && !String(validation).startsWith("class")) || validation instanceof Set;
+  if (!isCalled && !isSource) return options;
+  return {
+    ...(options as object),
+    ...(isCalled ? { onProgress: () => {} } : {}),
+    ...(isSource ? { validation: undefined } : {}),
+  };
 }
 
 function called(options: unknown): unknown {
