@@ -3,25 +3,14 @@
 // moments; at the end, where it got to.
 import { createHash } from "node:crypto";
 import { writeSync } from "node:fs";
-import {
-  adam,
-  batchNorm,
-  type Callback,
-  compileSync,
-  crossEntropy,
-  dense,
-  dropout,
-  type FitContext,
-  relu,
-  sequential,
-} from "steepest";
+import { adam, batchNorm, type Callback, compileSync, crossEntropy, dense, dropout, relu, sequential } from "steepest";
 import { encodeCheckpoint, loadLatest } from "steepest/io";
+import { checkpoints } from "../../src/callbacks/index.js";
 import { folderStoreOn } from "../../src/platform/folderStore.js";
 import { blobs } from "../train/blobs.js";
 import { brokenDisk } from "./brokenDisk.js";
 
 const EPOCHS = 4;
-const KEEP = 3;
 const say = () => void writeSync(1, ".");
 
 const store = folderStoreOn(brokenDisk({ fail: say }), process.argv[2] ?? "");
@@ -46,19 +35,7 @@ function createRecorder(): Callback<"accuracy"> {
   };
 }
 
-async function save(context: FitContext): Promise<void> {
-  say();
-  await store.save(`step-${context.step}`, encodeCheckpoint(context.checkpoint()));
-  for (const name of (await store.list()).slice(0, -KEEP)) await store.remove(name);
-}
-
-/** Saves in the midst of epochs, and at their ends, when the recorder has been told of them; and keeps the latest few. */
-const saver: Callback<"accuracy"> = {
-  name: "saver",
-  every: 2,
-  onStep: (context) => (context.progress.batch < context.progress.batches ? save(context) : undefined),
-  onEpoch: save,
-};
+const saver = checkpoints({ store, everySteps: 2, keep: 3 });
 
 const left = EPOCHS - trainer.epochs;
 if (left > 0) await trainer.fit(blobs(45), { epochs: left, batchSize: 10, callbacks: [createRecorder(), saver] });

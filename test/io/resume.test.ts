@@ -73,7 +73,9 @@ async function toTheEnd(store: string): Promise<{ digest: string; moments: numbe
   return { digest, moments: dots.length };
 }
 
-test("each time the end is that of a training that nobody disturbed", { timeout: 60_000 + KILLS * 5000 }, async () => {
+test("each time the end is that of a training that nobody disturbed", {
+  timeout: 60_000 + KILLS * 15_000,
+}, async () => {
   const { digest, moments } = await toTheEnd(join(folder, "undisturbed"));
   expect(moments).toBeGreaterThan(100);
   const random = lehmer(7);

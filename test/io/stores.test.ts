@@ -15,6 +15,7 @@ import {
 } from "steepest";
 import * as io from "steepest/io";
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
+import { checkpoints } from "../../src/callbacks/index.js";
 import { compareNames } from "../../src/io/store.js";
 import { folderStoreOn } from "../../src/platform/folderStore.js";
 // @ts-expect-error: plain JavaScript, for every runtime.
@@ -149,6 +150,38 @@ describe("folderStore", () => {
     expect(full.error?.message).toMatch(/the disk took 100 of \d+ bytes: free some space/);
     expect(await sound.list()).toEqual(["step-1", "step-2"]);
   });
+});
+
+test("checkpoints() of a fit whose disk fails at the nth write: the fit ends with the reason, and earlier checkpoints stay", async () => {
+  const path = folderPath();
+  const train = (fail: (call: string, index: number) => string | undefined) => {
+    const disk = brokenDisk({ fail });
+    const saver = checkpoints({ store: folderStoreOn(disk, path), everySteps: 1, keep: 2 });
+    const data = { x: new Float32Array(20), y: new Float32Array(400) };
+    return { disk, ended: trainer.fit(data, { epochs: 1, batchSize: 2, callbacks: [saver] }) };
+  };
+  const sound = io.folderStore(path);
+  for (const [code, message] of [
+    ["ENOSPC", /no space left on the disk: free some/],
+    ["EIO", /the disk has failed: check it/],
+  ] as const) {
+    for (const nth of [1, 2, 4]) {
+      trainer.reset();
+      for (const name of await sound.list()) await sound.remove(name);
+      let writes = 0;
+      const { ended } = train((call) => (call === "write" && ++writes === nth ? code : undefined));
+      await expect(ended).rejects.toThrow(message);
+      expect(trainer.steps).toBe(nth);
+      const latest = await io.loadLatest(sound);
+      expect([latest?.name, latest?.checkpoint.steps]).toEqual(
+        nth === 1 ? [undefined, undefined] : [`step-${nth - 1}`, nth - 1],
+      );
+      // The trainer is whole, and goes on from here or from there.
+      expect(trainer.checkpoint().steps).toBe(nth);
+      if (latest !== undefined) trainer.restore(latest.checkpoint);
+    }
+  }
+  trainer.reset();
 });
 
 async function savesOn(path: string, name: string, bytes: Uint8Array, faults: Parameters<typeof brokenDisk>[0]) {
