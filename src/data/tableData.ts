@@ -300,5 +300,5 @@ function strataOf(
   const list = labels();
   const counts = new Map<Label, number>();
   for (const label of list) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return Math.min(...counts.values()) >= Object.keys(parts).length ? list : undefined;
+  return [...counts.values()].every((count) => count >= Object.keys(parts).length) ? list : undefined;
 }

@@ -212,7 +212,7 @@ function scaleOf(
   const { offset, scale } = SCALERS[kind](values).toJSON();
   if (Number.isFinite(offset[0]) && Number.isFinite(scale[0])) return { offset: offset[0], scale: scale[0] };
   throw new DataError(
-    `${context.table.where}: column ${showValue(context.profile.name)}: the numbers must have a variance, got some as large as ${Math.max(...values.map(Math.abs))}: mend them, or drop the column`,
+    `${context.table.where}: column ${showValue(context.profile.name)}: the numbers must have a variance, got some as large as ${values.reduce((most, one) => Math.max(most, Math.abs(one)), 0)}: mend them, or drop the column`,
   );
 }
 
@@ -376,10 +376,8 @@ function extent(values: readonly number[]): readonly [number, number] {
 
 const short = (value: number): string => String(Number(value.toPrecision(4)));
 
-function range({ values }: Profile): string {
-  const numbers = [...values.keys()].map(Number).filter((one) => !Number.isNaN(one));
-  const [min, max] = extent(numbers);
-  return numbers.length === 0 ? `${values.size} different` : `${short(min)} … ${short(max)}`;
+function range({ min, max, counts, present, values }: Profile): string {
+  return counts.number === present ? `${short(min)} … ${short(max)}` : `${values.size} different`;
 }
 
 function frequent({ values }: Profile): string {
@@ -388,5 +386,7 @@ function frequent({ values }: Profile): string {
   const list = sorted
     .slice(0, shown)
     .map(([value, count]) => `${value.length > 20 ? `${value.slice(0, 20)}…` : value} ${count}`);
-  return sorted.length <= shown ? list.join(", ") : `${list.join(", ")} and ${sorted.length - shown} more`;
+  return sorted.length <= shown
+    ? list.join(", ")
+    : `${list.join(", ")} and ${sorted.length > 1000 ? "many" : sorted.length - shown} more`;
 }

@@ -20,6 +20,9 @@ export interface Profile {
   readonly first: Readonly<Partial<Record<ValueKind, number>>>;
   /** How often each value is there, up to a thousand of them. */
   readonly values: ReadonlyMap<string, number>;
+  /** Of the numbers; infinite if there are none. */
+  readonly min: number;
+  readonly max: number;
   readonly isWhole: boolean;
   readonly hasTimes: boolean;
 }
@@ -29,6 +32,7 @@ export function profileOf(table: RawTable, index: number, missing: ReadonlySet<s
   const counts = Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<ValueKind, number>;
   const first: Partial<Record<ValueKind, number>> = {};
   const values = new Map<string, number>();
+  let [min, max] = [Infinity, -Infinity];
   let isWhole = true;
   let hasTimes = false;
   table.rows.forEach((row, at) => {
@@ -40,7 +44,11 @@ export function profileOf(table: RawTable, index: number, missing: ReadonlySet<s
     const text = textOf(value);
     const count = values.get(text);
     if (count !== undefined || values.size <= MAX_COUNTED) values.set(text, (count ?? 0) + 1);
-    if (kind === "number" && !Number.isInteger(Number(text))) isWhole = false;
+    if (kind === "number") {
+      const number = Number(text);
+      [min, max] = [Math.min(min, number), Math.max(max, number)];
+      if (!Number.isInteger(number)) isWhole = false;
+    }
     if ((kind === "date" || kind === "localDate") && !/00:00:00(\.0+)?Z?$|^\S{8,10}$/.test(text)) hasTimes = true;
   });
   const present = table.rows.length - counts.missing;
@@ -52,6 +60,8 @@ export function profileOf(table: RawTable, index: number, missing: ReadonlySet<s
     counts,
     first,
     values,
+    min,
+    max,
     isWhole,
     hasTimes,
   };

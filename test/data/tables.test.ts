@@ -229,6 +229,16 @@ describe("columns are what is said", () => {
   });
 });
 
+test("a large table's summary has the range of all numbers", () => {
+  const rows = Array.from({ length: 3000 }, (_, i) => ({ n: i / 2, kind: `k${i}`, y: i * 10 + 0.5 }));
+  const lines = table(rows, { target: "y", columns: { kind: "category" } })
+    .summary()
+    .split("\n");
+  expect(lines[1]).toMatch(/^n +number +0 +0 … 1500 /);
+  expect(lines[2]).toMatch(/and many more +\d+ features, one-hot$/);
+  expect(lines[3]).toMatch(/^y +target +0 +0\.5 … 29990 +numbers, standard$/);
+});
+
 describe("parts", () => {
   const rows = Array.from({ length: 60 }, (_, i) => ({
     n: i === 59 ? 1e6 : i,
