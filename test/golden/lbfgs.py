@@ -19,6 +19,10 @@ FUNCTIONS = {
     "steep": lambda x: (torch.exp(x) - 2 * x).sum(),
     # Falls for ever, ever more steeply: no length is the right one.
     "falls": lambda x: -((1 + x**2) ** 0.75).sum(),
+    # Falls slowly to a wall.
+    "wall": lambda x: (x + torch.exp(-8 * x)).sum(),
+    # Falls for ever more steeply, to a point.
+    "roots": lambda x: (x - 0.3).abs().sqrt().sum(),
     # Kinks, at which no slope is flat.
     "kinks": lambda x: (x - 0.3).abs().sum() + 0.01 * (x**2).sum(),
 }
@@ -32,6 +36,10 @@ CASES = [
     ("far", [400.0, -20.0, 60.0], 100.0, 4),
     ("steep", [10.0, -5.0], 1.0, 5),
     ("steep", [-30.0, -5.0], 1.0, 5),
+    ("far", [0.5], 1e3, 4),
+    ("steep", [-65.4], 10.0, 4),
+    ("wall", [18.4], 5.0, 4),
+    ("roots", [36.6, -80.6, -8.7], 1e3, 4),
     ("falls", [0.1, -0.2], 1.0, 5),
     ("kinks", [3.0, -2.0, 0.5], 1.0, 5),
     ("kinks", [1.0, 1.1, 1.7], 7.0, 5),
@@ -40,7 +48,7 @@ CASES = [
 
 def points(name, start, rate, history):
     # What falls for ever is looked at along one line: where the second is, rounding decides.
-    iterations = 1 if name == "falls" else 12
+    iterations = {"falls": 1, "wall": 4, "roots": 4}.get(name, 12)
     x = torch.tensor(start, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([x], lr=rate, max_eval=1000, max_iter=iterations, history_size=history, line_search_fn="strong_wolfe")
     found = []

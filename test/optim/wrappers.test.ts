@@ -294,6 +294,23 @@ describe("groups", () => {
     expect(train).toThrow('at step 2 (epoch 2), with learning rates 0.5 of "*.bias", 2.535301e+30 of "*"');
   });
 
+  test("a divergence names the one rate of its step too", () => {
+    const optimizer = sgd({ learningRate: (step) => step * 2 ** 100 });
+    const model = sequential({ input: [2] }, dense(1));
+    const once = { x: [[1, 2]], y: [[1]] };
+    using trainer = compileSync(model, { loss: meanSquaredError(), optimizer, engine });
+    expect(() => trainer.trainStepsSync(once, { steps: 3 })).toThrow(
+      "at step 2 (epoch 2), with learning rate 2.535301e+30",
+    );
+    using workspace = createWorkspaceSync({ engine });
+    const step = workspace.step((given, { apply }) => ({ loss: mean(square(sub(apply(given.x, model), given.y))) }), {
+      inputs: { x: [1, 2], y: [1, 1] },
+      train: model,
+      optimizer,
+    });
+    expect(() => [step(once), step(once)]).toThrow("at step 2, with learning rate 2.535301e+30");
+  });
+
   const compiling = (optimizer: Optimizer) => () =>
     compileSync(sequential({ input: [2] }, dense(2), dense(1)), { loss: meanSquaredError(), optimizer, engine });
 

@@ -64,6 +64,8 @@ const functions: Readonly<Record<string, (x: Float64Array) => number>> = {
   far: (x) => sum(x, (v, i) => Math.sqrt(1 + (v - i - 1) ** 2)),
   steep: (x) => sum(x, (v) => Math.exp(v) - 2 * v),
   falls: (x) => -sum(x, (v) => (1 + v ** 2) ** 0.75),
+  wall: (x) => sum(x, (v) => v + Math.exp(-8 * v)),
+  roots: (x) => sum(x, (v) => Math.sqrt(Math.abs(v - 0.3))),
   kinks: (x) => sum(x, (v) => Math.abs(v - 0.3) + 0.01 * v ** 2),
 };
 const slopes: Readonly<Record<string, (x: Float64Array, i: number) => number>> = {
@@ -79,6 +81,8 @@ const slopes: Readonly<Record<string, (x: Float64Array, i: number) => number>> =
   far: (x, i) => (x[i] - i - 1) / Math.sqrt(1 + (x[i] - i - 1) ** 2),
   steep: (x, i) => Math.exp(x[i]) - 2,
   falls: (x, i) => -1.5 * x[i] * (1 + x[i] ** 2) ** -0.25,
+  wall: (x, i) => 1 - 8 * Math.exp(-8 * x[i]),
+  roots: (x, i) => Math.sign(x[i] - 0.3) / 2 / Math.sqrt(Math.abs(x[i] - 0.3)),
   kinks: (x, i) => Math.sign(x[i] - 0.3) + 0.02 * x[i],
 };
 
