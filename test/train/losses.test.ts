@@ -123,7 +123,7 @@ describe("accuracy and predictions", () => {
 
   test("an ordinal class is how many levels are passed", () => {
     const loss = S.ordinal();
-    expect(scores(loss, [2], [-1, -2, 1, -1, 2, 1, 2, 1], [0, 1, 2, 1]).accuracy).toBe(0.75);
+    expect(scores(loss, [2], [-0.1, -0.2, 0.1, -0.1, 0.2, 0.1, 2, 1], [0, 1, 2, 1]).accuracy).toBe(0.75);
   });
 
   test("of a Gaussian: means and variances", () => {
@@ -206,6 +206,16 @@ describe("refused", () => {
   ])("%s", (_, act, text) => {
     expect(act).toThrow(S.ModelError);
     expect(act).toThrow(text);
+  });
+
+  test("regions of one class that is the background, or the only one", () => {
+    const one = S.functional({ input: [2, 1] }, (given) => mul(given, constant(1)));
+    const make = (options: S.RegionOptions) => S.compileSync(one, { loss: S.diceLoss(options), engine }).dispose();
+    make({});
+    const refused = /diceLoss needs an output of \[batch, ..., classes\] with at least 2 classes, for these options/;
+    for (const options of [{ background: false }, { targets: "classes" }, { targets: "distributions" }] as const) {
+      expect(() => make(options)).toThrow(refused);
+    }
   });
 
   test("targets that the loss does not take", () => {
