@@ -77,11 +77,11 @@ const worker = gzipped(readFileSync(new URL("dist/browser/steepestWorker.js", ro
 
 const KB = 1024;
 const budgets = [
-  ["facade of a simple program under Node", loaded(inNode), 78 * KB],
-  ["the same in a browser", loaded(inPage), 77 * KB],
-  ["all that a bundled page loads to train", loaded(inPage, strict) + worker, 155 * KB],
-  ["the same without a bundler", loaded(asIs("dist/browser/", "index.js"), strict) + worker, 308 * KB],
-  ["a program without a model", loaded(await bundled("node", "index.js", tiny)), 10 * KB],
+  ["facade of a simple program under Node", loaded(inNode), 86 * KB],
+  ["the same in a browser", loaded(inPage), 85 * KB],
+  ["all that a bundled page loads to train", loaded(inPage, strict) + worker, 163 * KB],
+  ["the same without a bundler", loaded(asIs("dist/browser/", "index.js"), strict) + worker, 329 * KB],
+  ["a program without a model", loaded(await bundled("node", "index.js", tiny)), 11 * KB],
 ];
 for (const [what, bytes, budget] of budgets) {
   console.log(`${what}: ${bytes} bytes gzipped, budget ${budget}`);
