@@ -42,6 +42,7 @@ describe("parseOptions", () => {
       "conv-vgg",
       ...Object.keys(layerCases).map((name) => `layers-${name}`),
       ...[...Object.keys(plainSteps), ...OTHER_STEPS].map((name) => `optimizer-${name}`),
+      "metrics-mnist",
       "activation-relu",
       "activation-sigmoid",
       "activation-tanh",
@@ -93,11 +94,13 @@ describe("parseOptions", () => {
     expect(namesOf("layers")).toHaveLength(Object.keys(layerCases).length);
   });
 
-  test("the README shows no activations, layers, optimizers and page tasks, which are not measured then, unless they are named", () => {
+  test("the README shows no activations, layers, metrics, optimizers and page tasks, which are not measured then, unless they are named", () => {
     const shown = (...args: string[]) => parseOptions(["--readme", "x", ...args]).readme?.workloads ?? [];
     const { workloads } = parseOptions([]);
-    expect(shown()).toEqual(workloads.filter(({ name }) => !/^(activation|layers|optimizer|page-tasks)-/.test(name)));
-    expect(shown()).toHaveLength(workloads.length - 7 - 20 - 2 - Object.keys(layerCases).length);
+    expect(shown()).toEqual(
+      workloads.filter(({ name }) => !/^(activation|layers|metrics|optimizer|page-tasks)-/.test(name)),
+    );
+    expect(shown()).toHaveLength(workloads.length - 7 - 20 - 1 - 2 - Object.keys(layerCases).length);
     expect(parseOptions(["--readme", "x"]).workloads).toEqual(shown());
     expect(shown("--workloads", "xor,activation-relu").map(({ name }) => name)).toEqual(["xor", "activation-relu"]);
   });
