@@ -25,6 +25,7 @@ export default defineConfig({
       { find: /^steepest$/, replacement: source("./src/platform/node.ts") },
       { find: /^steepest\/graph$/, replacement: source("./src/platform/nodeGraph.ts") },
       { find: /^steepest\/io$/, replacement: source("./src/platform/nodeIo.ts") },
+      { find: /^steepest\/diagnostics$/, replacement: source("./src/diagnostics/index.ts") },
       { find: /^steepest\/inspect$/, replacement: source("./src/inspect/index.ts") },
       { find: /^steepest\/metrics$/, replacement: source("./src/metrics/index.ts") },
       { find: /^steepest\/data$/, replacement: source("./src/platform/nodeData.ts") },

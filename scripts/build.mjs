@@ -91,6 +91,7 @@ async function textOf(options) {
 
 /** Entries that are the same in every runtime. */
 const ANYWHERE = {
+  diagnostics: "src/diagnostics/index.ts",
   inspect: "src/inspect/index.ts",
   metrics: "src/metrics/index.ts",
   text: "src/text/index.ts",
@@ -183,6 +184,7 @@ async function bundleBrowser() {
     graph: "graph",
     io: "io",
     data: "data",
+    diagnostics: "diagnostics",
     inspect: "inspect",
     metrics: "metrics",
     report: "report",

@@ -338,7 +338,7 @@ export {
 export type { Checkpoint, JsonValue, ValuesByPath } from "./train/checkpoint.js";
 export type { PassState, Position } from "./train/cursor.js";
 export type { Resident as ResidentData, SampleList, Samples, TrainingData } from "./train/data.js";
-export { DivergenceError } from "./train/divergence.js";
+export { type BadTensor, DivergenceError, type DivergenceOrigin } from "./train/divergence.js";
 export {
   type FindLearningRateOptions,
   findLearningRate,
@@ -379,6 +379,7 @@ export {
   type PredictorOptions,
   type Trainer,
 } from "./train/trainer.js";
+export type { Warn, Warning } from "./train/warnings.js";
 export {
   type CompiledStep,
   createWorkspace,

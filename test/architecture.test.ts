@@ -31,6 +31,7 @@ describe("imports run strictly downward", () => {
     ["search"],
     ["metrics", "inspect"],
     ["report"],
+    ["diagnostics"],
     ["platform"],
     ["cli"],
   ];
@@ -84,6 +85,7 @@ test.each([
   "inspect",
   "report",
   "images",
+  "diagnostics",
   "cli",
 ])("src/%s: no two files export one name", (folder) => {
   const exported = /^export (?:async )?(?:const|function|class|interface|type) (\w+)/gm;

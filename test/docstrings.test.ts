@@ -7,6 +7,7 @@ import { transformSync } from "esbuild";
 import * as steepest from "steepest";
 import * as callbacks from "steepest/callbacks";
 import * as preparation from "steepest/data";
+import * as diagnostics from "steepest/diagnostics";
 import * as graph from "steepest/graph";
 import * as images from "steepest/images";
 import * as inspect from "steepest/inspect";
@@ -33,6 +34,7 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/progress": progress,
   "steepest/data": preparation,
   "steepest/images": images,
+  "steepest/diagnostics": diagnostics,
   "steepest/inspect": inspect,
   "steepest/metrics": metrics,
   "steepest/text": text,

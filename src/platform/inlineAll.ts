@@ -2,6 +2,7 @@
 // kernels are in it, as in steepest/inline.
 export * as callbacks from "../callbacks/index.js";
 export * as data from "../data/index.js";
+export * as diagnostics from "../diagnostics/index.js";
 export * as graph from "../graph.js";
 export * as images from "../images/index.js";
 export * as inspect from "../inspect/index.js";

@@ -16,6 +16,7 @@ import { NO_OPTIMIZER, planOptimizer } from "./optimizer.js";
 import { type Losses, type OutputOptions, resolveOutputs, tryOutputs } from "./outputs.js";
 import { isCounted, planScores } from "./scores.js";
 import { isTrainable, type OutputConfig, type TrainingConfig, wordsOfSeed } from "./state.js";
+import { type Warn, warnOfLogits, warnRule } from "./warnings.js";
 import type { OutputWeights } from "./weights.js";
 
 /** The names in an object of losses that no output has. */
@@ -82,6 +83,8 @@ export interface PredictingOptions {
    * values stay spoiled. Default: `"loss"`, with a copy if it needs at most 32 MiB.
    */
   tripwire?: "loss" | "all" | false;
+  /** What is told of likely mistakes in the model and its loss. Default: the console, once for each code. */
+  warn?: Warn;
 }
 
 /** The options of all overloads, before they are checked. */
@@ -104,6 +107,7 @@ const OPTIONS = {
   accumulate: integer(1, { min: 1, max: MAX_ACCUMULATED }),
   recompute: flag(false),
   tripwire: tripwireRule,
+  warn: warnRule,
   // Checked by the engine.
   engine: unchecked<AnyOptions["engine"]>(),
   build: unchecked<AnyOptions["build"]>(),
@@ -120,7 +124,7 @@ function tripwireRule(where: string, name: string, value: unknown): AnyOptions["
 /** Checks and tries the parts of a trainer. Pauses for the host, as it is the first work of a page, whose code is cold. */
 export function* configure(given: unknown, options: AnyOptions): InParts<TrainingConfig> {
   const model = checkModel("compile", given);
-  const { optimizer, seed, frozen, accumulate, recompute, tripwire } = readOptions("compile", options, OPTIONS);
+  const { optimizer, seed, frozen, accumulate, recompute, tripwire, warn } = readOptions("compile", options, OPTIONS);
   engineOf("compile", options);
   if ("optimizer" in options) checkOptimizer("compile", optimizer);
   if (optimizer !== undefined && !("loss" in options)) {
@@ -135,6 +139,7 @@ export function* configure(given: unknown, options: AnyOptions): InParts<Trainin
   const fixed = frozenOf(model, frozen);
   const trained = [...model.parameters.values()].filter((tensor) => isTrainable(tensor) && !fixed.has(tensor));
   tryOutputs("compile", model, outputs, trained);
+  warnOfLogits(warn, model.trial, outputs);
   yield PAUSE;
   const isTrained = new Set(trained);
   const paths = [...model.parameters].filter(([, tensor]) => isTrained.has(tensor));

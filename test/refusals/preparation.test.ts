@@ -2,6 +2,7 @@
 // rule that it holds.
 import { describe, expect, test } from "vitest";
 import { callbackRows, namesOfCallbacks } from "./rows/callbacks.js";
+import { diagnosticsRows, namesOfDiagnostics } from "./rows/diagnostics.js";
 import { inspectRows, namesOfInspect } from "./rows/inspect.js";
 import { arrayMetricRows, namesOfMetrics } from "./rows/metrics.js";
 import { namesOfPictures, pictureRows } from "./rows/pictures.js";
@@ -9,17 +10,30 @@ import { namesOfPreparation, preparationRows } from "./rows/preparation.js";
 import { sweep, sweptCalls } from "./sweep.js";
 
 describe("bad arguments", () => {
-  sweep([...preparationRows, ...arrayMetricRows, ...inspectRows, ...pictureRows, ...callbackRows], () => undefined);
+  sweep(
+    [...preparationRows, ...arrayMetricRows, ...inspectRows, ...diagnosticsRows, ...pictureRows, ...callbackRows],
+    () => undefined,
+  );
 });
 
 test("every export has a row", () => {
-  const named = [...preparationRows, ...arrayMetricRows, ...inspectRows, ...pictureRows, ...callbackRows].map(
-    ({ name }) => name,
-  );
+  const named = [
+    ...preparationRows,
+    ...arrayMetricRows,
+    ...inspectRows,
+    ...diagnosticsRows,
+    ...pictureRows,
+    ...callbackRows,
+  ].map(({ name }) => name);
   expect(
-    [...namesOfPreparation, ...namesOfMetrics, ...namesOfInspect, ...namesOfPictures, ...namesOfCallbacks].filter(
-      (name) => !named.includes(name),
-    ),
+    [
+      ...namesOfPreparation,
+      ...namesOfMetrics,
+      ...namesOfInspect,
+      ...namesOfDiagnostics,
+      ...namesOfPictures,
+      ...namesOfCallbacks,
+    ].filter((name) => !named.includes(name)),
   ).toEqual([]);
 });
 
