@@ -151,10 +151,21 @@ function columnsOf({ model }: Known, { x, y }: AnyGiven): Columns {
     const values = partOf(y, port);
     if (values === undefined) return [];
     const name = portName("y", port);
-    const flat = flattenValues(name, values).data;
+    const flat = numbersOf(name, values);
     return [{ name, values: flat, size: Math.max(1, Math.floor(flat.length / count)) }];
   });
   return { x: columns, y: targets };
+}
+
+/** The first values are checked; all are, when they are trained on. */
+function numbersOf(name: string, values: Values): findings.Numbers {
+  const { data } = flattenValues(name, values);
+  for (let i = 0; i < Math.min(data.length, 4096); i++) {
+    if (!Number.isFinite(data[i])) {
+      throw new DataError(`${name}: every value must be a finite number, got ${data[i]} at index ${i}`);
+    }
+  }
+  return data;
 }
 
 function partOf(values: unknown, { key }: Port): Values {

@@ -17,9 +17,13 @@ export const diagnosticsRows: readonly Row[] = [
     good: () => [trainer, data(), { warn: false, samples: 2 }],
     optional: ["2"],
     opaque: ["0"],
-    // An error of the samples says "x" or "y".
-    where: [/^x\b/, /^y\b/],
-    accepts: { "1.x": ["array", "typed array", "number"], "1.y": ["array", "typed array", "number"] },
+    // An error of the samples says "x", "y" or "data".
+    where: [/^x\b/, /^y\b/, /^data\b/, /^validation\b/],
+    accepts: {
+      "1.x": ["array", "typed array", "number"],
+      "1.y": ["array", "typed array", "number"],
+      "2.warn": ["function"],
+    },
   },
 ];
 
