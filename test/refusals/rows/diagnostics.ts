@@ -25,6 +25,18 @@ export const diagnosticsRows: readonly Row[] = [
       "2.warn": ["function"],
     },
   },
+  {
+    name: "profile",
+    call: diagnostics.profile as never,
+    good: () => [
+      S.sequential({ input: [2] }, S.dense(3)),
+      data(),
+      { loss: S.crossEntropy(), optimizer: S.sgd(), batchSize: 2, millisecondsEach: 0.01 },
+    ],
+    opaque: ["0", "2.loss", "2.optimizer"],
+    where: [/^x\b/, /^y\b/, /^data\b/, "compile", "engine"],
+    accepts: { "1.x": ["array", "typed array", "number"], "1.y": ["array", "typed array", "number"] },
+  },
 ];
 
 export const namesOfDiagnostics = Object.keys(diagnostics);
