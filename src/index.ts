@@ -191,6 +191,7 @@ export {
   perplexity,
   topK,
 } from "./nn/metrics.js";
+export { cutMix, type Mix, type MixOptions, mixUp } from "./nn/mix.js";
 export { functional, type Model, type ModelOptions, sequential } from "./nn/model.js";
 export { gaussianDropout, gaussianNoise } from "./nn/noise.js";
 export {

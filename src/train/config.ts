@@ -6,6 +6,7 @@ import { flag, integer, type OptionsOf, readOptions, unchecked } from "../engine
 import type { Shape, Tensor } from "../graph/tensor.js";
 import type { Loss } from "../nn/losses.js";
 import type { AnyMetrics } from "../nn/metrics.js";
+import { checkMix, type Mix } from "../nn/mix.js";
 import { type AnyModel, checkModel } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import { checkOptimizer, type Optimizer } from "../optim/optimizer.js";
@@ -74,6 +75,8 @@ export interface PredictingOptions {
    * take longer to make. Default false: what is wrapped in `recompute()` is computed again.
    */
   recompute?: boolean;
+  /** Mixes the samples of each batch while training: `mixUp()` or `cutMix()`. Not with weights or what a loss ignores. */
+  mix?: Mix;
   /**
    * What training watches for values that are not finite. `"loss"`: the loss of each step. `"all"`: also parameters and the
    * optimizer's state after each call into the engine (about every 12 ms), which reads them once; each `trainBatch` then
@@ -106,6 +109,7 @@ const OPTIONS = {
   frozen: unchecked<AnyOptions["frozen"]>([]),
   accumulate: integer(1, { min: 1, max: MAX_ACCUMULATED }),
   recompute: flag(false),
+  mix: unchecked<Mix | undefined>(), // with the losses
   tripwire: tripwireRule,
   warn: warnRule,
   // Checked by the engine.
@@ -124,7 +128,11 @@ function tripwireRule(where: string, name: string, value: unknown): AnyOptions["
 /** Checks and tries the parts of a trainer. Pauses for the host, as it is the first work of a page, whose code is cold. */
 export function* configure(given: unknown, options: AnyOptions): InParts<TrainingConfig> {
   const model = checkModel("compile", given);
-  const { optimizer, seed, frozen, accumulate, recompute, tripwire, warn } = readOptions("compile", options, OPTIONS);
+  const { optimizer, seed, frozen, accumulate, recompute, tripwire, warn, ...rest } = readOptions(
+    "compile",
+    options,
+    OPTIONS,
+  );
   engineOf("compile", options);
   if ("optimizer" in options) checkOptimizer("compile", optimizer);
   if (optimizer !== undefined && !("loss" in options)) {
@@ -136,6 +144,8 @@ export function* configure(given: unknown, options: AnyOptions): InParts<Trainin
   yield PAUSE;
   const stateful = [...model.states.values()].some(({ predictsOnly = false }) => !predictsOnly);
   checkAccumulated(outputs, accumulate, stateful);
+  const mix = checkMix("compile", rest.mix);
+  if (mix !== undefined) checkMixed(mix, model, outputs);
   const fixed = frozenOf(model, frozen);
   const trained = [...model.parameters.values()].filter((tensor) => isTrainable(tensor) && !fixed.has(tensor));
   tryOutputs("compile", model, outputs, trained);
@@ -151,11 +161,29 @@ export function* configure(given: unknown, options: AnyOptions): InParts<Trainin
     hasOptimizer: optimizer !== undefined,
     accumulate,
     recompute,
+    mix,
     stateful,
     frozen: fixed,
     seed: wordsOfSeed(seed),
     tripwire,
   };
+}
+
+/** Throws if inputs cannot be mixed, or the losses of two targets cannot be added up by their shares. */
+function checkMixed(mix: Mix, model: AnyModel, outputs: readonly OutputConfig[]): void {
+  const words = model.inputs.find(({ dtype }) => dtype !== "float32");
+  if (words !== undefined) {
+    throw new ModelError(
+      `compile: mix: ${mix.kind}() mixes numbers, got an input of ${words.dtype}${words.key === undefined ? "" : ` ${showValue(words.key)}`}: leave mix out`,
+    );
+  }
+  const counted = outputs.find(isCounted);
+  if (counted !== undefined) {
+    throw new ModelError(
+      `compile: mix: ${mix.kind}() needs a loss in which all samples count alike, got ${counted.loss?.name} with weights or with what it ignores: leave mix out`,
+    );
+  }
+  mix.check(model.inputs.map(({ shape }) => shape));
 }
 
 /** Throws if losses, metrics or states do not allow several batches a step. */

@@ -73,6 +73,8 @@ interface Trace {
   readonly weights: readonly (Tensor | undefined)[];
   /** New values of buffers. */
   readonly updates: ReadonlyMap<Tensor, Tensor>;
+  /** The share of each sample's own target in its loss, [1], if samples are mixed. */
+  readonly own?: Tensor | undefined;
 }
 
 function traceModel(
@@ -94,12 +96,14 @@ function traceModel(
   // The number of the step.
   const step = renews ? cast(leaf([1], "step", state.evaluationClock + CLOCK_STEP, "uint32"), "float32") : undefined;
   const context = layerContext({ training, clock, seed, batch, fresh, renews: step });
-  const traced = model.trace(x, context);
+  const mixed = training && !renews ? state.config.mix?.apply(x, { clock, seed, stream: context.stream() }) : undefined;
+  const traced = model.trace(mixed?.x ?? x, context);
   for (const [of, tensor] of context.states) places.set(tensor, stateAddress(state, of, batch));
   checkLeaves(model.kind, [...traced, ...context.updates.values()], [...places.keys()], model.parameters);
   // The outputs are from before the states change.
   const outputs = context.states.size === 0 ? traced : traced.map((one) => copyBeforeChanges(one, context.states));
-  return { places, x, outputs, ...assignTargets(state.config.outputs, y, x, outputs), updates: context.updates };
+  const { updates } = context;
+  return { places, x, outputs, ...assignTargets(state.config.outputs, y, x, outputs), updates, own: mixed?.share };
 }
 
 type MakeLeaf = (shape: readonly number[], name: string, address: Pointer, dtype?: DType) => Tensor;
@@ -145,11 +149,19 @@ function samplesOf(
 /** The loss and the totals of a traced step. `share`: which part of a step the batch is. */
 function scoreTrace(
   state: State,
-  { outputs: results, targets, weights }: Trace,
+  { outputs: results, targets, weights, own }: Trace,
   share = 1,
 ): ReturnType<typeof buildScores> {
   const { scores, outputs } = state.config;
-  return buildScores(scores, { outputs, results, targets, weights, penalties: penaltiesOf(state.parameters), share });
+  return buildScores(scores, {
+    outputs,
+    results,
+    targets,
+    weights,
+    penalties: penaltiesOf(state.parameters),
+    share,
+    own,
+  });
 }
 
 interface TrainingTrace {

@@ -5,8 +5,10 @@ import type { Loss } from "../nn/losses.js";
 import type { MetricSums, MetricTotal } from "../nn/metrics.js";
 import type { Port } from "../nn/ports.js";
 import { weightedLoss, weightsOfUnits } from "../nn/weights.js";
-import { add, mul, scale } from "../ops/elementwise.js";
+import { add, mul, scale, sub } from "../ops/elementwise.js";
 import { sum } from "../ops/reduce.js";
+import { roll } from "../ops/roll.js";
+import { reshape } from "../ops/shape.js";
 import type { OutputConfig, OutputMetric } from "./state.js";
 
 /** A number that each step adds to a total, and how the totals become a score. */
@@ -67,6 +69,15 @@ export interface ScoredStep {
   readonly penalties: readonly Tensor[];
   /** The share of the step that the batch is. So the scores of a step are the sums of those of its batches. */
   readonly share: number;
+  /** The share of a sample's own target in its loss, [1]; the rest is that of the sample before it. Default 1. */
+  readonly own?: Tensor | undefined;
+}
+
+/** The loss of a target, or of two by their shares if samples are mixed: see src/nn/mix.ts. */
+function mixedLoss(own: Tensor | undefined, target: Tensor, lossOf: (target: Tensor) => Tensor): Tensor {
+  if (own === undefined) return lossOf(target);
+  const share = reshape(own, []);
+  return add(mul(lossOf(target), share), mul(lossOf(roll(target, 1, 0)), sub(1, share)));
 }
 
 /**
@@ -168,14 +179,14 @@ export function assignTargets(
 
 /** The total loss of a step, which training minimizes, and what each score that has totals adds to them. */
 export function buildScores(scores: readonly Score[], step: ScoredStep): { loss: Tensor; totals: Tensor[] } {
-  const { outputs, results, targets, weights, share } = step;
+  const { outputs, results, targets, weights, share, own } = step;
   const ports = outputs.map(({ port }) => port);
   const losses = outputs.map(({ loss }, index) => {
     const of = weights[index];
     const [result, target] = [results[index], targets[index] as Tensor];
     const one =
       of === undefined
-        ? loss?.build(result, target, lengthsFor(loss, ports, results))
+        ? loss && mixedLoss(own, target, (target) => loss.build(result, target, lengthsFor(loss, ports, results)))
         : loss && weightedLoss(loss, result, target, of);
     return one && times(one, loss?.reduction === "mean" ? share : 1);
   });

@@ -27,6 +27,7 @@ import { sizeOf, type Tensor } from "../graph/tensor.js";
 import type { LayerState } from "../nn/layer.js";
 import type { Loss } from "../nn/losses.js";
 import type { Metric } from "../nn/metrics.js";
+import type { Mix } from "../nn/mix.js";
 import type { AnyModel } from "../nn/model.js";
 import type { Port } from "../nn/ports.js";
 import { FEED_HEADER_WORDS } from "../ops/gather.js";
@@ -59,6 +60,8 @@ export interface TrainingConfig {
   readonly stateful: boolean;
   /** Whether the backward pass chooses itself what it computes again. */
   readonly recompute: boolean;
+  /** How samples are mixed while training. */
+  readonly mix?: Mix | undefined;
   /** Parameters that are not trained. */
   readonly frozen: ReadonlySet<Tensor>;
   readonly seed: readonly [low: number, high: number];

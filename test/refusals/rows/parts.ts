@@ -171,6 +171,8 @@ function parameterRows(engine: Engine): readonly Row[] {
     { name: "orthogonal", call: S.orthogonal, good: () => [{ gain: 1 }], optional: ["0"], ...initializer },
     { name: "l1", call: S.l1, good: () => [0.1], optional: ["0"], ...regularizer },
     { name: "l2", call: S.l2, good: () => [0.1], optional: ["0"], ...regularizer },
+    { name: "mixUp", call: S.mixUp, good: () => [{ alpha: 0.5 }], optional: ["0"] },
+    { name: "cutMix", call: S.cutMix, good: () => [{ alpha: 0.5 }], optional: ["0"] },
     { name: "l1l2", call: S.l1l2, good: () => [{ l1: 0.1, l2: 0.1 }], optional: ["0"], ...regularizer },
     {
       name: "maxNorm",

@@ -49,6 +49,18 @@ function describeImages(steepest) {
       samples: images,
       ...epochs(2, { x: bytes, y: labels, scale: 1 / 255, offset: -0.25 }, { batchSize: BATCH }),
     },
+    "images mixed with each other": {
+      model: sequential(input, conv2d(4, 3), relu(), flatten(), dense(CLASSES)),
+      options: { loss: crossEntropy(), optimizer: adam(), mix: steepest.cutMix({ alpha: 0.5 }) },
+      samples: images,
+      ...epochs(2, { x: bytes, y: labels, scale: 1 / 255 }, { batchSize: BATCH }),
+    },
+    "images mixed pixel by pixel": {
+      model: sequential(input, conv2d(4, 3), relu(), flatten(), dense(CLASSES)),
+      options: { loss: crossEntropy(), optimizer: adam(), mix: steepest.mixUp({ alpha: 0.3 }) },
+      samples: images,
+      ...epochs(2, { x: images, y: labels }, { batchSize: BATCH }),
+    },
     "convolutions with batch norm": {
       model: sequential(
         input,
