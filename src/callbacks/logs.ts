@@ -2,7 +2,7 @@
 import { VERSION } from "../engine/copies.js";
 import { checkFlag, checkFunction, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
-import { flag, type OptionsOf, readOptions } from "../engine/options.js";
+import { flag, fn, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import { checksumOf } from "../io/checksum.js";
 import type { Callback, FitContext, FitEnd, FitSetup } from "../train/callbacks.js";
 import type { ParameterValues } from "../train/parameters.js";
@@ -74,9 +74,21 @@ export interface JsonLogOptions {
   steps?: boolean;
   /** Whether weights and what an epoch changed in them are logged, by path. Default false. */
   layers?: boolean;
+  /**
+   * Gives gradients by path after each epoch, whose norms are logged, too: `() => trainer.gradients(batch)`, of a few samples that
+   * stay the same. Default none.
+   */
+  gradients?: () => LoggedGradients | Promise<LoggedGradients>;
 }
 
-const OPTIONS = { steps: flag(true), layers: flag(false) } satisfies OptionsOf<JsonLogOptions>;
+/** What `trainer.gradients` gives. */
+type LoggedGradients = ReadonlyMap<string, { readonly data: ArrayLike<number> }>;
+
+const OPTIONS = {
+  steps: flag(true),
+  layers: flag(false),
+  gradients: optional(fn<() => LoggedGradients | Promise<LoggedGradients>>()),
+} satisfies OptionsOf<JsonLogOptions>;
 
 /**
  * Writes what happens as JSON lines: objects with a `type`, which `docs/training.md` lists. It is what reports are made of. Numbers
@@ -92,15 +104,19 @@ const OPTIONS = { steps: flag(true), layers: flag(false) } satisfies OptionsOf<J
  */
 export function jsonLog(to: string | LogUrl | LogTarget, options: JsonLogOptions = {}): Callback {
   const open = opener("jsonLog", to);
-  const { steps, layers } = readOptions("jsonLog", options, OPTIONS);
+  const { steps, layers, gradients } = readOptions("jsonLog", options, OPTIONS);
   let log: LogTarget | undefined;
   let before: Map<string, ParameterValues> | undefined;
   const write = (line: object): unknown => log?.write(`${JSON.stringify(line)}\n`);
-  const layersLine = ({ step, parameters }: FitContext): unknown => {
-    const now = parameters();
-    const line = layerLine(step, now, before ?? now);
-    before = now;
-    return write(line);
+  const layersLine = async ({ step, parameters }: FitContext): Promise<void> => {
+    const line: Record<string, unknown> = { type: "layers", step };
+    if (gradients !== undefined) line.gradients = normsOf(await gradients());
+    if (layers) {
+      const now = parameters();
+      Object.assign(line, layerLine(now, before ?? now));
+      before = now;
+    }
+    await write(line);
   };
   return {
     name: "jsonLog",
@@ -119,7 +135,7 @@ export function jsonLog(to: string | LogUrl | LogTarget, options: JsonLogOptions
     async onEpoch(context) {
       const { samplesPerSecond: _, ...result } = context.result;
       await write({ type: "epoch", ...result });
-      if (layers) await layersLine(context);
+      if (layers || gradients !== undefined) await layersLine(context);
     },
     async onEnd({ end, step, parameters }) {
       await write(endLine(end, step, parameters()));
@@ -142,11 +158,7 @@ function endLine({ reason, by, why, error }: FitEnd, step: number, tensors: Map<
 const BINS = 20;
 
 /** Norms of the parameters' changes, and how the parameters are spread: counts in bins of one width from min to max. */
-function layerLine(
-  step: number,
-  now: ReadonlyMap<string, ParameterValues>,
-  before: ReadonlyMap<string, ParameterValues>,
-): object {
+function layerLine(now: ReadonlyMap<string, ParameterValues>, before: ReadonlyMap<string, ParameterValues>): object {
   const updates: Record<string, number> = {};
   const weights: Record<string, object> = {};
   for (const [path, { data }] of now) {
@@ -154,7 +166,21 @@ function layerLine(
     updates[path] = Math.sqrt(data.reduce((sum, value, index) => sum + (value - (old?.[index] ?? 0)) ** 2, 0));
     weights[path] = spreadOf(data);
   }
-  return { type: "layers", step, updates, weights };
+  return { updates, weights };
+}
+
+function normsOf(gradients: LoggedGradients): Record<string, number> {
+  if (kindOf(gradients) !== "Map") {
+    throw new ModelError(
+      `jsonLog: gradients must give a Map of arrays by path, as trainer.gradients() does, got ${showValue(gradients)}`,
+    );
+  }
+  const norm = ({ data }: { readonly data: ArrayLike<number> }): number => {
+    let sum = 0;
+    for (let i = 0; i < data.length; i++) sum += data[i] ** 2;
+    return Math.sqrt(sum);
+  };
+  return Object.fromEntries([...gradients].map(([path, values]) => [path, norm(values)]));
 }
 
 function spreadOf(data: Float32Array): { min: number; max: number; counts: number[] } {

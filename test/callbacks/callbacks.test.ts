@@ -26,6 +26,7 @@ import {
   timeLimit,
 } from "steepest/callbacks";
 import { decodeCheckpoint } from "steepest/io";
+import { parseRun } from "steepest/report";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { performance as hostClock } from "../../src/engine/host.js";
 import { blobs } from "../train/blobs.js";
@@ -385,6 +386,25 @@ describe("logs", () => {
     await other.fit(data, { ...batches, epochs: 2, callbacks: [log] });
     expect(again.at(-1)?.digest).toBe(lines.at(-1)?.digest);
     expect(again.map(({ type }) => type)).toEqual(["begin", "epoch", "epoch", "end"]);
+  });
+
+  test("jsonLog has norms of gradients, of samples that are given, and reports take what it writes", async () => {
+    using trainer = open();
+    let text = "";
+    const write = (line: string) => void (text += line);
+    const gradients = () => trainer.gradients(data);
+    await trainer.fit(data, { ...batches, callbacks: [jsonLog({ write }, { gradients })] });
+    const { records } = parseRun("run", text);
+    const [line] = records.filter(({ type }) => type === "layers") as { gradients: Record<string, number> }[];
+    const wanted = [...trainer.gradientsSync(data)].map(([path, { data }]) => [path, Math.hypot(...data)] as const);
+    expect(Object.keys(line?.gradients ?? {})).toEqual(wanted.map(([path]) => path));
+    for (const [path, norm] of wanted) expect(line?.gradients[path]).toBeCloseTo(norm, 5);
+    expect(line).not.toHaveProperty("weights");
+    expect(records.map(({ type }) => type)).toEqual(expect.arrayContaining(["begin", "steps", "epoch", "end"]));
+    const wrong = jsonLog({ write }, { gradients: () => [] as never });
+    await expect(trainer.fit(data, { callbacks: [wrong] }).then()).rejects.toThrow(
+      "jsonLog: gradients must give a Map",
+    );
   });
 });
 

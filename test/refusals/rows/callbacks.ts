@@ -52,7 +52,7 @@ export const callbackRows: readonly Row[] = [
   {
     name: "jsonLog",
     call: callbacks.jsonLog,
-    good: () => [target(), { steps: true, layers: false }],
+    good: () => [target(), { steps: true, layers: false, gradients: () => new Map() }],
     ...isTarget,
     optional: [...isTarget.optional, "1"],
   },
