@@ -126,6 +126,8 @@ test.each(examples)("example in %s", async (file, source) => {
   // Metrics over arrays have the names of those of programs, and a callback that of a schedule.
   const own = file.includes("nodeCallbacks")
     ? callbacks
-    : { metrics, images, inspect, callbacks }[file.split(/[\\/]/)[1]];
+    : file.includes("nodeReport")
+      ? report
+      : { metrics, images, inspect, callbacks, diagnostics }[file.split(/[\\/]/)[1]];
   await runProgram(source, file.startsWith("src/ops/"), own ?? {});
 });

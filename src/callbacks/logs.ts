@@ -1,6 +1,7 @@
 // Logs of a fit: a table of its epochs, or a line of JSON for whatever happens.
 import { VERSION } from "../engine/copies.js";
 import { checkFlag, checkFunction, ModelError, showValue } from "../engine/errors.js";
+import { timestamp } from "../engine/host.js";
 import { kindOf } from "../engine/kind.js";
 import { flag, fn, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import { checksumOf } from "../io/checksum.js";
@@ -146,11 +147,11 @@ export function jsonLog(to: string | LogUrl | LogTarget, options: JsonLogOptions
 
 function beginLine(setup: FitSetup, step: number): object {
   const { summary, ...rest } = setup;
-  return { type: "begin", version: VERSION, time: new Date().toISOString(), step, ...rest, summary: summary() };
+  return { type: "begin", version: VERSION, time: timestamp(), step, ...rest, summary: summary() };
 }
 
 function endLine({ reason, by, why, error }: FitEnd, step: number, tensors: Map<string, ParameterValues>): object {
-  const message = error instanceof Error ? error.message : undefined;
+  const { message } = (error ?? {}) as Partial<Error>;
   const digest = checksumOf({ tensors, metadata: {} });
   return { type: "end", reason, by, why, error: message, step, digest };
 }

@@ -26,6 +26,11 @@ export const performance = {
   },
 };
 
+/** The date and time, as ISO 8601 has it. */
+export function timestamp(): string {
+  return new Date().toISOString();
+}
+
 /** Node's ports keep the process alive; these methods turn that on and off. */
 interface Port {
   ref?(): void;

@@ -28,8 +28,8 @@ const ACTIVATIONS = { layers: LAYERS } satisfies OptionsOf<ActivationsOptions>;
  * @throws {DataError} If the samples do not fit the model.
  *
  * @example
- * const values = await activations(trainer, images, { layers: ["0", "3"] });
- * values.get("0"); // { shape: [32, 28, 28, 8], data }
+ * const values = await activations(trainer, image, { layers: "0" });
+ * console.log(values.get("0")?.shape); // [1, 8]
  */
 export async function activations<I extends Ports, O extends Ports>(
   trainer: Inspected<I, O>,

@@ -46,8 +46,9 @@ const MAX_PIXELS = 2 ** 26;
  * @throws {DataError} If these are no such weights, or a number is not finite.
  *
  * @example
- * const { width, data } = filterTiles(trainer.parameters().get("0.weight"));
- * context.putImageData(new ImageData(data, width), 0, 0);
+ * const pictures = await compile(sequential({ input: [28, 28, 1] }, conv2d(16, 5)));
+ * const { width, height, data } = filterTiles(pictures.parameters().get("0.weight"));
+ * // In a page: context.putImageData(new ImageData(data, width), 0, 0)
  */
 export function filterTiles(weights: ShapedNumbers | undefined, options: TilesOptions = {}): Picture {
   const where = "filterTiles";

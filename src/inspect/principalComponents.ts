@@ -31,7 +31,7 @@ export interface PrincipalComponents {
  * @throws {SteepestError} If `ml-pca` is not installed.
  *
  * @example
- * const weights = trainer.parameters().get("embedding.weight");
+ * const weights = trainer.parameters().get("0.weight");
  * const { points } = await principalComponents(weights); // [[0.3, -1.2], …]
  */
 export async function principalComponents(

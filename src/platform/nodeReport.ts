@@ -28,7 +28,8 @@ export async function readRun(path: FilePath): Promise<Run> {
  * @throws {SteepestError} If `uplot` is not installed, or a file cannot be read or written.
  *
  * @example
- * await writeReport("report.html", ["runs/adam.jsonl", "runs/sgd.jsonl"], { title: "Adam and SGD" });
+ * const run = parseRun("adam", '{"type":"epoch","epoch":1,"step":10,"loss":0.5}');
+ * await writeReport(path, [run], { title: "Adam" }); // or paths of logs: ["runs/adam.jsonl", "runs/sgd.jsonl"]
  */
 export async function writeReport(
   path: FilePath,

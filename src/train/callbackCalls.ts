@@ -1,5 +1,7 @@
 // Calls a fit's callbacks: in their order, one after another, and no more often than they ask for.
+
 import { ModelError, SteepestError, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
 import { rateAt, ratesByGroup } from "../optim/optimizer.js";
 import type {
   AnyCallback,
@@ -176,7 +178,7 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
 /** Errors of the library say where they come from; those of others are given the callback's name. */
 function named({ name }: AnyCallback, hook: string, error: unknown): unknown {
   if (error instanceof SteepestError) return error;
-  const message = error instanceof Error ? error.message : showValue(error);
+  const message = kindOf(error) === "Error" ? (error as Error).message : showValue(error);
   return new SteepestError(`fit: callback ${showValue(name)} threw in ${hook}: ${message}`, { cause: error });
 }
 

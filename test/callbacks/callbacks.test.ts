@@ -325,7 +325,8 @@ describe("logs", () => {
     const first = await trainer.fit(data, { ...batches, epochs: 2, callbacks: [csvLog(path)] });
     await trainer.fit(data, { ...batches, callbacks: [csvLog(path)] });
     const [heading, ...lines] = readFileSync(path, "utf8").trimEnd().split("\n");
-    expect(heading).toBe("epoch,step,durationMs,loss,accuracy,validation.loss,validation.accuracy");
+    const columns = "epoch,step,durationMs,loss,accuracy,validation.loss,validation.accuracy";
+    expect(heading).toBe(columns);
     expect(lines).toHaveLength(3);
     const [epoch, step, , loss, accuracy, validationLoss] = lines[1].split(",").map(Number);
     const { validation: scored } = first[1];
@@ -391,7 +392,9 @@ describe("logs", () => {
   test("jsonLog has norms of gradients, of samples that are given, and reports take what it writes", async () => {
     using trainer = open();
     let text = "";
-    const write = (line: string) => void (text += line);
+    const write = (line: string) => {
+      text += line;
+    };
     const gradients = () => trainer.gradients(data);
     await trainer.fit(data, { ...batches, callbacks: [jsonLog({ write }, { gradients })] });
     const { records } = parseRun("run", text);

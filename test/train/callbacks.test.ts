@@ -48,6 +48,11 @@ function lossesOf(steps: number): number[] {
   return [...trainer.trainStepsSync(data, { steps, ...batches })];
 }
 
+/** Time for what is under way to go on, if it does. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 describe("callbacks", () => {
   test("are called in their order, at the steps and epochs they ask for, and change no bit", async () => {
     const calls: string[] = [];
@@ -121,7 +126,7 @@ describe("callbacks", () => {
       name: "slow",
       async onEpoch({ epoch }) {
         order.push(`begin ${epoch}`);
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await turns();
         order.push(`end ${epoch}`);
       },
       async onEnd() {
@@ -425,7 +430,7 @@ describe("a fit that is paused", () => {
       await fit.pause(); // it has not begun
       expect(fit.paused).toBe(true);
       const history = fit.then((all) => all);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await turns();
       expect(trainer.steps).toBe(0);
       fit.resume();
       const seen = new Set<number>();
@@ -434,7 +439,7 @@ describe("a fit that is paused", () => {
         await fit.pause();
         const { steps } = trainer.checkpoint();
         seen.add(steps);
-        await new Promise((resolve) => setTimeout(resolve, 2));
+        await turns();
         expect(trainer.steps).toBe(steps);
         if (fit.end === undefined) await expect(trainer.trainBatch(data)).rejects.toThrow(/fit is still running/);
         fit.resume();
@@ -463,7 +468,7 @@ describe("a fit that is paused", () => {
       const endless: Callback = {
         name: "endless",
         onEpoch: () => {
-          setTimeout(() => waiting.abort(new Error("no answer")), 1);
+          setImmediate(() => waiting.abort(new Error("no answer")));
           return new Promise(() => {});
         },
       };
