@@ -259,6 +259,7 @@ test("the source asks for no class of one realm or copy", () => {
     ThreadError: "the same",
     EngineCall: "made and looked at by one driver: src/train/job.ts",
     Waiting: "the same",
+    CopyBack: "the same",
     Element: "the same: src/data/flow.ts",
     UsageError: "of the command line, which is one program",
     DedicatedWorkerGlobalScope: "asked of the realm's own global object",
