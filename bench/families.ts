@@ -47,7 +47,7 @@ const families: readonly Family[] = [
   { names: /^conv-/, load: async () => [(await import("./workloads/convolution.js")).convolutionWorkload()] },
   { names: /^layers-/, load: async () => (await import("./workloads/layers.js")).layerWorkloads() },
   { names: /^optimizer-/, load: async () => (await import("./workloads/optimizer.js")).optimizerWorkloads() },
-  { names: /^metrics-/, load: async () => [(await import("./workloads/metrics.js")).metricsWorkload()] },
+  { names: /^(metrics|stream|tripwire)-/, load: async () => (await import("./workloads/epoch.js")).epochWorkloads() },
   { names: /^activation-/, load: async () => (await import("./workloads/activation.js")).activationWorkloads() },
   {
     names: /^page-tasks-/,

@@ -40,7 +40,7 @@ export function parseOptions(args: readonly string[]): Options {
   // The activations, layers and optimizers are many, and of little interest beside the rest; pages are not compared with anybody.
   const shown =
     names === undefined
-      ? chosen.filter(({ name }) => !/^(activation|layers|metrics|optimizer|page-tasks)-/.test(name))
+      ? chosen.filter(({ name }) => !/^(activation|layers|metrics|optimizer|page-tasks|stream|tripwire)-/.test(name))
       : chosen;
   const files = values.readme === undefined ? undefined : listOf("readme", values.readme);
   return {
@@ -154,7 +154,7 @@ export function usage(): string {
     row("--readme A,B", "write the medians into these Markdown files, between their lines <!-- bench:begin --> and"),
     row(
       "",
-      "<!-- bench:end -->; those of activation, layers, metrics, optimizer and page-tasks only if --workloads names them. A line",
+      "<!-- bench:end -->; those of activation, layers, metrics, optimizer, page-tasks, stream and tripwire only if --workloads names them. A line",
     ),
     row("", "<!-- bench:begin columns: …; rows: … --> names the implementations and workloads to show"),
     row("--save FILE", "write all that was measured, for --from"),

@@ -16,6 +16,8 @@ export interface LayerCase {
   readonly bends?: boolean;
   /** Whether it draws random numbers, so that others' results can only be alike in the mean of their squares. */
   readonly random?: boolean;
+  /** Whether no other library here has it. */
+  readonly alone?: boolean;
   /** Whose pixels each weight is multiplied with once; absent for layers that move more than they multiply. */
   readonly weightsMeet?: "input" | "output";
 }
@@ -164,14 +166,17 @@ export const layerCases = {
   alphaDropout: vector(steepest.alphaDropout(0.5), { random: true }),
   dropout: vector(steepest.dropout(0.5), { random: true }),
   gaussianDropout: vector(steepest.gaussianDropout(0.5), { random: true }),
-  randomFlip: image(steepest.randomFlip(), { random: true }),
-  randomAffine: image(steepest.randomAffine({ rotation: 10, translation: 0.1, zoom: [0.9, 1.1] }), { random: true }),
-  randomRotation: image(steepest.randomRotation(10), { random: true }),
-  randomTranslation: image(steepest.randomTranslation(0.1), { random: true }),
-  randomZoom: image(steepest.randomZoom(0.9, 1.1), { random: true }),
-  randomCrop: image(steepest.randomCrop({ padding: 2 }), { random: true }),
-  randomErasing: image(steepest.randomErasing(), { random: true }),
-  colorJitter: image(steepest.colorJitter({ brightness: 0.2, contrast: 0.2 }), { random: true }),
+  randomFlip: image(steepest.randomFlip(), { random: true, alone: true }),
+  randomAffine: image(steepest.randomAffine({ rotation: 10, translation: 0.1, zoom: [0.9, 1.1] }), {
+    random: true,
+    alone: true,
+  }),
+  randomRotation: image(steepest.randomRotation(10), { random: true, alone: true }),
+  randomTranslation: image(steepest.randomTranslation(0.1), { random: true, alone: true }),
+  randomZoom: image(steepest.randomZoom(0.9, 1.1), { random: true, alone: true }),
+  randomCrop: image(steepest.randomCrop({ padding: 2 }), { random: true, alone: true }),
+  randomErasing: image(steepest.randomErasing(), { random: true, alone: true }),
+  colorJitter: image(steepest.colorJitter({ brightness: 0.2, contrast: 0.2 }), { random: true, alone: true }),
   gaussianNoise: vector(steepest.gaussianNoise(0.5), { random: true }),
   spatialDropout1d: sequence(steepest.spatialDropout1d(0.5), { random: true }),
   spatialDropout2d: image(steepest.spatialDropout2d(0.5), { random: true }),

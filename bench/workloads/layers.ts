@@ -85,11 +85,15 @@ export function layerWorkload(name: string, layerCase: LayerCase, createPlain?: 
       if ("write" in contestant && layerCase.bends !== true) checkSlopes(contestant as ResidentProgram, task);
       return contestant;
     },
-    async forPeers() {
-      const { task } = currentTask();
-      const ours = await resultsOf(await createResident({ build: "strict", threads: 1 }, task));
-      return peerWork(name, layerCase, task, ours);
-    },
+    ...(layerCase.alone === true
+      ? {}
+      : {
+          async forPeers() {
+            const { task } = currentTask();
+            const ours = await resultsOf(await createResident({ build: "strict", threads: 1 }, task));
+            return peerWork(name, layerCase, task, ours);
+          },
+        }),
   };
   return workload;
 }

@@ -18,7 +18,7 @@ interface Bar {
   clear(): void;
 }
 
-const FORMAT = "epoch {epoch} {bar} {percentage}%  {scores}  {rate} samples/s  {left} left";
+const FORMAT = "epoch {epoch} {bar} {percentage}%  {scores}  {rate} samples/s  {left}";
 const WIDTH = 24;
 
 /**
@@ -48,13 +48,21 @@ export async function createProgressDisplay<M extends string>(epochs: number): P
 }
 
 /** What is in the line beside the bar. */
-function textsOf({ epoch, scores, samplesPerSecond, remainingMs }: Progress<never>, epochs: number) {
+function textsOf({ epoch, samples, scores, samplesPerSecond, remainingMs }: Progress<never>, epochs: number) {
   return {
     epoch: `${epoch}/${epochs}`,
     scores: showScores(scores),
     rate: Math.round(samplesPerSecond).toLocaleString("en-US"),
-    left: `${(remainingMs / 1000).toFixed(1)} s`,
+    // How long it takes is not known of data that arrive over time.
+    left: Number.isFinite(remainingMs)
+      ? `${(remainingMs / 1000).toFixed(1)} s left`
+      : `${samples.toLocaleString("en-US")} samples`,
   };
+}
+
+/** Samples of the epoch; if that is not known, so many that the bar stays empty. */
+function totalOf({ samples, samplesPerEpoch }: Progress<never>): number {
+  return Number.isFinite(samplesPerEpoch) ? samplesPerEpoch : 1000 * (samples + 1);
 }
 
 async function libraryBar(epochs: number): Promise<Bar | undefined> {
@@ -64,9 +72,11 @@ async function libraryBar(epochs: number): Promise<Bar | undefined> {
   let bar: InstanceType<typeof SingleBar> | undefined;
   return {
     show(progress) {
-      const { samples, samplesPerEpoch } = progress;
+      const { samples } = progress;
+      const total = totalOf(progress);
       const texts = textsOf(progress, epochs);
       if (bar !== undefined) {
+        bar.setTotal(total);
         bar.update(samples, texts);
         return;
       }
@@ -74,7 +84,7 @@ async function libraryBar(epochs: number): Promise<Bar | undefined> {
         { format: FORMAT, barsize: WIDTH, hideCursor: true, clearOnComplete: true },
         Presets.shades_classic,
       );
-      bar.start(samplesPerEpoch, samples, texts);
+      bar.start(total, samples, texts);
     },
     clear() {
       bar?.stop();
@@ -92,10 +102,10 @@ function plainBar(epochs: number): Bar {
     show(progress) {
       if (performance.now() - drawnAt < DRAW_MS) return;
       drawnAt = performance.now();
-      const share = progress.samples / progress.samplesPerEpoch;
+      const share = progress.samples / totalOf(progress);
       const { epoch, scores, rate, left } = textsOf(progress, epochs);
       const bar = "#".repeat(Math.round(share * WIDTH)).padEnd(WIDTH, "-");
-      const line = `epoch ${epoch} ${bar} ${Math.floor(share * 100)}%  ${scores}  ${rate} samples/s  ${left} left`;
+      const line = `epoch ${epoch} ${bar} ${Math.floor(share * 100)}%  ${scores}  ${rate} samples/s  ${left}`;
       // A longer line would wrap, and could not be taken back.
       process.stdout.write(`\r${line.slice(0, (process.stdout.columns || 80) - 1)}\u001b[K`);
     },

@@ -39,6 +39,8 @@ interface Moment {
 /** The memory of a copy, and the programs that copy there and back. */
 interface Copies {
   readonly regions: readonly Region[];
+  /** Where their copies are. */
+  readonly places: readonly Region[];
   readonly take: Program;
   readonly giveBack: Program;
   /** Sums the squares of all that the optimizer changes. */
@@ -89,7 +91,8 @@ export function* takeCopy(state: State): Job<void> {
   if (copies === undefined) return;
   const start = performance.now();
   if (!(yield* areFinite(state))) return;
-  yield new EngineCall(copies.take, 1, []);
+  // A background that has a copy of the memory gives it back: the next call may run here.
+  yield new EngineCall(copies.take, 1, copies.places);
   const takenAt = performance.now();
   rewind.due = steps + intervalOf(rewind.moment, steps, start, takenAt - start);
   rewind.moment = {
@@ -213,6 +216,7 @@ function makeCopies(state: State, regions: readonly Region[]): Copies | undefine
     const here = regions.map(({ address }) => address);
     return {
       regions: regions.map(({ address, bytes }) => ({ address, bytes })),
+      places: regions.map(({ bytes }, i) => ({ address: places[i], bytes })),
       ...checking(state, lease),
       take: copying(places, here),
       giveBack: copying(here, places),

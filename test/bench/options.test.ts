@@ -43,6 +43,8 @@ describe("parseOptions", () => {
       ...Object.keys(layerCases).map((name) => `layers-${name}`),
       ...[...Object.keys(plainSteps), ...OTHER_STEPS].map((name) => `optimizer-${name}`),
       "metrics-mnist",
+      "stream-mnist",
+      "tripwire-mnist",
       "activation-relu",
       "activation-sigmoid",
       "activation-tanh",
@@ -98,9 +100,9 @@ describe("parseOptions", () => {
     const shown = (...args: string[]) => parseOptions(["--readme", "x", ...args]).readme?.workloads ?? [];
     const { workloads } = parseOptions([]);
     expect(shown()).toEqual(
-      workloads.filter(({ name }) => !/^(activation|layers|metrics|optimizer|page-tasks)-/.test(name)),
+      workloads.filter(({ name }) => !/^(activation|layers|metrics|optimizer|page-tasks|stream|tripwire)-/.test(name)),
     );
-    expect(shown()).toHaveLength(workloads.length - 7 - 20 - 1 - 2 - Object.keys(layerCases).length);
+    expect(shown()).toHaveLength(workloads.length - 7 - 20 - 3 - 2 - Object.keys(layerCases).length);
     expect(parseOptions(["--readme", "x"]).workloads).toEqual(shown());
     expect(shown("--workloads", "xor,activation-relu").map(({ name }) => name)).toEqual(["xor", "activation-relu"]);
   });

@@ -123,7 +123,7 @@ test.each([false, true])(
 );
 
 describe("a step that a thread's death cuts short", () => {
-  /** An engine that does `whole` steps of its third run and the first instruction of the next, then loses a thread. */
+  /** An engine that does `whole` steps of its third run (of a trainer without copies, which are runs too) and the first instruction of the next, then loses a thread. */
   function losing(engine: Engine, whole: number, at: "plan" | "optimizer"): Engine {
     let runs = 0;
     const run: Engine["run"] = (program, end, steps, threads) => {
@@ -140,7 +140,7 @@ describe("a step that a thread's death cuts short", () => {
     using engine = createEngineSync();
     const small = { x: data.x.subarray(0, 50 * 200), y: data.y.subarray(0, 50) };
     // The first run initializes the parameters.
-    using disturbed = await compile(model, { ...recipe, engine: losing(engine, 1, "plan") });
+    using disturbed = await compile(model, { ...recipe, engine: losing(engine, 1, "plan"), tripwire: false });
     using reference = await compile(model, { ...recipe, engine });
     disturbed.trainBatchSync(small);
     expect(() => disturbed.trainStepsSync(small, { steps: 1 })).toThrow(ThreadError);
@@ -152,7 +152,7 @@ describe("a step that a thread's death cuts short", () => {
 
   test("closes the trainer after that, until reset()", async () => {
     using engine = createEngineSync();
-    using trainer = await compile(model, { ...recipe, engine: losing(engine, 0, "optimizer") });
+    using trainer = await compile(model, { ...recipe, engine: losing(engine, 0, "optimizer"), tripwire: false });
     const start = trainer.parameters();
     trainer.trainStepsSync(data, { steps: 1 });
     expect(() => trainer.trainStepsSync(data, { steps: 1 })).toThrow(ThreadError);
