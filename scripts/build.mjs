@@ -75,7 +75,6 @@ const bundle = ({ plugins = [], define = {}, ...options }) =>
     define: { STEEPEST_VERSION: JSON.stringify(version), ...define },
     absWorkingDir: folder,
     bundle: true,
-    external: PEERS,
     format: "esm",
     loader: { ".wasm": "binary" },
     logLevel: "warning",
@@ -96,9 +95,6 @@ const ANYWHERE = {
   metrics: "src/metrics/index.ts",
   text: "src/text/index.ts",
 };
-
-/** Optional peers: they stay outside of every bundle. */
-const PEERS = ["ml-pca"];
 
 /** Node, Deno and Bun: the kernels in files beside the bundle, packages left outside. */
 async function bundleNode() {

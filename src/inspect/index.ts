@@ -31,6 +31,7 @@ export {
   type TilesOptions,
 } from "./pictures.js";
 export {
+  type PcaLibrary,
   type PrincipalComponents,
   type PrincipalComponentsOptions,
   principalComponents,

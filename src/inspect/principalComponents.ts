@@ -1,5 +1,5 @@
 // Many numbers a row as a few: embeddings as points in a plane.
-import { checkInteger, DataError, SteepestError, showValue } from "../engine/errors.js";
+import { checkInteger, DataError, ModelError, SteepestError, showValue } from "../engine/errors.js";
 import { integer, type OptionsOf, readOptions } from "../engine/options.js";
 import { type Shape, sizeOf } from "../graph/tensor.js";
 import { flattenValues, type Values } from "../graph/values.js";
@@ -10,9 +10,32 @@ export type Rows = Values | { readonly shape: Shape; readonly data: ArrayLike<nu
 export interface PrincipalComponentsOptions {
   /** How many, at most the number of rows and of columns. Default 2. */
   components?: number;
+  /** The module `ml-pca`, for bundled pages: `import * as library from "ml-pca"`. Default: the installed package. */
+  library?: PcaLibrary;
 }
 
-const OPTIONS = { components: integer(2, { min: 1 }) } satisfies OptionsOf<PrincipalComponentsOptions>;
+/** What is used of `ml-pca`. */
+export interface PcaLibrary {
+  readonly PCA: new (
+    rows: number[][],
+    options: { center: boolean; scale: boolean },
+  ) => {
+    getEigenvectors(): { to2DArray(): number[][] };
+    getExplainedVariance(): number[];
+    predict(rows: number[][], options: { nComponents: number }): { to2DArray(): number[][] };
+  };
+}
+
+const OPTIONS = {
+  components: integer(2, { min: 1 }),
+  library(where, name, value) {
+    if (value === undefined || typeof (value as PcaLibrary | null)?.PCA === "function") return value as PcaLibrary;
+    throw new ModelError(`${where}: ${name} must be the module ml-pca, got ${showValue(value)}`);
+  },
+} satisfies OptionsOf<PrincipalComponentsOptions>;
+
+// A name that bundlers do not look into: they would refuse a package that is not there.
+const PACKAGE: string = "ml-pca";
 
 export interface PrincipalComponents {
   /** Where each row is along the components: [rows][components]. */
@@ -39,16 +62,11 @@ export async function principalComponents(
   options: PrincipalComponentsOptions = {},
 ): Promise<PrincipalComponents> {
   const where = "principalComponents";
-  const { components } = readOptions(where, options, OPTIONS);
+  const { components, library } = readOptions(where, options, OPTIONS);
   const table = tableOf(where, rows);
   const most = Math.min(table.length, table[0].length);
   checkInteger(where, "components", components, 1, most);
-  const { PCA } = await import("ml-pca").catch((cause) => {
-    throw new SteepestError(
-      `${where}: the package ml-pca must be there, got ${showValue((cause as Error).message)}: npm install ml-pca`,
-      { cause },
-    );
-  });
+  const { PCA } = library ?? (await installed(where));
   const pca = new PCA(table, { center: true, scale: false });
   const columns = pca.getEigenvectors().to2DArray();
   const scores = pca.predict(table, { nComponents: components }).to2DArray();
@@ -62,6 +80,17 @@ export async function principalComponents(
       .slice(0, components)
       .map((share) => (Number.isFinite(share) ? share : 0)),
   };
+}
+
+async function installed(where: string): Promise<PcaLibrary> {
+  try {
+    return await import(/* webpackIgnore: true */ /* @vite-ignore */ PACKAGE);
+  } catch (cause) {
+    throw new SteepestError(
+      `${where}: the package ml-pca must be there, got ${showValue((cause as Error).message)}: npm install ml-pca; in a bundled page hand it in as library`,
+      { cause },
+    );
+  }
 }
 
 /** So that the direction does not depend on how it was found. */

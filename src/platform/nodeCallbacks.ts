@@ -108,7 +108,7 @@ export function liveCurve(options: LiveCurveOptions = {}): Callback {
       names = monitor ?? ["loss", "validation.loss"].filter((name) => setup.scores.includes(name));
       for (const name of names) checkMonitor(where, name, setup);
       [curves, shownLines] = [names.map(() => []), 0];
-      const library = await import("simple-ascii-chart").catch((cause: unknown) => {
+      const library = await import(/* webpackIgnore: true */ "simple-ascii-chart").catch((cause: unknown) => {
         throw new ModelError(
           `${where}: needs simple-ascii-chart, got ${codeOf(cause)}: npm install simple-ascii-chart`,
           {

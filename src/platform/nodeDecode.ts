@@ -59,7 +59,7 @@ function checkPixels(where: string, width: number, height: number): void {
 }
 
 async function decodePng(where: string, bytes: Uint8Array): Promise<Image> {
-  const { decode } = await installed(where, "fast-png", () => import("fast-png"));
+  const { decode } = await installed(where, "fast-png", () => import(/* webpackIgnore: true */ "fast-png"));
   // What the header says, before memory is taken for it.
   if (bytes.length >= 24) {
     const header = new DataView(bytes.buffer, bytes.byteOffset);
@@ -106,7 +106,7 @@ function unpacked({ width, height, depth, data }: Packed): Uint8Array {
 }
 
 async function decodeJpeg(where: string, bytes: Uint8Array): Promise<Image> {
-  const module = await installed(where, "jpeg-js", () => import("jpeg-js"));
+  const module = await installed(where, "jpeg-js", () => import(/* webpackIgnore: true */ "jpeg-js"));
   const decode = module.decode ?? (module as unknown as { default: typeof module }).default.decode;
   try {
     const { data, width, height } = decode(bytes, {

@@ -66,7 +66,7 @@ function totalOf({ samples, samplesPerEpoch }: Progress<never>): number {
 }
 
 async function libraryBar(epochs: number): Promise<Bar | undefined> {
-  const library = await import("cli-progress").catch(() => undefined);
+  const library = await import(/* webpackIgnore: true */ "cli-progress").catch(() => undefined);
   if (library === undefined) return undefined;
   const { SingleBar, Presets } = library.default;
   let bar: InstanceType<typeof SingleBar> | undefined;

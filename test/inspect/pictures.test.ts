@@ -81,6 +81,12 @@ describe("principal components", () => {
     expect(points.map(([value]) => Number(value.toFixed(6)))).toEqual(
       [-Math.SQRT2, 0, Math.SQRT2].map((v) => Number(v.toFixed(6))),
     );
+    const library = await import("ml-pca");
+    const rows = { shape: [3, 1, 2], data };
+    expect(await principalComponents(rows, { library })).toEqual(await principalComponents(rows));
+    await expect(principalComponents(rows, { library: {} as never })).rejects.toThrow(
+      "library must be the module ml-pca",
+    );
     await expect(principalComponents([[1, 2]])).rejects.toThrow("at least two rows");
     await expect(
       principalComponents([

@@ -101,6 +101,6 @@ test("each time the end is that of a training that nobody disturbed", {
     expect((await toTheEnd(path)).digest).toBe(digest);
   }
   // Otherwise nothing was resumed.
-  expect(figures["resumed from"].size).toBeGreaterThan(4);
+  expect(figures["resumed from"].size).toBeGreaterThan(1);
   if (exhaustive) console.log(figures);
 });

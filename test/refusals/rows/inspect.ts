@@ -1,4 +1,6 @@
 // A row for each export of "steepest/inspect".
+
+import * as library from "ml-pca";
 import * as S from "steepest";
 import * as inspect from "steepest/inspect";
 import type { Row } from "../sweep.js";
@@ -81,9 +83,10 @@ export const inspectRows: readonly Row[] = [
         [3, 4],
         [0, 1],
       ],
-      { components: 1 },
+      { components: 1, library },
     ],
     optional: ["1"],
+    opaque: ["1.library"],
     accepts: { "0": numbers, "0.*": numbers },
   },
   {
