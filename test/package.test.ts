@@ -1,6 +1,7 @@
 // What is in the package that npm would publish: all that is needed, nothing besides.
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test } from "vitest";
 
@@ -38,6 +39,17 @@ test("every entry is there", () => {
   const entries = targets({ exports, typesVersions, main, types, bin });
   expect(entries.length).toBeGreaterThan(40);
   expect(entries.filter((path) => !paths.includes(path))).toEqual([]);
+});
+
+test("what require() gets of an entry is there", () => {
+  const required = ["", "browser/"].flatMap((folder) =>
+    readdirSync(`${root}dist/cjs/${folder}`)
+      .filter((name) => name.endsWith(".cjs") && !/^(all|inlineAll)\.cjs$/.test(name))
+      .map((name) => `dist/cjs/${folder}${name}`),
+  );
+  expect(required.length).toBeGreaterThan(20);
+  const require = createRequire(import.meta.url);
+  for (const path of required) expect(typeof require(root + path), path).toBe("object");
 });
 
 test("README, the pages, changelog and licence are there", () => {

@@ -1,5 +1,6 @@
 // All entries under Node in one, for require().
 
+export * as diagnostics from "../diagnostics/index.js";
 export * as inspect from "../inspect/index.js";
 export * as metrics from "../metrics/index.js";
 export * as text from "../text/index.js";

@@ -106,8 +106,8 @@ async function runMoved(from, to, main, mostFiles) {
 
 async function webpackForNode({ folder, empty }) {
   await node([program("webpack-cli"), "build"], folder);
-  // One for each build of the kernels beside the program.
-  return runMoved(join(folder, "dist"), empty, "main.cjs", 6);
+  // One for each build of the kernels beside the program, and the bar in the terminal.
+  return runMoved(join(folder, "dist"), empty, "main.cjs", 7);
 }
 
 async function rollupForNode({ folder, empty }) {
