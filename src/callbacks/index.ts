@@ -12,6 +12,6 @@ export type {
 export { type CheckpointsOptions, type CheckpointTarget, checkpoints } from "./checkpoints.js";
 export { type EarlyStopping, type EarlyStoppingOptions, earlyStopping } from "./earlyStopping.js";
 export type { LogTarget } from "./host.js";
-export { csvLog, type JsonLogOptions, jsonLog } from "./logs.js";
+export { csvLog, type JsonLog, type JsonLogOptions, jsonLog } from "./logs.js";
 export { type ReduceOnPlateauOptions, reduceOnPlateau } from "./reduceOnPlateau.js";
 export { timeLimit } from "./timeLimit.js";

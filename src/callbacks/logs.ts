@@ -70,6 +70,19 @@ function csvLine(values: readonly (string | number)[]): string {
   return `${cells.join(",")}\n`;
 }
 
+/** A log that takes warnings, too. */
+export interface JsonLog extends Callback {
+  /** Logs a warning: an option of `compile` and of `watchTraining`. What comes before the log is open is written first. */
+  readonly warn: (warning: LoggedWarning) => void;
+}
+
+/** What `compile` and `watchTraining` warn of. */
+interface LoggedWarning {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
 export interface JsonLogOptions {
   /** Whether the loss of each step is logged, and not only those of epochs. Default true. */
   steps?: boolean;
@@ -103,7 +116,7 @@ const OPTIONS = {
  * await trainer.fit({ x, y }, { epochs: 2, callbacks: [jsonLog({ write })] });
  * console.log(lines.map((line) => JSON.parse(line).type)); // begin, steps …, epoch, …, end
  */
-export function jsonLog(to: string | LogUrl | LogTarget, options: JsonLogOptions = {}): Callback {
+export function jsonLog(to: string | LogUrl | LogTarget, options: JsonLogOptions = {}): JsonLog {
   const open = opener("jsonLog", to);
   const { steps, layers, gradients } = readOptions("jsonLog", options, OPTIONS);
   let log: LogTarget | undefined;
@@ -119,14 +132,23 @@ export function jsonLog(to: string | LogUrl | LogTarget, options: JsonLogOptions
     }
     await write(line);
   };
+  const early: object[] = [];
+  let broken: unknown;
   return {
     name: "jsonLog",
     every: "call",
     reads: false,
+    warn({ code, message, remedy }) {
+      const line = { type: "warning", code, message: `${message}: ${remedy}` };
+      if (log === undefined) early.push(line);
+      // Who warns cannot wait; that it could not be written is said by the next line.
+      else Promise.resolve(write(line)).catch((error) => (broken = error));
+    },
     async onBegin({ setup, step, parameters }) {
       log = await open();
       if (layers) before = parameters();
       await write(beginLine(setup, step));
+      for (const line of early.splice(0)) await write(line);
     },
     ...(steps
       ? {
@@ -134,6 +156,7 @@ export function jsonLog(to: string | LogUrl | LogTarget, options: JsonLogOptions
         }
       : {}),
     async onEpoch(context) {
+      if (broken !== undefined) throw broken;
       const { samplesPerSecond: _, ...result } = context.result;
       await write({ type: "epoch", ...result });
       if (layers || gradients !== undefined) await layersLine(context);

@@ -404,6 +404,19 @@ describe("logs", () => {
     for (const [path, norm] of wanted) expect(line?.gradients[path]).toBeCloseTo(norm, 5);
     expect(line).not.toHaveProperty("weights");
     expect(records.map(({ type }) => type)).toEqual(expect.arrayContaining(["begin", "steps", "epoch", "end"]));
+    const warned = jsonLog({ write });
+    warned.warn({ code: "early", message: "before", remedy: "wait" });
+    const late: Callback = {
+      name: "late",
+      onEpoch: () => warned.warn({ code: "late", message: "found", remedy: "do" }),
+    };
+    text = "";
+    await trainer.fit(data, { ...batches, callbacks: [warned, late] });
+    const warnings = parseRun("run", text).records.filter(({ type }) => type === "warning");
+    expect(warnings).toEqual([
+      { type: "warning", code: "early", message: "before: wait" },
+      { type: "warning", code: "late", message: "found: do" },
+    ]);
     const wrong = jsonLog({ write }, { gradients: () => [] as never });
     await expect(trainer.fit(data, { callbacks: [wrong] }).then()).rejects.toThrow(
       "jsonLog: gradients must give a Map",
