@@ -12,7 +12,7 @@ import { checkMonitor, MODE, type Mode, scoreName, scoreOf, signOf } from "./mon
 export type CheckpointTarget = Pick<CheckpointStore, "save" | "list" | "remove">;
 
 export interface CheckpointsOptions {
-  /** Where they go: `folderStore(path)`, `opfsStore()`, `indexedDbStore()` or `memoryStore()` of steepest/io, or one of your own. */
+  /** Where they go: `folderStore(path)`, `opfsStore()`, `indexedDbStore()` or `memoryStore()` of steepest/io, or a custom one. */
   store: CheckpointTarget;
   /** After every so many steps. */
   everySteps?: number;
@@ -21,7 +21,7 @@ export interface CheckpointsOptions {
   /** After every so many epochs. Default 1 if nothing else says when. */
   everyEpochs?: number;
   /**
-   * A score whose best epoch is saved as "best", beside the others: "validation.loss", "validation.accuracy", … Default: none.
+   * A score whose best epoch is saved as "best", next to the others: "validation.loss", "validation.accuracy", … Default: none.
    */
   best?: string;
   /** Whether small values of it are good ("min") or large ones. Default "auto": by the name of the score. */

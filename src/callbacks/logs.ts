@@ -28,7 +28,7 @@ function opener(where: string, to: unknown): () => LogTarget | Promise<LogTarget
   const host = callbackHost();
   if (host !== undefined) return host.openLog(where, to);
   throw new ModelError(
-    `${where}: needs an object with write(text) where there are no files, got ${showValue(to)}: collect the text, or send it on`,
+    `${where}: needs an object with write(text) if there are no files, got ${showValue(to)}: collect the text, or send it on`,
   );
 }
 

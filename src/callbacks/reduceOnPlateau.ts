@@ -29,7 +29,7 @@ const OPTIONS = {
 /**
  * Multiplies the learning rate by `factor` whenever a score has not got better for more than `patience` epochs. PyTorch's
  * `ReduceLROnPlateau` and its defaults, over whatever rate or schedule the optimizer has. What it remembers is part of checkpoints.
- * (For a loop of your own, `reduceOnPlateau` of "steepest" is the same rule as a schedule.)
+ * (For a custom loop, `reduceOnPlateau` of "steepest" is the same rule as a schedule.)
  *
  * @throws {ModelError} For an option that is out of range; when the fit begins, for a score that it does not have.
  * @example

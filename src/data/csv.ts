@@ -19,7 +19,7 @@ export interface CsvOptions {
   names?: readonly string[] | undefined;
   /** Rows with fewer values than names: "error", or "fill", which takes the rest as missing, and ignores empty values at the end of longer rows. Default "error". */
   ragged?: "error" | "fill";
-  /** csv-parse's `parse`, where it cannot be loaded by its name, as in a page: `import { parse } from "csv-parse/browser/esm/sync"`. */
+  /** csv-parse's `parse`, if it cannot be loaded by its name, as in a page: `import { parse } from "csv-parse/browser/esm/sync"`. */
   parser?: CsvParser | undefined;
 }
 

@@ -7,7 +7,7 @@ import { type RowBlock, rowsFrom, type TableRows } from "./tableRows.js";
 import { checkSource, isBlob, isFile, opened, piecesOf, type TableSource, wholeBytes } from "./tableSource.js";
 
 export interface ParquetOptions {
-  /** What hyparquet exports, where it cannot be loaded by its name, as in a page: `import * as hyparquet from "hyparquet"`. */
+  /** What hyparquet exports, if it cannot be loaded by its name, as in a page: `import * as hyparquet from "hyparquet"`. */
   hyparquet?: ParquetLibrary | undefined;
   /** Decompressors besides Snappy, as the package hyparquet-compressors has them. */
   compressors?: object | undefined;

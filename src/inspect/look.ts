@@ -1,4 +1,4 @@
-// A program that predicts as a trainer does, and gives what lies inside: in an engine of its own, with a copy of the
+// A program that predicts as a trainer does, and gives what is inside: in an engine of its own, with a copy of the
 // trainer's values. So a trainer's programs, and its memory, are as they were.
 import { CLOCK_BYTES } from "../engine/constants.js";
 import { createEngine } from "../engine/engine.js";

@@ -27,7 +27,7 @@ export interface SavedCheckpoint extends Checkpoint {
 
 /**
  * A checkpoint as the bytes of a safetensors file, which any reader of the format opens. Equal checkpoints give equal
- * bytes. `decodeWeights` takes them too, where the parameters alone are wanted. A digest of all other bytes is inside, so
+ * bytes. `decodeWeights` takes them too, if only the parameters are wanted. A digest of all other bytes is inside, so
  * that a file which was torn or changed in any way is refused.
  *
  * @param metadata Notes of your own, text to text. Default: none.

@@ -47,7 +47,7 @@ export async function createProgressDisplay<M extends string>(epochs: number): P
   };
 }
 
-/** What is in the line beside the bar. */
+/** What is in the line next to the bar. */
 function textsOf({ epoch, samples, scores, samplesPerSecond, remainingMs }: Progress<never>, epochs: number) {
   return {
     epoch: `${epoch}/${epochs}`,

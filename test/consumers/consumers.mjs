@@ -106,7 +106,7 @@ async function runMoved(from, to, main, mostFiles) {
 
 async function webpackForNode({ folder, empty }) {
   await node([program("webpack-cli"), "build"], folder);
-  // One for each build of the kernels beside the program, and the bar in the terminal.
+  // One for each build of the kernels next to the program, and the bar in the terminal.
   return runMoved(join(folder, "dist"), empty, "main.cjs", 7);
 }
 
@@ -121,7 +121,7 @@ async function rollupForNode({ folder, empty }) {
     chunkFileNames: "[name]-[hash].mjs",
   });
   await bundle.close();
-  // One for each build of the kernels beside the program, and the bar in the terminal.
+  // One for each build of the kernels next to the program, and the bar in the terminal.
   return runMoved(join(folder, "out"), empty, "main.mjs", 7);
 }
 

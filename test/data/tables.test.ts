@@ -17,7 +17,7 @@ import { randomNumbers } from "../../src/engine/randomNumbers.js";
 const csv = (header: string, row: (i: number) => string, count = 40) =>
   [header, ...Array.from({ length: count }, (_, i) => row(i))].join("\n");
 
-/** One column beside a target of two classes. */
+/** One column next to a target of two classes. */
 function oneColumn(values: readonly unknown[], column?: unknown, options: object = {}) {
   const rows = Array.from({ length: 40 }, (_, i) => ({ v: values[i % values.length], y: i % 2 === 0 ? "a" : "b" }));
   const columns = column === undefined ? {} : { v: column };
