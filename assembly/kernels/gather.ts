@@ -27,9 +27,13 @@ export function gatherRows(
   source: u32,
   width: u32,
 ): void {
+  const first = load<u32>(clock, CLOCK_ROW);
+  const rows = load<u32>(feed, FEED_ROWS);
+  const order = <usize>load<u32>(feed, FEED_ORDER);
   const x = <usize>load<u32>(feed + (<usize>source << 2), FEED_SOURCES);
+  assert(first + end <= rows);
   for (let row = begin; row < end; row++) {
-    const from = rowOf(row, feed, clock);
+    const from = rowAt(first + row, order, rows);
     copyWords(y + ((<usize>row * width) << 2), x + ((<usize>from * width) << 2), width);
   }
 }
@@ -47,20 +51,23 @@ export function gatherBytes(
   scale: f32,
   offset: f32,
 ): void {
+  const first = load<u32>(clock, CLOCK_ROW);
+  const rows = load<u32>(feed, FEED_ROWS);
+  const order = <usize>load<u32>(feed, FEED_ORDER);
   const x = <usize>load<u32>(feed + (<usize>source << 2), FEED_SOURCES);
+  assert(first + end <= rows);
   for (let row = begin; row < end; row++) {
-    const from = rowOf(row, feed, clock);
+    const from = rowAt(first + row, order, rows);
     scaleBytes(y + ((<usize>row * width) << 2), x + <usize>from * width, width, scale, offset);
   }
 }
 
-/** The row of the data that is row `row` of the batch. */
-function rowOf(row: u32, feed: usize, clock: usize): u32 {
-  const at = load<u32>(clock, CLOCK_ROW) + row;
-  const order = <usize>load<u32>(feed, FEED_ORDER);
+/** The row of the data whose turn is at place `at` of the order; without an order, that place itself. */
+// @ts-ignore: decorator
+@inline
+function rowAt(at: u32, order: usize, rows: u32): u32 {
   const from = order == 0 ? at : load<u32>(order + (<usize>at << 2));
-  assert(at < load<u32>(feed, FEED_ROWS));
-  assert(from < load<u32>(feed, FEED_ROWS));
+  assert(from < rows);
   return from;
 }
 
