@@ -4,6 +4,7 @@ import { checkInteger, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type Checkpoint, checkFinite, checkForm, type JsonValue, namedValues } from "../train/checkpoint.js";
 import { checkPosition, type Position } from "../train/cursor.js";
+import { jsonCopy } from "../train/json.js";
 import type { ParameterValues } from "../train/parameters.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { checkChecksum, checkDigest, NO_DIGEST, setDigest } from "./checksum.js";
@@ -14,9 +15,6 @@ import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./sa
 /** The layout above; another one gets another number. Files of layout 1 have no digest and no callbacks. */
 const LAYOUT = "2";
 const LAYOUTS = ["1", LAYOUT];
-
-// Of objects and lists in what a callback keeps.
-const MAX_DEPTH = 64;
 
 const TENSOR_NAME = /^(?<block>parameters|states|(?<kind>optimizer|kept)\/(?<of>[^/]+))\/(?<path>.+)$/s;
 
@@ -65,32 +63,16 @@ export function encodeCheckpoint(checkpoint: Checkpoint, metadata: Metadata = {}
   return file;
 }
 
-/** What callbacks keep, as JSON. Refuses what JSON would change, such as an infinite number or a Map. */
+/** What callbacks keep, as JSON. */
 function callbacksText(where: string, callbacks: Readonly<Record<string, JsonValue>>): string {
-  for (const [name, state] of Object.entries(callbacks)) {
-    const odd = findOdd(state, "", 0);
-    if (odd === undefined) continue;
-    throw new FormatError(
-      `${where}: what the callback ${showValue(name)} keeps must be JSON, got ${odd}: return numbers that are finite, text, true, false, null, lists and objects from its state()`,
-    );
-  }
-  return JSON.stringify(callbacks);
-}
-
-/** What is no JSON in a value, and at which path. */
-function findOdd(value: unknown, path: string, depth: number): string | undefined {
-  const isPlain = value === null || typeof value === "string" || typeof value === "boolean";
-  if (isPlain || (typeof value === "number" && Number.isFinite(value))) return undefined;
-  const isList = Array.isArray(value);
-  if (depth < MAX_DEPTH && (isList || kindOf(value) === "Object")) {
-    for (const [key, part] of isList ? value.entries() : Object.entries(value as object)) {
-      const odd = findOdd(part, isList ? `${path}[${key}]` : `${path}.${key}`, depth + 1);
-      if (odd !== undefined) return odd;
-    }
-    return undefined;
-  }
-  const got = depth < MAX_DEPTH ? showValue(value) : "an object in itself, or too many in one another";
-  return path === "" ? got : `${got} at ${path}`;
+  const entries = Object.entries(callbacks).map(([name, state]) => {
+    const refuse = (got: string): FormatError =>
+      new FormatError(
+        `${where}: what the callback ${showValue(name)} keeps must be JSON, got ${got}: return numbers that are finite, text, true, false, null, lists and objects from its state()`,
+      );
+    return [name, jsonCopy(state, refuse)] as const;
+  });
+  return JSON.stringify(Object.fromEntries(entries));
 }
 
 /** What could not be read back is not written. */

@@ -6,6 +6,7 @@ import { type Shape, sizeOf } from "../graph/tensor.js";
 import type { Ports } from "../nn/ports.js";
 import type { Checkpoint, JsonValue, ValuesByPath } from "./checkpoint.js";
 import type { EpochResult, Progress } from "./fit.js";
+import { jsonCopy } from "./json.js";
 import type { ParametersOptions } from "./options.js";
 import type { ParameterUpdate, ParameterValues } from "./parameters.js";
 
@@ -196,7 +197,7 @@ export function readMemory({ callbacks, restored }: CallbackMemory): Partial<Sav
     const { name } = one;
     const where = `checkpoint: callback ${showValue(name)}`;
     const state = one.state?.();
-    if (state !== undefined) states[name] = jsonCopy(`${where}: its state`, state);
+    if (state !== undefined) states[name] = copyState(name, "checkpoint", state);
     const arrays = one.kept?.();
     if (arrays !== undefined) kept.set(name, copyKept(where, arrays));
   }
@@ -206,21 +207,15 @@ export function readMemory({ callbacks, restored }: CallbackMemory): Partial<Sav
   };
 }
 
-function jsonCopy(where: string, value: unknown, depth = 0): JsonValue {
-  const isPlain = value === null || typeof value === "string" || typeof value === "boolean";
-  if (isPlain || (typeof value === "number" && Number.isFinite(value))) return value as JsonValue;
-  if (depth < MAX_DEPTH && Array.isArray(value)) return value.map((one) => jsonCopy(where, one, depth + 1));
-  if (depth < MAX_DEPTH && kindOf(value) === "Object") {
-    const entries = Object.entries(value as object).filter(([, one]) => one !== undefined);
-    return Object.fromEntries(entries.map(([name, one]) => [name, jsonCopy(where, one, depth + 1)]));
-  }
-  throw new ModelError(
-    `${where} must be what JSON holds (objects, arrays, strings, finite numbers, true, false, null), got ${showValue(value)}: arrays of numbers belong into kept()`,
+function copyState(name: string, where: string, state: unknown): JsonValue {
+  return jsonCopy(
+    state,
+    (got) =>
+      new ModelError(
+        `${where}: callback ${showValue(name)}: its state must be what JSON holds (objects, arrays, strings, finite numbers, true, false, null), got ${got}: arrays of numbers belong into kept()`,
+      ),
   );
 }
-
-// Whoever reads an untrusted file has such a bound too.
-const MAX_DEPTH = 12;
 
 function copyKept(where: string, arrays: ValuesByPath): ValuesByPath {
   checkKept(where, arrays);
@@ -244,6 +239,6 @@ export function memoryOf(where: string, { callbacks = {}, kept = new Map() }: Ch
   const arrays = [...kept].map(
     ([name, all]) => [name, copyKept(`${where}: callback ${showValue(name)}`, all)] as const,
   );
-  const states = jsonCopy(`${where}: callbacks`, callbacks) as Record<string, JsonValue>;
-  return { callbacks: [], restored: { callbacks: states, kept: new Map(arrays) } };
+  const states = Object.entries(callbacks).map(([name, state]) => [name, copyState(name, where, state)] as const);
+  return { callbacks: [], restored: { callbacks: Object.fromEntries(states), kept: new Map(arrays) } };
 }

@@ -9,11 +9,13 @@ import {
   crossEntropy,
   dense,
   type Engine,
+  type JsonValue,
   relu,
   type SteepestError,
   sequential,
   type Trainer,
 } from "steepest";
+import { decodeCheckpoint, encodeCheckpoint } from "steepest/io";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { blobs } from "./blobs.js";
 
@@ -248,6 +250,63 @@ describe("callbacks", () => {
     }
   });
 
+  test("an evaluation that one begins and does not await has the values of its step: the fit waits for it", async () => {
+    for (const on of [engine, background]) {
+      using trainer: Own = open(on);
+      let begun: Promise<unknown> | undefined;
+      let expected: unknown;
+      let give = (): void => {};
+      const given = new Promise<void>((resolve) => {
+        give = resolve;
+      });
+      const slow = async function* () {
+        await given;
+        yield data;
+      };
+      const fit = trainer.fit(data, {
+        ...batches,
+        epochs: 2,
+        callbacks: [
+          {
+            name: "forgetful",
+            async onStep({ step }) {
+              if (step !== 3) return;
+              expected = trainer.evaluateSync(data);
+              begun = trainer.evaluate(slow);
+              await turns();
+            },
+          },
+        ],
+      });
+      const whole = fit.then((history) => history.length);
+      while (begun === undefined) await turns();
+      await turns();
+      expect(trainer.steps).toBe(3);
+      give();
+      expect(await begun).toEqual(expected);
+      expect(await whole).toBe(2);
+      using undisturbed = open();
+      undisturbed.trainStepsSync(data, { steps: 14, ...batches });
+      expect(trainer.parameters()).toEqual(undisturbed.parameters());
+    }
+  });
+
+  test("between calls, when no callback is waited for, an evaluation is refused", async () => {
+    using trainer: Own = open();
+    const refused: string[] = [];
+    const seen: number[] = [];
+    await trainer.fit(data, {
+      ...batches,
+      callbacks: [{ name: "waits", onStep: async ({ step }) => void seen.push(step) }],
+      // Each report but the first comes after a callback that was waited for.
+      onProgress: () => void trainer.evaluate(data).catch(({ message }) => refused.push(message)),
+    });
+    expect(seen).toHaveLength(7);
+    expect(refused).toHaveLength(7);
+    expect(new Set(refused).size).toBe(1);
+    expect(refused[0]).toMatch(/evaluate: fit is still running/);
+  });
+
   test("change the factor of the learning rate, each its own, as long as the fit lasts", async () => {
     const run = async (factors: readonly number[]) => {
       using trainer = open();
@@ -351,20 +410,29 @@ describe("the memory of callbacks", () => {
       await trainer.fit(data, { ...batches, callbacks: [one as Callback] });
     };
     await expect(take({ state: () => ({ best: Number.NaN }) })).rejects.toThrow(
-      'checkpoint: callback "odd": its state must be what JSON holds (objects, arrays, strings, finite numbers, true, false, null), got NaN',
+      'checkpoint: callback "odd": its state must be what JSON holds (objects, arrays, strings, finite numbers, true, false, null), got NaN at .best: arrays of numbers belong into kept()',
     );
     await expect(take({ state: () => [new Float32Array(2)] })).rejects.toThrow(
-      /got a Float32Array of 2: arrays of numb/,
+      /got a Float32Array of 2 at \[0\]: arrays of numb/,
     );
     await expect(take({ kept: () => ({}) })).rejects.toThrow(/what it keeps must be a Map of arrays by path, got {}/);
     await expect(take({ kept: () => new Map([["a", [1]]]) })).rejects.toThrow(
       /"a" must be \{ shape, data: Float32Array \}/,
     );
+    // As deep as may be is so in a trainer, in a file and on the way back.
+    const deep = (levels: number): JsonValue => (levels === 0 ? 1 : [deep(levels - 1)]);
+    await expect(take({ state: () => deep(65) })).rejects.toThrow(/too many in one another at \[0\]/);
+    trainer.reset();
+    await take({ state: () => deep(64) });
+    trainer.restore(decodeCheckpoint(encodeCheckpoint(trainer.checkpoint())));
+    expect(trainer.checkpoint().callbacks).toEqual({ odd: deep(64) });
+    const odd = { ...trainer.checkpoint(), callbacks: { odd: { a: [0, deep(64)] } } };
+    expect(() => trainer.restore(odd)).toThrow(/restore: callback "odd": its state must be .* at \.a\[1\]/);
     trainer.reset();
     const checkpoint = trainer.checkpoint();
     const before = trainer.checkpoint();
     expect(() => trainer.restore({ ...checkpoint, callbacks: { a: () => {} } } as never)).toThrow(
-      /restore: callbacks must be/,
+      /restore: callback "a": its state must be what JSON holds/,
     );
     expect(() => trainer.restore({ ...checkpoint, kept: { a: 1 } } as never)).toThrow(/as kept/);
     expect(trainer.checkpoint()).toEqual(before);
