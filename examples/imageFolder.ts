@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { encode } from "fast-png";
 import { PIXELS, readDigits, SIDE } from "./common/digits.js";
 import { quick, report } from "./common/report.js";
-import { trainFolder } from "./common/trainFolder.js";
+import { trainFolder } from "./recipes/trainFolder.js";
 
 /** Writes the first digits of MNIST as 0/17.png, 1/3.png and so on. Returns the folder. */
 export function writeDigits(count: number): string {

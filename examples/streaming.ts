@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { quick, report } from "./common/report.js";
-import { trainStream } from "./common/trainStream.js";
+import { trainStream } from "./recipes/trainStream.js";
 
 const WIDTH = 256;
 const ROWS = 1024;

@@ -24,7 +24,7 @@ export async function run(recipe: Recipe): Promise<number> {
 async function main(): Promise<void> {
   let reached = 0;
   for (const recipe of Object.keys(TARGETS) as Recipe[]) {
-    console.log(`${recipe}, ${linesOf(recipe)} lines:\n`);
+    console.log(`${recipe}, ${linesOf(recipe).length} lines:\n`);
     const score = await run(recipe);
     const { measure, atLeast } = TARGETS[recipe];
     if (score >= atLeast) reached++;

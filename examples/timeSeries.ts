@@ -5,7 +5,7 @@ import { linesOf } from "./common/recipes.js";
 import { report } from "./common/report.js";
 
 async function main(): Promise<void> {
-  console.log(`temperature, ${linesOf("temperature")} lines:\n`);
+  console.log(`temperature, ${linesOf("temperature").length} lines:\n`);
   const { error, naive } = await import("./recipes/temperature.js");
   report("timeSeries", error / naive);
 }

@@ -9,7 +9,7 @@ export async function trainFolder(path: string, epochs: number): Promise<{ loss:
   const features = [moved, S.conv2d(16, 3), S.relu(), S.maxPool2d(2), S.flatten()] as const;
   const model = S.sequential({ input: shape }, ...features, S.dense(classNames.length));
   const optimizer = S.adam({ learningRate: 0.003 });
-  const trainer = await S.compile(model, { loss: S.crossEntropy(), optimizer, metrics: ["accuracy"], seed: 1 });
+  using trainer = await S.compile(model, { loss: S.crossEntropy(), optimizer, metrics: ["accuracy"], seed: 1 });
   await trainer.fit(training, { epochs });
   return trainer.evaluate(test);
 }
