@@ -1,25 +1,36 @@
-// npm run test:soak: a million steps, and 20,000 trainers one after the other. Takes minutes; ends with code 1 if anything grew.
-// Other numbers: npm run test:soak -- 100000 2000
-import { growth, type Held, soakCycles, soakSteps } from "./soak.js";
+// npm run test:soak: a million steps, 20,000 trainers one after the other, and so on (soaks.ts). Takes an hour; ends with code 1 if
+// anything grew. A tenth of it, or only some: npm run test:soak -- 0.1 trainers stream
+import { growth, type Held } from "./held.js";
+import { heldBy, SOAKS } from "./soaks.js";
 
-const [steps = 1_000_000, cycles = 20_000] = process.argv.slice(2).map(Number);
-const INTERVALS = 10;
+const MOMENTS = 10;
+const names = process.argv.slice(2).filter((word) => Number.isNaN(Number(word)));
+const share = Number(process.argv.slice(2).find((word) => !Number.isNaN(Number(word))) ?? 1);
+const MEGABYTE = 2 ** 20;
 
-async function watch(what: string, soak: AsyncGenerator<Held>): Promise<void> {
-  const all: Held[] = [];
-  console.log(`\n${what}       pages  used bytes  heap KB  external KB  handles  workers  resident MB`);
-  for await (const held of soak) {
-    all.push(held);
-    const { done, wasmPages, usedBytes, heapBytes, externalBytes, handles, workers, residentBytes } = held;
-    const kilobytes = [heapBytes, externalBytes].map((bytes) => Math.round(bytes / 1024));
-    const cells = [done, wasmPages, usedBytes, ...kilobytes, handles, workers, Math.round(residentBytes / 2 ** 20)];
-    console.log(cells.map((cell) => String(cell).padStart(11)).join(""));
-  }
-  for (const line of growth(all)) {
-    console.error(`${what}: ${line}`);
+const COLUMNS: readonly [title: string, of: (held: Held) => number | string][] = [
+  ["times", ({ done }) => done],
+  ["pages", ({ wasmPages }) => wasmPages],
+  ["used bytes", ({ usedBytes }) => usedBytes],
+  ["heap MB", ({ heapBytes }) => (heapBytes / MEGABYTE).toFixed(2)],
+  ["code MB", ({ codeBytes }) => (codeBytes / MEGABYTE).toFixed(2)],
+  ["external MB", ({ externalBytes }) => (externalBytes / MEGABYTE).toFixed(2)],
+  ["handles", ({ handles }) => handles],
+  ["workers", ({ workers }) => workers],
+  ["files", ({ openFiles }) => openFiles],
+  ["resident MB", ({ residentBytes }) => Math.round(residentBytes / MEGABYTE)],
+];
+const line = (cells: readonly (number | string)[]) => cells.map((cell) => String(cell).padStart(12)).join("");
+
+for (const soak of SOAKS) {
+  if (names.length > 0 && !names.some((name) => soak.what.includes(name))) continue;
+  // A whole number of thousands where an epoch is a thousand steps.
+  const unit = soak.long >= 100_000 ? 10_000 : MOMENTS;
+  const times = Math.max(unit, Math.round((soak.long * share) / unit) * unit);
+  console.log(`\n${soak.what}, ${times} times\n${line(COLUMNS.map(([title]) => title))}`);
+  const all = await heldBy(soak, times, MOMENTS, (held) => console.log(line(COLUMNS.map(([, of]) => of(held)))));
+  for (const grown of growth(all)) {
+    console.error(`${soak.what}: ${grown}`);
     process.exitCode = 1;
   }
 }
-
-await watch("steps ", soakSteps(steps, INTERVALS));
-await watch("cycles", soakCycles(cycles, INTERVALS));
