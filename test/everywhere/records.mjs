@@ -2,7 +2,7 @@
 import { fail } from "./compare.mjs";
 
 export function recordOf(runtime, version, run, result, { requireAll = false } = {}) {
-  const { passed = 0, failures = [], skips = [], digests = {}, digest, lacks, broken } = result;
+  const { passed = 0, failures = [], skips = [], digests = {}, digest, lacks, broken, repeated } = result;
   const { build, threads, background = false } = { ...run, ...result };
   const record = {
     runtime,
@@ -17,6 +17,7 @@ export function recordOf(runtime, version, run, result, { requireAll = false } =
     digest,
     digests,
     failures: [...failures],
+    ...(repeated === undefined ? {} : { repeated }),
   };
   // Only where V8 can be made to join operations is `wide` to run: see runs.mjs.
   // The trial measures, and a busy machine may make it say that wide is not faster: that is no fault.

@@ -88,6 +88,7 @@ function show(record, before) {
   showLine({ ...record, threads: record.background ? `${record.threads} (bg)` : record.threads });
   const said = before?.runtime === record.runtime && before.reason === record.reason;
   if (record.reason !== undefined && !said) console.log(`    skipped: ${record.reason}`);
+  if (record.repeated !== undefined) console.log(`    REPEATED in a new browser, as there was ${record.repeated}`);
   for (const failure of record.failures) console.log(`    FAILED: ${failure}`);
 }
 
@@ -124,6 +125,10 @@ function finish(records, options) {
   if (options.record && failed === 0) {
     writeFileSync(DIGESTS, `${JSON.stringify({ strict: digestsToRecord(records) }, null, 2)}\n`);
     console.log("recorded test/everywhere/digests.json");
+  }
+  for (const { runtime, build, threads, repeated } of records) {
+    if (repeated === undefined) continue;
+    console.log(`repeated once: ${runtime}, ${build}, threads ${threads}: the first time there was ${repeated}`);
   }
   const complete = (_key, value) => (value === undefined ? null : value);
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(records, complete, 2)}\n`);

@@ -1,6 +1,8 @@
 // Chromium, Firefox and WebKitGTK: an isolated page, one that is not, a worker of the page's own, service workers.
 import { existsSync } from "node:fs";
 import process from "node:process";
+import { launchFirefox } from "./firefox.mjs";
+import { runTwice } from "./repeat.mjs";
 import { briefTier, isolatedPage, isolatedPageOfTwo, wideRefused, withoutThreads, withTwoThreads } from "./runs.mjs";
 import { serve } from "./server.mjs";
 import { webkitgtk } from "./webkitgtk.mjs";
@@ -47,12 +49,7 @@ const FIREFOX = {
     "/Applications/Firefox.app/Contents/MacOS/firefox",
   ),
   missing: "Firefox is not installed: apt-get install firefox-esr, or set FIREFOX to the program's path",
-  async launch(executablePath) {
-    const { launch } = await import("puppeteer-core");
-    const browser = await launch({ browser: "firefox", executablePath, protocolTimeout: LONGEST_MS });
-    const version = (await browser.version()).replace(/^.*\//, "");
-    return { version, open: () => browser.newPage(), close: () => browser.close() };
-  },
+  launch: launchFirefox,
 };
 
 /** As Debian has it, without SharedArrayBuffer even where a page is isolated. */
@@ -67,24 +64,17 @@ const WEBKITGTK_SHARING = webkitgtk("webkitgtk-sharing", {
   limitMs: LONGEST_MS,
 });
 
-/** Calls a function of hosts/page.js; its result comes as text, which both drivers hand over alike. */
-async function call(page, expression) {
+/** Calls a function of hosts/page.js; its result comes as text, which all drivers hand over alike. */
+async function call(page, name, run, server) {
+  if (page.call !== undefined) return page.call(name, run, server);
   const text = await page.evaluate(`(async () => {
     while (document.title !== "ready") await new Promise((resolve) => setTimeout(resolve, 20));
-    return JSON.stringify(await ${expression});
+    return JSON.stringify(await ${name}(${JSON.stringify(run)}));
   })()`);
   return JSON.parse(text);
 }
 
-function within(work, ms) {
-  let timer;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(() => resolve({ broken: `no answer within ${ms / 60_000} minutes` }), ms);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
-}
-
-/** `host` makes the call in the page of what a run says. */
+/** `host` is the page's function that makes a run. */
 function browserRuntime(browser, place, { isolated, runs, host }) {
   return {
     name: place === "" ? browser.name : `${browser.name}-${place}`,
@@ -92,25 +82,28 @@ function browserRuntime(browser, place, { isolated, runs, host }) {
     async open({ project }) {
       const found = browser.find();
       if (found === undefined) return { missing: browser.missing };
-      const opened = await browser.launch(found);
+      let opened = await browser.launch(found);
       const server = await serve(project, { isolated });
+      let page;
+      const make = async (run) => {
+        // One page for all, but a new one where something went wrong.
+        page ??= await opened.open();
+        if (page.url() !== server.origin) await page.goto(server.origin);
+        return call(page, host, run, server);
+      };
+      const renew = async () => {
+        page = undefined;
+        await opened.close().catch(() => {});
+        opened = await browser.launch(found);
+      };
       return {
         version: opened.version,
         async *results() {
-          let page;
           for (const run of runs) {
-            // One page for all, but a new one where something went wrong.
-            page ??= await opened.open();
-            let result;
-            try {
-              if (page.url() !== server.origin) await page.goto(server.origin);
-              result = await within(call(page, host(JSON.stringify(run))), LONGEST_MS);
-            } catch (error) {
-              result = { broken: String(error) };
-            }
+            const result = await runTwice(() => make(run), renew, LONGEST_MS);
             yield [run, result];
             if (result.broken === undefined) continue;
-            await page.close().catch(() => {});
+            await page?.close().catch(() => {});
             page = undefined;
           }
         },
@@ -124,7 +117,11 @@ function browserRuntime(browser, place, { isolated, runs, host }) {
 }
 
 /** A worker of one's own may wait: its threads work beside it, not in the background. */
-const ownWorker = [...briefTier, { build: "strict", threads: 3 }, { build: "strict", threads: 2, background: true }];
+const ownWorker = [
+  ...briefTier,
+  { build: "strict", threads: 3, starts: 20 },
+  { build: "strict", threads: 2, background: true },
+];
 
 /** A page that may not share memory has a worker with a copy of it. */
 const plainPage = [
@@ -140,9 +137,9 @@ const serviceWorker = [...withoutThreads, wideRefused("steepest/inline has no ke
 const wideIsolated = [{ build: "wide", threads: 3, background: true }];
 const widePlain = [{ build: "wide", threads: 1, background: true }];
 
-const onPage = (run) => `runHere(${run})`;
-const inOwnWorker = (run) => `runInWorker(${run})`;
-const inServiceWorker = (run) => `runInServiceWorker(${run})`;
+const onPage = "runHere";
+const inOwnWorker = "runInWorker";
+const inServiceWorker = "runInServiceWorker";
 
 export const browsers = [
   ...[CHROMIUM, FIREFOX].flatMap((browser) => [

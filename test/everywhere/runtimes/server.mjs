@@ -13,6 +13,37 @@ function browserFile(entry) {
   return `/node_modules/steepest/${target.slice(2)}`;
 }
 
+/** What pages without a driver are to run: they ask for it, and bring the results. */
+function createMailbox() {
+  let asked;
+  let waiting;
+  let settle;
+  const hand = () => {
+    if (asked === undefined || waiting === undefined) return;
+    waiting.end(JSON.stringify(asked));
+    asked = waiting = undefined;
+  };
+  return {
+    ask(name, run) {
+      asked = { name, run };
+      hand();
+      return new Promise((resolve) => {
+        settle = resolve;
+      });
+    },
+    async handle(pathname, request, response) {
+      if (pathname === "/next") {
+        waiting = response;
+        hand();
+      } else {
+        const answer = JSON.parse((await request.toArray()).join(""));
+        response.end();
+        settle(answer);
+      }
+    },
+  };
+}
+
 /** `isolated`: with the headers that let a page share memory. A strict content security policy comes with all. */
 export async function serve(project, { isolated }) {
   const { exports } = JSON.parse(await readFile(join(project, "node_modules/steepest/package.json"), "utf8"));
@@ -25,8 +56,10 @@ export async function serve(project, { isolated }) {
     "/modules.js": lines.join("\n"),
     "/inline.js": `export * from "${browserFile(exports["./inline"])}";`,
   };
+  const mailbox = createMailbox();
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
+    if (pathname === "/next" || pathname === "/answer") return mailbox.handle(pathname, request, response);
     response.setHeader("Content-Type", TYPES[extname(pathname)] ?? "text/html");
     response.setHeader("Content-Security-Policy", "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'");
     if (isolated) {
@@ -40,5 +73,13 @@ export async function serve(project, { isolated }) {
     response.end(content ?? "not found");
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { origin: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
+  return {
+    origin: `http://127.0.0.1:${server.address().port}/`,
+    /** Has the page that asks call one of its functions; resolves to the result. */
+    ask: mailbox.ask,
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }

@@ -1,5 +1,4 @@
 // WebKitGTK through its own driver (W3C WebDriver over HTTP), on a screen that is none.
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { request } from "node:http";
@@ -7,6 +6,7 @@ import { createServer } from "node:net";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { start } from "./programs.mjs";
 
 const START_MS = 60_000;
 const CLOSE_MS = 10_000;
@@ -17,30 +17,6 @@ function find() {
   const driver = first(process.env.WEBKIT_DRIVER, "/usr/bin/WebKitWebDriver");
   const screen = first("/usr/bin/Xvfb");
   return driver && screen && { driver, screen };
-}
-
-/** Starts a program with all that it starts itself; `end` ends them all. It ends them too where this process ends. */
-function start(path, args, { env, stdio }) {
-  // A group of its own: a browser's processes outlive the driver that is killed alone.
-  const child = spawn(path, args, { env, stdio, detached: true });
-  const kill = () => {
-    try {
-      process.kill(-child.pid, "SIGKILL");
-    } catch {
-      // They have ended.
-    }
-  };
-  process.once("exit", kill);
-  const failed = new Promise((_, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code, signal) => reject(new Error(`${path} ended with ${signal ?? `code ${code}`}`)));
-  });
-  failed.catch(() => {});
-  const end = () => {
-    process.off("exit", kill);
-    kill();
-  };
-  return { child, failed, end };
 }
 
 /** Starts an X server without a monitor; it chooses the number of its display. */
