@@ -29,7 +29,7 @@ describe("imports run strictly downward", () => {
     ["io"],
     ["data", "text", "images", "callbacks", "onnx"],
     ["search"],
-    ["metrics", "inspect"],
+    ["metrics", "inspect", "cluster"],
     ["report"],
     ["diagnostics"],
     ["platform"],
@@ -87,6 +87,7 @@ test.each([
   "report",
   "images",
   "diagnostics",
+  "cluster",
   "cli",
 ])("src/%s: no two files export one name", (folder) => {
   const exported = /^export (?:async )?(?:const|function|class|interface|type) (\w+)/gm;

@@ -200,7 +200,7 @@ export function checkSyncOptions({ every, progress }: AnyFitOptions): void {
 }
 
 /** Signals of other realms, and those of a library's own class, are accepted too. */
-function abortSignal(where: string, name: string, value: unknown): AbortSignalLike | undefined {
+export function abortSignal(where: string, name: string, value: unknown): AbortSignalLike | undefined {
   if (value === undefined) return undefined;
   const { aborted, addEventListener, throwIfAborted } = (value ?? {}) as Partial<AbortSignal>;
   const methods = typeof addEventListener === "function" && typeof throwIfAborted === "function";

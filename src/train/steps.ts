@@ -115,7 +115,7 @@ export function* stepOnce(state: State, feed: StagedFeed, batch: number): Job<nu
 }
 
 /** Writes what the next steps read: learning rates and rows. */
-function beforeSteps(state: State, row: number, steps: number): void {
+export function beforeSteps(state: State, row: number, steps: number): void {
   guard(state, "trainer");
   const { engine, config } = state;
   const { floats, words } = engine.heap;
