@@ -1,8 +1,8 @@
 // Logs of a fit: a table of its epochs, or a line of JSON for whatever happens.
 import { VERSION } from "../engine/copies.js";
 import { checkFlag, checkFunction, ModelError, showValue } from "../engine/errors.js";
-import { timestamp } from "../engine/host.js";
-import { kindOf } from "../engine/kind.js";
+import { runtimeName, timestamp } from "../engine/host.js";
+import { isArrayOf, kindOf } from "../engine/kind.js";
 import { flag, fn, type OptionsOf, optional, readOptions } from "../engine/options.js";
 import { checksumOf } from "../io/checksum.js";
 import type { Callback, FitContext, FitEnd, FitSetup } from "../train/callbacks.js";
@@ -93,7 +93,15 @@ export interface JsonLogOptions {
    * stay the same. Default none.
    */
   gradients?: () => LoggedGradients | Promise<LoggedGradients>;
+  /**
+   * Gives further records for a report when a fit has ended without an error: `async () => [await evaluationRecord(trainer, test)]`,
+   * or what `profile()` gives. Default none.
+   */
+  atEnd?: () => readonly LoggedRecord[] | Promise<readonly LoggedRecord[]>;
 }
+
+/** A record as reports have them: `{ type: "evaluation", … }`, or what becomes one as JSON. */
+type LoggedRecord = { readonly type: string } | { toJSON(): { readonly type: string } };
 
 /** What `trainer.gradients` gives. */
 type LoggedGradients = ReadonlyMap<string, { readonly data: ArrayLike<number> }>;
@@ -102,6 +110,7 @@ const OPTIONS = {
   steps: flag(true),
   layers: flag(false),
   gradients: optional(fn<() => LoggedGradients | Promise<LoggedGradients>>()),
+  atEnd: optional(fn<() => readonly LoggedRecord[] | Promise<readonly LoggedRecord[]>>()),
 } satisfies OptionsOf<JsonLogOptions>;
 
 /**
@@ -118,7 +127,7 @@ const OPTIONS = {
  */
 export function jsonLog(to: string | LogUrl | LogTarget, options: JsonLogOptions = {}): JsonLog {
   const open = opener("jsonLog", to);
-  const { steps, layers, gradients } = readOptions("jsonLog", options, OPTIONS);
+  const { steps, layers, gradients, atEnd } = readOptions("jsonLog", options, OPTIONS);
   let log: LogTarget | undefined;
   let before: Map<string, ParameterValues> | undefined;
   const write = (line: object): unknown => log?.write(`${JSON.stringify(line)}\n`);
@@ -162,15 +171,39 @@ export function jsonLog(to: string | LogUrl | LogTarget, options: JsonLogOptions
       if (layers || gradients !== undefined) await layersLine(context);
     },
     async onEnd({ end, step, parameters }) {
+      if (atEnd !== undefined && end.error === undefined) {
+        for (const record of checkRecords(await atEnd())) await write(record);
+      }
       await write(endLine(end, step, parameters()));
       await log?.close?.();
     },
   };
 }
 
+function checkRecords(records: unknown): readonly object[] {
+  if (isArrayOf(records, isRecord)) return records;
+  throw new ModelError(
+    `jsonLog: atEnd must give a list of records such as evaluationRecord() and profile() make, got ${showValue(records)}`,
+  );
+}
+
+function isRecord(value: unknown): value is LoggedRecord {
+  const { toJSON } = (value ?? {}) as { toJSON?: unknown };
+  const plain = typeof toJSON === "function" ? toJSON.call(value) : value;
+  return typeof (plain as { type?: unknown } | null | undefined)?.type === "string";
+}
+
 function beginLine(setup: FitSetup, step: number): object {
   const { summary, ...rest } = setup;
-  return { type: "begin", version: VERSION, time: timestamp(), step, ...rest, summary: summary() };
+  return {
+    type: "begin",
+    version: VERSION,
+    runtime: runtimeName(),
+    time: timestamp(),
+    step,
+    ...rest,
+    summary: summary(),
+  };
 }
 
 function endLine({ reason, by, why, error }: FitEnd, step: number, tensors: Map<string, ParameterValues>): object {
@@ -207,17 +240,13 @@ function normsOf(gradients: LoggedGradients): Record<string, number> {
   return Object.fromEntries([...gradients].map(([path, values]) => [path, norm(values)]));
 }
 
+/** What is not finite is in no bin. */
 function spreadOf(data: Float32Array): { min: number; max: number; counts: number[] } {
-  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of data) {
-    if (value < min) min = value;
-    if (value > max) max = value;
-  }
+  const finite = data.filter((value) => value - value === 0);
+  const min = finite.reduce((least, value) => Math.min(least, value), finite.length > 0 ? Number.POSITIVE_INFINITY : 0);
+  const max = finite.reduce((most, value) => Math.max(most, value), finite.length > 0 ? Number.NEGATIVE_INFINITY : 0);
   const counts = new Array<number>(BINS).fill(0);
   const width = (max - min) / BINS;
-  for (const value of data) {
-    const bin = width > 0 ? Math.min(BINS - 1, Math.floor((value - min) / width)) : 0;
-    if (value - value === 0) counts[bin] += 1;
-  }
+  for (const value of finite) counts[width > 0 ? Math.min(BINS - 1, Math.floor((value - min) / width)) : 0] += 1;
   return { min, max, counts };
 }

@@ -8,7 +8,7 @@ import { elements, type Pointer, repeatAt, startRecording } from "../engine/inst
 import { kindOf } from "../engine/kind.js";
 import { integer, number, type OptionsOf, readOptions } from "../engine/options.js";
 import { buildProgram, installProgram, type Program } from "../graph/program.js";
-import { bytesOf, input, type Node, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { bytesOf, input, type Node, type Shape, type Tensor } from "../graph/tensor.js";
 import type { Model } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import { matmul } from "../ops/matmul.js";
@@ -20,6 +20,7 @@ import { load } from "../train/samples.js";
 import { checkTrains, closeState, createState, initializeState, type State } from "../train/state.js";
 import { readyStep } from "../train/steps.js";
 import type { CompileOptions } from "../train/trainer.js";
+import { flopsOf, parameterWork } from "./flops.js";
 import { type Profile, profileOf, type Timed } from "./profileReport.js";
 
 /** What `compile` takes besides: for whom the step is made. */
@@ -125,13 +126,18 @@ function timeOf(
 
 type WrittenBy = (node: Node) => readonly { readonly tensor: Tensor; readonly address: Pointer }[];
 
-/** Each instruction; those of a loop in the model as one. */
+/**
+ * Each instruction; those of a loop in the model as one. Bytes and operations of a node of several are divided among them by their
+ * time, so that all are as far from the limit as the node is.
+ */
 function unitsOf(engine: Engine, program: Program, writtenBy: WrittenBy, how: { ms: number; rewind(): void }): Timed[] {
   const { listing, address, end } = program;
   const at = (index: number): Pointer => (index < listing.length ? address + listing[index].offset * 4 : end);
   const timed: Timed[] = [];
+  const nodes: (Node | undefined)[] = [];
+  const nodeMs = new Map<Node, number>();
   for (let index = 0, next = 0; index < listing.length; index = next) {
-    const { kernel, origin, times } = listing[index];
+    const { kernel, origin, times, units } = listing[index];
     const node = origin as Node | undefined;
     next = index + 1;
     const repeat = repeatAt(engine.heap.words, at(index) / 4);
@@ -141,16 +147,32 @@ function unitsOf(engine: Engine, program: Program, writtenBy: WrittenBy, how: { 
       while (next < listing.length && at(next) < repeat.end * 4) next++;
     }
     const onceMs = timeOf(engine, { address: at(index), end: at(next), threads: program.threads }, how.ms, how.rewind);
-    timed.push({ kernel, times, ms: onceMs * times, ...describe(node, writtenBy) });
+    const ms = onceMs * times;
+    nodes.push(node);
+    if (node !== undefined) nodeMs.set(node, (nodeMs.get(node) ?? 0) + ms);
+    timed.push({ kernel, times, ms, ...(node === undefined ? ofNone(kernel, units) : describe(node, writtenBy)) });
   }
-  return timed;
+  return timed.map((one, index) => {
+    const all = nodeMs.get(nodes[index] as Node);
+    const share = all === undefined || all === 0 ? 1 : one.ms / all;
+    return { ...one, bytes: one.bytes * share, flops: one.flops * share };
+  });
 }
 
-function describe(
-  node: Node | undefined,
-  writtenBy: WrittenBy,
-): Pick<Timed, "layer" | "operation" | "inputs" | "outputs" | "bytes" | "flops"> {
-  if (node === undefined) return { layer: "", operation: "", inputs: [], outputs: [], bytes: 0, flops: 0 };
+type About = Pick<Timed, "layer" | "operation" | "inputs" | "outputs" | "bytes" | "flops">;
+
+/** What belongs to no operation of the model: the optimizer, and what keeps count. */
+function ofNone(kernel: string, units: number): About {
+  return {
+    layer: "",
+    operation: "",
+    inputs: [],
+    outputs: [],
+    ...(parameterWork(kernel, units) ?? { bytes: 0, flops: 0 }),
+  };
+}
+
+function describe(node: Node, writtenBy: WrittenBy): About {
   const outputs = writtenBy(node).map(({ tensor }) => tensor);
   const all = [...new Set(node.inputs), ...outputs];
   return {
@@ -159,24 +181,8 @@ function describe(
     inputs: node.inputs.map(({ shape }) => shape),
     outputs: outputs.map(({ shape }) => shape),
     bytes: all.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
-    flops: flopsOf(node, outputs),
+    flops: flopsOf(node),
   };
-}
-
-/** Two for each multiplication of a product; for all else, one for each element. */
-function flopsOf({ operation: { name }, inputs }: Node, outputs: readonly Tensor[]): number {
-  const sizes = [...inputs, ...outputs].map(({ shape }) => sizeOf(shape));
-  const [a = 0, b = 0] = sizes;
-  const c = outputs.length === 0 ? 0 : sizeOf(outputs[0].shape);
-  // [m, k] · [k, n] = [m, n]: the root of the three sizes' product is m · k · n, whichever is transposed.
-  if (name === "matmul" || name === "linear") return 2 * Math.sqrt(a * b * c);
-  if (name === "batchedMatmul") return 2 * Math.sqrt((a * b * c) / Math.max(1, batchOf(inputs[0].shape)));
-  if (name === "convolution") return 2 * c * (b / (inputs[1].shape.at(-1) ?? 1));
-  return Math.max(0, ...sizes);
-}
-
-function batchOf(shape: Shape): number {
-  return sizeOf(shape.slice(0, -2));
 }
 
 interface Limits {

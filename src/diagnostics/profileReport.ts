@@ -14,9 +14,12 @@ export interface Timed {
   readonly operation: string;
   readonly inputs: readonly Shape[];
   readonly outputs: readonly Shape[];
-  /** Of inputs and outputs; 0 if that is not known. */
+  /** Of inputs and outputs, each time; a part of them if the operation has several instructions. 0 if that is not known. */
   readonly bytes: number;
-  /** Estimated by the shapes; 0 if that is not known. */
+  /**
+   * Floating-point operations that the shapes ask for, each time, two for a multiplication and an addition; a part of them if the
+   * operation has several instructions. 0 if it only moves numbers, or keeps count.
+   */
   readonly flops: number;
 }
 
@@ -61,8 +64,8 @@ export interface ProfileData {
 export interface Profile extends ProfileData {
   /** A table, the slowest first. `rows`: how many. Default 20. */
   text(rows?: number): string;
-  /** Plain data, as JSON.stringify takes it. */
-  toJSON(): ProfileData;
+  /** Plain data, as JSON.stringify takes it: a record of a run, which reports show. */
+  toJSON(): ProfileData & { readonly type: "profile"; readonly flame: FlameNode };
   chromeTrace(): { readonly traceEvents: readonly TraceEvent[] };
   flame(): FlameNode;
 }
@@ -81,7 +84,7 @@ export function profileOf({
   return {
     ...data,
     text: (rows = 20) => tableOf(data, rows),
-    toJSON: () => data,
+    toJSON: () => ({ type: "profile", ...data, flame: flameOf(instructions) }),
     chromeTrace: () => ({ traceEvents: eventsOf(instructions) }),
     flame: () => flameOf(instructions),
   };

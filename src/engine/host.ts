@@ -31,6 +31,16 @@ export function timestamp(): string {
   return new Date().toISOString();
 }
 
+/** What this runs in and its version, as it calls itself: "Node.js/24", or a browser's words. */
+export function runtimeName(): string | undefined {
+  const { navigator, process } = globalThis as {
+    navigator?: { userAgent?: string };
+    process?: { version?: string };
+  };
+  // Node has a navigator from version 21 on.
+  return navigator?.userAgent ?? (process?.version === undefined ? undefined : `Node.js/${process.version}`);
+}
+
 /** Node's ports keep the process alive; these methods turn that on and off. */
 interface Port {
   ref?(): void;

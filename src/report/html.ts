@@ -39,12 +39,16 @@ figcaption { font-weight: 600; } .u-legend { color: var(--ink); }
 .tiles { display: flex; flex-wrap: wrap; gap: 0.75rem; } .small { margin: 0; width: 150px; background: var(--soft); padding: 0.5rem; border-radius: 6px; overflow-wrap: anywhere; }
 .small canvas { width: 84px; image-rendering: pixelated; display: block; }
 .bars { display: flex; align-items: flex-end; height: 64px; gap: 1px; } .bars span { flex: 1; background: var(--accent); }
+.flame { overflow: hidden; margin-bottom: 0.25rem; } .flame .row { display: flex; } .flame .part { min-width: 0; flex: none; }
+.flame button { display: block; box-sizing: border-box; width: 100%; height: 1.6rem; padding: 0 0.25rem; border: 0 solid var(--paper); border-width: 0 1px 1px 0; overflow: hidden;
+  font: inherit; font-size: 0.8rem; text-align: left; white-space: nowrap; text-overflow: ellipsis; cursor: pointer; color: var(--ink); background: color-mix(in srgb, var(--color) 38%, var(--paper)); }
+.flame button:hover, .flame button:focus-visible { background: color-mix(in srgb, var(--color) 60%, var(--paper)); outline: none; } .number { text-align: right; font-variant-numeric: tabular-nums; }
 pre { overflow-x: auto; background: var(--soft); padding: 0.75rem; } .warning { border-left: 4px solid var(--c1); padding-left: 0.75rem; }
 `;
 
 /**
  * A report of runs: losses and metrics with a slider that smooths, learning rates, norms of gradients and updates by parameter,
- * histograms of weights, the evaluation if there is one, warnings, and how each run was made. Several runs are compared. It is
+ * histograms of weights, the evaluation and the profile if there are any, warnings, and how each run was made. Several runs are compared. It is
  * one page that asks no other host for anything, in light and dark.
  *
  * @param library The files of uPlot as text; `writeReport` finds them itself.

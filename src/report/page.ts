@@ -1,6 +1,15 @@
 // What a report does in the page. These functions are not called here: their text becomes the page's script (see html.ts), so they use
 // nothing but each other, the page and uPlot.
-import type { ClassCurves, EvaluationRecord, Histogram, LayersRecord, RunRecord, WorstSample } from "./record.js";
+import type {
+  ClassCurves,
+  EvaluationRecord,
+  FlameRecord,
+  Histogram,
+  LayersRecord,
+  ProfileRecord,
+  RunRecord,
+  WorstSample,
+} from "./record.js";
 
 /** A curve of a plot. */
 interface Line {
@@ -334,6 +343,66 @@ function showSample(tiles: HTMLElement, { index, label, predicted, probability, 
   element(figure, "small", `sample ${index}, probability ${probability.toPrecision(2)}`);
 }
 
+/** The step of a run: its layers and instructions as wide as their time, and the slowest ones in a table. */
+function showProfile(run: PageRun, title: string): void {
+  const found = recordsOf(run, "profile").at(-1) as ProfileRecord | undefined;
+  if (found === undefined) return;
+  const part = section(title);
+  const { batchSize, build, threads, stepMs, sumMs, limits, instructions, flame } = found;
+  const made = `${build}, ${threads === 1 ? "one thread" : `${threads} threads`}`;
+  const whole = `A step of ${batchSize} samples (${made}) takes ${stepMs.toPrecision(3)} ms`;
+  const each = `its ${instructions.length} instructions by themselves ${sumMs.toPrecision(3)} ms`;
+  const most = `${limits.gigaflops.toPrecision(3)} GFLOP/s in a product, ${limits.gigabytes.toPrecision(3)} GB/s in a copy`;
+  element(part, "p", `${whole}, ${each}. The machine's limits: ${most}.`);
+  const chart = element(part, "div", "", "flame");
+  const draw = (node: FlameRecord): void => {
+    chart.replaceChildren();
+    showFlame(chart, node, node.ms || 1, (chosen) => draw(chosen === node ? flame : chosen));
+  };
+  draw(flame);
+  element(part, "small", "A click makes a part as wide as the chart; another one on it shows the whole step again.");
+  const table = element(element(part, "div", "", "wide"), "table", "", "numbers");
+  const slowest = instructions
+    .slice()
+    .sort((a, b) => b.ms - a.ms)
+    .slice(0, 20);
+  element(
+    table,
+    "caption",
+    slowest.length < instructions.length ? `The ${slowest.length} slowest` : "The slowest first",
+  );
+  const head = element(table, "tr");
+  const names = ["layer", "operation", "kernel", "outputs", "times", "ms", "share", "KB", "MFLOP", "of limit"];
+  for (const name of names) element(head, "th", name).setAttribute("scope", "col");
+  for (const one of slowest) {
+    const { layer, operation, kernel, outputs, times, ms, share, bytes, flops, ofLimit } = one;
+    const line = element(table, "tr");
+    const limit = typeof ofLimit === "number" ? `${(100 * ofLimit).toFixed(0)} %` : "";
+    const shapes = outputs.map((shape) => `[${shape.join(", ")}]`).join(" ");
+    for (const text of [layer, operation, kernel, shapes]) element(line, "td", text);
+    const numbers = [String(times), ms.toFixed(4), `${(100 * share).toFixed(1)} %`];
+    for (const text of [...numbers, (bytes / 1024).toFixed(1), (flops / 1e6).toFixed(2), limit])
+      element(line, "td", text, "number");
+  }
+}
+
+/** A part of the chart: what it is called, and under it its parts, in the order in which they run first. */
+function showFlame(parent: HTMLElement, node: FlameRecord, wholeMs: number, choose: (node: FlameRecord) => void): void {
+  const box = element(parent, "div", "", "part");
+  box.style.width = `${(100 * node.ms) / wholeMs}%`;
+  const bar = element(box, "button", node.name) as HTMLButtonElement;
+  bar.type = "button";
+  bar.title = `${node.name}: ${node.ms.toPrecision(3)} ms`;
+  // One of the colours by name, so that a kind of instruction has the same one everywhere.
+  let hash = 0;
+  for (const letter of node.name) hash = (31 * hash + letter.charCodeAt(0)) % 8191;
+  bar.style.setProperty("--color", `var(--c${node.children.length > 0 ? 0 : 1 + (hash % 7)})`);
+  bar.addEventListener("click", () => choose(node));
+  if (node.children.length === 0) return;
+  const row = element(box, "div", "", "row");
+  for (const child of node.children) showFlame(row, child, node.ms || 1, choose);
+}
+
 /** A line a run: how it was made, and what came of it. */
 function showRuns(runs: readonly PageRun[]): void {
   const part = section("Runs");
@@ -348,6 +417,7 @@ function showRuns(runs: readonly PageRun[]): void {
     "build",
     "threads",
     "steepest",
+    "runtime",
     "epochs",
     "last loss",
     "last validation loss",
@@ -375,6 +445,7 @@ function showRuns(runs: readonly PageRun[]): void {
       begin.build,
       begin.threads,
       begin.version,
+      begin.runtime,
       epoch.epoch,
       epoch.loss,
       epoch.validation?.loss,
@@ -400,6 +471,7 @@ function showReport(runs: readonly PageRun[]): void {
   showRuns(runs);
   const again = [showCurves(runs), showRates(runs), showLayers(runs)];
   for (const run of runs) again.push(showEvaluation(run, runs.length > 1 ? `Evaluation of ${run.name}` : "Evaluation"));
+  for (const run of runs) showProfile(run, runs.length > 1 ? `Profile of ${run.name}` : "Profile");
   const redraw = (): void => {
     for (const one of again) one();
   };
@@ -421,6 +493,8 @@ export const PAGE_FUNCTIONS: readonly ((...given: never[]) => unknown)[] = [
   showEvaluation,
   showConfusion,
   showSample,
+  showProfile,
+  showFlame,
   rising,
   redrawn,
   scoresOf,

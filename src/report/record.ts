@@ -8,6 +8,8 @@ export type Numbers = Readonly<Record<string, number | null>>;
 export interface BeginRecord {
   readonly type: "begin";
   readonly version?: string;
+  /** What it ran in: "Node.js/24", or what a browser calls itself. */
+  readonly runtime?: string;
   readonly seed?: number;
   readonly build?: string;
   readonly threads?: number;
@@ -102,6 +104,44 @@ export interface WorstSample {
   };
 }
 
+/** A step instruction by instruction: what `profile()` of `steepest/diagnostics` gives, as JSON. */
+export interface ProfileRecord {
+  readonly type: "profile";
+  readonly build: string;
+  readonly threads: number;
+  readonly batchSize: number;
+  /** Milliseconds of a whole step, and the sum of its instructions by themselves. */
+  readonly stepMs: number;
+  readonly sumMs: number;
+  /** What the machine reaches in a product and in a copy. */
+  readonly limits: { readonly gigaflops: number; readonly gigabytes: number };
+  readonly instructions: readonly ProfileRow[];
+  /** The step, its layers by their paths, and their instructions. */
+  readonly flame: FlameRecord;
+}
+
+/** An instruction of a step. */
+export interface ProfileRow {
+  readonly layer: string;
+  readonly operation: string;
+  readonly kernel: string;
+  readonly outputs: readonly (readonly number[])[];
+  readonly times: number;
+  readonly ms: number;
+  readonly bytes: number;
+  readonly flops: number;
+  /** Of the sum, 0 to 1. */
+  readonly share: number;
+  /** How close to the machine's limit, 0 to 1. */
+  readonly ofLimit?: number | undefined;
+}
+
+export interface FlameRecord {
+  readonly name: string;
+  readonly ms: number;
+  readonly children: readonly FlameRecord[];
+}
+
 export interface EndRecord {
   readonly type: "end";
   readonly reason?: string;
@@ -117,6 +157,7 @@ export type RunRecord =
   | LayersRecord
   | WarningRecord
   | EvaluationRecord
+  | ProfileRecord
   | EndRecord;
 
 /** A run: what it is called, and its records in order. */
@@ -125,7 +166,7 @@ export interface Run {
   readonly records: readonly RunRecord[];
 }
 
-const TYPES: readonly string[] = ["begin", "steps", "epoch", "layers", "warning", "evaluation", "end"];
+const TYPES: readonly string[] = ["begin", "steps", "epoch", "layers", "warning", "evaluation", "profile", "end"];
 
 /**
  * Reads a run from its JSON lines. A last line that was not written to its end, as by a run that was killed, is left out; so are

@@ -14,6 +14,7 @@ import {
   relu,
   type SaveContext,
   sequential,
+  sgd,
 } from "steepest";
 import {
   checkpoints,
@@ -26,7 +27,7 @@ import {
   timeLimit,
 } from "steepest/callbacks";
 import { decodeCheckpoint } from "steepest/io";
-import { parseRun } from "steepest/report";
+import { evaluationRecord, parseRun } from "steepest/report";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { performance as hostClock } from "../../src/engine/host.js";
 import { blobs } from "../train/blobs.js";
@@ -421,6 +422,43 @@ describe("logs", () => {
     await expect(trainer.fit(data, { callbacks: [wrong] }).then()).rejects.toThrow(
       "jsonLog: gradients must give a Map",
     );
+  });
+
+  test("jsonLog has further records at the end, but of no fit that failed, and refuses what is none", async () => {
+    using trainer = open();
+    const lines: Record<string, unknown>[] = [];
+    const write = (line: string) => void lines.push(JSON.parse(line));
+    const types = () => lines.splice(0).map(({ type }) => type);
+    const atEnd = async () => [await evaluationRecord(trainer, data), { toJSON: () => ({ type: "profile" }) }];
+    await trainer.fit(data, { ...batches, callbacks: [jsonLog({ write }, { steps: false, atEnd })] });
+    expect(types()).toEqual(["begin", "epoch", "evaluation", "profile", "end"]);
+    const failing: Callback = { name: "failing", onEpoch: () => Promise.reject(new Error("enough")) };
+    const log = jsonLog({ write }, { steps: false, atEnd });
+    await expect(trainer.fit(data, { callbacks: [log, failing] }).then()).rejects.toThrow("enough");
+    expect(types()).toEqual(["begin", "epoch", "end"]);
+    for (const none of [undefined, {}, [{}], [null], { type: "evaluation" }]) {
+      const wrong = jsonLog({ write }, { atEnd: () => none as never });
+      await expect(trainer.fit(data, { callbacks: [wrong] }).then()).rejects.toThrow(
+        "jsonLog: atEnd must give a list of records",
+      );
+    }
+  });
+
+  test("jsonLog counts what is finite in histograms alone", async () => {
+    // The first input is so large that its weights overflow in the first step.
+    const model = sequential({ input: [2] }, dense(2));
+    using trainer = compileSync(model, { optimizer: sgd({ learningRate: 10 }), loss: crossEntropy(), tripwire: false });
+    const x = [[3e38, 1], [3e38, 1]]; // biome-ignore format: a row each
+    const lines: { type: string; weights?: unknown }[] = [];
+    const write = (line: string) => void lines.push(JSON.parse(line));
+    const callback = jsonLog({ write }, { layers: true });
+    await trainer.fit({ x, y: [0, 1] }, { callbacks: [callback] });
+    const { data: weights } = trainer.parameters().get("0.weight") as { data: Float32Array };
+    expect([...weights.subarray(0, 2)].map(Math.abs)).toEqual([Infinity, Infinity]);
+    const finite = [...weights.subarray(2)];
+    const spread = lines.find(({ type }) => type === "layers")?.weights as Record<string, { counts: number[] }>;
+    expect(spread["0.weight"]).toMatchObject({ min: Math.min(...finite), max: Math.max(...finite) });
+    expect(spread["0.weight"]?.counts.reduce((sum, count) => sum + count)).toBe(2);
   });
 });
 

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { binaryCrossEntropy, compileSync, crossEntropy, dense, flatten, sequential } from "steepest";
+import { binaryCrossEntropy, compileSync, crossEntropy, dense, flatten, sequential, sgd } from "steepest";
+import { profile } from "steepest/diagnostics";
 import { rocAuc } from "steepest/metrics";
 import {
   evaluationRecord,
@@ -153,6 +154,17 @@ function run(name: string, shift: number): Run {
     curves: [{ label: "dog", roc: [[0, 0], [0.2, 0.9], [1, 1]], precisionRecall: [[1, 0.5], [0.9, 0.8], [0, 1]], rocAuc: 0.91, averagePrecision: 0.88 }],
     worst: [{ index: 4, label: "cat", predicted: "dog", probability: 0.01, image: { width: 2, height: 2, channels: 1, data: [0, 255, 255, 0] } }],
   }); // biome-ignore format: a record
+  const leaf = (name: string, ms: number) => ({ name, ms, children: [] });
+  const row = { kernel: "gemm", outputs: [[8, 10]], times: 1, bytes: 2048, flops: 3e6 };
+  records.push({
+    type: "profile", build: "strict", threads: 2, batchSize: 8, stepMs: 0.5, sumMs: 0.4, limits: { gigaflops: 50, gigabytes: 20 },
+    instructions: [
+      { ...row, layer: "0", operation: "linear", ms: 0.1, share: 0.25, ofLimit: 0.6 },
+      { ...row, layer: "0", operation: "<b>matmul", ms: 0.2, share: 0.5, ofLimit: 0.3 },
+      { ...row, layer: "", operation: "", kernel: "adam", ms: 0.1, share: 0.25 },
+    ],
+    flame: { name: "step", ms: 0.4, children: [{ name: "0", ms: 0.3, children: [leaf("linear (gemm)", 0.1), leaf("<b>matmul (gemm)", 0.2)] }, leaf("adam", 0.1)] },
+  }); // biome-ignore format: a record
   records.push({ type: "end", reason: "finished", step: 30, digest: "abc123" });
   return { name, records };
 }
@@ -194,6 +206,8 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
         "Layers of second",
         "Evaluation of first",
         "Evaluation of second",
+        "Profile of first",
+        "Profile of second",
       ]);
       const captions = await page.locator(".plots figcaption").allTextContents();
       expect(captions.slice(0, 3)).toEqual(["loss of each step", "loss", "accuracy"]);
@@ -210,10 +224,54 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
         "9",
       ]);
       expect(await page.locator("main").textContent()).toContain("abc123");
+      const flame = page.locator(".flame").first().locator("button");
+      const names = ["step", "0", "linear (gemm)", "<b>matmul (gemm)", "adam"];
+      expect(await flame.allTextContents()).toEqual(names);
+      expect(await flame.nth(3).getAttribute("title")).toBe("<b>matmul (gemm): 0.200 ms");
+      expect(await page.locator("table.numbers").first().locator("tr").nth(1).locator("td").allTextContents()).toEqual([
+        "0",
+        "<b>matmul",
+        "gemm",
+        "[8, 10]",
+        "1",
+        "0.2000",
+        "50.0 %",
+        "2.0",
+        "3.00",
+        "30 %",
+      ]);
+      // As wide as their time, and a click makes a part as wide as all.
+      const widthOf = async (index: number) => (await flame.nth(index).boundingBox())?.width ?? 0;
+      expect((await widthOf(3)) / (await widthOf(0))).toBeCloseTo(0.5, 2);
+      expect((await widthOf(4)) / (await widthOf(0))).toBeCloseTo(0.25, 2);
+      const whole = await widthOf(0);
+      await flame.nth(1).click();
+      expect(await flame.allTextContents()).toEqual(names.slice(1, 4));
+      expect(await widthOf(0)).toBeCloseTo(whole, 0);
+      await flame.nth(0).click();
+      expect(await flame.allTextContents()).toEqual(names);
       pictures.push(await page.screenshot({ fullPage: true, path: join(folder, `${scheme}.png`) }));
       await page.close();
     }
     expect(pictures[0]?.equals(pictures[1] as Buffer)).toBe(false);
+  });
+
+  it("takes a profile of a step as it is", async () => {
+    const model = sequential({ input: [4] }, dense(8), dense(3));
+    const data = { x: new Float32Array(64), y: new Uint8Array(16) };
+    const options = {
+      loss: crossEntropy(),
+      optimizer: sgd({ learningRate: 0.1 }),
+      batchSize: 8,
+      millisecondsEach: 0.02,
+    };
+    const { records } = parseRun("profiled", JSON.stringify(await profile(model, data, options)));
+    const { page, said } = await open([{ name: "profiled", records }], "light");
+    expect(said).toEqual([]);
+    expect(await page.locator("h2").allTextContents()).toEqual(["Runs", "Losses and metrics", "Profile"]);
+    const names = await page.locator(".flame button").allTextContents();
+    expect(names).toEqual(expect.arrayContaining(["step", "0", "1", "linear (gemm)", "softmaxCrossEntropy"]));
+    await page.close();
   });
 
   it("has plots with lines in them, which the slider smooths", async () => {
