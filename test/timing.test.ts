@@ -34,7 +34,7 @@ function timesIn(text: string): string[] {
   return [...names];
 }
 
-/** Statements that compare a time, sleep, or try again. */
+/** Statements that compare a time, sleep, try again, or wait for a short time only. */
 function timedIn(text: string): string[] {
   const code = text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
   const times = timesIn(code);
@@ -49,7 +49,9 @@ function timedIn(text: string): string[] {
     );
   const slept = [...code.matchAll(/setTimeout\([^;]*?, [1-9][\d_]*\)/g)].map(([statement]) => statement);
   const retried = [...code.matchAll(/\bretry: *\d+/g)].map(([statement]) => statement);
-  return [...asserted, ...slept, ...retried];
+  // They give up after a second, whatever is said in vitest.config.ts.
+  const hurried = [...code.matchAll(/\bvi\.wait(?:For|Until)\(/g)].map(([statement]) => statement);
+  return [...asserted, ...slept, ...retried, ...hurried];
 }
 
 test.each(files)("%s", (file) => {
@@ -75,6 +77,7 @@ describe("what it finds", () => {
     "expect(tasks).toBeGreaterThan(elapsed / 20);",
     "await new Promise((resolve) => setTimeout(resolve, 30));",
     'test("again", { retry: 3 }, () => {});',
+    "await vi.waitUntil(() => engine.busy);",
   ])("%s", (text) => expect(timedIn(text)).toHaveLength(1));
 
   test.each([

@@ -38,7 +38,7 @@ async function withChildren(workload: string, use: (children: Children) => Promi
   }
 }
 
-describe("a contestant in a process of its own", { timeout: 60_000 }, () => {
+describe("a contestant in a process of its own", () => {
   test("of this source and of another: checked, then each takes its own time", () =>
     withChildren("gemm-64", async (children) => {
       const mine = await children.prepare("steepest-strict-1", thisTree);

@@ -125,7 +125,7 @@ test("the table has how near a step comes to its yardstick; another process prep
   expect(recordsOf(entries).map(({ metric }) => metric)).toEqual(["gbytes-s", "gbytes-s", "gbytes-s"]);
 });
 
-test("a yardstick in a process of its own", { timeout: 60_000 }, async () => {
+test("a yardstick in a process of its own", async () => {
   // The smallest workload of ten million: what is large about it is made in the child alone.
   const children = createChildren("optimizer-sgd");
   try {

@@ -58,7 +58,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(join(root, ".."), { recursive: true }));
 
-describe("another revision", { timeout: 60_000 }, () => {
+describe("another revision", () => {
   test("is built once, with the packages and the bench of this source", async () => {
     const first = await openRevision("HEAD~2", places());
     expect(first.commit).toBe(git("rev-parse", "--short", "HEAD~2"));

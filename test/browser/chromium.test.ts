@@ -49,7 +49,7 @@ describe.skipIf(chromiumPath === undefined)("Chromium", () => {
   beforeAll(async () => {
     expected = await train(steepest, {});
     browser = await chromium.launch({ executablePath: chromiumPath as string, args: ["--no-sandbox"] });
-  }, 60_000);
+  });
   afterAll(async () => {
     await browser?.close();
     for (const server of servers) server.close();

@@ -45,7 +45,7 @@ describe.skipIf(chromiumPath === undefined)("an extension's page in Chromium", (
       ignoreDefaultArgs: ["--disable-extensions"],
       args: ["--no-sandbox", `--disable-extensions-except=${extension}`, `--load-extension=${extension}`],
     });
-  }, 60_000);
+  });
   afterAll(async () => {
     await context?.close();
     rmSync(folder, { recursive: true, force: true });

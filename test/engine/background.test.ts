@@ -389,7 +389,7 @@ test("a process waits for a call in the background, and exits by itself after it
     console.log("trained", trainer.steps);`;
   const output = await new Promise<string>((resolve, reject) => {
     const args = ["--input-type=module", "-e", program];
-    execFile(process.execPath, args, { timeout: 20_000 }, (error, out) => (error ? reject(error) : resolve(out)));
+    execFile(process.execPath, args, { timeout: 120_000 }, (error, out) => (error ? reject(error) : resolve(out)));
   });
   expect(output).toBe("trained 30\n");
 });

@@ -36,7 +36,7 @@ test.each([
     collectGarbage();
     return living.size;
   };
-  await expect.poll(left, { timeout: 20_000 }).toBe(0);
+  await expect.poll(left).toBe(0);
 });
 
 test.each([
@@ -50,6 +50,6 @@ test.each([
     collectGarbage();
     return memory.deref() !== undefined;
   };
-  await expect.poll(left, { timeout: 20_000 }).toBe(false);
+  await expect.poll(left).toBe(false);
   expect(engine.threads).toBe(1);
 });

@@ -204,7 +204,7 @@ describe("options and ends", () => {
     for (const last of ["", "trainer.dispose();"]) {
       const output = await new Promise<string>((resolve, reject) => {
         const args = ["--input-type=module", "-e", program(last)];
-        execFile(process.execPath, args, { timeout: 20_000 }, (error, out) => (error ? reject(error) : resolve(out)));
+        execFile(process.execPath, args, { timeout: 120_000 }, (error, out) => (error ? reject(error) : resolve(out)));
       });
       expect(output).toBe("trained 2\n");
     }

@@ -173,7 +173,7 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await chromium.launch({ executablePath: chromiumPath as string, args: ["--no-sandbox"] });
-  }, 60_000);
+  });
   afterAll(() => browser?.close());
 
   async function open(runs: readonly Run[], colorScheme: "light" | "dark"): Promise<{ page: Page; said: string[] }> {

@@ -62,7 +62,7 @@ test("it goes on at every line, with other trials at once, and ends with a journ
     });
     expect(journal.text.slice(1).split("\n").sort()).toEqual([...lines].sort());
   }
-}, 60_000);
+});
 
 test("a torn line is run again, wherever it is torn: the head, a trial, and torn twice", async () => {
   const head = whole.text.slice(1).split("\n")[0].length + 1;
@@ -151,7 +151,7 @@ test("a process that is killed again and again comes to the same end", async () 
     execFile(process.execPath, args, (error, out) => (error ? reject(error) : resolve(out)));
   });
   expect(JSON.parse(printed)).toEqual(JSON.parse(JSON.stringify(expected.trials)));
-}, 60_000);
+});
 
 test("a Latin hypercube goes on too", async () => {
   const journal = new Memory();

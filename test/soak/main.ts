@@ -13,6 +13,7 @@ const COLUMNS: readonly [title: string, of: (held: Held) => number | string][] =
   ["pages", ({ wasmPages }) => wasmPages],
   ["used bytes", ({ usedBytes }) => usedBytes],
   ["heap MB", ({ heapBytes }) => (heapBytes / MEGABYTE).toFixed(2)],
+  ["objects KB", ({ objectBytes = 0 }) => (objectBytes / 1024).toFixed(1)],
   ["code MB", ({ codeBytes }) => (codeBytes / MEGABYTE).toFixed(2)],
   ["external MB", ({ externalBytes }) => (externalBytes / MEGABYTE).toFixed(2)],
   ["handles", ({ handles }) => handles],
@@ -28,7 +29,8 @@ for (const soak of SOAKS) {
   const unit = soak.long >= 100_000 ? 10_000 : MOMENTS;
   const times = Math.max(unit, Math.round((soak.long * share) / unit) * unit);
   console.log(`\n${soak.what}, ${times} times\n${line(COLUMNS.map(([title]) => title))}`);
-  const all = await heldBy(soak, times, MOMENTS, (held) => console.log(line(COLUMNS.map(([, of]) => of(held)))));
+  const onHeld = (held: Held) => console.log(line(COLUMNS.map(([, of]) => of(held))));
+  const all = await heldBy(soak, times, { moments: MOMENTS, exact: true, onHeld });
   for (const grown of growth(all)) {
     console.error(`${soak.what}: ${grown}`);
     process.exitCode = 1;

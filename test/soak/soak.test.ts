@@ -6,7 +6,7 @@ import { heldBy, SOAKS } from "./soaks.js";
 const MOMENTS = 4;
 
 test.each(SOAKS.map((soak) => [soak.what, soak] as const))("%s", async (_, soak) => {
-  const held = await heldBy(soak, soak.short, MOMENTS);
+  const held = await heldBy(soak, soak.short, { moments: MOMENTS });
   expect(held.map(({ done }) => done)).toEqual([1, 2, 3, 4].map((part) => (part * soak.short) / MOMENTS));
   expect(growth(held)).toEqual([]);
 });
@@ -20,7 +20,7 @@ test("what grows is found", async () => {
       return done(engine);
     });
   const what = "steps that keep something";
-  const held = await heldBy({ what, short: 4, long: 4, run }, 4, MOMENTS);
+  const held = await heldBy({ what, short: 4, long: 4, run }, 4, { moments: MOMENTS });
   expect(growth(held)).toEqual([expect.stringMatching(/^heapBytes grew by \d+/)]);
 });
 
@@ -31,18 +31,23 @@ test("growth is judged from the first measurement to the last", () => {
     usedBytes: 1000,
     heapBytes: 1e7,
     codeBytes: 1e6,
+    objectBytes: 2e6,
     externalBytes: 1e6,
     handles: 0,
     workers: 1,
     openFiles: 20,
     residentBytes: 1e8,
   };
-  const more = (name: keyof Held, by: number) => [held, held, { ...held, [name]: held[name] + by }];
+  const more = (name: keyof Held, by: number) => [held, held, { ...held, [name]: (held[name] ?? 0) + by }];
   expect(growth(more("residentBytes", 0))).toEqual([]);
   for (const name of ["wasmPages", "usedBytes", "handles", "workers", "openFiles"] as const)
     expect(growth(more(name, 1))).toEqual([`${name} grew by 1, from ${held[name]} to ${held[name] + 1}`]);
-  for (const name of ["heapBytes", "externalBytes"] as const) {
-    expect(growth(more(name, 2 ** 20))).toEqual([]);
-    expect(growth(more(name, 2 ** 20 + 1))).toHaveLength(1);
+  for (const [name, bytes] of [
+    ["heapBytes", 2 ** 20],
+    ["externalBytes", 2 ** 20],
+    ["objectBytes", 2 ** 15],
+  ] as const) {
+    expect(growth(more(name, bytes))).toEqual([]);
+    expect(growth(more(name, bytes + 1))).toHaveLength(1);
   }
 });

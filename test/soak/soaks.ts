@@ -36,14 +36,22 @@ export interface Soak {
   run(times: number, done: Done): Promise<void>;
 }
 
-/** Does it so often. Measures at so many moments, the first after a part of them. */
-export async function heldBy({ run }: Soak, times: number, moments: number, told = (_: Held) => {}): Promise<Held[]> {
+interface Measuring {
+  /** How often it is measured: after each such part. */
+  readonly moments: number;
+  /** Whether objects are counted, which takes seconds each time. Default false. */
+  readonly exact?: boolean;
+  readonly onHeld?: (held: Held) => void;
+}
+
+/** Does it so often, and measures meanwhile. */
+export async function heldBy({ run }: Soak, times: number, { moments, exact, onHeld }: Measuring): Promise<Held[]> {
   const all: Held[] = [];
   let count = 0;
   const add = async (engine: Engine): Promise<void> => {
-    const held = await measure(count, engine);
+    const held = await measure(count, engine, exact ?? false);
     all.push(held);
-    told(held);
+    onHeld?.(held);
   };
   await run(times, (engine) => {
     count += 1;

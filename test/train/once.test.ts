@@ -15,7 +15,7 @@ import {
   sequential,
   sgd,
 } from "steepest";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 
 const config = { loss: meanSquaredError(), optimizer: sgd({ learningRate: 0.01 }) };
 const data = {
@@ -162,7 +162,7 @@ describe("a refused compile leaves nothing behind", () => {
       process.removeListener("worker", note);
     }
     // One more may watch the threads of all engines, and stays.
-    await vi.waitUntil(() => workers.filter(({ threadId }) => threadId === -1).length >= 2);
+    await expect.poll(() => workers.filter(({ threadId }) => threadId === -1).length).toBeGreaterThanOrEqual(2);
     expect(workers.length).toBeLessThanOrEqual(3);
   });
 
@@ -175,14 +175,15 @@ describe("a refused compile leaves nothing behind", () => {
     expect(engine.allocator.usedBytes()).toBe(before);
     using busy = await createEngine({ background: true });
     using trainer = await compile(model, { ...config, engine: busy });
-    const steps = { steps: 20_000 };
-    await trainer.trainSteps(data, steps);
+    await trainer.fit(data);
     const used = busy.allocator.usedBytes();
-    const training = trainer.trainSteps(data, steps);
-    await vi.waitUntil(() => busy.busy, { interval: 1 });
+    const abort = new AbortController();
+    const training = trainer.fit(data, { epochs: 1e7, signal: abort.signal }).catch((error: unknown) => error);
+    await expect.poll(() => busy.busy, { interval: 1 }).toBe(true);
     expect(() => compileSync(model, { ...config, engine: busy })).toThrow(/a call is running in the background/);
-    await training;
-    await vi.waitUntil(() => busy.allocator.usedBytes() === used);
+    abort.abort("enough");
+    expect(await training).toBe("enough");
+    await expect.poll(() => busy.allocator.usedBytes()).toBe(used);
     expect(() => compileSync(model, { ...config, engine: busy }).dispose()).not.toThrow();
   });
 });
