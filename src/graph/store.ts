@@ -121,9 +121,22 @@ export function initializeParameters(
   firstStream = 1,
 ): void {
   runOnce(engine, (recorder) => recordFirstValues(recorder, parameters, addressOf, seed, firstStream));
+  writeFirstValues(engine, parameters, addressOf);
 }
 
-/** Records the instructions of `initializeParameters`. */
+/** Writes the values of parameters that begin with given ones: see `beginWith`. */
+export function writeFirstValues(
+  engine: Engine,
+  parameters: readonly Tensor[],
+  addressOf: (tensor: Tensor) => Pointer,
+): void {
+  for (const tensor of parameters) {
+    const { source } = tensor;
+    if (source.kind === "parameter" && source.values) engine.write(addressOf(tensor), source.values);
+  }
+}
+
+/** Records the instructions of `initializeParameters`, but for given values: `writeFirstValues` writes those. */
 export function recordFirstValues(
   recorder: Recorder,
   parameters: readonly Tensor[],
@@ -132,7 +145,7 @@ export function recordFirstValues(
   firstStream = 1,
 ): void {
   parameters.forEach((tensor, index) => {
-    if (tensor.source.kind !== "parameter") return;
+    if (tensor.source.kind !== "parameter" || tensor.source.values) return;
     const random = { seed, stream: firstStream + index };
     tensor.source.initializer.record(recorder, addressOf(tensor), tensor.shape, random);
   });

@@ -61,6 +61,8 @@ export type Source =
       /** False for a buffer: its values are kept, but no optimizer changes them. */
       readonly trainable: boolean;
       readonly options: ParameterOptions;
+      /** What it begins with instead of the initializer's values, row-major: see `beginWith`. */
+      readonly values?: Float32Array | undefined;
     }
   | { readonly kind: "constant"; readonly data: Float32Array | Uint32Array }
   | { readonly kind: "result"; readonly node: Node; readonly index: number };
@@ -250,6 +252,16 @@ function checkInitializer(where: string, initializer: unknown): void {
   throw new ModelError(
     `${where}: its initializer must be one such as zeros() or heNormal(), got ${showValue(initializer)}`,
   );
+}
+
+/** Has a parameter or buffer begin with these values, row-major, in each program that is made from now on. */
+export function beginWith({ source, name, shape }: Tensor, values: Float32Array): void {
+  if (source.kind !== "parameter" || values.length !== sizeOf(shape)) {
+    throw new ModelError(
+      `${name}: first values must be those of a parameter ${showShape(shape)}, got ${values.length} for the ${source.kind}`,
+    );
+  }
+  (source as { values?: Float32Array }).values = values;
 }
 
 /** A tensor of fixed values: a number (a scalar), nested arrays, or flat values with their shape. */

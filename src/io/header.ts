@@ -24,6 +24,11 @@ const CLOSE_LIST = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
+/** A note that is JSON, with the bounds of a header. */
+export function parseNote(where: string, text: string): unknown {
+  return parseHeader(new TextEncoder().encode(text), where);
+}
+
 /** The header's fields, of valid JSON without a key that occurs twice. */
 export function parseHeader(header: Uint8Array, where: string): Record<string, unknown> {
   if (header[0] !== OPEN_OBJECT) {

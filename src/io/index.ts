@@ -4,6 +4,14 @@ export { FormatError } from "./formatError.js";
 export { type IdxArray, type IdxType, parseIdx } from "./idx.js";
 export type { Metadata } from "./metadata.js";
 export {
+  type CustomParts,
+  decodeModel,
+  encodeModel,
+  type LoadedModel,
+  type LoadModelOptions,
+  type SaveModelOptions,
+} from "./model.js";
+export {
   decodeSafetensors,
   encodeSafetensors,
   type SafetensorsDtype,

@@ -138,7 +138,15 @@ export function encodeSafetensors(
  * @see https://github.com/huggingface/safetensors#format
  */
 export function decodeSafetensors(bytes: FileBytes, name?: string): SafetensorsFile {
-  const where = placeOf("safetensors file", name);
+  const { metadata, tensors } = openSafetensors(placeOf("safetensors file", name), bytes);
+  return { tensors: tensors(), metadata };
+}
+
+/** The notes of a file that was checked. Its tensors are copied out of it when they are asked for. */
+export function openSafetensors(
+  where: string,
+  bytes: FileBytes,
+): Pick<SafetensorsFile, "metadata"> & { tensors(): SafetensorsFile["tensors"] } {
   const { fields, data } = readHeader(bytesOf(where, bytes), where);
   const { [METADATA_KEY]: notes = {}, ...rest } = fields;
   const metadata = readMetadata(notes, where);
@@ -146,12 +154,11 @@ export function decodeSafetensors(bytes: FileBytes, name?: string): SafetensorsF
   const entries = Object.entries(rest).map(([name, field]) => readEntry(name, field, data.length, where));
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   checkContiguous(entries, data.length, where);
-  const tensors = new Map<string, SafetensorsTensor>();
-  for (const { name, dtype, shape, begin, end } of entries) {
+  const read = ({ name, dtype, shape, begin, end }: Entry) => {
     const raw = new Uint8Array(data.subarray(begin, end)).buffer;
-    tensors.set(name, { dtype, shape, data: DTYPES[dtype].view(raw) } as SafetensorsTensor);
-  }
-  return { tensors, metadata };
+    return [name, { dtype, shape, data: DTYPES[dtype].view(raw) } as SafetensorsTensor] as const;
+  };
+  return { metadata, tensors: () => new Map(entries.map(read)) };
 }
 
 // Writing

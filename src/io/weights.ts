@@ -1,6 +1,6 @@
 // A trainer's parameters as safetensors, by path: "0.weight", "hidden.bias", ….
 import { ModelError, showNames, showValue } from "../engine/errors.js";
-import { sameShape, showShape } from "../graph/tensor.js";
+import { type Shape, sameShape, showShape } from "../graph/tensor.js";
 import { isShape, type Ports } from "../nn/ports.js";
 import { checkFinite } from "../train/checkpoint.js";
 import type { Trainer } from "../train/trainer.js";
@@ -15,6 +15,11 @@ import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./sa
 export type WeightHolder = Pick<Trainer, "parameters" | "setParameters" | "steps"> & {
   readonly model: Pick<Trainer["model"], "layers" | "parameters">;
 };
+
+/** The layers of a model in a note: for people. */
+export function layersNote({ layers }: WeightHolder["model"]): string {
+  return layers.map((layer) => `${layer.path}:${layer.kind}${showShapes(layer.outputShape)}`).join(" ");
+}
 
 function showShapes(shapes: Ports): string {
   if (isShape(shapes)) return showShape(shapes);
@@ -33,8 +38,7 @@ function showShapes(shapes: Ports): string {
  */
 export function encodeWeights(trainer: WeightHolder, metadata: Metadata = {}): Uint8Array<ArrayBuffer> {
   checkTrainer("encodeWeights", trainer, ["parameters"]);
-  const layers = trainer.model.layers.map((layer) => `${layer.path}:${layer.kind}${showShapes(layer.outputShape)}`);
-  const own = { format: "steepest", layers: layers.join(" "), steps: String(trainer.steps) };
+  const own = { format: "steepest", layers: layersNote(trainer.model), steps: String(trainer.steps) };
   const notes = withNotes("encodeWeights", own, metadata);
   const tensors = trainer.parameters();
   checkFinite(
@@ -62,7 +66,17 @@ export function decodeWeights(trainer: WeightHolder, bytes: FileBytes, name?: st
   const file = decodeSafetensors(whole, name);
   checkWhole(where, whole, file);
   const tensors = isCheckpoint(file.metadata) ? parametersIn(file.tensors) : file.tensors;
-  const wanted = trainer.model.parameters;
+  const values = checkParameters(where, tensors, trainer.model.parameters);
+  trainer.setParameters(values);
+  return notesOf(file.metadata);
+}
+
+/** The tensors of a file, which must be exactly those that a model wants. Throws FormatError if they are not. */
+export function checkParameters(
+  where: string,
+  tensors: SafetensorsFile["tensors"],
+  wanted: ReadonlyMap<string, { readonly shape: Shape }>,
+): ReadonlyMap<string, { readonly data: Float32Array }> {
   for (const [path, { shape }] of wanted) {
     const found = tensors.get(path);
     if (found === undefined) {
@@ -93,8 +107,7 @@ export function decodeWeights(trainer: WeightHolder, bytes: FileBytes, name?: st
       `${where}: this model has no such parameters, got ${showNames(extra)} in the file: load the file of this model`,
     );
   }
-  trainer.setParameters(tensors as ReadonlyMap<string, { data: Float32Array }>);
-  return notesOf(file.metadata);
+  return tensors as ReadonlyMap<string, { data: Float32Array }>;
 }
 
 /** Refuses what is no trainer, before anything of it is called. */

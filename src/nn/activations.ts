@@ -24,7 +24,7 @@ import { parametersOf, readLayerOptions, WEIGHT } from "./options.js";
 type SoftmaxOptions = normalized.SoftmaxOptions;
 
 /** Any function of one tensor that keeps its shape, as a layer. */
-function elementwise(kind: string, f: (x: Tensor) => Tensor, options?: unknown): Layer<number, "same"> {
+function elementwise(kind: string, f: (x: Tensor) => Tensor, options?: readonly unknown[]): Layer<number, "same"> {
   return {
     kind,
     options,
@@ -80,7 +80,7 @@ function alongAxis(
   const { axis } = readOptions(kind, options, normalized.SOFTMAX);
   return {
     kind,
-    options,
+    options: [options],
     build({ where }, inputShape) {
       const rank = inputShape.length + 1;
       if (!Number.isInteger(axis) || axis < 1 - rank || axis >= rank || axis === 0) {
@@ -117,7 +117,7 @@ function checked<O extends object>(
   options: O,
 ): Layer<number, "same"> {
   f(constant(0), options);
-  return elementwise(kind, (x) => f(x, options), options);
+  return elementwise(kind, (x) => f(x, options), [options]);
 }
 
 /** x where x > 0, else alpha · (e^(x / alpha) - 1). Default alpha 1. */
@@ -167,7 +167,7 @@ export function prelu(options: PreluOptions = {}): Layer<number, "same"> {
   return {
     kind: "prelu",
     name,
-    options,
+    options: [options],
     build(place, inputShape) {
       const shape = weightShape ?? [perChannel ? inputShape[inputShape.length - 1] : 1];
       if (!broadcastsTo(shape, inputShape)) {

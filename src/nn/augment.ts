@@ -38,7 +38,7 @@ type Draw = (low: number, high: number) => Tensor;
 interface Augmentation {
   readonly kind: string;
   readonly name: string | undefined;
-  readonly options: object;
+  readonly options: readonly unknown[];
   /** How many random numbers an image takes. */
   readonly draws: number;
   /** Refuses images that it cannot change. Default none. */
@@ -115,7 +115,7 @@ export function randomFlip(options: RandomFlipOptions = {}): Layer<3, 3> {
   return augmenting({
     kind: "randomFlip",
     name,
-    options,
+    options: [options],
     draws: axes.length,
     train: (x, draw) => axes.reduce((y, axis) => where(perImage(chosen(draw, probability)), flip(y, axis), y), x),
   });
@@ -193,18 +193,19 @@ interface Motion {
  */
 export function randomAffine(options: RandomAffineOptions): Layer<3, 3> {
   const read = readLayerOptions("randomAffine", options, AFFINE);
-  return affine("randomAffine", read, read);
+  return affine("randomAffine", [options], read, read);
 }
 
 function affine(
   kind: string,
+  options: readonly unknown[],
   { name, interpolation: mode, padding }: ReadOptions<typeof RESAMPLING>,
   { rotation = 0, translation = [0, 0], zoom = [1, 1] }: Motion,
 ): Layer<3, 3> {
   return augmenting({
     kind,
     name,
-    options: { mode, padding, rotation, translation, zoom },
+    options,
     draws: 4,
     train(x, draw) {
       const [batch, height, width] = x.shape;
@@ -226,7 +227,9 @@ function affine(
 /** `randomAffine` with a rotation of at most so many degrees in both directions. */
 export function randomRotation(degrees: number, options: ResamplingOptions = {}): Layer<3, 3> {
   const rotation = checkNumber("randomRotation", "degrees", degrees, 0, 180);
-  return affine("randomRotation", readLayerOptions("randomRotation", options, RESAMPLING), { rotation });
+  return affine("randomRotation", [degrees, options], readLayerOptions("randomRotation", options, RESAMPLING), {
+    rotation,
+  });
 }
 
 /** `randomAffine` with a shift of at most this share of the size in all directions, or of [height, width]. */
@@ -235,14 +238,18 @@ export function randomTranslation(
   options: ResamplingOptions = {},
 ): Layer<3, 3> {
   const translation = translationRule("randomTranslation", "share", share ?? Number.NaN);
-  return affine("randomTranslation", readLayerOptions("randomTranslation", options, RESAMPLING), { translation });
+  return affine("randomTranslation", [share, options], readLayerOptions("randomTranslation", options, RESAMPLING), {
+    translation,
+  });
 }
 
 /** `randomAffine` with a factor between two: above 1 the image grows, below it shrinks. */
 export function randomZoom(least: number, most: number, options: ResamplingOptions = {}): Layer<3, 3> {
   checkNumber("randomZoom", "least", least, LEAST_ZOOM, Number.POSITIVE_INFINITY);
   checkNumber("randomZoom", "most", most, least, Number.POSITIVE_INFINITY);
-  return affine("randomZoom", readLayerOptions("randomZoom", options, RESAMPLING), { zoom: [least, most] });
+  return affine("randomZoom", [least, most, options], readLayerOptions("randomZoom", options, RESAMPLING), {
+    zoom: [least, most],
+  });
 }
 
 export interface RandomCropOptions extends NameOption {
@@ -281,7 +288,7 @@ export function randomCrop(options: RandomCropOptions): Layer<3, 3> {
   return augmenting({
     kind: "randomCrop",
     name,
-    options,
+    options: [options],
     draws: 2,
     size,
     check(where, [height, width]) {
@@ -356,7 +363,7 @@ export function randomErasing(options: RandomErasingOptions = {}): Layer<3, 3> {
   return augmenting({
     kind: "randomErasing",
     name,
-    options,
+    options: [options],
     draws: 5,
     train(x, draw) {
       const [batch, height, width] = x.shape;
@@ -422,7 +429,7 @@ export function colorJitter(options: ColorJitterOptions): Layer<3, 3> {
   return augmenting({
     kind: "colorJitter",
     name,
-    options,
+    options: [options],
     draws: 3,
     check(where, shape) {
       if (saturation === 0 || shape[2] === 3) return;

@@ -45,10 +45,11 @@ function normWithin(
   max: number,
   rate: number,
   axis: NormConstraintOptions["axis"],
+  options: readonly unknown[],
 ): Constraint {
   return made({
     name,
-    options: [min, max, rate, axis],
+    options,
     check: (shape) => void normsOf(name, shape, axis),
     record(recorder, address, shape) {
       const { outer, length, inner } = normsOf(name, shape, axis);
@@ -67,12 +68,12 @@ function normWithin(
  */
 export function maxNorm(max = 2, options: NormConstraintOptions = {}): Constraint {
   const read = readOptions("maxNorm", options, NORM);
-  return normWithin("maxNorm", 0, positive("maxNorm", "max", max), 1, read.axis);
+  return normWithin("maxNorm", 0, positive("maxNorm", "max", max), 1, read.axis, [max, options]);
 }
 
 /** Weights are scaled to the norm 1; zeros stay. */
 export function unitNorm(options: NormConstraintOptions = {}): Constraint {
-  return normWithin("unitNorm", 1, 1, 1, readOptions("unitNorm", options, NORM).axis);
+  return normWithin("unitNorm", 1, 1, 1, readOptions("unitNorm", options, NORM).axis, [options]);
 }
 
 export interface MinMaxNormOptions extends NormConstraintOptions {
@@ -95,7 +96,7 @@ const MIN_MAX_NORM = {
 export function minMaxNorm(options: MinMaxNormOptions = {}): Constraint {
   const { min, max, rate, axis } = readOptions("minMaxNorm", options, MIN_MAX_NORM);
   positive("minMaxNorm", "max", max);
-  return normWithin("minMaxNorm", checkNumber("minMaxNorm", "min", min, 0, max), max, rate, axis);
+  return normWithin("minMaxNorm", checkNumber("minMaxNorm", "min", min, 0, max), max, rate, axis, [options]);
 }
 
 /** Negative values become 0. */

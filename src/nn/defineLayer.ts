@@ -77,7 +77,9 @@ export function defineLayer(
     }
     if (options.name !== undefined) checkName(kind, options.name);
     const madeWith = [options, body];
-    return layerOf({ kind, name: options.name, inputNames, options: madeWith }, (x, scope) => body(x, scope, options));
+    return layerOf({ kind, name: options.name, inputNames, options: madeWith, isCustom: true }, (x, scope) =>
+      body(x, scope, options),
+    );
   };
 }
 
@@ -108,7 +110,7 @@ const MAX_INPUTS = 1000;
 
 /** A layer that is a function, which is traced wherever the layer is built. */
 export function layerOf(
-  about: Pick<Layer, "kind" | "name" | "inputNames" | "options">,
+  about: Pick<Layer, "kind" | "name" | "inputNames" | "options" | "isCustom">,
   body: (x: never, scope: Scope) => unknown,
 ): Layer<never, never, never> {
   const ports = portsNamed(about.inputNames);

@@ -21,7 +21,7 @@ function dropping(
   checkNone(kind, none);
   return {
     kind,
-    options: rate,
+    options: [rate],
     build({ where }, inputShape) {
       if (window !== undefined && inputShape.length !== window + 1) {
         const expected = window === 1 ? "[batch, length, channels]" : "[batch, height, width, channels]";

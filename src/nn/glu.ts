@@ -6,7 +6,7 @@ import { GELU, type GeluOptions } from "../ops/gated.js";
 import * as operations from "../ops/glu.js";
 import type { Layer } from "./layer.js";
 
-function halving(kind: string, apply: (x: Tensor) => Tensor, options?: unknown): Layer<number, "same"> {
+function halving(kind: string, apply: (x: Tensor) => Tensor, options?: readonly unknown[]): Layer<number, "same"> {
   return {
     kind,
     options,
@@ -43,5 +43,5 @@ export const reglu = (...none: []): Layer<number, "same"> => plain("reglu", oper
 /** a · gelu(b) for the halves [a, b] of the last axis; `approximate` as in gelu(). Shazeer 2020. */
 export function geglu(options: GeluOptions = {}): Layer<number, "same"> {
   const { approximate } = readOptions("geglu", options, GELU);
-  return halving("geglu", (x) => operations.geglu(x, { approximate }), options);
+  return halving("geglu", (x) => operations.geglu(x, { approximate }), [options]);
 }

@@ -50,10 +50,10 @@ function scaledNormal(name: string, varianceOf: (fans: Fans) => number): Initial
 
 const COST_OF_RANDOM = 16;
 
-function filled(name: string, value: number): Initializer {
+function filled(name: string, value: number, options: readonly unknown[] = []): Initializer {
   return made({
     name,
-    options: value,
+    options,
     record(recorder, address, shape) {
       const n = sizeOf(shape);
       recorder.initializeConstant(elements(n), address, n, value);
@@ -78,6 +78,7 @@ export function constantValue(value: number): Initializer {
   return filled(
     "constantValue",
     checkNumber("constantValue", "value", value, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY),
+    [value],
   );
 }
 
@@ -96,7 +97,7 @@ export function uniform(options: UniformOptions = {}): Initializer {
   }
   return made({
     name: "uniform",
-    options,
+    options: [options],
     record(recorder, address, shape, { seed, stream }) {
       const n = sizeOf(shape);
       recorder.initializeUniform(elements(n, COST_OF_RANDOM), address, n, low, high, ...seed, stream);
@@ -119,7 +120,7 @@ export function normal(options: NormalOptions = {}): Initializer {
   const { mean, standardDeviation } = readOptions("normal", options, NORMAL);
   return made({
     name: "normal",
-    options,
+    options: [options],
     record(recorder, address, shape, { seed, stream }) {
       const n = sizeOf(shape);
       recorder.initializeNormal(elements(n, COST_OF_RANDOM), address, n, mean, standardDeviation, ...seed, stream);
@@ -180,7 +181,7 @@ export function orthogonal(options: OrthogonalOptions = {}): Initializer {
   const { gain } = readOptions("orthogonal", options, ORTHOGONAL);
   return made({
     name: "orthogonal",
-    options,
+    options: [options],
     record(recorder, address, shape, { seed, stream }) {
       if (shape.length < 2) {
         throw new ModelError(`orthogonal: the shape must have two axes or more, got ${showShape(shape)}`);

@@ -235,10 +235,12 @@ export interface Layer<
   /** Names of the tensors that it takes, what may be left out as "mask?"; absent: one without a name. */
   readonly inputNames?: readonly string[] | undefined;
   /**
-   * The options that it was made with, if it has any besides its name. A function that makes the layer in each trace
-   * must use the same options.
+   * What the function that made it was called with, as an array: `[10, { bias: false }]` of `dense(10, { bias: false })`. A
+   * function that makes the layer in each trace must use the same options, and a saved model makes it of them again.
    */
   readonly options?: unknown;
+  /** Whether `defineLayer` made its function. Default false. */
+  readonly isCustom?: boolean | undefined;
   /** The layer whose values the backward pass computes again, if it is that layer otherwise: what `recompute` makes. */
   readonly recomputes?: AnyLayer | undefined;
   /** Does not exist at run time. */

@@ -35,5 +35,5 @@ export function residual(...chain: readonly [ResidualOptions, ...Layer[]] | read
       `its layers must keep the shape ${showBatch(x.shape.slice(1))}, got ${showBatch(y.shape.slice(1))}: change the last of them`,
     );
   };
-  return layerOf({ kind: "residual", name, options: layers }, body);
+  return layerOf({ kind: "residual", name, options: chain }, body);
 }

@@ -13,7 +13,7 @@ function noisy(
 ): Layer<number, "same"> {
   return {
     kind,
-    options: amount,
+    options: [amount],
     build: (_place, inputShape) => ({
       outputShape: inputShape,
       parameters: [],

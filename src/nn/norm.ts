@@ -198,7 +198,7 @@ export function batchNorm(options: BatchNormLayerOptions = {}): Layer<number, "s
   return {
     kind: "batchNorm",
     name,
-    options,
+    options: [options],
     build(place, inputShape) {
       const channels = inputShape[inputShape.length - 1];
       const { parameters, tensors } = affineOf(place, affine ? [channels] : undefined, made);
@@ -244,7 +244,7 @@ export function groupNorm(groups: number, options: NormLayerOptions = {}): Layer
   return {
     kind: "groupNorm",
     name,
-    options: [options, groups],
+    options: [groups, options],
     build(place, inputShape) {
       const channels = inputShape[inputShape.length - 1];
       norm.checkGroups(place.where, inputShape, groups);
@@ -280,7 +280,7 @@ export function instanceNorm(options: InstanceNormLayerOptions = {}): Layer<numb
   return {
     kind: "instanceNorm",
     name,
-    options,
+    options: [options],
     build(place, inputShape) {
       const channels = inputShape[inputShape.length - 1];
       norm.checkGroups(place.where, inputShape, channels);
@@ -337,7 +337,7 @@ function byRows(
   return {
     kind,
     name,
-    options,
+    options: [options],
     build(place, inputShape) {
       const { where } = place;
       if (axes > inputShape.length) {
@@ -381,7 +381,7 @@ export function l2Normalize(options: L2NormalizeOptions & { name?: string } = {}
   return {
     kind: "l2Normalize",
     name,
-    options,
+    options: [options],
     build({ where }, inputShape) {
       const { axis } = rest;
       const rank = inputShape.length + 1;

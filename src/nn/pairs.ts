@@ -104,7 +104,7 @@ export function cosineSimilarity(options: CosineSimilarityLayerOptions = {}): La
     }
     return similarity.cosineSimilarity(a, b, { axis, epsilon });
   };
-  return layerOf({ kind: "cosineSimilarity", name, inputNames, options }, body) as Layer<Pair, number>;
+  return layerOf({ kind: "cosineSimilarity", name, inputNames, options: [options] }, body) as Layer<Pair, number>;
 }
 
 type PairwiseDistanceLayerOptions = similarity.PairwiseDistanceOptions & { readonly name?: string };
@@ -127,5 +127,5 @@ export function pairwiseDistance(options: PairwiseDistanceLayerOptions = {}): La
       `a and b must be [batch, …, features], got ${showBatch(a.shape.slice(1))} and ${showBatch(b.shape.slice(1))}`,
     );
   };
-  return layerOf({ kind: "pairwiseDistance", name, inputNames, options }, body) as Layer<Pair, number>;
+  return layerOf({ kind: "pairwiseDistance", name, inputNames, options: [options] }, body) as Layer<Pair, number>;
 }

@@ -13,7 +13,7 @@ function moving(
   pixels.checkFactor(kind, factor);
   return axesOf<3, 3>({
     kind,
-    options: factor,
+    options: [factor],
     build: ({ where }, inputShape) => ({
       outputShape: shapeOf(where, inputShape, factor),
       parameters: [],

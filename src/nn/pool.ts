@@ -23,7 +23,7 @@ const LP_POOL = joined(NAME, pool.LP_POOL);
 function windowed<N extends number>(
   kind: string,
   rank: number,
-  size: unknown,
+  args: readonly unknown[],
   options: NameOption,
   poolingFor: (where: string, shape: Shape) => pool.Pooling,
   apply: (x: Tensor) => Tensor,
@@ -31,7 +31,7 @@ function windowed<N extends number>(
   return axesOf<N, N>({
     kind,
     name: options.name,
-    options: [size, options],
+    options: [...args, options],
     build({ where }, inputShape) {
       pool.checkImage(where, inputShape, rank);
       const outputShape = channelsLast(inputShape, () => pool.pooledShape(inputShape, poolingFor(where, inputShape)));
@@ -51,7 +51,7 @@ export function maxPool2d(window: pool.Size2d, options: pool.MaxPoolOptions & Na
   readLayerOptions("maxPool2d", options, MAX_POOL);
   const { name: _, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "maxPool", shape, window, rest);
-  return windowed("maxPool2d", 2, window, options, poolingFor, (x) => pool.maxPool2d(x, window, rest));
+  return windowed("maxPool2d", 2, [window], options, poolingFor, (x) => pool.maxPool2d(x, window, rest));
 }
 
 /** As `maxPool2d`, over [batch, length, channels]. */
@@ -59,7 +59,7 @@ export function maxPool1d(window: number, options: pool.MaxPoolOptions<number> &
   readLayerOptions("maxPool1d", options, MAX_POOL);
   const { name: _, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "maxPool", shape, window, rest);
-  return windowed("maxPool1d", 1, window, options, poolingFor, (x) => pool.maxPool1d(x, window, rest));
+  return windowed("maxPool1d", 1, [window], options, poolingFor, (x) => pool.maxPool1d(x, window, rest));
 }
 
 /** The mean of each window of an image [batch, height, width, channels]. Padding counts, as in PyTorch: see `countIncludePad`. */
@@ -67,7 +67,7 @@ export function averagePool2d(window: pool.Size2d, options: pool.AveragePoolOpti
   readLayerOptions("averagePool2d", options, AVERAGE_POOL);
   const { name: _, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "averagePool", shape, window, rest);
-  return windowed("averagePool2d", 2, window, options, poolingFor, (x) => pool.averagePool2d(x, window, rest));
+  return windowed("averagePool2d", 2, [window], options, poolingFor, (x) => pool.averagePool2d(x, window, rest));
 }
 
 /** As `averagePool2d`, over [batch, length, channels]. */
@@ -75,7 +75,7 @@ export function averagePool1d(window: number, options: pool.AveragePoolOptions<n
   readLayerOptions("averagePool1d", options, AVERAGE_POOL);
   const { name: _, ...rest } = options;
   const poolingFor = (where: string, shape: Shape) => pool.poolingOf(where, "averagePool", shape, window, rest);
-  return windowed("averagePool1d", 1, window, options, poolingFor, (x) => pool.averagePool1d(x, window, rest));
+  return windowed("averagePool1d", 1, [window], options, poolingFor, (x) => pool.averagePool1d(x, window, rest));
 }
 
 /**
@@ -111,7 +111,7 @@ function adaptive<N extends number, Size>(
 ): Layer<N, N> {
   readLayerOptions(kind, options, NAME);
   const poolingFor = (where: string, shape: Shape) => pool.adaptivePoolingOf(where, shape, size);
-  return windowed(kind, rank, size, options, poolingFor, (x) => apply(x, size));
+  return windowed(kind, rank, [size], options, poolingFor, (x) => apply(x, size));
 }
 
 /** The largest element of each of `outputSize` bins, whatever the image's size: [batch, height, width, channels] → [batch, ...outputSize, channels]. */
@@ -147,7 +147,7 @@ function global<N extends number>(
   return axesOf<N, N>({
     kind,
     name,
-    options,
+    options: [options],
     build({ where }, inputShape) {
       if (inputShape.length < 2) {
         throw new ModelError(

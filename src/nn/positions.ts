@@ -117,7 +117,7 @@ export function sinusoidalPositions(options: SinusoidalPositionsOptions = {}): L
   return {
     kind: "sinusoidalPositions",
     name,
-    options,
+    options: [options],
     build({ where, path }, inputShape) {
       checkSequence(where, inputShape);
       const position = stateful ? positionOf(path) : undefined;

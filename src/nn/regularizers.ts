@@ -12,7 +12,7 @@ function strengthOf(where: string, name: string, value: number): number {
 /** strength · Σ|w|: many weights become 0 (or nearly so). Default strength 0.01. Throws ModelError for a negative one. */
 export function l1(strength = 0.01): Regularizer {
   strengthOf("l1", "strength", strength);
-  return { name: "l1", options: strength, penalty: (parameter) => scale(sum(abs(parameter)), strength) };
+  return { name: "l1", options: [strength], penalty: (parameter) => scale(sum(abs(parameter)), strength) };
 }
 
 /**
@@ -24,7 +24,7 @@ export function l1(strength = 0.01): Regularizer {
  */
 export function l2(strength = 0.01): Regularizer {
   strengthOf("l2", "strength", strength);
-  return { name: "l2", options: strength, penalty: (parameter) => scale(sum(square(parameter)), strength) };
+  return { name: "l2", options: [strength], penalty: (parameter) => scale(sum(square(parameter)), strength) };
 }
 
 export interface L1L2Options {
@@ -40,5 +40,9 @@ const L1_L2 = { l1: number(0.01, { min: 0 }), l2: number(0.01, { min: 0 }) } sat
 export function l1l2(options: L1L2Options = {}): Regularizer {
   const read = readOptions("l1l2", options, L1_L2);
   const [first, second] = [l1(read.l1), l2(read.l2)];
-  return { name: "l1l2", options, penalty: (parameter) => add(first.penalty(parameter), second.penalty(parameter)) };
+  return {
+    name: "l1l2",
+    options: [options],
+    penalty: (parameter) => add(first.penalty(parameter), second.penalty(parameter)),
+  };
 }

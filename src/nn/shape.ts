@@ -10,7 +10,7 @@ import { NAME, readLayerOptions } from "./options.js";
 
 function moving<Takes extends number, Gives extends number>(
   kind: string,
-  options: unknown,
+  options: readonly unknown[],
   shapeOf: (where: string, input: Shape) => Shape,
   apply: (x: Tensor) => Tensor,
 ): Layer<Takes, Gives> {
@@ -47,7 +47,7 @@ export function reshape(shape: Shape, ...none: []): Layer {
   const known = sizeOf(shape.filter((size) => size !== -1));
   return moving(
     "reshape",
-    shape,
+    [shape],
     (where, input) => {
       const outputShape = shape.map((size) => (size === -1 ? sizeOf(input) / known : size));
       if (sizeOf(outputShape) === sizeOf(input) && outputShape.every(Number.isInteger)) return outputShape;
@@ -76,7 +76,7 @@ export function permute(axes: readonly number[], ...none: []): Layer {
   }
   return moving(
     "permute",
-    axes,
+    [axes],
     (where, input) => {
       if (input.length === axes.length) return axes.map((axis) => input[axis - 1]);
       throw new ModelError(
@@ -98,7 +98,7 @@ export function repeatVector(count: number, ...none: []): Layer<1, 2> {
   checkInteger("repeatVector", "count", count, 1);
   return moving(
     "repeatVector",
-    count,
+    [count],
     (where, input) => {
       if (input.length === 1) return [count, ...input];
       throw new ModelError(
@@ -137,7 +137,7 @@ function zeroPad<N extends number>(kind: string, given: unknown, dimensions: 1 |
   const margins = marginsOf(kind, given, dimensions);
   return moving(
     kind,
-    given,
+    [given],
     (where, input) => {
       checkChannelsLast(where, input, dimensions);
       return input.map((size, axis) => size + (margins[axis]?.[0] ?? 0) + (margins[axis]?.[1] ?? 0));
@@ -203,7 +203,7 @@ function crop<N extends number>(kind: string, given: unknown, dimensions: 1 | 2)
   const margins = marginsOf(kind, given, dimensions);
   return moving(
     kind,
-    given,
+    [given],
     (where, input) => {
       checkChannelsLast(where, input, dimensions);
       return input.map((size, axis) => {
@@ -247,7 +247,7 @@ export function oneHot(classes: number, ...none: []): Layer {
   checkInteger("oneHot", "classes", classes, 1);
   return moving(
     "oneHot",
-    classes,
+    [classes],
     (_, input) => [...input, classes],
     (x) => oneHotOf(x, classes),
   );

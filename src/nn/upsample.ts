@@ -24,7 +24,7 @@ function resizing<Takes extends number, Gives extends number | "same">(
   return axesOf<Takes, Gives>({
     kind,
     name,
-    options,
+    options: [options],
     build({ where }, inputShape) {
       const outputShape = [...axesFor(where, inputShape).map(({ out }) => out), inputShape[inputShape.length - 1]];
       return { outputShape, parameters: [], apply };

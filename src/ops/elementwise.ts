@@ -340,7 +340,8 @@ export const scaleShiftOp: Operation<{ name: string; factor: number; amount: num
   inPlace: [0],
 };
 
-function scaleAndShift(name: string, x: Tensor, factor: number, amount: number): Tensor {
+/** factor · x + amount; `name` is what errors call it. */
+export function scaleAndShift(name: string, x: Tensor, factor: number, amount: number): Tensor {
   checkFloat(name, x);
   for (const value of [factor, amount]) {
     if (typeof value !== "number") throw new ModelError(`${name}: must be given a number, got ${showValue(value)}`);

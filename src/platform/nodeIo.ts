@@ -1,7 +1,17 @@
 // The entry "steepest/io" under Node: the formats, and files.
+
+import type { Shape } from "../graph/tensor.js";
 import { decodeCheckpoint, encodeCheckpoint } from "../io/checkpoint.js";
 import type { Metadata } from "../io/metadata.js";
+import {
+  decodeModel,
+  encodeModel,
+  type LoadedModel,
+  type LoadModelOptions,
+  type SaveModelOptions,
+} from "../io/model.js";
 import { checkTrainer, decodeWeights, encodeWeights, type WeightHolder } from "../io/weights.js";
+import type { Ports } from "../nn/ports.js";
 import type { Trainer } from "../train/trainer.js";
 import { type FilePath, pathOf, readFileBytes, writeFileAtomic } from "./files.js";
 
@@ -39,6 +49,36 @@ export async function loadWeights(trainer: WeightHolder, path: FilePath): Promis
   checkTrainer("loadWeights", trainer, ["setParameters"]);
   const file = pathOf("loadWeights", path);
   return decodeWeights(trainer, await readFileBytes(file), file);
+}
+
+/**
+ * Saves a trained model as a safetensors file: its layers, all parameters, and the preprocessing. The old file stays until the
+ * new one is whole. See `encodeModel`.
+ *
+ * @throws {FormatError} If the model has what cannot be saved; {SteepestError} if a value is not finite, or the file cannot be
+ *   written.
+ * @example
+ * await saveModel(trainer, path);
+ * const { model } = await loadModel(path);
+ * const again = await compile(model);
+ */
+export async function saveModel(trainer: WeightHolder, path: FilePath, options: SaveModelOptions = {}): Promise<void> {
+  checkTrainer("saveModel", trainer, ["parameters"]);
+  const file = pathOf("saveModel", path);
+  await writeFileAtomic(file, encodeModel(trainer, options));
+}
+
+/**
+ * Makes a model of a file that `saveModel` wrote: see `decodeModel`.
+ *
+ * @throws {SteepestError} If the file cannot be read; {FormatError} if it is none of a model, or a custom layer is missing.
+ */
+export async function loadModel<I extends Ports = Shape, O extends Ports = Shape>(
+  path: FilePath,
+  options: LoadModelOptions = {},
+): Promise<LoadedModel<I, O>> {
+  const file = pathOf("loadModel", path);
+  return decodeModel<I, O>(await readFileBytes(file), options, file);
 }
 
 /**

@@ -22,6 +22,7 @@ import {
   initializeParameters,
   recordFirstValues,
   type ValueStore,
+  writeFirstValues,
 } from "../graph/store.js";
 import { sizeOf, type Tensor } from "../graph/tensor.js";
 import type { LayerState } from "../nn/layer.js";
@@ -364,6 +365,7 @@ export function* initializeState(state: State): Job<void> {
   } finally {
     engine.allocator.free(program.address);
   }
+  writeFirstValues(engine, tensors, state.values.addressOf);
   startSlots(state);
 }
 

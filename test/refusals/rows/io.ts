@@ -14,16 +14,26 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
   // Not gone into: its methods are its own.
   const held: Trainer = Object.create(trainer);
   const path = join(folder, "weights.safetensors");
+  const model = join(folder, "model.safetensors");
   const other = join(folder, "checkpoint.safetensors");
   // Every text is a path: one that may be written stands for all.
   const within = (given: unknown, file: string) => (typeof given === "string" && given !== "" ? file : given) as string;
   const weights = io.encodeWeights(trainer);
+  const whole = io.encodeModel(trainer);
+  const saving = () => ({ preprocessing: { scale: [1, 2] }, metadata: notes() });
+  const contents = ["preprocessing", "preprocessing.*", "preprocessing.*.*"];
+  const savingFree = (at: string) => ({
+    optional: [at],
+    records: [`${at}.preprocessing`, `${at}.metadata`],
+    untouched: contents.slice(1).map((name) => `${at}.${name}`),
+  });
   const checkpoint = io.encodeCheckpoint(trainer.checkpoint());
   const buffers = ["object"] as const;
   const memory = io.memoryStore();
 
   const encoding: readonly Row[] = [
     { name: "encodeWeights", call: io.encodeWeights, good: () => [held, notes()], optional: ["1"], records: ["1"] },
+    { name: "encodeModel", call: io.encodeModel, good: () => [held, saving()], ...savingFree("1") },
     {
       name: "encodeCheckpoint",
       call: io.encodeCheckpoint,
@@ -58,6 +68,15 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
       good: () => [held, weights, "name"],
       optional: ["2"],
       accepts: { "1": buffers },
+    },
+    {
+      name: "decodeModel",
+      where: ["model"],
+      call: io.decodeModel,
+      good: () => [whole, { custom: { scaled: () => ({}) } }, "name"],
+      optional: ["1", "2"],
+      accepts: { "0": buffers },
+      records: ["1.custom"],
     },
     {
       name: "decodeCheckpoint",
@@ -97,6 +116,21 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
       name: "loadWeights",
       call: (of: Trainer, from: unknown) => io.loadWeights(of, within(from, path)),
       good: () => [held, path],
+    },
+    {
+      name: "saveModel",
+      where: ["encodeModel"],
+      call: (of: Trainer, to: unknown, ...rest: []) => io.saveModel(of, within(to, model), ...rest),
+      good: () => [held, model, saving()],
+      ...savingFree("2"),
+    },
+    {
+      name: "loadModel",
+      where: ["decodeModel"],
+      call: (from: unknown, ...rest: []) => io.loadModel(within(from, model), ...rest),
+      good: () => [model, { custom: { scaled: () => ({}) } }],
+      optional: ["1"],
+      records: ["1.custom"],
     },
     {
       name: "saveCheckpoint",
