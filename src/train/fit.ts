@@ -230,9 +230,10 @@ export function* fitEpochs(
     state.engine.interrupt();
     for (const stream of state.streams) stream.wake();
   };
-  const { epochs } = plan;
+  const { epochs = 1, totalEpochs } = plan;
+  const added = totalEpochs === undefined ? epochs : Math.max(0, totalEpochs - state.epochs);
   const batchSize = "given" in data ? plan.batchSize : Math.min(plan.batchSize, data.count);
-  const setup = setupOf(state, { batchSize, epochs, validated: validation !== undefined });
+  const setup = setupOf(state, { batchSize, epochs: added, validated: validation !== undefined });
   const display = displayFor(plan, control.awaited);
   const callbacks = display === undefined ? plan.callbacks : [...plan.callbacks, display];
   const calls = createCalls(state, setup, callbacks, plan.signal);
@@ -242,7 +243,7 @@ export function* fitEpochs(
   plan.signal?.addEventListener("abort", interrupt);
   try {
     yield* calls.begin();
-    for (let left = epochs; left > 0 && calls.stopped === undefined; left--) {
+    for (let left = added; left > 0 && calls.stopped === undefined; left--) {
       const ended = yield* retracing(state, fitEpoch(state, course, left));
       if (ended === undefined) break;
       const { result, last } = ended;

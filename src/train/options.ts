@@ -31,8 +31,13 @@ export interface AbortSignalLike {
 }
 
 export interface FitOptions<M extends string = string, I extends Ports = Shape, O extends Ports = Shape> {
-  /** Passes over the data. Default 1. */
+  /** Passes over the data that this fit adds to those before it; the rest of an unfinished pass counts as one. Default 1. */
   epochs?: number;
+  /**
+   * Instead of `epochs`: how many the trainer is to have in the end, those before this fit included. If it has as many, nothing is
+   * trained. A program that restores its latest checkpoint and goes on ends where one that nothing interrupted ends.
+   */
+  totalEpochs?: number;
   /**
    * Samples a batch. A step is one batch, or `accumulate` batches (an option of `compile`). Default 32. The last step
    * of an epoch may have fewer samples: its loss is the mean over these.
@@ -129,7 +134,8 @@ export type AnyFitOptions = Omit<FitOptions, "validation" | "onProgress" | "call
 
 /** Options of a fit, checked and complete. */
 export interface FitPlan {
-  readonly epochs: number;
+  readonly epochs: number | undefined;
+  readonly totalEpochs: number | undefined;
   readonly batchSize: number;
   readonly shuffle: boolean;
   readonly validationSplit: number | undefined;
@@ -157,7 +163,8 @@ const COUNT = integer(undefined, { min: 1 });
 const PARAMETERS = unchecked<string | undefined>();
 
 const FIT = {
-  epochs: integer(1, { min: 1 }),
+  epochs: optional(integer(undefined, { min: 1 })),
+  totalEpochs: optional(integer(undefined, { min: 1 })),
   batchSize: integer(32, { min: 1 }),
   shuffle: flag(true),
   // Checked with the data.
@@ -174,7 +181,12 @@ const FIT = {
 export function checkFitOptions(options: AnyFitOptions): FitPlan {
   checkBehindData("fit", options, FIT);
   const plan = readOptions("fit", options, FIT);
-  const { validation, validationSplit } = plan;
+  const { validation, validationSplit, epochs, totalEpochs } = plan;
+  if (epochs !== undefined && totalEpochs !== undefined) {
+    throw new ModelError(
+      `fit: epochs must be left out next to totalEpochs, got ${epochs}: take epochs for so many more, or totalEpochs for so many in all`,
+    );
+  }
   if (validation !== undefined && validationSplit !== undefined) {
     throw new ModelError(
       `fit: validationSplit must be left out next to validation, got ${showValue(validationSplit)}: take one of them`,

@@ -37,7 +37,6 @@ function createRecorder(): Callback<"accuracy"> {
 
 const saver = checkpoints({ store, everySteps: 2, keep: 3 });
 
-const left = EPOCHS - trainer.epochs;
-if (left > 0) await trainer.fit(blobs(45), { epochs: left, batchSize: 10, callbacks: [createRecorder(), saver] });
+await trainer.fit(blobs(45), { totalEpochs: EPOCHS, batchSize: 10, callbacks: [createRecorder(), saver] });
 const digest = createHash("sha256").update(encodeCheckpoint(trainer.checkpoint())).digest("hex");
 writeSync(1, `${trainer.steps} steps, ${digest}\n`);

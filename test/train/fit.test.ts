@@ -1,5 +1,17 @@
 // A fit is iterated, or awaited; between its epochs the trainer is the user's.
-import { adam, compileSync, createEngineSync, crossEntropy, dense, relu, sequential } from "steepest";
+import {
+  adam,
+  type Callback,
+  type Checkpoint,
+  compileSync,
+  createEngineSync,
+  crossEntropy,
+  dense,
+  type FitContext,
+  relu,
+  sequential,
+} from "steepest";
+import { earlyStopping } from "steepest/callbacks";
 import { afterAll, describe, expect, test } from "vitest";
 import { blobs } from "./blobs.js";
 
@@ -71,5 +83,47 @@ describe("a fit", () => {
       /unknown option "epohs"/,
     );
     await expect(trainer.fit({ x: [1], y: [0] }).catch((error) => (error as Error).name)).resolves.toBe("DataError");
+  });
+
+  test("with totalEpochs a program that restores and goes on ends as one that nothing interrupted, from any step", async () => {
+    const data = blobs(50);
+    const checkpoints: Checkpoint[] = [];
+    const saver = (): Callback => ({ name: "saver", onSave: (context) => void checkpoints.push(context.checkpoint()) });
+    const program = async (latest?: Checkpoint, given: object = data) => {
+      using trainer = compileSync(model, { ...recipe, seed: 6 });
+      if (latest !== undefined) trainer.restore(latest);
+      const callbacks = [earlyStopping({ monitor: "loss", patience: 1 }), saver()];
+      const fit = trainer.fit(given as typeof data, { totalEpochs: 3, batchSize: 16, callbacks });
+      const history = await fit;
+      return { history: history.length, reason: fit.end?.reason, end: trainer.checkpoint() };
+    };
+    for (const given of [data, () => [data]]) {
+      checkpoints.length = 0;
+      const whole = await program(undefined, given);
+      expect([whole.history, whole.end.steps, whole.end.epochs]).toEqual([3, 12, 3]);
+      const all = [...checkpoints, whole.end];
+      expect(all.map(({ steps }) => steps)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 12]);
+      for (const checkpoint of all) {
+        const { history, reason, end } = await program(checkpoint, given);
+        expect([history, reason]).toEqual([3 - checkpoint.epochs, "finished"]);
+        expect(end).toEqual(whole.end);
+      }
+    }
+  });
+
+  test("epochs are added to those before; totalEpochs takes their place", async () => {
+    using trainer = compileSync(model, { ...recipe, seed: 6 });
+    trainer.fitSync(blobs(8), { totalEpochs: 2 });
+    trainer.fitSync(blobs(8), { epochs: 2 });
+    expect(trainer.epochs).toBe(4);
+    const setups: number[] = [];
+    const callbacks = [{ name: "reader", onBegin: ({ setup }: FitContext) => void setups.push(setup.epochs) }];
+    expect(trainer.fitSync(blobs(8), { totalEpochs: 3, callbacks })).toEqual([]);
+    expect(trainer.fitSync(blobs(8), { totalEpochs: 6, callbacks })).toHaveLength(2);
+    expect([...setups, trainer.epochs]).toEqual([4, 6, 6]);
+    expect(() => trainer.fitSync(blobs(8), { epochs: 1, totalEpochs: 9 })).toThrow(
+      "fit: epochs must be left out next to totalEpochs, got 1",
+    );
+    expect(trainer.epochs).toBe(6);
   });
 });
