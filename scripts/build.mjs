@@ -152,7 +152,7 @@ async function bundleBrowser() {
     index: "src/platform/browser.ts",
     graph: "src/platform/browserGraph.ts",
     io: "src/platform/browserIo.ts",
-    data: "src/data/index.ts",
+    data: "src/platform/browserData.ts",
     report: "src/report/index.ts",
     search: "src/search/index.ts",
     callbacks: "src/callbacks/index.ts",

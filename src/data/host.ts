@@ -37,3 +37,38 @@ export function provideDataHost(provided: DataHost): void {
 export function dataHost(): DataHost | undefined {
   return host;
 }
+
+/** What a worker made of an element, or why there is nothing. */
+export interface MapAnswer {
+  readonly value?: unknown;
+  readonly error?: string;
+  readonly moduleError?: string;
+}
+
+/** A thread that has loaded a module, and makes one element after another with its function. */
+export interface MapWorker {
+  /** Rejects with text if the worker is lost, and with an error if the element cannot be posted to it. */
+  run(call: {
+    readonly module: string;
+    readonly name: string;
+    readonly trial: false;
+    readonly input: { readonly element: unknown; readonly place: object };
+  }): Promise<MapAnswer>;
+  close(): void;
+}
+
+export interface MapHost {
+  /** The address of a module. Throws SteepestError if it is none. */
+  moduleOf(where: string, address: unknown): string;
+  start(where: string): MapWorker;
+}
+
+let mapping: MapHost | undefined;
+
+export function provideMapHost(provided: MapHost): void {
+  mapping = provided;
+}
+
+export function mapHost(): MapHost | undefined {
+  return mapping;
+}

@@ -13,6 +13,7 @@ export { type Fold, type KFoldOptions, kFold, type TimeSeriesFoldsOptions, timeS
 export type { CsvParser, ParquetLibrary } from "./host.js";
 export { type JsonLinesOptions, jsonLineRows } from "./jsonLines.js";
 export { type Label, type LabelMap, type LabelMapData, type Labels, labelMap, labelMapFrom } from "./labels.js";
+export type { MapModule, MapPlace } from "./mapWorkers.js";
 export {
   type LabelRows,
   type OneHotEncoder,

@@ -5,6 +5,7 @@ import { randomNumbers } from "../engine/randomNumbers.js";
 import type { TypedArray } from "../graph/values.js";
 import { isPromise, type OpenPass, type SourcePass, type SourceStream } from "../train/source.js";
 import { Element, type Flow, type Open, type Pass, passOf, through, wait } from "./flow.js";
+import { checkMapModule, createPool, type MapModule, type MapPlace, type MapPool, WAITING } from "./mapWorkers.js";
 import { type Shares, shares } from "./parts.js";
 import { countOf, rowOf, type SampleSet } from "./samples.js";
 
@@ -55,7 +56,12 @@ export interface DataSource<T> extends AsyncIterable<T> {
   readonly count: number | undefined;
   open(pass?: SourcePass): Pass<T>;
   /** Each element as `change` makes it. */
-  map<R>(change: (element: T) => R | PromiseLike<R>): DataSource<R>;
+  map<R>(change: (element: T, place: MapPlace) => R | PromiseLike<R>): DataSource<R>;
+  /**
+   * The same in worker threads: `{ module: new URL("./augment.js", import.meta.url), workers: 4 }`, a function that the module exports. Elements
+   * are copied there and back, and come in their order; two a worker are on their way. The workers end with the pass.
+   */
+  map<R = T>(change: MapModule): DataSource<R>;
   /** The elements for which `test` gives true. */
   filter(test: (element: T) => boolean | PromiseLike<boolean>): DataSource<T>;
   /** Lists of so many elements; the last may have fewer. */
@@ -180,13 +186,8 @@ function methodsOf<T>(openPass: (pass: SourcePass) => Pass<T>, count: number | u
   const self: DataSource<T> = {
     count,
     open: (pass = FIRST) => openPass(pass),
-    map: (change) => {
-      checkFunction("map", "change", change);
-      return derive(self, count, function* (next) {
-        for (let step = yield* next(); !step.done; step = yield* next())
-          yield new Element(yield* wait(change(step.value)));
-      });
-    },
+    map: <R>(change: MapModule | MapFunction<T, R>) =>
+      typeof change === "object" && change !== null ? mappedByModule<T, R>(self, change) : mapped(self, change),
     filter: (test) => {
       checkFunction("filter", "test", test);
       return derive(self, undefined, function* (next) {
@@ -212,7 +213,10 @@ function methodsOf<T>(openPass: (pass: SourcePass) => Pass<T>, count: number | u
     },
     split: (options) => divided(self, options),
     cache: () => cached(self),
-    prefetch: (elements = 2) => ahead(self, SIZE("prefetch", "elements", elements)),
+    prefetch: (elements = 2) => {
+      const most = SIZE("prefetch", "elements", elements);
+      return create((pass) => ahead(self, pass, most, (element) => element), count);
+    },
     async toArray() {
       const all: T[] = [];
       for await (const element of self) all.push(element);
@@ -241,6 +245,17 @@ function derive<T, R>(
   return create(function* ({ pass }) {
     yield* through<T, R>("source", from.open({ pass, skip: 0 }), (next) => use(next, { pass, skip: 0 }));
   }, count);
+}
+
+type MapFunction<T, R> = (element: T, place: MapPlace) => R | PromiseLike<R>;
+
+function mapped<T, R>(from: DataSource<T>, change: MapFunction<T, R>): DataSource<R> {
+  checkFunction("map", "change", change);
+  return derive<T, R>(from, from.count, function* (next, { pass }) {
+    let index = 0;
+    for (let step = yield* next(); !step.done; step = yield* next())
+      yield new Element(yield* wait(change(step.value, { pass, index: index++ })));
+  });
 }
 
 function batched<T>(from: DataSource<T>, size: number): DataSource<T[]> {
@@ -386,37 +401,64 @@ function cached<T>(from: DataSource<T>): DataSource<T> {
   }, from.count);
 }
 
-/** Reads ahead: the elements come as promises. */
-function ahead<T>(from: DataSource<T>, most: number): DataSource<T> {
-  return create<T>(function* ({ pass }) {
-    const upstream = from.open({ pass, skip: 0 });
-    const queue: Promise<IteratorResult<T, void>>[] = [];
-    let last: Promise<unknown> = Promise.resolve();
-    let ended = false;
-    const read = (): void => {
-      const next = last.then(() => (ended ? { done: true as const, value: undefined } : upstream.next()));
-      // Whoever takes it from the queue hears of its failure.
-      last = next.then(
-        ({ done }) => {
-          ended ||= done === true;
-        },
-        () => {
-          ended = true;
-        },
-      );
-      queue.push(next);
-    };
-    try {
-      for (;;) {
-        while (queue.length < most + 1) read();
-        const step = (yield* wait(queue.shift() as PromiseLike<unknown>)) as IteratorResult<T, void>;
-        if (step.done) return;
-        yield new Element(step.value);
-      }
-    } finally {
+/** Reads ahead: elements, and what `change` makes of each as soon as it is there, come as promises. */
+function* ahead<T, R>(from: DataSource<T>, { pass }: SourcePass, most: number, change: MapFunction<T, R>): Flow<R> {
+  const upstream = from.open({ pass, skip: 0 });
+  const queue: Promise<IteratorResult<R, void>>[] = [];
+  let last: Promise<unknown> = Promise.resolve();
+  let [index, ended] = [0, false];
+  const begin = async (): Promise<{ readonly value: R | PromiseLike<R> } | undefined> => {
+    const step = ended ? undefined : await upstream.next();
+    if (step !== undefined && !step.done) return { value: change(step.value, { pass, index: index++ }) };
+    ended = true;
+    return undefined;
+  };
+  const finish = async (begun: ReturnType<typeof begin>): Promise<IteratorResult<R, void>> => {
+    const step = await begun;
+    return step === undefined ? { done: true, value: undefined } : { done: false, value: await step.value };
+  };
+  const read = (): void => {
+    const begun = last.then(begin);
+    last = begun.catch(() => {
       ended = true;
-      for (const next of queue) next.catch(() => {});
-      upstream.return();
+    });
+    const next = finish(begun);
+    // Whoever takes it from the queue hears of its failure.
+    next.catch(() => {});
+    queue.push(next);
+  };
+  try {
+    for (;;) {
+      while (queue.length < most + 1) read();
+      const step = (yield* wait(queue.shift() as PromiseLike<unknown>)) as IteratorResult<R, void>;
+      if (step.done) return;
+      yield new Element(step.value);
     }
-  }, from.count);
+  } finally {
+    ended = true;
+    upstream.return();
+  }
+}
+
+// A pass that nobody ends, and nobody holds any more.
+const dropped =
+  typeof FinalizationRegistry === "undefined" ? undefined : new FinalizationRegistry<MapPool>((pool) => pool.close());
+
+function mappedByModule<T, R>(from: DataSource<T>, given: MapModule): DataSource<R> {
+  const plan = checkMapModule("map", given);
+  const flow = function* (pool: MapPool, pass: SourcePass): Flow<R> {
+    const change: MapFunction<T, R> = (element, place) => pool.run(element, place) as Promise<R>;
+    try {
+      yield* ahead(from, pass, WAITING * plan.workers - 1, change);
+    } finally {
+      pool.close();
+    }
+  };
+  const open = (pass: SourcePass): Pass<R> => {
+    const pool = createPool("map", plan);
+    const made = passOf(flow(pool, pass));
+    dropped?.register(made, pool);
+    return made;
+  };
+  return methodsOf(open, from.count);
 }

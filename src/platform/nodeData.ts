@@ -1,10 +1,13 @@
 // The entry "steepest/data" under Node, Deno and Bun: with tables in files, by packages that are optional peers.
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import { type CsvParser, type DataHost, type ParquetLibrary, provideDataHost } from "../data/host.js";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type CsvParser, type DataHost, type ParquetLibrary, provideDataHost, provideMapHost } from "../data/host.js";
 import { SteepestError } from "../engine/errors.js";
 import { codeOf } from "./disk.js";
 import { type FilePath, pathOf } from "./files.js";
+import { startModuleWorker } from "./nodeModuleWorkers.js";
 
 export * from "../data/index.js";
 
@@ -81,4 +84,9 @@ provideDataHost({
     });
     return library as unknown as ParquetLibrary;
   },
+});
+
+provideMapHost({
+  moduleOf: (where, address) => pathToFileURL(resolve(pathOf(where, address as FilePath))).href,
+  start: (where) => startModuleWorker(where, "threads"),
 });

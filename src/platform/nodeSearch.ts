@@ -3,11 +3,11 @@ import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { SteepestError } from "../engine/errors.js";
-import { provideSearchHost } from "../search/host.js";
+import { provideSearchHost, type TrialWorker, type WorkerKind } from "../search/host.js";
 import type { Journal } from "../search/journal.js";
 import { codeOf } from "./disk.js";
 import { type FilePath, pathOf, readFileBytes } from "./files.js";
-import { startTrialWorker } from "./nodeTrials.js";
+import { startModuleWorker } from "./nodeModuleWorkers.js";
 
 export * from "../search/index.js";
 
@@ -41,6 +41,18 @@ function fileJournal(where: string, path: string): Journal {
         throw refusal(cause);
       }
     },
+  };
+}
+
+function startTrialWorker(where: string, module: string, kind: WorkerKind): TrialWorker {
+  const worker = startModuleWorker(where, kind);
+  return {
+    run: ({ number, configuration, parameters, seed, budget }, onReport) =>
+      worker.run(
+        { module, name: "default", trial: true, input: { number, configuration, parameters, seed, budget } },
+        onReport,
+      ),
+    close: () => worker.close(),
   };
 }
 
