@@ -84,9 +84,10 @@ export async function startTeam(core: Core, module: CompiledKernels, options: Te
 }
 
 async function allReady(control: Control, workers: number, followers: number): Promise<void> {
-  const watched = watchesWorkers() ? followers : 0;
   const deadline = performance.now() + START_MS;
-  while (Atomics.load(control.words, READY) < workers || Atomics.load(control.words, WATCHED) < watched) {
+  // Whether they are watched may turn out only when one has started.
+  const isWatched = (): boolean => !watchesWorkers() || Atomics.load(control.words, WATCHED) >= followers;
+  while (Atomics.load(control.words, READY) < workers || !isWatched()) {
     const late = performance.now() > deadline;
     const reason = reasonOf(control) ?? (late ? `a worker did not start within ${START_MS / 1000} s` : undefined);
     if (reason !== undefined) throw new ThreadError(`threads: ${reason}: use fewer threads`);

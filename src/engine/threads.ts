@@ -40,7 +40,8 @@ export interface ThreadHost {
   readonly canShare?: boolean;
   /**
    * Whether a watcher is told when one of the threads 1, 2 … ends, even while the calling thread waits for it and receives
-   * no events. The watcher then calls `markLost`. It counts the threads that it watches in the word WATCHED.
+   * no events. The watcher then calls `markLost`. It counts the threads that it watches in the word WATCHED. False once it has
+   * turned out that they cannot be watched.
    */
   readonly watches?: boolean;
   /** `failed` is called if the worker cannot start, or dies; `answered` is called with what it sends. */

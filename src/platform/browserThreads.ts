@@ -1,5 +1,7 @@
 // Provides threads in browsers, from web workers.
-import { provideThreads, type ThreadHost, type WorkerPort } from "../engine/threads.js";
+import { viewControl, WATCHED } from "../engine/control.js";
+import { provideThreads, type ThreadData, type ThreadHost, type WorkerPort } from "../engine/threads.js";
+import { createWatcher, hasLocks, lockName, whenReleased } from "./watch.js";
 
 declare const DedicatedWorkerGlobalScope: (new () => object) | undefined;
 /** The worker's program, which the build writes into the bundle. */
@@ -18,10 +20,44 @@ function fromBundle(): Worker {
   return new Worker(address, { name: "steepest" });
 }
 
+/** Whether a worker could hold no lock, or the watcher did not start. */
+let refused = false;
+
+/** It is told when others end, even while this thread waits for them and receives no events. */
+const watcher = createWatcher((ended) => {
+  const lost = (): void => {
+    refused = true;
+    ended();
+  };
+  const port = platform.start({ watches: true }, lost, () => {});
+  return (message) => port.send(message);
+});
+
+/** Has `ended` called when the worker that holds the lock `life` ends. Returns what is to be called when its engine closes. */
+function attend(life: string, data: object, ended: () => void): () => void {
+  const { memory, control, thread = 0 } = data as Partial<ThreadData>;
+  const isFollower = memory !== undefined && control !== undefined && thread > 0;
+  if (isFollower && mayWait) return watcher.watch({ memory, control, thread, life });
+  let closed = false;
+  whenReleased(life, () => {
+    if (!closed) ended();
+  });
+  if (isFollower) Atomics.add(viewControl(memory, control).words, WATCHED, 1);
+  return () => {
+    closed = true;
+  };
+}
+
 const platform: ThreadHost = {
   mayWait,
   canShare: globalThis.crossOriginIsolated === true,
+  get watches() {
+    return hasLocks && !refused;
+  },
   start(data, failed, answered): WorkerPort {
+    const life = hasLocks && !("watches" in data) ? lockName() : undefined;
+    let closed = false;
+    let forget = (): void => {};
     let ready = false;
     let current: Worker;
     // Requests from before the worker is ready: a second worker may have to take the first one's place.
@@ -36,15 +72,17 @@ const platform: ThreadHost = {
       worker.onmessageerror = () => failed("could not be given the engine's memory");
       worker.onmessage = ({ data: message }: MessageEvent<unknown>) => {
         if (ready) return answered(message);
-        if (message !== "up") {
+        if (message !== "up" && message !== "held") {
           // There is another program's file in its place.
           worker.terminate();
           return lost("failed: its file is another program's");
         }
         ready = true;
+        if (life !== undefined && message === "up") refused = true;
+        else if (life !== undefined && !closed) forget = attend(life, data, () => failed("has ended"));
         for (const [request, transfer] of waiting.splice(0)) worker.postMessage(request, transfer);
       };
-      worker.postMessage(data);
+      worker.postMessage(life === undefined ? data : { ...data, life });
       return worker;
     };
     const second = (reason: string): Worker => begin(fromBundle(), () => failed(reason));
@@ -62,6 +100,8 @@ const platform: ThreadHost = {
         else waiting.push([request, transfer]);
       },
       close() {
+        closed = true;
+        forget();
         current.terminate();
       },
     };

@@ -1,21 +1,20 @@
 // The program of a worker thread under Node.
-import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { markLost, STOP, viewControl, WATCHED } from "../engine/control.js";
-import type { ThreadData } from "../engine/threads.js";
+import { parentPort, workerData } from "node:worker_threads";
+import { startTimer } from "../engine/host.js";
 import { serve, staysFor } from "../engine/worker.js";
+import { holding, watch } from "./watch.js";
 
-/** A worker to watch. The other end of `life` is the worker's, so that it closes when the worker ends, for whatever reason. */
-type Watched = Pick<ThreadData, "memory" | "control" | "thread"> & { readonly life: MessagePort };
-
-if ("watches" in workerData) {
-  parentPort?.on("message", ({ life, memory, control, thread }: Watched) => {
-    const shared = viewControl(memory, control);
-    life.once("close", () => {
-      if (Atomics.load(shared.words, STOP) === 0) markLost(shared, thread, `thread ${thread} has ended`);
-    });
-    Atomics.add(shared.words, WATCHED, 1);
-  });
-} else {
+function begin(): void {
   const answerTo = serve(workerData, (answer, transfer) => parentPort?.postMessage(answer, transfer));
   if (staysFor(workerData)) parentPort?.on("message", answerTo);
+}
+
+if ("watches" in workerData) parentPort?.on("message", watch);
+else if (typeof workerData.life !== "string") begin();
+else {
+  holding(workerData.life, (held) => {
+    parentPort?.postMessage(held);
+    // Deno writes to the console if a worker is ended while it is in a lock's callback.
+    startTimer(begin, 0);
+  });
 }

@@ -1,11 +1,12 @@
 // A page: runs the suite on its own thread, in a worker of its own, or in a service worker.
+import { workers } from "/hosts/workers.js";
 import * as modules from "/modules.js";
 import { explain } from "/suite/checks.js";
 import { runSuite } from "/suite/suite.js";
 
 globalThis.runHere = async (options) => {
   try {
-    return await runSuite(modules, options);
+    return await runSuite(modules, { ...options, workers });
   } catch (error) {
     return { broken: explain(error) };
   }

@@ -11,10 +11,12 @@ import { explain } from "../suite/checks.js";
 import { runSuite } from "../suite/suite.js";
 
 const file = join(process.env.STEEPEST_FOLDER ?? tmpdir(), `weights-${process.pid}.safetensors`);
+const workers = [];
+process.on("worker", (worker) => workers.push(worker));
 for (const run of JSON.parse(process.argv[2])) {
   let result;
   try {
-    result = await runSuite({ steepest, graph, io, search, metrics }, { ...run, synchronous: true, file });
+    result = await runSuite({ steepest, graph, io, search, metrics }, { ...run, synchronous: true, file, workers });
   } catch (error) {
     result = { broken: explain(error) };
   }

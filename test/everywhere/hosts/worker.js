@@ -1,4 +1,5 @@
 // A page's own worker.
+import { workers } from "/hosts/workers.js";
 import * as modules from "/modules.js";
 import { explain } from "/suite/checks.js";
 import { runSuite } from "/suite/suite.js";
@@ -18,7 +19,7 @@ async function startEngines({ createEngine }, { build, threads, starts = 0 }) {
 self.onmessage = async ({ data }) => {
   try {
     await startEngines(modules.steepest, data);
-    self.postMessage(await runSuite(modules, data));
+    self.postMessage(await runSuite(modules, { ...data, workers }));
   } catch (error) {
     self.postMessage({ broken: explain(error) });
   }

@@ -3,6 +3,7 @@ import { createChecks, expect, explain } from "./checks.js";
 import { checkErrors } from "./errors.js";
 import { checkAllGradients } from "./gradients.js";
 import { checkKernels } from "./kernels.js";
+import { checkLost } from "./lost.js";
 import { createDigest } from "./numbers.js";
 import { checkResuming } from "./saving.js";
 import { checkScores } from "./scores.js";
@@ -19,7 +20,8 @@ import { checkRefusal, listen } from "./wide.js";
  *   not run that build; `given`, the threads that it must then have
  *   (default: those asked for); `brief`, whether the rows of operations, their gradients and the resuming of each training
  *   are left out; `inBackground`, whether it must then run there; `synchronous`, whether the runtime can
- *   load the kernels so; `file`, a path that may be written.
+ *   load the kernels so; `file`, a path that may be written; `workers`, a list that has all workers as they are started, if
+ *   the host sees them.
  * @returns `{ build, threads, background, passed, failures, skips, digests, digest }`: messages, the digest of each
  *   training and of the kernels' results, and one of all trainings. Where the runtime lacks the build: `{ lacks }`.
  */
@@ -43,7 +45,15 @@ async function runChecks(modules, options, checks) {
     engine.dispose();
     return { lacks: said[0] ?? `build "${build}" runs as "${engine.build}"` };
   }
-  const kit = { engine, build, brief, synchronous: options.synchronous, file: options.file };
+  const kit = {
+    engine,
+    build,
+    brief,
+    synchronous: options.synchronous,
+    file: options.file,
+    workers: options.workers,
+    mayWait: !engine.background || background === true,
+  };
   const asAsked = (when) =>
     checks.check(`engine ${when}`, () => {
       expect(engine.threads === given, `has ${engine.threads} threads instead of ${given}`);
@@ -61,6 +71,8 @@ async function runChecks(modules, options, checks) {
   await checkScores(modules, checks);
   await checkSlices(modules, kit, checks);
   await checkErrors(modules, kit, checks);
+  if (kit.workers !== undefined && engine.shared && threads === 4 && build === "strict")
+    await checkLost(modules, kit, checks);
   // A thread that died would have left one thread behind.
   await asAsked("at the end");
   const used = { threads: engine.threads, background: engine.background };
