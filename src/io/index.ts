@@ -11,6 +11,7 @@ export {
   type LoadModelOptions,
   type SaveModelOptions,
 } from "./model.js";
+export { fromPyTorch, toPyTorch } from "./pytorch.js";
 export {
   decodeSafetensors,
   encodeSafetensors,

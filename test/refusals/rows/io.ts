@@ -20,6 +20,7 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
   const within = (given: unknown, file: string) => (typeof given === "string" && given !== "" ? file : given) as string;
   const weights = io.encodeWeights(trainer);
   const whole = io.encodeModel(trainer);
+  const pytorch = io.decodeSafetensors(io.encodeSafetensors(io.toPyTorch(trainer))).tensors;
   const saving = () => ({ preprocessing: { scale: [1, 2] }, metadata: notes() });
   const contents = ["preprocessing", "preprocessing.*", "preprocessing.*.*"];
   const savingFree = (at: string) => ({
@@ -33,6 +34,7 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
 
   const encoding: readonly Row[] = [
     { name: "encodeWeights", call: io.encodeWeights, good: () => [held, notes()], optional: ["1"], records: ["1"] },
+    { name: "toPyTorch", call: io.toPyTorch, good: () => [held] },
     { name: "encodeModel", call: io.encodeModel, good: () => [held, saving()], ...savingFree("1") },
     {
       name: "encodeCheckpoint",
@@ -69,6 +71,7 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
       optional: ["2"],
       accepts: { "1": buffers },
     },
+    { name: "fromPyTorch", call: io.fromPyTorch, good: () => [held, pytorch] },
     {
       name: "decodeModel",
       where: ["model"],
