@@ -12,19 +12,33 @@ import { countTotals, readScores } from "./scores.js";
 import type { GivenSource } from "./source.js";
 import type { State } from "./state.js";
 import { bindFeed, tuneCallSize } from "./steps.js";
-import { openStream, type Rows } from "./stream.js";
+import { openStream, type Rows, type Stream } from "./stream.js";
 
 /** Scores over all of `data`, without dropout. `check` is called between calls, and may throw. */
 export function* evaluateAll(
   state: State,
   data: ResidentData | GivenSource,
-  { batchSize, parameters, check }: EvaluatePlan & { readonly check?: () => void },
+  { batchSize, parameters, check, opened }: EvaluatePlan & Pick<PassOf, "check" | "opened">,
 ): Job<AnyScores> {
   const { engine, evaluationTotals, config } = state;
   const totals = { address: evaluationTotals, bytes: countTotals(config.scores) * 8 };
   engine.clear(totals.address, totals.bytes);
-  const count = yield* passOver(state, data, { use: "evaluate", batchSize, parameters, check, reads: [totals] });
+  const count = yield* passOver(state, data, {
+    use: "evaluate",
+    batchSize,
+    parameters,
+    check,
+    opened,
+    reads: [totals],
+  });
   return readScores(config.scores, engine.doubles(totals.address, countTotals(config.scores)), count);
+}
+
+/** Opens a source that is scored later, and checks its first batch. */
+export function* openEarly(state: State, source: GivenSource, check: () => void): Job<Stream> {
+  const stream = openStream(state, { what: "evaluate", source, pass: 1, skip: 0, reserved: true });
+  yield* stream.begin({ later: source.later, check });
+  return stream;
 }
 
 /** The means over the batches of `data` become the statistics of normalization. */
@@ -42,6 +56,8 @@ interface PassOf extends EvaluatePlan {
   /** What is read at its end. */
   readonly reads: readonly Region[];
   readonly check?: (() => void) | undefined;
+  /** A stream over the source that is open already. */
+  readonly opened?: Stream | undefined;
 }
 
 /** Goes through `data` once. Returns the number of samples. */
@@ -67,9 +83,9 @@ function* passOverResident(state: State, data: ResidentData, of: PassOf): Job<nu
 }
 
 function* passOverSource(state: State, source: GivenSource, of: PassOf): Job<number> {
-  const { use, batchSize: unit, parameters, check } = of;
+  const { use, batchSize: unit, parameters, check, opened } = of;
   const what = use === "evaluate" ? "evaluate" : "updateNormalization";
-  const stream = openStream(state, { what, source, pass: 1, skip: 0 });
+  const stream = opened?.isOpen === true ? opened : openStream(state, { what, source, pass: 1, skip: 0 });
   let done = 0;
   try {
     for (;;) {

@@ -8,7 +8,7 @@ import type { FitEnd } from "./callbacks.js";
 import type { Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
 import { displayFor } from "./display.js";
-import { evaluateAll } from "./evaluate.js";
+import { evaluateAll, openEarly } from "./evaluate.js";
 import { CopyBack, type Job, PAUSE, waitFor } from "./job.js";
 import { type AnyProgress, type AnyScores, checkEvaluateOptions, type FitPlan } from "./options.js";
 import { retracing } from "./retrace.js";
@@ -17,6 +17,7 @@ import { readScores } from "./scores.js";
 import type { GivenSource } from "./source.js";
 import { isUpToDate, lastingOf, type State, visibleOf } from "./state.js";
 import type { Stretch } from "./steps.js";
+import type { Stream } from "./stream.js";
 import { type Walk, walkData, walkSource } from "./walk.js";
 
 /**
@@ -216,6 +217,8 @@ interface Course {
   readonly plan: FitPlan;
   readonly control: FitControl;
   readonly calls: CallbackCalls;
+  /** The validation's source, open from the beginning until it is first scored: what is wrong with it is not found after an epoch. */
+  opened: Stream | undefined;
 }
 
 /** Trains epoch by epoch. Yields pauses for the host, and the result of each epoch or step. */
@@ -237,11 +240,13 @@ export function* fitEpochs(
   const display = displayFor(plan, control.awaited);
   const callbacks = display === undefined ? plan.callbacks : [...plan.callbacks, display];
   const calls = createCalls(state, setup, callbacks, plan.signal);
-  const course = { data, validation, plan, control, calls };
+  const course: Course = { data, validation, plan, control, calls, opened: undefined };
   let end: FitEnd = { reason: "left" };
   control.interrupt = interrupt;
   plan.signal?.addEventListener("abort", interrupt);
   try {
+    if (validation !== undefined && "given" in validation && added > 0)
+      course.opened = yield* openEarly(state, validation, () => plan.signal?.throwIfAborted());
     yield* calls.begin();
     for (let left = added; left > 0 && calls.stopped === undefined; left--) {
       const ended = yield* retracing(state, fitEpoch(state, course, left));
@@ -259,6 +264,7 @@ export function* fitEpochs(
   } finally {
     plan.signal?.removeEventListener("abort", interrupt);
     control.end = end;
+    course.opened?.close();
     yield* calls.end(end);
   }
 }
@@ -312,7 +318,7 @@ function* fitEpoch(state: State, course: Course, left: number): Job<EndOfEpoch |
   const durationMs = performance.now() - timing.start;
   const scores = readScores(state.config.scores, pass.totals, pass.counted);
   const at = { epoch: state.epochs, step: state.steps };
-  const scoring = { ...checkEvaluateOptions(), parameters: plan.validationParameters, check };
+  const scoring = { ...checkEvaluateOptions(), parameters: plan.validationParameters, check, opened: course.opened };
   const validated = validation === undefined ? undefined : yield* evaluateAll(state, validation, scoring);
   const result = {
     ...scores,

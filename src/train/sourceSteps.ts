@@ -7,7 +7,7 @@ import { type GatheredFeed, programInParts } from "./programs.js";
 import { forgetCopy } from "./rewind.js";
 import { countTotals } from "./scores.js";
 import type { GivenSource } from "./source.js";
-import { closeStreams, type State } from "./state.js";
+import { closeUnused, type State } from "./state.js";
 import { runStretch, type Stretch } from "./steps.js";
 import { openStream, type Rows, type Stream } from "./stream.js";
 
@@ -91,7 +91,7 @@ export function unfinishedPassOf(state: State, { given }: GivenSource): Pass | u
 /** Runs as many steps as there is room for losses. The source stays open, as the next call goes on with it, unless this one fails. */
 export function* runSourceSteps(state: State, source: GivenSource, { losses, batchSize }: StepsPlan): Job<void> {
   const batches = { what: "trainSteps", source, batchSize };
-  closeStreams(state, unfinishedPassOf(state, source)?.stream);
+  closeUnused(state, unfinishedPassOf(state, source)?.stream);
   let finished = false;
   try {
     let ended = false;

@@ -185,7 +185,7 @@ export interface State {
   readonly programs: ProgramCache;
   readonly samples: SampleMemory;
   /** The sources whose batches are being read. */
-  readonly streams: Set<Pick<Stream, "close" | "wake">>;
+  readonly streams: Set<Pick<Stream, "close" | "wake" | "reserved">>;
   /** The job that goes through data now; `undefined` while the user has the result of an epoch. */
   running: Running | undefined;
   /** The pass whose sums are in `totals`, and the data whose addresses are in the feed. */
@@ -400,9 +400,14 @@ export function setCounts(state: State, steps: number, epochs: number, cursor: C
   state.cursor = cursor;
 }
 
-/** Closes all sources that are being read, except for one. */
-export function closeStreams({ streams }: State, but?: object): void {
-  for (const stream of [...streams]) if (stream !== but) stream.close();
+/** Closes all sources that are being read. */
+function closeStreams({ streams }: State): void {
+  for (const stream of [...streams]) stream.close();
+}
+
+/** Closes those that nobody goes through, except for one. */
+export function closeUnused({ streams }: State, but: object | undefined): void {
+  for (const stream of [...streams]) if (stream !== but && !stream.reserved) stream.close();
 }
 
 /** Throws if the background has a copy of the memory with newer parameters. */

@@ -32,6 +32,10 @@ export interface Rows {
 export interface Stream {
   /** Whether it has not been closed. */
   readonly isOpen: boolean;
+  /** Whether it waits for its turn, while others are trained on. */
+  readonly reserved: boolean;
+  /** Waits for the first batch, which is checked and kept until rows are asked for. If it throws, the stream is closed. */
+  begin(wanted: Pick<Wanted, "later" | "check">): Job<void>;
   /** Waits for the rows of the next step; `undefined` at the end of the pass. If it throws, the stream is closed. */
   rows(wanted: Wanted): Job<Rows | undefined>;
   /** Gives rows free, of steps that are done. */
@@ -58,6 +62,7 @@ export interface StreamOf {
   readonly source: GivenSource;
   readonly pass: number;
   readonly skip: number;
+  readonly reserved?: boolean;
 }
 
 // How much is read ahead: about so many bytes, at least two steps, at most so many.
@@ -120,16 +125,9 @@ export function openStream(state: State, of: StreamOf): Stream {
     get isOpen() {
       return !reading.closed;
     },
-    *rows(wanted) {
-      let came = false;
-      try {
-        const rows = yield* nextRows(reading, reader, wanted);
-        came = true;
-        return rows;
-      } finally {
-        if (!came) stream.close();
-      }
-    },
+    reserved: of.reserved === true,
+    begin: (wanted) => orClosed(stream, firstBatch(reading, reader, wanted)),
+    rows: (wanted) => orClosed(stream, nextRows(reading, reader, wanted)),
     advance(rows) {
       reading.read += rows;
     },
@@ -147,13 +145,44 @@ export function openStream(state: State, of: StreamOf): Stream {
   return stream;
 }
 
-function* nextRows(reading: Reading, reader: Reader, { unit, later, check }: Wanted): Job<Rows | undefined> {
-  const { state, what } = reading;
+/** If it throws, the stream is closed. */
+function* orClosed<T>(stream: Stream, job: Job<T>): Job<T> {
+  let came = false;
+  try {
+    const value = yield* job;
+    came = true;
+    return value;
+  } finally {
+    if (!came) stream.close();
+  }
+}
+
+function checkReading({ state, what, failure, closed }: Reading, check: Wanted["check"]): void {
+  check?.();
+  guard(state, what);
+  if (failure !== undefined) throw failure.error;
+  if (closed) throw new SteepestError(`${what}: its source was closed meanwhile: call it again`);
+}
+
+function* firstBatch(reading: Reading, reader: Reader, { later, check }: Pick<Wanted, "later" | "check">): Job<void> {
   for (;;) {
-    check?.();
-    guard(state, what);
-    if (reading.failure !== undefined) throw reading.failure.error;
-    if (reading.closed) throw new SteepestError(`${what}: its source was closed meanwhile: call it again`);
+    checkReading(reading, check);
+    if (reading.format !== undefined || reading.ended) return;
+    yield* readOn(reading, reader, later);
+  }
+}
+
+/** Reads on, and waits for a change. */
+function* readOn(reading: Reading, reader: Reader, later: boolean): Job<void> {
+  if (!later) return reader.run();
+  const changed = changeOf(reading);
+  reader.start();
+  yield* waitFor(sourceOf(reading), changed);
+}
+
+function* nextRows(reading: Reading, reader: Reader, { unit, later, check }: Wanted): Job<Rows | undefined> {
+  for (;;) {
+    checkReading(reading, check);
     if (reading.format !== undefined) makeRing(reading, reading.format, unit);
     const { written, read, ended, ring } = reading;
     const there = written - read;
@@ -167,13 +196,7 @@ function* nextRows(reading: Reading, reader: Reader, { unit, later, check }: Wan
       return { data: ring.data, row, count, left: ended ? there : undefined };
     }
     if (ended) return undefined;
-    if (!later) {
-      reader.run();
-      continue;
-    }
-    const changed = changeOf(reading);
-    reader.start();
-    yield* waitFor(sourceOf(reading), changed);
+    yield* readOn(reading, reader, later);
   }
 }
 
@@ -338,7 +361,9 @@ function* readBatches(reading: Reading): Generator<Request, void, unknown> {
       const { done, value } = (next ?? {}) as { done?: boolean; value?: unknown };
       if (done) break;
       reading.batch += 1;
-      const batch = readBatch(reading, value);
+      const given = readBatch(reading, value);
+      // Until it is written, others may fill the same arrays.
+      const batch = reading.reserved && reading.batch === 1 ? located(reading, () => checkedCopy(given)) : given;
       yield* writeBatch(reading, batch, Math.min(batch.flat.count, Math.max(0, skip - samples)));
       samples += batch.flat.count;
     }
@@ -397,6 +422,19 @@ function readBatch(reading: Reading, value: unknown): GivenSamples {
       `the samples must be like those of the first batch, ${showFormat(format)}, got ${showFormat(stored)}`,
     );
   });
+}
+
+const ARRAYS = { float32: Float32Array, uint32: Uint32Array, uint8: Uint8Array };
+
+/** What is wrong with a value is found when it is written. */
+function checkedCopy({ flat, format }: GivenSamples): GivenSamples {
+  for (const { name, dtype, data, size, fill } of columnsOf(flat, format)) {
+    const count = flat.count * size;
+    checkPresent(name, data, count);
+    fill(new ARRAYS[dtype](count), data, 0);
+  }
+  const copies = (all: GivenSamples["flat"]["x"]) => all.map((one) => ({ ...one, data: one.data.slice() }));
+  return { flat: { ...flat, x: copies(flat.x), y: copies(flat.y) }, format };
 }
 
 function showFormat({ inputs, targets, bytes }: SampleFormat): string {

@@ -4,7 +4,7 @@ import type { Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
 import type { Job } from "./job.js";
 import { continueSource, type SourceBatches, type SourceStretch, unfinishedPassOf } from "./sourceSteps.js";
-import { closeStreams, STEPS_PER_CALL, type State } from "./state.js";
+import { closeUnused, STEPS_PER_CALL, type State } from "./state.js";
 import { continuePass, isPrepared, preparePrograms, stepSizeOf, unfinishedPass } from "./steps.js";
 
 /** A pass that an epoch begins or goes on with. */
@@ -45,7 +45,7 @@ export function* walkData(
 export function walkSource(state: State, batches: SourceBatches): Walk {
   const { source, batchSize } = batches;
   const begun = unfinishedPassOf(state, source);
-  closeStreams(state, begun?.stream);
+  closeUnused(state, begun?.stream);
   return {
     batchSize,
     from: begun?.row ?? 0,
