@@ -24,6 +24,7 @@ export {
 } from "./oneHot.js";
 export { type ParquetOptions, parquetRows } from "./parquet.js";
 export { type Shares, type SplitOptions, splitIndices } from "./parts.js";
+export { type SplitRowsOptions, splitRows } from "./rowParts.js";
 export { type SampleSet, type SampleValues, split, type TakeOptions, take } from "./samples.js";
 export {
   minMaxScaler,

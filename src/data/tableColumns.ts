@@ -1,4 +1,5 @@
 // Columns as they were fitted: plain data, and how a value becomes features by it.
+import { showNames, showValue } from "../engine/errors.js";
 import type { Label } from "./labels.js";
 import { isCyclic, partOfDate } from "./tableDates.js";
 import { hashPlace, wordsOf } from "./tableHash.js";
@@ -54,6 +55,12 @@ export interface CategoryColumn {
   readonly unknown: "zeros" | "error";
 }
 
+/** Values in their order, as numbers from 0. */
+export interface OrdinalColumn extends Filled, Scaled {
+  readonly type: "ordinal";
+  readonly values: readonly string[];
+}
+
 export interface HashColumn {
   readonly name: string;
   readonly type: "hash";
@@ -64,7 +71,7 @@ export interface HashColumn {
 }
 
 /** What a column was learned to become. */
-export type TableColumn = NumberColumn | BooleanColumn | DateColumn | CategoryColumn | HashColumn;
+export type TableColumn = NumberColumn | BooleanColumn | DateColumn | CategoryColumn | OrdinalColumn | HashColumn;
 
 /** What a target was learned to be. */
 export type TableTarget =
@@ -76,6 +83,7 @@ export function featuresOf(column: TableColumn): string[] {
   const { name } = column;
   switch (column.type) {
     case "number":
+    case "ordinal":
     case "boolean":
       return withIndicator(column, [name]);
     case "date":
@@ -125,6 +133,16 @@ export function columnEncoder(where: string, column: TableColumn, missing: Reado
           x[from] = number;
         },
       });
+    case "ordinal": {
+      const { values, offset, scale } = column;
+      return filled(column, at, missing, {
+        features: 1,
+        read: ordinalReader(values),
+        write: (number, x, from) => {
+          x[from] = (number - offset) / scale;
+        },
+      });
+    }
     case "date":
       return dateEncoder(column, at, missing);
     case "category":
@@ -132,6 +150,18 @@ export function columnEncoder(where: string, column: TableColumn, missing: Reado
     case "hash":
       return hashEncoder(column, missing);
   }
+}
+
+/** The place of a value among those in order. */
+export function ordinalReader(values: readonly string[]): (value: unknown, refuse: Refuse) => number {
+  const places = new Map(values.map((text, place) => [text, place]));
+  return (value, refuse) =>
+    places.get(textOf(value)) ??
+    refuse(
+      `each value must be one of ${showNames(values.map((one) => showValue(one)))}`,
+      value,
+      "name it in its place: { ordinal: [ … ] }",
+    );
 }
 
 function hashEncoder({ size, seed, words }: HashColumn, missing: ReadonlySet<string>): ColumnEncoder {

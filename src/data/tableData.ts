@@ -9,12 +9,26 @@ import type { Label } from "./labels.js";
 import { PARQUET_OPTIONS, type ParquetOptions, parquetRowsFor } from "./parquet.js";
 import { partsOf, type Shares } from "./parts.js";
 import { type ColumnSummary, columnIndex, type FittedTable, fitColumns } from "./tableFit.js";
-import { FIT_OPTIONS, TABLE_OPTIONS, type TableFitOptions, type TableOptions, type TablePlan } from "./tableOptions.js";
+import {
+  FIT_OPTIONS,
+  type FitPlan,
+  TABLE_OPTIONS,
+  type TableFitOptions,
+  type TableOptions,
+  type TablePlan,
+} from "./tableOptions.js";
 import { areClasses, placeIn, profileOf } from "./tableProfile.js";
 import { type AnyRows, checkRows, collectRows, type RawTable, type TableRow, tableOfObjects } from "./tableRows.js";
 import type { TableSource } from "./tableSource.js";
 import { summaryText } from "./tableSummary.js";
-import { encodeRows, encodeTarget, type TableSamples, type TableTransform, transformOf } from "./tableTransform.js";
+import {
+  encodeRows,
+  encodeTarget,
+  encodeWeights,
+  type TableSamples,
+  type TableTransform,
+  transformOf,
+} from "./tableTransform.js";
 import { isMissing, readDate, readNumber, refusal } from "./tableValues.js";
 
 /** What there is of a table besides the samples of its parts. */
@@ -168,15 +182,16 @@ export async function fitTable(rows: AnyRows, options: TableFitOptions & FitTabl
     ...{ rows: drawn.map(({ row }) => row), numbers: drawn.map(({ number }) => number) },
   };
   const fitted = fitColumns(table, upToCount(drawn.length), plan, undefined);
-  return transformOf(dataOf(fitted, plan.missingValues));
+  return transformOf(dataOf(fitted, plan));
 }
 
 const upToCount = (count: number): Uint32Array => Uint32Array.from({ length: count }, (_, at) => at);
 
-const dataOf = ({ columns, target }: FittedTable, missing: ReadonlySet<string>) => ({
-  missingValues: [...missing],
+const dataOf = ({ columns, target }: FittedTable, { missingValues, weights }: FitPlan) => ({
+  missingValues: [...missingValues],
   columns,
   target,
+  ...(weights === undefined ? {} : { weights }),
 });
 
 function tableDataOf(given: RawTable, plan: TablePlan): { [part: string]: unknown } {
@@ -191,11 +206,20 @@ function tableDataOf(given: RawTable, plan: TablePlan): { [part: string]: unknow
   const indices = indicesOf(raw, plan);
   const training = indices[names[0]];
   const fitted = fitColumns(raw, training, plan, plan.groups);
-  const transform = transformOf(dataOf(fitted, plan.missingValues));
+  const transform = transformOf(dataOf(fitted, plan));
   const width = transform.features.length;
   const x = encodeRows(raw, fitted.columns, plan.missingValues, width);
   const y = encodeTarget(raw, fitted.target, plan.missingValues);
-  const parts = names.map((name): [string, TableSamples] => [name, samplesAt(x, y, width, indices[name])]);
+  const weights = plan.weights === undefined ? undefined : encodeWeights(raw, plan.weights, plan.missingValues);
+  const parts = names.map((name): [string, TableSamples] => {
+    const samples = samplesAt(x, y, width, indices[name]);
+    return [
+      name,
+      weights === undefined
+        ? samples
+        : { ...samples, weights: Float32Array.from(indices[name], (row) => weights[row]) },
+    ];
+  });
   const sizes = names.map((name): [string, number] => [name, indices[name].length]);
   return {
     ...Object.fromEntries(parts),

@@ -2,7 +2,14 @@
 import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
 import { type Label, sortedLabels } from "./labels.js";
 import { minMaxScaler, robustScaler, standardScaler } from "./scalers.js";
-import { type DateColumn, featuresOf, type NumberColumn, type TableColumn, type TableTarget } from "./tableColumns.js";
+import {
+  type DateColumn,
+  featuresOf,
+  type NumberColumn,
+  ordinalReader,
+  type TableColumn,
+  type TableTarget,
+} from "./tableColumns.js";
 import { isCyclic, partOfDate } from "./tableDates.js";
 import {
   type ColumnType,
@@ -21,7 +28,7 @@ import { isMissing, type Refuse, readBoolean, readDate, readNumber, refusal, tex
 /** A column of the table, and what became of it: a line of the summary. */
 export interface ColumnSummary {
   readonly name: string;
-  readonly type: ColumnType | "empty" | "target" | "groups" | "dropped";
+  readonly type: ColumnType | "empty" | "target" | "weights" | "groups" | "dropped";
   readonly missing: number;
   /** The range of numbers and dates, the most frequent categories. */
   readonly values: string;
@@ -60,11 +67,16 @@ export function fitColumns(
   groups: string | undefined,
 ): FittedTable {
   for (const name of plan.columns.keys()) columnIndex(table, name, "columns");
+  if (plan.weights !== undefined) columnIndex(table, plan.weights, "weights");
+  if (plan.weights === plan.target.column || plan.weights === (groups ?? "")) {
+    throw new ModelError(`${table.where}: weights must be a column of their own, got ${showValue(plan.weights)}`);
+  }
   const target = targetProfile(table, plan);
   const columns: TableColumn[] = [];
   const summary = table.names.map((name, index): ColumnSummary => {
     if (index === target.index) return { ...lineOf(target, "target"), becomes: "" };
     const profile = profileOf(table, index, plan.missingValues);
+    if (name === plan.weights) return { ...lineOf(profile, "weights"), values: range(profile), becomes: "weights" };
     const given = plan.columns.get(name);
     if (given === "drop" || name === groups) {
       return { ...lineOf(profile, name === groups ? "groups" : "dropped"), becomes: "left out" };
@@ -94,6 +106,7 @@ function lineOf({ name, missing, values }: Profile, type: ColumnSummary["type"])
 function typeOf(table: RawTable, profile: Profile, settings: ReadSettings): ColumnType | undefined {
   if (profile.present === 0) return undefined;
   if (settings.oneHot === true) return "category";
+  if (settings.ordinal !== undefined) return settings.type ?? "category";
   if (settings.decimal !== undefined) return settings.type ?? "number";
   if (settings.order !== undefined || settings.parts !== undefined) return settings.type ?? "date";
   if (settings.hash !== undefined) return settings.type ?? "category";
@@ -121,7 +134,7 @@ function fitColumn(context: Context, type: ColumnType): Fit {
         becomes: "left out: hash it, or take it as a category",
       };
     case "category":
-      return fitCategory(context);
+      return settings.ordinal === undefined ? fitCategory(context) : fitOrdinal(context, settings.ordinal);
     case "boolean": {
       const cells = cellsOf(context, readBoolean);
       const fill = fillOf(context, cells, "mostFrequent");
@@ -233,6 +246,27 @@ function fitNumber(context: Context): Fit {
   const isCount = profile.isWhole && profile.values.size === profile.present && max - min + 1 === profile.present;
   const note = isCount && profile.present > 10 ? " (a number of the row? drop it)" : "";
   return finished(column, `${short(min)} … ${short(max)}`, `${kind === "none" ? "not scaled" : kind}${note}`);
+}
+
+function fitOrdinal(context: Context, values: readonly string[]): Fit {
+  const { table, training, profile, settings, plan } = context;
+  const { missing: rule, indicator = false } = settings;
+  const missing = typeof rule === "object" ? { value: values.indexOf(String(rule.value)) } : rule;
+  if (typeof missing === "object" && missing.value < 0) {
+    throw new ModelError(
+      `${table.where}: column ${showValue(profile.name)}: missing must have one of ${showNames(values.map((one) => showValue(one)))}, got ${showValue(rule)}`,
+    );
+  }
+  const cells = cellsOf(context, ordinalReader(values));
+  const fill = fillOf({ ...context, settings: { ...settings, missing } }, cells, "mostFrequent");
+  const kind = settings.scale ?? plan.scale;
+  const scale = scaleOf(
+    context,
+    Array.from(training, (row) => cells[row] ?? (fill as number)),
+    kind,
+  );
+  const column = { name: profile.name, type: "ordinal", values, fill, indicator, ...scale } as const;
+  return finished(column, frequent(profile), `in order, ${kind === "none" ? "not scaled" : kind}`);
 }
 
 function fitDate(context: Context): Fit {

@@ -52,6 +52,7 @@ const COLUMNS: ReadonlyMap<unknown, Fields> = new Map<unknown, Fields>([
       unknown: oneOf("zeros", "error"),
     },
   ],
+  ["ordinal", { ...filled, ...scaled, values: (value) => texts(value) && value.length > 1 }],
   [
     "hash",
     {
@@ -103,7 +104,7 @@ function wrongIn(path: string, value: unknown, kinds: ReadonlyMap<unknown, Field
 /** Returns a copy of the data. Throws DataError if they are not what `toJSON` gives. */
 export function checkTableData(where: string, data: TableTransformData): TableTransformData {
   if (kindOf(data) !== "Object") throw new DataError(`${where}: the data must be an object, got ${showValue(data)}`);
-  const { missingValues, columns, target } = data;
+  const { missingValues, columns, target, weights } = data;
   const refuse = (field: string, value: unknown): never => {
     throw new DataError(`${where}: ${field} must be what toJSON() gives, got ${showValue(value)}: is the file whole?`);
   };
@@ -118,5 +119,8 @@ export function checkTableData(where: string, data: TableTransformData): TableTr
   if (new Set(names).size < names.length) refuse("columns", names);
   check(wrongIn("target", target, TARGETS));
   if (names.includes(target.name)) refuse("target.name", target.name);
-  return JSON.parse(JSON.stringify({ missingValues, columns, target }));
+  if (weights !== undefined && (!isText(weights) || weights === target.name || names.includes(weights))) {
+    refuse("weights", weights);
+  }
+  return JSON.parse(JSON.stringify({ missingValues, columns, target, weights }));
 }

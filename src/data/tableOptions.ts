@@ -41,6 +41,11 @@ export interface ColumnSettings {
   type?: ColumnType | undefined;
   /** Whether each different value becomes a feature, of numbers too: type "category". Default: as the type says. */
   oneHot?: boolean | undefined;
+  /**
+   * The values of a category in their order, such as ["low", "medium", "high"]: they become one feature, 0 for the first, 1 for the next,
+   * which is scaled. Others are refused. Default: no order.
+   */
+  ordinal?: readonly Label[] | undefined;
   /** How many features the values are hashed to: MurmurHash3 of the value, of a text's words, with a sign. Default: not hashed. */
   hash?: number | undefined;
   /** Default "median" of numbers and dates, "mostFrequent" of booleans, "category" of categories. */
@@ -78,6 +83,8 @@ export interface TableFitOptions {
   target: string | TargetSettings;
   /** What is to be known of other columns, by name. Default: found from their values. */
   columns?: { readonly [column: string]: ColumnOption };
+  /** A column that says how much a row counts, 0 or more: samples have it as `weights`, which `compile` takes with `weights: true`. */
+  weights?: string | undefined;
   /** How numbers are scaled. Default "standard". */
   scale?: TableScale;
   /** Texts that stand for a missing value, besides the empty one. Default: NA, N/A, NaN, nan, null, NULL, None and ?. */
@@ -130,9 +137,18 @@ const partsRule: OptionRule<readonly DatePart[]> = (where, name, value) => {
   throw new ModelError(`${where}: ${name} must be some of ${showNames(DATE_PARTS)}, got ${showValue(value)}`);
 };
 
+const ordinalRule: OptionRule<readonly string[]> = (where, name, value) => {
+  const texts = checkLabels(`${where}: ${name}`, value).map(String);
+  if (texts.length > 1 && new Set(texts).size === texts.length && !texts.includes("")) return texts;
+  throw new ModelError(
+    `${where}: ${name} must be two different values or more, the first in their order first, got ${showValue(value)}`,
+  );
+};
+
 const SETTINGS = {
   type: optional(choice<ColumnType>("number", TYPES)),
   oneHot: optional(flag()),
+  ordinal: optional(ordinalRule),
   hash: optional(integer(undefined, { min: 1, max: MAX_HASH })),
   missing: optional(missingRule),
   indicator: optional(flag()),
@@ -141,16 +157,18 @@ const SETTINGS = {
   order: optional(choice("iso", ["iso", "dayFirst", "monthFirst"])),
   parts: optional(partsRule),
   unknown: optional(choice("zeros", ["zeros", "error"])),
-} satisfies OptionsOf<ColumnSettings>;
+} satisfies Reads<ColumnSettings>;
 
 /** Settings, read: those of a type alone too. */
 export type ReadSettings = ReadOptions<typeof SETTINGS>;
+
+const FOR_ORDINAL: readonly (keyof ColumnSettings)[] = ["ordinal", "missing", "indicator", "scale"];
 
 /** What each type takes besides `type`. */
 const FOR_TYPES: Readonly<Record<ColumnType, readonly (keyof ColumnSettings)[]>> = {
   number: ["missing", "indicator", "scale", "decimal"],
   boolean: ["missing", "indicator"],
-  category: ["oneHot", "missing", "unknown", "hash"],
+  category: ["oneHot", "ordinal", "missing", "unknown", "hash"],
   text: ["hash"],
   date: ["missing", "indicator", "scale", "order", "parts"],
 };
@@ -177,18 +195,20 @@ function settingsOf(where: string, column: string, option: unknown): ReadSetting
 /** Throws ModelError if a setting is none that the type has. */
 export function checkSettings(where: string, column: string, type: ColumnType, settings: ReadSettings): void {
   const isHashed = settings.hash !== undefined;
-  const takes: readonly string[] = isHashed ? ["hash"] : FOR_TYPES[type];
+  const isOrdinal = type === "category" && settings.ordinal !== undefined;
+  const takes: readonly string[] = isHashed ? ["hash"] : isOrdinal ? FOR_ORDINAL : FOR_TYPES[type];
   for (const [name, value] of Object.entries(settings)) {
     if (value === undefined || name === "type" || takes.includes(name)) continue;
-    const what = isHashed ? "a column that is hashed" : `a column of type "${type}"`;
+    const what = isHashed ? "a column that is hashed" : isOrdinal ? "a column in order" : `a column of type "${type}"`;
     throw new ModelError(
       `${where}: column ${showValue(column)}: ${what} takes ${showNames(takes)}, got ${name}: ${showValue(value)}`,
     );
   }
   const { missing } = settings;
-  if (missing === undefined || FILLS[type].includes(typeof missing === "object" ? "value" : missing)) return;
+  const fills = FILLS[isOrdinal ? "number" : type];
+  if (missing === undefined || fills.includes(typeof missing === "object" ? "value" : missing)) return;
   throw new ModelError(
-    `${where}: column ${showValue(column)}: missing must be one of ${showNames(FILLS[type])} of type "${type}", got ${showValue(missing)}`,
+    `${where}: column ${showValue(column)}: missing must be one of ${showNames(fills)} of type "${type}", got ${showValue(missing)}`,
   );
 }
 
@@ -200,7 +220,7 @@ const columnsRule: OptionRule<ReadonlyMap<string, ReadSettings | "drop">> = (whe
   return new Map(entries.map(([column, option]) => [column, settingsOf(where, column, option)]));
 };
 
-const columnName: OptionRule<string> = (where, name, value) => {
+export const columnName: OptionRule<string> = (where, name, value) => {
   if (typeof value === "string" && value !== "") return value;
   throw new ModelError(`${where}: ${name} must be the name of a column, got ${showValue(value)}`);
 };
@@ -244,6 +264,7 @@ type Reads<Options> = { readonly [Name in keyof Required<Options>]: OptionRule<u
 export const FIT_OPTIONS = {
   target: targetRule,
   columns: columnsRule,
+  weights: optional(columnName),
   scale: choice<TableScale>("standard", SCALES),
   missingValues,
   seed: integer(0, { min: 0 }),

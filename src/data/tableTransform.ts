@@ -14,6 +14,8 @@ export interface TableSamples {
   readonly x: Float32Array;
   /** Class indices, or numbers that are scaled. */
   readonly y: Uint32Array | Float32Array;
+  /** How much each row counts, if a column says so. */
+  readonly weights?: Float32Array;
 }
 
 /** A fitted table as plain data. */
@@ -21,6 +23,8 @@ export interface TableTransformData {
   readonly missingValues: readonly string[];
   readonly columns: readonly TableColumn[];
   readonly target: TableTarget;
+  /** The column of weights, if there is one. */
+  readonly weights?: string;
 }
 
 export interface TableBatchesOptions {
@@ -70,11 +74,15 @@ export function tableTransformFrom(data: TableTransformData): TableTransform {
 }
 
 export function transformOf(data: TableTransformData): TableTransform {
-  const { columns, target } = data;
+  const { columns, target, weights } = data;
   const missing = new Set(data.missingValues);
   const features = columns.flatMap(featuresOf);
   const encode = (table: RawTable): Float32Array => encodeRows(table, columns, missing, features.length);
-  const samplesOf = (table: RawTable): TableSamples => ({ x: encode(table), y: encodeTarget(table, target, missing) });
+  const samplesOf = (table: RawTable): TableSamples => ({
+    x: encode(table),
+    y: encodeTarget(table, target, missing),
+    ...(weights === undefined ? {} : { weights: encodeWeights(table, weights, missing) }),
+  });
   return {
     inputShape: [features.length],
     features,
@@ -189,6 +197,18 @@ export function encodeTarget(
         "name all: target: { column: …, classes: [ … ] }",
       )
     );
+  });
+}
+
+/** Throws DataError if a weight is missing, negative or no number. */
+export function encodeWeights(table: RawTable, name: string, missing: ReadonlySet<string>): Float32Array {
+  const [index] = placesOf(table, [name]);
+  return Float32Array.from(table.rows, (row, at) => {
+    const refuse = refusal(table.where, name, `${table.place} ${table.numbers[at]}`);
+    const value = row[index];
+    const weight = isMissing(value, missing) ? -1 : Math.fround(readNumber(value, "plain", refuse));
+    if (weight >= 0 && weight < Infinity) return weight;
+    return refuse("each weight must be a number, 0 or more", value, "mend it, or leave the row out");
   });
 }
 

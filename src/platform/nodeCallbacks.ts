@@ -58,7 +58,7 @@ export function progress(): Callback {
 export interface LiveCurveOptions {
   /** The scores. Default: the loss, and that of the validation if there is one. */
   monitor?: readonly string[];
-  /** Columns and rows of the chart. Default 72 and 12. */
+  /** Columns and rows of the chart. Default 72, or as many as the terminal has room for, and 12. */
   width?: number;
   height?: number;
 }
@@ -69,6 +69,8 @@ const scoreNames: OptionRule<readonly string[] | undefined> = (where, name, valu
   if (value === undefined || (isArrayOf(value, isText) && value.length > 0)) return value;
   throw new ModelError(`${where}: ${name} must be names of scores in an array, got ${showValue(value)}`);
 };
+
+const AXIS = 14;
 
 const CURVE = {
   monitor: scoreNames,
@@ -95,7 +97,13 @@ export function liveCurve(options: LiveCurveOptions = {}): Callback {
   const show = (): void => {
     const drawn = curves.map((curve) => curve.filter(([, value]) => Number.isFinite(value)));
     if (plot === undefined || drawn.every((curve) => curve.length < 2)) return;
-    const chart = plot(drawn, { width, height, legend: { position: "bottom", series: [...names] } });
+    // A line that wraps could not be drawn over. The numbers of the axis are beside the chart.
+    const room = Math.max(10, (process.stdout.columns || 1000) - AXIS);
+    const chart = plot(drawn, {
+      width: Math.min(width, room),
+      height,
+      legend: { position: "bottom", series: [...names] },
+    });
     // Over the one before.
     const back = shownLines > 0 ? `\u001b[${shownLines}A\u001b[J` : "";
     process.stdout.write(`${back}${chart}\n`);

@@ -18,8 +18,9 @@ interface Bar {
   clear(): void;
 }
 
-const FORMAT = "epoch {epoch} {bar} {percentage}%  {scores}  {rate} samples/s  {left}";
 const WIDTH = 24;
+// What the library's line is: texts are made here, as wide as there is room for.
+const [FORMAT, FORMAT_WITHOUT_BAR] = ["{before} {bar} {percentage}%  {after}", "{before}  {after}"];
 
 /**
  * A display for `epochs` epochs. Without a terminal, an epoch is one line. With one, a bar moves within it: of `cli-progress` if
@@ -47,22 +48,45 @@ export async function createProgressDisplay<M extends string>(epochs: number): P
   };
 }
 
-/** What is in the line next to the bar. */
-function textsOf({ epoch, samples, scores, samplesPerSecond, remainingMs }: Progress<never>, epochs: number) {
-  return {
-    epoch: `${epoch}/${epochs}`,
-    scores: showScores(scores),
-    rate: Math.round(samplesPerSecond).toLocaleString("en-US"),
-    // How long it takes is not known of data that arrive over time.
-    left: Number.isFinite(remainingMs)
-      ? `${(remainingMs / 1000).toFixed(1)} s left`
-      : `${samples.toLocaleString("en-US")} samples`,
-  };
+interface Line {
+  readonly before: string;
+  /** Whether there is a bar with a percentage: if there is room, and an end is known. */
+  readonly hasBar: boolean;
+  readonly after: string;
 }
 
-/** Samples of the epoch; if that is not known, so many that the bar stays empty. */
+/** What is in the line, and fits in it: in a narrow terminal the speed is left out first, then metrics, then the bar. */
+function lineOf(progress: Progress<never>, epochs: number): Line {
+  const { epoch, samples, samplesPerEpoch, scores, samplesPerSecond, remainingMs } = progress;
+  const before = `epoch ${epoch}/${epochs}`;
+  const rate = `${Math.round(samplesPerSecond).toLocaleString("en-US")} samples/s`;
+  const knowsEnd = Number.isFinite(samplesPerEpoch) && Number.isFinite(remainingMs);
+  // Of data that arrive over time only how many there were is known.
+  const left = knowsEnd ? `${(remainingMs / 1000).toFixed(1)} s left` : `${samples.toLocaleString("en-US")} samples`;
+  const [all, loss] = [showScores(scores), showScores({ loss: scores.loss })];
+  const columns = columnsOfTerminal();
+  for (const [hasBar, parts] of [
+    [knowsEnd, [all, rate, left]],
+    [knowsEnd, [all, left]],
+    [knowsEnd, [loss, rate, left]],
+    [knowsEnd, [loss, left]],
+    [false, [loss, left]],
+  ] as const) {
+    const after = parts.join("  ");
+    // " 100%" and the spaces around.
+    const length = before.length + 2 + after.length + (hasBar ? WIDTH + 6 : 0);
+    if (length < columns) return { before, hasBar, after };
+  }
+  // A longer line would wrap, and could not be taken back.
+  return { before, hasBar: false, after: loss.slice(0, Math.max(0, columns - before.length - 3)) };
+}
+
+// A terminal may say that it has none.
+const columnsOfTerminal = (): number => process.stdout.columns || 80;
+
+/** Samples of the epoch; any number if that is not known, as there is no bar then. */
 function totalOf({ samples, samplesPerEpoch }: Progress<never>): number {
-  return Number.isFinite(samplesPerEpoch) ? samplesPerEpoch : 1000 * (samples + 1);
+  return Number.isFinite(samplesPerEpoch) ? samplesPerEpoch : samples + 1;
 }
 
 async function libraryBar(epochs: number): Promise<Bar | undefined> {
@@ -70,20 +94,22 @@ async function libraryBar(epochs: number): Promise<Bar | undefined> {
   if (library === undefined) return undefined;
   const { SingleBar, Presets } = library.default;
   let bar: InstanceType<typeof SingleBar> | undefined;
+  let format = FORMAT;
   return {
     show(progress) {
       const { samples } = progress;
       const total = totalOf(progress);
-      const texts = textsOf(progress, epochs);
-      if (bar !== undefined) {
+      const { hasBar, ...texts } = lineOf(progress, epochs);
+      const wanted = hasBar ? FORMAT : FORMAT_WITHOUT_BAR;
+      // It cannot change its form.
+      if (bar !== undefined && format !== wanted) bar.stop();
+      if (bar !== undefined && format === wanted) {
         bar.setTotal(total);
         bar.update(samples, texts);
         return;
       }
-      bar = new SingleBar(
-        { format: FORMAT, barsize: WIDTH, hideCursor: true, clearOnComplete: true },
-        Presets.shades_classic,
-      );
+      format = wanted;
+      bar = new SingleBar({ format, barsize: WIDTH, hideCursor: true, clearOnComplete: true }, Presets.shades_classic);
       bar.start(total, samples, texts);
     },
     clear() {
@@ -103,11 +129,9 @@ function plainBar(epochs: number): Bar {
       if (performance.now() - drawnAt < DRAW_MS) return;
       drawnAt = performance.now();
       const share = progress.samples / totalOf(progress);
-      const { epoch, scores, rate, left } = textsOf(progress, epochs);
-      const bar = "#".repeat(Math.round(share * WIDTH)).padEnd(WIDTH, "-");
-      const line = `epoch ${epoch} ${bar} ${Math.floor(share * 100)}%  ${scores}  ${rate} samples/s  ${left}`;
-      // A longer line would wrap, and could not be taken back.
-      process.stdout.write(`\r${line.slice(0, (process.stdout.columns || 80) - 1)}\u001b[K`);
+      const { before, hasBar, after } = lineOf(progress, epochs);
+      const bar = ` ${"#".repeat(Math.round(share * WIDTH)).padEnd(WIDTH, "-")} ${Math.floor(share * 100)}%`;
+      process.stdout.write(`\r${before}${hasBar ? bar : ""}  ${after}\u001b[K`);
     },
     clear() {
       if (drawnAt > Number.NEGATIVE_INFINITY) process.stdout.write("\r\u001b[K");
@@ -158,7 +182,21 @@ function epochLine<M extends string>(result: EpochResult<M>, epochs: number): st
   return parts.join("  ");
 }
 
-function showScores(scores: { readonly loss: number; readonly accuracy?: number }): string {
-  const loss = `loss ${scores.loss.toFixed(4)}`;
-  return scores.accuracy === undefined ? loss : `${loss}  accuracy ${(100 * scores.accuracy).toFixed(2)} %`;
+// Of an epoch's result: what is no score.
+const NO_SCORES = ["epoch", "step", "samples", "durationMs", "samplesPerSecond"];
+
+/** The loss, and each metric that is a number. */
+function showScores(scores: { readonly loss: number }): string {
+  const metrics = Object.entries(scores).filter(([name]) => name !== "loss" && !NO_SCORES.includes(name));
+  return [["loss", scores.loss] as const, ...metrics]
+    .flatMap(([name, value]: readonly [string, unknown]) =>
+      typeof value === "number" ? [`${name} ${showScore(name, value)}`] : [],
+    )
+    .join("  ");
+}
+
+function showScore(name: string, value: number): string {
+  if (name === "accuracy") return `${(100 * value).toFixed(2)} %`;
+  const size = Math.abs(value);
+  return value === 0 || (size >= 1e-3 && size < 1e6) ? value.toFixed(4) : value.toPrecision(4);
 }

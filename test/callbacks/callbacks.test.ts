@@ -16,16 +16,7 @@ import {
   sequential,
   sgd,
 } from "steepest";
-import {
-  checkpoints,
-  csvLog,
-  earlyStopping,
-  jsonLog,
-  liveCurve,
-  progress,
-  reduceOnPlateau,
-  timeLimit,
-} from "steepest/callbacks";
+import { checkpoints, csvLog, earlyStopping, jsonLog, reduceOnPlateau, timeLimit } from "steepest/callbacks";
 import { decodeCheckpoint } from "steepest/io";
 import { evaluationRecord, parseRun } from "steepest/report";
 import { afterAll, describe, expect, test, vi } from "vitest";
@@ -459,76 +450,6 @@ describe("logs", () => {
     const spread = lines.find(({ type }) => type === "layers")?.weights as Record<string, { counts: number[] }>;
     expect(spread["0.weight"]).toMatchObject({ min: Math.min(...finite), max: Math.max(...finite) });
     expect(spread["0.weight"]?.counts.reduce((sum, count) => sum + count)).toBe(2);
-  });
-});
-
-describe("in the terminal", () => {
-  /** What is written while standard output is a terminal, or is none. (Bars go to standard error.) */
-  async function written(isTTY: boolean, run: () => PromiseLike<unknown>): Promise<string> {
-    const streams = [process.stdout, process.stderr];
-    const before = streams.map((stream) => stream.isTTY);
-    let text = "";
-    const add = (part: unknown): boolean => {
-      text += part;
-      return true;
-    };
-    const spies = [
-      ...streams.map((stream) => vi.spyOn(stream, "write").mockImplementation(add)),
-      vi.spyOn(console, "log").mockImplementation((line) => add(`${line}\n`)),
-    ];
-    for (const stream of streams) stream.isTTY = isTTY;
-    try {
-      await run();
-    } finally {
-      for (const [index, stream] of streams.entries()) stream.isTTY = before[index];
-      for (const spy of spies) spy.mockRestore();
-    }
-    return text;
-  }
-
-  test("liveCurve draws over the curve before; without a terminal, once at the end", async () => {
-    using trainer = open();
-    const run = () => trainer.fit(data, { ...batches, epochs: 4, callbacks: [liveCurve({ width: 40, height: 6 })] });
-    const plain = await written(false, run);
-    expect(plain).toContain("validation.loss");
-    expect(plain).not.toContain("\u001b[J");
-    const live = await written(true, run);
-    // The second, third and fourth epoch; the first is a point.
-    expect(live.split("\u001b[J")).toHaveLength(3);
-  });
-
-  test("progress has a line an epoch, and a bar on a terminal; an awaited fit shows it if somebody watches", async () => {
-    using trainer = open();
-    const lines = await written(false, () => trainer.fit(data, { ...batches, epochs: 2, callbacks: [progress()] }));
-    expect(lines).toMatch(/^epoch 1\/2 {2}loss .* accuracy .* validation loss .* step 7\nepoch 2\/2 .*\n$/);
-    const asked = await written(false, () => trainer.fit(data, { ...batches, progress: true }));
-    expect(asked).toMatch(/^epoch 3\/3 .*\n$/);
-    const many = { ...batches, batchSize: 1, epochs: 60 };
-    const onTerminal = await written(true, () => trainer.fit(data, { ...many, progress: true }));
-    expect(onTerminal).toMatch(/\d%/);
-    // Tests are not watched.
-    expect(await written(true, () => trainer.fit(data, batches))).toBe("");
-    for (const name of ["CI", "VITEST", "JEST_WORKER_ID", "NODE_TEST_CONTEXT", "NODE_ENV", "TERM"])
-      vi.stubEnv(name, "");
-    try {
-      expect(await written(true, () => trainer.fit(data, batches))).toMatch(/epoch \d+\/\d+ {2}loss/);
-      for (const quiet of [
-        () => written(false, () => trainer.fit(data, batches)),
-        () => written(true, () => trainer.fit(data, { ...batches, progress: false })),
-        () => written(true, () => trainer.fit(data, { ...batches, onProgress: () => {} })),
-        () =>
-          written(true, async () => {
-            for await (const _ of trainer.fit(data, batches));
-          }),
-      ])
-        expect(await quiet()).toBe("");
-      // Two at a time would write over each other.
-      using other = open();
-      const both = await written(true, () => Promise.all([trainer.fit(data, batches), other.fit(data, batches)]));
-      expect(both.match(/epoch \d+\/\d+ {2}loss/g)).toHaveLength(1);
-    } finally {
-      vi.unstubAllEnvs();
-    }
   });
 });
 

@@ -15,6 +15,7 @@ const golden = JSON.parse(readFileSync(new URL("../golden/tables.json", import.m
     missing: number[];
   }[];
   categories: { training: Cells<string>; other: Cells<string>; own: number[]; frequent: number[] }[];
+  ordinal: { scaler: keyof typeof SCALES; training: Cells<string>; other: Cells<string>; values: number[] }[];
   hashed: { text: string; hash: number[]; values: number[] }[];
 };
 
@@ -58,6 +59,11 @@ test.each(golden.categories)("categories, unknown ones and missing ones", ({ tra
   // scikit-learn's rows had U+FFFF in place of what is missing, which comes last in its order as it does here.
   expect(featuresOf(training, other, { oneHot: true })).toEqual(own);
   expect(featuresOf(training, other, { oneHot: true, missing: "mostFrequent" })).toEqual(frequent);
+});
+
+test.each(golden.ordinal)("values in their order, by $scaler", ({ scaler, training, other, values }) => {
+  const found = featuresOf(training, other, { ordinal: ["small", "medium", "large"], scale: SCALES[scaler] });
+  expect(found).toEqual(values.map((value) => expect.closeTo(value, 6)));
 });
 
 test.each(golden.hashed)("hash of $text", ({ text, hash, values }) => {

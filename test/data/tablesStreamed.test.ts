@@ -1,6 +1,6 @@
 // Tables larger than memory: learned from a sample, and trained on batch by batch.
 import { adam, compileSync, crossEntropy, dense, sequential } from "steepest";
-import { csvRows, fitTable } from "steepest/data";
+import { csvRows, fitTable, splitRows, type TableRow } from "steepest/data";
 import { describe, expect, test } from "vitest";
 
 const csv = (header: string, row: (i: number) => string, count: number) =>
@@ -70,5 +70,69 @@ describe("a table larger than memory", () => {
     await trainer.fit(batches, { epochs: 3, batchSize: 50 });
     expect(trainer.steps).toBe(60);
     expect((await trainer.evaluate(batches)).accuracy).toBeGreaterThan(0.9);
+  });
+});
+
+describe("parts of rows that are read as they come", () => {
+  const count = 5000;
+  const text = csv("n,who,y", (i) => `${i},p${i % 50},${i % 2 === 0 ? "a" : "b"}`, count);
+  const shares = { training: 0.7, validation: 0.2, test: 0.1 };
+  const numbersOf = async (rows: AsyncIterable<TableRow>) => {
+    const found: number[] = [];
+    for await (const { n } of rows) found.push(Number(n));
+    return found;
+  };
+
+  test("have each row once, their shares, the same rows in each pass and from whatever they come", async () => {
+    const parts = splitRows(csvRows(text), { parts: shares, seed: 3 });
+    const lists = [];
+    for (const [name, rows] of Object.entries(parts)) {
+      const list = await numbersOf(rows);
+      // Within five standard deviations of a binomial distribution.
+      const share = shares[name as keyof typeof shares];
+      expect(Math.abs(list.length - count * share)).toBeLessThan(5 * Math.sqrt(count * share * (1 - share)));
+      expect(await numbersOf(rows)).toEqual(list);
+      lists.push(list);
+    }
+    expect(lists.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, i) => i));
+    // The bytes come in other pieces, and as objects.
+    const pieces = () =>
+      Array.from({ length: 100 }, (_, i) => text.slice((i * text.length) / 100, ((i + 1) * text.length) / 100));
+    expect(await numbersOf(splitRows(csvRows(pieces), { parts: shares, seed: 3 }).test)).toEqual(lists[2]);
+    const objects = Array.from({ length: count }, (_, n) => ({ n }));
+    expect(await numbersOf(splitRows(objects, { parts: shares, seed: 3 }).test)).toEqual(lists[2]);
+    expect(await numbersOf(splitRows(objects, { parts: shares, seed: 4 }).test)).not.toEqual(lists[2]);
+  });
+
+  test("keep a group together, also in another order; errors name the line", async () => {
+    const options = { parts: { training: 0.5, test: 0.5 }, groups: "who" };
+    const { training, test: rest } = splitRows(csvRows(text), options);
+    const groups = async (rows: AsyncIterable<TableRow>) => new Set((await numbersOf(rows)).map((n) => n % 50));
+    const [first, second] = [await groups(training), await groups(rest)];
+    expect(first.size + second.size).toBe(50);
+    expect(second.size).toBeGreaterThan(10);
+    const reversed = Array.from({ length: count }, (_, i) => ({ n: count - 1 - i, who: `p${(count - 1 - i) % 50}` }));
+    expect(await groups(splitRows(reversed, options).test)).toEqual(second);
+    await expect(numbersOf(splitRows(csvRows("who,n\np1,1\n,2\n"), options).test)).rejects.toThrow(
+      'splitRows: column "who": each row must have a group, got "" in line 3',
+    );
+    await expect(numbersOf(splitRows(csvRows("n\n1\n"), options).test)).rejects.toThrow(
+      'groups must name a column, got "who"',
+    );
+    expect(() => splitRows(reversed, { parts: { a: 0.5 } })).toThrow("splitRows: parts must be 1 together");
+  });
+
+  test("are learned from and trained on apart", async () => {
+    const { training, validation } = splitRows(csvRows(text), { parts: { training: 0.8, validation: 0.2 } });
+    const transform = await fitTable(training, { target: "y", columns: { n: "drop" }, seed: 1 });
+    using trainer = compileSync(sequential({ input: transform.inputShape }, dense(2)), {
+      ...{ loss: crossEntropy(), optimizer: adam({ learningRate: 0.1 }), metrics: ["accuracy"], seed: 1 },
+    });
+    const [last] = await trainer.fit(transform.batches(training), {
+      epochs: 1,
+      batchSize: 100,
+      validation: transform.batches(validation),
+    });
+    expect(last?.validation?.accuracy).toBe(1);
   });
 });

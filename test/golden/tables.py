@@ -8,7 +8,7 @@ import sklearn
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, RobustScaler, StandardScaler
+from sklearn.preprocessing import OrdinalEncoder, MinMaxScaler, OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.utils import murmurhash3_32
 
 rng = np.random.default_rng(15)
@@ -74,10 +74,21 @@ for missing in (0, 0.2):
         }
     )
 
+SIZES = ["small", "medium", "large"]
+ordinal = []
+for scaler in (StandardScaler(), MinMaxScaler()):
+    first, second = texts(training, SIZES, 0.2), texts(other, SIZES, 0.2)
+    steps = make_pipeline(SimpleImputer(strategy="most_frequent", missing_values=None), OrdinalEncoder(categories=[SIZES]), scaler)
+    steps.fit(first[:, None])
+    values = steps.transform(np.concatenate([first, second])[:, None]).ravel().tolist()
+    ordinal.append(
+        {"scaler": type(scaler).__name__, "training": first.tolist(), "other": second.tolist(), "values": [round(value, 12) for value in values]}
+    )
+
 words = ["", "a", "ab", "abc", "abcd", "zip 10115", "Århus", "日本", "x" * 37, "0", "12345"]
 hasher = FeatureHasher(n_features=16, input_type="string")
 hashed = [
     {"text": word, "hash": [murmurhash3_32(word, seed=seed) for seed in (0, 7, 123456789)], "values": hasher.transform([[word]]).toarray()[0].astype(int).tolist()}
     for word in words
 ]
-json.dump({"sklearn": sklearn.__version__, "numeric": numeric, "categories": categories, "hashed": hashed}, sys.stdout, ensure_ascii=False)
+json.dump({"sklearn": sklearn.__version__, "numeric": numeric, "categories": categories, "ordinal": ordinal, "hashed": hashed}, sys.stdout, ensure_ascii=False)

@@ -6,7 +6,7 @@ import type { Row } from "../sweep.js";
 const rows = () =>
   Array.from({ length: 12 }, (_, i) => ({
     ...{ n: i / 2, kind: i % 2 === 0 ? "a" : "b", day: `2024-01-${10 + i}`, who: `p${i % 6}` },
-    ...{ ok: i % 3 === 0, note: `word ${i}`, y: i % 2 === 0 ? "x" : "z" },
+    ...{ ok: i % 3 === 0, note: `word ${i}`, size: i % 4 === 0 ? "s" : "l", w: i, y: i % 2 === 0 ? "x" : "z" },
   }));
 const lines = (list: readonly object[]) => list.map((row) => JSON.stringify(row)).join("\n");
 const text = `n,kind,y\n${rows()
@@ -37,7 +37,10 @@ const numbered = {
 
 // One column of each type.
 const json = JSON.stringify(
-  data.table(rows(), { target: "y", columns: { day: { parts: ["year"] }, note: { hash: 4 }, who: "drop" } }).transform,
+  data.table(rows(), {
+    target: "y",
+    columns: { day: { parts: ["year"] }, note: { hash: 4 }, size: { ordinal: ["s", "l"] }, who: "drop" },
+  }).transform,
 );
 
 async function all(given: AsyncIterable<unknown>): Promise<number> {
@@ -49,6 +52,7 @@ async function all(given: AsyncIterable<unknown>): Promise<number> {
 const columns = () => ({
   n: { type: "number", missing: "median", indicator: true, scale: "robust", decimal: "." },
   kind: { oneHot: true, missing: "category", unknown: "zeros" },
+  size: { ordinal: ["s", "l"], missing: "mostFrequent" },
   day: { type: "date", order: "iso", parts: ["year", "month"], scale: "none" },
   note: { type: "text", hash: 4 },
   ok: { type: "boolean", missing: { value: 1 } },
@@ -56,7 +60,7 @@ const columns = () => ({
 });
 const fitted = () => ({
   target: { column: "y", as: "classes", classes: ["x", "z"] },
-  ...{ columns: columns(), scale: "standard", missingValues: ["NA"], seed: 1 },
+  ...{ columns: columns(), weights: "w", scale: "standard", missingValues: ["NA"], seed: 1 },
 });
 const parts = () => ({ parts: { training: 0.5, test: 0.5 } });
 const forFit = {
@@ -67,6 +71,8 @@ const forFit = {
     "1.target.classes": ["typed array"],
     "1.target.classes.*": ["string", "number", "boolean"],
     "1.columns.*": ["string", "object"],
+    "1.columns.*.ordinal": ["typed array"],
+    "1.columns.*.ordinal.*": ["string", "number", "boolean"],
     "1.columns.*.missing": ["string", "object"],
     "1.columns.*.missing.value": ["string", "number", "boolean"],
   },
@@ -177,6 +183,16 @@ export const tableRows: readonly Row[] = [
     opaque: ["0"],
     required: ["1.target"],
     accepts: { ...ofRows, "1.target": ["object"] },
+  },
+  {
+    name: "splitRows",
+    call: (given: never, options: never) =>
+      all(Object.values(data.splitRows(given, options))[0] as AsyncIterable<unknown>),
+    good: () => [rows(), { ...parts(), seed: 1, groups: "who" }],
+    opaque: ["0"],
+    records: ["1.parts"],
+    required: ["1.parts", "1.parts.training", "1.parts.test"],
+    accepts: ofRows,
   },
   {
     name: "tableTransformFrom",
