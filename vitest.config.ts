@@ -31,6 +31,7 @@ export default defineConfig({
       { find: /^steepest\/metrics$/, replacement: source("./src/metrics/index.ts") },
       { find: /^steepest\/data$/, replacement: source("./src/platform/nodeData.ts") },
       { find: /^steepest\/report$/, replacement: source("./src/platform/nodeReport.ts") },
+      { find: /^steepest\/onnx$/, replacement: source("./src/platform/nodeOnnx.ts") },
       { find: /^steepest\/images$/, replacement: source("./src/platform/nodeImages.ts") },
       { find: /^steepest\/search$/, replacement: source("./src/platform/nodeSearch.ts") },
       { find: /^steepest\/callbacks$/, replacement: source("./src/platform/nodeCallbacks.ts") },

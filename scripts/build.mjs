@@ -112,6 +112,7 @@ async function bundleNode() {
     search: "src/platform/nodeSearch.ts",
     callbacks: "src/platform/nodeCallbacks.ts",
     images: "src/platform/nodeImages.ts",
+    onnx: "src/platform/nodeOnnx.ts",
     ...ANYWHERE,
     cli: "src/cli/index.ts",
   };
@@ -137,6 +138,7 @@ async function bundleNode() {
     "search",
     "callbacks",
     "images",
+    "onnx",
     ...Object.keys(ANYWHERE),
   ]) {
     writeFileSync(new URL(`cjs/${entry}.cjs`, dist), `module.exports = require("./all.cjs").${entry};\n`);
@@ -157,6 +159,7 @@ async function bundleBrowser() {
     search: "src/search/index.ts",
     callbacks: "src/callbacks/index.ts",
     images: "src/images/index.ts",
+    onnx: "src/onnx/index.ts",
     ...ANYWHERE,
   };
   await Promise.all([
@@ -188,6 +191,7 @@ async function bundleBrowser() {
     search: "search",
     callbacks: "callbacks",
     images: "images",
+    onnx: "onnx",
   })) {
     writeFileSync(new URL(`cjs/browser/${file}.cjs`, dist), require("../", entry));
   }
@@ -217,6 +221,7 @@ async function bundleEdge() {
     search: "src/search/index.ts",
     callbacks: "src/callbacks/index.ts",
     images: "src/images/index.ts",
+    onnx: "src/onnx/index.ts",
     ...ANYWHERE,
   };
   await bundle({

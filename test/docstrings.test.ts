@@ -13,6 +13,7 @@ import * as images from "steepest/images";
 import * as inspect from "steepest/inspect";
 import * as io from "steepest/io";
 import * as metrics from "steepest/metrics";
+import * as onnx from "steepest/onnx";
 import * as progress from "steepest/progress";
 import * as report from "steepest/report";
 import * as search from "steepest/search";
@@ -34,6 +35,7 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/progress": progress,
   "steepest/data": preparation,
   "steepest/images": images,
+  "steepest/onnx": onnx,
   "steepest/diagnostics": diagnostics,
   "steepest/inspect": inspect,
   "steepest/metrics": metrics,
@@ -128,6 +130,8 @@ test.each(examples)("example in %s", async (file, source) => {
     ? callbacks
     : file.includes("nodeReport")
       ? report
-      : { metrics, images, inspect, callbacks, diagnostics }[file.split(/[\\/]/)[1]];
+      : file.includes("nodeOnnx")
+        ? onnx
+        : { metrics, images, inspect, callbacks, diagnostics, onnx }[file.split(/[\\/]/)[1]];
   await runProgram(source, file.startsWith("src/ops/"), own ?? {});
 });

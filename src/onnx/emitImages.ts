@@ -4,10 +4,9 @@ import type { ResizeAttributes, Taps } from "../ops/resize.js";
 import type { WeightedRows } from "../ops/weightedRows.js";
 import type { Convolution } from "../ops/window.js";
 import { reduce } from "./emitReductions.js";
-import { END } from "./emitShapes.js";
 import { withNorm } from "./foldNorm.js";
-import { f, type GraphBuilder, i, ints, s } from "./graphBuilder.js";
-import { type At, fixed, type Lowering } from "./lowering.js";
+import { type GraphBuilder, i, ints, s } from "./graphBuilder.js";
+import type { At } from "./lowering.js";
 import { type Attributes, ELEMENTS } from "./schema.js";
 
 // ——— Convolutions ———
@@ -244,5 +243,3 @@ export const imageEmitters = {
   resize,
   weightedRows,
 } as const;
-
-export { END, f, fixed, type Lowering };

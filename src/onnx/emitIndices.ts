@@ -1,7 +1,6 @@
 // Elements chosen by indices, and put in the places that they name, as ONNX nodes. Indices are int64 there. One that is out of
 // range is refused when the graph runs; only what is put in no place is left out, as here.
 import type { Shape, Tensor } from "../graph/tensor.js";
-import { END } from "./emitShapes.js";
 import { type GraphBuilder, i, s } from "./graphBuilder.js";
 import type { At, Lowering } from "./lowering.js";
 import { ELEMENTS } from "./schema.js";
@@ -145,5 +144,3 @@ export const indexEmitters = {
   scatterAddAlong,
   scatterUpdateAlong,
 } as const;
-
-export { END };

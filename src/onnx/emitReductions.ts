@@ -10,7 +10,7 @@ import type { ReductionSizes } from "../ops/reduce.js";
 import { END } from "./emitShapes.js";
 import { f, type GraphBuilder, i, ints } from "./graphBuilder.js";
 import { type At, type Emitter, fixed, type Lowering } from "./lowering.js";
-import { type Attributes, ELEMENTS } from "./schema.js";
+import type { Attributes } from "./schema.js";
 
 /** The axes that are reduced: neighbours, with as many elements before them as `outer` says. */
 function reducedAxes({ shape }: Tensor, { outer, length, kept }: ReductionSizes): number[] {
@@ -240,4 +240,4 @@ export const reductionEmitters = {
   logSoftmax: softmax("LogSoftmax"),
 } as const;
 
-export { ELEMENTS, reduce };
+export { reduce };

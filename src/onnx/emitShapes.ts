@@ -2,7 +2,7 @@
 import type { Shape } from "../graph/tensor.js";
 import type { Diagonal } from "../ops/diagonal.js";
 import type { Part } from "../ops/slice.js";
-import { type GraphBuilder, i, ints } from "./graphBuilder.js";
+import { type GraphBuilder, i } from "./graphBuilder.js";
 import { type At, fixed, type Lowering, toFirst, toLast } from "./lowering.js";
 
 /** What a slice ends with if it goes to the end of an axis. */
@@ -215,4 +215,4 @@ export const shapeEmitters = {
   diagonalMatrix,
 } as const;
 
-export { END, ints };
+export { END };

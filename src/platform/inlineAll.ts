@@ -6,6 +6,7 @@ export * as graph from "../graph.js";
 export * as images from "../images/index.js";
 export * as inspect from "../inspect/index.js";
 export * as metrics from "../metrics/index.js";
+export * as onnx from "../onnx/index.js";
 export * as report from "../report/index.js";
 export * as search from "../search/index.js";
 export * as text from "../text/index.js";

@@ -2,8 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AnyModel } from "../../src/nn/model.js";
 import { toOnnx } from "../../src/onnx/index.js";
-import { compileSync, createEngine, type Engine } from "../../src/platform/node.js";
+import { createEngine, type Engine } from "../../src/platform/node.js";
 import { createRandom } from "../ops/cases.js";
+import { farthest, trained } from "./compared.js";
 import { LAYERS } from "./layers.js";
 import { hasRuntime, randomInputs, runOnnx, tensorOf } from "./runtime.js";
 
@@ -13,33 +14,9 @@ beforeAll(async () => {
 });
 afterAll(() => engine.dispose());
 
-/** Parameters that are not what they begin with. */
-function trained(model: AnyModel, random: () => number) {
-  const trainer = compileSync(model as never, { engine });
-  const values = [...trainer.parameters()].map(([path, { data, shape }]) => {
-    const positive = /variance/i.test(path);
-    return [path, { shape, data: data.map(() => (positive ? 0.5 + random() : random() - 0.5)) }] as const;
-  });
-  trainer.setParameters(new Map(values));
-  return trainer;
-}
-
-/** The largest difference, as a share of the largest value. */
-function farthest(got: ArrayLike<number>, wanted: ArrayLike<number>): number {
-  expect(got.length).toBe(wanted.length);
-  const scale = Array.from(wanted).reduce((largest, one) => Math.max(largest, Math.abs(one)), 1e-3);
-  let most = 0;
-  for (let i = 0; i < wanted.length; i++) {
-    if (Number.isNaN(got[i]) && Number.isNaN(wanted[i])) continue;
-    const distance = Math.abs(Number(got[i]) - wanted[i]) / scale;
-    if (!(distance <= most)) most = distance;
-  }
-  return most;
-}
-
 async function compare(model: AnyModel, options = {}): Promise<void> {
   const random = createRandom(7).uniform;
-  const trainer = trained(model, random);
+  const trainer = trained(model, engine, random);
   const bytes = await toOnnx(trainer as never, options);
   for (const batch of [1, 3]) {
     const inputs = randomInputs(model, batch, random);

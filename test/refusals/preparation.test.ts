@@ -1,17 +1,26 @@
-// The sweep over all that "steepest/callbacks", "steepest/data", "steepest/images", "steepest/inspect", "steepest/metrics", "steepest/search" and "steepest/text" export: see sweep.ts for the
+// The sweep over all that "steepest/callbacks", "steepest/data", "steepest/images", "steepest/inspect", "steepest/metrics", "steepest/onnx", "steepest/search" and "steepest/text" export: see sweep.ts for the
 // rule that it holds.
 import { describe, expect, test } from "vitest";
 import { callbackRows, namesOfCallbacks } from "./rows/callbacks.js";
 import { diagnosticsRows, namesOfDiagnostics } from "./rows/diagnostics.js";
 import { inspectRows, namesOfInspect } from "./rows/inspect.js";
 import { arrayMetricRows, namesOfMetrics } from "./rows/metrics.js";
+import { namesOfOnnx, onnxRows } from "./rows/onnx.js";
 import { namesOfPictures, pictureRows } from "./rows/pictures.js";
 import { namesOfPreparation, preparationRows } from "./rows/preparation.js";
 import { sweep, sweptCalls } from "./sweep.js";
 
 describe("bad arguments", () => {
   sweep(
-    [...preparationRows, ...arrayMetricRows, ...inspectRows, ...diagnosticsRows, ...pictureRows, ...callbackRows],
+    [
+      ...preparationRows,
+      ...arrayMetricRows,
+      ...inspectRows,
+      ...diagnosticsRows,
+      ...pictureRows,
+      ...callbackRows,
+      ...onnxRows,
+    ],
     () => undefined,
   );
 });
@@ -24,6 +33,7 @@ test("every export has a row", () => {
     ...diagnosticsRows,
     ...pictureRows,
     ...callbackRows,
+    ...onnxRows,
   ].map(({ name }) => name);
   expect(
     [
@@ -33,6 +43,7 @@ test("every export has a row", () => {
       ...namesOfDiagnostics,
       ...namesOfPictures,
       ...namesOfCallbacks,
+      ...namesOfOnnx,
     ].filter((name) => !named.includes(name)),
   ).toEqual([]);
 });

@@ -1,0 +1,364 @@
+// An ONNX file as a model. The bytes may come from anybody: every length is held against what is there before anything is made
+// of it, so that no more memory is taken than the file has bytes, and a little for each of its parts.
+import { FormatError } from "../io/formatError.js";
+import {
+  type Attribute,
+  ELEMENTS,
+  type ElementName,
+  type OnnxGraph,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+  type OnnxValue,
+} from "./schema.js";
+import { type Reader, WIRE, type WireLibrary } from "./wire.js";
+
+// Graphs in graphs, as bodies of loops are.
+const MAX_DEPTH = 16;
+
+/** A field of a message, as the file has it. */
+interface Field {
+  readonly number: number;
+  readonly wire: number;
+  readonly reader: Reader;
+  /** Where its bytes end, if it has a length. */
+  readonly end: number;
+}
+
+class Decoder {
+  private depth = 0;
+
+  constructor(private readonly where: string) {}
+
+  error(rule: string, got: unknown): FormatError {
+    return new FormatError(`${this.where}: ${rule}, got ${got}`);
+  }
+
+  /** Goes over the fields of a message that ends at `end`. */
+  fields(reader: Reader, end: number, take: (field: Field) => void): void {
+    while (reader.pos < end) {
+      const tag = reader.readVarint();
+      const [number, wire] = [Math.floor(tag / 8), tag % 8];
+      const start = reader.pos;
+      const next = this.endOf(reader, wire, end);
+      const isLong = wire === WIRE.bytes;
+      const from = isLong ? reader.pos : start;
+      reader.pos = from;
+      take({ number, wire, reader, end: next });
+      reader.pos = next;
+    }
+    if (reader.pos !== end) throw this.error("a message must end where its last field does", "a field that goes on");
+  }
+
+  /** Where the value that begins here ends; of bytes, the reader is put behind the length. */
+  private endOf(reader: Reader, wire: number, end: number): number {
+    let next = reader.pos;
+    if (wire === WIRE.varint) {
+      reader.readVarint();
+      next = reader.pos;
+    } else if (wire === WIRE.bytes) next = this.length(reader, end) + reader.pos;
+    else if (wire === WIRE.fixed64) next += 8;
+    else if (wire === WIRE.fixed32) next += 4;
+    else throw this.error("a field must have a type of protocol buffers", wire);
+    if (next > end) throw this.error("a field must end within its message", `${next - end} bytes too many`);
+    return next;
+  }
+
+  private length(reader: Reader, end: number): number {
+    const length = reader.readVarint();
+    if (Number.isSafeInteger(length) && length >= 0 && reader.pos + length <= end) return length;
+    throw this.error("a length must be within the file", length);
+  }
+
+  whole(field: Field): number {
+    if (field.wire !== WIRE.varint) throw this.error("a whole number must be stored as one", `wire type ${field.wire}`);
+    const value = field.reader.readVarint(true);
+    if (Number.isSafeInteger(value)) return value;
+    // Ends of slices are as far as can be.
+    return value < 0 ? -Number.MAX_SAFE_INTEGER : Number.MAX_SAFE_INTEGER;
+  }
+
+  /** One number of a list, or many in one field. */
+  wholes(field: Field, into: number[]): void {
+    if (field.wire !== WIRE.bytes) {
+      into.push(this.whole(field));
+      return;
+    }
+    const { reader, end } = field;
+    while (reader.pos < end) into.push(this.whole({ ...field, wire: WIRE.varint }));
+    if (reader.pos !== end) throw this.error("a list of numbers must end with a number", "a part of one");
+  }
+
+  floats(field: Field, into: number[], size: 4 | 8 = 4): void {
+    const { reader, wire, end } = field;
+    const each = () => (size === 4 ? reader.readFloat() : reader.readDouble());
+    if (wire === (size === 4 ? WIRE.fixed32 : WIRE.fixed64)) into.push(each());
+    else if (wire !== WIRE.bytes || (end - reader.pos) % size !== 0)
+      throw this.error("a list of numbers must be whole", "a part of one");
+    else while (reader.pos < end) into.push(each());
+  }
+
+  bytes({ wire, reader, end }: Field): Uint8Array {
+    if (wire !== WIRE.bytes) throw this.error("bytes must have a length", `wire type ${wire}`);
+    return reader.buf.subarray(reader.pos, end);
+  }
+
+  text(field: Field): string {
+    try {
+      return new TextDecoder("utf-8", { fatal: true }).decode(this.bytes(field));
+    } catch {
+      throw this.error("text must be UTF-8", "other bytes");
+    }
+  }
+
+  message<T>(field: Field, decode: (reader: Reader, end: number) => T): T {
+    if (field.wire !== WIRE.bytes) throw this.error("a message must have a length", `wire type ${field.wire}`);
+    if (++this.depth > MAX_DEPTH * 4) throw this.error(`messages must be at most ${MAX_DEPTH} deep`, "more");
+    const result = decode(field.reader, field.end);
+    this.depth--;
+    return result;
+  }
+
+  model(reader: Reader, end: number): OnnxModel {
+    let graph: OnnxGraph | undefined;
+    let [irVersion, producer] = [0, ""];
+    const opsets: Record<string, number> = {};
+    this.fields(reader, end, (field) => {
+      if (field.number === 1) irVersion = this.whole(field);
+      else if (field.number === 2) producer = this.text(field);
+      else if (field.number === 7) graph = this.message(field, (r, to) => this.graph(r, to));
+      else if (field.number === 8)
+        Object.assign(
+          opsets,
+          this.message(field, (r, to) => this.opset(r, to)),
+        );
+    });
+    if (graph === undefined) throw this.error("the file must have a graph", "none: is it an ONNX file?");
+    return { producer, irVersion, opsets, graph, metadata: {} };
+  }
+
+  private opset(reader: Reader, end: number): Record<string, number> {
+    let [domain, version] = ["", 0];
+    this.fields(reader, end, (field) => {
+      if (field.number === 1) domain = this.text(field);
+      else if (field.number === 2) version = this.whole(field);
+    });
+    // "ai.onnx" is the long name of the same.
+    return { [domain === "ai.onnx" ? "" : `${domain}`]: version };
+  }
+
+  private graph(reader: Reader, end: number): OnnxGraph {
+    const nodes: OnnxNode[] = [];
+    const initializers: OnnxTensor[] = [];
+    const [inputs, outputs]: OnnxValue[][] = [[], []];
+    let name = "";
+    this.fields(reader, end, (field) => {
+      if (field.number === 1) nodes.push(this.message(field, (r, to) => this.node(r, to)));
+      else if (field.number === 2) name = this.text(field);
+      else if (field.number === 5) initializers.push(this.message(field, (r, to) => this.tensor(r, to)));
+      else if (field.number === 11) inputs.push(this.message(field, (r, to) => this.value(r, to)));
+      else if (field.number === 12) outputs.push(this.message(field, (r, to) => this.value(r, to)));
+      else if (field.number === 15) throw this.error("initializers must be dense", "a sparse one");
+    });
+    return { name, nodes, initializers, inputs, outputs };
+  }
+
+  private node(reader: Reader, end: number): OnnxNode {
+    const [inputs, outputs]: string[][] = [[], []];
+    const attributes = new Map<string, Attribute>();
+    let [name, type, domain] = ["", "", ""];
+    this.fields(reader, end, (field) => {
+      if (field.number === 1) inputs.push(this.text(field));
+      else if (field.number === 2) outputs.push(this.text(field));
+      else if (field.number === 3) name = this.text(field);
+      else if (field.number === 4) type = this.text(field);
+      else if (field.number === 5) this.message(field, (r, to) => this.attribute(r, to, attributes));
+      else if (field.number === 7) domain = this.text(field);
+    });
+    return { name, type, domain, inputs, outputs, attributes: Object.fromEntries(attributes) };
+  }
+
+  private attribute(reader: Reader, end: number, into: Map<string, Attribute>): void {
+    const [floats, ints]: number[][] = [[], []];
+    const strings: string[] = [];
+    let [name, kind] = ["", 0];
+    let one: Attribute | undefined;
+    this.fields(reader, end, (field) => {
+      if (field.number === 1) name = this.text(field);
+      else if (field.number === 2) {
+        const list: number[] = [];
+        this.floats(field, list);
+        one = { f: list[0] ?? 0 };
+      } else if (field.number === 3) one = { i: this.whole(field) };
+      else if (field.number === 4) one = { s: this.text(field) };
+      else if (field.number === 5) one = { t: this.message(field, (r, to) => this.tensor(r, to)) };
+      else if (field.number === 6) one = { g: this.message(field, (r, to) => this.graph(r, to)) };
+      else if (field.number === 7) this.floats(field, floats);
+      else if (field.number === 8) this.wholes(field, ints);
+      else if (field.number === 9) strings.push(this.text(field));
+      else if (field.number === 20) kind = this.whole(field);
+    });
+    const lists: Record<number, Attribute> = { 6: { floats }, 7: { ints }, 8: { strings } };
+    // What is 0 may be left out of the file.
+    const zeros: Record<number, Attribute> = { 1: { f: 0 }, 2: { i: 0 }, 3: { s: "" } };
+    const found = lists[kind] ?? one ?? zeros[kind];
+    if (found !== undefined) into.set(name, found);
+  }
+
+  private value(reader: Reader, end: number): OnnxValue {
+    let name = "";
+    let type: Pick<OnnxValue, "type" | "dims"> = { type: "float", dims: undefined };
+    this.fields(reader, end, (field) => {
+      if (field.number === 1) name = this.text(field);
+      else if (field.number === 2) type = this.message(field, (r, to) => this.type(r, to));
+    });
+    return { name, ...type };
+  }
+
+  private type(reader: Reader, end: number): Pick<OnnxValue, "type" | "dims"> {
+    let found: Pick<OnnxValue, "type" | "dims"> | undefined;
+    this.fields(reader, end, (field) => {
+      if (field.number === 1) found = this.message(field, (r, to) => this.tensorType(r, to));
+    });
+    if (found === undefined) throw this.error("inputs and outputs must be tensors", "another type");
+    return found;
+  }
+
+  private tensorType(reader: Reader, end: number): Pick<OnnxValue, "type" | "dims"> {
+    let type: ElementName = "float";
+    let dims: (number | string | undefined)[] | undefined;
+    this.fields(reader, end, (field) => {
+      if (field.number === 1) type = this.element(this.whole(field));
+      else if (field.number === 2) {
+        const sizes: (number | string | undefined)[] = [];
+        this.message(field, (r, to) =>
+          this.fields(r, to, (dim) => {
+            if (dim.number === 1) sizes.push(this.message(dim, (inner, last) => this.size(inner, last)));
+          }),
+        );
+        dims = sizes;
+      }
+    });
+    return { type, dims };
+  }
+
+  private size(reader: Reader, end: number): number | string | undefined {
+    let size: number | string | undefined;
+    this.fields(reader, end, (field) => {
+      if (field.number === 1) size = this.whole(field);
+      else if (field.number === 2) size = this.text(field);
+    });
+    return size;
+  }
+
+  private element(number: number): ElementName {
+    const found = (Object.keys(ELEMENTS) as ElementName[]).find((name) => ELEMENTS[name] === number);
+    if (found !== undefined) return found;
+    throw this.error("elements must be of a type that is known here", `number ${number}`);
+  }
+
+  private tensor(reader: Reader, end: number): OnnxTensor {
+    const [dims, numbers]: number[][] = [[], []];
+    let [name, type]: [string, ElementName] = ["", "float"];
+    let raw: Uint8Array | undefined;
+    this.fields(reader, end, (field) => {
+      if (field.number === 1) this.wholes(field, dims);
+      else if (field.number === 2) type = this.element(this.whole(field));
+      else if (field.number === 4) this.floats(field, numbers);
+      else if (field.number === 5 || field.number === 7 || field.number === 11) this.wholes(field, numbers);
+      else if (field.number === 8) name = this.text(field);
+      else if (field.number === 9) raw = this.bytes(field);
+      else if (field.number === 10) this.floats(field, numbers, 8);
+      else if (field.number === 13 || (field.number === 14 && this.whole(field) === 1)) {
+        throw this.error(
+          "all data must be in the file itself",
+          `data of ${JSON.stringify(name)} elsewhere: save it as one file`,
+        );
+      }
+    });
+    const count = this.count(name, dims);
+    const data = raw === undefined ? this.listed(type, numbers) : this.fromRaw(name, type, raw);
+    if (data.length === count) return { name, dims, type, data };
+    throw this.error(`${JSON.stringify(name.slice(0, 80))} [${dims}] must have ${count} elements`, data.length);
+  }
+
+  private count(name: string, dims: readonly number[]): number {
+    const count = dims.reduce((product, size) => (size >= 0 ? product * size : Number.NaN), 1);
+    if (Number.isSafeInteger(count) && dims.length <= 64) return count;
+    throw this.error(
+      `sizes of ${JSON.stringify(name.slice(0, 80))} must be those of a tensor`,
+      `[${dims.slice(0, 8)}]`,
+    );
+  }
+
+  private listed(type: ElementName, numbers: readonly number[]): Float32Array | Float64Array {
+    if (type === "float16") return Float32Array.from(numbers, halfToFloat);
+    if (type === "bfloat16") return Float32Array.from(numbers, brainToFloat);
+    return type === "float" || type === "double" ? Float32Array.from(numbers) : Float64Array.from(numbers);
+  }
+
+  private fromRaw(name: string, type: ElementName, raw: Uint8Array): Float32Array | Float64Array {
+    const size = SIZES[type];
+    if (size === 0) throw this.error(`${JSON.stringify(name.slice(0, 80))} must hold numbers`, type);
+    if (raw.length % size !== 0)
+      throw this.error(`bytes of ${JSON.stringify(name.slice(0, 80))} must be whole elements`, raw.length);
+    const view = new DataView(raw.buffer, raw.byteOffset, raw.length);
+    const count = raw.length / size;
+    const data = FLOATS.includes(type) ? new Float32Array(count) : new Float64Array(count);
+    const read = READERS[type];
+    for (let index = 0; index < count; index++) data[index] = read(view, index * size);
+    return data;
+  }
+}
+
+const FLOATS: readonly ElementName[] = ["float", "double", "float16", "bfloat16"];
+
+/** Bytes of an element; 0 for what is no number. */
+const SIZES: Readonly<Record<ElementName, number>> = {
+  ...{ float: 4, double: 8, float16: 2, bfloat16: 2, bool: 1, string: 0 },
+  ...{ int8: 1, uint8: 1, int16: 2, uint16: 2, int32: 4, uint32: 4, int64: 8, uint64: 8 },
+};
+
+const READERS: Readonly<Record<ElementName, (view: DataView, at: number) => number>> = {
+  float: (view, at) => view.getFloat32(at, true),
+  double: (view, at) => view.getFloat64(at, true),
+  float16: (view, at) => halfToFloat(view.getUint16(at, true)),
+  bfloat16: (view, at) => brainToFloat(view.getUint16(at, true)),
+  bool: (view, at) => Number(view.getUint8(at) !== 0),
+  string: () => Number.NaN,
+  int8: (view, at) => view.getInt8(at),
+  uint8: (view, at) => view.getUint8(at),
+  int16: (view, at) => view.getInt16(at, true),
+  uint16: (view, at) => view.getUint16(at, true),
+  int32: (view, at) => view.getInt32(at, true),
+  uint32: (view, at) => view.getUint32(at, true),
+  int64: (view, at) => Number(view.getBigInt64(at, true)),
+  uint64: (view, at) => Number(view.getBigUint64(at, true)),
+};
+
+/** IEEE 754's half precision. */
+function halfToFloat(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+}
+
+/** The upper half of a float32. */
+function brainToFloat(bits: number): number {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setUint32(0, bits * 65536);
+  return view.getFloat32(0);
+}
+
+/** Throws FormatError if the bytes are no ONNX file that can be read here. */
+export function decodeModel(where: string, { PbfReader }: WireLibrary, bytes: Uint8Array): OnnxModel {
+  const decoder = new Decoder(where);
+  try {
+    return decoder.model(new PbfReader(bytes), bytes.length);
+  } catch (error) {
+    if (error instanceof FormatError) throw error;
+    // What the library says of numbers that have no end.
+    throw new FormatError(`${where}: the bytes must be an ONNX file, got others`, { cause: error });
+  }
+}

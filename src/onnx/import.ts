@@ -1,0 +1,232 @@
+// A trainable model from an ONNX file.
+import { checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
+import { kindOf } from "../engine/kind.js";
+import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
+import type { Shape, Tensor } from "../graph/tensor.js";
+import { bytesOf, type FileBytes } from "../io/bytes.js";
+import { zeros } from "../nn/initializers.js";
+import { functional, type Model } from "../nn/model.js";
+import type { Ports } from "../nn/ports.js";
+import type { Scope } from "../nn/scope.js";
+import { naming } from "../nn/trial.js";
+import type { ParameterValues } from "../train/parameters.js";
+import { decodeModel } from "./decode.js";
+import { type Numbers, plain, Step, type Value } from "./imported.js";
+import { elementReaders, type Read } from "./readElements.js";
+import { calculated } from "./readNumbers.js";
+import { recurrentReaders } from "./readRecurrent.js";
+import { tensorReaders } from "./readTensors.js";
+import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from "./schema.js";
+import { wireLibrary } from "./wire.js";
+
+export interface FromOnnxOptions {
+  /** Shapes of one sample, without the batch, by input, if the file leaves a size open. */
+  shapes?: Readonly<Record<string, Shape>>;
+}
+
+const OPTIONS = { shapes: unchecked<FromOnnxOptions["shapes"]>({}) } satisfies OptionsOf<FromOnnxOptions>;
+
+/** A model from a file, and the values that its parameters have there. */
+export interface FromOnnx {
+  /** Parameters have the names that the file has for them. */
+  readonly model: Model<Ports, Ports>;
+  /** For `trainer.setParameters`. */
+  readonly weights: Map<string, ParameterValues>;
+}
+
+const READERS: Readonly<Record<string, Read>> = { ...elementReaders, ...tensorReaders, ...recurrentReaders };
+const KNOWN_OTHERWISE: readonly string[] = ["Constant", "Shape", "ConstantOfShape"];
+
+/**
+ * A model from an ONNX file (opset 7 to 21), which can be trained on: its weights are parameters, the statistics of batch
+ * normalization stay as they are. Inputs and outputs have the shapes of the file, images with their channels first; a single one has
+ * no name. `compile` takes names of parameters, or what they begin with, as `frozen`.
+ *
+ * @param bytes The whole file.
+ * @throws {FormatError} If the bytes are no ONNX file. @throws {ModelError} If it has nodes that there are no operations for: all are
+ *   named. @throws {SteepestError} If the package pbf is not installed.
+ * @example
+ * const { model, weights } = await fromOnnx(await toOnnx(trainer));
+ * const tuned = await compile(model, { loss: crossEntropy(), optimizer: adam() });
+ * tuned.setParameters(weights);
+ */
+export async function fromOnnx(bytes: FileBytes, options: FromOnnxOptions = {}): Promise<FromOnnx> {
+  const { shapes } = readOptions("fromOnnx", options, OPTIONS);
+  const file = bytesOf("fromOnnx", bytes);
+  return modelFrom(decodeModel("fromOnnx", await wireLibrary("fromOnnx"), file), shapes ?? {});
+}
+
+const [OLDEST, NEWEST] = [7, 21];
+
+function modelFrom({ graph, opsets }: OnnxModel, shapes: Readonly<Record<string, Shape>>): FromOnnx {
+  const opset = opsets[""] ?? 0;
+  if (opset < OLDEST || opset > NEWEST) {
+    throw new ModelError(
+      `fromOnnx: the opset must be from ${OLDEST} to ${NEWEST}, got ${opset}: export it for another`,
+    );
+  }
+  const names = new Set(graph.initializers.map(({ name }) => name));
+  const inputs = graph.inputs.filter(({ name }) => !names.has(name));
+  checkGraph(graph, inputs, names);
+  checkShapes(shapes, inputs);
+  const single = inputs.length === 1;
+  const ports = inputs.map((input) => [input.name, sampleShape(input, shapes)] as const);
+  const dtypes = inputs.map((input) => [input.name, dtypeOf(input)] as const);
+  const body = (x: Tensor | Readonly<Record<string, Tensor>>, scope: Scope): Tensor | Record<string, Tensor> => {
+    const given = inputs.map(({ name }) => (single ? (x as Tensor) : (x as Readonly<Record<string, Tensor>>)[name]));
+    return traceGraph(graph, opset, inputs, given, scope);
+  };
+  const model = functional(
+    {
+      input: (single ? ports[0][1] : Object.fromEntries(ports)) as Ports,
+      dtype: single ? dtypes[0][1] : Object.fromEntries(dtypes),
+    },
+    body as never,
+  ) as unknown as Model<Ports, Ports>;
+  const values = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
+  const weights = [...model.parameters.keys()].map((path): [string, ParameterValues] => {
+    const { dims, data } = values.get(path) as OnnxTensor;
+    return [path, { shape: dims, data: Float32Array.from(data) } as ParameterValues];
+  });
+  return { model, weights: new Map(weights) };
+}
+
+function checkShapes(shapes: unknown, inputs: readonly OnnxValue[]): void {
+  if (kindOf(shapes) !== "Object") {
+    throw new ModelError(
+      `fromOnnx: shapes must be an object of shapes by input, like { x: [3, 32, 32] }, got ${showValue(shapes)}`,
+    );
+  }
+  checkOptions(
+    "fromOnnx: shapes",
+    shapes as object,
+    inputs.map(({ name }) => name),
+  );
+}
+
+/** Refuses what cannot be read, all nodes at once; and names that are not there yet, or twice. */
+function checkGraph({ nodes, outputs }: OnnxGraph, inputs: readonly OnnxValue[], weights: ReadonlySet<string>): void {
+  const unknown = nodes.filter(({ type, domain }) => !isKnown(type, domain));
+  if (unknown.length > 0) {
+    const shown = unknown
+      .slice(0, MAX_SHOWN)
+      .map(
+        ({ name, type, domain }) =>
+          `${domain === "" ? "" : `${domain.slice(0, 60)}.`}${type.slice(0, 60)} ${showValue(name.slice(0, 80))}`,
+      );
+    const more = unknown.length > MAX_SHOWN ? `, and ${unknown.length - MAX_SHOWN} more` : "";
+    throw new ModelError(
+      `fromOnnx: there must be an operation for each node, got ${shown.join(", ")}${more}: see docs/onnx.md for those that there are`,
+    );
+  }
+  if (inputs.length === 0 || outputs.length === 0)
+    throw new ModelError("fromOnnx: the graph must have inputs and outputs, got none");
+  const there = new Set([...inputs.map(({ name }) => name), ...weights]);
+  for (const node of nodes) {
+    const missing = node.inputs.find((name) => name !== "" && !there.has(name));
+    if (missing !== undefined) {
+      throw new ModelError(
+        `fromOnnx: ${node.type} ${showValue(node.name.slice(0, 80))} must read what comes before it, got ${showValue(missing.slice(0, 80))}`,
+      );
+    }
+    for (const name of node.outputs) {
+      if (there.has(name))
+        throw new ModelError(`fromOnnx: a value must be computed once, got ${showValue(name.slice(0, 80))} twice`);
+      if (name !== "") there.add(name);
+    }
+  }
+  const lost = outputs.find(({ name }) => !there.has(name));
+  if (lost !== undefined)
+    throw new ModelError(`fromOnnx: an output must be computed, got ${showValue(lost.name.slice(0, 80))}`);
+}
+
+const MAX_SHOWN = 20;
+
+const isKnown = (type: string, domain: string): boolean =>
+  (domain === "" || domain === "ai.onnx") && (Object.hasOwn(READERS, type) || KNOWN_OTHERWISE.includes(type));
+
+function sampleShape({ name, dims }: OnnxValue, shapes: Readonly<Record<string, Shape>>): Shape {
+  if (Object.hasOwn(shapes, name)) return shapes[name];
+  const sizes = dims?.slice(1) ?? [undefined];
+  if (dims !== undefined && dims.length > 0 && sizes.every((size) => typeof size === "number" && size > 0))
+    return sizes as number[];
+  throw new ModelError(
+    `fromOnnx: sizes of the input ${showValue(name.slice(0, 80))} but the batch must be known, got [${(dims ?? ["…"]).slice(0, 16).map((size) => size ?? "?")}]: give shapes: { ${showNames([name.slice(0, 80)])}: […] }`,
+  );
+}
+
+function dtypeOf({ name, type }: OnnxValue): "float32" | "uint32" {
+  if (type === "float") return "float32";
+  if (["int64", "int32", "uint32", "uint8"].includes(type)) return "uint32";
+  throw new ModelError(
+    `fromOnnx: inputs must be float, int32 or int64, got ${showValue(name.slice(0, 80))} of ${type}`,
+  );
+}
+
+function traceGraph(
+  graph: OnnxGraph,
+  opset: number,
+  inputs: readonly OnnxValue[],
+  given: readonly Tensor[],
+  scope: Scope,
+) {
+  const made = new Map<string, Tensor>();
+  const make = (weight: OnnxTensor, kept: boolean): Tensor => {
+    const found = made.get(weight.name);
+    if (found !== undefined) return found;
+    const tensor = kept ? scope.buffer(weight.name, weight.dims) : scope.parameter(weight.name, weight.dims, zeros());
+    made.set(weight.name, tensor);
+    return tensor;
+  };
+  const values = new Map<string, Value>(graph.initializers.map((tensor) => [tensor.name, valueOfTensor(tensor, true)]));
+  inputs.forEach(({ name }, index) => {
+    values.set(name, plain(given[index]));
+  });
+  for (const node of graph.nodes) {
+    const step = new Step(
+      node,
+      node.inputs.map((name) => (name === "" ? undefined : values.get(name))),
+      make,
+      opset,
+    );
+    const results = runNode(step, node);
+    node.outputs.forEach((name, index) => {
+      if (name !== "" && results[index] !== undefined) values.set(name, results[index]);
+    });
+  }
+  const results = graph.outputs.map(({ name, type }) => {
+    const node: OnnxNode = { name, type: "the output", domain: "", inputs: [name], outputs: [], attributes: {} };
+    if (!values.has(name))
+      throw new ModelError(`fromOnnx: an output must be computed, got ${showValue(name.slice(0, 80))} of ${type}`);
+    return [name, new Step(node, [values.get(name)], make, opset).tensor(0)] as const;
+  });
+  return results.length === 1 ? results[0][1] : Object.fromEntries(results);
+}
+
+function runNode(step: Step, node: OnnxNode): readonly Value[] {
+  if (node.type === "Constant") return [constantOf(step)];
+  const known = calculated(step);
+  if (known !== undefined) return [known];
+  const found = naming(step.where, () => READERS[node.type](step));
+  return Array.isArray(found) ? (found as readonly Value[]) : [found as Value];
+}
+
+/** Weights of several numbers become parameters; whole numbers and single ones are known. */
+function valueOfTensor(tensor: OnnxTensor, isWeight: boolean): Value {
+  const whole = !["float", "double", "float16", "bfloat16"].includes(tensor.type);
+  const known: Numbers = { dims: tensor.dims, data: tensor.data, whole };
+  return isWeight && !whole && tensor.dims.length > 0 && tensor.data.length > 0 ? { weight: tensor } : { known };
+}
+
+function constantOf(step: Step): Value {
+  const { value, value_float, value_int, value_ints, value_floats } = step.node.attributes;
+  if (value !== undefined && "t" in value) return valueOfTensor(value.t, false);
+  if (value_float !== undefined && "f" in value_float)
+    return { known: { dims: [], data: [value_float.f], whole: false } };
+  if (value_int !== undefined && "i" in value_int) return { known: { dims: [], data: [value_int.i], whole: true } };
+  if (value_ints !== undefined && "ints" in value_ints)
+    return { known: { dims: [value_ints.ints.length], data: value_ints.ints, whole: true } };
+  if (value_floats !== undefined && "floats" in value_floats)
+    return { known: { dims: [value_floats.floats.length], data: value_floats.floats, whole: false } };
+  throw step.error("must have a value that is numbers, got none");
+}
