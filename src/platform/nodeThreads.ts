@@ -2,7 +2,7 @@
 import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from "node:worker_threads";
 import { provideThreads, type ThreadData } from "../engine/threads.js";
 import { kernelFile } from "./nodeKernels.js";
-import { createWatcher, hasLocks, lockName } from "./watch.js";
+import { createWatcher, hasLocks, lockName, whenReleased } from "./watch.js";
 
 // The bundle contains the worker's program. The source (in tests and benchmarks) uses the file that was built.
 declare const STEEPEST_WORKER: string | undefined;
@@ -37,20 +37,17 @@ const watcher = createWatcher((ended) => {
   return (message, transfer) => worker.postMessage(message, transfer as MessagePort[]);
 });
 
-/** The worker's data as a thread that may be waited for, if it is one. */
-function followerOf(data: object): ThreadData | undefined {
-  return "thread" in data && (data as ThreadData).thread > 0 ? (data as ThreadData) : undefined;
-}
-
 provideThreads({
   mayWait: true,
   get watches() {
     return sign !== undefined && !refused;
   },
   start(data, failed, answered) {
-    const follower = followerOf(data);
+    const shared = "thread" in data ? (data as ThreadData) : undefined;
+    const follower = shared !== undefined && shared.thread > 0 ? shared : undefined;
     const channel = follower && sign === "port" ? new MessageChannel() : undefined;
-    const life = channel?.port1 ?? (follower && sign === "lock" ? lockName() : undefined);
+    const lock = shared && sign === "lock" ? lockName() : undefined;
+    const life = channel?.port1 ?? lock;
     const worker = startProgram({
       workerData: life === undefined ? data : { ...data, life },
       transferList: channel === undefined ? [] : [channel.port1],
@@ -63,14 +60,21 @@ provideThreads({
     };
     if (channel !== undefined) watchBy(channel.port2, [channel.port2]);
     let closed = false;
+    let held = false;
     worker.once("error", (error) => failed(`failed: ${error.message}`));
-    worker.once("exit", (code) => failed(`ended with code ${code}`));
+    worker.once("exit", (code) => {
+      const ended = (): void => failed(`ended with code ${code}`);
+      // Deno says so while the worker may still be writing to the memory: not before the lock is released.
+      if (held && lock !== undefined) whenReleased(lock, ended);
+      else ended();
+    });
     worker.on("message", (answer) => {
       worker.unref();
-      if (typeof life !== "string") return answered(answer);
-      // Such a worker says whether it holds its lock, and nothing else.
-      if (answer !== true) refused = true;
-      else if (!closed) watchBy(life, []);
+      if (lock === undefined || typeof answer !== "boolean") return answered(answer);
+      // Its first message: whether it holds the lock.
+      held = answer;
+      if (!held) refused = true;
+      else if (!closed) watchBy(lock, []);
     });
     // Last, as adding listeners keeps the process alive.
     worker.unref();
