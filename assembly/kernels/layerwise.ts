@@ -1,7 +1,19 @@
 // Steps whose length follows the norms of whole tensors: LARS, LAMB, and the ascent of sharpness-aware minimization. The
 // norms come from `sumSquares` (clip.ts): parts in float64, which one thread adds in their order.
 
-import { average, decayed, flushDenormals, power, VECTOR_BYTES, VECTOR_SHIFT } from "../moments";
+import {
+  average,
+  floorBefore,
+  floorOf,
+  flushBelow,
+  flushSmall,
+  magnitude,
+  power,
+  scaleOf,
+  squareOf,
+  VECTOR_BYTES,
+  VECTOR_SHIFT,
+} from "../moments";
 import { madd } from "../simd";
 import { CLOCK_STEP } from "./step";
 
@@ -32,19 +44,19 @@ export function lars(begin: u32, end: u32, p: usize, v: usize, g: usize, rate: u
   if (at >= stop) return;
   do {
     const before = v128.load(p + at);
-    const gradient = decayed(v128.load(g + at), before, coupled);
-    const sum = madd(scale, gradient, f32x4.mul(kept, v128.load(v + at)));
-    const velocity = flushDenormals(sum, f32x4.abs(sum));
+    const gradient = flushSmall(madd(coupled, flushSmall(before), v128.load(g + at)));
+    const velocity = flushSmall(madd(scale, gradient, f32x4.mul(kept, v128.load(v + at))));
     v128.store(v + at, velocity);
     v128.store(p + at, f32x4.sub(before, velocity));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
 
-/** m and v as of `adam`; g = m̂ / (√v̂ + epsilon) + decay·p. m, v and g in place. The first half of LAMB (You et al. 2020,
- *  algorithm 2). */
+/** m and v as of `adam`, of g times the float32 at `factor` (0: none); g = m̂ / (√v̂ + epsilon) + decay·p. m, v and g in place. The
+ *  first half of LAMB (You et al. 2020, algorithm 2). */
 export function lambDirection(
-  begin: u32, end: u32, m: usize, v: usize, g: usize, p: usize, clock: usize, beta1: f64, beta2: f64, epsilon: f32, decay: f32,
+  begin: u32, end: u32, m: usize, v: usize, g: usize, p: usize, factor: usize, clock: usize, beta1: f64, beta2: f64,
+  epsilon: f32, decay: f32,
 ): void {
   const t = load<u32>(clock, CLOCK_STEP);
   const bias = sqrt<f64>(1 - power(beta2, t));
@@ -52,22 +64,25 @@ export function lambDirection(
   const guard = f32x4.splat(<f32>(<f64>epsilon * bias));
   const shrink = f32x4.splat(decay);
   const gain1 = f32x4.splat(<f32>(1 - beta1));
-  const loss1 = f32x4.neg(gain1);
   const gain2 = f32x4.splat(<f32>(1 - beta2));
-  const loss2 = f32x4.neg(gain2);
+  const factored = scaleOf(factor);
+  const scale = f32x4.splat(factored);
+  const least = f32x4.splat(floorOf(1 - beta2));
+  const root = f32x4.sqrt(least);
+  const floor = f32x4.splat(floorBefore(factored));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const gradient = v128.load(g + at);
-    const mean = average(v128.load(m + at), gradient, gain1, loss1);
-    const square = average(v128.load(v + at), f32x4.mul(gradient, gradient), gain2, loss2);
-    const first = flushDenormals(mean, f32x4.abs(mean));
-    const second = flushDenormals(square, square);
+    const given = v128.load(g + at);
+    const gradient = f32x4.mul(scale, flushBelow(given, magnitude(given), floor));
+    const first = flushSmall(average(v128.load(m + at), gradient, gain1));
+    const square = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain2);
+    const second = flushBelow(square, square, least);
     v128.store(m + at, first);
     v128.store(v + at, second);
     const adam = f32x4.div(first, f32x4.add(f32x4.sqrt(second), guard));
-    v128.store(g + at, madd(along, adam, f32x4.mul(shrink, v128.load(p + at))));
+    v128.store(g + at, madd(along, adam, f32x4.mul(shrink, flushSmall(v128.load(p + at)))));
     at += VECTOR_BYTES;
   } while (at < stop);
 }

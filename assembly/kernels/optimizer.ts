@@ -1,16 +1,27 @@
 // One optimizer step over the whole parameter block: p parameters, g their gradients; all is read and written
 // once, in order. Unit: a vector of four floats; the block's length is a multiple of 16, so there is no tail.
 // The learning rate is read where `rate` says, the step's number, t, in the clock. Weight decay is `coupled`, which adds
-// coupled·p to the gradient, or `decoupled`, which takes rate·decoupled·p from the parameter. Moments are never denormal.
+// coupled·p to the gradient, or `decoupled`, which takes rate·decoupled·p from the parameter. Gradients are multiplied with the
+// float32 at `factor`; 0 if there is none. What is so small that a product of it would be denormal counts as 0: see moments.ts.
 // Loops test at their end: where they test first, V8 before 14 repeats in them what is computed in front of them.
 
 import {
   average,
-  decayed,
+  Bare,
+  Damped,
+  Decoupled,
+  floorBefore,
+  floorOf,
+  flushBelow,
   flushDenormals,
-  moved,
+  flushSmall,
+  isBare,
+  magnitude,
   power,
+  scaleOf,
   shrinkBy,
+  SMALL,
+  squareOf,
   VECTOR_BYTES,
   VECTOR_SHIFT,
 } from "../moments";
@@ -18,57 +29,31 @@ import { loadLanes, storeLanes } from "../lanes";
 import { LANES, loadPart, madd, storePart } from "../simd";
 import { CLOCK_STEP } from "./step";
 
-/** p -= rate · g, in place. Error against float64: half an ulp of p and one of rate·g a step. */
-export function sgd(begin: u32, end: u32, p: usize, g: usize, rate: usize): void {
+function gradientLoop<Decay>(begin: u32, end: u32, p: usize, g: usize, factor: usize, rate: usize, decay: f64): void {
+  const factored = scaleOf(factor);
+  const scale = f32x4.splat(factored);
+  const floor = f32x4.splat(floorBefore(factored));
   const back = f32x4.splat(-load<f32>(rate));
-  const stop = <usize>end << VECTOR_SHIFT;
-  let at = <usize>begin << VECTOR_SHIFT;
-  if (at >= stop) return;
-  do {
-    v128.store(p + at, madd(back, v128.load(g + at), v128.load(p + at)));
-    at += VECTOR_BYTES;
-  } while (at < stop);
-}
-
-/** p -= rate · (g + decay · p), in place: without moments, coupled and decoupled decay are the same. Error as of `sgd`. */
-export function sgdDecay(begin: u32, end: u32, p: usize, g: usize, rate: usize, decay: f64): void {
-  const back = f32x4.splat(-load<f32>(rate));
+  const none = f32x4.splat(0);
   const shrink = f32x4.splat(shrinkBy(rate, decay));
+  const small = f32x4.splat(SMALL);
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    v128.store(p + at, moved(v128.load(p + at), back, v128.load(g + at), shrink));
+    const before = v128.load(p + at);
+    const weight = changetype<Decay>(0).weight(before, small);
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, floor, weight, none);
+    v128.store(p + at, madd(back, gradient, changetype<Decay>(0).shrunk(before, weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
 
-// Decay, and dampening, are left out of the loops where there are none: they would take a third longer.
-
-/** Without decay and dampening. */
-class Bare {
-  gradient(g: v128, p: v128, coupled: v128): v128 {
-    return g;
-  }
-  shrunk(p: v128, shrink: v128): v128 {
-    return p;
-  }
-  gained(g: v128, gain: v128): v128 {
-    return g;
-  }
-}
-
-/** With decay, coupled or decoupled, and dampening. */
-class Damped {
-  gradient(g: v128, p: v128, coupled: v128): v128 {
-    return decayed(g, p, coupled);
-  }
-  shrunk(p: v128, shrink: v128): v128 {
-    return madd(shrink, p, p);
-  }
-  gained(g: v128, gain: v128): v128 {
-    return f32x4.mul(gain, g);
-  }
+/** p -= rate · (g + decay · p), in place: without moments, coupled and decoupled decay are the same. Error against float64: half
+ *  an ulp of p and one of rate·g a step. */
+export function sgd(begin: u32, end: u32, p: usize, g: usize, factor: usize, rate: usize, decay: f64): void {
+  if (isBare(factor, 0, decay)) gradientLoop<Bare>(begin, end, p, g, 0, rate, 0);
+  else gradientLoop<Damped>(begin, end, p, g, factor, rate, decay);
 }
 
 /** Where a step goes, of the velocity: along it. */
@@ -86,26 +71,30 @@ class Ahead {
 }
 
 function velocityLoop<Direction, Decay>(
-  begin: u32, end: u32, p: usize, v: usize, g: usize, clock: usize, rate: usize, momentum: f32, dampening: f64, coupled: f32,
-  decoupled: f64,
+  begin: u32, end: u32, p: usize, v: usize, g: usize, factor: usize, clock: usize, rate: usize, momentum: f32, dampening: f64,
+  coupled: f32, decoupled: f64,
 ): void {
+  const factored = scaleOf(factor);
+  const scale = f32x4.splat(factored);
   const back = f32x4.splat(-load<f32>(rate));
   const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
   const kept = f32x4.splat(momentum);
   // The first gradient is the first velocity, undampened.
   const gain = f32x4.splat(load<u32>(clock, CLOCK_STEP) == 1 ? 1 : <f32>(1 - dampening));
+  const floor = f32x4.splat(floorBefore(factored));
+  const small = f32x4.splat(SMALL);
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
     const before = v128.load(p + at);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), before, decay);
-    const sum = madd(kept, v128.load(v + at), changetype<Decay>(0).gained(gradient, gain));
-    const velocity = flushDenormals(sum, f32x4.abs(sum));
+    const weight = changetype<Decay>(0).weight(before, small);
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, floor, weight, decay);
+    const velocity = flushSmall(madd(kept, v128.load(v + at), changetype<Decay>(0).gained(gradient, gain)));
     v128.store(v + at, velocity);
     const direction = changetype<Direction>(0).apply(velocity, gradient, kept);
-    v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(before, shrink)));
+    v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(before, weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -114,22 +103,23 @@ function velocityLoop<Direction, Decay>(
  *  Sutskever et al. 2013 that PyTorch has: the rate is outside of v. Error as of `sgd`, that of v summed with weights
  *  momentum^k. */
 export function sgdMomentum(
-  begin: u32, end: u32, p: usize, v: usize, g: usize, clock: usize, rate: usize, momentum: f32, dampening: f64, coupled: f32,
-  decoupled: f64,
+  begin: u32, end: u32, p: usize, v: usize, g: usize, factor: usize, clock: usize, rate: usize, momentum: f32, dampening: f64,
+  coupled: f32, decoupled: f64,
 ): void {
-  if (dampening == 0 && coupled == 0 && decoupled == 0) {
-    velocityLoop<Along, Bare>(begin, end, p, v, g, clock, rate, momentum, 0, 0, 0);
-  } else velocityLoop<Along, Damped>(begin, end, p, v, g, clock, rate, momentum, dampening, coupled, decoupled);
+  if (dampening == 0 && isBare(factor, coupled, decoupled)) {
+    velocityLoop<Along, Bare>(begin, end, p, v, g, 0, clock, rate, momentum, 0, 0, 0);
+  } else velocityLoop<Along, Damped>(begin, end, p, v, g, factor, clock, rate, momentum, dampening, coupled, decoupled);
 }
 
 /** v = momentum · v + g; p -= rate · (g + momentum · v), both in place: Nesterov's look ahead in the variables
  *  that the gradient was taken at (Sutskever et al. 2013; PyTorch). Error as of `sgdMomentum`. */
 export function sgdNesterov(
-  begin: u32, end: u32, p: usize, v: usize, g: usize, clock: usize, rate: usize, momentum: f32, coupled: f32, decoupled: f64,
+  begin: u32, end: u32, p: usize, v: usize, g: usize, factor: usize, clock: usize, rate: usize, momentum: f32, coupled: f32,
+  decoupled: f64,
 ): void {
-  if (coupled == 0 && decoupled == 0) {
-    velocityLoop<Ahead, Bare>(begin, end, p, v, g, clock, rate, momentum, 0, 0, 0);
-  } else velocityLoop<Ahead, Damped>(begin, end, p, v, g, clock, rate, momentum, 0, coupled, decoupled);
+  if (isBare(factor, coupled, decoupled)) {
+    velocityLoop<Ahead, Bare>(begin, end, p, v, g, 0, clock, rate, momentum, 0, 0, 0);
+  } else velocityLoop<Ahead, Damped>(begin, end, p, v, g, factor, clock, rate, momentum, 0, coupled, decoupled);
 }
 
 // ——— Adam and its relatives: one loop. What differs: what the root is taken of, and how a parameter moves ———
@@ -179,8 +169,8 @@ class ByMean {
 
 /** `back` and `ahead`: what the first moment and the gradient are multiplied with; `guard` is added to the root. */
 function momentsLoop<Form, Decay>(
-  begin: u32, end: u32, p: usize, m: usize, v: usize, x: usize, g: usize, back: f64, ahead: f64, guard: f64, beta1: f64,
-  beta2: f64, coupled: f32, shrinkage: f32,
+  begin: u32, end: u32, p: usize, m: usize, v: usize, x: usize, g: usize, factor: usize, back: f64, ahead: f64, guard: f64,
+  beta1: f64, beta2: f64, coupled: f32, shrinkage: f32,
 ): void {
   // No vector is a parameter: V8 14 (Node 26) ends the process where it joins operations on one.
   const shrink = f32x4.splat(shrinkage);
@@ -189,23 +179,28 @@ function momentsLoop<Form, Decay>(
   const guards = f32x4.splat(<f32>guard);
   const decay = f32x4.splat(coupled);
   const gain1 = f32x4.splat(<f32>(1 - beta1));
-  const loss1 = f32x4.neg(gain1);
   const gain2 = f32x4.splat(<f32>(1 - beta2));
-  const loss2 = f32x4.neg(gain2);
+  const factored = scaleOf(factor);
+  const scale = f32x4.splat(factored);
+  const least = f32x4.splat(floorOf(1 - beta2));
+  const root = f32x4.sqrt(least);
+  const floor = f32x4.splat(floorBefore(factored));
+  const lightest = f32x4.splat(floorBefore(coupled));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
     const before = v128.load(p + at);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), before, decay);
-    const mean = average(v128.load(m + at), gradient, gain1, loss1);
-    const square = average(v128.load(v + at), f32x4.mul(gradient, gradient), gain2, loss2);
-    const first = flushDenormals(mean, f32x4.abs(mean));
-    const second = flushDenormals(square, square);
+    const weight = changetype<Decay>(0).weight(before, lightest);
+    const given = v128.load(g + at);
+    const gradient = changetype<Decay>(0).gradient(given, scale, floor, weight, decay);
+    const first = flushSmall(average(v128.load(m + at), gradient, gain1));
+    const square = average(v128.load(v + at), squareOf(changetype<Decay>(0).size(given, gradient), root), gain2);
+    const second = flushBelow(square, square, least);
     v128.store(m + at, first);
     v128.store(v + at, second);
     const largest = changetype<Form>(0).second(x + at, second);
-    const shrunk = changetype<Decay>(0).shrunk(before, shrink);
+    const shrunk = changetype<Decay>(0).shrunk(before, weight, shrink);
     v128.store(p + at, changetype<Form>(0).move(shrunk, first, gradient, largest, backs, aheads, guards));
     at += VECTOR_BYTES;
   } while (at < stop);
@@ -215,30 +210,35 @@ function momentsLoop<Form, Decay>(
  *  Kingma & Ba 2015, algorithm 1, in the order of its section 2 (√(1-β2^t) in the rate and in epsilon). Relative error of an
  *  update from given moments: 2^-21. */
 export function adam(
-  begin: u32, end: u32, p: usize, m: usize, v: usize, g: usize, clock: usize, rate: usize, beta1: f64, beta2: f64, epsilon: f32,
-  coupled: f32, decoupled: f64,
-): void {
-  const t = load<u32>(clock, CLOCK_STEP);
-  const bias = sqrt<f64>(1 - power(beta2, t));
-  const back = -(<f64>load<f32>(rate) * bias) / (1 - power(beta1, t));
-  const guard = <f64>epsilon * bias;
-  const shrink = shrinkBy(rate, decoupled);
-  if (coupled == 0 && decoupled == 0) {
-    momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, 0, shrink);
-  } else momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, back, 0, guard, beta1, beta2, coupled, shrink);
-}
-
-/** `adam` with x = max(x, v) in the place of v where p moves, in place (AMSGrad: Reddi, Kale & Kumar 2018; PyTorch's form, whose
- *  maximum is that of v without correction). */
-export function amsgrad(
-  begin: u32, end: u32, p: usize, m: usize, v: usize, x: usize, g: usize, clock: usize, rate: usize, beta1: f64, beta2: f64,
+  begin: u32, end: u32, p: usize, m: usize, v: usize, g: usize, factor: usize, clock: usize, rate: usize, beta1: f64, beta2: f64,
   epsilon: f32, coupled: f32, decoupled: f64,
 ): void {
   const t = load<u32>(clock, CLOCK_STEP);
   const bias = sqrt<f64>(1 - power(beta2, t));
   const back = -(<f64>load<f32>(rate) * bias) / (1 - power(beta1, t));
   const guard = <f64>epsilon * bias;
-  momentsLoop<ByLargestRoot, Damped>(begin, end, p, m, v, x, g, back, 0, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
+  const shrink = shrinkBy(rate, decoupled);
+  if (isBare(factor, coupled, decoupled)) {
+    momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, 0, back, 0, guard, beta1, beta2, 0, 0);
+  } else if (isBare(factor, coupled, 0)) {
+    momentsLoop<ByRoot, Decoupled>(begin, end, p, m, v, v, g, 0, back, 0, guard, beta1, beta2, 0, shrink);
+  } else momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, factor, back, 0, guard, beta1, beta2, coupled, shrink);
+}
+
+/** `adam` with x = max(x, v) in the place of v where p moves, in place (AMSGrad: Reddi, Kale & Kumar 2018; PyTorch's form, whose
+ *  maximum is that of v without correction). */
+export function amsgrad(
+  begin: u32, end: u32, p: usize, m: usize, v: usize, x: usize, g: usize, factor: usize, clock: usize, rate: usize, beta1: f64,
+  beta2: f64, epsilon: f32, coupled: f32, decoupled: f64,
+): void {
+  const t = load<u32>(clock, CLOCK_STEP);
+  const bias = sqrt<f64>(1 - power(beta2, t));
+  const back = -(<f64>load<f32>(rate) * bias) / (1 - power(beta1, t));
+  const guard = <f64>epsilon * bias;
+  const shrink = shrinkBy(rate, decoupled);
+  if (isBare(factor, coupled, decoupled)) {
+    momentsLoop<ByLargestRoot, Bare>(begin, end, p, m, v, x, g, 0, back, 0, guard, beta1, beta2, 0, 0);
+  } else momentsLoop<ByLargestRoot, Damped>(begin, end, p, m, v, x, g, factor, back, 0, guard, beta1, beta2, coupled, shrink);
 }
 
 /** NAdam's momenta μ_t = β1·(1 - ½·slowing^t): product = Π μ so far, one float32, in place, and μ_t and μ_(t+1) in float64
@@ -256,8 +256,8 @@ export function nadamMomenta(begin: u32, end: u32, product: usize, momenta: usiz
 /** Moments as of `adam`; p -= rate · (μ_(t+1)·m / (1-Π·μ_(t+1)) + (1-μ_t)·g / (1-Π)) / (√v̂ + epsilon), Π the product of all
  *  μ up to μ_t. In place. Dozat 2016; PyTorch's form. `momenta` and `product`: see `nadamMomenta`. */
 export function nadam(
-  begin: u32, end: u32, p: usize, m: usize, v: usize, g: usize, momenta: usize, product: usize, clock: usize, rate: usize,
-  beta1: f64, beta2: f64, epsilon: f32, coupled: f32, decoupled: f64,
+  begin: u32, end: u32, p: usize, m: usize, v: usize, g: usize, factor: usize, momenta: usize, product: usize, clock: usize,
+  rate: usize, beta1: f64, beta2: f64, epsilon: f32, coupled: f32, decoupled: f64,
 ): void {
   const bias = sqrt<f64>(1 - power(beta2, load<u32>(clock, CLOCK_STEP)));
   const by = -(<f64>load<f32>(rate) * bias);
@@ -266,14 +266,17 @@ export function nadam(
   const back = (by * next) / (1 - all * next);
   const ahead = (by * (1 - load<f64>(momenta))) / (1 - all);
   const guard = <f64>epsilon * bias;
-  momentsLoop<AheadByRoot, Damped>(begin, end, p, m, v, v, g, back, ahead, guard, beta1, beta2, coupled, shrinkBy(rate, decoupled));
+  const shrink = shrinkBy(rate, decoupled);
+  if (isBare(factor, coupled, decoupled)) {
+    momentsLoop<AheadByRoot, Bare>(begin, end, p, m, v, v, g, 0, back, ahead, guard, beta1, beta2, 0, 0);
+  } else momentsLoop<AheadByRoot, Damped>(begin, end, p, m, v, v, g, factor, back, ahead, guard, beta1, beta2, coupled, shrink);
 }
 
 /** Moments as of `adam`; ρ = ρ∞ - 2t·β2^t/(1-β2^t), ρ∞ = 2/(1-β2) - 1. Where ρ > 5, p -= rate·r·m̂·√(1-β2^t) / (√v + epsilon),
  *  r = √((ρ-4)(ρ-2)ρ∞ / ((ρ∞-4)(ρ∞-2)ρ)), else p -= rate·m̂. In place. Liu et al. 2020, algorithm 2; epsilon as in PyTorch. */
 export function radam(
-  begin: u32, end: u32, p: usize, m: usize, v: usize, g: usize, clock: usize, rate: usize, beta1: f64, beta2: f64, epsilon: f32,
-  coupled: f32, decoupled: f64,
+  begin: u32, end: u32, p: usize, m: usize, v: usize, g: usize, factor: usize, clock: usize, rate: usize, beta1: f64, beta2: f64,
+  epsilon: f32, coupled: f32, decoupled: f64,
 ): void {
   const t = load<u32>(clock, CLOCK_STEP);
   const rest = power(beta2, t);
@@ -284,17 +287,17 @@ export function radam(
   if (rho > 5) {
     const ratio = ((rho - 4) * (rho - 2) * most) / ((most - 4) * (most - 2) * rho);
     const scaled = back * sqrt<f64>(ratio * (1 - rest));
-    momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, scaled, 0, epsilon, beta1, beta2, coupled, shrink);
+    if (isBare(factor, coupled, decoupled)) {
+      momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, 0, scaled, 0, epsilon, beta1, beta2, 0, 0);
+    } else momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, factor, scaled, 0, epsilon, beta1, beta2, coupled, shrink);
   } else {
-    momentsLoop<ByMean, Damped>(begin, end, p, m, v, v, g, back, 0, 0, beta1, beta2, coupled, shrink);
+    momentsLoop<ByMean, Damped>(begin, end, p, m, v, v, g, factor, back, 0, 0, beta1, beta2, coupled, shrink);
   }
 }
 
-/** m = β1·m + (1-β1)·g; u = max(β2·u, |g| + epsilon); p -= rate/(1-β1^t) · m/u, in place. Kingma & Ba 2015, algorithm 2;
- *  epsilon as in PyTorch. */
-export function adamax(
-  begin: u32, end: u32, p: usize, m: usize, u: usize, g: usize, clock: usize, rate: usize, beta1: f64, beta2: f32, epsilon: f32,
-  coupled: f32, decoupled: f64,
+function largestLoop<Decay>(
+  begin: u32, end: u32, p: usize, m: usize, u: usize, g: usize, factor: usize, clock: usize, rate: usize, beta1: f64, beta2: f32,
+  epsilon: f32, coupled: f32, decoupled: f64,
 ): void {
   const bias = 1 - power(beta1, load<u32>(clock, CLOCK_STEP));
   const back = f32x4.splat(<f32>(-<f64>load<f32>(rate) / bias));
@@ -302,22 +305,37 @@ export function adamax(
   const decay = f32x4.splat(coupled);
   const guard = f32x4.splat(epsilon);
   const kept = f32x4.splat(beta2);
+  const factored = scaleOf(factor);
+  const scale = f32x4.splat(factored);
+  const floor = f32x4.splat(floorBefore(factored));
+  const lightest = f32x4.splat(floorBefore(coupled));
   const gain = f32x4.splat(<f32>(1 - beta1));
-  const loss = f32x4.neg(gain);
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
     const before = v128.load(p + at);
-    const gradient = decayed(v128.load(g + at), before, decay);
-    const mean = average(v128.load(m + at), gradient, gain, loss);
-    const first = flushDenormals(mean, f32x4.abs(mean));
-    const largest = f32x4.max(f32x4.mul(kept, v128.load(u + at)), f32x4.add(f32x4.abs(gradient), guard));
+    const weight = changetype<Decay>(0).weight(before, lightest);
+    const given = v128.load(g + at);
+    const gradient = changetype<Decay>(0).gradient(given, scale, floor, weight, decay);
+    const first = flushSmall(average(v128.load(m + at), gradient, gain));
+    const largest = f32x4.max(f32x4.mul(kept, v128.load(u + at)), f32x4.add(magnitude(gradient), guard));
     v128.store(m + at, first);
     v128.store(u + at, largest);
-    v128.store(p + at, moved(before, back, f32x4.div(first, largest), shrink));
+    v128.store(p + at, madd(back, f32x4.div(first, largest), changetype<Decay>(0).shrunk(before, weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
+}
+
+/** m = β1·m + (1-β1)·g; u = max(β2·u, |g| + epsilon); p -= rate/(1-β1^t) · m/u, in place. Kingma & Ba 2015, algorithm 2;
+ *  epsilon as in PyTorch. */
+export function adamax(
+  begin: u32, end: u32, p: usize, m: usize, u: usize, g: usize, factor: usize, clock: usize, rate: usize, beta1: f64, beta2: f32,
+  epsilon: f32, coupled: f32, decoupled: f64,
+): void {
+  if (isBare(factor, coupled, decoupled)) {
+    largestLoop<Bare>(begin, end, p, m, u, g, 0, clock, rate, beta1, beta2, epsilon, 0, 0);
+  } else largestLoop<Damped>(begin, end, p, m, u, g, factor, clock, rate, beta1, beta2, epsilon, coupled, decoupled);
 }
 
 // ——— Lazy forms: rows of a matrix whose gradient is all zeros stay as they are, with all that is kept for them ———
@@ -343,14 +361,14 @@ export function sgdMomentumRows(
   for (let row = begin; row < end; row++) {
     const at = (<usize>row * columns) << 2;
     if (isZeroRow(g + at, columns)) continue;
-    if (nesterov != 0) sgdNesterov(0, vectors, p + at, v + at, g + at, clock, rate, momentum, 0, 0);
-    else sgdMomentum(0, vectors, p + at, v + at, g + at, clock, rate, momentum, dampening, 0, 0);
+    if (nesterov != 0) sgdNesterov(0, vectors, p + at, v + at, g + at, 0, clock, rate, momentum, 0, 0);
+    else sgdMomentum(0, vectors, p + at, v + at, g + at, 0, clock, rate, momentum, dampening, 0, 0);
     if (part == 0) continue;
     v128.store(scratch, loadPart(p + at + rest, part));
     v128.store(scratch, loadPart(v + at + rest, part), 16);
     v128.store(scratch, loadPart(g + at + rest, part), 32);
-    if (nesterov != 0) sgdNesterov(0, 1, scratch, scratch + 16, scratch + 32, clock, rate, momentum, 0, 0);
-    else sgdMomentum(0, 1, scratch, scratch + 16, scratch + 32, clock, rate, momentum, dampening, 0, 0);
+    if (nesterov != 0) sgdNesterov(0, 1, scratch, scratch + 16, scratch + 32, 0, clock, rate, momentum, 0, 0);
+    else sgdMomentum(0, 1, scratch, scratch + 16, scratch + 32, 0, clock, rate, momentum, dampening, 0, 0);
     storePart(p + at + rest, v128.load(scratch), part);
     storePart(v + at + rest, v128.load(scratch, 16), part);
   }
@@ -368,13 +386,13 @@ export function adamRows(
   for (let row = begin; row < end; row++) {
     const at = (<usize>row * columns) << 2;
     if (isZeroRow(g + at, columns)) continue;
-    adam(0, vectors, p + at, m + at, v + at, g + at, clock, rate, beta1, beta2, epsilon, 0, 0);
+    adam(0, vectors, p + at, m + at, v + at, g + at, 0, clock, rate, beta1, beta2, epsilon, 0, 0);
     if (part == 0) continue;
     v128.store(scratch, loadPart(p + at + rest, part));
     v128.store(scratch, loadPart(m + at + rest, part), 16);
     v128.store(scratch, loadPart(v + at + rest, part), 32);
     v128.store(scratch, loadPart(g + at + rest, part), 48);
-    adam(0, 1, scratch, scratch + 16, scratch + 32, scratch + 48, clock, rate, beta1, beta2, epsilon, 0, 0);
+    adam(0, 1, scratch, scratch + 16, scratch + 32, scratch + 48, 0, clock, rate, beta1, beta2, epsilon, 0, 0);
     storePart(p + at + rest, v128.load(scratch), part);
     storePart(m + at + rest, v128.load(scratch, 16), part);
     storePart(v + at + rest, v128.load(scratch, 32), part);
@@ -387,7 +405,7 @@ export function copyNormal(begin: u32, end: u32, y: usize, x: usize, n: u32): vo
   for (let i = begin * LANES; i < stop; i += LANES) {
     const count = min(LANES, n - i);
     const v = loadLanes(x + (<usize>i << 2), count);
-    storeLanes(y + (<usize>i << 2), flushDenormals(v, f32x4.abs(v)), count);
+    storeLanes(y + (<usize>i << 2), flushDenormals(v, magnitude(v)), count);
   }
 }
 
@@ -411,8 +429,7 @@ export function movingAverage(
   const gain = f32x4.splat(<f32>exact);
   do {
     const before = v128.load(average + at);
-    const after = madd(gain, f32x4.sub(v128.load(p + at), before), before);
-    v128.store(average + at, flushDenormals(after, f32x4.abs(after)));
+    v128.store(average + at, flushSmall(madd(gain, f32x4.sub(v128.load(p + at), before), before)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }

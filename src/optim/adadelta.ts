@@ -39,8 +39,8 @@ export function adadelta(options: AdadeltaOptions = {}): Optimizer {
     hyperparameters: { rho, epsilon, ...decayNumbers(read) },
     slots: ["squareAverage", "stepAverage"],
     cost: 10,
-    step(recorder, { work, p, g, slots: [v, u], rate }) {
-      recorder.adadelta(work, p, v, u, g, rate, rho, epsilon, coupled, decoupled);
+    step(recorder, { work, p, g, slots: [v, u], factor, rate }) {
+      recorder.adadelta(work, p, v, u, g, factor, rate, rho, epsilon, coupled, decoupled);
     },
   });
 }

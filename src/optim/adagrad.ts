@@ -42,12 +42,13 @@ export function adagrad(options: AdagradOptions = {}): Optimizer {
     hyperparameters: { learningRateDecay, initialAccumulator, epsilon, ...decayNumbers(read) },
     slots: ["sum"],
     cost: 5,
-    step(recorder, { work, p, g, slots: [sum], clock, rate }) {
+    step(recorder, { work, p, g, slots: [sum], factor, clock, rate }) {
       recorder.adagrad(
         work,
         p,
         sum,
         g,
+        factor,
         clock,
         rate,
         learningRateDecay,

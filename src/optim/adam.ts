@@ -33,7 +33,8 @@ export interface AdamOptions extends Omit<AdamWOptions, "weightDecay">, WeightDe
   lazy?: boolean;
 }
 
-// Second moments below 2^-126 count as zero, so their roots are exact to 2^-63 = 1.1e-19: epsilon must hide that.
+// Second moments below 2^-126/(1 - β2) count as zero: none comes of gradients below 2^-63/(1 - β2), which is 1.1e-16 if β2 is
+// 0.999. Without an epsilon of that size, first moments would be divided by zero.
 const MIN_EPSILON = 1e-16;
 
 /** The option `epsilon` of an optimizer that adds it to the root of a second moment. */
@@ -114,16 +115,18 @@ function adamNamed(name: string, options: Readonly<Required<AdamOptions>>): Opti
       ...(lazy ? { lazy: 1 } : {}),
     },
     slots: () => [{ name: "firstMoment" }, { name: "secondMoment" }, ...(amsgrad ? [{ name: "maxSecondMoment" }] : [])],
+    // Rows are looked at as they are in memory.
+    scalesGradients: !lazy,
     record(recorder, at) {
       const { clock, learningRates } = at;
       const [rate] = learningRates;
       const { whole, matrices } = lazy ? splitRows(at) : { whole: at.blocks, matrices: [] };
-      for (const { parameters: p, gradients: g, slots, length } of whole) {
+      for (const { parameters: p, gradients: g, slots, factor, length } of whole) {
         const [m, v, x] = slots;
         const work = elements(length, 8);
         if (amsgrad) {
-          recorder.amsgrad(work, p, m, v, x, g, clock, rate, beta1, beta2, epsilon, coupled, decoupled);
-        } else recorder.adam(work, p, m, v, g, clock, rate, beta1, beta2, epsilon, coupled, decoupled);
+          recorder.amsgrad(work, p, m, v, x, g, factor, clock, rate, beta1, beta2, epsilon, coupled, decoupled);
+        } else recorder.adam(work, p, m, v, g, factor, clock, rate, beta1, beta2, epsilon, coupled, decoupled);
       }
       for (const { parameters: p, gradients: g, slots, length, count } of matrices) {
         const [m, v] = slots;

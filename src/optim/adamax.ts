@@ -42,8 +42,8 @@ export function adamax(options: AdamaxOptions = {}): Optimizer {
     hyperparameters: { beta1, beta2, epsilon, ...decayNumbers(read) },
     slots: ["firstMoment", "largest"],
     cost: 7,
-    step(recorder, { work, p, g, slots: [m, u], clock, rate }) {
-      recorder.adamax(work, p, m, u, g, clock, rate, beta1, beta2, epsilon, coupled, decoupled);
+    step(recorder, { work, p, g, slots: [m, u], factor, clock, rate }) {
+      recorder.adamax(work, p, m, u, g, factor, clock, rate, beta1, beta2, epsilon, coupled, decoupled);
     },
   });
 }

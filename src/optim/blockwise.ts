@@ -10,6 +10,7 @@ export interface BlockPlaces {
   readonly p: Pointer;
   readonly g: Pointer;
   readonly slots: readonly Pointer[];
+  readonly factor: Pointer;
   readonly clock: Pointer;
   readonly rate: Pointer;
 }
@@ -32,9 +33,10 @@ export function blockwise({ name, learningRate, hyperparameters, slots, cost, st
     learningRate,
     hyperparameters,
     slots: () => slots.map((slot) => ({ name: slot })),
+    scalesGradients: true,
     record(recorder, { blocks, clock, learningRates: [rate] }) {
-      for (const { parameters: p, gradients: g, slots, length } of blocks) {
-        step(recorder, { work: elements(length, cost), p, g, slots, clock, rate });
+      for (const { parameters: p, gradients: g, slots, factor, length } of blocks) {
+        step(recorder, { work: elements(length, cost), p, g, slots, factor, clock, rate });
       }
     },
   });

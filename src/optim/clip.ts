@@ -25,11 +25,11 @@ export function clipByGlobalNorm(max: number, optimizer: Optimizer): Optimizer {
     hyperparameters: { clipByGlobalNorm: most },
     // One factor, and behind it the sums.
     scratchBytes: (tensors) => align(4) + sumBytes(tensors),
-    before(recorder, { blocks, scratch }) {
+    before(recorder, { blocks, tensors, scratch }) {
       const sums = scratch + align(4);
       const parts = recordSums(recorder, blocks.map(gradientsOf), sums);
       recorder.clipFactor(serial, scratch, sums, parts, most);
-      for (const { gradients, length } of blocks) recorder.scaleBy(elements(length), gradients, scratch, length);
+      return tensors.map(() => scratch);
     },
   });
 }
@@ -57,9 +57,7 @@ export function clipByNorm(max: number, optimizer: Optimizer): Optimizer {
       tensors.forEach(({ length }, index) => {
         recorder.clipFactor(serial, scratch + 4 * index, firstSums[index], partsOf(length), most);
       });
-      tensors.forEach(({ gradients, length }, index) => {
-        recorder.scaleBy(elements(length), gradients, scratch + 4 * index, length);
-      });
+      return tensors.map((_, index) => scratch + 4 * index);
     },
   });
 }
@@ -77,6 +75,7 @@ export function clipByValue(max: number, optimizer: Optimizer): Optimizer {
     hyperparameters: { clipByValue: most },
     before(recorder, { blocks }) {
       for (const { gradients: g, length } of blocks) recorder.clip(elements(length), g, g, length, -most, most);
+      return undefined;
     },
   });
 }

@@ -14,7 +14,7 @@ import {
   type TrainedTensor,
 } from "./optimizer.js";
 import { matcherOf } from "./pattern.js";
-import { narrowed } from "./placement.js";
+import { narrowed, recordWithin } from "./placement.js";
 
 /** An optimizer with the pattern of what it changes. */
 interface Group {
@@ -50,8 +50,9 @@ export function groups(optimizers: Readonly<Record<string, Optimizer>>): Optimiz
       split(all, tensors).reduce((bytes, part) => bytes + scratchOf(part), 0),
     order: (tensors: readonly TrainedTensor[]) =>
       split(all, tensors).flatMap((part) => part.optimizer.order?.(part.tensors) ?? part.tensors),
+    scalesGradients: true,
     record(recorder: Recorder, at: OptimizerPlacement) {
-      for (const { optimizer, placement } of placed(all, at)) optimizer.record(recorder, placement);
+      for (const { optimizer, placement } of placed(all, at)) recordWithin(optimizer, recorder, placement);
     },
     perturb(recorder: Recorder, at: OptimizerPlacement) {
       for (const { optimizer, placement } of placed(all, at)) optimizer.perturb?.(recorder, placement);

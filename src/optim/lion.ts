@@ -40,8 +40,8 @@ export function lion(options: LionOptions = {}): Optimizer {
     hyperparameters: { beta1, beta2, ...decayNumbers(read) },
     slots: ["momentum"],
     cost: 5,
-    step(recorder, { work, p, g, slots: [m], rate }) {
-      recorder.lion(work, p, m, g, rate, beta1, beta2, coupled, decoupled);
+    step(recorder, { work, p, g, slots: [m], factor, rate }) {
+      recorder.lion(work, p, m, g, factor, rate, beta1, beta2, coupled, decoupled);
     },
   });
 }

@@ -42,11 +42,12 @@ export function nadam(options: NadamOptions = {}): Optimizer {
     learningRate,
     hyperparameters: { beta1, beta2, epsilon, momentumDecay, ...decayNumbers(read) },
     slots: () => [{ name: "firstMoment" }, { name: "secondMoment" }, { name: "momentumProduct", length: 1 }],
+    scalesGradients: true,
     // Two momenta in float64.
     scratchBytes: () => 16,
     record(recorder, { blocks, slots: [, , product], scratch, clock, learningRates: [rate] }) {
       recorder.nadamMomenta(serial, product, scratch, clock, beta1, slowing);
-      for (const { parameters: p, gradients: g, slots, length } of blocks) {
+      for (const { parameters: p, gradients: g, slots, factor, length } of blocks) {
         const [m, v] = slots;
         recorder.nadam(
           elements(length, 8),
@@ -54,6 +55,7 @@ export function nadam(options: NadamOptions = {}): Optimizer {
           m,
           v,
           g,
+          factor,
           scratch,
           product,
           clock,

@@ -52,6 +52,8 @@ export interface OptimizerBlock {
   readonly gradients: Pointer;
   /** In the order of `slots`: of one with a `length`, where it begins; NaN for one that has no values for the block. */
   readonly slots: readonly Pointer[];
+  /** The float32 that the gradients are to be multiplied with; 0 if they are as they should be. See `Optimizer.scalesGradients`. */
+  readonly factor: Pointer;
   /** How many values. */
   readonly length: number;
 }
@@ -92,6 +94,11 @@ export interface Optimizer {
   scratchBytes?(tensors: readonly TrainedTensor[]): number;
   /** The order in which it likes the tensors to be stored. Default: as they come. */
   order?(tensors: readonly TrainedTensor[]): readonly TrainedTensor[];
+  /**
+   * Whether `record` multiplies gradients with the `factor` of their block, for what clips them: they are not written again then.
+   * Default false: gradients are scaled in memory before `record`, and `factor` is 0.
+   */
+  readonly scalesGradients?: boolean;
   /** Records the instructions of one step. The gradients may be changed. */
   record(recorder: Recorder, at: OptimizerPlacement): void;
   /**

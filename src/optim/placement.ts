@@ -2,8 +2,9 @@
 import { ALIGNMENT } from "../engine/allocator.js";
 import { CLOCK_LEARNING_RATES } from "../engine/constants.js";
 import { ModelError, SteepestError, showValue } from "../engine/errors.js";
-import { operandsOf, type Pointer, startRecording } from "../engine/instructions.js";
+import { elements, operandsOf, type Pointer, startRecording } from "../engine/instructions.js";
 import { kindOf } from "../engine/kind.js";
+import type { Recorder } from "../engine/recorder.js";
 import { align } from "../graph/plan.js";
 import type { Shape } from "../graph/tensor.js";
 import {
@@ -203,6 +204,7 @@ export function placeOptimizer(
     parameters: at.parameters[index],
     gradients: at.gradients[index],
     slots: offsets.map((of, slot) => at.slots[slot] + (of.get(of.has(undefined) ? undefined : tensor) ?? Number.NaN)),
+    factor: 0,
   }));
   return {
     tensors: placed,
@@ -225,11 +227,31 @@ export function narrowed(
   return { ...at, tensors: own, blocks: blocksOf(own), slots: at.slots.slice(first, end) };
 }
 
+/** Records the step of an optimizer within another: gradients that have a factor are multiplied with it, by one of the two. */
+export function recordWithin(optimizer: Optimizer, recorder: Recorder, at: OptimizerPlacement): void {
+  optimizer.record(recorder, optimizer.scalesGradients === true ? at : scaled(recorder, at));
+}
+
+/** Records the scaling of gradients in memory. Returns the placement without factors. */
+export function scaled(recorder: Recorder, at: OptimizerPlacement): OptimizerPlacement {
+  if (at.tensors.every(({ factor }) => factor === 0)) return at;
+  for (const { gradients, factor, length } of at.blocks) {
+    if (factor !== 0) recorder.scaleBy(elements(length), gradients, factor, length);
+  }
+  return withFactors(at, () => 0);
+}
+
+/** The placement with other factors, by the place of a tensor among `tensors`. */
+export function withFactors(at: OptimizerPlacement, factorOf: (index: number) => Pointer): OptimizerPlacement {
+  const tensors = at.tensors.map((tensor, index) => ({ ...tensor, factor: factorOf(index) }));
+  return { ...at, tensors, blocks: blocksOf(tensors) };
+}
+
 /** Tensors that are stored behind one another, as their gradients and all that slots have for them are, are one block. */
 export function blocksOf(tensors: readonly OptimizerBlock[]): OptimizerBlock[] {
   const blocks: OptimizerBlock[] = [];
-  for (const { parameters, gradients, slots, length } of tensors) {
-    const block = { parameters, gradients, slots, length: align(length * 4) / 4 };
+  for (const { parameters, gradients, slots, factor, length } of tensors) {
+    const block = { parameters, gradients, slots, factor, length: align(length * 4) / 4 };
     const last = blocks.at(-1);
     if (last === undefined || !follows(last, block)) blocks.push(block);
     else blocks[blocks.length - 1] = { ...last, length: last.length + block.length };
@@ -249,12 +271,17 @@ export function splitRows({ tensors }: OptimizerPlacement): {
   };
 }
 
-function follows(last: OptimizerBlock, { parameters, gradients, slots }: OptimizerBlock): boolean {
+function follows(last: OptimizerBlock, { parameters, gradients, slots, factor }: OptimizerBlock): boolean {
   const bytes = last.length * 4;
   // A slot that has nothing for them, or a length of its own, is the same for both.
   const isNext = (slot: Pointer, index: number) =>
     Object.is(slot, last.slots[index]) || slot === last.slots[index] + bytes;
-  return parameters === last.parameters + bytes && gradients === last.gradients + bytes && slots.every(isNext);
+  return (
+    parameters === last.parameters + bytes &&
+    gradients === last.gradients + bytes &&
+    factor === last.factor &&
+    slots.every(isNext)
+  );
 }
 
 /** Records a step nowhere: what it would write must be the optimizer's to write. */

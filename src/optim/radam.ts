@@ -37,8 +37,8 @@ export function radam(options: RadamOptions = {}): Optimizer {
     hyperparameters: { beta1, beta2, epsilon, ...decayNumbers(read) },
     slots: ["firstMoment", "secondMoment"],
     cost: 8,
-    step(recorder, { work, p, g, slots: [m, v], clock, rate }) {
-      recorder.radam(work, p, m, v, g, clock, rate, beta1, beta2, epsilon, coupled, decoupled);
+    step(recorder, { work, p, g, slots: [m, v], factor, clock, rate }) {
+      recorder.radam(work, p, m, v, g, factor, clock, rate, beta1, beta2, epsilon, coupled, decoupled);
     },
   });
 }

@@ -52,15 +52,16 @@ export function rmsprop(options: RmspropOptions = {}): Optimizer {
 
 function recordStep(
   recorder: Recorder,
-  { work, p, g, slots: [v, second, third], rate }: BlockPlaces,
+  { work, p, g, slots: [v, second, third], factor, rate }: BlockPlaces,
   { alpha, momentum, centered, epsilon }: Readonly<Required<RmspropOptions>>,
   { coupled, decoupled }: Decay,
 ): void {
   if (centered && momentum > 0) {
     const [a, b] = [second, third];
-    recorder.rmspropCenteredMomentum(work, p, v, a, b, g, rate, alpha, momentum, epsilon, coupled, decoupled);
-  } else if (centered) recorder.rmspropCentered(work, p, v, second, g, rate, alpha, epsilon, coupled, decoupled);
+    recorder.rmspropCenteredMomentum(work, p, v, a, b, g, factor, rate, alpha, momentum, epsilon, coupled, decoupled);
+  } else if (centered)
+    recorder.rmspropCentered(work, p, v, second, g, factor, rate, alpha, epsilon, coupled, decoupled);
   else if (momentum > 0) {
-    recorder.rmspropMomentum(work, p, v, second, g, rate, alpha, momentum, epsilon, coupled, decoupled);
-  } else recorder.rmsprop(work, p, v, g, rate, alpha, epsilon, coupled, decoupled);
+    recorder.rmspropMomentum(work, p, v, second, g, factor, rate, alpha, momentum, epsilon, coupled, decoupled);
+  } else recorder.rmsprop(work, p, v, g, factor, rate, alpha, epsilon, coupled, decoupled);
 }

@@ -47,8 +47,8 @@ export function rprop(options: RpropOptions = {}): Optimizer {
     hyperparameters: { shorter, longer, minStep, maxStep },
     slots: ["previousGradient", "step"],
     cost: 8,
-    step(recorder, { work, p, g, slots: [h, s], clock, rate }) {
-      recorder.rprop(work, p, h, s, g, clock, rate, shorter, longer, minStep, maxStep);
+    step(recorder, { work, p, g, slots: [h, s], factor, clock, rate }) {
+      recorder.rprop(work, p, h, s, g, factor, clock, rate, shorter, longer, minStep, maxStep);
     },
   });
 }

@@ -66,6 +66,8 @@ export function sgd(options: SgdOptions = {}): Optimizer {
       ...(lazy ? { lazy: 1 } : {}),
     },
     slots: () => (momentum === 0 ? [] : [{ name: "velocity" }]),
+    // Rows are looked at as they are in memory.
+    scalesGradients: !lazy,
     record(recorder, at) {
       // Without a velocity, nothing moves along a gradient of zeros.
       const { whole, matrices } = lazy && momentum > 0 ? splitRows(at) : { whole: at.blocks, matrices: [] };
@@ -105,18 +107,29 @@ function checkTogether({ momentum, dampening, nesterov, lazy, weightDecay }: Rea
 
 function recordBlock(
   recorder: Recorder,
-  { parameters: p, gradients: g, slots, length }: OptimizerBlock,
+  { parameters: p, gradients: g, slots, factor, length }: OptimizerBlock,
   { clock, learningRates }: OptimizerPlacement,
   options: Readonly<Required<SgdOptions>>,
 ): void {
   const { momentum, dampening, nesterov, weightDecay } = options;
   const { coupled, decoupled } = decayOf(options);
   const rate: Pointer = learningRates[0];
-  if (momentum === 0 && weightDecay === 0) recorder.sgd(elements(length), p, g, rate);
-  else if (momentum === 0) recorder.sgdDecay(elements(length), p, g, rate, weightDecay);
+  if (momentum === 0) recorder.sgd(elements(length), p, g, factor, rate, weightDecay);
   else if (nesterov) {
-    recorder.sgdNesterov(elements(length, 2), p, slots[0], g, clock, rate, momentum, coupled, decoupled);
+    recorder.sgdNesterov(elements(length, 2), p, slots[0], g, factor, clock, rate, momentum, coupled, decoupled);
   } else {
-    recorder.sgdMomentum(elements(length, 2), p, slots[0], g, clock, rate, momentum, dampening, coupled, decoupled);
+    recorder.sgdMomentum(
+      elements(length, 2),
+      p,
+      slots[0],
+      g,
+      factor,
+      clock,
+      rate,
+      momentum,
+      dampening,
+      coupled,
+      decoupled,
+    );
   }
 }

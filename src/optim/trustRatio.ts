@@ -119,11 +119,12 @@ export function lamb(options: LambOptions = {}): Optimizer {
     hyperparameters: { beta1, beta2, epsilon, ...(weightDecay === 0 ? {} : { weightDecay }) },
     slots: () => [{ name: "firstMoment" }, { name: "secondMoment" }],
     scratchBytes: ratioBytes,
+    scalesGradients: true,
     record(recorder, at) {
       const { blocks, tensors, clock, learningRates } = at;
-      for (const { parameters: p, gradients: g, slots, length } of blocks) {
+      for (const { parameters: p, gradients: g, slots, factor, length } of blocks) {
         const [m, v] = slots;
-        recorder.lambDirection(elements(length, 8), m, v, g, p, clock, beta1, beta2, epsilon, weightDecay);
+        recorder.lambDirection(elements(length, 8), m, v, g, p, factor, clock, beta1, beta2, epsilon, weightDecay);
       }
       const ratios = recordRatios(recorder, at, 1, 0);
       tensors.forEach(({ parameters, gradients, length }, index) => {

@@ -1,16 +1,18 @@
 // An optimizer around another: what it adds comes before or behind the other's step.
 
 import { made } from "../engine/copies.js";
+import type { Pointer } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { align } from "../graph/plan.js";
 import type { Optimizer, OptimizerPlacement, OptimizerSlot, TrainedTensor } from "./optimizer.js";
-import { narrowed } from "./placement.js";
+import { narrowed, recordWithin, scaled, withFactors } from "./placement.js";
 
 /** What is added; `scratch` is its own, and its slots come behind those of the optimizer within. */
 export interface Added {
   readonly hyperparameters: Readonly<Record<string, number>>;
   scratchBytes?(tensors: readonly TrainedTensor[]): number;
-  before?(recorder: Recorder, at: OptimizerPlacement): void;
+  /** Records what comes before. May return what the gradients are to be multiplied with then: an address for each tensor. */
+  before?(recorder: Recorder, at: OptimizerPlacement): readonly Pointer[] | undefined;
   readonly slots?: readonly OptimizerSlot[];
   after?(recorder: Recorder, at: OptimizerPlacement): void;
   perturb?(recorder: Recorder, at: OptimizerPlacement): void;
@@ -33,9 +35,13 @@ export function wrap(
     slots: (tensors: readonly TrainedTensor[]) => [...(inner.slots?.(tensors) ?? []), ...slots],
     scratchBytes: (tensors: readonly TrainedTensor[]) => own(tensors) + (inner.scratchBytes?.(tensors) ?? 0),
     order: (tensors: readonly TrainedTensor[]) => inner.order?.(tensors) ?? tensors,
+    scalesGradients: true,
     record(recorder: Recorder, at: OptimizerPlacement) {
-      before?.(recorder, at);
-      inner.record(recorder, within(at));
+      // What comes before looks at the gradients in memory.
+      const given = before === undefined ? at : scaled(recorder, at);
+      const factors = before?.(recorder, given);
+      const inside = within(given);
+      recordWithin(inner, recorder, factors ? withFactors(inside, (index) => factors[index]) : inside);
     },
     perturb(recorder: Recorder, at: OptimizerPlacement) {
       inner.perturb?.(recorder, within(at));

@@ -7,7 +7,7 @@ import { adadelta } from "../../src/optim/adadelta.js";
 import { adagrad } from "../../src/optim/adagrad.js";
 import { adam, adamW } from "../../src/optim/adam.js";
 import { adamax } from "../../src/optim/adamax.js";
-import { clipByGlobalNorm, clipByValue } from "../../src/optim/clip.js";
+import { clipByGlobalNorm, clipByNorm, clipByValue } from "../../src/optim/clip.js";
 import { lion } from "../../src/optim/lion.js";
 import { nadam } from "../../src/optim/nadam.js";
 import { learningRateAt, type Optimizer } from "../../src/optim/optimizer.js";
@@ -15,8 +15,9 @@ import { radam } from "../../src/optim/radam.js";
 import { rmsprop } from "../../src/optim/rmsprop.js";
 import { rprop } from "../../src/optim/rprop.js";
 import { sgd } from "../../src/optim/sgd.js";
+import { lamb } from "../../src/optim/trustRatio.js";
 import "../../src/platform/nodeKernels.js";
-import { createBench, gradientAt, largestError, type Reference } from "./bench.js";
+import { type Bench, createBench, gradientAt, largestError, type Reference } from "./bench.js";
 
 const builds = hasRelaxedSimd() ? (["strict", "fast"] as const) : (["strict"] as const);
 const MIN_NORMAL = 2 ** -126;
@@ -34,17 +35,69 @@ const referenceMomentum =
     }
   };
 
+const squareOf = (g: number, root: number) => (Math.abs(g) < root ? 0 : g ** 2);
+
 const referenceAdam =
-  (beta1: number, beta2: number, epsilon: number): Reference =>
+  (beta1: number, beta2: number, epsilon: number, root = 0): Reference =>
   (p, g, [m, v], rate, t) => {
     for (let i = 0; i < p.length; i++) {
       m[i] = beta1 * m[i] + (1 - beta1) * g[i];
-      v[i] = beta2 * v[i] + (1 - beta2) * g[i] ** 2;
+      v[i] = beta2 * v[i] + (1 - beta2) * squareOf(g[i], root);
       const mean = m[i] / (1 - beta1 ** t);
       const square = v[i] / (1 - beta2 ** t);
       p[i] -= (rate * mean) / (Math.sqrt(square) + epsilon);
     }
   };
+
+const referenceRms =
+  (alpha: number, epsilon: number, root: number): Reference =>
+  (p, g, [v], rate) => {
+    for (let i = 0; i < p.length; i++) {
+      v[i] = alpha * v[i] + (1 - alpha) * squareOf(g[i], root);
+      p[i] -= (rate * g[i]) / (Math.sqrt(v[i]) + epsilon);
+    }
+  };
+
+const referenceAdagrad =
+  (epsilon: number, root: number): Reference =>
+  (p, g, [v], rate) => {
+    for (let i = 0; i < p.length; i++) {
+      v[i] += squareOf(g[i], root);
+      p[i] -= (rate * g[i]) / (Math.sqrt(v[i]) + epsilon);
+    }
+  };
+
+const referenceLion: Reference = (p, g, [m], rate) => {
+  for (let i = 0; i < p.length; i++) {
+    p[i] -= rate * Math.sign(0.9 * m[i] + 0.1 * g[i]);
+    m[i] = 0.99 * m[i] + 0.01 * g[i];
+  }
+};
+
+// What is smaller counts as zero: gradients, means and velocities; means of squares, to which a square adds its `gain`-th.
+const SMALL = 2 ** -96;
+const smallMean = (gain: number) => MIN_NORMAL / gain;
+const rootOf = (gain: number) => Math.sqrt(smallMean(gain));
+
+const TINY = [1.2e-38, -1e-40, 1e-30, 1e-20, -1e-17];
+
+/** With the root of the least square that counts, and the least values of the slots. */
+type Fading = readonly [
+  name: string,
+  optimizer: Optimizer,
+  reference: Reference,
+  root: number,
+  least: readonly number[],
+];
+
+const fading: readonly Fading[] = [
+  ["sgd", sgd({ learningRate: 1e-3 }), referenceSgd, SMALL, []],
+  ["momentum", sgd({ learningRate: 1e-3, momentum: 0.9 }), referenceMomentum(0.9, false), SMALL, [SMALL]],
+  ["adam", adam(), referenceAdam(0.9, 0.999, 1e-8, rootOf(0.001)), rootOf(0.001), [SMALL, smallMean(0.001)]],
+  ["rmsprop", rmsprop({ learningRate: 1e-3 }), referenceRms(0.99, 1e-8, rootOf(0.01)), rootOf(0.01), [smallMean(0.01)]],
+  ["adagrad", adagrad({ learningRate: 1e-3 }), referenceAdagrad(1e-10, rootOf(1)), rootOf(1), [MIN_NORMAL]],
+  ["lion", lion({ learningRate: 1e-3 }), referenceLion, SMALL, [SMALL]],
+];
 
 const schedule = (step: number) => 0.02 / Math.sqrt(step);
 
@@ -207,6 +260,76 @@ describe.each(builds)("optimizers, %s build", (build) => {
     if (/decay|adamW|dampening|adamax|rprop/.test(name)) return;
     for (const slot of bench.slots) expect(bench.read(slot)[3]).toBe(0);
   });
+
+  test.each(fading)("%s: what would make a denormal number counts as zero", (_, optimizer, reference, root, least) => {
+    const start = Float32Array.from({ length: 16 }, (_, i) => Math.cos(i));
+    const plain = createBench(engine, optimizer, start);
+    // The norm is that of the first gradient: the others too are multiplied with 2^-10.
+    const clipped = createBench(engine, clipByGlobalNorm(1, optimizer), start);
+    const p = Float64Array.from(start);
+    const state = plain.slots.map(() => new Float64Array(start.length));
+    const wrong: number[][] = [];
+    const shares = [1.001, -1.001, 0.999, -0.999, 1e3, -1e6];
+    for (let step = 1; step <= 1000; step++) {
+      // After some steps all fades.
+      const gradient = new Float32Array(start.length);
+      if (step <= 20) gradient.set([1, ...shares.map((share) => share * root), 1.001 * SMALL, -0.999 * SMALL, ...TINY]);
+      plain.step(gradient);
+      clipped.step(gradient.map((value) => value * 1024));
+      reference(
+        p,
+        gradient.map((value) => (Math.abs(value) < SMALL ? 0 : value)),
+        state,
+        1e-3,
+        step,
+      );
+      for (const [k, slot] of plain.slots.entries()) {
+        const kept = plain.read(slot);
+        state[k].forEach((value, i) => {
+          const size = Math.abs(value) / least[k];
+          if (size < 1) state[k][i] = 0;
+          // Rounding decides.
+          if (Math.abs(size - 1) < 1e-3) state[k][i] = kept[i];
+          if (!(Math.abs(kept[i] - state[k][i]) <= 1e-3 * Math.abs(state[k][i]))) wrong.push([step, k, i]);
+        });
+      }
+    }
+    expect(wrong).toEqual([]);
+    // Each step rounds p.
+    expect(largestError(plain.read(plain.parameters), p)).toBeLessThan(1000 * 2 ** -24);
+    for (const [k, slot] of clipped.slots.entries()) expect(clipped.read(slot)).toEqual(plain.read(plain.slots[k]));
+    expect(clipped.read(clipped.parameters)).toEqual(plain.read(plain.parameters));
+  });
+
+  test("adam's coupled decay leaves parameters alone of which it would be denormal, and squares of what it makes of others", () => {
+    const bench = createBench(engine, adam({ weightDecay: 0.01 }), [1, 1e-10, 1e-20, -1e-30]);
+    bench.step([0, 0, 0, 0]);
+    const [a, b, c, d] = bench.read(bench.parameters);
+    expect([a < 1, b < 1e-10, c < 1e-20, d]).toEqual([true, true, true, Math.fround(-1e-30)]);
+    const [means, squares] = bench.slots.map((slot) => [...bench.read(slot)].slice(0, 4).map((value) => value > 0));
+    expect(means).toEqual([true, true, true, false]);
+    expect(squares).toEqual([true, true, false, false]);
+  });
+
+  test.each([...forms, ["nadam", nadam()], ["lamb", lamb({ weightDecay: 0.1 })]] as const)(
+    "%s: clipped gradients are scaled as they are read, with the bits of those scaled in memory",
+    (_, optimizer) => {
+      const start = Float32Array.from({ length: 80 }, (_, i) => Math.cos(i));
+      for (const clip of [clipByGlobalNorm, clipByNorm]) {
+        for (const bound of [0.3, 1e6]) {
+          const read = createBench(engine, clip(bound, optimizer), start);
+          const scaled = createBench(engine, clip(bound, { ...optimizer, scalesGradients: false }), start);
+          const kernels = ({ program }: Bench) => program.listing.map(({ kernel }) => kernel);
+          expect([read, scaled].map((bench) => kernels(bench).includes("scaleBy"))).toEqual([false, true]);
+          for (let step = 1; step <= 8; step++) {
+            for (const bench of [read, scaled]) bench.step(gradientAt(step, start.length));
+          }
+          const bits = (bench: Bench) => [bench.parameters, ...bench.slots].map(bench.read);
+          expect(bits(read)).toEqual(bits(scaled));
+        }
+      }
+    },
+  );
 
   test.each(forms)("%s: NaN and infinite gradients come through, padding stays zero", (name, optimizer) => {
     const bench = createBench(engine, optimizer, [1, 2, 3, 4, 5]);

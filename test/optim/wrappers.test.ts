@@ -13,7 +13,9 @@ import {
   DivergenceError,
   dense,
   groups,
+  lars,
   learningRateAt,
+  lookahead,
   meanSquaredError,
   type Optimizer,
   sequential,
@@ -196,8 +198,11 @@ describe("clipping", () => {
       .reduce((sum, g) => sum + g ** 2, 0),
   );
 
+  /** Leaves gradients scaled in memory. */
+  const inMemory = (optimizer: Optimizer): Optimizer => ({ ...optimizer, scalesGradients: false });
+
   test.each(Object.entries(golden.norm))("by the global norm: %s, as PyTorch", (_, { max, gradients }) => {
-    const { step, gradients: clipped } = bench(clipByGlobalNorm(max, sgd()), golden.gradients);
+    const { step, gradients: clipped } = bench(clipByGlobalNorm(max, inMemory(sgd())), golden.gradients);
     step(golden.gradients);
     for (const [path, values] of Object.entries(clipped())) {
       // PyTorch adds 1e-6 to the norm.
@@ -216,7 +221,7 @@ describe("clipping", () => {
   });
 
   test("each parameter by its own norm", () => {
-    const { step, gradients: clipped } = bench(clipByNorm(2, sgd()), golden.gradients);
+    const { step, gradients: clipped } = bench(clipByNorm(2, inMemory(sgd())), golden.gradients);
     step(golden.gradients);
     const factors = Object.entries(clipped()).map(([path, values]) => {
       const own = Math.hypot(...golden.gradients[path]);
@@ -230,15 +235,31 @@ describe("clipping", () => {
   });
 
   test("the global norm is that of all groups together around them, and of one within", () => {
-    const around = bench(clipByGlobalNorm(1, groups({ "a.*": sgd(), "*": adam() })), golden.gradients);
-    const plain = bench(clipByGlobalNorm(1, sgd()), golden.gradients);
-    const within = bench(groups({ "a.*": clipByGlobalNorm(1, sgd()), "*": sgd() }), golden.gradients);
+    const around = bench(
+      clipByGlobalNorm(1, groups({ "a.*": inMemory(sgd()), "*": inMemory(adam()) })),
+      golden.gradients,
+    );
+    const plain = bench(clipByGlobalNorm(1, inMemory(sgd())), golden.gradients);
+    const within = bench(groups({ "a.*": clipByGlobalNorm(1, inMemory(sgd())), "*": sgd() }), golden.gradients);
     for (const one of [around, plain, within]) one.step(golden.gradients);
     expect(around.gradients()).toEqual(plain.gradients());
     const { "a.weight": weight, "a.bias": bias, ...rest } = within.gradients();
     expect(Math.hypot(...weight, ...bias)).toBeCloseTo(1, 6);
     for (const [path, values] of Object.entries(rest))
       expect(values).toEqual(Float32Array.from(golden.gradients[path]));
+  });
+
+  test("a factor goes through wrappers and groups to those that scale, and the others' gradients are scaled in memory", () => {
+    const steps = (read: (optimizer: Optimizer) => Optimizer) => {
+      const last = clipByNorm(0.3, lookahead(read(sgd())));
+      const inner = groups({ "a.*": averaged(read(adam())), "b.weight": lars(), "*": last });
+      const one = bench(clipByGlobalNorm(2, clipByNorm(0.5, inner)), golden.gradients);
+      for (let step = 0; step < 6; step++) one.step(golden.gradients);
+      return { parameters: one.parameters(), gradients: one.gradients() };
+    };
+    const [read, scaled] = [steps((optimizer) => optimizer), steps(inMemory)];
+    expect(read.parameters).toEqual(scaled.parameters);
+    expect(read.gradients).not.toEqual(scaled.gradients);
   });
 });
 
@@ -348,7 +369,7 @@ const signDescent = (learningRate: number): Optimizer => ({
   record(recorder, { blocks, learningRates: [rate] }) {
     for (const { parameters, gradients, length } of blocks) {
       recorder.sign(elements(length), gradients, gradients, length);
-      recorder.sgd(elements(length), parameters, gradients, rate);
+      recorder.sgd(elements(length), parameters, gradients, 0, rate, 0);
     }
   },
 });
@@ -369,7 +390,7 @@ const layerwise = (learningRate: number): Optimizer => ({
       recorder.scaleBy(elements(length), gradients, ratio, length);
     });
     for (const { parameters, gradients, length } of blocks) {
-      recorder.sgd(elements(length), parameters, gradients, rate);
+      recorder.sgd(elements(length), parameters, gradients, 0, rate, 0);
     }
     recorder.fill(elements(1), one, 1, 1);
     recorder.add(elements(1), count, count, one, 1);
@@ -467,11 +488,11 @@ describe("a user's optimizer", () => {
       "compile: optimizer mine: record() must not throw, got RangeError: no",
     ],
     [
-      { record: (recorder: Recorder) => recorder.sgd(elements(4), undefined as never, 64, 64) },
+      { record: (recorder: Recorder) => recorder.sgd(elements(4), undefined as never, 64, 0, 64, 0) },
       "compile: optimizer mine: record() must not throw, got instruction sgd: parameter 1 must be an address, got undefined",
     ],
     [
-      { record: (recorder: Recorder) => recorder.sgd(elements(4), 1e6, 64, 64) },
+      { record: (recorder: Recorder) => recorder.sgd(elements(4), 1e6, 64, 0, 64, 0) },
       "compile: optimizer mine: record() must write parameters, gradients, slots and scratch alone",
     ],
   ] as [Record<string, unknown>, string][])("is refused if it is none: case %#", (more, message) => {
