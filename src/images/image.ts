@@ -22,10 +22,16 @@ export interface RawPixels {
   readonly channels?: number;
 }
 
-/** An `ImageBitmap`, `OffscreenCanvas`, `<canvas>`, or what else a canvas can draw, of a page or a worker. */
+/**
+ * An `ImageBitmap`, `OffscreenCanvas`, `<canvas>`, `<img>`, `<video>`, `VideoFrame`, or what else a canvas can draw, of a page or a
+ * worker. In its own size, whatever the page shows it in.
+ */
 export interface Drawable {
-  readonly width: number;
-  readonly height: number;
+  readonly width?: number;
+  readonly height?: number;
+  /** Of a `VideoFrame`. */
+  readonly displayWidth?: number;
+  readonly displayHeight?: number;
   readonly data?: undefined;
 }
 
@@ -79,8 +85,19 @@ export interface ImagePlan {
 
 const isSide = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 
+type Sizes = Readonly<Record<string, number | undefined>>;
+
+/** The width of an `<img>` or `<video>` is that in the page. */
+function sizeOf(of: Sizes): [number | undefined, number | undefined] {
+  return [
+    of.naturalWidth ?? of.videoWidth ?? of.displayWidth ?? of.width,
+    of.naturalHeight ?? of.videoHeight ?? of.displayHeight ?? of.height,
+  ];
+}
+
 function pixelsOf(where: string, source: RawPixels | Drawable): Image {
-  const { width, height, data } = (source ?? {}) as Partial<RawPixels>;
+  const { data } = (source ?? {}) as Partial<RawPixels>;
+  const [width, height] = sizeOf((source ?? {}) as Sizes);
   if (typeof source !== "object" || source === null || (width === undefined && height === undefined)) {
     throw new DataError(
       `${where}: must be given an image, an object with data, width and height, or a canvas or ImageBitmap, got ${showValue(source)}`,
@@ -88,10 +105,10 @@ function pixelsOf(where: string, source: RawPixels | Drawable): Image {
   }
   if (!isSide(width) || !isSide(height) || width * height > MAX_PIXELS) {
     throw new DataError(
-      `${where}: width and height must be whole numbers of at least 1, for at most 1e8 pixels, got ${showValue(width)} and ${showValue(height)}`,
+      `${where}: width and height must be whole numbers of at least 1, for at most 1e8 pixels, got ${showValue(width)} and ${showValue(height)}${width === 0 ? ": wait until it is loaded, as by await image.decode()" : ""}`,
     );
   }
-  if (data === undefined) return drawn(where, source as Drawable);
+  if (data === undefined) return drawn(where, source as Drawable, width, height);
   const given = (source as RawPixels).channels;
   const isList = Array.isArray(data) || (ArrayBuffer.isView(data) && kindOf(data) !== "DataView");
   const channels = given !== undefined ? given : isList ? data.length / (width * height) : 0;
@@ -110,13 +127,12 @@ function pixelsOf(where: string, source: RawPixels | Drawable): Image {
 }
 
 interface Context {
-  drawImage(image: Drawable, x: number, y: number): void;
+  drawImage(image: Drawable, x: number, y: number, width: number, height: number): void;
   getImageData(x: number, y: number, width: number, height: number): { data: Uint8ClampedArray };
 }
 
 /** What a canvas shows of it. */
-function drawn(where: string, source: Drawable): Image {
-  const { width, height } = source;
+function drawn(where: string, source: Drawable, width: number, height: number): Image {
   const Canvas = (globalThis as { OffscreenCanvas?: new (width: number, height: number) => object }).OffscreenCanvas;
   if (Canvas === undefined) {
     throw new DataError(
@@ -128,7 +144,7 @@ function drawn(where: string, source: Drawable): Image {
   if (context === null)
     throw new DataError(`${where}: the runtime has no 2d canvas, got null: pass { data, width, height }`);
   try {
-    context.drawImage(source, 0, 0);
+    context.drawImage(source, 0, 0, width, height);
     const { data } = context.getImageData(0, 0, width, height);
     return { data: new Uint8Array(data.buffer, data.byteOffset, data.length), width, height, channels: 4 };
   } catch (cause) {
