@@ -243,7 +243,8 @@ export type ReadTarget = ReadOptions<typeof TARGET>;
 const targetRule: OptionRule<ReadTarget> = (where, name, value) => {
   const target = typeof value === "string" ? { column: value } : value;
   if (kindOf(target) !== "Object") {
-    throw new ModelError(`${where}: ${name} must be the name of a column, got ${showValue(value)}`);
+    const remedy = Array.isArray(value) ? ": make a table for each of several, with the others dropped" : "";
+    throw new ModelError(`${where}: ${name} must be the name of a column, got ${showValue(value)}${remedy}`);
   }
   const read = readOptions(`${where}: ${name}`, target as TargetSettings, TARGET);
   if (read.classes === undefined || read.as !== "numbers") return read;

@@ -143,7 +143,7 @@ export function checkMetric(where: string, given: unknown): Metric {
   if (typeof name === "string" && name !== "" && typeof measure === "function") return given as Metric;
   const meant = typeof given === "string" && Object.hasOwn(HABITS, given) ? `: write ${showValue(HABITS[given])}` : "";
   throw new ModelError(
-    `${where}: a metric must be one of ${Object.keys(NAMED).join(", ")}, or made by defineMetric(), got ${showValue(given)}${meant}`,
+    `${where}: a metric must be one of ${Object.keys(NAMED).join(", ")}, what a function such as f1() or rocAuc() gives, or made by defineMetric(), got ${showValue(given)}${meant}`,
   );
 }
 

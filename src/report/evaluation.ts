@@ -59,7 +59,7 @@ export async function evaluationRecord(
   for (const [index, target] of targets.entries()) {
     if (Number.isInteger(target) && target >= 0 && target < classes) continue;
     throw new DataError(
-      `${where}: y must be class indices below ${classes}, got ${showValue(target)} at index ${index}`,
+      `${where}: y must be class indices below ${classes}, got ${showValue(target)} at index ${index}: it is for classifiers`,
     );
   }
   const probability = (sample: number, of: number): number => {

@@ -78,7 +78,7 @@ describe("evaluations", () => {
     const list = x.map((row, index) => ({ x: row, y: y[index] as number }));
     expect(await evaluationRecord(trainer, list, { labels: ["a", "b", "c"], worst: 1 })).toEqual(record);
     await expect(evaluationRecord(trainer, { x, y: [0, 0, 1, 2, 3] })).rejects.toThrow(
-      "y must be class indices below 3, got 3 at index 4",
+      "y must be class indices below 3, got 3 at index 4: it is for classifiers",
     );
     await expect(evaluationRecord(trainer, { x, y }, { labels: ["a"] })).rejects.toThrow("labels must be 3 texts");
     await expect(evaluationRecord(trainer, { x, y }, { image: [2, 2] })).rejects.toThrow(
