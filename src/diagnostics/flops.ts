@@ -1,6 +1,7 @@
 // How many floating-point operations a step needs, by the shapes alone. A multiplication and an addition are two, a function of a
 // number is one, and what moves numbers is none. What a kernel does besides, such as packing, does not count, so that products in
 // other forms are compared by the same measure.
+import type { Recorder } from "../engine/recorder.js";
 import { nodesBehind } from "../graph/backward.js";
 import { type Node, type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import type { AttentionTask } from "../ops/attention.js";
@@ -152,8 +153,8 @@ interface EachParameter {
 }
 
 // biome-ignore format: a line a family
-const PARAMETER_KERNELS: Readonly<Record<string, EachParameter>> = {
-  sgd: { bytes: 12, flops: 2 }, sgdDecay: { bytes: 12, flops: 4 },
+const PARAMETER_KERNELS: Readonly<Partial<Record<keyof Recorder, EachParameter>>> = {
+  sgd: { bytes: 12, flops: 2 },
   sgdMomentum: { bytes: 20, flops: 4 }, sgdNesterov: { bytes: 20, flops: 6 },
   adam: { bytes: 28, flops: 12 }, amsgrad: { bytes: 36, flops: 13 }, nadam: { bytes: 28, flops: 14 },
   radam: { bytes: 28, flops: 12 }, adamax: { bytes: 28, flops: 10 },
@@ -165,6 +166,6 @@ const PARAMETER_KERNELS: Readonly<Record<string, EachParameter>> = {
 
 /** Of an optimizer's instruction over vectors of four parameters; `undefined` if it is none. */
 export function parameterWork(kernel: string, units: number): EachParameter | undefined {
-  const each = PARAMETER_KERNELS[kernel];
+  const each = PARAMETER_KERNELS[kernel as keyof Recorder];
   return each === undefined ? undefined : { bytes: each.bytes * 4 * units, flops: each.flops * 4 * units };
 }
