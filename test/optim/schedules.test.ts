@@ -108,6 +108,8 @@ test("one cycle, by hand: up in three steps of ten, down in seven, and no jump a
   expect([1, 2, 3].map(short)).toEqual([1, 1 / 25 / 1e4, 1 / 25 / 1e4]);
   // Without a rise it begins at the top; with nothing else it ends there.
   expect(oneCycle(1, { steps: 10, rise: 0 })(1)).toBe(1);
+  // A rise of one step is over at once.
+  expect(oneCycle(1, { steps: 10, rise: 0.1 })(1)).toBe(1);
   expect(oneCycle(1, { steps: 10, rise: 1 })(10)).toBe(1);
 });
 
@@ -211,6 +213,11 @@ test("a training that goes on from a checkpoint has the rates of one that was ne
   await second.trainSteps(data, { steps: 13, batchSize: 4 });
   expect(seen[0]).toBe(12);
   expect(second.parameters()).toEqual(whole.parameters());
+});
+
+test("a plateau upwards: more than a tenth above the best is progress", () => {
+  const plateau = reduceOnPlateau(1, { mode: "max", threshold: 0.1, patience: 0, factor: 0.5 });
+  expect([1, 1.15, 1.25].map((score) => plateau.observe(score))).toEqual([1, 1, 0.5]);
 });
 
 test("a plateau goes on from its state", () => {
