@@ -37,6 +37,11 @@ export function checkChecksum(where: string, contents: Contents): void {
   );
 }
 
+/** CRC-32 of bytes, as a zip has it. */
+export function crcOf(bytes: Uint8Array): number {
+  return ~update(~0, bytes) >>> 0;
+}
+
 // Eight digits take the digest's place while it is computed, so that it covers all bytes but itself.
 export const NO_DIGEST = "00000000";
 /** Stands once in a header at most: within a text, the quotes would have a backslash before them. */

@@ -11,7 +11,9 @@ export {
   type LoadModelOptions,
   type SaveModelOptions,
 } from "./model.js";
+export { decodeNpy, decodeNpz, encodeNpy, encodeNpz } from "./numpy.js";
 export { fromPyTorch, toPyTorch } from "./pytorch.js";
+export { decodePyTorch } from "./pytorchFile.js";
 export {
   decodeSafetensors,
   encodeSafetensors,

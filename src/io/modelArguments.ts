@@ -135,7 +135,9 @@ export function acrossBatches(where: string, jsons: readonly Json[], sizes: read
   if (jsons.every((json) => typeof json === "number")) {
     // A size, or the factor of a mean.
     for (const inverse of [false, true]) {
-      const numbers: readonly number[] = jsons.map((one) => (inverse ? Math.round(1 / (one as number)) : (one as number)));
+      const numbers: readonly number[] = jsons.map((one) =>
+        inverse ? Math.round(1 / (one as number)) : (one as number),
+      );
       const times = (numbers[1] - numbers[0]) / (sizes[1] - sizes[0]);
       const dependent = { times, plus: numbers[0] - times * sizes[0], inverse };
       const isWhole = Number.isSafeInteger(times) && Number.isSafeInteger(dependent.plus);

@@ -156,9 +156,18 @@ export function openSafetensors(
   checkContiguous(entries, data.length, where);
   const read = ({ name, dtype, shape, begin, end }: Entry) => {
     const raw = new Uint8Array(data.subarray(begin, end)).buffer;
-    return [name, { dtype, shape, data: DTYPES[dtype].view(raw) } as SafetensorsTensor] as const;
+    return [name, tensorOf(dtype, shape, raw)] as const;
   };
   return { metadata, tensors: () => new Map(entries.map(read)) };
+}
+
+/** A tensor of its own bytes, little-endian. `raw` must have exactly those of its elements. */
+export function tensorOf(dtype: SafetensorsDtype, shape: number[], raw: ArrayBuffer): SafetensorsTensor {
+  return { dtype, shape, data: DTYPES[dtype].view(raw) } as SafetensorsTensor;
+}
+
+export function elementBytes(dtype: SafetensorsDtype): number {
+  return DTYPES[dtype].sizeBytes;
 }
 
 // Writing
@@ -185,6 +194,11 @@ function checkInput(name: string, tensor: SafetensorsInput): SafetensorsDtype {
   if (name === METADATA_KEY) {
     throw new FormatError(`${at}: this name is kept for the file's notes, got a tensor of that name: rename it`);
   }
+  return checkArray(at, tensor);
+}
+
+/** The dtype that an array is written as. Throws FormatError if it is none, or its shape is not that of its data. */
+export function checkArray(at: string, tensor: SafetensorsInput): SafetensorsDtype {
   if (!isObject(tensor)) {
     throw new FormatError(
       `${at}: must be an object { shape, data }, got ${showValue(tensor)}: give it a shape and its data`,
@@ -401,7 +415,7 @@ function checkTensorCount(count: number, where: string): void {
 }
 
 /** The number of elements of a shape that may come from anywhere: `[2, 3]` has 6, `[]` has 1, `[2, 0]` has 0. */
-function elementCount(shape: unknown, at: string): number {
+export function elementCount(shape: unknown, at: string): number {
   const isShort = Array.isArray(shape) && shape.length <= MAX_AXES;
   if (!isShort || !Array.from(shape).every(isCount)) {
     throw new FormatError(

@@ -1,10 +1,13 @@
 // A row for each export of "steepest/io" and "steepest/progress".
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Trainer } from "steepest";
 import * as io from "steepest/io";
 import { createProgressDisplay, type ProgressDisplay } from "steepest/progress";
 import type { Row } from "../sweep.js";
 
+const { pt } = JSON.parse(readFileSync(new URL("../../golden/pytorchFile.json", import.meta.url), "utf8"));
+const PT = new Uint8Array(Buffer.from(pt.module, "base64"));
 const IDX = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 5, 6);
 const notes = () => ({ note: "of mine" });
 const display = await createProgressDisplay<"accuracy">(3);
@@ -34,6 +37,19 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
 
   const encoding: readonly Row[] = [
     { name: "encodeWeights", call: io.encodeWeights, good: () => [held, notes()], optional: ["1"], records: ["1"] },
+    {
+      name: "encodeNpy",
+      call: io.encodeNpy,
+      good: () => [{ dtype: "F32", shape: [2], data: Float32Array.of(1, 2) }],
+      required: ["0.shape", "0.data"],
+    },
+    {
+      name: "encodeNpz",
+      call: io.encodeNpz,
+      good: () => [{ w: { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } }],
+      required: ["0.w.shape", "0.w.data"],
+      records: ["0"],
+    },
     { name: "toPyTorch", call: io.toPyTorch, good: () => [held] },
     { name: "encodeModel", call: io.encodeModel, good: () => [held, saving()], ...savingFree("1") },
     {
@@ -70,6 +86,30 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
       good: () => [held, weights, "name"],
       optional: ["2"],
       accepts: { "1": buffers },
+    },
+    {
+      name: "decodePyTorch",
+      where: ["PyTorch file"],
+      call: io.decodePyTorch,
+      good: () => [PT, "name"],
+      optional: ["1"],
+      accepts: { "0": buffers },
+    },
+    {
+      name: "decodeNpy",
+      where: ["NumPy file"],
+      call: io.decodeNpy,
+      good: () => [io.encodeNpy({ shape: [2], data: Float32Array.of(1, 2) }), "name"],
+      optional: ["1"],
+      accepts: { "0": buffers },
+    },
+    {
+      name: "decodeNpz",
+      where: ["NumPy archive"],
+      call: io.decodeNpz,
+      good: () => [io.encodeNpz({ w: { shape: [2], data: Float32Array.of(1, 2) } }), "name"],
+      optional: ["1"],
+      accepts: { "0": buffers },
     },
     { name: "fromPyTorch", call: io.fromPyTorch, good: () => [held, pytorch] },
     {

@@ -1,0 +1,136 @@
+// PyTorch's own files, as `torch.save` writes them since version 1.6: a zip archive with a pickle that says what is where, and
+// the bytes of each tensor's storage.
+import { showValue } from "../engine/errors.js";
+import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
+import { FormatError } from "./formatError.js";
+import { isMap, type PickledGlobal, type PickledStorage, readPickle } from "./pickle.js";
+import { elementBytes, elementCount, type SafetensorsDtype, type SafetensorsTensor, tensorOf } from "./safetensors.js";
+import { readZip, storedBytes, type ZipEntry } from "./zip.js";
+
+const STORAGES: Readonly<Record<string, SafetensorsDtype>> = {
+  ...{ "torch.FloatStorage": "F32", "torch.DoubleStorage": "F64", "torch.HalfStorage": "F16" },
+  ...{ "torch.BFloat16Storage": "BF16", "torch.LongStorage": "I64", "torch.IntStorage": "I32" },
+  ...{ "torch.ShortStorage": "I16", "torch.CharStorage": "I8", "torch.ByteStorage": "U8", "torch.BoolStorage": "BOOL" },
+};
+
+const DICT = "collections.OrderedDict";
+const TENSOR = "torch._utils._rebuild_tensor_v2";
+const PARAMETER = "torch._utils._rebuild_parameter";
+
+/** A tensor in the pickle. */
+interface Pickled {
+  readonly tensor: readonly unknown[];
+}
+
+/**
+ * Reads the tensors of a file that `torch.save` wrote, by name; of dicts within dicts "model.0.weight". Numbers and text between
+ * them are left out. No code of the file is run: what names anything but dicts and tensors is refused by name, so save a
+ * `state_dict()`, not a module.
+ *
+ * @param name The file's name, for error messages only.
+ * @throws {FormatError} If the bytes are no such file, or one that would run code.
+ * @example
+ * const read = async (trainer, path) => fromPyTorch(trainer, decodePyTorch(await readFileBytes(path), path));
+ */
+export function decodePyTorch(bytes: FileBytes, name?: string): Map<string, SafetensorsTensor> {
+  const where = placeOf("PyTorch file", name);
+  const entries = readZip(where, bytesOf(where, bytes));
+  const pickle = [...entries.values()].find((entry) => /^[^/]*\/data\.pkl$/.test(entry.name));
+  if (pickle === undefined) {
+    throw new FormatError(
+      `${where}: must have a data.pkl, got none: save it with torch.save() of version 1.6 or later`,
+    );
+  }
+  const folder = pickle.name.slice(0, -"data.pkl".length);
+  const order = entries.get(`${folder}byteorder`);
+  if (order !== undefined && new TextDecoder().decode(new Uint8Array(storedBytes(where, order))) !== "little") {
+    throw new FormatError(`${where}: numbers must be little-endian, got others: save the file on another machine`);
+  }
+  const root = readPickle(where, storedBytes(where, pickle), {
+    knows: (global) => [DICT, TENSOR, PARAMETER].includes(global) || Object.hasOwn(STORAGES, global),
+    call(global, args): unknown {
+      if (global === DICT && args.length === 0) return new Map();
+      if (global === TENSOR) return { tensor: args } satisfies Pickled;
+      if (global === PARAMETER) return args[0];
+      throw new FormatError(
+        `${where}: a pickle must make nothing but dicts and tensors, got ${global}: save a state_dict`,
+      );
+    },
+  });
+  const tensors = new Map<string, SafetensorsTensor>();
+  const storages = new Map<string, Uint8Array>();
+  const bytesFor = (key: string): Uint8Array => {
+    const known = storages.get(key) ?? storedBytes(where, entryOf(where, entries, `${folder}data/${key}`));
+    storages.set(key, known);
+    return known;
+  };
+  collect(where, root, "", tensors, bytesFor);
+  return tensors;
+}
+
+function entryOf(where: string, entries: ReadonlyMap<string, ZipEntry>, name: string): ZipEntry {
+  const entry = entries.get(name);
+  if (entry !== undefined) return entry;
+  throw new FormatError(`${where}: the archive must have ${showValue(name)}, got none: the file is damaged`);
+}
+
+// Deeper than any state_dict, so that one in itself ends.
+const MAX_DEPTH = 32;
+
+function collect(
+  where: string,
+  value: unknown,
+  path: string,
+  tensors: Map<string, SafetensorsTensor>,
+  bytesFor: (key: string) => Uint8Array,
+  depth = 0,
+): void {
+  const { tensor } = (value ?? {}) as Partial<Pickled>;
+  if (tensor !== undefined) tensors.set(path, tensorFor(`${where}: ${showValue(path)}`, tensor, bytesFor));
+  if (!isMap(value)) return;
+  if (depth > MAX_DEPTH)
+    throw new FormatError(`${where}: dicts must be at most ${MAX_DEPTH} deep, got more: the file is damaged`);
+  for (const [key, one] of value) {
+    const next = path === "" ? String(key) : `${path}.${String(key)}`;
+    if (typeof key === "string" || typeof key === "number") collect(where, one, next, tensors, bytesFor, depth + 1);
+  }
+}
+
+/** The arguments: storage, offset, shape, strides, … in elements. */
+function tensorFor(
+  where: string,
+  [storage, offset, shape, strides]: readonly unknown[],
+  bytesFor: (key: string) => Uint8Array,
+): SafetensorsTensor {
+  const { persistent } = (storage ?? {}) as Partial<PickledStorage>;
+  const [kind, type, key] = (Array.isArray(persistent) ? persistent : []) as unknown[];
+  const { global = "" } = (type ?? {}) as Partial<PickledGlobal>;
+  const isStrided = Array.isArray(shape) && Array.isArray(strides) && strides.length === shape.length;
+  const isWhole = isStrided && [offset, ...strides].every((one) => Number.isSafeInteger(one) && (one as number) >= 0);
+  if (kind !== "storage" || typeof key !== "string" || !Object.hasOwn(STORAGES, global) || !isWhole) {
+    throw new FormatError(`${where}: must be a tensor of a storage, got ${showValue(shape)}: the file is damaged`);
+  }
+  const dtype = STORAGES[global];
+  const size = elementBytes(dtype);
+  const count = elementCount(shape, where);
+  const bytes = bytesFor(key);
+  const last = (offset as number) + shape.reduce((sum, one, axis) => sum + Math.max(one - 1, 0) * strides[axis], 0);
+  if (count > 0 && ((last + 1) * size > bytes.length || count * size > bytes.length)) {
+    throw new FormatError(
+      `${where}: must be within its storage of ${bytes.length} bytes, got ${count} elements of ${size}: save a copy of it, by clone()`,
+    );
+  }
+  const raw = new Uint8Array(count * size);
+  const at = shape.map(() => 0);
+  let source = offset as number;
+  for (let to = 0; to < raw.length; to += size) {
+    for (let byte = 0; byte < size; byte++) raw[to + byte] = bytes[source * size + byte];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      source += strides[axis];
+      if (++at[axis] < shape[axis]) break;
+      source -= at[axis] * strides[axis];
+      at[axis] = 0;
+    }
+  }
+  return tensorOf(dtype, [...shape], raw.buffer);
+}
