@@ -33,6 +33,7 @@ export default defineConfig({
       { find: /^steepest\/report$/, replacement: source("./src/platform/nodeReport.ts") },
       { find: /^steepest\/onnx$/, replacement: source("./src/platform/nodeOnnx.ts") },
       { find: /^steepest\/images$/, replacement: source("./src/platform/nodeImages.ts") },
+      { find: /^steepest\/cluster$/, replacement: source("./src/platform/nodeCluster.ts") },
       { find: /^steepest\/search$/, replacement: source("./src/platform/nodeSearch.ts") },
       { find: /^steepest\/callbacks$/, replacement: source("./src/platform/nodeCallbacks.ts") },
       { find: /^steepest\/text$/, replacement: source("./src/text/index.ts") },

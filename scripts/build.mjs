@@ -113,6 +113,7 @@ async function bundleNode() {
     callbacks: "src/platform/nodeCallbacks.ts",
     images: "src/platform/nodeImages.ts",
     onnx: "src/platform/nodeOnnx.ts",
+    cluster: "src/platform/nodeCluster.ts",
     ...ANYWHERE,
     cli: "src/cli/index.ts",
   };
@@ -139,6 +140,7 @@ async function bundleNode() {
     "callbacks",
     "images",
     "onnx",
+    "cluster",
     ...Object.keys(ANYWHERE),
   ]) {
     writeFileSync(new URL(`cjs/${entry}.cjs`, dist), `module.exports = require("./all.cjs").${entry};\n`);

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { transformSync } from "esbuild";
 import * as steepest from "steepest";
 import * as callbacks from "steepest/callbacks";
+import * as cluster from "steepest/cluster";
 import * as preparation from "steepest/data";
 import * as diagnostics from "steepest/diagnostics";
 import * as graph from "steepest/graph";
@@ -41,6 +42,7 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/metrics": metrics,
   "steepest/text": text,
   "steepest/report": report,
+  "steepest/cluster": cluster,
   "steepest/search": search,
   "steepest/callbacks": callbacks,
 };
@@ -70,7 +72,7 @@ async function runProgram(source: string, symbolic = false, own: Record<string, 
   const body = source.replace(/^import .*$/gm, "");
   const scope: Record<string, unknown> = symbolic
     ? { ...steepest, ...graph }
-    : { ...graph, ...steepest, ...io, ...progress, ...preparation, ...text, ...search, ...own };
+    : { ...graph, ...steepest, ...io, ...progress, ...preparation, ...text, ...search, ...cluster, ...own };
   for (const [, names, from] of imports) {
     for (const name of names
       .split(",")

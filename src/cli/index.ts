@@ -2,9 +2,11 @@
 // The command line: a command and its options. Exit code 0: done; 1: it failed; 2: it was called wrongly.
 import "../platform/nodeKernels.js";
 import "../platform/nodeThreads.js";
+import { clusterUsage, runCluster } from "./cluster.js";
 import { digitsUsage, runDigits } from "./digits.js";
 import { UsageError } from "./options.js";
 import { reportUsage, runReport } from "./report.js";
+import { runWorker, workerUsage } from "./worker.js";
 
 interface Command {
   readonly usage: string;
@@ -15,6 +17,8 @@ interface Command {
 const commands: Record<string, Command> = {
   digits: { usage: digitsUsage, summary: "train and test a digit classifier on MNIST", run: runDigits },
   report: { usage: reportUsage, summary: "write the logs of runs as one HTML page", run: runReport },
+  worker: { usage: workerUsage, summary: "train shards of a cluster's runs", run: runWorker },
+  cluster: { usage: clusterUsage, summary: "show, pause, resume and stop the runs of a cluster", run: runCluster },
 };
 
 const usage = `usage: steepest <command> [options]

@@ -45,11 +45,19 @@ export interface DistributeOptions extends PlanOptions {
   signal?: AbortSignalLike;
 }
 
+function connectionRule(where: string, name: string, value: unknown): DistributeOptions["connection"] {
+  if (value === undefined || (typeof value === "string" && /^rediss?:\/\//.test(value))) return value;
+  if (kindOf(value) === "Object") return value as object;
+  throw new ModelError(
+    `${where}: ${name} must be an address such as "redis://localhost:6379", or options of ioredis, got ${showValue(value)}`,
+  );
+}
+
 const OPTIONS = joined(PLAN, {
   name: runName,
   rounds: integer(undefined, { min: 1 }),
-  // Checked by those who need them.
-  connection: unchecked<DistributeOptions["connection"]>(),
+  connection: connectionRule,
+  // Checked with its methods.
   store: unchecked<CheckpointStore | undefined>(),
   audit: number(0, { min: 0, max: 1 }),
   keep: integer(2, { min: 2 }),

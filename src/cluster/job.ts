@@ -44,7 +44,8 @@ export interface AnyJob {
  *
  * @throws {ModelError} If a part is missing.
  * @example
- * export default defineJob({
+ * // export default, in the job's file
+ * const job = defineJob({
  *   model: sequential({ input: [2] }, dense(1)),
  *   loss: meanSquaredError(),
  *   optimizer: adam(),

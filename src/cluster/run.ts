@@ -139,17 +139,33 @@ function spread(n: number): number {
 
 /** Removes what no later round needs. */
 async function removeOld({ store, keep }: RunParts, head: number): Promise<void> {
-  const { records, values, name } = store;
+  const { records } = store;
   const last = head - keep;
   if (last < 1) return;
-  const oldest = Number((await records.read(RUN, OLDEST)) ?? 1);
+  const oldest = await oldestOf(store);
   if (oldest > last) return;
-  for (const value of await values.list()) {
-    const [run, round, ...rest] = value.split(".");
-    if (run === name && rest.length > 0 && Number(round) <= last) await values.remove(value);
-  }
+  await removeValues(store, (round) => round <= last);
   for (let round = oldest; round <= last; round++) await records.removeScope(scopeOf(round));
   await records.write(RUN, OLDEST, String(last + 1));
+}
+
+/** The first round that is kept. */
+async function oldestOf({ records }: RunStore): Promise<number> {
+  return Number((await records.read(RUN, OLDEST)) ?? 1);
+}
+
+async function removeValues({ values, name }: RunStore, isOld: (round: number) => boolean): Promise<void> {
+  for (const value of await values.list()) {
+    const [run, round, ...rest] = value.split(".");
+    if (run === name && rest.length > 0 && isOld(Number(round))) await values.remove(value);
+  }
+}
+
+/** Removes what a worker has left of a round that it was late for: it was frozen, and others went on. */
+export async function removeLate(store: RunStore, round: number): Promise<void> {
+  if (round >= (await oldestOf(store))) return;
+  await removeValues(store, (one) => one === round);
+  await store.records.removeScope(scopeOf(round));
 }
 
 /** Keeps a round's end under a name, whatever is removed later. */

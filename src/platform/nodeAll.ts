@@ -6,6 +6,7 @@ export * as metrics from "../metrics/index.js";
 export * as text from "../text/index.js";
 export * as index from "./node.js";
 export * as callbacks from "./nodeCallbacks.js";
+export * as cluster from "./nodeCluster.js";
 export * as data from "./nodeData.js";
 export * as graph from "./nodeGraph.js";
 export * as images from "./nodeImages.js";

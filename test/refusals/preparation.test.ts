@@ -1,7 +1,8 @@
-// The sweep over all that "steepest/callbacks", "steepest/data", "steepest/images", "steepest/inspect", "steepest/metrics", "steepest/onnx", "steepest/search" and "steepest/text" export: see sweep.ts for the
+// The sweep over all that "steepest/callbacks", "steepest/cluster", "steepest/data", "steepest/images", "steepest/inspect", "steepest/metrics", "steepest/onnx", "steepest/search" and "steepest/text" export: see sweep.ts for the
 // rule that it holds.
 import { describe, expect, test } from "vitest";
 import { callbackRows, namesOfCallbacks } from "./rows/callbacks.js";
+import { clusterRows, namesOfCluster } from "./rows/cluster.js";
 import { diagnosticsRows, namesOfDiagnostics } from "./rows/diagnostics.js";
 import { inspectRows, namesOfInspect } from "./rows/inspect.js";
 import { arrayMetricRows, namesOfMetrics } from "./rows/metrics.js";
@@ -20,6 +21,7 @@ describe("bad arguments", () => {
       ...pictureRows,
       ...callbackRows,
       ...onnxRows,
+      ...clusterRows,
     ],
     () => undefined,
   );
@@ -34,6 +36,7 @@ test("every export has a row", () => {
     ...pictureRows,
     ...callbackRows,
     ...onnxRows,
+    ...clusterRows,
   ].map(({ name }) => name);
   expect(
     [
@@ -44,6 +47,7 @@ test("every export has a row", () => {
       ...namesOfPictures,
       ...namesOfCallbacks,
       ...namesOfOnnx,
+      ...namesOfCluster,
     ].filter((name) => !named.includes(name)),
   ).toEqual([]);
 });

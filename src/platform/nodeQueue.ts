@@ -1,0 +1,129 @@
+// Rounds by BullMQ: a flow with a job for each shard, and one behind them that merges. The queue says who does what next; what is
+// done, the records say. So a job that is done twice, or lost, changes nothing: the second finds the record, the lost one is added
+// again.
+import type { FlowProducer, Queue } from "bullmq";
+import type { Redis } from "ioredis";
+import type { Contract } from "../cluster/contract.js";
+import { FAILED, type RunStore } from "../cluster/executor.js";
+import { scopeOf } from "../cluster/records.js";
+import { headOf } from "../cluster/run.js";
+import type { RoundTask, Scheduler } from "../cluster/scheduler.js";
+import { SteepestError } from "../engine/errors.js";
+import { pause, performance } from "../engine/host.js";
+import { loadPeers, PREFIX, workersIn } from "./nodeRedis.js";
+
+/** What is in a job. No code, and no values. */
+export interface RoundJob {
+  readonly run: string;
+  readonly round: number;
+  /** Absent of the job that merges. */
+  readonly shard?: number;
+  /** Whether the shard is done in any case, to compare. */
+  readonly again?: boolean;
+}
+
+export const QUEUE_PREFIX = `${PREFIX}:queue`;
+/** Of a job that throws what another worker might not: a file that one machine lacks. */
+export const ATTEMPTS = 5;
+
+/** Workers listen only to the queue of what they have: they never see what is not theirs. */
+export function queueOf({ version, kernels, job }: Contract): string {
+  return `${version.replaceAll(":", "_")}-${kernels.slice(0, 16)}-${job.slice(0, 16)}`;
+}
+
+const SLOWEST_POLL_MS = 50;
+const CHECK_MS = 1000;
+const WARN_MS = 10_000;
+
+export async function queueScheduler(
+  where: string,
+  redis: Redis,
+  store: RunStore,
+  contract: Contract,
+): Promise<Scheduler> {
+  const { bullmq } = await loadPeers(where);
+  const options = { connection: redis, prefix: QUEUE_PREFIX };
+  const queueName = queueOf(contract);
+  const queue = new bullmq.Queue(queueName, options);
+  const flows = new bullmq.FlowProducer(options);
+  queue.on("error", () => {});
+  flows.on("error", () => {});
+  let warned = false;
+  const matching = async (): Promise<number> =>
+    (await workersIn(redis)).filter((worker) => queueOf(worker.contract) === queueName).length;
+  async function warnOfNobody(): Promise<void> {
+    if (warned || (await matching()) > 0) return;
+    warned = true;
+    const others = (await workersIn(redis)).flatMap(({ name, refuses }) =>
+      refuses[store.name] === undefined ? [] : [`${name} (${refuses[store.name]})`],
+    );
+    const found = others.length === 0 ? "there is none" : `there are only others: ${others.join(", ")}`;
+    console.warn(`steepest: the run "${store.name}" waits for workers, ${found}: start steepest worker with its job`);
+  }
+  return {
+    async run(task) {
+      const { round } = task;
+      const start = performance.now();
+      let parent = await addRound(flows, queueName, store.name, task);
+      let checked = start;
+      for (let wait = 1; ; wait = Math.min(wait * 1.5, SLOWEST_POLL_MS)) {
+        if ((await store.records.read(scopeOf(round), "merge")) !== undefined) return;
+        const failure = await store.records.read(FAILED, "reason");
+        if (failure !== undefined) throw new SteepestError(`${where}: the run "${store.name}" has failed: ${failure}`);
+        const now = performance.now();
+        if (now - checked > CHECK_MS) {
+          checked = now;
+          // Redis went back to an earlier moment.
+          if ((await headOf(store)) < round - 1) return;
+          if (!(await isThere(queue, parent))) parent = await addRound(flows, queueName, store.name, task);
+          if (now - start > WARN_MS) await warnOfNobody();
+        }
+        await pause(wait);
+      }
+    },
+    workers: matching,
+    idle: () => pause(200),
+    async close() {
+      await flows.close();
+      await queue.close();
+      redis.disconnect();
+    },
+  };
+}
+
+/** Each flow has ids of its own: one that is added again cannot be taken for an older one. */
+async function addRound(
+  flows: FlowProducer,
+  queueName: string,
+  run: string,
+  { round, shards, audits }: RoundTask,
+): Promise<string> {
+  const opts = {
+    attempts: ATTEMPTS,
+    backoff: { type: "exponential", delay: 200 },
+    removeOnComplete: true,
+    removeOnFail: true,
+  };
+  const indices = Array.from({ length: shards }, (_, shard) => shard);
+  const data = [
+    ...indices.map((shard): RoundJob => ({ run, round, shard })),
+    ...audits.map((shard): RoundJob => ({ run, round, shard, again: true })),
+  ];
+  const { job } = await flows.add({
+    name: "merge",
+    queueName,
+    data: { run, round } satisfies RoundJob,
+    opts,
+    children: data.map((shard) => ({
+      name: "shard",
+      queueName,
+      data: shard,
+      opts: { ...opts, failParentOnFailure: true },
+    })),
+  });
+  return job.id as string;
+}
+
+async function isThere(queue: Queue, id: string): Promise<boolean> {
+  return ((await queue.getJob(id)) ?? undefined) !== undefined;
+}

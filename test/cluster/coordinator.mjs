@@ -1,0 +1,16 @@
+// The program of a run: prints each round as a line of JSON, and at the end the digest of the parameters.
+import { createHash } from "node:crypto";
+import { distribute } from "steepest/cluster";
+
+const { options, job } = JSON.parse(process.argv[2]);
+const run = await distribute(job, options);
+let last;
+for await (const { round, loss, validation, workers } of run) {
+  last = { round, loss, accuracy: validation?.accuracy, workers };
+  console.log(JSON.stringify(last));
+}
+const hash = createHash("sha256");
+for (const { data } of run.trainer.parameters().values())
+  hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+console.log(JSON.stringify({ digest: hash.digest("hex"), ...last }));
+await run.close();
