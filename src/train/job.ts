@@ -182,7 +182,11 @@ export async function* driveAsync<R, Y>(
         continue;
       }
       if (isResult(value)) {
-        await engine.fetch(lasting);
+        const failure = await outcomeOf(engine.fetch(lasting));
+        if (failure !== undefined) {
+          next = job.throw(failure.error);
+          continue;
+        }
         free();
         yield value;
       }

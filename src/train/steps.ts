@@ -27,7 +27,7 @@ import {
 import { areFinite, askForCopy, isDue, noteSteps, takeCopy } from "./rewind.js";
 import { checkResident } from "./samples.js";
 import { countTotals } from "./scores.js";
-import { claimStates, guard, STEPS_PER_CALL, type State } from "./state.js";
+import { claimStates, guard, isUpToDate, STEPS_PER_CALL, type State } from "./state.js";
 
 // How long a call into the engine may take before the host gets its turn. At the edge, the clock stands still while a
 // request is answered, so calls grow to STEPS_PER_CALL steps there: programs should limit the number of steps instead.
@@ -176,6 +176,20 @@ function afterFailure(state: State, planEnd: Pointer, error: unknown, call: Step
   call.count(stepsDone);
   state.engine.write(state.clock + CLOCK_STEP, [state.steps], "uint32");
   if (failedAt >= planEnd) state.broken = `step ${state.steps + 1} was torn (${message})`;
+}
+
+/**
+ * The same training, which closes the trainer if values that were only in a worker's copy of the memory are lost with it: not only
+ * steps run there, but also what copies values for the way back, or looks for NaN in them.
+ */
+export function* closedByLoss<R, Y>(state: State, job: Job<R, Y>): Job<R, Y> {
+  try {
+    return yield* job;
+  } catch (error) {
+    if (error instanceof ThreadError && state.broken === undefined && !isUpToDate(state))
+      state.broken = `step ${state.steps + 1} was torn (${error.message})`;
+    throw error;
+  }
 }
 
 /** Where samples are stored, by input and target. */

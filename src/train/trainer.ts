@@ -79,7 +79,7 @@ import {
   type State,
   TRAINING,
 } from "./state.js";
-import { stepOnce } from "./steps.js";
+import { closedByLoss, stepOnce } from "./steps.js";
 import { summarize } from "./summary.js";
 
 interface OwnEngine extends EngineOptions {
@@ -499,21 +499,25 @@ function asynchronousMethods(state: State, jobs: Jobs): AsynchronousMethods {
     fit(data: Given, options?: AnyFitOptions): never {
       const control = createControl(options?.every);
       return lazily(control, () =>
-        driveAsync(engine, jobs.fit(data, options, control, true), lastingOf(state)),
+        driveAsync(engine, closedByLoss(state, jobs.fit(data, options, control, true)), lastingOf(state)),
       ) as never;
     },
     async trainSteps(data, options) {
       const plan = checkStepsOptions(options);
-      await runAsync(engine, jobs.steps(data, plan, options, true), lastingOf(state));
+      await runAsync(engine, closedByLoss(state, jobs.steps(data, plan, options, true)), lastingOf(state));
       return plan.losses;
     },
     trainBatch: async (batch) =>
-      await runAsync(engine, trainBatch(state, jobs.readBatch("trainBatch", batch, true)), lastingOf(state)),
+      await runAsync(
+        engine,
+        closedByLoss(state, trainBatch(state, jobs.readBatch("trainBatch", batch, true))),
+        lastingOf(state),
+      ),
     gradients: async (batch: Given, options?: GradientsOptions) =>
       await runAsync(engine, gradientsOf(state, jobs.readBatch("gradients", batch, true), options)),
     evaluate: async (data, options) => await runAsync(engine, jobs.evaluate(data, options, true)),
     updateNormalization: async (data, options) =>
-      await runAsync(engine, jobs.normalization(data, options, true), lastingOf(state)),
+      await runAsync(engine, closedByLoss(state, jobs.normalization(data, options, true)), lastingOf(state)),
     predict: async (x, options) => await runAsync(engine, predictAll(state, readInputs(state, x, options, true))),
   };
 }

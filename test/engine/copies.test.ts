@@ -212,6 +212,40 @@ test("a loss closes who was being trained there, by name, and nobody else", asyn
   }
 });
 
+test("a loss at any call of a training closes it by name, or loses nothing: also while values are copied or looked through", async () => {
+  using alone = await compile(model, recipe);
+  const closed: number[] = [];
+  for (let victim = 0; victim < 12; victim++) {
+    const workers: Worker[] = [];
+    process.on("worker", (worker: Worker) => workers.push(worker));
+    using engine = await copied();
+    process.removeAllListeners("worker");
+    using trainer = await compile(model, { ...recipe, tripwire: "all", engine });
+    const { runInBackground } = engine;
+    let calls = 0;
+    engine.runInBackground = async (...call) => {
+      if (calls++ === victim) await workers[0].terminate();
+      return runInBackground(...call);
+    };
+    const steps = { steps: 40, batchSize: 32 };
+    const training = trainer.trainSteps(data, steps);
+    alone.reset();
+    const losses = alone.trainStepsSync(data, steps);
+    if (await training.catch(() => undefined)) {
+      expect(await training).toEqual(losses);
+      expect(trainer.parameters()).toEqual(alone.parameters());
+      continue;
+    }
+    await expect(training).rejects.toThrow(/threads: the worker ended with code 1/);
+    expect(() => trainer.predictSync(some.x)).toThrow(/closed, as step \d+ was torn .*: call reset\(\)/);
+    closed.push(victim);
+    trainer.reset();
+    expect(await trainer.trainSteps(data, steps)).toEqual(losses);
+    expect(trainer.parameters()).toEqual(alone.parameters());
+  }
+  expect(closed.length).toBeGreaterThan(3);
+});
+
 test("a kernel that fails over the copy closes the engine, by name", async () => {
   using engine = await copied();
   using trainer = await compile(model, { ...recipe, engine });

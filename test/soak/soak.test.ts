@@ -5,7 +5,7 @@ import { heldBy, SOAKS } from "./soaks.js";
 
 const MOMENTS = 4;
 
-test.each(SOAKS.map((soak) => [soak.what, soak] as const))("%s", async (_, soak) => {
+test.each(SOAKS.filter(({ short }) => short > 0).map((soak) => [soak.what, soak] as const))("%s", async (_, soak) => {
   const held = await heldBy(soak, soak.short, { moments: MOMENTS });
   expect(held.map(({ done }) => done)).toEqual([1, 2, 3, 4].map((part) => (part * soak.short) / MOMENTS));
   expect(growth(held)).toEqual([]);

@@ -464,6 +464,7 @@ describe("faults", () => {
       const { source, log } = watched((index) => (index < 1 ? some(10) : new Promise(() => {})));
       const fit = trainer.fit(source, { batchSize: 100 });
       const ended = expect(fit).rejects.toThrow("trainer: it has been disposed of");
+      await expect.poll(() => log.opened, { interval: 1 }).toBe(1);
       for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
       trainer.dispose();
       await ended;
