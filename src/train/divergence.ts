@@ -49,7 +49,7 @@ export interface DivergenceOrigin {
   readonly operation: string;
   readonly phase: "forward" | "backward" | "update";
   readonly tensor: BadTensor;
-  /** The samples of the step, by their index in the data, or in the batch of `trainBatch`. */
+  /** The samples of the step, by their index in the data, in the pass over a source, or in the batch of `trainBatch`. */
   readonly samples: readonly number[];
   /** The one of them that the bad element belongs to, if the tensor has a row for each. */
   readonly sample: number | undefined;

@@ -8,8 +8,8 @@ import type { StepsPlan } from "./options.js";
 import type { StagedFeed } from "./programs.js";
 import { areFinite, goBack, type RanSteps, resumeCopies, stepsSince, takeCopy } from "./rewind.js";
 import type { GivenSource } from "./source.js";
-import { runSourceSteps } from "./sourceSteps.js";
-import type { State } from "./state.js";
+import { continueSource, readySource, runSourceSteps, SourceGone } from "./sourceSteps.js";
+import { closeUnused, type State } from "./state.js";
 import {
   type Batches,
   continuePass,
@@ -65,13 +65,17 @@ function* retrace(state: State, error: DivergenceError, staged?: StagedBatch): J
   try {
     const spoiling = ran === undefined ? undefined : yield* repeat(state, ran, error.step);
     const isExact = ran !== undefined;
-    const ready = spoiling === undefined ? staged && readyBatch(state, staged.feed, staged.count) : spoiling();
+    const ready = spoiling === undefined ? staged && readyBatch(state, staged.feed, staged.count) : yield* spoiling();
     if (ready !== undefined) origin = yield* look(state, ready, isExact ? undefined : before);
   } catch (cause) {
-    state.broken = `step ${error.step} diverged, and going back from it failed`;
-    throw cause;
+    // A source that cannot be read again: the values of the copy are all there is.
+    if (!(cause instanceof SourceGone)) {
+      state.broken = `step ${error.step} diverged, and going back from it failed`;
+      throw cause;
+    }
   }
   yield* goBack(state);
+  closeUnused(state, undefined);
   resumeCopies(state);
   return new DivergenceError("training", { ...error.divergence, origin, rewoundTo: state.steps });
 }
@@ -80,7 +84,7 @@ function* retrace(state: State, error: DivergenceError, staged?: StagedBatch): J
  * Does steps again, up to the one that spoils the values, and takes a copy before it. Returns how that step is made ready;
  * nothing if none of them does.
  */
-function* repeat(state: State, ran: readonly RanSteps[], last: number): Job<(() => ReadyStep) | undefined> {
+function* repeat(state: State, ran: readonly RanSteps[], last: number): Job<(() => Job<ReadyStep>) | undefined> {
   // The losses up to the last step but one are known to be finite, and most likely so are the values before that.
   const left = yield* skip(state, ran, last - 2 - state.steps);
   for (const { batches, steps, factor } of left) {
@@ -89,11 +93,15 @@ function* repeat(state: State, ran: readonly RanSteps[], last: number): Job<(() 
       yield* takeCopy(state);
       if (yield* staysFinite(state, batches, 1)) continue;
       yield* goBack(state);
-      return () => readyStep(state, batches);
+      return () => readyAgain(state, batches);
     }
   }
   yield* takeCopy(state);
   return undefined;
+}
+
+function* readyAgain(state: State, batches: RanSteps["batches"]): Job<ReadyStep> {
+  return "data" in batches ? readyStep(state, batches) : yield* readySource(state, { ...batches, again: true });
 }
 
 /** Does so many steps without looking at each. Returns those that are left: all, if the values do not stay finite. */
@@ -117,7 +125,10 @@ function* skip(state: State, ran: readonly RanSteps[], count: number): Job<reado
 function* staysFinite(state: State, batches: RanSteps["batches"], steps: number): Job<boolean> {
   try {
     for (let done = 0; done < steps; ) {
-      const { losses } = yield* continuePass(state, batches, { steps: steps - done });
+      const { losses } =
+        "data" in batches
+          ? yield* continuePass(state, batches, { steps: steps - done })
+          : yield* continueSource(state, { ...batches, again: true }, steps - done);
       done += losses.length;
     }
   } catch (error) {

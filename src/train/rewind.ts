@@ -13,14 +13,17 @@ import { recordSums, sumBytes } from "../optim/norms.js";
 import type { Cursor, Pass } from "./cursor.js";
 import type { ResidentData } from "./data.js";
 import { EngineCall, type Job } from "./job.js";
+import type { SourceBatches } from "./sourceSteps.js";
 import { lastingOf, type State } from "./state.js";
 
 /** What is watched: the loss of each step, or also whether all values are finite after each call. */
 export type Watched = "loss" | "all";
 
-/** Steps over data in memory, which can be done again. */
+/** Steps that can be done again: over data in memory, or over a source, which is opened again for it. */
 export interface RanSteps {
-  readonly batches: { readonly data: ResidentData; readonly batchSize: number; readonly shuffle: boolean };
+  readonly batches:
+    | { readonly data: ResidentData; readonly batchSize: number; readonly shuffle: boolean }
+    | SourceBatches;
   /** Of the learning rates, by callbacks. */
   readonly factor: number;
   steps: number;
@@ -76,9 +79,13 @@ export function isDue({ rewind, steps }: State): boolean {
 }
 
 /** Lets a copy be taken before many steps over other data than those since the last one. */
-export function askForCopy({ rewind }: State, data: ResidentData, steps: number): void {
+export function askForCopy({ rewind }: State, data: object, steps: number): void {
   if (rewind === undefined || steps < MIN_STEPS || rewind.due === NEVER) return;
-  if (rewind.moment === undefined || rewind.ran.some(({ batches }) => batches.data !== data)) rewind.due = 0;
+  if (rewind.moment === undefined || rewind.ran.some(({ batches }) => dataOf(batches) !== data)) rewind.due = 0;
+}
+
+function dataOf(batches: RanSteps["batches"]): object {
+  return "data" in batches ? batches.data : batches.source.given;
 }
 
 /** Takes a copy, unless the values are not finite. */
@@ -128,10 +135,14 @@ export function noteSteps(
 ): void {
   if (rewind?.moment === undefined || steps === 0) return;
   const last = rewind.ran.at(-1);
-  const { data, batchSize, shuffle } = batches;
-  const same = last?.batches.data === data && last.batches.batchSize === batchSize && last.batches.shuffle === shuffle;
+  const shuffleOf = (one: RanSteps["batches"]): boolean => "data" in one && one.shuffle;
+  const same =
+    last !== undefined &&
+    dataOf(last.batches) === dataOf(batches) &&
+    last.batches.batchSize === batches.batchSize &&
+    shuffleOf(last.batches) === shuffleOf(batches);
   if (same) last.steps += steps;
-  else rewind.ran.push({ batches: { data, batchSize, shuffle }, factor, steps });
+  else rewind.ran.push({ batches: { ...batches }, factor, steps });
 }
 
 /** Forgets the copy: values were set, so the steps since cannot be done again. */
@@ -146,7 +157,7 @@ export function stepsSince({ rewind, steps, samples }: State, besides: number): 
   if (rewind?.moment === undefined) return undefined;
   const { ran, moment } = rewind;
   const known = ran.reduce((sum, one) => sum + one.steps, 0);
-  const isThere = ran.every(({ batches }) => samples.resident.has(batches.data));
+  const isThere = ran.every(({ batches }) => !("data" in batches) || samples.resident.has(batches.data));
   return isThere && known === steps - moment.steps - besides ? ran.map((one) => ({ ...one })) : undefined;
 }
 
@@ -166,7 +177,14 @@ export function* goBack(state: State): Job<boolean> {
   rewind.ran.length = 0;
   state.steps = moment.steps;
   state.epochs = moment.epochs;
-  state.cursor = copyCursor(moment.cursor);
+  const cursor = copyCursor(moment.cursor);
+  for (const { number, row, stream } of state.cursor.open) {
+    // A source that is where it was is read on; others are opened again.
+    const same = cursor.open.find((pass) => pass.number === number && pass.row === row);
+    if (same === undefined) stream?.close();
+    else same.stream = stream;
+  }
+  state.cursor = cursor;
   state.rowStates.rows = moment.rows;
   state.summed = undefined;
   state.fed = undefined;

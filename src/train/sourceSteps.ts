@@ -4,11 +4,11 @@ import { beginPass, findPass, movePass, type Pass, takeBack } from "./cursor.js"
 import { type Job, PAUSE } from "./job.js";
 import type { StepsPlan } from "./options.js";
 import { type GatheredFeed, programInParts } from "./programs.js";
-import { forgetCopy } from "./rewind.js";
+import { askForCopy, isDue, noteSteps, takeCopy } from "./rewind.js";
 import { countTotals } from "./scores.js";
 import type { GivenSource } from "./source.js";
 import { closeUnused, type State } from "./state.js";
-import { runStretch, type Stretch } from "./steps.js";
+import { type ReadyStep, readyRows, runStretch, type Stretch } from "./steps.js";
 import { openStream, type Rows, type Stream } from "./stream.js";
 
 /** A source that is trained on, and its batches. */
@@ -20,6 +20,13 @@ export interface SourceBatches {
   readonly batchSize: number;
   /** It is called between calls and while batches are waited for, and may throw. */
   readonly check?: () => void;
+  /** Whether these are steps that were done before. */
+  readonly again?: boolean;
+}
+
+/** A source did not give its samples again. */
+export class SourceGone {
+  constructor(readonly cause: unknown) {}
 }
 
 /** The result of a call over a source: the end of its pass may come without a step. */
@@ -36,29 +43,42 @@ export function* continueSource(
   most: number,
   reads: readonly Region[] = [],
 ): Job<SourceStretch> {
-  const { batchSize } = batches;
+  askForCopy(state, batches.source.given, most);
+  if (isDue(state)) yield* takeCopy(state);
   const pass = passOverSource(state, batches);
-  // Batches that are gone cannot be trained on again.
-  forgetCopy(state);
   const rows = yield* rowsOf(state, batches, pass);
   if (rows === undefined) return { pass, losses: NO_LOSSES, ended: true };
-  const { data, count } = rows;
-  const size = Math.min(stepOfSource(state, batchSize), count);
-  const feed: GatheredFeed = { kind: "gathered", format: data.format, whole: false, part: Math.min(size, batchSize) };
+  const { size, feed } = stepOf(state, batches, rows);
   if (!state.engine.background) yield* programInParts(state, "train", feed, size);
-  const stretch = yield* runStretch(state, { pass, rows, feed, size, most, reads });
+  const note = (done: number): void => noteSteps(state, batches, done);
+  const stretch = yield* runStretch(state, { pass, rows, feed, size, most, reads, note });
   return { ...stretch, ended: pass.row >= pass.samples };
 }
 
+function stepOf(state: State, { batchSize }: SourceBatches, { data, count }: Rows) {
+  const size = Math.min(stepOfSource(state, batchSize), count);
+  const feed: GatheredFeed = { kind: "gathered", format: data.format, whole: false, part: Math.min(size, batchSize) };
+  return { size, feed };
+}
+
+/** Writes what the next step reads, without doing it. */
+export function* readySource(state: State, batches: SourceBatches): Job<ReadyStep> {
+  for (;;) {
+    const pass = passOverSource(state, batches);
+    const rows = yield* rowsOf(state, batches, pass);
+    if (rows !== undefined) return readyRows(state, { pass, rows, ...stepOf(state, batches, rows) });
+  }
+}
+
 /** The rows of the next steps; `undefined` if the pass has ended, and was closed. */
-function* rowsOf(state: State, { source, batchSize, check }: SourceBatches, pass: Pass): Job<Rows | undefined> {
+function* rowsOf(state: State, { source, batchSize, check, again }: SourceBatches, pass: Pass): Job<Rows | undefined> {
   const stream = pass.stream as Stream;
   let rows: Rows | undefined;
   try {
     rows = yield* stream.rows({ unit: stepOfSource(state, batchSize), later: source.later, check });
   } catch (error) {
     if (pass.row === 0) takeBack(state.cursor, pass);
-    throw error;
+    throw again === true ? new SourceGone(error) : error;
   }
   pass.samples = pass.row + (rows === undefined ? 0 : (rows.left ?? Infinity));
   if (rows !== undefined) return rows;

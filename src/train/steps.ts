@@ -407,7 +407,7 @@ function nextStep(state: State, batches: Batches) {
   const pass = passOver(state, batches);
   const size = Math.min(stepSizeOf(state, batches), pass.samples - pass.row);
   const feed = feedOf(data, size, batchSize);
-  return { pass, size, feed, program: programFor(state, "train", feed, size) };
+  return { pass, size, feed };
 }
 
 /** A step whose inputs are in place. */
@@ -415,17 +415,27 @@ export interface ReadyStep {
   readonly program: StepProgram;
   /** Samples of one of its batches. */
   readonly part: number;
-  /** Its samples, by their index in the data. */
+  /** Its samples, by their index in the data, or in the pass over a source. */
   readonly samples: readonly number[];
 }
 
 /** Writes what the next step of the current pass reads, without doing it. */
 export function readyStep(state: State, batches: Batches): ReadyStep {
   const { data } = batches;
-  const { pass, size, feed, program } = nextStep(state, batches);
+  const { pass, size, feed } = nextStep(state, batches);
+  return readyRows(state, { pass, rows: { data, row: pass.row }, feed, size });
+}
+
+type NextRows = Pick<StretchPlan, "pass" | "feed" | "size"> & {
+  readonly rows: Pick<StretchPlan["rows"], "data" | "row">;
+};
+
+/** The same for rows in memory. */
+export function readyRows(state: State, { pass, rows: { data, row }, feed, size }: NextRows): ReadyStep {
+  const program = programFor(state, "train", feed, size);
   claimStates(state, "trainer", size);
   bindPass(state, pass, data);
-  beforeSteps(state, pass.row, 1);
+  beforeSteps(state, row, 1);
   const order = pass.shuffled ? state.engine.words(data.order, data.count) : undefined;
   const samples = Array.from({ length: size }, (_, index) => order?.[pass.row + index] ?? pass.row + index);
   return { program, part: feed.part ?? size, samples };
