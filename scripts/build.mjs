@@ -38,7 +38,7 @@ async function compile(target) {
 
 /** A rule of a table of options: see src/engine/options.ts. */
 const OPTION_RULE =
-  /(?<![\w.*/] ?)(?:number|integer|flag|choice|fn|optional|unchecked|joined|part|partOptions|decay|learningRate)(?:<[^\n]*?>)?\(/g;
+  /(?<![\w.*/] ?)(?:number|integer|flag|choice|fn|optional|unchecked|joined|part|partOptions|decay|learningRate|weightDecay|decoupled|rootEpsilon|momentOptions|decayOptions)(?:<[^\n]*?>)?\(/g;
 /** Made of nothing but calls of the functions of its own folder. */
 const MADE = /^((?:export )?const \w+(?::[^=\n]+)? = )(?=\w+(?:<[^\n]*>)?\()/gm;
 

@@ -27,9 +27,9 @@ export interface FromOnnxOptions {
 const OPTIONS = { shapes: unchecked<FromOnnxOptions["shapes"]>({}) } satisfies OptionsOf<FromOnnxOptions>;
 
 /** A model from a file, and the values that its parameters have there. */
-export interface FromOnnx {
+export interface FromOnnx<I extends Ports = Shape, O extends Ports = Shape> {
   /** Parameters have the names that the file has for them. */
-  readonly model: Model<Ports, Ports>;
+  readonly model: Model<I, O>;
   /** For `trainer.setParameters`. */
   readonly weights: Map<string, ParameterValues>;
 }
@@ -50,15 +50,19 @@ const KNOWN_OTHERWISE: readonly string[] = ["Constant", "Shape", "ConstantOfShap
  * const tuned = await compile(model, { loss: crossEntropy(), optimizer: adam() });
  * tuned.setParameters(weights);
  */
-export async function fromOnnx(bytes: FileBytes, options: FromOnnxOptions = {}): Promise<FromOnnx> {
+export async function fromOnnx<I extends Ports = Shape, O extends Ports = Shape>(
+  bytes: FileBytes,
+  options: FromOnnxOptions = {},
+): Promise<FromOnnx<I, O>> {
   const { shapes } = readOptions("fromOnnx", options, OPTIONS);
   const file = bytesOf("fromOnnx", bytes);
-  return modelFrom(decodeModel("fromOnnx", await wireLibrary("fromOnnx"), file), shapes ?? {});
+  const made = modelFrom(decodeModel("fromOnnx", await wireLibrary("fromOnnx"), file), shapes ?? {});
+  return made as unknown as FromOnnx<I, O>;
 }
 
 const [OLDEST, NEWEST] = [7, 21];
 
-function modelFrom({ graph, opsets }: OnnxModel, shapes: Readonly<Record<string, Shape>>): FromOnnx {
+function modelFrom({ graph, opsets }: OnnxModel, shapes: Readonly<Record<string, Shape>>): FromOnnx<Ports, Ports> {
   const opset = opsets[""] ?? 0;
   if (opset < OLDEST || opset > NEWEST) {
     throw new ModelError(

@@ -9,7 +9,7 @@ import { type AnyJob, readJob } from "../cluster/job.js";
 import { headOf, readPlanned, removeLate } from "../cluster/run.js";
 import { createTrainers, type Trainers } from "../cluster/trainers.js";
 import { MemoryError, SteepestError } from "../engine/errors.js";
-import { performance } from "../engine/host.js";
+import { performance, startTimer } from "../engine/host.js";
 import { ThreadError } from "../engine/threads.js";
 import { loadJobFile } from "./nodeJobFile.js";
 import { ATTEMPTS, QUEUE_PREFIX, queueOf, type RoundJob } from "./nodeQueue.js";
@@ -122,9 +122,13 @@ function keepSigning(
     await sign(redis, { name, host: hostname(), contract, doing: state.doing, refuses: Object.fromEntries(refused) });
   };
   const quietly = (): void => void once().catch(() => {});
-  quietly();
-  const timer = setInterval(quietly, SIGN_MS);
-  return () => clearInterval(timer);
+  let stop = (): void => {};
+  const again = (): void => {
+    quietly();
+    stop = startTimer(again, SIGN_MS);
+  };
+  again();
+  return () => stop();
 }
 
 interface OpenRun {

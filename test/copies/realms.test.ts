@@ -257,6 +257,7 @@ test("the source asks for no class of one realm or copy", () => {
     ModelError: "the same",
     SteepestError: "the same",
     ThreadError: "the same",
+    BitsError: "the same",
     EngineCall: "made and looked at by one driver: src/train/job.ts",
     Waiting: "the same",
     CopyBack: "the same",
