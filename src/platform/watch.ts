@@ -24,7 +24,7 @@ let named = 0;
 /** A name for the lock of a worker, which no other thread of the origin uses. */
 export function lockName(): string {
   named += 1;
-  return `steepest ${named} ${Math.random().toString(36).slice(2)} ${Date.now()}`;
+  return `steepest ${named} ${Math.random()} ${Math.random()}`;
 }
 
 /** Begins a worker's work, and holds the lock while the worker lives. `held` is false where it may hold none. */

@@ -258,10 +258,12 @@ test("the source asks for no class of one realm or copy", () => {
     SteepestError: "the same",
     ThreadError: "the same",
     BitsError: "the same",
+    MissingError: "the same",
     EngineCall: "made and looked at by one driver: src/train/job.ts",
     Waiting: "the same",
     CopyBack: "the same",
     Element: "the same: src/data/flow.ts",
+    SourceGone: "the same: src/train/sourceSteps.ts",
     UsageError: "of the command line, which is one program",
     DedicatedWorkerGlobalScope: "asked of the realm's own global object",
   };
