@@ -15,6 +15,7 @@ export const TIMING = [
   "test/engine/breathing.test.ts",
   "test/engine/copies.test.ts",
   "test/engine/kills.test.ts",
+  "test/images/drawables.test.ts",
   "test/report/report.test.ts",
   "test/soak/soak.test.ts",
   "test/train/heap.test.ts",

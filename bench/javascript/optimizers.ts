@@ -131,8 +131,10 @@ export const plainSteps = {
   rprop,
   lion({ p, g, slots: [m] }, { from, to, rate }) {
     for (let i = from; i < to; i++) {
-      p[i] -= rate * Math.sign(0.9 * m[i] + 0.1 * g[i]);
-      m[i] = 0.99 * m[i] + 0.01 * g[i];
+      // A gradient that is as small counts as none: docs/optimizers.md. Only here it would make a step of the usual length.
+      const along = Math.abs(g[i]) < 2 ** -96 ? 0 : g[i];
+      p[i] -= rate * Math.sign(0.9 * m[i] + 0.1 * along);
+      m[i] = 0.99 * m[i] + 0.01 * along;
     }
   },
   lamb,

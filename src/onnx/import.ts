@@ -2,14 +2,13 @@
 import { checkOptions, ModelError, showNames, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
-import type { Shape, Tensor } from "../graph/tensor.js";
+import { beginWith, type Shape, type Tensor } from "../graph/tensor.js";
 import { bytesOf, type FileBytes } from "../io/bytes.js";
 import { zeros } from "../nn/initializers.js";
 import { functional, type Model } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import type { Scope } from "../nn/scope.js";
 import { naming } from "../nn/trial.js";
-import type { ParameterValues } from "../train/parameters.js";
 import { decodeModel } from "./decode.js";
 import { type Numbers, plain, Step, type Value } from "./imported.js";
 import { elementReaders, type Read } from "./readElements.js";
@@ -26,12 +25,10 @@ export interface FromOnnxOptions {
 
 const OPTIONS = { shapes: unchecked<FromOnnxOptions["shapes"]>({}) } satisfies OptionsOf<FromOnnxOptions>;
 
-/** A model from a file, and the values that its parameters have there. */
+/** A model from a file. */
 export interface FromOnnx<I extends Ports = Shape, O extends Ports = Shape> {
-  /** Parameters have the names that the file has for them. */
+  /** Parameters have the names that the file has for them, and begin with its values, also after a reset. */
   readonly model: Model<I, O>;
-  /** For `trainer.setParameters`. */
-  readonly weights: Map<string, ParameterValues>;
 }
 
 const READERS: Readonly<Record<string, Read>> = { ...elementReaders, ...tensorReaders, ...recurrentReaders };
@@ -46,9 +43,8 @@ const KNOWN_OTHERWISE: readonly string[] = ["Constant", "Shape", "ConstantOfShap
  * @throws {FormatError} If the bytes are no ONNX file. @throws {ModelError} If it has nodes that there are no operations for: all are
  *   named. @throws {SteepestError} If the package pbf is not installed.
  * @example
- * const { model, weights } = await fromOnnx(await toOnnx(trainer));
+ * const { model } = await fromOnnx(await toOnnx(trainer));
  * const tuned = await compile(model, { loss: crossEntropy(), optimizer: adam() });
- * tuned.setParameters(weights);
  */
 export async function fromOnnx<I extends Ports = Shape, O extends Ports = Shape>(
   bytes: FileBytes,
@@ -87,12 +83,10 @@ function modelFrom({ graph, opsets }: OnnxModel, shapes: Readonly<Record<string,
     },
     body as never,
   ) as unknown as Model<Ports, Ports>;
-  const values = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
-  const weights = [...model.parameters.keys()].map((path): [string, ParameterValues] => {
-    const { dims, data } = values.get(path) as OnnxTensor;
-    return [path, { shape: dims, data: Float32Array.from(data) } as ParameterValues];
-  });
-  return { model, weights: new Map(weights) };
+  const values = new Map(graph.initializers.map(({ name, data }) => [name, data]));
+  for (const [path, tensor] of model.parameters)
+    beginWith(tensor, Float32Array.from(values.get(path) as OnnxTensor["data"]));
+  return { model };
 }
 
 function checkShapes(shapes: unknown, inputs: readonly OnnxValue[]): void {

@@ -106,7 +106,7 @@ test("examples import the public entries only", () => {
     expect(imports.length).toBeGreaterThan(1);
     const others = imports.filter(
       (from) =>
-        !/^(steepest(\/(graph|io|text|data|search|metrics|images|callbacks|inspect|report|onnx))?|fast-png|simple-ascii-chart|node:\w+|\.\/common\/\w+\.js)$/.test(
+        !/^(steepest(\/(graph|io|text|data|search|metrics|images|callbacks|inspect|report|onnx))?|fast-png|simple-ascii-chart|node:\w+|\.\/(common|recipes)\/\w+\.js)$/.test(
           from,
         ),
     );
