@@ -11,5 +11,5 @@ export async function trainFolder(path: string, epochs: number): Promise<{ loss:
   const optimizer = S.adam({ learningRate: 0.003 });
   using trainer = await S.compile(model, { loss: S.crossEntropy(), optimizer, metrics: ["accuracy"], seed: 1 });
   await trainer.fit(training, { epochs });
-  return trainer.evaluate(test);
+  return await trainer.evaluate(test);
 }

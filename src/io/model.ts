@@ -87,7 +87,7 @@ export function encodeModel(trainer: WeightHolder, options: SaveModelOptions = {
   checkRemade(model, architecture);
   const own = {
     ...{ format: "steepest", layers: layersNote(trainer.model), steps: String(trainer.steps) },
-    model: JSON.stringify(architecture),
+    architecture: JSON.stringify(architecture),
     ...(preprocessing && { preprocessing: JSON.stringify(preprocessing) }),
   };
   const notes = withNotes("encodeModel", own, metadata);
@@ -119,12 +119,12 @@ export function decodeModel<I extends Ports = Shape, O extends Ports = Shape>(
   const whole = bytesOf(`decodeModel: ${where}`, bytes);
   const file = openSafetensors(where, whole);
   const { metadata } = file;
-  if (metadata.model === undefined) {
+  if (metadata.architecture === undefined) {
     throw new FormatError(
-      `${where}: must have "model" in its metadata, got ${showNames(Object.keys(metadata))}: decodeWeights() reads the parameters of a model that you make`,
+      `${where}: must have "architecture" in its metadata, got ${showNames(Object.keys(metadata))}: decodeWeights() reads the parameters of a model that you make`,
     );
   }
-  const architecture = checkArchitecture(where, parseNote(`${where}: its model`, metadata.model));
+  const architecture = checkArchitecture(where, parseNote(`${where}: its model`, metadata.architecture));
   const model = making(where, () => makeModel(where, architecture, custom));
   const tensors = file.tensors();
   checkWhole(where, whole, { tensors, metadata });

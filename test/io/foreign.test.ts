@@ -130,10 +130,10 @@ describe("mutations load, or are refused by an error of the library:", () => {
     const { tensors, metadata } = io.decodeSafetensors(file);
     const { checksum: _, ...notes } = metadata;
     const decode = (text: Uint8Array) => {
-      const model = new TextDecoder().decode(text);
-      return io.decodeModel(io.encodeSafetensors(Object.fromEntries(tensors), { ...notes, model }));
+      const architecture = new TextDecoder().decode(text);
+      return io.decodeModel(io.encodeSafetensors(Object.fromEntries(tensors), { ...notes, architecture }));
     };
-    return [new TextEncoder().encode(metadata.model), decode];
+    return [new TextEncoder().encode(metadata.architecture), decode];
   };
 
   const swept: readonly [name: string, count: number, bytes: Uint8Array, decode: (bytes: Uint8Array) => unknown][] = [

@@ -273,10 +273,10 @@ describe("a file of a model", () => {
   };
   const changed = (bytes: Uint8Array, change: (model: { layers: unknown[]; version: unknown }) => void) => {
     const { tensors, metadata } = decodeSafetensors(bytes);
-    const model = JSON.parse(metadata.model);
+    const model = JSON.parse(metadata.architecture);
     change(model);
     const { checksum: _, ...notes } = metadata;
-    return encodeSafetensors(Object.fromEntries(tensors) as never, { ...notes, model: JSON.stringify(model) });
+    return encodeSafetensors(Object.fromEntries(tensors) as never, { ...notes, architecture: JSON.stringify(model) });
   };
 
   test("has preprocessing and notes", () => {
@@ -297,7 +297,9 @@ describe("a file of a model", () => {
   test("is read as weights too, and weights are not read as a model", () => {
     const { trainer } = trainerOf(chain([3], dense(2)) as never);
     steepestIo.decodeWeights(trainer as never, saved());
-    expect(() => decodeModel(steepestIo.encodeWeights(trainer as never))).toThrow(/must have "model" in its metadata/);
+    expect(() => decodeModel(steepestIo.encodeWeights(trainer as never))).toThrow(
+      /must have "architecture" in its metadata/,
+    );
     trainer.dispose();
   });
 
