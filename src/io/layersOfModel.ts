@@ -107,7 +107,7 @@ import { FormatError } from "./formatError.js";
 
 type Make = (...args: never) => unknown;
 
-// Each is named: a module's namespace as a value would keep all of it in every bundle.
+// Each is named: if a module's namespace were used as a value, every bundle would contain all of the module.
 const ACTIVATIONS = /* @__PURE__ */ (() => ({
   step,
   identity,

@@ -3,7 +3,7 @@
 import { showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { sizeOf } from "../graph/shape.js";
-import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
+import { bytesOf, type FileBytes, placeOf, rowMajor } from "./bytes.js";
 import { FormatError } from "./formatError.js";
 import {
   checkArray,
@@ -70,7 +70,9 @@ function readArray(where: string, bytes: Uint8Array): SafetensorsTensor {
   }
   const raw = new Uint8Array(data);
   if (order === ">" && size > 1) for (let at = 0; at < raw.length; at += size) raw.subarray(at, at + size).reverse();
-  return tensorOf(dtype, shape, (isFortran ? rowMajor(raw, shape, size) : raw).buffer);
+  // In Fortran's order the first index is the fastest.
+  const strides = shape.map((_, axis) => sizeOf(shape.slice(0, axis)));
+  return tensorOf(dtype, shape, (isFortran ? rowMajor(raw, { shape, strides, size }) : raw).buffer);
 }
 
 function readHeader(where: string, bytes: Uint8Array) {
@@ -85,24 +87,6 @@ function readHeader(where: string, bytes: Uint8Array) {
   }
   const shape = sizes.split(",").flatMap((size) => (size.trim() === "" ? [] : [Number.parseInt(size, 10)]));
   return { order, dtype: DTYPES[kind], isFortran: fortran === "True", shape };
-}
-
-/** Elements in Fortran's order, the first index fastest, as row-major ones. */
-function rowMajor(raw: Uint8Array, shape: readonly number[], size: number): Uint8Array<ArrayBuffer> {
-  const made = new Uint8Array(raw.length);
-  const strides = shape.map((_, axis) => sizeOf(shape.slice(0, axis)));
-  const at = shape.map(() => 0);
-  let source = 0;
-  for (let to = 0; to < raw.length; to += size) {
-    for (let byte = 0; byte < size; byte++) made[to + byte] = raw[source * size + byte];
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      source += strides[axis];
-      if (++at[axis] < shape[axis]) break;
-      source -= at[axis] * strides[axis];
-      at[axis] = 0;
-    }
-  }
-  return made;
 }
 
 /**

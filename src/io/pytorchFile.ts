@@ -1,7 +1,7 @@
 // PyTorch's own files, as `torch.save` writes them since version 1.6: a zip archive with a pickle that says what is where, and
 // the bytes of each tensor's storage.
 import { showValue } from "../engine/errors.js";
-import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
+import { bytesOf, type FileBytes, placeOf, rowMajor } from "./bytes.js";
 import { FormatError } from "./formatError.js";
 import { isMap, type PickledGlobal, type PickledStorage, readPickle } from "./pickle.js";
 import { elementBytes, elementCount, type SafetensorsDtype, type SafetensorsTensor, tensorOf } from "./safetensors.js";
@@ -120,17 +120,6 @@ function tensorFor(
       `${where}: must be within its storage of ${bytes.length} bytes, got ${count} elements of ${size}: save a copy of it, by clone()`,
     );
   }
-  const raw = new Uint8Array(count * size);
-  const at = shape.map(() => 0);
-  let source = offset as number;
-  for (let to = 0; to < raw.length; to += size) {
-    for (let byte = 0; byte < size; byte++) raw[to + byte] = bytes[source * size + byte];
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      source += strides[axis];
-      if (++at[axis] < shape[axis]) break;
-      source -= at[axis] * strides[axis];
-      at[axis] = 0;
-    }
-  }
+  const raw = rowMajor(bytes, { shape, strides, size, offset: offset as number });
   return tensorOf(dtype, [...shape], raw.buffer);
 }
