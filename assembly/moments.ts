@@ -1,29 +1,37 @@
 // What the steps of all optimizers share: the gradient that a step takes, moving averages, decay of the parameters, powers.
 //
 // No number of a step is denormal, as such numbers slow processors down many times: a parameter whose gradient stays zero
-// would slow every step while its moments fade. So what a product would bring below the normal numbers counts as zero:
-// gradients, means and velocities below SMALL, means of squares below `floorOf`, and squares of what is below its root.
+// would slow every step while its moments fade. So gradients, means, velocities and what decays are whole multiples of
+// QUANTUM (`whole`), and no square is less than the least of which a share is a normal number (`squareOf`). Of a large value neither
+// changes a bit. Comparing and masking, which would do it too, takes twice the operations.
 
 import { madd, nmadd } from "./simd";
 
 export const VECTOR_SHIFT: usize = 4;
 export const VECTOR_BYTES: usize = 16;
-const MIN_NORMAL: f32 = 1.17549435e-38;
+export const MIN_NORMAL: f32 = 1.17549435e-38;
 /** 2^-96: times a rate, a decay or a share of at least 2^-30 it is a normal number. */
-export const SMALL: f32 = 1.262177448e-29;
+const QUANTUM: f32 = 1.262177448e-29;
+/** 1.5 · 2^23: numbers of its binade are whole, and it is in the middle of it. */
+const TO_WHOLE: f32 = 12582912;
+/** 2^-63: its square is a normal number. */
+const ROOT_QUANTUM: f32 = 1.0842022e-19;
 
-/** v with denormals as +0; NaN passes. `size` is |v|. */
+/** The nearest multiple of 2^-96, without the sign of 0; NaN and infinities pass. Error: 2^-97, and an ulp where |v| is between
+ *  2^-74 and 2^-48. */
 // @ts-ignore: decorator
 @inline
-export function flushDenormals(v: v128, size: v128): v128 {
-  return flushBelow(v, size, f32x4.splat(MIN_NORMAL));
+export function whole(v: v128): v128 {
+  const shift = f32x4.splat(TO_WHOLE * QUANTUM);
+  return f32x4.sub(f32x4.add(v, shift), shift);
 }
 
-/** v, +0 where `size`, |v|, is below `floor`; NaN passes. */
+/** The nearest multiple of 2^-63, for what is squared: as `whole`, with that in the place of 2^-96. */
 // @ts-ignore: decorator
 @inline
-export function flushBelow(v: v128, size: v128, floor: v128): v128 {
-  return v128.andnot(v, f32x4.lt(size, floor));
+export function wholeRoot(v: v128): v128 {
+  const shift = f32x4.splat(TO_WHOLE * ROOT_QUANTUM);
+  return f32x4.sub(f32x4.add(v, shift), shift);
 }
 
 /** |v|. `f32x4.abs` loads its mask each time (V8), this one is in a register. */
@@ -33,24 +41,39 @@ export function magnitude(v: v128): v128 {
   return v128.and(v, i32x4.splat(0x7fffffff));
 }
 
-/** v, +0 where it is smaller than SMALL; NaN passes. */
+/** The larger of two in one instruction: `value` where it is NaN, `floor` never. */
 // @ts-ignore: decorator
 @inline
-export function flushSmall(v: v128): v128 {
-  return flushBelow(v, magnitude(v), f32x4.splat(SMALL));
+export function atLeast(value: v128, floor: v128): v128 {
+  return f32x4.pmax(value, floor);
 }
 
-/** The least mean of squares that is kept: the share of each new value, `gain`, of it is a normal number. */
-export function floorOf(gain: f64): f32 {
-  return <f32>(<f64>MIN_NORMAL / gain);
+/** The smaller of two, as `atLeast`. */
+// @ts-ignore: decorator
+@inline
+export function atMost(value: v128, top: v128): v128 {
+  return f32x4.pmin(value, top);
 }
 
-/** The square of what has this magnitude, +0 where that is below `root`. */
+/** The root of the least square: the share of each new one in a mean, `gain`, is a normal number. */
+export function rootFor(gain: f64): f32 {
+  return <f32>sqrt<f64>((4 * <f64>MIN_NORMAL) / gain);
+}
+
+/** The square of what has this magnitude, at least root². So means of it are at least that too, but for their first steps. */
 // @ts-ignore: decorator
 @inline
 export function squareOf(size: v128, root: v128): v128 {
-  const kept = flushBelow(size, size, root);
+  const kept = atLeast(size, root);
   return f32x4.mul(kept, kept);
+}
+
+/** -1, 0 or 1 of multiples of 2^-96; NaN for NaN. */
+// @ts-ignore: decorator
+@inline
+export function signOf(x: v128): v128 {
+  const one = f32x4.splat(1);
+  return atLeast(atMost(f32x4.mul(x, f32x4.splat(1.7014118e38)), one), f32x4.splat(-1));
 }
 
 /** mean + gain·(value - mean), the weights exact: `1 - gain` rounded to float32 would shift the mean by 1e-5. */
@@ -67,18 +90,15 @@ export function scaleOf(factor: usize): f32 {
 
 // Decay and scaling are left out of the loops where there are none: they would take a third longer.
 
-/** Gradients as they are, without decay. Their magnitude is needed only where it counts. */
+/** Gradients as they are, without decay. */
 export class Bare {
-  gradient(g: v128, scale: v128, floor: v128, weight: v128, coupled: v128): v128 {
-    return flushSmall(g);
+  gradient(g: v128, scale: v128, weight: v128, coupled: v128): v128 {
+    return whole(g);
   }
-  size(g: v128, gradient: v128): v128 {
-    return magnitude(g);
-  }
-  weight(p: v128, floor: v128): v128 {
+  weight(p: v128): v128 {
     return p;
   }
-  shrunk(p: v128, weight: v128, shrink: v128): v128 {
+  shrunk(p: v128, shrink: v128): v128 {
     return p;
   }
   gained(g: v128, gain: v128): v128 {
@@ -88,43 +108,32 @@ export class Bare {
 
 /** Gradients as they are, and p + shrink·p: decoupled decay alone, `shrink` is -rate·decay. With 0 it is that without, bit by bit. */
 export class Decoupled {
-  gradient(g: v128, scale: v128, floor: v128, weight: v128, coupled: v128): v128 {
-    return flushSmall(g);
+  gradient(g: v128, scale: v128, weight: v128, coupled: v128): v128 {
+    return whole(g);
   }
-  size(g: v128, gradient: v128): v128 {
-    return magnitude(g);
+  weight(p: v128): v128 {
+    return whole(p);
   }
-  weight(p: v128, floor: v128): v128 {
-    return p;
-  }
-  shrunk(p: v128, weight: v128, shrink: v128): v128 {
+  shrunk(p: v128, shrink: v128): v128 {
     return madd(shrink, p, p);
   }
 }
 
 /** scale·g + coupled·p: scaled gradients of the loss plus coupled/2 · ‖p‖². And decoupled decay. With 1, 0
- *  and 0 all is as without, bit by bit. `floor`: what is smaller counts as 0, see `floorBefore`. */
+ *  and 0 all is as without, bit by bit. */
 export class Damped {
-  gradient(g: v128, scale: v128, floor: v128, weight: v128, coupled: v128): v128 {
-    return madd(coupled, weight, f32x4.mul(scale, flushBelow(g, magnitude(g), floor)));
+  gradient(g: v128, scale: v128, weight: v128, coupled: v128): v128 {
+    return whole(madd(coupled, weight, f32x4.mul(scale, g)));
   }
-  size(g: v128, gradient: v128): v128 {
-    return magnitude(gradient);
+  weight(p: v128): v128 {
+    return whole(p);
   }
-  weight(p: v128, floor: v128): v128 {
-    return flushBelow(p, magnitude(p), floor);
-  }
-  shrunk(p: v128, weight: v128, shrink: v128): v128 {
-    return madd(shrink, weight, p);
+  shrunk(p: v128, shrink: v128): v128 {
+    return madd(shrink, p, p);
   }
   gained(g: v128, gain: v128): v128 {
     return f32x4.mul(gain, g);
   }
-}
-
-/** What a gradient must be so that it counts when it is multiplied with `scale`, or a parameter with its decay. */
-export function floorBefore(scale: f32): f32 {
-  return scale == 0 ? SMALL : max(SMALL, SMALL / abs(scale));
 }
 
 /** Whether nothing is done to gradients and parameters but the step itself. */

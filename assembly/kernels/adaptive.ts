@@ -2,22 +2,24 @@
 // place, units of four floats, no tail; decay coupled or decoupled, gradients times the float32 at `factor`, nothing denormal.
 
 import {
+  atLeast,
+  atMost,
   average,
   Bare,
   Damped,
   Decoupled,
-  floorBefore,
-  floorOf,
-  flushBelow,
-  flushDenormals,
-  flushSmall,
   isBare,
   magnitude,
+  MIN_NORMAL,
+  rootFor,
   scaleOf,
   shrinkBy,
+  signOf,
   squareOf,
   VECTOR_BYTES,
   VECTOR_SHIFT,
+  whole,
+  wholeRoot,
 } from "../moments";
 import { madd, select4 } from "../simd";
 import { CLOCK_STEP } from "./step";
@@ -32,24 +34,18 @@ function sumLoop<Decay>(
   const decay = f32x4.splat(coupled);
   const guard = f32x4.splat(epsilon);
   const more = f32x4.splat(t == 1 ? initial : 0);
-  const root = f32x4.sqrt(f32x4.splat(floorOf(1)));
-  const factored = scaleOf(factor);
-  const scale = f32x4.splat(factored);
-  const floor = f32x4.splat(floorBefore(factored));
-  const lightest = f32x4.splat(floorBefore(coupled));
+  const root = f32x4.splat(rootFor(1));
+  const scale = f32x4.splat(scaleOf(factor));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const before = v128.load(p + at);
-    const weight = changetype<Decay>(0).weight(before, lightest);
-    const given = v128.load(g + at);
-    const gradient = changetype<Decay>(0).gradient(given, scale, floor, weight, decay);
-    const sum = f32x4.add(squareOf(changetype<Decay>(0).size(given, gradient), root), f32x4.add(v128.load(v + at), more));
-    const squares = flushDenormals(sum, sum);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const squares = f32x4.add(squareOf(magnitude(gradient), root), f32x4.add(v128.load(v + at), more));
     v128.store(v + at, squares);
     const direction = f32x4.div(gradient, f32x4.add(f32x4.sqrt(squares), guard));
-    v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(before, weight, shrink)));
+    v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -74,29 +70,21 @@ function deltaLoop<Decay>(
   const decay = f32x4.splat(coupled);
   const guard = f32x4.splat(epsilon);
   const gain = f32x4.splat(<f32>(1 - rho));
-  const least = f32x4.splat(floorOf(1 - rho));
-  const root = f32x4.sqrt(least);
-  const factored = scaleOf(factor);
-  const scale = f32x4.splat(factored);
-  const floor = f32x4.splat(floorBefore(factored));
-  const lightest = f32x4.splat(floorBefore(coupled));
+  const root = f32x4.splat(rootFor(1 - rho));
+  const scale = f32x4.splat(scaleOf(factor));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const before = v128.load(p + at);
-    const weight = changetype<Decay>(0).weight(before, lightest);
-    const given = v128.load(g + at);
-    const gradient = changetype<Decay>(0).gradient(given, scale, floor, weight, decay);
-    const square = average(v128.load(v + at), squareOf(changetype<Decay>(0).size(given, gradient), root), gain);
-    const squares = flushBelow(square, square, least);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const squares = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain);
     const steps = v128.load(u + at);
     const ratio = f32x4.div(f32x4.sqrt(f32x4.add(steps, guard)), f32x4.sqrt(f32x4.add(squares, guard)));
     const step = f32x4.mul(ratio, gradient);
-    const next = average(steps, squareOf(magnitude(step), root), gain);
     v128.store(v + at, squares);
-    v128.store(u + at, flushBelow(next, next, least));
-    v128.store(p + at, madd(back, step, changetype<Decay>(0).shrunk(before, weight, shrink)));
+    v128.store(u + at, average(steps, squareOf(magnitude(step), root), gain));
+    v128.store(p + at, madd(back, step, changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -123,11 +111,9 @@ class AroundZero {
 /** Around the mean gradient, which is at `a`: v - a², which rounding may bring below 0. */
 class AroundMean {
   variance(a: usize, g: v128, square: v128, gain: v128): v128 {
-    const next = average(v128.load(a), g, gain);
-    const mean = flushBelow(next, magnitude(next), f32x4.sqrt(f32x4.splat(floorOf(1))));
+    const mean = wholeRoot(average(v128.load(a), g, gain));
     v128.store(a, mean);
-    const variance = f32x4.max(f32x4.sub(square, f32x4.mul(mean, mean)), f32x4.splat(0));
-    return flushDenormals(variance, variance);
+    return atLeast(f32x4.sub(square, f32x4.mul(mean, mean)), f32x4.splat(MIN_NORMAL));
   }
 }
 
@@ -139,7 +125,7 @@ class AsItIs {
 
 class WithVelocity {
   direction(b: usize, step: v128, momentum: v128): v128 {
-    const velocity = flushSmall(madd(momentum, v128.load(b), step));
+    const velocity = whole(madd(momentum, v128.load(b), step));
     v128.store(b, velocity);
     return velocity;
   }
@@ -155,27 +141,20 @@ function rmsLoop<Centre, Move, Decay>(
   const guard = f32x4.splat(epsilon);
   const kept = f32x4.splat(momentum);
   const gain = f32x4.splat(<f32>(1 - alpha));
-  const least = f32x4.splat(floorOf(1 - alpha));
-  const root = f32x4.sqrt(least);
-  const factored = scaleOf(factor);
-  const scale = f32x4.splat(factored);
-  const floor = f32x4.splat(floorBefore(factored));
-  const lightest = f32x4.splat(floorBefore(coupled));
+  const root = f32x4.splat(rootFor(1 - alpha));
+  const scale = f32x4.splat(scaleOf(factor));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const before = v128.load(p + at);
-    const weight = changetype<Decay>(0).weight(before, lightest);
-    const given = v128.load(g + at);
-    const gradient = changetype<Decay>(0).gradient(given, scale, floor, weight, decay);
-    const mean = average(v128.load(v + at), squareOf(changetype<Decay>(0).size(given, gradient), root), gain);
-    const square = flushBelow(mean, mean, least);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const square = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain);
     v128.store(v + at, square);
     const variance = changetype<Centre>(0).variance(a + at, gradient, square, gain);
     const step = f32x4.div(gradient, f32x4.add(f32x4.sqrt(variance), guard));
     const direction = changetype<Move>(0).direction(b + at, step, kept);
-    v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(before, weight, shrink)));
+    v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -235,23 +214,18 @@ function signLoop<Decay>(
   const back = f32x4.splat(-load<f32>(rate));
   const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
-  const factored = scaleOf(factor);
-  const scale = f32x4.splat(factored);
-  const floor = f32x4.splat(floorBefore(factored));
-  const lightest = f32x4.splat(floorBefore(coupled));
+  const scale = f32x4.splat(scaleOf(factor));
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const gain2 = f32x4.splat(<f32>(1 - beta2));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const before = v128.load(p + at);
-    const weight = changetype<Decay>(0).weight(before, lightest);
-    const given = v128.load(g + at);
-    const gradient = changetype<Decay>(0).gradient(given, scale, floor, weight, decay);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
     const mean = v128.load(m + at);
-    v128.store(m + at, flushSmall(average(mean, gradient, gain2)));
-    v128.store(p + at, madd(back, signOf(average(mean, gradient, gain1)), changetype<Decay>(0).shrunk(before, weight, shrink)));
+    v128.store(m + at, whole(average(mean, gradient, gain2)));
+    v128.store(p + at, madd(back, signOf(average(mean, gradient, gain1)), changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -268,16 +242,6 @@ export function lion(
   } else signLoop<Damped>(begin, end, p, m, g, factor, rate, beta1, beta2, coupled, decoupled);
 }
 
-/** -1, 0 or 1; NaN for NaN. */
-// @ts-ignore: decorator
-@inline
-function signOf(x: v128): v128 {
-  const zero = f32x4.splat(0);
-  const one = f32x4.splat(1);
-  const sign = f32x4.sub(v128.and(one, f32x4.gt(x, zero)), v128.and(one, f32x4.lt(x, zero)));
-  return select4(f32x4.eq(x, x), sign, x);
-}
-
 /** Of each gradient only the sign counts. s = the last step's length, at first the rate; times `plus` where the sign is that of
  *  the gradient before, h, times `minus` where it has changed, within [min, max]. There g is then taken for 0: p stays, and the
  *  next step too has a sign of its own. p -= sign(g)·s; h = g. Riedmiller & Braun 1993 (iRprop-: Igel & Hüsken 2000); PyTorch. */
@@ -285,33 +249,33 @@ export function rprop(
   begin: u32, end: u32, p: usize, h: usize, s: usize, g: usize, factor: usize, clock: usize, rate: usize, minus: f32, plus: f32,
   least: f32, most: f32,
 ): void {
-  const isFirst = load<u32>(clock, CLOCK_STEP) == 1;
-  const initial = f32x4.splat(load<f32>(rate));
-  const factored = scaleOf(factor);
-  const scale = f32x4.splat(factored);
-  const tiny = f32x4.splat(floorBefore(factored));
+  const scale = f32x4.splat(scaleOf(factor));
   const zero = f32x4.splat(0);
   const one = f32x4.splat(1);
-  const longer = f32x4.splat(plus);
-  const shorter = f32x4.splat(minus);
+  // What turns 1 into the other by exclusive or.
+  const longer = v128.xor(one, f32x4.splat(plus));
+  const shorter = v128.xor(one, f32x4.splat(minus));
   const floor = f32x4.splat(least);
   const top = f32x4.splat(most);
   const stop = <usize>end << VECTOR_SHIFT;
-  let at = <usize>begin << VECTOR_SHIFT;
-  if (at >= stop) return;
+  const start = <usize>begin << VECTOR_SHIFT;
+  if (start >= stop) return;
+  if (load<u32>(clock, CLOCK_STEP) == 1) {
+    const initial = f32x4.splat(load<f32>(rate));
+    for (let at = start; at < stop; at += VECTOR_BYTES) v128.store(s + at, initial);
+  }
+  let at = start;
   do {
-    const given = v128.load(g + at);
-    const gradient = f32x4.mul(scale, flushBelow(given, magnitude(given), tiny));
-    // The product of the two may be too small for float32.
-    const same = f32x4.mul(signOf(gradient), v128.load(h + at));
+    const gradient = whole(f32x4.mul(scale, v128.load(g + at)));
+    const sign = signOf(gradient);
+    const same = f32x4.mul(sign, v128.load(h + at));
     const turned = f32x4.lt(same, zero);
-    const factor = select4(turned, shorter, select4(f32x4.gt(same, zero), longer, one));
-    const length = f32x4.mul(isFirst ? initial : v128.load(s + at), factor);
-    const step = f32x4.min(f32x4.max(length, floor), top);
-    const used = v128.andnot(gradient, turned);
+    const went = v128.and(longer, f32x4.gt(same, zero));
+    const factor = v128.xor(v128.xor(one, went), v128.and(shorter, turned));
+    const step = atMost(atLeast(f32x4.mul(v128.load(s + at), factor), floor), top);
     v128.store(s + at, step);
-    v128.store(h + at, used);
-    v128.store(p + at, f32x4.sub(v128.load(p + at), f32x4.mul(signOf(used), step)));
+    v128.store(h + at, v128.andnot(gradient, turned));
+    v128.store(p + at, f32x4.sub(v128.load(p + at), f32x4.mul(v128.andnot(sign, turned), step)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }

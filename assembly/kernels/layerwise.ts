@@ -3,16 +3,14 @@
 
 import {
   average,
-  floorBefore,
-  floorOf,
-  flushBelow,
-  flushSmall,
   magnitude,
   power,
+  rootFor,
   scaleOf,
   squareOf,
   VECTOR_BYTES,
   VECTOR_SHIFT,
+  whole,
 } from "../moments";
 import { madd } from "../simd";
 import { CLOCK_STEP } from "./step";
@@ -43,9 +41,9 @@ export function lars(begin: u32, end: u32, p: usize, v: usize, g: usize, rate: u
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const before = v128.load(p + at);
-    const gradient = flushSmall(madd(coupled, flushSmall(before), v128.load(g + at)));
-    const velocity = flushSmall(madd(scale, gradient, f32x4.mul(kept, v128.load(v + at))));
+    const before = whole(v128.load(p + at));
+    const gradient = whole(madd(coupled, before, v128.load(g + at)));
+    const velocity = whole(madd(scale, gradient, f32x4.mul(kept, v128.load(v + at))));
     v128.store(v + at, velocity);
     v128.store(p + at, f32x4.sub(before, velocity));
     at += VECTOR_BYTES;
@@ -65,24 +63,19 @@ export function lambDirection(
   const shrink = f32x4.splat(decay);
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const gain2 = f32x4.splat(<f32>(1 - beta2));
-  const factored = scaleOf(factor);
-  const scale = f32x4.splat(factored);
-  const least = f32x4.splat(floorOf(1 - beta2));
-  const root = f32x4.sqrt(least);
-  const floor = f32x4.splat(floorBefore(factored));
+  const scale = f32x4.splat(scaleOf(factor));
+  const root = f32x4.splat(rootFor(1 - beta2));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const given = v128.load(g + at);
-    const gradient = f32x4.mul(scale, flushBelow(given, magnitude(given), floor));
-    const first = flushSmall(average(v128.load(m + at), gradient, gain1));
-    const square = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain2);
-    const second = flushBelow(square, square, least);
+    const gradient = whole(f32x4.mul(scale, v128.load(g + at)));
+    const first = whole(average(v128.load(m + at), gradient, gain1));
+    const second = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain2);
     v128.store(m + at, first);
     v128.store(v + at, second);
     const adam = f32x4.div(first, f32x4.add(f32x4.sqrt(second), guard));
-    v128.store(g + at, madd(along, adam, f32x4.mul(shrink, flushSmall(v128.load(p + at)))));
+    v128.store(g + at, madd(along, adam, f32x4.mul(shrink, whole(v128.load(p + at)))));
     at += VECTOR_BYTES;
   } while (at < stop);
 }

@@ -6,45 +6,39 @@
 // Loops test at their end: where they test first, V8 before 14 repeats in them what is computed in front of them.
 
 import {
+  atLeast,
   average,
   Bare,
   Damped,
   Decoupled,
-  floorBefore,
-  floorOf,
-  flushBelow,
-  flushDenormals,
-  flushSmall,
   isBare,
   magnitude,
+  MIN_NORMAL,
   power,
+  rootFor,
   scaleOf,
   shrinkBy,
-  SMALL,
   squareOf,
   VECTOR_BYTES,
   VECTOR_SHIFT,
+  whole,
 } from "../moments";
 import { loadLanes, storeLanes } from "../lanes";
 import { LANES, loadPart, madd, storePart } from "../simd";
 import { CLOCK_STEP } from "./step";
 
 function gradientLoop<Decay>(begin: u32, end: u32, p: usize, g: usize, factor: usize, rate: usize, decay: f64): void {
-  const factored = scaleOf(factor);
-  const scale = f32x4.splat(factored);
-  const floor = f32x4.splat(floorBefore(factored));
+  const scale = f32x4.splat(scaleOf(factor));
   const back = f32x4.splat(-load<f32>(rate));
   const none = f32x4.splat(0);
   const shrink = f32x4.splat(shrinkBy(rate, decay));
-  const small = f32x4.splat(SMALL);
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const before = v128.load(p + at);
-    const weight = changetype<Decay>(0).weight(before, small);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, floor, weight, none);
-    v128.store(p + at, madd(back, gradient, changetype<Decay>(0).shrunk(before, weight, shrink)));
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, none);
+    v128.store(p + at, madd(back, gradient, changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -74,27 +68,23 @@ function velocityLoop<Direction, Decay>(
   begin: u32, end: u32, p: usize, v: usize, g: usize, factor: usize, clock: usize, rate: usize, momentum: f32, dampening: f64,
   coupled: f32, decoupled: f64,
 ): void {
-  const factored = scaleOf(factor);
-  const scale = f32x4.splat(factored);
+  const scale = f32x4.splat(scaleOf(factor));
   const back = f32x4.splat(-load<f32>(rate));
   const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
   const kept = f32x4.splat(momentum);
   // The first gradient is the first velocity, undampened.
   const gain = f32x4.splat(load<u32>(clock, CLOCK_STEP) == 1 ? 1 : <f32>(1 - dampening));
-  const floor = f32x4.splat(floorBefore(factored));
-  const small = f32x4.splat(SMALL);
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const before = v128.load(p + at);
-    const weight = changetype<Decay>(0).weight(before, small);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, floor, weight, decay);
-    const velocity = flushSmall(madd(kept, v128.load(v + at), changetype<Decay>(0).gained(gradient, gain)));
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const velocity = whole(madd(kept, v128.load(v + at), changetype<Decay>(0).gained(gradient, gain)));
     v128.store(v + at, velocity);
     const direction = changetype<Direction>(0).apply(velocity, gradient, kept);
-    v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(before, weight, shrink)));
+    v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -137,7 +127,7 @@ class ByRoot {
 /** The same, with the largest second moment so far, which is at `x`. */
 class ByLargestRoot {
   second(x: usize, square: v128): v128 {
-    const largest = f32x4.max(v128.load(x), square);
+    const largest = atLeast(square, v128.load(x));
     v128.store(x, largest);
     return largest;
   }
@@ -180,27 +170,20 @@ function momentsLoop<Form, Decay>(
   const decay = f32x4.splat(coupled);
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const gain2 = f32x4.splat(<f32>(1 - beta2));
-  const factored = scaleOf(factor);
-  const scale = f32x4.splat(factored);
-  const least = f32x4.splat(floorOf(1 - beta2));
-  const root = f32x4.sqrt(least);
-  const floor = f32x4.splat(floorBefore(factored));
-  const lightest = f32x4.splat(floorBefore(coupled));
+  const scale = f32x4.splat(scaleOf(factor));
+  const root = f32x4.splat(rootFor(1 - beta2));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const before = v128.load(p + at);
-    const weight = changetype<Decay>(0).weight(before, lightest);
-    const given = v128.load(g + at);
-    const gradient = changetype<Decay>(0).gradient(given, scale, floor, weight, decay);
-    const first = flushSmall(average(v128.load(m + at), gradient, gain1));
-    const square = average(v128.load(v + at), squareOf(changetype<Decay>(0).size(given, gradient), root), gain2);
-    const second = flushBelow(square, square, least);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const first = whole(average(v128.load(m + at), gradient, gain1));
+    const second = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain2);
     v128.store(m + at, first);
     v128.store(v + at, second);
     const largest = changetype<Form>(0).second(x + at, second);
-    const shrunk = changetype<Decay>(0).shrunk(before, weight, shrink);
+    const shrunk = changetype<Decay>(0).shrunk(weight, shrink);
     v128.store(p + at, changetype<Form>(0).move(shrunk, first, gradient, largest, backs, aheads, guards));
     at += VECTOR_BYTES;
   } while (at < stop);
@@ -305,24 +288,19 @@ function largestLoop<Decay>(
   const decay = f32x4.splat(coupled);
   const guard = f32x4.splat(epsilon);
   const kept = f32x4.splat(beta2);
-  const factored = scaleOf(factor);
-  const scale = f32x4.splat(factored);
-  const floor = f32x4.splat(floorBefore(factored));
-  const lightest = f32x4.splat(floorBefore(coupled));
+  const scale = f32x4.splat(scaleOf(factor));
   const gain = f32x4.splat(<f32>(1 - beta1));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const before = v128.load(p + at);
-    const weight = changetype<Decay>(0).weight(before, lightest);
-    const given = v128.load(g + at);
-    const gradient = changetype<Decay>(0).gradient(given, scale, floor, weight, decay);
-    const first = flushSmall(average(v128.load(m + at), gradient, gain));
-    const largest = f32x4.max(f32x4.mul(kept, v128.load(u + at)), f32x4.add(magnitude(gradient), guard));
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const first = whole(average(v128.load(m + at), gradient, gain));
+    const largest = atLeast(f32x4.add(magnitude(gradient), guard), f32x4.mul(kept, v128.load(u + at)));
     v128.store(m + at, first);
     v128.store(u + at, largest);
-    v128.store(p + at, madd(back, f32x4.div(first, largest), changetype<Decay>(0).shrunk(before, weight, shrink)));
+    v128.store(p + at, madd(back, f32x4.div(first, largest), changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -405,7 +383,7 @@ export function copyNormal(begin: u32, end: u32, y: usize, x: usize, n: u32): vo
   for (let i = begin * LANES; i < stop; i += LANES) {
     const count = min(LANES, n - i);
     const v = loadLanes(x + (<usize>i << 2), count);
-    storeLanes(y + (<usize>i << 2), flushDenormals(v, magnitude(v)), count);
+    storeLanes(y + (<usize>i << 2), v128.andnot(v, f32x4.lt(magnitude(v), f32x4.splat(MIN_NORMAL))), count);
   }
 }
 
@@ -429,7 +407,7 @@ export function movingAverage(
   const gain = f32x4.splat(<f32>exact);
   do {
     const before = v128.load(average + at);
-    v128.store(average + at, flushSmall(madd(gain, f32x4.sub(v128.load(p + at), before), before)));
+    v128.store(average + at, whole(madd(gain, f32x4.sub(v128.load(p + at), before), before)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
