@@ -17,28 +17,47 @@ const TO_WHOLE: f32 = 12582912;
 /** 2^-63: its square is a normal number. */
 const ROOT_QUANTUM: f32 = 1.0842022e-19;
 
-/** The nearest multiple of 2^-96, without the sign of 0; NaN and infinities pass. Error: 2^-97, and an ulp where |v| is between
- *  2^-74 and 2^-48. */
+/** The bits of a constant as no compiler knows them, where `end` is the end of a range of units: V8 14 makes a constant vector
+ *  anew in each turn of a loop, by three instructions. */
 // @ts-ignore: decorator
 @inline
-export function whole(v: v128): v128 {
-  const shift = f32x4.splat(TO_WHOLE * QUANTUM);
+function hidden(bits: u32, end: u32): u32 {
+  return bits ^ (end >> 31);
+}
+
+/** For `whole`: to multiples of 2^-96. */
+export function wholes(end: u32): f32 {
+  return reinterpret<f32>(hidden(reinterpret<u32>(TO_WHOLE * QUANTUM), end));
+}
+
+/** For `whole`: to multiples of 2^-63, whose squares are normal numbers. */
+export function wholeRoots(end: u32): f32 {
+  return reinterpret<f32>(hidden(reinterpret<u32>(TO_WHOLE * ROOT_QUANTUM), end));
+}
+
+/** For `magnitude`: all bits but the sign. */
+export function magnitudes(end: u32): u32 {
+  return hidden(0x7fffffff, end);
+}
+
+/** For `signed`: 2^127, of which the least share of 2^-96 that steps have is more than any rate. */
+export function beyond(end: u32): f32 {
+  return reinterpret<f32>(hidden(0x7f000000, end));
+}
+
+/** The nearest multiple of 2^-96, without the sign of 0, with `wholes`; NaN and infinities pass. Error: 2^-97, and an ulp where
+ *  |v| is between 2^-74 and 2^-48. */
+// @ts-ignore: decorator
+@inline
+export function whole(v: v128, shift: v128): v128 {
   return f32x4.sub(f32x4.add(v, shift), shift);
 }
 
-/** The nearest multiple of 2^-63, for what is squared: as `whole`, with that in the place of 2^-96. */
+/** |v|, with `magnitudes`. */
 // @ts-ignore: decorator
 @inline
-export function wholeRoot(v: v128): v128 {
-  const shift = f32x4.splat(TO_WHOLE * ROOT_QUANTUM);
-  return f32x4.sub(f32x4.add(v, shift), shift);
-}
-
-/** |v|. `f32x4.abs` loads its mask each time (V8), this one is in a register. */
-// @ts-ignore: decorator
-@inline
-export function magnitude(v: v128): v128 {
-  return v128.and(v, i32x4.splat(0x7fffffff));
+export function magnitude(v: v128, mask: v128): v128 {
+  return v128.and(v, mask);
 }
 
 /** The larger of two in one instruction: `value` where it is NaN, `floor` never. */
@@ -55,12 +74,12 @@ export function atMost(value: v128, top: v128): v128 {
   return f32x4.pmin(value, top);
 }
 
-/** The root of the least square: the share of each new one in a mean, `gain`, is a normal number. */
+/** The root of the least square. The first mean of it is its `gain`-th, and of that the `gain`-th is a normal number. */
 export function rootFor(gain: f64): f32 {
-  return <f32>sqrt<f64>((4 * <f64>MIN_NORMAL) / gain);
+  return <f32>((2 * sqrt<f64>(MIN_NORMAL)) / gain);
 }
 
-/** The square of what has this magnitude, at least root². So means of it are at least that too, but for their first steps. */
+/** The square of what has this magnitude, at least root². */
 // @ts-ignore: decorator
 @inline
 export function squareOf(size: v128, root: v128): v128 {
@@ -68,12 +87,11 @@ export function squareOf(size: v128, root: v128): v128 {
   return f32x4.mul(kept, kept);
 }
 
-/** -1, 0 or 1 of multiples of 2^-96; NaN for NaN. */
+/** `size` with the sign of x, 0 for 0, NaN for NaN; x times `beyond`. */
 // @ts-ignore: decorator
 @inline
-export function signOf(x: v128): v128 {
-  const one = f32x4.splat(1);
-  return atLeast(atMost(f32x4.mul(x, f32x4.splat(1.7014118e38)), one), f32x4.splat(-1));
+export function signed(x: v128, size: v128, negative: v128): v128 {
+  return atLeast(atMost(x, size), negative);
 }
 
 /** mean + gain·(value - mean), the weights exact: `1 - gain` rounded to float32 would shift the mean by 1e-5. */
@@ -88,14 +106,15 @@ export function scaleOf(factor: usize): f32 {
   return factor == 0 ? 1 : load<f32>(factor);
 }
 
-// Decay and scaling are left out of the loops where there are none: they would take a third longer.
+// Decay is left out of the loops where there is none. Gradients are scaled in all, by 1 where there is no factor: one more
+// multiplication is not seen beside what the memory takes.
 
-/** Gradients as they are, without decay. */
+/** scale·g, without decay. */
 export class Bare {
-  gradient(g: v128, scale: v128, weight: v128, coupled: v128): v128 {
-    return whole(g);
+  gradient(g: v128, scale: v128, weight: v128, coupled: v128, shift: v128): v128 {
+    return whole(f32x4.mul(scale, g), shift);
   }
-  weight(p: v128): v128 {
+  weight(p: v128, shift: v128): v128 {
     return p;
   }
   shrunk(p: v128, shrink: v128): v128 {
@@ -106,27 +125,27 @@ export class Bare {
   }
 }
 
-/** Gradients as they are, and p + shrink·p: decoupled decay alone, `shrink` is -rate·decay. With 0 it is that without, bit by bit. */
+/** scale·g, and p + shrink·p: decoupled decay alone, `shrink` is -rate·decay. With 0 it is that without, bit by bit. */
 export class Decoupled {
-  gradient(g: v128, scale: v128, weight: v128, coupled: v128): v128 {
-    return whole(g);
+  gradient(g: v128, scale: v128, weight: v128, coupled: v128, shift: v128): v128 {
+    return whole(f32x4.mul(scale, g), shift);
   }
-  weight(p: v128): v128 {
-    return whole(p);
+  weight(p: v128, shift: v128): v128 {
+    return p;
   }
   shrunk(p: v128, shrink: v128): v128 {
     return madd(shrink, p, p);
   }
 }
 
-/** scale·g + coupled·p: scaled gradients of the loss plus coupled/2 · ‖p‖². And decoupled decay. With 1, 0
- *  and 0 all is as without, bit by bit. */
+/** scale·g + coupled·p: scaled gradients of the loss plus coupled/2 · ‖p‖². And decoupled decay. With 0 and 0 all is as
+ *  without, bit by bit. */
 export class Damped {
-  gradient(g: v128, scale: v128, weight: v128, coupled: v128): v128 {
-    return whole(madd(coupled, weight, f32x4.mul(scale, g)));
+  gradient(g: v128, scale: v128, weight: v128, coupled: v128, shift: v128): v128 {
+    return whole(madd(coupled, weight, f32x4.mul(scale, g)), shift);
   }
-  weight(p: v128): v128 {
-    return whole(p);
+  weight(p: v128, shift: v128): v128 {
+    return whole(p, shift);
   }
   shrunk(p: v128, shrink: v128): v128 {
     return madd(shrink, p, p);
@@ -134,11 +153,6 @@ export class Damped {
   gained(g: v128, gain: v128): v128 {
     return f32x4.mul(gain, g);
   }
-}
-
-/** Whether nothing is done to gradients and parameters but the step itself. */
-export function isBare(factor: usize, coupled: f32, decoupled: f64): bool {
-  return coupled == 0 && decoupled == 0 && scaleOf(factor) == 1;
 }
 
 /** -rate·decay: what decoupled decay adds of a parameter (Loshchilov & Hutter 2019). */

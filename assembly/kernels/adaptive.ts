@@ -6,20 +6,21 @@ import {
   atMost,
   average,
   Bare,
+  beyond,
   Damped,
   Decoupled,
-  isBare,
   magnitude,
-  MIN_NORMAL,
+  magnitudes,
   rootFor,
   scaleOf,
   shrinkBy,
-  signOf,
+  signed,
   squareOf,
   VECTOR_BYTES,
   VECTOR_SHIFT,
   whole,
-  wholeRoot,
+  wholeRoots,
+  wholes,
 } from "../moments";
 import { madd, select4 } from "../simd";
 import { CLOCK_STEP } from "./step";
@@ -36,13 +37,15 @@ function sumLoop<Decay>(
   const more = f32x4.splat(t == 1 ? initial : 0);
   const root = f32x4.splat(rootFor(1));
   const scale = f32x4.splat(scaleOf(factor));
+  const shift = f32x4.splat(wholes(end));
+  const mask = i32x4.splat(magnitudes(end));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at));
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
-    const squares = f32x4.add(squareOf(magnitude(gradient), root), f32x4.add(v128.load(v + at), more));
+    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
+    const squares = f32x4.add(squareOf(magnitude(gradient, mask), root), f32x4.add(v128.load(v + at), more));
     v128.store(v + at, squares);
     const direction = f32x4.div(gradient, f32x4.add(f32x4.sqrt(squares), guard));
     v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(weight, shrink)));
@@ -56,8 +59,8 @@ export function adagrad(
   begin: u32, end: u32, p: usize, v: usize, g: usize, factor: usize, clock: usize, rate: usize, slowing: f64, initial: f32,
   epsilon: f32, coupled: f32, decoupled: f64,
 ): void {
-  if (isBare(factor, coupled, decoupled)) {
-    sumLoop<Bare>(begin, end, p, v, g, 0, clock, rate, slowing, initial, epsilon, 0, 0);
+  if (coupled == 0 && decoupled == 0) {
+    sumLoop<Bare>(begin, end, p, v, g, factor, clock, rate, slowing, initial, epsilon, 0, 0);
   } else sumLoop<Damped>(begin, end, p, v, g, factor, clock, rate, slowing, initial, epsilon, coupled, decoupled);
 }
 
@@ -72,18 +75,20 @@ function deltaLoop<Decay>(
   const gain = f32x4.splat(<f32>(1 - rho));
   const root = f32x4.splat(rootFor(1 - rho));
   const scale = f32x4.splat(scaleOf(factor));
+  const shift = f32x4.splat(wholes(end));
+  const mask = i32x4.splat(magnitudes(end));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at));
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
-    const squares = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
+    const squares = average(v128.load(v + at), squareOf(magnitude(gradient, mask), root), gain);
     const steps = v128.load(u + at);
-    const ratio = f32x4.div(f32x4.sqrt(f32x4.add(steps, guard)), f32x4.sqrt(f32x4.add(squares, guard)));
+    const ratio = f32x4.sqrt(f32x4.div(f32x4.add(steps, guard), f32x4.add(squares, guard)));
     const step = f32x4.mul(ratio, gradient);
     v128.store(v + at, squares);
-    v128.store(u + at, average(steps, squareOf(magnitude(step), root), gain));
+    v128.store(u + at, average(steps, squareOf(magnitude(step, mask), root), gain));
     v128.store(p + at, madd(back, step, changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
@@ -94,8 +99,8 @@ export function adadelta(
   begin: u32, end: u32, p: usize, v: usize, u: usize, g: usize, factor: usize, rate: usize, rho: f64, epsilon: f32,
   coupled: f32, decoupled: f64,
 ): void {
-  if (isBare(factor, coupled, decoupled)) {
-    deltaLoop<Bare>(begin, end, p, v, u, g, 0, rate, rho, epsilon, 0, 0);
+  if (coupled == 0 && decoupled == 0) {
+    deltaLoop<Bare>(begin, end, p, v, u, g, factor, rate, rho, epsilon, 0, 0);
   } else deltaLoop<Damped>(begin, end, p, v, u, g, factor, rate, rho, epsilon, coupled, decoupled);
 }
 
@@ -103,29 +108,29 @@ export function adadelta(
 
 /** Squares are taken around zero. */
 class AroundZero {
-  variance(a: usize, g: v128, square: v128, gain: v128): v128 {
+  variance(a: usize, g: v128, square: v128, gain: v128, roots: v128, least: v128): v128 {
     return square;
   }
 }
 
 /** Around the mean gradient, which is at `a`: v - a², which rounding may bring below 0. */
 class AroundMean {
-  variance(a: usize, g: v128, square: v128, gain: v128): v128 {
-    const mean = wholeRoot(average(v128.load(a), g, gain));
+  variance(a: usize, g: v128, square: v128, gain: v128, roots: v128, least: v128): v128 {
+    const mean = whole(average(v128.load(a), g, gain), roots);
     v128.store(a, mean);
-    return atLeast(f32x4.sub(square, f32x4.mul(mean, mean)), f32x4.splat(MIN_NORMAL));
+    return atLeast(f32x4.sub(square, f32x4.mul(mean, mean)), least);
   }
 }
 
 class AsItIs {
-  direction(b: usize, step: v128, momentum: v128): v128 {
+  direction(b: usize, step: v128, momentum: v128, shift: v128): v128 {
     return step;
   }
 }
 
 class WithVelocity {
-  direction(b: usize, step: v128, momentum: v128): v128 {
-    const velocity = whole(madd(momentum, v128.load(b), step));
+  direction(b: usize, step: v128, momentum: v128, shift: v128): v128 {
+    const velocity = whole(madd(momentum, v128.load(b), step), shift);
     v128.store(b, velocity);
     return velocity;
   }
@@ -142,18 +147,22 @@ function rmsLoop<Centre, Move, Decay>(
   const kept = f32x4.splat(momentum);
   const gain = f32x4.splat(<f32>(1 - alpha));
   const root = f32x4.splat(rootFor(1 - alpha));
+  const least = f32x4.mul(root, root);
+  const roots = f32x4.splat(wholeRoots(end));
   const scale = f32x4.splat(scaleOf(factor));
+  const shift = f32x4.splat(wholes(end));
+  const mask = i32x4.splat(magnitudes(end));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at));
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
-    const square = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
+    const square = average(v128.load(v + at), squareOf(magnitude(gradient, mask), root), gain);
     v128.store(v + at, square);
-    const variance = changetype<Centre>(0).variance(a + at, gradient, square, gain);
+    const variance = changetype<Centre>(0).variance(a + at, gradient, square, gain, roots, least);
     const step = f32x4.div(gradient, f32x4.add(f32x4.sqrt(variance), guard));
-    const direction = changetype<Move>(0).direction(b + at, step, kept);
+    const direction = changetype<Move>(0).direction(b + at, step, kept, shift);
     v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
@@ -164,8 +173,8 @@ export function rmsprop(
   begin: u32, end: u32, p: usize, v: usize, g: usize, factor: usize, rate: usize, alpha: f64, epsilon: f32,
   coupled: f32, decoupled: f64,
 ): void {
-  if (isBare(factor, coupled, decoupled)) {
-    rmsLoop<AroundZero, AsItIs, Bare>(begin, end, p, v, v, v, g, 0, rate, alpha, 0, epsilon, 0, 0);
+  if (coupled == 0 && decoupled == 0) {
+    rmsLoop<AroundZero, AsItIs, Bare>(begin, end, p, v, v, v, g, factor, rate, alpha, 0, epsilon, 0, 0);
   } else rmsLoop<AroundZero, AsItIs, Damped>(begin, end, p, v, v, v, g, factor, rate, alpha, 0, epsilon, coupled, decoupled);
 }
 
@@ -174,8 +183,8 @@ export function rmspropMomentum(
   begin: u32, end: u32, p: usize, v: usize, b: usize, g: usize, factor: usize, rate: usize, alpha: f64, momentum: f32,
   epsilon: f32, coupled: f32, decoupled: f64,
 ): void {
-  if (isBare(factor, coupled, decoupled)) {
-    rmsLoop<AroundZero, WithVelocity, Bare>(begin, end, p, v, v, b, g, 0, rate, alpha, momentum, epsilon, 0, 0);
+  if (coupled == 0 && decoupled == 0) {
+    rmsLoop<AroundZero, WithVelocity, Bare>(begin, end, p, v, v, b, g, factor, rate, alpha, momentum, epsilon, 0, 0);
   } else {
     rmsLoop<AroundZero, WithVelocity, Damped>(
       begin, end, p, v, v, b, g, factor, rate, alpha, momentum, epsilon, coupled, decoupled,
@@ -188,8 +197,8 @@ export function rmspropCentered(
   begin: u32, end: u32, p: usize, v: usize, a: usize, g: usize, factor: usize, rate: usize, alpha: f64, epsilon: f32,
   coupled: f32, decoupled: f64,
 ): void {
-  if (isBare(factor, coupled, decoupled)) {
-    rmsLoop<AroundMean, AsItIs, Bare>(begin, end, p, v, a, v, g, 0, rate, alpha, 0, epsilon, 0, 0);
+  if (coupled == 0 && decoupled == 0) {
+    rmsLoop<AroundMean, AsItIs, Bare>(begin, end, p, v, a, v, g, factor, rate, alpha, 0, epsilon, 0, 0);
   } else rmsLoop<AroundMean, AsItIs, Damped>(begin, end, p, v, a, v, g, factor, rate, alpha, 0, epsilon, coupled, decoupled);
 }
 
@@ -198,8 +207,8 @@ export function rmspropCenteredMomentum(
   begin: u32, end: u32, p: usize, v: usize, a: usize, b: usize, g: usize, factor: usize, rate: usize, alpha: f64, momentum: f32,
   epsilon: f32, coupled: f32, decoupled: f64,
 ): void {
-  if (isBare(factor, coupled, decoupled)) {
-    rmsLoop<AroundMean, WithVelocity, Bare>(begin, end, p, v, a, b, g, 0, rate, alpha, momentum, epsilon, 0, 0);
+  if (coupled == 0 && decoupled == 0) {
+    rmsLoop<AroundMean, WithVelocity, Bare>(begin, end, p, v, a, b, g, factor, rate, alpha, momentum, epsilon, 0, 0);
   } else {
     rmsLoop<AroundMean, WithVelocity, Damped>(
       begin, end, p, v, a, b, g, factor, rate, alpha, momentum, epsilon, coupled, decoupled,
@@ -211,21 +220,25 @@ function signLoop<Decay>(
   begin: u32, end: u32, p: usize, m: usize, g: usize, factor: usize, rate: usize, beta1: f64, beta2: f64,
   coupled: f32, decoupled: f64,
 ): void {
+  const size = f32x4.splat(load<f32>(rate));
   const back = f32x4.splat(-load<f32>(rate));
+  const far = f32x4.splat(beyond(end));
   const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
   const scale = f32x4.splat(scaleOf(factor));
+  const shift = f32x4.splat(wholes(end));
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const gain2 = f32x4.splat(<f32>(1 - beta2));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at));
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
     const mean = v128.load(m + at);
-    v128.store(m + at, whole(average(mean, gradient, gain2)));
-    v128.store(p + at, madd(back, signOf(average(mean, gradient, gain1)), changetype<Decay>(0).shrunk(weight, shrink)));
+    v128.store(m + at, whole(average(mean, gradient, gain2), shift));
+    const along = f32x4.mul(average(mean, gradient, gain1), far);
+    v128.store(p + at, f32x4.sub(changetype<Decay>(0).shrunk(weight, shrink), signed(along, size, back)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }
@@ -235,10 +248,10 @@ export function lion(
   begin: u32, end: u32, p: usize, m: usize, g: usize, factor: usize, rate: usize, beta1: f64, beta2: f64,
   coupled: f32, decoupled: f64,
 ): void {
-  if (isBare(factor, coupled, decoupled)) {
-    signLoop<Bare>(begin, end, p, m, g, 0, rate, beta1, beta2, 0, 0);
-  } else if (isBare(factor, coupled, 0)) {
-    signLoop<Decoupled>(begin, end, p, m, g, 0, rate, beta1, beta2, 0, decoupled);
+  if (coupled == 0 && decoupled == 0) {
+    signLoop<Bare>(begin, end, p, m, g, factor, rate, beta1, beta2, 0, 0);
+  } else if (coupled == 0) {
+    signLoop<Decoupled>(begin, end, p, m, g, factor, rate, beta1, beta2, 0, decoupled);
   } else signLoop<Damped>(begin, end, p, m, g, factor, rate, beta1, beta2, coupled, decoupled);
 }
 
@@ -250,8 +263,10 @@ export function rprop(
   least: f32, most: f32,
 ): void {
   const scale = f32x4.splat(scaleOf(factor));
+  const shift = f32x4.splat(wholes(end));
   const zero = f32x4.splat(0);
   const one = f32x4.splat(1);
+  const far = f32x4.splat(beyond(end));
   // What turns 1 into the other by exclusive or.
   const longer = v128.xor(one, f32x4.splat(plus));
   const shorter = v128.xor(one, f32x4.splat(minus));
@@ -266,16 +281,18 @@ export function rprop(
   }
   let at = start;
   do {
-    const gradient = whole(f32x4.mul(scale, v128.load(g + at)));
-    const sign = signOf(gradient);
-    const same = f32x4.mul(sign, v128.load(h + at));
+    const gradient = whole(f32x4.mul(scale, v128.load(g + at)), shift);
+    // Large enough that no product is too small for float32; an infinite one with 0 is NaN, and no sign either.
+    const along = f32x4.mul(gradient, far);
+    const same = f32x4.mul(along, v128.load(h + at));
     const turned = f32x4.lt(same, zero);
     const went = v128.and(longer, f32x4.gt(same, zero));
     const factor = v128.xor(v128.xor(one, went), v128.and(shorter, turned));
     const step = atMost(atLeast(f32x4.mul(v128.load(s + at), factor), floor), top);
     v128.store(s + at, step);
     v128.store(h + at, v128.andnot(gradient, turned));
-    v128.store(p + at, f32x4.sub(v128.load(p + at), f32x4.mul(v128.andnot(sign, turned), step)));
+    const move = v128.andnot(signed(along, step, f32x4.sub(zero, step)), turned);
+    v128.store(p + at, f32x4.sub(v128.load(p + at), move));
     at += VECTOR_BYTES;
   } while (at < stop);
 }

@@ -11,8 +11,8 @@ import {
   Bare,
   Damped,
   Decoupled,
-  isBare,
   magnitude,
+  magnitudes,
   MIN_NORMAL,
   power,
   rootFor,
@@ -22,6 +22,7 @@ import {
   VECTOR_BYTES,
   VECTOR_SHIFT,
   whole,
+  wholes,
 } from "../moments";
 import { loadLanes, storeLanes } from "../lanes";
 import { LANES, loadPart, madd, storePart } from "../simd";
@@ -29,6 +30,7 @@ import { CLOCK_STEP } from "./step";
 
 function gradientLoop<Decay>(begin: u32, end: u32, p: usize, g: usize, factor: usize, rate: usize, decay: f64): void {
   const scale = f32x4.splat(scaleOf(factor));
+  const shift = f32x4.splat(wholes(end));
   const back = f32x4.splat(-load<f32>(rate));
   const none = f32x4.splat(0);
   const shrink = f32x4.splat(shrinkBy(rate, decay));
@@ -36,8 +38,8 @@ function gradientLoop<Decay>(begin: u32, end: u32, p: usize, g: usize, factor: u
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at));
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, none);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, none, shift);
     v128.store(p + at, madd(back, gradient, changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
@@ -46,7 +48,7 @@ function gradientLoop<Decay>(begin: u32, end: u32, p: usize, g: usize, factor: u
 /** p -= rate · (g + decay · p), in place: without moments, coupled and decoupled decay are the same. Error against float64: half
  *  an ulp of p and one of rate·g a step. */
 export function sgd(begin: u32, end: u32, p: usize, g: usize, factor: usize, rate: usize, decay: f64): void {
-  if (isBare(factor, 0, decay)) gradientLoop<Bare>(begin, end, p, g, 0, rate, 0);
+  if (decay == 0) gradientLoop<Bare>(begin, end, p, g, factor, rate, 0);
   else gradientLoop<Damped>(begin, end, p, g, factor, rate, decay);
 }
 
@@ -69,6 +71,7 @@ function velocityLoop<Direction, Decay>(
   coupled: f32, decoupled: f64,
 ): void {
   const scale = f32x4.splat(scaleOf(factor));
+  const shift = f32x4.splat(wholes(end));
   const back = f32x4.splat(-load<f32>(rate));
   const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
@@ -79,9 +82,9 @@ function velocityLoop<Direction, Decay>(
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at));
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
-    const velocity = whole(madd(kept, v128.load(v + at), changetype<Decay>(0).gained(gradient, gain)));
+    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
+    const velocity = whole(madd(kept, v128.load(v + at), changetype<Decay>(0).gained(gradient, gain)), shift);
     v128.store(v + at, velocity);
     const direction = changetype<Direction>(0).apply(velocity, gradient, kept);
     v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(weight, shrink)));
@@ -96,8 +99,8 @@ export function sgdMomentum(
   begin: u32, end: u32, p: usize, v: usize, g: usize, factor: usize, clock: usize, rate: usize, momentum: f32, dampening: f64,
   coupled: f32, decoupled: f64,
 ): void {
-  if (dampening == 0 && isBare(factor, coupled, decoupled)) {
-    velocityLoop<Along, Bare>(begin, end, p, v, g, 0, clock, rate, momentum, 0, 0, 0);
+  if (dampening == 0 && coupled == 0 && decoupled == 0) {
+    velocityLoop<Along, Bare>(begin, end, p, v, g, factor, clock, rate, momentum, 0, 0, 0);
   } else velocityLoop<Along, Damped>(begin, end, p, v, g, factor, clock, rate, momentum, dampening, coupled, decoupled);
 }
 
@@ -107,8 +110,8 @@ export function sgdNesterov(
   begin: u32, end: u32, p: usize, v: usize, g: usize, factor: usize, clock: usize, rate: usize, momentum: f32, coupled: f32,
   decoupled: f64,
 ): void {
-  if (isBare(factor, coupled, decoupled)) {
-    velocityLoop<Ahead, Bare>(begin, end, p, v, g, 0, clock, rate, momentum, 0, 0, 0);
+  if (coupled == 0 && decoupled == 0) {
+    velocityLoop<Ahead, Bare>(begin, end, p, v, g, factor, clock, rate, momentum, 0, 0, 0);
   } else velocityLoop<Ahead, Damped>(begin, end, p, v, g, factor, clock, rate, momentum, 0, coupled, decoupled);
 }
 
@@ -171,15 +174,17 @@ function momentsLoop<Form, Decay>(
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const gain2 = f32x4.splat(<f32>(1 - beta2));
   const scale = f32x4.splat(scaleOf(factor));
+  const shift = f32x4.splat(wholes(end));
+  const mask = i32x4.splat(magnitudes(end));
   const root = f32x4.splat(rootFor(1 - beta2));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at));
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
-    const first = whole(average(v128.load(m + at), gradient, gain1));
-    const second = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain2);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
+    const first = whole(average(v128.load(m + at), gradient, gain1), shift);
+    const second = average(v128.load(v + at), squareOf(magnitude(gradient, mask), root), gain2);
     v128.store(m + at, first);
     v128.store(v + at, second);
     const largest = changetype<Form>(0).second(x + at, second);
@@ -201,10 +206,10 @@ export function adam(
   const back = -(<f64>load<f32>(rate) * bias) / (1 - power(beta1, t));
   const guard = <f64>epsilon * bias;
   const shrink = shrinkBy(rate, decoupled);
-  if (isBare(factor, coupled, decoupled)) {
-    momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, 0, back, 0, guard, beta1, beta2, 0, 0);
-  } else if (isBare(factor, coupled, 0)) {
-    momentsLoop<ByRoot, Decoupled>(begin, end, p, m, v, v, g, 0, back, 0, guard, beta1, beta2, 0, shrink);
+  if (coupled == 0 && decoupled == 0) {
+    momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, factor, back, 0, guard, beta1, beta2, 0, 0);
+  } else if (coupled == 0) {
+    momentsLoop<ByRoot, Decoupled>(begin, end, p, m, v, v, g, factor, back, 0, guard, beta1, beta2, 0, shrink);
   } else momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, factor, back, 0, guard, beta1, beta2, coupled, shrink);
 }
 
@@ -219,8 +224,8 @@ export function amsgrad(
   const back = -(<f64>load<f32>(rate) * bias) / (1 - power(beta1, t));
   const guard = <f64>epsilon * bias;
   const shrink = shrinkBy(rate, decoupled);
-  if (isBare(factor, coupled, decoupled)) {
-    momentsLoop<ByLargestRoot, Bare>(begin, end, p, m, v, x, g, 0, back, 0, guard, beta1, beta2, 0, 0);
+  if (coupled == 0 && decoupled == 0) {
+    momentsLoop<ByLargestRoot, Bare>(begin, end, p, m, v, x, g, factor, back, 0, guard, beta1, beta2, 0, 0);
   } else momentsLoop<ByLargestRoot, Damped>(begin, end, p, m, v, x, g, factor, back, 0, guard, beta1, beta2, coupled, shrink);
 }
 
@@ -250,8 +255,8 @@ export function nadam(
   const ahead = (by * (1 - load<f64>(momenta))) / (1 - all);
   const guard = <f64>epsilon * bias;
   const shrink = shrinkBy(rate, decoupled);
-  if (isBare(factor, coupled, decoupled)) {
-    momentsLoop<AheadByRoot, Bare>(begin, end, p, m, v, v, g, 0, back, ahead, guard, beta1, beta2, 0, 0);
+  if (coupled == 0 && decoupled == 0) {
+    momentsLoop<AheadByRoot, Bare>(begin, end, p, m, v, v, g, factor, back, ahead, guard, beta1, beta2, 0, 0);
   } else momentsLoop<AheadByRoot, Damped>(begin, end, p, m, v, v, g, factor, back, ahead, guard, beta1, beta2, coupled, shrink);
 }
 
@@ -270,8 +275,8 @@ export function radam(
   if (rho > 5) {
     const ratio = ((rho - 4) * (rho - 2) * most) / ((most - 4) * (most - 2) * rho);
     const scaled = back * sqrt<f64>(ratio * (1 - rest));
-    if (isBare(factor, coupled, decoupled)) {
-      momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, 0, scaled, 0, epsilon, beta1, beta2, 0, 0);
+    if (coupled == 0 && decoupled == 0) {
+      momentsLoop<ByRoot, Bare>(begin, end, p, m, v, v, g, factor, scaled, 0, epsilon, beta1, beta2, 0, 0);
     } else momentsLoop<ByRoot, Damped>(begin, end, p, m, v, v, g, factor, scaled, 0, epsilon, beta1, beta2, coupled, shrink);
   } else {
     momentsLoop<ByMean, Damped>(begin, end, p, m, v, v, g, factor, back, 0, 0, beta1, beta2, coupled, shrink);
@@ -289,15 +294,17 @@ function largestLoop<Decay>(
   const guard = f32x4.splat(epsilon);
   const kept = f32x4.splat(beta2);
   const scale = f32x4.splat(scaleOf(factor));
+  const shift = f32x4.splat(wholes(end));
+  const mask = i32x4.splat(magnitudes(end));
   const gain = f32x4.splat(<f32>(1 - beta1));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at));
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
-    const first = whole(average(v128.load(m + at), gradient, gain));
-    const largest = atLeast(f32x4.add(magnitude(gradient), guard), f32x4.mul(kept, v128.load(u + at)));
+    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
+    const first = whole(average(v128.load(m + at), gradient, gain), shift);
+    const largest = atLeast(f32x4.add(magnitude(gradient, mask), guard), f32x4.mul(kept, v128.load(u + at)));
     v128.store(m + at, first);
     v128.store(u + at, largest);
     v128.store(p + at, madd(back, f32x4.div(first, largest), changetype<Decay>(0).shrunk(weight, shrink)));
@@ -311,8 +318,8 @@ export function adamax(
   begin: u32, end: u32, p: usize, m: usize, u: usize, g: usize, factor: usize, clock: usize, rate: usize, beta1: f64, beta2: f32,
   epsilon: f32, coupled: f32, decoupled: f64,
 ): void {
-  if (isBare(factor, coupled, decoupled)) {
-    largestLoop<Bare>(begin, end, p, m, u, g, 0, clock, rate, beta1, beta2, epsilon, 0, 0);
+  if (coupled == 0 && decoupled == 0) {
+    largestLoop<Bare>(begin, end, p, m, u, g, factor, clock, rate, beta1, beta2, epsilon, 0, 0);
   } else largestLoop<Damped>(begin, end, p, m, u, g, factor, clock, rate, beta1, beta2, epsilon, coupled, decoupled);
 }
 
@@ -383,7 +390,7 @@ export function copyNormal(begin: u32, end: u32, y: usize, x: usize, n: u32): vo
   for (let i = begin * LANES; i < stop; i += LANES) {
     const count = min(LANES, n - i);
     const v = loadLanes(x + (<usize>i << 2), count);
-    storeLanes(y + (<usize>i << 2), v128.andnot(v, f32x4.lt(magnitude(v), f32x4.splat(MIN_NORMAL))), count);
+    storeLanes(y + (<usize>i << 2), v128.andnot(v, f32x4.lt(f32x4.abs(v), f32x4.splat(MIN_NORMAL))), count);
   }
 }
 
@@ -405,9 +412,10 @@ export function movingAverage(
     return;
   }
   const gain = f32x4.splat(<f32>exact);
+  const shift = f32x4.splat(wholes(end));
   do {
     const before = v128.load(average + at);
-    v128.store(average + at, whole(madd(gain, f32x4.sub(v128.load(p + at), before), before)));
+    v128.store(average + at, whole(madd(gain, f32x4.sub(v128.load(p + at), before), before), shift));
     at += VECTOR_BYTES;
   } while (at < stop);
 }

@@ -1,4 +1,4 @@
-// Norms of tensors within a step. They are summed in float64 and in a fixed order: the bits are the same for any number of
+// Norms of tensors within a step. They are summed in a fixed order: the bits are the same for any number of
 // threads.
 import { SQUARES_PART } from "../engine/constants.js";
 import { type Pointer, rows } from "../engine/instructions.js";

@@ -3,7 +3,6 @@ import { made } from "../engine/copies.js";
 import { elements, type Pointer, serial } from "../engine/instructions.js";
 import { joined, number, type OptionsOf, readOptions } from "../engine/options.js";
 import type { Recorder } from "../engine/recorder.js";
-import { align } from "../graph/plan.js";
 import { momentOptions } from "./adam.js";
 import { weightDecay } from "./decay.js";
 import { recordSums, sumBytes } from "./norms.js";
@@ -12,6 +11,7 @@ import {
   type LearningRate,
   learningRate,
   type Optimizer,
+  type OptimizerBlock,
   type OptimizerPlacement,
   type TrainedTensor,
 } from "./optimizer.js";
@@ -34,30 +34,34 @@ const LARS = {
   trustCoefficient: number(1e-3, { min: 1e-30, max: 1e30 }),
 } satisfies OptionsOf<LarsOptions>;
 
-/** A float32 for each tensor, and sums for the parameters and gradients of one. */
+/** The ratio of a tensor, a float32, and the sums of its parameters and gradients: one tensor after the other has them. */
 function ratioBytes(tensors: readonly TrainedTensor[]): number {
-  return align(4 * tensors.length) + 2 * sumBytes(tensors);
+  return RATIO_BYTES + 2 * sumsOfLargest(tensors);
 }
 
-/** Records the ratio of each tensor, ‖p‖ against the norm of what is where its gradient was. Returns where they are. */
-function recordRatios(
+const RATIO_BYTES = 64;
+
+function sumsOfLargest(tensors: readonly TrainedTensor[]): number {
+  return tensors.reduce((bytes, tensor) => Math.max(bytes, sumBytes([tensor])), 0);
+}
+
+/**
+ * Records the ratio of a tensor, ‖p‖ against the norm of what is where its gradient was. Returns where it is. One tensor is done
+ * after the other, with what comes before and after it: so most of it is still in the processor's cache.
+ */
+function recordRatio(
   recorder: Recorder,
-  { tensors, scratch }: OptimizerPlacement,
+  { tensors, scratch: ratio }: OptimizerPlacement,
+  { parameters, gradients, length }: OptimizerBlock,
   coefficient: number,
   decay: number,
-): Pointer[] {
-  let next = scratch + align(4 * tensors.length);
-  const sums = tensors.map(({ parameters, gradients, length }) => {
-    const at = { p: next, g: next + sumBytes([{ length }]), parts: 0 };
-    at.parts = recordSums(recorder, [{ address: parameters, length }], at.p);
-    recordSums(recorder, [{ address: gradients, length }], at.g);
-    next = at.g + sumBytes([{ length }]);
-    return at;
-  });
-  return sums.map(({ p, g, parts }, index) => {
-    recorder.trustRatio(serial, scratch + 4 * index, p, g, parts, coefficient, decay);
-    return scratch + 4 * index;
-  });
+): Pointer {
+  const ofParameters = ratio + RATIO_BYTES;
+  const ofGradients = ofParameters + sumsOfLargest(tensors);
+  const parts = recordSums(recorder, [{ address: parameters, length }], ofParameters);
+  recordSums(recorder, [{ address: gradients, length }], ofGradients);
+  recorder.trustRatio(serial, ratio, ofParameters, ofGradients, parts, coefficient, decay);
+  return ratio;
 }
 
 /**
@@ -79,10 +83,11 @@ export function lars(options: LarsOptions = {}): Optimizer {
     slots: () => [{ name: "velocity" }],
     scratchBytes: ratioBytes,
     record(recorder, at) {
-      const ratios = recordRatios(recorder, at, trustCoefficient, weightDecay);
-      at.tensors.forEach(({ parameters: p, gradients: g, slots: [v], length }, index) => {
-        recorder.lars(elements(length, 4), p, v, g, at.learningRates[0], ratios[index], momentum, weightDecay);
-      });
+      for (const tensor of at.tensors) {
+        const { parameters: p, gradients: g, slots, length } = tensor;
+        const ratio = recordRatio(recorder, at, tensor, trustCoefficient, weightDecay);
+        recorder.lars(elements(length, 4), p, slots[0], g, at.learningRates[0], ratio, momentum, weightDecay);
+      }
     },
   });
 }
@@ -121,15 +126,14 @@ export function lamb(options: LambOptions = {}): Optimizer {
     scratchBytes: ratioBytes,
     scalesGradients: true,
     record(recorder, at) {
-      const { blocks, tensors, clock, learningRates } = at;
-      for (const { parameters: p, gradients: g, slots, factor, length } of blocks) {
+      const { tensors, clock, learningRates } = at;
+      for (const tensor of tensors) {
+        const { parameters: p, gradients: g, slots, factor, length } = tensor;
         const [m, v] = slots;
         recorder.lambDirection(elements(length, 8), m, v, g, p, factor, clock, beta1, beta2, epsilon, weightDecay);
+        const ratio = recordRatio(recorder, at, tensor, 1, 0);
+        recorder.stepBy(elements(length, 2), p, g, learningRates[0], ratio);
       }
-      const ratios = recordRatios(recorder, at, 1, 0);
-      tensors.forEach(({ parameters, gradients, length }, index) => {
-        recorder.stepBy(elements(length, 2), parameters, gradients, learningRates[0], ratios[index]);
-      });
     },
   });
 }
