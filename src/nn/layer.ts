@@ -83,6 +83,8 @@ export interface ContextOptions extends Pick<LayerContext, "training" | "clock" 
 export interface TracedContext extends LayerContext {
   readonly updates: ReadonlyMap<Tensor, Tensor>;
   readonly states: ReadonlyMap<LayerState, Tensor>;
+  /** Whether a stream was taken: the seed is in what was traced. */
+  readonly isRandom: boolean;
 }
 
 /** A context that numbers the streams and collects states and updates. */
@@ -103,6 +105,9 @@ export function layerContext({ batch, fresh = false, renews, ...of }: ContextOpt
     updates,
     states,
     stream: () => streams++,
+    get isRandom() {
+      return streams > 0;
+    },
     state(state, rows) {
       refuseInLoop("state", state.name);
       if (batch !== undefined && rows !== batch) {

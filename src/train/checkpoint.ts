@@ -271,9 +271,10 @@ function valuesIn({ slots }: Checkpoint["optimizer"], slot: string): ValuesByPat
   return slots.get(slot) as ValuesByPath;
 }
 
-/** The seed is in the programs, for dropout. So programs with another seed are recorded again. */
+/** The seed is in programs that draw random numbers. They are held by their seeds: programFor looks for them anew. */
 function setSeed(state: State, seed: number): void {
   if (seed === seedOf(state.config)) return;
   state.config = { ...state.config, seed: wordsOfSeed(seed) };
-  state.arena = { ...state.arena, version: state.arena.version + 1 };
+  state.programs.last = undefined;
+  state.programs.prepared = undefined;
 }

@@ -21,7 +21,7 @@ import { gradientScratch, ownTensors, penaltiesOf, recordChanges, recordGradient
 import { type SampleFormat, targetShape, targetType } from "./data.js";
 import { atOnce, type InParts, PAUSE } from "./job.js";
 import { assignTargets, buildScores, countTotals, summed } from "./scores.js";
-import { arenaOf, checkTrains, guard, type State, type StateParts, stateAddress } from "./state.js";
+import { arenaOf, checkTrains, guard, type State, type StateParts, seedOf, stateAddress } from "./state.js";
 
 /** A program of a trainer. */
 export interface StepProgram extends BuiltProgram {
@@ -31,6 +31,8 @@ export interface StepProgram extends BuiltProgram {
   readonly tensors: readonly Tensor[];
   /** Version of the arena it was recorded for. */
   readonly version: number;
+  /** Whether it draws random numbers: then the seed is in its instructions. */
+  readonly isRandom: boolean;
   /** How many steps one call into the engine may run before the host gets its turn. It is measured while running. */
   stepsPerCall: number;
 }
@@ -75,6 +77,8 @@ interface Trace {
   readonly updates: ReadonlyMap<Tensor, Tensor>;
   /** The share of each sample's own target in its loss, [1], if samples are mixed. */
   readonly own?: Tensor | undefined;
+  /** Whether random numbers are drawn. */
+  readonly isRandom: boolean;
 }
 
 function traceModel(
@@ -102,8 +106,9 @@ function traceModel(
   checkLeaves(model.kind, [...traced, ...context.updates.values()], [...places.keys()], model.parameters);
   // The outputs are from before the states change.
   const outputs = context.states.size === 0 ? traced : traced.map((one) => copyBeforeChanges(one, context.states));
-  const { updates } = context;
-  return { places, x, outputs, ...assignTargets(state.config.outputs, y, x, outputs), updates, own: mixed?.share };
+  const { updates, isRandom } = context;
+  const assigned = assignTargets(state.config.outputs, y, x, outputs);
+  return { places, x, outputs, ...assigned, updates, own: mixed?.share, isRandom };
 }
 
 type MakeLeaf = (shape: readonly number[], name: string, address: Pointer, dtype?: DType) => Tensor;
@@ -450,7 +455,7 @@ function recordTotals(
 
 function install(
   state: State,
-  { places }: Trace,
+  { places, isRandom }: Trace,
   results: readonly Tensor[],
   parts: Pick<ProgramParts, "record" | "second" | "scratchBytes"> = {},
 ): StepProgram {
@@ -462,6 +467,7 @@ function install(
     results: results.map(built.addressOf),
     tensors: results,
     version: state.arena.version,
+    isRandom,
     stepsPerCall: 1,
   };
 }
@@ -486,7 +492,8 @@ const MAX_PROGRAMS = 256;
 const MAX_PROGRAM_BYTES = 1 << 24;
 
 /**
- * The program for a use, feed and batch size. It is made when it is first needed, and again when the arena has moved.
+ * The program for a use, feed and batch size. It is made when it is first needed, and again when the arena has moved. One that draws
+ * random numbers is made for each seed: a worker of a cluster goes from shard to shard, each with its seed, and back.
  */
 export function programFor(state: State, use: ProgramUse, feed: Feed, batch: number): StepProgram {
   // A trainer that was disposed of between two calls must not take memory again.
@@ -501,14 +508,17 @@ export function programFor(state: State, use: ProgramUse, feed: Feed, batch: num
 export function* programInParts(state: State, use: ProgramUse, feed: Feed, batch: number): InParts<StepProgram> {
   guard(state, "trainer");
   const { held } = state.programs;
-  // The key of a program includes everything that is in its instructions.
-  const key = `${use} ${keyOf(feed)} ${batch}`;
+  // The key of a program includes everything that is in its instructions. Whether the seed is, its trace shows.
+  const plain = `${use} ${keyOf(feed)} ${batch}`;
+  const seeded = `${plain} ${seedOf(state.config)}`;
+  let key = held.has(plain) ? plain : seeded;
   let program = held.get(key);
   if (program?.version !== state.arena.version) {
     drop(state, key);
     const made = MAKERS[use](state, feed, batch);
     program = "program" in made ? made : yield* guarded(state, made);
     makeRoom(state, program.bytes);
+    key = program.isRandom ? seeded : plain;
   }
   held.delete(key);
   held.set(key, program);
