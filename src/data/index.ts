@@ -69,6 +69,8 @@ export type {
   TableFitOptions,
   TableOptions,
   TableScale,
+  TargetOption,
+  TargetOptions,
   TargetSettings,
 } from "./tableOptions.js";
 export type { AnyRows, RowBlock, TableRow, TableRows } from "./tableRows.js";
@@ -81,9 +83,12 @@ export type {
   UrlSource,
 } from "./tableSource.js";
 export {
+  type Decoded,
   type DecodeOptions,
+  type IsSeveral,
   type TableBatchesOptions,
   type TableSamples,
+  type TableTargets,
   type TableTransform,
   type TableTransformData,
   tableTransformFrom,

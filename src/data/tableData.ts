@@ -16,6 +16,8 @@ import {
   type TableFitOptions,
   type TableOptions,
   type TablePlan,
+  type TargetOption,
+  type TargetOptions,
 } from "./tableOptions.js";
 import { areClasses, placeIn, profileOf } from "./tableProfile.js";
 import { type AnyRows, checkRows, collectRows, type RawTable, type TableRow, tableOfObjects } from "./tableRows.js";
@@ -23,24 +25,28 @@ import type { TableSource } from "./tableSource.js";
 import { summaryText } from "./tableSummary.js";
 import {
   encodeRows,
-  encodeTarget,
+  encodeTargets,
   encodeWeights,
+  type IsSeveral,
   type TableSamples,
+  type TableTargets,
   type TableTransform,
   transformOf,
 } from "./tableTransform.js";
 import { isMissing, readDate, readNumber, refusal } from "./tableValues.js";
 
 /** What there is of a table besides the samples of its parts. */
-export interface TableInfo {
+export interface TableInfo<Several extends boolean = false> {
   /** The shape of a row's features, for `sequential({ input: … })`. */
   readonly inputShape: readonly [number];
-  /** What the classes are called; none if the target has numbers. */
+  /** What the classes are called; none if the target has numbers, or there are several. */
   readonly classes: readonly string[];
+  /** The names of the targets. */
+  readonly targets: readonly string[];
   /** The names of the features. */
   readonly features: readonly string[];
   /** What was learned, for other rows, and for predictions. */
-  readonly transform: TableTransform;
+  readonly transform: TableTransform<Several>;
   /** What each column is, and what becomes of it. */
   readonly columns: readonly ColumnSummary[];
   /** The same as text, to print. */
@@ -51,11 +57,11 @@ export interface TableInfo {
 export type DefaultParts = { readonly training: number; readonly validation: number; readonly test: number };
 
 /** The samples of each part, and what there is besides. */
-export type TableData<Parts extends Shares = DefaultParts> = {
-  readonly [Name in keyof Parts]: TableSamples;
-} & TableInfo;
+export type TableData<Parts extends Shares = DefaultParts, Several extends boolean = false> = {
+  readonly [Name in keyof Parts]: TableSamples<Several>;
+} & TableInfo<Several>;
 
-const INFO = ["inputShape", "classes", "features", "transform", "columns", "summary"];
+const INFO = ["inputShape", "classes", "targets", "features", "transform", "columns", "summary"];
 
 /**
  * Makes samples of rows: finds what each column is, divides the rows into parts, and learns from the training part what the columns
@@ -67,12 +73,12 @@ const INFO = ["inputShape", "classes", "features", "transform", "columns", "summ
  * const { training, inputShape, classes } = table(rows, { target: "tall" });
  * // training.x has 28 rows of 3 features: size, kind=ash, kind=oak
  */
-export function table<const Parts extends Shares = DefaultParts>(
+export function table<const Parts extends Shares = DefaultParts, const Target extends TargetOptions = TargetOption>(
   rows: readonly TableRow[],
-  options: TableOptions<Parts>,
-): TableData<Parts> {
+  options: TableOptions<Parts, Target>,
+): TableData<Parts, IsSeveral<Target>> {
   const plan = readOptions("table", options, TABLE_OPTIONS);
-  return tableDataOf(tableOfObjects("table", rows), plan) as unknown as TableData<Parts>;
+  return tableDataOf(tableOfObjects("table", rows), plan) as unknown as TableData<Parts, IsSeveral<Target>>;
 }
 
 /**
@@ -80,12 +86,12 @@ export function table<const Parts extends Shares = DefaultParts>(
  *
  * @throws {DataError} As `table`, and what reading throws; {ModelError} for wrong options.
  */
-export async function readTable<const Parts extends Shares = DefaultParts>(
-  rows: AnyRows,
-  options: TableOptions<Parts>,
-): Promise<TableData<Parts>> {
+export async function readTable<
+  const Parts extends Shares = DefaultParts,
+  const Target extends TargetOptions = TargetOption,
+>(rows: AnyRows, options: TableOptions<Parts, Target>): Promise<TableData<Parts, IsSeveral<Target>>> {
   const plan = readOptions("readTable", options, TABLE_OPTIONS);
-  return tableDataOf(await collectRows("readTable", rows), plan) as unknown as TableData<Parts>;
+  return tableDataOf(await collectRows("readTable", rows), plan) as unknown as TableData<Parts, IsSeveral<Target>>;
 }
 
 const READ_CSV = joined(TABLE_OPTIONS, CSV_OPTIONS);
@@ -98,13 +104,16 @@ const READ_CSV = joined(TABLE_OPTIONS, CSV_OPTIONS);
  * const text = `size,kind\n${Array.from({ length: 40 }, (_, i) => `${i},${i < 20 ? "small" : "large"}`).join("\n")}`;
  * const { training, validation, test, classes } = await readCsv(text, { target: "kind", seed: 1 });
  */
-export async function readCsv<const Parts extends Shares = DefaultParts>(
+export async function readCsv<
+  const Parts extends Shares = DefaultParts,
+  const Target extends TargetOptions = TargetOption,
+>(
   source: TableSource,
-  options: TableOptions<Parts> & CsvOptions,
-): Promise<TableData<Parts>> {
+  options: TableOptions<Parts, Target> & CsvOptions,
+): Promise<TableData<Parts, IsSeveral<Target>>> {
   const plan = readOptions("readCsv", options, READ_CSV);
   const rows = await collectRows("readCsv", csvRowsFor("readCsv", source, plan));
-  return tableDataOf(rows, plan) as unknown as TableData<Parts>;
+  return tableDataOf(rows, plan) as unknown as TableData<Parts, IsSeveral<Target>>;
 }
 
 /**
@@ -112,13 +121,16 @@ export async function readCsv<const Parts extends Shares = DefaultParts>(
  *
  * @throws {DataError} As `table` and `jsonLineRows`; {ModelError} for wrong options.
  */
-export async function readJsonLines<const Parts extends Shares = DefaultParts>(
+export async function readJsonLines<
+  const Parts extends Shares = DefaultParts,
+  const Target extends TargetOptions = TargetOption,
+>(
   source: TableSource,
-  options: TableOptions<Parts> & JsonLinesOptions,
-): Promise<TableData<Parts>> {
+  options: TableOptions<Parts, Target> & JsonLinesOptions,
+): Promise<TableData<Parts, IsSeveral<Target>>> {
   const plan = readOptions("readJsonLines", options, TABLE_OPTIONS);
   const rows = await collectRows("readJsonLines", jsonLineRowsFor("readJsonLines", source));
-  return tableDataOf(rows, plan) as unknown as TableData<Parts>;
+  return tableDataOf(rows, plan) as unknown as TableData<Parts, IsSeveral<Target>>;
 }
 
 const READ_PARQUET = joined(TABLE_OPTIONS, PARQUET_OPTIONS);
@@ -128,16 +140,19 @@ const READ_PARQUET = joined(TABLE_OPTIONS, PARQUET_OPTIONS);
  *
  * @throws {DataError} As `table` and `parquetRows`; {ModelError} for wrong options.
  */
-export async function readParquet<const Parts extends Shares = DefaultParts>(
+export async function readParquet<
+  const Parts extends Shares = DefaultParts,
+  const Target extends TargetOptions = TargetOption,
+>(
   source: TableSource,
-  options: TableOptions<Parts> & ParquetOptions,
-): Promise<TableData<Parts>> {
+  options: TableOptions<Parts, Target> & ParquetOptions,
+): Promise<TableData<Parts, IsSeveral<Target>>> {
   const plan = readOptions("readParquet", options, READ_PARQUET);
   const rows = await collectRows("readParquet", parquetRowsFor("readParquet", source, plan));
-  return tableDataOf(rows, plan) as unknown as TableData<Parts>;
+  return tableDataOf(rows, plan) as unknown as TableData<Parts, IsSeveral<Target>>;
 }
 
-export interface FitTableOptions extends TableFitOptions {
+export interface FitTableOptions<Target extends TargetOptions = TargetOptions> extends TableFitOptions<Target> {
   /** How many rows are looked at, drawn from all of them. Default 100,000. */
   rows?: number;
 }
@@ -156,7 +171,10 @@ const FIT_TABLE = joined(FIT_OPTIONS, {
  * @throws {DataError} For values that cannot be used, with the row; {ModelError} for wrong options.
  * @see J. S. Vitter, "Random Sampling with a Reservoir" (1985), Algorithm R
  */
-export async function fitTable(rows: AnyRows, options: TableFitOptions & FitTableOptions): Promise<TableTransform> {
+export async function fitTable<const Target extends TargetOptions>(
+  rows: AnyRows,
+  options: FitTableOptions<Target>,
+): Promise<TableTransform<IsSeveral<Target>>> {
   const plan = readOptions("fitTable", options, FIT_TABLE);
   const source = checkRows("fitTable", rows);
   const random = randomNumbers(plan.seed);
@@ -209,9 +227,9 @@ function tableDataOf(given: RawTable, plan: TablePlan): { [part: string]: unknow
   const transform = transformOf(dataOf(fitted, plan));
   const width = transform.features.length;
   const x = encodeRows(raw, fitted.columns, plan.missingValues, width);
-  const y = encodeTarget(raw, fitted.target, plan.missingValues);
+  const y = encodeTargets(raw, fitted.target, plan.missingValues);
   const weights = plan.weights === undefined ? undefined : encodeWeights(raw, plan.weights, plan.missingValues);
-  const parts = names.map((name): [string, TableSamples] => {
+  const parts = names.map((name): [string, TableSamples<boolean>] => {
     const samples = samplesAt(x, y, width, indices[name]);
     return [
       name,
@@ -225,6 +243,7 @@ function tableDataOf(given: RawTable, plan: TablePlan): { [part: string]: unknow
     ...Object.fromEntries(parts),
     inputShape: transform.inputShape,
     classes: transform.classes,
+    targets: transform.targets,
     features: transform.features,
     transform,
     columns: fitted.summary,
@@ -232,13 +251,24 @@ function tableDataOf(given: RawTable, plan: TablePlan): { [part: string]: unknow
   };
 }
 
-function samplesAt(x: Float32Array, y: Uint32Array | Float32Array, width: number, indices: Uint32Array): TableSamples {
-  const rows = new Float32Array(indices.length * width);
-  indices.forEach((index, at) => {
-    rows.set(x.subarray(index * width, (index + 1) * width), at * width);
-  });
-  const classes = kindOf(y) === "Uint32Array" ? new Uint32Array(indices.length) : new Float32Array(indices.length);
-  return { x: rows, y: classes.map((_, at) => y[indices[at]]) };
+function samplesAt(
+  x: Float32Array,
+  y: TableTargets<boolean>,
+  width: number,
+  indices: Uint32Array,
+): TableSamples<boolean> {
+  const targets = (y.length * width) / x.length;
+  const taken = <To extends Float32Array | Uint32Array>(from: To, size: number, to: To): To => {
+    indices.forEach((index, at) => {
+      to.set(from.subarray(index * size, (index + 1) * size), at * size);
+    });
+    return to;
+  };
+  const length = indices.length * targets;
+  return {
+    x: taken(x, width, new Float32Array(indices.length * width)),
+    y: taken(y, targets, kindOf(y) === "Uint32Array" ? new Uint32Array(length) : new Float32Array(length)),
+  };
 }
 
 function only(table: RawTable, rows: ArrayLike<number>): RawTable {
@@ -251,11 +281,17 @@ function only(table: RawTable, rows: ArrayLike<number>): RawTable {
 
 /** Without the rows that have no target, if they are to be left out. */
 function withTarget(table: RawTable, { target, missingTarget, missingValues }: TablePlan): RawTable {
-  const index = columnIndex(table, target.column, "target");
+  const names = target.list.map(({ column }) => column);
+  const indices = names.map((name) => columnIndex(table, name, "target"));
   if (missingTarget === "error") return table;
-  const kept = [...table.rows.keys()].filter((row) => !isMissing(table.rows[row][index], missingValues));
+  const kept = [...table.rows.keys()].filter((row) =>
+    indices.every((index) => !isMissing(table.rows[row][index], missingValues)),
+  );
   if (kept.length > 0) return only(table, kept);
-  throw new DataError(`${table.where}: a row must have a target, got none in the column ${showValue(target.column)}`);
+  const [where, columns] = target.areSeveral ? ["all targets", "columns"] : ["a target", "column"];
+  throw new DataError(
+    `${table.where}: a row must have ${where}, got none in the ${columns} ${showNames(names.map((one) => showValue(one)))}`,
+  );
 }
 
 /** The rows in the order of time, if there is a column of it. */
@@ -304,7 +340,10 @@ function indicesOf(table: RawTable, plan: TablePlan): Record<string, Uint32Array
     return partsOf(where, rows.length, { parts, seed, shuffle, stratify: undefined, groups, gap });
   }
   const stratify = shuffle
-    ? strataOf(table, plan, () => labelsAt(columnIndex(table, target.column, "target"), "target"))
+    ? strataOf(table, plan, () => {
+        const of = target.list.map(({ column }) => labelsAt(columnIndex(table, column, "target"), "target"));
+        return of.length === 1 ? of[0] : of[0].map((_, row) => JSON.stringify(of.map((labels) => labels[row])));
+      })
     : undefined;
   return partsOf(where, rows.length, { parts, seed, shuffle, stratify, groups: undefined, gap });
 }
@@ -317,10 +356,10 @@ function strataOf(
 ): Label[] | undefined {
   if (stratify === false) return undefined;
   if (stratify === true) return labels();
-  const profile = profileOf(table, columnIndex(table, target.column, "target"), missingValues);
-  const asClasses =
-    target.as === "classes" || (target.as === undefined && (target.classes !== undefined || areClasses(profile)));
-  if (!asClasses) return undefined;
+  const haveClasses = target.list.every((one) =>
+    areClasses(profileOf(table, columnIndex(table, one.column, "target"), missingValues), one, target.areSeveral),
+  );
+  if (!haveClasses) return undefined;
   const list = labels();
   const counts = new Map<Label, number>();
   for (const label of list) counts.set(label, (counts.get(label) ?? 0) + 1);

@@ -37,7 +37,8 @@ export interface ColumnSummary {
 
 export interface FittedTable {
   readonly columns: readonly TableColumn[];
-  readonly target: TableTarget;
+  /** Several, if they were given as several. */
+  readonly target: TableTarget | readonly TableTarget[];
   readonly summary: readonly ColumnSummary[];
 }
 
@@ -68,13 +69,18 @@ export function fitColumns(
 ): FittedTable {
   for (const name of plan.columns.keys()) columnIndex(table, name, "columns");
   if (plan.weights !== undefined) columnIndex(table, plan.weights, "weights");
-  if (plan.weights === plan.target.column || plan.weights === (groups ?? "")) {
+  const { list, areSeveral } = plan.target;
+  if (list.some(({ column }) => column === plan.weights) || plan.weights === (groups ?? "")) {
     throw new ModelError(`${table.where}: weights must be a column of their own, got ${showValue(plan.weights)}`);
   }
-  const target = targetProfile(table, plan);
+  const targets = list.map((target) => {
+    const profile = profileOf(table, columnIndex(table, target.column, "target"), plan.missingValues);
+    return { target, profile };
+  });
   const columns: TableColumn[] = [];
   const summary = table.names.map((name, index): ColumnSummary => {
-    if (index === target.index) return { ...lineOf(target, "target"), becomes: "" };
+    const target = targets.find(({ profile }) => profile.index === index);
+    if (target !== undefined) return { ...lineOf(target.profile, "target"), becomes: "" };
     const profile = profileOf(table, index, plan.missingValues);
     if (name === plan.weights) return { ...lineOf(profile, "weights"), values: range(profile), becomes: "weights" };
     const given = plan.columns.get(name);
@@ -92,11 +98,33 @@ export function fitColumns(
   if (columns.length === 0) {
     throw new DataError(`${table.where}: a column must become features, got none: say what the columns are`);
   }
-  const fitted = fitTarget(table, training, plan.target, target);
-  const becomes = fitted.type === "classes" ? `${fitted.classes.length} classes` : "numbers, standard";
-  const at = target.index;
-  summary[at] = { ...summary[at], values: fitted.type === "classes" ? frequent(target) : range(target), becomes };
-  return { columns, target: fitted, summary };
+  const fitted = targets.map(({ target, profile }) => {
+    const one = fitTarget(table, training, target, profile, areSeveral);
+    const becomes = one.type === "classes" ? `${one.classes.length} classes` : "numbers, standard";
+    const values = one.type === "classes" ? frequent(profile) : range(profile);
+    summary[profile.index] = { ...summary[profile.index], values, becomes };
+    return one;
+  });
+  if (areSeveral) checkSeveral(table.where, fitted);
+  return { columns, target: areSeveral ? fitted : fitted[0], summary };
+}
+
+/** Throws DataError unless one loss can take all of several targets. */
+function checkSeveral(where: string, targets: readonly TableTarget[]): void {
+  for (const target of targets) {
+    const { name } = target;
+    if (target.type === "classes" && target.classes.length !== 2) {
+      throw new DataError(
+        `${where}: each of several targets must be numbers or have two classes, got ${target.classes.length} classes of ${showValue(name)}: take it as numbers, { column: ${showValue(name)}, as: "numbers" }, or make a table for it, with the others dropped`,
+      );
+    }
+    if (target.type !== targets[0].type) {
+      const [numbers, classes] = target.type === "numbers" ? [target, targets[0]] : [targets[0], target];
+      throw new DataError(
+        `${where}: several targets must be all numbers or all classes, got numbers of ${showValue(numbers.name)} and classes of ${showValue(classes.name)}: say it, as { column: ${showValue(classes.name)}, as: "numbers" }, or make a table for each, with the others dropped`,
+      );
+    }
+  }
 }
 
 function lineOf({ name, missing, values }: Profile, type: ColumnSummary["type"]): Omit<ColumnSummary, "becomes"> {
@@ -346,17 +374,19 @@ function fitCategory(context: Context): Fit {
   return finished(column, frequent(profile), "one-hot");
 }
 
-function targetProfile(table: RawTable, { target, missingValues }: FitPlan): Profile {
-  return profileOf(table, columnIndex(table, target.column, "target"), missingValues);
-}
-
 /** A label from a value that is there: a number if all are, a flag if it is one, else text. */
 function labelOf(value: unknown, areNumbers: boolean): Label {
   if (areNumbers) return Number(value);
   return typeof value === "boolean" ? value : textOf(value);
 }
 
-function fitTarget(table: RawTable, training: ArrayLike<number>, target: ReadTarget, profile: Profile): TableTarget {
+function fitTarget(
+  table: RawTable,
+  training: ArrayLike<number>,
+  target: ReadTarget,
+  profile: Profile,
+  isOfSeveral: boolean,
+): TableTarget {
   const { name, index, missing, counts, present, first } = profile;
   if (missing > 0) {
     const row = first.missing ?? 0;
@@ -366,11 +396,7 @@ function fitTarget(table: RawTable, training: ArrayLike<number>, target: ReadTar
       'missingTarget: "drop" leaves such rows out',
     );
   }
-  const asClasses =
-    target.as === undefined
-      ? target.classes !== undefined || (target.decimal === undefined && areClasses(profile))
-      : target.as === "classes";
-  if (!asClasses) {
+  if (!areClasses(profile, target, isOfSeveral)) {
     const decimal = target.decimal ?? "plain";
     const numbers = table.rows.map((row, at) =>
       readNumber(row[index], decimal, refusal(table.where, name, placeIn(table, at))),

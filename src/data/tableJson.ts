@@ -1,6 +1,7 @@
 // Checks a fitted table that may come from a file.
 import { DataError, showValue } from "../engine/errors.js";
 import { isArrayOf, kindOf } from "../engine/kind.js";
+import type { TableTarget } from "./tableColumns.js";
 import { isCyclic } from "./tableDates.js";
 import { DATE_PARTS, MAX_HASH } from "./tableOptions.js";
 import type { TableTransformData } from "./tableTransform.js";
@@ -101,6 +102,25 @@ function wrongIn(path: string, value: unknown, kinds: ReadonlyMap<unknown, Field
   return wrong === undefined ? [path, value] : [`${path}.${wrong}`, object[wrong]];
 }
 
+function checkTargets(
+  target: TableTransformData["target"],
+  check: (wrong: [string, unknown] | undefined) => void,
+  refuse: (field: string, value: unknown) => never,
+): readonly TableTarget[] {
+  if (!Array.isArray(target)) {
+    check(wrongIn("target", target, TARGETS));
+    return [target as TableTarget];
+  }
+  if (target.length === 0) refuse("target", target);
+  for (let at = 0; at < target.length; at++) {
+    check(wrongIn(`target[${at}]`, target[at], TARGETS));
+    const { type, classes } = target[at];
+    if (type !== target[0].type) refuse(`target[${at}].type`, type);
+    if (type === "classes" && classes.length !== 2) refuse(`target[${at}].classes`, classes);
+  }
+  return target;
+}
+
 /** Returns a copy of the data. Throws DataError if they are not what `toJSON` gives. */
 export function checkTableData(where: string, data: TableTransformData): TableTransformData {
   if (kindOf(data) !== "Object") throw new DataError(`${where}: the data must be an object, got ${showValue(data)}`);
@@ -117,9 +137,12 @@ export function checkTableData(where: string, data: TableTransformData): TableTr
   for (let at = 0; at < columns.length; at++) check(wrongIn(`columns[${at}]`, columns[at], COLUMNS));
   const names = columns.map(({ name }) => name);
   if (new Set(names).size < names.length) refuse("columns", names);
-  check(wrongIn("target", target, TARGETS));
-  if (names.includes(target.name)) refuse("target.name", target.name);
-  if (weights !== undefined && (!isText(weights) || weights === target.name || names.includes(weights))) {
+  const targets = checkTargets(target, check, refuse);
+  for (const { name } of targets) {
+    if (names.includes(name)) refuse("target.name", name);
+    names.push(name);
+  }
+  if (weights !== undefined && (!isText(weights) || names.includes(weights))) {
     refuse("weights", weights);
   }
   return JSON.parse(JSON.stringify({ missingValues, columns, target, weights }));

@@ -70,7 +70,10 @@ export type ColumnOption = ColumnType | "drop" | ColumnSettings;
 export interface TargetSettings {
   /** The name of the column. */
   column: string;
-  /** Default: numbers, unless they are whole, at most 20 different ones, and each there twice on average; classes of all else. */
+  /**
+   * Default: numbers, unless they are whole, at most 20 different ones (one of several targets: 2), and each there twice on average;
+   * classes of all else.
+   */
   as?: "classes" | "numbers" | undefined;
   /** All classes, if the rows may not have all. Default: those of the rows, in order. */
   classes?: readonly Label[] | undefined;
@@ -78,9 +81,18 @@ export interface TargetSettings {
   decimal?: "." | "," | undefined;
 }
 
-export interface TableFitOptions {
-  /** The column to predict, or what is to be known of it. */
-  target: string | TargetSettings;
+/** The column to predict, or what is to be known of it. */
+export type TargetOption = string | TargetSettings;
+
+/** One target, or several of them. */
+export type TargetOptions = TargetOption | readonly TargetOption[];
+
+export interface TableFitOptions<Target extends TargetOptions = TargetOptions> {
+  /**
+   * The column to predict, or what is to be known of it. Of several, all must be numbers, or all have two classes: a sample has them
+   * one after another, in this order.
+   */
+  target: Target;
   /** What is to be known of other columns, by name. Default: found from their values. */
   columns?: { readonly [column: string]: ColumnOption };
   /** A column that says how much a row counts, 0 or more: samples have it as `weights`, which `compile` takes with `weights: true`. */
@@ -93,7 +105,8 @@ export interface TableFitOptions {
   seed?: number;
 }
 
-export interface TableOptions<Parts extends Shares = Shares> extends TableFitOptions {
+export interface TableOptions<Parts extends Shares = Shares, Target extends TargetOptions = TargetOptions>
+  extends TableFitOptions<Target> {
   /** The share of each part, by its name: the first is trained on. Default { training: 0.7, validation: 0.15, test: 0.15 }. */
   parts?: Parts;
   /** Whether each part has its share of each class. Default: if there are classes, and each has a row for each part. */
@@ -240,11 +253,34 @@ const TARGET = {
 
 export type ReadTarget = ReadOptions<typeof TARGET>;
 
-const targetRule: OptionRule<ReadTarget> = (where, name, value) => {
+/** The targets, and whether they were given as several, which one of them may be. */
+export interface ReadTargets {
+  readonly list: readonly ReadTarget[];
+  readonly areSeveral: boolean;
+}
+
+const MAX_TARGETS = 10_000;
+
+const targetsRule: OptionRule<ReadTargets> = (where, name, value) => {
+  if (!Array.isArray(value)) return { list: [targetOf(where, name, value)], areSeveral: false };
+  const list: ReadTarget[] = [];
+  // One after another, as an array may have a billion holes.
+  for (let at = 0; at < value.length && at <= MAX_TARGETS; at++) {
+    list.push(targetOf(where, `${name}[${at}]`, value[at]));
+  }
+  const names = list.map(({ column }) => column);
+  const twice = names.find((one, at) => names.indexOf(one) < at);
+  if (twice !== undefined) {
+    throw new ModelError(`${where}: ${name} must name each column once, got ${showValue(twice)} twice`);
+  }
+  if (list.length > 0 && list.length <= MAX_TARGETS) return { list, areSeveral: true };
+  throw new ModelError(`${where}: ${name} must name 1 to ${MAX_TARGETS} columns, got ${value.length}`);
+};
+
+const targetOf: OptionRule<ReadTarget> = (where, name, value) => {
   const target = typeof value === "string" ? { column: value } : value;
   if (kindOf(target) !== "Object") {
-    const remedy = Array.isArray(value) ? ": make a table for each of several, with the others dropped" : "";
-    throw new ModelError(`${where}: ${name} must be the name of a column, got ${showValue(value)}${remedy}`);
+    throw new ModelError(`${where}: ${name} must be the name of a column, got ${showValue(value)}`);
   }
   const read = readOptions(`${where}: ${name}`, target as TargetSettings, TARGET);
   if (read.classes === undefined || read.as !== "numbers") return read;
@@ -263,7 +299,7 @@ const missingValues: OptionRule<ReadonlySet<string>> = (where, name, value = MIS
 type Reads<Options> = { readonly [Name in keyof Required<Options>]: OptionRule<unknown> };
 
 export const FIT_OPTIONS = {
-  target: targetRule,
+  target: targetsRule,
   columns: columnsRule,
   weights: optional(columnName),
   scale: choice<TableScale>("standard", SCALES),

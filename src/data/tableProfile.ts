@@ -1,6 +1,6 @@
 // What the values of a column are together, and so what the column is.
 import { DataError, showValue } from "../engine/errors.js";
-import type { ColumnType } from "./tableOptions.js";
+import type { ColumnType, ReadTarget } from "./tableOptions.js";
 import type { RawTable } from "./tableRows.js";
 import { kindOfCell, refusal, textOf, type ValueKind } from "./tableValues.js";
 
@@ -121,10 +121,17 @@ function checkMixed(table: RawTable, { name, index, present, counts, first }: Pr
   }
 }
 
-/** Whether a target's values are classes, if nobody says it. */
-export function areClasses({ present, counts, values, isWhole }: Profile): boolean {
+/** Whether a target's values are classes: as is said, or as they look. */
+export function areClasses(
+  { present, counts, values, isWhole }: Profile,
+  { as, classes, decimal }: ReadTarget,
+  areSeveral: boolean,
+): boolean {
+  if (as !== undefined) return as === "classes";
+  if (classes !== undefined) return true;
+  if (decimal !== undefined) return false;
   if (counts.number < present) return true;
-  return isWhole && values.size <= MAX_CLASSES && 2 * values.size <= present;
+  return isWhole && values.size <= (areSeveral ? 2 : MAX_CLASSES) && 2 * values.size <= present;
 }
 
 /** The day a date is at, for a summary. */

@@ -8,12 +8,21 @@ import { checkTableData } from "./tableJson.js";
 import { type AnyRows, checkRows, type RawTable, type RowBlock, type TableRow, tableOfObjects } from "./tableRows.js";
 import { isMissing, readNumber, refusal, textOf } from "./tableValues.js";
 
+/** Whether targets are given as several. */
+export type IsSeveral<Target> = Target extends readonly unknown[] ? true : false;
+
+/** Class indices, or numbers that are scaled; of several targets, all of a row one after another. */
+export type TableTargets<Several extends boolean> = Several extends true ? Float32Array : Uint32Array | Float32Array;
+
+/** What predictions say of the rows: a label or number for each, or of several targets a list for each. */
+export type Decoded<Several extends boolean> = Several extends true ? Label[][] : Label[];
+
 /** Samples of a table, as a trainer takes them. */
-export interface TableSamples {
+export interface TableSamples<Several extends boolean = false> {
   /** [rows, features]. */
   readonly x: Float32Array;
-  /** Class indices, or numbers that are scaled. */
-  readonly y: Uint32Array | Float32Array;
+  /** Class indices, or numbers that are scaled. Of several targets: [rows, targets], of two classes as 0 and 1. */
+  readonly y: TableTargets<Several>;
   /** How much each row counts, if a column says so. */
   readonly weights?: Float32Array;
 }
@@ -22,7 +31,8 @@ export interface TableSamples {
 export interface TableTransformData {
   readonly missingValues: readonly string[];
   readonly columns: readonly TableColumn[];
-  readonly target: TableTarget;
+  /** Several, if they were given as several. */
+  readonly target: TableTarget | readonly TableTarget[];
   /** The column of weights, if there is one. */
   readonly weights?: string;
 }
@@ -33,26 +43,34 @@ export interface TableBatchesOptions {
 }
 
 export interface DecodeOptions {
-  /** Of two classes with one probability for each row: from which on it is the second. Default: a score for each class. */
+  /**
+   * Of two classes with one probability for each row: from which on it is the second. Default: a score for each class; of several
+   * targets of two classes 0.5.
+   */
   threshold?: number | undefined;
 }
 
 /** What was learned from a table: the same for other rows. */
-export interface TableTransform {
+export interface TableTransform<Several extends boolean = false> {
   /** The shape of a row's features, for `sequential({ input: … })`. */
   readonly inputShape: readonly [number];
   /** The names of the features. */
   readonly features: readonly string[];
-  /** What the classes are called; none if the target has numbers. */
+  /** The names of the targets. */
+  readonly targets: readonly string[];
+  /** What the classes are called; none if the target has numbers, or there are several. */
   readonly classes: readonly string[];
   /** [rows, features] of rows that need no target. Throws DataError for a value that a column does not take. */
   transform(rows: readonly TableRow[]): Float32Array;
   /** Samples of rows that have the target. */
-  samples(rows: readonly TableRow[]): TableSamples;
+  samples(rows: readonly TableRow[]): TableSamples<Several>;
   /** Samples of rows in a file, batch by batch in flat memory, for `fit` and `evaluate`: each pass reads the rows anew. */
-  batches(rows: AnyRows, options?: TableBatchesOptions): AsyncIterable<TableSamples>;
-  /** What predictions say: the label of the largest score of each row, or numbers in the target's own units. */
-  decode(predictions: ArrayLike<number>, options?: DecodeOptions): Label[];
+  batches(rows: AnyRows, options?: TableBatchesOptions): AsyncIterable<TableSamples<Several>>;
+  /**
+   * What predictions say: the label of the largest score of each row, or numbers in the target's own units. Of several targets, a list
+   * of them for each row.
+   */
+  decode(predictions: ArrayLike<number>, options?: DecodeOptions): Decoded<Several>;
   /** All that there is to it, as plain data: `tableTransformFrom` makes the same of it. */
   toJSON(): TableTransformData;
 }
@@ -63,30 +81,33 @@ const DECODE = { threshold: optional(number(undefined, { min: 0, max: 1 })) } sa
 /**
  * The transform whose `toJSON` gave these data, which may come from a file, as the notes of a file of weights.
  *
+ * @typeParam Several `true` if the table has several targets.
  * @throws {DataError} If they are not what `toJSON` gives.
  * @example
  * const rows = [{ size: 1, kind: "a" }, { size: 2, kind: "b" }, { size: 3, kind: "a" }, { size: 4, kind: "b" }];
  * const { transform } = table(rows, { target: "kind", parts: { training: 0.5, test: 0.5 } });
  * const same = tableTransformFrom(JSON.parse(JSON.stringify(transform)));
  */
-export function tableTransformFrom(data: TableTransformData): TableTransform {
+export function tableTransformFrom<Several extends boolean = false>(data: TableTransformData): TableTransform<Several> {
   return transformOf(checkTableData("tableTransformFrom", data));
 }
 
-export function transformOf(data: TableTransformData): TableTransform {
+export function transformOf<Several extends boolean>(data: TableTransformData): TableTransform<Several> {
   const { columns, target, weights } = data;
   const missing = new Set(data.missingValues);
   const features = columns.flatMap(featuresOf);
   const encode = (table: RawTable): Float32Array => encodeRows(table, columns, missing, features.length);
-  const samplesOf = (table: RawTable): TableSamples => ({
+  const targets = targetsOf(target);
+  const samplesOf = (table: RawTable): TableSamples<Several> => ({
     x: encode(table),
-    y: encodeTarget(table, target, missing),
+    y: encodeTargets(table, target, missing) as TableTargets<Several>,
     ...(weights === undefined ? {} : { weights: encodeWeights(table, weights, missing) }),
   });
   return {
     inputShape: [features.length],
     features,
-    classes: target.type === "classes" ? target.classes.map(String) : [],
+    targets: targets.map(({ name }) => name),
+    classes: "type" in target && target.type === "classes" ? target.classes.map(String) : [],
     transform: (rows) => encode(tableOfObjects("transform", rows)),
     samples: (rows) => samplesOf(tableOfObjects("samples", rows)),
     batches(rows, options = {}) {
@@ -102,7 +123,9 @@ export function transformOf(data: TableTransformData): TableTransform {
     },
     decode(predictions, options = {}) {
       const { threshold } = readOptions("decode", options, DECODE);
-      return decode(checkPredictions(predictions), target, threshold);
+      const values = checkPredictions(predictions);
+      const decoded = "type" in target ? decode(values, target, threshold) : decodeSeveral(values, target, threshold);
+      return decoded as Decoded<Several>;
     },
     toJSON: () => structuredCopy(data),
   };
@@ -163,11 +186,25 @@ export function encodeRows(
   return x;
 }
 
-export function encodeTarget(
+const targetsOf = (target: TableTransformData["target"]): readonly TableTarget[] =>
+  "type" in target ? [target] : target;
+
+export function encodeTargets(
   table: RawTable,
-  target: TableTarget,
+  target: TableTransformData["target"],
   missing: ReadonlySet<string>,
 ): Uint32Array | Float32Array {
+  if ("type" in target) return encodeTarget(table, target, missing);
+  const y = new Float32Array(table.rows.length * target.length);
+  target.forEach((one, index) => {
+    encodeTarget(table, one, missing).forEach((value, row) => {
+      y[row * target.length + index] = value;
+    });
+  });
+  return y;
+}
+
+function encodeTarget(table: RawTable, target: TableTarget, missing: ReadonlySet<string>): Uint32Array | Float32Array {
   const [index] = placesOf(table, [target.name]);
   const read = (row: number) => {
     const value = table.rows[row][index];
@@ -250,4 +287,22 @@ function decode(predictions: ArrayLike<number>, target: TableTarget, threshold: 
       if (predictions[row * length + at] > predictions[row * length + best]) best = at;
     return classes[best];
   });
+}
+
+function decodeSeveral(
+  predictions: ArrayLike<number>,
+  targets: readonly TableTarget[],
+  threshold: number | undefined,
+): Label[][] {
+  const { length } = targets;
+  if (predictions.length % length !== 0) {
+    throw new DataError(
+      `decode: the predictions must be ${length} numbers for each row, one for each target, got ${predictions.length}`,
+    );
+  }
+  const columns = targets.map((target, index) => {
+    const own = Array.from({ length: predictions.length / length }, (_, row) => predictions[row * length + index]);
+    return decode(own, target, target.type === "classes" ? (threshold ?? 0.5) : threshold);
+  });
+  return Array.from({ length: predictions.length / length }, (_, row) => columns.map((column) => column[row]));
 }

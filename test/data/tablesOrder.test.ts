@@ -63,7 +63,7 @@ describe("values in their order, and weights", () => {
         `table: column "weight": each weight must be a number, 0 or more, got ${weight} in row 10`,
       );
     }
-    fails(rows, { target: ["y", "at"] }, "make a table for each of several");
+    fails(rows, { target: ["y", "at"] }, "several targets must be all numbers or all classes");
     fails(rows, { weights: "wait" }, 'weights must name a column, got "wait"');
     fails(rows, { weights: "y" }, 'weights must be a column of their own, got "y"');
     const of = (size: object) => ({ columns: { at: "drop", size } });

@@ -14,6 +14,7 @@ const text = `n,kind,y\n${rows()
   .join("\n")}`;
 const transform = data.table(rows(), { target: "y" }).transform;
 const numbers = data.table(rows(), { target: "n", columns: { y: "drop" } }).transform;
+const several = data.table(rows(), { target: ["n", "w"], columns: { y: "drop", who: "drop", note: "drop" } }).transform;
 
 /** Anything may be a source: what it is not shows when it is read. */
 const anything: readonly Kind[] = ["array", "typed array", "string", "function", "object"];
@@ -144,6 +145,14 @@ export const tableRows: readonly Row[] = [
     required: ["0.parts.training", "0.parts.test"],
   },
   {
+    name: "table",
+    call: (options: never) => data.table(rows(), options),
+    good: () => [{ target: ["n", { column: "w", as: "numbers" }], ...parts() }],
+    records: ["0.parts"],
+    required: ["0.target", "0.target.1.column", "0.parts.training", "0.parts.test"],
+    accepts: { "0.target.*": ["string"] },
+  },
+  {
     name: "readTable",
     call: data.readTable as Row["call"],
     good: () => [rows(), { target: "y" }],
@@ -174,7 +183,8 @@ export const tableRows: readonly Row[] = [
     good: () => [new Uint8Array(20), { target: "a", hyparquet: numbered }],
     opaque: ["1.hyparquet"],
     required: ["1.target"],
-    accepts: { ...source, "1.target": ["object"] },
+    // ["a"] is a list of one.
+    accepts: { ...source, "1.target": ["object", "array"] },
   },
   {
     name: "fitTable",
@@ -205,6 +215,14 @@ export const tableRows: readonly Row[] = [
       "0.columns.*.missing": ["object", "string"],
       "0.target.classes.*": ["string", "number", "boolean"],
     },
+  },
+  {
+    name: "tableTransformFrom",
+    call: data.tableTransformFrom,
+    good: () => [JSON.parse(JSON.stringify(several.toJSON()))],
+    records: ["0", "0.columns.*", "0.target.*"],
+    required: ["0.columns", "0.target", "0.missingValues"],
+    accepts: { "0.columns.*.fill": ["null"], "0.columns.*.missing": ["object", "string"] },
   },
   { name: "transform", call: transform.transform, good: () => [rows()], opaque: ["0"], accepts: ofRows },
   { name: "samples", call: transform.samples, good: () => [rows()], opaque: ["0"], accepts: ofRows },
