@@ -68,6 +68,32 @@ const gzipKernels = {
   },
 };
 
+/**
+ * The command line's parser (commander, MIT) becomes a part of it, as the package depends on no other at run time. It is CommonJS:
+ * what it requires of Node is imported, since a module has no require().
+ */
+const withParser = {
+  name: "withParser",
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^commander$/ }, ({ path }) => ({ path: fileURLToPath(import.meta.resolve(path)) }));
+    // Comments that begin so are kept at the bundle's end: its licence goes where it goes.
+    onLoad({ filter: /[\\/]commander[\\/]index\.js$/ }, ({ path }) => ({
+      contents: `/*! commander\n${readFileSync(join(path, "../LICENSE"), "utf8")}*/\n${readFileSync(path, "utf8")}`,
+    }));
+    onResolve({ filter: /^node:/ }, ({ path, kind, namespace }) => {
+      if (kind !== "require-call") return { path, external: true };
+      return { path, namespace: namespace === "required" ? "imported" : "required" };
+    });
+    // By its default export, which is what require() gives: an object of all exports would lack methods of its prototype.
+    onLoad({ filter: /./, namespace: "required" }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)}).default;`,
+    }));
+    onLoad({ filter: /./, namespace: "imported" }, ({ path }) => ({
+      contents: `export { default } from ${JSON.stringify(path)};`,
+    }));
+  },
+};
+
 const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
 
 const bundle = ({ plugins = [], define = {}, ...options }) =>
@@ -117,7 +143,7 @@ async function bundleNode() {
     ...ANYWHERE,
     cli: "src/cli/index.ts",
   };
-  await bundle({ ...node, define, entryPoints, splitting: true, outdir: "dist" });
+  await bundle({ ...node, define, entryPoints, splitting: true, outdir: "dist", plugins: [withParser] });
   // For require(): all in one file, so that the entries share what they hold, and an entry is a part of it.
   const name = "requiredFrom";
   await bundle({

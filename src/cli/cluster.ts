@@ -3,25 +3,26 @@ import { FAILED } from "../cluster/executor.js";
 import { parseMerge, RUN, scopeOf } from "../cluster/records.js";
 import { CONTROL, headOf } from "../cluster/run.js";
 import { connectRedis, forgetRun, redisStore, runsIn, type WorkerSign, workersIn } from "../platform/nodeRedis.js";
-import { type OptionTable, parseArguments, showOptions, UsageError } from "./options.js";
+import { defineCommand, type OptionValues, UsageError } from "./options.js";
 
 const OPTIONS = {
   redis: { placeholder: "URL", default: "redis://localhost:6379", help: "where Redis is, with user and password" },
   format: { placeholder: "text|json", default: "text", help: "what status prints: for people, or as JSON" },
-} satisfies OptionTable;
+} as const;
 
-export const clusterUsage = `usage: steepest cluster status [options]
-       steepest cluster pause|resume|stop|forget RUN [options]
-
-status: the runs that Redis has, with their rounds, and the workers. pause: no further round begins; resume: it goes on. stop: the
-run ends after its round, and goes on when it is started again. forget: removes all that Redis has of a run.
-
-${showOptions(OPTIONS)}`;
+export const clusterCommand = defineCommand({
+  summary: "show, pause, resume and stop the runs of a cluster",
+  description:
+    "status: the runs that Redis has, with their rounds, and the workers. pause: no further round begins; resume: it goes on. stop: the run ends after its round, and goes on when it is started again. forget: removes all that Redis has of a run.",
+  arguments: "[status|pause|resume|stop|forget] [run]",
+  options: OPTIONS,
+  examples: ["steepest cluster status", "steepest cluster pause RUN --redis redis://10.0.0.5:6379"],
+  run: runCluster,
+});
 
 type Client = Awaited<ReturnType<typeof connectRedis>>;
 
-export async function runCluster(args: readonly string[]): Promise<void> {
-  const { options, positionals } = parseArguments(OPTIONS, args);
+async function runCluster(options: OptionValues<typeof OPTIONS>, positionals: readonly string[]): Promise<void> {
   const [command, run, ...more] = positionals;
   const words = { pause: "pause", resume: "run", stop: "stop" } as const;
   const isKnown = command === "status" || command === "forget" || Object.hasOwn(words, command ?? "");

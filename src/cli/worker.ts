@@ -1,7 +1,7 @@
 // A worker of a cluster: it takes part in the runs of one job, until it is ended.
 import { availableParallelism } from "node:os";
 import { type RunningWorker, startWorker, type WorkerEvent } from "../platform/nodeClusterWorker.js";
-import { type OptionTable, parseOptions, positiveNumber, showOptions, UsageError, wholeNumber } from "./options.js";
+import { defineCommand, type OptionValues, positiveNumber, UsageError, wholeNumber } from "./options.js";
 
 const OPTIONS = {
   job: { placeholder: "FILE", default: "", help: "the job's file, as the run has it" },
@@ -14,20 +14,18 @@ const OPTIONS = {
     default: "text",
     help: "what it prints: for people, or a line of JSON for each event",
   },
-} satisfies OptionTable;
+} as const;
 
-export const workerUsage = `usage: steepest worker --job FILE [options]
+export const workerCommand = defineCommand({
+  summary: "train shards of a cluster's runs",
+  description:
+    "Trains shards of the runs whose job file, kernels and version are its own: see docs/cluster.md. It needs the packages bullmq and ioredis. Ctrl-C ends it after its shard, a second one at once.",
+  options: OPTIONS,
+  examples: ["steepest worker --redis redis://10.0.0.5:6379 --job ./job.js --threads 2"],
+  run: runWorker,
+});
 
-Trains shards of the runs whose job file, kernels and version are its own: see docs/cluster.md. It needs the packages bullmq and
-ioredis. Ctrl-C ends it after its shard, a second one at once.
-
-${showOptions(OPTIONS)}
-
-example:
-  steepest worker --redis redis://10.0.0.5:6379 --job ./job.js --threads 2`;
-
-export async function runWorker(args: readonly string[]): Promise<void> {
-  const given = parseOptions(OPTIONS, args);
+async function runWorker(given: OptionValues<typeof OPTIONS>): Promise<void> {
   if (given.job === "") throw new UsageError("--job must be the file of a job, got none");
   if (!["text", "json"].includes(given.format))
     throw new UsageError(`--format must be text or json, got "${given.format}"`);

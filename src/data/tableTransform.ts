@@ -134,7 +134,7 @@ export function transformOf<Several extends boolean>(data: TableTransformData): 
 const structuredCopy = (data: TableTransformData): TableTransformData => JSON.parse(JSON.stringify(data));
 
 /** Blocks of `size` rows, whatever the sizes of those that come. */
-async function* regrouped(blocks: AsyncIterable<RowBlock>, size: number): AsyncGenerator<RowBlock> {
+export async function* regrouped(blocks: AsyncIterable<RowBlock>, size: number): AsyncGenerator<RowBlock> {
   let names: readonly string[] = [];
   let rows: (readonly unknown[])[] = [];
   let numbers: number[] = [];

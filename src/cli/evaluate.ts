@@ -1,0 +1,46 @@
+// How good a model is on a table that has the target.
+import { DataError } from "../engine/errors.js";
+import { openModel } from "./modelFile.js";
+import { defineCommand, JSON_OPTION, type OptionValues } from "./options.js";
+import { BATCH_ROWS } from "./predict.js";
+import { scoresText, tableScores, taskOf } from "./tableScores.js";
+import { rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
+import { printResult, sayWith } from "./terminal.js";
+
+const OPTIONS = { ...TABLE_INPUT_OPTIONS, ...JSON_OPTION } as const;
+
+export const evaluateCommand = defineCommand({
+  summary: "score a model on a table",
+  description:
+    "Scores a model that steepest train made on the rows of a table, which have the target: read piece by piece, however many there are. Rows count as the model's column of weights says, if it has one.",
+  arguments: "<model> <data>",
+  options: OPTIONS,
+  examples: ["steepest evaluate model.safetensors later.csv", "steepest evaluate model.safetensors later.csv --json"],
+  run: (given, [model, data]) => evaluate(given, model, data),
+});
+
+async function evaluate(given: OptionValues<typeof OPTIONS>, modelPath: string, dataPath: string): Promise<void> {
+  const rows = rowsOf(dataPath, given);
+  const model = await openModel("evaluate", modelPath);
+  try {
+    const { transform, predictor } = model;
+    if (transform === undefined) {
+      throw new DataError(
+        "evaluate: the model must know its table and target, got one without: steepest train makes such models",
+      );
+    }
+    const scores = tableScores(transform);
+    for await (const { x, y, weights } of transform.batches(rows, { batchSize: BATCH_ROWS })) {
+      scores.add(await predictor.predict(x), y, weights);
+    }
+    if (scores.count === 0) throw new DataError("evaluate: the table must have rows, got none");
+    const [task, metrics] = [taskOf(transform), scores.value()];
+    sayWith(given.json)(scoresText(metrics, `${task}: scores of ${scores.count} rows`));
+    if (given.json) {
+      const { target } = transform.toJSON();
+      printResult({ task, target: target.name, samples: scores.count, metrics, model: modelPath });
+    }
+  } finally {
+    model.dispose();
+  }
+}

@@ -1,0 +1,292 @@
+// From a table to a model: what is to be predicted follows from the data, and all that is needed later is in one file.
+import { availableParallelism } from "node:os";
+import { earlyStopping } from "../callbacks/earlyStopping.js";
+import { jsonLog } from "../callbacks/logs.js";
+import { readTable, type TableData } from "../data/tableData.js";
+import { DataError, showNames, showValue } from "../engine/errors.js";
+import { relu } from "../nn/activations.js";
+import { dense } from "../nn/dense.js";
+import { crossEntropy, meanSquaredError } from "../nn/losses.js";
+import { type Model, sequential } from "../nn/model.js";
+import { adam } from "../optim/adam.js";
+import { saveModel } from "../platform/nodeIo.js";
+import { createProgressDisplay } from "../platform/nodeProgress.js";
+import { writeReport } from "../platform/nodeReport.js";
+import { evaluationRecord } from "../report/evaluation.js";
+import { parseRun } from "../report/record.js";
+import type { Callback } from "../train/callbacks.js";
+import { compile, type Trainer } from "../train/trainer.js";
+import {
+  defineCommand,
+  JSON_OPTION,
+  nameList,
+  type OptionValues,
+  oneOf,
+  positiveNumber,
+  share,
+  UsageError,
+  wholeNumber,
+} from "./options.js";
+import { scoresText, type TableScoreValues, type Task, tableScores, taskOf } from "./tableScores.js";
+import { rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
+import { dim, green, numberText, printResult, sayWith } from "./terminal.js";
+
+const OPTIONS = {
+  target: { placeholder: "COLUMN", default: "", help: "the column to predict" },
+  task: {
+    placeholder: "NAME",
+    default: "auto",
+    help: "regression, binary or classes; auto: by the values of the target",
+  },
+  drop: { placeholder: "COLUMNS", default: "", help: "columns to leave out, with commas between" },
+  category: { placeholder: "COLUMNS", default: "", help: "columns whose numbers are names, as postcodes" },
+  weights: { placeholder: "COLUMN", default: "", help: "a column that says how much a row counts" },
+  groups: { placeholder: "COLUMN", default: "", help: "rows with the same value are in one part" },
+  time: { placeholder: "COLUMN", default: "", help: "the parts are in this order, the last rows are held back" },
+  missing: {
+    placeholder: "TEXTS",
+    default: "",
+    help: "what stands for a missing value; else NA, N/A, NaN, null, None, ? and so on",
+  },
+  "drop-missing-target": { help: "leave out rows without a target, which are an error else" },
+  validation: { placeholder: "SHARE", default: "0.15", help: "of the rows, to stop early by" },
+  test: { placeholder: "SHARE", default: "0.15", help: "of the rows, held back to score the model" },
+  size: {
+    placeholder: "NAME",
+    default: "auto",
+    help: "linear, small (16), medium (64, 32) or large (256, 128); auto: by the rows",
+  },
+  hidden: { placeholder: "UNITS", default: "", help: "units of the hidden layers, as 64,32, in place of a size" },
+  epochs: { placeholder: "N", default: "200", help: "passes over the training part, at most" },
+  patience: { placeholder: "N", default: "15", help: "epochs without progress that end the training" },
+  "batch-size": { placeholder: "N", default: "auto", help: "rows a step" },
+  "learning-rate": { placeholder: "RATE", default: "0.003", help: "of Adam" },
+  seed: { placeholder: "N", default: "1", help: "of the parts, the first weights and the order of the rows" },
+  threads: { placeholder: "N", default: "1", help: "threads that share a step; the result is the same for any number" },
+  output: { placeholder: "FILE", default: "model.safetensors", help: "where the model goes, with its preprocessing" },
+  report: { placeholder: "FILE", default: "", help: "an HTML page of the training; needs the package uplot" },
+  ...TABLE_INPUT_OPTIONS,
+  ...JSON_OPTION,
+} as const;
+
+type Given = OptionValues<typeof OPTIONS>;
+
+const SIZES: Readonly<Record<string, readonly number[]>> = {
+  linear: [],
+  small: [16],
+  medium: [64, 32],
+  large: [256, 128],
+};
+
+export const trainCommand = defineCommand({
+  summary: "train a model on a table",
+  description:
+    "Trains a network on a table (CSV, JSON lines, Parquet) and saves it with its preprocessing. Columns are numbers, dates or categories, as their values say; missing values are filled. A part of the rows is held back, and the scores are those of this part.",
+  arguments: "<data>",
+  options: OPTIONS,
+  examples: [
+    "steepest train houses.csv --target price",
+    "steepest train churn.csv --target left --drop id,name --output churn.safetensors --report churn.html",
+    "cat visits.jsonl | steepest train - --format jsonl --target guests --time day --json",
+  ],
+  run: (given, [path]) => train(given, path),
+});
+
+interface Settings {
+  readonly hidden: readonly number[] | undefined;
+  readonly epochs: number;
+  readonly patience: number;
+  readonly batchSize: number | undefined;
+  readonly learningRate: number;
+  readonly seed: number;
+  readonly threads: number;
+  readonly task: Task | "auto";
+  readonly parts: { readonly training: number; readonly validation: number; readonly test: number };
+}
+
+function readSettings(given: Given): Settings {
+  if (given.target === "") throw new UsageError("--target must name the column to predict, got none");
+  for (const name of ["output"] as const) if (given[name] === "") throw new UsageError(`--${name} must name a file`);
+  if (given.output === "-") throw new UsageError("--output must name a file, got stdout");
+  const [validation, test] = [share("validation", given.validation), share("test", given.test)];
+  if (validation === 0 || test === 0 || validation + test >= 1) {
+    throw new UsageError(
+      `--validation and --test must be above 0 and leave rows to train on, got ${validation} and ${test}`,
+    );
+  }
+  const size = oneOf("size", given.size, ["auto", ...Object.keys(SIZES)]);
+  const hidden = nameList(given.hidden).map((units) => wholeNumber("hidden", units, 1, 65_536));
+  return {
+    hidden: hidden.length > 0 ? hidden : size === "auto" ? undefined : SIZES[size],
+    epochs: wholeNumber("epochs", given.epochs, 1),
+    patience: wholeNumber("patience", given.patience, 1),
+    batchSize: given["batch-size"] === "auto" ? undefined : wholeNumber("batch-size", given["batch-size"], 1, 2 ** 20),
+    learningRate: positiveNumber("learning-rate", given["learning-rate"]),
+    seed: wholeNumber("seed", given.seed, 0, 2 ** 32 - 1),
+    threads: wholeNumber("threads", given.threads, 1, Math.max(64, availableParallelism())),
+    task: oneOf("task", given.task, ["auto", "regression", "binary", "classes"]),
+    parts: { training: 1 - validation - test, validation, test },
+  };
+}
+
+type Parts = Settings["parts"];
+
+function read(path: string, given: Given, { task, seed, parts }: Settings): Promise<TableData<Parts>> {
+  const columns = Object.fromEntries([
+    ...nameList(given.category).map((name) => [name, { oneHot: true }] as const),
+    ...nameList(given.drop).map((name) => [name, "drop"] as const),
+  ]);
+  const as = task === "auto" ? undefined : task === "regression" ? "numbers" : "classes";
+  const optional = (name: "weights" | "groups" | "time") => (given[name] === "" ? {} : { [name]: given[name] });
+  return readTable<Parts>(rowsOf(path, given), {
+    target: { column: given.target, as },
+    columns,
+    ...{ seed, parts, ...optional("weights"), ...optional("groups"), ...optional("time") },
+    ...(given.missing === "" ? {} : { missingValues: nameList(given.missing) }),
+    missingTarget: given["drop-missing-target"] ? "drop" : "error",
+  });
+}
+
+/** Wide enough for what so many rows can tell. */
+function hiddenFor(rows: number): readonly number[] {
+  return rows < 1000 ? SIZES.small : rows < 50_000 ? SIZES.medium : SIZES.large;
+}
+
+/** About fifty steps an epoch: 16, 32, … 256. */
+function batchFor(rows: number): number {
+  return Math.min(256, Math.max(16, 2 ** Math.round(Math.log2(rows / 50))));
+}
+
+async function train(given: Given, path: string): Promise<void> {
+  const settings = readSettings(given);
+  const say = sayWith(given.json);
+  const data = await read(path, given, settings);
+  const task = taskOf(data);
+  if (settings.task === "binary" && task !== "binary") {
+    throw new DataError(
+      `train: the target must have two classes for --task binary, got ${data.classes.length}: ${showNames(data.classes)}`,
+    );
+  }
+  const rows = data.training.y.length;
+  const sizes = [data.training, data.validation, data.test].map(({ y }) => y.length);
+  const emptyPart = ["training", "validation", "test"].find((_, at) => sizes[at] === 0);
+  if (emptyPart !== undefined) {
+    throw new DataError(
+      `train: each part must have rows, got none for ${emptyPart} of ${sizes.reduce((a, b) => a + b)}: give more rows, or other shares`,
+    );
+  }
+  say(`${data.summary()}\n`);
+  const batchSize = settings.batchSize ?? batchFor(rows);
+  const trainer = await compileFor(data, settings, given.weights !== "");
+  try {
+    say(trainer.summary({ batchSize }));
+    const run = await fit(trainer, data, { ...settings, batchSize }, given);
+    say(`\n${run.text}`);
+    const { metrics, baseline } = await score(trainer, data);
+    say(`\n${scoresText(metrics, `${task}: scores of ${sizes[2]} rows that were held back`)}`);
+    say(dim(`  ${baseline.text}`));
+    await saveModel(trainer, given.output, {
+      preprocessing: { table: data.transform },
+      metadata: { task, target: given.target },
+    });
+    say(`\n${green("saved")} ${given.output}: steepest predict ${given.output} FILE`);
+    if (given.report !== "") {
+      await writeReport(given.report, [parseRun(given.target, run.log)], { title: `${given.target}: ${path}` });
+      say(`${green("wrote")} ${given.report}`);
+    }
+    if (!given.json) return;
+    const [training, validation, test] = sizes;
+    printResult({
+      ...{ task, target: given.target, samples: training + validation + test, parts: { training, validation, test } },
+      ...{ features: data.features.length, classes: data.classes, epochs: run.epochs, bestEpoch: run.bestEpoch },
+      ...{ metrics, baseline: baseline.metrics, model: given.output },
+      report: given.report === "" ? null : given.report,
+    });
+  } finally {
+    trainer.dispose();
+  }
+}
+
+function compileFor(data: TableData<Parts>, settings: Settings, weights: boolean): Promise<Trainer> {
+  const { learningRate, seed, threads } = settings;
+  const hidden = settings.hidden ?? hiddenFor(data.training.y.length);
+  const layers = [...hidden.flatMap((units) => [dense(units), relu()]), dense(Math.max(1, data.classes.length))];
+  const model = sequential({ input: data.inputShape }, ...(layers as [ReturnType<typeof dense>])) as unknown as Model;
+  return compile(model, {
+    loss: data.classes.length > 0 ? crossEntropy() : meanSquaredError(),
+    optimizer: adam({ learningRate }),
+    ...{ seed, threads, ...(weights ? { weights } : {}) },
+  }) as Promise<Trainer>;
+}
+
+interface Fitted {
+  readonly epochs: number;
+  readonly bestEpoch: number;
+  readonly text: string;
+  /** JSON lines, if a report is asked for. */
+  readonly log: string;
+}
+
+async function fit(
+  trainer: Trainer,
+  data: TableData<Parts>,
+  { epochs, patience, batchSize }: Settings & { readonly batchSize: number },
+  given: Given,
+): Promise<Fitted> {
+  const stopping = earlyStopping({ patience });
+  const lines: string[] = [];
+  const callbacks: Callback[] = [stopping];
+  if (given.report !== "") {
+    const labels = data.classes;
+    const atEnd = async () => (labels.length > 0 ? [await evaluationRecord(trainer, data.test, { labels })] : []);
+    callbacks.push(jsonLog({ write: (line) => void lines.push(line) }, { layers: true, atEnd }));
+  }
+  // A bar for those who wait before a terminal; a file or a pipe gets what came of it.
+  const display = process.stdout.isTTY && !given.json ? await createProgressDisplay<never>(epochs) : undefined;
+  const options = {
+    ...{ epochs, batchSize, validation: data.validation, callbacks },
+    ...(display === undefined ? {} : { onProgress: display.onProgress }),
+  };
+  let done = 0;
+  let trained = 0;
+  try {
+    for await (const result of trainer.fit(data.training, options)) {
+      done = result.epoch;
+      trained += result.durationMs;
+      display?.finishEpoch(result);
+    }
+  } finally {
+    display?.close();
+  }
+  const bestEpoch = stopping.best?.epoch ?? done;
+  const why = done < epochs ? `, as ${patience} brought no progress` : "";
+  return {
+    ...{ epochs: done, bestEpoch, log: lines.join("") },
+    text: `trained ${done} epochs of ${data.training.y.length} rows in ${(trained / 1000).toFixed(1)} s${why}; the model is that of epoch ${bestEpoch}`,
+  };
+}
+
+interface Scored {
+  readonly metrics: TableScoreValues;
+  readonly baseline: { readonly metrics: TableScoreValues; readonly text: string };
+}
+
+async function score(trainer: Trainer, { transform, classes, test, training }: TableData<Parts>): Promise<Scored> {
+  const scores = tableScores(transform);
+  scores.add(await trainer.predict(test.x), test.y, test.weights);
+  const metrics = scores.value();
+  if (classes.length === 0) {
+    // Scaled by the training part, so that its mean is 0.
+    const mean = tableScores(transform);
+    mean.add(new Float32Array(test.y.length), test.y, test.weights);
+    const { rootMeanSquaredError = null } = mean.value();
+    const text = `always the mean of the training part: rootMeanSquaredError ${numberText(rootMeanSquaredError ?? Number.NaN)}`;
+    return { metrics, baseline: { metrics: { rootMeanSquaredError }, text } };
+  }
+  const counts = classes.map(() => 0);
+  for (const label of training.y) counts[label] += 1;
+  const most = counts.indexOf(Math.max(...counts));
+  const accuracy = [...test.y].filter((label) => label === most).length / test.y.length;
+  const text = `always ${showValue(classes[most])}, the most frequent class: accuracy ${numberText(accuracy)}`;
+  return { metrics, baseline: { metrics: { accuracy }, text } };
+}
