@@ -17,47 +17,28 @@ const TO_WHOLE: f32 = 12582912;
 /** 2^-63: its square is a normal number. */
 const ROOT_QUANTUM: f32 = 1.0842022e-19;
 
-/** The bits of a constant as no compiler knows them, where `end` is the end of a range of units: V8 14 makes a constant vector
- *  anew in each turn of a loop, by three instructions. */
+/** The nearest multiple of 2^-96, without the sign of 0; NaN and infinities pass. Error: 2^-97, and an ulp where |v| is between
+ *  2^-74 and 2^-48. */
 // @ts-ignore: decorator
 @inline
-function hidden(bits: u32, end: u32): u32 {
-  return bits ^ (end >> 31);
-}
-
-/** For `whole`: to multiples of 2^-96. */
-export function wholes(end: u32): f32 {
-  return reinterpret<f32>(hidden(reinterpret<u32>(TO_WHOLE * QUANTUM), end));
-}
-
-/** For `whole`: to multiples of 2^-63, whose squares are normal numbers. */
-export function wholeRoots(end: u32): f32 {
-  return reinterpret<f32>(hidden(reinterpret<u32>(TO_WHOLE * ROOT_QUANTUM), end));
-}
-
-/** For `magnitude`: all bits but the sign. */
-export function magnitudes(end: u32): u32 {
-  return hidden(0x7fffffff, end);
-}
-
-/** For `signed`: 2^127, of which the least share of 2^-96 that steps have is more than any rate. */
-export function beyond(end: u32): f32 {
-  return reinterpret<f32>(hidden(0x7f000000, end));
-}
-
-/** The nearest multiple of 2^-96, without the sign of 0, with `wholes`; NaN and infinities pass. Error: 2^-97, and an ulp where
- *  |v| is between 2^-74 and 2^-48. */
-// @ts-ignore: decorator
-@inline
-export function whole(v: v128, shift: v128): v128 {
+export function whole(v: v128): v128 {
+  const shift = f32x4.splat(TO_WHOLE * QUANTUM);
   return f32x4.sub(f32x4.add(v, shift), shift);
 }
 
-/** |v|, with `magnitudes`. */
+/** The nearest multiple of 2^-63, for what is squared: as `whole`, with that in the place of 2^-96. */
 // @ts-ignore: decorator
 @inline
-export function magnitude(v: v128, mask: v128): v128 {
-  return v128.and(v, mask);
+export function wholeRoot(v: v128): v128 {
+  const shift = f32x4.splat(TO_WHOLE * ROOT_QUANTUM);
+  return f32x4.sub(f32x4.add(v, shift), shift);
+}
+
+/** |v|. V8's `f32x4.abs` loads its mask each time, this one is in a register: see scripts/hoistConstants.mjs. */
+// @ts-ignore: decorator
+@inline
+export function magnitude(v: v128): v128 {
+  return v128.and(v, i32x4.splat(0x7fffffff));
 }
 
 /** The larger of two in one instruction: `value` where it is NaN, `floor` never. */
@@ -87,11 +68,18 @@ export function squareOf(size: v128, root: v128): v128 {
   return f32x4.mul(kept, kept);
 }
 
-/** `size` with the sign of x, 0 for 0, NaN for NaN; x times `beyond`. */
+/** v times 2^127: of what a step makes of multiples of 2^-96, the least is then more than any rate. */
 // @ts-ignore: decorator
 @inline
-export function signed(x: v128, size: v128, negative: v128): v128 {
-  return atLeast(atMost(x, size), negative);
+export function enlarged(v: v128): v128 {
+  return f32x4.mul(v, f32x4.splat(1.7014118e38));
+}
+
+/** `size` with the sign of what was `enlarged`, 0 for 0, NaN for NaN. `negative` is -size. */
+// @ts-ignore: decorator
+@inline
+export function signed(enlarged: v128, size: v128, negative: v128): v128 {
+  return atLeast(atMost(enlarged, size), negative);
 }
 
 /** mean + gain·(value - mean), the weights exact: `1 - gain` rounded to float32 would shift the mean by 1e-5. */
@@ -111,10 +99,10 @@ export function scaleOf(factor: usize): f32 {
 
 /** scale·g, without decay. */
 export class Bare {
-  gradient(g: v128, scale: v128, weight: v128, coupled: v128, shift: v128): v128 {
-    return whole(f32x4.mul(scale, g), shift);
+  gradient(g: v128, scale: v128, weight: v128, coupled: v128): v128 {
+    return whole(f32x4.mul(scale, g));
   }
-  weight(p: v128, shift: v128): v128 {
+  weight(p: v128): v128 {
     return p;
   }
   shrunk(p: v128, shrink: v128): v128 {
@@ -127,10 +115,10 @@ export class Bare {
 
 /** scale·g, and p + shrink·p: decoupled decay alone, `shrink` is -rate·decay. With 0 it is that without, bit by bit. */
 export class Decoupled {
-  gradient(g: v128, scale: v128, weight: v128, coupled: v128, shift: v128): v128 {
-    return whole(f32x4.mul(scale, g), shift);
+  gradient(g: v128, scale: v128, weight: v128, coupled: v128): v128 {
+    return whole(f32x4.mul(scale, g));
   }
-  weight(p: v128, shift: v128): v128 {
+  weight(p: v128): v128 {
     return p;
   }
   shrunk(p: v128, shrink: v128): v128 {
@@ -141,11 +129,11 @@ export class Decoupled {
 /** scale·g + coupled·p: scaled gradients of the loss plus coupled/2 · ‖p‖². And decoupled decay. With 0 and 0 all is as
  *  without, bit by bit. */
 export class Damped {
-  gradient(g: v128, scale: v128, weight: v128, coupled: v128, shift: v128): v128 {
-    return whole(madd(coupled, weight, f32x4.mul(scale, g)), shift);
+  gradient(g: v128, scale: v128, weight: v128, coupled: v128): v128 {
+    return whole(madd(coupled, weight, f32x4.mul(scale, g)));
   }
-  weight(p: v128, shift: v128): v128 {
-    return whole(p, shift);
+  weight(p: v128): v128 {
+    return whole(p);
   }
   shrunk(p: v128, shrink: v128): v128 {
     return madd(shrink, p, p);

@@ -6,11 +6,10 @@ import {
   atMost,
   average,
   Bare,
-  beyond,
   Damped,
   Decoupled,
+  enlarged,
   magnitude,
-  magnitudes,
   rootFor,
   scaleOf,
   shrinkBy,
@@ -19,8 +18,7 @@ import {
   VECTOR_BYTES,
   VECTOR_SHIFT,
   whole,
-  wholeRoots,
-  wholes,
+  wholeRoot,
 } from "../moments";
 import { madd, select4 } from "../simd";
 import { CLOCK_STEP } from "./step";
@@ -37,15 +35,13 @@ function sumLoop<Decay>(
   const more = f32x4.splat(t == 1 ? initial : 0);
   const root = f32x4.splat(rootFor(1));
   const scale = f32x4.splat(scaleOf(factor));
-  const shift = f32x4.splat(wholes(end));
-  const mask = i32x4.splat(magnitudes(end));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
-    const squares = f32x4.add(squareOf(magnitude(gradient, mask), root), f32x4.add(v128.load(v + at), more));
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const squares = f32x4.add(squareOf(magnitude(gradient), root), f32x4.add(v128.load(v + at), more));
     v128.store(v + at, squares);
     const direction = f32x4.div(gradient, f32x4.add(f32x4.sqrt(squares), guard));
     v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(weight, shrink)));
@@ -75,20 +71,18 @@ function deltaLoop<Decay>(
   const gain = f32x4.splat(<f32>(1 - rho));
   const root = f32x4.splat(rootFor(1 - rho));
   const scale = f32x4.splat(scaleOf(factor));
-  const shift = f32x4.splat(wholes(end));
-  const mask = i32x4.splat(magnitudes(end));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
-    const squares = average(v128.load(v + at), squareOf(magnitude(gradient, mask), root), gain);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const squares = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain);
     const steps = v128.load(u + at);
     const ratio = f32x4.sqrt(f32x4.div(f32x4.add(steps, guard), f32x4.add(squares, guard)));
     const step = f32x4.mul(ratio, gradient);
     v128.store(v + at, squares);
-    v128.store(u + at, average(steps, squareOf(magnitude(step, mask), root), gain));
+    v128.store(u + at, average(steps, squareOf(magnitude(step), root), gain));
     v128.store(p + at, madd(back, step, changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
@@ -108,29 +102,29 @@ export function adadelta(
 
 /** Squares are taken around zero. */
 class AroundZero {
-  variance(a: usize, g: v128, square: v128, gain: v128, roots: v128, least: v128): v128 {
+  variance(a: usize, g: v128, square: v128, gain: v128, least: v128): v128 {
     return square;
   }
 }
 
 /** Around the mean gradient, which is at `a`: v - a², which rounding may bring below 0. */
 class AroundMean {
-  variance(a: usize, g: v128, square: v128, gain: v128, roots: v128, least: v128): v128 {
-    const mean = whole(average(v128.load(a), g, gain), roots);
+  variance(a: usize, g: v128, square: v128, gain: v128, least: v128): v128 {
+    const mean = wholeRoot(average(v128.load(a), g, gain));
     v128.store(a, mean);
     return atLeast(f32x4.sub(square, f32x4.mul(mean, mean)), least);
   }
 }
 
 class AsItIs {
-  direction(b: usize, step: v128, momentum: v128, shift: v128): v128 {
+  direction(b: usize, step: v128, momentum: v128): v128 {
     return step;
   }
 }
 
 class WithVelocity {
-  direction(b: usize, step: v128, momentum: v128, shift: v128): v128 {
-    const velocity = whole(madd(momentum, v128.load(b), step), shift);
+  direction(b: usize, step: v128, momentum: v128): v128 {
+    const velocity = whole(madd(momentum, v128.load(b), step));
     v128.store(b, velocity);
     return velocity;
   }
@@ -148,21 +142,18 @@ function rmsLoop<Centre, Move, Decay>(
   const gain = f32x4.splat(<f32>(1 - alpha));
   const root = f32x4.splat(rootFor(1 - alpha));
   const least = f32x4.mul(root, root);
-  const roots = f32x4.splat(wholeRoots(end));
   const scale = f32x4.splat(scaleOf(factor));
-  const shift = f32x4.splat(wholes(end));
-  const mask = i32x4.splat(magnitudes(end));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
-    const square = average(v128.load(v + at), squareOf(magnitude(gradient, mask), root), gain);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const square = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain);
     v128.store(v + at, square);
-    const variance = changetype<Centre>(0).variance(a + at, gradient, square, gain, roots, least);
+    const variance = changetype<Centre>(0).variance(a + at, gradient, square, gain, least);
     const step = f32x4.div(gradient, f32x4.add(f32x4.sqrt(variance), guard));
-    const direction = changetype<Move>(0).direction(b + at, step, kept, shift);
+    const direction = changetype<Move>(0).direction(b + at, step, kept);
     v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
@@ -222,22 +213,20 @@ function signLoop<Decay>(
 ): void {
   const size = f32x4.splat(load<f32>(rate));
   const back = f32x4.splat(-load<f32>(rate));
-  const far = f32x4.splat(beyond(end));
   const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
   const scale = f32x4.splat(scaleOf(factor));
-  const shift = f32x4.splat(wholes(end));
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const gain2 = f32x4.splat(<f32>(1 - beta2));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
     const mean = v128.load(m + at);
-    v128.store(m + at, whole(average(mean, gradient, gain2), shift));
-    const along = f32x4.mul(average(mean, gradient, gain1), far);
+    v128.store(m + at, whole(average(mean, gradient, gain2)));
+    const along = enlarged(average(mean, gradient, gain1));
     v128.store(p + at, f32x4.sub(changetype<Decay>(0).shrunk(weight, shrink), signed(along, size, back)));
     at += VECTOR_BYTES;
   } while (at < stop);
@@ -263,10 +252,8 @@ export function rprop(
   least: f32, most: f32,
 ): void {
   const scale = f32x4.splat(scaleOf(factor));
-  const shift = f32x4.splat(wholes(end));
   const zero = f32x4.splat(0);
   const one = f32x4.splat(1);
-  const far = f32x4.splat(beyond(end));
   // What turns 1 into the other by exclusive or.
   const longer = v128.xor(one, f32x4.splat(plus));
   const shorter = v128.xor(one, f32x4.splat(minus));
@@ -281,9 +268,9 @@ export function rprop(
   }
   let at = start;
   do {
-    const gradient = whole(f32x4.mul(scale, v128.load(g + at)), shift);
+    const gradient = whole(f32x4.mul(scale, v128.load(g + at)));
     // Large enough that no product is too small for float32; an infinite one with 0 is NaN, and no sign either.
-    const along = f32x4.mul(gradient, far);
+    const along = enlarged(gradient);
     const same = f32x4.mul(along, v128.load(h + at));
     const turned = f32x4.lt(same, zero);
     const went = v128.and(longer, f32x4.gt(same, zero));

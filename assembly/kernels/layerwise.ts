@@ -4,7 +4,6 @@
 import {
   average,
   magnitude,
-  magnitudes,
   power,
   rootFor,
   scaleOf,
@@ -12,7 +11,6 @@ import {
   VECTOR_BYTES,
   VECTOR_SHIFT,
   whole,
-  wholes,
 } from "../moments";
 import { madd } from "../simd";
 import { CLOCK_STEP } from "./step";
@@ -38,15 +36,14 @@ export function trustRatio(
 export function lars(begin: u32, end: u32, p: usize, v: usize, g: usize, rate: usize, ratio: usize, momentum: f32, decay: f32): void {
   const scale = f32x4.splat(load<f32>(rate) * load<f32>(ratio));
   const coupled = f32x4.splat(decay);
-  const shift = f32x4.splat(wholes(end));
   const kept = f32x4.splat(momentum);
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const before = whole(v128.load(p + at), shift);
-    const gradient = whole(madd(coupled, before, v128.load(g + at)), shift);
-    const velocity = whole(madd(scale, gradient, f32x4.mul(kept, v128.load(v + at))), shift);
+    const before = whole(v128.load(p + at));
+    const gradient = whole(madd(coupled, before, v128.load(g + at)));
+    const velocity = whole(madd(scale, gradient, f32x4.mul(kept, v128.load(v + at))));
     v128.store(v + at, velocity);
     v128.store(p + at, f32x4.sub(before, velocity));
     at += VECTOR_BYTES;
@@ -67,20 +64,18 @@ export function lambDirection(
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const gain2 = f32x4.splat(<f32>(1 - beta2));
   const scale = f32x4.splat(scaleOf(factor));
-  const shift = f32x4.splat(wholes(end));
-  const mask = i32x4.splat(magnitudes(end));
   const root = f32x4.splat(rootFor(1 - beta2));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const gradient = whole(f32x4.mul(scale, v128.load(g + at)), shift);
-    const first = whole(average(v128.load(m + at), gradient, gain1), shift);
-    const second = average(v128.load(v + at), squareOf(magnitude(gradient, mask), root), gain2);
+    const gradient = whole(f32x4.mul(scale, v128.load(g + at)));
+    const first = whole(average(v128.load(m + at), gradient, gain1));
+    const second = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain2);
     v128.store(m + at, first);
     v128.store(v + at, second);
     const adam = f32x4.div(first, f32x4.add(f32x4.sqrt(second), guard));
-    v128.store(g + at, madd(along, adam, f32x4.mul(shrink, whole(v128.load(p + at), shift))));
+    v128.store(g + at, madd(along, adam, f32x4.mul(shrink, whole(v128.load(p + at)))));
     at += VECTOR_BYTES;
   } while (at < stop);
 }

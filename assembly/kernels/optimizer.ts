@@ -12,7 +12,6 @@ import {
   Damped,
   Decoupled,
   magnitude,
-  magnitudes,
   MIN_NORMAL,
   power,
   rootFor,
@@ -22,7 +21,6 @@ import {
   VECTOR_BYTES,
   VECTOR_SHIFT,
   whole,
-  wholes,
 } from "../moments";
 import { loadLanes, storeLanes } from "../lanes";
 import { LANES, loadPart, madd, storePart } from "../simd";
@@ -30,7 +28,6 @@ import { CLOCK_STEP } from "./step";
 
 function gradientLoop<Decay>(begin: u32, end: u32, p: usize, g: usize, factor: usize, rate: usize, decay: f64): void {
   const scale = f32x4.splat(scaleOf(factor));
-  const shift = f32x4.splat(wholes(end));
   const back = f32x4.splat(-load<f32>(rate));
   const none = f32x4.splat(0);
   const shrink = f32x4.splat(shrinkBy(rate, decay));
@@ -38,8 +35,8 @@ function gradientLoop<Decay>(begin: u32, end: u32, p: usize, g: usize, factor: u
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, none, shift);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, none);
     v128.store(p + at, madd(back, gradient, changetype<Decay>(0).shrunk(weight, shrink)));
     at += VECTOR_BYTES;
   } while (at < stop);
@@ -71,7 +68,6 @@ function velocityLoop<Direction, Decay>(
   coupled: f32, decoupled: f64,
 ): void {
   const scale = f32x4.splat(scaleOf(factor));
-  const shift = f32x4.splat(wholes(end));
   const back = f32x4.splat(-load<f32>(rate));
   const shrink = f32x4.splat(shrinkBy(rate, decoupled));
   const decay = f32x4.splat(coupled);
@@ -82,9 +78,9 @@ function velocityLoop<Direction, Decay>(
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
-    const velocity = whole(madd(kept, v128.load(v + at), changetype<Decay>(0).gained(gradient, gain)), shift);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const velocity = whole(madd(kept, v128.load(v + at), changetype<Decay>(0).gained(gradient, gain)));
     v128.store(v + at, velocity);
     const direction = changetype<Direction>(0).apply(velocity, gradient, kept);
     v128.store(p + at, madd(back, direction, changetype<Decay>(0).shrunk(weight, shrink)));
@@ -174,17 +170,15 @@ function momentsLoop<Form, Decay>(
   const gain1 = f32x4.splat(<f32>(1 - beta1));
   const gain2 = f32x4.splat(<f32>(1 - beta2));
   const scale = f32x4.splat(scaleOf(factor));
-  const shift = f32x4.splat(wholes(end));
-  const mask = i32x4.splat(magnitudes(end));
   const root = f32x4.splat(rootFor(1 - beta2));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
-    const first = whole(average(v128.load(m + at), gradient, gain1), shift);
-    const second = average(v128.load(v + at), squareOf(magnitude(gradient, mask), root), gain2);
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const first = whole(average(v128.load(m + at), gradient, gain1));
+    const second = average(v128.load(v + at), squareOf(magnitude(gradient), root), gain2);
     v128.store(m + at, first);
     v128.store(v + at, second);
     const largest = changetype<Form>(0).second(x + at, second);
@@ -294,17 +288,15 @@ function largestLoop<Decay>(
   const guard = f32x4.splat(epsilon);
   const kept = f32x4.splat(beta2);
   const scale = f32x4.splat(scaleOf(factor));
-  const shift = f32x4.splat(wholes(end));
-  const mask = i32x4.splat(magnitudes(end));
   const gain = f32x4.splat(<f32>(1 - beta1));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at), shift);
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay, shift);
-    const first = whole(average(v128.load(m + at), gradient, gain), shift);
-    const largest = atLeast(f32x4.add(magnitude(gradient, mask), guard), f32x4.mul(kept, v128.load(u + at)));
+    const weight = changetype<Decay>(0).weight(v128.load(p + at));
+    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, decay);
+    const first = whole(average(v128.load(m + at), gradient, gain));
+    const largest = atLeast(f32x4.add(magnitude(gradient), guard), f32x4.mul(kept, v128.load(u + at)));
     v128.store(m + at, first);
     v128.store(u + at, largest);
     v128.store(p + at, madd(back, f32x4.div(first, largest), changetype<Decay>(0).shrunk(weight, shrink)));
@@ -412,10 +404,9 @@ export function movingAverage(
     return;
   }
   const gain = f32x4.splat(<f32>exact);
-  const shift = f32x4.splat(wholes(end));
   do {
     const before = v128.load(average + at);
-    v128.store(average + at, whole(madd(gain, f32x4.sub(v128.load(p + at), before), before), shift));
+    v128.store(average + at, whole(madd(gain, f32x4.sub(v128.load(p + at), before), before)));
     at += VECTOR_BYTES;
   } while (at < stop);
 }

@@ -14,7 +14,8 @@ const candidates = named ? [named] : ["/usr/bin/chromium", "/usr/bin/chromium-br
 /** Chromium's program, or undefined. */
 export const chromiumPath = candidates.find((path) => existsSync(path));
 
-let browser;
+/** One for all pages, of two consumers at a time too. */
+let launched;
 
 /** Serves a folder: with the headers that isolate a page, with a content security policy, or with neither. */
 export async function serveFolder(folder, { isolated = false, policy } = {}) {
@@ -37,8 +38,8 @@ export async function serveFolder(folder, { isolated = false, policy } = {}) {
 
 /** What the page at an address came to: the result that it shows, and what the console said meanwhile. */
 export async function openPage(address) {
-  browser ??= await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
-  const page = await browser.newPage();
+  launched ??= chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
+  const page = await (await launched).newPage();
   const said = [];
   page.on("console", (message) => said.push(`${message.type()}: ${message.text()}`));
   page.on("pageerror", (error) => said.push(`error: ${error.message}`));
@@ -62,5 +63,5 @@ export async function openPage(address) {
 }
 
 export async function closeBrowser() {
-  await browser?.close();
+  await (await launched)?.close();
 }
