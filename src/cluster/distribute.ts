@@ -1,10 +1,10 @@
 // distribute(): a training over as many machines as there are.
 import { ModelError, SteepestError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
-import { integer, joined, number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
+import { integer, joined, number, type OptionsOf, readOptions } from "../engine/options.js";
 import type { Shape } from "../graph/tensor.js";
 import { encodeCheckpoint } from "../io/checkpoint.js";
-import { type CheckpointStore, checkStore, memoryStore } from "../io/store.js";
+import { memoryStore } from "../io/store.js";
 import type { AnyMetrics, NameOfMetric } from "../nn/metrics.js";
 import type { Ports } from "../nn/ports.js";
 import type { Checkpoint } from "../train/checkpoint.js";
@@ -14,7 +14,7 @@ import { type AbortSignalLike, abortSignal } from "../train/options.js";
 import type { Losses } from "../train/outputs.js";
 import { compile, type Trainer } from "../train/trainer.js";
 import { type Contract, contractOf } from "./contract.js";
-import { createExecutor, type RunStore } from "./executor.js";
+import { createExecutor, type RunStore, withValues } from "./executor.js";
 import { type ClusterLink, clusterHost } from "./host.js";
 import { type AnyJob, readJob, type TrainingJob } from "./job.js";
 import { PLAN, type Plan, type PlanOptions, planOf, runName } from "./plan.js";
@@ -33,8 +33,6 @@ export interface DistributeOptions extends PlanOptions {
    * process then does all shards by itself, with the same bits.
    */
   connection?: string | object;
-  /** Where values are kept: `folderStore(path)` of a folder that all machines share. Default: in Redis; without it, in memory. */
-  store?: CheckpointStore;
   /** The share of shards that are done twice, to compare the bits. From 0 to 1. Default 0. */
   audit?: number;
   /** How many rounds stay in the store. At least 2. Default 2. */
@@ -57,8 +55,6 @@ const OPTIONS = joined(PLAN, {
   name: runName,
   rounds: integer(undefined, { min: 1 }),
   connection: connectionRule,
-  // Checked with its methods.
-  store: unchecked<CheckpointStore | undefined>(),
   audit: number(0, { min: 0, max: 1 }),
   keep: integer(2, { min: 2 }),
   validateEvery: integer(1, { min: 1 }),
@@ -126,9 +122,8 @@ export async function distribute<
   const where = "distribute";
   const read = readOptions(where, options, OPTIONS);
   const plan = planOf(where, onlyPlan(options));
-  if (read.store !== undefined) checkStore(where, read.store);
   const loaded = await loadJob(where, job, read.connection);
-  const link = await linkOf(where, read, loaded.contract);
+  const link = await linkOf(where, read, loaded);
   return openTogether(where, { ...read, plan }, loaded, link) as never;
 }
 
@@ -162,8 +157,8 @@ async function loadJob(where: string, job: unknown, connection: unknown): Promis
 /** Where the run is kept, and who does its rounds; no scheduler if this process does. */
 async function linkOf(
   where: string,
-  { connection, store, name }: Read,
-  contract: Contract,
+  { connection, name }: Read,
+  { job: { store }, contract }: Loaded,
 ): Promise<{ store: RunStore; scheduler: ClusterLink["scheduler"] | undefined }> {
   if (connection === undefined) {
     return { store: { name, values: store ?? memoryStore(), records: memoryRecords() }, scheduler: undefined };
@@ -174,7 +169,7 @@ async function linkOf(
       `${where}: Redis must be reached from Node, got a runtime without connections: leave connection out`,
     );
   const link = await host.connect(where, { connection, name, contract });
-  return { store: store === undefined ? link.store : { ...link.store, values: store }, scheduler: link.scheduler };
+  return { store: withValues(link.store, store), scheduler: link.scheduler };
 }
 
 async function openTogether(

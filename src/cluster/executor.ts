@@ -19,6 +19,11 @@ export interface RunStore {
   readonly records: Records;
 }
 
+/** The same, with the values elsewhere, if a job says where. */
+export function withValues(store: RunStore, values: CheckpointStore | undefined): RunStore {
+  return values === undefined ? store : { ...store, values };
+}
+
 export interface Executor {
   /** Does a shard's part of a round, if nobody has; with `again` in any case, to compare. */
   shard(round: number, shard: number, again?: boolean): Promise<ShardRecord>;

@@ -2,6 +2,7 @@
 import { checkFunction, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import type { Shape } from "../graph/tensor.js";
+import { type CheckpointStore, checkStore } from "../io/store.js";
 import type { AnyMetrics } from "../nn/metrics.js";
 import type { Model } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
@@ -26,6 +27,11 @@ export interface TrainingJob<
    * The samples of one of `count` shards, from 0: the same whenever and wherever it is called. It may take its time.
    */
   shard(index: number, count: number): ShardData<I, Scored<O, L>> | PromiseLike<ShardData<I, Scored<O, L>>>;
+  /**
+   * Where values are kept: `folderStore(path)` of a folder that all machines share, or another store that they reach. It is part of the
+   * job because workers need it too. Default: in Redis; without a connection, in memory.
+   */
+  readonly store?: CheckpointStore;
   /** What is scored after rounds. Default: nothing. */
   validation?(): ShardData<I, Scored<O, L>> | PromiseLike<ShardData<I, Scored<O, L>>>;
 }
@@ -35,6 +41,7 @@ export interface AnyJob {
   readonly model: Model<Ports, Ports>;
   readonly shard: (index: number, count: number) => unknown;
   readonly validation: (() => unknown) | undefined;
+  readonly store: CheckpointStore | undefined;
   /** What `compile` is given. */
   readonly compiled: CompileOptions;
 }
@@ -42,7 +49,7 @@ export interface AnyJob {
 /**
  * Says what a cluster trains: a model, and what `compile` takes, with the data by shard. A job's file exports it as its default.
  *
- * @throws {ModelError} If a part is missing.
+ * @throws {ModelError} If a part is missing, or is not what it should be.
  * @example
  * // export default, in the job's file
  * const job = defineJob({
@@ -69,7 +76,7 @@ export function readJob(where: string, job: unknown): AnyJob {
       `${where}: a job must be an object { model, loss, optimizer, shard }, got ${showValue(job)}: write \`export default defineJob({ … })\``,
     );
   }
-  const { model, shard, validation, ...compiled } = job as Record<string, unknown>;
+  const { model, shard, validation, store, ...compiled } = job as Record<string, unknown>;
   for (const name of ["engine", "build", "threads", "background", "seed"]) {
     if (!(name in compiled)) continue;
     throw new ModelError(
@@ -78,6 +85,7 @@ export function readJob(where: string, job: unknown): AnyJob {
   }
   checkFunction(where, "shard", shard);
   if (validation !== undefined) checkFunction(where, "validation", validation);
+  if (store !== undefined) checkStore(where, store as CheckpointStore);
   for (const name of ["model", "loss", "optimizer"]) {
     if ((job as Record<string, unknown>)[name] !== undefined) continue;
     throw new ModelError(`${where}: a job must have a ${name}, got none: add ${name}: …`);
@@ -86,6 +94,7 @@ export function readJob(where: string, job: unknown): AnyJob {
     model: model as AnyJob["model"],
     shard: shard as AnyJob["shard"],
     validation: validation as AnyJob["validation"],
+    store: store as AnyJob["store"],
     compiled: { ...compiled, warn: () => {} } as unknown as CompileOptions,
   };
 }

@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import type { Job, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { type Contract, differenceOf } from "../cluster/contract.js";
-import { BitsError, createExecutor, type Executor, fail, MissingError } from "../cluster/executor.js";
+import { BitsError, createExecutor, type Executor, fail, MissingError, withValues } from "../cluster/executor.js";
 import { type AnyJob, readJob } from "../cluster/job.js";
 import { headOf, readPlanned, removeLate } from "../cluster/run.js";
 import { createTrainers, type Trainers } from "../cluster/trainers.js";
@@ -155,7 +155,7 @@ function openRuns(
     await before?.trainers.dispose();
   };
   const open = async (run: string): Promise<OpenRun> => {
-    const store = redisStore(redis, run);
+    const store = withValues(redisStore(redis, run), job.store);
     const planned = await readPlanned("worker", store);
     if (planned === undefined)
       throw new MissingError(`worker: the run "${run}" must have a plan, got none: start it again`);

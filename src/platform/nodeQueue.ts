@@ -44,7 +44,8 @@ export async function queueScheduler(
   const { bullmq } = await loadPeers(where);
   const options = { connection: redis, prefix: QUEUE_PREFIX };
   const queueName = queueOf(contract);
-  const queue = new bullmq.Queue(queueName, options);
+  // Nobody reads the queue's stream of events: by default it grows to 10,000.
+  const queue = new bullmq.Queue(queueName, { ...options, streams: { events: { maxLen: 100 } } });
   const flows = new bullmq.FlowProducer(options);
   queue.on("error", () => {});
   flows.on("error", () => {});

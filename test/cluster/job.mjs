@@ -13,8 +13,10 @@ import {
   sequential,
 } from "steepest";
 import { defineJob } from "steepest/cluster";
+import { folderStore } from "steepest/io";
 
 const kind = process.env.STEEPEST_TEST_JOB ?? "mlp";
+const shift = Number(process.env.STEEPEST_TEST_SHIFT ?? 0);
 const models = {
   mlp: () => sequential({ input: [12, 12, 1] }, flatten(), dense(32), relu(), dense(4)),
   cnn: () => sequential({ input: [12, 12, 1] }, conv2d(4, 3), batchNorm(), relu(), dropout(0.2), flatten(), dense(4)),
@@ -43,7 +45,8 @@ export default defineJob({
   loss: crossEntropy(),
   metrics: ["accuracy"],
   optimizer: clipByGlobalNorm(1, adam({ learningRate: falling })),
-  // Shards of different sizes, with ragged last batches.
-  shard: (index) => images(60 + 5 * index, index + 1),
+  // Shards of different sizes, with ragged last batches. The shift makes a worker one that has other data.
+  shard: (index) => images(60 + 5 * index, index + 1 + shift),
+  ...(process.env.STEEPEST_TEST_STORE ? { store: folderStore(process.env.STEEPEST_TEST_STORE) } : {}),
   validation: () => images(100, 999),
 });
