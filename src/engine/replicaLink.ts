@@ -2,9 +2,7 @@
 import { startTimer } from "./host.js";
 import type { CompiledKernels, KernelMemory } from "./interpreter.js";
 import { pack, type ReplicaAnswer, type Round, TRANSFER_BYTES, unpack } from "./rounds.js";
-import { startWorker, ThreadError } from "./threads.js";
-
-const START_MS = 20_000;
+import { SILENT_MS, START_MS, startWorker, ThreadError, warnOfSilence } from "./threads.js";
 
 export interface ReplicaLink {
   /** Why the worker is lost, once it is. */
@@ -35,8 +33,10 @@ export async function startReplicaLink(module: CompiledKernels): Promise<Replica
       port.send(request, [transferBuffer]);
     });
   // A first, empty round shows that the worker is ready.
+  const heard = startTimer(() => warnOfSilence(1), SILENT_MS);
   const started = startTimer(() => failed(`did not start within ${START_MS / 1000} s`), START_MS);
   const ready = await ask({ transferBuffer, memoryBytes: 0, writes: [], call: undefined, reads: [] });
+  heard();
   started();
   const reason = failure ?? ("trap" in ready ? `failed: ${ready.trap}` : undefined);
   if (reason !== undefined || "trap" in ready) {

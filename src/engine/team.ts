@@ -27,13 +27,15 @@ import {
   mayWait,
   type RunAnswer,
   type RunRequest,
+  SILENT_MS,
+  START_MS,
   startWorker,
   ThreadError,
   type WorkerPort,
+  warnOfSilence,
   watchesWorkers,
 } from "./threads.js";
 
-const START_MS = 20_000;
 // A worker finishes the kernel that it is at before it looks at the barrier again.
 const JOIN_MS = 10_000;
 
@@ -84,13 +86,20 @@ export async function startTeam(core: Core, module: CompiledKernels, options: Te
 }
 
 async function allReady(control: Control, workers: number, followers: number): Promise<void> {
-  const deadline = performance.now() + START_MS;
+  const begun = performance.now();
+  let isQuiet = true;
   // Whether they are watched may turn out only when one has started.
   const isWatched = (): boolean => !watchesWorkers() || Atomics.load(control.words, WATCHED) >= followers;
   while (Atomics.load(control.words, READY) < workers || !isWatched()) {
-    const late = performance.now() > deadline;
+    const waited = performance.now() - begun;
+    const late = waited > START_MS;
     const reason = reasonOf(control) ?? (late ? `a worker did not start within ${START_MS / 1000} s` : undefined);
     if (reason !== undefined) throw new ThreadError(`threads: ${reason}: use fewer threads`);
+    const silent = workers - Atomics.load(control.words, READY);
+    if (isQuiet && waited > SILENT_MS && silent > 0) {
+      isQuiet = false;
+      warnOfSilence(silent);
+    }
     await pause(1);
   }
 }

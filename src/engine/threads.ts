@@ -76,6 +76,23 @@ export function hasWorkers(): boolean {
   return host !== undefined;
 }
 
+/** How long a worker may take to start. */
+export const START_MS = 20_000;
+/** After so long a user is told that it has not. */
+export const SILENT_MS = 1000;
+
+/**
+ * Says that workers have not started yet. It is no error: there is no event for a worker that never starts, and until START_MS are
+ * over one looks like another that is slow, as on a busy machine or while its file is loaded.
+ */
+export function warnOfSilence(silent: number): void {
+  const who = silent === 1 ? "a worker has" : `${silent} workers have`;
+  console.warn(
+    `steepest: threads: ${who} not started within ${SILENT_MS / 1000} s: if this machine is not busy, nothing may come; ` +
+      `it is an error after ${START_MS / 1000} s`,
+  );
+}
+
 /** Starts a worker that waits for requests. */
 export function startWorker(
   data: object,
