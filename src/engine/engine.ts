@@ -256,8 +256,9 @@ function createFacade(own: { build: Build } & Choices, shared: boolean, core: Co
       return steps;
     },
     async fetch(regions) {
-      const { background, copies } = core.backend ?? {};
-      if (background === undefined || copies === undefined || copies.isCurrent(regions)) return;
+      const { copies } = core.backend ?? {};
+      // Also if the worker is known to be lost: then it rejects.
+      if (copies === undefined || copies.isCurrent(regions)) return;
       await callInBackground(core, () => copies.fetch(regions));
     },
     interrupt: () => core.backend?.background?.interrupt(),

@@ -57,13 +57,13 @@ function overlaps({ writes, reads }: Touched, { newerThere }: Versions): boolean
   return [...writes, ...reads].some(newerThere.overlaps);
 }
 
+const lostResults = (link: ReplicaLink): ThreadError =>
+  new ThreadError(`threads: the worker ${link.failure()}, and what it had computed is lost with it`, 0, TORN);
+
 /** Refuses a call on the calling thread that uses what is newer there. */
 function checkCurrent(touched: Touched, link: ReplicaLink, versions: Versions): void {
   if (!overlaps(touched, versions)) return;
-  const failure = link.failure();
-  if (failure !== undefined) {
-    throw new ThreadError(`threads: the worker ${failure}, and what it had computed is lost with it`, 0, TORN);
-  }
+  if (link.failure() !== undefined) throw lostResults(link);
   throw new SteepestError(
     "engine: the background, which has a copy of the memory, has newer values of what this call works on: do it in onProgress, between epochs, or when the other call has come to its end",
   );
@@ -83,7 +83,11 @@ function createCopies(core: Core, link: ReplicaLink, { newerHere, newerThere }: 
     async fetch(regions) {
       const { memory } = openedOf(core);
       for (const reads of intoRounds(regions.flatMap(newerThere.within))) {
-        await link.round(memory, { reads });
+        try {
+          await link.round(memory, { reads });
+        } catch (error) {
+          throw link.failure() === undefined ? error : lostResults(link);
+        }
         reads.forEach(newerThere.remove);
       }
     },

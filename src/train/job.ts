@@ -195,14 +195,17 @@ export async function* driveAsync<R, Y>(
     finished = true;
     return next.value;
   } finally {
-    if (!finished) {
-      await take();
-      let last = job.return(undefined as R);
-      while (!last.done) last = await advance(engine, job, last.value, { free, take });
+    try {
+      if (!finished) {
+        await take();
+        let last = job.return(undefined as R);
+        while (!last.done) last = await advance(engine, job, last.value, { free, take });
+      }
+      // After a failure, of which the caller hears. A job that comes to its end or is left has copied back what it needs.
+      if (engine.background) await engine.fetch(lasting).catch(() => {});
+    } finally {
+      free();
     }
-    // A closed engine has nothing to copy back.
-    if (engine.background) await engine.fetch(lasting).catch(() => {});
-    free();
   }
 }
 

@@ -14,7 +14,7 @@ import { writeScaled } from "./bytes.js";
 import { beginPass, findPass, HANDED_IN, movePass, type Pass } from "./cursor.js";
 import { type ResidentData, targetShape, targetType } from "./data.js";
 import { DivergenceError, LOOKED_AT, largestOf } from "./divergence.js";
-import { EngineCall, type InParts, type Job, PAUSE, runSync } from "./job.js";
+import { CopyBack, EngineCall, type InParts, type Job, PAUSE, runSync } from "./job.js";
 import type { StepsPlan } from "./options.js";
 import {
   type Feed,
@@ -27,7 +27,7 @@ import {
 import { areFinite, askForCopy, isDue, noteSteps, takeCopy } from "./rewind.js";
 import { checkResident } from "./samples.js";
 import { countTotals } from "./scores.js";
-import { claimStates, guard, isUpToDate, STEPS_PER_CALL, type State } from "./state.js";
+import { claimStates, guard, isUpToDate, lastingOf, STEPS_PER_CALL, type State } from "./state.js";
 
 // How long a call into the engine may take before the host gets its turn. At the edge, the clock stands still while a
 // request is answered, so calls grow to STEPS_PER_CALL steps there: programs should limit the number of steps instead.
@@ -183,12 +183,27 @@ function afterFailure(state: State, planEnd: Pointer, error: unknown, call: Step
  * steps run there, but also what copies values for the way back, or looks for NaN in them.
  */
 export function* closedByLoss<R, Y>(state: State, job: Job<R, Y>): Job<R, Y> {
+  const note = (error: unknown): unknown => {
+    if (error instanceof ThreadError && state.broken === undefined && !isUpToDate(state))
+      state.broken = `step ${state.steps + 1} was torn (${error.message})`;
+    return error;
+  };
+  let hasFailed = false;
   try {
     return yield* job;
   } catch (error) {
-    if (error instanceof ThreadError && state.broken === undefined && !isUpToDate(state))
-      state.broken = `step ${state.steps + 1} was torn (${error.message})`;
-    throw error;
+    hasFailed = true;
+    throw note(error);
+  } finally {
+    // What was trained is here when the caller goes on, also if it left early; or the caller hears why it is not.
+    if (!hasFailed && !state.closed && !isUpToDate(state)) {
+      try {
+        yield new CopyBack(lastingOf(state));
+      } catch (error) {
+        // biome-ignore lint/correctness/noUnsafeFinally: nothing else is on its way
+        throw note(error);
+      }
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 // A worker that traps at each phase of a step, in each mode that runs calls in one: the call is rejected with the reason, what is
-// left says so, and nothing hangs. (Workers that are ended from outside, at any moment and while they start: kills.test.ts.)
+// left says so, and nothing hangs; so too if one ends when all steps are done, with their results. (Workers that are ended from outside, at any moment and while they start: kills.test.ts.)
+
+import type { Worker } from "node:worker_threads";
 import {
   adam,
   compile,
@@ -10,8 +12,9 @@ import {
   relu,
   SteepestError,
   sequential,
+  ThreadError,
 } from "steepest";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kernelNames } from "../../src/engine/recorder.js";
 import { blobs } from "../train/blobs.js";
 import { withoutSharing } from "./sharing.js";
@@ -89,5 +92,61 @@ describe.each(MODES)("%s", (_, options, copied) => {
     next.restore(saved);
     await next.trainSteps(data, { steps: 3 });
     expect(next.parameters()).toEqual((await undisturbed).parameters);
+  });
+});
+
+describe("a worker with a copy of the memory that ends before the results of a training are copied back", () => {
+  const workers: Worker[] = [];
+  const note = (worker: Worker): void => void workers.push(worker);
+  beforeAll(() => void process.on("worker", note));
+  afterAll(() => void process.off("worker", note));
+
+  /** The engine's worker ends before the next copy back. */
+  async function losing() {
+    const engine = await withoutSharing(() => createEngine({ background: true }));
+    const worker = workers.at(-1) as Worker;
+    let isArmed = false;
+    const fetch: Engine["fetch"] = async (regions) => {
+      if (isArmed && !engine.isCurrent(regions)) await worker.terminate();
+      return engine.fetch(regions);
+    };
+    const faulty: Engine = Object.create(engine, { fetch: { value: fetch } });
+    const trainer = await compile(model, { ...recipe, engine: faulty });
+    await trainer.trainSteps(data, { steps: 2 });
+    const arm = (): void => {
+      isArmed = true;
+    };
+    return { engine, trainer, arm };
+  }
+
+  type Trainer = Awaited<ReturnType<typeof losing>>["trainer"];
+  test.each<[what: string, train: (trainer: Trainer) => PromiseLike<unknown>]>([
+    ["trainSteps", (trainer) => trainer.trainSteps(data, { steps: 3 })],
+    ["trainBatch", (trainer) => trainer.trainBatch(data)],
+    ["fit", (trainer) => trainer.fit(data, { epochs: 2, batchSize: 50 })],
+    [
+      "fit that is left",
+      async (trainer) => {
+        for await (const _ of trainer.fit(data, { every: "step", batchSize: 50, epochs: 3 })) break;
+      },
+    ],
+  ])("%s rejects, and the trainer says what state it is in", async (_, train) => {
+    const { engine, trainer, arm } = await losing();
+    const saved = trainer.checkpoint();
+    arm();
+    const failure = await Promise.resolve(train(trainer)).then(
+      () => undefined,
+      (error) => error,
+    );
+    expect(failure).toBeInstanceOf(ThreadError);
+    expect(failure.message).toMatch(
+      /^threads: the worker ended with code \d+, and what it had computed is lost with it$/,
+    );
+    expect(() => trainer.checkpoint()).toThrow(/closed, as step \d+ was torn \(.*\): call reset\(\) to start anew/);
+    trainer.restore(saved);
+    await trainer.trainSteps(data, { steps: 3 });
+    expect(trainer.parameters()).toEqual((await undisturbed).parameters);
+    trainer.dispose();
+    engine.dispose();
   });
 });

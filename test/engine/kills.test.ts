@@ -140,7 +140,8 @@ test.each(background.flatMap(([mode, options, copied]) => kills.map((kill) => [m
     const { trainer, workers, living } = await (copied ? withoutSharing(opening) : opening());
     const threads = trainer.threads;
     const start = trainer.checkpoint();
-    const training = trainer.trainSteps(data, { steps: 100_000 });
+    // More than a busy machine trains before the worker is ended.
+    const training = trainer.trainSteps(data, { steps: 2_000_000 });
     const failed = expect(training).rejects.toThrow(ThreadError);
     if (random() < 0.8) await pause(random() * 60);
     const victim = pick(workers, random);
