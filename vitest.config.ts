@@ -34,6 +34,7 @@ export default defineConfig({
       { find: /^steepest\/report$/, replacement: source("./src/platform/nodeReport.ts") },
       { find: /^steepest\/onnx$/, replacement: source("./src/platform/nodeOnnx.ts") },
       { find: /^steepest\/images$/, replacement: source("./src/platform/nodeImages.ts") },
+      { find: /^steepest\/standalone$/, replacement: source("./src/platform/nodeStandalone.ts") },
       { find: /^steepest\/cluster$/, replacement: source("./src/platform/nodeCluster.ts") },
       { find: /^steepest\/search$/, replacement: source("./src/platform/nodeSearch.ts") },
       { find: /^steepest\/callbacks$/, replacement: source("./src/platform/nodeCallbacks.ts") },

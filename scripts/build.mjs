@@ -140,6 +140,7 @@ async function bundleNode() {
     images: "src/platform/nodeImages.ts",
     onnx: "src/platform/nodeOnnx.ts",
     cluster: "src/platform/nodeCluster.ts",
+    standalone: "src/platform/nodeStandalone.ts",
     ...ANYWHERE,
     cli: "src/cli/index.ts",
   };
@@ -167,6 +168,7 @@ async function bundleNode() {
     "images",
     "onnx",
     "cluster",
+    "standalone",
     ...Object.keys(ANYWHERE),
   ]) {
     writeFileSync(new URL(`cjs/${entry}.cjs`, dist), `module.exports = require("./all.cjs").${entry};\n`);

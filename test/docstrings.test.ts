@@ -18,6 +18,7 @@ import * as onnx from "steepest/onnx";
 import * as progress from "steepest/progress";
 import * as report from "steepest/report";
 import * as search from "steepest/search";
+import * as standalone from "steepest/standalone";
 import * as text from "steepest/text";
 import { afterAll, expect, test } from "vitest";
 import * as initializers from "../src/nn/initializers.js";
@@ -44,6 +45,7 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/report": report,
   "steepest/cluster": cluster,
   "steepest/search": search,
+  "steepest/standalone": standalone,
   "steepest/callbacks": callbacks,
 };
 
@@ -72,7 +74,18 @@ async function runProgram(source: string, symbolic = false, own: Record<string, 
   const body = source.replace(/^import .*$/gm, "");
   const scope: Record<string, unknown> = symbolic
     ? { ...steepest, ...graph }
-    : { ...graph, ...steepest, ...io, ...progress, ...preparation, ...text, ...search, ...cluster, ...own };
+    : {
+        ...graph,
+        ...steepest,
+        ...io,
+        ...progress,
+        ...preparation,
+        ...text,
+        ...search,
+        ...cluster,
+        ...standalone,
+        ...own,
+      };
   for (const [, names, from] of imports) {
     for (const name of names
       .split(",")

@@ -62,6 +62,13 @@ export async function loadModule(build: Build, shared: boolean): Promise<Compile
   return module;
 }
 
+/** The bytes of a build for plain memory. Throws SteepestError where the platform has compiled them already. */
+export async function loadBytes(build: Build): Promise<KernelBytes> {
+  const loaded = await provided().load(build);
+  if (isBytes(loaded)) return forMemory(loaded, false);
+  throw new SteepestError("engine: the kernels have been compiled already, so no part of them can be taken: use Node");
+}
+
 export function loadModuleSync(build: Build, shared: boolean): CompiledKernels {
   const key = `${build} ${shared}`;
   const known = compiled.get(key);

@@ -15,3 +15,4 @@ export * as onnx from "./nodeOnnx.js";
 export * as progress from "./nodeProgress.js";
 export * as report from "./nodeReport.js";
 export * as search from "./nodeSearch.js";
+export * as standalone from "./nodeStandalone.js";

@@ -58,6 +58,7 @@ import {
 import type { Losses } from "./outputs.js";
 import { type ParameterUpdate, type ParameterValues, readParameters, writeParameters } from "./parameters.js";
 import { predictAll, readInputs } from "./predict.js";
+import { withPrediction } from "./prediction.js";
 import { retracing, runStaged, trainFor, trainSteps } from "./retrace.js";
 import { forgetCopy } from "./rewind.js";
 import { resetRows } from "./rowStates.js";
@@ -594,5 +595,5 @@ function createTrainer<M extends MetricName, I extends Ports, O extends Ports>(
     dispose,
     [Symbol.dispose]: dispose,
   };
-  return trainer as unknown as Trainer<M, I, O>;
+  return withPrediction(trainer, state) as unknown as Trainer<M, I, O>;
 }

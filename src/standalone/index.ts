@@ -1,0 +1,2 @@
+// What users of "steepest/standalone" get: a trained model as a file that needs no library.
+export { type StandaloneFiles, type StandaloneOptions, type Standing, toStandalone } from "./export.js";
