@@ -1,13 +1,14 @@
 // A trained model as an ES module that predicts on its own.
 import { ModelError, showValue } from "../engine/errors.js";
-import { isArrayOf } from "../engine/kind.js";
+import { isArrayOf, kindOf } from "../engine/kind.js";
 import { loadBytes } from "../engine/module.js";
-import { choice, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
+import { choice, type OptionRule, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import type { Shape } from "../graph/tensor.js";
 import { checkModel } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import { type Prediction, predictionOf } from "../train/prediction.js";
 import type { Predictor } from "../train/trainer.js";
+import { type AroundOptions, surroundingsOf } from "./around.js";
 import { dataOf, textOfFile, typesOfFile } from "./file.js";
 import { loadBinaryen, moduleFor } from "./kernels.js";
 import { recordPrediction } from "./record.js";
@@ -18,7 +19,7 @@ export type Standing<I extends Ports = Shape, O extends Ports = Shape> = Pick<
   "model" | "parameters" | "build"
 >;
 
-export interface StandaloneOptions {
+export interface StandaloneOptions extends AroundOptions {
   /**
    * `"module"` (default): one ES module with everything in it, for Node, Deno, Bun, browsers. `"wasm-file"`: an ES module, and a
    * `.wasm` file that is given to its `load`, for edge runtimes that compile no bytes, such as Cloudflare Workers.
@@ -39,8 +40,21 @@ const OPTIONS = {
   format: choice("module", ["module", "wasm-file"]),
   output: choice("prediction", ["prediction", "raw"]),
   parameters: optional(unchecked<string>()),
+  scaler: plainObject<StandaloneOptions["scaler"]>(),
+  targetScaler: plainObject<StandaloneOptions["targetScaler"]>(),
+  labels: plainObject<StandaloneOptions["labels"]>(),
   batches: (where, name, value = [1, 8, 64]) => checkBatches(where, name, value),
 } satisfies OptionsOf<StandaloneOptions>;
+
+/** What is in it is looked into later. */
+function plainObject<T>(): OptionRule<T> {
+  return (where, name, value) => {
+    if (value === undefined || kindOf(value) === "Object") return value as T;
+    throw new ModelError(
+      `${where}: ${name} must be an object, got ${showValue(value)}: hand in what its toJSON() gives`,
+    );
+  };
+}
 
 const MAX_BATCH = 4096;
 const MAX_BATCHES = 16;
@@ -82,16 +96,17 @@ export async function toStandalone<I extends Ports, O extends Ports>(
   options: StandaloneOptions = {},
 ): Promise<StandaloneFiles> {
   const where = "toStandalone";
-  const { format, output, parameters, batches } = readOptions(where, options, OPTIONS);
+  const { format, output, parameters, batches, ...about } = readOptions(where, options, OPTIONS);
   const prediction = checkStanding(where, trainer);
   const model = checkModel(where, trainer.model);
+  const around = surroundingsOf(where, model, about);
   const values = trainer.parameters(parameters === undefined ? {} : { of: parameters });
   const recorded = recordPrediction(where, { model, prediction, values, batches, raw: output === "raw" });
   const binaryen = await loadBinaryen(where);
   const build = await loadBytes(trainer.build === "fast" ? "fast" : "strict");
   const wasm = moduleFor(binaryen, build, recorded);
   const beside = format === "wasm-file";
-  const data = dataOf(model, recorded.programs, recorded.dataAt + recorded.data.length);
+  const data = dataOf(model, recorded, around);
   return {
     module: textOfFile(data, beside ? undefined : wasm),
     types: typesOfFile(data, beside),

@@ -25,7 +25,9 @@ export const functionFor = (batch: number): string => `predict${batch}`;
 
 /** The module's bytes. It imports its memory, `env.memory`, and writes the data there when it is instantiated. */
 export function moduleFor(binaryen: Binaryen, build: KernelBytes, recorded: RecordedPrediction): KernelBytes {
-  const module = binaryen.readBinaryWithFeatures(build, binaryen.Features.All);
+  // Released versions cannot be told the features before.
+  const module = binaryen.readBinary(build);
+  module.setFeatures(binaryen.Features.All);
   try {
     const signatures = signaturesIn(binaryen, module);
     for (const program of recorded.programs) addProgram(binaryen, module, signatures, program, recorded.scratch);

@@ -20,6 +20,12 @@ export interface FileProgram {
   readonly end: number;
 }
 
+/** What is done to values: (value - offset) / scale, by column. */
+export interface FileScaler {
+  readonly offset: readonly number[];
+  readonly scale: readonly number[];
+}
+
 export interface FileData {
   readonly inputs: readonly FilePort[];
   readonly outputs: readonly FilePort[];
@@ -28,6 +34,12 @@ export interface FileData {
   /** How far the memory reaches when it is made, and at most. */
   readonly begins: number;
   readonly ends: number;
+  /** What is done to the only input. */
+  readonly scaler?: FileScaler | undefined;
+  /** What was done to the only output's targets, and is taken back. */
+  readonly targetScaler?: FileScaler | undefined;
+  /** Of the classes of the only output. */
+  readonly labels?: readonly unknown[] | undefined;
 }
 
 declare const FILE: FileData;
@@ -36,7 +48,7 @@ declare const WASM: string;
 
 type Numbers = ArrayLike<number>;
 
-export async function load(wasm?: unknown): Promise<object> {
+async function load(wasm?: unknown): Promise<object> {
   const page = 65536;
   const memory = new WebAssembly.Memory({
     initial: Math.ceil(FILE.begins / page),
@@ -44,7 +56,8 @@ export async function load(wasm?: unknown): Promise<object> {
   });
   const { exports } = await WebAssembly.instantiate(await compiled(await wasm), { env: { memory } });
   const run = (batch: number) => (exports as Record<string, () => void>)[`predict${batch}`]();
-  return { predict: (x: unknown) => predictAll(memory, run, x) };
+  const predict = (x: unknown) => predictAll(memory, run, x);
+  return FILE.labels === undefined ? { predict } : { predict, classify: (x: unknown) => classify(predict(x)) };
 }
 
 async function compiled(wasm: unknown): Promise<WebAssembly.Module> {
@@ -72,14 +85,18 @@ function predictAll(memory: WebAssembly.Memory, run: (batch: number) => void, x:
     if (found !== count)
       throw new TypeError(`${nameOf(port)}: must have the ${count} samples of ${nameOf(FILE.inputs[0])}, got ${found}`);
     check(port, given[index]);
+    if (FILE.scaler === undefined) return;
+    given[index] = scaled(FILE.scaler, given[index]);
+    check(port, given[index]);
   });
-  const results = FILE.outputs.map((port) => new Float32Array(count * sizeOf(port)));
+  const results: Float32Array[] = FILE.outputs.map((port) => new Float32Array(count * sizeOf(port)));
   let first = 0;
   for (const program of FILE.programs) {
     for (; count - first >= program.batch; first += program.batch) {
       predictBatch(memory, run, program, given, results, first);
     }
   }
+  if (FILE.targetScaler !== undefined) results[0] = unscaled(FILE.targetScaler, results[0]);
   const [port] = FILE.outputs;
   return port.key === null
     ? results[0]
@@ -108,6 +125,31 @@ function predictBatch(
   FILE.outputs.forEach((port, index) => {
     results[index].set(view(port, outputs[index]), first * sizeOf(port));
   });
+}
+
+function scaled({ offset, scale }: FileScaler, values: Numbers): Float32Array {
+  const columns = offset.length;
+  return Float32Array.from(values, (value, at) => (value - offset[at % columns]) / scale[at % columns]);
+}
+
+function unscaled({ offset, scale }: FileScaler, values: Numbers): Float32Array {
+  const columns = offset.length;
+  return Float32Array.from(values, (value, at) => value * scale[at % columns] + offset[at % columns]);
+}
+
+/** The label of the largest value, the first of equal ones; of a single value, the second from 0.5 on. */
+function classify(predicted: unknown): unknown[] {
+  const labels = FILE.labels as readonly unknown[];
+  const [{ key, shape }] = FILE.outputs;
+  const values = (key === null ? predicted : (predicted as Record<string, unknown>)[key]) as Float32Array;
+  const classes = shape.length === 0 ? 1 : shape[shape.length - 1];
+  const found: unknown[] = [];
+  for (let first = 0; first < values.length; first += classes) {
+    let best = classes === 1 && values[first] >= 0.5 ? 1 : 0;
+    for (let i = 1; i < classes; i++) if (values[first + i] > values[first + best]) best = i;
+    found.push(labels[best]);
+  }
+  return found;
 }
 
 function sizeOf({ shape }: FilePort): number {
@@ -163,6 +205,9 @@ export const FILE_FUNCTIONS: readonly ((...given: never[]) => unknown)[] = [
   compiled,
   predictAll,
   predictBatch,
+  scaled,
+  unscaled,
+  classify,
   sizeOf,
   nameOf,
   flatten,

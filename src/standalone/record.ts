@@ -75,7 +75,7 @@ export function recordPrediction(where: string, asked: Asked): RecordedPredictio
 function checkStates(where: string, { kind, states }: AnyModel): void {
   if (states.size === 0) return;
   throw new ModelError(
-    `${where}: the model must keep nothing from call to call, got ${kind}() with the states ${showNames(states.keys())}: make it with stateful: false, or predict with the trainer`,
+    `${where}: the model must keep nothing from call to call, got ${kind}() with the states ${showNames(states.keys())}: make it without stateful or cache, or predict with the trainer`,
   );
 }
 

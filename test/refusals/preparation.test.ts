@@ -1,4 +1,4 @@
-// The sweep over all that "steepest/callbacks", "steepest/cluster", "steepest/data", "steepest/images", "steepest/inspect", "steepest/metrics", "steepest/onnx", "steepest/search" and "steepest/text" export: see sweep.ts for the
+// The sweep over all that "steepest/callbacks", "steepest/cluster", "steepest/data", "steepest/images", "steepest/inspect", "steepest/metrics", "steepest/onnx", "steepest/search", "steepest/standalone" and "steepest/text" export: see sweep.ts for the
 // rule that it holds.
 import { describe, expect, test } from "vitest";
 import { callbackRows, namesOfCallbacks } from "./rows/callbacks.js";
@@ -9,6 +9,7 @@ import { arrayMetricRows, namesOfMetrics } from "./rows/metrics.js";
 import { namesOfOnnx, onnxRows } from "./rows/onnx.js";
 import { namesOfPictures, pictureRows } from "./rows/pictures.js";
 import { namesOfPreparation, preparationRows } from "./rows/preparation.js";
+import { namesOfStandalone, standaloneRows } from "./rows/standalone.js";
 import { sweep, sweptCalls } from "./sweep.js";
 
 describe("bad arguments", () => {
@@ -22,6 +23,7 @@ describe("bad arguments", () => {
       ...callbackRows,
       ...onnxRows,
       ...clusterRows,
+      ...standaloneRows,
     ],
     () => undefined,
   );
@@ -37,6 +39,7 @@ test("every export has a row", () => {
     ...callbackRows,
     ...onnxRows,
     ...clusterRows,
+    ...standaloneRows,
   ].map(({ name }) => name);
   expect(
     [
@@ -48,6 +51,7 @@ test("every export has a row", () => {
       ...namesOfCallbacks,
       ...namesOfOnnx,
       ...namesOfCluster,
+      ...namesOfStandalone,
     ].filter((name) => !named.includes(name)),
   ).toEqual([]);
 });

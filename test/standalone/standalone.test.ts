@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import * as S from "steepest";
-import { saveStandalone } from "steepest/standalone";
+import { saveStandalone, toStandalone } from "steepest/standalone";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../ops/cases.js";
 import { folder, opened, PROGRAMS } from "./opened.js";
@@ -22,6 +22,7 @@ interface Sample {
 }
 
 const KB = 1024;
+const page = readFileSync(new URL("../../docs/standalone.md", import.meta.url), "utf8");
 const SAMPLES: Record<string, Sample> = {
   mlp: {
     model: S.sequential({ input: [64] }, S.dense(128), S.relu(), S.dense(64), S.tanh(), S.dense(10)),
@@ -69,8 +70,17 @@ describe.each(Object.entries(SAMPLES))("%s", (name, sample) => {
       expect(bitsOf(predict(x)), `${count}`).toBe(bitsOf(trainer.predictSync(x as never)));
     }
     const file = readFileSync(join(folder, `${name}.mjs`));
-    expect(gzipSync(file).length - weights).toBeLessThan(sample.most);
-    expect(gzipSync(file).length).toBeGreaterThan(0.8 * weights);
+    expect(gzipSync(file).length).toBeLessThan(sample.most + weights);
+    // Parameters that pack to nothing leave the rest.
+    const empty = S.compileSync(sample.model as ReturnType<typeof S.sequential>, { loss: S.crossEntropy(), seed: 5 });
+    empty.setParameters(
+      new Map([...empty.parameters()].map(([path, { data, shape }]) => [path, { data: data.fill(0), shape }])),
+    );
+    const rest = gzipSync((await toStandalone(empty)).module).length;
+    expect(rest).toBeLessThan(sample.most);
+    const stated = [...page.matchAll(/\| (\d+) KB \| (\d+) KB \|/g)][Object.keys(SAMPLES).indexOf(name)];
+    expect(Math.abs(rest / KB - Number(stated[1]))).toBeLessThan(1.5);
+    expect(sample.most).toBe(Number(stated[2]) * KB);
     // Nothing of it is code that is made while it runs, or comes from elsewhere.
     expect(String(file)).not.toMatch(/\beval\b|\bFunction\b|\bimport\b|\brequire\b|\bfetch\b/);
   });

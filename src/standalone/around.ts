@@ -1,0 +1,73 @@
+// What is done around a model: scaling of its input and output, and the names of classes.
+
+import { type LabelMap, type LabelMapData, labelMapFrom } from "../data/labels.js";
+import { type Scaler, type ScalerData, scalerFrom } from "../data/scalers.js";
+import { ModelError, showValue } from "../engine/errors.js";
+import { showShape } from "../graph/tensor.js";
+import type { AnyModel } from "../nn/model.js";
+import type { Port } from "../nn/ports.js";
+import type { FileData } from "./loader.js";
+
+/** Options of what is done around a model. */
+export interface AroundOptions {
+  /**
+   * Scales the input before the model, in a model of one input: a scaler, or what its `toJSON` gave, as in the preprocessing of a
+   * model's file. Its columns are the sample's last axis. Default none.
+   */
+  scaler?: Scaler | ScalerData;
+  /** The scaler of the targets, in a model of one output: its scaling is taken back. Default none. */
+  targetScaler?: Scaler | ScalerData;
+  /**
+   * The labels of the classes, in a model of one output: a label map, or what its `toJSON` gave. The file then has `classify(x)` too:
+   * the label of the largest value; of a single value, the second label from 0.5 on. Default none.
+   */
+  labels?: LabelMap | LabelMapData;
+}
+
+export type Surroundings = Pick<FileData, "scaler" | "targetScaler" | "labels">;
+
+export function surroundingsOf(
+  where: string,
+  { inputs, outputs }: AnyModel,
+  { scaler, targetScaler, labels }: { readonly [Name in keyof Required<AroundOptions>]: AroundOptions[Name] },
+): Surroundings {
+  if (labels !== undefined && targetScaler !== undefined) {
+    throw new ModelError(`${where}: labels are of classes, targetScaler of numbers, got both: leave out one of them`);
+  }
+  return {
+    scaler: scaler && scalerFor(where, "scaler", scaler, inputs),
+    targetScaler: targetScaler && scalerFor(where, "targetScaler", targetScaler, outputs),
+    labels: labels && labelsFor(where, labels, outputs),
+  };
+}
+
+function scalerFor(where: string, name: string, given: Scaler | ScalerData, ports: readonly Port[]): ScalerData {
+  const { shape, dtype } = onlyPort(where, name, ports);
+  const data = scalerFrom(plain(given)).toJSON();
+  const columns = shape.at(-1) ?? 1;
+  if (data.offset.length === columns && dtype === "float32") return data;
+  throw new ModelError(
+    `${where}: ${name} must have ${columns} columns, for ${dtype} of shape ${showShape(shape)}, got ${data.offset.length}: fit it to the last axis`,
+  );
+}
+
+function labelsFor(where: string, given: LabelMap | LabelMapData, outputs: readonly Port[]): FileData["labels"] {
+  const { shape } = onlyPort(where, "labels", outputs);
+  const { labels } = labelMapFrom(plain(given));
+  const wanted = Math.max(2, shape.at(-1) ?? 1);
+  if (labels.length === wanted) return labels;
+  throw new ModelError(
+    `${where}: labels must be ${wanted}, as the output has shape ${showShape(shape)}, got ${labels.length}: hand in the map of the targets`,
+  );
+}
+
+function onlyPort(where: string, name: string, ports: readonly Port[]): Port {
+  if (ports.length === 1) return ports[0];
+  const names = ports.map(({ key }) => showValue(key)).join(", ");
+  throw new ModelError(`${where}: ${name} is for a model of one, got ${names}: do it outside of the file`);
+}
+
+/** What `toJSON` gives, where it is not that already. */
+function plain<T extends object>(given: { toJSON(): T } | T): T {
+  return "toJSON" in given ? (given.toJSON as () => T)() : given;
+}
