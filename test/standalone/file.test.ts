@@ -41,7 +41,7 @@ test("the module may be in a file of its own, which the runtime compiles", async
 test("what the loss makes of outputs, or the outputs; averages of parameters; models from files", async () => {
   const trainer = S.compileSync(small(), { loss: S.crossEntropy(), optimizer: S.averaged(S.adam()), seed: 3 });
   trainer.trainStepsSync({ x, y: [0, 1, 2, 0, 1] }, { steps: 20, batchSize: 5 });
-  const results = [];
+  const results: unknown[] = [];
   for (const options of [{}, { output: "raw" }, { parameters: "average" }] as const) {
     const { load } = await opened(trainer, `kinds${results.length}`, options);
     results.push((await load()).predict(x));
