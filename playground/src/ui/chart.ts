@@ -3,6 +3,9 @@ import uPlot from "uplot";
 import { onTheme, styleColor } from "./colors.js";
 import { h } from "./dom.js";
 
+/** Curves move slowly: they are drawn at most so often, as that is the dearest thing on a page. */
+const PAUSE_MS = 150;
+
 export interface Line {
   readonly label: string;
   /** A custom property of the style sheet. */
@@ -35,6 +38,7 @@ export function createChart({ label, lines, height = 150, log = false }: ChartOp
   );
   let columns: readonly (readonly (number | null)[])[] = [[], ...lines.map(() => [])];
   let plot: uPlot | undefined;
+  let waiting = false;
 
   const make = (): void => {
     plot?.destroy();
@@ -75,7 +79,12 @@ export function createChart({ label, lines, height = 150, log = false }: ChartOp
     element: h("figure", { class: "chart" }, h("figcaption", {}, h("span", {}, label), legend), place),
     draw(given) {
       columns = given;
-      plot?.setData(columns as unknown as uPlot.AlignedData);
+      if (waiting) return;
+      waiting = true;
+      setTimeout(() => {
+        waiting = false;
+        plot?.setData(columns as unknown as uPlot.AlignedData);
+      }, PAUSE_MS);
     },
   };
 }

@@ -1,0 +1,34 @@
+// The digits that the build has packed: images, then labels, of the training and then of the test set.
+import { SIDE } from "./picture.js";
+
+export interface Digits {
+  /** Bytes [images, 28, 28, 1]. */
+  readonly x: Uint8Array;
+  readonly y: Uint8Array;
+}
+
+export const TRAINING = 10_000;
+export const TEST = 2_000;
+const PIXELS = SIDE * SIDE;
+
+export function unpackDigits(bytes: Uint8Array): { train: Digits; test: Digits } {
+  if (bytes.length !== (TRAINING + TEST) * (PIXELS + 1)) {
+    throw new Error(`the file of digits must have ${(TRAINING + TEST) * (PIXELS + 1)} bytes, got ${bytes.length}`);
+  }
+  let at = 0;
+  const next = (length: number) => {
+    at += length;
+    return bytes.subarray(at - length, at);
+  };
+  return {
+    train: { x: next(TRAINING * PIXELS), y: next(TRAINING) },
+    test: { x: next(TEST * PIXELS), y: next(TEST) },
+  };
+}
+
+export async function loadDigits(address: string) {
+  const response = await fetch(address);
+  if (!response.ok || response.body === null) throw new Error(`the digits could not be loaded: ${response.status}`);
+  const stream = response.body.pipeThrough(new DecompressionStream("gzip"));
+  return unpackDigits(new Uint8Array(await new Response(stream).arrayBuffer()));
+}
