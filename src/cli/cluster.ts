@@ -20,6 +20,9 @@ export const clusterCommand = defineCommand({
   run: runCluster,
 });
 
+/** To reach Redis: within a second. */
+const TRIES = 4;
+
 type Client = Awaited<ReturnType<typeof connectRedis>>;
 
 async function runCluster(options: OptionValues<typeof OPTIONS>, positionals: readonly string[]): Promise<void> {
@@ -30,7 +33,7 @@ async function runCluster(options: OptionValues<typeof OPTIONS>, positionals: re
   if ((command === "status") !== (run === undefined) || more.length > 0) {
     throw new UsageError(command === "status" ? "status takes no run" : `${command} must be told one run, by its name`);
   }
-  const redis = await connectRedis("cluster", options.redis);
+  const redis = await connectRedis("cluster", options.redis, TRIES);
   try {
     if (command === "status") return print(await statusOf(redis), options.format);
     if (!(await runsIn(redis)).has(run))

@@ -56,6 +56,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const name = options.name ?? `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const runs = openRuns(redis, job, { contract, name, threads: options.threads });
   const state = { doing: "waits for jobs" };
+  // BullMQ leaves a connection that it was given open.
+  const taking = redis.duplicate();
   const worker: Worker<RoundJob> = new bullmq.Worker<RoundJob>(
     queueOf(contract),
     async (task) => {
@@ -67,7 +69,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       }
     },
     {
-      connection: redis.duplicate(),
+      connection: taking,
       prefix: QUEUE_PREFIX,
       concurrency: 1,
       lockDuration: options.lockMs,
@@ -87,7 +89,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     name,
     async close() {
       await worker.close();
-      stop();
+      taking.disconnect();
+      await stop();
       await signOff(redis, name);
       await runs.close();
       redis.disconnect();
@@ -108,7 +111,7 @@ function keepSigning(
     state,
     onEvent,
   }: { name: string; contract: Contract; state: { doing: string }; onEvent: WorkerOptions["onEvent"] },
-): () => void {
+): () => Promise<void> {
   const refused = new Map<string, string>();
   const once = async (): Promise<void> => {
     for (const [run, theirs] of await runsIn(redis)) {
@@ -121,14 +124,18 @@ function keepSigning(
     }
     await sign(redis, { name, host: hostname(), contract, doing: state.doing, refuses: Object.fromEntries(refused) });
   };
-  const quietly = (): void => void once().catch(() => {});
+  let signing = Promise.resolve();
   let stop = (): void => {};
   const again = (): void => {
-    quietly();
+    signing = once().catch(() => {});
     stop = startTimer(again, SIGN_MS);
   };
   again();
-  return () => stop();
+  // A sign that is on its way must not come after the worker has signed off.
+  return async () => {
+    stop();
+    await signing;
+  };
 }
 
 interface OpenRun {

@@ -29,7 +29,11 @@ export async function loadPeers(
   }
 }
 
-/** Connects to Redis, and keeps trying: commands wait until it is there. */
+/**
+ * Connects to Redis, and keeps trying: commands wait until it is there. With a `patience`, it is there when this resolves.
+ *
+ * @throws {SteepestError} If it was not there after so many tries.
+ */
 export async function connectRedis(where: string, connection: unknown, patience = Infinity): Promise<Redis> {
   const { redis } = await loadPeers(where);
   // Blocking commands of BullMQ must not give up.
@@ -38,16 +42,32 @@ export async function connectRedis(where: string, connection: unknown, patience 
     retryStrategy: (times: number) => (times > patience ? null : Math.min(50 * times, 1000)),
   };
   if (typeof connection === "string" && /^rediss?:\/\//.test(connection))
-    return open(new redis.Redis(connection, always));
-  if (kindOf(connection) === "Object") return open(new redis.Redis({ ...(connection as object), ...always }));
+    return open(where, new redis.Redis(connection, always), patience);
+  if (kindOf(connection) === "Object")
+    return open(where, new redis.Redis({ ...(connection as object), ...always }), patience);
   throw new SteepestError(
     `${where}: connection must be an address such as "redis://localhost:6379", or options of ioredis, got ${showValue(connection)}`,
   );
 }
 
 /** Without a listener, a connection that is lost would end the process. It is made anew. */
-function open(redis: Redis): Redis {
-  redis.on("error", () => {});
+async function open(where: string, redis: Redis, patience: number): Promise<Redis> {
+  let reason = "no answer";
+  redis.on("error", (error: Error & { code?: string }) => {
+    reason = error.message || error.code || reason;
+  });
+  if (patience === Infinity) return redis;
+  await new Promise<void>((resolve, reject) => {
+    redis.once("ready", resolve);
+    redis.once("end", () => {
+      const { host, port } = redis.options;
+      reject(
+        new SteepestError(
+          `${where}: Redis must answer at ${host}:${port}, got ${JSON.stringify(reason)}: check the address, and whether it runs`,
+        ),
+      );
+    });
+  });
   return redis;
 }
 

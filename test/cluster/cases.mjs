@@ -29,7 +29,10 @@ import {
 const cliPath = join(root, "dist", "cli.js");
 /** `steepest cluster …`: what it prints. */
 const cluster = (redis, ...args) =>
-  execFileSync(process.execPath, [cliPath, "cluster", ...args, "--redis", redis.url], { encoding: "utf8" });
+  execFileSync(process.execPath, [cliPath, "cluster", ...args, "--redis", redis.url], {
+    encoding: "utf8",
+    stdio: "pipe",
+  });
 const statusOf = (redis) => JSON.parse(cluster(redis, "status", "--format", "json"));
 const rounds = (coordinator, count) => until(`${count} rounds are done`, () => roundOf(coordinator) >= count, 600);
 
@@ -407,7 +410,16 @@ async function pauses() {
     cluster(redis, "resume", "test");
     const { digest } = await endOf(coordinator);
     if (digest !== want) throw new Error(`must have the digest ${want}, got ${digest}`);
+    worker.kill("SIGINT");
+    if ((await worker.ended) !== 0) throw new Error(`the worker ended with ${await worker.ended}`);
+    if (!/no workers/.test(cluster(redis, "status"))) throw new Error("a worker that has ended is in the status");
     cluster(redis, "forget", "test");
+    try {
+      cluster(redis, "pause", "test");
+      throw new Error("a run that is forgotten was paused");
+    } catch (error) {
+      if (!/there must be a run "test", Redis has none of this name/.test(error.stderr)) throw error;
+    }
     const left = redis.keys("steepest:test:*");
     if (left.length > 0) throw new Error(`forget left ${left}`);
     return { workers: 1, digest };
