@@ -1,0 +1,76 @@
+// What is where on the site: guides in the order in which people need them. docs/*.md are the only source of their text.
+export const GUIDES = [
+  {
+    text: "Start",
+    items: [
+      ["README.md", "Install and first model"],
+      ["docs/programs.md", "Short programs"],
+      ["docs/inside.md", "What there is"],
+      ["docs/layers.md", "Layers and their names elsewhere"],
+    ],
+  },
+  {
+    text: "Training",
+    items: [
+      ["docs/training.md", "fit and its options"],
+      ["docs/models.md", "Models of any shape"],
+      ["docs/losses.md", "Losses"],
+      ["docs/metrics.md", "Metrics"],
+      ["docs/optimizers.md", "Optimizers"],
+      ["docs/troubles.md", "When it goes wrong"],
+      ["docs/inspecting.md", "Looking inside"],
+      ["docs/reports.md", "Reports"],
+      ["docs/search.md", "Search for hyperparameters"],
+    ],
+  },
+  {
+    text: "Data",
+    items: [
+      ["docs/data.md", "Before training"],
+      ["docs/tables.md", "Tables"],
+      ["docs/images.md", "Images"],
+      ["docs/text.md", "Text and time series"],
+      ["docs/imbalanced.md", "Rare classes"],
+    ],
+  },
+  {
+    text: "Saving and moving models",
+    items: [
+      ["docs/files.md", "Files"],
+      ["docs/onnx.md", "ONNX"],
+    ],
+  },
+  {
+    text: "Where it runs",
+    items: [
+      ["docs/bundlers.md", "Pages, workers, bundlers"],
+      ["docs/cluster.md", "Beyond one machine"],
+    ],
+  },
+  {
+    text: "Speed and bits",
+    items: [
+      ["docs/benchmarks.md", "Benchmarks"],
+      ["docs/reproducibility.md", "Reproducibility"],
+    ],
+  },
+  {
+    text: "The project",
+    items: [
+      ["examples/README.md", "Examples"],
+      ["examples/edge/README.md", "A model at the edge"],
+      ["ARCHITECTURE.md", "Architecture"],
+      ["CONTRIBUTING.md", "Contributing"],
+      ["CHANGELOG.md", "Changes"],
+    ],
+  },
+];
+
+/** Where a file of the repository is on the site, or undefined. Sources are sent as text, which browsers show. */
+export function placeOf(file) {
+  if (file === "README.md") return "/start";
+  const page = /^(?:docs\/)?(.*)\.md$/.exec(file)?.[1];
+  if (page !== undefined) return `/${page.toLowerCase().replace(/\/readme$/, "/")}`;
+  const source = /^examples\/(.*)\.(ts|json)$/.exec(file);
+  return source === null ? undefined : `/examples/${source[1]}.${source[2]}.txt`;
+}
