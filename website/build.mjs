@@ -1,8 +1,9 @@
 // npm run docs: makes site/, the documentation site. Installs the site's own packages first, if they are missing.
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -17,7 +18,7 @@ function install() {
   execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], options);
 }
 
-/** The package as a page loads it, without white space: what programs in the pages import. */
+/** The package as a page loads it, minified: what programs in the pages import. */
 async function copyPackage(to) {
   const { build } = await import(pathToFileURL(join(here, "node_modules/esbuild/lib/main.js")).href);
   const from = join(root, "dist/browser");
@@ -26,18 +27,31 @@ async function copyPackage(to) {
     entryPoints: files.map((name) => join(from, name)),
     outdir: to,
     bundle: false,
-    minifyWhitespace: true,
-    minifySyntax: true,
+    minify: true,
     format: "esm",
     logLevel: "warning",
   });
 }
 
-/** Bytes of a folder. */
+/** The scripts that have whole pages in them, for going from page to page without loading one: the theme loads pages. */
+function dropPageScripts(site) {
+  for (const name of readdirSync(join(site, "assets")))
+    if (/\.md\.[\w-]+\.js$/.test(name) && !name.endsWith(".lean.js")) rmSync(join(site, "assets", name));
+}
+
+/** Bytes of a folder, and bytes as they are sent. */
 function sizeOf(folder) {
   const files = readdirSync(folder, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile());
-  return files.reduce((sum, entry) => sum + statSync(join(entry.parentPath ?? entry.path, entry.name)).size, 0);
+  const sizes = { bytes: 0, sent: 0 };
+  for (const entry of files) {
+    const bytes = readFileSync(join(entry.parentPath ?? entry.path, entry.name));
+    sizes.bytes += bytes.length;
+    sizes.sent += gzipSync(bytes).length;
+  }
+  return sizes;
 }
+
+const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(2)} MB`;
 
 install();
 const [{ writeApi }, { writePages }, { build }] = await Promise.all([
@@ -54,4 +68,6 @@ await copyPackage(join(staged, "public/steepest"));
 const playground = join(root, "playground/dist");
 if (existsSync(playground)) cpSync(playground, join(staged, "public/playground"), { recursive: true });
 await build(here);
-console.log(`site/ is ${(sizeOf(join(root, "site")) / 2 ** 20).toFixed(2)} MB`);
+dropPageScripts(join(root, "site"));
+const { bytes, sent } = sizeOf(join(root, "site"));
+console.log(`site/ is ${megabytes(bytes)}, ${megabytes(sent)} as it is sent (gzip)`);

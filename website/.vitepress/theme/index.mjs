@@ -5,18 +5,15 @@ import "./style.css";
 export default {
   extends: Theme,
   enhanceApp({ router }) {
-    // Pages are loaded as pages. So the site is half as large: it need not have each as a script too (build.mjs).
+    // A link loads the next page as a page. So the site need not have each as a script too (build.mjs leaves those out).
+    let opened = false;
     router.onBeforeRouteChange = (to) => {
-      if (import.meta.env.SSR || !started) return true;
-      if (new URL(to, location.href).pathname === location.pathname) return true;
+      if (import.meta.env.SSR || !opened || new URL(to, location.href).pathname === location.pathname) {
+        opened = true;
+        return true;
+      }
       location.href = to;
       return false;
     };
-    if (!import.meta.env.SSR) addEventListener("load", () => setTimeout(start));
   },
 };
-
-let started = false;
-function start() {
-  started = true;
-}
