@@ -86,7 +86,8 @@ const cell = (text) => text.replaceAll("|", "\\|").replaceAll(/\s*\n\s*/g, " ");
 const code = (text) => (text.includes("`") ? `\`\` ${text} \`\`` : `\`${text}\``);
 /** Signatures: many, so as little HTML as will do. */
 const escapes = { "&": "&amp;", "<": "&lt;", ">": "&gt;", "{": "&#123;", "\n": "&#10;" };
-const signatureBlock = (text) => `<pre class="signature">${text.replaceAll(/[&<>{\n]/g, (char) => escapes[char])}</pre>`;
+const signatureBlock = (text) =>
+  `<pre class="signature" tabindex="0">${text.replaceAll(/[&<>{\n]/g, (char) => escapes[char])}</pre>`;
 const fence = (text, language = "") => `\`\`\`${language}\n${text.trimEnd()}\n\`\`\``;
 
 /** Writes the pages; gives what is there for the side bar and for tests: pages with their names. */
@@ -103,7 +104,7 @@ export async function writeApi(folder) {
   for (const { name, module } of modules) pages.push(...pagesOf(name, module));
   for (const page of pages)
     for (const item of page.items) places.set(item.reflection.id, `/api/${page.path}#${item.anchor}`);
-  const links = linker(project, places);
+  const links = linker(places);
   for (const page of pages) {
     const path = join(folder, `${page.path}.md`);
     mkdirSync(dirname(path), { recursive: true });
@@ -164,7 +165,7 @@ function pagesOf(entry, module) {
 }
 
 /** Where a name leads to, and a comment's parts as Markdown. */
-function linker(project, places) {
+function linker(places) {
   const placeOf = (reflection) => {
     for (let at = reflection; at !== undefined; at = at.parent) {
       const place = places.get(at.id);
@@ -202,7 +203,16 @@ function linker(project, places) {
         for (const child of type.declaration.children ?? []) seen(child.type);
         return;
       }
-      for (const key of ["types", "elementType", "elements", "element", "target", "objectType", "trueType", "falseType"])
+      for (const key of [
+        "types",
+        "elementType",
+        "elements",
+        "element",
+        "target",
+        "objectType",
+        "trueType",
+        "falseType",
+      ])
         seen(type[key]);
     };
     types.forEach(seen);
@@ -253,7 +263,9 @@ function tagsOf(comment, links) {
 /** `Throws ModelError if …`: TypeDoc keeps the type apart. */
 function throwsText({ typeAnnotation }, body) {
   const text = body.replace(/^If /, "if ").replaceAll(/\s*\n\s*/g, " ");
-  return typeAnnotation === undefined ? `Throws ${text}` : `Throws ${code(typeAnnotation.replace(/^\{|\}$/g, ""))} ${text}`;
+  return typeAnnotation === undefined
+    ? `Throws ${text}`
+    : `Throws ${code(typeAnnotation.replace(/^\{|\}$/g, ""))} ${text}`;
 }
 
 /** The text of an example as it stands; TypeDoc puts a fence around it if there is none. */
@@ -336,7 +348,10 @@ function itemParts({ reflection, exported, anchor }, links) {
   }
   parts.push(...memberParts(children, links));
   for (const child of children)
-    types.push(child.type, ...(child.signatures ?? []).flatMap((one) => [one.type, ...(one.parameters ?? []).map(({ type }) => type)]));
+    types.push(
+      child.type,
+      ...(child.signatures ?? []).flatMap((one) => [one.type, ...(one.parameters ?? []).map(({ type }) => type)]),
+    );
   const own = links.placeOf(reflection);
   const named = links.named(types).filter((link) => !link.endsWith(`(${own})`));
   if (named.length > 0) parts.push(`See ${named.join(", ")}`);

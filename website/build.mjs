@@ -60,7 +60,8 @@ const [{ writeApi }, { writePages }, { build }] = await Promise.all([
   import("vitepress"),
 ]);
 rmSync(staged, { recursive: true, force: true });
-mkdirSync(join(staged, "public"), { recursive: true });
+mkdirSync(staged);
+cpSync(join(here, "public"), join(staged, "public"), { recursive: true });
 writePages(staged);
 const reference = await writeApi(join(staged, "api"));
 writeFileSync(join(staged, "reference.json"), JSON.stringify(reference));

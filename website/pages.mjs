@@ -1,20 +1,12 @@
 // The site's pages, made of what is in the repository: docs/*.md and its relatives with their links turned, and the
 // examples' sources, which they point to. Nothing is written twice; on GitHub the same pages read as they stand.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GUIDES, placeOf } from "./sitemap.mjs";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const listed = GUIDES.flatMap(({ items }) => items.map(([file]) => file)).filter((file) => existsSync(root + file));
-
-/** Everything of docs/ must be somewhere in the side bar. */
-function checkListed() {
-  const missing = readdirSync(join(root, "docs"))
-    .filter((name) => name.endsWith(".md"))
-    .filter((name) => !listed.includes(`docs/${name}`));
-  if (missing.length > 0) throw new Error(`website/sitemap.mjs has no place for docs/${missing.join(", docs/")}`);
-}
 
 /** Applies `change` to all that is not within a fence. */
 function outsideOfFences(text, change) {
@@ -28,17 +20,24 @@ function outsideOfFences(text, change) {
 export function turnLinks(text, file) {
   const wanted = new Set();
   const turned = outsideOfFences(text, (part) =>
-    part.replace(/\[((?:[^[\]]|\[[^\]]*\])*)\]\((?!https?:|\/)([^)#\s]*)(#[^)\s]*)?\)/g, (_, words, path, anchor = "") => {
-      if (path === "") return `[${words}](${anchor})`;
-      const target = posix.join(posix.dirname(file), path).replace(/\/$/, "/README.md");
-      const place = listed.includes(target) || target.startsWith("examples/") ? placeOf(target) : undefined;
-      if (place === undefined) return words;
-      if (!target.endsWith(".md")) wanted.add(target);
-      return target.endsWith(".md") ? `[${words}](${place}${anchor})` : `[${words}](${place}){target="_self"}`;
-    }),
+    part.replace(
+      /\[((?:[^[\]]|\[[^\]]*\])*)\]\((?!https?:|\/)([^)#\s]*)(#[^)\s]*)?\)/g,
+      (_, words, path, anchor = "") => {
+        if (path === "") return `[${words}](${anchor})`;
+        const target = posix.join(posix.dirname(file), path).replace(/\/$/, "/README.md");
+        const place = listed.includes(target) || target.startsWith("examples/") ? placeOf(target) : undefined;
+        if (place === undefined) return words;
+        if (!target.endsWith(".md")) wanted.add(target);
+        return target.endsWith(".md") ? `[${words}](${place}${anchor})` : `[${words}](${place}){target="_self"}`;
+      },
+    ),
   );
   return { text: turned, wanted };
 }
+
+/** A program behind `<!-- runs in the page -->` gets its buttons. The mark is not seen where Markdown is read as it stands. */
+const runnable = (text) =>
+  text.replace(/^<!-- runs in the page -->\n+(```js\n[\s\S]*?^```$)/gm, "<Program>\n\n$1\n\n</Program>");
 
 function write(folder, place, text) {
   const path = join(folder, `${place.replace(/^\//, "").replace(/\/$/, "/index")}.md`);
@@ -48,12 +47,12 @@ function write(folder, place, text) {
 
 /** Writes all pages besides the reference. */
 export function writePages(folder) {
-  checkListed();
+  write(folder, "/index", readFileSync(new URL("./index.md", import.meta.url), "utf8"));
   const sources = new Set();
   for (const file of listed) {
     const { text, wanted } = turnLinks(readFileSync(root + file, "utf8"), file);
     for (const source of wanted) sources.add(source);
-    write(folder, placeOf(file), text);
+    write(folder, placeOf(file), runnable(text));
   }
   for (const source of sources) {
     const path = join(folder, "public", placeOf(source));

@@ -1,5 +1,7 @@
 // What is where on the site: guides in the order in which people need them. docs/*.md are the only source of their text.
-export const GUIDES = [
+import { readdirSync, readFileSync } from "node:fs";
+
+const GROUPS = [
   {
     text: "Start",
     items: [
@@ -44,6 +46,7 @@ export const GUIDES = [
     text: "Where it runs",
     items: [
       ["docs/bundlers.md", "Pages, workers, bundlers"],
+      ["docs/commandLine.md", "Command line"],
       ["docs/cluster.md", "Beyond one machine"],
     ],
   },
@@ -65,6 +68,16 @@ export const GUIDES = [
     ],
   },
 ];
+
+const docs = new URL("../docs/", import.meta.url);
+const listed = new Set(GROUPS.flatMap(({ items }) => items.map(([file]) => file)));
+
+/** Pages that nobody has found a place for yet, by their headings. */
+const others = readdirSync(docs)
+  .filter((name) => name.endsWith(".md") && !listed.has(`docs/${name}`))
+  .map((name) => [`docs/${name}`, /^# (.*)$/m.exec(readFileSync(new URL(name, docs), "utf8"))?.[1] ?? name]);
+
+export const GUIDES = others.length === 0 ? GROUPS : [...GROUPS, { text: "More", items: others }];
 
 /** Where a file of the repository is on the site, or undefined. Sources are sent as text, which browsers show. */
 export function placeOf(file) {

@@ -11,7 +11,6 @@ const reference = JSON.parse(readFileSync(`${pages}reference.json`, "utf8"));
 
 const guides = GUIDES.map(({ text, items }) => ({
   text,
-  collapsed: false,
   items: items
     .filter(([file]) => existsSync(root + file))
     .map(([file, title]) => ({ text: title, link: placeOf(file) })),

@@ -1,10 +1,12 @@
 // VitePress's theme without its fonts: the system's load at once, from no other place.
 import Theme from "vitepress/theme-without-fonts";
+import Program from "./Program.vue";
 import "./style.css";
 
 export default {
   extends: Theme,
-  enhanceApp({ router }) {
+  enhanceApp({ app, router }) {
+    app.component("Program", Program);
     // A link loads the next page as a page. So the site need not have each as a script too (build.mjs leaves those out).
     let opened = false;
     router.onBeforeRouteChange = (to) => {
