@@ -4,13 +4,14 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { parseArgs, stripVTControlCharacters } from "node:util";
 
 const usage = `usage: npm run examples -- [options]
 
   --quick        short runs, with targets that fit them
   --only NAME    this example; can be given several times
   --json FILE    writes name, file, target, reached, passed, seconds (and error) of each
+  --gallery FILE writes a page with what each printed: its pictures and numbers
   --verbose      prints what the examples print, of those that pass too
   --folder DIR   another folder of examples with a list.json`;
 
@@ -18,6 +19,7 @@ const options = {
   quick: { type: "boolean", default: false },
   only: { type: "string", multiple: true, default: [] },
   json: { type: "string" },
+  gallery: { type: "string" },
   verbose: { type: "boolean", default: false },
   folder: { type: "string", default: fileURLToPath(new URL("../examples/", import.meta.url)) },
   help: { type: "boolean", short: "h", default: false },
@@ -54,6 +56,19 @@ function run({ name }, { folder, quick }) {
   });
 }
 
+/** The gallery: of each example what it shows, how far it came, and all that it printed. */
+function galleryOf(chosen, records, outputs) {
+  const parts = ["# Gallery", "What the examples print, with their pictures and numbers, as one run of all of them gave them."];
+  for (const { name, shows } of chosen) {
+    const { target, reached, passed, seconds, error } = records.find((record) => record.name === name);
+    const came = error ?? `${target.text}; reached: ${Number(reached.toPrecision(4))}${passed ? "" : " (missed)"}`;
+    // Colours are for terminals.
+    const output = stripVTControlCharacters(outputs.get(name)).trimEnd();
+    parts.push(`## ${name}`, shows ?? "", `${came}; ${seconds} s.`, `\`\`\`\`text\n${output}\n\`\`\`\``);
+  }
+  return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
+}
+
 function lineOf({ name, target, reached, passed, seconds, error }) {
   const shown = reached === null ? "–" : String(Number(reached.toPrecision(4)));
   const words = error ?? target.text;
@@ -73,12 +88,14 @@ async function main(args) {
   }
   const chosen = list.filter(({ name }) => values.only.length === 0 || values.only.includes(name));
   const records = [];
+  const outputs = new Map();
   console.log(`        ${"example".padEnd(17)}${"reached".padStart(11)}  ${"time".padStart(8)}  target`);
   const waiting = [...chosen];
   const inTurn = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const { record, output } = await run(next, values);
       records.push(record);
+      outputs.set(record.name, output);
       console.log(lineOf(record));
       if (!record.passed || values.verbose) console.log(`\n${output.trimEnd().replace(/^/gm, "    ")}\n`);
     }
@@ -87,6 +104,7 @@ async function main(args) {
   await Promise.all(values.quick ? [inTurn(), inTurn()] : [inTurn()]);
   records.sort((a, b) => list.findIndex(({ name }) => name === a.name) - list.findIndex(({ name }) => name === b.name));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(records, undefined, 2)}\n`);
+  if (values.gallery !== undefined) writeFileSync(values.gallery, galleryOf(chosen, records, outputs));
   const passed = records.filter((record) => record.passed).length;
   const seconds = records.reduce((sum, record) => sum + record.seconds, 0);
   console.log(`${seconds.toFixed(0)} s in all: ${passed} passed, ${records.length - passed} failed`);

@@ -40,6 +40,7 @@ const GROUPS = [
     items: [
       ["docs/files.md", "Files"],
       ["docs/onnx.md", "ONNX"],
+      ["docs/standalone.md", "A model without the library"],
     ],
   },
   {
@@ -48,6 +49,15 @@ const GROUPS = [
       ["docs/bundlers.md", "Pages, workers, bundlers"],
       ["docs/commandLine.md", "Command line"],
       ["docs/cluster.md", "Beyond one machine"],
+    ],
+  },
+  {
+    text: "Coming from",
+    items: [
+      ["docs/fromKeras.md", "Keras"],
+      ["docs/fromTensorFlowJs.md", "TensorFlow.js"],
+      ["docs/fromPyTorch.md", "PyTorch"],
+      ["docs/fromBrainJs.md", "brain.js"],
     ],
   },
   {
@@ -61,6 +71,8 @@ const GROUPS = [
     text: "The project",
     items: [
       ["examples/README.md", "Examples"],
+      // npm run examples -- --gallery build/gallery.md writes it.
+      ["build/gallery.md", "Gallery"],
       ["examples/edge/README.md", "A model at the edge"],
       ["ARCHITECTURE.md", "Architecture"],
       ["CONTRIBUTING.md", "Contributing"],
@@ -82,7 +94,7 @@ export const GUIDES = others.length === 0 ? GROUPS : [...GROUPS, { text: "More",
 /** Where a file of the repository is on the site, or undefined. Sources are sent as text, which browsers show. */
 export function placeOf(file) {
   if (file === "README.md") return "/start";
-  const page = /^(?:docs\/)?(.*)\.md$/.exec(file)?.[1];
+  const page = /^(?:docs\/|build\/)?(.*)\.md$/.exec(file)?.[1];
   if (page !== undefined) return `/${page.toLowerCase().replace(/\/readme$/, "/")}`;
   const source = /^examples\/(.*)\.(ts|json)$/.exec(file);
   return source === null ? undefined : `/examples/${source[1]}.${source[2]}.txt`;

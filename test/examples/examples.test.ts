@@ -34,7 +34,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe("scripts/examples.mjs", () => {
   test("records each, prints a table, and fails when one missed its target", () => {
     const json = join(folder, "records.json");
-    const { status, stdout } = runExamples("--quick", "--json", json, "--folder", folder);
+    const gallery = join(folder, "gallery.md");
+    const { status, stdout } = runExamples("--quick", "--json", json, "--gallery", gallery, "--folder", folder);
     expect(status).toBe(1);
     const records = JSON.parse(readFileSync(json, "utf8"));
     const target = (number: number) => ({ text: `points: at least ${number}`, number });
@@ -56,6 +57,11 @@ describe("scripts/examples.mjs", () => {
     expect(stdout).toMatch(/^MISSED {2}missed +7\.9 /m);
     expect(stdout).toContain("after the report");
     expect(stdout).toMatch(/in all: 1 passed, 3 failed\n$/);
+    const page = readFileSync(gallery, "utf8");
+    expect(page.match(/^## .*$/gm)).toEqual(["## reached", "## missed", "## crashed", "## silent"]);
+    expect(page).toMatch(/^points: at least 6\.5; reached: 7; [\d.]+ s\.$/m);
+    expect(page).toContain("reached: 7.9 (missed)");
+    expect(page).toMatch(/^ended with exit code 0 and reported nothing; .*\n\n````text\nnothing to say\n````$/m);
   });
 
   test("--only runs one, with the target of a long run where --quick is not asked for", () => {
