@@ -197,6 +197,8 @@ const axe = existsSync(join(here, "node_modules/axe-core/axe.min.js"))
 /** A page with what it says and whom it calls. */
 async function watched(context, origin) {
   const page = await context.newPage();
+  // A busy machine takes its time; what hangs ends some time.
+  page.setDefaultTimeout(180_000);
   const faults = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) faults.push(`says: ${message.text()}`);
