@@ -58,7 +58,10 @@ function run({ name }, { folder, quick }) {
 
 /** The gallery: of each example what it shows, how far it came, and all that it printed. */
 function galleryOf(chosen, records, outputs) {
-  const parts = ["# Gallery", "What the examples print, with their pictures and numbers, as one run of all of them gave them."];
+  const parts = [
+    "# Gallery",
+    "What the examples print, with their pictures and numbers, as one run of all of them gave them.",
+  ];
   for (const { name, shows } of chosen) {
     const { target, reached, passed, seconds, error } = records.find((record) => record.name === name);
     const came = error ?? `${target.text}; reached: ${Number(reached.toPrecision(4))}${passed ? "" : " (missed)"}`;
