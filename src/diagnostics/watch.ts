@@ -15,7 +15,7 @@ import { type Warn, type Warning, warnRule } from "../train/warnings.js";
 import * as findings from "./findings.js";
 
 export interface WatchOptions<I extends Ports = Ports, O extends Ports = Ports> {
-  /** Data that are scored: whether samples of them are trained on. */
+  /** Data that are scored: whether samples of them are trained on. Default: this is not looked at, whatever `fit` validates with. */
   validation?: Pick<Samples<I, O>, "x" | "y">;
   /** What is told of each warning, once for each code. Default: the console. */
   warn?: Warn;
@@ -44,7 +44,8 @@ interface Known {
 
 /**
  * A callback that warns of likely mistakes. At the beginning of a fit: inputs and targets that were not scaled, targets that
- * are all the same, samples for validation that are trained on (by the first 4,096 of them and 65,536 of training). After each
+ * are all the same, and, if `validation` is given, samples of it that are trained on (by the first 4,096 of them and 65,536 of
+ * training). After each
  * epoch, on some samples: dead units of relu(), gradients that vanish or explode from layer to layer, a loss that does not
  * move or stays at that of chance, a learning rate that is too large or too small. Nothing is done in a step. It takes time
  * after an epoch, so `fitSync` cannot use it. docs/troubles.md has all codes.

@@ -229,6 +229,14 @@ function fittingRows(engine: Engine): readonly Row[] {
     where: [name, ...inData],
     accepts: { ...samples("0"), ...samples("1.validation") },
   });
+  /** `totalEpochs` takes the place of `epochs`. */
+  const fitInAll = (name: string, use: (trainer: Methods, given: readonly unknown[]) => unknown): Row => ({
+    name: "fit",
+    call: onTrainer(engine, (trainer, [options]) => use(trainer, [data(), boundedOptions(options, "totalEpochs")])),
+    good: () => [{ totalEpochs: 1 }],
+    optional: ["0"],
+    where: [name],
+  });
   const steps = (name: string): Row => ({
     name: "trainSteps",
     call: onTrainer(engine, (trainer, [given, options, ...rest]) =>
@@ -252,6 +260,8 @@ function fittingRows(engine: Engine): readonly Row[] {
     fit("fit", (trainer, given) => all(trainer.fit(...given))),
     fit("await fit", (trainer, given) => trainer.fit(...given)),
     fit("fitSync", (trainer, given) => trainer.fitSync(...given)),
+    fitInAll("fit", (trainer, given) => all(trainer.fit(...given))),
+    fitInAll("fitSync", (trainer, given) => trainer.fitSync(...given)),
     steps("trainSteps"),
     steps("trainStepsSync"),
     scoring("evaluate"),
