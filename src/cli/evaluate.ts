@@ -36,10 +36,8 @@ async function evaluate(given: OptionValues<typeof OPTIONS>, modelPath: string, 
     if (scores.count === 0) throw new DataError("evaluate: the table must have rows, got none");
     const [task, metrics] = [taskOf(transform), scores.value()];
     sayWith(given.json)(scoresText(metrics, `${task}: scores of ${scores.count} rows`));
-    if (given.json) {
-      const { target } = transform.toJSON();
-      printResult({ task, target: target.name, samples: scores.count, metrics, model: modelPath });
-    }
+    if (given.json)
+      printResult({ task, target: transform.targets[0], samples: scores.count, metrics, model: modelPath });
   } finally {
     model.dispose();
   }

@@ -5,11 +5,14 @@ import "../platform/nodeKernels.js";
 import "../platform/nodeThreads.js";
 import { VERSION } from "../engine/copies.js";
 import { clusterCommand } from "./cluster.js";
+import { convertCommand, exportCommand } from "./convert.js";
 import { digitsCommand } from "./digits.js";
 import { evaluateCommand } from "./evaluate.js";
+import { inspectCommand } from "./inspect.js";
 import { type AnyCommand, CommanderError, programOf, UsageError, usageErrorOf } from "./options.js";
 import { predictCommand } from "./predict.js";
 import { reportCommand } from "./report.js";
+import { serveCommand } from "./serve.js";
 import { columnsOf } from "./terminal.js";
 import { trainCommand } from "./train.js";
 import { workerCommand } from "./worker.js";
@@ -18,6 +21,10 @@ const commands: Readonly<Record<string, AnyCommand>> = {
   train: trainCommand,
   predict: predictCommand,
   evaluate: evaluateCommand,
+  serve: serveCommand,
+  inspect: inspectCommand,
+  convert: convertCommand,
+  export: exportCommand,
   digits: digitsCommand,
   report: reportCommand,
   worker: workerCommand,
@@ -49,7 +56,10 @@ async function main(args: readonly string[]): Promise<number> {
       const message = usageErrorOf(error);
       return message === undefined ? 0 : misuse(message);
     }
-    console.error(`${name}: ${(error as Error).message}`);
+    // Errors of the library say where; that is the command already if it is its own.
+    const { message } = error as Error;
+    const own = `${args[0]}: `;
+    console.error(`${name}: ${message.startsWith(own) ? message.slice(own.length) : message}`);
     if (process.env.STEEPEST_DEBUG) console.error(error);
     return 1;
   }

@@ -7,6 +7,7 @@ import { readNumber, refusal } from "../data/tableValues.js";
 import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
 import { sizeOf } from "../graph/tensor.js";
 import { crossEntropy, meanSquaredError } from "../nn/losses.js";
+import type { AnyModel } from "../nn/model.js";
 import { loadModel } from "../platform/nodeIo.js";
 import { compile, type Predictor } from "../train/trainer.js";
 
@@ -30,6 +31,11 @@ export async function openModel(where: string, path: string): Promise<OpenModel>
     const names = [inputShape, outputShape].map((one) => (Array.isArray(one) ? "one" : showNames(Object.keys(one))));
     throw new ModelError(
       `${where}: the model must have one input and one output, got ${names.join(" and ")} in ${showValue(path)}: load it in a program`,
+    );
+  }
+  if ((model as unknown as AnyModel).states.size > 0) {
+    throw new ModelError(
+      `${where}: the model must have no states from row to row, got some in ${showValue(path)}: rows are predicted in batches`,
     );
   }
   const transform = preprocessing.table === undefined ? undefined : tableTransformFrom(preprocessing.table);
@@ -59,6 +65,11 @@ function checkFits(
   output: number,
 ): void {
   if (transform === undefined) return;
+  if (Array.isArray(transform.toJSON().target)) {
+    throw new ModelError(
+      `${where}: the model's table must have one target, got several, ${showNames(transform.targets)}, in ${showValue(path)}: load it in a program`,
+    );
+  }
   const expected = [transform.features.length, Math.max(1, transform.classes.length)];
   if (expected[0] === input && expected[1] === output) return;
   throw new ModelError(

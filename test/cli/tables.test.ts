@@ -183,9 +183,7 @@ describe("steepest predict", () => {
     expect(lines(stdout)[1]).toBe("dear");
     const lacking = await run(["predict", "pubs.safetensors", "-"], { cwd, input: "beer,town\n6.5,Köln\n" });
     expect(lacking.code).toBe(1);
-    expect(lacking.stderr).toMatch(
-      /^steepest predict: predict: the rows must have the columns .* got none named smoke/,
-    );
+    expect(lacking.stderr).toMatch(/^steepest predict: the rows must have the columns .* got none named smoke/);
     const wrong = await run(["predict", "pubs.safetensors", "-"], {
       cwd,
       input: "smoke,beer,town\nyes,6.5,Köln\nno,much,Köln\n",

@@ -1,0 +1,85 @@
+// What a file is, by its first bytes, and the tensors in it.
+import { DataError, showValue } from "../engine/errors.js";
+import { parseIdx } from "../io/idx.js";
+import { decodeNpy, decodeNpz } from "../io/numpy.js";
+import { decodePyTorch } from "../io/pytorchFile.js";
+import { elementBytes, openSafetensors, type SafetensorsTensor, tensorOf } from "../io/safetensors.js";
+import { readZip } from "../io/zip.js";
+import { decodeModel as decodeOnnx } from "../onnx/decode.js";
+import type { ElementName, OnnxModel, OnnxTensor } from "../onnx/schema.js";
+import { wireLibrary } from "../onnx/wire.js";
+
+/** Names of formats, as people call them. */
+export type FormatName = "safetensors" | "npy" | "npz" | "pytorch" | "onnx" | "idx";
+
+export interface OpenFile {
+  readonly format: FormatName;
+  /** By name; the only one of a file without names is called "data". */
+  readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
+  /** Of safetensors and ONNX. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Of ONNX. */
+  readonly onnx?: OnnxModel;
+}
+
+const startsWith = (bytes: Uint8Array, ...first: readonly number[]): boolean =>
+  first.every((byte, at) => bytes[at] === byte);
+
+/** The format of a file, or `undefined`. ONNX has no mark: its ending says it. */
+export function formatOfBytes(where: string, bytes: Uint8Array, path: string): FormatName | undefined {
+  if (startsWith(bytes, 0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59)) return "npy";
+  if (startsWith(bytes, 0x50, 0x4b)) {
+    return [...readZip(where, bytes).keys()].some((name) => /^[^/]*\/data\.pkl$/.test(name)) ? "pytorch" : "npz";
+  }
+  if (/\.onnx$/i.test(path)) return "onnx";
+  if (bytes.length > 8 && bytes[8] === 0x7b) return "safetensors";
+  return bytes.length >= 4 && startsWith(bytes, 0, 0) && bytes[2] >= 8 && bytes[2] <= 14 ? "idx" : undefined;
+}
+
+const IDX_DTYPES = { uint8: "U8", int8: "I8", int16: "I16", int32: "I32", float32: "F32", float64: "F64" } as const;
+
+/** Reads a whole file. Throws FormatError for a damaged one, DataError if it is of no format that is known. */
+export async function openFile(where: string, bytes: Uint8Array<ArrayBuffer>, path: string): Promise<OpenFile> {
+  const format = formatOfBytes(where, bytes, path);
+  switch (format) {
+    case "safetensors": {
+      const { metadata, tensors } = openSafetensors(`${where}: ${showValue(path)}`, bytes);
+      return { format, metadata, tensors: tensors() };
+    }
+    case "npy":
+      return { format, metadata: {}, tensors: new Map([["data", decodeNpy(bytes, path)]]) };
+    case "npz":
+      return { format, metadata: {}, tensors: await decodeNpz(bytes, path) };
+    case "pytorch":
+      return { format, metadata: {}, tensors: decodePyTorch(bytes, path) };
+    case "onnx": {
+      const onnx = decodeOnnx(where, await wireLibrary(where), bytes);
+      return { format, metadata: onnx.metadata, tensors: new Map(onnx.graph.initializers.map(initializerOf)), onnx };
+    }
+    case "idx": {
+      const { type, shape, data } = parseIdx(bytes, path);
+      return { format, metadata: {}, tensors: new Map([["data", { dtype: IDX_DTYPES[type], shape, data } as never]]) };
+    }
+    case undefined:
+      throw new DataError(
+        `${where}: the file must be safetensors, .npy, .npz, PyTorch's .pt, .onnx or IDX, got another one in ${showValue(path)}`,
+      );
+  }
+}
+
+const ONNX_DTYPES: Partial<Record<ElementName, SafetensorsTensor["dtype"]>> = {
+  ...{ float: "F32", float16: "F32", bfloat16: "F32", double: "F64", bool: "BOOL" },
+  ...{ int8: "I8", int16: "I16", int32: "I32", int64: "I64", uint8: "U8", uint16: "U16", uint32: "U32", uint64: "U64" },
+};
+
+/** A float of 16 bits is widened, as elsewhere. */
+function initializerOf({ name, dims, type, data }: OnnxTensor): [string, SafetensorsTensor] {
+  const dtype = ONNX_DTYPES[type] ?? "F64";
+  const raw = new ArrayBuffer(data.length * elementBytes(dtype));
+  const tensor = tensorOf(dtype, [...dims], raw);
+  const isWide = dtype === "I64" || dtype === "U64";
+  data.forEach((value: number, at: number) => {
+    (tensor.data as unknown as Record<number, number | bigint>)[at] = isWide ? BigInt(value) : value;
+  });
+  return [name, tensor];
+}

