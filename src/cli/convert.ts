@@ -1,4 +1,7 @@
 // One format to another: tensors, and models.
+
+import { labelMapFrom } from "../data/labels.js";
+import type { TableTarget } from "../data/tableColumns.js";
 import { DataError, showNames, showValue } from "../engine/errors.js";
 import { encodeNpy, encodeNpz } from "../io/numpy.js";
 import { toPyTorch } from "../io/pytorch.js";
@@ -7,8 +10,11 @@ import { fromOnnx } from "../onnx/import.js";
 import { readFileBytes, writeFileAtomic } from "../platform/files.js";
 import { loadModel, saveModel } from "../platform/nodeIo.js";
 import { saveOnnx } from "../platform/nodeOnnx.js";
+import { saveStandalone } from "../platform/nodeStandalone.js";
+import type { StandaloneOptions } from "../standalone/index.js";
 import { compile, type Predictor } from "../train/trainer.js";
 import { type OpenFile, openFile } from "./fileFormats.js";
+import { type OpenModel, openModel } from "./modelFile.js";
 import { defineCommand, JSON_OPTION, type OptionValues, UsageError } from "./options.js";
 import { printResult, sayWith } from "./terminal.js";
 
@@ -118,30 +124,61 @@ async function writeOnnx(
 }
 
 const EXPORT = {
+  standalone: { help: "an ES module that predicts on its own (.mjs); needs the package binaryen" },
   "fold-batch-norm": { help: "batch normalization becomes a part of the layer before it" },
   ...JSON_OPTION,
 } as const;
 
+type ExportOptions = OptionValues<typeof EXPORT>;
+
 /** What a model is exported as, by the ending of the file. */
 const TARGETS: Readonly<
-  Record<string, (from: string, to: string, given: OptionValues<typeof EXPORT>) => Promise<void>>
+  Record<string, (from: string, to: string, given: ExportOptions) => Promise<readonly string[]>>
 > = {
-  ".onnx": (from, to, given) => writeOnnx("export", from, to, { foldBatchNorm: given["fold-batch-norm"] }),
+  async ".onnx"(from, to, given) {
+    await writeOnnx("export", from, to, { foldBatchNorm: given["fold-batch-norm"] });
+    return [to];
+  },
+  ".mjs": writeStandalone,
+  ".js": writeStandalone,
 };
+
+async function writeStandalone(from: string, to: string): Promise<string[]> {
+  const model = await openModel("export", from);
+  try {
+    return await saveStandalone(model.predictor, to, standaloneOptions(model));
+  } finally {
+    model.dispose();
+  }
+}
+
+/** What is around the model in its file: of a table the classes, or the scale of the target; else what it was saved with. */
+function standaloneOptions({ transform, preprocessing }: OpenModel): StandaloneOptions {
+  const target = transform?.toJSON().target as TableTarget | undefined;
+  if (target === undefined) {
+    const { scaler, targetScaler, labels } = preprocessing;
+    return { ...(scaler && { scaler }), ...(targetScaler && { targetScaler }), ...(labels && { labels }) };
+  }
+  if (target.type === "classes") return { labels: labelMapFrom({ labels: [...target.classes] }) };
+  return { targetScaler: { offset: [target.offset], scale: [target.scale] } };
+}
 
 export const exportCommand = defineCommand({
   summary: "write a model for other runtimes",
   description:
-    "Writes a model that steepest train or saveModel() made as ONNX (opset 17, any batch size), for ONNX Runtime and others. It takes features and gives scores before a softmax: a table's preprocessing is not in it. It needs the package pbf.",
+    "Writes a model that steepest train or saveModel() made as ONNX (opset 17, any batch size; needs the package pbf), for ONNX Runtime and others, or as an ES module that predicts on its own (--standalone). Both take features: what becomes of a table's columns before is not in them. ONNX gives scores before a softmax.",
   arguments: "<model> <file>",
   options: EXPORT,
-  examples: ["steepest export model.safetensors model.onnx"],
+  examples: [
+    "steepest export model.safetensors model.onnx",
+    "steepest export --standalone model.safetensors model.mjs",
+  ],
   async run(given, [from, to]) {
-    const ending = Object.keys(TARGETS).find((one) => to.toLowerCase().endsWith(one));
-    if (ending === undefined)
-      throw new UsageError(`the file must end with ${showNames(Object.keys(TARGETS))}, got "${to}"`);
-    await TARGETS[ending](from, to, given);
-    sayWith(given.json)(`wrote ${to}`);
-    if (given.json) printResult({ model: from, file: to });
+    const endings = Object.keys(TARGETS).filter((one) => one.endsWith("js") || !given.standalone);
+    const ending = endings.find((one) => to.toLowerCase().endsWith(one));
+    if (ending === undefined) throw new UsageError(`the file must end with ${showNames(endings)}, got "${to}"`);
+    const files = await TARGETS[ending](from, to, given);
+    sayWith(given.json)(`wrote ${files.join(", ")}`);
+    if (given.json) printResult({ model: from, files });
   },
 });

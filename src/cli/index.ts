@@ -4,6 +4,7 @@ import "../platform/nodeData.js";
 import "../platform/nodeKernels.js";
 import "../platform/nodeThreads.js";
 import { VERSION } from "../engine/copies.js";
+import { benchCommand } from "./bench.js";
 import { clusterCommand } from "./cluster.js";
 import { convertCommand, exportCommand } from "./convert.js";
 import { digitsCommand } from "./digits.js";
@@ -25,6 +26,7 @@ const commands: Readonly<Record<string, AnyCommand>> = {
   inspect: inspectCommand,
   convert: convertCommand,
   export: exportCommand,
+  bench: benchCommand,
   digits: digitsCommand,
   report: reportCommand,
   worker: workerCommand,

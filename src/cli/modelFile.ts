@@ -6,6 +6,7 @@ import { encodeRows, type TableTransform, tableTransformFrom } from "../data/tab
 import { readNumber, refusal } from "../data/tableValues.js";
 import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
 import { sizeOf } from "../graph/tensor.js";
+import type { LoadedModel } from "../io/model.js";
 import { crossEntropy, meanSquaredError } from "../nn/losses.js";
 import type { AnyModel } from "../nn/model.js";
 import { loadModel } from "../platform/nodeIo.js";
@@ -16,6 +17,8 @@ export interface OpenModel {
   readonly predictor: Predictor;
   /** Of a model that `steepest train` made, or that has `table` in its preprocessing. */
   readonly transform: TableTransform | undefined;
+  /** All that it was saved with. */
+  readonly preprocessing: LoadedModel["preprocessing"];
   /** Features of rows: [rows, …inputShape]. Throws DataError for rows that do not fit, with the line. */
   featuresOf(table: RawTable): Float32Array;
   /** How many numbers the model gives for a row. */
@@ -48,7 +51,7 @@ export async function openModel(where: string, path: string): Promise<OpenModel>
   const known = transform?.toJSON();
   const missing = new Set(known?.missingValues);
   return {
-    ...{ path, predictor, transform, width },
+    ...{ path, predictor, transform, preprocessing, width },
     featuresOf: (table) =>
       known === undefined
         ? plainFeatures(table, input)

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import {
   adam,
   batchNorm,
@@ -135,9 +136,8 @@ describe("steepest inspect", () => {
 
 describe("steepest convert and export", () => {
   test("a model to ONNX and back predicts the same", async () => {
-    expect(await resultOf(["export", "model.safetensors", "net.onnx", "--fold-batch-norm"], { cwd })).toEqual({
-      ...{ model: "model.safetensors", file: "net.onnx" },
-    });
+    const exported = await resultOf(["export", "model.safetensors", "net.onnx", "--fold-batch-norm"], { cwd });
+    expect(exported).toEqual({ model: "model.safetensors", files: ["net.onnx"] });
     const folded = await resultOf(["inspect", "net.onnx"], { cwd });
     expect(folded).toMatchObject({
       format: "onnx",
@@ -174,6 +174,14 @@ describe("steepest convert and export", () => {
     expect((await decodeNpz(bytesOf("net.npz"))).size).toBeGreaterThan(3);
   });
 
+  test("a module that predicts on its own, to the bit", async () => {
+    const { files } = await resultOf(["export", "--standalone", "model.safetensors", "net.mjs"], { cwd });
+    expect(files).toEqual(["net.d.mts", "net.mjs"]);
+    const { load } = await import(pathToFileURL(file("net.mjs")).href);
+    const { predict } = await load();
+    expect([...predict(x)]).toEqual(await predictionOf("model.safetensors", x));
+  });
+
   test("under PyTorch's names", async () => {
     await resultOf(["convert", "model.safetensors", "state.safetensors", "--pytorch"], { cwd });
     expect(bytesOf("state.safetensors")).toEqual(encodeSafetensors(toPyTorch(trainer)));
@@ -188,10 +196,23 @@ describe("steepest convert and export", () => {
     ],
     [["convert", "two.npz", "two.onnx"], 1, /must be a model that saveModel\(\) or steepest train wrote, got npz/],
     [["convert", "weights.safetensors", "w.safetensors", "--pytorch"], 1, /must have "architecture" in its metadata/],
-    [["export", "model.safetensors", "model.bin"], 2, /must end with \.onnx, got "model\.bin"/],
+    [["export", "model.safetensors", "model.bin"], 2, /must end with \.onnx, \.mjs, \.js, got "model\.bin"/],
+    [["export", "--standalone", "model.safetensors", "m.onnx"], 2, /must end with \.mjs, \.js, got "m\.onnx"/],
   ] as const)("%j is refused", async (args, expected, message) => {
     const { code, stdout, stderr } = await run(args, { cwd });
     expect([code, stdout]).toEqual([expected, ""]);
     expect(stderr).toMatch(message);
   });
+});
+
+test("steepest bench measures each network with the build and threads that ran", async () => {
+  const result = await resultOf(["bench", "--seconds", "0.01", "--threads", "2"], { cwd });
+  expect(result).toMatchObject({ build: "strict", threads: 2, cores: expect.any(Number) });
+  const results = result.results as { name: string; turns: number; median: number; least: number }[];
+  expect(results.map(({ name }) => name)).toEqual(["table", "mlp", "cnn", "lstm"]);
+  for (const { turns, median, least } of results) {
+    expect(turns).toBeGreaterThan(0);
+    expect(least).toBeGreaterThan(0);
+    expect(median).toBeGreaterThanOrEqual(least);
+  }
 });
