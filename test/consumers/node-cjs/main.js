@@ -12,6 +12,7 @@ const { encodeWeights, decodeWeights, saveWeights } = require("steepest/io");
 const { rocAuc } = require("steepest/metrics");
 const { createProgressDisplay } = require("steepest/progress");
 const { choices, gridSearch, search } = require("steepest/search");
+const { saveStandalone } = require("steepest/standalone");
 
 async function main() {
   const f = compileFunctionSync(({ x }) => ({ y: sum(x) }), { x: [3] });
@@ -22,6 +23,7 @@ async function main() {
     strategy: gridSearch(),
   });
   assert.equal(best.parameters.rate, 0.1);
+  assert.equal(typeof saveStandalone, "function");
   assert.equal(rocAuc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]), 0.75);
 
   const options = { loss: steepest.meanSquaredError(), optimizer: steepest.sgd(), seed: 1 };

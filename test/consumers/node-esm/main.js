@@ -13,6 +13,7 @@ import { rocAuc } from "steepest/metrics";
 import { createProgressDisplay } from "steepest/progress";
 import { parseRun, renderReport } from "steepest/report";
 import { choices, gridSearch, search } from "steepest/search";
+import { saveStandalone } from "steepest/standalone";
 import { train } from "./training.mjs";
 
 const f = await compileFunction(({ x }) => ({ y: sum(x) }), { x: [3] });
@@ -35,6 +36,7 @@ const { best } = await search({ rate: choices([1, 0.1]) }, ({ parameters }) => p
   strategy: gridSearch(),
 });
 assert.equal(best.parameters.rate, 0.1);
+assert.equal(typeof saveStandalone, "function");
 assert.equal(rocAuc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]), 0.75);
 const watched = await steepest.compile(steepest.sequential({ input: [2] }, steepest.dense(2)), {
   loss: steepest.crossEntropy(),
