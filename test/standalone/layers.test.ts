@@ -24,14 +24,15 @@ function together(models: readonly AnyModel[]): AnyModel {
   );
   const input = Object.fromEntries(inputs.map(({ name, shape }) => [name, shape]));
   const dtype = Object.fromEntries(inputs.map(({ name, dtype }) => [name, dtype]));
-  return S.functional({ input, dtype } as never, (x: Record<string, unknown>, { apply }: never) => {
+  return S.functional({ input, dtype } as never, (given: unknown, { apply }) => {
+    const x = given as Record<string, unknown>;
     const outputs: Record<string, unknown> = {};
     models.forEach((model, index) => {
       const alone = model.inputs[0].key === undefined;
-      const given = alone
+      const own = alone
         ? x[name(index, undefined)]
         : Object.fromEntries(model.inputs.map(({ key }) => [key, x[name(index, key)]]));
-      const result = (apply as (x: unknown, layer: unknown) => unknown)(given, model);
+      const result = (apply as unknown as (x: unknown, layer: unknown) => unknown)(own, model);
       if (model.outputs[0].key === undefined) outputs[name(index, undefined)] = result;
       else
         for (const { key } of model.outputs)
