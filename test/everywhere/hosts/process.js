@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import * as steepest from "steepest";
+import * as data from "steepest/data";
 import * as graph from "steepest/graph";
+import * as images from "steepest/images";
 import * as io from "steepest/io";
 import * as metrics from "steepest/metrics";
 import * as search from "steepest/search";
@@ -16,7 +18,10 @@ process.on("worker", (worker) => workers.push(worker));
 for (const run of JSON.parse(process.argv[2])) {
   let result;
   try {
-    result = await runSuite({ steepest, graph, io, search, metrics }, { ...run, synchronous: true, file, workers });
+    result = await runSuite(
+      { steepest, graph, io, search, metrics, data, images },
+      { ...run, synchronous: true, file, workers },
+    );
   } catch (error) {
     result = { broken: explain(error) };
   }

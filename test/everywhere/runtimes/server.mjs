@@ -4,6 +4,8 @@ import { createServer } from "node:http";
 import { extname, join, normalize, sep } from "node:path";
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
+/** Frames in which a worker may come from the page's own memory: for suite/maps.js. */
+const MAPS = '<!doctype html><title>maps</title><script type="module" src="/hosts/maps.js"></script>';
 const PAGE = '<!doctype html><title>steepest</title><script type="module" src="/hosts/page.js"></script>';
 
 /** The file that browsers get for an entry of the package. */
@@ -47,12 +49,13 @@ function createMailbox() {
 /** `isolated`: with the headers that let a page share memory. A strict content security policy comes with all. */
 export async function serve(project, { isolated }) {
   const { exports } = JSON.parse(await readFile(join(project, "node_modules/steepest/package.json"), "utf8"));
-  const entries = ["graph", "io", "search", "metrics"].map((name) => [name, exports[`./${name}`]]);
+  const entries = ["graph", "io", "search", "metrics", "data", "images"].map((name) => [name, exports[`./${name}`]]);
   const lines = [["steepest", exports["."]], ...entries].map(
     ([name, entry]) => `export * as ${name} from "${browserFile(entry)}";`,
   );
   const written = {
     "/": PAGE,
+    "/maps": MAPS,
     "/modules.js": lines.join("\n"),
     "/inline.js": `export * from "${browserFile(exports["./inline"])}";`,
   };
@@ -61,7 +64,8 @@ export async function serve(project, { isolated }) {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
     if (pathname === "/next" || pathname === "/answer") return mailbox.handle(pathname, request, response);
     response.setHeader("Content-Type", TYPES[extname(pathname)] ?? "text/html");
-    response.setHeader("Content-Security-Policy", "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'");
+    const workers = pathname === "/maps" ? "'self' blob:" : "'self'";
+    response.setHeader("Content-Security-Policy", `script-src 'self' 'wasm-unsafe-eval'; worker-src ${workers}`);
     if (isolated) {
       response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
       response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");

@@ -2,8 +2,10 @@
 import { createChecks, expect, explain } from "./checks.js";
 import { checkErrors } from "./errors.js";
 import { checkAllGradients } from "./gradients.js";
+import { checkImages } from "./images.js";
 import { checkKernels } from "./kernels.js";
 import { checkLost } from "./lost.js";
+import { checkMaps } from "./maps.js";
 import { createDigest } from "./numbers.js";
 import { checkResuming } from "./saving.js";
 import { checkScores } from "./scores.js";
@@ -15,7 +17,7 @@ import { checkRefusal, listen } from "./wide.js";
 /**
  * Runs everything in one engine.
  *
- * @param modules `steepest`, and where there are some `graph`, `io`, `search` and `metrics`.
+ * @param modules `steepest`, and where there are some `graph`, `io`, `search`, `metrics`, `data` and `images`.
  * @param options `build`, `threads` and `background` for the engine; `refused`, a part of the reason why the runtime must
  *   not run that build; `given`, the threads that it must then have
  *   (default: those asked for); `brief`, whether the rows of operations, their gradients and the resuming of each training
@@ -69,6 +71,8 @@ async function runChecks(modules, options, checks) {
   const resume = await checkResuming(modules, kit, checks);
   await checkStores(modules, kit, checks);
   await checkScores(modules, checks);
+  await checkMaps(modules, kit, checks);
+  await checkImages(modules, checks);
   await checkSlices(modules, kit, checks);
   await checkErrors(modules, kit, checks);
   if (kit.workers !== undefined && engine.shared && threads === 4 && build === "strict")
