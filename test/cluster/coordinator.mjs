@@ -4,9 +4,14 @@ import { distribute } from "steepest/cluster";
 
 const { options, job } = JSON.parse(process.argv[2]);
 const run = await distribute(job, options);
-let last;
-for await (const { round, loss, validation, workers } of run) {
-  last = { round, loss, accuracy: validation?.accuracy, workers };
+let [last, before] = [undefined, performance.now()];
+const parameters = [...run.trainer.parameters().values()].reduce((sum, { data }) => sum + data.length, 0);
+for await (const { round, loss, validation, workers, byWorker } of run) {
+  const seconds = (performance.now() - before) / 1000;
+  before = performance.now();
+  // The milliseconds of the worker that trained longest.
+  const training = Math.max(...[...byWorker.values()].map(({ milliseconds }) => milliseconds));
+  last = { round, loss, accuracy: validation?.accuracy, workers, parameters, seconds, training };
   console.log(JSON.stringify(last));
 }
 const hash = createHash("sha256");

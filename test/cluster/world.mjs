@@ -72,7 +72,7 @@ export async function until(what, condition, seconds = 60) {
 /** Puts the programs into a folder where they find a package as an installed one. */
 function install(place, link) {
   mkdirSync(join(place, "node_modules"), { recursive: true });
-  for (const file of ["job.mjs", "coordinator.mjs", "memory.mjs"]) {
+  for (const file of ["job.mjs", "measureJob.mjs", "coordinator.mjs", "memory.mjs"]) {
     copyFileSync(new URL(file, import.meta.url), join(place, file));
   }
   link(join(place, "node_modules", "steepest"));
@@ -172,7 +172,8 @@ export const PLANS = {
 export function startCoordinator(redis, setting = {}) {
   const { kind = "mlp", plan = "local", rounds = 6, more = {}, env = {}, node = process.execPath, host } = setting;
   const options = { name: "test", rounds, ...PLANS[plan], ...(redis && { connection: redis.url }), ...more };
-  const args = [...(setting.flags ?? []), join(folder, "coordinator.mjs"), JSON.stringify({ options, job })];
+  const program = JSON.stringify({ options, job: setting.file ?? job });
+  const args = [...(setting.flags ?? []), join(folder, "coordinator.mjs"), program];
   return start(node, args, { host, env: { ...process.env, STEEPEST_TEST_JOB: kind, ...env }, cwd: folder });
 }
 
