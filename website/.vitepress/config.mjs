@@ -39,6 +39,10 @@ export default defineConfig({
   ignoreDeadLinks: [/\.txt$/, /^\/playground\//],
   markdown: {
     highlight,
+    // Indented blocks, as fences: keys reach what scrolls.
+    config: (md) => {
+      md.renderer.rules.code_block = (tokens, index) => highlight(tokens[index].content, "text");
+    },
     // GitHub's headings have the anchors that the pages' links use.
     anchor: { slugify: (text) => githubSlug(text) },
   },
