@@ -49,7 +49,7 @@ async function visit(address, use, { server = "isolated", ...options } = {}) {
   }
 }
 
-const suites = ["points", "digits", "descent", "everywhere"];
+const suites = ["points", "digits", "text", "descent", "everywhere"];
 // All, or those that are named: `npm test --prefix playground -- digits`.
 const named = process.argv.slice(2);
 for (const name of named.length > 0 ? named : suites) {
