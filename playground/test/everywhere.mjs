@@ -58,4 +58,18 @@ export default async function everywhere({ test, visit }) {
       },
       { colorScheme: "dark" },
     ));
+
+  await test("the theme may change while a page trains", async () => {
+    for (const file of pages) {
+      await visit(file, async (page) => {
+        await page.waitForFunction(() => document.getElementById("status").textContent.includes("build"));
+        await page.click("#play");
+        for (let press = 0; press < 6; press++) {
+          await page.click("#theme");
+          await page.waitForTimeout(100);
+        }
+        assert.equal(await page.getAttribute("#play", "aria-pressed"), "true");
+      });
+    }
+  });
 }

@@ -27,7 +27,7 @@ import {
   type Point,
   splitPoints,
 } from "./data.js";
-import { createDiagram, SIDE, type Unit } from "./diagram.js";
+import { createDiagram, SIDE, type Unit, type Weights } from "./diagram.js";
 import { hiddenName, openTrainer, type PointTrainer } from "./network.js";
 import { ACTIVATIONS, OPTIMIZERS, type PointSettings, RATES, STRENGTHS, schema } from "./settings.js";
 
@@ -76,6 +76,7 @@ let gridInputs: Float32Array = new Float32Array();
 let epochs = 0;
 let looking: Unit | undefined;
 let seen: Record<string, Float32Array> = {};
+let weights: Weights[] = [];
 const series = createSeries(2);
 const scores: { train: Scores; test: Scores } = { train: {}, test: {} };
 
@@ -108,6 +109,8 @@ function renew(): void {
     gridInputs = featuresOf(grid, settings.features);
     epochs = 0;
     looking = undefined;
+    seen = {};
+    weights = [];
     series.clear();
     diagram.build(settings);
     diagram.drawFeatures(featuresOf(grid, FEATURE_NAMES));
@@ -152,7 +155,18 @@ async function look(): Promise<void> {
   }
   series.add(epochs, scores.train.loss as number, scores.test.loss as number);
   seen = (await current.predict(gridInputs)) as Record<string, Float32Array>;
+  weights = weightsOf(current, link.current.layers);
   draw();
+}
+
+/** Copies of the weights of all layers: read while nothing runs, for whenever they are drawn. */
+function weightsOf(from: PointTrainer, layers: readonly number[]): Weights[] {
+  const parameters = from.parameters();
+  return [...layers.map((_, layer) => hiddenName(layer)), "out"].flatMap((name) => {
+    const found = parameters.get(`${name}.weight`);
+    if (found === undefined) return [];
+    return [{ from: found.shape[0] as number, to: found.shape[1] as number, data: found.data }];
+  });
 }
 
 const scaleOf = (values: Float32Array): number => {
@@ -168,15 +182,7 @@ function draw(): void {
     const values = seen[hiddenName(layer)];
     if (values !== undefined) diagram.drawLayer(layer, values, scaleOf(values));
   }
-  const parameters = trainer.parameters();
-  diagram.drawWeights(
-    [...layers.map((_, layer) => hiddenName(layer)), "out"].flatMap((name) => {
-      const found = parameters.get(`${name}.weight`);
-      return found === undefined
-        ? []
-        : [{ from: found.shape[0] as number, to: found.shape[1] as number, data: found.data }];
-    }),
-  );
+  diagram.drawWeights(weights);
   drawOutput();
   showScores();
   chart.draw(series.columns);
