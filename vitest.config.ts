@@ -29,6 +29,7 @@ export default defineConfig({
       { find: /^steepest\/io$/, replacement: source("./src/platform/nodeIo.ts") },
       { find: /^steepest\/diagnostics$/, replacement: source("./src/diagnostics/index.ts") },
       { find: /^steepest\/inspect$/, replacement: source("./src/inspect/index.ts") },
+      { find: /^steepest\/quantize$/, replacement: source("./src/quantize/index.ts") },
       { find: /^steepest\/metrics$/, replacement: source("./src/metrics/index.ts") },
       { find: /^steepest\/data$/, replacement: source("./src/platform/nodeData.ts") },
       { find: /^steepest\/report$/, replacement: source("./src/platform/nodeReport.ts") },

@@ -119,6 +119,7 @@ const ANYWHERE = {
   diagnostics: "src/diagnostics/index.ts",
   inspect: "src/inspect/index.ts",
   metrics: "src/metrics/index.ts",
+  quantize: "src/quantize/index.ts",
   text: "src/text/index.ts",
 };
 
@@ -216,6 +217,7 @@ async function bundleBrowser() {
     diagnostics: "diagnostics",
     inspect: "inspect",
     metrics: "metrics",
+    quantize: "quantize",
     report: "report",
     text: "text",
     search: "search",

@@ -16,6 +16,7 @@ import * as io from "steepest/io";
 import * as metrics from "steepest/metrics";
 import * as onnx from "steepest/onnx";
 import * as progress from "steepest/progress";
+import * as quantize from "steepest/quantize";
 import * as report from "steepest/report";
 import * as search from "steepest/search";
 import * as standalone from "steepest/standalone";
@@ -40,6 +41,7 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/onnx": onnx,
   "steepest/diagnostics": diagnostics,
   "steepest/inspect": inspect,
+  "steepest/quantize": quantize,
   "steepest/metrics": metrics,
   "steepest/text": text,
   "steepest/report": report,
@@ -147,6 +149,6 @@ test.each(examples)("example in %s", async (file, source) => {
       ? report
       : file.includes("nodeOnnx")
         ? onnx
-        : { metrics, images, inspect, callbacks, diagnostics, onnx }[file.split(/[\\/]/)[1]];
+        : { metrics, images, inspect, quantize, callbacks, diagnostics, onnx }[file.split(/[\\/]/)[1]];
   await runProgram(source, file.startsWith("src/ops/"), own ?? {});
 });

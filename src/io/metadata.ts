@@ -10,7 +10,7 @@ export type Metadata = Readonly<Record<string, string>>;
 // Of weights and of checkpoints alike, so that a note which one may have the other may have too.
 const OWN_KEYS = [
   ...["format", "layers", "checkpoint", "optimizer", "steps", "epochs", "seed", "position", "callbacks"],
-  ...["checksum", "digest", "architecture", "preprocessing"],
+  ...["checksum", "digest", "architecture", "preprocessing", "quantization"],
 ];
 
 /** Steepest's notes and the user's. Refuses keys that Steepest itself writes, and what is no text. */

@@ -7,6 +7,7 @@ export * as images from "../images/index.js";
 export * as inspect from "../inspect/index.js";
 export * as metrics from "../metrics/index.js";
 export * as onnx from "../onnx/index.js";
+export * as quantize from "../quantize/index.js";
 export * as report from "../report/index.js";
 export * as search from "../search/index.js";
 export * as text from "../text/index.js";

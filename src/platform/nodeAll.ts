@@ -3,6 +3,7 @@
 export * as diagnostics from "../diagnostics/index.js";
 export * as inspect from "../inspect/index.js";
 export * as metrics from "../metrics/index.js";
+export * as quantize from "../quantize/index.js";
 export * as text from "../text/index.js";
 export * as index from "./node.js";
 export * as callbacks from "./nodeCallbacks.js";
