@@ -36,7 +36,8 @@ const families: readonly Family[] = [
       return [transformerWorkload(), sampleWorkload()];
     },
   },
-  { names: /^predict-/, load: async () => [(await import("./workloads/prediction.js")).predictionWorkload()] },
+  { names: /^predict-one$/, load: async () => [(await import("./workloads/prediction.js")).predictionWorkload()] },
+  { names: /^predict-int8$/, load: async () => [(await import("./workloads/quantized.js")).quantizedWorkload()] },
   {
     names: /^gemm-/,
     load: async () => {
