@@ -165,7 +165,7 @@ function checkRemade(model: AnyModel, architecture: Architecture): void {
   );
 }
 
-function checkCustomParts(where: string, value: unknown): CustomParts {
+export function checkCustomParts(where: string, value: unknown): CustomParts {
   if (kindOf(value) !== "Object") {
     throw new FormatError(
       `${where}: custom must be an object of the functions that make custom layers, by name, got ${showValue(value)}: write { custom: { scaled } }`,

@@ -1,5 +1,5 @@
 // What int8 changes: a quantised model beside the trainer that it came from.
-import { DataError, showValue } from "../engine/errors.js";
+import { checkFunction, DataError, showValue } from "../engine/errors.js";
 import { type Shape, sizeOf } from "../graph/tensor.js";
 import { flattenValues, type Values } from "../graph/values.js";
 import type { ForPorts } from "../nn/ports.js";
@@ -39,6 +39,7 @@ export async function compareQuantized(
 ): Promise<QuantizationReport> {
   const where = "compareQuantized";
   valuesOf(where, quantized);
+  checkFunction(where, "trainer.predict", (trainer as Partial<typeof trainer> | undefined)?.predict);
   const before = await trainer.predict(x as ForPorts<Shape, Values>, { output: "raw" });
   const after = quantized.predict(x);
   const size = sizeOf(quantized.model.outputShape);

@@ -9,6 +9,7 @@ import { checkChecksum, checksumOf } from "../io/checksum.js";
 import { FormatError } from "../io/formatError.js";
 import { parseNote } from "../io/header.js";
 import { type Metadata, withNotes } from "../io/metadata.js";
+import { checkCustomParts } from "../io/model.js";
 import { encodeSafetensors, openSafetensors, type SafetensorsFile, type SafetensorsInput } from "../io/safetensors.js";
 import { type AnyModel, checkModel } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
@@ -103,6 +104,7 @@ export async function decodeQuantized<I extends Ports = Shape, O extends Ports =
   name?: string,
 ): Promise<QuantizedModel<I, O>> {
   const { build, threads, custom = {} } = readOptions("decodeQuantized", options, DECODE);
+  checkCustomParts("decodeQuantized", custom);
   const where = placeOf("quantized model", name);
   const { metadata, tensors: read } = openSafetensors(where, bytesOf(`decodeQuantized: ${where}`, bytes));
   const { architecture, quantization } = metadata;

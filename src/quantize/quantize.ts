@@ -133,6 +133,14 @@ export async function quantize<I extends Ports, O extends Ports>(
       `${where}: calibration must have at least one sample, got none: take some of the training data`,
     );
   }
+  for (const { data } of samples.x) {
+    for (let i = 0; i < data.length; i++) {
+      if (Number.isFinite(data[i])) continue;
+      throw new DataError(
+        `${where}: calibration must have finite values, got ${showValue(data[i])} at index ${i}: leave such samples out`,
+      );
+    }
+  }
   const current = trainer.parameters();
   checkFinite(where, current, "load what was saved before, and train with a smaller learning rate");
   const skips = matchersOf(where, skip);

@@ -1,4 +1,4 @@
-// The sweep over all that "steepest/callbacks", "steepest/cluster", "steepest/data", "steepest/images", "steepest/inspect", "steepest/metrics", "steepest/onnx", "steepest/quantize", "steepest/search", "steepest/standalone" and "steepest/text" export: see sweep.ts for the
+// The sweep over all that "steepest/callbacks", "steepest/cluster", "steepest/data", "steepest/images", "steepest/inspect", "steepest/metrics", "steepest/onnx", "steepest/search", "steepest/standalone" and "steepest/text" export: see sweep.ts for the
 // rule that it holds.
 import { describe, expect, test } from "vitest";
 import { callbackRows, namesOfCallbacks } from "./rows/callbacks.js";
@@ -9,7 +9,6 @@ import { arrayMetricRows, namesOfMetrics } from "./rows/metrics.js";
 import { namesOfOnnx, onnxRows } from "./rows/onnx.js";
 import { namesOfPictures, pictureRows } from "./rows/pictures.js";
 import { namesOfPreparation, preparationRows } from "./rows/preparation.js";
-import { namesOfQuantize, quantizeRows } from "./rows/quantize.js";
 import { namesOfStandalone, standaloneRows } from "./rows/standalone.js";
 import { sweep, sweptCalls } from "./sweep.js";
 
@@ -25,7 +24,6 @@ describe("bad arguments", () => {
       ...onnxRows,
       ...clusterRows,
       ...standaloneRows,
-      ...quantizeRows,
     ],
     () => undefined,
   );
@@ -42,7 +40,6 @@ test("every export has a row", () => {
     ...onnxRows,
     ...clusterRows,
     ...standaloneRows,
-    ...quantizeRows,
   ].map(({ name }) => name);
   expect(
     [
@@ -55,7 +52,6 @@ test("every export has a row", () => {
       ...namesOfOnnx,
       ...namesOfCluster,
       ...namesOfStandalone,
-      ...namesOfQuantize,
     ].filter((name) => !named.includes(name)),
   ).toEqual([]);
 });
