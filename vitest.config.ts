@@ -34,6 +34,7 @@ export default defineConfig({
       { find: /^steepest\/data$/, replacement: source("./src/platform/nodeData.ts") },
       { find: /^steepest\/report$/, replacement: source("./src/platform/nodeReport.ts") },
       { find: /^steepest\/onnx$/, replacement: source("./src/platform/nodeOnnx.ts") },
+      { find: /^steepest\/keras$/, replacement: source("./src/platform/nodeKeras.ts") },
       { find: /^steepest\/images$/, replacement: source("./src/platform/nodeImages.ts") },
       { find: /^steepest\/standalone$/, replacement: source("./src/platform/nodeStandalone.ts") },
       { find: /^steepest\/cluster$/, replacement: source("./src/platform/nodeCluster.ts") },

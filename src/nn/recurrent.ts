@@ -36,7 +36,7 @@ import type { Scope } from "./scope.js";
 export type Merge = "concatenate" | "sum" | "average" | "multiply";
 
 /** Functions that a cell may have, by name. */
-export type CellActivation = "tanh" | "relu" | "sigmoid" | "hardSigmoid" | "softsign" | "linear";
+export type CellActivation = "tanh" | "relu" | "sigmoid" | "hardSigmoid" | "steepHardSigmoid" | "softsign" | "linear";
 
 /** Options of all recurrent layers. */
 export interface RecurrentOptions {
@@ -113,9 +113,12 @@ export const RECURRENT = joined(
   partOptions("recurrentWeight"),
 ) satisfies OptionsOf<RecurrentOptions>;
 
+/** 0.2 · x + 0.5 within [0, 1]: the hard sigmoid of Keras 2 and TensorFlow.js. */
+const steepHardSigmoid = (x: Tensor): Tensor => clip(shift(scale(x, 0.2), 0.5), 0, 1);
+
 /** A function of a cell by its name. */
 export function activationOf(name: CellActivation): (x: Tensor) => Tensor {
-  const known = { tanh, relu, sigmoid, hardSigmoid, softsign, linear: identity };
+  const known = { tanh, relu, sigmoid, hardSigmoid, steepHardSigmoid, softsign, linear: identity };
   return known[name];
 }
 
@@ -124,6 +127,7 @@ export const CELL_ACTIVATIONS: readonly CellActivation[] = [
   "relu",
   "sigmoid",
   "hardSigmoid",
+  "steepHardSigmoid",
   "softsign",
   "linear",
 ];

@@ -1,0 +1,133 @@
+// The library that reads HDF5 files. It is loaded when it is needed.
+import { SteepestError, showValue } from "../engine/errors.js";
+import { FormatError } from "../io/formatError.js";
+import { shown } from "./fields.js";
+import type { Weight } from "./weights.js";
+
+/** What is used of the package h5wasm. */
+export interface Hdf5Library {
+  readonly ready: Promise<{
+    readonly FS: { writeFile(path: string, data: Uint8Array): void; unlink(path: string): void };
+  }>;
+  readonly File: new (path: string, mode: "r") => Hdf5Group & { close(): unknown };
+}
+
+interface Hdf5Entity {
+  readonly attrs: Readonly<Record<string, { readonly value: unknown }>>;
+  /** Of a dataset. */
+  readonly shape?: readonly number[] | null;
+  readonly dtype?: unknown;
+  readonly value?: unknown;
+}
+
+interface Hdf5Group extends Hdf5Entity {
+  get(path: string): unknown;
+}
+
+export async function hdf5Library(where: string, given: Hdf5Library | undefined): Promise<Hdf5Library> {
+  if (given !== undefined) {
+    if (typeof given === "object" && given !== null && typeof given.File === "function" && "ready" in given)
+      return given;
+    throw new SteepestError(
+      `${where}: hdf5 must be the package h5wasm, got ${showValue(given)}: import * as hdf5 from "h5wasm"`,
+    );
+  }
+  // Where no bundler looks: the package has four megabytes, and most models are read without it.
+  const name = "h5wasm";
+  return await import(/* webpackIgnore: true */ /* @vite-ignore */ name).catch((cause: unknown) => {
+    throw new SteepestError(
+      `${where}: needs the package h5wasm, which is not there: npm install h5wasm, and in a page give it as hdf5`,
+      { cause },
+    );
+  });
+}
+
+/** An open file. */
+export interface Hdf5File {
+  /** Text or texts; nothing if it is not there. */
+  attribute(path: string, name: string): string | readonly string[] | undefined;
+  has(path: string): boolean;
+  /** A dataset's values; nothing if there is none. Throws FormatError if they are no numbers. */
+  weight(path: string): Weight | undefined;
+}
+
+let files = 0;
+
+/** Opens the bytes of a file for as long as `read` works with it. */
+export async function readHdf5<T>(
+  where: string,
+  library: Hdf5Library,
+  bytes: Uint8Array,
+  read: (file: Hdf5File) => T,
+): Promise<T> {
+  const { FS } = await library.ready;
+  const path = `steepest-${files++}.h5`;
+  FS.writeFile(path, bytes);
+  try {
+    const file = guarded(where, () => new library.File(path, "r"));
+    try {
+      return read(opened(where, file, bytes.length));
+    } finally {
+      guarded(where, () => file.close());
+    }
+  } finally {
+    FS.unlink(path);
+  }
+}
+
+/** Whatever the library says of a damaged file becomes an error of this one. */
+function guarded<T>(where: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof SteepestError) throw cause;
+    throw new FormatError(`${where}: must be an HDF5 file, got other bytes: the file is damaged, fetch it again`, {
+      cause,
+    });
+  }
+}
+
+const TYPES = /^[<>|]?(?:f[248]|[iu][1248])$/;
+
+function opened(where: string, file: Hdf5Group, fileBytes: number): Hdf5File {
+  const entity = (path: string): Hdf5Entity | undefined =>
+    guarded(where, () => (path === "" ? file : (file.get(path) as Hdf5Entity | null))) ?? undefined;
+  return {
+    attribute(path, name) {
+      const value = guarded(where, () => entity(path)?.attrs?.[name]?.value);
+      if (typeof value === "string") return value;
+      return Array.isArray(value) && value.every((one) => typeof one === "string") ? value : undefined;
+    },
+    has: (path) => entity(path) !== undefined,
+    weight(path) {
+      const found = entity(path);
+      if (found === undefined) return undefined;
+      return guarded(where, () => {
+        const { shape, dtype } = found;
+        const size = Number(/\d+$/.exec(String(dtype))?.[0]);
+        const isNumbers = Array.isArray(shape) && typeof dtype === "string" && TYPES.test(dtype);
+        // A file that is not compressed, as Keras writes it, has all the bytes of what it has.
+        if (!isNumbers || shape.reduce((product: number, one: number) => product * one, size) > fileBytes) {
+          throw new FormatError(
+            `${where}: ${shown(path)} must be numbers that are not compressed, got ${showValue(dtype)} ${showValue(shape)}: save the model with Keras`,
+          );
+        }
+        const { value } = found;
+        const isHalf = /f2$/.test(dtype);
+        const data =
+          typeof value === "number" ? Float32Array.of(value) : numbersOf(value as ArrayLike<number | bigint>);
+        if (data === undefined || isHalf) {
+          throw new FormatError(
+            `${where}: ${shown(path)} must be float32, float64 or whole numbers, got ${showValue(dtype)}: save the model in float32`,
+          );
+        }
+        return { shape: [...shape], data };
+      });
+    },
+  };
+}
+
+function numbersOf(value: ArrayLike<number | bigint>): Float32Array | undefined {
+  if (!ArrayBuffer.isView(value)) return undefined;
+  return Float32Array.from(value as ArrayLike<number>, Number);
+}
