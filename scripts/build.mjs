@@ -140,6 +140,7 @@ async function bundleNode() {
     callbacks: "src/platform/nodeCallbacks.ts",
     images: "src/platform/nodeImages.ts",
     onnx: "src/platform/nodeOnnx.ts",
+    keras: "src/platform/nodeKeras.ts",
     cluster: "src/platform/nodeCluster.ts",
     standalone: "src/platform/nodeStandalone.ts",
     ...ANYWHERE,
@@ -168,6 +169,7 @@ async function bundleNode() {
     "callbacks",
     "images",
     "onnx",
+    "keras",
     "cluster",
     "standalone",
     ...Object.keys(ANYWHERE),
@@ -191,6 +193,7 @@ async function bundleBrowser() {
     callbacks: "src/callbacks/index.ts",
     images: "src/images/index.ts",
     onnx: "src/onnx/index.ts",
+    keras: "src/keras/index.ts",
     ...ANYWHERE,
   };
   await Promise.all([
@@ -224,6 +227,7 @@ async function bundleBrowser() {
     callbacks: "callbacks",
     images: "images",
     onnx: "onnx",
+    keras: "keras",
   })) {
     writeFileSync(new URL(`cjs/browser/${file}.cjs`, dist), require("../", entry));
   }
@@ -254,6 +258,7 @@ async function bundleEdge() {
     callbacks: "src/callbacks/index.ts",
     images: "src/images/index.ts",
     onnx: "src/onnx/index.ts",
+    keras: "src/keras/index.ts",
     ...ANYWHERE,
   };
   await bundle({

@@ -13,6 +13,7 @@ import * as graph from "steepest/graph";
 import * as images from "steepest/images";
 import * as inspect from "steepest/inspect";
 import * as io from "steepest/io";
+import * as keras from "steepest/keras";
 import * as metrics from "steepest/metrics";
 import * as onnx from "steepest/onnx";
 import * as progress from "steepest/progress";
@@ -39,6 +40,7 @@ const modules: Record<string, Record<string, unknown>> = {
   "steepest/data": preparation,
   "steepest/images": images,
   "steepest/onnx": onnx,
+  "steepest/keras": keras,
   "steepest/diagnostics": diagnostics,
   "steepest/inspect": inspect,
   "steepest/quantize": quantize,
@@ -149,6 +151,6 @@ test.each(examples)("example in %s", async (file, source) => {
       ? report
       : file.includes("nodeOnnx")
         ? onnx
-        : { metrics, images, inspect, quantize, callbacks, diagnostics, onnx }[file.split(/[\\/]/)[1]];
+        : { metrics, images, inspect, quantize, callbacks, diagnostics, onnx, keras }[file.split(/[\\/]/)[1]];
   await runProgram(source, file.startsWith("src/ops/"), own ?? {});
 });

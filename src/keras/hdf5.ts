@@ -15,8 +15,7 @@ export interface Hdf5Library {
 interface Hdf5Entity {
   readonly attrs: Readonly<Record<string, { readonly value: unknown }>>;
   /** Of a dataset. */
-  readonly shape?: readonly number[] | null;
-  readonly dtype?: unknown;
+  readonly metadata?: { readonly type: number; readonly size: number; readonly shape: readonly number[] | null };
   readonly value?: unknown;
 }
 
@@ -87,7 +86,9 @@ function guarded<T>(where: string, work: () => T): T {
   }
 }
 
-const TYPES = /^[<>|]?(?:f[248]|[iu][1248])$/;
+// Of HDF5's classes of types: whole numbers, and floating-point ones of these bytes.
+const [WHOLE, FLOATING] = [0, 1];
+const FLOAT_BYTES = [4, 8];
 
 function opened(where: string, file: Hdf5Group, fileBytes: number): Hdf5File {
   const entity = (path: string): Hdf5Entity | undefined =>
@@ -103,31 +104,28 @@ function opened(where: string, file: Hdf5Group, fileBytes: number): Hdf5File {
       const found = entity(path);
       if (found === undefined) return undefined;
       return guarded(where, () => {
-        const { shape, dtype } = found;
-        const size = Number(/\d+$/.exec(String(dtype))?.[0]);
-        const isNumbers = Array.isArray(shape) && typeof dtype === "string" && TYPES.test(dtype);
-        // A file that is not compressed, as Keras writes it, has all the bytes of what it has.
-        if (!isNumbers || shape.reduce((product: number, one: number) => product * one, size) > fileBytes) {
+        const { type, size = 0, shape } = found.metadata ?? {};
+        const isKnown = type === WHOLE || (type === FLOATING && FLOAT_BYTES.includes(size));
+        if (!isKnown || !Array.isArray(shape)) {
           throw new FormatError(
-            `${where}: ${shown(path)} must be numbers that are not compressed, got ${showValue(dtype)} ${showValue(shape)}: save the model with Keras`,
+            `${where}: ${shown(path)} must be float32, float64 or whole numbers, got others: save the model in float32`,
+          );
+        }
+        // A file that is not compressed, as Keras writes it, has all the bytes of what it has.
+        if (shape.reduce((product: number, one: number) => product * one, size) > fileBytes) {
+          throw new FormatError(
+            `${where}: ${shown(path)} must have its bytes in the file, got [${shape.slice(0, 8)}] in ${fileBytes} bytes: it is damaged, or compressed`,
           );
         }
         const { value } = found;
-        const isHalf = /f2$/.test(dtype);
-        const data =
-          typeof value === "number" ? Float32Array.of(value) : numbersOf(value as ArrayLike<number | bigint>);
-        if (data === undefined || isHalf) {
-          throw new FormatError(
-            `${where}: ${shown(path)} must be float32, float64 or whole numbers, got ${showValue(dtype)}: save the model in float32`,
-          );
-        }
-        return { shape: [...shape], data };
+        const data = typeof value === "number" ? Float32Array.of(value) : numbersOf(value);
+        if (data !== undefined) return { shape: [...shape], data };
+        throw new FormatError(`${where}: ${shown(path)} must be numbers, got ${showValue(value)}: the file is damaged`);
       });
     },
   };
 }
 
-function numbersOf(value: ArrayLike<number | bigint>): Float32Array | undefined {
-  if (!ArrayBuffer.isView(value)) return undefined;
-  return Float32Array.from(value as ArrayLike<number>, Number);
+function numbersOf(value: unknown): Float32Array | undefined {
+  return ArrayBuffer.isView(value) ? Float32Array.from(value as unknown as ArrayLike<number>, Number) : undefined;
 }

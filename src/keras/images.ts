@@ -100,12 +100,17 @@ function depthwiseWeight(weight: Weight, axes: number): Weight {
   return reshaped(weight, [...weight.shape.slice(0, axes), 1, channels * multiplier]);
 }
 
+/** As the config says; TensorFlow.js leaves it out. */
+function multiplierOf(of: KerasLayer, axes: number, weight: Weight): number {
+  return of.fields.integer("depth_multiplier", weight.shape[axes + 1] ?? 1);
+}
+
 function depthwise(axes: number, make: (window: never, options: never) => Layer): Read {
   return (of) => {
     const { window, padding, strides, dilations } = windowOf(of, axes);
     const bias = of.fields.flag("use_bias", true);
-    const multiplier = of.fields.integer("depth_multiplier", 1);
     const weights = of.take([["depthwise_kernel", "kernel"], ...(bias ? ["bias"] : [])]);
+    const multiplier = multiplierOf(of, axes, weights[0]);
     of.begin("weight", depthwiseWeight(weights[0], axes));
     if (bias) of.begin("bias", weights[1]);
     const rest = { name: of.name, bias, multiplier, padding, stride: forAxes(strides), dilation: forAxes(dilations) };
@@ -117,8 +122,8 @@ function separable(axes: number, make: Make): Read {
   return (of) => {
     const { window, padding, strides, dilations } = windowOf(of, axes);
     const [filters, bias] = [of.fields.integer("filters"), of.fields.flag("use_bias", true)];
-    const multiplier = of.fields.integer("depth_multiplier", 1);
     const weights = of.take(["depthwise_kernel", "pointwise_kernel", ...(bias ? ["bias"] : [])]);
+    const multiplier = multiplierOf(of, axes, weights[0]);
     of.begin("depthwiseWeight", depthwiseWeight(weights[0], axes));
     of.begin("pointwiseWeight", weights[1]);
     if (bias) of.begin("bias", weights[2]);

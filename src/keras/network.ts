@@ -72,6 +72,7 @@ interface Around {
 
 export const OUTERMOST: Around = { place: { names: [], path: "" }, prefix: "", depth: 0 };
 
+const nodeOf = ({ layer, node }: Reference): string => `${node}/${layer}`;
 const keyOf = ({ layer, node, tensor }: Reference): string => `${node}/${tensor}/${layer}`;
 
 export function readNetwork(reading: Reading, className: string, config: unknown, around: Around): Network {
@@ -330,6 +331,11 @@ function readNode(value: unknown): Node {
   return { xs, named, flags, others };
 }
 
+const referencesOf = ({ xs, named }: Pick<Node, "xs" | "named">): Reference[] => [
+  ...xs,
+  ...Object.values(named).flat(),
+];
+
 /** Refuses what a layer cannot be given. */
 function checkCalls(of: KerasLayer, { nodes }: LayerConfig): void {
   const known = Object.hasOwn(NAMED, of.className) ? NAMED[of.className] : { tensors: [], flags: [] };
@@ -372,8 +378,13 @@ function readFunctional(
   const inputs = referenceList(where, "input_layers", fieldOf(config, "input_layers"));
   const outputs = referenceList(where, "output_layers", fieldOf(config, "output_layers"));
   const nodes = new Map<string, Step>();
-  for (const { name, nodes: values } of layers)
-    values.forEach((value, node) => nodes.set(`${node}/${name}`, { ...readNode(value), layer: name, node }));
+  const read = layers.map(({ nodes }) => nodes.map(readNode));
+  const used = new Set([...outputs, ...read.flat().flatMap(referencesOf)].map(nodeOf));
+  layers.forEach(({ name, className }, index) => {
+    // Node 0 of a model within may be its own, from before it was applied: then nothing here reads it.
+    const first = MODELS.includes(className) && !used.has(`0/${name}`) ? 1 : 0;
+    read[index].forEach((value, at) => nodes.set(`${at + first}/${name}`, { ...value, layer: name, node: at + first }));
+  });
   const calls = new Map(
     layers.flatMap((layer, index) =>
       isInput(layer) ? [] : [[layer.name, readLayer(reading, layer, places[index], around)] as const],
@@ -432,14 +443,13 @@ function ordered(
   inputs: readonly Reference[],
   outputs: readonly Reference[],
 ): readonly Step[] {
-  const keys = ({ layer, node }: Reference): string => `${node}/${layer}`;
-  const done = new Set(inputs.map(keys));
+  const done = new Set(inputs.map(nodeOf));
   const begun = new Set<string>();
   const steps: Step[] = [];
   const open = [...outputs].reverse();
   while (open.length > 0) {
     const next = open[open.length - 1];
-    const key = keys(next);
+    const key = nodeOf(next);
     if (done.has(key)) {
       open.pop();
       continue;
@@ -448,7 +458,7 @@ function ordered(
     if (step === undefined) {
       throw new FormatError(`${where}: a layer must read what is there, got ${shown(next.layer)}: the file is damaged`);
     }
-    const missing = [...step.xs, ...Object.values(step.named).flat()].filter((reference) => !done.has(keys(reference)));
+    const missing = referencesOf(step).filter((reference) => !done.has(nodeOf(reference)));
     if (missing.length === 0) {
       steps.push(step);
       done.add(key);

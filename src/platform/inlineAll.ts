@@ -5,6 +5,7 @@ export * as diagnostics from "../diagnostics/index.js";
 export * as graph from "../graph.js";
 export * as images from "../images/index.js";
 export * as inspect from "../inspect/index.js";
+export * as keras from "../keras/index.js";
 export * as metrics from "../metrics/index.js";
 export * as onnx from "../onnx/index.js";
 export * as quantize from "../quantize/index.js";

@@ -12,6 +12,7 @@ export * as data from "./nodeData.js";
 export * as graph from "./nodeGraph.js";
 export * as images from "./nodeImages.js";
 export * as io from "./nodeIo.js";
+export * as keras from "./nodeKeras.js";
 export * as onnx from "./nodeOnnx.js";
 export * as progress from "./nodeProgress.js";
 export * as report from "./nodeReport.js";

@@ -111,7 +111,14 @@ await record(
 await record(
   "images",
   chain(
-    layers.conv2d({ filters: 4, kernelSize: 3, inputShape: [11, 10, 2], padding: "same", strides: 2, activation: "relu" }),
+    layers.conv2d({
+      filters: 4,
+      kernelSize: 3,
+      inputShape: [11, 10, 2],
+      padding: "same",
+      strides: 2,
+      activation: "relu",
+    }),
     layers.batchNormalization({}),
     layers.maxPooling2d({ poolSize: 3, strides: 2, padding: "same" }),
     layers.conv2d({ filters: 3, kernelSize: [2, 3], dilationRate: 1, padding: "same" }),
@@ -126,12 +133,34 @@ await record(
   const outputs = [
     flat(layers.conv2d({ filters: 2, kernelSize: 3, dilationRate: 2 }), layers.flatten()),
     flat(layers.depthwiseConv2d({ kernelSize: 3, depthMultiplier: 2, padding: "same", strides: 2 }), layers.flatten()),
-    flat(layers.separableConv2d({ filters: 4, kernelSize: 3, depthMultiplier: 2, activation: "tanh" }), layers.flatten()),
+    flat(
+      layers.separableConv2d({ filters: 4, kernelSize: 3, depthMultiplier: 2, activation: "tanh" }),
+      layers.flatten(),
+    ),
     flat(layers.conv2dTranspose({ filters: 2, kernelSize: 3, strides: 2, padding: "same" }), layers.flatten()),
-    flat(layers.conv2dTranspose({ filters: 2, kernelSize: [4, 3], strides: [2, 1], padding: "valid" }), layers.flatten()),
+    flat(
+      layers.conv2dTranspose({ filters: 2, kernelSize: [4, 3], strides: [2, 1], padding: "valid" }),
+      layers.flatten(),
+    ),
     flat(layers.conv2dTranspose({ filters: 2, kernelSize: 2, strides: 3, padding: "valid" }), layers.flatten()),
-    flat(layers.zeroPadding2d({ padding: [[1, 2], [0, 3]] }), layers.flatten()),
-    flat(layers.cropping2D({ cropping: [[1, 2], [0, 3]] }), layers.flatten()),
+    flat(
+      layers.zeroPadding2d({
+        padding: [
+          [1, 2],
+          [0, 3],
+        ],
+      }),
+      layers.flatten(),
+    ),
+    flat(
+      layers.cropping2D({
+        cropping: [
+          [1, 2],
+          [0, 3],
+        ],
+      }),
+      layers.flatten(),
+    ),
     flat(layers.upSampling2d({ size: [2, 3] }), layers.flatten()),
     flat(layers.upSampling2d({ size: [2, 2], interpolation: "bilinear" }), layers.flatten()),
     flat(layers.rescaling({ scale: 0.5, offset: -1 }), layers.flatten()),
@@ -187,7 +216,23 @@ await record(
     layers.bidirectional({ layer: layers.lstm({ units: 2, returnSequences: true }), mergeMode: "sum" }),
   ];
   outputs.push(...steps.map((layer) => layers.flatten().apply(layer.apply(seen))));
-  await record("recurrent", tf.model({ inputs: x, outputs: layers.concatenate().apply(outputs) }), { below: { 0: 10 } });
+  await record("recurrent", tf.model({ inputs: x, outputs: layers.concatenate().apply(outputs) }), {
+    below: { 0: 10 },
+  });
+}
+{
+  // As Keras 3 has them by default, but for the place of the GRU's reset.
+  const x = tf.input({ shape: [5], name: "words" });
+  const seen = layers.embedding({ inputDim: 7, outputDim: 3, name: "table" }).apply(x);
+  const list = [
+    layers.lstm({ units: 2, recurrentActivation: "sigmoid" }),
+    layers.gru({ units: 2, recurrentActivation: "sigmoid" }),
+    layers.simpleRNN({ units: 2 }),
+    layers.bidirectional({ layer: layers.lstm({ units: 2, recurrentActivation: "sigmoid" }), mergeMode: "concat" }),
+  ];
+  const steps = layers.lstm({ units: 2, recurrentActivation: "sigmoid", returnSequences: true, goBackwards: true });
+  const outputs = [...list.map((layer) => layer.apply(seen)), layers.flatten().apply(steps.apply(seen))];
+  await record("gates", tf.model({ inputs: x, outputs: layers.concatenate().apply(outputs) }), { below: { 0: 7 } });
 }
 {
   const [a, b] = ["a", "b"].map((name) => tf.input({ shape: [5, 3], name }));
@@ -247,7 +292,9 @@ await record(
     const [min, max] = [Math.min(...values), Math.max(...values)];
     const steps = dtype === "uint8" ? 255 : 65535;
     const scale = (max - min) / steps || 1;
-    const stored = (dtype === "uint8" ? Uint8Array : Uint16Array).from(values, (value) => Math.round((value - min) / scale));
+    const stored = (dtype === "uint8" ? Uint8Array : Uint16Array).from(values, (value) =>
+      Math.round((value - min) / scale),
+    );
     parts.push(Buffer.from(stored.buffer));
     return { ...spec, quantization: { dtype, original_dtype: "float32", scale, min } };
   });
