@@ -8,6 +8,9 @@ import type { Weight } from "./weights.js";
 export interface Hdf5Library {
   readonly ready: Promise<{
     readonly FS: { writeFile(path: string, data: Uint8Array): void; unlink(path: string): void };
+    /** Errors are thrown, and not written to the console. */
+    activate_throwing_error_handler?(): unknown;
+    deactivate_throwing_error_handler?(): unknown;
   }>;
   readonly File: new (path: string, mode: "r") => Hdf5Group & { close(): unknown };
 }
@@ -59,9 +62,11 @@ export async function readHdf5<T>(
   bytes: Uint8Array,
   read: (file: Hdf5File) => T,
 ): Promise<T> {
-  const { FS } = await library.ready;
+  const module = await library.ready;
+  const { FS } = module;
   const path = `steepest-${files++}.h5`;
   FS.writeFile(path, bytes);
+  module.activate_throwing_error_handler?.();
   try {
     const file = guarded(where, () => new library.File(path, "r"));
     try {
@@ -70,6 +75,7 @@ export async function readHdf5<T>(
       guarded(where, () => file.close());
     }
   } finally {
+    module.deactivate_throwing_error_handler?.();
     FS.unlink(path);
   }
 }
