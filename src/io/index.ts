@@ -1,3 +1,4 @@
+export { type FromBrain, fromBrain } from "./brain.js";
 export type { FileBytes } from "./bytes.js";
 export { decodeCheckpoint, encodeCheckpoint, type SavedCheckpoint } from "./checkpoint.js";
 export { FormatError } from "./formatError.js";

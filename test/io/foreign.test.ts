@@ -6,6 +6,8 @@ import { SteepestError } from "../../src/engine/errors.js";
 import { compileSync, conv1d, dense, dropout, flatten, functional, relu, sequential } from "../../src/platform/node.js";
 import { add } from "../../src/platform/nodeGraph.js";
 import * as io from "../../src/platform/nodeIo.js";
+import { fromKeras, fromTensorFlowJs } from "../../src/platform/nodeKeras.js";
+import { archives, ofTensorFlowJs, olderFiles } from "../keras/recorded.js";
 
 const recorded: Readonly<Record<"npy" | "npz" | "pt", Readonly<Record<string, string>>>> = JSON.parse(
   readFileSync(new URL("../golden/pytorchFile.json", import.meta.url), "utf8"),
@@ -125,6 +127,11 @@ describe("mutations load, or are refused by an error of the library:", () => {
   const [weights, npy] = [io.encodeWeights(trainer), bytesOf("npy", "<f4")];
   const [pt, npz] = [bytesOf("pt", "module"), io.encodeNpz({ x: { shape: [3], data: Float32Array.of(1, 2, 3) } })];
 
+  const text = (json: object) => new TextEncoder().encode(JSON.stringify(json));
+  const brain = text({ sizes: [1, 1], layers: [{ 0: {} }, { 0: { bias: 1, weights: { 0: 2 } } }], activation: "tanh" });
+  const layered = ofTensorFlowJs.dense;
+  const shard = Buffer.from(layered.weights, "base64");
+
   /** A file whose architecture has other text: without a checksum, so that it is gone into. */
   const redescribed = (file: Uint8Array): [Uint8Array, (text: Uint8Array) => unknown] => {
     const { tensors, metadata } = io.decodeSafetensors(file);
@@ -137,14 +144,18 @@ describe("mutations load, or are refused by an error of the library:", () => {
   };
 
   const swept: readonly [name: string, count: number, bytes: Uint8Array, decode: (bytes: Uint8Array) => unknown][] = [
-    ["safetensors", 34_000, weights, (bytes) => io.decodeSafetensors(bytes)],
-    ["NumPy", 40_000, npy, (bytes) => io.decodeNpy(bytes)],
+    ["safetensors", 32_000, weights, (bytes) => io.decodeSafetensors(bytes)],
+    ["NumPy", 33_000, npy, (bytes) => io.decodeNpy(bytes)],
     ["NumPy archive", 1_000, npz, (bytes) => io.decodeNpz(bytes)],
     ["PyTorch", 16_000, pt, (bytes) => io.decodePyTorch(bytes)],
     ["chain", 3_000, chain, (bytes) => io.decodeModel(bytes)],
     ["function", 2_000, graph, (bytes) => io.decodeModel(bytes)],
     ["architecture of a chain", 2_000, ...redescribed(chain)],
     ["architecture of a function", 4_000, ...redescribed(graph)],
+    ["brain.js", 7_000, brain, (bytes) => io.fromBrain(bytes)],
+    ["TensorFlow.js", 1_000, text(layered.json), (bytes) => fromTensorFlowJs(bytes, { weights: shard })],
+    ["Keras 3", 200, archives[0][1], (bytes) => fromKeras(bytes)],
+    ["Keras 2", 100, olderFiles[0][1], (bytes) => fromKeras(bytes)],
   ];
   test.each(swept)("%s, %i times", async (_, count, bytes, decode) => {
     const random = randomOf(0x5eed + count);

@@ -7,6 +7,7 @@ import { createProgressDisplay, type ProgressDisplay } from "steepest/progress";
 import type { Row } from "../sweep.js";
 
 const { pt } = JSON.parse(readFileSync(new URL("../../golden/pytorchFile.json", import.meta.url), "utf8"));
+const BRAIN = JSON.stringify({ sizes: [1, 1], layers: [{ 0: {} }, { 0: { bias: 1, weights: { 0: 2 } } }] });
 const PT = new Uint8Array(Buffer.from(pt.module, "base64"));
 const IDX = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 5, 6);
 const notes = () => ({ note: "of mine" });
@@ -93,6 +94,12 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
       call: io.decodePyTorch,
       good: () => [PT, "name"],
       optional: ["1"],
+      accepts: { "0": buffers },
+    },
+    {
+      name: "fromBrain",
+      call: io.fromBrain,
+      good: () => [BRAIN],
       accepts: { "0": buffers },
     },
     {
