@@ -1,11 +1,10 @@
-// The sweep over all that "steepest/callbacks", "steepest/cluster", "steepest/data", "steepest/images", "steepest/inspect", "steepest/keras", "steepest/metrics", "steepest/onnx", "steepest/search", "steepest/standalone" and "steepest/text" export: see sweep.ts for the
+// The sweep over all that "steepest/callbacks", "steepest/cluster", "steepest/data", "steepest/images", "steepest/inspect", "steepest/metrics", "steepest/onnx", "steepest/search", "steepest/standalone" and "steepest/text" export: see sweep.ts for the
 // rule that it holds.
 import { describe, expect, test } from "vitest";
 import { callbackRows, namesOfCallbacks } from "./rows/callbacks.js";
 import { clusterRows, namesOfCluster } from "./rows/cluster.js";
 import { diagnosticsRows, namesOfDiagnostics } from "./rows/diagnostics.js";
 import { inspectRows, namesOfInspect } from "./rows/inspect.js";
-import { kerasRows, namesOfKeras } from "./rows/keras.js";
 import { arrayMetricRows, namesOfMetrics } from "./rows/metrics.js";
 import { namesOfOnnx, onnxRows } from "./rows/onnx.js";
 import { namesOfPictures, pictureRows } from "./rows/pictures.js";
@@ -23,7 +22,6 @@ describe("bad arguments", () => {
       ...pictureRows,
       ...callbackRows,
       ...onnxRows,
-      ...kerasRows,
       ...clusterRows,
       ...standaloneRows,
     ],
@@ -40,7 +38,6 @@ test("every export has a row", () => {
     ...pictureRows,
     ...callbackRows,
     ...onnxRows,
-    ...kerasRows,
     ...clusterRows,
     ...standaloneRows,
   ].map(({ name }) => name);
@@ -53,7 +50,6 @@ test("every export has a row", () => {
       ...namesOfPictures,
       ...namesOfCallbacks,
       ...namesOfOnnx,
-      ...namesOfKeras,
       ...namesOfCluster,
       ...namesOfStandalone,
     ].filter((name) => !named.includes(name)),
