@@ -19,7 +19,7 @@ export async function bundle(named: string = version): Promise<string> {
     bundle: true,
     format: "cjs",
     platform: "node",
-    external: ["cli-progress"],
+    external: ["cli-progress", "binaryen"],
     loader: { ".wasm": "binary" },
     define: {
       STEEPEST_VERSION: JSON.stringify(named),

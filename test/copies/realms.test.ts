@@ -265,6 +265,7 @@ test("the source asks for no class of one realm or copy", () => {
     Element: "the same: src/data/flow.ts",
     SourceGone: "the same: src/train/sourceSteps.ts",
     UsageError: "of the command line, which is one program",
+    CommanderError: "the same",
     DedicatedWorkerGlobalScope: "asked of the realm's own global object",
   };
   expect(sources.length).toBeGreaterThan(80);
