@@ -84,13 +84,14 @@ function networkOf(json: unknown): JsonObject {
       );
     } catch (cause) {
       if (cause instanceof FormatError) throw cause;
-      throw new FormatError(
-        `${WHERE}: the network must be JSON in UTF-8, got other text: write it with network.toJSON()`,
-        { cause },
-      );
+      const got = typeof json === "string" ? showValue(json.slice(0, 60)) : "other bytes";
+      throw new FormatError(`${WHERE}: the network must be JSON in UTF-8, got ${got}: write it with network.toJSON()`, {
+        cause,
+      });
     }
   }
-  if (!isObject(value)) throw damaged("the network must be an object", value);
+  if (!isObject(value))
+    throw damaged("the network must be an object", typeof json === "string" ? json.slice(0, 60) : value);
   const type = own(value, "type");
   const isRecurrent = typeof type === "string" && type !== "NeuralNetwork" && type !== "NeuralNetworkGPU";
   if (

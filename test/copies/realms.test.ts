@@ -266,6 +266,8 @@ test("the source asks for no class of one realm or copy", () => {
     SourceGone: "the same: src/train/sourceSteps.ts",
     UsageError: "of the command line, which is one program",
     CommanderError: "the same",
+    Refusal: "the same",
+    OverloadError: "the same",
     DedicatedWorkerGlobalScope: "asked of the realm's own global object",
   };
   expect(sources.length).toBeGreaterThan(80);

@@ -8,6 +8,7 @@ const job = () => ({
   model: S.sequential({ input: [2] }, S.dense(3)),
   loss: S.crossEntropy(),
   optimizer: S.sgd(),
+  store: memoryStore(),
   shard: () => ({ x: Float32Array.of(0.1, 0.2, 0.3, 0.4), y: Uint32Array.of(0, 2) }),
 });
 
@@ -18,8 +19,8 @@ export const clusterRows: readonly Row[] = [
     good: () => [job()],
     // compile() checks them, when there is a run.
     untouched: ["0.model", "0.loss", "0.optimizer"],
-    opaque: ["0.model", "0.loss", "0.optimizer"],
-    accepts: { "0.shard": ["function"] },
+    opaque: ["0.model", "0.loss", "0.optimizer", "0.store"],
+    accepts: { "0.shard": ["function"], "0.store": ["undefined"] },
     records: ["0"],
   },
   {
@@ -33,12 +34,11 @@ export const clusterRows: readonly Row[] = [
           outer: { learningRate: 1, momentum: 0.5 },
           transfer: "float32",
           connection: undefined,
-          store: memoryStore(),
         },
         ...{ audit: 0, keep: 2, validateEvery: 1, signal: new AbortController().signal },
       },
     ],
-    opaque: ["0", "1.store", "1.signal"],
+    opaque: ["0", "1.signal"],
     // Whatever has the form of a connection needs the address of a job.
     untouched: ["0", "1.connection"],
     required: ["1.name", "1.rounds", "1.shards"],
