@@ -30,4 +30,4 @@ export {
   loadLatest,
   memoryStore,
 } from "./store.js";
-export { decodeWeights, encodeWeights, type WeightHolder } from "./weights.js";
+export { decodeWeights, encodeWeights, type WeightFileOptions, type WeightHolder } from "./weights.js";

@@ -6,7 +6,6 @@ import { type OptionsOf, optional, readOptions, unchecked } from "../engine/opti
 import { beginWith, isTensor, type Shape, sameShape } from "../graph/tensor.js";
 import { type AnyModel, checkModel, type Model } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
-import { checkFinite } from "../train/checkpoint.js";
 import {
   type Architecture,
   type CustomParts,
@@ -17,16 +16,23 @@ import {
 } from "./architecture.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { checkWhole } from "./checkpoint.js";
-import { checksumOf } from "./checksum.js";
 import { FormatError } from "./formatError.js";
 import { parseNote } from "./header.js";
 import { type Metadata, notesOf, withNotes } from "./metadata.js";
-import { encodeSafetensors, openSafetensors } from "./safetensors.js";
-import { checkParameters, checkTrainer, layersNote, type WeightHolder } from "./weights.js";
+import { openSafetensors } from "./safetensors.js";
+import {
+  checkParameters,
+  checkTrainer,
+  encodeParameters,
+  FILE_DTYPE,
+  layersNote,
+  type WeightFileOptions,
+  type WeightHolder,
+} from "./weights.js";
 
 export type { CustomParts } from "./architecture.js";
 
-export interface SaveModelOptions {
+export interface SaveModelOptions extends WeightFileOptions {
   /**
    * What is done to data before the model, and to its answers: scalers, label maps, table transforms, tokenizers, anything of
    * plain JSON, by name. `scalerFrom(preprocessing.scaler)` and its like make them again. Default none.
@@ -39,6 +45,7 @@ export interface SaveModelOptions {
 const SAVE = {
   preprocessing: optional((where, _name, value) => checkPreprocessing(where, value)),
   metadata: unchecked<Metadata | undefined>(),
+  dtype: FILE_DTYPE,
 } satisfies OptionsOf<SaveModelOptions>;
 
 export interface LoadModelOptions {
@@ -81,7 +88,7 @@ export interface LoadedModel<I extends Ports = Shape, O extends Ports = Shape> {
  */
 export function encodeModel(trainer: WeightHolder, options: SaveModelOptions = {}): Uint8Array<ArrayBuffer> {
   checkTrainer("encodeModel", trainer, ["parameters"]);
-  const { preprocessing, metadata = {} } = readOptions("encodeModel", options, SAVE);
+  const { preprocessing, metadata = {}, dtype } = readOptions("encodeModel", options, SAVE);
   const model = checkModel("encodeModel", trainer.model);
   const architecture = describeModel("encodeModel", model);
   checkRemade(model, architecture);
@@ -91,14 +98,7 @@ export function encodeModel(trainer: WeightHolder, options: SaveModelOptions = {
     ...(preprocessing && { preprocessing: JSON.stringify(preprocessing) }),
   };
   const notes = withNotes("encodeModel", own, metadata);
-  const tensors = trainer.parameters();
-  checkFinite(
-    "encodeModel",
-    tensors,
-    "nothing was written: call reset(), or load what was saved before, and train with a smaller learning rate",
-  );
-  const checksum = checksumOf({ tensors, metadata: notes });
-  return encodeSafetensors(Object.fromEntries(tensors), { ...notes, checksum });
+  return encodeParameters("encodeModel", trainer.parameters(), notes, dtype);
 }
 
 /**

@@ -6,9 +6,9 @@ import { sizeOf } from "../graph/shape.js";
 import { bytesOf, type FileBytes, placeOf, rowMajor } from "./bytes.js";
 import { FormatError } from "./formatError.js";
 import {
-  checkArray,
   elementBytes,
   elementCount,
+  encodeArray,
   type SafetensorsDtype,
   type SafetensorsInput,
   type SafetensorsTensor,
@@ -99,18 +99,19 @@ export function encodeNpy(array: SafetensorsInput): Uint8Array<ArrayBuffer> {
 }
 
 function writeArray(where: string, array: SafetensorsInput): Uint8Array<ArrayBuffer> {
-  const dtype = checkArray(where, array);
-  const { shape, data } = array;
+  const { dtype, raw } = encodeArray(where, array);
+  if (dtype === "BF16") throw new FormatError(`${where}: NumPy has no bfloat16, got dtype "BF16": take F16 or F32`);
+  const { shape } = array;
   const order = elementBytes(dtype) === 1 ? "|" : "<";
   const sizes = shape.map((size) => `${size},`).join(" ");
   const about = `{'descr': '${order}${DESCRIPTIONS.get(dtype)}', 'fortran_order': False, 'shape': (${sizes}), }`;
   const begin = PREFIX_BYTES + 2;
   const whole = Math.ceil((begin + about.length + 1) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
   const header = `${MAGIC}\x01\0\0\0${about.padEnd(whole - begin - 1)}\n`;
-  const file = new Uint8Array(whole + data.byteLength);
+  const file = new Uint8Array(whole + raw.length);
   for (let index = 0; index < header.length; index++) file[index] = header.charCodeAt(index);
   new DataView(file.buffer).setUint16(PREFIX_BYTES, whole - begin, true);
-  file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), whole);
+  file.set(raw, whole);
   return file;
 }
 

@@ -4,6 +4,7 @@ import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { sizeOf } from "../graph/shape.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { FormatError } from "./formatError.js";
+import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16, LARGEST_FLOAT16 } from "./halves.js";
 import { checkCounts, checkHeaderLength, MAX_KEYS, parseHeader } from "./header.js";
 import { checkMetadata, type Metadata } from "./metadata.js";
 
@@ -63,7 +64,10 @@ export type SafetensorsTensor = {
   [D in SafetensorsDtype]: { dtype: D; shape: number[]; data: ReturnType<(typeof DTYPES)[D]["view"]> };
 }[SafetensorsDtype];
 
-/** A tensor to write. Without `dtype`, the kind of typed array decides; `"BOOL"` takes a Uint8Array of 0 and 1. */
+/**
+ * A tensor to write. Without `dtype`, the kind of typed array decides; `"BOOL"` takes a Uint8Array of 0 and 1; `"F16"` and `"BF16"`
+ * take a Float32Array and round it to the nearest, ties to even.
+ */
 export interface SafetensorsInput {
   readonly dtype?: SafetensorsDtype | undefined;
   readonly shape: readonly number[];
@@ -92,8 +96,8 @@ export interface SafetensorsFile {
  *
  * @param tensors Name to tensor. Shapes are row-major, `[]` is a scalar. Bits are kept as they are, those of NaN too.
  * @param metadata Notes to keep in the header, text to text. Default: none.
- * @throws {FormatError} If a shape and its data disagree, a dtype does not fit its array, `F16` or `BF16` is asked
- *   for (they are only read), a name or a note is not well-formed text, or there is more than `decodeSafetensors` reads.
+ * @throws {FormatError} If a shape and its data disagree, a dtype does not fit its array, a finite value is too large for its
+ *   dtype, a name or a note is not well-formed text, or there is more than `decodeSafetensors` reads.
  * @throws {MemoryError} If there is no memory for so many bytes.
  * @see https://github.com/huggingface/safetensors#format
  *
@@ -109,7 +113,7 @@ export function encodeSafetensors(
   checkTensors(tensors);
   checkMetadata("encodeSafetensors", metadata);
   const entries = Object.entries(tensors)
-    .map(([name, tensor]) => ({ name, dtype: checkInput(name, tensor), ...tensorBytes(tensor) }))
+    .map(([name, tensor]) => ({ name, ...encodeInput(name, tensor), shape: tensor.shape }))
     .sort((a, b) => dtypeRank(b.dtype) - dtypeRank(a.dtype) || compareUtf8(a.name, b.name));
   const header = encodeHeader(entries, metadata);
   const dataBegin = LENGTH_BYTES + header.length;
@@ -189,16 +193,43 @@ const INPUT = {
   data: unchecked<SafetensorsInput["data"]>(),
 } satisfies OptionsOf<SafetensorsInput>;
 
-function checkInput(name: string, tensor: SafetensorsInput): SafetensorsDtype {
+function encodeInput(name: string, tensor: SafetensorsInput) {
   const at = `encodeSafetensors: tensor ${showValue(name)}`;
   if (name === METADATA_KEY) {
     throw new FormatError(`${at}: this name is kept for the file's notes, got a tensor of that name: rename it`);
   }
-  return checkArray(at, tensor);
+  return encodeArray(at, tensor);
+}
+
+/** An array as it is written: its dtype and bytes. Throws FormatError if it is none, or cannot be written so. */
+export function encodeArray(
+  at: string,
+  tensor: SafetensorsInput,
+): { readonly dtype: SafetensorsDtype; readonly raw: Uint8Array } {
+  const dtype = checkArray(at, tensor);
+  const { buffer, byteOffset, byteLength } = isHalf(dtype)
+    ? narrowed(at, tensor.data as Float32Array, dtype)
+    : tensor.data;
+  return { dtype, raw: new Uint8Array(buffer, byteOffset, byteLength) };
+}
+
+function isHalf(dtype: SafetensorsDtype | undefined): dtype is "F16" | "BF16" {
+  return dtype === "F16" || dtype === "BF16";
+}
+
+/** Values in two bytes each. Throws FormatError for a finite one that would become infinite. */
+function narrowed(at: string, values: Float32Array, dtype: "F16" | "BF16"): Uint16Array {
+  const halves = dtype === "F16" ? float32ToFloat16(values) : float32ToBfloat16(values);
+  const infinite = dtype === "F16" ? 0x7c00 : 0x7f80;
+  const index = halves.findIndex((half, i) => (half & 0x7fff) === infinite && Number.isFinite(values[i]));
+  if (index < 0) return halves;
+  const most = dtype === "F16" ? `${LARGEST_FLOAT16} at most for F16` : "3.39e38 at most for BF16";
+  const instead = dtype === "F16" ? "BF16 or F32" : "F32";
+  throw new FormatError(`${at}: values must be ${most}, got ${values[index]} at index ${index}: take ${instead}`);
 }
 
 /** The dtype that an array is written as. Throws FormatError if it is none, or its shape is not that of its data. */
-export function checkArray(at: string, tensor: SafetensorsInput): SafetensorsDtype {
+function checkArray(at: string, tensor: SafetensorsInput): SafetensorsDtype {
   if (!isObject(tensor)) {
     throw new FormatError(
       `${at}: must be an object { shape, data }, got ${showValue(tensor)}: give it a shape and its data`,
@@ -212,7 +243,8 @@ export function checkArray(at: string, tensor: SafetensorsInput): SafetensorsDty
     throw new FormatError(`${at}: data must be one of ${kinds}, got ${showValue(data)}: copy it into one`);
   }
   const isBool = dtype === "BOOL" && natural === "U8";
-  if (dtype !== undefined && dtype !== natural && !isBool) {
+  const isOther = isBool || (isHalf(dtype) && natural === "F32");
+  if (dtype !== undefined && dtype !== natural && !isOther) {
     throw new FormatError(`${at}: a ${kind} is written as ${natural}, got dtype ${showValue(dtype)}: leave dtype out`);
   }
   const odd = isBool ? (data as Uint8Array).findIndex((value) => value > 1) : -1;
@@ -227,11 +259,7 @@ export function checkArray(at: string, tensor: SafetensorsInput): SafetensorsDty
       `${at}: shape ${showValue(shape)} has ${count} elements, got data of ${data.length}: correct the shape`,
     );
   }
-  return isBool ? dtype : natural;
-}
-
-function tensorBytes({ shape, data }: SafetensorsInput) {
-  return { shape, raw: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
+  return isOther ? (dtype as SafetensorsDtype) : natural;
 }
 
 function encodeHeader(
@@ -444,26 +472,4 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** A string without lone surrogates, which UTF-8 cannot hold. */
 function isText(value: unknown): value is string {
   return typeof value === "string" && !/\p{Surrogate}/u.test(value);
-}
-
-/** IEEE 754 binary16 to binary32, exact: sign, 5 bits of exponent (bias 15), 10 bits of fraction. */
-function float16ToFloat32(raw: ArrayBuffer): Float32Array<ArrayBuffer> {
-  const halves = new Uint16Array(raw);
-  const floats = new Float32Array(halves.length);
-  const bits = new Uint32Array(floats.buffer);
-  for (let i = 0; i < halves.length; i++) {
-    const half = halves[i];
-    const sign = (half & 0x8000) << 16;
-    const exponent = (half >> 10) & 0x1f;
-    const fraction = half & 0x3ff;
-    if (exponent === 0)
-      floats[i] = (sign ? -fraction : fraction) / 0x1000000; // zeros, and subnormals of 2^-24
-    else bits[i] = sign | ((exponent === 0x1f ? 0xff : exponent + 127 - 15) << 23) | (fraction << 13);
-  }
-  return floats;
-}
-
-/** bfloat16 is the upper half of a binary32. */
-function bfloat16ToFloat32(raw: ArrayBuffer): Float32Array<ArrayBuffer> {
-  return new Float32Array(Uint32Array.from(new Uint16Array(raw), (half) => half << 16).buffer);
 }

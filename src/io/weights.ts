@@ -1,5 +1,6 @@
 // A trainer's parameters as safetensors, by path: "0.weight", "hidden.bias", ….
 import { ModelError, showNames, showValue } from "../engine/errors.js";
+import { choice, type OptionsOf, readOptions } from "../engine/options.js";
 import { type Shape, sameShape, showShape } from "../graph/tensor.js";
 import { isShape, type Ports } from "../nn/ports.js";
 import { checkFinite } from "../train/checkpoint.js";
@@ -9,12 +10,62 @@ import { checkWhole, isCheckpoint } from "./checkpoint.js";
 import { checksumOf } from "./checksum.js";
 import { FormatError } from "./formatError.js";
 import { type Metadata, notesOf, withNotes } from "./metadata.js";
-import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.js";
+import {
+  decodeSafetensors,
+  encodeArray,
+  encodeSafetensors,
+  type SafetensorsFile,
+  type SafetensorsInput,
+  tensorOf,
+} from "./safetensors.js";
 
 /** What weights are taken of and set in: a trainer of any model. */
 export type WeightHolder = Pick<Trainer, "parameters" | "setParameters" | "steps"> & {
   readonly model: Pick<Trainer["model"], "layers" | "parameters">;
 };
+
+/** How parameters are kept in a file. */
+export interface WeightFileOptions {
+  /**
+   * `"float16"` and `"bfloat16"` take two bytes a value and round it to the nearest: by at most 2^-11 of it (float16, values from
+   * 6.1e-5 to 65504, below by 2^-25) or 2^-8 (bfloat16, of any size). What is loaded is float32 again. Default `"float32"`: all bits.
+   */
+  dtype?: "float32" | "float16" | "bfloat16";
+}
+
+export const FILE_DTYPE = choice("float32", ["float32", "float16", "bfloat16"]);
+
+const FILE_OPTIONS = { dtype: FILE_DTYPE } satisfies OptionsOf<WeightFileOptions>;
+
+const DTYPES = { float32: "F32", float16: "F16", bfloat16: "BF16" } as const;
+
+/** Encodes parameters with notes and the checksum of both. Throws for values that are not finite, or too large for the dtype. */
+export function encodeParameters(
+  where: string,
+  tensors: ReadonlyMap<string, { readonly shape: Shape; readonly data: Float32Array }>,
+  metadata: Metadata,
+  dtype: keyof typeof DTYPES,
+): Uint8Array<ArrayBuffer> {
+  checkFinite(
+    where,
+    tensors,
+    "nothing was written: call reset(), or load what was saved before, and train with a smaller learning rate",
+  );
+  const rounded = ([path, { shape, data }]: readonly [
+    string,
+    { readonly shape: Shape; readonly data: Float32Array },
+  ]) => {
+    const kind = DTYPES[dtype];
+    if (kind === "F32") return [path, { dtype: kind, shape, data }] as const;
+    const { raw } = encodeArray(`${where}: ${showValue(path)}`, { dtype: kind, shape, data });
+    const { data: kept } = tensorOf(kind, [...shape], raw.buffer as ArrayBuffer);
+    return [path, { dtype: kind, shape, data: kept as Float32Array<ArrayBuffer> }] as const;
+  };
+  // The checksum is of what a reader gets.
+  const written = new Map<string, SafetensorsInput>([...tensors].map(rounded));
+  const checksum = checksumOf({ tensors: written, metadata });
+  return encodeSafetensors(Object.fromEntries(written), { ...metadata, checksum });
+}
 
 /** The layers of a model in a note: for people. */
 export function layersNote({ layers }: WeightHolder["model"]): string {
@@ -29,31 +80,29 @@ function showShapes(shapes: Ports): string {
 }
 
 /**
- * All parameters of a trainer, float32, as the bytes of a safetensors file. A dense weight is [inputs, units]. To go on
+ * All parameters of a trainer as the bytes of a safetensors file. A dense weight is [inputs, units]. To go on
  * training later, save a checkpoint instead, which has the optimizer's state too: `encodeCheckpoint`.
  *
  * @param metadata Notes of your own, text to text. Default: none.
  * @throws {SteepestError} If a value is not finite, as after a divergence: `decodeWeights` would refuse it.
- * @throws {FormatError} If a note has a key that steepest writes itself, or is no text.
+ * @throws {FormatError} If a note has a key that steepest writes itself, or is no text; if a value is too large for the dtype.
  */
-export function encodeWeights(trainer: WeightHolder, metadata: Metadata = {}): Uint8Array<ArrayBuffer> {
+export function encodeWeights(
+  trainer: WeightHolder,
+  metadata: Metadata = {},
+  options: WeightFileOptions = {},
+): Uint8Array<ArrayBuffer> {
   checkTrainer("encodeWeights", trainer, ["parameters"]);
+  const { dtype } = readOptions("encodeWeights", options, FILE_OPTIONS);
   const own = { format: "steepest", layers: layersNote(trainer.model), steps: String(trainer.steps) };
   const notes = withNotes("encodeWeights", own, metadata);
-  const tensors = trainer.parameters();
-  checkFinite(
-    "encodeWeights",
-    tensors,
-    "nothing was written: call reset(), or load what was saved before, and train with a smaller learning rate",
-  );
-  const checksum = checksumOf({ tensors, metadata: notes });
-  return encodeSafetensors(Object.fromEntries(tensors), { ...notes, checksum });
+  return encodeParameters("encodeWeights", trainer.parameters(), notes, dtype);
 }
 
 /**
  * Sets a trainer's parameters from the bytes of a safetensors file. The file must hold exactly the
  * parameters of the trainer's model, with their shapes; nothing is changed otherwise. Of a checkpoint the
- * parameters are taken.
+ * parameters are taken. float16 and bfloat16 are widened, which is exact; float64 is rounded to float32.
  *
  * @param name The file's name, for error messages only.
  * @returns The file's notes, without those that steepest wrote.
@@ -71,12 +120,16 @@ export function decodeWeights(trainer: WeightHolder, bytes: FileBytes, name?: st
   return notesOf(file.metadata);
 }
 
-/** The tensors of a file, which must be exactly those that a model wants. Throws FormatError if they are not. */
+/** What is read as float32; bits of whole numbers would be lost. */
+const FLOATS: readonly string[] = ["F32", "F16", "BF16", "F64"];
+
+/** The values of a file, which must be exactly those that a model wants. Throws FormatError if they are not. */
 export function checkParameters(
   where: string,
   tensors: SafetensorsFile["tensors"],
   wanted: ReadonlyMap<string, { readonly shape: Shape }>,
 ): ReadonlyMap<string, { readonly data: Float32Array }> {
+  const values = new Map<string, { readonly data: Float32Array }>();
   for (const [path, { shape }] of wanted) {
     const found = tensors.get(path);
     if (found === undefined) {
@@ -89,17 +142,19 @@ export function checkParameters(
         `${where}: "${path}" must be ${showShape(shape)} for this model, the file has ${showValue(found.shape)}: load the file of this model`,
       );
     }
-    if (found.dtype !== "F32") {
+    if (!FLOATS.includes(found.dtype)) {
       throw new FormatError(
-        `${where}: "${path}" must be of dtype F32, the file has ${found.dtype}: convert it when it is saved`,
+        `${where}: "${path}" must be of dtype ${FLOATS.join(", ")}, the file has ${found.dtype}: convert it when it is saved`,
       );
     }
-    const at = found.data.findIndex((value) => value - value !== 0);
+    const data = found.dtype === "F64" ? Float32Array.from(found.data) : (found.data as Float32Array);
+    const at = data.findIndex((value) => value - value !== 0);
     if (at >= 0) {
       throw new FormatError(
         `${where}: every value must be finite, "${path}" has got ${found.data[at]} at index ${at}: load an earlier file`,
       );
     }
+    values.set(path, { data });
   }
   const extra = [...tensors.keys()].filter((path) => !wanted.has(path));
   if (extra.length > 0) {
@@ -107,7 +162,7 @@ export function checkParameters(
       `${where}: this model has no such parameters, got ${showNames(extra)} in the file: load the file of this model`,
     );
   }
-  return tensors as ReadonlyMap<string, { data: Float32Array }>;
+  return values;
 }
 
 /** Refuses what is no trainer, before anything of it is called. */

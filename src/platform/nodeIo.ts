@@ -10,7 +10,13 @@ import {
   type LoadModelOptions,
   type SaveModelOptions,
 } from "../io/model.js";
-import { checkTrainer, decodeWeights, encodeWeights, type WeightHolder } from "../io/weights.js";
+import {
+  checkTrainer,
+  decodeWeights,
+  encodeWeights,
+  type WeightFileOptions,
+  type WeightHolder,
+} from "../io/weights.js";
 import type { Ports } from "../nn/ports.js";
 import type { Trainer } from "../train/trainer.js";
 import { type FilePath, pathOf, readFileBytes, writeFileAtomic } from "./files.js";
@@ -33,10 +39,15 @@ export type CheckpointHolder = Pick<Trainer, "checkpoint" | "restore"> & Pick<We
  * await saveWeights(trainer, path, { data: "spring" });
  * const { data } = await loadWeights(trainer, path);
  */
-export async function saveWeights(trainer: WeightHolder, path: FilePath, metadata: Metadata = {}): Promise<void> {
+export async function saveWeights(
+  trainer: WeightHolder,
+  path: FilePath,
+  metadata: Metadata = {},
+  options: WeightFileOptions = {},
+): Promise<void> {
   checkTrainer("saveWeights", trainer, ["parameters"]);
   const file = pathOf("saveWeights", path);
-  await writeFileAtomic(file, encodeWeights(trainer, metadata));
+  await writeFileAtomic(file, encodeWeights(trainer, metadata, options));
 }
 
 /**

@@ -244,7 +244,16 @@ describe("encodeSafetensors refuses", () => {
       { w: { dtype: "I32", shape: [1], data: one } },
       'a Float32Array is written as F32, got dtype "I32"',
     ],
-    ["F16", { w: { dtype: "F16", shape: [1], data: one } }, 'got dtype "F16": leave dtype out'],
+    [
+      "F16 of other floats",
+      { w: { dtype: "F16", shape: [1], data: Float64Array.of(1) } },
+      'a Float64Array is written as F64, got dtype "F16": leave dtype out',
+    ],
+    [
+      "a value too large for F16",
+      { w: { dtype: "F16", shape: [2], data: Float32Array.of(65504, -65520) } },
+      'tensor "w": values must be 65504 at most for F16, got -65520 at index 1: take BF16 or F32',
+    ],
     [
       "BOOL of floats",
       { w: { dtype: "BOOL", shape: [1], data: one } },

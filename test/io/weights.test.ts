@@ -38,7 +38,10 @@ test("a file of another model is refused, and changes nothing", () => {
     { ...good, "2.bias": { shape: [4], data: new Float32Array(4) } },
     /"2.bias" must be \[3\] for this model, the file has \[4\]/,
   );
-  refuse({ ...good, "2.bias": { shape: [3], data: new Float64Array(3) } }, /must be of dtype F32, the file has F64/);
+  refuse(
+    { ...good, "2.bias": { shape: [3], data: new Int32Array(3) } },
+    /must be of dtype F32, F16, BF16, F64, the file has I32/,
+  );
   refuse(
     { ...good, extra: { shape: [1], data: new Float32Array(1) } },
     /this model has no such parameters, got extra in the file/,

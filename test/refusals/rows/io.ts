@@ -25,7 +25,7 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
   const weights = io.encodeWeights(trainer);
   const whole = io.encodeModel(trainer);
   const pytorch = io.decodeSafetensors(io.encodeSafetensors(io.toPyTorch(trainer))).tensors;
-  const saving = () => ({ preprocessing: { scale: [1, 2] }, metadata: notes() });
+  const saving = () => ({ preprocessing: { scale: [1, 2] }, metadata: notes(), dtype: "float16" });
   const contents = ["preprocessing", "preprocessing.*", "preprocessing.*.*"];
   const savingFree = (at: string) => ({
     optional: [at],
@@ -37,7 +37,13 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
   const memory = io.memoryStore();
 
   const encoding: readonly Row[] = [
-    { name: "encodeWeights", call: io.encodeWeights, good: () => [held, notes()], optional: ["1"], records: ["1"] },
+    {
+      name: "encodeWeights",
+      call: io.encodeWeights,
+      good: () => [held, notes(), { dtype: "bfloat16" }],
+      optional: ["1", "2"],
+      records: ["1"],
+    },
     {
       name: "encodeNpy",
       call: io.encodeNpy,
@@ -158,8 +164,8 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
       name: "saveWeights",
       where: ["encodeWeights"],
       call: (of: Trainer, to: unknown, ...rest: []) => io.saveWeights(of, within(to, path), ...rest),
-      good: () => [held, path, notes()],
-      optional: ["2"],
+      good: () => [held, path, notes(), { dtype: "float16" }],
+      optional: ["2", "3"],
       records: ["2"],
     },
     {
