@@ -264,6 +264,7 @@ test("the source asks for no class of one realm or copy", () => {
     CopyBack: "the same",
     Element: "the same: src/data/flow.ts",
     SourceGone: "the same: src/train/sourceSteps.ts",
+    Unsupported: "the same: src/keras/network.ts",
     UsageError: "of the command line, which is one program",
     CommanderError: "the same",
     Refusal: "the same",
