@@ -34,6 +34,7 @@ describe("parseOptions", () => {
       "transformer",
       "sample",
       "predict-one",
+      "predict-int8",
       "gemm-64",
       "gemm-128",
       "gemm-256",
