@@ -75,6 +75,12 @@ export async function compareQuantized(
       `${where}: classes must be one whole number for each of the ${samples} samples, got ${showValue(data.length)}: hand in their labels`,
     );
   }
+  const wrong = Array.from(data).findIndex((value) => !(Number.isInteger(value) && value >= 0 && value < size));
+  if (wrong >= 0) {
+    throw new DataError(
+      `${where}: classes must be whole numbers from 0 to ${size - 1}, got ${showValue(data[wrong])} at index ${wrong}: hand in their labels`,
+    );
+  }
   const [float32, int8] = [same(first, data), same(second, data)];
   return { ...report, accuracy: { float32, int8, drop: float32 - int8 } };
 }

@@ -222,6 +222,14 @@ describe("a file", () => {
   });
 });
 
+test.each([Number.NaN, 4, -1, 0.5])("a class of %d is refused", async (odd) => {
+  using trainer = compileSync(sequential({ input: [6] }, dense(4)), { loss: crossEntropy() });
+  using small = await quantize(trainer, { calibration: numbers(60, 1) });
+  await expect(compareQuantized(trainer, small, numbers(12, 1), [3, odd])).rejects.toThrow(
+    /classes must be whole numbers from 0 to 3, got .* at index 1/,
+  );
+});
+
 test("after dispose() nothing is predicted", async () => {
   using trainer = compileSync(mlp(), { loss: crossEntropy() });
   const small = await quantize(trainer, { calibration: numbers(60, 1) });
