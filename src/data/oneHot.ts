@@ -150,14 +150,16 @@ function largestOf(values: ArrayLike<number>, from: number, count: number): numb
 
 /** The labels of each column. Throws DataError if the rows do not have as many columns. */
 function columnsOf(where: string, given: LabelRows, columns?: number): readonly (readonly Label[])[] {
-  const isNested = Array.isArray(given) && given.some((row) => typeof row === "object" && row !== null);
+  const isRow = (one: unknown) => typeof one === "object" && one !== null;
+  // A hole ends the search: a list may have a billion of them.
+  const isNested = Array.isArray(given) && isRow(given.find((one) => one === undefined || isRow(one)));
   if (!isNested) {
     if (columns !== undefined && columns > 1) {
       throw new DataError(`${where}: each row must be an array of ${columns} labels, got ${showValue(given)}`);
     }
     return [checkLabels(where, given)];
   }
-  const rows = (given as readonly Labels[]).map((row) => checkLabels(where, row));
+  const rows = Array.from(given as readonly Labels[], (row) => checkLabels(where, row));
   const width = columns ?? rows[0].length;
   rows.forEach((row, index) => {
     if (row.length === width) return;

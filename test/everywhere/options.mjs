@@ -4,6 +4,7 @@ export const USAGE = `usage: npm run test:everywhere -- [options]
 Packs the package, installs it into an empty project and runs test/everywhere/suite in every runtime.
 
   --only NAME,NAME   these runtimes alone; a name stands for those too that begin with it and a dash
+  --brief            without the single compilers of the Nodes between the oldest and the newest
   --json FILE        write the records there: runtime, version, build, threads, passed, failed, skipped, reason, digest
   --require-all      a runtime that is not there is a failure; without, it is listed as not tested
   --record           write the strict build's digests to test/everywhere/digests.json instead of comparing them
@@ -12,7 +13,7 @@ Packs the package, installs it into an empty project and runs test/everywhere/su
 
 /** Throws with a message where an argument is wrong. `names` are those of all runtimes. */
 export function readOptions(args, names) {
-  const options = { only: names, json: undefined, record: false, requireAll: false, help: false };
+  const options = { only: names, json: undefined, record: false, brief: false, requireAll: false, help: false };
   for (let i = 0; i < args.length; i++) {
     const [flag, ...rest] = args[i].split("=");
     const value = () => {
@@ -23,11 +24,14 @@ export function readOptions(args, names) {
     if (flag === "--only") options.only = chosen(value(), names);
     else if (flag === "--json") options.json = value();
     else if (args[i] === "--require-all") options.requireAll = true;
+    else if (args[i] === "--brief") options.brief = true;
     else if (args[i] === "--record") options.record = true;
     else if (args[i] === "--help") options.help = true;
     else throw new Error(`unknown option "${args[i]}"`);
   }
-  if (options.record && options.only !== names) throw new Error("--record is for all runtimes: leave --only away");
+  if (options.record && (options.brief || options.only !== names)) {
+    throw new Error("--record is for all runtimes: leave --only and --brief away");
+  }
   return options;
 }
 

@@ -108,7 +108,7 @@ async function main(options) {
       records.push(record);
     }
   };
-  const asked = RUNTIMES.filter(({ name }) => options.only.includes(name));
+  const asked = RUNTIMES.filter(({ name, isBetween }) => options.only.includes(name) && !(options.brief && isBetween));
   // Most runs keep one core busy: two runtimes at a time, but what measures itself, and browsers, alone.
   const waiting = asked.filter((runtime) => !runsAlone(runtime));
   const inTurn = async () => {

@@ -155,9 +155,10 @@ const nodes = [20, 22, 24, 26].flatMap((major) => {
       name: `node${major}`,
       runs: [...(WITHIN.includes(major) ? withFewerThreads : withThreads), ...wideOf(major)],
     }),
-    ...Object.entries(TIERS).map(([tier, flags]) =>
-      processRuntime({ ...node, name: `node${major}-${tier}`, flags, runs: tierRuns(tier, major) }),
-    ),
+    ...Object.entries(TIERS).map(([tier, flags]) => ({
+      ...processRuntime({ ...node, name: `node${major}-${tier}`, flags, runs: tierRuns(tier, major) }),
+      isBetween: WITHIN.includes(major),
+    })),
   ];
 });
 
