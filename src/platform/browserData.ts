@@ -10,11 +10,20 @@ onmessage = ({ data }) => take(data);
 const take = answering((message) => postMessage(message));
 `;
 
+const FORBIDDEN = "its program could not be loaded: a content security policy must allow worker-src blob:";
+
 /** Its function is imported by a program in the bundle: a content security policy must allow it by `worker-src blob:`. */
 function startWorker() {
   return moduleWorker(({ message, lost }) => {
     const address = URL.createObjectURL(new Blob([PROGRAM], { type: "text/javascript" }));
-    const worker = new Worker(address, { type: "module", name: "steepest map" });
+    let worker: Worker;
+    try {
+      worker = new Worker(address, { type: "module", name: "steepest map" });
+    } catch (error) {
+      // WebKit throws where the policy forbids it, others tell the worker's `onerror`.
+      lost(`${FORBIDDEN} (${(error as Error).message})`);
+      return { send: () => {}, hold: () => {}, close: () => {} };
+    }
     worker.onmessage = ({ data }: MessageEvent<ModuleMessage>) => {
       // It has loaded its program.
       URL.revokeObjectURL(address);
@@ -22,7 +31,7 @@ function startWorker() {
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      lost(event.message ?? "its program could not be loaded: a content security policy must allow worker-src blob:");
+      lost(event.message ?? FORBIDDEN);
     };
     worker.onmessageerror = () => lost("its answer could not be read");
     return { send: (call) => worker.postMessage(call), hold: () => {}, close: () => worker.terminate() };

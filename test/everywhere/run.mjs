@@ -102,7 +102,7 @@ async function main(options) {
   const expected = options.record ? undefined : JSON.parse(readFileSync(DIGESTS, "utf8")).strict;
   showLine(Object.fromEntries(Object.keys(COLUMNS).map((name) => [name, name])));
   const test = async (runtime) => {
-    for await (const record of examine(runtime, { project: folder }, options)) {
+    for await (const record of examine(runtime, { project: folder, brief: options.brief }, options)) {
       if (expected !== undefined) compareStrict([record], expected);
       show(record, records.at(-1));
       records.push(record);
