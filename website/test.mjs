@@ -190,9 +190,13 @@ function differences({ prints, promised }, printed) {
   return wanted.flatMap((line, i) => (lineOf(line).test(got[i]) ? [] : [`it prints "${got[i]}", not "${line}"`]));
 }
 
-const axe = existsSync(join(here, "node_modules/axe-core/axe.min.js"))
-  ? readFileSync(join(here, "node_modules/axe-core/axe.min.js"), "utf8")
-  : "";
+/** Installed with the site's packages, by the first build. */
+let axe;
+
+function readAxe() {
+  axe ??= readFileSync(join(here, "node_modules/axe-core/axe.min.js"), "utf8");
+  return axe;
+}
 
 /** A page with what it says and whom it calls. */
 async function watched(context, origin) {
@@ -220,7 +224,7 @@ async function alive(page) {
 
 /** Serious findings of axe, and a page that is wider than the window. */
 async function findings(page) {
-  await page.evaluate(axe);
+  await page.evaluate(readAxe());
   const found = await page.evaluate(async () => {
     const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
     return violations
