@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, stripVTControlCharacters } from "node:util";
+import { inLanes } from "./lanes.mjs";
 
 const usage = `usage: npm run examples -- [options]
 
@@ -90,22 +91,16 @@ async function main(args) {
     throw new Error(`there is no example "${unknown}": take one of ${list.map(({ name }) => name).join(", ")}`);
   }
   const chosen = list.filter(({ name }) => values.only.length === 0 || values.only.includes(name));
-  const records = [];
   const outputs = new Map();
   console.log(`        ${"example".padEnd(17)}${"reached".padStart(11)}  ${"time".padStart(8)}  target`);
-  const waiting = [...chosen];
-  const inTurn = async () => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const { record, output } = await run(next, values);
-      records.push(record);
-      outputs.set(record.name, output);
-      console.log(lineOf(record));
-      if (!record.passed || values.verbose) console.log(`\n${output.trimEnd().replace(/^/gm, "    ")}\n`);
-    }
-  };
   // Short runs are there to be over soon: two at a time. Long ones say how long they take.
-  await Promise.all(values.quick ? [inTurn(), inTurn()] : [inTurn()]);
-  records.sort((a, b) => list.findIndex(({ name }) => name === a.name) - list.findIndex(({ name }) => name === b.name));
+  const records = await inLanes(values.quick ? 2 : 1, chosen, async (example) => {
+    const { record, output } = await run(example, values);
+    outputs.set(record.name, output);
+    console.log(lineOf(record));
+    if (!record.passed || values.verbose) console.log(`\n${output.trimEnd().replace(/^/gm, "    ")}\n`);
+    return record;
+  });
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(records, undefined, 2)}\n`);
   if (values.gallery !== undefined) writeFileSync(values.gallery, galleryOf(chosen, records, outputs));
   const passed = records.filter((record) => record.passed).length;

@@ -2,7 +2,7 @@
 // once, in order. Unit: a vector of four floats; the block's length is a multiple of 16, so there is no tail.
 // The learning rate is read where `rate` says, the step's number, t, in the clock. Weight decay is `coupled`, which adds
 // coupled·p to the gradient, or `decoupled`, which takes rate·decoupled·p from the parameter. Gradients are multiplied with the
-// float32 at `factor`; 0 if there is none. What is so small that a product of it would be denormal counts as 0: see moments.ts.
+// float32 at `factor`; 0 if there is none. Nothing that is kept becomes denormal: see moments.ts.
 // Loops test at their end: where they test first, V8 before 14 repeats in them what is computed in front of them.
 
 import {

@@ -1,16 +1,10 @@
 // Differences in half the bytes. What rounding takes away is added to the next difference, so that nothing is lost for good.
 
-/** The upper halves of float32 values, rounded to the nearest, ties to even; what is too large becomes the largest finite one. */
-export function toBfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  return Uint16Array.from(bits, (word) => {
-    const half = (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
-    return (half & 0x7f80) === 0x7f80 ? (half & 0x8000) | 0x7f7f : half;
-  });
-}
+import { bfloat16ToFloat32, float32ToBfloat16 } from "../io/halves.js";
 
-export function fromBfloat16(halves: Uint16Array): Float32Array<ArrayBuffer> {
-  return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+/** Rounded to the nearest, ties to even; what is too large becomes the largest finite one, as the rest is sent later. */
+export function toBfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
+  return float32ToBfloat16(values).map((half) => ((half & 0x7f80) === 0x7f80 ? (half & 0x8000) | 0x7f7f : half));
 }
 
 /**
@@ -23,6 +17,6 @@ export function compress(
 ): { readonly halves: Uint16Array<ArrayBuffer>; readonly left: Float32Array<ArrayBuffer> } {
   const wanted = before === undefined ? values : values.map((value, i) => value + before[i]);
   const halves = toBfloat16(wanted);
-  const sent = fromBfloat16(halves);
+  const sent = bfloat16ToFloat32(halves);
   return { halves, left: Float32Array.from(wanted, (value, i) => value - sent[i]) };
 }

@@ -5,9 +5,9 @@ import { sameShape, showShape, sizeOf } from "../graph/tensor.js";
 import { decodeCheckpoint, encodeCheckpoint } from "../io/checkpoint.js";
 import { checkDigest, NO_DIGEST, setDigest } from "../io/checksum.js";
 import { FormatError } from "../io/formatError.js";
+import { bfloat16ToFloat32 } from "../io/halves.js";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsInput } from "../io/safetensors.js";
 import type { Checkpoint, ValuesByPath } from "../train/checkpoint.js";
-import { fromBfloat16 } from "./bfloat16.js";
 
 /** What a shard computed in a round: parameters or gradients, or differences in bfloat16, and buffers. */
 export interface ShardUpdate {
@@ -49,7 +49,7 @@ export function decodeUpdate(bytes: Uint8Array, name: string, { shapes, halved }
       if (tensor.dtype !== (isHalf ? "U16" : "F32")) throw refuse(`${showValue(path)} of ${tensor.dtype}`);
       if (!sameShape(tensor.shape, isHalf ? [sizeOf(shape)] : shape))
         throw refuse(`${showValue(path)} ${showShape(tensor.shape)}`);
-      const data = isHalf ? fromBfloat16(tensor.data as Uint16Array) : (tensor.data as Float32Array);
+      const data = isHalf ? bfloat16ToFloat32(tensor.data as Uint16Array) : (tensor.data as Float32Array);
       if (data.some((value) => value - value !== 0)) throw refuse(`${showValue(path)} with values that are not finite`);
       return [path, { shape, data }] as const;
     }),

@@ -1,6 +1,5 @@
 // Networks of brain.js from JSON: dense layers, each with its bias and one activation for all.
 import { ModelError, showValue } from "../engine/errors.js";
-import { kindOf } from "../engine/kind.js";
 import { beginWith } from "../graph/tensor.js";
 import { leakyRelu, relu, sigmoid, tanh } from "../nn/activations.js";
 import { dense } from "../nn/dense.js";
@@ -8,6 +7,7 @@ import type { Layer } from "../nn/layer.js";
 import { type Model, sequential } from "../nn/model.js";
 import { bytesOf, type FileBytes } from "./bytes.js";
 import { FormatError } from "./formatError.js";
+import { fieldOf, isJsonObject, type JsonObject } from "./jsonFields.js";
 
 /** A network of brain.js. */
 export interface FromBrain {
@@ -19,7 +19,6 @@ export interface FromBrain {
 }
 
 const WHERE = "fromBrain";
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
  * A model from the JSON of a NeuralNetwork of brain.js (`network.toJSON()`, versions 1 and 2), which can be trained on. Each layer is
@@ -36,7 +35,7 @@ type JsonObject = Readonly<Record<string, unknown>>;
 export function fromBrain(json: object | string | FileBytes): FromBrain {
   const network = networkOf(json);
   const [first] = Array.isArray(network.layers) ? network.layers : [];
-  const isSecond = isObject(first) && Array.isArray(own(first, "weights"));
+  const isSecond = isJsonObject(first) && Array.isArray(fieldOf(first, "weights"));
   const { activation, factor } = activationOf(network, isSecond);
   const { matrices, inputNames, outputNames } = (isSecond ? ofRows : ofNodes)(network);
   const layers = matrices.flatMap(({ biases }) => [dense(biases.length), activation()]);
@@ -63,19 +62,13 @@ interface Read {
   readonly outputNames: readonly string[] | undefined;
 }
 
-function isObject(value: unknown): value is JsonObject {
-  return kindOf(value) === "Object";
-}
-
-const own = (object: JsonObject, name: string): unknown => (Object.hasOwn(object, name) ? object[name] : undefined);
-
 function damaged(rule: string, got: unknown): FormatError {
   return new FormatError(`${WHERE}: ${rule}, got ${showValue(got)}: write it with network.toJSON()`);
 }
 
 function networkOf(json: unknown): JsonObject {
   let value = json;
-  if (!isObject(json)) {
+  if (!isJsonObject(json)) {
     try {
       value = JSON.parse(
         typeof json === "string"
@@ -90,14 +83,14 @@ function networkOf(json: unknown): JsonObject {
       });
     }
   }
-  if (!isObject(value))
+  if (!isJsonObject(value))
     throw damaged("the network must be an object", typeof json === "string" ? json.slice(0, 60) : value);
-  const type = own(value, "type");
+  const type = fieldOf(value, "type");
   const isRecurrent = typeof type === "string" && type !== "NeuralNetwork" && type !== "NeuralNetworkGPU";
   if (
     isRecurrent ||
-    isObject(own(value, "input")) ||
-    (own(value, "hiddenLayers") !== undefined && own(value, "layers") === undefined)
+    isJsonObject(fieldOf(value, "input")) ||
+    (fieldOf(value, "hiddenLayers") !== undefined && fieldOf(value, "layers") === undefined)
   ) {
     throw new ModelError(
       `${WHERE}: the network must be a NeuralNetwork, got ${isRecurrent ? showValue(String(type).slice(0, 60)) : "a recurrent one"}: train it anew with lstm(), gru() or simpleRnn()`,
@@ -110,11 +103,11 @@ function networkOf(json: unknown): JsonObject {
  * Version 1 has another leaky ReLU than its name says: alpha · max(x, 0). That is the ReLU of weights times alpha, `factor`.
  */
 function activationOf(network: JsonObject, isSecond: boolean): { activation: () => Layer; factor: number } {
-  const options = own(network, "options");
-  const trained = own(network, "trainOpts");
-  const places = [network, options, trained].filter(isObject);
+  const options = fieldOf(network, "options");
+  const trained = fieldOf(network, "trainOpts");
+  const places = [network, options, trained].filter(isJsonObject);
   const first = (name: string) =>
-    places.map((place) => own(place, name)).find((value) => value !== undefined && value !== null);
+    places.map((place) => fieldOf(place, name)).find((value) => value !== undefined && value !== null);
   const name = first("activation") ?? "sigmoid";
   const alpha = first("leakyReluAlpha") ?? 0.01;
   if (typeof alpha !== "number" || !(alpha >= 0 && alpha <= 1))
@@ -138,7 +131,7 @@ function numberOf(value: unknown): number {
 }
 
 function layersOf({ layers }: JsonObject): readonly JsonObject[] {
-  if (Array.isArray(layers) && layers.length >= 2 && layers.every(isObject)) return layers;
+  if (Array.isArray(layers) && layers.length >= 2 && layers.every(isJsonObject)) return layers;
   throw damaged("layers must be a list of at least two objects", layers);
 }
 
@@ -164,13 +157,13 @@ function ofNodes(network: JsonObject): Read {
   const matrices = layers.slice(1).map((layer) => {
     const nodes = Object.values(layer);
     const rows = nodes.map((node) => {
-      const weights = isObject(node) ? own(node, "weights") : undefined;
-      if (!isObject(weights) && !Array.isArray(weights)) throw damaged("a unit must have weights", node);
+      const weights = isJsonObject(node) ? fieldOf(node, "weights") : undefined;
+      if (!isJsonObject(weights) && !Array.isArray(weights)) throw damaged("a unit must have weights", node);
       return before.map((name) => (Object.hasOwn(weights, name) ? (weights as JsonObject)[name] : undefined));
     });
     const matrix = matrixOf(
       rows,
-      nodes.map((node) => own(node as JsonObject, "bias")),
+      nodes.map((node) => fieldOf(node as JsonObject, "bias")),
       before.length,
     );
     before = Object.keys(layer);
@@ -188,12 +181,12 @@ function ofNodes(network: JsonObject): Read {
 /** Version 2: { biases: […], weights: [[…], …] }. */
 function ofRows(network: JsonObject): Read {
   const layers = layersOf(network);
-  const sizes = own(network, "sizes");
+  const sizes = fieldOf(network, "sizes");
   const [inputs] = Array.isArray(sizes) ? sizes : [];
   if (!Number.isSafeInteger(inputs)) throw damaged("sizes must be whole numbers", sizes);
   let before = inputs as number;
   const matrices = layers.slice(1).map((layer) => {
-    const [rows, biases] = [own(layer, "weights"), own(layer, "biases")];
+    const [rows, biases] = [fieldOf(layer, "weights"), fieldOf(layer, "biases")];
     if (!Array.isArray(rows) || !rows.every(Array.isArray) || !Array.isArray(biases))
       throw damaged("a layer must have weights and biases", layer);
     const matrix = matrixOf(rows, biases, before);
@@ -202,14 +195,14 @@ function ofRows(network: JsonObject): Read {
   });
   return {
     matrices,
-    inputNames: namesOf(own(network, "inputLookup"), inputs as number),
-    outputNames: namesOf(own(network, "outputLookup"), before),
+    inputNames: namesOf(fieldOf(network, "inputLookup"), inputs as number),
+    outputNames: namesOf(fieldOf(network, "outputLookup"), before),
   };
 }
 
 /** Names by their places: { a: 0, b: 1 }. */
 function namesOf(lookup: unknown, count: number): readonly string[] | undefined {
-  if (!isObject(lookup)) return undefined;
+  if (!isJsonObject(lookup)) return undefined;
   const names = Object.entries(lookup).sort(([, a], [, b]) => Number(a) - Number(b));
   if (names.length === count && names.every(([, place], index) => place === index)) return names.map(([name]) => name);
   throw damaged(`a lookup must name ${count} places`, lookup);

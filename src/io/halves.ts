@@ -8,8 +8,7 @@ const SMALLEST_NORMAL = 0x38800000; // 2^-14 as binary32
 const OVERFLOW = 0x47800000; // 2^16
 const INFINITE = 0x7f800000;
 
-export function float16ToFloat32(raw: ArrayBuffer): Float32Array<ArrayBuffer> {
-  const halves = new Uint16Array(raw);
+export function float16ToFloat32(halves: Uint16Array): Float32Array<ArrayBuffer> {
   const floats = new Float32Array(halves.length);
   const bits = new Uint32Array(floats.buffer);
   for (let i = 0; i < halves.length; i++) {
@@ -24,8 +23,8 @@ export function float16ToFloat32(raw: ArrayBuffer): Float32Array<ArrayBuffer> {
   return floats;
 }
 
-export function bfloat16ToFloat32(raw: ArrayBuffer): Float32Array<ArrayBuffer> {
-  return new Float32Array(Uint32Array.from(new Uint16Array(raw), (half) => half << 16).buffer);
+export function bfloat16ToFloat32(halves: Uint16Array): Float32Array<ArrayBuffer> {
+  return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
 }
 
 /** What is too large becomes infinite. */

@@ -1,6 +1,7 @@
 // Activations of Keras, by name and as layers.
 import { showValue } from "../engine/errors.js";
 import type { Tensor } from "../graph/tensor.js";
+import { fieldOf } from "../io/jsonFields.js";
 import {
   celu,
   elu,
@@ -33,7 +34,6 @@ import type { Scope } from "../nn/scope.js";
 import { greaterEqual, where as whereOf } from "../ops/comparison.js";
 import { clip, minimum, scale, shift } from "../ops/elementwise.js";
 import { exp } from "../ops/exponential.js";
-import { fieldOf } from "./fields.js";
 import { applying, type Call, type KerasLayer, single } from "./layer.js";
 
 type Apply = (x: Tensor, scope: Scope) => Tensor;

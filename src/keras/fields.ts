@@ -1,21 +1,10 @@
 // The config of a layer, as Keras writes it: JSON of anybody's, read field by field.
 import { ModelError, showValue } from "../engine/errors.js";
-import { kindOf } from "../engine/kind.js";
 import { FormatError } from "../io/formatError.js";
+import { fieldOf, isJsonObject, type JsonObject } from "../io/jsonFields.js";
 
 /** What a layer has that there is nothing for here. All of them are told in one error. */
 export class Unsupported extends ModelError {}
-
-export type JsonObject = Readonly<Record<string, unknown>>;
-
-export function isJsonObject(value: unknown): value is JsonObject {
-  return kindOf(value) === "Object";
-}
-
-/** A field of an object, and never what JavaScript has under that name. */
-export function fieldOf(object: unknown, name: string): unknown {
-  return isJsonObject(object) && Object.hasOwn(object, name) ? object[name] : undefined;
-}
 
 /** JSON of a file. Throws FormatError if it is none. */
 export function parseJson(where: string, what: string, text: string | Uint8Array): JsonObject {

@@ -3,10 +3,11 @@ import { checkOptions, ModelError, showNames, showValue } from "../engine/errors
 import { kindOf } from "../engine/kind.js";
 import { beginWith, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { FormatError } from "../io/formatError.js";
+import { fieldOf } from "../io/jsonFields.js";
 import { functional, type Model } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import type { Scope } from "../nn/scope.js";
-import { fieldOf, shown } from "./fields.js";
+import { shown } from "./fields.js";
 import type { Dialect, Reading } from "./layer.js";
 import { type Network, type NetworkInput, OUTERMOST, readNetwork } from "./network.js";
 import type { WeightSource } from "./weights.js";

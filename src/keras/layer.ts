@@ -2,10 +2,11 @@
 import { showValue } from "../engine/errors.js";
 import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { FormatError } from "../io/formatError.js";
+import type { JsonObject } from "../io/jsonFields.js";
 import type { Layer } from "../nn/layer.js";
 import type { Scope } from "../nn/scope.js";
 import { cast } from "../ops/rounding.js";
-import { type Fields, fieldsOf, type JsonObject, Unsupported } from "./fields.js";
+import { type Fields, fieldsOf, Unsupported } from "./fields.js";
 import type { LayerPlace, Weight, WeightRole, WeightSource } from "./weights.js";
 
 /** Who wrote the file: the same words mean different things. */

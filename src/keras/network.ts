@@ -2,12 +2,13 @@
 import { ModelError, showValue } from "../engine/errors.js";
 import type { DType, Shape, Tensor } from "../graph/tensor.js";
 import { FormatError } from "../io/formatError.js";
+import { fieldOf, isJsonObject, type JsonObject } from "../io/jsonFields.js";
 import { functional } from "../nn/model.js";
 import type { Scope } from "../nn/scope.js";
 import { naming } from "../nn/trial.js";
 import { reshape } from "../ops/shape.js";
 import { activationReaders } from "./activations.js";
-import { fieldOf, isJsonObject, type JsonObject, shown, Unsupported } from "./fields.js";
+import { shown, Unsupported } from "./fields.js";
 import { imageReaders } from "./images.js";
 import { type Call, floats, type Given, type KerasLayer, kerasLayer, once, type Reading } from "./layer.js";
 import { recurrentReaders } from "./recurrent.js";

@@ -2,6 +2,7 @@
 import { showValue } from "../engine/errors.js";
 import type { Tensor } from "../graph/tensor.js";
 import { FormatError } from "../io/formatError.js";
+import { fieldOf } from "../io/jsonFields.js";
 import { multiHeadAttention } from "../nn/attention.js";
 import { spatialDropout1d } from "../nn/dropout.js";
 import { gru } from "../nn/gru.js";
@@ -11,7 +12,7 @@ import type { Merge } from "../nn/recurrent.js";
 import { simpleRnn } from "../nn/simpleRnn.js";
 import { flip } from "../ops/slice.js";
 import { cellActivationOf } from "./activations.js";
-import { type Fields, fieldOf, fieldsOf } from "./fields.js";
+import { type Fields, fieldsOf } from "./fields.js";
 import { type Call, floats, type Given, type KerasLayer, once, reshaped, type TakeOptions } from "./layer.js";
 import type { Weight } from "./weights.js";
 

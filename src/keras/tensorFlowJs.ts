@@ -5,10 +5,12 @@ import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { type Shape, sizeOf } from "../graph/shape.js";
 import { bytesOf, type FileBytes } from "../io/bytes.js";
 import { FormatError } from "../io/formatError.js";
+import { float16ToFloat32 } from "../io/halves.js";
+import { fieldOf, isJsonObject, type JsonObject } from "../io/jsonFields.js";
 import type { Ports } from "../nn/ports.js";
-import { fieldOf, isJsonObject, type JsonObject, parseJson, shown } from "./fields.js";
+import { parseJson, shown } from "./fields.js";
 import { type FromKeras, modelOf } from "./import.js";
-import { halfOf, type NamedWeight, type Weight, weightsByName } from "./weights.js";
+import { type NamedWeight, type Weight, weightsByName } from "./weights.js";
 
 /** Gives a file of weights by the path that model.json has for it, like "group1-shard1of2.bin". */
 export type ReadShard = (path: string) => FileBytes | Promise<FileBytes>;
@@ -234,13 +236,13 @@ function weightsOf(specs: readonly unknown[], bytes: Uint8Array): NamedWeight[] 
 }
 
 function weightOf({ shape, stored, scale, min }: Spec, bytes: Uint8Array): Weight {
+  if (stored === "float16") return { shape, data: float16ToFloat32(new Uint16Array(new Uint8Array(bytes).buffer)) };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const size = BYTES[stored];
   const read: Readonly<Record<string, (at: number) => number>> = {
     float32: (at) => view.getFloat32(at, true),
     int32: (at) => view.getInt32(at, true),
     uint16: (at) => view.getUint16(at, true),
-    float16: (at) => halfOf(view.getUint16(at, true)),
   };
   const get = read[stored] ?? ((at) => view.getUint8(at));
   const isScaled = stored === "uint8" || stored === "uint16";

@@ -73,15 +73,3 @@ export function weightsByName(all: Iterable<NamedWeight>): WeightSource {
     },
   };
 }
-
-const HALF_BITS = 16;
-
-/** A float16 by its bits. */
-export function halfOf(bits: number): number {
-  const sign = bits >>> (HALF_BITS - 1) ? -1 : 1;
-  const exponent = (bits >>> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}

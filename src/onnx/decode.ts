@@ -1,6 +1,8 @@
 // An ONNX file as a model. The bytes may come from anybody: every length is held against what is there before anything is made
 // of it, so that no more memory is taken than the file has bytes, and a little for each of its parts.
+
 import { FormatError } from "../io/formatError.js";
+import { bfloat16ToFloat32, float16ToFloat32 } from "../io/halves.js";
 import {
   type Attribute,
   ELEMENTS,
@@ -292,8 +294,8 @@ class Decoder {
   }
 
   private listed(type: ElementName, numbers: readonly number[]): Float32Array | Float64Array {
-    if (type === "float16") return Float32Array.from(numbers, halfToFloat);
-    if (type === "bfloat16") return Float32Array.from(numbers, brainToFloat);
+    if (type === "float16") return float16ToFloat32(Uint16Array.from(numbers));
+    if (type === "bfloat16") return bfloat16ToFloat32(Uint16Array.from(numbers));
     return type === "float" || type === "double" ? Float32Array.from(numbers) : Float64Array.from(numbers);
   }
 
@@ -302,16 +304,16 @@ class Decoder {
     if (size === 0) throw this.error(`${JSON.stringify(name.slice(0, 80))} must hold numbers`, type);
     if (raw.length % size !== 0)
       throw this.error(`bytes of ${JSON.stringify(name.slice(0, 80))} must be whole elements`, raw.length);
+    if (type === "float16") return float16ToFloat32(new Uint16Array(new Uint8Array(raw).buffer));
+    if (type === "bfloat16") return bfloat16ToFloat32(new Uint16Array(new Uint8Array(raw).buffer));
     const view = new DataView(raw.buffer, raw.byteOffset, raw.length);
     const count = raw.length / size;
-    const data = FLOATS.includes(type) ? new Float32Array(count) : new Float64Array(count);
+    const data = type === "float" || type === "double" ? new Float32Array(count) : new Float64Array(count);
     const read = READERS[type];
     for (let index = 0; index < count; index++) data[index] = read(view, index * size);
     return data;
   }
 }
-
-const FLOATS: readonly ElementName[] = ["float", "double", "float16", "bfloat16"];
 
 /** Bytes of an element; 0 for what is no number. */
 const SIZES: Readonly<Record<ElementName, number>> = {
@@ -319,37 +321,21 @@ const SIZES: Readonly<Record<ElementName, number>> = {
   ...{ int8: 1, uint8: 1, int16: 2, uint16: 2, int32: 4, uint32: 4, int64: 8, uint64: 8 },
 };
 
-const READERS: Readonly<Record<ElementName, (view: DataView, at: number) => number>> = {
-  float: (view, at) => view.getFloat32(at, true),
-  double: (view, at) => view.getFloat64(at, true),
-  float16: (view, at) => halfToFloat(view.getUint16(at, true)),
-  bfloat16: (view, at) => brainToFloat(view.getUint16(at, true)),
-  bool: (view, at) => Number(view.getUint8(at) !== 0),
-  string: () => Number.NaN,
-  int8: (view, at) => view.getInt8(at),
-  uint8: (view, at) => view.getUint8(at),
-  int16: (view, at) => view.getInt16(at, true),
-  uint16: (view, at) => view.getUint16(at, true),
-  int32: (view, at) => view.getInt32(at, true),
-  uint32: (view, at) => view.getUint32(at, true),
-  int64: (view, at) => Number(view.getBigInt64(at, true)),
-  uint64: (view, at) => Number(view.getBigUint64(at, true)),
-};
-
-/** IEEE 754's half precision. */
-function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
-}
-
-/** The upper half of a float32. */
-function brainToFloat(bits: number): number {
-  const view = new DataView(new ArrayBuffer(4));
-  view.setUint32(0, bits * 65536);
-  return view.getFloat32(0);
-}
+const READERS: Readonly<Record<Exclude<ElementName, "float16" | "bfloat16">, (view: DataView, at: number) => number>> =
+  {
+    float: (view, at) => view.getFloat32(at, true),
+    double: (view, at) => view.getFloat64(at, true),
+    bool: (view, at) => Number(view.getUint8(at) !== 0),
+    string: () => Number.NaN,
+    int8: (view, at) => view.getInt8(at),
+    uint8: (view, at) => view.getUint8(at),
+    int16: (view, at) => view.getInt16(at, true),
+    uint16: (view, at) => view.getUint16(at, true),
+    int32: (view, at) => view.getInt32(at, true),
+    uint32: (view, at) => view.getUint32(at, true),
+    int64: (view, at) => Number(view.getBigInt64(at, true)),
+    uint64: (view, at) => Number(view.getBigUint64(at, true)),
+  };
 
 /** Throws FormatError if the bytes are no ONNX file that can be read here. */
 export function decodeModel(where: string, { PbfReader }: WireLibrary, bytes: Uint8Array): OnnxModel {

@@ -1,9 +1,10 @@
 // The mathematics of a round, by itself.
 import { FormatError } from "steepest/io";
 import { describe, expect, test } from "vitest";
-import { compress, fromBfloat16, toBfloat16 } from "../../src/cluster/bfloat16.js";
+import { compress, toBfloat16 } from "../../src/cluster/bfloat16.js";
 import { meanOf, outerStep, rounded } from "../../src/cluster/merge.js";
 import { decodeUpdate, encodeUpdate } from "../../src/cluster/payload.js";
+import { bfloat16ToFloat32 } from "../../src/io/halves.js";
 
 const values = (...data: number[]) => new Map([["w", { shape: [data.length], data: Float32Array.from(data) }]]);
 async function* inOrder<T>(parts: readonly T[]) {
@@ -104,8 +105,8 @@ describe("bfloat16", () => {
       const value = Math.fround(1 + (0.001 * round) / 7);
       const done = compress(Float32Array.of(value), left);
       left = done.left;
-      sent += fromBfloat16(done.halves)[0];
-      alone += fromBfloat16(toBfloat16(Float32Array.of(value)))[0];
+      sent += bfloat16ToFloat32(done.halves)[0];
+      alone += bfloat16ToFloat32(toBfloat16(Float32Array.of(value)))[0];
       whole += value;
     }
     expect(Math.abs(sent - whole)).toBeLessThan(2 ** -7);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { inLanes } from "../../scripts/lanes.mjs";
 import { installLocked } from "../everywhere/install.mjs";
 import { finders } from "../everywhere/runtimes/processes.mjs";
 import { consumers } from "./consumers.mjs";
@@ -147,18 +148,12 @@ async function main() {
     const digest = chosen.some(({ project }) => project !== undefined)
       ? await findReference(folder, tarball)
       : undefined;
-    const results = [];
-    const waiting = [...chosen];
-    const inTurn = async () => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        const result = await runConsumer(next, { folder, tarball, digest, requireAll, noTools, noRuntimes });
-        results.push(result);
-        console.log(lineOf(result));
-      }
-    };
     // Most of them keep one core busy, or wait for files.
-    await Promise.all([inTurn(), inTurn()]);
-    results.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
+    const results = await inLanes(2, chosen, async (consumer) => {
+      const result = await runConsumer(consumer, { folder, tarball, digest, requireAll, noTools, noRuntimes });
+      console.log(lineOf(result));
+      return result;
+    });
     const count = (status) => results.filter((result) => result.status === status).length;
     const [passed, failed, skipped] = ["passed", "failed", "skipped"].map(count);
     const node = process.version;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { inLanes } from "../../scripts/lanes.mjs";
 import { bundleRows } from "./bundle.mjs";
 import { compareFast, compareStrict, digestsToRecord } from "./compare.mjs";
 import { installLocked } from "./install.mjs";
@@ -94,33 +95,26 @@ function show(record, before) {
 
 async function main(options) {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "steepest-everywhere-")));
-  const records = [];
-  // Also where it is interrupted.
+  // Also if it is interrupted.
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
   await Promise.all([installRuntimes(), createProject(folder)]);
   const expected = options.record ? undefined : JSON.parse(readFileSync(DIGESTS, "utf8")).strict;
   showLine(Object.fromEntries(Object.keys(COLUMNS).map((name) => [name, name])));
   const test = async (runtime) => {
+    const own = [];
     for await (const record of examine(runtime, { project: folder, brief: options.brief }, options)) {
       if (expected !== undefined) compareStrict([record], expected);
-      show(record, records.at(-1));
-      records.push(record);
+      show(record, own.at(-1));
+      own.push(record);
     }
+    return own;
   };
   const asked = RUNTIMES.filter(({ name, isBetween }) => options.only.includes(name) && !(options.brief && isBetween));
   // Most runs keep one core busy: two runtimes at a time, but what measures itself, and browsers, alone.
-  const waiting = asked.filter((runtime) => !runsAlone(runtime));
-  const inTurn = async () => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await test(next);
-  };
-  await Promise.all([inTurn(), inTurn()]);
-  for (const runtime of asked.filter(runsAlone)) await test(runtime);
-  const place = new Map(RUNTIMES.map(({ name }, index) => [name, index]));
-  return finish(
-    records.sort((a, b) => place.get(a.runtime) - place.get(b.runtime)),
-    options,
-  );
+  const shared = asked.filter((runtime) => !runsAlone(runtime));
+  const records = [...(await inLanes(2, shared, test)), ...(await inLanes(1, asked.filter(runsAlone), test))].flat();
+  return finish(records, options);
 }
 
 /** The build `wide` is tried for its speed before it is used. */

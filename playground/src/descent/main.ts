@@ -2,7 +2,7 @@
 import type { Engine } from "steepest";
 import { createChart } from "../ui/chart.js";
 import { isDark, onTheme, styleColor } from "../ui/colors.js";
-import { button, cards, checks, select } from "../ui/controls.js";
+import { button, cards, checks, createPlayButton, numbers, select } from "../ui/controls.js";
 import { byId, contextOf, fit, h } from "../ui/dom.js";
 import { createStatus, linkButton, linkSettings, say, sayError, startPage } from "../ui/page.js";
 import { createSession } from "../ui/session.js";
@@ -32,8 +32,7 @@ const isPlain = (name: string) => name === "sgd" || name === "momentum" || name 
 const session = createSession({
   turn: () => race(link.current.speed),
   changed(playing) {
-    playButton.textContent = playing ? "Pause" : "Race";
-    playButton.setAttribute("aria-pressed", String(playing));
+    playButton.show(playing);
   },
   failed: sayError,
 });
@@ -246,10 +245,9 @@ function showHeights(): void {
 // ——— The page ———
 
 const status = createStatus();
-const playButton = button("Race", () => (session.playing ? session.pause() : session.play()), { kind: "main" });
-playButton.id = "play";
+const playButton = createPlayButton("Race", session);
 byId("actions").append(
-  playButton,
+  playButton.element,
   button("Step", () => {
     session.pause();
     void session.then(() => race(1));
@@ -293,7 +291,6 @@ heads.addEventListener("keydown", (event) => {
   begin(x + (move[0] * (right - left)) / 40, y + (move[1] * (top - bottom)) / 40);
 });
 
-const numbers = (values: readonly number[]) => values.map((value): [number, string] => [value, String(value)]);
 const thumbnails = LANDSCAPE_NAMES.map((name) => {
   const picture = h("canvas", { class: "thumb round", "aria-hidden": "true" });
   const draw = () => paintRelief(picture, LANDSCAPES[name], 64);

@@ -1,7 +1,7 @@
 // Draw a digit: a network learns MNIST in the page, and says at any moment what it takes a drawing for.
 import { createChart, createSeries } from "../ui/chart.js";
 import { onTheme, paint } from "../ui/colors.js";
-import { button, select } from "../ui/controls.js";
+import { button, createPlayButton, numbers, select } from "../ui/controls.js";
 import { byId, contextOf, h } from "../ui/dom.js";
 import {
   createStatus,
@@ -43,8 +43,7 @@ const scale = 1 / 255;
 const session = createSession({
   turn: train,
   changed(playing) {
-    playButton.textContent = playing ? "Pause" : "Train";
-    playButton.setAttribute("aria-pressed", String(playing));
+    playButton.show(playing);
   },
   failed: sayError,
 });
@@ -210,10 +209,9 @@ const lossChart = createChart({ label: "Loss by step", lines: [{ label: "trainin
 const rightChart = createChart({ label: "Right of 100, by step", lines: [{ label: "test images", color: "--c1" }] });
 byId("curves").append(lossChart.element, rightChart.element);
 
-const playButton = button("Train", () => (session.playing ? session.pause() : session.play()), { kind: "main" });
-playButton.id = "play";
+const playButton = createPlayButton("Train", session);
 byId("actions").append(
-  playButton,
+  playButton.element,
   button("Reset", () => {
     session.pause();
     renew();
@@ -227,7 +225,6 @@ function change(part: Partial<DigitSettings>, anew = true): void {
   if (anew) renew();
 }
 
-const numbers = (values: readonly number[]) => values.map((value): [number, string] => [value, String(value)]);
 const controls = {
   network: select(
     "Network",

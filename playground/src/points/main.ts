@@ -1,7 +1,7 @@
 // Points in a plane: a small network learns them while every unit of it is watched.
 import { createChart, createSeries } from "../ui/chart.js";
 import { colorOf, onTheme, paint, styleColor } from "../ui/colors.js";
-import { button, cards, select, slider } from "../ui/controls.js";
+import { button, cards, createPlayButton, numbers, select, slider } from "../ui/controls.js";
 import { byId, contextOf, fit, h } from "../ui/dom.js";
 import {
   createStatus,
@@ -92,8 +92,7 @@ const regression = () => isRegression(link.current.data);
 const session = createSession({
   turn: () => train(link.current.speed),
   changed(playing) {
-    playButton.textContent = playing ? "Pause" : "Play";
-    playButton.setAttribute("aria-pressed", String(playing));
+    playButton.show(playing);
   },
   failed: sayError,
 });
@@ -265,10 +264,9 @@ const chart = createChart({
 });
 byId("curve").append(chart.element);
 
-const playButton = button("Play", () => (session.playing ? session.pause() : session.play()), { kind: "main" });
-playButton.id = "play";
+const playButton = createPlayButton("Play", session);
 byId("actions").append(
-  playButton,
+  playButton.element,
   button(
     "Step",
     () => {
@@ -312,7 +310,6 @@ function thumbnail(set: DataSet): HTMLCanvasElement {
   return picture;
 }
 
-const numbers = (values: readonly number[]) => values.map((value): [number, string] => [value, String(value)]);
 const named = <T extends string>(values: readonly T[], labels: Record<T, string>) =>
   values.map((value): [T, string] => [value, labels[value]]);
 

@@ -2,7 +2,7 @@
 import { characterTokenizer, type Tokenizer } from "steepest/text";
 import { createRandom } from "../random.js";
 import { createChart, createSeries } from "../ui/chart.js";
-import { button, select, slider } from "../ui/controls.js";
+import { button, createPlayButton, numbers, select, slider } from "../ui/controls.js";
 import { byId, h, nextFrame } from "../ui/dom.js";
 import {
   createStatus,
@@ -42,8 +42,7 @@ const losses = createSeries(1);
 const session = createSession({
   turn: train,
   changed(playing) {
-    playButton.textContent = playing ? "Pause" : "Train";
-    playButton.setAttribute("aria-pressed", String(playing));
+    playButton.show(playing);
     if (playing) void write();
   },
   failed: sayError,
@@ -171,10 +170,9 @@ const status = createStatus();
 const chart = createChart({ label: "Loss by step", lines: [{ label: "training", color: "--c0" }], height: 190 });
 byId("curve").append(chart.element);
 
-const playButton = button("Train", () => (session.playing ? session.pause() : session.play()), { kind: "main" });
-playButton.id = "play";
+const playButton = createPlayButton("Train", session);
 byId("actions").append(
-  playButton,
+  playButton.element,
   button("Write", () => void write(), { title: "Writes a sample with what is learned so far" }),
   button("Reset", () => {
     session.pause();
@@ -189,7 +187,6 @@ function change(part: Partial<TextSettings>, anew = true): void {
   if (anew) renew();
 }
 
-const numbers = (values: readonly number[]) => values.map((value): [number, string] => [value, String(value)]);
 const controls = {
   model: select(
     "Model",

@@ -1,5 +1,6 @@
 // The controls of a page: each has a label, works with the keyboard, and tells what was chosen.
 import { h } from "./dom.js";
+import type { Session } from "./session.js";
 
 let ids = 0;
 const newId = (name: string): string => `${name.replace(/\W+/g, "-").toLowerCase()}-${++ids}`;
@@ -123,4 +124,22 @@ export function checks<T extends string>(
 
 export function button(label: string, pressed: () => void, { kind = "", title = "" } = {}): HTMLButtonElement {
   return h("button", { type: "button", class: kind || undefined, title: title || undefined, click: pressed }, label);
+}
+
+/** Starts and pauses a session; `show` is told whether it plays. */
+export function createPlayButton(label: string, session: Session) {
+  const element = button(label, () => (session.playing ? session.pause() : session.play()), { kind: "main" });
+  element.id = "play";
+  return {
+    element,
+    show(playing: boolean): void {
+      element.textContent = playing ? "Pause" : label;
+      element.setAttribute("aria-pressed", String(playing));
+    },
+  };
+}
+
+/** Numbers to choose one of, as `select` takes them. */
+export function numbers(values: readonly number[]): [number, string][] {
+  return values.map((value) => [value, String(value)]);
 }

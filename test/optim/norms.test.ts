@@ -1,0 +1,26 @@
+// Sums of squares in the numbers that float32 has, and beyond them.
+import { createEngineSync } from "steepest";
+import { expect, test } from "vitest";
+import { rows, startRecording } from "../../src/engine/instructions.js";
+import { installProgram } from "../../src/graph/program.js";
+
+const PART = 4096;
+
+test("sums of whole parts whose squares float32 has not, four side by side and alone", () => {
+  using engine = createEngineSync();
+  const sizes = [1e25, 1e-25, 0.3, 0, Number.POSITIVE_INFINITY, 1e-25, Number.NaN, 0.3, 1e25];
+  const x = Float32Array.from({ length: sizes.length * PART }, (_, i) => sizes[Math.floor(i / PART)] * (1 + (i % 7)));
+  const [at, sums] = [engine.allocator.allocate(4 * x.length), engine.allocator.allocate(8 * sizes.length)];
+  engine.floats(at, x.length).set(x);
+  const recording = startRecording();
+  recording.record.sumSquares(rows(sizes.length, x.length), sums, at, x.length);
+  const program = installProgram(engine, recording);
+  engine.run(program.address, program.end, 1);
+  const found = new Float64Array(engine.words(sums, 2 * sizes.length).slice().buffer);
+  sizes.forEach((size, unit) => {
+    const expected = x.subarray(unit * PART, (unit + 1) * PART).reduce((sum, value) => sum + value ** 2, 0);
+    if (!(expected > 0 && expected < Infinity)) expect(found[unit]).toBe(expected);
+    // Those that float32 has are added in it, eight at a time.
+    else expect(Math.abs(found[unit] / expected - 1)).toBeLessThan(size === 0.3 ? 3e-7 : 1e-12);
+  });
+});
