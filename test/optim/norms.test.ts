@@ -1,8 +1,9 @@
 // Sums of squares in the numbers that float32 has, and beyond them.
-import { createEngineSync } from "steepest";
+import { createEngineSync, lamb, lars } from "steepest";
 import { expect, test } from "vitest";
 import { rows, startRecording } from "../../src/engine/instructions.js";
 import { installProgram } from "../../src/graph/program.js";
+import { createBench } from "./bench.js";
 
 const PART = 4096;
 
@@ -23,4 +24,19 @@ test("sums of whole parts whose squares float32 has not, four side by side and a
     // Those that float32 has are added in it, eight at a time.
     else expect(Math.abs(found[unit] / expected - 1)).toBeLessThan(size === 0.3 ? 3e-7 : 1e-12);
   });
+});
+
+// As many parts as do not fit behind the ratio by chance.
+test.each([
+  ["lars", lars({ learningRate: 0.1 })],
+  ["lamb", lamb({ learningRate: 0.1 })],
+])("%s has room for the sums of a large tensor, and nothing is written behind it", (_, optimizer) => {
+  using engine = createEngineSync();
+  const start = Float32Array.from({ length: 40 * PART + 16 }, (_, i) => 0.1 * Math.sin(i));
+  const bench = createBench(engine, optimizer, start);
+  const sums = 2 * 8 * 41;
+  expect(optimizer.scratchBytes?.([{ path: "w", shape: [start.length], length: start.length }])).toBe(64 + sums);
+  bench.step(start.map((value) => 0.01 * value));
+  const moved = bench.read(bench.parameters);
+  expect(moved.every((value, i) => Number.isFinite(value) && (start[i] === 0 || value !== start[i]))).toBe(true);
 });
