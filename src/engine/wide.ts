@@ -21,6 +21,9 @@ const MEASURED_MS = 1;
 const SETTLED_MS = 30;
 /** After so many measurements nothing more is waited for. Tests may have replaced the clock by one that stands still. */
 const MOST_ROUNDS = 400;
+/** If `wide` is not faster, both are measured for so long again: on a busy machine V8 may just have been late. */
+const PATIENCE_MS = 1000;
+const MOST_PATIENT_ROUNDS = 2000;
 const MOST_PRODUCTS = 256;
 
 // No multiples of the tiles' heights and widths, so that the edges are computed too.
@@ -58,10 +61,16 @@ export async function compareWide(
     platform.disable();
     return "it gives other bits here: please report that, with the processor and the version of the runtime";
   }
-  const share = wide.best() / strict.best();
-  return share < ENOUGH
-    ? undefined
-    : `it is not faster here (its time is ${share.toFixed(2)} of strict's): ${platform.hint}`;
+  const share = (): number => wide.best() / strict.best();
+  const since = performance.now();
+  for (let rounds = 0; !(share() < ENOUGH); rounds++) {
+    if (rounds === MOST_PATIENT_ROUNDS || performance.now() - since > PATIENCE_MS)
+      return `it is not faster here (its time is ${share().toFixed(2)} of strict's): ${platform.hint}`;
+    strict.round();
+    wide.round();
+    await breathe();
+  }
+  return undefined;
 }
 
 interface Contestant {

@@ -17,5 +17,8 @@ export const wide: WidePlatform = {
   },
   enable: () => setFlagsFromString(`--${FLAG}`),
   disable: () => setFlagsFromString(`--no-${FLAG}`),
-  hint: "the processor may have no AVX2",
+  hint:
+    "Deno" in globalThis
+      ? "Deno's V8 checks the bounds of each access by code, which keeps it from joining operations"
+      : "the processor may have no AVX2",
 };

@@ -106,6 +106,18 @@ test("a busy machine optimizes late: until then nothing is concluded", async () 
   expect(lateStrict.reason).toMatch(/^it is not faster here/);
 });
 
+test("wide that looks slower because its optimized code is late is measured on, for a second", async () => {
+  // Its time halves, so it seems to have settled; what is optimized comes after.
+  const halves = (after: number): Cost => {
+    return (calls, age) => (calls === 0 ? 1 : calls < 3 ? 0.2 : age < after ? 0.09 : 0.024);
+  };
+  const late = await tryWith({ strict: optimizedAfter(5, 0.04), wide: halves(600) });
+  expect(late.reason).toBeUndefined();
+  const tooLate = await tryWith({ strict: optimizedAfter(5, 0.04), wide: halves(6000) });
+  expect(tooLate.reason).toBe("it is not faster here (its time is 2.25 of strict's): no AVX2");
+  expect(tooLate.now).toBeLessThan(1500);
+});
+
 test("it ends if nothing becomes faster, and soon if all was optimized before", async () => {
   const never = await tryWith({
     strict: (calls) => (calls === 0 ? 3 : 0.1),

@@ -37,6 +37,9 @@ export async function runSuite(modules, options) {
   }
 }
 
+/** What was said of each build that does not run: it is said once, to the first that asks. */
+const reasons = new Map();
+
 async function runChecks(modules, options, checks) {
   const { build, threads, background, given = threads, inBackground = background === true, brief = false } = options;
   const { steepest, graph } = modules;
@@ -45,7 +48,8 @@ async function runChecks(modules, options, checks) {
   const [engine, said] = await listen(() => steepest.createEngine(engineOptions));
   if (engine.build !== build) {
     engine.dispose();
-    return { lacks: said[0] ?? `build "${build}" runs as "${engine.build}"` };
+    if (said.length > 0) reasons.set(build, said[0]);
+    return { lacks: reasons.get(build) ?? `build "${build}" runs as "${engine.build}"` };
   }
   const kit = {
     engine,
