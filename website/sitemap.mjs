@@ -1,6 +1,7 @@
 // What is where on the site: guides in the order in which people need them. docs/*.md are the only source of their text.
 import { readdirSync, readFileSync } from "node:fs";
 
+/** Pages by their files. A page stands in the guide of its subject, and guides in the order of a project's life. */
 const GROUPS = [
   {
     text: "Start",
@@ -9,16 +10,17 @@ const GROUPS = [
       ["docs/programs.md", "Short programs"],
       ["docs/inside.md", "What there is"],
       ["docs/layers.md", "Layers and their names elsewhere"],
+      ["docs/commandLine.md", "Without code"],
     ],
   },
   {
     text: "Training",
     items: [
-      ["docs/training.md", "fit and its options"],
+      ["docs/training.md", "fit, validation, early stopping"],
       ["docs/models.md", "Models of any shape"],
       ["docs/losses.md", "Losses"],
       ["docs/metrics.md", "Metrics"],
-      ["docs/optimizers.md", "Optimizers"],
+      ["docs/optimizers.md", "Optimizers and schedules"],
       ["docs/troubles.md", "When it goes wrong"],
       ["docs/inspecting.md", "Looking inside"],
       ["docs/reports.md", "Reports"],
@@ -30,26 +32,42 @@ const GROUPS = [
     items: [
       ["docs/data.md", "Before training"],
       ["docs/tables.md", "Tables"],
-      ["docs/images.md", "Images"],
-      ["docs/text.md", "Text and time series"],
       ["docs/imbalanced.md", "Rare classes"],
+      ["docs/images.md", "Images"],
+      ["docs/text.md", "Text and sequences"],
+      ["docs/timeSeries.md", "Time series"],
     ],
   },
   {
     text: "Saving and moving models",
     items: [
       ["docs/files.md", "Files"],
-      ["docs/onnx.md", "ONNX"],
       ["docs/standalone.md", "A model without the library"],
+      ["docs/onnx.md", "ONNX"],
+      ["docs/keras.md", "Models of Keras and TensorFlow.js"],
     ],
   },
   {
-    text: "Where it runs",
+    text: "Browsers, workers, the edge",
     items: [
-      ["docs/bundlers.md", "Pages, workers, bundlers"],
-      ["docs/commandLine.md", "Command line"],
-      ["docs/cluster.md", "Beyond one machine"],
+      ["docs/bundlers.md", "Bundlers, policies, headers"],
+      ["examples/edge/README.md", "A model at the edge"],
     ],
+  },
+  {
+    text: "Speed",
+    items: [
+      ["docs/quantization.md", "Predicting with int8"],
+      ["docs/benchmarks.md", "Benchmarks"],
+    ],
+  },
+  {
+    text: "Reproducibility",
+    items: [["docs/reproducibility.md", "The same bits everywhere"]],
+  },
+  {
+    text: "Beyond one machine",
+    items: [["docs/cluster.md", "Training on many machines"]],
   },
   {
     text: "Coming from",
@@ -61,19 +79,11 @@ const GROUPS = [
     ],
   },
   {
-    text: "Speed and bits",
-    items: [
-      ["docs/benchmarks.md", "Benchmarks"],
-      ["docs/reproducibility.md", "Reproducibility"],
-    ],
-  },
-  {
     text: "The project",
     items: [
       ["examples/README.md", "Examples"],
       // npm run examples -- --gallery build/gallery.md writes it.
       ["build/gallery.md", "Gallery"],
-      ["examples/edge/README.md", "A model at the edge"],
       ["ARCHITECTURE.md", "Architecture"],
       ["CONTRIBUTING.md", "Contributing"],
       ["CHANGELOG.md", "Changes"],
