@@ -41,6 +41,7 @@ const GROUPS = [
   {
     text: "Saving and moving models",
     items: [
+      ["docs/saving.md", "Which file for what"],
       ["docs/files.md", "Files"],
       ["docs/standalone.md", "A model without the library"],
       ["docs/onnx.md", "ONNX"],
