@@ -51,7 +51,8 @@ const GROUPS = [
   {
     text: "Browsers, workers, the edge",
     items: [
-      ["docs/bundlers.md", "Bundlers, policies, headers"],
+      ["docs/runtimes.md", "What runs where"],
+      ["docs/bundlers.md", "Bundlers and policies"],
       ["examples/edge/README.md", "A model at the edge"],
     ],
   },
