@@ -59,6 +59,7 @@ const GROUPS = [
   {
     text: "Speed",
     items: [
+      ["docs/speed.md", "What makes it fast"],
       ["docs/quantization.md", "Predicting with int8"],
       ["docs/benchmarks.md", "Benchmarks"],
     ],
