@@ -10,6 +10,8 @@ const path = (name) => fileURLToPath(new URL(name, import.meta.url));
 const library = path("../dist/browser/");
 const dist = path("dist/");
 
+const TARGET = ["chrome91", "firefox113", "safari16.4"];
+
 /** The pages, in the order of their tabs. */
 export const PAGES = [
   { file: "index.html", name: "points", tab: "Points", title: "Points in a plane" },
@@ -18,7 +20,26 @@ export const PAGES = [
   { file: "descent.html", name: "descent", tab: "Descent", title: "The troubles of descent" },
 ].filter(({ name }) => existsSync(path(`src/${name}/page.html`)));
 
-function pageOf({ name, title }) {
+/**
+ * What a page's script imports, at once or soon: the browser fetches it all together, not one after another. What is
+ * imported later, such as the builds of which one is chosen, is not among it.
+ */
+function preloadsOf(name, outputs) {
+  const relative = (file) => file.slice(file.indexOf("assets/"));
+  const [entry] = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint?.endsWith(`src/${name}/main.ts`));
+  const found = new Set();
+  const visit = (file, soon) => {
+    for (const { path: next, kind } of outputs[file].imports) {
+      if (found.has(next) || !(kind === "import-statement" || (soon && kind === "dynamic-import"))) continue;
+      found.add(next);
+      visit(next, false);
+    }
+  };
+  visit(entry, true);
+  return [...found].map((file) => `<link rel="modulepreload" href="${relative(file)}">`).join("\n    ");
+}
+
+function pageOf({ name, title }, outputs) {
   const tabs = PAGES.map(
     (page) => `<a href="${page.file}"${page.name === name ? ' aria-current="page"' : ""}>${page.tab}</a>`,
   ).join("\n        ");
@@ -26,6 +47,7 @@ function pageOf({ name, title }) {
     .replaceAll("{{title}}", title)
     .replaceAll("{{name}}", name)
     .replace("{{tabs}}", tabs)
+    .replace("{{preloads}}", preloadsOf(name, outputs))
     .replace("{{content}}", () => readFileSync(path(`src/${name}/page.html`), "utf8").trim());
 }
 
@@ -52,7 +74,7 @@ if (!existsSync(`${library}index.js`)) {
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(`${dist}assets`, { recursive: true });
 mkdirSync(`${dist}data`);
-await build({
+const { metafile } = await build({
   entryPoints: Object.fromEntries(PAGES.map(({ name }) => [name, path(`src/${name}/main.ts`)])),
   alias: {
     steepest: `${library}index.js`,
@@ -64,11 +86,21 @@ await build({
   bundle: true,
   splitting: true,
   format: "esm",
-  target: ["chrome91", "firefox113", "safari16.4"],
+  target: TARGET,
   minify: true,
   outdir: `${dist}assets`,
   chunkNames: "[name]-[hash]",
   legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+});
+await build({
+  entryPoints: [path("src/digits/dataWorker.ts")],
+  bundle: true,
+  format: "esm",
+  target: TARGET,
+  minify: true,
+  outfile: `${dist}assets/digitsData.js`,
   logLevel: "warning",
 });
 await build({
@@ -81,7 +113,7 @@ await build({
 copyFileSync(path("src/theme.js"), `${dist}assets/theme.js`);
 // Beside the bundle, so that a content security policy need not allow workers from elsewhere: docs/bundlers.md.
 copyFileSync(`${library}steepestWorker.js`, `${dist}assets/steepestWorker.js`);
-for (const page of PAGES) writeFileSync(`${dist}${page.file}`, pageOf(page));
+for (const page of PAGES) writeFileSync(`${dist}${page.file}`, pageOf(page, metafile.outputs));
 writeFileSync(`${dist}data/digits.bin`, packDigits());
 writeFileSync(`${dist}data/mobyDick.txt`, readBook());
 console.log(`playground: ${PAGES.length} pages in playground/dist/`);

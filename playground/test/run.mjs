@@ -49,12 +49,12 @@ async function visit(address, use, { server = "isolated", ...options } = {}) {
   }
 }
 
-const suites = ["points", "digits", "text", "descent", "everywhere"];
+const suites = ["points", "digits", "text", "descent", "smooth", "everywhere"];
 // All, or those that are named: `npm test --prefix playground -- digits`.
 const named = process.argv.slice(2);
 for (const name of named.length > 0 ? named : suites) {
   const { default: suite } = await import(`./${name}.mjs`);
-  await suite({ test, visit });
+  await suite({ test, visit, browser });
 }
 await browser.close();
 for (const server of Object.values(servers)) server.close();

@@ -1,7 +1,8 @@
 // Landscapes of the playground, and the optimizers that go down them.
 import { expect, test } from "vitest";
 import { heightAt, LANDSCAPE_NAMES, LANDSCAPES, reliefOf } from "../../playground/src/descent/landscapes.js";
-import { openEngine, openRacer, RACER_NAMES } from "../../playground/src/descent/race.js";
+import { openEngine, openRacer } from "../../playground/src/descent/race.js";
+import { RACER_NAMES } from "../../playground/src/descent/racers.js";
 import { schema } from "../../playground/src/descent/settings.js";
 import { decodeSettings, defaultsOf, encodeSettings } from "../../playground/src/settings.js";
 
@@ -17,7 +18,9 @@ test.each(LANDSCAPE_NAMES)("%s is lowest where it says, and nowhere in its view 
   }
   const [x, y] = landscape.start;
   expect(x > left && x < right && y > bottom && y < top).toBe(true);
-  const relief = reliefOf(landscape, 20, 20);
+  const job = reliefOf(landscape, 20);
+  for (let row = 0; row < 20; row++) expect(job.next().done).toBe(false);
+  const relief = job.next().value as Float32Array;
   expect(Math.max(...relief)).toBe(1);
   expect(Math.min(...relief)).toBeGreaterThanOrEqual(0);
 });

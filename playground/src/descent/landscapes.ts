@@ -115,15 +115,24 @@ export const LANDSCAPE_NAMES = Object.keys(LANDSCAPES) as LandscapeName[];
 /** The height of a point, as a plain number. */
 export const heightAt = ({ height }: Landscape, x: number, y: number): number => height(x, y, numbers);
 
-/** Heights of cols × rows cells of the view, from the upper left, row by row, as shares of how they are drawn: 0 is lowest, 1 highest. */
-export function reliefOf(landscape: Landscape, columns: number, rows: number): Float32Array {
+/**
+ * Heights of side × side cells of the view, from the upper left, row by row, as shares of how they are drawn: 0 is lowest,
+ * 1 highest. Gives way after each row, so that who asks may do other things in between; what it returns is the relief.
+ */
+export function* reliefOf(landscape: Landscape, side: number): Generator<undefined, Float32Array> {
   const { left, right, bottom, top } = landscape.view;
-  const heights = Float32Array.from({ length: columns * rows }, (_, i) => {
-    const x = left + (((i % columns) + 0.5) / columns) * (right - left);
-    const y = top - ((Math.floor(i / columns) + 0.5) / rows) * (top - bottom);
-    // Valleys are what matters: heights are shown by their logarithm.
-    return Math.log1p(Math.max(0, heightAt(landscape, x, y) - landscape.lowest));
-  });
-  const most = heights.reduce((a, b) => Math.max(a, b), 0);
+  const heights = new Float32Array(side * side);
+  let most = 0;
+  for (let row = 0; row < side; row++) {
+    const y = top - ((row + 0.5) / side) * (top - bottom);
+    for (let column = 0; column < side; column++) {
+      const x = left + ((column + 0.5) / side) * (right - left);
+      // Valleys are what matters: heights are shown by their logarithm.
+      const height = Math.log1p(Math.max(0, heightAt(landscape, x, y) - landscape.lowest));
+      heights[row * side + column] = height;
+      most = Math.max(most, height);
+    }
+    yield;
+  }
   return heights.map((value) => value / most);
 }

@@ -3,16 +3,19 @@ import type { Engine } from "steepest";
 import { createChart } from "../ui/chart.js";
 import { isDark, onTheme, styleColor } from "../ui/colors.js";
 import { button, cards, checks, createPlayButton, numbers, select } from "../ui/controls.js";
-import { byId, contextOf, fit, h } from "../ui/dom.js";
+import { breathe, byId, contextOf, fit, h, inSlices } from "../ui/dom.js";
 import { createStatus, linkButton, linkSettings, say, sayError, startPage } from "../ui/page.js";
 import { createSession } from "../ui/session.js";
-import { LANDSCAPE_NAMES, LANDSCAPES, type Landscape, reliefOf } from "./landscapes.js";
-import { openEngine, openRacer, RACER_NAMES, RACERS, type Racer } from "./race.js";
+import { LANDSCAPE_NAMES, LANDSCAPES, type Landscape, type LandscapeName, reliefOf } from "./landscapes.js";
+import type { Racer } from "./race.js";
+import { RACER_NAMES, RACERS } from "./racers.js";
 import { type DescentSettings, RATES, schema } from "./settings.js";
 
 /** Where a race ends. */
 const MOST_STEPS = 5000;
 const BANDS = 16;
+/** Steps of all racers go on for so long before the page may do other things. */
+const SLICE_MS = 10;
 
 startPage();
 const link = linkSettings(schema, () => {
@@ -37,36 +40,48 @@ const session = createSession({
   failed: sayError,
 });
 
+/** With the library: the page stands, with its landscapes, before that is here. */
+const library = import("./race.js");
+
 function renew(): void {
   void session.then(async () => {
     for (const racer of racers) racer.dispose();
     racers = [];
+    byId("about").textContent = land().text;
+    void drawRelief();
+    const { openEngine, openRacer } = await library;
+    await breathe();
     engine ??= await openEngine();
     status.show(engine);
     const { rate, adaptive } = link.current;
     for (const name of link.current.racers) {
       const options = { rate: isPlain(name) ? rate : adaptive, start: startOf(), engine };
+      await breathe();
       racers.push(await openRacer(name, land(), options));
     }
     steps = 0;
-    byId("about").textContent = land().text;
+    await breathe();
     board();
-    drawRelief();
     clearTrails();
-    race(0);
+    await race(0);
   });
 }
 
 /** So many steps of each racer, then what is new of their trails. */
-function race(count: number): void {
-  const begin = performance.now();
-  let done = 0;
-  for (let step = 0; step < count && steps < MOST_STEPS; step++) {
-    for (const racer of racers) racer.step();
-    steps++;
-    done += racers.filter(({ lost }) => !lost).length;
+async function race(count: number): Promise<void> {
+  let [done, taken] = [0, 0];
+  for (let step = 0; step < count && steps < MOST_STEPS; ) {
+    const begin = performance.now();
+    do {
+      for (const racer of racers) racer.step();
+      steps++;
+      step++;
+      done += racers.filter(({ lost }) => !lost).length;
+    } while (step < count && steps < MOST_STEPS && performance.now() - begin < SLICE_MS);
+    taken += performance.now() - begin;
+    await breathe();
   }
-  if (done > 0) status.time(performance.now() - begin, done);
+  if (done > 0) status.time(taken, done);
   byId("steps").textContent = steps.toLocaleString("en");
   drawTrails();
   showHeights();
@@ -100,8 +115,21 @@ const tones = () =>
         [252, 252, 250],
       ] as const);
 
-function paintRelief(canvas: HTMLCanvasElement, landscape: Landscape, side: number): void {
-  const shares = reliefOf(landscape, side, side);
+/** Heights do not change, their colors do. */
+const reliefs = new Map<string, Promise<Float32Array>>();
+
+/** Draws nothing if, meanwhile, `wanted` is no longer. */
+async function paintRelief(
+  canvas: HTMLCanvasElement,
+  name: LandscapeName,
+  side: number,
+  wanted: () => boolean = () => true,
+): Promise<void> {
+  const key = `${name} ${side}`;
+  const relief = reliefs.get(key) ?? inSlices(reliefOf(LANDSCAPES[name], side));
+  reliefs.set(key, relief);
+  const shares = await relief;
+  if (!wanted()) return;
   const image = new ImageData(side, side);
   const [low, high] = tones();
   for (const [i, share] of shares.entries()) {
@@ -116,7 +144,10 @@ function paintRelief(canvas: HTMLCanvasElement, landscape: Landscape, side: numb
   contextOf(canvas).putImageData(image, 0, 0);
 }
 
-const drawRelief = (): void => paintRelief(relief, land(), 320);
+function drawRelief(): Promise<void> {
+  const name = link.current.land;
+  return paintRelief(relief, name, 320, () => link.current.land === name);
+}
 
 /** From the landscape's coordinates to the canvas's. */
 function placing(width: number, height: number): (x: number, y: number) => [number, number] {
@@ -293,7 +324,7 @@ heads.addEventListener("keydown", (event) => {
 
 const thumbnails = LANDSCAPE_NAMES.map((name) => {
   const picture = h("canvas", { class: "thumb round", "aria-hidden": "true" });
-  const draw = () => paintRelief(picture, LANDSCAPES[name], 64);
+  const draw = () => void paintRelief(picture, name, 64);
   draw();
   onTheme(draw);
   return [name, LANDSCAPES[name].title, picture] as const;
@@ -319,10 +350,8 @@ function showSettings(): void {
   }
 }
 
-onTheme(() => {
-  drawRelief();
-  clearTrails();
-});
+onTheme(() => void drawRelief());
+onTheme(clearTrails);
 new ResizeObserver(clearTrails).observe(trails);
 showSettings();
 renew();

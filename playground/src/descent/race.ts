@@ -14,24 +14,18 @@ import {
 } from "steepest";
 import { add, cos, mul, parameter, square, sub, sum, type Tensor } from "steepest/graph";
 import type { Arithmetic, Landscape } from "./landscapes.js";
+import type { RacerName } from "./racers.js";
 
-export const RACERS = {
-  sgd: { label: "SGD", color: "--c0", make: (learningRate: number) => sgd({ learningRate }) },
-  momentum: { label: "Momentum", color: "--c1", make: (learningRate: number) => sgd({ learningRate, momentum: 0.9 }) },
-  nesterov: {
-    label: "Nesterov",
-    color: "--c6",
-    make: (learningRate: number) => sgd({ learningRate, momentum: 0.9, nesterov: true }),
-  },
-  adagrad: { label: "Adagrad", color: "--c5", make: (learningRate: number) => adagrad({ learningRate }) },
-  rmsprop: { label: "RMSprop", color: "--c2", make: (learningRate: number) => rmsprop({ learningRate }) },
-  adam: { label: "Adam", color: "--c3", make: (learningRate: number) => adam({ learningRate }) },
-  lion: { label: "Lion", color: "--c7", make: (learningRate: number) => lion({ learningRate }) },
-  rprop: { label: "Rprop", color: "--c4", make: (learningRate: number) => rprop({ learningRate }) },
-} satisfies Record<string, { label: string; color: string; make: (learningRate: number) => Optimizer }>;
-
-export type RacerName = keyof typeof RACERS;
-export const RACER_NAMES = Object.keys(RACERS) as RacerName[];
+const OPTIMIZE: Record<RacerName, (learningRate: number) => Optimizer> = {
+  sgd: (learningRate) => sgd({ learningRate }),
+  momentum: (learningRate) => sgd({ learningRate, momentum: 0.9 }),
+  nesterov: (learningRate) => sgd({ learningRate, momentum: 0.9, nesterov: true }),
+  adagrad: (learningRate) => adagrad({ learningRate }),
+  rmsprop: (learningRate) => rmsprop({ learningRate }),
+  adam: (learningRate) => adam({ learningRate }),
+  lion: (learningRate) => lion({ learningRate }),
+  rprop: (learningRate) => rprop({ learningRate }),
+};
 
 const tensors: Arithmetic<Tensor | number> = {
   add: (a, b) => add(a, b),
@@ -66,7 +60,7 @@ export async function openRacer(
   const y = parameter([1], constantValue(start[1]), "y");
   const advance = workspace.step(
     () => ({ loss: sum(landscape.height<Tensor | number>(x, y, tensors) as Tensor), x: sum(x), y: sum(y) }),
-    { inputs: {}, optimizer: RACERS[name].make(rate) },
+    { inputs: {}, optimizer: OPTIMIZE[name](rate) },
   );
   const { left, right, bottom, top } = landscape.view;
   const far = 20 * Math.max(right - left, top - bottom);

@@ -1,6 +1,6 @@
 import { choice, type Field, number, type SettingsOf, subset } from "../settings.js";
 import { LANDSCAPE_NAMES } from "./landscapes.js";
-import { RACER_NAMES } from "./race.js";
+import { RACER_NAMES } from "./racers.js";
 
 export const RATES = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3] as const;
 

@@ -26,9 +26,25 @@ export function unpackDigits(bytes: Uint8Array): { train: Digits; test: Digits }
   };
 }
 
-export async function loadDigits(address: string) {
+export async function fetchDigits(address: string): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(address);
   if (!response.ok || response.body === null) throw new Error(`the digits could not be loaded: ${response.status}`);
   const stream = response.body.pipeThrough(new DecompressionStream("gzip"));
-  return unpackDigits(new Uint8Array(await new Response(stream).arrayBuffer()));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** By a worker of its own. */
+export async function loadDigits(address: string) {
+  const worker = new Worker(new URL("./digitsData.js", import.meta.url), { type: "module" });
+  try {
+    const answer = await new Promise<Uint8Array | string>((resolve, reject) => {
+      worker.onmessage = ({ data }: MessageEvent<Uint8Array | string>) => resolve(data);
+      worker.onerror = () => reject(new Error("the worker that loads the digits did not start"));
+      worker.postMessage(new URL(address, document.baseURI).href);
+    });
+    if (typeof answer === "string") throw new Error(answer);
+    return unpackDigits(answer);
+  } finally {
+    worker.terminate();
+  }
 }

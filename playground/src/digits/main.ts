@@ -2,7 +2,7 @@
 import { createChart, createSeries } from "../ui/chart.js";
 import { onTheme, paint } from "../ui/colors.js";
 import { button, createPlayButton, numbers, select } from "../ui/controls.js";
-import { byId, contextOf, h } from "../ui/dom.js";
+import { breathe, byId, contextOf, h, nextFrame } from "../ui/dom.js";
 import {
   createStatus,
   linkButton,
@@ -15,10 +15,10 @@ import {
 } from "../ui/page.js";
 import { createSession } from "../ui/session.js";
 import { type Digits, loadDigits, TEST, TRAINING } from "./data.js";
-import { DENSE_UNITS, type DigitTrainer, openTrainer, SEEN, WINDOW, WINDOWS } from "./network.js";
+import type { DigitTrainer } from "./network.js";
 import { createPad, PAD } from "./pad.js";
 import { SIDE, toDigit } from "./picture.js";
-import { type DigitSettings, RATES, schema } from "./settings.js";
+import { DENSE_UNITS, type DigitSettings, RATES, SEEN, schema, WINDOW, WINDOWS } from "./settings.js";
 
 /** How long a turn of training should take: short enough for a guess while a digit is drawn. */
 const TURN_MS = 60;
@@ -48,17 +48,26 @@ const session = createSession({
   failed: sayError,
 });
 
+/** With the library: the page stands, and can be drawn on, before that is here. */
+const network = import("./network.js");
+
 function renew(): void {
   void session.then(async () => {
     digits ??= await loadDigits("data/digits.bin");
     trainer?.dispose();
     trainer = undefined;
+    const { openTrainer } = await network;
+    await breathe();
     const settings = link.current;
     const threads = Math.min(settings.threads, mostThreads);
     const opened = await openTrainer({ ...settings, threads }, () => link.current.rate);
     const { train: training, test } = digits;
-    const load = ({ x, y }: Digits) => opened.load({ x, y: { out: y }, scale });
-    samples = { train: load(training), test: load(test) };
+    const load = async ({ x, y }: Digits) => {
+      await breathe();
+      return opened.load({ x, y: { out: y }, scale });
+    };
+    samples = { train: await load(training), test: await load(test) };
+    await breathe();
     trainer = opened;
     status.show(opened);
     perTurn = 1;
@@ -67,7 +76,9 @@ function renew(): void {
     rights.clear();
     byId("loss").textContent = "–";
     buildWindows();
+    await breathe();
     await score();
+    await breathe();
     await guess();
     drawCurves();
   });
@@ -128,19 +139,30 @@ async function guess(): Promise<void> {
   drawWindows(answer.first);
 }
 
+let reading = false;
 let asked = false;
-const pad = createPad(() => {
+/** Strokes come faster than frames: the drawing is read once for each of those. */
+const pad = createPad(async () => {
+  if (reading) return;
+  reading = true;
+  await nextFrame();
+  reading = false;
   drawn = toDigit(pad.read(), PAD);
-  const small = new ImageData(SIDE, SIDE);
-  paint(small, drawn ?? new Uint8Array(SIDE * SIDE), { scale });
-  contextOf(byId<HTMLCanvasElement>("small")).putImageData(small, 0, 0);
+  showSmall();
   if (asked) return;
   asked = true;
-  void session.then(async () => {
+  await session.then(async () => {
     asked = false;
     await guess();
   });
 });
+
+function showSmall(): void {
+  const small = new ImageData(SIDE, SIDE);
+  paint(small, drawn ?? new Uint8Array(SIDE * SIDE), { scale });
+  contextOf(byId<HTMLCanvasElement>("small")).putImageData(small, 0, 0);
+}
+
 byId("drawing").prepend(pad.element);
 
 let shown = 0;
@@ -262,6 +284,7 @@ function showSettings(): void {
   }
 }
 
+onTheme(showSmall);
 onTheme(() => void session.then(guess));
 showSettings();
 renew();

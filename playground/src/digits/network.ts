@@ -16,13 +16,7 @@ import {
   sgd,
 } from "steepest";
 import { SIDE } from "./picture.js";
-import type { DigitSettings } from "./settings.js";
-
-/** Side of a window of the first convolution, their number, and the side of what each gives. */
-export const WINDOW = 5;
-export const WINDOWS = 8;
-export const SEEN = SIDE - WINDOW + 1;
-export const DENSE_UNITS = 32;
+import { DENSE_UNITS, type DigitSettings, WINDOW, WINDOWS } from "./settings.js";
 
 const OPTIMIZE: Record<DigitSettings["optimizer"], (learningRate: () => number) => Optimizer> = {
   sgd: (learningRate) => sgd({ learningRate }),

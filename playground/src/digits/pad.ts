@@ -50,7 +50,6 @@ export function createPad(changed: () => void) {
     inked.moveTo(pen.x, pen.y);
     inked.lineTo(x, y);
     inked.stroke();
-    changed();
   }
 
   function clear(): void {
@@ -70,6 +69,7 @@ export function createPad(changed: () => void) {
     pen.keys = false;
     line(pen.x, pen.y);
     show();
+    changed();
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!pen.down || pen.keys) return;
@@ -79,6 +79,7 @@ export function createPad(changed: () => void) {
       [pen.x, pen.y] = [x, y];
     }
     show();
+    changed();
   });
   for (const name of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(name, () => {
@@ -110,6 +111,7 @@ export function createPad(changed: () => void) {
       [pen.x, pen.y] = [x, y];
     }
     show();
+    if (pen.down) changed();
   });
   canvas.addEventListener("focus", show);
   canvas.addEventListener("blur", show);
@@ -121,7 +123,9 @@ export function createPad(changed: () => void) {
     /** Ink from 0 to 255, row by row. */
     read(): Uint8Array {
       const { data } = inked.getImageData(0, 0, PAD, PAD);
-      return Uint8Array.from({ length: PAD * PAD }, (_, i) => data[4 * i + 3] as number);
+      const bytes = new Uint8Array(PAD * PAD);
+      for (let i = 0; i < bytes.length; i++) bytes[i] = data[4 * i + 3] as number;
+      return bytes;
     },
     /** Draws bytes [side, side] over the whole pad. */
     put(bytes: Uint8Array, side: number): void {

@@ -1,4 +1,12 @@
 import { choice, number, type SettingsOf } from "../settings.js";
+import { SIDE } from "./picture.js";
+
+/** Side of a window of the first convolution, their number, and the side of what each gives. */
+export const WINDOW = 5;
+export const WINDOWS = 8;
+export const SEEN = SIDE - WINDOW + 1;
+/** Units of the first layer of the network without convolutions. */
+export const DENSE_UNITS = 32;
 
 export const RATES = [0.0003, 0.001, 0.003, 0.01, 0.03] as const;
 

@@ -36,6 +36,12 @@ export interface Weights {
   readonly data: ArrayLike<number>;
 }
 
+interface Place {
+  readonly left: number;
+  readonly right: number;
+  readonly y: number;
+}
+
 const newMap = () => h("canvas", { width: SIDE, height: SIDE, "aria-hidden": "true" });
 
 export function createDiagram(events: DiagramEvents) {
@@ -49,6 +55,8 @@ export function createDiagram(events: DiagramEvents) {
   let out: HTMLElement = h("div", {});
   let settings: PointSettings | undefined;
   let weights: readonly Weights[] = [];
+  /** Where the ends of the links are, column by column: measured once for each layout of the page. */
+  let places: Place[][] | undefined;
 
   function featureButton(name: Feature, on: boolean, all: readonly Feature[]): HTMLElement {
     const map = newMap();
@@ -168,7 +176,9 @@ export function createDiagram(events: DiagramEvents) {
       );
       again?.focus();
     }
-    drawLinks();
+    places = undefined;
+    // The weights come with the first scores.
+    contextOf(links).clearRect(0, 0, links.width, links.height);
   }
 
   function paintMap(map: HTMLCanvasElement, values: ArrayLike<number>, offset: number, stride: number, scale: number) {
@@ -176,35 +186,38 @@ export function createDiagram(events: DiagramEvents) {
     contextOf(map).putImageData(image, 0, 0);
   }
 
-  function middleOf(item: HTMLElement): [left: number, right: number, y: number] {
-    const box = item.getBoundingClientRect();
+  function measure(features: readonly Feature[]): Place[][] {
     const base = columns.getBoundingClientRect();
-    return [box.left - base.left, box.right - base.left, (box.top + box.bottom) / 2 - base.top];
+    const placeOf = (item: HTMLElement): Place => {
+      const box = item.getBoundingClientRect();
+      return { left: box.left - base.left, right: box.right - base.left, y: (box.top + box.bottom) / 2 - base.top };
+    };
+    links.style.width = `${columns.scrollWidth}px`;
+    links.style.height = `${columns.scrollHeight}px`;
+    return [
+      features.map((name) => placeOf(featureButtons.get(name) as HTMLElement)),
+      ...units.map((column) => column.map(({ button }) => placeOf(button))),
+      [placeOf(out)],
+    ];
   }
 
   function drawLinks(): void {
     if (settings === undefined) return;
-    links.style.width = `${columns.scrollWidth}px`;
-    links.style.height = `${columns.scrollHeight}px`;
+    places ??= measure(settings.features);
     const { context, width, height } = fit(links);
     context.clearRect(0, 0, width, height);
-    const rows = [
-      settings.features.map((name) => middleOf(featureButtons.get(name) as HTMLElement)),
-      ...units.map((column) => column.map(({ button }) => middleOf(button))),
-      [middleOf(out)],
-    ];
     for (const [index, { from, to, data }] of weights.entries()) {
       for (let a = 0; a < from; a++) {
         for (let b = 0; b < to; b++) {
-          const start = rows[index]?.[a];
-          const end = rows[index + 1]?.[b];
+          const start = places[index]?.[a];
+          const end = places[index + 1]?.[b];
           const weight = data[a * to + b] as number;
           if (start === undefined || end === undefined) continue;
           const strength = Math.min(1, Math.abs(weight) / 2);
-          const bend = (end[0] - start[1]) / 2;
+          const bend = (end.left - start.right) / 2;
           context.beginPath();
-          context.moveTo(start[1], start[2]);
-          context.bezierCurveTo(start[1] + bend, start[2], end[0] - bend, end[2], end[0], end[2]);
+          context.moveTo(start.right, start.y);
+          context.bezierCurveTo(start.right + bend, start.y, end.left - bend, end.y, end.left, end.y);
           context.lineWidth = 0.6 + 4 * strength;
           context.globalAlpha = 0.25 + 0.7 * strength;
           context.strokeStyle = colorOf(weight > 0 ? 0.5 + strength / 2 : -0.5 - strength / 2);
@@ -215,12 +228,14 @@ export function createDiagram(events: DiagramEvents) {
     context.globalAlpha = 1;
   }
 
-  new ResizeObserver(drawLinks).observe(columns);
+  new ResizeObserver(() => {
+    places = undefined;
+    drawLinks();
+  }).observe(columns);
 
   return {
     element,
     build,
-    drawLinks,
     /** [cells, all features], row by row. */
     drawFeatures(values: Float32Array): void {
       for (const [index, name] of FEATURE_NAMES.entries()) {

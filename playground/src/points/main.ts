@@ -2,7 +2,7 @@
 import { createChart, createSeries } from "../ui/chart.js";
 import { colorOf, onTheme, paint, styleColor } from "../ui/colors.js";
 import { button, cards, createPlayButton, numbers, select, slider } from "../ui/controls.js";
-import { byId, contextOf, fit, h } from "../ui/dom.js";
+import { breathe, byId, contextOf, fit, h } from "../ui/dom.js";
 import {
   createStatus,
   linkButton,
@@ -28,8 +28,8 @@ import {
   splitPoints,
 } from "./data.js";
 import { createDiagram, SIDE, type Unit, type Weights } from "./diagram.js";
-import { hiddenName, openTrainer, type PointTrainer } from "./network.js";
-import { ACTIVATIONS, OPTIMIZERS, type PointSettings, RATES, STRENGTHS, schema } from "./settings.js";
+import type { PointTrainer } from "./network.js";
+import { ACTIVATIONS, hiddenName, OPTIMIZERS, type PointSettings, RATES, STRENGTHS, schema } from "./settings.js";
 
 const POINTS = 400;
 const grid = gridPoints(SIDE);
@@ -97,6 +97,9 @@ const session = createSession({
   failed: sayError,
 });
 
+/** With the library: the page stands, and can be used, before that is here. */
+const network = import("./network.js");
+
 /** New data and a new network, by the settings as they are. */
 function renew(): void {
   void session.then(async () => {
@@ -112,7 +115,9 @@ function renew(): void {
     weights = [];
     series.clear();
     diagram.build(settings);
+    await breathe();
     diagram.drawFeatures(featuresOf(grid, FEATURE_NAMES));
+    const { openTrainer } = await network;
     const threads = Math.min(settings.threads, mostThreads);
     const opened = await openTrainer({ ...settings, threads }, () => link.current.rate);
     const load = (part: Part) =>
@@ -123,6 +128,7 @@ function renew(): void {
     samples = { train: load("train"), test: load("test") };
     trainer = opened;
     status.show(trainer);
+    await breathe();
     await look();
   });
 }
@@ -305,7 +311,7 @@ function thumbnail(set: DataSet): HTMLCanvasElement {
       context.fill();
     }
   };
-  paintIt();
+  void breathe().then(paintIt);
   onTheme(paintIt);
   return picture;
 }

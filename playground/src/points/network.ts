@@ -26,7 +26,7 @@ import {
 } from "steepest";
 import type { Tensor } from "steepest/graph";
 import { isRegression } from "./data.js";
-import type { PointSettings } from "./settings.js";
+import { hiddenName, type PointSettings } from "./settings.js";
 
 const ACTIVATE: Record<PointSettings["activation"], () => Layer> = {
   tanh,
@@ -49,9 +49,6 @@ const OPTIMIZE: Record<PointSettings["optimizer"], (learningRate: LearningRate) 
 };
 
 const PENALIZE = { none: () => undefined, l1, l2 };
-
-/** Name of a hidden layer's output, and of the layer with its weights. */
-export const hiddenName = (index: number): string => `hidden${index + 1}`;
 
 export function createModel({ features, layers, activation, penalty, strength }: PointSettings) {
   const weightRegularizer = PENALIZE[penalty](strength);

@@ -8,6 +8,9 @@ export const STRENGTHS = [0, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1] as c
 export const MOST_LAYERS = 6;
 export const MOST_UNITS = 8;
 
+/** Name of a hidden layer's output, and of the layer with its weights. */
+export const hiddenName = (index: number): string => `hidden${index + 1}`;
+
 export const schema = {
   data: choice(DATA_SETS, "circle"),
   noise: number(0, { min: 0, max: 50, whole: true }),

@@ -1,9 +1,9 @@
 // A model that writes while it learns: characters of Moby Dick, one after another.
-import { characterTokenizer, type Tokenizer } from "steepest/text";
+import type { Tokenizer } from "steepest/text";
 import { createRandom } from "../random.js";
 import { createChart, createSeries } from "../ui/chart.js";
 import { button, createPlayButton, numbers, select, slider } from "../ui/controls.js";
-import { byId, h, nextFrame } from "../ui/dom.js";
+import { breathe, byId, h, nextFrame } from "../ui/dom.js";
 import {
   createStatus,
   linkButton,
@@ -15,7 +15,7 @@ import {
   threadOptions,
 } from "../ui/page.js";
 import { createSession } from "../ui/session.js";
-import { drawWindows, openTrainer, openWriter, type TextTrainer, type Writer } from "./network.js";
+import type { TextTrainer, Writer } from "./network.js";
 import { RATES, schema, type TextSettings } from "./settings.js";
 
 /** How long a turn of training should take, and the writing in a frame may. */
@@ -48,21 +48,31 @@ const session = createSession({
   failed: sayError,
 });
 
-/** Loads the book, and makes ids of it chapter by chapter, so that the page may do other things in between. */
+/** With the library: the page stands before that is here. */
+const library = Promise.all([import("./network.js"), import("steepest/text")]);
+/** Characters of the book that are made ids in one go: the page may do other things in between. */
+const PART = 4000;
+
 async function readBook() {
   const response = await fetch("data/mobyDick.txt");
   if (!response.ok) throw new Error(`the book could not be loaded: ${response.status}`);
   const book = await response.text();
-  const alphabet = new Set(book);
-  const tokenizer = characterTokenizer([[...alphabet].join("")]);
-  const parts: Uint32Array[] = [];
-  for (let at = 0; at < book.length; at += 20_000) {
-    parts.push(Uint32Array.from(tokenizer.encode(book.slice(at, at + 20_000))));
-    await nextFrame();
+  const parts = Array.from({ length: Math.ceil(book.length / PART) }, (_, i) => book.slice(i * PART, (i + 1) * PART));
+  const alphabet = new Set<string>();
+  for (const [index, part] of parts.entries()) {
+    if (index % 10 === 0) await breathe();
+    for (const letter of part) alphabet.add(letter);
   }
-  const ids = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let next = 0;
+  const [, { characterTokenizer }] = await library;
+  const tokenizer = characterTokenizer([[...alphabet].join("")]);
+  const encoded: Uint32Array[] = [];
   for (const part of parts) {
+    await breathe();
+    encoded.push(Uint32Array.from(tokenizer.encode(part)));
+  }
+  const ids = new Uint32Array(encoded.reduce((sum, { length }) => sum + length, 0));
+  let next = 0;
+  for (const part of encoded) {
     ids.set(part, next);
     next += part.length;
   }
@@ -78,8 +88,12 @@ function renew(): void {
     const settings = link.current;
     const sizes = { ...settings, size: text.tokenizer.size };
     const options = { seed: settings.seed, threads: Math.min(settings.threads, mostThreads) };
+    const [{ openTrainer, openWriter }] = await library;
+    await breathe();
     trainer = await openTrainer(sizes, options, () => link.current.rate);
+    await breathe();
     writer = await openWriter(sizes);
+    await breathe();
     random = createRandom(settings.seed);
     perTurn = 1;
     mean = undefined;
@@ -97,6 +111,7 @@ function renew(): void {
 async function train(): Promise<void> {
   if (trainer === undefined || text === undefined) return;
   const { context, batch } = link.current;
+  const [{ drawWindows }] = await library;
   const windows = drawWindows(text.ids, context, perTurn * batch, random);
   const begin = performance.now();
   const found = await trainer.trainSteps(windows, { steps: perTurn, batchSize: batch });
@@ -157,8 +172,10 @@ async function writeSample(): Promise<void> {
     const begin = performance.now();
     // Reset and changes of the model bring another writer.
     if (writer !== pen) return;
-    do ids.push(pen.next());
-    while (ids.length < LENGTH && performance.now() - begin < WRITE_MS);
+    do {
+      const id = pen.next();
+      if (id !== undefined) ids.push(id);
+    } while (ids.length < LENGTH && performance.now() - begin < WRITE_MS);
     body.textContent = tokenizer.decode(ids);
     await nextFrame();
   }

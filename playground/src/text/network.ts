@@ -88,7 +88,7 @@ export function drawWindows(ids: Uint32Array, length: number, count: number, { u
   return { x, y };
 }
 
-/** Writes on this thread, a character a call: a model of its own, with the parameters that it is given. */
+/** Writes on this thread, so little a call that a frame has time for some: a model of its own, with the parameters that it is given. */
 export async function openWriter(sizes: Sizes) {
   const model: Predictor = await compile(createModel(sizes, { stateful: true }), { background: false });
   let [written, unread]: [number[], number[]] = [[], []];
@@ -109,17 +109,19 @@ export async function openWriter(sizes: Sizes) {
       read = 0;
       draw = tokenSampler({ temperature, seed });
     },
-    /** The id that comes next. */
-    next(): number {
-      let logits: Float32Array = new Float32Array();
+    /** Reads an id that was not read yet; after the last of them, draws the one that comes next. */
+    next(): number | undefined {
       // A GPT sees no more than its context: beyond, it begins anew with the second half of it.
       if (sizes.model === "gpt" && read + unread.length > sizes.context) {
         model.resetState();
         unread = written.slice(-Math.ceil(sizes.context / 2));
         read = 0;
       }
-      for (const id of unread) logits = model.predictSync(Uint32Array.of(id), { inputShape: [1], output: "raw" });
-      read += unread.length;
+      const [first = 0, ...others] = unread;
+      const logits = model.predictSync(Uint32Array.of(first), { inputShape: [1], output: "raw" });
+      unread = others;
+      read++;
+      if (unread.length > 0) return undefined;
       const id = draw(logits);
       written.push(id);
       unread = [id];

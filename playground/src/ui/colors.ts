@@ -1,4 +1,5 @@
 // Colors of values from -1 (orange) over 0 (paper) to 1 (blue), in light and dark.
+import { breathe } from "./dom.js";
 
 type Rgb = readonly [number, number, number];
 const LIGHT: readonly Rgb[] = [
@@ -26,9 +27,12 @@ export function onTheme(changed: () => void): void {
   listeners.add(changed);
 }
 
-export function tellTheme(): void {
-  tables.clear();
-  for (const listener of listeners) listener();
+/** Each listener in a task of its own, as each draws a canvas or more. */
+export async function tellTheme(): Promise<void> {
+  for (const listener of listeners) {
+    await breathe();
+    listener();
+  }
 }
 
 const tables = new Map<boolean, Uint32Array>();

@@ -43,6 +43,30 @@ export function fit(canvas: HTMLCanvasElement): { context: CanvasRenderingContex
   return { context, width, height };
 }
 
+/** Resolves in a task of its own: input and frames that wait come first. What is long is cut by it. */
+export function breathe(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}
+
+/** Goes through a job that gives way now and then, so much at a time that a frame has time for more. */
+export async function inSlices<R>(job: Generator<undefined, R>, sliceMs = 8): Promise<R> {
+  for (;;) {
+    await breathe();
+    const end = performance.now() + sliceMs;
+    do {
+      const { done, value } = job.next();
+      if (done) return value as R;
+    } while (performance.now() < end);
+  }
+}
+
 /** Resolves before the next frame is drawn; soon, too, if the page is hidden and draws none. */
 export function nextFrame(): Promise<void> {
   return new Promise((resolve) => {

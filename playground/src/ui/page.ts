@@ -13,7 +13,7 @@ export function startPage(): void {
   const set = (theme: string): void => {
     document.documentElement.dataset.theme = theme;
     show();
-    tellTheme();
+    void tellTheme();
   };
   toggle.addEventListener("click", () => {
     const theme = isDark() ? "light" : "dark";
