@@ -1,30 +1,12 @@
 // Where a table's bytes or text come from: files, text, bytes, blobs, answers to requests, streams.
 import { checkFunction, DataError, ModelError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
+import { type BlobSource, isBlob, piecesOfStream, type ResponseSource, type StreamSource } from "../io/sources.js";
 import { dataHost } from "./host.js";
 
-// Spelled out for programs that are checked without the types of pages and of Node.
+export { type BlobSource, isBlob, type ResponseSource, type StreamSource } from "../io/sources.js";
 
-/** A `Blob` or a `File`. */
-export interface BlobSource {
-  readonly size: number;
-  slice(start?: number, end?: number): { arrayBuffer(): Promise<ArrayBuffer> };
-  stream(): object;
-}
-
-/** What `fetch` gives. */
-export interface ResponseSource {
-  readonly ok: boolean;
-  readonly status: number;
-  readonly body: object | null;
-}
-
-/** A web stream of bytes or text. */
-export interface StreamSource {
-  getReader(): object;
-}
-
-/** A `file:` URL. */
+/** A `file:` URL, spelled out for programs that are checked without the types of pages and of Node. */
 export interface UrlSource {
   readonly href: string;
   readonly protocol: string;
@@ -52,7 +34,6 @@ const PIECE = 2 ** 18;
 
 const isBytes = (value: unknown): value is Uint8Array => ArrayBuffer.isView(value) && kindOf(value) === "Uint8Array";
 const isBuffer = (value: unknown): value is ArrayBufferLike => /^(Shared)?ArrayBuffer$/.test(kindOf(value));
-export const isBlob = (value: unknown): value is BlobSource => /^(Blob|File)$/.test(kindOf(value));
 const has = (value: unknown, name: PropertyKey): boolean =>
   typeof value === "object" && value !== null && typeof (value as Record<PropertyKey, unknown>)[name] === "function";
 
@@ -124,36 +105,13 @@ async function* ofResponse(where: string, { ok, status, body }: ResponseSource):
   if (body !== null) yield* streamed(where, body);
 }
 
-interface Reader {
-  read(): Promise<{ done: boolean; value?: unknown }>;
-  cancel(): Promise<void>;
-  releaseLock(): void;
-}
-
 async function* streamed(where: string, stream: object): AsyncGenerator<Uint8Array | string> {
-  // Not every engine can iterate over a web stream.
-  if (!has(stream, "getReader")) {
-    for await (const piece of stream as AsyncIterable<unknown>) yield checkPiece(where, piece);
-    return;
-  }
-  if ((stream as { locked?: unknown }).locked === true) {
-    throw new DataError(
+  const pieces = piecesOfStream(stream, () => {
+    return new DataError(
       `${where}: a stream can be read once, got one that is being read: give a function that opens it`,
     );
-  }
-  const reader = (stream as { getReader(): Reader }).getReader();
-  let isDone = false;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      isDone = done;
-      if (done) return;
-      yield checkPiece(where, value);
-    }
-  } finally {
-    // What was left early must not go on.
-    if (!isDone) await reader.cancel();
-  }
+  });
+  for await (const piece of pieces) yield checkPiece(where, piece);
 }
 
 function checkPiece(where: string, piece: unknown): Uint8Array | string {

@@ -55,20 +55,38 @@ export function setDigest(file: Uint8Array): void {
 
 /** Refuses a file whose bytes are not those that its digest was made of. */
 export function checkDigest(where: string, file: Uint8Array, digest: string | undefined): void {
-  const at = findDigest(file);
-  const found = at === undefined ? undefined : digestOf(file, at);
-  if (found !== undefined && found === digest) return;
-  throw new FormatError(
-    `${where}: its bytes must have the digest ${showValue(digest)} of its notes, got ${showValue(found)}: ` +
-      "the file is damaged or was changed, load an earlier one",
-  );
+  followDigest(file).check(where, digest);
+}
+
+/** Follows a file whose bytes come one after another: its length and its header at once, then `see` the others. */
+export function followDigest(head: Uint8Array) {
+  const at = findDigest(head);
+  let crc = at === undefined ? 0 : crcWithout(head, at);
+  return {
+    see(bytes: Uint8Array): void {
+      crc = update(crc, bytes);
+    },
+    /** Once all bytes were seen. */
+    check(where: string, digest: string | undefined): void {
+      const found = at === undefined ? undefined : toHex(crc);
+      if (found !== undefined && found === digest) return;
+      throw new FormatError(
+        `${where}: its bytes must have the digest ${showValue(digest)} of its notes, got ${showValue(found)}: ` +
+          "the file is damaged or was changed, load an earlier one",
+      );
+    },
+  };
 }
 
 /** CRC-32 of all bytes of a file, with NO_DIGEST in place of its digest, as 8 hexadecimal digits. */
 function digestOf(file: Uint8Array, at: number): string {
+  return toHex(crcWithout(file, at));
+}
+
+function crcWithout(bytes: Uint8Array, at: number): number {
   const end = at + NO_DIGEST.length;
-  const parts = [file.subarray(0, at), new TextEncoder().encode(NO_DIGEST), file.subarray(end)];
-  return toHex(parts.reduce(update, ~0));
+  const parts = [bytes.subarray(0, at), new TextEncoder().encode(NO_DIGEST), bytes.subarray(end)];
+  return parts.reduce(update, ~0);
 }
 
 /** Where in a valid file the digits of its digest begin. */

@@ -15,6 +15,7 @@ export {
 export { decodeNpy, decodeNpz, encodeNpy, encodeNpz } from "./numpy.js";
 export { fromPyTorch, toPyTorch } from "./pytorch.js";
 export { decodePyTorch } from "./pytorchFile.js";
+export { type ReadModelOptions, type ReadOptions, readModel, readSafetensors, readWeights } from "./read.js";
 export {
   decodeSafetensors,
   encodeSafetensors,
@@ -23,6 +24,8 @@ export {
   type SafetensorsInput,
   type SafetensorsTensor,
 } from "./safetensors.js";
+export { encodeShards, type ShardOptions } from "./shards.js";
+export type { BlobSource, FileSource, HandleSource, ResponseSource, StreamSource } from "./sources.js";
 export {
   type CheckpointStore,
   type LatestCheckpoint,

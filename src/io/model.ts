@@ -56,7 +56,7 @@ export interface LoadModelOptions {
   custom?: CustomParts;
 }
 
-const LOAD = {
+export const LOAD_MODEL = {
   custom: (where, _name, value = {}) => checkCustomParts(where, value),
 } satisfies OptionsOf<LoadModelOptions>;
 
@@ -114,21 +114,36 @@ export function decodeModel<I extends Ports = Shape, O extends Ports = Shape>(
   options: LoadModelOptions = {},
   name?: string,
 ): LoadedModel<I, O> {
-  const { custom } = readOptions("decodeModel", options, LOAD);
+  const { custom } = readOptions("decodeModel", options, LOAD_MODEL);
   const where = placeOf("model", name);
   const whole = bytesOf(`decodeModel: ${where}`, bytes);
   const file = openSafetensors(where, whole);
   const { metadata } = file;
-  if (metadata.architecture === undefined) {
+  const model = modelOf(where, metadata, custom);
+  const tensors = file.tensors();
+  checkWhole(where, whole, { tensors, metadata });
+  return loadedModel(where, model, checkParameters(where, tensors, model.parameters), metadata);
+}
+
+/** The model that a file's notes describe, with the values that its initializers give. */
+export function modelOf(where: string, metadata: Metadata, custom: CustomParts): AnyModel {
+  const { architecture } = metadata;
+  if (architecture === undefined) {
     throw new FormatError(
       `${where}: must have "architecture" in its metadata, got ${showNames(Object.keys(metadata))}: decodeWeights() reads the parameters of a model that you make`,
     );
   }
-  const architecture = checkArchitecture(where, parseNote(`${where}: its model`, metadata.architecture));
-  const model = making(where, () => makeModel(where, architecture, custom));
-  const tensors = file.tensors();
-  checkWhole(where, whole, { tensors, metadata });
-  const values = checkParameters(where, tensors, model.parameters);
+  const checked = checkArchitecture(where, parseNote(`${where}: its model`, architecture));
+  return making(where, () => makeModel(where, checked, custom));
+}
+
+/** A model that begins with the values of a file. */
+export function loadedModel<I extends Ports, O extends Ports>(
+  where: string,
+  model: AnyModel,
+  values: ReadonlyMap<string, { readonly data: Float32Array }>,
+  metadata: Metadata,
+): LoadedModel<I, O> {
   const { preprocessing } = metadata;
   const before = preprocessing === undefined ? {} : parseNote(`${where}: its preprocessing`, preprocessing);
   for (const [path, tensor] of model.parameters) beginWith(tensor, (values.get(path) as { data: Float32Array }).data);

@@ -5,15 +5,8 @@ import { kindOf } from "../engine/kind.js";
 import { sizeOf } from "../graph/shape.js";
 import { bytesOf, type FileBytes, placeOf, rowMajor } from "./bytes.js";
 import { FormatError } from "./formatError.js";
-import {
-  elementBytes,
-  elementCount,
-  encodeArray,
-  type SafetensorsDtype,
-  type SafetensorsInput,
-  type SafetensorsTensor,
-  tensorOf,
-} from "./safetensors.js";
+import { elementCount, type SafetensorsDtype } from "./layout.js";
+import { elementBytes, encodeArray, type SafetensorsInput, type SafetensorsTensor, tensorOf } from "./safetensors.js";
 import { readZip, unpackedBytes, writeZip } from "./zip.js";
 
 const MAGIC = "\x93NUMPY";

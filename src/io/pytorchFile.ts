@@ -3,8 +3,9 @@
 import { showValue } from "../engine/errors.js";
 import { bytesOf, type FileBytes, placeOf, rowMajor } from "./bytes.js";
 import { FormatError } from "./formatError.js";
+import { elementCount, type SafetensorsDtype } from "./layout.js";
 import { isMap, type PickledGlobal, type PickledStorage, readPickle } from "./pickle.js";
-import { elementBytes, elementCount, type SafetensorsDtype, type SafetensorsTensor, tensorOf } from "./safetensors.js";
+import { elementBytes, type SafetensorsTensor, tensorOf } from "./safetensors.js";
 import { readZip, storedBytes, type ZipEntry } from "./zip.js";
 
 const STORAGES: Readonly<Record<string, SafetensorsDtype>> = {

@@ -1,47 +1,29 @@
 import { MemoryError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
-import { sizeOf } from "../graph/shape.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { FormatError } from "./formatError.js";
-import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16, LARGEST_FLOAT16 } from "./halves.js";
-import { checkCounts, checkHeaderLength, MAX_KEYS, parseHeader } from "./header.js";
+import { float32ToBfloat16, float32ToFloat16, LARGEST_FLOAT16 } from "./halves.js";
+import { checkCounts, checkHeaderLength } from "./header.js";
+import {
+  checkTensorCount,
+  DTYPE_NAMES,
+  DTYPES,
+  type Entry,
+  elementCount,
+  headerLengthOf,
+  isObject,
+  isText,
+  LENGTH_BYTES,
+  METADATA_KEY,
+  readLayout,
+  type SafetensorsDtype,
+} from "./layout.js";
 import { checkMetadata, type Metadata } from "./metadata.js";
 
-/*
- * The safetensors format: https://github.com/huggingface/safetensors#format
- *
- *     byte 0      8                               8 + N                       end of file
- *     | N (u64) | {"w": {…}, "b": {…}} + spaces  | w, row-major | b, row-major |     (all little-endian)
- *
- * Tensors follow one another without a gap or an overlap; `data_offsets` count from byte 8 + N.
- * Typed arrays are taken to be little-endian, as WebAssembly memory is.
- */
+export type { SafetensorsDtype } from "./layout.js";
 
-const LENGTH_BYTES = 8;
 const HEADER_ALIGNMENT_BYTES = 8;
-const METADATA_KEY = "__metadata__";
-// As NumPy and PyTorch have it.
-const MAX_AXES = 64;
-
-/** Every dtype that is understood, in the order of the reference implementation; files are written in reverse order. */
-const DTYPES = {
-  BOOL: { sizeBytes: 1, view: (raw: ArrayBuffer) => new Uint8Array(raw) },
-  U8: { sizeBytes: 1, view: (raw: ArrayBuffer) => new Uint8Array(raw) },
-  I8: { sizeBytes: 1, view: (raw: ArrayBuffer) => new Int8Array(raw) },
-  I16: { sizeBytes: 2, view: (raw: ArrayBuffer) => new Int16Array(raw) },
-  U16: { sizeBytes: 2, view: (raw: ArrayBuffer) => new Uint16Array(raw) },
-  F16: { sizeBytes: 2, view: (raw: ArrayBuffer) => float16ToFloat32(new Uint16Array(raw)) },
-  BF16: { sizeBytes: 2, view: (raw: ArrayBuffer) => bfloat16ToFloat32(new Uint16Array(raw)) },
-  I32: { sizeBytes: 4, view: (raw: ArrayBuffer) => new Int32Array(raw) },
-  U32: { sizeBytes: 4, view: (raw: ArrayBuffer) => new Uint32Array(raw) },
-  F32: { sizeBytes: 4, view: (raw: ArrayBuffer) => new Float32Array(raw) },
-  F64: { sizeBytes: 8, view: (raw: ArrayBuffer) => new Float64Array(raw) },
-  I64: { sizeBytes: 8, view: (raw: ArrayBuffer) => new BigInt64Array(raw) },
-  U64: { sizeBytes: 8, view: (raw: ArrayBuffer) => new BigUint64Array(raw) },
-};
-
-const DTYPE_NAMES = Object.keys(DTYPES);
 
 const DTYPE_OF_ARRAY: ReadonlyMap<string, SafetensorsDtype> = new Map([
   ["Uint8Array", "U8"],
@@ -55,9 +37,6 @@ const DTYPE_OF_ARRAY: ReadonlyMap<string, SafetensorsDtype> = new Map([
   ["BigInt64Array", "I64"],
   ["BigUint64Array", "U64"],
 ]);
-
-/** Element types of a safetensors file that this library reads. */
-export type SafetensorsDtype = keyof typeof DTYPES;
 
 /** A tensor as read: `data` is row-major; `F16` and `BF16` values are widened, exactly, to a Float32Array. */
 export type SafetensorsTensor = {
@@ -110,7 +89,7 @@ export function encodeSafetensors(
   tensors: Readonly<Record<string, SafetensorsInput>>,
   metadata: Metadata = {},
 ): Uint8Array<ArrayBuffer> {
-  checkTensors(tensors);
+  checkTensors("encodeSafetensors", tensors);
   checkMetadata("encodeSafetensors", metadata);
   const entries = Object.entries(tensors)
     .map(([name, tensor]) => ({ name, ...encodeInput(name, tensor), shape: tensor.shape }))
@@ -131,7 +110,7 @@ export function encodeSafetensors(
 /**
  * Reads a safetensors file. Everything in the header is checked before it is used; the tensors' values are not.
  *
- * A header may have 16 MiB, 65,536 tensors and as many notes, 1,048,576 values in all, and 16 levels: what a stranger's
+ * A header may have 100,000,000 bytes, 65,536 tensors and as many notes, 1,048,576 values in all, and 16 levels: what a stranger's
  * file can cost is bounded before anything is made of it.
  *
  * @param bytes The whole file.
@@ -151,13 +130,12 @@ export function openSafetensors(
   where: string,
   bytes: FileBytes,
 ): Pick<SafetensorsFile, "metadata"> & { tensors(): SafetensorsFile["tensors"] } {
-  const { fields, data } = readHeader(bytesOf(where, bytes), where);
-  const { [METADATA_KEY]: notes = {}, ...rest } = fields;
-  const metadata = readMetadata(notes, where);
-  checkTensorCount(Object.keys(rest).length, where);
-  const entries = Object.entries(rest).map(([name, field]) => readEntry(name, field, data.length, where));
-  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
-  checkContiguous(entries, data.length, where);
+  const file = bytesOf(where, bytes);
+  const dataBegin = LENGTH_BYTES + headerLengthOf(file, file.length, where);
+  const data = file.subarray(dataBegin);
+  // A copy, because browsers' TextDecoder refuses shared memory.
+  const header = new Uint8Array(file.subarray(LENGTH_BYTES, dataBegin));
+  const { metadata, entries } = readLayout(header, data.length, where);
   const read = ({ name, dtype, shape, begin, end }: Entry) => {
     const raw = new Uint8Array(data.subarray(begin, end)).buffer;
     return [name, tensorOf(dtype, shape, raw)] as const;
@@ -176,14 +154,14 @@ export function elementBytes(dtype: SafetensorsDtype): number {
 
 // Writing
 
-function checkTensors(tensors: unknown): void {
+export function checkTensors(where: string, tensors: unknown): void {
   if (!isObject(tensors) || kindOf(tensors) !== "Object") {
     const remedy = "of a Map, take Object.fromEntries(map)";
     throw new FormatError(
-      `encodeSafetensors: tensors must be an object of name to tensor, got ${showValue(tensors)}: ${remedy}`,
+      `${where}: tensors must be an object of name to tensor, got ${showValue(tensors)}: ${remedy}`,
     );
   }
-  checkTensorCount(Object.keys(tensors).length, "encodeSafetensors");
+  checkTensorCount(Object.keys(tensors).length, where);
 }
 
 // Checked together.
@@ -229,7 +207,7 @@ function narrowed(at: string, values: Float32Array, dtype: "F16" | "BF16"): Uint
 }
 
 /** The dtype that an array is written as. Throws FormatError if it is none, or its shape is not that of its data. */
-function checkArray(at: string, tensor: SafetensorsInput): SafetensorsDtype {
+export function checkArray(at: string, tensor: SafetensorsInput): SafetensorsDtype {
   if (!isObject(tensor)) {
     throw new FormatError(
       `${at}: must be an object { shape, data }, got ${showValue(tensor)}: give it a shape and its data`,
@@ -327,149 +305,4 @@ function quote(text: unknown, what = "a name"): string {
     throw new FormatError(`encodeSafetensors: ${what} must be well-formed text, got ${showValue(text)}: convert it`);
   }
   return JSON.stringify(text);
-}
-
-// Reading
-
-interface Entry {
-  name: string;
-  dtype: SafetensorsDtype;
-  shape: number[];
-  begin: number;
-  end: number;
-}
-
-function readHeader(bytes: Uint8Array, where: string) {
-  if (bytes.length < LENGTH_BYTES) {
-    throw new FormatError(
-      `${where}: the header length takes ${LENGTH_BYTES} bytes, got a file of ${bytes.length}: ` +
-        "the file is truncated, fetch it again",
-    );
-  }
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  checkHeaderLength(length, where, "check that this is a safetensors file");
-  const dataBegin = LENGTH_BYTES + Number(length);
-  if (dataBegin > bytes.length) {
-    throw new FormatError(
-      `${where}: the header takes ${length} bytes, got ${bytes.length - LENGTH_BYTES} after its length: ` +
-        "the file is truncated, fetch it again",
-    );
-  }
-  // A copy, because browsers' TextDecoder refuses shared memory.
-  const header = new Uint8Array(bytes.subarray(LENGTH_BYTES, dataBegin));
-  return { fields: parseHeader(header, where), data: bytes.subarray(dataBegin) };
-}
-
-function readMetadata(notes: unknown, where: string): Record<string, string> {
-  if (!isObject(notes)) {
-    throw new FormatError(
-      `${where}: ${METADATA_KEY} must be an object, got ${showValue(notes)}: keep text in it, or leave it out`,
-    );
-  }
-  const metadata: Record<string, string> = Object.create(null); // so that no key has a meaning, __proto__ neither
-  for (const [key, value] of Object.entries(notes)) {
-    if (!isText(key) || !isText(value)) {
-      throw new FormatError(
-        `${where}: ${METADATA_KEY} must map text to text, got ${showValue(key)}: ${showValue(value)}: keep it as text`,
-      );
-    }
-    metadata[key] = value;
-  }
-  return metadata;
-}
-
-function readEntry(name: string, field: unknown, dataBytes: number, where: string): Entry {
-  const at = `${where}, tensor ${showValue(name)}`;
-  if (!isText(name)) {
-    throw new FormatError(`${at}: a name must be well-formed text: rename the tensor`);
-  }
-  if (!isObject(field)) {
-    throw new FormatError(
-      `${at}: must be an object with dtype, shape and data_offsets, got ${showValue(field)}: write the file anew`,
-    );
-  }
-  const { dtype, shape, data_offsets: offsets } = field;
-  if (!isDtype(dtype)) {
-    throw new FormatError(
-      `${at}: dtype must be one of ${DTYPE_NAMES.join(", ")}, got ${showValue(dtype)}: convert the tensor`,
-    );
-  }
-  const sizeBytes = elementCount(shape, at) * DTYPES[dtype].sizeBytes;
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
-    throw new FormatError(
-      `${at}: data_offsets must be two counts of bytes, got ${showValue(offsets)}: the file is damaged`,
-    );
-  }
-  const [begin, end] = offsets as [number, number];
-  if (end > dataBytes) {
-    throw new FormatError(
-      `${at}: its data ends at byte ${end}, the file holds ${dataBytes} bytes of data: ` +
-        "the file is truncated, fetch it again",
-    );
-  }
-  if (end - begin !== sizeBytes) {
-    throw new FormatError(
-      `${at}: ${dtype} ${showValue(shape)} takes ${sizeBytes} bytes, data_offsets ${showValue(offsets)} ` +
-        `hold ${end - begin}: write the file anew`,
-    );
-  }
-  return { name, dtype, shape: shape as number[], begin, end };
-}
-
-function checkContiguous(entries: readonly Entry[], dataBytes: number, where: string): void {
-  let covered = 0;
-  for (const { name, begin, end } of entries) {
-    if (begin !== covered) {
-      throw new FormatError(
-        `${where}: tensors must lie end to end, ${showValue(name)} begins at byte ${begin} of the data, not at ` +
-          `${covered} (${begin < covered ? "an overlap" : "a hole"}): write the file anew`,
-      );
-    }
-    covered = end;
-  }
-  if (covered !== dataBytes) {
-    throw new FormatError(
-      `${where}: tensors must cover all data, they end at byte ${covered} of ${dataBytes}: ` +
-        "cut off what follows, or fetch the file again",
-    );
-  }
-}
-
-// Both
-
-function checkTensorCount(count: number, where: string): void {
-  if (count <= MAX_KEYS) return;
-  throw new FormatError(`${where}: a file can hold at most ${MAX_KEYS} tensors, got ${count}: make several files`);
-}
-
-/** The number of elements of a shape that may come from anywhere: `[2, 3]` has 6, `[]` has 1, `[2, 0]` has 0. */
-export function elementCount(shape: unknown, at: string): number {
-  const isShort = Array.isArray(shape) && shape.length <= MAX_AXES;
-  if (!isShort || !Array.from(shape).every(isCount)) {
-    throw new FormatError(
-      `${at}: shape must be a list of at most ${MAX_AXES} sizes from 0 up, got ${showValue(shape)}: correct the shape`,
-    );
-  }
-  // Without those of 0, so that the order of the sizes does not matter. 8 is the size of the largest dtype.
-  if (sizeOf(shape.filter((size) => size > 0)) * 8 > Number.MAX_SAFE_INTEGER) {
-    throw new FormatError(`${at}: shape must be countable, got ${showValue(shape)}: correct the shape`);
-  }
-  return sizeOf(shape);
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
-}
-
-function isDtype(value: unknown): value is SafetensorsDtype {
-  return typeof value === "string" && Object.hasOwn(DTYPES, value);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** A string without lone surrogates, which UTF-8 cannot hold. */
-function isText(value: unknown): value is string {
-  return typeof value === "string" && !/\p{Surrogate}/u.test(value);
 }

@@ -16,6 +16,7 @@ import {
   encodeSafetensors,
   type SafetensorsFile,
   type SafetensorsInput,
+  type SafetensorsTensor,
   tensorOf,
 } from "./safetensors.js";
 
@@ -129,40 +130,58 @@ export function checkParameters(
   tensors: SafetensorsFile["tensors"],
   wanted: ReadonlyMap<string, { readonly shape: Shape }>,
 ): ReadonlyMap<string, { readonly data: Float32Array }> {
+  checkNames(where, [...tensors.keys()], wanted);
   const values = new Map<string, { readonly data: Float32Array }>();
   for (const [path, { shape }] of wanted) {
-    const found = tensors.get(path);
-    if (found === undefined) {
-      throw new FormatError(
-        `${where}: the model needs "${path}", got a file with ${showNames(tensors.keys())}: load the file of this model`,
-      );
-    }
-    if (!sameShape(found.shape, shape)) {
-      throw new FormatError(
-        `${where}: "${path}" must be ${showShape(shape)} for this model, the file has ${showValue(found.shape)}: load the file of this model`,
-      );
-    }
-    if (!FLOATS.includes(found.dtype)) {
-      throw new FormatError(
-        `${where}: "${path}" must be of dtype ${FLOATS.join(", ")}, the file has ${found.dtype}: convert it when it is saved`,
-      );
-    }
-    const data = found.dtype === "F64" ? Float32Array.from(found.data) : (found.data as Float32Array);
-    const at = data.findIndex((value) => value - value !== 0);
-    if (at >= 0) {
-      throw new FormatError(
-        `${where}: every value must be finite, "${path}" has got ${found.data[at]} at index ${at}: load an earlier file`,
-      );
-    }
-    values.set(path, { data });
-  }
-  const extra = [...tensors.keys()].filter((path) => !wanted.has(path));
-  if (extra.length > 0) {
-    throw new FormatError(
-      `${where}: this model has no such parameters, got ${showNames(extra)} in the file: load the file of this model`,
-    );
+    const found = tensors.get(path) as SafetensorsTensor;
+    checkKind(where, path, found, shape);
+    values.set(path, { data: floatsOf(where, path, found) });
   }
   return values;
+}
+
+/** Refuses a file that lacks parameters of the model, or has others. */
+export function checkNames(where: string, names: readonly string[], wanted: ReadonlyMap<string, unknown>): void {
+  const found = new Set(names);
+  for (const path of wanted.keys()) {
+    if (found.has(path)) continue;
+    throw new FormatError(
+      `${where}: the model needs "${path}", got a file with ${showNames(names)}: load the file of this model`,
+    );
+  }
+  const extra = names.filter((path) => !wanted.has(path));
+  if (extra.length === 0) return;
+  throw new FormatError(
+    `${where}: this model has no such parameters, got ${showNames(extra)} in the file: load the file of this model`,
+  );
+}
+
+/** Refuses a tensor of another shape, or of whole numbers. */
+export function checkKind(
+  where: string,
+  path: string,
+  found: { readonly dtype: string; readonly shape: Shape },
+  shape: Shape,
+): void {
+  if (!sameShape(found.shape, shape)) {
+    throw new FormatError(
+      `${where}: "${path}" must be ${showShape(shape)} for this model, the file has ${showValue(found.shape)}: load the file of this model`,
+    );
+  }
+  if (FLOATS.includes(found.dtype)) return;
+  throw new FormatError(
+    `${where}: "${path}" must be of dtype ${FLOATS.join(", ")}, the file has ${found.dtype}: convert it when it is saved`,
+  );
+}
+
+/** The values of a tensor of floats, as float32. Throws FormatError if one is not finite. */
+export function floatsOf(where: string, path: string, found: SafetensorsTensor): Float32Array {
+  const data = found.dtype === "F64" ? Float32Array.from(found.data) : (found.data as Float32Array);
+  const at = data.findIndex((value) => value - value !== 0);
+  if (at < 0) return data;
+  throw new FormatError(
+    `${where}: every value must be finite, "${path}" has got ${found.data[at]} at index ${at}: load an earlier file`,
+  );
 }
 
 /** Refuses what is no trainer, before anything of it is called. */
@@ -174,8 +193,10 @@ export function checkTrainer(where: string, trainer: unknown, methods: readonly 
   );
 }
 
+/** What the names of parameters begin with in a checkpoint. */
+export const PARAMETERS = "parameters/";
+
 function parametersIn(tensors: SafetensorsFile["tensors"]): SafetensorsFile["tensors"] {
-  const block = "parameters/";
-  const own = [...tensors].filter(([name]) => name.startsWith(block));
-  return new Map(own.map(([name, tensor]) => [name.slice(block.length), tensor]));
+  const own = [...tensors].filter(([name]) => name.startsWith(PARAMETERS));
+  return new Map(own.map(([name, tensor]) => [name.slice(PARAMETERS.length), tensor]));
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { MemoryError, SteepestError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { bytesOf } from "../io/bytes.js";
+import type { SequentialReader } from "../io/sources.js";
 import { checkKind, closing, codeOf, type Disk, ifMissing, type OpenFile, realDisk, type Stats } from "./disk.js";
 import { removeLeftovers, temporaryFor } from "./temporary.js";
 
@@ -184,19 +185,67 @@ export async function readFile(disk: Disk, path: string): Promise<Uint8Array<Arr
   }
 }
 
+/** Opens a file whose bytes are read one after another; to be closed. */
+export async function openPath(path: string): Promise<SequentialReader> {
+  const what = `cannot read file ${quote(path)}`;
+  const tried = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (cause) {
+      if (cause instanceof SteepestError) throw cause;
+      throw explain(what, cause, "check the path, or fetch the file first");
+    }
+  };
+  const open = async (): Promise<{ readonly file: OpenFile; readonly size: number }> => {
+    checkKind(await realDisk.stat(path));
+    const file = await realDisk.open(path, "r");
+    try {
+      const stats = await file.stat();
+      checkKind(stats);
+      return { file, size: checkSize(stats.size) };
+    } catch (error) {
+      await file.close().catch(() => {});
+      throw error;
+    }
+  };
+  const { file, size } = await tried(open);
+  let position = 0;
+  return {
+    sizeBytes: size,
+    async fill(target) {
+      const length = Math.min(target.length, size - position);
+      await tried(() => readPart(file, target, length, position, size));
+      position += length;
+      return length;
+    },
+    close: () => tried(() => file.close()),
+  };
+}
+
 async function readAll(file: OpenFile): Promise<Uint8Array<ArrayBuffer>> {
   const stats = await file.stat();
   checkKind(stats);
-  const { size } = stats;
-  if (size > MAX_FILE_BYTES) throw new Error(`a file can have at most ${MAX_FILE_BYTES} bytes, got ${size}: split it`);
+  const size = checkSize(stats.size);
   const bytes = allocate(size);
-  for (let at = 0; at < size; ) {
-    const { bytesRead } = await file.read(bytes, at, Math.min(size - at, PIECE_BYTES), at);
+  await readPart(file, bytes, size, 0, size);
+  return bytes;
+}
+
+function checkSize(size: number): number {
+  if (size <= MAX_FILE_BYTES) return size;
+  throw new Error(`a file can have at most ${MAX_FILE_BYTES} bytes, got ${size}: split it`);
+}
+
+/** Fills the beginning of the target with what comes from a position of a file on. */
+async function readPart(file: OpenFile, target: Uint8Array, length: number, position: number, size: number) {
+  for (let at = 0; at < length; ) {
+    const { bytesRead } = await file.read(target, at, Math.min(length - at, PIECE_BYTES), position + at);
     if (bytesRead === 0)
-      throw new Error(`the file became shorter while it was read, ${size} bytes became ${at}: read it again`);
+      throw new Error(
+        `the file became shorter while it was read, ${size} bytes became ${position + at}: read it again`,
+      );
     at += bytesRead;
   }
-  return bytes;
 }
 
 function allocate(sizeBytes: number): Uint8Array<ArrayBuffer> {

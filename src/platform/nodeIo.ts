@@ -1,30 +1,51 @@
 // The entry "steepest/io" under Node: the formats, and files.
 
+import { dirname, join } from "node:path";
+import { readOptions } from "../engine/options.js";
 import type { Shape } from "../graph/tensor.js";
 import { decodeCheckpoint, encodeCheckpoint } from "../io/checkpoint.js";
 import type { Metadata } from "../io/metadata.js";
 import {
-  decodeModel,
   encodeModel,
+  LOAD_MODEL,
   type LoadedModel,
   type LoadModelOptions,
   type SaveModelOptions,
 } from "../io/model.js";
-import {
-  checkTrainer,
-  decodeWeights,
-  encodeWeights,
-  type WeightFileOptions,
-  type WeightHolder,
-} from "../io/weights.js";
+import { modelFrom, type Opening, tensorsOf, weightsOf } from "../io/read.js";
+import type { SafetensorsFile } from "../io/safetensors.js";
+import { checkTrainer, encodeWeights, type WeightFileOptions, type WeightHolder } from "../io/weights.js";
 import type { Ports } from "../nn/ports.js";
 import type { Trainer } from "../train/trainer.js";
-import { type FilePath, pathOf, readFileBytes, writeFileAtomic } from "./files.js";
+import { type FilePath, openPath, pathOf, readFileBytes, writeFileAtomic } from "./files.js";
 
 export * from "../io/index.js";
 export { type FilePath, type FileUrl, readFileBytes, writeFileAtomic } from "./files.js";
 export { folderStore } from "./folderStore.js";
 export { indexedDbStore, opfsStore } from "./webStores.js";
+
+/** A file, or the parts that an index names, which are beside it. */
+function openingOf(path: string): Opening {
+  const isIndex = path.endsWith(".json");
+  return {
+    name: path,
+    open: () => openPath(path),
+    openShard: isIndex ? (name) => openPath(join(dirname(path), name)) : undefined,
+  };
+}
+
+/**
+ * Reads the tensors of a safetensors file, or of one in parts: a path that ends in `.json` is the index of these,
+ * `model.safetensors.index.json`. See `readSafetensors`.
+ *
+ * @throws {SteepestError} If a file cannot be read; {FormatError} if one is not valid, or they are not those of the index.
+ * @example
+ * await writeFileAtomic(path, encodeSafetensors({ w: { shape: [1], data: Float32Array.of(2) } }));
+ * const { tensors } = await loadSafetensors(path);
+ */
+export async function loadSafetensors(path: FilePath): Promise<SafetensorsFile> {
+  return await tensorsOf(openingOf(pathOf("loadSafetensors", path)));
+}
 
 /** What checkpoints are taken of and restored into: a trainer of any model. */
 export type CheckpointHolder = Pick<Trainer, "checkpoint" | "restore"> & Pick<WeightHolder, "model">;
@@ -51,15 +72,15 @@ export async function saveWeights(
 }
 
 /**
- * Sets a trainer's parameters from a safetensors file: all of them, or none if the file does not fit. Resolves to the
+ * Sets a trainer's parameters from a safetensors file, or from one in parts, of which the path is the index,
+ * `model.safetensors.index.json`: all of them, or none if the file does not fit. Resolves to the
  * file's notes, without those that steepest wrote.
  *
  * @throws {SteepestError} If the file cannot be read; {FormatError} if it does not fit.
  */
 export async function loadWeights(trainer: WeightHolder, path: FilePath): Promise<Record<string, string>> {
   checkTrainer("loadWeights", trainer, ["setParameters"]);
-  const file = pathOf("loadWeights", path);
-  return decodeWeights(trainer, await readFileBytes(file), file);
+  return await weightsOf(trainer, openingOf(pathOf("loadWeights", path)));
 }
 
 /**
@@ -80,7 +101,8 @@ export async function saveModel(trainer: WeightHolder, path: FilePath, options: 
 }
 
 /**
- * Makes a model of a file that `saveModel` wrote: see `decodeModel`.
+ * Makes a model of a file that `saveModel` wrote, or of one in parts, of which the path is the index: see `decodeModel`. The values are
+ * read into the arrays that the model begins with: the file is not held beside them.
  *
  * @throws {SteepestError} If the file cannot be read; {FormatError} if it is none of a model, or a custom layer is missing.
  */
@@ -88,8 +110,8 @@ export async function loadModel<I extends Ports = Shape, O extends Ports = Shape
   path: FilePath,
   options: LoadModelOptions = {},
 ): Promise<LoadedModel<I, O>> {
-  const file = pathOf("loadModel", path);
-  return decodeModel<I, O>(await readFileBytes(file), options, file);
+  const { custom } = readOptions("loadModel", options, LOAD_MODEL);
+  return await modelFrom<I, O>(openingOf(pathOf("loadModel", path)), custom);
 }
 
 /**

@@ -10,6 +10,7 @@ const { pt } = JSON.parse(readFileSync(new URL("../../golden/pytorchFile.json", 
 const BRAIN = JSON.stringify({ sizes: [1, 1], layers: [{ 0: {} }, { 0: { bias: 1, weights: { 0: 2 } } }] });
 const PT = new Uint8Array(Buffer.from(pt.module, "base64"));
 const IDX = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 5, 6);
+const INDEX = new TextEncoder().encode('{"weight_map":{}}');
 const notes = () => ({ note: "of mine" });
 const display = await createProgressDisplay<"accuracy">(3);
 
@@ -209,6 +210,59 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
     },
     { name: "readFileBytes", call: (from: unknown) => io.readFileBytes(within(from, path)), good: () => [path] },
   ];
+  const shards = () => weights;
+  const sources: readonly Row[] = [
+    {
+      name: "readSafetensors",
+      where: ["safetensors file"],
+      call: io.readSafetensors,
+      good: () => [weights, { name: "name" }],
+      optional: ["1"],
+      accepts: { "0": buffers },
+    },
+    {
+      name: "readWeights",
+      where: ["weights", "safetensors file"],
+      call: io.readWeights,
+      good: () => [held, weights, { name: "name" }],
+      optional: ["2"],
+      accepts: { "1": buffers },
+    },
+    {
+      name: "readModel",
+      where: ["model", "safetensors file"],
+      call: io.readModel,
+      good: () => [whole, { custom: { scaled: () => ({}) }, name: "name" }],
+      optional: ["1"],
+      accepts: { "0": buffers },
+      records: ["1.custom"],
+    },
+    {
+      name: "readSafetensors: parts",
+      where: ["readSafetensors", "index of safetensors files"],
+      call: io.readSafetensors,
+      good: () => [INDEX, { shards, name: "name" }],
+      optional: ["1"],
+      accepts: { "0": buffers },
+      opaque: ["1.shards"],
+    },
+    {
+      name: "loadSafetensors",
+      call: (from: unknown) => io.loadSafetensors(within(from, path)),
+      good: () => [path],
+    },
+    {
+      name: "encodeShards",
+      call: io.encodeShards,
+      good: () => [
+        { w: { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } },
+        { maxShardBytes: 4, name: "model", metadata: notes() },
+      ],
+      optional: ["1"],
+      required: ["0.w.shape", "0.w.data"],
+      records: ["0", "1.metadata"],
+    },
+  ];
   const stores: readonly Row[] = [
     {
       name: "folderStore",
@@ -233,7 +287,7 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
       opaque: ["0"],
     },
   ];
-  return [...encoding, ...decoding, ...files, ...stores, ...progressRows];
+  return [...encoding, ...decoding, ...files, ...sources, ...stores, ...progressRows];
 }
 
 const scores = () => ({ loss: 0.5, accuracy: 0.9 });
