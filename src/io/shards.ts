@@ -38,9 +38,8 @@ const OPTIONS = {
  * @param tensors Name to tensor, as `encodeSafetensors` takes them. They are in the files in this order.
  * @throws {FormatError} What `encodeSafetensors` throws.
  * @example
- * for (const [name, bytes] of encodeShards(toPyTorch(trainer), { maxShardBytes: 2 ** 30 })) {
- *   await writeFileAtomic(join(folder, name), bytes);
- * }
+ * const tensors = { a: { shape: [1], data: Float32Array.of(1) }, b: { shape: [1], data: Float32Array.of(2) } };
+ * for (const [name, bytes] of encodeShards(tensors, { maxShardBytes: 4 })) console.log(name, bytes.length);
  */
 export function encodeShards(
   tensors: Readonly<Record<string, SafetensorsInput>>,

@@ -253,7 +253,11 @@ describe("refused with nothing changed:", () => {
       },
     });
     await refused(broken as never, /reading it failed, the line is dead: fetch or open it again/, Error);
-    await refused({ ...counting(weights), read: async () => ({ bytesRead: -1 }) }, /must read at most .* bytes, got/, io.FormatError);
+    await refused(
+      { ...counting(weights), read: async () => ({ bytesRead: -1 }) },
+      /must read at most .* bytes, got/,
+      io.FormatError,
+    );
     await refused(
       { ...counting(weights), stat: async () => ({ size: 2 ** 33 }) },
       /at most 4294967296 bytes/,

@@ -239,7 +239,7 @@ export function ioRows(trainer: Trainer, folder: string): readonly Row[] {
     },
     {
       name: "readSafetensors: parts",
-      where: ["readSafetensors", "index of safetensors files"],
+      where: ["readSafetensors", "index of safetensors files", "safetensors file"],
       call: io.readSafetensors,
       good: () => [INDEX, { shards, name: "name" }],
       optional: ["1"],
