@@ -42,13 +42,25 @@ async function runWorker(given: OptionValues<typeof OPTIONS>): Promise<void> {
 }
 
 function show(event: WorkerEvent): void {
-  const { event: kind } = event;
-  if (kind === "ready") console.log(`${event.worker} is ready (job ${event.contract.job.slice(0, 12)})`);
-  else if (kind === "refuses") console.log(`takes no part in "${event.run}": ${event.reason}`);
-  else if (kind === "failed") console.log(`${event.run}: round ${event.round} failed: ${event.reason}`);
-  else {
-    const what = kind === "shard" ? `shard ${event.shard}` : "merge";
-    console.log(`${event.run}: round ${event.round}, ${what}: ${event.milliseconds.toFixed(0)} ms`);
+  console.log(textOf(event));
+}
+
+function textOf(event: WorkerEvent): string {
+  switch (event.event) {
+    case "ready":
+      return `${event.worker} is ready (job ${event.contract.job.slice(0, 12)})`;
+    case "waits":
+      return `waits: ${event.reason}`;
+    case "goes on":
+      return "goes on: Redis is back";
+    case "refuses":
+      return `takes no part in "${event.run}": ${event.reason}`;
+    case "failed":
+      return `${event.run}: round ${event.round} failed: ${event.reason}`;
+    case "shard":
+      return `${event.run}: round ${event.round}, shard ${event.shard}: ${event.samples} samples, ${event.milliseconds.toFixed(0)} ms`;
+    case "merge":
+      return `${event.run}: round ${event.round}, merge: ${event.milliseconds.toFixed(0)} ms`;
   }
 }
 

@@ -18,6 +18,13 @@ export function contractOf(kernels: string, job: string): Contract {
   return { version: VERSION, kernels, job };
 }
 
+/** What a store says is a contract; `undefined` if it is none. */
+export function parseContract(value: unknown): Contract | undefined {
+  const { version, kernels, job } = (value ?? {}) as Partial<Contract>;
+  if (![version, kernels, job].every((text) => typeof text === "string" && text.length <= 100)) return undefined;
+  return { version, kernels, job } as Contract;
+}
+
 /** In which respect two differ, as text; `undefined` if they are equal. */
 export function differenceOf(theirs: Contract, mine: Contract): string | undefined {
   for (const name of ["version", "kernels", "job"] as const) {

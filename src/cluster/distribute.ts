@@ -18,7 +18,7 @@ import { createExecutor, type RunStore, withValues } from "./executor.js";
 import { type ClusterLink, clusterHost } from "./host.js";
 import { type AnyJob, readJob, type TrainingJob } from "./job.js";
 import { PLAN, type Plan, type PlanOptions, planOf, runName } from "./plan.js";
-import { memoryRecords } from "./records.js";
+import { byWorker, memoryRecords } from "./records.js";
 import { keepRound, openRun, type RunParts, runRounds } from "./run.js";
 import { inProcess } from "./scheduler.js";
 import { createTrainers, type Trainers } from "./trainers.js";
@@ -154,14 +154,14 @@ async function loadJob(where: string, job: unknown, connection: unknown): Promis
   return { job: readJob(where, exported), contract };
 }
 
-/** Where the run is kept, and who does its rounds; no scheduler if this process does. */
+/** Where the run is kept, and who does its rounds; no link if this process does. */
 async function linkOf(
   where: string,
   { connection, name }: Read,
   { job: { store }, contract }: Loaded,
-): Promise<{ store: RunStore; scheduler: ClusterLink["scheduler"] | undefined }> {
+): Promise<{ store: RunStore; link: ClusterLink | undefined }> {
   if (connection === undefined) {
-    return { store: { name, values: store ?? memoryStore(), records: memoryRecords() }, scheduler: undefined };
+    return { store: { name, values: store ?? memoryStore(), records: memoryRecords() }, link: undefined };
   }
   const host = clusterHost();
   if (host === undefined)
@@ -169,23 +169,23 @@ async function linkOf(
       `${where}: Redis must be reached from Node, got a runtime without connections: leave connection out`,
     );
   const link = await host.connect(where, { connection, name, contract });
-  return { store: withValues(link.store, store), scheduler: link.scheduler };
+  return { store: withValues(link.store, store), link };
 }
 
 async function openTogether(
   where: string,
   { plan, rounds, audit, keep, signal, validateEvery }: Read & { readonly plan: Plan },
   { job, contract }: Loaded,
-  { store, scheduler: given }: Awaited<ReturnType<typeof linkOf>>,
+  { store, link }: Awaited<ReturnType<typeof linkOf>>,
 ): Promise<ClusterRun<string, Ports, Ports>> {
   let trainers: Trainers | undefined;
   const end = async (): Promise<void> => {
-    await given?.close();
+    await link?.scheduler.close();
     await trainers?.dispose();
   };
   try {
     trainers = await createTrainers(job, plan);
-    const scheduler = given ?? inProcess([createExecutor({ plan, trainers, store, worker: "this process" })]);
+    const scheduler = link?.scheduler ?? inProcess([createExecutor({ plan, trainers, store, worker: "this process" })]);
     const parts: RunParts = { plan, contract, rounds, audit, keep, store, scheduler, trainers, signal };
     await openRun(where, parts);
     const trainer = (await compile(job.model as never, {
@@ -193,7 +193,7 @@ async function openTogether(
       seed: plan.seed,
       background: false,
     })) as unknown as Trainer<string, Ports, Ports>;
-    return createRun(job, parts, trainer, validateEvery, end);
+    return createRun(job, parts, trainer, { validateEvery, link, end });
   } catch (error) {
     await end();
     throw error;
@@ -204,8 +204,7 @@ function createRun(
   job: AnyJob,
   parts: RunParts,
   trainer: Trainer<string, Ports, Ports>,
-  validateEvery: number,
-  end: () => Promise<void>,
+  { validateEvery, link, end }: { validateEvery: number; link: ClusterLink | undefined; end: () => Promise<void> },
 ): ClusterRun<string, Ports, Ports> {
   const { store, plan, rounds } = parts;
   let last: Checkpoint | undefined;
@@ -215,7 +214,25 @@ function createRun(
     validation ??= await job.validation();
     return trainer.evaluate(validation as never);
   };
+  // Whoever uses the connection. When nobody does, it rests, so that a program that is done ends.
+  let users = 0;
+  const begin = async (): Promise<void> => {
+    users += 1;
+    await link?.wake();
+  };
+  const leave = async (): Promise<void> => {
+    users -= 1;
+    if (users === 0) await link?.rest();
+  };
   async function* results(): AsyncGenerator<RoundResult<string, Ports>> {
+    try {
+      await begin();
+      yield* finished();
+    } finally {
+      await leave();
+    }
+  }
+  async function* finished(): AsyncGenerator<RoundResult<string, Ports>> {
     for await (const { round, record, checkpoint, seconds, workers } of runRounds(parts)) {
       last = checkpoint;
       if (plan.scheme === "synchronous") trainer.restore(checkpoint);
@@ -238,20 +255,17 @@ function createRun(
     async keep(name) {
       if (last === undefined)
         throw new SteepestError("run.keep: there must be a finished round, got none: iterate the run first");
-      await keepRound(store, runName("run.keep", "name", name), encodeCheckpoint(last));
+      const [as, bytes] = [runName("run.keep", "name", name), encodeCheckpoint(last)];
+      try {
+        await begin();
+        await keepRound(store, as, bytes);
+      } finally {
+        await leave();
+      }
     },
     async close() {
       await end();
       trainer.dispose();
     },
   };
-}
-
-function byWorker(shards: readonly { readonly by: string; readonly samples: number; readonly milliseconds: number }[]) {
-  const found = new Map<string, { samples: number; milliseconds: number }>();
-  for (const { by, samples, milliseconds } of shards) {
-    const before = found.get(by) ?? { samples: 0, milliseconds: 0 };
-    found.set(by, { samples: before.samples + samples, milliseconds: before.milliseconds + milliseconds });
-  }
-  return found;
 }

@@ -7,6 +7,10 @@ import type { Scheduler } from "./scheduler.js";
 export interface ClusterLink {
   readonly store: RunStore;
   readonly scheduler: Scheduler;
+  /** Opens the connection if it rests. */
+  wake(): Promise<void>;
+  /** Closes the connection until it is woken: nothing keeps the process from ending. */
+  rest(): Promise<void>;
 }
 
 export interface LinkRequest {

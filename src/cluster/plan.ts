@@ -49,8 +49,10 @@ const OUTER = {
   },
 } satisfies OptionsOf<OuterOptimizer>;
 
+export const MOST_SHARDS = 4096;
+
 export const PLAN = {
-  shards: integer(undefined, { min: 1, max: 4096 }),
+  shards: integer(undefined, { min: 1, max: MOST_SHARDS }),
   scheme: choice("local", ["local", "synchronous"]),
   localSteps: integer(16, { min: 1 }),
   batchSize: integer(32, { min: 1 }),
@@ -92,9 +94,13 @@ export function seedOfShard({ seed }: Plan, shard: number): number {
 
 const RUN = /^(?=.{1,64}$)[A-Za-z0-9](?:[\w-]*[A-Za-z0-9])?$/;
 
+export function isRunName(value: unknown): value is string {
+  return typeof value === "string" && RUN.test(value);
+}
+
 /** The rule for the name of a run, which is part of the names in a store. */
 export const runName: OptionRule<string> = (where, name, value) => {
-  if (typeof value === "string" && RUN.test(value)) return value;
+  if (isRunName(value)) return value;
   throw new ModelError(
     `${where}: ${name} must be of letters, digits, "_" and "-", at most 64, with a letter or digit first and last, got ${showValue(value)}: call it "digits"`,
   );

@@ -69,7 +69,7 @@ const isNumber = (value: unknown): boolean => typeof value === "number" && Numbe
 
 /** `undefined` for a text that is no such record: it counts as none. */
 export function parseShard(text: string | undefined): ShardRecord | undefined {
-  const record = parse(text) as ShardRecord | undefined;
+  const record = parseJson(text) as ShardRecord | undefined;
   if (record === undefined) return undefined;
   const { update, state, loss, samples, by, milliseconds } = record;
   const isWhole = [update, state, by].every(isText) && [loss, samples, milliseconds].every(isNumber);
@@ -77,7 +77,7 @@ export function parseShard(text: string | undefined): ShardRecord | undefined {
 }
 
 export function parseMerge(text: string | undefined): MergeRecord | undefined {
-  const record = parse(text) as MergeRecord | undefined;
+  const record = parseJson(text) as MergeRecord | undefined;
   if (record === undefined) return undefined;
   const { merged, loss, samples, by, milliseconds, shards } = record;
   const isWhole = [merged, by].every(isText) && [loss, samples, milliseconds].every(isNumber) && Array.isArray(shards);
@@ -86,11 +86,24 @@ export function parseMerge(text: string | undefined): MergeRecord | undefined {
   return isWhole && shards.every(known) ? record : undefined;
 }
 
-function parse(text: string | undefined): object | undefined {
+/** The object in a text that anybody may have written; `undefined` if there is none. */
+export function parseJson(text: string | null | undefined): object | undefined {
   try {
     const value: unknown = JSON.parse(text ?? "null");
     return typeof value === "object" && value !== null ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** What each worker did of the shards of a round. */
+export function byWorker(
+  shards: MergeRecord["shards"],
+): Map<string, { readonly samples: number; readonly milliseconds: number }> {
+  const found = new Map<string, { samples: number; milliseconds: number }>();
+  for (const { by, samples, milliseconds } of shards) {
+    const before = found.get(by) ?? { samples: 0, milliseconds: 0 };
+    found.set(by, { samples: before.samples + samples, milliseconds: before.milliseconds + milliseconds });
+  }
+  return found;
 }

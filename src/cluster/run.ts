@@ -1,11 +1,12 @@
 // The course of a run: round after round, from where the store says that it is.
 import { ModelError, showValue } from "../engine/errors.js";
 import { performance } from "../engine/host.js";
+import { FormatError } from "../io/formatError.js";
 import type { Checkpoint } from "../train/checkpoint.js";
-import type { Contract } from "./contract.js";
+import { type Contract, parseContract } from "./contract.js";
 import { BitsError, createExecutor, FAILED, type RunStore } from "./executor.js";
-import { type Plan, readPlan } from "./plan.js";
-import { type MergeRecord, parseMerge, RUN, scopeOf } from "./records.js";
+import { MOST_SHARDS, type Plan, readPlan } from "./plan.js";
+import { type MergeRecord, parseJson, parseMerge, RUN, scopeOf } from "./records.js";
 import type { Scheduler } from "./scheduler.js";
 import type { Trainers } from "./trainers.js";
 
@@ -42,9 +43,17 @@ export async function readPlanned(
   { records }: RunStore,
 ): Promise<{ plan: Plan; contract: Contract } | undefined> {
   const text = await records.read(RUN, PLANNED);
-  if (text === undefined) return undefined;
-  const { plan, contract } = JSON.parse(text) as { plan: Plan; contract: Contract };
-  return { plan: readPlan(where, plan), contract };
+  return text === undefined ? undefined : parsePlanned(where, text);
+}
+
+/** A stranger's text. */
+function parsePlanned(where: string, text: string): Planned {
+  const { plan, contract } = (parseJson(text) ?? {}) as Partial<Planned>;
+  const parsed = parseContract(contract);
+  if (parsed !== undefined) return { plan: readPlan(where, plan), contract: parsed };
+  throw new FormatError(
+    `${where}: the store must have the plan and the contract of the run, got ${showValue(text)}: forget the run, or take another name`,
+  );
 }
 
 /** The last round that is finished; 0 if none is. */
@@ -58,7 +67,7 @@ export async function openRun(where: string, { plan, contract, store }: RunParts
   const { records, name } = store;
   const text = JSON.stringify({ plan, contract });
   const there = await records.claim(RUN, PLANNED, text);
-  if (there !== text) throw otherRun(where, name, JSON.parse(there), { plan, contract });
+  if (there !== text) throw otherRun(where, name, parsePlanned(where, there), { plan, contract });
   const failure = await records.read(FAILED, "reason");
   if (failure === undefined) return;
   // What was in doubt is computed anew.
@@ -129,7 +138,7 @@ async function isWanted({ store, scheduler, signal }: RunParts): Promise<boolean
 /** The shards of a round that are done twice: chosen by their numbers, so that a share of all is. */
 function auditsOf({ audit, plan }: RunParts, round: number): number[] {
   const shards = Array.from({ length: plan.shards }, (_, shard) => shard);
-  return shards.filter((shard) => spread(round * 4096 + shard) < audit);
+  return shards.filter((shard) => spread(round * MOST_SHARDS + shard) < audit);
 }
 
 /** Numbers in [0, 1) that look random (Weyl's sequence of the golden ratio). */

@@ -1,18 +1,19 @@
 // A worker: takes jobs whose version, kernels and job file are its own, one after another.
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import type { Job, Worker } from "bullmq";
+import type { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { type Contract, differenceOf } from "../cluster/contract.js";
 import { BitsError, createExecutor, type Executor, fail, MissingError, withValues } from "../cluster/executor.js";
 import { type AnyJob, readJob } from "../cluster/job.js";
+import type { Plan } from "../cluster/plan.js";
 import { headOf, readPlanned, removeLate } from "../cluster/run.js";
 import { createTrainers, type Trainers } from "../cluster/trainers.js";
 import { MemoryError, SteepestError } from "../engine/errors.js";
 import { performance, startTimer } from "../engine/host.js";
 import { ThreadError } from "../engine/threads.js";
 import { loadJobFile } from "./nodeJobFile.js";
-import { ATTEMPTS, QUEUE_PREFIX, queueOf, type RoundJob } from "./nodeQueue.js";
+import { ATTEMPTS, QUEUE_PREFIX, queueOf, type RoundJob, readTask } from "./nodeQueue.js";
 import { connectRedis, loadPeers, redisStore, runsIn, sign, signOff } from "./nodeRedis.js";
 
 export interface WorkerOptions {
@@ -28,12 +29,16 @@ export interface WorkerOptions {
 
 export type WorkerEvent =
   | { readonly event: "ready"; readonly worker: string; readonly contract: Contract }
+  /** Redis is away. */
+  | { readonly event: "waits"; readonly reason: string }
+  | { readonly event: "goes on" }
   | { readonly event: "refuses"; readonly run: string; readonly reason: string }
   | {
       readonly event: "shard";
       readonly run: string;
       readonly round: number;
       readonly shard: number;
+      readonly samples: number;
       readonly milliseconds: number;
     }
   | { readonly event: "merge"; readonly run: string; readonly round: number; readonly milliseconds: number }
@@ -51,7 +56,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const where = "worker";
   const { contract, job: exported } = await loadJobFile(where, options.job);
   const job = readJob(where, exported);
-  const redis = await connectRedis(where, options.connection);
+  const redis = await connectRedis(where, options.connection, {
+    onAway: (reason) => options.onEvent({ event: "waits", reason }),
+    onBack: () => options.onEvent({ event: "goes on" }),
+  });
   const { bullmq } = await loadPeers(where);
   const name = options.name ?? `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const runs = openRuns(redis, job, { contract, name, threads: options.threads });
@@ -61,9 +69,12 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const worker: Worker<RoundJob> = new bullmq.Worker<RoundJob>(
     queueOf(contract),
     async (task) => {
-      state.doing = describe(task.data);
+      const wanted = readTask(task.data);
+      if (wanted === undefined) throw new bullmq.UnrecoverableError("what the queue has is no part of a round");
+      state.doing = describe(wanted);
       try {
-        await doTask(runs, task, options, bullmq.UnrecoverableError);
+        const isLast = task.attemptsMade + 1 >= ATTEMPTS;
+        await doTask(runs, wanted, { onEvent: options.onEvent, isLast, Unrecoverable: bullmq.UnrecoverableError });
       } finally {
         state.doing = "waits for jobs";
       }
@@ -142,6 +153,7 @@ interface OpenRun {
   readonly executor: Executor;
   readonly trainers: Trainers;
   readonly store: ReturnType<typeof redisStore>;
+  readonly plan: Plan;
 }
 
 interface Runs {
@@ -168,8 +180,9 @@ function openRuns(
       throw new MissingError(`worker: the run "${run}" must have a plan, got none: start it again`);
     const difference = differenceOf(planned.contract, contract);
     if (difference !== undefined) throw new MissingError(`worker: the run "${run}" is refused: ${difference}`);
-    const trainers = await createTrainers(job, planned.plan, { threads, background: true });
-    return { store, trainers, executor: createExecutor({ plan: planned.plan, trainers, store, worker: name }) };
+    const { plan } = planned;
+    const trainers = await createTrainers(job, plan, { threads, background: true });
+    return { store, plan, trainers, executor: createExecutor({ plan, trainers, store, worker: name }) };
   };
   return {
     async of(run) {
@@ -188,27 +201,34 @@ function openRuns(
   };
 }
 
+interface Doing extends Pick<WorkerOptions, "onEvent"> {
+  /** Whether nobody tries again if this fails. */
+  readonly isLast: boolean;
+  readonly Unrecoverable: new (message: string) => Error;
+}
+
 async function doTask(
   runs: Runs,
-  task: Job<RoundJob>,
-  { onEvent }: WorkerOptions,
-  Unrecoverable: new (message: string) => Error,
+  { run, round, shard, again = false }: RoundJob,
+  { onEvent, isLast, Unrecoverable }: Doing,
 ): Promise<void> {
-  const { run, round, shard, again = false } = task.data;
   const start = performance.now();
-  const { executor, store } = await runs.of(run);
+  const { executor, store, plan } = await runs.of(run);
+  if (shard !== undefined && shard >= plan.shards)
+    throw new Unrecoverable(`the run "${run}" has ${plan.shards} shards, got a job of shard ${shard}`);
   // Of a flow that was added again, what came before is left over.
   if ((await headOf(store)) >= round) return;
+  let samples = 0;
   try {
     if (shard === undefined) await executor.merge(round);
-    else await executor.shard(round, shard, again);
+    else ({ samples } = await executor.shard(round, shard, again));
     await removeLate(store, round);
   } catch (error) {
     const { message } = error as Error;
     // Whoever schedules goes back, and adds it again.
     if (error instanceof MissingError) throw new Unrecoverable(message);
     const isCertain = error instanceof SteepestError && !(error instanceof MemoryError || error instanceof ThreadError);
-    if (isCertain || error instanceof BitsError || task.attemptsMade + 1 >= ATTEMPTS) {
+    if (isCertain || error instanceof BitsError || isLast) {
       onEvent({ event: "failed", run, round, reason: message });
       await fail(store.records, error as Error);
       throw new Unrecoverable(message);
@@ -219,6 +239,6 @@ async function doTask(
   onEvent(
     shard === undefined
       ? { event: "merge", run, round, milliseconds }
-      : { event: "shard", run, round, shard, milliseconds },
+      : { event: "shard", run, round, shard, samples, milliseconds },
   );
 }

@@ -5,21 +5,32 @@ import type { FlowProducer, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Contract } from "../cluster/contract.js";
 import { FAILED, type RunStore } from "../cluster/executor.js";
+import { isRunName, MOST_SHARDS } from "../cluster/plan.js";
 import { scopeOf } from "../cluster/records.js";
 import { headOf } from "../cluster/run.js";
 import type { RoundTask, Scheduler } from "../cluster/scheduler.js";
 import { SteepestError } from "../engine/errors.js";
 import { pause, performance } from "../engine/host.js";
-import { loadPeers, PREFIX, workersIn } from "./nodeRedis.js";
+import { kindOf } from "../engine/kind.js";
+import { loadPeers, PREFIX, tellAsked, untellAsked, workersIn } from "./nodeRedis.js";
 
 /** What is in a job. No code, and no values. */
 export interface RoundJob {
   readonly run: string;
   readonly round: number;
   /** Absent of the job that merges. */
-  readonly shard?: number;
+  readonly shard?: number | undefined;
   /** Whether the shard is done in any case, to compare. */
   readonly again?: boolean;
+}
+
+/** Reads what a queue has as a job: whoever can write to Redis may have put it there. `undefined` if it is none. */
+export function readTask(data: unknown): RoundJob | undefined {
+  const { run, round, shard, again } = (kindOf(data) === "Object" ? data : {}) as Partial<RoundJob>;
+  const isCount = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && (value as number) >= least;
+  if (!isRunName(run) || !isCount(round, 1)) return undefined;
+  if (shard !== undefined && !(isCount(shard, 0) && shard < MOST_SHARDS)) return undefined;
+  return { run, round: round as number, shard, again: again === true };
 }
 
 export const QUEUE_PREFIX = `${PREFIX}:queue`;
@@ -34,6 +45,7 @@ export function queueOf({ version, kernels, job }: Contract): string {
 const SLOWEST_POLL_MS = 50;
 const CHECK_MS = 1000;
 const WARN_MS = 10_000;
+const TELL_MS = 3000;
 
 export async function queueScheduler(
   where: string,
@@ -49,6 +61,12 @@ export async function queueScheduler(
   const flows = new bullmq.FlowProducer(options);
   queue.on("error", () => {});
   flows.on("error", () => {});
+  let told = Number.NEGATIVE_INFINITY;
+  async function tell(): Promise<void> {
+    if (performance.now() - told < TELL_MS) return;
+    told = performance.now();
+    await tellAsked(redis, store.name);
+  }
   let warned = false;
   const matching = async (): Promise<number> =>
     (await workersIn(redis)).filter((worker) => queueOf(worker.contract) === queueName).length;
@@ -69,6 +87,7 @@ export async function queueScheduler(
       let checked = start;
       for (let wait = 1; ; wait = Math.min(wait * 1.5, SLOWEST_POLL_MS)) {
         if ((await store.records.read(scopeOf(round), "merge")) !== undefined) return;
+        await tell();
         const failure = await store.records.read(FAILED, "reason");
         if (failure !== undefined) throw new SteepestError(`${where}: the run "${store.name}" has failed: ${failure}`);
         const now = performance.now();
@@ -83,8 +102,12 @@ export async function queueScheduler(
       }
     },
     workers: matching,
-    idle: () => pause(200),
+    async idle() {
+      await tell();
+      await pause(200);
+    },
     async close() {
+      await untellAsked(redis, store.name);
       await flows.close();
       await queue.close();
       redis.disconnect();
@@ -127,4 +150,32 @@ async function addRound(
 
 async function isThere(queue: Queue, id: string): Promise<boolean> {
   return ((await queue.getJob(id)) ?? undefined) !== undefined;
+}
+
+/** Parts of rounds that a queue has, by run. */
+export interface Waiting {
+  /** Nobody does them yet. */
+  readonly waiting: number;
+  readonly active: number;
+}
+
+export async function partsIn(where: string, redis: Redis, contract: Contract): Promise<Map<string, Waiting>> {
+  const { bullmq } = await loadPeers(where);
+  const queue = new bullmq.Queue(queueOf(contract), { connection: redis, prefix: QUEUE_PREFIX });
+  queue.on("error", () => {});
+  try {
+    const found = new Map<string, Waiting>();
+    for (const kind of ["waiting", "active"] as const) {
+      // Delayed are those that are tried again.
+      for (const job of await queue.getJobs(kind === "active" ? ["active"] : ["waiting", "delayed"])) {
+        const { run } = readTask(job?.data) ?? {};
+        if (run === undefined) continue;
+        const before = found.get(run) ?? { waiting: 0, active: 0 };
+        found.set(run, { ...before, [kind]: before[kind] + 1 });
+      }
+    }
+    return found;
+  } finally {
+    await queue.close();
+  }
 }

