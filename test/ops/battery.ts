@@ -65,7 +65,7 @@ export function checkCase(engine: Engine, one: Case, seed = 1): void {
   const values = drawInputs(one, random);
   const forward = runForward(engine, one, values, random);
   checkInPlace(engine, one, values, forward);
-  if (differentiable(one).some(Boolean)) checkGradients(engine, one, values, random);
+  if (differentiable(one).some(Boolean)) checkGradients(engine, one, values, seed, random);
 }
 
 type Run = typeof runChecked;
@@ -127,27 +127,54 @@ function checkInPlace(engine: Engine, one: Case, values: readonly Data[], expect
  * Gradients of sum(result · r), r random, against central differences of fourth order of the float64 reference:
  * |g - expected| ≤ 8 · tolerance · the largest expected gradient of that input.
  */
-function checkGradients(engine: Engine, one: Case, values: readonly Data[], random: Random): void {
+function checkGradients(engine: Engine, one: Case, values: readonly Data[], seed: number, random: Random): void {
   const inputs = makeInputs(one);
   const output = one.apply(...inputs);
   const weight = input(output.shape, { name: "weight" });
-  const weights = Float32Array.from({ length: sizeOf(output.shape) }, random.normal);
-  const checked = differentiable(one).flatMap((wanted, index) => (wanted ? [index] : []));
+  const { weights, slopes } = slopesOf(one, values, sizeOf(output.shape), seed);
   const gradients = gradient(
     sum(mul(output, weight)),
-    checked.map((index) => inputs[index]),
+    slopes.map(({ index }) => inputs[index]),
   );
   const results = runChecked(engine, [...inputs, weight], gradients, [...values, weights], random);
-  const doubles = values.map((data) => Float64Array.from(data));
-  checked.forEach((index, at) => {
-    const places = perturbed(doubles[index].length, weights.length, random);
-    const expected = places.map((place) => slope(one, doubles, weights, index, place));
+  slopes.forEach(({ index, places, expected }, at) => {
     const scale = Math.max(1e-3, ...expected.map(Math.abs));
     places.forEach((place, i) => {
       const tolerance = GRADIENT_FACTOR * (one.tolerance ?? TOLERANCE);
       compare(`gradient of input ${index}, element ${place}`, results[at][place], expected[i], tolerance, scale);
     });
   });
+}
+
+/** By central differences: the reference's derivatives, by some elements of one input. */
+interface Slopes {
+  readonly index: number;
+  readonly places: readonly number[];
+  readonly expected: readonly number[];
+}
+
+interface Sloped {
+  readonly seed: number;
+  readonly weights: Float32Array;
+  readonly slopes: readonly Slopes[];
+}
+
+// They take most of the time of a case, and are the same for all builds.
+const known = new WeakMap<Case, Sloped>();
+
+function slopesOf(one: Case, values: readonly Data[], resultLength: number, seed: number): Sloped {
+  const before = known.get(one);
+  if (before?.seed === seed) return before;
+  const random = createRandom(seed + 1000);
+  const weights = Float32Array.from({ length: resultLength }, random.normal);
+  const doubles = values.map((data) => Float64Array.from(data));
+  const slopes = differentiable(one).flatMap((wanted, index): Slopes[] => {
+    if (!wanted) return [];
+    const places = perturbed(doubles[index].length, resultLength, random);
+    return [{ index, places, expected: places.map((place) => slope(one, doubles, weights, index, place)) }];
+  });
+  known.set(one, { seed, weights, slopes });
+  return { seed, weights, slopes };
 }
 
 /** The derivative of sum(reference · weights) by one element: truncation error O(h^4), about 1e-11 in all. */
