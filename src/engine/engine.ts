@@ -286,6 +286,8 @@ type MemoryAccess = Pick<
   | "isCurrent"
 >;
 
+const RECENT_VIEWS = 16;
+
 function accessMemory(core: Core): MemoryAccess {
   const viewer = <T extends keyof Heap>(kind: T, bytesAsPowerOf2: number) => {
     return (address: Pointer, length: number) => {
@@ -300,8 +302,17 @@ function accessMemory(core: Core): MemoryAccess {
     bytes: viewer("bytes", 0),
   };
   const markDirty = (address: Pointer, bytes: number): void => core.backend?.copies?.markDirty(address, bytes);
+  // Single steps write to the same few places again and again, and to make a view takes longer than to write a few numbers.
+  const recent = new Map<Pointer, Heap[(typeof VIEWS)[keyof typeof VIEWS]]>();
   const writable = <T extends keyof typeof VIEWS = "float32">(address: Pointer, length: number, as?: T) => {
-    const view = views[VIEWS[as ?? "float32"]](address, length);
+    const kind = VIEWS[as ?? "float32"];
+    const heap = openedOf(core).heap[kind];
+    let view = recent.get(address);
+    if (view?.length !== length || view.buffer !== heap.buffer || view.constructor !== heap.constructor) {
+      view = views[kind](address, length);
+      if (recent.size === RECENT_VIEWS) recent.clear();
+      recent.set(address, view);
+    }
     markDirty(address, view.byteLength);
     return view as Heap[(typeof VIEWS)[T]];
   };

@@ -166,6 +166,7 @@ function checkFields(where: string, samples: object, known: readonly string[]): 
       `${where}: must be { ${known.join(", ")} }, got an unknown field ${showValue(unknown)}: ${remedy}`,
     );
   }
+  if ("x" in samples && "y" in samples) return;
   const missing = ["x", "y"].find((key) => known.includes(key) && !(key in samples));
   if (missing === undefined) return;
   throw new DataError(`${where}: must be an object with x and y, got { ${keys.join(", ")} }: ${missing} is missing`);
