@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { writeFileAtomic } from "../src/platform/files.js";
 import { type Children, createChildren, thisTree } from "./children.js";
 import { disposeEngines, whyUnavailable } from "./engines.js";
+import { checkHistory, writeHistory } from "./history.js";
 import { type Options, parseOptions, UsageError, usage } from "./options.js";
 import { runOnNode } from "./otherNode.js";
 import { type PeerContestant, startPeer } from "./peer.js";
@@ -51,7 +52,10 @@ export async function main(args: readonly string[], surroundings: Surroundings =
     if (options.installPeers) return installPeers();
     if (options.node !== undefined) return await runOnNode(options.node, args);
     for (const option of ["json", "save"] as const) await checkFolder(option, options[option]);
-    for (const file of options.readme?.files ?? []) await checkPlace(file);
+    for (const file of options.readme?.files ?? []) {
+      await checkPlace(file);
+      await checkHistory(file);
+    }
     const sessions =
       options.from === undefined
         ? [await runBenchmark(options, surroundings)]
@@ -107,7 +111,10 @@ async function report(
   const shown = entries.filter(({ workload }) => readme?.workloads.includes(workload));
   if (shown.some(({ outcome }) => "median" in outcome)) {
     const how = describeSessions(sessions, (name) => shown.some(({ workload }) => workload.name === name));
-    for (const file of readme?.files ?? []) await writeFigures(file, (choice) => showFigures(shown, how, choice));
+    for (const file of readme?.files ?? []) {
+      await writeFigures(file, (choice) => showFigures(shown, how, choice));
+      await writeHistory(file, sessions, (entry) => shown.includes(entry));
+    }
   }
   const failed = entries.some(({ outcome }) => "error" in outcome);
   return failed || timed.length === 0 ? 1 : 0;

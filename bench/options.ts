@@ -156,7 +156,14 @@ export function usage(): string {
       "",
       "<!-- bench:end -->; those of activation, layers, metrics, optimizer, page-tasks, stream and tripwire only if --workloads names them. A line",
     ),
-    row("", "<!-- bench:begin columns: …; rows: … --> names the implementations and workloads to show"),
+    row(
+      "",
+      "<!-- bench:begin columns: …; rows: … --> names the implementations and workloads to show; where there is a",
+    ),
+    row(
+      "",
+      "line <!-- history:begin FILE -->, FILE keeps them beside those of other days, and a table shows the latest",
+    ),
     row("--save FILE", "write all that was measured, for --from"),
     row("--from A,B", "measure nothing: read what --save wrote, a workload from the last that has it"),
     row("--help", "this text"),

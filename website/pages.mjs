@@ -39,6 +39,10 @@ export function turnLinks(text, file) {
 const runnable = (text) =>
   text.replace(/^<!-- runs in the page -->\n+(```js\n[\s\S]*?^```$)/gm, "<Program>\n\n$1\n\n</Program>");
 
+/** The table of the benchmarks' history gets its chart. */
+const charted = (text) =>
+  text.replace(/^<!-- history:begin \S+ -->$([\s\S]*?)^<!-- history:end -->$/gm, "<History>\n$1\n</History>");
+
 function write(folder, place, text) {
   const path = join(folder, `${place.replace(/^\//, "").replace(/\/$/, "/index")}.md`);
   mkdirSync(dirname(path), { recursive: true });
@@ -52,7 +56,7 @@ export function writePages(folder) {
   for (const file of listed) {
     const { text, wanted } = turnLinks(readFileSync(root + file, "utf8"), file);
     for (const source of wanted) sources.add(source);
-    write(folder, placeOf(file), runnable(text));
+    write(folder, placeOf(file), charted(runnable(text)));
   }
   for (const source of sources) {
     const path = join(folder, "public", placeOf(source));

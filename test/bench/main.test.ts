@@ -258,7 +258,10 @@ describe("main", () => {
 
   test("what was saved makes the same table again, and one with other parts", async () => {
     const [a, b, page, json] = ["a.json", "b.json", "page.md", "all.json"].map((name) => join(folder, name));
-    await writeFile(page, `${MARKERS[0]}\n${MARKERS[1]}\n`);
+    const history = join(folder, "history.json");
+    await writeFile(history, "[]");
+    const place = "<!-- history:begin history.json -->\n<!-- history:end -->\n";
+    await writeFile(page, `${MARKERS[0]}\n${MARKERS[1]}\n${place}`);
     const javascript = ["--implementations", "javascript"];
     const first = await runBench("--workloads", "gemm-64", ...javascript, "--save", a, "--readme", page);
     const written = await readFile(page, "utf8");
@@ -267,7 +270,9 @@ describe("main", () => {
     expect(await readFile(page, "utf8")).toBe(written);
     await runBench("--workloads", "xor", ...javascript, "--save", b);
     expect((await runBench("--from", `${a},${b}`, "--readme", page, "--json", json)).code).toBe(0);
-    expect(shownIn(await readFile(page, "utf8"))).toHaveLength(2);
+    expect(shownIn((await readFile(page, "utf8")).split("<!-- history")[0])).toHaveLength(2);
+    const [measured, ...others] = JSON.parse(await readFile(history, "utf8"));
+    expect([Object.keys(measured.medians), others]).toEqual([["gemm-64", "xor"], []]);
     const records: { workload: string }[] = JSON.parse(await readFile(json, "utf8"));
     expect(records.map(({ workload }) => workload)).toEqual(["xor", "gemm-64"]);
   });

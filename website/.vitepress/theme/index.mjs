@@ -1,11 +1,13 @@
 // VitePress's theme without its fonts: the system's load at once, from no other place.
 import Theme from "vitepress/theme-without-fonts";
+import History from "./History.vue";
 import Program from "./Program.vue";
 import "./style.css";
 
 export default {
   extends: Theme,
   enhanceApp({ app, router }) {
+    app.component("History", History);
     app.component("Program", Program);
     // A link loads the next page as a page. So the site need not have each as a script too (build.mjs leaves those out).
     let opened = false;
