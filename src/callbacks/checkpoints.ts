@@ -14,9 +14,9 @@ export type CheckpointTarget = Pick<CheckpointStore, "save" | "list" | "remove">
 export interface CheckpointsOptions {
   /** Where they go: `folderStore(path)`, `opfsStore()`, `indexedDbStore()` or `memoryStore()` of steepest/io, or a custom one. */
   store: CheckpointTarget;
-  /** After every so many steps. */
+  /** After every so many steps. Default none. */
   everySteps?: number;
-  /** After so many minutes, at the end of the call into the engine. */
+  /** After so many minutes, at the end of the call into the engine. Default none. */
   everyMinutes?: number;
   /** After every so many epochs. Default 1 if nothing else says when. */
   everyEpochs?: number;

@@ -39,7 +39,7 @@ export interface DistributeOptions extends PlanOptions {
   keep?: number;
   /** After how many rounds the job's `validation` is scored; after the last one too. Default 1. */
   validateEvery?: number;
-  /** Ends the run before its next round by throwing the signal's reason. */
+  /** Ends the run before its next round by throwing the signal's reason. Default none. */
   signal?: AbortSignalLike;
 }
 

@@ -19,7 +19,10 @@ export interface CsvOptions {
   names?: readonly string[] | undefined;
   /** Rows with fewer values than names: "error", or "fill", which takes the rest as missing, and ignores empty values at the end of longer rows. Default "error". */
   ragged?: "error" | "fill";
-  /** csv-parse's `parse`, if it cannot be loaded by its name, as in a page: `import { parse } from "csv-parse/browser/esm/sync"`. */
+  /**
+   * csv-parse's `parse`, if it cannot be loaded by its name, as in a page:
+   * `import { parse } from "csv-parse/browser/esm/sync"`. Default: that of the installed package.
+   */
   parser?: CsvParser | undefined;
 }
 

@@ -18,9 +18,9 @@ export interface KFoldOptions {
   seed?: number;
   /** Whether samples are drawn at random. `false` takes them in their order. Default true. */
   shuffle?: boolean;
-  /** Labels of the samples: each fold has its share of each label, up to one sample. */
+  /** Labels of the samples: each fold has its share of each label, up to one sample. Default none. */
   stratify?: Labels | undefined;
-  /** Whom each sample belongs to: all of one group are in one fold. The largest groups are given out first. */
+  /** Whom each sample belongs to: all of one group are in one fold. The largest groups are given out first. Default none. */
   groups?: Labels | undefined;
 }
 

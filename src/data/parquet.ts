@@ -7,9 +7,12 @@ import { type RowBlock, rowsFrom, type TableRows } from "./tableRows.js";
 import { checkSource, isBlob, isFile, opened, piecesOf, type TableSource, wholeBytes } from "./tableSource.js";
 
 export interface ParquetOptions {
-  /** What hyparquet exports, if it cannot be loaded by its name, as in a page: `import * as hyparquet from "hyparquet"`. */
+  /**
+   * What hyparquet exports, if it cannot be loaded by its name, as in a page: `import * as hyparquet from "hyparquet"`.
+   * Default: the installed package.
+   */
   hyparquet?: ParquetLibrary | undefined;
-  /** Decompressors besides Snappy, as the package hyparquet-compressors has them. */
+  /** Decompressors besides Snappy, as the package hyparquet-compressors has them. Default none. */
   compressors?: object | undefined;
 }
 

@@ -26,9 +26,9 @@ export interface SplitOptions<Parts extends Shares = Shares> {
    * samples. Default true.
    */
   shuffle?: boolean;
-  /** Labels of the samples: each part has its share of each label, up to one sample. */
+  /** Labels of the samples: each part has its share of each label, up to one sample. Default none. */
   stratify?: Labels | undefined;
-  /** Whom each sample belongs to: all of one group go to one part, so that no part knows those of another. */
+  /** Whom each sample belongs to: all of one group go to one part, so that no part knows those of another. Default none. */
   groups?: Labels | undefined;
   /** How many samples are left out between two parts, if `shuffle` is false. Default 0. */
   gap?: number;

@@ -17,7 +17,10 @@ export interface SampleSet {
 }
 
 export interface TakeOptions {
-  /** How many samples there are. Needed only if all values are flat arrays, none of which is known to have one for each. */
+  /**
+   * How many samples there are. Needed only if all values are flat arrays, none of which is known to have one for each.
+   * Default: what the values say.
+   */
   count?: number | undefined;
 }
 

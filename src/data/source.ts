@@ -28,7 +28,10 @@ export interface SourceSplitOptions<Parts extends Shares = Shares> {
 }
 
 export interface SourceOptions {
-  /** Samples of a pass, if they are known and not elements of an array: for a fit's progress. A pass must then have as many. */
+  /**
+   * Samples of a pass, if they are known and not elements of an array: for a fit's progress. A pass must then have as many.
+   * Default: not known.
+   */
   count?: number | undefined;
 }
 

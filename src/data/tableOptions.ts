@@ -95,7 +95,10 @@ export interface TableFitOptions<Target extends TargetOptions = TargetOptions> {
   target: Target;
   /** What is to be known of other columns, by name. Default: found from their values. */
   columns?: { readonly [column: string]: ColumnOption };
-  /** A column that says how much a row counts, 0 or more: samples have it as `weights`, which `compile` takes with `weights: true`. */
+  /**
+   * A column that says how much a row counts, 0 or more: samples have it as `weights`, which `compile` takes with
+   * `weights: true`. Default none.
+   */
   weights?: string | undefined;
   /** How numbers are scaled. Default "standard". */
   scale?: TableScale;
@@ -111,9 +114,9 @@ export interface TableOptions<Parts extends Shares = Shares, Target extends Targ
   parts?: Parts;
   /** Whether each part has its share of each class. Default: if there are classes, and each has a row for each part. */
   stratify?: boolean | undefined;
-  /** A column that says whom a row belongs to: all of one are in one part. It is no feature. */
+  /** A column that says whom a row belongs to: all of one are in one part. It is no feature. Default none. */
   groups?: string | undefined;
-  /** A column of dates or numbers: the parts are in this order, the last ones are the test. */
+  /** A column of dates or numbers: the parts are in this order, the last ones are the test. Default none. */
   time?: string | undefined;
   /** How many rows are left out between two parts in the order of time. Default 0. */
   gap?: number;

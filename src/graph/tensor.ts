@@ -48,7 +48,9 @@ export interface Constraint {
 }
 
 export interface ParameterOptions {
+  /** Its share of the loss, such as `l2(1e-4)`. Default none. */
   readonly regularizer?: Regularizer | undefined;
+  /** What it is brought back to after each step, such as `maxNorm(3)`. Default none. */
   readonly constraint?: Constraint | undefined;
 }
 

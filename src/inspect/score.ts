@@ -18,7 +18,7 @@ export interface ScoreOptions {
   output?: string;
   /**
    * Anything else: makes a tensor of the outputs (an object of tensors if they have names), out of operations of
-   * `steepest/graph`. It is summed; so it must not mix samples.
+   * `steepest/graph`. It is summed; so it must not mix samples. Default: what `target` says.
    */
   score?: (outputs: never) => Tensor;
 }

@@ -24,7 +24,7 @@ export interface ReadOptions {
    * `(name) => fetch(new URL(name, folder))`. Parts are opened one after another. Default: the source is one file.
    */
   shards?: (name: string) => FileSource | Promise<FileSource>;
-  /** The file's name, for error messages only. */
+  /** The file's name, for error messages only. Default: none is said. */
   name?: string;
 }
 

@@ -13,7 +13,7 @@ import { modelConfig } from "./tensorFlowJs.js";
 import { type NamedWeight, type WeightSource, weightsByName } from "./weights.js";
 
 export interface FromKerasOptions {
-  /** Shapes of one sample, without the batch, by input, if the file leaves a size open. */
+  /** Shapes of one sample, without the batch, by input, if the file leaves a size open. Default: those of the file. */
   shapes?: Readonly<Record<string, Shape>>;
   /** The package h5wasm, in a page or where a bundler is to find it: `import * as hdf5 from "h5wasm"`. Default: loaded by its name. */
   hdf5?: Hdf5Library;

@@ -19,9 +19,10 @@ export interface FromTensorFlowJsOptions {
   /**
    * The files of weights: in one piece or in the order of the manifest; by their paths; or a function that reads one by its path,
    * such as `async (path) => (await fetch(base + path)).arrayBuffer()`. The path is what the file says: whoever reads folders checks it.
+   * Default: those that a save handler is given beside the layers (`weightData`).
    */
   weights?: FileBytes | readonly FileBytes[] | Readonly<Record<string, FileBytes>> | ReadShard;
-  /** Shapes of one sample, without the batch, by input, if the file leaves a size open. */
+  /** Shapes of one sample, without the batch, by input, if the file leaves a size open. Default: those of the file. */
   shapes?: Readonly<Record<string, Shape>>;
 }
 

@@ -101,7 +101,7 @@ export interface AreaOptions {
 }
 
 export interface RocAucOptions extends AreaOptions {
-  /** Each class against all others (the default), or against each other one (Hand & Till 2001). */
+  /** Each class against all others, or against each other one (Hand & Till 2001). Default `"oneVsRest"`. */
   multiClass?: "oneVsRest" | "oneVsOne";
 }
 

@@ -255,7 +255,7 @@ async function overData<Value>(
 }
 
 export interface NormalizeOptions {
-  /** What adds up to 1: nothing (the default), the samples of each true class, of each predicted one, or all. */
+  /** What adds up to 1: nothing, the samples of each true class, of each predicted one, or all. Default `"none"`. */
   normalize?: "none" | "actual" | "predicted" | "all";
 }
 

@@ -136,7 +136,7 @@ export const hardShrink = (options: piecewise.ShrinkOptions = {}): Layer<number,
   checked("hardShrink", piecewise.hardShrink, options);
 
 export interface PreluOptions {
-  /** Names the layer in parameter paths ("name.weight") and errors. */
+  /** Names the layer in parameter paths ("name.weight") and errors. Default: its number. */
   name?: string;
   /** A slope for each channel (the last axis) instead of one for all. Default false, as in PyTorch; Keras has one for each element. */
   perChannel?: boolean;
@@ -147,7 +147,9 @@ export interface PreluOptions {
   weightShape?: Shape;
   /** Of the slopes. Default `constantValue(0.25)`, as in PyTorch; Keras starts with 0. */
   weightInitializer?: Initializer;
+  /** What the weight adds to the loss: `l2(1e-4)`. Default nothing. */
   weightRegularizer?: Regularizer;
+  /** What the weight is brought back to after each step: `maxNorm(3)`. Default nothing. */
   weightConstraint?: Constraint;
 }
 

@@ -64,7 +64,7 @@ export interface AttentionRules {
 }
 
 export interface MultiHeadAttentionOptions extends AttentionRules {
-  /** Names the layer in parameter paths ("attention.weight") and errors. */
+  /** Names the layer in parameter paths ("attention.weight") and errors. Default: its number. */
   name?: string;
   /** Features of a head's queries and keys. Default those of the input / heads. */
   features?: number;
@@ -82,11 +82,13 @@ export interface MultiHeadAttentionOptions extends AttentionRules {
   weightInitializer?: Initializer;
   /** Of all biases. Default `zeros()`. */
   biasInitializer?: Initializer;
-  /** What each weight, or bias, adds to the loss. Default nothing. */
+  /** What each weight adds to the loss. Default nothing. */
   weightRegularizer?: Regularizer;
+  /** What the bias adds to the loss: `l2(1e-4)`. Default nothing. */
   biasRegularizer?: Regularizer;
-  /** What each weight, or bias, is brought back to after each step. Default nothing. */
+  /** What each weight is brought back to after each step. Default nothing. */
   weightConstraint?: Constraint;
+  /** What the bias is brought back to after each step: `maxNorm(3)`. Default nothing. */
   biasConstraint?: Constraint;
 }
 

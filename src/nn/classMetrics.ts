@@ -49,7 +49,7 @@ interface AnswerOptions<Name extends string> {
 export interface ClassMetricOptions<Name extends string = string> extends AnswerOptions<Name> {
   /** Over classes or labels. Default `"macro"`. With one label the score is that of its yes. */
   average?: Average;
-  /** The score of this class, or label, alone: its index. */
+  /** The score of this class, or label, alone: its index. Default: all, as `average` says. */
   class?: number;
   /** What 0 / 0 is: 0, 1, or NaN, which leaves the class out of the mean. Default 0. */
   zeroDivision?: number;

@@ -23,7 +23,7 @@ import { BIAS, partOptions, readLayerOptions, WEIGHT } from "./options.js";
 import type { Scope } from "./scope.js";
 
 export interface ConvLstm2dOptions extends Window2dOptions {
-  /** Names the layer in parameter paths and errors. */
+  /** Names the layer in parameter paths and errors. Default: its number. */
   name?: string;
   /** From the last step to the first; outputs stay at their steps. Default false. */
   reverse?: boolean;
@@ -35,15 +35,21 @@ export interface ConvLstm2dOptions extends Window2dOptions {
   bias?: boolean;
   /** Of the weight [height, width, channels, 4 · filters]. Default `glorotUniform()`. */
   weightInitializer?: Initializer;
+  /** What the weight adds to the loss: `l2(1e-4)`. Default nothing. */
   weightRegularizer?: Regularizer;
+  /** What the weight is brought back to after each step: `maxNorm(3)`. Default nothing. */
   weightConstraint?: Constraint;
   /** Of the weight of the state [height, width, filters, 4 · filters]. Default `orthogonal()`. */
   recurrentWeightInitializer?: Initializer;
+  /** What the weight of the state adds to the loss: `l2(1e-4)`. Default nothing. */
   recurrentWeightRegularizer?: Regularizer;
+  /** What the weight of the state is brought back to after each step: `maxNorm(3)`. Default nothing. */
   recurrentWeightConstraint?: Constraint;
   /** Of the bias [4 · filters]. Default `zeros()`. */
   biasInitializer?: Initializer;
+  /** What the bias adds to the loss: `l2(1e-4)`. Default nothing. */
   biasRegularizer?: Regularizer;
+  /** What the bias is brought back to after each step: `maxNorm(3)`. Default nothing. */
   biasConstraint?: Constraint;
 }
 

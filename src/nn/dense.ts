@@ -7,7 +7,7 @@ import type { Layer } from "./layer.js";
 import { BIAS, parametersOf, readLayerOptions, WEIGHT } from "./options.js";
 
 export interface DenseOptions {
-  /** Names the layer in parameter paths ("hidden.weight") and errors. */
+  /** Names the layer in parameter paths ("hidden.weight") and errors. Default: its number. */
   name?: string;
   /** Whether a bias is added. Default true. */
   bias?: boolean;
@@ -15,11 +15,13 @@ export interface DenseOptions {
   weightInitializer?: Initializer;
   /** Of the bias [units]. Default `zeros()`. */
   biasInitializer?: Initializer;
-  /** What the weight, or the bias, adds to the loss: `l2(1e-4)`. Default nothing. */
+  /** What the weight adds to the loss: `l2(1e-4)`. Default nothing. */
   weightRegularizer?: Regularizer;
+  /** What the bias adds to the loss: `l2(1e-4)`. Default nothing. */
   biasRegularizer?: Regularizer;
-  /** What the weight, or the bias, is brought back to after each step: `maxNorm(3)`. Default nothing. */
+  /** What the weight is brought back to after each step: `maxNorm(3)`. Default nothing. */
   weightConstraint?: Constraint;
+  /** What the bias is brought back to after each step: `maxNorm(3)`. Default nothing. */
   biasConstraint?: Constraint;
 }
 

@@ -20,7 +20,7 @@ import type { Layer } from "./layer.js";
 import { BIAS, NAME, parametersOf, readLayerOptions, WEIGHT } from "./options.js";
 
 export interface EmbeddingLayerOptions {
-  /** Names the layer in parameter paths ("tokens.weight") and errors. */
+  /** Names the layer in parameter paths ("tokens.weight") and errors. Default: its number. */
   name?: string;
   /**
    * The index that stands for padding. Its row is zeros and has no gradient, and is zeros again after every step, whatever
@@ -126,7 +126,7 @@ function keepingZeroRow(constraint: Constraint | undefined, row: number): Constr
 }
 
 export interface TiedDenseOptions {
-  /** Names the layer in parameter paths ("logits.bias") and errors. */
+  /** Names the layer in parameter paths ("logits.bias") and errors. Default: its number. */
   name?: string;
   /** Whether a bias is added. Default true. */
   bias?: boolean;

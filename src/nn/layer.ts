@@ -70,12 +70,16 @@ export interface LayerContext {
 
 /** The parts of a context. */
 export interface ContextOptions extends Pick<LayerContext, "training" | "clock" | "seed"> {
-  /** How many rows a batch has. Absent if that cannot be known, as in a custom step. */
+  /** How many rows a batch has. Absent if that cannot be known, as in a custom step. Default: not known. */
   readonly batch?: number;
   /** Whether states are zeros and do not change, as in an evaluation. Default false. */
   readonly fresh?: boolean;
-  /** The number of a batch, [1], if nothing but the statistics of normalization changes: see LayerContext.renewal. */
+  /**
+   * The number of a batch, [1], if nothing but the statistics of normalization changes: see LayerContext.renewal.
+   * Default none.
+   */
   readonly renews?: Tensor | undefined;
+  /** Is told what each layer gives. Default none. */
   readonly observe?: LayerContext["observe"];
 }
 

@@ -10,7 +10,7 @@ import { showBatch } from "./ports.js";
 import type { Scope } from "./scope.js";
 
 export interface ResidualOptions {
-  /** Names the layer in parameter paths ("block.0.weight") and errors. */
+  /** Names the layer in parameter paths ("block.0.weight") and errors. Default: its number. */
   name?: string;
 }
 

@@ -92,7 +92,10 @@ export interface ModelOptions<I extends Ports> {
    * inputs.
    */
   dtype?: DType | Readonly<Record<string, DType>>;
-  /** Name of the model in parameter paths ("encoder.0.weight") if it is a part of another. */
+  /**
+   * Name of the model in parameter paths ("encoder.0.weight") if it is a part of another. Default: its number there
+   * ("0.0.weight").
+   */
   name?: string;
 }
 

@@ -44,7 +44,9 @@ interface WeightOptions {
 export interface NormLayerOptions extends WeightOptions {
   /** Of the bias. Default `zeros()`. */
   biasInitializer?: Initializer;
+  /** What the bias adds to the loss: `l2(1e-4)`. Default nothing. */
   biasRegularizer?: Regularizer;
+  /** What the bias is brought back to after each step: `maxNorm(3)`. Default nothing. */
   biasConstraint?: Constraint;
 }
 

@@ -15,7 +15,9 @@ import type { Loss, LossOptions } from "./losses.js";
 
 /** With a margin. */
 export interface MarginOptions extends LossOptions {
-  /** How far what does not belong together must be apart. The default is the loss's own. */
+  /**
+   * How far what does not belong together must be apart. Default 1; of `cosineEmbedding` and `marginRanking` 0.
+   */
   margin?: number;
 }
 

@@ -33,17 +33,21 @@ interface Tensors {
 const inputNames = ["a", "b"];
 
 export interface BilinearOptions {
-  /** Names the layer in parameter paths ("name.weight") and errors. */
+  /** Names the layer in parameter paths ("name.weight") and errors. Default: its number. */
   name?: string;
   /** Whether a bias is added. Default true. */
   bias?: boolean;
   /** Of the weight [features of a, features of b, units]. Default `glorotUniform()`. */
   weightInitializer?: Initializer;
+  /** What the weight adds to the loss: `l2(1e-4)`. Default nothing. */
   weightRegularizer?: Regularizer;
+  /** What the weight is brought back to after each step: `maxNorm(3)`. Default nothing. */
   weightConstraint?: Constraint;
   /** Of the bias [units]. Default `zeros()`. */
   biasInitializer?: Initializer;
+  /** What the bias adds to the loss: `l2(1e-4)`. Default nothing. */
   biasRegularizer?: Regularizer;
+  /** What the bias is brought back to after each step: `maxNorm(3)`. Default nothing. */
   biasConstraint?: Constraint;
 }
 

@@ -45,7 +45,7 @@ function checkSequence(where: string, shape: Shape): void {
 }
 
 export interface LearnedPositionsOptions extends GoingOn {
-  /** Names the layer in parameter paths ("positions.weight") and errors. */
+  /** Names the layer in parameter paths ("positions.weight") and errors. Default: its number. */
   name?: string;
   /** Of the weight [length, features]. Default `normal({ standardDeviation: 0.02 })`, as in GPT-2. */
   weightInitializer?: Initializer;
@@ -97,7 +97,7 @@ export function learnedPositions(length: number, options: LearnedPositionsOption
 }
 
 export interface SinusoidalPositionsOptions extends GoingOn {
-  /** Names the layer in errors. */
+  /** Names the layer in errors. Default: its number. */
   name?: string;
   /** Default 10000. */
   base?: number;

@@ -40,7 +40,7 @@ export type CellActivation = "tanh" | "relu" | "sigmoid" | "hardSigmoid" | "stee
 
 /** Options of all recurrent layers. */
 export interface RecurrentOptions {
-  /** Names the layer in parameter paths ("encoder.weight") and errors. */
+  /** Names the layer in parameter paths ("encoder.weight") and errors. Default: its number. */
   name?: string;
   /** So many, one upon the other. Default 1. */
   layers?: number;
@@ -64,15 +64,21 @@ export interface RecurrentOptions {
   bias?: boolean;
   /** Of the weight [features, gates · units]. Default `glorotUniform()`, as in Keras. */
   weightInitializer?: Initializer;
+  /** What the weight adds to the loss: `l2(1e-4)`. Default nothing. */
   weightRegularizer?: Regularizer;
+  /** What the weight is brought back to after each step: `maxNorm(3)`. Default nothing. */
   weightConstraint?: Constraint;
   /** Of the weight of the state [states, gates · units]. Default `orthogonal()`, as in Keras. */
   recurrentWeightInitializer?: Initializer;
+  /** What the weight of the state adds to the loss: `l2(1e-4)`. Default nothing. */
   recurrentWeightRegularizer?: Regularizer;
+  /** What the weight of the state is brought back to after each step: `maxNorm(3)`. Default nothing. */
   recurrentWeightConstraint?: Constraint;
   /** Of the bias [gates · units]. Default `zeros()`. */
   biasInitializer?: Initializer;
+  /** What the bias adds to the loss: `l2(1e-4)`. Default nothing. */
   biasRegularizer?: Regularizer;
+  /** What the bias is brought back to after each step: `maxNorm(3)`. Default nothing. */
   biasConstraint?: Constraint;
 }
 

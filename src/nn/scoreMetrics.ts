@@ -27,7 +27,7 @@ export interface RankingMetricOptions<Name extends string = string> {
   bins?: number;
   /** Over classes or labels, each against all others: `"macro"` (the default), or weighted by how many samples are of each. */
   average?: "macro" | "weighted";
-  /** The score of this class, or label, alone: its index. */
+  /** The score of this class, or label, alone: its index. Default: all, as `average` says. */
   class?: number;
 }
 

@@ -165,7 +165,7 @@ export function zeroPad2d(padding: number | readonly [Margins, Margins], ...none
 }
 
 export interface PadLayerOptions extends PadOptions {
-  /** Names the layer in errors. */
+  /** Names the layer in errors. Default: its number. */
   name?: string;
 }
 

@@ -16,7 +16,7 @@ import type { Scope } from "./scope.js";
 const ACTIVATIONS = { relu, gelu, silu };
 
 export interface TransformerOptions extends AttentionRules {
-  /** Names the layer in parameter paths ("block.attention.weight") and errors. */
+  /** Names the layer in parameter paths ("block.attention.weight") and errors. Default: its number. */
   name?: string;
   /** Features between the two dense layers. Default four times those of the input. */
   hidden?: number;

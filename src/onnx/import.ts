@@ -19,7 +19,7 @@ import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from "./sc
 import { wireLibrary } from "./wire.js";
 
 export interface FromOnnxOptions {
-  /** Shapes of one sample, without the batch, by input, if the file leaves a size open. */
+  /** Shapes of one sample, without the batch, by input, if the file leaves a size open. Default: those of the file. */
   shapes?: Readonly<Record<string, Shape>>;
 }
 

@@ -43,8 +43,8 @@ export interface AttentionOptions {
   /** uint32 [batch]: how many keys there are, the first ones. Default all. */
   lengths?: Tensor;
   /**
-   * float32 that is added to the scores, [queries, keys] or [batch or 1, heads or 1, queries, keys]; -Infinity hides. It
-   * gets no gradient.
+   * float32 that is added to the scores, [queries, keys] or [batch or 1, heads or 1, queries, keys]; -Infinity hides. It gets
+   * no gradient. Default none.
    */
   bias?: Tensor;
   /** float32 [heads]: slopes · distance is subtracted from the scores (ALiBi): see `alibiSlopes`. Default none. */

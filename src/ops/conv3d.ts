@@ -45,7 +45,7 @@ export interface Conv3dOptions extends Window3dOptions, GroupOptions {
 export interface Transposed3dOptions extends Window3dOptions {
   /** Further outputs at the ends, of sizes that the stride leaves open. Less than stride or dilation. Default 0. */
   outputPadding?: Three;
-  /** The size of the output, in place of `outputPadding`. */
+  /** The size of the output, in place of `outputPadding`. Default: what that gives. */
   outputSize?: Three;
 }
 

@@ -27,8 +27,8 @@ export const gradientRules: GradientRules = {
 
 export interface GradientOptions {
   /**
-   * What the gradient of `y` itself is: a tensor of its shape, with which `y` may have any. The result is the
-   * vector–Jacobian product, the gradient of sum(y · cotangent).
+   * What the gradient of `y` itself is: a tensor of its shape, with which `y` may have any. The result is the vector–Jacobian
+   * product, the gradient of sum(y · cotangent). Default 1, of a scalar `y`.
    */
   cotangent?: Tensor;
 }

@@ -221,8 +221,9 @@ function normalizeBy(x: Tensor, columns: Columns, given: Optional<readonly Tenso
 }
 
 export interface BatchNormOptions extends NormalizationOptions {
-  /** Statistics [channels] to normalize by, both or none: as the running ones. Default: those of `x`. */
+  /** The means [channels] to normalize by, such as the running ones; together with `variance`. Default: those of `x`. */
   mean?: Tensor;
+  /** The variances [channels] that go with `mean`. Default: those of `x`. */
   variance?: Tensor;
 }
 

@@ -21,7 +21,10 @@ export interface PairLossOptions {
 
 /** The same with a margin. */
 export interface MarginLossOptions extends PairLossOptions {
-  /** How far what does not belong together must be apart (a cosine: how small it must be). The default is the loss's own. */
+  /**
+   * How far what does not belong together must be apart (a cosine: how small it must be). Default 1; of `cosineEmbedding` and
+   * `marginRanking` 0.
+   */
   margin?: number;
 }
 

@@ -133,8 +133,9 @@ const bounded = /* @__NO_SIDE_EFFECTS__ */ (
 export const hardTanhOp = bounded("hardTanh", (record, to, { min, max }) => record.hardTanh(...to, min, max), "output");
 
 export interface HardTanhOptions {
-  /** Bounds of the result. Default -1 and 1. */
+  /** The smallest result. Default -1. */
   min?: number;
+  /** The largest result. Default 1. */
   max?: number;
 }
 

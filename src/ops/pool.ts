@@ -44,7 +44,7 @@ export interface MaxPoolOptions<Size = Size2d> extends PoolOptions<Size> {
 export interface AveragePoolOptions<Size = Size2d> extends PoolOptions<Size> {
   /** Whether padding is part of what is divided by. Default true, as in PyTorch; Keras leaves it out. */
   countIncludePad?: boolean;
-  /** What sums are divided by, in place of the number of elements: PyTorch's `divisor_override`. */
+  /** What sums are divided by, in place of the number of elements: PyTorch's `divisor_override`. Default: that number. */
   divisor?: number;
 }
 

@@ -34,8 +34,9 @@ import { broadcastTo } from "./shape.js";
 import { sigmoid, tanh } from "./smooth.js";
 
 export interface LstmOptions {
-  /** The state and the cell before the first step, [batch, states] and [batch, units]. Default zeros. */
+  /** The state before the first step, [batch, states]. Default zeros. */
   hidden?: Tensor;
+  /** The cell before the first step, [batch, units]. Default zeros. */
   cell?: Tensor;
   /** [3, units]: what of the cell goes into the gates i, f and o. Gers & Schmidhuber 2000. Default none. */
   peepholes?: Tensor;

@@ -53,9 +53,9 @@ export interface ResizeRules {
 type PerAxis = number | readonly number[];
 
 export interface ResizeOptions {
-  /** The new size of each axis but batch and channels: larger or smaller. Give this or `scale`. */
+  /** The new size of each axis but batch and channels: larger or smaller. Give this or `scale`. Default: what `scale` gives. */
   size?: PerAxis;
-  /** By how much each axis grows or shrinks: the new size is size · scale, rounded down. */
+  /** By how much each axis grows or shrinks: the new size is size · scale, rounded down. Default: what `size` gives. */
   scale?: PerAxis;
   /** The pixel that is nearest (default), or a mixture: of 2 an axis, `"linear"`, of 4 `"cubic"` (Keys 1981). */
   mode?: ResizeRules["mode"];

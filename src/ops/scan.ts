@@ -16,7 +16,7 @@ export interface ScanOptions {
   axis?: number;
   /** From the last step to the first; ys[t] still belongs to xs[t]. Default false. */
   reverse?: boolean;
-  /** How many steps: needed where there are no xs, else it must be the length of their axis. */
+  /** How many steps: needed where there are no xs, else it must be the length of their axis. Default: the length of that axis. */
   length?: number;
 }
 

@@ -50,7 +50,7 @@ function asScalar({ values, indices }: Sorted): Sorted {
 }
 
 export interface SortOptions {
-  /** Default: the last. */
+  /** Default -1, the last. */
   axis?: number;
   /** Largest first. Default false. */
   descending?: boolean;
@@ -74,7 +74,7 @@ export function sort(x: Tensor, options: SortOptions = {}): Sorted {
 }
 
 export interface TopKOptions {
-  /** Default: the last. */
+  /** Default -1, the last. */
   axis?: number;
   /** The largest; false: the smallest. Default true. */
   largest?: boolean;

@@ -8,9 +8,9 @@ export interface UpsampleOptions<
   Size = number | readonly [height: number, width: number],
   Mode = "nearest" | "bilinear",
 > {
-  /** By how much each axis grows: whole numbers of at least 1. Give this or `size`. */
+  /** By how much each axis grows: whole numbers of at least 1. Give this or `size`. Default: what `size` gives. */
   scale?: Size;
-  /** The new size of each axis, larger or smaller. */
+  /** The new size of each axis, larger or smaller. Default: what `scale` gives. */
   size?: Size;
   /** Which pixel: the one at ⌊o · size / newSize⌋, or a mixture of those around. Default `"nearest"`, as in PyTorch. */
   mode?: Mode;

@@ -243,7 +243,7 @@ export interface Transposed1dOptions extends Omit<Window1dOptions, "padding"> {
   padding?: Exclude<Padding1d, "causal">;
   /** Further outputs at the end, of lengths that the stride leaves open. Less than stride or dilation. Default 0. */
   outputPadding?: number;
-  /** The length of the output, in place of `outputPadding`. */
+  /** The length of the output, in place of `outputPadding`. Default: what that gives. */
   outputSize?: number;
 }
 
@@ -252,7 +252,7 @@ export interface Transposed2dOptions extends Omit<Window2dOptions, "padding"> {
   padding?: Padding2d;
   /** Further outputs below and on the right, of sizes that the stride leaves open. Less than stride or dilation. Default 0. */
   outputPadding?: number | readonly [vertical: number, horizontal: number];
-  /** The size of the output, in place of `outputPadding`. */
+  /** The size of the output, in place of `outputPadding`. Default: what that gives. */
   outputSize?: number | readonly [height: number, width: number];
 }
 

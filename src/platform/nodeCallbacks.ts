@@ -58,8 +58,9 @@ export function progress(): Callback {
 export interface LiveCurveOptions {
   /** The scores. Default: the loss, and that of the validation if there is one. */
   monitor?: readonly string[];
-  /** Columns and rows of the chart. Default 72, or as many as the terminal has room for, and 12. */
+  /** Columns of the chart. Default 72, or as many as the terminal has room for. */
   width?: number;
+  /** Rows of the chart. Default 12. */
   height?: number;
 }
 

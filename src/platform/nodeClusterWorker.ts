@@ -21,6 +21,7 @@ export interface WorkerOptions {
   /** Path or address of the job's file. */
   readonly job: unknown;
   readonly threads: number;
+  /** What it is called in the queue. Default: the queue's own name for it. */
   readonly name?: string;
   /** After how long without a sign of life the job of a worker is given to another. */
   readonly lockMs: number;

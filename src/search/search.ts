@@ -53,11 +53,11 @@ export interface SearchOptions<P> {
   journal?: Journal | Address | undefined;
   /** Whether a trial that fails is a row of the result, or ends the search. Default "record". */
   failures?: "record" | "throw";
-  /** Ends the search by throwing the signal's reason. What has ended is in the journal. */
+  /** Ends the search by throwing the signal's reason. What has ended is in the journal. Default none. */
   signal?: AbortSignalLike | undefined;
-  /** Called after each trial, but not for those of the journal. */
+  /** Called after each trial, but not for those of the journal. Default: nothing. */
   onTrial?: ((trial: Trial<P>, progress: SearchProgress<P>) => void) | undefined;
-  /** Called for each score that a trial reports on its way. */
+  /** Called for each score that a trial reports on its way. Default: nothing. */
   onReport?: ((score: number, trial: number) => void) | undefined;
 }
 

@@ -64,6 +64,7 @@ export interface CheckGradientsOptions {
   directions?: number;
   /** Seed of the directions, and of a model's initial values. Default 1. */
   seed?: number;
+  /** Where it runs. Default: an engine of its own, which is closed at the end. */
   engine?: Engine;
 }
 

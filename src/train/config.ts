@@ -75,7 +75,10 @@ export interface PredictingOptions {
    * take longer to make. Default false: what is wrapped in `recompute()` is computed again.
    */
   recompute?: boolean;
-  /** Mixes the samples of each batch while training: `mixUp()` or `cutMix()`. Not with weights or what a loss ignores. */
+  /**
+   * Mixes the samples of each batch while training: `mixUp()` or `cutMix()`. Not with weights or what a loss ignores.
+   * Default: nothing.
+   */
   mix?: Mix;
   /**
    * What training watches for values that are not finite. `"loss"`: the loss of each step. `"all"`: also parameters and the

@@ -22,7 +22,7 @@ export interface MinimizeOptions {
   gradientTolerance?: number;
   /** It ends when the loss, or every parameter, changes by no more. Default 1e-9. */
   changeTolerance?: number;
-  /** Called after each iteration. */
+  /** Called after each iteration. Default: nothing. */
   onIteration?: (progress: MinimizeProgress) => void;
 }
 

@@ -34,8 +34,9 @@ export interface FitOptions<M extends string = string, I extends Ports = Shape, 
   /** Passes over the data that this fit adds to those before it; the rest of an unfinished pass counts as one. Default 1. */
   epochs?: number;
   /**
-   * Instead of `epochs`: how many the trainer is to have in the end, those before this fit included. If it has as many, nothing is
-   * trained. A program that restores its latest checkpoint and goes on ends where one that nothing interrupted ends.
+   * Instead of `epochs`: how many the trainer is to have in the end, those before this fit included. If it has as many,
+   * nothing is trained. A program that restores its latest checkpoint and goes on ends where one that nothing interrupted
+   * ends. Default: what `epochs` says.
    */
   totalEpochs?: number;
   /**
@@ -48,7 +49,7 @@ export interface FitOptions<M extends string = string, I extends Ports = Shape, 
    * Default true.
    */
   shuffle?: boolean;
-  /** Data that are scored after each epoch. */
+  /** Data that are scored after each epoch. Default none. */
   validation?: TrainingData<I, O>;
   /**
    * The share of the samples, above 0 and below 1, that are not trained on but scored after each epoch: the last ones, as they come,
@@ -58,8 +59,9 @@ export interface FitOptions<M extends string = string, I extends Ports = Shape, 
   validationSplit?: number;
   /** Values of the optimizer that the validation scores: "average" of `averaged`. Default: the parameters. */
   validationParameters?: string;
-  /** Ends the fit by throwing the signal's reason; in the background, after the current step. */
+  /** Ends the fit by throwing the signal's reason; in the background, after the current step. Default none. */
   signal?: AbortSignalLike;
+  /** Is called after each call into the engine, about every 12 ms. Default: nothing. */
   onProgress?: (progress: Progress<M, O>) => void;
   /** What is told of the fit as it goes on, and may end it, in this order: see `Callback`. Default: nothing. */
   callbacks?: readonly Callback<M, O>[];
@@ -106,7 +108,7 @@ export interface PredictOptions<I extends Ports = Ports> extends Scales {
    * output itself.
    */
   output?: "prediction" | "raw";
-  /** Shape of one sample's input, if it differs from the model's: see `Samples.inputShape`. */
+  /** Shape of one sample's input, if it differs from the model's: see `Samples.inputShape`. Default: the model's. */
   inputShape?: I;
   /** Values of the optimizer that replace the parameters: "average" of `averaged`. Default: the parameters. */
   parameters?: string;

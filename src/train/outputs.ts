@@ -29,9 +29,13 @@ import { trialWeights, type Weights, weightSources } from "./weights.js";
 export type Losses<O extends Ports> = O extends Shape ? Loss : { readonly [K in keyof O]?: Loss };
 
 export interface OutputOptions {
+  /** Of each output, or of the only one. Default none. */
   readonly loss?: Losses<Ports> | undefined;
+  /** What the loss of an output counts in the sum. Default 1. */
   readonly lossWeights?: Readonly<Record<string, number>>;
+  /** Of each output, or of the only one. Default none. */
   readonly metrics?: readonly (MetricName | Metric)[] | Readonly<Record<string, readonly (MetricName | Metric)[]>>;
+  /** Whether samples or positions come with weights. Default none. */
   readonly weights?: Weights | Readonly<Record<string, Weights>> | undefined;
 }
 

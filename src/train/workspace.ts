@@ -73,7 +73,10 @@ export interface StepOptions<I extends InputShapes> {
    * depends on.
    */
   train?: HoldsParameters | readonly HoldsParameters[];
-  /** Makes it a training step: the function must return a scalar `loss`, which the optimizer minimizes. */
+  /**
+   * Makes it a training step: the function must return a scalar `loss`, which the optimizer minimizes. Default none: the step
+   * only computes.
+   */
   optimizer?: Optimizer;
   /** Whether layers act as in training: dropout, statistics of batches. Default: true if there is an optimizer. */
   training?: boolean;
