@@ -83,10 +83,9 @@ export interface PredictingOptions {
   /**
    * What training watches for values that are not finite. `"loss"`: the loss of each step. `"all"`: also parameters and the
    * optimizer's state after each call into the engine (about every 12 ms), which reads them once; each `trainBatch` then
-   * takes a copy. To find
-   * the step, layer and operation where it began, and to go back to the step before it, training keeps a copy of all that it
-   * changes, and takes it anew now and then, for half a percent of its time: see `DivergenceError`. `false`: no copy, the
-   * values stay spoiled. Default: `"loss"`, with a copy if it needs at most 32 MiB.
+   * takes a copy. To find the step, layer and operation where it began, and to go back to the step before it, training keeps
+   * a copy of all that it changes, and takes it anew now and then, for half a percent of its time: see `DivergenceError`.
+   * `false`: no copy, the values stay spoiled. Default: `"loss"`, with a copy if it needs at most 32 MiB.
    */
   tripwire?: "loss" | "all" | false;
   /** What is told of likely mistakes in the model and its loss. Default: the console, once for each code. */

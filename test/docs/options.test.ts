@@ -85,3 +85,14 @@ test("the default that is said is that of the table which reads the option", () 
   });
   expect(wrong.map(({ name, value }) => `${name}: ${value}: ${docs.get(name)}`)).toEqual([]);
 });
+
+test("docs/training.md has a line for each option of compile and fit", () => {
+  const page = readFileSync(new URL("../../docs/training.md", import.meta.url), "utf8");
+  const lines = new Set([...page.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name));
+  const wanted = options.flatMap(({ name }) => {
+    const [of = "", own = ""] = name.split(".");
+    return ["TrainingOptions", "PredictingOptions", "EngineOptions", "FitOptions"].includes(of) ? [own] : [];
+  });
+  expect(wanted.length).toBeGreaterThan(20);
+  expect(wanted.filter((name) => !lines.has(name))).toEqual([]);
+});
