@@ -11,11 +11,13 @@ import type { Scope } from "../nn/scope.js";
 import { naming } from "../nn/trial.js";
 import { decodeModel } from "./decode.js";
 import { type Numbers, plain, Step, type Value } from "./imported.js";
-import { elementReaders, type Read } from "./readElements.js";
+import { elementReaders, isFloatType, type Read } from "./readElements.js";
+import { indexReaders } from "./readIndices.js";
+import { loopReaders } from "./readLoops.js";
 import { calculated } from "./readNumbers.js";
 import { recurrentReaders } from "./readRecurrent.js";
 import { tensorReaders } from "./readTensors.js";
-import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from "./schema.js";
+import { ELEMENTS, type OnnxGraph, type OnnxModel, type OnnxNode, type OnnxTensor, type OnnxValue } from "./schema.js";
 import { wireLibrary } from "./wire.js";
 
 export interface FromOnnxOptions {
@@ -31,8 +33,14 @@ export interface FromOnnx<I extends Ports = Shape, O extends Ports = Shape> {
   readonly model: Model<I, O>;
 }
 
-const READERS: Readonly<Record<string, Read>> = { ...elementReaders, ...tensorReaders, ...recurrentReaders };
-const KNOWN_OTHERWISE: readonly string[] = ["Constant", "Shape", "ConstantOfShape"];
+const READERS: Readonly<Record<string, Read>> = {
+  ...elementReaders,
+  ...tensorReaders,
+  ...indexReaders,
+  ...recurrentReaders,
+  ...loopReaders,
+};
+const KNOWN_OTHERWISE: readonly string[] = ["Constant", "Shape", "ConstantOfShape", "Range", "Size"];
 
 /**
  * A model from an ONNX file (opset 7 to 21), which can be trained on: its weights are parameters, the statistics of batch
@@ -104,6 +112,22 @@ function checkShapes(shapes: unknown, inputs: readonly OnnxValue[]): void {
 
 /** Refuses what cannot be read, all nodes at once; and names that are not there yet, or twice. */
 function checkGraph({ nodes, outputs }: OnnxGraph, inputs: readonly OnnxValue[], weights: ReadonlySet<string>): void {
+  checkKnown(allNodes(nodes));
+  if (inputs.length === 0 || outputs.length === 0)
+    throw new ModelError("fromOnnx: the graph must have inputs and outputs, got none");
+  checkOrder(nodes, outputs, new Set([...inputs.map(({ name }) => name), ...weights]));
+}
+
+/** Nodes, and those of the graphs that they have. */
+function allNodes(nodes: readonly OnnxNode[]): OnnxNode[] {
+  const inside = (node: OnnxNode) => graphsOf(node).flatMap((graph) => allNodes(graph.nodes));
+  return nodes.flatMap((node) => [node, ...inside(node)]);
+}
+
+const graphsOf = ({ attributes }: OnnxNode): OnnxGraph[] =>
+  Object.values(attributes).flatMap((value) => ("g" in value ? [value.g] : []));
+
+function checkKnown(nodes: readonly OnnxNode[]): void {
   const unknown = nodes.filter(({ type, domain }) => !isKnown(type, domain));
   if (unknown.length > 0) {
     const shown = unknown
@@ -117,10 +141,13 @@ function checkGraph({ nodes, outputs }: OnnxGraph, inputs: readonly OnnxValue[],
       `fromOnnx: there must be an operation for each node, got ${shown.join(", ")}${more}: see docs/onnx.md for those that there are`,
     );
   }
-  if (inputs.length === 0 || outputs.length === 0)
-    throw new ModelError("fromOnnx: the graph must have inputs and outputs, got none");
-  const there = new Set([...inputs.map(({ name }) => name), ...weights]);
+}
+
+/** Refuses what reads a value before it is computed, or computes one twice. Graphs within may read what is there around them. */
+function checkOrder(nodes: readonly OnnxNode[], outputs: readonly OnnxValue[], there: Set<string>): void {
   for (const node of nodes) {
+    for (const { nodes: inner, inputs, initializers, outputs: results } of graphsOf(node))
+      checkOrder(inner, results, new Set([...there, ...[...inputs, ...initializers].map(({ name }) => name)]));
     const missing = node.inputs.find((name) => name !== "" && !there.has(name));
     if (missing !== undefined) {
       throw new ModelError(
@@ -180,33 +207,79 @@ function traceGraph(
   inputs.forEach(({ name }, index) => {
     values.set(name, plain(given[index]));
   });
-  for (const node of graph.nodes) {
-    const step = new Step(
-      node,
-      node.inputs.map((name) => (name === "" ? undefined : values.get(name))),
-      make,
-      opset,
-    );
-    const results = runNode(step, node);
-    node.outputs.forEach((name, index) => {
-      if (name !== "" && results[index] !== undefined) values.set(name, results[index]);
+  const run = (nodes: readonly OnnxNode[], there: Map<string, Value>): void => {
+    for (const node of nodes) {
+      const step = stepOf(node, there);
+      const results = runNode(step, node);
+      node.outputs.forEach((name, index) => {
+        if (name !== "" && results[index] !== undefined) there.set(name, results[index]);
+      });
+    }
+  };
+  const stepOf = (node: OnnxNode, there: Map<string, Value>): Step => {
+    const inputs = node.inputs.map((name) => (name === "" ? undefined : there.get(name)));
+    return new Step(node, inputs, make, opset, (body) => {
+      const around = readBy(body, there, (name) => resultOf({ name, type: "float", dims: undefined }, there));
+      return (given) => {
+        const inside = new Map(around());
+        for (const tensor of body.initializers) inside.set(tensor.name, valueOfTensor(tensor, false));
+        body.inputs.forEach(({ name }, index) => {
+          inside.set(name, plain(given[index]));
+        });
+        run(body.nodes, inside);
+        return body.outputs.map((output) => resultOf(output, inside));
+      };
     });
-  }
-  const results = graph.outputs.map(({ name, type }) => {
+  };
+  const resultOf = ({ name, type }: OnnxValue, there: Map<string, Value>): Tensor => {
     const node: OnnxNode = { name, type: "the output", domain: "", inputs: [name], outputs: [], attributes: {} };
-    if (!values.has(name))
+    if (!there.has(name))
       throw new ModelError(`fromOnnx: an output must be computed, got ${showValue(name.slice(0, 80))} of ${type}`);
-    return [name, new Step(node, [values.get(name)], make, opset).tensor(0)] as const;
-  });
+    return stepOf(node, there).tensor(0);
+  };
+  run(graph.nodes, values);
+  const results = graph.outputs.map((output) => [output.name, resultOf(output, values)] as const);
   return results.length === 1 ? results[0][1] : Object.fromEntries(results);
 }
+
+/**
+ * What a graph within another reads of what is around it: tensors, made before its steps, as nothing that is made in one of them
+ * is there outside; and what is known.
+ */
+function readBy(body: OnnxGraph, there: ReadonlyMap<string, Value>, tensorOf: (name: string) => Tensor) {
+  const read = new Set([
+    ...allNodes(body.nodes).flatMap(({ inputs }) => inputs),
+    ...body.outputs.map(({ name }) => name),
+  ]);
+  const around = new Map<string, Value>();
+  for (const name of read) {
+    const value = there.get(name);
+    if (value === undefined) continue;
+    const { known, weight, whole } = value;
+    const kept = { ...(weight && { weight }), ...(whole && { whole }) };
+    around.set(name, known === undefined ? { plain: tensorOf(name), ...kept } : { known });
+  }
+  // Copies: a step keeps what it makes of a value.
+  return () => [...around].map(([name, value]) => [name, { ...value }] as const);
+}
+
+/** Nodes that give whole numbers of whole numbers, whatever the operation here gives. */
+const KEEP_WHOLE: readonly string[] = [
+  ...["Add", "Sub", "Mul", "Div", "Mod", "Max", "Min", "Sum", "Abs", "Neg", "Identity", "Where", "CumSum", "Pow"],
+  ...["Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Concat", "Split", "Slice", "Pad", "Expand", "Tile"],
+  ...["Gather", "GatherElements", "GatherND", "ScatterElements", "ScatterND", "ReduceSum", "ReduceMax", "ReduceMin"],
+];
 
 function runNode(step: Step, node: OnnxNode): readonly Value[] {
   if (node.type === "Constant") return [constantOf(step)];
   const known = calculated(step);
   if (known !== undefined) return [known];
   const found = naming(step.where, () => READERS[node.type](step));
-  return Array.isArray(found) ? (found as readonly Value[]) : [found as Value];
+  const results = Array.isArray(found) ? (found as readonly Value[]) : [found as Value];
+  const isWhole =
+    KEEP_WHOLE.includes(node.type) && node.inputs.every((name, index) => name === "" || step.isWhole(index));
+  const stays = node.type === "Cast" && step.isWhole(0) && !isFloatType(step.int("to", ELEMENTS.float));
+  return isWhole || stays ? results.map((value) => ({ ...value, whole: true })) : results;
 }
 
 /** Weights of several numbers become parameters; whole numbers and single ones are known. */

@@ -3,7 +3,7 @@ import { ModelError, showValue } from "../engine/errors.js";
 import { constant, type Shape, type Tensor } from "../graph/tensor.js";
 import { reshape, transpose } from "../ops/shape.js";
 import { toFirst, toLast } from "./lowering.js";
-import type { Attributes, OnnxNode, OnnxTensor } from "./schema.js";
+import type { Attributes, OnnxGraph, OnnxNode, OnnxTensor } from "./schema.js";
 
 /** Numbers that are known while tracing: sizes, axes, constants. */
 export interface Numbers {
@@ -21,6 +21,8 @@ export interface Value {
   readonly known?: Numbers;
   /** A weight of the file, which becomes a parameter when it is used as a tensor. */
   readonly weight?: OnnxTensor;
+  /** Whole numbers that are calculated as float32, in which they are exact up to 2^24. */
+  readonly whole?: boolean;
 }
 
 /** How a graph's weights become parameters. */
@@ -33,7 +35,25 @@ export class Step {
     readonly values: readonly (Value | undefined)[],
     private readonly make: MakeWeight,
     readonly opset: number,
+    private readonly run: (body: OnnxGraph) => (given: readonly Tensor[]) => Tensor[],
   ) {}
+
+  /** Whether an input is of whole numbers. */
+  isWhole(index: number): boolean {
+    const { known, plain, whole } = this.value(index);
+    return whole === true || known?.whole === true || plain?.dtype === "uint32";
+  }
+
+  graph(name: string): OnnxGraph {
+    const value = this.attribute(name, "g");
+    if (value !== undefined) return value;
+    throw this.error(`must have the graph ${name}, got none`);
+  }
+
+  /** What a graph of this node gives, which may read what is around the node. */
+  within(body: OnnxGraph): (given: readonly Tensor[]) => Tensor[] {
+    return this.run(body);
+  }
 
   get where(): string {
     const { type, name } = this.node;
@@ -144,7 +164,7 @@ export class Step {
     if (got !== allowed) throw this.error(`${name} must be ${showValue(allowed)}, got ${showValue(got)}`);
   }
 
-  private attribute<K extends "f" | "i" | "s" | "ints" | "strings" | "floats">(
+  private attribute<K extends "g" | "f" | "i" | "s" | "ints" | "strings" | "floats">(
     name: string,
     kind: K,
   ): Payload<K> | undefined {
@@ -155,20 +175,23 @@ export class Step {
   }
 }
 
-type Payload<K> = K extends "f" | "i"
-  ? number
-  : K extends "s"
-    ? string
-    : K extends "strings"
-      ? readonly string[]
-      : readonly number[];
+type Payload<K> = K extends "g"
+  ? OnnxGraph
+  : K extends "f" | "i"
+    ? number
+    : K extends "s"
+      ? string
+      : K extends "strings"
+        ? readonly string[]
+        : readonly number[];
 
 function tensorOf(step: Step, { dims, data, whole }: Numbers): Tensor {
   const values = Array.from(data);
-  if (!whole) return constant(Float32Array.from(values), dims);
-  if (values.every((one) => one >= 0 && one < 2 ** 32)) return constant(Uint32Array.from(values), dims);
+  if (whole && values.every((one) => one >= 0 && one < 2 ** 32)) return constant(Uint32Array.from(values), dims);
+  const inexact = whole ? values.find((one) => Math.fround(one) !== one) : undefined;
+  if (inexact === undefined) return constant(Float32Array.from(values), dims);
   throw step.error(
-    `whole numbers must be from 0 to 2^32 - 1 to be a tensor, got ${showValue(values.find((one) => one < 0))}`,
+    `whole numbers must be from 0 to 2^32 - 1, or have 24 bits, to be a tensor, got ${showValue(inexact)}`,
   );
 }
 

@@ -4,11 +4,13 @@ import {
   equal,
   greater,
   greaterEqual,
+  isNaN as isNotANumber,
   less,
   lessEqual,
   logicalAnd,
   logicalNot,
   logicalOr,
+  logicalXor,
   where,
 } from "../ops/comparison.js";
 import {
@@ -32,7 +34,7 @@ import { acosh, asinh, atanh, cosh, erf, exp, log, sinh } from "../ops/exponenti
 import { gelu, mish } from "../ops/gated.js";
 import { hardSwish, leakyRelu, relu, softsign } from "../ops/piecewise.js";
 import { pow } from "../ops/power.js";
-import { cast, ceil, floor, round } from "../ops/rounding.js";
+import { cast, ceil, floor, mod, round, trunc } from "../ops/rounding.js";
 import { celu, elu, sigmoid, softplus, tanh } from "../ops/smooth.js";
 import { acos, asin, atan, cos, sin, tan } from "../ops/trigonometry.js";
 import { asLast, last, plain, type Step, type Value } from "./imported.js";
@@ -85,21 +87,30 @@ const clipped: Read = (step) => {
   return unary((x) => clip(x, min, max))(step);
 };
 
+const FLOATS: readonly number[] = [ELEMENTS.float, ELEMENTS.double, ELEMENTS.float16, ELEMENTS.bfloat16];
+const WHOLES: readonly number[] = [ELEMENTS.int64, ELEMENTS.int32, ELEMENTS.uint32, ELEMENTS.uint8];
+
+export const isFloatType = (type: number): boolean => FLOATS.includes(type);
+
 const converted: Read = (step) => {
   const to = step.int("to", ELEMENTS.float);
-  const floats: readonly number[] = [
-    ELEMENTS.float,
-    ELEMENTS.double,
-    ELEMENTS.float16,
-    ELEMENTS.bfloat16,
-    ELEMENTS.bool,
-  ];
-  const wholes: readonly number[] = [ELEMENTS.int64, ELEMENTS.int32, ELEMENTS.uint32, ELEMENTS.uint8];
-  if (floats.includes(to)) {
-    return unary((x) => (to === ELEMENTS.bool ? sub(1, equal(float(x), 0)) : float(x)))(step);
-  }
-  if (wholes.includes(to)) return unary((x) => cast(x, "uint32"))(step);
+  if (to === ELEMENTS.bool) return unary((x) => sub(1, equal(float(x), 0)))(step);
+  if (FLOATS.includes(to)) return unary(float)(step);
+  // What was calculated of whole numbers may be below 0.
+  if (WHOLES.includes(to)) return unary((x) => (step.isWhole(0) ? x : cast(x, "uint32")))(step);
   throw step.error(`to must be a type of numbers that is known here, got number ${to}`);
+};
+
+/** Of whole numbers the quotient is cut off. */
+const quotient: Read = (step) => {
+  const isWhole = step.isWhole(0) && step.isWhole(1);
+  return binary((a, b) => (isWhole ? trunc(div(a, b)) : div(a, b)))(step);
+};
+
+/** The remainder has the sign of the divisor, or of what is divided if `fmod` says so. */
+const remainder: Read = (step) => {
+  const ofDividend = step.int("fmod", 0) === 1;
+  return binary((a, b) => (ofDividend ? sub(a, mul(trunc(div(a, b)), b)) : mod(a, b)))(step);
 };
 
 /** x nearer to 0 by the bias, and 0 near it. */
@@ -115,7 +126,8 @@ export const elementReaders = {
   Add: binary(add),
   Sub: binary(sub),
   Mul: binary(mul),
-  Div: binary(div),
+  Div: quotient,
+  Mod: remainder,
   Pow: binary(pow),
   Max: many(maximum),
   Min: many(minimum),
@@ -175,6 +187,9 @@ export const elementReaders = {
   LessOrEqual: binary(lessEqual),
   And: binary(logicalAnd),
   Or: binary(logicalOr),
-  Not: unary(logicalNot),
-  Where: elementwise(([mask, a, b]) => where(mask, float(a), float(b)), 3),
+  Xor: binary(logicalXor),
+  Not: unary((x) => logicalNot(float(x))),
+  IsNaN: unary(isNotANumber),
+  ThresholdedRelu: unary((x, step) => where(greater(x, step.float("alpha", 1)), x, 0)),
+  Where: elementwise(([mask, a, b]) => where(float(mask), float(a), float(b)), 3),
 } satisfies Record<string, Read>;

@@ -30,6 +30,19 @@ const CALCULATED: Readonly<Record<string, Calculate>> = {
   Sub: each((a, b) => a - b),
   Mul: each((a, b) => a * b),
   Div: (step, of) => each((a, b) => (of.every(({ whole }) => whole) ? Math.trunc(a / b) : a / b))(step, of),
+  Mod: (step, of) => each((a, b) => (step.int("fmod", 0) === 1 ? a % b : a - Math.floor(a / b) * b))(step, of),
+  Max: each(Math.max),
+  Min: each(Math.min),
+  Equal: each((a, b) => Number(a === b)),
+  Neg: (_, [x]) => ({ ...x, data: Array.from(x.data, (one) => -one) }),
+  Where: (_, [mask, a, b]) => {
+    const size = Math.max(mask.data.length, a.data.length, b.data.length);
+    const from = [mask, a, b].find(({ data }) => data.length === size) as Numbers;
+    if ([mask, a, b].some(({ data }) => data.length !== size && data.length !== 1)) return undefined;
+    const at = ({ data }: Numbers, index: number) => data[data.length === 1 ? 0 : index];
+    const data = Array.from({ length: size }, (_unused, index) => at(at(mask, index) === 0 ? b : a, index));
+    return { dims: from.dims, data, whole: a.whole && b.whole };
+  },
   Concat: (_, of) =>
     of.every(({ dims }) => dims.length === 1)
       ? list(
@@ -80,12 +93,27 @@ export function calculated(step: Step): Value | undefined {
     };
   }
   if (type === "ConstantOfShape") return filled(step);
+  if (type === "Size") return { known: { dims: [], data: [sizeOf(step.shapeOf(0))], whole: true } };
+  if (type === "Range") return ranged(step);
   const calculate = Object.hasOwn(CALCULATED, type) ? CALCULATED[type] : undefined;
   const of = step.values.map((_, index) => step.knownOf(index));
   if (calculate === undefined || of.length === 0 || of.some((one) => one === undefined || one.data.length > MAX_KNOWN))
     return undefined;
   const known = calculate(step, of as Numbers[]);
   return known === undefined ? undefined : { known };
+}
+
+function ranged(step: Step): Value {
+  const [[start], [limit], [delta]] = [step.numbers(0), step.numbers(1), step.numbers(2)];
+  const size = Math.max(Math.ceil((limit - start) / delta), 0);
+  if (!(size <= MAX_KNOWN)) throw step.error(`must have at most ${MAX_KNOWN} numbers, got ${size}`);
+  const whole = step.knownOf(0)?.whole === true;
+  return {
+    known: list(
+      Array.from({ length: size }, (_, index) => start + index * delta),
+      whole,
+    ),
+  };
 }
 
 function filled(step: Step): Value {

@@ -1,22 +1,33 @@
 // Products, images, shapes, reductions and indices: operators as operations.
-import type { Shape, Tensor } from "../graph/tensor.js";
+import { constant, type Shape, type Tensor } from "../graph/tensor.js";
+import { where } from "../ops/comparison.js";
 import { conv1d, conv2d, convTranspose1d, convTranspose2d } from "../ops/conv.js";
+import { conv3d, convTranspose3d } from "../ops/conv3d.js";
 import { cumulativeSum } from "../ops/cumulative.js";
-import { add, scale, sqrt, square as squareOf } from "../ops/elementwise.js";
-import { gather } from "../ops/indexing.js";
+import { einsum } from "../ops/einsum.js";
+import { abs, add, div, scale, shift, sqrt, square as squareOf, sub } from "../ops/elementwise.js";
+import { log } from "../ops/exponential.js";
+import { gridSample } from "../ops/gridSample.js";
 import { concatenate, split } from "../ops/join.js";
+import { localResponseNorm } from "../ops/localResponse.js";
 import { matmul } from "../ops/matmul.js";
-import { batchNorm, instanceNorm } from "../ops/norm.js";
+import { batchNorm, groupNorm, instanceNorm } from "../ops/norm.js";
 import { layerNorm } from "../ops/normRows.js";
 import { averagePool1d, averagePool2d, globalAveragePool, globalMaxPool, maxPool1d, maxPool2d } from "../ops/pool.js";
-import { argmax, max, mean, min, sum } from "../ops/reduce.js";
+import { averagePool3d, maxPool3d } from "../ops/pool3d.js";
+import { product } from "../ops/product.js";
+import { max, mean, min, sum } from "../ops/reduce.js";
 import { resize } from "../ops/resize.js";
 import { cast } from "../ops/rounding.js";
-import { broadcastTo, expandDims, reshape, squeeze, transpose } from "../ops/shape.js";
-import { pad, slice } from "../ops/slice.js";
+import { broadcastTo, expandDims, reshape, squeeze, tile, transpose } from "../ops/shape.js";
+import { flip, pad, slice } from "../ops/slice.js";
 import { logSoftmax, softmax } from "../ops/softmax.js";
+import { logSumExp } from "../ops/statistics.js";
+import { maxPoolWithIndices } from "../ops/unpool.js";
+import { norm } from "../ops/vectorNorm.js";
 import { last, plain, type Step } from "./imported.js";
 import type { Read } from "./readElements.js";
+import { placesAmongAll } from "./readIndices.js";
 
 // ——— Products ———
 
@@ -37,7 +48,7 @@ type Pair = readonly [number, number];
 /** Strides, dilations and padding of a window over one or two axes. */
 function windowOf(step: Step, sizes: readonly number[]) {
   const axes = sizes.length;
-  if (axes !== 1 && axes !== 2) throw step.error(`must go over one or two axes here, got ${axes}`);
+  if (axes < 1 || axes > 3) throw step.error(`must go over one, two or three axes here, got ${axes}`);
   const stride = numbersFor(step, "strides", axes, 1);
   const dilation = numbersFor(step, "dilations", axes, 1);
   const kind = step.text("auto_pad", "NOTSET");
@@ -72,20 +83,42 @@ function conv(step: Step) {
     padding: typeof padding === "string" ? padding : forAxes<unknown>(padding),
     ...(step.has(2) ? { bias: step.tensor(2) } : {}),
   } as never;
-  const compute = axes === 1 ? conv1d : conv2d;
+  const compute = [conv1d, conv2d, conv3d][axes - 1];
   return last(compute(step.last(0), windowWeight(weight), options));
+}
+
+/** The padding by which a transposed convolution has the size that the file asks for; and what is missing at the end of it. */
+function paddingFor(step: Step, window: readonly number[], wanted: readonly number[]) {
+  const { stride, dilation } = windowOf(step, window);
+  const more = numbersFor(step, "output_padding", window.length, 0);
+  const [, , ...sizes] = step.shapeOf(0);
+  const upper = step.text("auto_pad", "NOTSET") === "SAME_UPPER";
+  const excess = window.map(
+    (size, axis) => stride[axis] * (sizes[axis] - 1) + more[axis] + (size - 1) * dilation[axis] + 1 - wanted[axis],
+  );
+  const padding = excess.map((total): Pair => {
+    const [less, rest] = [Math.floor(Math.max(total, 0) / 2), Math.ceil(Math.max(total, 0) / 2)];
+    return upper ? [less, rest] : [rest, less];
+  });
+  return { padding, outputPadding: excess.map((total, axis) => more[axis] + Math.max(-total, 0)) };
 }
 
 function convTranspose(step: Step) {
   const weight = step.tensor(1);
-  const { axes, stride, dilation, padding } = windowOf(step, weight.shape.slice(2));
+  const window = weight.shape.slice(2);
+  const { axes, stride, dilation, ...given } = windowOf(step, window);
+  const wanted = step.ints("output_shape");
+  const { padding, outputPadding } =
+    wanted === undefined
+      ? { ...given, outputPadding: numbersFor(step, "output_padding", axes, 0) }
+      : paddingFor(step, window, numbersFor(step, "output_shape", axes, 1));
   const options = {
     ...{ stride: forAxes(stride), dilation: forAxes(dilation), groups: step.int("group", 1) },
     padding: typeof padding === "string" ? padding : forAxes<unknown>(padding),
-    outputPadding: forAxes(numbersFor(step, "output_padding", axes, 0)),
+    outputPadding: forAxes(outputPadding),
     ...(step.has(2) ? { bias: step.tensor(2) } : {}),
   } as never;
-  const compute = axes === 1 ? convTranspose1d : convTranspose2d;
+  const compute = [convTranspose1d, convTranspose2d, convTranspose3d][axes - 1];
   return last(compute(step.last(0), windowWeight(weight), options));
 }
 
@@ -93,18 +126,26 @@ function pool(average: boolean): Read {
   return (step) => {
     const window = step.ints("kernel_shape") ?? [];
     const { axes, stride, dilation, padding } = windowOf(step, window);
-    if (step.node.outputs.length > 1) throw step.error("must give one output here, got its indices too");
     const counts = step.int("count_include_pad", 0) === 1;
     const { x, left } = paddedBefore(step, window, padding, average ? (counts ? 0 : undefined) : -Infinity);
     const options = {
       stride: forAxes(stride),
-      padding: typeof left === "string" || axes === 2 ? left : left[0],
+      padding: typeof left === "string" || axes > 1 ? left : left[0],
       ...(step.int("ceil_mode", 0) === 1 ? { ceilMode: true } : {}),
       ...(average ? { countIncludePad: counts } : { dilation: forAxes(dilation) }),
     } as never;
+    if ((step.node.outputs[1] ?? "") !== "") {
+      if (x !== step.last(0) || axes === 3)
+        throw step.error("its indices are known for one or two axes, with pads of at most half of the window");
+      step.only("storage_order", 0);
+      const { values, indices } = maxPoolWithIndices(x, forAxes(window) as never, options);
+      const pixels = x.shape.slice(1, -1).reduce((a, b) => a * b, 1);
+      return [last(values), last(placesAmongAll(step, indices, pixels))];
+    }
     const one = average ? averagePool1d : maxPool1d;
     const two = average ? averagePool2d : maxPool2d;
-    return last(axes === 1 ? one(x, window[0], options) : two(x, window as never, options));
+    const three = average ? averagePool3d : maxPool3d;
+    return last(axes === 1 ? one(x, window[0], options) : (axes === 2 ? two : three)(x, window as never, options));
   };
 }
 
@@ -169,6 +210,7 @@ function resized(step: Step) {
   const rounding = ROUNDED[step.text("nearest_mode", "round_prefer_floor") as keyof typeof ROUNDED];
   if (!["nearest", "linear", "cubic"].includes(mode) || !coordinates || !rounding)
     throw step.error(`mode must be one that is known here, got ${mode}`);
+  step.only("exclude_outside", 0);
   const hasSizes = step.has(3);
   const numbers = step.numbers(hasSizes ? 3 : 2).slice(2);
   const size = hasSizes ? { size: numbers } : { scale: numbers };
@@ -256,16 +298,23 @@ function sliced(step: Step) {
   const axes = step.list("axes", 3) ?? starts.map((_, axis) => axis);
   const steps = step.has(4) ? step.numbers(4) : starts.map(() => 1);
   const [begin, end, each] = [shape.map(() => 0), [...shape], shape.map(() => 1)];
+  const turned: number[] = [];
   axes.forEach((given, index) => {
     const axis = step.axis(given, shape.length);
     const size = shape[axis];
-    if (!(steps[index] >= 1)) throw step.error(`steps must be at least 1 here, got ${steps[index]}`);
-    const within = (at: number) => Math.min(Math.max(at < 0 ? at + size : at, 0), size);
+    const by = Math.abs(steps[index]);
+    if (!(by >= 1)) throw step.error(`steps must not be 0, got ${steps[index]}`);
+    // What goes from the end to the beginning goes forward in the reverse.
+    const isBack = steps[index] < 0;
+    if (isBack) turned.push(axis);
+    const places = (at: number) => (at < 0 ? at + size : at);
+    const within = (at: number) => Math.min(Math.max(isBack ? size - 1 - places(at) : places(at), 0), size);
     begin[axis] = within(starts[index]);
     end[axis] = Math.max(within(ends[index]), begin[axis]);
-    each[axis] = steps[index];
+    each[axis] = by;
   });
-  return plain(slice(step.tensor(0), begin, end, each));
+  const x = step.tensor(0);
+  return plain(slice(turned.length === 0 ? x : flip(x, turned), begin, end, each));
 }
 
 function padded(step: Step) {
@@ -321,11 +370,6 @@ function reduced(
   };
 }
 
-function largest(step: Step) {
-  const axis = step.axis(step.int("axis", 0), step.rank(0));
-  return plain(argmax(step.tensor(0), axis, { keepDims: step.int("keepdims", 1) === 1 }));
-}
-
 function softmaxed(compute: typeof softmax): Read {
   return (step) => {
     const rank = step.rank(0);
@@ -335,16 +379,96 @@ function softmaxed(compute: typeof softmax): Read {
   };
 }
 
-function gathered(step: Step) {
-  const axis = step.axis(step.int("axis", 0), step.rank(0));
-  const indices = step.tensor(1);
-  return plain(gather(step.tensor(0), indices.dtype === "uint32" ? indices : cast(indices, "uint32"), axis));
-}
-
 function summedUp(step: Step) {
   const axis = step.axis(step.numbers(1)[0], step.rank(0));
   const [reverse, exclusive] = [step.int("reverse", 0) === 1, step.int("exclusive", 0) === 1];
   return plain(cumulativeSum(step.tensor(0), axis, { reverse, exclusive }));
+}
+
+// ——— More ———
+
+const floats = (x: Tensor): Tensor => (x.dtype === "float32" ? x : cast(x, "float32"));
+
+function tiled(step: Step) {
+  return plain(tile(step.tensor(0), step.numbers(1)));
+}
+
+/** Channels of a square of pixels as pixels: of each, DCR has the channel first, CRD the place in the square. */
+function depthToSpace(step: Step) {
+  const [batch, channels, height, width] = step.shapeOf(0);
+  const size = step.int("blocksize", 1);
+  const deep = channels / size ** 2;
+  const first = step.text("mode", "DCR") === "DCR";
+  const apart = reshape(
+    step.tensor(0),
+    first ? [batch, size, size, deep, height, width] : [batch, deep, size, size, height, width],
+  );
+  const together = transpose(apart, first ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3]);
+  return plain(reshape(together, [batch, deep, height * size, width * size]));
+}
+
+function spaceToDepth(step: Step) {
+  const [batch, channels, height, width] = step.shapeOf(0);
+  const size = step.int("blocksize", 1);
+  const [down, across] = [height / size, width / size];
+  const apart = reshape(step.tensor(0), [batch, channels, down, size, across, size]);
+  return plain(reshape(transpose(apart, [0, 3, 5, 1, 2, 4]), [batch, channels * size ** 2, down, across]));
+}
+
+/** The part above or below a diagonal; zeros beside it. */
+function triangle(step: Step) {
+  const shape = step.shapeOf(0);
+  const [rows, columns] = shape.slice(-2);
+  const shift = step.has(1) ? step.numbers(1)[0] : 0;
+  const isUpper = step.int("upper", 1) === 1;
+  const kept = Float32Array.from({ length: rows * columns }, (_, at) => {
+    const beyond = (at % columns) - Math.floor(at / columns) - shift;
+    return Number(isUpper ? beyond >= 0 : beyond <= 0);
+  });
+  return plain(where(constant(kept, [rows, columns]), floats(step.tensor(0)), 0));
+}
+
+function localResponse(step: Step) {
+  const options = {
+    ...{ alpha: step.float("alpha", 1e-4), beta: step.float("beta", 0.75), k: step.float("bias", 1) },
+  };
+  return last(localResponseNorm(step.last(0), step.int("size", 1), options));
+}
+
+function normalized(step: Step) {
+  const axis = step.axis(step.int("axis", -1), step.rank(0));
+  const x = step.tensor(0);
+  return plain(div(x, norm(x, axis, { p: step.int("p", 2), keepDims: true })));
+}
+
+function groupNormalization(step: Step) {
+  if (step.opset < 21)
+    throw step.error(`must be of opset 21 or later, got ${step.opset}: its scales are by group before`);
+  const options = { weight: step.tensor(1), bias: step.tensor(2), epsilon: step.float("epsilon", 1e-5) };
+  return last(groupNorm(step.last(0), step.int("num_groups", 1), options));
+}
+
+function meanVariance(step: Step) {
+  const axes = (step.ints("axes") ?? [0, 2, 3]).map((axis) => step.axis(axis, step.rank(0)));
+  const x = step.tensor(0);
+  const centred = sub(x, mean(x, axes, { keepDims: true }));
+  return plain(div(centred, shift(sqrt(mean(squareOf(centred), axes, { keepDims: true })), 1e-9)));
+}
+
+const SAMPLED = {
+  bilinear: "linear",
+  linear: "linear",
+  bicubic: "cubic",
+  cubic: "cubic",
+  nearest: "nearest",
+} as const;
+
+function sampled(step: Step) {
+  const mode = SAMPLED[step.text("mode", "linear") as keyof typeof SAMPLED];
+  if (mode === undefined) throw step.error(`mode must be linear, nearest or cubic, got ${step.text("mode", "")}`);
+  const padding = step.text("padding_mode", "zeros") as "zeros";
+  const alignCorners = step.int("align_corners", 0) === 1;
+  return last(gridSample(step.last(0), step.tensor(1), { mode, padding, alignCorners }));
 }
 
 export const tensorReaders = {
@@ -374,10 +498,23 @@ export const tensorReaders = {
   ReduceMean: reduced(mean),
   ReduceMax: reduced(max),
   ReduceMin: reduced(min),
+  ReduceProd: reduced(product),
+  ReduceL1: reduced((x, axes, options) => sum(abs(x), axes, options)),
+  ReduceSumSquare: reduced((x, axes, options) => sum(squareOf(x), axes, options)),
+  ReduceLogSum: reduced((x, axes, options) => log(sum(x, axes, options))),
+  ReduceLogSumExp: reduced(logSumExp),
   ReduceL2: reduced((x, axes, options) => sqrt(sum(squareOf(x), axes, options))),
-  ArgMax: largest,
   Softmax: softmaxed(softmax),
   LogSoftmax: softmaxed(logSoftmax),
-  Gather: gathered,
+  Tile: tiled,
+  DepthToSpace: depthToSpace,
+  SpaceToDepth: spaceToDepth,
+  Einsum: (step) => plain(einsum(step.text("equation", ""), ...step.values.map((_, index) => step.tensor(index)))),
+  Trilu: triangle,
+  LRN: localResponse,
+  LpNormalization: normalized,
+  GroupNormalization: groupNormalization,
+  MeanVarianceNormalization: meanVariance,
+  GridSample: sampled,
   CumSum: summedUp,
 } satisfies Record<string, Read>;
