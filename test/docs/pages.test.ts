@@ -26,3 +26,18 @@ test("README has a line for each page", () => {
   const table = readme.slice(readme.indexOf("## Where to go next"), readme.indexOf("## Where it runs"));
   expect(pages.filter((page) => !table.includes(`](${page})`))).toEqual([]);
 });
+
+test("docs/inside.md has each layer and each entry", () => {
+  const page = readFileSync(join(root, "docs/inside.md"), "utf8");
+  const facade = readFileSync(join(root, "src/index.ts"), "utf8");
+  const others = /losses|Losses|metrics|Metrics|ctc|model|ports|scope/;
+  const layers = [...facade.matchAll(/export \{([^}]*)\} from "\.\/nn\/([^"]*)"/g)].flatMap(
+    ([, names = "", from = ""]) => (others.test(from) ? [] : names.split(",").map((name) => name.trim())),
+  );
+  const made = layers.filter((name) => name !== "" && !name.startsWith("type "));
+  expect(made.length).toBeGreaterThan(90);
+  expect(made.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+  const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const entries = Object.keys(exports).filter((path) => path !== "./package.json");
+  expect(entries.filter((path) => !page.includes(`\`steepest${path.slice(1)}\``))).toEqual([]);
+});
