@@ -19,7 +19,7 @@ import { type ClusterLink, clusterHost } from "./host.js";
 import { type AnyJob, readJob, type TrainingJob } from "./job.js";
 import { PLAN, type Plan, type PlanOptions, planOf, runName } from "./plan.js";
 import { byWorker, memoryRecords } from "./records.js";
-import { keepRound, openRun, type RunParts, runRounds } from "./run.js";
+import { keepRound, keptRound, openRun, type RunParts, runRounds } from "./run.js";
 import { inProcess } from "./scheduler.js";
 import { createTrainers, type Trainers } from "./trainers.js";
 
@@ -88,6 +88,12 @@ export interface ClusterRun<
   readonly trainer: Trainer<M, I, O, T>;
   /** Keeps the last round that was given in the store, as a checkpoint `<run>.kept-<name>`. */
   keep(name: string): Promise<void>;
+  /**
+   * Puts a round that was kept, by this program or an earlier one, into `trainer`. The next rounds go on from the last one all the same.
+   *
+   * @throws {FormatError} If the store has none of this name, or it is damaged.
+   */
+  restore(name: string): Promise<void>;
   /** Ends the connections and frees the memory, `trainer` included. The run can be gone on with later. */
   close(): Promise<void>;
 }
@@ -224,6 +230,18 @@ function createRun(
     users -= 1;
     if (users === 0) await link?.rest();
   };
+  const connected = async <T>(use: () => Promise<T>): Promise<T> => {
+    try {
+      await begin();
+      return await use();
+    } finally {
+      await leave();
+    }
+  };
+  const give = (checkpoint: Checkpoint): void => {
+    if (plan.scheme === "synchronous") trainer.restore(checkpoint);
+    else trainer.setParameters(checkpoint.parameters);
+  };
   async function* results(): AsyncGenerator<RoundResult<string, Ports>> {
     try {
       await begin();
@@ -235,8 +253,7 @@ function createRun(
   async function* finished(): AsyncGenerator<RoundResult<string, Ports>> {
     for await (const { round, record, checkpoint, seconds, workers } of runRounds(parts)) {
       last = checkpoint;
-      if (plan.scheme === "synchronous") trainer.restore(checkpoint);
-      else trainer.setParameters(checkpoint.parameters);
+      give(checkpoint);
       const isDue = round % validateEvery === 0 || round === rounds;
       yield {
         round,
@@ -256,12 +273,11 @@ function createRun(
       if (last === undefined)
         throw new SteepestError("run.keep: there must be a finished round, got none: iterate the run first");
       const [as, bytes] = [runName("run.keep", "name", name), encodeCheckpoint(last)];
-      try {
-        await begin();
-        await keepRound(store, as, bytes);
-      } finally {
-        await leave();
-      }
+      await connected(() => keepRound(store, as, bytes));
+    },
+    async restore(name) {
+      const as = runName("run.restore", "name", name);
+      give(await connected(() => keptRound(store, as)));
     },
     async close() {
       await end();

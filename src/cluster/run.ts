@@ -5,6 +5,7 @@ import { FormatError } from "../io/formatError.js";
 import type { Checkpoint } from "../train/checkpoint.js";
 import { type Contract, parseContract } from "./contract.js";
 import { BitsError, createExecutor, FAILED, type RunStore } from "./executor.js";
+import { decodeState } from "./payload.js";
 import { MOST_SHARDS, type Plan, readPlan } from "./plan.js";
 import { type MergeRecord, parseJson, parseMerge, RUN, scopeOf } from "./records.js";
 import type { Scheduler } from "./scheduler.js";
@@ -179,5 +180,12 @@ export async function removeLate(store: RunStore, round: number): Promise<void> 
 
 /** Keeps a round's end under a name, whatever is removed later. */
 export async function keepRound({ values, name }: RunStore, as: string, bytes: Uint8Array): Promise<void> {
-  await values.save(`${name}.kept-${as}`, bytes);
+  await values.save(keptName(name, as), bytes);
 }
+
+export async function keptRound({ values, name }: RunStore, as: string): Promise<Checkpoint> {
+  const value = keptName(name, as);
+  return decodeState(await values.load(value), value);
+}
+
+const keptName = (run: string, as: string): string => `${run}.kept-${as}`;

@@ -33,6 +33,33 @@ test("values go to the store that the job names, and the bits are the same", asy
   expect(names).toContain("sums.kept-last");
 });
 
+test.each(["local", "synchronous"] as const)(
+  "%s: a round that is kept comes back, in a later program too",
+  async (scheme) => {
+    const job = defineJob({ ...parts, store: memoryStore() });
+    const options = { name: "sums", shards: 2, scheme, rounds: 3 };
+    const values = (run: { trainer: { parameters(): ReadonlyMap<string, { data: Float32Array }> } }) =>
+      [...run.trainer.parameters().values()].map(({ data }) => [...data]);
+    const first = await distribute(job, options);
+    let second: number[][] = [];
+    for await (const { round } of first) {
+      if (round !== 2) continue;
+      await first.keep("second");
+      second = values(first);
+    }
+    expect(values(first)).not.toEqual(second);
+    await first.restore("second");
+    expect(values(first)).toEqual(second);
+    await first.close();
+    const later = await distribute(job, options);
+    await later.restore("second");
+    expect(values(later)).toEqual(second);
+    await expect(later.restore("third")).rejects.toThrow(/"sums\.kept-third"/);
+    await expect(later.restore("a b")).rejects.toThrow(/^run\.restore: name must be of letters/);
+    await later.close();
+  },
+);
+
 test("what is no store is refused where the job is defined", () => {
   expect(() => defineJob({ ...parts, store: { save: () => {} } as never })).toThrow(
     "defineJob: store.load must be a function, got undefined",

@@ -1,6 +1,6 @@
-// node test/cluster/measure.mjs [--bytes] [--rounds 20] [--json FILE]: what a round costs. The bytes that go through Redis by model size, which
-// depend on no clock; the milliseconds of a round beside its steps; and how much faster two workers are than one. Measure times on a quiet
-// machine of at least two cores. --bytes: only these. docs/cluster.md has the results.
+// node test/cluster/measure.mjs [--bytes] [--rounds 20] [--json FILE]: what a round costs, as tables. The bytes that go through Redis by model
+// size, which depend on no clock; the milliseconds of a round beside its steps; how much faster two workers are than one; and on paper,
+// from these, how much faster more machines are. Measure times on a quiet machine of at least two cores. --bytes: only these.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -27,6 +27,11 @@ const rounds = Number(given.rounds);
 const file = join(folder, "measureJob.mjs");
 const FIRST = 2; // rounds that load data and record programs
 
+const spread = (values) => {
+  const sorted = [...values].sort((a, b) => a - b);
+  return { best: sorted[0], median: sorted[sorted.length >> 1] };
+};
+
 /** Rounds over a Redis of their own: bytes and milliseconds of one, without the first ones. */
 async function measure(kind, { workers, shards, localSteps, batchSize, scheme = "local", transfer = "float32" }) {
   const redis = await startRedis();
@@ -46,7 +51,7 @@ async function measure(kind, { workers, shards, localSteps, batchSize, scheme = 
     await endOf(coordinator);
     const after = transferred();
     const results = linesOf(coordinator).filter(({ digest }) => digest === undefined);
-    const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+    const merges = crew.flatMap((worker) => eventsOf(worker, "merge")).filter(({ round }) => round > FIRST);
     return {
       kind,
       workers,
@@ -56,8 +61,11 @@ async function measure(kind, { workers, shards, localSteps, batchSize, scheme = 
       parameters: results.at(-1).parameters,
       written: (after.written - before.written) / rounds,
       read: (after.read - before.read) / rounds,
-      milliseconds: median(results.map(({ seconds }) => 1000 * seconds)),
-      training: median(results.map(({ training }) => training)),
+      round: spread(results.map(({ seconds }) => 1000 * seconds)),
+      // Of the worker that trained longest.
+      training: spread(results.map(({ training }) => training)),
+      beside: spread(results.map(({ seconds, training }) => 1000 * seconds - training)),
+      merge: spread(merges.map(({ milliseconds }) => milliseconds)),
     };
   } finally {
     await endAll(...crew, redis.process);
@@ -76,30 +84,64 @@ const BYTES = [
   { scheme: "synchronous" },
   { scheme: "synchronous", transfer: "bfloat16" },
 ];
+const row = (...cells) => console.log(`| ${cells.join(" | ")} |`);
+const head = (...cells) => {
+  row(...cells);
+  row(...cells.map((_, index) => (index === 0 ? "---" : "---:")));
+};
+const show = (value, digits = 1) => value.toFixed(digits);
+
 console.log(
-  "one round of one worker and two shards, by size: bytes a parameter and shard to and from Redis; ms beside the steps",
+  "One worker, two shards: bytes a parameter and shard at Redis, and milliseconds of a round beside its steps\n",
 );
+const times = given.bytes ? [] : ["best ms", "median ms", "median ms of merging"];
+head("scheme, transfer", "parameters", "written", "read", ...times);
+let largest;
 for (const how of BYTES) {
   for (const side of [16, 128, 512, 1024]) {
     const one = keep(await measure(`dense-${side}`, { workers: 1, shards: 2, batchSize: 8, ...how }));
-    const each = (bytes) => (bytes / one.shards / one.parameters).toFixed(1);
-    const ms = given.bytes ? "" : `, ${(one.milliseconds - one.training).toFixed(1)} ms`;
-    console.log(
-      `${one.scheme}, ${one.transfer}, ${one.parameters} parameters: ${each(one.written)} written, ${each(one.read)} read${ms}`,
-    );
+    const each = (bytes) => show(bytes / one.shards / one.parameters);
+    const { beside, merge } = one;
+    const took = given.bytes ? [] : [show(beside.best), show(beside.median), show(merge.median)];
+    row(`${one.scheme}, ${one.transfer}`, one.parameters, each(one.written), each(one.read), ...took);
+    if (how === BYTES[0]) largest = one;
   }
 }
 if (!given.bytes) {
-  console.log("two workers against one: how many times as fast a round of two shards is (wanted: 1.7)");
+  await measureScale();
+  showPaper(largest);
+}
+process.exit(0);
+
+async function measureScale() {
+  console.log(
+    "\nTwo workers against one: milliseconds of a round of two shards, and how many times as fast (wanted: 1.7)\n",
+  );
+  head("model", "one: best", "median", "two: best", "median", "times, of bests", "of medians");
   for (const [kind, batchSize, localSteps] of [
     ["mlp-1024", 256, 16],
     ["cnn", 64, 64],
   ]) {
-    const of = async (workers) => keep(await measure(kind, { workers, shards: 2, localSteps, batchSize })).milliseconds;
+    const of = async (workers) => keep(await measure(kind, { workers, shards: 2, localSteps, batchSize })).round;
     const [one, two] = [await of(1), await of(2)];
-    console.log(
-      `${kind}: ${one.toFixed(0)} ms with one, ${two.toFixed(0)} ms with two: ${(one / two).toFixed(2)} times`,
-    );
+    const factors = [one.best / two.best, one.median / two.median].map((times) => show(times, 2));
+    row(kind, ...[one.best, one.median, two.best, two.median].map((ms) => show(ms, 0)), ...factors);
   }
 }
-process.exit(0);
+
+/** Machines with a shard each, T seconds of steps in a round: what travels and what is merged is one after another. */
+function showPaper({ parameters, written, read, shards, merge }) {
+  const bytes = (Math.max(written, read) + 4 * parameters * shards) / shards; // a machine of its own also reads where the round begins
+  const merging = merge.median / 1000 / shards;
+  console.log(
+    `\nOn paper: how many times as fast N machines are, for ${parameters} parameters, ${show(bytes / parameters)} bytes a`,
+  );
+  console.log(
+    `parameter and machine, and ${show(1000 * merging)} ms of merging a shard; half of the work is lost at N½\n`,
+  );
+  const cases = [1, 10].flatMap((seconds) => [1, 10].map((gigabits) => ({ seconds, gigabits })));
+  head("N", ...cases.map(({ seconds, gigabits }) => `T = ${seconds} s, ${gigabits} Gbit/s`));
+  const half = cases.map(({ seconds, gigabits }) => seconds / (bytes / (gigabits * 1.25e8) + merging));
+  for (const machines of [1, 4, 16, 64, 256]) row(machines, ...half.map((h) => show(machines / (1 + machines / h))));
+  row("N½", ...half.map((h) => show(h, 0)));
+}
