@@ -69,7 +69,10 @@ const ways = {
 const results = [];
 for (const [way, reach] of Object.entries(ways)) {
   const accuracies = [];
-  for (let seed = 1; seed <= seeds; seed++) accuracies.push(await reach(seed));
+  for (let seed = 1; seed <= seeds; seed++) {
+    accuracies.push(await reach(seed));
+    console.error(`${way}, seed ${seed}: ${accuracies.at(-1)}`);
+  }
   const mean = accuracies.reduce((sum, one) => sum + one, 0) / seeds;
   results.push({ way, epochs, mean, least: Math.min(...accuracies), most: Math.max(...accuracies), accuracies });
   const show = (value) => `${(100 * value).toFixed(2)} %`;

@@ -1,4 +1,4 @@
-// node test/cluster/measure.mjs [--bytes] [--rounds 20] [--json FILE]: what a round costs, as tables. The bytes that go through Redis by model
+// node test/cluster/measure.mjs [--bytes] [--rounds 20] [--sizes 16,128,512,1024] [--json FILE]: what a round costs, as tables. The bytes that go through Redis by model
 // size, which depend on no clock; the milliseconds of a round beside its steps; how much faster two workers are than one; and on paper,
 // from these, how much faster more machines are. Measure times on a quiet machine of at least two cores. --bytes: only these.
 import { writeFileSync } from "node:fs";
@@ -20,6 +20,7 @@ const { values: given } = parseArgs({
   options: {
     bytes: { type: "boolean", default: false },
     rounds: { type: "string", default: "20" },
+    sizes: { type: "string", default: "16,128,512,1024" },
     json: { type: "string" },
   },
 });
@@ -98,7 +99,7 @@ const times = given.bytes ? [] : ["best ms", "median ms", "median ms of merging"
 head("scheme, transfer", "parameters", "written", "read", ...times);
 let largest;
 for (const how of BYTES) {
-  for (const side of [16, 128, 512, 1024]) {
+  for (const side of given.sizes.split(",")) {
     const one = keep(await measure(`dense-${side}`, { workers: 1, shards: 2, batchSize: 8, ...how }));
     const each = (bytes) => show(bytes / one.shards / one.parameters);
     const { beside, merge } = one;

@@ -59,7 +59,7 @@ export async function endAll(...started) {
   await Promise.all(started.map(({ ended }) => ended));
 }
 
-export async function until(what, condition, seconds = 60) {
+export async function until(what, condition, seconds = 300) {
   const end = performance.now() + seconds * 1000;
   for (;;) {
     const value = await condition();
