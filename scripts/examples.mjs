@@ -1,8 +1,9 @@
 // Runs all examples of examples/list.json, each in a process of its own, and says which reached their
 // targets. Exit code 0: all did; 1: one did not; 2: called wrongly.
 import { spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, stripVTControlCharacters } from "node:util";
 import { inLanes } from "./lanes.mjs";
@@ -57,20 +58,35 @@ function run({ name }, { folder, quick }) {
   });
 }
 
-/** The gallery: of each example what it shows, how far it came, and all that it printed. */
-function galleryOf(chosen, records, outputs) {
+const shortOf = (number) => Number(number.toPrecision(4));
+
+/** The gallery: a table of how far each example came; then what each shows, and all that it printed. */
+function galleryOf(chosen, records, outputs, quick) {
+  const cells = (text) => text.replaceAll("|", "\\|");
+  const rows = records.map(({ name, target, reached, passed, seconds, error }) => {
+    const came = reached === null ? "–" : `${shortOf(reached)}${passed ? "" : " (missed)"}`;
+    return `| [${name}](#${name.toLowerCase()}) | ${came} | ${cells(error ?? target.text)} | ${seconds} |`;
+  });
+  const where = `Node ${process.versions.node} on ${process.platform} ${process.arch}, ${availableParallelism()} cores`;
   const parts = [
     "# Gallery",
-    "What the examples print, with their pictures and numbers, as one run of all of them gave them.",
+    `What the examples print, with their pictures and numbers, as one run of all of them${quick ? ", shortened," : ""} gave them: ${where}.`,
+    ["| example | reached | target | seconds |", "|---|---|---|---|", ...rows].join("\n"),
   ];
   for (const { name, shows } of chosen) {
     const { target, reached, passed, seconds, error } = records.find((record) => record.name === name);
-    const came = error ?? `${target.text}; reached: ${Number(reached.toPrecision(4))}${passed ? "" : " (missed)"}`;
+    const came = error ?? `${target.text}; reached: ${shortOf(reached)}${passed ? "" : " (missed)"}`;
     // Colours are for terminals.
     const output = stripVTControlCharacters(outputs.get(name)).trimEnd();
-    parts.push(`## ${name}`, shows ?? "", `${came}; ${seconds} s.`, `\`\`\`\`text\n${output}\n\`\`\`\``);
+    const source = `Its program is [${name}.ts](../examples/${name}.ts).`;
+    parts.push(`## ${name}`, shows ?? "", `${came}; ${seconds} s.`, source, `\`\`\`\`text\n${output}\n\`\`\`\``);
   }
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
+}
+
+function write(file, text) {
+  mkdirSync(dirname(resolve(file)), { recursive: true });
+  writeFileSync(file, text);
 }
 
 function lineOf({ name, target, reached, passed, seconds, error }) {
@@ -101,8 +117,8 @@ async function main(args) {
     if (!record.passed || values.verbose) console.log(`\n${output.trimEnd().replace(/^/gm, "    ")}\n`);
     return record;
   });
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(records, undefined, 2)}\n`);
-  if (values.gallery !== undefined) writeFileSync(values.gallery, galleryOf(chosen, records, outputs));
+  if (values.json !== undefined) write(values.json, `${JSON.stringify(records, undefined, 2)}\n`);
+  if (values.gallery !== undefined) write(values.gallery, galleryOf(chosen, records, outputs, values.quick));
   const passed = records.filter((record) => record.passed).length;
   const seconds = records.reduce((sum, record) => sum + record.seconds, 0);
   console.log(`${seconds.toFixed(0)} s in all: ${passed} passed, ${records.length - passed} failed`);

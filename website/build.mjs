@@ -1,4 +1,4 @@
-// npm run docs: makes site/, the documentation site. Installs the site's own packages first, if they are missing.
+// npm run docs: makes site/, the documentation site with the playground. Installs their packages first, if they are missing.
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,10 +11,11 @@ const staged = join(here, ".pages");
 
 const changed = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
-function install() {
-  if (changed(join(here, "node_modules/.package-lock.json")) >= changed(join(here, "package-lock.json"))) return;
-  console.error("installing the site's packages (npm ci --prefix website) …");
-  const options = { cwd: here, stdio: ["ignore", 2, 2], shell: process.platform === "win32" };
+function install(folder) {
+  const at = (name) => join(root, folder, name);
+  if (changed(at("node_modules/.package-lock.json")) >= changed(at("package-lock.json"))) return;
+  console.error(`installing the site's packages (npm ci --prefix ${folder}) …`);
+  const options = { cwd: at(""), stdio: ["ignore", 2, 2], shell: process.platform === "win32" };
   execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], options);
 }
 
@@ -53,7 +54,8 @@ function sizeOf(folder) {
 
 const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(2)} MB`;
 
-install();
+install("website");
+install("playground");
 const [{ writeApi }, { writePages }, { build }] = await Promise.all([
   import("./api.mjs"),
   import("./pages.mjs"),
@@ -66,8 +68,8 @@ writePages(staged);
 const reference = await writeApi(join(staged, "api"));
 writeFileSync(join(staged, "reference.json"), JSON.stringify(reference));
 await copyPackage(join(staged, "public/steepest"));
-const playground = join(root, "playground/dist");
-if (existsSync(playground)) cpSync(playground, join(staged, "public/playground"), { recursive: true });
+await import("../playground/build.mjs");
+cpSync(join(root, "playground/dist"), join(staged, "public/playground"), { recursive: true });
 await build(here);
 dropPageScripts(join(root, "site"));
 const { bytes, sent } = sizeOf(join(root, "site"));

@@ -88,6 +88,7 @@ const GROUPS = [
       // npm run examples -- --gallery build/gallery.md writes it.
       ["build/gallery.md", "Gallery"],
       ["ARCHITECTURE.md", "Architecture"],
+      ["website/README.md", "This site"],
       ["CONTRIBUTING.md", "Contributing"],
       ["CHANGELOG.md", "Changes"],
     ],

@@ -1,7 +1,8 @@
 // npm run test:site: builds the documentation site and proves it. Its pages, links and search from the files; then in
 // Chromium errors, other hosts, accessibility, a phone's width, and the programs that run in the pages; in Firefox, which no
-// driver may watch while workers start (docs/troubles.md), the pages that are read. Prints `N passed, N failed` last.
-import { execFileSync } from "node:child_process";
+// driver may watch while workers start (docs/troubles.md), the pages that are read. The playground is used and has to learn in
+// both. How pages open is held to the budgets of website/README.md. Prints `N passed, N failed` last.
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, posix } from "node:path";
@@ -9,6 +10,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { chromium } from "playwright-core";
+import { isBusy } from "../playground/test/check.mjs";
+import { opened } from "../playground/test/trace.mjs";
 import { launchFirefox } from "../test/everywhere/runtimes/firefox.mjs";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
@@ -19,12 +22,19 @@ const shots = join(root, "build/site");
 const { values: options } = parseArgs({
   options: {
     "no-build": { type: "boolean", default: false },
+    // Only how pages open, and the playground.
+    playground: { type: "boolean", default: false },
     "require-all": { type: "boolean", default: false },
     all: { type: "boolean", default: process.env.STEEPEST_EXHAUSTIVE === "1" },
   },
 });
 
-/** Bytes of the site as a server sends it. */
+const chromiumPath = [process.env.CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"].find((one) =>
+  existsSync(one),
+);
+
+const PLAYGROUND = ["index", "digits", "text", "descent"];
+/** Bytes of the site as a server sends it, without data. */
 const MOST_SENT = 3 * 2 ** 20;
 
 let [passed, failed] = [0, 0];
@@ -68,6 +78,10 @@ async function serve(next) {
       let body = "";
       for await (const piece of request) body += piece;
       return response.end(next(JSON.parse(body)));
+    }
+    if (pathname === "/first") {
+      response.writeHead(302, { Location: searchParams.get("to") });
+      return response.end();
     }
     const path = join(site, decodeURIComponent(pathname), pathname.endsWith("/") ? "index.html" : "");
     if (!path.startsWith(site) || !existsSync(path)) {
@@ -218,8 +232,11 @@ async function watched(context, origin) {
   return { page, faults };
 }
 
+/** It has been made alive by its script. */
+const isAlive = () => document.querySelector("#app")?.__vue_app__ !== undefined;
+
 async function alive(page) {
-  await page.waitForFunction(() => document.querySelector("#app")?.__vue_app__ !== undefined);
+  await page.waitForFunction(isAlive);
 }
 
 /** Serious findings of axe, and a page that is wider than the window. */
@@ -319,11 +336,14 @@ async function searchByKeys(context, origin) {
 }
 
 async function inChromium(origin, pages) {
-  const path = [process.env.CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"].find((one) =>
-    existsSync(one),
-  );
-  if (path === undefined) return missing("Chromium");
-  const browser = await chromium.launch({ executablePath: path, args: ["--no-sandbox"] });
+  if (chromiumPath === undefined) return missing("Chromium");
+  const browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
+  if (!options.playground) await readPages(browser, origin, pages);
+  await check("pages open within the budgets of website/README.md", () => slowly(browser, origin));
+  await browser.close();
+}
+
+async function readPages(browser, origin, pages) {
   const desktop = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce" });
   const phone = { viewport: { width: 375, height: 740 }, colorScheme: "dark", reducedMotion: "reduce" };
   const small = await browser.newContext(phone);
@@ -364,7 +384,63 @@ async function inChromium(origin, pages) {
   await check("the search is used by keys and leads to a name", () => searchByKeys(desktop, origin));
   await check("a program is edited, fails, is stopped, and is as it was", () => editProgram(desktop, origin));
   await runPrograms(desktop, origin);
-  await browser.close();
+}
+
+/** Budgets as website/README.md states them: kB as they are sent, and ms of the page's thread. */
+function budgets() {
+  const text = readFileSync(join(root, "website/README.md"), "utf8");
+  const rows = text.matchAll(/^\| (the [^|]+?) \| (\d+) kB \| (\d+) ms \| (\d+) ms \| (\d+) ms \|$/gm);
+  return Object.fromEntries([...rows].map(([, what, ...numbers]) => [what, numbers.map(Number)]));
+}
+
+const isReady = () => document.getElementById("status").textContent.includes("build");
+const OPENED = [
+  ["/index.html", "the first page", isAlive],
+  ["/training.html", "the guides", isAlive],
+  ["/api/callbacks.html", "the reference", isAlive],
+  ...PLAYGROUND.map((page) => [`/playground/${page}.html`, "the playground", isReady]),
+];
+
+/** Each page is opened by somebody who has nothing of it yet. */
+async function slowly(browser, origin) {
+  const allowed = budgets();
+  const faults = [];
+  for (const [path, what, ready] of OPENED) {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+    const page = await context.newPage();
+    page.setDefaultTimeout(180_000);
+    const { bodies, paintMs, readyMs, longestMs } = await opened(browser, page, origin + path, ready);
+    await context.close();
+    const code = [...bodies].filter(([name]) => !name.startsWith("/playground/data/"));
+    const sent = code.reduce((sum, [, body]) => sum + gzipSync(body).length, 0) / 1000;
+    const found = [sent, paintMs, readyMs, longestMs];
+    const [size, paint, whole, task] = found.map(Math.round);
+    console.log(`        ${path}: ${size} kB; painted after ${paint} ms, ready after ${whole}, longest task ${task}`);
+    const names = ["kB sent", "ms to the first paint", "ms until it can be used", "ms in one task"];
+    for (const [i, name] of names.entries())
+      if (!(found[i] <= allowed[what]?.[i]))
+        faults.push(`${path}: ${found[i].toFixed(0)} ${name}, not ${allowed[what]?.[i]}`);
+  }
+  return faults;
+}
+
+/** The playground's own tests, with the pages that the site has. */
+async function inPlayground() {
+  if (chromiumPath === undefined) return;
+  const args = [join(root, "playground/test/run.mjs"), "--folder", join(site, "playground"), "--output", shots];
+  const child = spawn(process.execPath, options.all ? args : [...args, "--brief"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let stdout = "";
+  child.stdout.setEncoding("utf8").on("data", (text) => {
+    stdout += text;
+  });
+  const status = await new Promise((ended) => child.on("close", ended));
+  console.log(stdout.trimEnd().replace(/^/gm, "        "));
+  const [, good, bad] = /(\d+) passed, (\d+) failed\s*$/.exec(stdout) ?? [];
+  passed += Number(good ?? 0);
+  failed += Number(bad ?? 1);
+  await check("Chromium: the playground's tests ran", () => (status === 0 ? [] : [`they ended with ${status}`]));
 }
 
 function missing(name) {
@@ -373,10 +449,10 @@ function missing(name) {
 }
 
 /** Firefox goes from page to page by itself and reports each. */
-async function inFirefox(start, paths) {
+async function inFirefox(start, what, paths) {
   const path = [process.env.FIREFOX ?? "", "/usr/bin/firefox-esr", "/usr/bin/firefox"].find((one) => existsSync(one));
   if (path === undefined) return missing("Firefox");
-  await check(`Firefox: ${paths.length} pages load without an error and call nobody else`, async () => {
+  await check(`Firefox: ${what}, without an error and calling nobody else`, async () => {
     const left = [...paths];
     const faults = [];
     let finish;
@@ -384,7 +460,10 @@ async function inFirefox(start, paths) {
       finish = done;
     });
     const { origin, close } = await start(({ path: at, said, elsewhere, heading }) => {
-      faults.push(...said.map((text) => `${at} says: ${text}`), ...elsewhere.map((host) => `${at} calls ${host}`));
+      faults.push(
+        ...said.filter((text) => !isBusy(text)).map((text) => `${at} says: ${text}`),
+        ...elsewhere.map((host) => `${at} calls ${host}`),
+      );
       if (!heading) faults.push(`${at} has no heading`);
       const next = left.shift();
       if (next === undefined) finish();
@@ -392,11 +471,13 @@ async function inFirefox(start, paths) {
     });
     const browser = await launchFirefox(path);
     const page = await browser.open();
-    await page.goto(`${origin}${left.shift()}?observed&of=`);
+    const [first, hash = ""] = left.shift().split("#");
+    // Firefox puts "?asks" behind the address.
+    await page.goto(`${origin}/first?observed&to=${encodeURIComponent(`${first}?observed#${hash}`)}&of=`);
     const late = setTimeout(() => {
       faults.push(`Firefox stopped before ${left[0] ?? "the end"}`);
       finish();
-    }, 180_000);
+    }, 600_000);
     await finished;
     clearTimeout(late);
     await browser.close();
@@ -410,11 +491,10 @@ async function main() {
     execFileSync(process.execPath, [join(here, name)], { stdio: ["ignore", "inherit", "inherit"] });
   if (!options["no-build"]) await check("it is built", () => script("build.mjs") ?? []);
   const files = filesOf(site);
-  const pages = files.filter(
-    (file) => file.endsWith(".html") && file !== "404.html" && !file.startsWith("playground/"),
-  );
-  await check("its size", () => size(files.filter((file) => !/^(playground\/|examples\/.*\.txt$)/.test(file))));
-  await check("every link leads to a page, and every anchor to a heading", () => brokenLinks(pages));
+  const html = files.filter((file) => file.endsWith(".html") && file !== "404.html");
+  const pages = html.filter((file) => !file.startsWith("playground/"));
+  await check("its size", () => size(files.filter((file) => !/^(playground\/data\/|examples\/.*\.txt$)/.test(file))));
+  await check("every link leads to a page, and every anchor to a heading", () => brokenLinks(html));
   await check("the reference has every name that an entry exports", missingInReference);
   await check("the search finds every public name", missingInSearch);
   const { origin, close } = await serve(() => "");
@@ -423,7 +503,16 @@ async function main() {
     pages.map((page) => `/${page}`),
   );
   close();
-  await inFirefox(serve, options.all ? pages.map((page) => `/${page}`) : FIREFOX);
+  const read = options.all ? pages.map((page) => `/${page}`) : FIREFOX;
+  if (!options.playground) await inFirefox(serve, `${read.length} pages load`, read);
+  const trained = inFirefox(serve, "the playground learns XOR, a spiral, digits and text, and races", [
+    "/playground/index.html#data=xor&speed=8",
+    "/playground/digits.html",
+    "/playground/index.html#data=spiral&features=x.y.sinx.siny&layers=8-4&speed=8",
+    "/playground/text.html#width=32&context=32",
+    "/playground/descent.html#speed=20",
+  ]);
+  await Promise.all([inPlayground(), trained]);
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;
 }

@@ -11,7 +11,7 @@ const ready = (page) =>
     "the first scores",
   );
 
-export default async function points({ test, visit }) {
+export default async function points({ test, variant, visit }) {
   await test("points: XOR is learned by clicks, to 95 % of the test points", () =>
     visit("index.html", async (page, shoot) => {
       await ready(page);
@@ -42,13 +42,11 @@ export default async function points({ test, visit }) {
         (accuracy) => accuracy >= 95,
         "accuracy",
       );
-      const long = await page.evaluate("longTasks");
-      console.log(`      tasks over 50 ms so far: ${long.length === 0 ? "none" : long.map(Math.round).join(", ")}`);
       await shoot("points-spiral");
       assert.equal(new URL(page.url()).hash, "#data=spiral&features=x.y.sinx.siny&layers=8-4&speed=8");
     }));
 
-  await test("points: a regression has no accuracy, and its loss falls", () =>
+  await variant("points: a regression has no accuracy, and its loss falls", () =>
     visit("index.html#data=hills&layers=8-8&speed=8", async (page) => {
       await ready(page);
       assert.equal(await page.textContent("#test-accuracy"), "–");
@@ -59,9 +57,10 @@ export default async function points({ test, visit }) {
         (loss) => loss < before / 3,
         "loss",
       );
-    }));
+    }),
+  );
 
-  await test("points: step, reset, and the same seed gives the same numbers", () =>
+  await variant("points: step, reset, and the same seed gives the same numbers", () =>
     visit("index.html#batch=20", async (page) => {
       await ready(page);
       const first = await page.textContent("#train-loss");
@@ -83,7 +82,8 @@ export default async function points({ test, visit }) {
       }
       assert.equal(losses[0], losses[1]);
       assert.notEqual(losses[0], first);
-    }));
+    }),
+  );
 
   await test("points: the keyboard alone trains, and reaches each unit", () =>
     visit("index.html", async (page) => {
@@ -137,7 +137,7 @@ export default async function points({ test, visit }) {
       );
     }));
 
-  await test("points: threads where the page is isolated; without, it trains all the same", async () => {
+  await variant("points: threads where the page is isolated; without, it trains all the same", async () => {
     await visit("index.html", async (page) => {
       await ready(page);
       const status = await page.textContent("#status");

@@ -7,10 +7,7 @@ export const LONG_TASK_MS = 50;
 const CATEGORIES = ["toplevel", "devtools.timeline", "loading", "blink.user_timing"];
 const MARK = "traced by a test";
 
-/**
- * Records while `use` runs. Gives the outermost tasks of the page's thread, each with what took most of it, and the events by
- * which a page is told to be ready (`marks`: name to the thread's time in ms before it).
- */
+/** Records while `use` runs, and gives the outermost tasks of the page's thread, each with what took most of it, and all its events. */
 export async function traced(browser, page, use) {
   await browser.startTracing(page, { categories: CATEGORIES });
   let events;
@@ -23,7 +20,45 @@ export async function traced(browser, page, use) {
   const mark = events.findLast(({ name, cat }) => name === MARK && cat.includes("user_timing"));
   if (mark === undefined) throw new Error("the trace does not know the page");
   const own = events.filter(({ pid, tid }) => pid === mark.pid && tid === mark.tid);
-  return { tasks: tasksOf(own), marks: marksOf(own) };
+  return { tasks: tasksOf(own), events: own };
+}
+
+/**
+ * How a page opens: what its thread does until something is painted, and until `ready` holds there, in ms of the thread; the
+ * longest task of all; and the bodies that were sent for it.
+ */
+export async function opened(browser, page, address, ready) {
+  const bodies = new Map();
+  const arriving = [];
+  const keep = (response) =>
+    arriving.push(
+      response.body().then(
+        (body) => bodies.set(new URL(response.url()).pathname, body),
+        () => undefined,
+      ),
+    );
+  page.on("response", keep);
+  const { tasks, events } = await traced(browser, page, async () => {
+    await page.goto(address);
+    await page.waitForFunction(ready);
+  });
+  page.off("response", keep);
+  await Promise.all(arriving);
+  // Pictures (SVG) are pages to the browser, with navigations of their own.
+  const began = events.find(({ name, args }) => name === "navigationStart" && args.data?.documentLoaderURL === address);
+  const painted = events.find(
+    ({ name, args }) => name === "firstContentfulPaint" && args.data?.navigationId === began.args.data.navigationId,
+  )?.ts;
+  const own = tasks.filter(({ ts }) => ts >= began.ts);
+  // A task that still goes on did not hold the picture up.
+  const until = (end) =>
+    own.filter(({ ts, wallMs }) => ts + 1000 * wallMs <= end).reduce((sum, { cpuMs }) => sum + cpuMs, 0);
+  return {
+    bodies,
+    paintMs: painted === undefined ? Number.POSITIVE_INFINITY : until(painted),
+    readyMs: until(Number.POSITIVE_INFINITY),
+    longestMs: Math.max(...own.map(({ cpuMs }) => cpuMs)),
+  };
 }
 
 const isTask = ({ ph, name }) => ph === "X" && name.endsWith("RunTask");
@@ -54,18 +89,6 @@ function dearest(inside) {
     .slice(0, 3)
     .map(({ name, tdur }) => `${name} ${(tdur / 1000).toFixed(1)}`)
     .join(", ");
-}
-
-/** Time of the thread until each mark, as the sum of the tasks before it. */
-function marksOf(events) {
-  const tasks = tasksOf(events);
-  const named = events.filter(({ cat }) => cat.includes("user_timing") || cat.includes("loading"));
-  return new Map(
-    named.map(({ name, ts }) => [
-      name,
-      tasks.filter((task) => task.ts <= ts).reduce((sum, { cpuMs }) => sum + cpuMs, 0),
-    ]),
-  );
 }
 
 /** Faults: tasks that had the processor for more than `mostMs`. */

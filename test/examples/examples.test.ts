@@ -34,7 +34,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe("scripts/examples.mjs", () => {
   test("records each, prints a table, and fails when one missed its target", () => {
     const json = join(folder, "records.json");
-    const gallery = join(folder, "gallery.md");
+    const gallery = join(folder, "pages", "gallery.md");
     const { status, stdout } = runExamples("--quick", "--json", json, "--gallery", gallery, "--folder", folder);
     expect(status).toBe(1);
     const records = JSON.parse(readFileSync(json, "utf8"));
@@ -61,7 +61,11 @@ describe("scripts/examples.mjs", () => {
     expect(page.match(/^## .*$/gm)).toEqual(["## reached", "## missed", "## crashed", "## silent"]);
     expect(page).toMatch(/^points: at least 6\.5; reached: 7; [\d.]+ s\.$/m);
     expect(page).toContain("reached: 7.9 (missed)");
-    expect(page).toMatch(/^ended with exit code 0 and reported nothing; .*\n\n````text\nnothing to say\n````$/m);
+    expect(page).toContain("gave them: Node ");
+    expect(page).toMatch(/^\| \[missed\]\(#missed\) \| 7\.9 \(missed\) \| points: at least 8 \| [\d.]+ \|$/m);
+    expect(page).toMatch(/^\| \[silent\]\(#silent\) \| – \| ended with exit code 0 and reported nothing \| /m);
+    expect(page).toContain("Its program is [reached.ts](../examples/reached.ts).");
+    expect(page).toMatch(/^ended with exit code 0 and reported nothing; .*\n\n.*\n\n````text\nnothing to say\n````$/m);
   });
 
   test("--only runs one, with the target of a long run where --quick is not asked for", () => {

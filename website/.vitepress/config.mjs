@@ -22,7 +22,6 @@ const api = [
     items: reference.map(({ path, title }) => ({ text: title, link: `/api/${path}` })),
   },
 ];
-const playground = existsSync(`${pages}public/playground/index.html`);
 
 export default defineConfig({
   title: "Steepest",
@@ -52,7 +51,7 @@ export default defineConfig({
       { text: "Reference", link: "/api/" },
       { text: "Examples", link: "/examples/" },
       { text: "Benchmarks", link: "/benchmarks" },
-      ...(playground ? [{ text: "Playground", link: "/playground/", target: "_self" }] : []),
+      { text: "Playground", link: "/playground/", target: "_self" },
       { text: `v${version}`, link: "/changelog" },
     ],
     sidebar: { "/": guides, "/api/": api },

@@ -34,6 +34,8 @@ let digits: { train: Digits; test: Digits } | undefined;
 let trainer: DigitTrainer | undefined;
 let samples: { train: ReturnType<DigitTrainer["load"]>; test: ReturnType<DigitTrainer["load"]> } | undefined;
 let drawn: Uint8Array | undefined;
+/** Counts them, so that a guess says for which it is. */
+let drawing = 0;
 let perTurn = 1;
 let scoredAt = 0;
 const losses = createSeries(1);
@@ -126,21 +128,22 @@ byId("guesses").append(...bars.map(({ row }) => row));
 /** Asks the network about the drawing, and shows its windows. */
 async function guess(): Promise<void> {
   if (trainer === undefined) return;
-  const blank = new Uint8Array(SIDE * SIDE);
-  const answer = await trainer.predict(drawn ?? blank, { scale });
+  const [asked, given] = [drawing, drawn];
+  const answer = await trainer.predict(given ?? new Uint8Array(SIDE * SIDE), { scale });
   const best = answer.out.indexOf(Math.max(...answer.out));
   for (const [digit, { row, bar, share }] of bars.entries()) {
-    const value = drawn === undefined ? 0 : (answer.out[digit] as number);
+    const value = given === undefined ? 0 : (answer.out[digit] as number);
     bar.style.width = `${100 * value}%`;
-    share.textContent = drawn === undefined ? "–" : `${Math.round(100 * value)} %`;
-    row.classList.toggle("best", drawn !== undefined && digit === best);
+    share.textContent = given === undefined ? "–" : `${Math.round(100 * value)} %`;
+    row.classList.toggle("best", given !== undefined && digit === best);
   }
-  byId("guess").textContent = drawn === undefined ? "–" : String(best);
+  byId("guess").textContent = given === undefined ? "–" : String(best);
+  byId("guess").dataset.drawing = String(asked);
   drawWindows(answer.first);
 }
 
 let reading = false;
-let asked = false;
+let waiting = false;
 /** Strokes come faster than frames: the drawing is read once for each of those. */
 const pad = createPad(async () => {
   if (reading) return;
@@ -148,11 +151,12 @@ const pad = createPad(async () => {
   await nextFrame();
   reading = false;
   drawn = toDigit(pad.read(), PAD);
+  drawing++;
   showSmall();
-  if (asked) return;
-  asked = true;
+  if (waiting) return;
+  waiting = true;
   await session.then(async () => {
-    asked = false;
+    waiting = false;
     await guess();
   });
 });

@@ -1,7 +1,7 @@
 // Curves over steps, by uPlot.
 import uPlot from "uplot";
 import { onTheme, styleColor } from "./colors.js";
-import { h } from "./dom.js";
+import { h, nextFrame } from "./dom.js";
 
 /** Curves move slowly: they are drawn at most so often, as that is the dearest thing on a page. */
 const PAUSE_MS = 150;
@@ -25,6 +25,10 @@ export interface ChartOptions {
   readonly height?: number;
   readonly log?: boolean;
 }
+
+/** Of the lines of a logarithmic scale, those at powers of ten. */
+const decades = (_: uPlot, splits: number[]): (number | null)[] =>
+  splits.map((value) => (Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9 ? value : null));
 
 /** Draws again when the page's width or theme changes. */
 export function createChart({ label, lines, height = 150, log = false }: ChartOptions): Chart {
@@ -50,11 +54,11 @@ export function createChart({ label, lines, height = 150, log = false }: ChartOp
         height,
         legend: { show: false },
         cursor: { show: false },
-        padding: [8, 8, 0, 0],
+        padding: [8, 14, 0, 0],
         scales: { x: { time: false }, y: log ? { distr: 3 } : {} },
         axes: [
           { ...axis, grid: { show: false }, size: 24, space: 60 },
-          { ...axis, grid, size: 46, space: 34 },
+          { ...axis, grid: log ? { ...grid, filter: decades } : grid, size: 46, space: 34 },
         ],
         series: [
           {},
@@ -71,7 +75,13 @@ export function createChart({ label, lines, height = 150, log = false }: ChartOp
       place,
     );
   };
-  new ResizeObserver(() => {
+  let sized = false;
+  // In a frame of its own: what is drawn may change the size that is being reported.
+  new ResizeObserver(async () => {
+    if (sized) return;
+    sized = true;
+    await nextFrame();
+    sized = false;
     if (plot === undefined || plot.width !== Math.max(120, place.clientWidth)) make();
   }).observe(place);
   onTheme(make);
