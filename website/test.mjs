@@ -181,7 +181,7 @@ function expectations(file) {
     /^<!-- runs in the page -->\n+```js\n([\s\S]*?)^```$(?:(?!^```)[\s\S])*?(?:^```(\w*)\n([\s\S]*?)^```$|$(?![\s\S]))/gm;
   return [...text.matchAll(pattern)].map(([, source, language, prints]) => ({
     prints: language === "text" ? prints : undefined,
-    promised: [...source.matchAll(/console\.log\(.*\); \/\/ (true|\[.*\])$/gm)].map(([, line]) => line),
+    promised: [...source.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, said]) => said.split(": ")[0]),
   }));
 }
 
@@ -196,7 +196,7 @@ const lineOf = (line) =>
 
 function differences({ prints, promised }, printed) {
   const faults = promised
-    .filter((line) => !printed.includes(line))
+    .filter((line) => !printed.split("\n").includes(line))
     .map((line) => `it does not print ${line}: ${printed}`);
   if (prints === undefined) return printed.trim() === "" ? ["it prints nothing"] : faults;
   const [wanted, got] = [prints.trimEnd().split("\n"), printed.trimEnd().split("\n")];
