@@ -68,3 +68,85 @@ test.each(plain)("%s: the table's defaults are the code's", (name, cell) => {
     expect(cell, `${name} ${option}`).toContain(`\`${named}\``);
   }
 });
+
+/** Of each form: the slots that it keeps, in their order, and all numbers that it tells. No form keeps what it does not need. */
+const forms: readonly (readonly [
+  made: () => optim.Optimizer,
+  slots: string,
+  numbers: Readonly<Record<string, number>>,
+])[] = [
+  [() => optim.sgd(), "", { momentum: 0, nesterov: 0 }],
+  [() => optim.sgd({ momentum: 0.5 }), "velocity", { momentum: 0.5, nesterov: 0 }],
+  [() => optim.sgd({ momentum: 0.5, nesterov: true }), "velocity", { momentum: 0.5, nesterov: 1 }],
+  [() => optim.sgd({ momentum: 0.5, dampening: 0.4 }), "velocity", { momentum: 0.5, nesterov: 0, dampening: 0.4 }],
+  [() => optim.sgd({ weightDecay: 0.1 }), "", { momentum: 0, nesterov: 0, weightDecay: 0.1, decoupled: 0 }],
+  [() => optim.sgd({ momentum: 0.5, lazy: true }), "velocity", { momentum: 0.5, nesterov: 0, lazy: 1 }],
+  [() => optim.adam(), "firstMoment secondMoment", { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }],
+  [
+    () => optim.adam({ amsgrad: true, weightDecay: 0.1 }),
+    "firstMoment secondMoment maxSecondMoment",
+    { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, amsgrad: 1, weightDecay: 0.1, decoupled: 0 },
+  ],
+  [() => optim.adam({ lazy: true }), "firstMoment secondMoment", { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, lazy: 1 }],
+  [
+    () => optim.adamW({ weightDecay: 0.1 }),
+    "firstMoment secondMoment",
+    { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1, decoupled: 1 },
+  ],
+  [
+    () => optim.nadam(),
+    "firstMoment secondMoment momentumProduct",
+    { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentumDecay: 0.004 },
+  ],
+  [() => optim.radam(), "firstMoment secondMoment", { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }],
+  [() => optim.adamax(), "firstMoment largest", { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }],
+  [() => optim.adagrad(), "sum", { learningRateDecay: 0, initialAccumulator: 0, epsilon: 1e-10 }],
+  [() => optim.adadelta(), "squareAverage stepAverage", { rho: 0.9, epsilon: 1e-6 }],
+  [() => optim.rmsprop(), "squareAverage", { alpha: 0.99, momentum: 0, centered: 0, epsilon: 1e-8 }],
+  [
+    () => optim.rmsprop({ momentum: 0.5 }),
+    "squareAverage velocity",
+    { alpha: 0.99, momentum: 0.5, centered: 0, epsilon: 1e-8 },
+  ],
+  [
+    () => optim.rmsprop({ centered: true }),
+    "squareAverage gradientAverage",
+    { alpha: 0.99, momentum: 0, centered: 1, epsilon: 1e-8 },
+  ],
+  [
+    () => optim.rmsprop({ centered: true, momentum: 0.5, weightDecay: 0.1, decoupled: true }),
+    "squareAverage gradientAverage velocity",
+    { alpha: 0.99, momentum: 0.5, centered: 1, epsilon: 1e-8, weightDecay: 0.1, decoupled: 1 },
+  ],
+  [() => optim.lion(), "momentum", { beta1: 0.9, beta2: 0.99 }],
+  [() => optim.lars(), "velocity", { momentum: 0.9, trustCoefficient: 1e-3 }],
+  [() => optim.lars({ weightDecay: 0.1 }), "velocity", { momentum: 0.9, trustCoefficient: 1e-3, weightDecay: 0.1 }],
+  [() => optim.lamb(), "firstMoment secondMoment", { beta1: 0.9, beta2: 0.999, epsilon: 1e-6 }],
+  [
+    () => optim.lamb({ weightDecay: 0.1 }),
+    "firstMoment secondMoment",
+    { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0.1 },
+  ],
+  [() => optim.rprop(), "previousGradient step", { shorter: 0.5, longer: 1.2, minStep: 1e-6, maxStep: 50 }],
+  [() => optim.sharpnessAware(optim.sgd()), "perturbed", { momentum: 0, nesterov: 0, rho: 0.05 }],
+  [
+    () => optim.sharpnessAware(optim.sgd(), { adaptive: true }),
+    "perturbed",
+    { momentum: 0, nesterov: 0, rho: 0.05, adaptive: 1 },
+  ],
+  [
+    () => optim.lookahead(optim.averaged(optim.sgd({ momentum: 0.5 }))),
+    "velocity average slow",
+    { momentum: 0.5, nesterov: 0, averageDecay: 0.999, averagedFrom: 1, lookaheadEvery: 5, lookaheadAlpha: 0.5 },
+  ],
+];
+
+test.each(forms.map(([make, slots, numbers]) => [make().name, slots, make, numbers] as const))(
+  "%s keeps %j",
+  (_, slots, make, numbers) => {
+    const optimizer = make();
+    expect(optimizer.hyperparameters).toEqual(numbers);
+    const tensor = { path: "a", shape: [2, 3], length: 6 };
+    expect((optimizer.slots?.([tensor]) ?? []).map(({ name }) => name).join(" ")).toBe(slots);
+  },
+);
