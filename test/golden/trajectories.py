@@ -38,24 +38,37 @@ TORCH = {
     "rprop": optim.Rprop,
 }  # fmt: skip
 
-OPTIMIZERS = [
-    ("sgd", {"learningRate": 3e-2}),
-    ("sgd", {"learningRate": 5e-3, "momentum": 0.9, "weightDecay": 0.3}),
-    ("sgd", {"learningRate": 5e-3, "momentum": 0.9, "dampening": 0.4}),
-    ("sgd", {"learningRate": 5e-3, "momentum": 0.9, "nesterov": True, "weightDecay": 0.1}),
-    ("adam", {"learningRate": 2e-2}),
-    ("adam", {"learningRate": 2e-2, "beta1": 0.8, "beta2": 0.9, "amsgrad": True, "weightDecay": 0.3}),
-    ("adamW", {"learningRate": 2e-2, "weightDecay": 0.5}),
-    ("nadam", {"learningRate": 1e-2, "weightDecay": 0.1}),
-    ("radam", {"learningRate": 1e-2, "weightDecay": 0.1}),
-    ("adamax", {"learningRate": 2e-2}),
-    ("adagrad", {"learningRate": 5e-2, "learningRateDecay": 0.02, "initialAccumulator": 0.5}),
-    ("adadelta", {"learningRate": 0.3, "rho": 0.95, "epsilon": 1e-5}),
-    ("rmsprop", {"learningRate": 5e-3, "alpha": 0.9}),
-    ("rmsprop", {"learningRate": 2e-3, "centered": True, "momentum": 0.5, "epsilon": 1e-3, "weightDecay": 0.1}),
-    ("rprop", {"learningRate": 1e-3}),
-]
-CLIPS = [("clipByValue", 1), ("clipByNorm", 2), ("clipByGlobalNorm", 3)]
+# The forms of each optimizer, and the decay with which each is taken once more.
+OPTIMIZERS = {
+    "sgd": (
+        0.3,
+        [
+            {"learningRate": 3e-2},
+            {"learningRate": 5e-3, "momentum": 0.9},
+            {"learningRate": 5e-3, "momentum": 0.9, "dampening": 0.4},
+            {"learningRate": 5e-3, "momentum": 0.9, "nesterov": True},
+        ],
+    ),
+    "adam": (0.3, [{"learningRate": 2e-2}, {"learningRate": 2e-2, "beta1": 0.8, "beta2": 0.9, "amsgrad": True}]),
+    "adamW": (0.5, [{"learningRate": 2e-2}, {"learningRate": 2e-2, "amsgrad": True}]),
+    "nadam": (0.1, [{"learningRate": 1e-2}]),
+    "radam": (0.1, [{"learningRate": 1e-2}]),
+    "adamax": (0.3, [{"learningRate": 2e-2}]),
+    "adagrad": (0.3, [{"learningRate": 5e-2, "learningRateDecay": 0.02, "initialAccumulator": 0.5}]),
+    "adadelta": (0.3, [{"learningRate": 0.3, "rho": 0.95, "epsilon": 1e-5}]),
+    "rmsprop": (
+        0.1,
+        [
+            {"learningRate": 5e-3, "alpha": 0.9},
+            {"learningRate": 2e-3, "momentum": 0.5},
+            {"learningRate": 2e-3, "centered": True, "epsilon": 1e-3},
+            {"learningRate": 2e-3, "centered": True, "momentum": 0.5, "epsilon": 1e-3},
+        ],
+    ),
+    # It has no decay.
+    "rprop": (None, [{"learningRate": 1e-3}]),
+}
+CLIPS = [None, ("clipByValue", 1), ("clipByNorm", 2), ("clipByGlobalNorm", 3)]
 
 
 class Net(nn.Module):
@@ -162,10 +175,16 @@ def told(kind, options):
     return {"optimizer": kind, "options": options}
 
 
-for kind, options in OPTIMIZERS:
-    for name, most in CLIPS:
-        extra = "".join(f" {key}" for key in options if key != "learningRate")
-        add(f"{kind}{extra}, {name}", {**told(kind, options), "clip": [name, most]}, [(kind, options, ALL)], clipping=(name, most))
+for kind, (decay, variants) in OPTIMIZERS.items():
+    for options in [{**one, **more} for one in variants for more in ([{}] if decay is None else [{"weightDecay": 0}, {"weightDecay": decay}])]:
+        # AdamW has one unless it is told.
+        if options.get("weightDecay") == 0 and kind != "adamW":
+            del options["weightDecay"]
+        extra = "".join(f" {key}" for key, value in options.items() if key != "learningRate" and value)
+        for clipping in CLIPS:
+            more = {} if clipping is None else {"clip": clipping}
+            name = f"{kind}{extra}, {'not clipped' if clipping is None else clipping[0]}"
+            add(name, {**told(kind, options), **more}, [(kind, options, ALL)], clipping=clipping)
 
 
 def of(kind, options, rate):

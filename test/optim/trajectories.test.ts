@@ -1,5 +1,6 @@
-// 100 steps of a small model against PyTorch: every optimizer that PyTorch has under each way of clipping, every schedule that it
-// has, groups, frozen parameters and averages; in a trainer, in a trainer that goes on from a checkpoint, and in a workspace.
+// 100 steps of a small model against PyTorch: every optimizer that PyTorch has, in each of its forms, with and without decay, under
+// each way of clipping and none; every schedule that it has, groups, frozen parameters and averages; in a trainer, in a trainer
+// that goes on from a checkpoint, and in a workspace.
 import * as S from "steepest";
 import { mean, square, sub, type Tensor } from "steepest/graph";
 import { afterAll, describe, expect, test } from "vitest";
@@ -129,13 +130,38 @@ function expectPath(one: Case, losses: readonly number[], parameters: Values): v
   expectNear(flat(parameters), one.parameters, 1);
 }
 
-test("every optimizer that PyTorch has is clipped in each way", () => {
-  const clipped = cases.flatMap(({ optimizer, clip, frozen }) =>
-    clip === undefined || optimizer === undefined || frozen !== undefined ? [] : [`${optimizer} ${clip[0]}`],
+/** The forms of each optimizer by the flags and momenta that they have. */
+const FORMS: Readonly<Record<string, readonly string[]>> = {
+  sgd: ["", "momentum", "momentum dampening", "momentum nesterov"],
+  adam: ["", "amsgrad"],
+  adamW: ["", "amsgrad"],
+  nadam: [""],
+  radam: [""],
+  adamax: [""],
+  adagrad: [""],
+  adadelta: [""],
+  rmsprop: ["", "momentum", "centered", "centered momentum"],
+  rprop: [""],
+};
+
+test("every optimizer that PyTorch has is there in each form, with decay and without, clipped in each way and not", () => {
+  const plain = cases.flatMap((one) => {
+    if ((one.optimizer === undefined || one.schedule) ?? one.plateau ?? one.frozen ?? one.average) return [];
+    const { weightDecay = 0, ...options } = one.options as Readonly<Record<string, unknown>> & { weightDecay?: number };
+    const form = Object.keys(options).filter((key) => /momentum|dampening|nesterov|amsgrad|centered/.test(key));
+    return [`${one.optimizer} ${form.sort().join(" ")} ${weightDecay > 0} ${one.clip?.[0]}`];
+  });
+  const every = Object.entries(FORMS).flatMap(([name, forms]) =>
+    forms.flatMap((form) =>
+      // Rprop has no decay.
+      (name === "rprop" ? [false] : [false, true]).flatMap((decays) =>
+        [undefined, "clipByValue", "clipByNorm", "clipByGlobalNorm"].map(
+          (clip) => `${name} ${form.split(" ").sort().join(" ")} ${decays} ${clip}`,
+        ),
+      ),
+    ),
   );
-  const names = "sgd adam adamW nadam radam adamax adagrad adadelta rmsprop rprop".split(" ");
-  const ways = ["clipByValue", "clipByNorm", "clipByGlobalNorm"];
-  expect([...new Set(clipped)]).toEqual(names.flatMap((name) => ways.map((way) => `${name} ${way}`)));
+  expect(plain.sort()).toEqual(every.sort());
 });
 
 describe.each(cases.map((one) => [one.name, one] as const))("%s", (_, one) => {
