@@ -261,6 +261,22 @@ describe("clipping", () => {
     expect(read.parameters).toEqual(scaled.parameters);
     expect(read.gradients).not.toEqual(scaled.gradients);
   });
+
+  test("the outermost comes first: the norms within are of what it leaves", () => {
+    const { step, parameters } = bench(
+      clipByGlobalNorm(2, clipByNorm(0.9, sgd({ learningRate: 1 }))),
+      golden.gradients,
+    );
+    const before = parameters();
+    step(golden.gradients);
+    const left = Object.values(golden.gradients).map((g) => g.map((value) => (value * 2) / norm));
+    const factors = left.map((g) => Math.min(1, 0.9 / Math.hypot(...g)));
+    expect(factors.map((factor) => factor < 1)).toContain(true);
+    expect(factors).toContain(1);
+    Object.entries(parameters()).forEach(([path, values], k) => {
+      values.forEach((value, i) => expect(value).toBeCloseTo(before[path][i] - factors[k] * left[k][i], 5));
+    });
+  });
 });
 
 describe("groups", () => {
@@ -538,6 +554,14 @@ test("an optimizer tells its numbers, a wrapper those of what it wraps too, grou
     "*.bias: clipByNorm": 2,
     ...Object.fromEntries(Object.entries(adams).map(([name, value]) => [`*: ${name}`, value])),
   });
+});
+
+test("a wrapper stores the tensors as what it wraps likes them: a group in one block", () => {
+  const parts = groups({ "*.bias": sgd(), "*": adam() });
+  const tensors = ["a.weight", "a.bias", "b.weight", "b.bias"].map((path) => ({ path, shape: [4], length: 4 }));
+  const paths = (optimizer: Optimizer) => optimizer.order?.(tensors).map(({ path }) => path);
+  expect(paths(parts)).toEqual(["a.bias", "b.bias", "a.weight", "b.weight"]);
+  expect(paths(lookahead(clipByNorm(1, parts)))).toEqual(paths(parts));
 });
 
 test("a wrapper needs its own scratch and that of what it wraps", () => {
