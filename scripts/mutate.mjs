@@ -1,5 +1,6 @@
-// npm run test:mutants: plants faults in src/graph, src/train and src/optim, one at a time, in a copy of the tree, runs the tests that
-// should notice, and reports the faults that no test found. Not a part of `npm test`: it takes from minutes to hours.
+// npm run test:mutants: plants faults in src/graph, src/train, src/optim, src/metrics and src/search, one at a time, in a copy of
+// the tree, runs the tests that should notice, and reports the faults that no test found. Not a part of `npm test`: it takes from
+// minutes to hours.
 import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -117,6 +118,13 @@ const TESTS = {
     "test/optim/invalid.test.ts",
     "test/optim/trajectories.test.ts",
   ],
+  "src/metrics/": ["test/metrics/sklearn.test.ts", "test/metrics/edges.test.ts", "test/train/metrics.test.ts"],
+  "src/search/": [
+    "test/search/strategies.test.ts",
+    "test/search/search.test.ts",
+    "test/search/journal.test.ts",
+    "test/search/crossValidate.test.ts",
+  ],
 };
 
 /** Fewer random models and sequences: a fault that matters shows in the first. */
@@ -128,7 +136,7 @@ const { values: options } = parseArgs({
   options: {
     count: { type: "string", default: "80" },
     seed: { type: "string", default: "1" },
-    only: { type: "string", default: "src/graph/,src/train/,src/optim/" },
+    only: { type: "string", default: "src/graph/,src/train/,src/optim/,src/metrics/,src/search/" },
     list: { type: "boolean", default: false },
     json: { type: "string" },
     help: { type: "boolean", default: false },

@@ -77,7 +77,6 @@ export {
   multiLabelSoftMargin,
   multiMargin,
   negativeLogLikelihood,
-  type OrdinalOptions,
   ordinal,
 } from "./nn/classLosses.js";
 export {

@@ -318,27 +318,30 @@ export function precisionRecallFScoreSupport(
   return scoreAtOnce(accumulatePrecisionRecallFScoreSupport(rest), predictions, targets, weights);
 }
 
-export interface IntersectionOverUnion extends Readonly<Record<Average, number>> {
+/** A score of each label, and its averages. */
+export interface ScoresByLabel extends Readonly<Record<Average, number>> {
   readonly labels: readonly Label[];
   /** Of each label. */
   readonly scores: readonly number[];
 }
 
-export function accumulateIntersectionOverUnion(
-  options: ScoreByLabelOptions = {},
-): LabelAccumulator<IntersectionOverUnion> {
-  const { labels: given, zeroDivision } = readOptions("intersectionOverUnion", options, BY_LABEL);
-  return tabled("intersectionOverUnion", (table) => {
+function scoredByLabel(
+  name: "intersectionOverUnion" | "specificity",
+  options: ScoreByLabelOptions,
+): LabelAccumulator<ScoresByLabel> {
+  const { labels: given, zeroDivision } = readOptions(name, options, BY_LABEL);
+  return tabled(name, (table) => {
     const labels = given ?? table.labels();
     const counts = table.countsOf(labels);
     const plan = { zeroDivision, beta: 1 };
-    const scores = labels.map((_, index) => scoreOfClass("intersectionOverUnion", counts, index, plan));
-    const averages = AVERAGES.map((average) => [
-      average,
-      averagedScore("intersectionOverUnion", counts, average, plan),
-    ]);
+    const scores = labels.map((_, index) => scoreOfClass(name, counts, index, plan));
+    const averages = AVERAGES.map((average) => [average, averagedScore(name, counts, average, plan)]);
     return { labels, scores, ...(Object.fromEntries(averages) as Record<Average, number>) };
   });
+}
+
+export function accumulateIntersectionOverUnion(options: ScoreByLabelOptions = {}): LabelAccumulator<ScoresByLabel> {
+  return scoredByLabel("intersectionOverUnion", options);
 }
 
 /** Intersection over union of each label, Jaccard's index, and its averages. `jaccard_score`. Errors as those of `accuracy`. */
@@ -346,9 +349,31 @@ export function intersectionOverUnion(
   predictions: Labels,
   targets: Labels,
   options: ScoreByLabelOptions & Weighted = {},
-): IntersectionOverUnion {
+): ScoresByLabel {
   const { weights, ...rest } = readOptions("intersectionOverUnion", options, BY_LABEL_AT_ONCE);
   return scoreAtOnce(accumulateIntersectionOverUnion(rest), predictions, targets, weights);
+}
+
+export function accumulateSpecificity(options: ScoreByLabelOptions = {}): LabelAccumulator<ScoresByLabel> {
+  return scoredByLabel("specificity", options);
+}
+
+/**
+ * Of what is not of a label, the share that was not predicted to be: the recall of the others. Of each label, and its averages.
+ * Errors as those of `accuracy`.
+ *
+ * @example
+ * import { specificity } from "steepest/metrics";
+ * const { labels, scores } = specificity(["ill", "well", "ill"], ["ill", "well", "well"]);
+ * // labels ["ill", "well"], scores [0.5, 1]: one of two who are well was told so
+ */
+export function specificity(
+  predictions: Labels,
+  targets: Labels,
+  options: ScoreByLabelOptions & Weighted = {},
+): ScoresByLabel {
+  const { weights, ...rest } = readOptions("specificity", options, BY_LABEL_AT_ONCE);
+  return scoreAtOnce(accumulateSpecificity(rest), predictions, targets, weights);
 }
 
 export interface TopKOfScoresOptions {

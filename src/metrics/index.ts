@@ -7,6 +7,7 @@ import {
   accumulateIntersectionOverUnion,
   accumulateMatthews,
   accumulatePrecisionRecallFScoreSupport,
+  accumulateSpecificity,
   accumulateTopKAccuracy,
 } from "./classes.js";
 import {
@@ -70,6 +71,7 @@ export const accumulate = {
   rocAuc: accumulateRocAuc,
   rocCurve: accumulateRocCurve,
   rootMeanSquaredError: accumulateRootMeanSquaredError,
+  specificity: accumulateSpecificity,
   topKAccuracy: accumulateTopKAccuracy,
 };
 
@@ -81,7 +83,6 @@ export {
   type CohenKappaScoreOptions,
   cohenKappa,
   type FScoreOptions,
-  type IntersectionOverUnion,
   intersectionOverUnion,
   type LabelAccumulator,
   type LabelOptions,
@@ -90,6 +91,8 @@ export {
   type PrecisionRecallFScoreSupport,
   precisionRecallFScoreSupport,
   type ScoreByLabelOptions,
+  type ScoresByLabel,
+  specificity,
   type TopKOfScoresOptions,
   topKAccuracy,
 } from "./classes.js";

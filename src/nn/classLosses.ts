@@ -229,32 +229,28 @@ export function focal(options: FocalOptions = {}): Loss {
   return withIgnored({ ...loss, values }, ignoreValue);
 }
 
-export interface OrdinalOptions extends LossOptions {
-  /** The class index of samples or positions that are ignored. Default none. */
-  ignoreIndex?: number;
-}
-
-const ORDINAL = { reduction: REDUCTION, ignoreIndex: IGNORE_INDEX } satisfies OptionsOf<OrdinalOptions>;
-
 /**
  * Classes in order, such as ratings (CORAL; Cao, Mirjalili & Raschka 2020): for K classes the model ends in K - 1 logits, each of "the
  * class is above this level", and the loss of a row is the sum of their binary cross-entropies. In the paper the logits are one
  * score and a bias for each level. predict() gives the probabilities of being above each level; the class is how many are above ½.
  */
-export function ordinal(options: OrdinalOptions = {}): Loss {
-  const { reduction, ignoreIndex } = readOptions("ordinal", options, ORDINAL);
-  const values = (output: Tensor, target: Tensor) => rows.ordinalValues(output, target, ignoreIndex);
+export function ordinal(options: LabelOptions = {}): Loss {
+  const { reduction, ...by } = readOptions("ordinal", options, LABEL);
+  const values = (output: Tensor, target: Tensor) => rows.ordinalValues(output, target, by);
   const loss = labelLoss(
     { name: "ordinal", reduction, values, predict: sigmoid, includes: ["sigmoid", "logSigmoid"] },
-    { ignoreIndex },
-    { ignoreIndex },
+    by,
+    by,
     rightLevels,
   );
   return {
     ...loss,
     classes: (output: Shape) => output[output.length - 1] + 1,
     checkOutput(where, shape) {
-      if (shape.length > 0 && sizeOf(shape) > 0) return;
+      if (shape.length > 0 && sizeOf(shape) > 0) {
+        rows.checkClassWeights(`${where}: ordinal`, by.classWeights, shape[shape.length - 1] + 1);
+        return;
+      }
       throw new ModelError(
         `${where}: ordinal needs an output of [batch, …, classes - 1], got ${showShape(["batch", ...shape])}: end the model in dense(classes - 1)`,
       );

@@ -1,20 +1,22 @@
 // Losses of pairs and triples as options of compile(): the model's output stacks them on an axis, and a target says what holds.
 import { ModelError } from "../engine/errors.js";
-import { flag, number, type OptionsOf, readOptions } from "../engine/options.js";
+import { flag, joined, number, type OptionsOf, readOptions } from "../engine/options.js";
 import { type Shape, showShape, type Tensor } from "../graph/tensor.js";
 import { where as choose, greater } from "../ops/comparison.js";
 import { mul, sub } from "../ops/elementwise.js";
 import { REDUCTION, type Reduction } from "../ops/loss.js";
+import { IGNORE_VALUE } from "../ops/lossUnits.js";
 import * as operations from "../ops/pairLosses.js";
 import { sum } from "../ops/reduce.js";
 import { expandDims, squeeze } from "../ops/shape.js";
 import { pairwiseDistance } from "../ops/similarity.js";
 import { slice } from "../ops/slice.js";
 import { identity } from "../ops/view.js";
-import type { Loss, LossOptions } from "./losses.js";
+import type { ElementLossOptions, Loss, LossOptions } from "./losses.js";
+import { withIgnored } from "./weights.js";
 
-/** With a margin. */
-export interface MarginOptions extends LossOptions {
+/** With a margin. A target that is ignored is one that is told by `ignoreValue`, such as 0. */
+export interface MarginOptions extends ElementLossOptions {
   /**
    * How far what does not belong together must be apart. Default 1; of `cosineEmbedding` and `marginRanking` 0.
    */
@@ -25,8 +27,10 @@ type Reduced = "mean" | "sum" | "none";
 /** A graph function of an output and its target. */
 type Operation = (output: Tensor, target: Tensor, reduction: Reduced) => Tensor;
 
+type ValuedLoss = Loss & Required<Pick<Loss, "values">>;
+
 /** What losses of pairs have in common: a sign a target, a value a unit, raw outputs as predictions. */
-function signed(name: string, reduction: Reduction, operation: Operation): Loss {
+function signed(name: string, reduction: Reduction, operation: Operation): ValuedLoss {
   return {
     name,
     targets: "signs",
@@ -40,7 +44,7 @@ function signed(name: string, reduction: Reduction, operation: Operation): Loss 
 const NO_AXES = (): Shape => [];
 
 /** Those of vectors: an output [count, features], one target. */
-function ofVectors(name: string, count: number, what: string, reduction: Reduction, operation: Operation): Loss {
+function ofVectors(name: string, count: number, what: string, reduction: Reduction, operation: Operation): ValuedLoss {
   return {
     ...signed(name, reduction, operation),
     targetShape: NO_AXES,
@@ -54,13 +58,18 @@ function ofVectors(name: string, count: number, what: string, reduction: Reducti
   };
 }
 
+/** The options of all of them. */
+const SIGNED = { reduction: REDUCTION, ignoreValue: IGNORE_VALUE } satisfies OptionsOf<ElementLossOptions>;
+
 /** The vectors, or numbers, number `index` along an axis. */
 function entry(x: Tensor, axis: number, index: number): Tensor {
   const bounds = (at: number | undefined) => x.shape.map((_, i) => (i === axis ? at : undefined));
   return squeeze(slice(x, bounds(index), bounds(index + 1)), axis);
 }
 
-const COSINE = { reduction: REDUCTION, margin: number(0, { min: -1, max: 1 }) } satisfies OptionsOf<MarginOptions>;
+const COSINE = joined(SIGNED, { margin: number(0, { min: -1, max: 1 }) } satisfies OptionsOf<
+  Pick<MarginOptions, "margin">
+>);
 
 /**
  * 1 - cos(a, b) for pairs with target 1, max(0, cos(a, b) - margin) for those with target -1: PyTorch's CosineEmbeddingLoss. The
@@ -70,13 +79,15 @@ const COSINE = { reduction: REDUCTION, margin: number(0, { min: -1, max: 1 }) } 
  * @throws ModelError if an option does not fit.
  */
 export function cosineEmbedding(options: MarginOptions = {}): Loss {
-  const { margin, reduction } = readOptions("cosineEmbedding", options, COSINE);
-  return ofVectors("cosineEmbedding", 2, "a pair of vectors", reduction, (output, target, reduction) =>
-    operations.cosineEmbedding(entry(output, 1, 0), entry(output, 1, 1), target, { margin, reduction }),
-  );
+  const { margin, reduction, ignoreValue } = readOptions("cosineEmbedding", options, COSINE);
+  const operation: Operation = (output, target, reduction) =>
+    operations.cosineEmbedding(entry(output, 1, 0), entry(output, 1, 1), target, { margin, reduction });
+  return withIgnored(ofVectors("cosineEmbedding", 2, "a pair of vectors", reduction, operation), ignoreValue);
 }
 
-const CONTRASTIVE = { reduction: REDUCTION, margin: number(1, { min: 0 }) } satisfies OptionsOf<MarginOptions>;
+const CONTRASTIVE = joined(SIGNED, { margin: number(1, { min: 0 }) } satisfies OptionsOf<
+  Pick<MarginOptions, "margin">
+>);
 
 /**
  * ½d² for pairs with target 1, ½max(0, margin - d)² for those with target -1, d the distance of the two vectors (Hadsell, Chopra &
@@ -85,10 +96,10 @@ const CONTRASTIVE = { reduction: REDUCTION, margin: number(1, { min: 0 }) } sati
  * @throws ModelError if an option does not fit.
  */
 export function contrastive(options: MarginOptions = {}): Loss {
-  const { margin, reduction } = readOptions("contrastive", options, CONTRASTIVE);
-  return ofVectors("contrastive", 2, "a pair of vectors", reduction, (output, target, reduction) =>
-    operations.contrastive(entry(output, 1, 0), entry(output, 1, 1), target, { margin, reduction }),
-  );
+  const { margin, reduction, ignoreValue } = readOptions("contrastive", options, CONTRASTIVE);
+  const operation: Operation = (output, target, reduction) =>
+    operations.contrastive(entry(output, 1, 0), entry(output, 1, 1), target, { margin, reduction });
+  return withIgnored(ofVectors("contrastive", 2, "a pair of vectors", reduction, operation), ignoreValue);
 }
 
 export interface TripletOptions extends MarginOptions {
@@ -98,12 +109,11 @@ export interface TripletOptions extends MarginOptions {
   swap?: boolean;
 }
 
-const TRIPLET = {
-  reduction: REDUCTION,
+const TRIPLET = joined(SIGNED, {
   margin: number(1, { min: 0 }),
   p: number(2, { min: 1 }),
   swap: flag(false),
-} satisfies OptionsOf<TripletOptions>;
+} satisfies OptionsOf<Omit<TripletOptions, keyof ElementLossOptions>>);
 
 /**
  * max(0, d(anchor, positive) - d(anchor, negative) + margin): PyTorch's TripletMarginLoss. The output is [3, features], anchor and
@@ -113,7 +123,7 @@ const TRIPLET = {
  * @throws ModelError if an option does not fit.
  */
 export function tripletMargin(options: TripletOptions = {}): Loss {
-  const { margin, p, swap, reduction } = readOptions("tripletMargin", options, TRIPLET);
+  const { margin, p, swap, reduction, ignoreValue } = readOptions("tripletMargin", options, TRIPLET);
   const parts = (output: Tensor) => [0, 1, 2].map((index) => entry(output, 1, index));
   const operation: Operation = (output, target, reduction) => {
     const [anchor, first, second] = parts(output);
@@ -127,10 +137,10 @@ export function tripletMargin(options: TripletOptions = {}): Loss {
     return greater(mul(target, nearer), 0);
   };
   const loss = ofVectors("tripletMargin", 3, "an anchor and two others", reduction, operation);
-  return { ...loss, right, correct: (output, target) => sum(right(output, target)) };
+  return withIgnored({ ...loss, right, correct: (output, target) => sum(right(output, target)) }, ignoreValue);
 }
 
-const RANKING = { reduction: REDUCTION, margin: number(0) } satisfies OptionsOf<MarginOptions>;
+const RANKING = joined(SIGNED, { margin: number(0) } satisfies OptionsOf<Pick<MarginOptions, "margin">>);
 
 /**
  * max(0, margin - target · (a - b)): PyTorch's MarginRankingLoss. The output is [..., 2], two numbers in the last axis, and its
@@ -139,7 +149,7 @@ const RANKING = { reduction: REDUCTION, margin: number(0) } satisfies OptionsOf<
  * @throws ModelError if an option does not fit.
  */
 export function marginRanking(options: MarginOptions = {}): Loss {
-  const { margin, reduction } = readOptions("marginRanking", options, RANKING);
+  const { margin, reduction, ignoreValue } = readOptions("marginRanking", options, RANKING);
   const pair = (output: Tensor) => [0, 1].map((index) => entry(output, output.shape.length - 1, index));
   const right = (output: Tensor, target: Tensor): Tensor => {
     const [a, b] = pair(output);
@@ -150,7 +160,7 @@ export function marginRanking(options: MarginOptions = {}): Loss {
     const [a, b] = pair(output);
     return operations.marginRanking(a, b, target, { margin, reduction });
   };
-  return {
+  const loss: ValuedLoss = {
     ...signed("marginRanking", reduction, operation),
     targetShape: withoutPair,
     units: withoutPair,
@@ -163,9 +173,10 @@ export function marginRanking(options: MarginOptions = {}): Loss {
       );
     },
   };
+  return withIgnored(loss, ignoreValue);
 }
 
-const HINGE_EMBEDDING = { reduction: REDUCTION, margin: number(1) } satisfies OptionsOf<MarginOptions>;
+const HINGE_EMBEDDING = joined(SIGNED, { margin: number(1) } satisfies OptionsOf<Pick<MarginOptions, "margin">>);
 
 /**
  * x where the target is 1, max(0, margin - x) where it is -1, for outputs x that are distances, of any shape: PyTorch's
@@ -174,10 +185,11 @@ const HINGE_EMBEDDING = { reduction: REDUCTION, margin: number(1) } satisfies Op
  * @throws ModelError if an option does not fit.
  */
 export function hingeEmbedding(options: MarginOptions = {}): Loss {
-  const { margin, reduction } = readOptions("hingeEmbedding", options, HINGE_EMBEDDING);
-  return signed("hingeEmbedding", reduction, (output, target, reduction) =>
+  const { margin, reduction, ignoreValue } = readOptions("hingeEmbedding", options, HINGE_EMBEDDING);
+  const loss = signed("hingeEmbedding", reduction, (output, target, reduction) =>
     operations.hingeEmbedding(output, target, { margin, reduction }),
   );
+  return withIgnored(loss, ignoreValue);
 }
 
 const SIMILARITY = { reduction: REDUCTION } satisfies OptionsOf<LossOptions>;

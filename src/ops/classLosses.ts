@@ -412,23 +412,14 @@ export function levelsAbove(labels: Tensor, count: number): Tensor {
   return sub(1, cumulativeSum(labelMask(labels, count), labels.shape.length));
 }
 
-/** Σ over the levels of each row of the binary cross-entropy of "the class is above this level". */
-export function ordinalValues(logits: Tensor, labels: Tensor, ignoreIndex?: number): Tensor {
+/** Σ over the levels of each row of the binary cross-entropy of "the class is above this level", times the weight of its class. */
+export function ordinalValues(logits: Tensor, labels: Tensor, by: ByLabel): Tensor {
   const last = logits.shape.length - 1;
   const above = levelsAbove(labels, logits.shape[last]);
   // log sigmoid(x) if it is above, log sigmoid(-x) if not.
   const signed = mul(logits, shift(scale(above, 2), -1));
-  return byLabel(neg(sum(logSigmoid(signed), last)), labels, { ignoreIndex });
+  return byLabel(neg(sum(logSigmoid(signed), last)), labels, by);
 }
-
-export interface OrdinalLossOptions extends UnitLossOptions {
-  /** Rows with this label count for nothing. Default none. */
-  ignoreIndex?: number;
-}
-
-const ORDINAL = joined(UNIT_LOSS, { ignoreIndex: IGNORE_INDEX } satisfies OptionsOf<
-  Pick<OrdinalLossOptions, "ignoreIndex">
->);
 
 /**
  * Classes in order (CORAL; Cao, Mirjalili & Raschka 2020): for K classes K - 1 logits, each of "the class is above this level", and the
@@ -438,9 +429,10 @@ const ORDINAL = joined(UNIT_LOSS, { ignoreIndex: IGNORE_INDEX } satisfies Option
  * @param labels uint32 `[batch, …]`, from 0 to the number of logits. A larger one is taken for the last class.
  * @throws ModelError if shapes or options do not fit.
  */
-export function ordinalLoss(logits: Tensor, labels: Tensor, options: OrdinalLossOptions = {}): Tensor {
-  const read = readOptions("ordinalLoss", options, ORDINAL);
+export function ordinalLoss(logits: Tensor, labels: Tensor, options: LabelLossOptions = {}): Tensor {
+  const read = readOptions("ordinalLoss", options, LABEL_LOSS);
   checkLabels("ordinalLoss", logits, labels);
-  const values = ordinalValues(logits, labels, read.ignoreIndex);
+  checkClassWeights("ordinalLoss", read.classWeights, logits.shape[logits.shape.length - 1] + 1);
+  const values = ordinalValues(logits, labels, read);
   return reduceUnits("ordinalLoss", values, read, labelWeights(labels, read));
 }

@@ -15,7 +15,6 @@ export {
   multiLabelSoftMargin,
   multiMargin,
   negativeLogLikelihood,
-  type OrdinalLossOptions,
   ordinalLoss,
   type SmoothedLabelLossOptions,
 } from "./classLosses.js";
@@ -163,6 +162,7 @@ export {
   type MarginLossOptions,
   marginRanking,
   type PairLossOptions,
+  type SignedLossOptions,
   type TripletMarginOptions,
   tripletMargin,
 } from "./pairLosses.js";

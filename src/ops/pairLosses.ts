@@ -1,23 +1,28 @@
 // Losses of pairs and triples of vectors: what belongs together comes near, what does not goes away. Compositions; derivatives
 // are PyTorch's, at the kinks too.
 import { ModelError } from "../engine/errors.js";
-import { flag, number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
-import { constant, type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
+import { flag, joined, number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
+import { constant, type Shape, sameShape, showShape, type Tensor } from "../graph/tensor.js";
 import { checkFloat, resolveAxis } from "./axes.js";
 import { where as choose, equal, notEqual } from "./comparison.js";
 import { add, clip, div, hypotenuse, minimum, mul, neg, scale, square, sub } from "./elementwise.js";
-import { checkSome, UNIT_REDUCTION } from "./lossUnits.js";
+import {
+  ELEMENT_LOSS,
+  elementLossOf,
+  type LossValues,
+  reduceUnits,
+  UNIT_LOSS,
+  type UnitLossOptions,
+} from "./lossUnits.js";
 import { classCrossEntropies } from "./lossValues.js";
 import { matmul } from "./matmul.js";
-import { mean, sum } from "./reduce.js";
+import { sum } from "./reduce.js";
 import { transpose } from "./shape.js";
 import { cosineSimilarity, pairwiseDistance } from "./similarity.js";
 import { checkNormPower, l2Normalize, norm } from "./vectorNorm.js";
 
-export interface PairLossOptions {
-  /** Mean or sum of all values, or the values themselves. Default `"mean"`. */
-  reduction?: "mean" | "sum" | "none";
-}
+/** Mean, sum or the values themselves, and `weights` of pairs. */
+export interface PairLossOptions extends UnitLossOptions {}
 
 /** The same with a margin. */
 export interface MarginLossOptions extends PairLossOptions {
@@ -28,12 +33,10 @@ export interface MarginLossOptions extends PairLossOptions {
   margin?: number;
 }
 
-/** Values as the option wants them. */
-export function reduceValues(where: string, values: Tensor, reduction: "mean" | "sum" | "none"): Tensor {
-  if (reduction === "none") return values;
-  if (reduction === "sum") return sum(values);
-  checkSome(where, sizeOf(values.shape));
-  return mean(values);
+/** Those that have a target for each pair. */
+export interface SignedLossOptions extends MarginLossOptions {
+  /** Pairs with this target add nothing and get no gradient; a mean is over the others, 0 if there are none. Default none. */
+  ignoreValue?: number;
 }
 
 /** max(0, x), with the derivative 1 at 0, as PyTorch's clamp_min has it. */
@@ -72,10 +75,9 @@ function bySign(target: Tensor, alike: Tensor, apart: Tensor): Tensor {
 // √1e-12: PyTorch adds that to the square of a length.
 const SHORTEST = 1e-6;
 
-const COSINE_EMBEDDING = {
-  margin: number(0, { min: -1, max: 1 }),
-  reduction: UNIT_REDUCTION,
-} satisfies OptionsOf<MarginLossOptions>;
+const COSINE_EMBEDDING = joined(ELEMENT_LOSS, { margin: number(0, { min: -1, max: 1 }) } satisfies OptionsOf<
+  Pick<SignedLossOptions, "margin">
+>);
 
 /**
  * 1 - cos(a, b) for pairs with target 1, max(0, cos(a, b) - margin) for those with target -1: PyTorch's CosineEmbeddingLoss.
@@ -87,13 +89,14 @@ const COSINE_EMBEDDING = {
  * @example
  * cosineEmbedding(input([32, 64]), input([32, 64]), input([32]), { margin: 0.2 });
  */
-export function cosineEmbedding(a: Tensor, b: Tensor, target: Tensor, options: MarginLossOptions = {}): Tensor {
+export function cosineEmbedding(a: Tensor, b: Tensor, target: Tensor, options: SignedLossOptions = {}): Tensor {
   const where = "cosineEmbedding";
-  const { margin, reduction } = readOptions(where, options, COSINE_EMBEDDING);
+  const { margin, ...read } = readOptions(where, options, COSINE_EMBEDDING);
   checkTargets(where, target, checkVectors(where, ["a", "b"], [a, b]));
   const unit = (x: Tensor) => div(x, hypotenuse(norm(x, -1, { keepDims: true }), SHORTEST));
   const cosine = sum(mul(unit(a), unit(b)), -1);
-  return reduceValues(where, bySign(target, sub(1, cosine), positivePart(sub(cosine, margin))), reduction);
+  const values: LossValues = (x, t) => bySign(t, sub(1, x), positivePart(sub(x, margin)));
+  return elementLossOf(where, cosine, target, read, values);
 }
 
 export interface CosineSimilarityLossOptions extends PairLossOptions {
@@ -101,11 +104,10 @@ export interface CosineSimilarityLossOptions extends PairLossOptions {
   axis?: number;
 }
 
-const COSINE_SIMILARITY_LOSS = {
-  // Checked with the shape.
-  axis: unchecked(-1),
-  reduction: UNIT_REDUCTION,
-} satisfies OptionsOf<CosineSimilarityLossOptions>;
+// The axis is checked with the shape.
+const COSINE_SIMILARITY_LOSS = joined(UNIT_LOSS, { axis: unchecked(-1) } satisfies OptionsOf<
+  Pick<CosineSimilarityLossOptions, "axis">
+>);
 
 /**
  * -cos(prediction, target) along an axis, from -1 (the same direction) to 1: Keras' CosineSimilarity. A vector of zeros has
@@ -120,13 +122,15 @@ export function cosineSimilarityLoss(
   options: CosineSimilarityLossOptions = {},
 ): Tensor {
   const where = "cosineSimilarityLoss";
-  const { axis, reduction } = readOptions(where, options, COSINE_SIMILARITY_LOSS);
+  const { axis, ...read } = readOptions(where, options, COSINE_SIMILARITY_LOSS);
   checkAlike(where, ["prediction", "target"], [prediction, target]);
   const along = resolveAxis(where, prediction, axis);
-  return reduceValues(where, neg(cosineSimilarity(prediction, target, { axis: along })), reduction);
+  return reduceUnits(where, neg(cosineSimilarity(prediction, target, { axis: along })), read);
 }
 
-const HINGE_EMBEDDING = { margin: number(1), reduction: UNIT_REDUCTION } satisfies OptionsOf<MarginLossOptions>;
+const HINGE_EMBEDDING = joined(ELEMENT_LOSS, { margin: number(1) } satisfies OptionsOf<
+  Pick<SignedLossOptions, "margin">
+>);
 
 /**
  * x where the target is 1, max(0, margin - x) where it is -1, for distances x: PyTorch's HingeEmbeddingLoss.
@@ -135,15 +139,18 @@ const HINGE_EMBEDDING = { margin: number(1), reduction: UNIT_REDUCTION } satisfi
  * @param options `margin`: default 1.
  * @throws ModelError if shapes or options do not fit.
  */
-export function hingeEmbedding(x: Tensor, target: Tensor, options: MarginLossOptions = {}): Tensor {
+export function hingeEmbedding(x: Tensor, target: Tensor, options: SignedLossOptions = {}): Tensor {
   const where = "hingeEmbedding";
-  const { margin, reduction } = readOptions(where, options, HINGE_EMBEDDING);
+  const { margin, ...read } = readOptions(where, options, HINGE_EMBEDDING);
   checkAlike(where, ["x", "target"], [x, target]);
-  const apart = choose(notEqual(target, 1), positivePart(sub(margin, x)), 0);
-  return reduceValues(where, add(apart, choose(notEqual(target, -1), x, 0)), reduction);
+  const values: LossValues = (x, t) =>
+    add(choose(notEqual(t, 1), positivePart(sub(margin, x)), 0), choose(notEqual(t, -1), x, 0));
+  return elementLossOf(where, x, target, read, values);
 }
 
-const MARGIN_RANKING = { margin: number(0), reduction: UNIT_REDUCTION } satisfies OptionsOf<MarginLossOptions>;
+const MARGIN_RANKING = joined(ELEMENT_LOSS, { margin: number(0) } satisfies OptionsOf<
+  Pick<SignedLossOptions, "margin">
+>);
 
 /**
  * max(0, margin - target · (a - b)): `a` is to be larger than `b` by the margin if the target is 1, smaller if it is -1.
@@ -153,11 +160,11 @@ const MARGIN_RANKING = { margin: number(0), reduction: UNIT_REDUCTION } satisfie
  * @param options `margin`: default 0.
  * @throws ModelError if shapes or options do not fit.
  */
-export function marginRanking(a: Tensor, b: Tensor, target: Tensor, options: MarginLossOptions = {}): Tensor {
+export function marginRanking(a: Tensor, b: Tensor, target: Tensor, options: SignedLossOptions = {}): Tensor {
   const where = "marginRanking";
-  const { margin, reduction } = readOptions(where, options, MARGIN_RANKING);
+  const { margin, ...read } = readOptions(where, options, MARGIN_RANKING);
   checkAlike(where, ["a", "b", "target"], [a, b, target]);
-  return reduceValues(where, positivePart(sub(margin, mul(target, sub(a, b)))), reduction);
+  return elementLossOf(where, sub(a, b), target, read, (gap, t) => positivePart(sub(margin, mul(t, gap))));
 }
 
 export interface TripletMarginOptions extends MarginLossOptions {
@@ -169,13 +176,12 @@ export interface TripletMarginOptions extends MarginLossOptions {
   epsilon?: number;
 }
 
-const TRIPLET_MARGIN = {
+const TRIPLET_MARGIN = joined(UNIT_LOSS, {
   margin: number(1, { min: 0 }),
   p: unchecked(2),
   swap: flag(false),
   epsilon: number(1e-6, { min: 0 }),
-  reduction: UNIT_REDUCTION,
-} satisfies OptionsOf<TripletMarginOptions>;
+} satisfies OptionsOf<Omit<TripletMarginOptions, keyof PairLossOptions>>);
 
 /**
  * max(0, d(anchor, positive) - d(anchor, negative) + margin), d the p-norm of the difference: PyTorch's TripletMarginLoss.
@@ -193,16 +199,18 @@ export function tripletMargin(
   options: TripletMarginOptions = {},
 ): Tensor {
   const where = "tripletMargin";
-  const { margin, p, swap, epsilon, reduction } = readOptions(where, options, TRIPLET_MARGIN);
+  const { margin, p, swap, epsilon, ...read } = readOptions(where, options, TRIPLET_MARGIN);
   checkNormPower(where, p);
   checkVectors(where, ["anchor", "positive", "negative"], [anchor, positive, negative]);
   const distance = (a: Tensor, b: Tensor) => pairwiseDistance(a, b, { p, epsilon });
   const away = distance(anchor, negative);
   const apart = swap ? minimum(away, distance(positive, negative)) : away;
-  return reduceValues(where, positivePart(sub(add(distance(anchor, positive), margin), apart)), reduction);
+  return reduceUnits(where, positivePart(sub(add(distance(anchor, positive), margin), apart)), read);
 }
 
-const CONTRASTIVE = { margin: number(1, { min: 0 }), reduction: UNIT_REDUCTION } satisfies OptionsOf<MarginLossOptions>;
+const CONTRASTIVE = joined(ELEMENT_LOSS, { margin: number(1, { min: 0 }) } satisfies OptionsOf<
+  Pick<SignedLossOptions, "margin">
+>);
 
 /**
  * ½d² for pairs with target 1, ½max(0, margin - d)² for those with target -1, d = |a - b| (Hadsell, Chopra & LeCun 2006, whose
@@ -213,14 +221,14 @@ const CONTRASTIVE = { margin: number(1, { min: 0 }), reduction: UNIT_REDUCTION }
  * @param options `margin`: at least 0, default 1.
  * @throws ModelError if shapes or options do not fit.
  */
-export function contrastive(a: Tensor, b: Tensor, target: Tensor, options: MarginLossOptions = {}): Tensor {
+export function contrastive(a: Tensor, b: Tensor, target: Tensor, options: SignedLossOptions = {}): Tensor {
   const where = "contrastive";
-  const { margin, reduction } = readOptions(where, options, CONTRASTIVE);
+  const { margin, ...read } = readOptions(where, options, CONTRASTIVE);
   checkTargets(where, target, checkVectors(where, ["a", "b"], [a, b]));
   const difference = sub(a, b);
-  const alike = sum(square(difference), -1);
   const apart = square(positivePart(sub(margin, norm(difference, -1))));
-  return reduceValues(where, scale(bySign(target, alike, apart), 0.5), reduction);
+  const values: LossValues = (alike, t) => scale(bySign(t, alike, apart), 0.5);
+  return elementLossOf(where, sum(square(difference), -1), target, read, values);
 }
 
 export interface InfoNceOptions extends PairLossOptions {
@@ -239,12 +247,11 @@ const MIN_TEMPERATURE = 1e-6;
 /* @__NO_SIDE_EFFECTS__ */
 export const temperatureRule = (fallback: number) => number(fallback, { min: MIN_TEMPERATURE });
 
-const INFO_NCE = {
+const INFO_NCE = joined(UNIT_LOSS, {
   temperature: temperatureRule(0.07),
   symmetric: flag(false),
   normalize: flag(true),
-  reduction: UNIT_REDUCTION,
-} satisfies OptionsOf<InfoNceOptions>;
+} satisfies OptionsOf<Omit<InfoNceOptions, keyof PairLossOptions>>);
 
 /**
  * InfoNCE (van den Oord, Li & Vinyals 2018): each query is to choose its own key among all, the one of its row; the loss is the
@@ -260,7 +267,7 @@ const INFO_NCE = {
  */
 export function infoNce(queries: Tensor, keys: Tensor, options: InfoNceOptions = {}): Tensor {
   const where = "infoNce";
-  const { temperature, symmetric, normalize, reduction } = readOptions(where, options, INFO_NCE);
+  const { temperature, symmetric, normalize, ...read } = readOptions(where, options, INFO_NCE);
   checkFloat(where, queries, keys);
   const [[n, features], [m, width]] = [queries.shape, keys.shape];
   const areMatrices = queries.shape.length === 2 && keys.shape.length === 2;
@@ -274,5 +281,5 @@ export function infoNce(queries: Tensor, keys: Tensor, options: InfoNceOptions =
   const own = constant(Uint32Array.from({ length: n }, (_, row) => row));
   const forward = classCrossEntropies(similarities, own);
   const values = symmetric ? scale(add(forward, classCrossEntropies(transpose(similarities), own)), 0.5) : forward;
-  return reduceValues(where, values, reduction);
+  return reduceUnits(where, values, read);
 }

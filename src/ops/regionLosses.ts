@@ -14,14 +14,13 @@ import { checkTensor, sameShape, showShape, sizeOf, type Tensor } from "../graph
 import { checkFloat } from "./axes.js";
 import { add, div, mul, scale, shift, sub } from "./elementwise.js";
 import { oneHot } from "./indexing.js";
-import { UNIT_REDUCTION } from "./lossUnits.js";
-import { reduceValues } from "./pairLosses.js";
+import { reduceUnits, UNIT_LOSS, type UnitLossOptions } from "./lossUnits.js";
 import { sum } from "./reduce.js";
 import { slice } from "./slice.js";
 import { sigmoid } from "./smooth.js";
 import { softmax } from "./softmax.js";
 
-export interface RegionLossOptions {
+export interface RegionLossOptions extends UnitLossOptions {
   /** What the prediction holds. Default `"logits"`. */
   from?: "logits" | "probabilities";
   /**
@@ -37,6 +36,11 @@ export interface RegionLossOptions {
   background?: boolean;
   /** Mean or sum over samples and classes, or the losses `[batch, classes]` (`[classes]`, if over the batch). Default `"mean"`. */
   reduction?: "mean" | "sum" | "none";
+  /**
+   * How much each sample counts, or each of its classes: `[batch]` or `[batch, classes]` (`[classes]`, if over the batch). A mean is
+   * then divided by the sum of the weights. They get no gradient. Default 1 each.
+   */
+  weights?: Tensor;
 }
 
 export interface TverskyLossOptions extends RegionLossOptions {
@@ -59,14 +63,13 @@ export const MISSED = number(0.5, { min: 0 });
 
 const ACTIVATION = optional(choice("sigmoid", ["sigmoid", "softmax"]));
 
-const REGION = {
+const REGION = joined(UNIT_LOSS, {
   from: REGION_FROM,
   activation: ACTIVATION,
   over: REGION_OVER,
   smooth: SMOOTH,
   background: BACKGROUND,
-  reduction: UNIT_REDUCTION,
-} satisfies OptionsOf<RegionLossOptions>;
+} satisfies OptionsOf<Omit<RegionLossOptions, keyof UnitLossOptions>>);
 const TVERSKY = joined(REGION, { alpha: MISSED, beta: MISSED } satisfies OptionsOf<
   Omit<TverskyLossOptions, keyof RegionLossOptions>
 >);
@@ -103,7 +106,7 @@ function regionLoss(
   options: ReadOptions<typeof REGION>,
   quotient: (areas: Areas) => readonly [over: Tensor, under: Tensor],
 ): Tensor {
-  const { from, over, smooth, background, reduction } = options;
+  const { from, over, smooth, background } = options;
   const targets = targetsOf(where, prediction, target);
   const [rank, classes] = [prediction.shape.length, prediction.shape[prediction.shape.length - 1]];
   if (!background && classes === 1) {
@@ -127,7 +130,7 @@ function regionLoss(
     present: counted(targets),
     both: counted(mul(probabilities, targets)),
   });
-  return reduceValues(where, sub(1, div(shift(overlap, smooth), shift(whole, smooth))), reduction);
+  return reduceUnits(where, sub(1, div(shift(overlap, smooth), shift(whole, smooth))), options);
 }
 
 /**

@@ -192,11 +192,12 @@ export function bracketsOf(where: string, space: Space, strategy: Strategy, seed
 function rungsOf(strategy: Exclude<Strategy, { kind: "grid" }>): Rung[][] {
   if (strategy.kind === "successiveHalving") {
     const { configurations, minBudget, maxBudget, eta } = strategy;
+    // The last ones may have none.
     const rungs = Array.from({ length: halvingsWithin(minBudget, maxBudget, eta) + 1 }, (_, i) => ({
       count: Math.floor(configurations / eta ** i),
       budget: Math.min(maxBudget, minBudget * eta ** i),
     }));
-    return [rungs.filter(({ count }) => count > 0)];
+    return [rungs];
   }
   if (strategy.kind === "hyperband") return hyperbandRungs(strategy);
   return [[{ count: strategy.trials, budget: strategy.budget }]];

@@ -204,9 +204,9 @@ by_class("focal", {"gamma": 1.5}, class_focal, None, lambda: normal(5, 4), False
 
 
 def coral(x, t, w):
-    """Cao, Mirjalili & Raschka 2020, equation 4, without weights of levels."""
+    """Cao, Mirjalili & Raschka 2020, equation 4, without weights of levels, times those of classes."""
     above = (t[..., None] > torch.arange(x.shape[-1])).double()
-    return -(F.logsigmoid(x) * above + (F.logsigmoid(x) - x) * (1 - above)).sum(-1)
+    return -w[t] * (F.logsigmoid(x) * above + (F.logsigmoid(x) - x) * (1 - above)).sum(-1)
 
 
 by_class("ordinal", {}, coral, None, lambda: normal(5, 3), False, (False,))
@@ -236,6 +236,7 @@ for reduction, weights in WAYS:
         g = lambda x: F.multilabel_soft_margin_loss(x, t, w, reduction="none")
         own = lambda x: F.multilabel_soft_margin_loss(x, t, w, reduction=reduction)
         record("multiLabelSoftMargin", {} if w is None else {"classWeights": WEIGHTS}, x, t, g, None, reduction, weights, own)
+by_class("ordinal", {}, coral, None, lambda: normal(5, 3), True, (True,))
 
 source = f"PyTorch {torch.__version__.split('+')[0]} in float64"
 lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)

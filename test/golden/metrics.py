@@ -80,6 +80,14 @@ for index, (true, predicted) in enumerate(labels_of()):
         for average in ["macro", "micro", "weighted"]:
             jaccard[average] = m.jaccard_score(true, predicted, average=average, sample_weight=w, zero_division=0)
         case("intersectionOverUnion", predicted, true, jaccard, w)
+        # The recall of what is not of a label; scikit-learn has it by that name alone.
+        labels = np.unique(np.concatenate([true, predicted]))
+        matrices = m.multilabel_confusion_matrix(true, predicted, sample_weight=w)
+        others = [m.recall_score(true != one, predicted != one, sample_weight=w, zero_division=0) for one in labels]
+        of_label = [(true == one).sum() if w is None else w[true == one].sum() for one in labels]
+        expected = {"scores": others, "macro": np.mean(others), "weighted": np.average(others, weights=of_label)}
+        expected["micro"] = matrices[:, 0, 0].sum() / matrices[:, 0].sum() if matrices[:, 0].sum() > 0 else 0
+        case("specificity", predicted, true, expected, w)
         digits = [2, 4, 3][index % 3]
         text = m.classification_report(true, predicted, digits=digits, sample_weight=w, zero_division=index % 2)
         case("classificationReport", predicted, true, {"text": text}, w, digits=digits, zeroDivision=index % 2)

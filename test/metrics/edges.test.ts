@@ -1,5 +1,15 @@
 // Edges of metrics that recorded cases do not have.
-import { accumulate, explainedVariance, pearson, rocCurve, rSquared } from "steepest/metrics";
+import {
+  accumulate,
+  brier,
+  expectedCalibrationError,
+  explainedVariance,
+  intersectionOverUnion,
+  pearson,
+  rocCurve,
+  rSquared,
+  specificity,
+} from "steepest/metrics";
 import { expect, test } from "vitest";
 
 test("a curve of three points on a line has its ends alone", () => {
@@ -32,4 +42,37 @@ test.each([
   const without = metric(predictions.slice(1), targets.slice(1));
   expect(without).toBeGreaterThan(0.7);
   expect(metric(predictions, targets, { weights: [0, 1, 1, 1, 1] })).toBeCloseTo(without, 14);
+});
+
+test("the Brier score of several classes is summed over them, by hand", () => {
+  const rows = [0.7, 0.2, 0.1, 0.1, 0.3, 0.6];
+  const [first, second] = [0.09 + 0.04 + 0.01, 0.01 + 0.49 + 0.36];
+  expect(brier(rows, [0, 1])).toBeCloseTo((first + second) / 2, 14);
+  expect(brier(rows, [0, 1], { weights: [3, 1] })).toBeCloseTo((3 * first + second) / 4, 14);
+});
+
+test("specificity of chosen labels, and of one that nobody is without", () => {
+  const [predictions, targets] = [
+    [0, 1, 1, 2, 2, 0],
+    [0, 0, 1, 1, 2, 2],
+  ];
+  // Of the four that are not 2, one was said to be; of the four that are not 0, one.
+  const { labels, scores, macro } = specificity(predictions, targets, { labels: [2, 0] });
+  expect([labels, scores, macro]).toEqual([[2, 0], [0.75, 0.75], 0.75]);
+  expect(specificity(["a"], ["a"], { zeroDivision: 1 }).scores).toEqual([1]);
+  expect(specificity(["a"], ["a"], { zeroDivision: Number.NaN }).macro).toBeNaN();
+});
+
+test("of several classes, the calibration error is that of the class with the highest probability", () => {
+  // 0.6 and right, 0.5 and wrong, 0.8 and right: in bins of a tenth each is alone.
+  const rows = [0.3, 0.6, 0.1, 0.5, 0.3, 0.2, 0.1, 0.1, 0.8];
+  expect(expectedCalibrationError(rows, [1, 2, 2])).toBeCloseTo((0.4 + 0.5 + 0.2) / 3, 14);
+});
+
+test("intersection over union of chosen labels, in their order", () => {
+  const { labels, scores } = intersectionOverUnion([0, 1, 1, 2], [0, 1, 2, 2], { labels: [2, 0] });
+  expect([labels, scores]).toEqual([
+    [2, 0],
+    [0.5, 1],
+  ]);
 });

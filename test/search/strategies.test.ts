@@ -117,6 +117,10 @@ test("a Latin hypercube has one sample in each stratum of each dimension", async
     expect(strata(({ b }) => (Math.log10(b) + 3) / 6)).toBe(count);
     expect(strata(({ d }) => (d + 5) / 10)).toBe(count);
     if (count > 1) expect(new Set(drawn.map(({ parameters }) => parameters.c)).size).toBe(count);
+    if (count < 1000) continue;
+    // Within its stratum a sample is anywhere: 1.95 / √1000 is exceeded once in a thousand.
+    const within = drawn.map(({ parameters }) => (parameters.a * count) % 1).sort((a, b) => a - b);
+    expect(Math.max(...within.map((value, i) => Math.abs(value - (i + 0.5) / count)))).toBeLessThan(0.062);
   }
 });
 
@@ -217,6 +221,14 @@ describe("Hyperband", () => {
     }
   });
 
+  test("fewer than eta are not halved, and more than a million sets of parameters are refused", async () => {
+    const { trials } = await rungsOf(successiveHalving({ configurations: 2, maxBudget: 81 }));
+    expect(trials.map(({ budget }) => budget)).toEqual([1, 1]);
+    await expect(rungsOf(hyperband({ maxBudget: 3 ** 13 }))).rejects.toThrow(
+      /a search must have at most 1000000 sets of parameters, got \d+: take a smaller maxBudget/,
+    );
+  });
+
   test("what failed does not go on; the rungs above have fewer then", async () => {
     const { trials } = await search(
       { x: uniform(0, 1) },
@@ -233,4 +245,18 @@ describe("Hyperband", () => {
       [12, 0.5],
     ]);
   });
+});
+
+test.each([
+  [() => uniform(2, 1), "max must be above min, got 2 and 1"],
+  [() => logUniform(3, 3), "max must be above min, got 3 and 3"],
+  [() => logUniform(0, 1), "min must be above 0, as it has a logarithm, got 0: take uniform"],
+  [() => integers(0, 2 ** 32), "must have at most 2^32 whole numbers, got 0 to 4294967296"],
+  [() => integers(5, 4), "max must be above min, got 5 and 4"],
+  [() => variants({}), "must have a space for each variant, got {}"],
+  [() => variants(5 as never), "must have a space for each variant, got 5"],
+  [() => randomSearch({ trials: 1, budget: 0 }), "budget must be above 0, got 0"],
+  [() => hyperband({ maxBudget: 0 }), "maxBudget must be above 0, got 0"],
+])("ranges, variants and budgets that make no trial are refused: case %#", (make, message) => {
+  expect(make).toThrowError(expect.objectContaining({ name: "ModelError", message: expect.stringContaining(message) }));
 });

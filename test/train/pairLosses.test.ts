@@ -92,7 +92,14 @@ describe("losses of pairs are the graph's, of the parts of an output", () => {
     using weighed = scored(shape, make(), { weights: true });
     const wanted = total(values.map((value, i) => value * WEIGHTS[i])) / total(WEIGHTS);
     closeTo([weighed.evaluateSync({ x, y: SIGNS, weights: WEIGHTS } as never).loss], [wanted]);
+    // A target of 0 is ignored: whatever the batches, it is in no mean, and no accuracy.
+    const some = SIGNS.map((sign, i) => (i % 3 === 1 ? 0 : sign));
+    const counted = some.map((sign) => Math.abs(sign));
+    using ignoring = scored(shape, make({ ignoreValue: 0 }));
+    const rest = total(values.map((value, i) => value * counted[i])) / total(counted);
+    closeTo([ignoring.evaluateSync({ x, y: some }, { batchSize: 3 }).loss], [rest]);
     if (name !== "tripletMargin" && name !== "marginRanking") return;
+    using judged = scored(shape, make({ ignoreValue: 0 }), { metrics: ["accuracy"] });
     using trainer = scored(shape, make(), { metrics: ["accuracy"] });
     const right = rowsOf(x, x.length / BATCH).filter((row, i) => {
       const [a, b, c] = rowsOf(row, 2);
@@ -100,6 +107,11 @@ describe("losses of pairs are the graph's, of the parts of an output", () => {
       return gap * SIGNS[i] > 0;
     });
     expect(trainer.evaluateSync({ x, y: SIGNS }).accuracy).toBeCloseTo(right.length / BATCH, 6);
+    const isRight = rowsOf(x, x.length / BATCH).map((row) =>
+      Number(right.some((one) => one.every((v, k) => v === row[k]))),
+    );
+    const hits = total(isRight.map((value, i) => value * counted[i])) / total(counted);
+    expect(judged.evaluateSync({ x, y: some }, { batchSize: 3 }).accuracy).toBeCloseTo(hits, 6);
   });
 
   test("ranking by position, and cosine similarity with its weights", () => {

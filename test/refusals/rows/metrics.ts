@@ -78,6 +78,7 @@ const functions: readonly (readonly [
   ["matthews", metrics.matthews, answers({}), "labels"],
   ["precisionRecallFScoreSupport", metrics.precisionRecallFScoreSupport, answers({ ...byLabel, beta: 2 }), "labels"],
   ["intersectionOverUnion", metrics.intersectionOverUnion, answers(byLabel), "labels"],
+  ["specificity", metrics.specificity, answers(byLabel), "labels"],
   [
     "classificationReport",
     metrics.classificationReport,

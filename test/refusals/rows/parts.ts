@@ -219,11 +219,11 @@ function pairLossRows(engine: Engine): Row[] {
     },
   });
   return [
-    of("cosineEmbedding", S.cosineEmbedding, { margin: 0.5 }, [2, 3]),
-    of("contrastive", S.contrastive, { margin: 0.5 }, [2, 3]),
-    of("tripletMargin", S.tripletMargin, { margin: 0.5, p: 1, swap: true }, [3, 2]),
-    of("marginRanking", S.marginRanking, { margin: 0.5 }, [2]),
-    of("hingeEmbedding", S.hingeEmbedding, { margin: 0.5 }, [3]),
+    of("cosineEmbedding", S.cosineEmbedding, { margin: 0.5, ignoreValue: 0 }, [2, 3]),
+    of("contrastive", S.contrastive, { margin: 0.5, ignoreValue: 0 }, [2, 3]),
+    of("tripletMargin", S.tripletMargin, { margin: 0.5, p: 1, swap: true, ignoreValue: 0 }, [3, 2]),
+    of("marginRanking", S.marginRanking, { margin: 0.5, ignoreValue: 0 }, [2]),
+    of("hingeEmbedding", S.hingeEmbedding, { margin: 0.5, ignoreValue: 0 }, [3]),
     of("cosineSimilarityLoss", S.cosineSimilarityLoss, {}, [3]),
     of("batchTriplet", S.batchTriplet, { margin: 0.5, mining: "hard", squared: true }, [3]),
     of("supervisedContrastive", S.supervisedContrastive, { temperature: 0.5, normalize: false }, [3]),

@@ -12,6 +12,7 @@ const REGION_OPTIONS = {
   over: "batch",
   smooth: 1,
   background: false,
+  weights: input([2]),
 };
 
 type Reducer = (x: Tensor, axes?: number | readonly number[], options?: never) => Tensor;
@@ -108,43 +109,43 @@ export const reduceRows: readonly Row[] = [
   {
     name: "cosineEmbedding",
     call: ops.cosineEmbedding,
-    good: () => [x, x, input([4]), { margin: 0.5, reduction: "none" }],
+    good: () => [x, x, input([4]), { margin: 0.5, reduction: "none", ignoreValue: 0, weights: input([4]) }],
     optional: ["3"],
   },
   {
     name: "cosineSimilarityLoss",
     call: ops.cosineSimilarityLoss,
-    good: () => [x, x, { axis: 0, reduction: "sum" }],
+    good: () => [x, x, { axis: 0, reduction: "sum", weights: input([3]) }],
     optional: ["2"],
   },
   {
     name: "hingeEmbedding",
     call: ops.hingeEmbedding,
-    good: () => [x, x, { margin: 0.5, reduction: "none" }],
+    good: () => [x, x, { margin: 0.5, reduction: "none", ignoreValue: 0, weights: x }],
     optional: ["2"],
   },
   {
     name: "marginRanking",
     call: ops.marginRanking,
-    good: () => [x, x, x, { margin: 0.5, reduction: "none" }],
+    good: () => [x, x, x, { margin: 0.5, reduction: "none", ignoreValue: 0 }],
     optional: ["3"],
   },
   {
     name: "tripletMargin",
     call: ops.tripletMargin,
-    good: () => [x, x, x, { margin: 0.5, p: 1, swap: true, epsilon: 0, reduction: "none" }],
+    good: () => [x, x, x, { margin: 0.5, p: 1, swap: true, epsilon: 0, reduction: "none", weights: input([4]) }],
     optional: ["3"],
   },
   {
     name: "contrastive",
     call: ops.contrastive,
-    good: () => [x, x, input([4]), { margin: 0.5, reduction: "none" }],
+    good: () => [x, x, input([4]), { margin: 0.5, reduction: "none", ignoreValue: 0, weights: input([4]) }],
     optional: ["3"],
   },
   {
     name: "infoNce",
     call: ops.infoNce,
-    good: () => [x, x, { temperature: 0.5, symmetric: true, normalize: false, reduction: "none" }],
+    good: () => [x, x, { temperature: 0.5, symmetric: true, normalize: false, reduction: "none", weights: input([4]) }],
     optional: ["2"],
   },
   ...losses({ diceLoss: ops.diceLoss, jaccardLoss: ops.jaccardLoss }, x, REGION_OPTIONS),
