@@ -150,3 +150,40 @@ test.each(forms.map(([make, slots, numbers]) => [make().name, slots, make, numbe
     expect((optimizer.slots?.([tensor]) ?? []).map(({ name }) => name).join(" ")).toBe(slots);
   },
 );
+
+test("an optimizer tells its numbers, a wrapper those of what it wraps too, groups by their patterns", () => {
+  const numbers = ({ hyperparameters }: optim.Optimizer) => hyperparameters;
+  const momentum = { momentum: 0.5, nesterov: 0 };
+  const adams = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+  expect(numbers(optim.sgd({ momentum: 0.5 }))).toEqual(momentum);
+  expect(numbers(optim.sgd({ momentum: 0.5, nesterov: true, lazy: true }))).toEqual({
+    ...momentum,
+    nesterov: 1,
+    lazy: 1,
+  });
+  expect(numbers(optim.adam())).toEqual(adams);
+  expect(numbers(optim.adam({ lazy: true, beta1: 0.8 }))).toEqual({ ...adams, beta1: 0.8, lazy: 1 });
+  const average = optim.averaged(optim.sgd({ momentum: 0.5 }), { decay: 0.75 });
+  expect(numbers(average)).toEqual({ ...momentum, averagedFrom: 1, averageDecay: 0.75 });
+  expect(numbers(optim.averaged(optim.sgd({ momentum: 0.5 }), { mean: true, start: 9 }))).toEqual({
+    ...momentum,
+    averagedFrom: 9,
+  });
+  const clipped = optim.clipByGlobalNorm(1, optim.clipByNorm(2, optim.clipByValue(3, average)));
+  const clips = { clipByGlobalNorm: 1, clipByNorm: 2, clipByValue: 3 };
+  expect(numbers(clipped)).toEqual({ ...numbers(average), ...clips });
+  expect(numbers(optim.groups({ "*.bias": optim.clipByNorm(2, optim.sgd()), "*": optim.adam() }))).toEqual({
+    "*.bias: momentum": 0,
+    "*.bias: nesterov": 0,
+    "*.bias: clipByNorm": 2,
+    ...Object.fromEntries(Object.entries(adams).map(([name, value]) => [`*: ${name}`, value])),
+  });
+});
+
+test("a wrapper stores the tensors as what it wraps likes them: a group in one block", () => {
+  const parts = optim.groups({ "*.bias": optim.sgd(), "*": optim.adam() });
+  const tensors = ["a.weight", "a.bias", "b.weight", "b.bias"].map((path) => ({ path, shape: [4], length: 4 }));
+  const paths = (optimizer: optim.Optimizer) => optimizer.order?.(tensors).map(({ path }) => path);
+  expect(paths(parts)).toEqual(["a.bias", "b.bias", "a.weight", "b.weight"]);
+  expect(paths(optim.lookahead(optim.clipByNorm(1, parts)))).toEqual(paths(parts));
+});

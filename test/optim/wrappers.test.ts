@@ -534,36 +534,6 @@ const orders = wrappers.flatMap((a, i) =>
   ),
 ) as [string, () => Optimizer][];
 
-test("an optimizer tells its numbers, a wrapper those of what it wraps too, groups by their patterns", () => {
-  const told = ({ hyperparameters }: Optimizer) => hyperparameters;
-  const momentum = { momentum: 0.5, nesterov: 0 };
-  const adams = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-  expect(told(sgd({ momentum: 0.5 }))).toEqual(momentum);
-  expect(told(sgd({ momentum: 0.5, nesterov: true, lazy: true }))).toEqual({ ...momentum, nesterov: 1, lazy: 1 });
-  expect(told(adam())).toEqual(adams);
-  expect(told(adam({ lazy: true, beta1: 0.8 }))).toEqual({ ...adams, beta1: 0.8, lazy: 1 });
-  const average = averaged(sgd({ momentum: 0.5 }), { decay: 0.75 });
-  expect(told(average)).toEqual({ ...momentum, averagedFrom: 1, averageDecay: 0.75 });
-  expect(told(averaged(sgd({ momentum: 0.5 }), { mean: true, start: 9 }))).toEqual({ ...momentum, averagedFrom: 9 });
-  const clipped = clipByGlobalNorm(1, clipByNorm(2, clipByValue(3, average)));
-  const clips = { clipByGlobalNorm: 1, clipByNorm: 2, clipByValue: 3 };
-  expect(told(clipped)).toEqual({ ...told(average), ...clips });
-  expect(told(groups({ "*.bias": clipByNorm(2, sgd()), "*": adam() }))).toEqual({
-    "*.bias: momentum": 0,
-    "*.bias: nesterov": 0,
-    "*.bias: clipByNorm": 2,
-    ...Object.fromEntries(Object.entries(adams).map(([name, value]) => [`*: ${name}`, value])),
-  });
-});
-
-test("a wrapper stores the tensors as what it wraps likes them: a group in one block", () => {
-  const parts = groups({ "*.bias": sgd(), "*": adam() });
-  const tensors = ["a.weight", "a.bias", "b.weight", "b.bias"].map((path) => ({ path, shape: [4], length: 4 }));
-  const paths = (optimizer: Optimizer) => optimizer.order?.(tensors).map(({ path }) => path);
-  expect(paths(parts)).toEqual(["a.bias", "b.bias", "a.weight", "b.weight"]);
-  expect(paths(lookahead(clipByNorm(1, parts)))).toEqual(paths(parts));
-});
-
 test("a wrapper needs its own scratch and that of what it wraps", () => {
   const tensors = [1, 2, 3].map((length) => ({ path: `${length}`, shape: [length], length }));
   const needs = (optimizer: Optimizer) => optimizer.scratchBytes?.(tensors as never);
