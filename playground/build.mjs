@@ -97,7 +97,8 @@ const { metafile } = await build({
 await build({
   entryPoints: [path("src/digits/dataWorker.ts")],
   bundle: true,
-  format: "esm",
+  // Firefox 113 has no workers that are modules.
+  format: "iife",
   target: TARGET,
   minify: true,
   outfile: `${dist}assets/digitsData.js`,

@@ -70,7 +70,7 @@ function galleryOf(chosen, records, outputs, quick) {
   const where = `Node ${process.versions.node} on ${process.platform} ${process.arch}, ${availableParallelism()} cores`;
   const parts = [
     "# Gallery",
-    `What the examples print, with their pictures and numbers, as one run of all of them${quick ? ", shortened," : ""} gave them: ${where}.`,
+    `What the examples print, with their pictures and numbers, as one run of them${quick ? ", shortened," : ""} gave them: ${where}.`,
     ["| example | reached | target | seconds |", "|---|---|---|---|", ...rows].join("\n"),
   ];
   for (const { name, shows } of chosen) {

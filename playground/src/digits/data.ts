@@ -26,16 +26,9 @@ export function unpackDigits(bytes: Uint8Array): { train: Digits; test: Digits }
   };
 }
 
-export async function fetchDigits(address: string): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await fetch(address);
-  if (!response.ok || response.body === null) throw new Error(`the digits could not be loaded: ${response.status}`);
-  const stream = response.body.pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-/** By a worker of its own. */
+/** By a worker of its own, dataWorker.ts. */
 export async function loadDigits(address: string) {
-  const worker = new Worker(new URL("./digitsData.js", import.meta.url), { type: "module" });
+  const worker = new Worker(new URL("./digitsData.js", import.meta.url));
   try {
     const answer = await new Promise<Uint8Array | string>((resolve, reject) => {
       worker.onmessage = ({ data }: MessageEvent<Uint8Array | string>) => resolve(data);

@@ -1,5 +1,11 @@
 // Fetches the digits and unpacks them: 9 MB, which would keep the page's own thread.
-import { fetchDigits } from "./data.js";
+
+async function fetchDigits(address: string): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await fetch(address);
+  if (!response.ok || response.body === null) throw new Error(`the digits could not be loaded: ${response.status}`);
+  const stream = response.body.pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
 
 addEventListener("message", async ({ data: address }: MessageEvent<string>) => {
   try {
@@ -9,3 +15,5 @@ addEventListener("message", async ({ data: address }: MessageEvent<string>) => {
     postMessage(error instanceof Error ? error.message : String(error));
   }
 });
+
+export {};
