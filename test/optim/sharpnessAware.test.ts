@@ -123,6 +123,17 @@ describe("sharpnessAware", () => {
     }
   });
 
+  test("within a wrapper it looks ahead as it does alone", () => {
+    const make = () => sharpnessAware(sgd({ learningRate: 0.1 }), { rho: 0.5 });
+    const [inside, alone, plain] = [averaged(make()), make(), sgd({ learningRate: 0.1 })].map((optimizer) => {
+      using trainer = open(optimizer);
+      trainer.trainStepsSync(data, { steps: 3 });
+      return trainer.parameters();
+    });
+    expect(inside).toEqual(alone);
+    expect(inside).not.toEqual(plain);
+  });
+
   test("its point is not in checkpoints, and no average", () => {
     using trainer = open(sharpnessAware(averaged(sgd({ momentum: 0.5 }))));
     trainer.trainStepsSync(data, { steps: 2 });
