@@ -133,9 +133,10 @@ async function bytesOfGroups(
 ): Promise<Uint8Array[]> {
   const kind = kindOf(given);
   if (Array.isArray(given) || ArrayBuffer.isView(given) || kind.endsWith("ArrayBuffer")) {
-    const parts = (Array.isArray(given) ? given : [given]).map((part) =>
-      bytesOf(`${WHERE}: weights`, part as FileBytes),
-    );
+    const parts: Uint8Array[] = [];
+    // A hole ends it at once.
+    for (const part of Array.isArray(given) ? given : [given])
+      parts.push(bytesOf(`${WHERE}: weights`, part as FileBytes));
     return split(
       joined(parts),
       groups.map(({ weights }) => weights.reduce((sum: number, spec) => sum + specOf(spec).bytes, 0)),

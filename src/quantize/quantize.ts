@@ -1,6 +1,7 @@
 // A trained model that predicts with int8: weights by output, inputs by ranges that were seen on samples.
 import { createEngine, type Engine, type EngineOptions } from "../engine/engine.js";
 import { DataError, ModelError, SteepestError, showValue } from "../engine/errors.js";
+import { isArrayOf } from "../engine/kind.js";
 import { number, type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import { leavesBehind } from "../graph/backward.js";
 import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -174,14 +175,14 @@ function checkQuantizable(where: string, trainer: unknown): AnyModel {
   throw new ModelError(`${where}: must be given what compile() returns, got ${showValue(trainer)}: compile the model`);
 }
 
+const isText = (value: unknown): value is string => typeof value === "string";
+
 function matchersOf(where: string, skip: unknown): ((path: string) => boolean)[] {
-  const list: readonly unknown[] = skip === undefined ? [] : Array.isArray(skip) ? skip : [skip];
-  return list.map((one) => {
-    if (typeof one === "string") return matcherOf(one);
-    throw new ModelError(
-      `${where}: skip must be paths of parameters or patterns, got ${showValue(one)}: write "head.weight", or "encoder.*"`,
-    );
-  });
+  const list = skip === undefined ? [] : Array.isArray(skip) ? skip : [skip];
+  if (isArrayOf(list, isText)) return list.map(matcherOf);
+  throw new ModelError(
+    `${where}: skip must be paths of parameters or patterns, got ${showValue(skip)}: write "head.weight", or "encoder.*"`,
+  );
 }
 
 // Programs for so many samples at most, and so many of them, are kept.
