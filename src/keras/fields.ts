@@ -9,13 +9,14 @@ export class Unsupported extends ModelError {}
 /** JSON of a file. Throws FormatError if it is none. */
 export function parseJson(where: string, what: string, text: string | Uint8Array): JsonObject {
   let value: unknown;
+  const came = () => shown(typeof text === "string" ? text : new TextDecoder().decode(text.subarray(0, 400)));
   try {
     value = JSON.parse(typeof text === "string" ? text : new TextDecoder("utf-8", { fatal: true }).decode(text));
   } catch (cause) {
-    throw new FormatError(`${where}: ${what} must be JSON in UTF-8, got other text: the file is damaged`, { cause });
+    throw new FormatError(`${where}: ${what} must be JSON in UTF-8, got ${came()}: the file is damaged`, { cause });
   }
   if (isJsonObject(value)) return value;
-  throw new FormatError(`${where}: ${what} must be an object, got ${showValue(value)}: give it the file of a model`);
+  throw new FormatError(`${where}: ${what} must be an object, got ${came()}: give it the file of a model`);
 }
 
 /** What a mutated or strange text shows of itself in an error. */

@@ -122,7 +122,7 @@ function setValues({ where, values }: Reading, parameters: ReadonlyMap<string, T
     const { weight } = found;
     if (!sameShape(weight.shape, tensor.shape) || weight.data.length !== weight.shape.reduce((a, b) => a * b, 1)) {
       throw new FormatError(
-        `${found.where} must be ${showShape(tensor.shape)} by its config, the file has ${showValue(weight.shape)}: it is damaged`,
+        `${found.where} must be ${showShape(tensor.shape)} by its config, got ${showValue(weight.shape)}: the file is damaged`,
       );
     }
     beginWith(tensor, weight.data);

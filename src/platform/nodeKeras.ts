@@ -1,6 +1,7 @@
 // The entry "steepest/keras" under Node, Deno and Bun: with files.
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { showValue } from "../engine/errors.js";
+import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import type { Shape } from "../graph/tensor.js";
 import { FormatError } from "../io/formatError.js";
 import {
@@ -29,6 +30,13 @@ export async function loadKeras<I extends Ports = Shape, O extends Ports = Shape
   return await fromKeras<I, O>(await readFileBytes(pathOf("loadKeras", path)), options);
 }
 
+type LoadTensorFlowJsOptions = Omit<FromTensorFlowJsOptions, "weights">;
+
+const OPTIONS = {
+  // Checked by fromTensorFlowJs.
+  shapes: unchecked<LoadTensorFlowJsOptions["shapes"]>(),
+} satisfies OptionsOf<LoadTensorFlowJsOptions>;
+
 /**
  * Makes a model of the model.json of a TensorFlow.js LayersModel and the files of weights that it names, which are read from its
  * folder and from nowhere else: see `fromTensorFlowJs`.
@@ -38,9 +46,11 @@ export async function loadKeras<I extends Ports = Shape, O extends Ports = Shape
  */
 export async function loadTensorFlowJs<I extends Ports = Shape, O extends Ports = Shape>(
   path: FilePath,
-  options: Omit<FromTensorFlowJsOptions, "weights"> = {},
+  options: LoadTensorFlowJsOptions = {},
 ): Promise<FromKeras<I, O>> {
-  const file = pathOf("loadTensorFlowJs", path);
+  const where = "loadTensorFlowJs";
+  const { shapes } = readOptions(where, options, OPTIONS);
+  const file = pathOf(where, path);
   const folder = dirname(resolve(file));
   const weights = async (name: string) => {
     const inside = relative(folder, join(folder, name));
@@ -52,10 +62,10 @@ export async function loadTensorFlowJs<I extends Ports = Shape, O extends Ports 
       /^\.\.(?:[\\/]|$)/.test(inside)
     ) {
       throw new FormatError(
-        `loadTensorFlowJs: weights must be in the folder of model.json, got ${showValue(name.slice(0, 80))}: put them there`,
+        `${where}: weights must be in the folder of model.json, got ${showValue(name.slice(0, 80))}: put them there`,
       );
     }
     return await readFileBytes(join(folder, name));
   };
-  return await fromTensorFlowJs<I, O>(await readFileBytes(file), { ...options, weights });
+  return await fromTensorFlowJs<I, O>(await readFileBytes(file), { ...(shapes === undefined ? {} : { shapes }), weights });
 }

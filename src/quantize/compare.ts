@@ -1,5 +1,5 @@
 // What int8 changes: a quantised model beside the trainer that it came from.
-import { checkFunction, DataError, showValue } from "../engine/errors.js";
+import { DataError, ModelError, showValue } from "../engine/errors.js";
 import { type Shape, sizeOf } from "../graph/tensor.js";
 import { flattenValues, type Values } from "../graph/values.js";
 import type { ForPorts } from "../nn/ports.js";
@@ -39,7 +39,11 @@ export async function compareQuantized(
 ): Promise<QuantizationReport> {
   const where = "compareQuantized";
   valuesOf(where, quantized);
-  checkFunction(where, "trainer.predict", (trainer as Partial<typeof trainer> | undefined)?.predict);
+  if (typeof (trainer as Partial<typeof trainer> | null | undefined)?.predict !== "function") {
+    throw new ModelError(
+      `${where}: must be given what compile() returns, got ${showValue(trainer)}: compile the model`,
+    );
+  }
   const before = await trainer.predict(x as ForPorts<Shape, Values>, { output: "raw" });
   const after = quantized.predict(x);
   const size = sizeOf(quantized.model.outputShape);

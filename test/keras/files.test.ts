@@ -198,7 +198,7 @@ describe("what there is nothing for is refused:", () => {
   test("weights of another shape, missing ones, and two for one", async () => {
     const one = [layer("Dense", { name: "d", units: 2, use_bias: false, ...input(3) })];
     await expect(modelOf(one, [kernel("d", 2, 3)], [1, 2, 3, 4, 5, 6])).rejects.toThrow(
-      'Dense "d": weight must be [3, 2] by its config, the file has [2, 3]',
+      'Dense "d": weight must be [3, 2] by its config, got [2, 3]',
     );
     await expect(modelOf(one)).rejects.toThrow('Dense "d": the file must have its kernel, got none');
     const two = [kernel("d", 3, 2), { ...kernel("d", 3, 2), name: "other/d/kernel" }];

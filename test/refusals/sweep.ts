@@ -147,13 +147,13 @@ function* changesOf(row: Row): Generator<Change> {
   for (const path of placesIn(row, row.good())) {
     const name = path.join(".");
     if (matches(name, row.untouched)) continue;
+    // Only looked at: the arguments of each call are made anew.
+    const good = at(row.good(), path);
     for (const value of badValues) {
-      const good = at(row.good(), path);
       const args = replaced(row.good(), path, value);
       const mustRefuse = !fits(row, path, value, good) || (Number.isNaN(value) && !matches(name, row.nan));
       yield { path, what: `${name} = ${shown(value)}`, value, mustRefuse, args };
     }
-    const good = at(row.good(), path);
     if (!isPlain(good) || matches(name, row.records) || matches(name, row.opaque)) continue;
     for (const option of unknownOptions) {
       if (Object.hasOwn(good, option)) continue;

@@ -21,18 +21,29 @@ writeFileSync(join(folder, "model.keras"), archive);
 // Not gone into: what it has is its own.
 const library = Object.create(hdf5) as keras.Hdf5Library;
 
+// Every text is a path: one that is there stands for all.
+const within = (given: unknown, name: string) =>
+  (typeof given === "string" && given !== "" ? join(folder, name) : given) as string;
+// Errors of a function that reads are its own.
+const heard = (options: unknown) => {
+  const given = (options as { readonly weights?: unknown } | undefined)?.weights;
+  return (typeof given === "function" ? { ...(options as object), weights: async () => weights } : options) as never;
+};
+
 export const kerasRows: readonly Row[] = [
   {
     name: "fromTensorFlowJs",
     where: ["functional"],
-    call: keras.fromTensorFlowJs as never,
+    call: ((model: never, options: unknown, ...rest: []) =>
+      keras.fromTensorFlowJs(model, heard(options), ...rest)) as never,
     good: () => [json, { weights, shapes: { d_input: [2] } }],
     optional: ["1"],
+    accepts: { "0": ["object"], "1.weights": ["object", "array", "function"] },
   },
   {
     name: "loadTensorFlowJs",
     where: ["fromTensorFlowJs", "functional"],
-    call: keras.loadTensorFlowJs as never,
+    call: ((path: unknown, ...rest: []) => keras.loadTensorFlowJs(within(path, "model.json"), ...rest)) as never,
     good: () => [join(folder, "model.json"), { shapes: { d_input: [2] } }],
     optional: ["1"],
   },
@@ -47,7 +58,7 @@ export const kerasRows: readonly Row[] = [
   {
     name: "loadKeras",
     where: ["fromKeras", "functional"],
-    call: keras.loadKeras as never,
+    call: ((path: unknown, ...rest: []) => keras.loadKeras(within(path, "model.keras"), ...rest)) as never,
     good: () => [join(folder, "model.keras"), { hdf5: library, shapes: { input_layer: [4] } }],
     optional: ["1"],
   },
