@@ -1,8 +1,9 @@
 // One format to another: tensors, and models.
 
-import { labelMapFrom } from "../data/labels.js";
-import type { TableTarget } from "../data/tableColumns.js";
+import { featuresOf, type TableColumn } from "../data/tableColumns.js";
+import { type TableTransform, tableTransformFrom } from "../data/tableTransform.js";
 import { DataError, showNames, showValue } from "../engine/errors.js";
+import type { LoadedModel } from "../io/model.js";
 import { encodeNpy, encodeNpz } from "../io/numpy.js";
 import { toPyTorch } from "../io/pytorch.js";
 import { encodeSafetensors, type SafetensorsInput, type SafetensorsTensor } from "../io/safetensors.js";
@@ -16,7 +17,7 @@ import { compile, type Predictor } from "../train/trainer.js";
 import { type OpenFile, openFile } from "./fileFormats.js";
 import { type OpenModel, openModel } from "./modelFile.js";
 import { defineCommand, JSON_OPTION, type OptionValues, UsageError } from "./options.js";
-import { printResult, sayWith } from "./terminal.js";
+import { columnsOf, printResult, sayWith } from "./terminal.js";
 
 const CONVERT = {
   tensors: { help: "the tensors alone, of a model too, as they are in the file" },
@@ -69,17 +70,20 @@ async function modelOfOnnx(from: string, to: string): Promise<void> {
   }
 }
 
-async function withModel<T>(path: string, work: (predictor: Predictor) => T | Promise<T>): Promise<T> {
-  const { model } = await loadModel(path);
+type Work<T> = (predictor: Predictor, preprocessing: LoadedModel["preprocessing"]) => T | Promise<T>;
+
+async function withModel<T>(path: string, work: Work<T>): Promise<T> {
+  const { model, preprocessing } = await loadModel(path);
   const predictor = (await compile(model)) as Predictor;
   try {
-    return await work(predictor);
+    return await work(predictor, preprocessing);
   } finally {
     predictor.dispose();
   }
 }
 
-const pytorchTensors = (path: string): Promise<Record<string, SafetensorsInput>> => withModel(path, toPyTorch);
+const pytorchTensors = (path: string): Promise<Record<string, SafetensorsInput>> =>
+  withModel(path, (predictor) => toPyTorch(predictor));
 
 function inputsOf({ tensors }: OpenFile): Record<string, SafetensorsInput> {
   return Object.fromEntries([...tensors].map(([name, tensor]) => [name, inputOf(tensor)]));
@@ -113,14 +117,17 @@ async function writeOnnx(
   from: string,
   to: string,
   options: { batch?: number; foldBatchNorm?: boolean },
-) {
+): Promise<{ readonly table?: TableTransform }> {
   const file = await openFile(where, await readFileBytes(from), from);
   if (file.metadata.architecture === undefined) {
     throw new DataError(
       `${where}: the file must be a model that saveModel() or steepest train wrote, got ${file.format} without one in ${showValue(from)}`,
     );
   }
-  await withModel(from, (predictor) => saveOnnx(predictor, to, options));
+  return await withModel(from, async (predictor, { table }) => {
+    await saveOnnx(predictor, to, options);
+    return table === undefined ? {} : { table: tableTransformFrom(table) };
+  });
 }
 
 const EXPORT = {
@@ -131,42 +138,67 @@ const EXPORT = {
 
 type ExportOptions = OptionValues<typeof EXPORT>;
 
+interface Exported {
+  readonly files: readonly string[];
+  /** What is done outside of the file, if the model has it. */
+  readonly table?: TableTransform;
+}
+
 /** What a model is exported as, by the ending of the file. */
-const TARGETS: Readonly<
-  Record<string, (from: string, to: string, given: ExportOptions) => Promise<readonly string[]>>
-> = {
+const TARGETS: Readonly<Record<string, (from: string, to: string, given: ExportOptions) => Promise<Exported>>> = {
   async ".onnx"(from, to, given) {
-    await writeOnnx("export", from, to, { foldBatchNorm: given["fold-batch-norm"] });
-    return [to];
+    const notes = await writeOnnx("export", from, to, { foldBatchNorm: given["fold-batch-norm"] });
+    return { files: [to], ...notes };
   },
   ".mjs": writeStandalone,
   ".js": writeStandalone,
 };
 
-async function writeStandalone(from: string, to: string): Promise<string[]> {
+async function writeStandalone(from: string, to: string): Promise<Exported> {
   const model = await openModel("export", from);
   try {
-    return await saveStandalone(model.predictor, to, standaloneOptions(model));
+    return { files: await saveStandalone(model.predictor, to, standaloneOptions(model)) };
   } finally {
     model.dispose();
   }
 }
 
-/** What is around the model in its file: of a table the classes, or the scale of the target; else what it was saved with. */
+/** What is around the model in its file: the table, or what it was saved with. */
 function standaloneOptions({ transform, preprocessing }: OpenModel): StandaloneOptions {
-  const target = transform?.toJSON().target as TableTarget | undefined;
-  if (target === undefined) {
-    const { scaler, targetScaler, labels } = preprocessing;
-    return { ...(scaler && { scaler }), ...(targetScaler && { targetScaler }), ...(labels && { labels }) };
+  if (transform !== undefined) return { table: transform };
+  const { scaler, targetScaler, labels } = preprocessing;
+  return { ...(scaler && { scaler }), ...(targetScaler && { targetScaler }), ...(labels && { labels }) };
+}
+
+/** What whoever runs an ONNX file of a table's model does before and after. */
+function outsideText(table: TableTransform): string {
+  const { columns, target } = table.toJSON();
+  const lines = columns.flatMap((column) =>
+    featuresOf(column).map((name, at) => [`  ${name}`, at === 0 ? featureText(column) : ""]),
+  );
+  const [first] = Array.isArray(target) ? target : [target];
+  const answer =
+    first.type === "classes"
+      ? `gives a score for each class, in the order ${showNames(table.classes)}`
+      : `gives scaled numbers: ${first.name} = output * ${first.scale} + ${first.offset}`;
+  return `takes ${table.features.length} features, in this order:\n${columnsOf(lines)}\n${answer}`;
+}
+
+function featureText(column: TableColumn): string {
+  switch (column.type) {
+    case "number":
+      return `(value - ${column.offset}) / ${column.scale}${column.fill === null ? "" : `; of a missing one, ${column.fill}`}`;
+    case "category":
+      return "1 of its category, 0 of others";
+    default:
+      return `${column.type}: see the model's table, with --json`;
   }
-  if (target.type === "classes") return { labels: labelMapFrom({ labels: [...target.classes] }) };
-  return { targetScaler: { offset: [target.offset], scale: [target.scale] } };
 }
 
 export const exportCommand = defineCommand({
   summary: "write a model for other runtimes",
   description:
-    "Writes a model that steepest train or saveModel() made as ONNX (opset 17, any batch size; needs the package pbf), for ONNX Runtime and others, or as an ES module that predicts on its own (--standalone). Both take features: what becomes of a table's columns before is not in them. ONNX gives scores before a softmax.",
+    "Writes a model that steepest train or saveModel() made as ONNX (opset 17, any batch size; needs the package pbf), for ONNX Runtime and others, or as an ES module that predicts on its own (--standalone). The module takes rows as they are in the table, and gives classes or numbers in the target's own units. ONNX takes features, which are listed (--json has how they are made), and gives scores before a softmax, or scaled numbers.",
   arguments: "<model> <file>",
   options: EXPORT,
   examples: [
@@ -177,8 +209,11 @@ export const exportCommand = defineCommand({
     const endings = Object.keys(TARGETS).filter((one) => one.endsWith("js") || !given.standalone);
     const ending = endings.find((one) => to.toLowerCase().endsWith(one));
     if (ending === undefined) throw new UsageError(`the file must end with ${showNames(endings)}, got "${to}"`);
-    const files = await TARGETS[ending](from, to, given);
-    sayWith(given.json)(`wrote ${files.join(", ")}`);
-    if (given.json) printResult({ model: from, files });
+    const { files, table } = await TARGETS[ending](from, to, given);
+    const say = sayWith(given.json);
+    say(`wrote ${files.join(", ")}`);
+    if (table !== undefined) say(outsideText(table));
+    const outside = table && { features: table.features, classes: table.classes, table: table.toJSON() };
+    if (given.json) printResult({ model: from, files, ...outside });
   },
 });

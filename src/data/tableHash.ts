@@ -43,3 +43,6 @@ export function hashPlace(text: string, size: number, seed: number): { place: nu
 export function wordsOf(text: string): string[] {
   return text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
 }
+
+/** For files that have their text: the first, and what it calls. */
+export const HASH_FUNCTIONS = [hashPlace, murmurHash3, scrambled] as const;

@@ -43,6 +43,7 @@ const OPTIONS = {
   scaler: plainObject<StandaloneOptions["scaler"]>(),
   targetScaler: plainObject<StandaloneOptions["targetScaler"]>(),
   labels: plainObject<StandaloneOptions["labels"]>(),
+  table: plainObject<StandaloneOptions["table"]>(),
   batches: (where, name, value = [1, 8, 64]) => checkBatches(where, name, value),
 } satisfies OptionsOf<StandaloneOptions>;
 

@@ -1,6 +1,7 @@
 // What a standalone file does. These functions are not called here: their text becomes the file (see file.ts), so they use
 // nothing but each other and what every runtime has. `FILE` is the file's own data.
 import type { Bound } from "../graph/values.js";
+import type { FileTable } from "./tableLoader.js";
 
 /** An input or output. */
 export interface FilePort {
@@ -40,9 +41,13 @@ export interface FileData {
   readonly targetScaler?: FileScaler | undefined;
   /** Of the classes of the only output. */
   readonly labels?: readonly unknown[] | undefined;
+  /** Of the rows that the features come from. Its columns are beside this: see file.ts. */
+  readonly table?: FileTable | undefined;
 }
 
 declare const FILE: FileData;
+/** Rows of the model's table to features: see tableLoader.ts. `undefined` without a table. */
+declare const TABLE: { features(rows: unknown): Float32Array } | undefined;
 /** The module's bytes in base64; empty if they are in a file of their own. */
 declare const WASM: string;
 
@@ -57,7 +62,14 @@ async function load(wasm?: unknown): Promise<object> {
   const { exports } = await WebAssembly.instantiate(await compiled(await wasm), { env: { memory } });
   const run = (batch: number) => (exports as Record<string, () => void>)[`predict${batch}`]();
   const predict = (x: unknown) => predictAll(memory, run, x);
-  return FILE.labels === undefined ? { predict } : { predict, classify: (x: unknown) => classify(predict(x)) };
+  const named = FILE.labels === undefined ? {} : { classify: (x: unknown) => classify(predict(x)) };
+  if (TABLE === undefined) return { predict, ...named };
+  const { features } = TABLE;
+  const predictRows = (rows: unknown) => {
+    const answers = predict(features(rows));
+    return FILE.labels === undefined ? Array.from(answers as Float32Array) : classify(answers);
+  };
+  return { predict, ...named, features, predictRows };
 }
 
 async function compiled(wasm: unknown): Promise<WebAssembly.Module> {
