@@ -81,19 +81,19 @@ function checkFits(
 }
 
 /** All columns in their order, as numbers. */
-function plainFeatures({ where, place, names, rows, numbers }: RawTable, size: number): Float32Array {
+function plainFeatures({ where, place, names, cells, numbers }: RawTable, size: number): Float32Array {
   if (names.length !== size) {
     throw new DataError(
       `${where}: the rows must have a column for each of the ${size} values that the model takes, got ${names.length}: ${showNames(names)}`,
     );
   }
-  const x = new Float32Array(rows.length * size);
-  rows.forEach((row, at) => {
+  const x = new Float32Array(cells.length * size);
+  for (let at = 0; at < cells.length; at++) {
     names.forEach((name, column) => {
       const refuse = refusal(where, name, `${place} ${numbers[at]}`);
-      x[at * size + column] = readNumber(row[column] ?? "", "plain", refuse);
+      x[at * size + column] = readNumber(cells.at(at, column) ?? "", "plain", refuse);
     });
-  });
+  }
   return x;
 }
 

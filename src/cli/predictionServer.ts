@@ -1,6 +1,6 @@
 // A model behind HTTP: POST /predict and GET /health.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { tableOfObjects } from "../data/tableRows.js";
+import { tableOf, tableOfObjects } from "../data/tableRows.js";
 import { DataError, SteepestError, showValue } from "../engine/errors.js";
 import { type Batcher, type BatcherOptions, createBatcher, OverloadError } from "./batcher.js";
 import { answersTo, type OpenModel } from "./modelFile.js";
@@ -38,7 +38,7 @@ export function createPredictionServer(model: OpenModel, options: PredictionServ
   const counts = { requests: 0, rows: 0, refused: 0 };
   let isEnding = false;
   const answer = async (request: IncomingMessage): Promise<object> => {
-    const path = new URL(request.url ?? "/", "http://host").pathname;
+    const path = pathOf(request.url ?? "/");
     if (path === "/health") {
       allow(request, ["GET", "HEAD"]);
       const about = { status: isEnding ? "ending" : "ok", ...counts, waiting: batcher.waiting };
@@ -108,6 +108,15 @@ function refusalOf(error: unknown): Refusal {
   return new Refusal(500, error instanceof SteepestError ? message : "the prediction failed");
 }
 
+/** The path of a request's target, which may be anything: "//" is no URL. */
+function pathOf(target: string): string {
+  try {
+    return new URL(target, "http://host").pathname;
+  } catch {
+    throw new Refusal(400, `the request must be for a path, got ${showValue(target)}`);
+  }
+}
+
 function allow({ method = "" }: IncomingMessage, methods: readonly string[]): void {
   if (methods.includes(method)) return;
   throw new Refusal(405, `the method must be ${methods.join(" or ")}, got ${method}`, { allow: methods.join(", ") });
@@ -156,8 +165,6 @@ function featuresOf(model: OpenModel, rows: readonly unknown[]): Float32Array {
     if (Array.isArray(row) && row.length === names.length) return;
     throw new DataError(`predict: row ${at + 1} must be a list of as many numbers as the first, got ${showValue(row)}`);
   });
-  return model.featuresOf({
-    ...{ where: "predict", place: "row", names, rows: rows as readonly unknown[][] },
-    numbers: rows.map((_, at) => at + 1),
-  });
+  const block = { names, rows: rows as readonly unknown[][], numbers: rows.map((_, at) => at + 1) };
+  return model.featuresOf(tableOf("predict", "row", block));
 }

@@ -1,6 +1,5 @@
 // A table to samples in one call: rows, types, parts, and what is learned from the training part.
 import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
-import { kindOf } from "../engine/kind.js";
 import { joined, readOptions } from "../engine/options.js";
 import { randomNumbers } from "../engine/randomNumbers.js";
 import { CSV_OPTIONS, type CsvOptions, csvRowsFor } from "./csv.js";
@@ -8,6 +7,7 @@ import { type JsonLinesOptions, jsonLineRowsFor } from "./jsonLines.js";
 import type { Label } from "./labels.js";
 import { PARQUET_OPTIONS, type ParquetOptions, parquetRowsFor } from "./parquet.js";
 import { partsOf, type Shares } from "./parts.js";
+import { cellsOfRows, chosenCells, columnOf } from "./tableCells.js";
 import { type ColumnSummary, columnIndex, type FittedTable, fitColumns } from "./tableFit.js";
 import {
   FIT_OPTIONS,
@@ -29,7 +29,6 @@ import {
   encodeWeights,
   type IsSeveral,
   type TableSamples,
-  type TableTargets,
   type TableTransform,
   transformOf,
 } from "./tableTransform.js";
@@ -197,7 +196,7 @@ export async function fitTable<const Target extends TargetOptions>(
   drawn.sort((a, b) => a.number - b.number);
   const table: RawTable = {
     ...{ where: "fitTable", place: source.place, names },
-    ...{ rows: drawn.map(({ row }) => row), numbers: drawn.map(({ number }) => number) },
+    ...{ cells: cellsOfRows(drawn.map(({ row }) => row)), numbers: drawn.map(({ number }) => number) },
   };
   const fitted = fitColumns(table, upToCount(drawn.length), plan, undefined);
   return transformOf(dataOf(fitted, plan));
@@ -226,18 +225,12 @@ function tableDataOf(given: RawTable, plan: TablePlan): { [part: string]: unknow
   const fitted = fitColumns(raw, training, plan, plan.groups);
   const transform = transformOf(dataOf(fitted, plan));
   const width = transform.features.length;
-  const x = encodeRows(raw, fitted.columns, plan.missingValues, width);
-  const y = encodeTargets(raw, fitted.target, plan.missingValues);
-  const weights = plan.weights === undefined ? undefined : encodeWeights(raw, plan.weights, plan.missingValues);
-  const parts = names.map((name): [string, TableSamples<boolean>] => {
-    const samples = samplesAt(x, y, width, indices[name]);
-    return [
-      name,
-      weights === undefined
-        ? samples
-        : { ...samples, weights: Float32Array.from(indices[name], (row) => weights[row]) },
-    ];
+  const samplesOf = (part: RawTable): TableSamples<boolean> => ({
+    x: encodeRows(part, fitted.columns, plan.missingValues, width),
+    y: encodeTargets(part, fitted.target, plan.missingValues),
+    ...(plan.weights === undefined ? {} : { weights: encodeWeights(part, plan.weights, plan.missingValues) }),
   });
+  const parts = partsInTurn(raw, names, indices, samplesOf);
   const sizes = names.map((name): [string, number] => [name, indices[name].length]);
   return {
     ...Object.fromEntries(parts),
@@ -251,31 +244,27 @@ function tableDataOf(given: RawTable, plan: TablePlan): { [part: string]: unknow
   };
 }
 
-function samplesAt(
-  x: Float32Array,
-  y: TableTargets<boolean>,
-  width: number,
-  indices: Uint32Array,
-): TableSamples<boolean> {
-  const targets = (y.length * width) / x.length;
-  const taken = <To extends Float32Array | Uint32Array>(from: To, size: number, to: To): To => {
-    indices.forEach((index, at) => {
-      to.set(from.subarray(index * size, (index + 1) * size), at * size);
-    });
-    return to;
-  };
-  const length = indices.length * targets;
-  return {
-    x: taken(x, width, new Float32Array(indices.length * width)),
-    y: taken(y, targets, kindOf(y) === "Uint32Array" ? new Uint32Array(length) : new Float32Array(length)),
-  };
+/** Part by part: all rows first, and then each part, would be in memory twice. */
+function partsInTurn(
+  table: RawTable,
+  names: readonly string[],
+  indices: Readonly<Record<string, Uint32Array>>,
+  samplesOf: (part: RawTable) => TableSamples<boolean>,
+): [string, TableSamples<boolean>][] {
+  try {
+    return names.map((name) => [name, samplesOf(only(table, indices[name]))]);
+  } catch (error) {
+    // Of several values that are refused, the first in the table is told, not the first of a part.
+    samplesOf(table);
+    throw error;
+  }
 }
 
 function only(table: RawTable, rows: ArrayLike<number>): RawTable {
   return {
     ...table,
-    rows: Array.from(rows, (row) => table.rows[row]),
-    numbers: Array.from(rows, (row) => table.numbers[row]),
+    cells: chosenCells(table.cells, rows),
+    numbers: Float64Array.from(rows, (row) => table.numbers[row]),
   };
 }
 
@@ -284,8 +273,8 @@ function withTarget(table: RawTable, { target, missingTarget, missingValues }: T
   const names = target.list.map(({ column }) => column);
   const indices = names.map((name) => columnIndex(table, name, "target"));
   if (missingTarget === "error") return table;
-  const kept = [...table.rows.keys()].filter((row) =>
-    indices.every((index) => !isMissing(table.rows[row][index], missingValues)),
+  const kept = upToCount(table.cells.length).filter((row) =>
+    indices.every((index) => !isMissing(table.cells.at(row, index), missingValues)),
   );
   if (kept.length > 0) return only(table, kept);
   const [where, columns] = target.areSeveral ? ["all targets", "columns"] : ["a target", "column"];
@@ -301,8 +290,7 @@ function inOrder(table: RawTable, plan: TablePlan): RawTable {
   const index = columnIndex(table, time, "time");
   const settings = columns.get(time);
   const order = settings === undefined || settings === "drop" ? undefined : settings.order;
-  const times = table.rows.map((row, at) => {
-    const value = row[index];
+  const times = columnOf(table.cells, index, (value, at) => {
     const refuse = refusal(table.where, time, placeIn(table, at));
     if (isMissing(value, missingValues)) refuse("each row must have a time", value, "mend it");
     const isNumber =
@@ -311,12 +299,12 @@ function inOrder(table: RawTable, plan: TablePlan): RawTable {
   });
   return only(
     table,
-    [...times.keys()].sort((a, b) => times[a] - times[b] || a - b),
+    upToCount(times.length).sort((a, b) => times[a] - times[b] || a - b),
   );
 }
 
 function indicesOf(table: RawTable, plan: TablePlan): Record<string, Uint32Array> {
-  const { where, rows } = table;
+  const { where, cells } = table;
   const { parts, seed, gap, time, groups: groupColumn, target, missingValues } = plan;
   if (time !== undefined && (groupColumn !== undefined || plan.stratify === true)) {
     throw new ModelError(
@@ -324,8 +312,7 @@ function indicesOf(table: RawTable, plan: TablePlan): Record<string, Uint32Array
     );
   }
   const labelsAt = (index: number, what: string): Label[] =>
-    rows.map((row, at): Label => {
-      const value = row[index];
+    columnOf(cells, index, (value, at): Label => {
       if (!isMissing(value, missingValues)) return typeof value === "string" ? value.trim() : String(value);
       return refusal(where, table.names[index], placeIn(table, at))(
         `each row must have a ${what}`,
@@ -337,7 +324,7 @@ function indicesOf(table: RawTable, plan: TablePlan): Record<string, Uint32Array
   if (groupColumn !== undefined) {
     const groups = labelsAt(columnIndex(table, groupColumn, "groups"), "group");
     if (plan.stratify === true) throw new ModelError(`${where}: takes either stratify or groups, got both`);
-    return partsOf(where, rows.length, { parts, seed, shuffle, stratify: undefined, groups, gap });
+    return partsOf(where, cells.length, { parts, seed, shuffle, stratify: undefined, groups, gap });
   }
   const stratify = shuffle
     ? strataOf(table, plan, () => {
@@ -345,7 +332,7 @@ function indicesOf(table: RawTable, plan: TablePlan): Record<string, Uint32Array
         return of.length === 1 ? of[0] : of[0].map((_, row) => JSON.stringify(of.map((labels) => labels[row])));
       })
     : undefined;
-  return partsOf(where, rows.length, { parts, seed, shuffle, stratify, groups: undefined, gap });
+  return partsOf(where, cells.length, { parts, seed, shuffle, stratify, groups: undefined, gap });
 }
 
 /** The classes, if each part is to have its share of each. By default that is so if it can be. */

@@ -2,6 +2,7 @@
 import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
 import { type Label, sortedLabels } from "./labels.js";
 import { minMaxScaler, robustScaler, standardScaler } from "./scalers.js";
+import { columnOf } from "./tableCells.js";
 import {
   type DateColumn,
   featuresOf,
@@ -185,8 +186,7 @@ function cellsOf(
   { table, profile, plan }: Context,
   read: (value: unknown, refuse: Refuse) => number,
 ): (number | undefined)[] {
-  return table.rows.map((row, at) => {
-    const value = row[profile.index];
+  return columnOf(table.cells, profile.index, (value, at) => {
     if (isMissing(value, plan.missingValues)) return undefined;
     return read(value, refusal(table.where, profile.name, placeIn(table, at)));
   });
@@ -334,7 +334,7 @@ function fitCategory(context: Context): Fit {
   const known: string[] = [];
   let hasMissing = false;
   for (let at = 0; at < training.length; at++) {
-    const value = table.rows[training[at]][profile.index];
+    const value = table.cells.at(training[at], profile.index);
     if (isMissing(value, plan.missingValues)) hasMissing = true;
     else known.push(textOf(value));
   }
@@ -357,10 +357,10 @@ function fitCategory(context: Context): Fit {
             ? ("feature" as const)
             : ("zeros" as const);
   if (rule === NOTHING && profile.missing > 0) {
-    const at = table.rows.findIndex((row) => isMissing(row[profile.index], plan.missingValues));
+    const at = profile.first.missing ?? 0;
     refusal(table.where, profile.name, placeIn(table, at))(
       "no value may be missing",
-      table.rows[at][profile.index],
+      table.cells.at(at, profile.index),
       'fill it, as { missing: "category" }',
     );
   }
@@ -392,14 +392,14 @@ function fitTarget(
     const row = first.missing ?? 0;
     refusal(table.where, name, placeIn(table, row))(
       "each row must have a target",
-      table.rows[row][index],
+      table.cells.at(row, index),
       'missingTarget: "drop" leaves such rows out',
     );
   }
   if (!areClasses(profile, target, isOfSeveral)) {
     const decimal = target.decimal ?? "plain";
-    const numbers = table.rows.map((row, at) =>
-      readNumber(row[index], decimal, refusal(table.where, name, placeIn(table, at))),
+    const numbers = columnOf(table.cells, index, (value, at) =>
+      readNumber(value, decimal, refusal(table.where, name, placeIn(table, at))),
     );
     const values = Array.from(training, (row) => numbers[row]);
     return { name, type: "numbers", decimal, ...scaleOf({ table, profile }, values, "standard") };
@@ -408,12 +408,13 @@ function fitTarget(
     const row = first.other ?? 0;
     refusal(table.where, name, placeIn(table, row))(
       "each target must be a number, a text or a flag",
-      table.rows[row][index],
+      table.cells.at(row, index),
       "mend it",
     );
   }
   const areNumbers = counts.number === present;
-  const classes = target.classes ?? sortedLabels(new Set(table.rows.map((row) => labelOf(row[index], areNumbers))));
+  const classes =
+    target.classes ?? sortedLabels(new Set(columnOf(table.cells, index, (value) => labelOf(value, areNumbers))));
   if (classes.length < 2) {
     throw new DataError(
       `${table.where}: the target ${showValue(name)} must have two classes or more, got ${showValue(classes)}`,
@@ -421,7 +422,7 @@ function fitTarget(
   }
   if (classes.length > 1000) {
     throw new DataError(
-      `${table.where}: the target ${showValue(name)} must have at most 1000 classes, got ${classes.length}: if it has numbers, mend ${showValue(first.text === undefined ? classes[0] : table.rows[first.text][index])}${first.text === undefined ? "" : ` in ${placeIn(table, first.text)}`}`,
+      `${table.where}: the target ${showValue(name)} must have at most 1000 classes, got ${classes.length}: if it has numbers, mend ${showValue(first.text === undefined ? classes[0] : table.cells.at(first.text, index))}${first.text === undefined ? "" : ` in ${placeIn(table, first.text)}`}`,
     );
   }
   return { name, type: "classes", classes };

@@ -35,12 +35,12 @@ export function profileOf(table: RawTable, index: number, missing: ReadonlySet<s
   let [min, max] = [Infinity, -Infinity];
   let isWhole = true;
   let hasTimes = false;
-  table.rows.forEach((row, at) => {
-    const value = row[index];
+  for (let at = 0; at < table.cells.length; at++) {
+    const value = table.cells.at(at, index);
     const kind = kindOfCell(value, missing);
     counts[kind]++;
     first[kind] ??= at;
-    if (kind === "missing" || kind === "other") return;
+    if (kind === "missing" || kind === "other") continue;
     const text = textOf(value);
     const count = values.get(text);
     if (count !== undefined || values.size <= MAX_COUNTED) values.set(text, (count ?? 0) + 1);
@@ -50,8 +50,8 @@ export function profileOf(table: RawTable, index: number, missing: ReadonlySet<s
       if (!Number.isInteger(number)) isWhole = false;
     }
     if ((kind === "date" || kind === "localDate") && !/00:00:00(\.0+)?Z?$|^\S{8,10}$/.test(text)) hasTimes = true;
-  });
-  const present = table.rows.length - counts.missing;
+  }
+  const present = table.cells.length - counts.missing;
   return {
     name: table.names[index],
     index,
@@ -76,7 +76,7 @@ export function typeFound(table: RawTable, profile: Profile): ColumnType | undef
   if (present === 0) return undefined;
   const refuse = (kind: ValueKind, rule: string, remedy: string): never => {
     const row = first[kind] ?? 0;
-    return refusal(table.where, name, placeIn(table, row))(rule, table.rows[row][index], remedy);
+    return refusal(table.where, name, placeIn(table, row))(rule, table.cells.at(row, index), remedy);
   };
   if (counts.other > 0)
     refuse(
@@ -115,7 +115,7 @@ function checkMixed(table: RawTable, { name, index, present, counts, first }: Pr
     const others = (Object.keys(first) as ValueKind[]).filter((one) => one !== kind && one !== "missing");
     const row = Math.min(...others.map((one) => first[one] ?? Infinity));
     throw new DataError(
-      `${table.where}: column ${showValue(name)}: the values must be of one kind, got ${counts[kind]} ${what} of ${present} values, and ${showValue(table.rows[row][index])} in ${placeIn(table, row)}: ` +
+      `${table.where}: column ${showValue(name)}: the values must be of one kind, got ${counts[kind]} ${what} of ${present} values, and ${showValue(table.cells.at(row, index))} in ${placeIn(table, row)}: ` +
         `mend it, name it in missingValues, or say what the column is: columns: { ${name}: "category" } (or "${type}")`,
     );
   }

@@ -1,6 +1,7 @@
 // Rows of a table as they come: blocks of raw values with the names of the columns, before anything is made of them.
 import { DataError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
+import { type Cells, cellsOfRows, PackedCells } from "./tableCells.js";
 
 /** A row by the names of its columns. */
 export interface TableRow {
@@ -113,23 +114,32 @@ export function blockOfObjects(
 }
 
 /** A table that is in memory. */
-export interface RawTable extends RowBlock {
+export interface RawTable {
   readonly where: string;
   readonly place: TableRows["place"];
+  readonly names: readonly string[];
+  readonly cells: Cells;
+  /** The line or row of each, as errors name it: from 1. */
+  readonly numbers: ArrayLike<number>;
+}
+
+/** A block as a table. */
+export function tableOf(where: string, place: TableRows["place"], { names, rows, numbers }: RowBlock): RawTable {
+  return { where, place, names, cells: cellsOfRows(rows), numbers };
 }
 
 /** All rows. Throws DataError if there are none. */
 export async function collectRows(where: string, given: AnyRows): Promise<RawTable> {
   const source = checkRows(where, given);
   let names: readonly string[] = [];
-  const rows: (readonly unknown[])[] = [];
+  const cells = new PackedCells();
   const numbers: number[] = [];
   for await (const block of source.blocks()) {
     names = block.names;
-    for (const row of block.rows) rows.push(row);
+    cells.add(block);
     for (const number of block.numbers) numbers.push(number);
   }
-  return checkFull({ where, place: source.place, names, rows, numbers });
+  return checkFull({ where, place: source.place, names, cells, numbers });
 }
 
 /** Objects as a table. Throws DataError if there are none. */
@@ -137,10 +147,10 @@ export function tableOfObjects(where: string, given: unknown): RawTable {
   if (!Array.isArray(given)) {
     throw new DataError(`${where}: the rows must be an array of objects, got ${showValue(given)}`);
   }
-  return checkFull({ where, place: "row", ...blockOfObjects(where, "row", given, new Map(), 1) });
+  return checkFull(tableOf(where, "row", blockOfObjects(where, "row", given, new Map(), 1)));
 }
 
 function checkFull(table: RawTable): RawTable {
-  if (table.rows.length > 0 && table.names.length > 0) return table;
+  if (table.cells.length > 0 && table.names.length > 0) return table;
   throw new DataError(`${table.where}: the table must have rows, got none`);
 }

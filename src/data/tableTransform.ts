@@ -5,7 +5,15 @@ import { integer, number, type OptionsOf, optional, readOptions } from "../engin
 import type { Label } from "./labels.js";
 import { columnEncoder, featuresOf, type TableColumn, type TableTarget } from "./tableColumns.js";
 import { checkTableData } from "./tableJson.js";
-import { type AnyRows, checkRows, type RawTable, type RowBlock, type TableRow, tableOfObjects } from "./tableRows.js";
+import {
+  type AnyRows,
+  checkRows,
+  type RawTable,
+  type RowBlock,
+  type TableRow,
+  tableOf,
+  tableOfObjects,
+} from "./tableRows.js";
 import { isMissing, readNumber, refusal, textOf } from "./tableValues.js";
 
 /** Whether targets are given as several. */
@@ -116,7 +124,7 @@ export function transformOf<Several extends boolean>(data: TableTransformData): 
       return {
         async *[Symbol.asyncIterator]() {
           for await (const block of regrouped(source.blocks(), batchSize)) {
-            yield samplesOf({ where: "batches", place: source.place, ...block });
+            yield samplesOf(tableOf("batches", source.place, block));
           }
         },
       };
@@ -169,17 +177,17 @@ export function encodeRows(
   missing: ReadonlySet<string>,
   width: number,
 ): Float32Array {
-  const { where, rows, numbers, place } = table;
+  const { where, cells, numbers, place } = table;
   const places = placesOf(
     table,
     columns.map(({ name }) => name),
   );
-  const x = new Float32Array(rows.length * width);
+  const x = new Float32Array(cells.length * width);
   let start = 0;
   columns.forEach((column, index) => {
     const encode = columnEncoder(where, column, missing);
-    for (let row = 0; row < rows.length; row++) {
-      encode(rows[row][places[index]], () => `${place} ${numbers[row]}`, x, row * width + start);
+    for (let row = 0; row < cells.length; row++) {
+      encode(cells.at(row, places[index]), () => `${place} ${numbers[row]}`, x, row * width + start);
     }
     start += featuresOf(column).length;
   });
@@ -195,7 +203,7 @@ export function encodeTargets(
   missing: ReadonlySet<string>,
 ): Uint32Array | Float32Array {
   if ("type" in target) return encodeTarget(table, target, missing);
-  const y = new Float32Array(table.rows.length * target.length);
+  const y = new Float32Array(table.cells.length * target.length);
   target.forEach((one, index) => {
     encodeTarget(table, one, missing).forEach((value, row) => {
       y[row * target.length + index] = value;
@@ -207,12 +215,12 @@ export function encodeTargets(
 function encodeTarget(table: RawTable, target: TableTarget, missing: ReadonlySet<string>): Uint32Array | Float32Array {
   const [index] = placesOf(table, [target.name]);
   const read = (row: number) => {
-    const value = table.rows[row][index];
+    const value = table.cells.at(row, index);
     const refuse = refusal(table.where, target.name, `${table.place} ${table.numbers[row]}`);
     if (isMissing(value, missing)) refuse("each row must have a target", value, "leave the row out");
     return { value, refuse };
   };
-  const length = table.rows.length;
+  const { length } = table.cells;
   if (target.type === "numbers") {
     const { decimal, offset, scale } = target;
     return Float32Array.from({ length }, (_, row) => {
@@ -240,9 +248,9 @@ function encodeTarget(table: RawTable, target: TableTarget, missing: ReadonlySet
 /** Throws DataError if a weight is missing, negative or no number. */
 export function encodeWeights(table: RawTable, name: string, missing: ReadonlySet<string>): Float32Array {
   const [index] = placesOf(table, [name]);
-  return Float32Array.from(table.rows, (row, at) => {
+  return Float32Array.from({ length: table.cells.length }, (_, at) => {
     const refuse = refusal(table.where, name, `${table.place} ${table.numbers[at]}`);
-    const value = row[index];
+    const value = table.cells.at(at, index);
     const weight = isMissing(value, missing) ? -1 : Math.fround(readNumber(value, "plain", refuse));
     if (weight >= 0 && weight < Infinity) return weight;
     return refuse("each weight must be a number, 0 or more", value, "mend it, or leave the row out");

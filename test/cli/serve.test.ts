@@ -1,6 +1,7 @@
 // steepest serve: what many clients at once get is what the library answers, and nothing is lost when it ends.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -110,6 +111,35 @@ describe.skipIf(process.platform === "win32")("steepest serve", () => {
     expect(result.batches).toBeLessThan(600);
   });
 
+  // Ten minutes of what the test above does for a moment: figures are in docs/commandLine.md.
+  test.runIf(process.env.STEEPEST_EXHAUSTIVE && process.platform === "linux")(
+    "200 clients for long: memory stays where it was after the first part",
+    { timeout: 3_600_000 },
+    async () => {
+      const REQUESTS = 500_000;
+      const server = await serve("model.safetensors");
+      const residentMb = () =>
+        Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.child.pid}/status`, "utf8"))?.[1]) / 1024;
+      const [sizes, wrong]: [number[], string[]] = [[], []];
+      let sent = 0;
+      const client = async (): Promise<void> => {
+        while (sent < REQUESTS) {
+          const at = sent++ % ROWS;
+          if (sent % (REQUESTS / 20) === 0) sizes.push(residentMb());
+          const got = shown((await (await post(server.url, { rows: [rowAt(at)] })).json()) as Given);
+          if (got.join() !== expected[at]) wrong.push(`${at}: ${got}`);
+        }
+      };
+      await Promise.all(Array.from({ length: 200 }, client));
+      console.log(`resident MB after each twentieth of ${REQUESTS} requests: ${sizes.map(Math.round).join(" ")}`);
+      expect(wrong).toEqual([]);
+      // A heap goes up and down: the most of the second half is that of the first, and a few pages.
+      expect(sizes).toHaveLength(20);
+      expect(Math.max(...sizes.slice(10))).toBeLessThan(Math.max(...sizes.slice(0, 10)) + 16);
+      expect((await server.end()).code).toBe(0);
+    },
+  );
+
   test("what was asked before the end is answered; a new connection is refused", async () => {
     const server = await serve("model.safetensors");
     const { hostname, port } = new URL(server.url);
@@ -175,6 +205,12 @@ describe.skipIf(process.platform === "win32")("steepest serve", () => {
       405,
       "the method must be POST, got GET",
     ]);
+    // No client of today's sends this: the target is no URL.
+    const raw = connect(Number(new URL(url).port), "127.0.0.1");
+    raw.end("GET // HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+    let text = "";
+    for await (const piece of raw) text += piece;
+    expect(text).toMatch(/^HTTP\/1\.1 400 [^]*the request must be for a path, got \\"\/\/\\"/);
     expect(await refused(await fetch(`${url}/predictions`))).toEqual([404, expect.stringMatching(/got \/predictions/)]);
     // A queue that is empty takes a request of any size; many at once are too many.
     const all = await Promise.all(Array.from({ length: 40 }, () => post(url, Array(6).fill({ ...row }))));

@@ -1,7 +1,7 @@
 // train, predict and evaluate as a user meets them: real files in, files and lines out.
 import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { parse } from "csv-parse/sync";
 import { compile, crossEntropy } from "steepest";
 import { readCsv, type TableTransformData, tableTransformFrom } from "steepest/data";
@@ -192,6 +192,36 @@ describe("steepest predict", () => {
       1,
       expect.stringMatching(/column "beer": each value must be a number, got "much" in line 3/),
     ]);
+  });
+});
+
+describe("steepest export", () => {
+  test("a module takes the rows of the table, and says what steepest predict says", async () => {
+    const { files } = await resultOf(["export", "--standalone", "pubs.safetensors", "pubs.mjs"], { cwd });
+    expect(files).toEqual(["pubs.d.mts", "pubs.mjs"]);
+    const { load } = await import(pathToFileURL(file("pubs.mjs")).href);
+    const { predictRows, predict, features } = await load();
+    const rows = parse(pubs(","), { columns: true });
+    const { stdout } = await run(["predict", "pubs.safetensors", "pubs.csv", "--probabilities"], { cwd });
+    const answers = parse(stdout, { columns: true }) as Record<string, string>[];
+    expect(predictRows(rows)).toEqual(answers.map(({ prediction }) => prediction));
+    const probabilities = answers.flatMap((row) =>
+      ["p(cheap)", "p(dear)"].map((name) => Math.fround(Number(row[name]))),
+    );
+    expect([...predict(features(rows))]).toEqual(probabilities);
+  });
+
+  test("an ONNX file takes features, which are listed", async () => {
+    const { code, stdout } = await run(["export", "pubs.safetensors", "pubs.onnx"], { cwd });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^wrote pubs\.onnx\ntakes 5 features, in this order:\n {2}town=Köln +1 of its category, 0 of/,
+    );
+    expect(stdout).toMatch(/\n {2}beer +\(value - [\d.]+\) \/ [\d.]+; of a missing one, [\d.]+\n/);
+    expect(stdout).toMatch(/\ngives a score for each class, in the order cheap, dear\n$/);
+    const { features, classes, table } = await resultOf(["export", "pubs.safetensors", "pubs.onnx"], { cwd });
+    const transform = tableTransformFrom(table as TableTransformData);
+    expect([features, classes]).toEqual([transform.features, ["cheap", "dear"]]);
   });
 });
 
