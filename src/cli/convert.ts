@@ -31,12 +31,13 @@ const ENDINGS = [".safetensors", ".npz", ".npy", ".onnx"];
 export const convertCommand = defineCommand({
   summary: "turn a file into another format",
   description:
-    "Turns a file into the format of the other's ending. Tensors of safetensors, .pt, .npy, .npz, ONNX and IDX become .safetensors, .npz or .npy; a model becomes .onnx, and an ONNX file a model that steepest loads (.safetensors). Floats of 16 bits are widened.",
+    "Turns a file into the format of the other's ending. Tensors of safetensors, .pt, .npy, .npz, ONNX and IDX become .safetensors, .npz or .npy; a model becomes .onnx, and a file of ONNX, Keras (.keras, .h5) or TensorFlow.js (model.json) a model that steepest loads (.safetensors). Floats of 16 bits are widened.",
   arguments: "<from> <to>",
   options: CONVERT,
   examples: [
     "steepest convert weights.pt weights.safetensors",
     "steepest convert net.onnx model.safetensors",
+    "steepest convert model.keras model.safetensors",
     "steepest convert model.safetensors state.safetensors --pytorch",
     "steepest convert train-images-idx3-ubyte images.npy",
   ],
@@ -52,16 +53,17 @@ async function convert(given: OptionValues<typeof CONVERT>, from: string, to: st
   if (ending === ".onnx") await writeOnnx("convert", from, to, {});
   else {
     const file = await openFile("convert", await readFileBytes(from), from);
-    const makesModel = file.format === "onnx" && ending === ".safetensors" && !given.tensors;
-    if (makesModel && !given.pytorch) await modelOfOnnx(from, to);
+    const isForeign = file.format === "onnx" || file.model !== undefined;
+    const makesModel = isForeign && ending === ".safetensors" && !given.tensors;
+    if (makesModel && !given.pytorch) await saveForeign(file, from, to);
     else await writeTensors(ending, to, given.pytorch ? await pytorchTensors(from) : inputsOf(file), given.tensor);
   }
   sayWith(given.json)(`wrote ${to}`);
   if (given.json) printResult({ from, to });
 }
 
-async function modelOfOnnx(from: string, to: string): Promise<void> {
-  const { model } = await fromOnnx(await readFileBytes(from));
+async function saveForeign(file: OpenFile, from: string, to: string): Promise<void> {
+  const model = file.model ?? (await fromOnnx(await readFileBytes(from))).model;
   const predictor = (await compile(model)) as Predictor;
   try {
     await saveModel(predictor, to);
@@ -119,6 +121,15 @@ async function writeOnnx(
   options: { batch?: number; foldBatchNorm?: boolean },
 ): Promise<{ readonly table?: TableTransform }> {
   const file = await openFile(where, await readFileBytes(from), from);
+  if (file.model !== undefined) {
+    const predictor = (await compile(file.model)) as Predictor;
+    try {
+      await saveOnnx(predictor, to, options);
+    } finally {
+      predictor.dispose();
+    }
+    return {};
+  }
   if (file.metadata.architecture === undefined) {
     throw new DataError(
       `${where}: the file must be a model that saveModel() or steepest train wrote, got ${file.format} without one in ${showValue(from)}`,

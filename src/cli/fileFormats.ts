@@ -5,12 +5,16 @@ import { decodeNpy, decodeNpz } from "../io/numpy.js";
 import { decodePyTorch } from "../io/pytorchFile.js";
 import { elementBytes, openSafetensors, type SafetensorsTensor, tensorOf } from "../io/safetensors.js";
 import { readZip } from "../io/zip.js";
+import { fromKeras } from "../keras/index.js";
+import type { Model } from "../nn/model.js";
 import { decodeModel as decodeOnnx } from "../onnx/decode.js";
 import type { ElementName, OnnxModel, OnnxTensor } from "../onnx/schema.js";
 import { wireLibrary } from "../onnx/wire.js";
+import { loadTensorFlowJs } from "../platform/nodeKeras.js";
+import { compile, type Predictor } from "../train/trainer.js";
 
 /** Names of formats, as people call them. */
-export type FormatName = "safetensors" | "npy" | "npz" | "pytorch" | "onnx" | "idx";
+export type FormatName = "safetensors" | "npy" | "npz" | "pytorch" | "onnx" | "keras" | "tensorflowjs" | "idx";
 
 export interface OpenFile {
   readonly format: FormatName;
@@ -20,6 +24,8 @@ export interface OpenFile {
   readonly metadata: Readonly<Record<string, string>>;
   /** Of ONNX. */
   readonly onnx?: OnnxModel;
+  /** Of Keras and TensorFlow.js, whose tensors are the model's parameters: as they are here, not as in the file. */
+  readonly model?: Model;
 }
 
 const startsWith = (bytes: Uint8Array, ...first: readonly number[]): boolean =>
@@ -29,12 +35,19 @@ const startsWith = (bytes: Uint8Array, ...first: readonly number[]): boolean =>
 export function formatOfBytes(where: string, bytes: Uint8Array, path: string): FormatName | undefined {
   if (startsWith(bytes, 0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59)) return "npy";
   if (startsWith(bytes, 0x50, 0x4b)) {
-    return [...readZip(where, bytes).keys()].some((name) => /^[^/]*\/data\.pkl$/.test(name)) ? "pytorch" : "npz";
+    const names = [...readZip(where, bytes).keys()];
+    if (names.includes("config.json") && names.some((name) => name.endsWith(".h5"))) return "keras";
+    return names.some((name) => /^[^/]*\/data\.pkl$/.test(name)) ? "pytorch" : "npz";
   }
   if (/\.onnx$/i.test(path)) return "onnx";
-  if (bytes.length > 8 && bytes[8] === 0x7b) return "safetensors";
+  if (startsWith(bytes, 0x89, 0x48, 0x44, 0x46)) return "keras";
+  if (bytes.length > 8 && bytes[8] === 0x7b && !isText(bytes)) return "safetensors";
+  if (/\.json$/i.test(path) && isText(bytes)) return "tensorflowjs";
   return bytes.length >= 4 && startsWith(bytes, 0, 0) && bytes[2] >= 8 && bytes[2] <= 14 ? "idx" : undefined;
 }
+
+/** JSON begins with a brace; the length that safetensors begin with is one of a header of petabytes then. */
+const isText = (bytes: Uint8Array): boolean => /^\s*\{/.test(new TextDecoder().decode(bytes.subarray(0, 8)));
 
 const IDX_DTYPES = { uint8: "U8", int8: "I8", int16: "I16", int32: "I32", float32: "F32", float64: "F64" } as const;
 
@@ -56,14 +69,31 @@ export async function openFile(where: string, bytes: Uint8Array<ArrayBuffer>, pa
       const onnx = decodeOnnx(where, await wireLibrary(where), bytes);
       return { format, metadata: onnx.metadata, tensors: new Map(onnx.graph.initializers.map(initializerOf)), onnx };
     }
+    case "keras":
+      return { format, metadata: {}, ...(await modelIn((await fromKeras(bytes)).model)) };
+    case "tensorflowjs":
+      return { format, metadata: {}, ...(await modelIn((await loadTensorFlowJs(path)).model)) };
     case "idx": {
       const { type, shape, data } = parseIdx(bytes, path);
       return { format, metadata: {}, tensors: new Map([["data", { dtype: IDX_DTYPES[type], shape, data } as never]]) };
     }
     case undefined:
       throw new DataError(
-        `${where}: the file must be safetensors, .npy, .npz, PyTorch's .pt, .onnx or IDX, got another one in ${showValue(path)}`,
+        `${where}: the file must be safetensors, .npy, .npz, PyTorch's .pt, .onnx, .keras, .h5, model.json of TensorFlow.js or IDX, got another one in ${showValue(path)}`,
       );
+  }
+}
+
+async function modelIn(model: Model): Promise<Pick<OpenFile, "model" | "tensors">> {
+  const predictor = (await compile(model)) as Predictor;
+  try {
+    const parameters = [...predictor.parameters()];
+    return {
+      model,
+      tensors: new Map(parameters.map(([name, { shape, data }]) => [name, { dtype: "F32", shape, data }])),
+    };
+  } finally {
+    predictor.dispose();
   }
 }
 

@@ -2,6 +2,7 @@
 import { showShape, sizeOf } from "../graph/tensor.js";
 import { decodeModel } from "../io/model.js";
 import { elementBytes, type SafetensorsTensor } from "../io/safetensors.js";
+import type { Model } from "../nn/model.js";
 import type { OnnxModel } from "../onnx/schema.js";
 import { readFileBytes } from "../platform/files.js";
 import { compile, type Predictor } from "../train/trainer.js";
@@ -17,13 +18,14 @@ const OPTIONS = {
 export const inspectCommand = defineCommand({
   summary: "show what is in a file",
   description:
-    "Shows what is in a file of a model, weights, a checkpoint or tensors: safetensors, PyTorch's .pt, NumPy's .npy and .npz, ONNX, IDX. The format follows from the bytes. No code of the file is run.",
+    "Shows what is in a file of a model, weights, a checkpoint or tensors: safetensors, PyTorch's .pt, NumPy's .npy and .npz, ONNX, Keras's .keras and .h5 (needs the package h5wasm), the model.json of TensorFlow.js, IDX. The format follows from the bytes. No code of the file is run.",
   arguments: "<file>",
   options: OPTIONS,
   examples: [
     "steepest inspect model.safetensors",
     "steepest inspect weights.pt --json",
     "steepest inspect net.onnx --all",
+    "steepest inspect model.keras",
   ],
   run: (given, [path]) => inspect(given, path),
 });
@@ -50,7 +52,7 @@ async function inspect({ all, json }: OptionValues<typeof OPTIONS>, path: string
   const tensors = [...file.tensors].map(lineOf);
   const elements = [...file.tensors.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   say(`${bold(path)}: ${file.format}, ${kind}, ${bytesText(bytes.length)}`);
-  const layers = kind === "model" && file.format === "safetensors" ? await layersOf(bytes, path) : undefined;
+  const layers = await layersOf(file, kind, bytes, path);
   if (layers !== undefined) say(`\n${layers.summary}`);
   if (file.onnx !== undefined) say(`\n${onnxText(file.onnx)}`);
   const shown = all ? tensors : tensors.slice(0, SHOWN);
@@ -78,19 +80,22 @@ async function inspect({ all, json }: OptionValues<typeof OPTIONS>, path: string
 
 type FileKind = "model" | "weights" | "checkpoint" | "tensors";
 
-function kindOfFile({ format, metadata }: OpenFile): FileKind {
-  if (format === "onnx" || metadata.architecture !== undefined) return "model";
+function kindOfFile({ format, metadata, model }: OpenFile): FileKind {
+  if (format === "onnx" || model !== undefined || metadata.architecture !== undefined) return "model";
   if (metadata.checkpoint !== undefined) return "checkpoint";
   return metadata.format === "steepest" ? "weights" : "tensors";
 }
 
 /** Of a model with layers of its user the table is missing: their functions are not in the file. */
-async function layersOf(bytes: Uint8Array<ArrayBuffer>, path: string) {
+async function layersOf(file: OpenFile, kind: FileKind, bytes: Uint8Array<ArrayBuffer>, path: string) {
+  if (file.model !== undefined) {
+    const { inputShape, outputShape } = file.model;
+    return { summary: await summaryOf(file.model), json: { inputShape, outputShape } };
+  }
+  if (kind !== "model" || file.format !== "safetensors") return undefined;
   try {
     const { model, preprocessing, steps } = decodeModel(bytes, {}, path);
-    const predictor = (await compile(model)) as Predictor;
-    const summary = predictor.summary();
-    predictor.dispose();
+    const summary = await summaryOf(model);
     const { inputShape, outputShape } = model;
     const names = Object.keys(preprocessing);
     const before = names.length === 0 ? "" : `\npreprocessing: ${names.join(", ")}`;
@@ -101,6 +106,15 @@ async function layersOf(bytes: Uint8Array<ArrayBuffer>, path: string) {
   } catch (error) {
     if (!/custom/.test((error as Error).message)) throw error;
     return { summary: (error as Error).message, json: {} };
+  }
+}
+
+async function summaryOf(model: Model): Promise<string> {
+  const predictor = (await compile(model)) as Predictor;
+  try {
+    return predictor.summary();
+  } finally {
+    predictor.dispose();
   }
 }
 
