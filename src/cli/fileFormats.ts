@@ -87,11 +87,11 @@ export async function openFile(where: string, bytes: Uint8Array<ArrayBuffer>, pa
 async function modelIn(model: Model): Promise<Pick<OpenFile, "model" | "tensors">> {
   const predictor = (await compile(model)) as Predictor;
   try {
-    const parameters = [...predictor.parameters()];
-    return {
-      model,
-      tensors: new Map(parameters.map(([name, { shape, data }]) => [name, { dtype: "F32", shape, data }])),
-    };
+    const tensors = new Map<string, SafetensorsTensor>();
+    for (const [name, { shape, data }] of predictor.parameters()) {
+      tensors.set(name, { dtype: "F32", shape: [...shape], data: new Float32Array(data) });
+    }
+    return { model, tensors };
   } finally {
     predictor.dispose();
   }
