@@ -3,18 +3,18 @@
 import { featuresOf, type TableColumn } from "../data/tableColumns.js";
 import { type TableTransform, tableTransformFrom } from "../data/tableTransform.js";
 import { DataError, showNames, showValue } from "../engine/errors.js";
-import type { LoadedModel } from "../io/model.js";
+import { decodeModel, type LoadedModel } from "../io/model.js";
 import { encodeNpy, encodeNpz } from "../io/numpy.js";
 import { toPyTorch } from "../io/pytorch.js";
 import { encodeSafetensors, type SafetensorsInput, type SafetensorsTensor } from "../io/safetensors.js";
 import { fromOnnx } from "../onnx/import.js";
-import { readFileBytes, writeFileAtomic } from "../platform/files.js";
-import { loadModel, saveModel } from "../platform/nodeIo.js";
+import { writeFileAtomic } from "../platform/files.js";
+import { saveModel } from "../platform/nodeIo.js";
 import { saveOnnx } from "../platform/nodeOnnx.js";
 import { saveStandalone } from "../platform/nodeStandalone.js";
 import type { StandaloneOptions } from "../standalone/index.js";
 import { compile, type Predictor } from "../train/trainer.js";
-import { type OpenFile, openFile } from "./fileFormats.js";
+import { type OpenFile, openFile, readInput } from "./fileFormats.js";
 import { type OpenModel, openModel } from "./modelFile.js";
 import { defineCommand, JSON_OPTION, type OptionValues, UsageError } from "./options.js";
 import { columnsOf, printResult, sayWith } from "./terminal.js";
@@ -31,7 +31,7 @@ const ENDINGS = [".safetensors", ".npz", ".npy", ".onnx"];
 export const convertCommand = defineCommand({
   summary: "turn a file into another format",
   description:
-    "Turns a file into the format of the other's ending. Tensors of safetensors, .pt, .npy, .npz, ONNX and IDX become .safetensors, .npz or .npy; a model becomes .onnx, and a file of ONNX, Keras (.keras, .h5) or TensorFlow.js (model.json) a model that steepest loads (.safetensors). Floats of 16 bits are widened.",
+    "Turns a file (- is stdin) into the format of the other's ending. Tensors of safetensors, .pt, .npy, .npz, ONNX and IDX become .safetensors, .npz or .npy; a model becomes .onnx, and a file of ONNX, Keras (.keras, .h5) or TensorFlow.js (model.json) a model that steepest loads (.safetensors). Floats of 16 bits are widened.",
   arguments: "<from> <to>",
   options: CONVERT,
   examples: [
@@ -50,20 +50,22 @@ async function convert(given: OptionValues<typeof CONVERT>, from: string, to: st
   if (given.tensors && (given.pytorch || ending === ".onnx")) {
     throw new UsageError("--tensors must be alone, and not for .onnx: it takes no model");
   }
-  if (ending === ".onnx") await writeOnnx("convert", from, to, {});
+  const bytes = await readInput(from);
+  if (ending === ".onnx") await writeOnnx("convert", bytes, from, to, {});
   else {
-    const file = await openFile("convert", await readFileBytes(from), from);
+    const file = await openFile("convert", bytes, from);
     const isForeign = file.format === "onnx" || file.model !== undefined;
     const makesModel = isForeign && ending === ".safetensors" && !given.tensors;
-    if (makesModel && !given.pytorch) await saveForeign(file, from, to);
-    else await writeTensors(ending, to, given.pytorch ? await pytorchTensors(from) : inputsOf(file), given.tensor);
+    if (makesModel && !given.pytorch) await saveForeign(file, bytes, to);
+    else
+      await writeTensors(ending, to, given.pytorch ? await pytorchTensors(bytes, from) : inputsOf(file), given.tensor);
   }
   sayWith(given.json)(`wrote ${to}`);
   if (given.json) printResult({ from, to });
 }
 
-async function saveForeign(file: OpenFile, from: string, to: string): Promise<void> {
-  const model = file.model ?? (await fromOnnx(await readFileBytes(from))).model;
+async function saveForeign(file: OpenFile, bytes: Bytes, to: string): Promise<void> {
+  const model = file.model ?? (await fromOnnx(bytes)).model;
   const predictor = (await compile(model)) as Predictor;
   try {
     await saveModel(predictor, to);
@@ -72,10 +74,11 @@ async function saveForeign(file: OpenFile, from: string, to: string): Promise<vo
   }
 }
 
+type Bytes = Uint8Array<ArrayBuffer>;
 type Work<T> = (predictor: Predictor, preprocessing: LoadedModel["preprocessing"]) => T | Promise<T>;
 
-async function withModel<T>(path: string, work: Work<T>): Promise<T> {
-  const { model, preprocessing } = await loadModel(path);
+async function withModel<T>(bytes: Bytes, path: string, work: Work<T>): Promise<T> {
+  const { model, preprocessing } = decodeModel(bytes, {}, path);
   const predictor = (await compile(model)) as Predictor;
   try {
     return await work(predictor, preprocessing);
@@ -84,8 +87,8 @@ async function withModel<T>(path: string, work: Work<T>): Promise<T> {
   }
 }
 
-const pytorchTensors = (path: string): Promise<Record<string, SafetensorsInput>> =>
-  withModel(path, (predictor) => toPyTorch(predictor));
+const pytorchTensors = (bytes: Bytes, path: string): Promise<Record<string, SafetensorsInput>> =>
+  withModel(bytes, path, (predictor) => toPyTorch(predictor));
 
 function inputsOf({ tensors }: OpenFile): Record<string, SafetensorsInput> {
   return Object.fromEntries([...tensors].map(([name, tensor]) => [name, inputOf(tensor)]));
@@ -116,11 +119,12 @@ async function writeTensors(
 
 async function writeOnnx(
   where: string,
+  bytes: Bytes,
   from: string,
   to: string,
   options: { batch?: number; foldBatchNorm?: boolean },
 ): Promise<{ readonly table?: TableTransform }> {
-  const file = await openFile(where, await readFileBytes(from), from);
+  const file = await openFile(where, bytes, from);
   if (file.model !== undefined) {
     const predictor = (await compile(file.model)) as Predictor;
     try {
@@ -135,7 +139,7 @@ async function writeOnnx(
       `${where}: the file must be a model that saveModel() or steepest train wrote, got ${file.format} without one in ${showValue(from)}`,
     );
   }
-  return await withModel(from, async (predictor, { table }) => {
+  return await withModel(bytes, from, async (predictor, { table }) => {
     await saveOnnx(predictor, to, options);
     return table === undefined ? {} : { table: tableTransformFrom(table) };
   });
@@ -158,7 +162,9 @@ interface Exported {
 /** What a model is exported as, by the ending of the file. */
 const TARGETS: Readonly<Record<string, (from: string, to: string, given: ExportOptions) => Promise<Exported>>> = {
   async ".onnx"(from, to, given) {
-    const notes = await writeOnnx("export", from, to, { foldBatchNorm: given["fold-batch-norm"] });
+    const notes = await writeOnnx("export", await readInput(from), from, to, {
+      foldBatchNorm: given["fold-batch-norm"],
+    });
     return { files: [to], ...notes };
   },
   ".mjs": writeStandalone,

@@ -10,6 +10,7 @@ import type { Model } from "../nn/model.js";
 import { decodeModel as decodeOnnx } from "../onnx/decode.js";
 import type { ElementName, OnnxModel, OnnxTensor } from "../onnx/schema.js";
 import { wireLibrary } from "../onnx/wire.js";
+import { readFileBytes } from "../platform/files.js";
 import { loadTensorFlowJs } from "../platform/nodeKeras.js";
 import { compile, type Predictor } from "../train/trainer.js";
 
@@ -26,6 +27,14 @@ export interface OpenFile {
   readonly onnx?: OnnxModel;
   /** Of Keras and TensorFlow.js, whose tensors are the model's parameters: as they are here, not as in the file. */
   readonly model?: Model;
+}
+
+/** The bytes of a file, or of stdin for "-". */
+export async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  if (path !== "-") return await readFileBytes(path);
+  const pieces: Uint8Array[] = [];
+  for await (const piece of process.stdin) pieces.push(piece as Uint8Array);
+  return new Uint8Array(Buffer.concat(pieces));
 }
 
 const startsWith = (bytes: Uint8Array, ...first: readonly number[]): boolean =>

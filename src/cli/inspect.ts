@@ -4,9 +4,8 @@ import { decodeModel } from "../io/model.js";
 import { elementBytes, type SafetensorsTensor } from "../io/safetensors.js";
 import type { Model } from "../nn/model.js";
 import type { OnnxModel } from "../onnx/schema.js";
-import { readFileBytes } from "../platform/files.js";
 import { compile, type Predictor } from "../train/trainer.js";
-import { type OpenFile, openFile } from "./fileFormats.js";
+import { type OpenFile, openFile, readInput } from "./fileFormats.js";
 import { defineCommand, JSON_OPTION, type OptionValues } from "./options.js";
 import { bold, bytesText, columnsOf, printResult, sayWith } from "./terminal.js";
 
@@ -18,7 +17,7 @@ const OPTIONS = {
 export const inspectCommand = defineCommand({
   summary: "show what is in a file",
   description:
-    "Shows what is in a file of a model, weights, a checkpoint or tensors: safetensors, PyTorch's .pt, NumPy's .npy and .npz, ONNX, Keras's .keras and .h5 (needs the package h5wasm), the model.json of TensorFlow.js, IDX. The format follows from the bytes. No code of the file is run.",
+    "Shows what is in a file of a model, weights, a checkpoint or tensors: safetensors, PyTorch's .pt, NumPy's .npy and .npz, ONNX, Keras's .keras and .h5 (needs the package h5wasm), the model.json of TensorFlow.js, IDX; - is stdin. The format follows from the bytes. No code of the file is run.",
   arguments: "<file>",
   options: OPTIONS,
   examples: [
@@ -26,6 +25,7 @@ export const inspectCommand = defineCommand({
     "steepest inspect weights.pt --json",
     "steepest inspect net.onnx --all",
     "steepest inspect model.keras",
+    "curl -sL https://example.com/model.safetensors | steepest inspect -",
   ],
   run: (given, [path]) => inspect(given, path),
 });
@@ -46,7 +46,7 @@ const [SHOWN, SHOWN_TEXT] = [60, 100];
 
 async function inspect({ all, json }: OptionValues<typeof OPTIONS>, path: string): Promise<void> {
   const say = sayWith(json);
-  const bytes = await readFileBytes(path);
+  const bytes = await readInput(path);
   const file = await openFile("inspect", bytes, path);
   const kind = kindOfFile(file);
   const tensors = [...file.tensors].map(lineOf);

@@ -1,5 +1,8 @@
 // From a table to a model: what is to be predicted follows from the data, and all that is needed later is in one file.
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { dirname, resolve } from "node:path";
 import { earlyStopping } from "../callbacks/earlyStopping.js";
 import { jsonLog } from "../callbacks/logs.js";
 import { readTable, type TableData } from "../data/tableData.js";
@@ -9,6 +12,7 @@ import { dense } from "../nn/dense.js";
 import { crossEntropy, meanSquaredError } from "../nn/losses.js";
 import { type Model, sequential } from "../nn/model.js";
 import { adam } from "../optim/adam.js";
+import { explain, quote } from "../platform/files.js";
 import { saveModel } from "../platform/nodeIo.js";
 import { createProgressDisplay } from "../platform/nodeProgress.js";
 import { writeReport } from "../platform/nodeReport.js";
@@ -129,6 +133,14 @@ function readSettings(given: Given): Settings {
   };
 }
 
+async function checkWritable(path: string): Promise<void> {
+  try {
+    await access(dirname(resolve(path)), constants.W_OK);
+  } catch (cause) {
+    throw explain(`write ${quote(path)}`, cause, "its folder must exist");
+  }
+}
+
 type Parts = Settings["parts"];
 
 function read(path: string, given: Given, { task, seed, parts }: Settings): Promise<TableData<Parts>> {
@@ -160,6 +172,8 @@ function batchFor(rows: number): number {
 async function train(given: Given, path: string): Promise<void> {
   const settings = readSettings(given);
   const say = sayWith(given.json);
+  // What could not be written after an hour is said now.
+  for (const file of [given.output, given.report]) if (file !== "") await checkWritable(file);
   const data = await read(path, given, settings);
   const task = taskOf(data);
   if (settings.task === "binary" && task !== "binary") {

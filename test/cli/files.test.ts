@@ -1,5 +1,5 @@
 // inspect, convert and export: files of all formats, in and out.
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -29,6 +29,7 @@ import {
   toPyTorch,
 } from "steepest/io";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { archives, ofTensorFlowJs, olderFiles } from "../keras/recorded.js";
 import { resultOf, run, temporaryFolder } from "./processes.js";
 
 const cwd = temporaryFolder();
@@ -108,6 +109,48 @@ describe("steepest inspect", () => {
     const result = await resultOf(["inspect", path], { cwd });
     expect(result).toMatchObject({ file: path, ...expected });
     expect(result.bytes).toBe(readFileSync(path === labels ? path : file(path)).length);
+  });
+
+  test("files of Keras and TensorFlow.js: layers and parameters, and what they predict as a model or ONNX", async () => {
+    const [[, archive]] = archives;
+    const [[, older]] = olderFiles;
+    const { json, weights, inputs, outputs } = ofTensorFlowJs.dense;
+    const [path] = json.weightsManifest[0].paths;
+    writeFileSync(file("net.keras"), archive);
+    writeFileSync(file("older.h5"), older);
+    writeFileSync(file("model.json"), JSON.stringify(json));
+    writeFileSync(file(path), Buffer.from(weights, "base64"));
+    for (const [name, format] of [
+      ["net.keras", "keras"],
+      ["older.h5", "keras"],
+      ["model.json", "tensorflowjs"],
+    ] as const) {
+      const { tensors, ...result } = await resultOf(["inspect", name], { cwd });
+      expect(result).toMatchObject({ file: name, format, kind: "model", outputShape: expect.any(Array) });
+      const values = (tensors as { shape: number[] }[]).map(({ shape }) => shape.reduce((a, b) => a * b, 1));
+      expect(values.reduce((a, b) => a + b)).toBe(result.values);
+    }
+    const { stdout } = await run(["inspect", "model.json"], { cwd });
+    expect(stdout).toMatch(/^model\.json: tensorflowjs, model, [\d.]+ KiB\n\n[\s\S]+first +dense +\[5\] +25\n/);
+    await resultOf(["convert", "model.json", "script.safetensors"], { cwd });
+    await resultOf(["convert", "model.json", "script.onnx"], { cwd });
+    await resultOf(["convert", "script.onnx", "again.safetensors"], { cwd });
+    for (const name of ["script.safetensors", "again.safetensors"]) {
+      const answers = await predictionOf(name, Float32Array.from(inputs[0].data));
+      answers.forEach((value, at) => void expect(value).toBeCloseTo(outputs[0].data[at], 5));
+    }
+    const { code, stderr } = await run(["inspect", "none.json"], { cwd });
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/none\.json.*no such file/)]);
+  });
+
+  test("what comes in on stdin, also to be converted", async () => {
+    const input = bytesOf("two.npz");
+    const named = await resultOf(["inspect", "two.npz"], { cwd });
+    expect(await resultOf(["inspect", "-"], { cwd, input })).toEqual({ ...named, file: "-" });
+    await resultOf(["convert", "-", "stdin.safetensors"], { cwd, input });
+    expect(decodeSafetensors(bytesOf("stdin.safetensors")).tensors.size).toBe(2);
+    await resultOf(["convert", "-", "stdin.onnx"], { cwd, input: bytesOf("model.safetensors") });
+    expect(existsSync(file("stdin.onnx"))).toBe(true);
   });
 
   test("a model for people: layers, tensors, notes", async () => {

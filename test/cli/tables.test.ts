@@ -246,6 +246,16 @@ describe("steepest evaluate", () => {
   });
 });
 
+test("a folder that is not there is named before anything is read", async () => {
+  for (const option of ["--output", "--report"]) {
+    const ended = await run(["train", "none.csv", "--target", "cost", option, "no/file"], { cwd });
+    expect([ended.code, ended.stdout]).toEqual([1, ""]);
+    expect(ended.stderr).toMatch(
+      /^steepest train: cannot write file "no\/file" .*no such file or folder: its folder must/,
+    );
+  }
+});
+
 describe("called wrongly", () => {
   test.each([
     [["train", "pubs.csv"], /--target must name the column to predict, got none/],
