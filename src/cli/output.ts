@@ -20,7 +20,7 @@ export async function openOutput(path: string): Promise<Output> {
   if (path === "-") return { write: writer(process.stdout), close: async () => {}, abandon: async () => {} };
   const temporary = `${path}.${process.pid}.tmp`;
   const stream = createWriteStream(temporary, { flags: "w" });
-  const refusal = (cause: unknown) => explain(`write ${quote(path)}`, cause, "its folder must exist");
+  const refusal = (cause: unknown) => explain(`cannot write file ${quote(path)}`, cause, "make its folder first");
   try {
     await once(stream, "open");
   } catch (cause) {

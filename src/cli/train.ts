@@ -137,7 +137,7 @@ async function checkWritable(path: string): Promise<void> {
   try {
     await access(dirname(resolve(path)), constants.W_OK);
   } catch (cause) {
-    throw explain(`write ${quote(path)}`, cause, "its folder must exist");
+    throw explain(`cannot write file ${quote(path)}`, cause, "make its folder first");
   }
 }
 

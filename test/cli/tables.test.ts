@@ -246,12 +246,17 @@ describe("steepest evaluate", () => {
   });
 });
 
-test("a folder that is not there is named before anything is read", async () => {
-  for (const option of ["--output", "--report"]) {
-    const ended = await run(["train", "none.csv", "--target", "cost", option, "no/file"], { cwd });
-    expect([ended.code, ended.stdout]).toEqual([1, ""]);
-    expect(ended.stderr).toMatch(
-      /^steepest train: cannot write file "no\/file" .*no such file or folder: its folder must/,
+test("a folder that is not there is named, by train before anything is read", async () => {
+  for (const args of [
+    ["train", "none.csv", "--target", "cost", "--output", "no/file"],
+    ["train", "none.csv", "--target", "cost", "--report", "no/file"],
+    ["predict", "pubs.safetensors", "pubs.csv", "--output", "no/file"],
+  ]) {
+    const { code, stdout, stderr } = await run(args, { cwd });
+    expect([code, stdout]).toEqual([1, ""]);
+    const message = 'cannot write file "no/file"';
+    expect(stderr).toMatch(
+      new RegExp(`^steepest ${args[0]}: ${message} .*no such file or folder: make its folder first`),
     );
   }
 });
