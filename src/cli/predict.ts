@@ -1,6 +1,6 @@
 // Rows of a table to predictions, in flat memory.
 
-import { type RowBlock, type TableRows, tableOf } from "../data/tableRows.js";
+import { type RowBlock, type TableRows, tableOfBlock } from "../data/tableRows.js";
 import { regrouped } from "../data/tableTransform.js";
 import { DataError, showNames, showValue } from "../engine/errors.js";
 import { type Answer, answersTo, type OpenModel, openModel } from "./modelFile.js";
@@ -77,7 +77,7 @@ type WriteBlock = (block: RowBlock, answers: readonly Answer[], isFirst: boolean
 async function predictRows(model: OpenModel, rows: TableRows, write: WriteBlock): Promise<number> {
   let count = 0;
   for await (const block of regrouped(rows.blocks(), BATCH_ROWS)) {
-    const x = model.featuresOf(tableOf("predict", rows.place, block));
+    const x = model.featuresOf(tableOfBlock("predict", rows.place, block));
     await write(block, answersTo(model, await model.predictor.predict(x)), count === 0);
     count += block.rows.length;
   }

@@ -1,6 +1,6 @@
 // A model behind HTTP: POST /predict and GET /health.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { tableOf, tableOfObjects } from "../data/tableRows.js";
+import { tableOfBlock, tableOfObjects } from "../data/tableRows.js";
 import { DataError, SteepestError, showValue } from "../engine/errors.js";
 import { type Batcher, type BatcherOptions, createBatcher, OverloadError } from "./batcher.js";
 import { answersTo, type OpenModel } from "./modelFile.js";
@@ -166,5 +166,5 @@ function featuresOf(model: OpenModel, rows: readonly unknown[]): Float32Array {
     throw new DataError(`predict: row ${at + 1} must be a list of as many numbers as the first, got ${showValue(row)}`);
   });
   const block = { names, rows: rows as readonly unknown[][], numbers: rows.map((_, at) => at + 1) };
-  return model.featuresOf(tableOf("predict", "row", block));
+  return model.featuresOf(tableOfBlock("predict", "row", block));
 }

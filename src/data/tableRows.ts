@@ -124,7 +124,7 @@ export interface RawTable {
 }
 
 /** A block as a table. */
-export function tableOf(where: string, place: TableRows["place"], { names, rows, numbers }: RowBlock): RawTable {
+export function tableOfBlock(where: string, place: TableRows["place"], { names, rows, numbers }: RowBlock): RawTable {
   return { where, place, names, cells: cellsOfRows(rows), numbers };
 }
 
@@ -147,7 +147,7 @@ export function tableOfObjects(where: string, given: unknown): RawTable {
   if (!Array.isArray(given)) {
     throw new DataError(`${where}: the rows must be an array of objects, got ${showValue(given)}`);
   }
-  return checkFull(tableOf(where, "row", blockOfObjects(where, "row", given, new Map(), 1)));
+  return checkFull(tableOfBlock(where, "row", blockOfObjects(where, "row", given, new Map(), 1)));
 }
 
 function checkFull(table: RawTable): RawTable {

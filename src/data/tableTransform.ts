@@ -11,7 +11,7 @@ import {
   type RawTable,
   type RowBlock,
   type TableRow,
-  tableOf,
+  tableOfBlock,
   tableOfObjects,
 } from "./tableRows.js";
 import { isMissing, readNumber, refusal, textOf } from "./tableValues.js";
@@ -124,7 +124,7 @@ export function transformOf<Several extends boolean>(data: TableTransformData): 
       return {
         async *[Symbol.asyncIterator]() {
           for await (const block of regrouped(source.blocks(), batchSize)) {
-            yield samplesOf(tableOf("batches", source.place, block));
+            yield samplesOf(tableOfBlock("batches", source.place, block));
           }
         },
       };
