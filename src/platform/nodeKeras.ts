@@ -67,5 +67,8 @@ export async function loadTensorFlowJs<I extends Ports = Shape, O extends Ports 
     }
     return await readFileBytes(join(folder, name));
   };
-  return await fromTensorFlowJs<I, O>(await readFileBytes(file), { ...(shapes === undefined ? {} : { shapes }), weights });
+  return await fromTensorFlowJs<I, O>(await readFileBytes(file), {
+    ...(shapes === undefined ? {} : { shapes }),
+    weights,
+  });
 }
