@@ -28,16 +28,16 @@ export async function startReplica(core: Core, module: CompiledKernels): Promise
   const inline = backendOf(core);
   const background = backgroundRun(core, link, versions);
   const copies = createCopies(core, link, versions);
-  const isLost = (): boolean => link.failure() !== undefined;
   return {
     threads: 1,
     get background() {
-      return isLost() ? undefined : background;
+      // Of a worker that ends between two calls the next one tells: otherwise a long training would hold the calling thread unasked.
+      return link.isReported() ? undefined : background;
     },
     copies,
     get successor() {
       // What was newer there is lost, and must be refused until it has been written anew.
-      return isLost() && versions.newerThere.isEmpty() ? inline : undefined;
+      return link.isReported() && versions.newerThere.isEmpty() ? inline : undefined;
     },
     run(program, end, steps, threads) {
       const touched = touchedIn(core, program, end);
@@ -57,8 +57,7 @@ function overlaps({ writes, reads }: Touched, { newerThere }: Versions): boolean
   return [...writes, ...reads].some(newerThere.overlaps);
 }
 
-const lostResults = (link: ReplicaLink): ThreadError =>
-  new ThreadError(`threads: the worker ${link.failure()}, and what it had computed is lost with it`, 0, TORN);
+const lostResults = (link: ReplicaLink): ThreadError => link.report(", and what it had computed is lost with it", TORN);
 
 /** Refuses a call on the calling thread that uses what is newer there. */
 function checkCurrent(touched: Touched, link: ReplicaLink, versions: Versions): void {

@@ -1,5 +1,6 @@
 // The calling thread's link to the worker that has a copy of its memory: one round of messages after the other.
 import { startTimer } from "./host.js";
+import type { Pointer } from "./instructions.js";
 import type { CompiledKernels, KernelMemory } from "./interpreter.js";
 import { pack, type ReplicaAnswer, type Round, TRANSFER_BYTES, unpack } from "./rounds.js";
 import { SILENT_MS, START_MS, startWorker, ThreadError, warnOfSilence } from "./threads.js";
@@ -7,6 +8,10 @@ import { SILENT_MS, START_MS, startWorker, ThreadError, warnOfSilence } from "./
 export interface ReplicaLink {
   /** Why the worker is lost, once it is. */
   failure(): string | undefined;
+  /** The error that says so, for a call to throw. `then`: what follows from it. */
+  report(then: string, failedAt?: Pointer): ThreadError;
+  /** Whether a call has said so: only then may others do without the worker. */
+  isReported(): boolean;
   /** Makes a round. Resolves to the number of steps that its call did. Rejects with ThreadError if the worker is lost. */
   round(memory: KernelMemory, round: Partial<Pick<Round, "writes" | "call" | "reads">>): Promise<number>;
   /** Ends the current call after the step it is at. */
@@ -44,10 +49,17 @@ export async function startReplicaLink(module: CompiledKernels): Promise<Replica
     throw new ThreadError(`threads: the worker ${reason}: use background: false`);
   }
   transferBuffer = ready.transferBuffer;
+  let reported = false;
+  const report = (then: string, failedAt?: Pointer): ThreadError => {
+    reported = true;
+    return new ThreadError(`threads: the worker ${failure}${then}`, 0, failedAt);
+  };
   return {
     failure: () => failure,
+    report,
+    isReported: () => reported,
     async round(memory, { writes = [], call, reads = [] }) {
-      const lost = (): ThreadError => new ThreadError(`threads: the worker ${failure}: the engine goes on here`);
+      const lost = (): ThreadError => report(": the engine goes on here");
       if (failure !== undefined) throw lost();
       pack(transferBuffer, memory, writes);
       const answer = await ask({ transferBuffer, memoryBytes: memory.buffer.byteLength, writes, call, reads });

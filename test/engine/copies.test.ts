@@ -212,6 +212,16 @@ test("a loss closes who was being trained there, by name, and nobody else", asyn
   }
 });
 
+/** Whether it has the state of a whole step. */
+function isWhole(trainer: { parameters(): unknown }): boolean {
+  try {
+    trainer.parameters();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 test("a loss at any call of a training closes it by name, or loses nothing: also while values are copied or looked through", async () => {
   using alone = await compile(model, recipe);
   const closed: number[] = [];
@@ -237,6 +247,12 @@ test("a loss at any call of a training closes it by name, or loses nothing: also
       continue;
     }
     await expect(training).rejects.toThrow(/threads: the worker ended with code 1/);
+    if (isWhole(trainer)) {
+      alone.reset();
+      if (trainer.steps > 0) alone.trainStepsSync(data, { steps: trainer.steps, batchSize: 32 });
+      expect(trainer.parameters()).toEqual(alone.parameters());
+      continue;
+    }
     expect(() => trainer.predictSync(some.x)).toThrow(/closed, as step \d+ was torn .*: call reset\(\)/);
     closed.push(victim);
     trainer.reset();
@@ -244,6 +260,27 @@ test("a loss at any call of a training closes it by name, or loses nothing: also
     expect(trainer.parameters()).toEqual(alone.parameters());
   }
   expect(closed.length).toBeGreaterThan(3);
+});
+
+test("of a loss between two calls the next one tells, instead of holding the calling thread for its steps; then it goes on here", async () => {
+  const workers: Worker[] = [];
+  process.on("worker", (worker: Worker) => workers.push(worker));
+  using engine = await copied();
+  process.removeAllListeners("worker");
+  using trainer = await compile(model, { ...recipe, engine });
+  using alone = await compile(model, recipe);
+  await trainer.trainSteps(data, { steps: 3, batchSize: 32 });
+  alone.trainStepsSync(data, { steps: 3, batchSize: 32 });
+  await workers[0].terminate();
+  // Synchronous calls never needed it.
+  expect(trainer.predictSync(some.x)).toEqual(alone.predictSync(some.x));
+  await expect(trainer.trainSteps(data, { steps: 1e9 })).rejects.toThrow(
+    /^threads: the worker ended with code 1: the engine goes on here$/,
+  );
+  expect([trainer.background, trainer.steps]).toEqual([false, 3]);
+  const next = { steps: 4, batchSize: 32 };
+  expect(await trainer.trainSteps(data, next)).toEqual(alone.trainStepsSync(data, next));
+  expect(trainer.parameters()).toEqual(alone.parameters());
 });
 
 test("a kernel that fails over the copy closes the engine, by name", async () => {

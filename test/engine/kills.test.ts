@@ -22,8 +22,12 @@ import { withoutSharing } from "./sharing.js";
 
 const exhaustive = process.env.STEEPEST_EXHAUSTIVE === "1";
 const KILLS = exhaustive ? 40 : 4;
-// A hang shows as a time-out of the test, also if the calling thread itself waits: it did so for a minute.
-const HANG_MS = 30_000;
+// A hang shows as a time-out of the test, and what was found out only by waiting for a minute by the reason that the error
+// gives; a busy machine may take long.
+function expectLoss(failure: unknown): void {
+  expect(failure).toBeInstanceOf(ThreadError);
+  expect((failure as Error).message).not.toMatch(/given no sign for a minute/);
+}
 
 const SAMPLES = 32;
 const values = lehmer(11);
@@ -119,7 +123,7 @@ async function judge(mode: string, trainer: Subject, start: Checkpoint, random: 
 }
 
 async function allGone(living: ReadonlySet<Worker>): Promise<void> {
-  await expect.poll(() => living.size, { timeout: HANG_MS }).toBe(0);
+  await expect.poll(() => living.size).toBe(0);
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -142,11 +146,11 @@ test.each(background.flatMap(([mode, options, copied]) => kills.map((kill) => [m
     const start = trainer.checkpoint();
     // More than a busy machine trains before the worker is ended.
     const training = trainer.trainSteps(data, { steps: 2_000_000 });
-    const failed = expect(training).rejects.toThrow(ThreadError);
+    const failed = training.catch((error: unknown) => error);
     if (random() < 0.8) await pause(random() * 60);
     const victim = pick(workers, random);
     await victim.terminate();
-    await failed;
+    expectLoss(await failed);
     // The calling thread takes the place of a leader that is lost.
     const led = victim === workers[0];
     expect([trainer.threads, trainer.background]).toEqual(led ? [threads, false] : [threads - 1, true]);
@@ -156,7 +160,7 @@ test.each(background.flatMap(([mode, options, copied]) => kills.map((kill) => [m
   },
 );
 
-test.each(kills)("one of a team that the calling thread leads, kill %i", { timeout: HANG_MS }, async (kill) => {
+test.each(kills)("one of a team that the calling thread leads, kill %i", async (kill) => {
   const mode = "one of a team that the calling thread leads";
   const random = lehmer(kill * 104729);
   const { trainer, workers, living } = await open({ threads: 3 });
@@ -164,7 +168,7 @@ test.each(kills)("one of a team that the calling thread leads, kill %i", { timeo
   const victim = pick(workers, random);
   let failure: unknown;
   try {
-    for (let call = 0; call < 1000; call++) {
+    for (let call = 0; call < 100_000; call++) {
       // It ends while this thread works: nobody hears of it but the watcher.
       if (call === 3) victim.terminate();
       const until = performance.now() + random() * 2;
@@ -175,7 +179,7 @@ test.each(kills)("one of a team that the calling thread leads, kill %i", { timeo
   } catch (error) {
     failure = error;
   }
-  expect(failure).toBeInstanceOf(ThreadError);
+  expectLoss(failure);
   expect((failure as Error).message).toMatch(/the engine goes on with 2 threads/);
   expect(trainer.threads).toBe(2);
   await judge(mode, trainer, start, random);
@@ -228,7 +232,7 @@ test("the watcher itself is missed by nobody: the next team has another", async 
   next.workers[0].terminate();
   expect(() => next.trainer.trainStepsSync(data, { steps: 1000 })).toThrow(ThreadError);
   next.trainer.dispose();
-  await expect.poll(() => next.living.size, { timeout: HANG_MS }).toBe(1);
+  await expect.poll(() => next.living.size).toBe(1);
 });
 
 afterAll(async () => {

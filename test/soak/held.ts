@@ -22,6 +22,8 @@ export interface Held {
   readonly codeBytes: number;
   /** What a program can refer to: objects, arrays, functions, strings and so on. All of the heap but what V8 needs for itself. */
   readonly objectBytes: number | undefined;
+  /** The heap by what it holds: bytes of objects by their constructor, of functions by their name, of all else by its type. */
+  readonly kinds?: ReadonlyMap<string, number>;
   /** Outside of the heap, such as array buffers. */
   readonly externalBytes: number;
   /** Timers, ports, workers and whatever else would keep the process alive. */
@@ -53,21 +55,30 @@ function openFiles(): number {
 interface Snapshot {
   readonly snapshot: { readonly meta: { readonly node_fields: string[]; readonly node_types: [string[]] } };
   readonly nodes: readonly number[];
+  readonly strings: readonly string[];
 }
 
 const OF_V8 = new Set(["code", "hidden", "object shape", "synthetic"]);
 
+const NAMED = new Set(["object", "closure", "array", "native", "code", "hidden", "object shape"]);
+
 /** By a snapshot of the heap, which takes a second for each 10 MB. */
-async function objectBytes(): Promise<number> {
+async function objects(): Promise<{ readonly bytes: number; readonly kinds: ReadonlyMap<string, number> }> {
   let text = "";
   for await (const part of getHeapSnapshot()) text += part;
-  const { snapshot, nodes } = JSON.parse(text) as Snapshot;
+  const { snapshot, nodes, strings } = JSON.parse(text) as Snapshot;
   const { node_fields: fields, node_types: types } = snapshot.meta;
-  const [type, size] = [fields.indexOf("type"), fields.indexOf("self_size")];
+  const [type, name, size] = [fields.indexOf("type"), fields.indexOf("name"), fields.indexOf("self_size")];
+  const kinds = new Map<string, number>();
   let bytes = 0;
-  for (let node = 0; node < nodes.length; node += fields.length)
-    if (!OF_V8.has(types[0][nodes[node + type] as number] as string)) bytes += nodes[node + size] as number;
-  return bytes;
+  for (let node = 0; node < nodes.length; node += fields.length) {
+    const is = types[0][nodes[node + type] as number] as string;
+    const own = nodes[node + size] as number;
+    if (!OF_V8.has(is)) bytes += own;
+    const kind = NAMED.has(is) ? `${is} ${strings[nodes[node + name] as number]}` : is;
+    kinds.set(kind, (kinds.get(kind) ?? 0) + own);
+  }
+  return { bytes, kinds };
 }
 
 /** An event or a message that is on its way is gone some turns later; what was left behind is not. */
@@ -80,9 +91,9 @@ async function handlesThatStay(): Promise<number> {
   return fewest;
 }
 
-/** `exact`: with `objectBytes`. */
+/** `exact`: with `objectBytes` and `kinds`. */
 export async function measure(done: number, engine: Engine, exact: boolean): Promise<Held> {
-  const objects = exact ? await objectBytes() : undefined;
+  const all = exact ? await objects() : undefined;
   // What a collection finds to be garbage may have something to clean up, which then is garbage.
   for (let i = 0; i < 4; i++) {
     collect();
@@ -96,7 +107,8 @@ export async function measure(done: number, engine: Engine, exact: boolean): Pro
     usedBytes: engine.allocator.usedBytes(),
     heapBytes: heapUsed - machine - bytecode,
     codeBytes: machine + bytecode,
-    objectBytes: objects,
+    objectBytes: all?.bytes,
+    kinds: all?.kinds,
     externalBytes: external,
     handles: await handlesThatStay(),
     workers: living.size,
@@ -124,4 +136,16 @@ export function growth(all: readonly Held[]): string[] {
     .map((name) => ({ name, from: first[name] ?? 0, to: last[name] ?? 0 }))
     .filter(({ name, from, to }) => to - from > ALLOWED[name])
     .map(({ name, from, to }) => `${name} grew by ${to - from}, from ${from} to ${to}`);
+}
+
+/** What kinds of things have more bytes in the last measurement than in the first, the largest growth first. */
+export function grownKinds(all: readonly Held[], most = 12): string[] {
+  const [first, last] = [all[0]?.kinds, all.at(-1)?.kinds];
+  if (first === undefined || last === undefined) return [];
+  return [...last]
+    .map(([kind, bytes]) => [kind, bytes - (first.get(kind) ?? 0)] as const)
+    .filter(([, by]) => by > 1024)
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, most)
+    .map(([kind, by]) => `${kind}: ${(by / 1024).toFixed(1)} KB more`);
 }

@@ -1,6 +1,6 @@
 // npm run test:soak: a million steps, 20,000 trainers one after the other, and so on (soaks.ts). Takes an hour; ends with code 1 if
 // anything grew. A tenth of it, or only some: npm run test:soak -- 0.1 trainers stream
-import { growth, type Held } from "./held.js";
+import { grownKinds, growth, type Held } from "./held.js";
 import { heldBy, SOAKS } from "./soaks.js";
 
 const MOMENTS = 10;
@@ -31,6 +31,7 @@ for (const soak of SOAKS) {
   console.log(`\n${soak.what}, ${times} times\n${line(COLUMNS.map(([title]) => title))}`);
   const onHeld = (held: Held) => console.log(line(COLUMNS.map(([, of]) => of(held))));
   const all = await heldBy(soak, times, { moments: MOMENTS, exact: true, onHeld });
+  for (const kind of grownKinds(all)) console.log(`  ${kind}`);
   for (const grown of growth(all)) {
     console.error(`${soak.what}: ${grown}`);
     process.exitCode = 1;
