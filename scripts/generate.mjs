@@ -200,7 +200,7 @@ function dispatcher(kernels) {
   return lines.join("\n");
 }
 
-/** The methods as types, which cost nothing, and as a table that they are made of when the module loads. */
+/** The methods as types, which cost nothing, and as a table that they are made of for the first program. */
 function recorder(kernels) {
   const kindsOf = ({ name, parameters }) =>
     parameters
@@ -231,12 +231,26 @@ function recorder(kernels) {
     "/** Kinds of their parameters. */",
     "export const kernelKinds: readonly string[] = table.map(([, kinds]) => kinds);",
     "",
-    "export function createRecorder(emit: Emit, structure: Structure): Recorder {",
-    "  const methods = table.map(([name, kinds], opcode) => [",
+    "interface Emitting {",
+    "  readonly emit: Emit;",
+    "}",
+    "",
+    "let methods: object | undefined;",
+    "",
+    "/** They are shared by all recorders: to make some hundred for each program took as long as to record it. */",
+    "function makeMethods(): object {",
+    "  const made = table.map(([name, kinds], opcode) => [",
     "    name,",
-    "    (workload: Workload, ...values: number[]) => emit(opcode, workload, kinds, values),",
+    "    function (this: Emitting, workload: Workload, ...values: number[]) {",
+    "      this.emit(opcode, workload, kinds, values);",
+    "    },",
     "  ]);",
-    "  return Object.assign(Object.fromEntries(methods), structure) as Recorder;",
+    "  return Object.fromEntries(made);",
+    "}",
+    "",
+    "export function createRecorder(emit: Emit, structure: Structure): Recorder {",
+    "  methods ??= makeMethods();",
+    "  return Object.assign(Object.create(methods), structure, { emit }) as Recorder;",
     "}",
     "",
   );
