@@ -32,7 +32,7 @@ const OPTIONS = {
   targets: columnList,
 } satisfies OptionsOf<TimeWindowsOptions>;
 
-/** Samples of a series. */
+/** Samples of a series, as `fit` and `split` take them: only `x` and `y` are enumerable, the rest is told beside them. */
 export interface TimeWindows {
   /** [samples, past, columns]. */
   readonly x: Float32Array;
@@ -81,7 +81,9 @@ export function timeWindows(series: Rows, options: TimeWindowsOptions): TimeWind
       });
     }
   }
-  return { x, y, samples, past, horizon, columns, targets };
+  const facts = { samples, past, horizon, columns, targets };
+  const beside = Object.entries(facts).map(([name, value]) => [name, { value }]);
+  return Object.defineProperties({ x, y }, Object.fromEntries(beside)) as TimeWindows;
 }
 
 export interface NaiveForecastOptions {

@@ -1,4 +1,5 @@
-import { naiveForecast, timeWindows } from "steepest/data";
+import { compileSync, dense, flatten, meanSquaredError, sequential, sgd } from "steepest";
+import { naiveForecast, split, timeWindows } from "steepest/data";
 import { describe, expect, test } from "vitest";
 
 describe("windows", () => {
@@ -20,6 +21,18 @@ describe("windows", () => {
     expect([...windows.x]).toEqual([1, 10, 100, 2, 20, 200, 2, 20, 200, 3, 30, 300]);
     expect([...windows.y]).toEqual([300, 3, 400, 4]);
     expect(timeWindows(nested.flat(), { past: 2, targets: [2, 0], columns: 3 })).toEqual(windows);
+  });
+
+  test("are samples as they are: a trainer takes them, and they can be split", () => {
+    const windows = timeWindows([1, 2, 3, 4, 5, 6, 7, 8], { past: 2 });
+    expect(Object.keys(windows)).toEqual(["x", "y"]);
+    const { past, horizon, columns, targets } = windows;
+    expect([past, horizon, columns, targets]).toEqual([2, 1, 1, [0]]);
+    const model = sequential({ input: [2, 1] }, flatten(), dense(1));
+    using trainer = compileSync(model, { loss: meanSquaredError(), optimizer: sgd({ learningRate: 1e-3 }) });
+    expect(trainer.fitSync(windows, { epochs: 1 })[0]?.samples).toBe(6);
+    const parts = split(windows, { parts: { training: 0.5, test: 0.5 }, shuffle: false, count: windows.samples });
+    expect([...parts.training.y]).toEqual([3, 4, 5]);
   });
 
   test("a series that is exactly one window, and one that is too short", () => {
