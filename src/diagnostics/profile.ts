@@ -9,7 +9,7 @@ import { kindOf } from "../engine/kind.js";
 import { integer, number, type OptionsOf, readOptions } from "../engine/options.js";
 import { buildProgram, installProgram, type Program } from "../graph/program.js";
 import { bytesOf, input, type Node, type Shape, type Tensor } from "../graph/tensor.js";
-import type { Model } from "../nn/model.js";
+import { checkModel, type Model } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import { matmul } from "../ops/matmul.js";
 import { type AnyOptions, configure } from "../train/config.js";
@@ -59,6 +59,7 @@ export async function profile<I extends Ports, O extends Ports, const L extends 
   data: Samples<I, O>,
   options: ProfileOptions<NoInfer<O>, L>,
 ): Promise<Profile> {
+  checkModel("profile", model);
   if (kindOf(options) !== "Object") {
     throw new ModelError(
       `profile: options must be an object such as { loss: …, optimizer: … }, got ${showValue(options)}`,

@@ -215,9 +215,10 @@ export function checkModel(where: string, value: unknown): AnyModel {
     return value as AnyModel;
   }
   const got = typeof kind === "string" ? `the layer ${kind}()` : showValue(value);
-  throw new ModelError(
-    `${where}: must be given a model, got ${got}: make one with sequential({ input: shape }, …) or functional()`,
-  );
+  // As a trainer does.
+  const holdsOne = typeof value === "object" && value !== null && "model" in value;
+  const remedy = holdsOne ? "hand in its model" : "make one with sequential({ input: shape }, …) or functional()";
+  throw new ModelError(`${where}: must be given a model, got ${got}: ${remedy}`);
 }
 
 const OPTIONS = {

@@ -73,6 +73,10 @@ describe("a profile", () => {
 
   test("refuses wrong options", async () => {
     await expect(profile(model, data, undefined as never)).rejects.toThrow("profile: options must be an object");
+    const trainer = { model, steps: 3 };
+    await expect(profile(trainer as never, data as never, options as never)).rejects.toThrow(
+      "profile: must be given a model, got { model, steps }: hand in its model",
+    );
     await expect(profile(model, data, { ...options, batchSize: 0 })).rejects.toThrow(ModelError);
     await expect(profile(model, data, { loss: crossEntropy() } as never)).rejects.toThrow(
       "profile: the trainer must have an optimizer",
