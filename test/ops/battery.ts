@@ -59,13 +59,21 @@ export function battery(name: string, sample: Sample): void {
   });
 }
 
+/** How many derivatives of an input are compared. */
+interface Derivatives {
+  /** By one element. Default: up to 96, fewer where the result is large. */
+  readonly places?: number;
+  /** Along random directions, to which all elements contribute alike. Default 0. */
+  readonly directions?: number;
+}
+
 /** Puts one case through everything; throws an Error that says what does not hold. */
-export function checkCase(engine: Engine, one: Case, seed = 1): void {
+export function checkCase(engine: Engine, one: Case, seed = 1, derivatives: Derivatives = {}): void {
   const random = createRandom(seed);
   const values = drawInputs(one, random);
   const forward = runForward(engine, one, values, random);
   checkInPlace(engine, one, values, forward);
-  if (differentiable(one).some(Boolean)) checkGradients(engine, one, values, seed, random);
+  if (differentiable(one).some(Boolean)) checkGradients(engine, one, values, { seed, random, ...derivatives });
 }
 
 type Run = typeof runChecked;
@@ -127,30 +135,40 @@ function checkInPlace(engine: Engine, one: Case, values: readonly Data[], expect
  * Gradients of sum(result · r), r random, against central differences of fourth order of the float64 reference:
  * |g - expected| ≤ 8 · tolerance · the largest expected gradient of that input.
  */
-function checkGradients(engine: Engine, one: Case, values: readonly Data[], seed: number, random: Random): void {
+function checkGradients(
+  engine: Engine,
+  one: Case,
+  values: readonly Data[],
+  { seed, random, ...derivatives }: Derivatives & { readonly seed: number; readonly random: Random },
+): void {
   const inputs = makeInputs(one);
   const output = one.apply(...inputs);
   const weight = input(output.shape, { name: "weight" });
-  const { weights, slopes } = slopesOf(one, values, sizeOf(output.shape), seed);
+  const { weights, slopes } = slopesOf(one, values, sizeOf(output.shape), { seed, ...derivatives });
   const gradients = gradient(
     sum(mul(output, weight)),
     slopes.map(({ index }) => inputs[index]),
   );
   const results = runChecked(engine, [...inputs, weight], gradients, [...values, weights], random);
-  slopes.forEach(({ index, places, expected }, at) => {
+  slopes.forEach(({ index, places, expected, directions }, at) => {
     const scale = Math.max(1e-3, ...expected.map(Math.abs));
+    const tolerance = GRADIENT_FACTOR * (one.tolerance ?? TOLERANCE);
     places.forEach((place, i) => {
-      const tolerance = GRADIENT_FACTOR * (one.tolerance ?? TOLERANCE);
       compare(`gradient of input ${index}, element ${place}`, results[at][place], expected[i], tolerance, scale);
+    });
+    directions.forEach(({ signs, along }, i) => {
+      const found = signs.reduce((sum, sign, place) => sum + sign * results[at][place], 0);
+      compare(`gradient of input ${index}, along direction ${i}`, found, along, tolerance, scale);
     });
   });
 }
 
-/** By central differences: the reference's derivatives, by some elements of one input. */
+/** By central differences: the reference's derivatives, by some elements of one input, and along some directions. */
 interface Slopes {
   readonly index: number;
   readonly places: readonly number[];
   readonly expected: readonly number[];
+  readonly directions: readonly { readonly signs: readonly number[]; readonly along: number }[];
 }
 
 interface Sloped {
@@ -162,7 +180,12 @@ interface Sloped {
 // They take most of the time of a case, and are the same for all builds.
 const known = new WeakMap<Case, Sloped>();
 
-function slopesOf(one: Case, values: readonly Data[], resultLength: number, seed: number): Sloped {
+function slopesOf(
+  one: Case,
+  values: readonly Data[],
+  resultLength: number,
+  { seed, places: most = placesFor(resultLength), directions: along = 0 }: Derivatives & { readonly seed: number },
+): Sloped {
   const before = known.get(one);
   if (before?.seed === seed) return before;
   const random = createRandom(seed + 1000);
@@ -170,20 +193,39 @@ function slopesOf(one: Case, values: readonly Data[], resultLength: number, seed
   const doubles = values.map((data) => Float64Array.from(data));
   const slopes = differentiable(one).flatMap((wanted, index): Slopes[] => {
     if (!wanted) return [];
-    const places = perturbed(doubles[index].length, resultLength, random);
-    return [{ index, places, expected: places.map((place) => slope(one, doubles, weights, index, place)) }];
+    const { length } = doubles[index];
+    const places = perturbed(length, most, random);
+    const expected = places.map((place) => slope(one, doubles, weights, index, [place]));
+    const all = Array.from({ length }, (_, place) => place);
+    const directions = Array.from({ length: along }, () => {
+      const signs = all.map(() => (random.uniform() < 0.5 ? -1 : 1) / Math.sqrt(length));
+      return { signs, along: slope(one, doubles, weights, index, all, signs) };
+    });
+    return [{ index, places, expected, directions }];
   });
   known.set(one, { seed, weights, slopes });
   return { seed, weights, slopes };
 }
 
-/** The derivative of sum(reference · weights) by one element: truncation error O(h^4), about 1e-11 in all. */
-function slope(one: Case, inputs: Float64Array[], weights: Data, index: number, place: number): number {
-  const center = inputs[index][place];
-  const h = 2e-4 * Math.max(1, Math.abs(center));
+/**
+ * The derivative of sum(reference · weights) by one element, or along a direction of length 1: truncation error O(h^4), about
+ * 1e-11 in all.
+ */
+function slope(
+  one: Case,
+  inputs: Float64Array[],
+  weights: Data,
+  index: number,
+  places: readonly number[],
+  direction: readonly number[] = [1],
+): number {
+  const center = inputs[index];
+  const h = 2e-4 * Math.max(1, ...places.map((place) => Math.abs(center[place])));
   const total = (offset: number): number => {
     const moved = inputs.map((data) => data.slice());
-    moved[index][place] = center + offset;
+    places.forEach((place, i) => {
+      moved[index][place] = center[place] + offset * direction[i];
+    });
     const result = one.reference(...moved);
     let value = 0;
     for (let i = 0; i < weights.length; i++) value += result[i] * weights[i];
@@ -192,11 +234,15 @@ function slope(one: Case, inputs: Float64Array[], weights: Data, index: number, 
   return (8 * (total(h) - total(-h)) - (total(2 * h) - total(-2 * h))) / (12 * h);
 }
 
-function perturbed(length: number, resultLength: number, random: Random): number[] {
+function placesFor(resultLength: number): number {
+  return Math.max(FEWEST_PERTURBED, Math.min(MAX_PERTURBED, Math.floor(PERTURBED_RESULTS / resultLength)));
+}
+
+/** The first few, the last ones, and others at random; all if there are no more. */
+function perturbed(length: number, count: number, random: Random): number[] {
   const all = Array.from({ length }, (_, index) => index);
-  const count = Math.max(FEWEST_PERTURBED, Math.min(MAX_PERTURBED, Math.floor(PERTURBED_RESULTS / resultLength)));
   if (length <= count) return all;
-  const ends = [...all.slice(0, 5), ...all.slice(-17)];
+  const ends = [...all.slice(0, Math.min(5, count >> 2)), ...all.slice(-Math.min(17, count >> 1))];
   return [...ends, ...Array.from({ length: count - ends.length }, () => random.below(length))];
 }
 

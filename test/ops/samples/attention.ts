@@ -38,11 +38,9 @@ function reference(
           const far = position - j;
           const isHidden = (causal && far < 0) || Math.abs(far) >= window || mask?.[b * keys + j] === 0;
           if (isHidden || j >= (lengths?.[b] ?? keys)) return -Infinity;
+          const [query, key] = [((b * queries + i) * heads + h) * depth, ((b * keys + j) * keyHeads + group) * depth];
           let dot = 0;
-          for (let c = 0; c < depth; c++)
-            dot +=
-              q[(b * queries + i) * heads * depth + h * depth + c] *
-              k[(b * keys + j) * keyHeads * depth + group * depth + c];
+          for (let c = 0; c < depth; c++) dot += q[query + c] * k[key + c];
           const places = rules.bias === "each" ? (b * heads + h) * queries + i : i;
           return dot * scale + (bias?.[places * keys + j] ?? 0) - (steep[h] ?? 0) * Math.abs(far);
         });
