@@ -22,8 +22,11 @@ export interface Held {
   readonly codeBytes: number;
   /** What a program can refer to: objects, arrays, functions, strings and so on. All of the heap but what V8 needs for itself. */
   readonly objectBytes: number | undefined;
-  /** The heap by what it holds: bytes of objects by their constructor, of functions by their name, of all else by its type. */
-  readonly kinds?: ReadonlyMap<string, number>;
+  /**
+   * The heap by what it holds, as JSON: bytes of objects by their constructor, of functions by their name, of all else by its
+   * type. It is outside of the heap, so that it is not what grows.
+   */
+  readonly kinds?: Buffer | undefined;
   /** Outside of the heap, such as array buffers. */
   readonly externalBytes: number;
   /** Timers, ports, workers and whatever else would keep the process alive. */
@@ -60,10 +63,12 @@ interface Snapshot {
 
 const OF_V8 = new Set(["code", "hidden", "object shape", "synthetic"]);
 
+// Kinds of fewer bytes are not told apart.
+const LEAST = 1024;
 const NAMED = new Set(["object", "closure", "array", "native", "code", "hidden", "object shape"]);
 
 /** By a snapshot of the heap, which takes a second for each 10 MB. */
-async function objects(): Promise<{ readonly bytes: number; readonly kinds: ReadonlyMap<string, number> }> {
+async function objects(): Promise<{ readonly bytes: number; readonly kinds: Buffer }> {
   let text = "";
   for await (const part of getHeapSnapshot()) text += part;
   const { snapshot, nodes, strings } = JSON.parse(text) as Snapshot;
@@ -78,7 +83,7 @@ async function objects(): Promise<{ readonly bytes: number; readonly kinds: Read
     const kind = NAMED.has(is) ? `${is} ${strings[nodes[node + name] as number]}` : is;
     kinds.set(kind, (kinds.get(kind) ?? 0) + own);
   }
-  return { bytes, kinds };
+  return { bytes, kinds: Buffer.from(JSON.stringify([...kinds].filter(([, of]) => of >= LEAST))) };
 }
 
 /** An event or a message that is on its way is gone some turns later; what was left behind is not. */
@@ -140,10 +145,11 @@ export function growth(all: readonly Held[]): string[] {
 
 /** What kinds of things have more bytes in the last measurement than in the first, the largest growth first. */
 export function grownKinds(all: readonly Held[], most = 12): string[] {
-  const [first, last] = [all[0]?.kinds, all.at(-1)?.kinds];
-  if (first === undefined || last === undefined) return [];
-  return [...last]
-    .map(([kind, bytes]) => [kind, bytes - (first.get(kind) ?? 0)] as const)
+  const [first, last] = [all[0], all.at(-1)].map(
+    (held) => new Map(JSON.parse(held?.kinds?.toString() ?? "[]") as [string, number][]),
+  );
+  return [...(last as Map<string, number>)]
+    .map(([kind, bytes]) => [kind, bytes - (first?.get(kind) ?? 0)] as const)
     .filter(([, by]) => by > 1024)
     .sort(([, a], [, b]) => b - a)
     .slice(0, most)

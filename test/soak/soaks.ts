@@ -50,6 +50,8 @@ export async function heldBy({ run }: Soak, times: number, { moments, exact, onH
   let count = 0;
   const add = async (engine: Engine): Promise<void> => {
     const held = await measure(count, engine, exact ?? false);
+    // Kinds are compared of the first and the last; what is between them would only be held.
+    if (all.length > 1) all.push({ ...(all.pop() as Held), kinds: undefined });
     all.push(held);
     onHeld?.(held);
   };
@@ -234,7 +236,8 @@ const interrupted =
       await turn();
       abort.abort(new Error("no more"));
       if ((await failure) !== "no more") throw new Error("it was not aborted");
-      for await (const _ of trainer.fit(data, { every: "step", epochs: 5, signal })) break;
+      // In batches of the same size: others would need a program for what the abort has left of the pass (832 bytes for each size).
+      for await (const _ of trainer.fit(data, { every: "step", batchSize: 4, epochs: 5, signal })) break;
       const listeners = getEventListeners(signal, "abort").length;
       if (listeners > 0) throw new Error(`${listeners} listeners are left`);
       await done(engine);
@@ -253,6 +256,5 @@ export const SOAKS: readonly Soak[] = [
   { what: "1000 predictions", short: 4, long: 1000, run: predictions },
   { what: "three evaluations", short: 40, long: 10_000, run: evaluations },
   { what: "three interrupted fits", short: 40, long: 10_000, run: interrupted({}) },
-  // Not in the tests: once, used bytes grew by 832 within 120 times, and it is not known yet what they are.
-  { what: "three interrupted fits in the background", short: 0, long: 2000, run: interrupted(WORKERS) },
+  { what: "three interrupted fits in the background", short: 20, long: 2000, run: interrupted(WORKERS) },
 ];
