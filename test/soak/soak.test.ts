@@ -38,7 +38,11 @@ test("growth is judged from the first measurement to the last", () => {
     openFiles: 20,
     residentBytes: 1e8,
   };
-  const more = (name: Exclude<keyof Held, "kinds">, by: number) => [held, held, { ...held, [name]: (held[name] ?? 0) + by }];
+  const more = (name: Exclude<keyof Held, "kinds">, by: number) => [
+    held,
+    held,
+    { ...held, [name]: (held[name] ?? 0) + by },
+  ];
   expect(growth(more("residentBytes", 0))).toEqual([]);
   for (const name of ["wasmPages", "usedBytes", "handles", "workers", "openFiles"] as const)
     expect(growth(more(name, 1))).toEqual([`${name} grew by 1, from ${held[name]} to ${held[name] + 1}`]);
