@@ -206,21 +206,8 @@ async function openTogether(
   }
 }
 
-function createRun(
-  job: AnyJob,
-  parts: RunParts,
-  trainer: Trainer<string, Ports, Ports>,
-  { validateEvery, link, end }: { validateEvery: number; link: ClusterLink | undefined; end: () => Promise<void> },
-): ClusterRun<string, Ports, Ports> {
-  const { store, plan, rounds } = parts;
-  let last: Checkpoint | undefined;
-  let validation: unknown;
-  const score = async (): Promise<Scores<string, Ports> | undefined> => {
-    if (job.validation === undefined) return undefined;
-    validation ??= await job.validation();
-    return trainer.evaluate(validation as never);
-  };
-  // Whoever uses the connection. When nobody does, it rests, so that a program that is done ends.
+/** Whoever uses the connection. When nobody does, it rests, so that a program that is done ends. */
+function usersOf(link: ClusterLink | undefined) {
   let users = 0;
   const begin = async (): Promise<void> => {
     users += 1;
@@ -238,6 +225,24 @@ function createRun(
       await leave();
     }
   };
+  return { begin, leave, connected };
+}
+
+function createRun(
+  job: AnyJob,
+  parts: RunParts,
+  trainer: Trainer<string, Ports, Ports>,
+  { validateEvery, link, end }: { validateEvery: number; link: ClusterLink | undefined; end: () => Promise<void> },
+): ClusterRun<string, Ports, Ports> {
+  const { store, plan, rounds } = parts;
+  let last: Checkpoint | undefined;
+  let validation: unknown;
+  const score = async (): Promise<Scores<string, Ports> | undefined> => {
+    if (job.validation === undefined) return undefined;
+    validation ??= await job.validation();
+    return trainer.evaluate(validation as never);
+  };
+  const { begin, leave, connected } = usersOf(link);
   const give = (checkpoint: Checkpoint): void => {
     if (plan.scheme === "synchronous") trainer.restore(checkpoint);
     else trainer.setParameters(checkpoint.parameters);

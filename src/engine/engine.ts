@@ -303,16 +303,19 @@ function accessMemory(core: Core): MemoryAccess {
   };
   const markDirty = (address: Pointer, bytes: number): void => core.backend?.copies?.markDirty(address, bytes);
   // Single steps write to the same few places again and again, and to make a view takes longer than to write a few numbers.
-  const recent = new Map<Pointer, Heap[(typeof VIEWS)[keyof typeof VIEWS]]>();
+  const recent = new Map<Pointer, Float32Array>();
+  const recentFloats = (address: Pointer, length: number): Float32Array => {
+    const { floats } = openedOf(core).heap;
+    const known = recent.get(address);
+    if (known?.length === length && known.buffer === floats.buffer) return known;
+    if (recent.size === RECENT_VIEWS) recent.clear();
+    const view = views.floats(address, length);
+    recent.set(address, view);
+    return view;
+  };
   const writable = <T extends keyof typeof VIEWS = "float32">(address: Pointer, length: number, as?: T) => {
     const kind = VIEWS[as ?? "float32"];
-    const heap = openedOf(core).heap[kind];
-    let view = recent.get(address);
-    if (view?.length !== length || view.buffer !== heap.buffer || view.constructor !== heap.constructor) {
-      view = views[kind](address, length);
-      if (recent.size === RECENT_VIEWS) recent.clear();
-      recent.set(address, view);
-    }
+    const view = kind === "floats" ? recentFloats(address, length) : views[kind](address, length);
     markDirty(address, view.byteLength);
     return view as Heap[(typeof VIEWS)[T]];
   };

@@ -45,13 +45,13 @@ interface Host {
 export async function compareWide(
   platform: WidePlatform,
   open: (build: Build) => Promise<Bench>,
-  { performance, breathe }: Host,
+  { performance: clock, breathe }: Host,
 ): Promise<string | undefined> {
-  const strict = createContestant(await open("strict"), performance);
+  const strict = createContestant(await open("strict"), clock);
   // First alone, so that its functions are optimized as they are without joined operations.
   for (; !strict.isSettled(); await breathe()) strict.round();
   platform.enable();
-  const wide = createContestant(await open("wide"), performance);
+  const wide = createContestant(await open("wide"), clock);
   for (; !wide.isSettled(); await breathe()) {
     strict.round();
     wide.round();
@@ -62,9 +62,9 @@ export async function compareWide(
     return "it gives other bits here: please report that, with the processor and the version of the runtime";
   }
   const share = (): number => wide.best() / strict.best();
-  const since = performance.now();
+  const since = clock.now();
   for (let rounds = 0; !(share() < ENOUGH); rounds++) {
-    if (rounds === MOST_PATIENT_ROUNDS || performance.now() - since > PATIENCE_MS)
+    if (rounds === MOST_PATIENT_ROUNDS || clock.now() - since > PATIENCE_MS)
       return `it is not faster here (its time is ${share().toFixed(2)} of strict's): ${platform.hint}`;
     strict.round();
     wide.round();

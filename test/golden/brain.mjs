@@ -33,5 +33,5 @@ made.named = {
   inputs: [[0.3, 0.5, 0.7]],
   outputs: [Object.values(net.run({ r: 0.3, g: 0.5, b: 0.7 }))],
 };
-const lines = Object.entries(made).map(([k, v]) => JSON.stringify(k) + ": " + JSON.stringify(v));
+const lines = Object.entries(made).map(([k, v]) => `${JSON.stringify(k)}: ${JSON.stringify(v)}`);
 writeFileSync(new URL("brain.json", import.meta.url), `{\n${lines.join(",\n")}\n}\n`);
