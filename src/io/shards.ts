@@ -143,8 +143,9 @@ export async function readShards(
 
 /** Exactly the tensors that the index has for a file. A tensor that is in two files is too many in one of them. */
 function checkTensorsOf(where: string, found: readonly string[], wanted: ReadonlySet<string>): void {
+  const names = new Set(found);
   const extra = found.filter((name) => !wanted.has(name));
-  const missing = [...wanted].filter((name) => !found.includes(name));
+  const missing = [...wanted].filter((name) => !names.has(name));
   if (extra.length === 0 && missing.length === 0) return;
   const got = extra.length > 0 ? `${showNames(extra)} too` : `none of ${showNames(missing)}`;
   throw new FormatError(
