@@ -295,7 +295,10 @@ describe("called wrongly", () => {
       ["predict", "pubs.safetensors", "pubs.csv", "--keep", "name"],
       /--keep must name columns of the table, got "name"/,
     ],
-    [["predict", "pubs.safetensors", "pubs.csv", "--output", "no/where.csv"], /cannot write file .*no such file or folder: make its folder first/],
+    [
+      ["predict", "pubs.safetensors", "pubs.csv", "--output", "no/where.csv"],
+      /cannot write file .*no such file or folder: make its folder first/,
+    ],
   ])("%j fails: exit code 1, in one sentence", async (args, message) => {
     const { code, stdout, stderr } = await run(args, { cwd });
     expect([code, stdout]).toEqual([1, ""]);
