@@ -111,17 +111,15 @@ async function main(options) {
     return own;
   };
   const asked = RUNTIMES.filter(({ name, isBetween }) => options.only.includes(name) && !(options.brief && isBetween));
-  // Most runs keep one core busy: two runtimes at a time, but what measures itself, and browsers, alone.
+  // Most runs keep one core busy: two runtimes at a time, but what measures itself, and WebKitGTK, alone.
   const shared = asked.filter((runtime) => !runsAlone(runtime));
   const records = [...(await inLanes(2, shared, test)), ...(await inLanes(1, asked.filter(runsAlone), test))].flat();
   return finish(records, options);
 }
 
-/** The build `wide` is tried for its speed before it is used. */
-function runsAlone(runtime) {
-  return (
-    browsers.includes(runtime) || runtime.runs.some(({ build, refused }) => build === "wide" && refused === undefined)
-  );
+/** The build `wide` is tried for its speed before it is used. WebKitGTK's threads fail more often on a busy machine. */
+function runsAlone({ name, runs }) {
+  return name.startsWith("webkitgtk") || runs.some(({ build, refused }) => build === "wide" && refused === undefined);
 }
 
 /** Compares what is left to compare, writes the files, and says how it went. Returns the exit code. */
