@@ -4,8 +4,8 @@ export const USAGE = `usage: npm run test:everywhere -- [options]
 Packs the package, installs it into an empty project and runs test/everywhere/suite in every runtime.
 
   --only NAME,NAME   these runtimes alone; a name stands for those too that begin with it and a dash
-  --brief            without the single compilers of the Nodes between the oldest and the newest, and less on pages that are
-                     not isolated
+  --brief            without the single compilers of the Nodes between the oldest and the newest, and less in Node 22, with Node 20's
+                     single compilers and on pages that are not isolated
   --json FILE        write the records there: runtime, version, build, threads, passed, failed, skipped, reason, digest
   --require-all      a runtime that is not there is a failure; without, it is listed as not tested
   --record           write the strict build's digests to test/everywhere/digests.json instead of comparing them

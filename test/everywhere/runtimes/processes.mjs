@@ -20,11 +20,15 @@ const MODULES = fileURLToPath(new URL("../node_modules/", import.meta.url));
 const LONGEST_MS = 10 * 60_000;
 const ending = process.platform === "win32" ? ".exe" : "";
 
-/** `flags` go before the program; `fastFlags` are for the fast build alone. */
-function processRuntime({ name, find, missing, flags = [], fastFlags, runs }) {
+/**
+ * `flags` go before the program; `fastFlags` are for the fast build alone. What `isLike` another runtime, which runs each
+ * operation, does so itself only where no time is to be saved.
+ */
+function processRuntime({ name, find, missing, flags = [], fastFlags, runs: all, isLike = false }) {
   return {
     name,
-    async open({ project }) {
+    async open({ project, brief: isBrief }) {
+      const runs = isBrief && isLike ? all.map((run) => ({ ...run, brief: true })) : all;
       const path = find();
       if (path === undefined) return { missing };
       const version = await versionOf(path);
@@ -38,7 +42,7 @@ function processRuntime({ name, find, missing, flags = [], fastFlags, runs }) {
         close() {},
       };
     },
-    runs,
+    runs: all,
   };
 }
 
@@ -153,10 +157,17 @@ const nodes = [20, 22, 24, 26].flatMap((major) => {
     processRuntime({
       ...node,
       name: `node${major}`,
+      isLike: major === 22,
       runs: [...(WITHIN.includes(major) ? withFewerThreads : withThreads), ...wideOf(major)],
     }),
     ...Object.entries(TIERS).map(([tier, flags]) => ({
-      ...processRuntime({ ...node, name: `node${major}-${tier}`, flags, runs: tierRuns(tier, major) }),
+      ...processRuntime({
+        ...node,
+        name: `node${major}-${tier}`,
+        flags,
+        runs: tierRuns(tier, major),
+        isLike: major < 26,
+      }),
       isBetween: WITHIN.includes(major),
     })),
   ];
