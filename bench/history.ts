@@ -29,7 +29,7 @@ const isOf = (environment: Omit<Measurement, "medians">) => {
   return (one: Measurement) => one.day === day && one.node === node && one.v8 === v8 && one.processor === processor;
 };
 
-/** The measurements with those of the sessions: of the same day, Node and machine, a later figure takes an earlier one's place. */
+/** The measurements with those of the sessions. A later figure of the same day, Node and machine replaces an earlier one. */
 export function withSessions(
   history: readonly Measurement[],
   sessions: readonly Session[],
@@ -98,7 +98,7 @@ async function findPlace(markdown: string): Promise<Place | undefined> {
   return { file: resolve(dirname(markdown), path), lines, begin, end };
 }
 
-/** Throws UsageError where a file has half of a place, or one that names no history. */
+/** Throws UsageError if a file has half of a place, or one that names no history. */
 export async function checkHistory(markdown: string): Promise<void> {
   const place = await findPlace(markdown);
   if (place !== undefined) await readHistory(place.file);
@@ -128,7 +128,7 @@ function textOf(history: readonly Measurement[]): string {
   return `[\n${blocks.join(",\n")}\n]\n`;
 }
 
-/** Throws UsageError where the file is not what `writeHistory` writes. */
+/** Throws UsageError if the file is not what `writeHistory` writes. */
 export async function readHistory(file: string): Promise<Measurement[]> {
   const text = await readFile(file, "utf8").catch((error: Error) => {
     throw new UsageError(`--readme: cannot read the history "${file}": ${error.message}`);

@@ -156,10 +156,7 @@ export function usage(): string {
       "",
       "<!-- bench:end -->; those of activation, layers, metrics, optimizer, page-tasks, stream and tripwire only if --workloads names them. A line",
     ),
-    row(
-      "",
-      "<!-- bench:begin columns: …; rows: … --> names the implementations and workloads to show; where there is a",
-    ),
+    row("", "<!-- bench:begin columns: …; rows: … --> names the implementations and workloads to show; if there is a"),
     row(
       "",
       "line <!-- history:begin FILE -->, FILE keeps them beside those of other days, and a table shows the latest",

@@ -53,7 +53,7 @@ async function runCluster(options: OptionValues<typeof OPTIONS>, positionals: re
   if (!["text", "json"].includes(options.format))
     throw new UsageError(`--format must be text or json, got "${options.format}"`);
   const seconds = options.every === "" ? undefined : positiveNumber("every", options.every);
-  if (seconds !== undefined && command !== "status") throw new UsageError("--every is of status");
+  if (seconds !== undefined && command !== "status") throw new UsageError("--every goes with status alone");
   if ((command === "status") !== (run === undefined) || more.length > 0) {
     throw new UsageError(command === "status" ? "status takes no run" : `${command} must be told one run, by its name`);
   }
@@ -77,7 +77,7 @@ interface RunStatus {
   readonly state: string;
   /** What it waits for; `null` if it does not. */
   readonly waits: string | null;
-  /** Of the last round: what each worker trained in the time that it trained. */
+  /** By worker, in the last round: the samples that it trained, over the time that it trained them. */
   readonly samplesPerSecond: Readonly<Record<string, number>>;
 }
 

@@ -3,7 +3,7 @@
 import { featuresOf, type TableColumn } from "../data/tableColumns.js";
 import { type TableTransform, tableTransformFrom } from "../data/tableTransform.js";
 import { DataError, showNames, showValue } from "../engine/errors.js";
-import { decodeModel, type LoadedModel } from "../io/model.js";
+import { decodeModel } from "../io/model.js";
 import { encodeNpy, encodeNpz } from "../io/numpy.js";
 import { toPyTorch } from "../io/pytorch.js";
 import { encodeSafetensors, type SafetensorsInput, type SafetensorsTensor } from "../io/safetensors.js";
@@ -13,8 +13,7 @@ import { saveModel } from "../platform/nodeIo.js";
 import { saveOnnx } from "../platform/nodeOnnx.js";
 import { saveStandalone } from "../platform/nodeStandalone.js";
 import type { StandaloneOptions } from "../standalone/index.js";
-import { compile, type Predictor } from "../train/trainer.js";
-import { type OpenFile, openFile, readInput } from "./fileFormats.js";
+import { type OpenFile, openFile, readInput, withPredictor } from "./fileFormats.js";
 import { type OpenModel, openModel } from "./modelFile.js";
 import { defineCommand, JSON_OPTION, type OptionValues, UsageError } from "./options.js";
 import { columnsOf, printResult, sayWith } from "./terminal.js";
@@ -66,29 +65,13 @@ async function convert(given: OptionValues<typeof CONVERT>, from: string, to: st
 
 async function saveForeign(file: OpenFile, bytes: Bytes, to: string): Promise<void> {
   const model = file.model ?? (await fromOnnx(bytes)).model;
-  const predictor = (await compile(model)) as Predictor;
-  try {
-    await saveModel(predictor, to);
-  } finally {
-    predictor.dispose();
-  }
+  await withPredictor(model, (predictor) => saveModel(predictor, to));
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
-type Work<T> = (predictor: Predictor, preprocessing: LoadedModel["preprocessing"]) => T | Promise<T>;
-
-async function withModel<T>(bytes: Bytes, path: string, work: Work<T>): Promise<T> {
-  const { model, preprocessing } = decodeModel(bytes, {}, path);
-  const predictor = (await compile(model)) as Predictor;
-  try {
-    return await work(predictor, preprocessing);
-  } finally {
-    predictor.dispose();
-  }
-}
 
 const pytorchTensors = (bytes: Bytes, path: string): Promise<Record<string, SafetensorsInput>> =>
-  withModel(bytes, path, (predictor) => toPyTorch(predictor));
+  withPredictor(decodeModel(bytes, {}, path).model, (predictor) => toPyTorch(predictor));
 
 function inputsOf({ tensors }: OpenFile): Record<string, SafetensorsInput> {
   return Object.fromEntries([...tensors].map(([name, tensor]) => [name, inputOf(tensor)]));
@@ -126,12 +109,7 @@ async function writeOnnx(
 ): Promise<{ readonly table?: TableTransform }> {
   const file = await openFile(where, bytes, from);
   if (file.model !== undefined) {
-    const predictor = (await compile(file.model)) as Predictor;
-    try {
-      await saveOnnx(predictor, to, options);
-    } finally {
-      predictor.dispose();
-    }
+    await withPredictor(file.model, (predictor) => saveOnnx(predictor, to, options));
     return {};
   }
   if (file.metadata.architecture === undefined) {
@@ -139,10 +117,9 @@ async function writeOnnx(
       `${where}: the file must be a model that saveModel() or steepest train wrote, got ${file.format} without one in ${showValue(from)}`,
     );
   }
-  return await withModel(bytes, from, async (predictor, { table }) => {
-    await saveOnnx(predictor, to, options);
-    return table === undefined ? {} : { table: tableTransformFrom(table) };
-  });
+  const { model, preprocessing } = decodeModel(bytes, {}, from);
+  await withPredictor(model, (predictor) => saveOnnx(predictor, to, options));
+  return preprocessing.table === undefined ? {} : { table: tableTransformFrom(preprocessing.table) };
 }
 
 const EXPORT = {
@@ -193,18 +170,20 @@ function outsideText(table: TableTransform): string {
   const lines = columns.flatMap((column) =>
     featuresOf(column).map((name, at) => [`  ${name}`, at === 0 ? featureText(column) : ""]),
   );
-  const [first] = Array.isArray(target) ? target : [target];
-  const answer =
-    first.type === "classes"
-      ? `gives a score for each class, in the order ${showNames(table.classes)}`
-      : `gives scaled numbers: ${first.name} = output * ${first.scale} + ${first.offset}`;
-  return `takes ${table.features.length} features, in this order:\n${columnsOf(lines)}\n${answer}`;
+  const answers = [target]
+    .flat()
+    .map((one) =>
+      one.type === "classes"
+        ? `gives a score for each class, in the order ${showNames(table.classes)}`
+        : `gives scaled numbers: ${one.name} = output * ${one.scale} + ${one.offset}`,
+    );
+  return `takes ${table.features.length} features, in this order:\n${columnsOf(lines)}\n${answers.join("\n")}`;
 }
 
 function featureText(column: TableColumn): string {
   switch (column.type) {
     case "number":
-      return `(value - ${column.offset}) / ${column.scale}${column.fill === null ? "" : `; of a missing one, ${column.fill}`}`;
+      return `(value - ${column.offset}) / ${column.scale}${column.fill === null ? "" : `; a missing one counts as ${column.fill}`}`;
     case "category":
       return "1 of its category, 0 of others";
     default:

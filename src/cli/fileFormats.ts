@@ -94,13 +94,20 @@ export async function openFile(where: string, bytes: Uint8Array<ArrayBuffer>, pa
 }
 
 async function modelIn(model: Model): Promise<Pick<OpenFile, "model" | "tensors">> {
-  const predictor = (await compile(model)) as Predictor;
-  try {
-    const tensors = new Map<string, SafetensorsTensor>();
+  const tensors = new Map<string, SafetensorsTensor>();
+  await withPredictor(model, (predictor) => {
     for (const [name, { shape, data }] of predictor.parameters()) {
       tensors.set(name, { dtype: "F32", shape: [...shape], data: new Float32Array(data) });
     }
-    return { model, tensors };
+  });
+  return { model, tensors };
+}
+
+/** Compiles a model for some work, and frees its memory after it. */
+export async function withPredictor<T>(model: Model, work: (predictor: Predictor) => T | Promise<T>): Promise<T> {
+  const predictor = (await compile(model)) as Predictor;
+  try {
+    return await work(predictor);
   } finally {
     predictor.dispose();
   }

@@ -4,8 +4,7 @@ import { decodeModel } from "../io/model.js";
 import { elementBytes, type SafetensorsTensor } from "../io/safetensors.js";
 import type { Model } from "../nn/model.js";
 import type { OnnxModel } from "../onnx/schema.js";
-import { compile, type Predictor } from "../train/trainer.js";
-import { type OpenFile, openFile, readInput } from "./fileFormats.js";
+import { type OpenFile, openFile, readInput, withPredictor } from "./fileFormats.js";
 import { defineCommand, JSON_OPTION, type OptionValues } from "./options.js";
 import { bold, bytesText, columnsOf, printResult, sayWith } from "./terminal.js";
 
@@ -109,14 +108,7 @@ async function layersOf(file: OpenFile, kind: FileKind, bytes: Uint8Array<ArrayB
   }
 }
 
-async function summaryOf(model: Model): Promise<string> {
-  const predictor = (await compile(model)) as Predictor;
-  try {
-    return predictor.summary();
-  } finally {
-    predictor.dispose();
-  }
-}
+const summaryOf = (model: Model): Promise<string> => withPredictor(model, (predictor) => predictor.summary());
 
 function onnxJson({ producer, irVersion, opsets, graph }: OnnxModel) {
   const operators: Record<string, number> = {};

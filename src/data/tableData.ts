@@ -254,7 +254,7 @@ function partsInTurn(
   try {
     return names.map((name) => [name, samplesOf(only(table, indices[name]))]);
   } catch (error) {
-    // Of several values that are refused, the first in the table is told, not the first of a part.
+    // If several values are refused, the error is about the first in the table, not the first of a part.
     samplesOf(table);
     throw error;
   }

@@ -31,7 +31,7 @@ export async function startReplica(core: Core, module: CompiledKernels): Promise
   return {
     threads: 1,
     get background() {
-      // Of a worker that ends between two calls the next one tells: otherwise a long training would hold the calling thread unasked.
+      // If the worker ended between two calls, the next one rejects: otherwise a long training would hold the calling thread unasked.
       return link.isReported() ? undefined : background;
     },
     copies,

@@ -47,10 +47,10 @@ export interface Opening {
 
 /**
  * Reads the tensors of a safetensors file from a Blob, a Response, a stream or an open file, without holding the file beside them: the bytes
- * of each tensor are read into the memory where they stay. Of a stream whose length nobody knows no more is allocated than comes; a
- * single tensor of more than 4 MiB is there twice for a moment.
+ * of each tensor are read into the memory where they stay. If the length of a stream is not known, no more is allocated than comes; a
+ * single tensor of more than 4 MiB is then there twice for a moment.
  *
- * The checks are those of `decodeSafetensors`. Of a file in parts the source is the index: every part must have exactly the tensors
+ * The checks are those of `decodeSafetensors`. If a file is in parts, the source is its index: every part must have exactly the tensors
  * that the index has for it, and all together the bytes of its `total_size`. Notes are those of the index.
  *
  * @param source Under Node, Deno and Bun also a path: an index there is a path that ends in `.json`.

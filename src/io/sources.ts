@@ -176,7 +176,7 @@ function blobReader(blob: BlobSource): ReadPart {
   };
 }
 
-/** Of what can be read from any position on, and has a size. */
+/** A reader of something that has a size and can be read from any position. */
 function readerOfParts(where: string, sizeBytes: number, read: ReadPart): SequentialReader {
   if (!(Number.isSafeInteger(sizeBytes) && sizeBytes >= 0 && sizeBytes <= MAX_FILE_BYTES)) {
     throw new FormatError(

@@ -359,8 +359,8 @@ export function accumulateSpecificity(options: ScoreByLabelOptions = {}): LabelA
 }
 
 /**
- * Of what is not of a label, the share that was not predicted to be: the recall of the others. Of each label, and its averages.
- * Errors as those of `accuracy`.
+ * Specificity, the true negative rate: among the samples of other labels, the share that is not predicted to have this one. For each
+ * label, with averages. Errors as those of `accuracy`.
  *
  * @example
  * import { specificity } from "steepest/metrics";

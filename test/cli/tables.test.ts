@@ -217,7 +217,7 @@ describe("steepest export", () => {
     expect(stdout).toMatch(
       /^wrote pubs\.onnx\ntakes 5 features, in this order:\n {2}town=Köln +1 of its category, 0 of/,
     );
-    expect(stdout).toMatch(/\n {2}beer +\(value - [\d.]+\) \/ [\d.]+; of a missing one, [\d.]+\n/);
+    expect(stdout).toMatch(/\n {2}beer +\(value - [\d.]+\) \/ [\d.]+; a missing one counts as [\d.]+\n/);
     expect(stdout).toMatch(/\ngives a score for each class, in the order cheap, dear\n$/);
     const { features, classes, table } = await resultOf(["export", "pubs.safetensors", "pubs.onnx"], { cwd });
     const transform = tableTransformFrom(table as TableTransformData);

@@ -33,7 +33,7 @@ test.concurrent.each<[args: string[], code: number, says: RegExp]>([
   [["cluster", "status", "digits"], 2, /status takes no run/],
   [["cluster", "status", "--format", "yaml"], 2, /--format must be text or json, got "yaml"/],
   [["cluster", "status", "--every", "0"], 2, /--every must be a number above 0, got "0"/],
-  [["cluster", "pause", "digits", "--every", "1"], 2, /--every is of status/],
+  [["cluster", "pause", "digits", "--every", "1"], 2, /--every goes with status alone/],
   [["cluster", "status", "--redis", "nowhere"], 1, /connection must be an address such as "redis:\/\/localhost:6379"/],
   [
     ["cluster", "status", ...NOWHERE],
