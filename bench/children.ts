@@ -4,8 +4,7 @@
 //   ours → { command: "prepare", implementation }       child → {}, { leftOut }, or { lacks }
 //   ours → { command: "reset", implementation }         child → {}
 //   ours → { command: "run", implementation, steps }    child → { elapsedMs }
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { type Conversation, converse } from "./conversation.js";
 import { type Implementation, LeftOut, type RemoteContestant, variantOf, type Yardstick } from "./workload.js";
 
@@ -19,7 +18,7 @@ export interface Tree {
 export const thisTree: Tree = { folder: fileURLToPath(new URL("../", import.meta.url)) };
 
 /** What lets Node load TypeScript. */
-export const TYPESCRIPT = ["--import", pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href] as const;
+export const TYPESCRIPT = ["--import", new URL("typescript.mjs", import.meta.url).href] as const;
 
 /** The processes of one workload. */
 export interface Children {

@@ -554,6 +554,7 @@ function drop({ programs }: State, key: string): void {
 }
 
 function sameFeed(a: Feed, b: Feed): boolean {
+  if (a === b) return true;
   if (a.format !== b.format || a.parameters !== b.parameters) return false;
   if (a.kind === "gathered") return b.kind === "gathered" && a.whole === b.whole && a.part === b.part;
   return b.kind === "staged" && samePlaces(a.x, b.x) && samePlaces(a.y, b.y);

@@ -202,13 +202,14 @@ const NOWHERE: Region = { address: 0, bytes: 0 };
 
 /** The address of staging place `index`, with at least so many bytes. */
 export function stagingPlace(
-  { engine: { allocator } }: State,
+  { engine: { allocator }, samples }: State,
   places: Region[],
   index: number,
   bytes: number,
 ): Pointer {
   const { address: old, bytes: room } = places[index] ?? NOWHERE;
   if (room >= bytes) return old;
+  samples.recent = undefined;
   if (room > 0) allocator.free(old);
   places[index] = NOWHERE;
   const address = allocator.allocate(bytes);

@@ -42,6 +42,7 @@ import type { Rewind, Watched } from "./rewind.js";
 import { claimRows, createRowStates, placeOfRows, type RowStates, releaseRows, resetRows } from "./rowStates.js";
 import { countTotals, type Score } from "./scores.js";
 import type { Stream } from "./stream.js";
+import type { RecentBatch } from "./trainBatch.js";
 
 /** The largest number of steps in one call into the engine: the length of `losses` and `learningRates`. */
 export const STEPS_PER_CALL = 4096;
@@ -117,6 +118,8 @@ export interface SampleMemory {
    * grows.
    */
   readonly staging: { readonly x: Region[]; readonly y: Region[] };
+  /** The form of the last of them, while its place is there. */
+  recent: RecentBatch | undefined;
   /** Data in memory that have not been disposed of. */
   readonly resident: Set<ResidentData>;
   /** Those of them that were passed to a call, and are freed when it ends. */
@@ -311,6 +314,7 @@ export function createState(engine: Engine, config: TrainingConfig): State {
         format: formatOf(config),
         formats: new Map(),
         staging: { x: [], y: [] },
+        recent: undefined,
         resident: new Set(),
         handedIn: new Set(),
       },

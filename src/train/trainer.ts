@@ -59,10 +59,10 @@ import type { Losses } from "./outputs.js";
 import { type ParameterUpdate, type ParameterValues, readParameters, writeParameters } from "./parameters.js";
 import { predictAll, readInputs } from "./predict.js";
 import { withPrediction } from "./prediction.js";
-import { retracing, runStaged, trainFor, trainSteps } from "./retrace.js";
+import { trainFor, trainSteps } from "./retrace.js";
 import { forgetCopy } from "./rewind.js";
 import { resetRows } from "./rowStates.js";
-import { checkResident, exclusively, type GivenSamples, load, readSamples, stage } from "./samples.js";
+import { checkResident, exclusively, type GivenSamples, load, readSamples } from "./samples.js";
 import { type AnySource, checkSourceOptions, type GivenSource, sourceOf } from "./source.js";
 import { splitSamples } from "./split.js";
 import {
@@ -78,10 +78,10 @@ import {
   MENDING,
   resetState,
   type State,
-  TRAINING,
 } from "./state.js";
-import { closedByLoss, stepOnce } from "./steps.js";
+import { closedByLoss } from "./steps.js";
 import { summarize } from "./summary.js";
+import { trainBatch, trainBatchAtOnce } from "./trainBatch.js";
 
 interface OwnEngine extends EngineOptions {
   /** Run in this engine, which others may share. Default: a new one. */
@@ -441,12 +441,6 @@ function partsOf<T extends object>(samples: T, scored: T | undefined, share: num
   return share === undefined ? [samples, scored] : splitSamples(samples, share);
 }
 
-function* trainBatch(state: State, batch: GivenSamples): Job<number> {
-  guard(state, "trainBatch", TRAINING);
-  const staged = stage(state, batch);
-  return yield* retracing(state, stepOnce(state, staged.feed, staged.count), staged);
-}
-
 type Jobs = ReturnType<typeof jobsOf>;
 
 type SynchronousMethods = Pick<
@@ -477,7 +471,7 @@ function synchronousMethods(state: State, jobs: Jobs): SynchronousMethods {
     trainBatchSync(batch) {
       guard(state, "trainBatch", ALONE);
       checkTrains(state, "trainBatch");
-      return runStaged(state, stage(state, readSamples(state, batch)));
+      return trainBatchAtOnce(state, batch);
     },
     trainFor: (milliseconds, data, options) =>
       runSync(engine, jobs.slice(checkSliceOptions(milliseconds, options), data)),
