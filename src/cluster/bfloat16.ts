@@ -4,7 +4,10 @@ import { bfloat16ToFloat32, float32ToBfloat16 } from "../io/halves.js";
 
 /** Rounded to the nearest, ties to even; what is too large becomes the largest finite one, as the rest is sent later. */
 export function toBfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
-  return float32ToBfloat16(values).map((half) => ((half & 0x7f80) === 0x7f80 ? (half & 0x8000) | 0x7f7f : half));
+  const halves = float32ToBfloat16(values);
+  for (let i = 0; i < halves.length; i++)
+    if ((halves[i] & 0x7f80) === 0x7f80) halves[i] = (halves[i] & 0x8000) | 0x7f7f;
+  return halves;
 }
 
 /**
@@ -15,8 +18,10 @@ export function compress(
   values: Float32Array,
   before: Float32Array | undefined,
 ): { readonly halves: Uint16Array<ArrayBuffer>; readonly left: Float32Array<ArrayBuffer> } {
-  const wanted = before === undefined ? values : values.map((value, i) => value + before[i]);
-  const halves = toBfloat16(wanted);
+  const left = Float32Array.from(values);
+  if (before !== undefined) for (let i = 0; i < left.length; i++) left[i] += before[i];
+  const halves = toBfloat16(left);
   const sent = bfloat16ToFloat32(halves);
-  return { halves, left: Float32Array.from(wanted, (value, i) => value - sent[i]) };
+  for (let i = 0; i < left.length; i++) left[i] -= sent[i];
+  return { halves, left };
 }

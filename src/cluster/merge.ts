@@ -37,7 +37,14 @@ export async function meanOf(parts: AsyncIterable<Part>): Promise<Sums> {
 }
 
 function scaled(values: ValuesByPath, weight: number): Sums {
-  return new Map([...values].map(([path, { data }]) => [path, Float64Array.from(data, (value) => value * weight)]));
+  const sums: Sums = new Map();
+  for (const [path, { data }] of values) {
+    // A loop, because Float64Array.from with a function takes thirty times as long.
+    const sum = new Float64Array(data.length);
+    for (let i = 0; i < data.length; i++) sum[i] = data[i] * weight;
+    sums.set(path, sum);
+  }
+  return sums;
 }
 
 /** Adds the second to the first, and returns that. */

@@ -1,5 +1,6 @@
 // What shards and rounds leave in a store, as bytes: safetensors files with a digest. Each is read as a stranger's file is.
 import { showNames, showValue } from "../engine/errors.js";
+import { indexOfNotFinite } from "../engine/finite.js";
 import type { Shape } from "../graph/tensor.js";
 import { sameShape, showShape, sizeOf } from "../graph/tensor.js";
 import { decodeCheckpoint, encodeCheckpoint } from "../io/checkpoint.js";
@@ -50,7 +51,7 @@ export function decodeUpdate(bytes: Uint8Array, name: string, { shapes, halved }
       if (!sameShape(tensor.shape, isHalf ? [sizeOf(shape)] : shape))
         throw refuse(`${showValue(path)} ${showShape(tensor.shape)}`);
       const data = isHalf ? bfloat16ToFloat32(tensor.data as Uint16Array) : (tensor.data as Float32Array);
-      if (data.some((value) => value - value !== 0)) throw refuse(`${showValue(path)} with values that are not finite`);
+      if (indexOfNotFinite(data) >= 0) throw refuse(`${showValue(path)} with values that are not finite`);
       return [path, { shape, data }] as const;
     }),
   );

@@ -269,10 +269,10 @@ function goalsOf(
   const goals = new Map(mean);
   for (const [path] of trained) {
     const from = base.parameters.get(path)?.data as Float32Array;
-    goals.set(
-      path,
-      Float64Array.from(mean.get(path) as Float64Array, (value, i) => from[i] - value),
-    );
+    const difference = mean.get(path) as Float64Array;
+    const goal = new Float64Array(difference.length);
+    for (let i = 0; i < goal.length; i++) goal[i] = from[i] - difference[i];
+    goals.set(path, goal);
   }
   return goals;
 }

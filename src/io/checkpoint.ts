@@ -1,6 +1,7 @@
 // A checkpoint as one safetensors file: values under "parameters/0.weight", "states/0.h", "optimizer/velocity/0.weight",
 // "kept/earlyStopping/0.weight", … and the rest as notes in the header.
 import { checkInteger, showNames, showValue } from "../engine/errors.js";
+import { indexOfNotFinite } from "../engine/finite.js";
 import { kindOf } from "../engine/kind.js";
 import { type Checkpoint, checkFinite, checkForm, type JsonValue, namedValues } from "../train/checkpoint.js";
 import { checkPosition, type Position } from "../train/cursor.js";
@@ -146,7 +147,7 @@ function sortBlocks(where: string, tensors: SafetensorsFile["tensors"]) {
     }
     if (dtype !== "F32")
       throw new FormatError(`${where}: ${showValue(key)} must be of dtype F32, the file has ${dtype}: save it anew`);
-    const at = data.findIndex((value) => value - value !== 0);
+    const at = indexOfNotFinite(data);
     if (at >= 0) {
       throw new FormatError(
         `${where}: every value must be finite, got ${data[at]} in ${showValue(key)} at index ${at}: load an earlier checkpoint`,

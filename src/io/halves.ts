@@ -24,7 +24,9 @@ export function float16ToFloat32(halves: Uint16Array): Float32Array<ArrayBuffer>
 }
 
 export function bfloat16ToFloat32(halves: Uint16Array): Float32Array<ArrayBuffer> {
-  return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+  const bits = new Uint32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) bits[i] = halves[i] << 16;
+  return new Float32Array(bits.buffer);
 }
 
 /** What is too large becomes infinite. */
@@ -48,10 +50,14 @@ export function float32ToFloat16(values: Float32Array): Uint16Array<ArrayBuffer>
 
 /** What is too large becomes infinite. */
 export function float32ToBfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
-  return Uint16Array.from(bitsOf(values), (word) => {
-    if ((word & 0x7fffffff) > INFINITE) return (word >>> 16) | 0x40;
-    return (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
-  });
+  const words = bitsOf(values);
+  const halves = new Uint16Array(words.length);
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i];
+    const isNumber = (word & 0x7fffffff) <= INFINITE;
+    halves[i] = isNumber ? (word + 0x7fff + ((word >>> 16) & 1)) >>> 16 : (word >>> 16) | 0x40;
+  }
+  return halves;
 }
 
 function bitsOf({ buffer, byteOffset, length }: Float32Array): Uint32Array {

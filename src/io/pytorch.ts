@@ -1,5 +1,6 @@
 // Parameters under PyTorch's names and in its layouts: what `load_state_dict` takes, and what `state_dict` gives.
 import { ModelError, showNames, showValue } from "../engine/errors.js";
+import { indexOfNotFinite } from "../engine/finite.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/tensor.js";
 import type { AppliedLayer } from "../nn/layer.js";
 import { checkModel } from "../nn/model.js";
@@ -331,7 +332,7 @@ function floatsOf(where: string, name: string, tensors: Tensors, wanted: Shape, 
   }
   if (dtype !== "F32") converted.push(`${name}: ${dtype} to float32`);
   const floats = Float32Array.from(data);
-  const at = floats.findIndex((value) => value - value !== 0);
+  const at = indexOfNotFinite(floats);
   if (at < 0) return floats;
   throw new FormatError(
     `${where}: every value must be finite in float32, ${showValue(name)} has got ${data[at]} at index ${at}`,

@@ -1,5 +1,6 @@
 // A trainer's parameters as safetensors, by path: "0.weight", "hidden.bias", ….
 import { ModelError, showNames, showValue } from "../engine/errors.js";
+import { indexOfNotFinite } from "../engine/finite.js";
 import { choice, type OptionsOf, readOptions } from "../engine/options.js";
 import { type Shape, sameShape, showShape } from "../graph/tensor.js";
 import { isShape, type Ports } from "../nn/ports.js";
@@ -177,7 +178,7 @@ export function checkKind(
 /** The values of a tensor of floats, as float32. Throws FormatError if one is not finite. */
 export function floatsOf(where: string, path: string, found: SafetensorsTensor): Float32Array {
   const data = found.dtype === "F64" ? Float32Array.from(found.data) : (found.data as Float32Array);
-  const at = data.findIndex((value) => value - value !== 0);
+  const at = indexOfNotFinite(data);
   if (at < 0) return data;
   throw new FormatError(
     `${where}: every value must be finite, "${path}" has got ${found.data[at]} at index ${at}: load an earlier file`,

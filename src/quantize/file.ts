@@ -1,6 +1,7 @@
 // A quantised model as a file: safetensors of int8 weights with their scales, and what stays float32.
 import { createEngine } from "../engine/engine.js";
 import { ModelError, showNames, showValue } from "../engine/errors.js";
+import { indexOfNotFinite } from "../engine/finite.js";
 import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import type { Shape } from "../graph/tensor.js";
 import { type CustomParts, checkArchitecture, describeModel, makeModel } from "../io/architecture.js";
@@ -173,7 +174,7 @@ function numbersOf(
   const take = <D extends "I8" | "F32">(name: string, dtype: D, shape: Shape) => {
     const found = tensors.get(name);
     if (found?.dtype === dtype && JSON.stringify(found.shape) === JSON.stringify(shape)) {
-      const at = (found.data as Float32Array).findIndex((value) => value - value !== 0);
+      const at = indexOfNotFinite(found.data as Float32Array);
       if (at < 0) return found.data;
       throw new FormatError(
         `${where}: every value must be finite, "${name}" has got ${found.data[at]} at index ${at}: load an earlier file`,

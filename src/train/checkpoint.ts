@@ -1,5 +1,6 @@
 // The complete state of a training: copied into a checkpoint, and restored from one.
 import { checkInteger, DataError, ModelError, SteepestError, showNames, showValue } from "../engine/errors.js";
+import { indexOfNotFinite } from "../engine/finite.js";
 import { kindOf } from "../engine/kind.js";
 import { readValues } from "../graph/store.js";
 import { type Shape, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
@@ -92,7 +93,7 @@ export function takeCheckpoint(state: State): Checkpoint {
 /** Throws if a value is not finite: it could not be loaded again. */
 export function checkFinite(where: string, values: ReadonlyMap<string, ParameterValues>, remedy: string): void {
   for (const [name, { data }] of values) {
-    const at = findBroken(data);
+    const at = indexOfNotFinite(data);
     if (at < 0) continue;
     throw new SteepestError(
       `${where}: every value must be finite, got ${data[at]} in "${name}" at index ${at}: ${remedy}`,
@@ -243,15 +244,11 @@ function checkData(where: string, data: Float32Array, length: number): void {
   if (kindOf(data) !== "Float32Array" || data.length !== length) {
     throw new DataError(`${where}: must be a Float32Array of ${length} values: take the checkpoint anew`);
   }
-  const at = findBroken(data);
+  const at = indexOfNotFinite(data);
   if (at < 0) return;
   throw new DataError(
     `${where}: every value must be finite, got ${data[at]} at index ${at}: use an earlier checkpoint`,
   );
-}
-
-function findBroken(data: Float32Array): number {
-  return data.findIndex((value) => value - value !== 0);
 }
 
 /** Throws if the optimizer or its slots differ. Hyperparameters may: a training may continue with another rate. */

@@ -1,5 +1,6 @@
 // The error for a loss that is no longer finite: where it began, the likeliest cause, and what helps.
 import { SteepestError, showNames, showValue } from "../engine/errors.js";
+import { indexOfNotFinite } from "../engine/finite.js";
 import { type Shape, showShape } from "../graph/shape.js";
 
 /** The largest magnitude in the samples of a step, and the port that it is in: `x`, `y.price`. */
@@ -180,6 +181,6 @@ export function largestOf(values: Iterable<readonly [name: string, values: Float
 
 /** Names of the arrays that hold a value which is not finite, each behind `what` it is. */
 export function namesNotFinite(values: Readonly<Record<string, Float32Array>>, what: string): string[] {
-  const bad = Object.entries(values).filter(([, data]) => data.some((value) => value - value !== 0));
+  const bad = Object.entries(values).filter(([, data]) => indexOfNotFinite(data) >= 0);
   return bad.map(([name]) => `${what} ${name}`);
 }
