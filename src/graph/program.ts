@@ -1,7 +1,7 @@
 // Builds a program in linear memory from a graph.
 import type { Engine } from "../engine/engine.js";
 import { type Instruction, type Pointer, type Recording, startRecording } from "../engine/instructions.js";
-import { type Lease, leasing } from "../engine/lease.js";
+import { createLease, type Lease } from "../engine/lease.js";
 import type { Recorder } from "../engine/recorder.js";
 import { leavesBehind } from "./backward.js";
 import { addressesIn, lower } from "./lower.js";
@@ -92,41 +92,74 @@ export interface BuiltProgram {
 
 /** Plans, records and installs a program. If it throws, no memory stays in use. */
 export function buildProgram(engine: Engine, parts: ProgramParts): BuiltProgram {
-  return leasing(engine, (lease) => {
-    const { record = (_, compute) => compute() } = parts;
-    const graphs = [parts, parts.second ?? { results: [] }].map((graph) => {
+  const making = buildInParts(engine, parts);
+  let next = making.next();
+  while (!next.done) next = making.next();
+  return next.value;
+}
+
+/**
+ * The same in parts, between which others may use the engine. The arena is asked for in the last part. If it is left
+ * early, no memory stays in use either.
+ */
+export function* buildInParts(engine: Engine, parts: ProgramParts): Generator<undefined, BuiltProgram> {
+  const lease = createLease(engine);
+  let isBuilt = false;
+  try {
+    const graphs: PlannedGraph[] = [];
+    for (const graph of [parts, parts.second ?? { results: [] }]) {
       const pinned = placeLeaves(engine, parts.values, graph, lease);
-      return { pinned, plan: planMemory(graph.results, pinned, engine) };
-    });
-    const [{ plan, pinned }] = graphs;
-    const arenaBytes = Math.max(...graphs.map((graph) => graph.plan.arenaBytes));
-    const arena = parts.arena?.(arenaBytes) ?? engine.allocator.mark("transient", lease.take(arenaBytes));
-    const recording = startRecording();
-    let planBytes = 0;
-    const [compute, computeSecond] = graphs.map(
-      (graph): Compute =>
-        (replaced) => {
-          const pinned = replaced === undefined ? graph.pinned : new Map([...graph.pinned, ...replaced]);
-          const addressOf = lower(graph.plan, recording.record, arena, pinned);
-          planBytes = recording.bytes();
-          return addressOf;
-        },
-    );
-    const { scratchBytes = 0 } = parts;
-    const scratch = scratchBytes === 0 ? 0 : lease.take(scratchBytes);
-    record(recording.record, compute, computeSecond, scratch);
-    const program = installIn(engine, lease.take(recording.bytes()), recording);
-    return {
-      program,
-      plan,
-      planEnd: program.address + planBytes,
-      bytes: lease.bytes,
-      addressOf: addressesIn(plan, arena, pinned),
-      writtenBy: (node) =>
-        graphs.flatMap((graph) => writtenIn(graph.plan, addressesIn(graph.plan, arena, graph.pinned), node)),
-      dispose: lease.release,
-    };
-  });
+      graphs.push({ pinned, plan: planMemory(graph.results, pinned, engine) });
+      yield;
+    }
+    const built = recordGraphs(engine, parts, graphs, lease);
+    isBuilt = true;
+    return built;
+  } finally {
+    if (!isBuilt) lease.release();
+  }
+}
+
+interface PlannedGraph {
+  readonly pinned: Map<Tensor, Pointer>;
+  readonly plan: Plan;
+}
+
+function recordGraphs(
+  engine: Engine,
+  parts: ProgramParts,
+  graphs: readonly PlannedGraph[],
+  lease: Lease,
+): BuiltProgram {
+  const { record = (_, compute) => compute() } = parts;
+  const [{ plan, pinned }] = graphs;
+  const arenaBytes = Math.max(...graphs.map((graph) => graph.plan.arenaBytes));
+  const arena = parts.arena?.(arenaBytes) ?? engine.allocator.mark("transient", lease.take(arenaBytes));
+  const recording = startRecording();
+  let planBytes = 0;
+  const [compute, computeSecond] = graphs.map(
+    (graph): Compute =>
+      (replaced) => {
+        const pinned = replaced === undefined ? graph.pinned : new Map([...graph.pinned, ...replaced]);
+        const addressOf = lower(graph.plan, recording.record, arena, pinned);
+        planBytes = recording.bytes();
+        return addressOf;
+      },
+  );
+  const { scratchBytes = 0 } = parts;
+  const scratch = scratchBytes === 0 ? 0 : lease.take(scratchBytes);
+  record(recording.record, compute, computeSecond, scratch);
+  const program = installIn(engine, lease.take(recording.bytes()), recording);
+  return {
+    program,
+    plan,
+    planEnd: program.address + planBytes,
+    bytes: lease.bytes,
+    addressOf: addressesIn(plan, arena, pinned),
+    writtenBy: (node) =>
+      graphs.flatMap((graph) => writtenIn(graph.plan, addressesIn(graph.plan, arena, graph.pinned), node)),
+    dispose: lease.release,
+  };
 }
 
 function writtenIn({ steps }: Plan, addressOf: (tensor: Tensor) => Pointer, node: Node): Written[] {

@@ -12,7 +12,7 @@ import type { Ports } from "../nn/ports.js";
 import { checkOptimizer, type Optimizer } from "../optim/optimizer.js";
 import { matcherOf } from "../optim/pattern.js";
 import { isRegularized } from "./changes.js";
-import { type InParts, PAUSE } from "./job.js";
+import { type InParts, REST } from "./job.js";
 import { NO_OPTIMIZER, planOptimizer } from "./optimizer.js";
 import { type Losses, type OutputOptions, resolveOutputs, tryOutputs } from "./outputs.js";
 import { isCounted, planScores } from "./scores.js";
@@ -143,7 +143,7 @@ export function* configure(given: unknown, options: AnyOptions): InParts<Trainin
     );
   }
   const outputs = resolveOutputs("compile", model, options);
-  yield PAUSE;
+  yield REST;
   const stateful = [...model.states.values()].some(({ predictsOnly = false }) => !predictsOnly);
   checkAccumulated(outputs, accumulate, stateful);
   const mix = checkMix("compile", rest.mix);
@@ -152,7 +152,7 @@ export function* configure(given: unknown, options: AnyOptions): InParts<Trainin
   const trained = [...model.parameters.values()].filter((tensor) => isTrainable(tensor) && !fixed.has(tensor));
   tryOutputs("compile", model, outputs, trained);
   warnOfLogits(warn, model.trial, outputs);
-  yield PAUSE;
+  yield REST;
   const isTrained = new Set(trained);
   const paths = [...model.parameters].filter(([, tensor]) => isTrained.has(tensor));
   return {

@@ -5,7 +5,7 @@ import type { Region } from "../engine/ranges.js";
 import type { ResidentData } from "./data.js";
 import { EngineCall, type Job, PAUSE } from "./job.js";
 import type { AnyScores, EvaluatePlan } from "./options.js";
-import { type GatheredFeed, programFor } from "./programs.js";
+import { type GatheredFeed, programFor, programInParts } from "./programs.js";
 import { forgetCopy } from "./rewind.js";
 import { checkResident } from "./samples.js";
 import { countTotals, readScores } from "./scores.js";
@@ -76,6 +76,7 @@ function* passOverResident(state: State, data: ResidentData, of: PassOf): Job<nu
     check?.();
     // During a pause, other jobs may drop programs and bind other data. So both are asked for again.
     if (done > 0) yield PAUSE;
+    yield* programInParts(state, use, feed, Math.min(size, data.count - done));
     checkResident(state, data);
     done += yield* runRows(state, { data, row: done, count: data.count - done, feed, of });
   }

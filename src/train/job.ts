@@ -56,8 +56,11 @@ export function* waitFor<T>(what: string, promise: PromiseLike<T>): Generator<Wa
 /** A job yields this when the host may do something else. */
 export const PAUSE: unique symbol = Symbol("pause");
 
+/** The same, but the job keeps the engine meanwhile: no other job gets its turn. */
+export const REST: unique symbol = Symbol("rest");
+
 /** Makes something in parts, between which the host may do something else. */
-export type InParts<T> = Generator<typeof PAUSE, T>;
+export type InParts<T> = Generator<typeof REST, T>;
 
 /** All parts at once. */
 export function atOnce<T>(parts: InParts<T>): T {
@@ -77,10 +80,10 @@ export async function breathing<T>(parts: InParts<T>): Promise<T> {
 }
 
 /**
- * Yields calls, `PAUSE`, what it waits for, what it copies back, and intermediate results (`Y`); returns `R`. The answer to a call is the number of steps that
+ * Yields calls, `PAUSE`, `REST`, what it waits for, what it copies back, and intermediate results (`Y`); returns `R`. The answer to a call is the number of steps that
  * were done. After an interrupt, it is lower than the job asked for, but at least one.
  */
-export type Job<R, Y = never> = Generator<EngineCall | Waiting | CopyBack | typeof PAUSE | Y, R, number>;
+export type Job<R, Y = never> = Generator<Yielded<Y>, R, number>;
 
 /** Runs a job on the calling thread. Yields its intermediate results. */
 export function* driveSync<R, Y>(engine: Engine, job: Job<R, Y>): Generator<Y, R> {
@@ -104,10 +107,16 @@ export function* driveSync<R, Y>(engine: Engine, job: Job<R, Y>): Generator<Y, R
 }
 
 /** What a job yields. */
-type Yielded<Y> = EngineCall | Waiting | CopyBack | typeof PAUSE | Y;
+type Yielded<Y> = EngineCall | Waiting | CopyBack | typeof PAUSE | typeof REST | Y;
 
 function isResult<Y>(value: Yielded<Y>): value is Y {
-  return !(value === PAUSE || value instanceof EngineCall || value instanceof Waiting || value instanceof CopyBack);
+  return !(
+    value === PAUSE ||
+    value === REST ||
+    value instanceof EngineCall ||
+    value instanceof Waiting ||
+    value instanceof CopyBack
+  );
 }
 
 function advanceSync<R, Y>(engine: Engine, job: Job<R, Y>, value: Yielded<Y>): Answer<R, Y> {
@@ -225,6 +234,7 @@ async function advance<R, Y>(
     return engine.background ? await answerInBackground(engine, job, value) : answer(engine, job, value);
   let failure: { readonly error: unknown } | undefined;
   if (value instanceof CopyBack) failure = await outcomeOf(engine.fetch(value.regions));
+  else if (value === REST) await breathe();
   else {
     free();
     if (value === PAUSE) await breathe();

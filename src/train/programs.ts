@@ -6,7 +6,7 @@ import { elements, type Pointer, serial } from "../engine/instructions.js";
 import type { Recorder } from "../engine/recorder.js";
 import { buildGradient, nodesBehind } from "../graph/backward.js";
 import { type Plan, planMemory } from "../graph/plan.js";
-import { type BuiltProgram, buildProgram, type Compute, type ProgramParts } from "../graph/program.js";
+import { type BuiltProgram, buildInParts, type Compute, type ProgramParts } from "../graph/program.js";
 import type { SegmentOf } from "../graph/recompute.js";
 import { chooseSegments } from "../graph/segments.js";
 import { offsetIn } from "../graph/store.js";
@@ -19,7 +19,7 @@ import { gradientRules } from "../ops/gradient.js";
 import { cast } from "../ops/rounding.js";
 import { gradientScratch, ownTensors, penaltiesOf, recordChanges, recordGradients } from "./changes.js";
 import { type SampleFormat, targetShape, targetType } from "./data.js";
-import { atOnce, type InParts, PAUSE } from "./job.js";
+import { atOnce, type InParts, REST } from "./job.js";
 import { assignTargets, buildScores, countTotals, summed } from "./scores.js";
 import { arenaOf, checkTrains, guard, type State, type StateParts, seedOf, stateAddress } from "./state.js";
 
@@ -181,13 +181,14 @@ interface TrainingTrace {
  * The graph of a training step, or of one of its batches: the trace, the loss, the totals, and the gradients with their
  * addresses.
  */
-function traceTraining(
+function* traceTraining(
   state: State,
   feed: Feed,
   batch: number,
   { share = 1, gradientsAt = state.gradients, segmentOf }: TrainingTrace = {},
-) {
+): InParts<TracedTraining> {
   const trace = traceModel(state, feed, batch, true);
+  yield REST;
   const { loss, totals } = scoreTrace(state, trace, share);
   const gradients = ownTensors(gradientsOf(state, loss, state.parameters, segmentOf));
   placeGradients(state, trace, gradients, gradientsAt);
@@ -199,7 +200,12 @@ function gradientsOf({ config }: State, loss: Tensor, wrt: readonly Tensor[], se
   return buildGradient(loss, wrt, gradientRules, { segmentOf: chosen });
 }
 
-type TracedTraining = ReturnType<typeof traceTraining>;
+interface TracedTraining {
+  readonly trace: Trace;
+  readonly loss: Tensor;
+  readonly totals: readonly Tensor[];
+  readonly gradients: readonly Tensor[];
+}
 
 /** Gives the gradients of the parameters their addresses in a block. */
 function placeGradients(
@@ -222,7 +228,7 @@ export function planTraining(state: State, format: SampleFormat, batch: number, 
     const { outputs, places } = traceModel(state, { kind: "gathered", format, whole: false }, batch, false);
     return planMemory(outputs, places, state.engine);
   }
-  const traced = traceTraining(state, { kind: "gathered", format, whole: false }, batch, { segmentOf });
+  const traced = atOnce(traceTraining(state, { kind: "gathered", format, whole: false }, batch, { segmentOf }));
   return planMemory(resultsOf(traced), traced.trace.places, state.engine);
 }
 
@@ -242,8 +248,8 @@ function* trainingProgram(state: State, feed: Feed, batch: number): InParts<Step
     return yield* accumulatingProgram(state, state.parts, feed, batch, feed.part);
   }
   const { config, optimizer } = state;
-  const traced = traceTraining(state, feed, batch);
-  yield PAUSE;
+  const traced = yield* traceTraining(state, feed, batch);
+  yield REST;
   const { trace, loss, totals } = traced;
   // A batch of all samples begins at the same row in every step.
   const advanceBy = feed.kind === "staged" || feed.whole ? 0 : batch;
@@ -258,7 +264,7 @@ function* trainingProgram(state: State, feed: Feed, batch: number): InParts<Step
     // A staged batch is not part of a pass.
     if (feed.kind === "gathered") recordTotals(state, record, state.totals, totals.map(addressOf), batch);
   };
-  return install(state, trace, resultsOf(traced), { record, scratchBytes: gradientScratch(parts) });
+  return yield* install(state, trace, resultsOf(traced), { record, scratchBytes: gradientScratch(parts) });
 }
 
 /**
@@ -274,12 +280,12 @@ function* accumulatingProgram(
 ): InParts<StepProgram> {
   const { config, optimizer, values, fixed, clock } = state;
   const rest = step % batch;
-  const trace = (size: number): TracedTraining =>
+  const trace = (size: number): InParts<TracedTraining> =>
     traceTraining(state, feed, size, { share: size / step, gradientsAt: parts.gradients });
-  const whole = trace(batch);
-  yield PAUSE;
-  const last = rest === 0 ? undefined : trace(rest);
-  yield PAUSE;
+  const whole = yield* trace(batch);
+  yield REST;
+  const last = rest === 0 ? undefined : yield* trace(rest);
+  yield REST;
   // Before the optimizer, nothing changes that outlives the step.
   const shadowOf = (buffer: Tensor): Pointer => parts.fixed + offsetIn(fixed, buffer);
   const buffers = [...whole.trace.updates.keys()];
@@ -320,7 +326,7 @@ function* accumulatingProgram(
     recordTotals(state, record, state.totals, placesOf(sums, [whole.loss, ...whole.totals]).slice(1), step);
   };
   const scratchBytes = gradientScratch(gradientParts(whole));
-  return install(state, whole.trace, resultsOf(whole), { record, second, scratchBytes });
+  return yield* install(state, whole.trace, resultsOf(whole), { record, second, scratchBytes });
 }
 
 /** Addresses of tensors one after another. */
@@ -352,26 +358,26 @@ function copyAll(record: Recorder, tensors: readonly Tensor[], to: PlaceOf, from
 }
 
 /** Only forward and backward, for staged samples: the gradients stay in their block. */
-function gradientProgram(state: State, feed: Feed, batch: number): StepProgram {
-  const { trace, loss, gradients } = traceTraining(state, feed, batch);
-  return install(state, trace, [loss, ...gradients]);
+function* gradientProgram(state: State, feed: Feed, batch: number): InParts<StepProgram> {
+  const { trace, loss, gradients } = yield* traceTraining(state, feed, batch);
+  return yield* install(state, trace, [loss, ...gradients]);
 }
 
 /** The same, with the gradients by the inputs as results behind the loss. */
-function inputGradientProgram(state: State, feed: Feed, batch: number): StepProgram {
+function* inputGradientProgram(state: State, feed: Feed, batch: number): InParts<StepProgram> {
   const trace = traceModel(state, feed, batch, true);
   const { loss } = scoreTrace(state, trace);
   const inputs = trace.x.filter(({ dtype }) => dtype === "float32");
   const gradients = ownTensors(gradientsOf(state, loss, [...inputs, ...state.parameters]));
   placeGradients(state, trace, gradients.slice(inputs.length));
-  return install(state, trace, [loss, ...gradients]);
+  return yield* install(state, trace, [loss, ...gradients]);
 }
 
 /** One evaluation step: forward without dropout, loss and metrics added up. */
-function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram {
+function* evaluationProgram(state: State, feed: Feed, batch: number): InParts<StepProgram> {
   const trace = traceModel(state, feed, batch, false, { fresh: true });
   const { totals } = scoreTrace(state, trace);
-  return install(state, trace, totals, {
+  return yield* install(state, trace, totals, {
     record(record, compute) {
       record.advance(serial, state.evaluationClock, 0, 0, batch);
       recordTotals(state, record, state.evaluationTotals, totals.map(compute()), batch);
@@ -380,14 +386,14 @@ function evaluationProgram(state: State, feed: Feed, batch: number): StepProgram
 }
 
 /** Statistics of normalization alone, of a batch of training: each step is one more of their mean. */
-function statisticsProgram(state: State, feed: Feed, batch: number): StepProgram {
+function* statisticsProgram(state: State, feed: Feed, batch: number): InParts<StepProgram> {
   const trace = traceModel(state, feed, batch, true, { fresh: true, renews: true });
   if (trace.updates.size === 0) {
     throw new ModelError(
       `updateNormalization: the model must have statistics that are kept, as batchNorm() has, got ${state.config.model.kind}() without any`,
     );
   }
-  return install(state, trace, [...trace.updates.values()], {
+  return yield* install(state, trace, [...trace.updates.values()], {
     record(record, compute) {
       record.advance(serial, state.evaluationClock, 0, 0, batch);
       recordChanges(record, [], trace.updates, keptIn(state, trace), compute());
@@ -396,12 +402,12 @@ function statisticsProgram(state: State, feed: Feed, batch: number): StepProgram
 }
 
 /** The predictions that the loss makes of the model's outputs, such as probabilities of logits. */
-function predictionProgram(state: State, feed: Feed, batch: number): StepProgram {
+function* predictionProgram(state: State, feed: Feed, batch: number): InParts<StepProgram> {
   const trace = traceModel(state, feed, batch, false);
   const predictions = state.config.outputs.map(
     ({ loss }, index) => loss?.predict(trace.outputs[index]) ?? trace.outputs[index],
   );
-  return installPrediction(state, trace, predictions);
+  return yield* installPrediction(state, trace, predictions);
 }
 
 /** Addresses of parameters, buffers and states, which are kept from call to call. */
@@ -410,8 +416,8 @@ function keptIn({ values }: State, { places }: Trace): (tensor: Tensor) => Point
 }
 
 /** Installs a prediction, which may change states. */
-function installPrediction(state: State, trace: Trace, results: readonly Tensor[]): StepProgram {
-  if (trace.updates.size === 0) return install(state, trace, results);
+function* installPrediction(state: State, trace: Trace, results: readonly Tensor[]): InParts<StepProgram> {
+  if (trace.updates.size === 0) return yield* install(state, trace, results);
   const all = [...results, ...trace.updates.values()];
   const updates = new Map(trace.updates);
   for (const [of, value] of trace.updates) {
@@ -419,7 +425,7 @@ function installPrediction(state: State, trace: Trace, results: readonly Tensor[
     trace.places.set(value, keptIn(state, trace)(of));
     updates.delete(of);
   }
-  return install(state, trace, all, {
+  return yield* install(state, trace, all, {
     record: (record, compute) => recordChanges(record, [], updates, keptIn(state, trace), compute()),
   });
 }
@@ -433,9 +439,9 @@ function isChangedInPlace(state: Tensor, { source }: Tensor, results: readonly T
 }
 
 /** The model's outputs as they come out of the last layer. */
-function rawPredictionProgram(state: State, feed: Feed, batch: number): StepProgram {
+function* rawPredictionProgram(state: State, feed: Feed, batch: number): InParts<StepProgram> {
   const trace = traceModel(state, feed, batch, false);
-  return installPrediction(state, trace, trace.outputs);
+  return yield* installPrediction(state, trace, trace.outputs);
 }
 
 /** Adds scores to their totals. A mean counts once for each sample of the batch. */
@@ -453,15 +459,22 @@ function recordTotals(
   });
 }
 
-function install(
+function* install(
   state: State,
   { places, isRandom }: Trace,
   results: readonly Tensor[],
   parts: Pick<ProgramParts, "record" | "second" | "scratchBytes"> = {},
-): StepProgram {
+): InParts<StepProgram> {
   const { engine, values } = state;
   const arena = (bytes: number): Pointer => arenaOf(state, bytes);
-  const built = buildProgram(engine, { results, values, places, arena, ...parts });
+  const making = buildInParts(engine, { results, values, places, arena, ...parts });
+  let next = making.next();
+  try {
+    for (; !next.done; next = making.next()) yield REST;
+  } finally {
+    making.return(undefined as never);
+  }
+  const built = next.value;
   return {
     ...built,
     results: results.map(built.addressOf),
@@ -480,7 +493,7 @@ const MAKERS = {
   "input gradients": inputGradientProgram,
   predict: predictionProgram,
   "predict raw": rawPredictionProgram,
-} satisfies Record<string, (state: State, feed: Feed, batch: number) => StepProgram | InParts<StepProgram>>;
+} satisfies Record<string, (state: State, feed: Feed, batch: number) => InParts<StepProgram>>;
 
 export type ProgramUse = keyof typeof MAKERS;
 
@@ -515,10 +528,11 @@ export function* programInParts(state: State, use: ProgramUse, feed: Feed, batch
   let program = held.get(key);
   if (program?.version !== state.arena.version) {
     drop(state, key);
-    const made = MAKERS[use](state, feed, batch);
-    program = "program" in made ? made : yield* guarded(state, made);
-    makeRoom(state, program.bytes);
+    program = yield* guarded(state, () => MAKERS[use](state, feed, batch));
     key = program.isRandom ? seeded : plain;
+    // Another job may have made the same meanwhile.
+    drop(state, key);
+    makeRoom(state, program.bytes);
   }
   held.delete(key);
   held.set(key, program);
@@ -526,12 +540,21 @@ export function* programInParts(state: State, use: ProgramUse, feed: Feed, batch
   return program;
 }
 
-/** Looks after each pause whether the trainer is still there. */
-function* guarded<T>(state: State, parts: InParts<T>): InParts<T> {
-  for (let next = parts.next(); ; next = parts.next()) {
-    if (next.done) return next.value;
-    yield next.value;
-    guard(state, "trainer");
+/** Looks after each rest whether the trainer is still there. If the arena or a state has moved meanwhile, it begins again. */
+function* guarded<T>(state: State, make: () => InParts<T>): InParts<T> {
+  for (;;) {
+    const { version } = state.arena;
+    const parts = make();
+    try {
+      for (let next = parts.next(); ; next = parts.next()) {
+        if (next.done) return next.value;
+        yield next.value;
+        guard(state, "trainer");
+        if (state.arena.version !== version) break;
+      }
+    } finally {
+      parts.return(undefined as never);
+    }
   }
 }
 

@@ -49,7 +49,7 @@ export function* continueSource(
   const rows = yield* rowsOf(state, batches, pass);
   if (rows === undefined) return { pass, losses: NO_LOSSES, ended: true };
   const { size, feed } = stepOf(state, batches, rows);
-  if (!state.engine.background) yield* programInParts(state, "train", feed, size);
+  yield* programInParts(state, "train", feed, size);
   const note = (done: number): void => noteSteps(state, batches, done);
   const stretch = yield* runStretch(state, { pass, rows, feed, size, most, reads, note });
   return { ...stretch, ended: pass.row >= pass.samples };

@@ -14,7 +14,7 @@ import { writeScaled } from "./bytes.js";
 import { beginPass, findPass, HANDED_IN, movePass, type Pass } from "./cursor.js";
 import { type ResidentData, targetShape, targetType } from "./data.js";
 import { DivergenceError, LOOKED_AT, largestOf } from "./divergence.js";
-import { CopyBack, EngineCall, type InParts, type Job, PAUSE, runSync } from "./job.js";
+import { CopyBack, EngineCall, type InParts, type Job, PAUSE, REST, runSync } from "./job.js";
 import type { StepsPlan } from "./options.js";
 import {
   type Feed,
@@ -266,7 +266,7 @@ export interface Limits {
 /**
  * Makes the programs for all batch sizes that a call can need, the larger ones first, because they need the larger
  * arena. If a layer refuses a size, as batch normalization refuses a single sample, it does so before anything has
- * changed. Pauses for the host: the first programs take a page longer than a frame has.
+ * changed. Rests for the host: the first programs take a page longer than a frame has.
  */
 export function* preparePrograms(state: State, batches: Batches): InParts<void> {
   const { data, batchSize } = batches;
@@ -279,12 +279,8 @@ export function* preparePrograms(state: State, batches: Batches): InParts<void> 
   for (const size of [...new Set(sizes)].sort((a, b) => b - a)) {
     if (size === 0) continue;
     const feed = feedOf(data, size, batchSize);
-    // With a background the call holds the engine from here on: what would change the data under it is refused.
-    if (state.engine.background) programFor(state, "train", feed, size);
-    else {
-      yield* programInParts(state, "train", feed, size);
-      yield PAUSE;
-    }
+    yield* programInParts(state, "train", feed, size);
+    yield REST;
   }
   guard(state, "trainer");
   state.programs.prepared = { count, format, batchSize, rest: left % stepSize };
