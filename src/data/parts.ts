@@ -147,8 +147,9 @@ function cut(list: Uint32Array, values: readonly number[], gap: number): Uint32A
   let sum = 0;
   let from = 0;
   return values.map((share, part) => {
+    // Shares are 1 together within 1e-9, which is less than half a sample.
     sum += share;
-    const to = part === values.length - 1 ? free : Math.round(sum * free);
+    const to = Math.round(sum * free);
     const piece = list.slice(from + part * gap, to + part * gap);
     from = to;
     return piece;
@@ -176,7 +177,7 @@ function byLabel(
     const rest = samples.length - counts.reduce((sum, one) => sum + one, 0);
     // What is left goes where most is lacking; a part gets one at most.
     const lack = values.map((share, part) => share * seen - lists[part].length - counts[part]);
-    const first = [...lack.keys()].sort((a, b) => lack[b] - lack[a] || a - b).slice(0, rest);
+    const first = [...lack.keys()].sort((a, b) => lack[b] - lack[a]).slice(0, rest);
     for (const part of first) counts[part]++;
     let from = 0;
     counts.forEach((one, part) => {

@@ -39,7 +39,7 @@ function fit(where: string, rows: Rows, options: ScalerOptions, one: Fit): Scale
   const fits = Array.from({ length: table.columns }, (_, column) => {
     const values = Float64Array.from({ length: table.rows }, (_, row) => table.values[row * table.columns + column]);
     const { offset, scale } = one(values);
-    // A column that does not vary stays as it is, but for its offset.
+    // A column that does not vary stays as it is, but for its offset. (Rounding may make its variance negative, its scale NaN.)
     return { offset, scale: scale > 0 ? scale : 1 };
   });
   return scalerOf({ offset: fits.map(({ offset }) => offset), scale: fits.map(({ scale }) => scale) });
@@ -61,7 +61,7 @@ export function standardScaler(training: Rows, options: ScalerOptions = {}): Sca
     const centred = column.map((value) => value - mean);
     const rest = meanOf(centred);
     const variance = meanOf(centred.map((value) => value * value)) - rest * rest;
-    return { offset: mean, scale: Math.sqrt(Math.max(0, variance)) };
+    return { offset: mean, scale: Math.sqrt(variance) };
   });
 }
 

@@ -75,24 +75,30 @@ export async function* answersOf(
   const port = portOf(where, outputs, plan.output);
   const samples = readSet(where, data, inputs);
   for (let first = 0; first < samples.count; first += PART) {
-    const count = Math.min(PART, samples.count - first);
-    const x = samples.x(first, count);
-    const options = samples.inputShape === undefined ? {} : { inputShape: samples.inputShape };
-    const given = await trainer.predict(x as never, options as never);
+    const x = samples.x(first, PART);
+    const given = await trainer.predict(x as never, samples.options as never);
     const predicted = (port.key === undefined ? given : (given as never)[port.key]) as Float32Array;
     const part = (values: unknown): number[] | undefined =>
       values === undefined ? undefined : flatNumbers(named(values, port.key));
-    const targets = part(samples.y(first, count)) ?? [];
-    yield decide(where, { predicted, targets, weights: part(samples.weights(first, count)), count }, port, plan);
+    const targets = part(samples.y(first, PART)) ?? [];
+    yield decide(where, { predicted, targets, weights: part(samples.weights(first, PART)) }, port, plan);
   }
 }
 
 const named = (values: unknown, key: string | undefined): unknown =>
   key !== undefined && kindOf(values) === "Object" ? (values as Record<string, unknown>)[key] : values;
 
+/** What samples say that a prediction of them must know too. */
+export function predictOptionsOf(samples: unknown): object {
+  const { inputShape, scale, offset } = samples as Partial<Samples>;
+  return Object.fromEntries(Object.entries({ inputShape, scale, offset }).filter(([, value]) => value !== undefined));
+}
+
 interface Read {
   readonly count: number;
-  readonly inputShape: unknown;
+  /** Of `predict`. */
+  readonly options: object;
+  // So many samples, or what is left.
   x(first: number, count: number): unknown;
   y(first: number, count: number): unknown;
   weights(first: number, count: number): unknown;
@@ -107,14 +113,14 @@ function readSet(where: string, data: unknown, inputs: readonly Port[]): Read {
       if (kindOf(rows[0]) !== "Object") return rows;
       return Object.fromEntries(Object.keys(rows[0]).map((key) => [key, rows.map((row) => row[key])]));
     };
-    return { count: data.length, inputShape: undefined, x: field("x"), y: field("y"), weights: field("weights") };
+    return { count: data.length, options: {}, x: field("x"), y: field("y"), weights: field("weights") };
   }
   const { x, y, weights, inputShape } = (data ?? {}) as Partial<Samples<Ports, Ports>>;
   if (kindOf(data) !== "Object" || x === undefined || y === undefined) {
     throw new DataError(`${where}: data must be samples { x, y }, or a list of them, got ${showValue(data)}`);
   }
   const [port] = inputs;
-  const shape = (inputShape === undefined ? port.shape : named(inputShape, port.key)) as Shape;
+  const shape = named(inputShape ?? port.shape, port.key) as Shape;
   const count = countOf(where, named(x, port.key) as Values, sizeOf(shape));
   const field = (values: unknown) => (first: number, wanted: number) => {
     if (values === undefined) return undefined;
@@ -123,7 +129,7 @@ function readSet(where: string, data: unknown, inputs: readonly Port[]): Read {
       Object.entries(values as object).map(([key, one]) => [key, rowsOf(where, one, count, first, wanted)]),
     );
   };
-  return { count, inputShape, x: field(x), y: field(y), weights: field(weights) };
+  return { count, options: predictOptionsOf(data), x: field(x), y: field(y), weights: field(weights) };
 }
 
 const isNested = (values: unknown): values is readonly unknown[] =>
@@ -157,7 +163,6 @@ interface PartOfData {
   readonly predicted: Float32Array;
   readonly targets: readonly number[];
   readonly weights: readonly number[] | undefined;
-  readonly count: number;
 }
 
 /** What was chosen and what is true, of each position that counts. */

@@ -20,13 +20,11 @@ export class ScoreBins {
   ) {}
 
   add(score: number, of: number, weight: number): void {
-    // -0 and 0 are one score.
-    const key = score + 0;
-    let weights = this.#waiting.get(key);
+    let weights = this.#waiting.get(score);
     if (weights === undefined) {
       if (this.#waiting.size >= this.limit) this.#settle();
       weights = new Float64Array(this.classes);
-      this.#waiting.set(key, weights);
+      this.#waiting.set(score, weights);
     }
     weights[of] += weight;
   }
@@ -58,7 +56,8 @@ export class ScoreBins {
     }
     takeAbove(Number.NEGATIVE_INFINITY);
     this.#waiting = new Map();
-    while (all.length > this.limit) mergePairs(all);
+    // Neither list is longer than the limit.
+    if (all.length > this.limit) mergePairs(all);
     this.#merged = all;
   }
 }

@@ -4,6 +4,7 @@ import { isArrayOf } from "../engine/kind.js";
 import { integer, type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import { type Shape, sizeOf } from "../graph/tensor.js";
 import { flattenValues, type Values } from "../graph/values.js";
+import { predictOptionsOf } from "../metrics/answers.js";
 import { type AnswerData, averagePrecision, precisionRecallCurve, rocAuc, rocCurve } from "../metrics/index.js";
 import { checkSamples } from "../train/data.js";
 import type { Predictor } from "../train/trainer.js";
@@ -51,7 +52,7 @@ export async function evaluationRecord(
   const { x, y } = isList(samples)
     ? ({ x: samples.map((one) => one.x), y: samples.map((one) => one.y) } as Both)
     : samples;
-  const predicted = await trainer.predict(x);
+  const predicted = await trainer.predict(x, predictOptionsOf(samples));
   const targets = Array.from(flattenValues("y", y).data as ArrayLike<number>, Number);
   const units = predicted.length / targets.length;
   const classes = Math.max(2, units);

@@ -22,7 +22,7 @@ export interface Scales {
 
 /** Values of an input. */
 export interface InputValues extends FlatValues {
-  /** Of bytes, if it is not 1 and 0. */
+  /** Of bytes that were given a scale or an offset. */
   readonly scaled?: ByteScale | undefined;
 }
 
@@ -40,23 +40,23 @@ export function scaleInputs(
 ): readonly InputValues[] {
   // Single steps pass here.
   if (scale === undefined && offset === undefined) return x;
-  const scales = numbersFor("scale", scale, 1, x, inputs);
-  const offsets = numbersFor("offset", offset, 0, x, inputs);
+  const scales = numbersFor("scale", scale, x, inputs);
+  const offsets = numbersFor("offset", offset, x, inputs);
   return x.map((values, index) => {
-    const scaled = { scale: scales[index], offset: offsets[index] };
-    return isStored(values, inputs[index]) ? { ...values, scaled } : values;
+    const [times, plus] = [scales[index], offsets[index]];
+    if ((times === undefined && plus === undefined) || !isStored(values, inputs[index])) return values;
+    return { ...values, scaled: { scale: times ?? PLAIN.scale, offset: plus ?? PLAIN.offset } };
   });
 }
 
-/** One number for each input. */
+/** One number for each input that has one. */
 function numbersFor(
   where: "scale" | "offset",
   given: PerInput | undefined,
-  none: number,
   x: readonly InputValues[],
   inputs: readonly Port[],
-): number[] {
-  if (given === undefined) return inputs.map(() => none);
+): (number | undefined)[] {
+  if (given === undefined) return inputs.map(() => undefined);
   const byName = kindOf(given) === "Object" ? (given as Readonly<Record<string, number>>) : undefined;
   const unknown = Object.keys(byName ?? {}).find((name) => inputs.every(({ key }) => key !== name));
   if (unknown !== undefined) {
@@ -76,7 +76,7 @@ function numbersFor(
     );
   }
   return inputs.map((port) => {
-    if (!isMeant(port)) return none;
+    if (!isMeant(port)) return undefined;
     const name = byName === undefined ? where : portName(where, port);
     const value = byName === undefined ? (given as number) : byName[port.key as string];
     return Math.fround(checkNumber("data", name, value, -MOST, MOST));
@@ -87,7 +87,7 @@ function numbersFor(
 const MOST = 1e35;
 
 /** Whether the values of an input are stored as bytes. */
-function isStored({ data }: FlatValues, { dtype }: Port): boolean {
+export function isStored({ data }: FlatValues, { dtype }: Port): boolean {
   return dtype === "float32" && areBytes(data);
 }
 

@@ -88,7 +88,7 @@ export interface PredictingOptions {
    * `false`: no copy, the values stay spoiled. Default: `"loss"`, with a copy if it needs at most 32 MiB.
    */
   tripwire?: "loss" | "all" | false;
-  /** What is told of likely mistakes in the model and its loss. Default: the console, once for each code. */
+  /** What is told of likely mistakes in the model, its loss and its data. Default: the console, once for each code. */
   warn?: Warn;
 }
 
@@ -168,6 +168,7 @@ export function* configure(given: unknown, options: AnyOptions): InParts<Trainin
     frozen: fixed,
     seed: wordsOfSeed(seed),
     tripwire,
+    warn,
   };
 }
 

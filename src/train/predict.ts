@@ -14,6 +14,7 @@ import { claimRows } from "./rowStates.js";
 import { formatFor, stagingPlace } from "./samples.js";
 import { guard, type State } from "./state.js";
 import { SLICE_MS } from "./steps.js";
+import { warnOfBytes } from "./warnings.js";
 
 const MAX_SAMPLES = 256;
 
@@ -42,6 +43,7 @@ export function readInputs(
   const format = formatFor(state, inputShape);
   const { x: flat, count } = flattenInputs(given, format);
   const x = scaleInputs(flat, format.inputs, scales);
+  warnOfBytes(state, "predict", x, format.inputs);
   // Inputs that fit one program are staged at once, unless another job has the engine.
   const copied = later && (state.engine.background || count > MAX_SAMPLES);
   return { x: copied ? x.map(copyValues) : x, count, format, output, parameters };

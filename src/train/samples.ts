@@ -26,6 +26,7 @@ import { assertIdle, type Job, PAUSE } from "./job.js";
 import type { StagedFeed } from "./programs.js";
 import type { GivenSource } from "./source.js";
 import { BETWEEN_CALLS, guard, type State } from "./state.js";
+import { warnOfBytes } from "./warnings.js";
 
 /** The format of samples whose inputs have these shapes; `undefined`: those of the model. */
 export function formatFor(
@@ -80,12 +81,13 @@ export interface GivenSamples {
  * Reads samples before the call returns. `later`: they are read again when the caller may have changed them, so a
  * single batch is copied, and data are copied if that does not take too long.
  */
-export function readSamples(state: State, given: unknown, later?: "batch" | "data", name?: string): GivenSamples {
+export function readSamples(state: State, given: unknown, later?: "batch" | "data", name = "data"): GivenSamples {
   guard(state, "trainer");
   const samples = checkSamples(given, name);
   const asked = inputShapeOf(samples);
   const flat = flattenSamples(samples, formatFor(state, asked));
   const format = formatFor(state, asked, flat.weights);
+  warnOfBytes(state, name, flat.x, format.inputs);
   return { flat: later === undefined ? flat : copySamples(flat, later === "batch"), format };
 }
 

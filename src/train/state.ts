@@ -43,6 +43,7 @@ import { claimRows, createRowStates, placeOfRows, type RowStates, releaseRows, r
 import { countTotals, type Score } from "./scores.js";
 import type { Stream } from "./stream.js";
 import type { RecentBatch } from "./trainBatch.js";
+import type { SeenBytes, Warn } from "./warnings.js";
 
 /** The largest number of steps in one call into the engine: the length of `losses` and `learningRates`. */
 export const STEPS_PER_CALL = 4096;
@@ -69,6 +70,7 @@ export interface TrainingConfig {
   readonly seed: readonly [low: number, high: number];
   /** What is watched for values that are not finite; `undefined`: the loss, if a copy to go back to is small. */
   readonly tripwire: Watched | false | undefined;
+  readonly warn: Warn;
 }
 
 /** An output, with its loss and metrics. */
@@ -120,6 +122,7 @@ export interface SampleMemory {
   readonly staging: { readonly x: Region[]; readonly y: Region[] };
   /** The form of the last of them, while its place is there. */
   recent: RecentBatch | undefined;
+  readonly bytes: SeenBytes;
   /** Data in memory that have not been disposed of. */
   readonly resident: Set<ResidentData>;
   /** Those of them that were passed to a call, and are freed when it ends. */
@@ -315,6 +318,7 @@ export function createState(engine: Engine, config: TrainingConfig): State {
         formats: new Map(),
         staging: { x: [], y: [] },
         recent: undefined,
+        bytes: { scaled: [], isWarned: false },
         resident: new Set(),
         handedIn: new Set(),
       },

@@ -387,10 +387,12 @@ function jobsOf(state: State) {
       const plan = checkFitOptions(options);
       checkAverage("fit", "validationParameters", state.optimizer, plan.validationParameters);
       const { validation } = options;
+      // In this order, as what is validated with should be scaled as what is trained on.
+      const trained = readTraining("fit", data, options, later);
       const scored = validation === undefined ? undefined : read(validation, later, "validation");
       return exclusively(state, {
         what: "fit",
-        given: partsOf(readTraining("fit", data, options, later), scored, plan.validationSplit),
+        given: partsOf(trained, scored, plan.validationSplit),
         job: (train, scored) => fitEpochs(state, train as ResidentData | GivenSource, scored, plan, control),
       });
     },

@@ -1,7 +1,10 @@
 // Warnings: what is most likely a mistake, but works. Errors are for what cannot work.
 import { fn, type OptionRule } from "../engine/options.js";
 import type { Tensor } from "../graph/tensor.js";
-import type { OutputConfig } from "./state.js";
+import { type Port, portName } from "../nn/ports.js";
+import type { ByteScale } from "../ops/gather.js";
+import { type InputValues, isStored } from "./bytes.js";
+import type { OutputConfig, State } from "./state.js";
 
 /** What is most likely a mistake. docs/troubles.md has a section for each code. */
 export interface Warning {
@@ -46,6 +49,44 @@ export function warnOfLogits(warn: Warn, trial: readonly Tensor[], outputs: read
       remedy: `remove ${found}(), predict() applies it`,
     });
   });
+}
+
+/** What a trainer has seen of inputs of bytes. */
+export interface SeenBytes {
+  /** What those of each input were scaled by last; nothing if it was 1 and 0. */
+  readonly scaled: (ByteScale | undefined)[];
+  isWarned: boolean;
+}
+
+/** Notes what bytes are scaled by; warns, once a trainer, of bytes without a scale where those before had one. */
+export function warnOfBytes(
+  { config: { warn }, samples: { bytes } }: State,
+  where: string,
+  x: readonly InputValues[],
+  inputs: readonly Port[],
+): void {
+  if (warn === false || bytes.isWarned) return;
+  // Single predictions pass here, so this is a loop, which allocates nothing.
+  for (let index = 0; index < x.length; index++) {
+    const { scaled } = x[index];
+    const before = bytes.scaled[index];
+    if (scaled !== undefined) {
+      if (scaled.scale !== 1 || scaled.offset !== 0) bytes.scaled[index] = scaled;
+    } else if (before !== undefined && isStored(x[index], inputs[index])) {
+      bytes.isWarned = true;
+      warn(unscaledBytes(`${where}: ${portName("x", inputs[index])}`, before));
+      return;
+    }
+  }
+}
+
+function unscaledBytes(where: string, { scale, offset }: ByteScale): Warning {
+  const shown = (value: number): number => Number(value.toPrecision(6));
+  return {
+    code: "bytes-unscaled",
+    message: `${where} is bytes without scale and offset, but those before had scale ${shown(scale)} and offset ${shown(offset)}`,
+    remedy: "give these the same: predict(x, { scale, offset }), evaluate({ x, y, scale, offset })",
+  };
 }
 
 /** Name of the operation that made a tensor's values, whatever shapes they had since. */

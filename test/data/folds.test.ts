@@ -60,11 +60,23 @@ describe("folds in random order", () => {
     }
   });
 
-  test("the seed decides", () => {
-    const validation = (seed: number) => plain(kFold(40, { seed }));
-    expect(validation(1)).toEqual(validation(1));
-    expect(validation(1)).not.toEqual(validation(2));
-    expect(validation(1)).not.toEqual(plain(kFold(40, { shuffle: false })));
+  test.each<[string, object]>([
+    ["samples", {}],
+    ["stratified", { stratify: labels }],
+    ["groups", { groups: labels.map((_, i) => i % 9) }],
+  ])("the seed decides: %s", (_, options) => {
+    const folds = (more: object) => plain(kFold(61, { ...options, ...more }));
+    expect(folds({ seed: 1 })).toEqual(folds({ seed: 1 }));
+    expect(folds({ seed: 1 })).not.toEqual(folds({ seed: 2 }));
+    expect(folds({ seed: 1 })).not.toEqual(folds({ shuffle: false }));
+  });
+
+  test("as many samples as folds are enough: of all, and of the most frequent label", () => {
+    expect(kFold(3, { folds: 3 }).map(({ validation }) => validation.length)).toEqual([1, 1, 1]);
+    const stratify = ["a", "b", "a", "b", "a", "c"];
+    for (const { validation } of kFold(6, { folds: 3, stratify })) {
+      expect([...validation].filter((sample) => stratify[sample] === "a")).toHaveLength(1);
+    }
   });
 
   test("labels are in all folds alike, up to one sample", () => {

@@ -75,3 +75,17 @@ test("what is not known, or no label, is refused with its place", () => {
   expect(() => encoder.decode([1, 0, 1])).toThrow("the values must be rows of 4 numbers");
   expect(() => encoder.decode([1, 0, NaN, 0])).toThrow("each value must be a finite number, got NaN at 2");
 });
+
+test("plain data are copies: what is done to them changes no map and no encoder", () => {
+  const map = labelMap(["a", "b"]);
+  (map.toJSON().labels as string[])[0] = "z";
+  (map.labels as string[])[0] = "z";
+  expect(map.decode([0])).toEqual(["a"]);
+  const encoder = oneHotEncoder(["a", "b"]);
+  (encoder.toJSON().categories[0] as string[])[0] = "z";
+  expect(encoder.decode([1, 0])).toEqual([["a"]]);
+});
+
+test("of equal values the first is decoded", () => {
+  expect(oneHotEncoder(["a", "b", "c"]).decode([0.5, 0.5, 0, 0, 0.2, 0.2])).toEqual([["a"], ["b"]]);
+});

@@ -42,6 +42,36 @@ describe("parts", () => {
     expect(numbers(inOrder.test)).toEqual([8, 9]);
   });
 
+  test("the gap is between any two parts", () => {
+    const split = splitIndices(14, { parts: { a: 0.5, b: 0.3, c: 0.2 }, shuffle: false, gap: 2 });
+    expect(Object.values(split).map(numbers)).toEqual([
+      [0, 1, 2, 3, 4],
+      [7, 8, 9],
+      [12, 13],
+    ]);
+  });
+
+  test.each<[string, object]>([
+    ["samples", {}],
+    ["stratified", { stratify: labels }],
+    ["groups", { groups: labels.map((_, i) => i % 29) }],
+  ])("the seed decides what is drawn: %s", (_, options) => {
+    const of = (seed: number) => numbers(splitIndices(203, { parts, seed, ...options }).training);
+    expect(of(1)).toEqual(of(1));
+    expect(of(1)).not.toEqual(of(2));
+  });
+
+  // A share such as 0.29 of 100 is 28.999999999999996 in float64.
+  test("a label whose shares are whole is divided exactly, whatever was rounded before", () => {
+    for (let before = 3; before < 60; before++) {
+      const stratify = [...Array(before).fill("some"), ...Array(100).fill("hundred")];
+      const exact = splitIndices(before + 100, { parts: { a: 0.29, b: 0.57, c: 0.14 }, stratify });
+      expect(Object.values(exact).map((part) => part.filter((sample) => sample >= before).length)).toEqual([
+        29, 57, 14,
+      ]);
+    }
+  });
+
   test("each part has its share of each label, up to one sample", () => {
     const split = splitIndices(203, { parts, stratify: labels, seed: 2 });
     for (const [name, share] of Object.entries(parts)) {
@@ -114,6 +144,14 @@ describe("samples", () => {
     }
   });
 
+  test("are as many as there are labels, if nothing else says it", () => {
+    const floats = Float32Array.from(y);
+    for (const options of [{ stratify: y }, { groups: [...y.keys()] }]) {
+      const { a, b } = split({ x, y: floats }, { parts: { a: 0.75, b: 0.25 }, ...options });
+      expect([a.x.length, a.y.length, b.x.length, b.y.length]).toEqual([18, 6, 6, 2]);
+    }
+  });
+
   test("are refused if nothing says how many there are, or they differ", () => {
     const floats = Float32Array.from(y);
     expect(() => take({ x, y: floats }, [0])).toThrow("take: count must say how many samples flat arrays have");
@@ -145,6 +183,29 @@ describe("balance", () => {
     expect(weightedIndices([0, 0, 3])).toEqual(Uint32Array.of(2, 2, 2));
     expect(() => weightedIndices([1, -1])).toThrow("each weight must be a number of at least 0, got -1 at 1");
     expect(() => weightedIndices([0, 0])).toThrow("the sum of the weights must be above 0 and finite, got 0");
+  });
+
+  test("the seed decides what is drawn, and in which order", () => {
+    const draws = [
+      (seed: number) => numbers(weightedIndices([1, 2, 3, 4], { count: 40, seed })),
+      (seed: number) => [...balancedBatches(labels, { batchSize: 6, batches: 4, seed })].map(numbers),
+    ];
+    for (const draw of draws) {
+      expect(draw(1)).toEqual(draw(1));
+      expect(draw(1)).not.toEqual(draw(2));
+    }
+    const rare = [...balancedBatches(labels, { batchSize: 3, batches: 22, seed: 1 })].map((batch) =>
+      numbers(batch).find((sample) => labels[sample] === "rare"),
+    );
+    // Twice through all of them, each time in another order.
+    expect(rare.slice(0, 11)).not.toEqual(rare.slice(11));
+    expect([...rare.slice(0, 11)].sort()).toEqual([...rare.slice(11)].sort());
+  });
+
+  test("the last batches of a label show what is left of it", () => {
+    const batches = [...balancedBatches(["a", "a", "a", "b"], { batchSize: 4 })];
+    expect(batches).toHaveLength(2);
+    expect(new Set(batches.flatMap(numbers))).toEqual(new Set([0, 1, 2, 3]));
   });
 
   test("balanced batches have as many of each label, and all samples of each before any again", () => {

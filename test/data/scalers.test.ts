@@ -45,3 +45,20 @@ test("what is no table is refused with its place", () => {
   expect(() => standardScaler([1, 2]).transform([[1, 2]])).toThrow("each row must have 1 columns, got [1, 2] at 0");
   expect(() => scalerFrom({ offset: [0], scale: [0] })).toThrow("scale must be an array of 1 numbers above 0, got [0]");
 });
+
+test("a column that does not vary keeps its scale, though its mean is rounded", () => {
+  for (const value of [0.1, 1 / 3, -7.7, 5e5 + 1 / 7]) {
+    for (let rows = 2; rows < 40; rows++) {
+      expect(standardScaler(new Float64Array(rows).fill(value)).toJSON().scale, `${rows} of ${value}`).toEqual([1]);
+    }
+  }
+});
+
+test("plain data are copies: what is done to them changes no scaler", () => {
+  const scaler = minMaxScaler([10, 30]);
+  const data = scaler.toJSON() as { offset: number[]; scale: number[] };
+  const again = scalerFrom(data);
+  data.offset[0] = 7;
+  data.scale[0] = 7;
+  for (const one of [scaler, again]) expect([...one.transform([20])]).toEqual([0.5]);
+});

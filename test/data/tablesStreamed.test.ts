@@ -119,6 +119,13 @@ describe("parts of rows that are read as they come", () => {
     await expect(numbersOf(splitRows(csvRows("n\n1\n"), options).test)).rejects.toThrow(
       'groups must name a column, got "who"',
     );
+    // Of a part, the lines are those of the whole file.
+    const lines = "n,who\n1,a\n2,a\n3,a\n4,a\n5,a\n6,a\n7,\n8,a\n9,a\n";
+    const apart = Object.values(splitRows(csvRows(lines), { parts: { a: 0.5, b: 0.5 } }));
+    const told = await Promise.all(
+      apart.map((part) => numbersOf(splitRows(part, options).test).catch((error: Error) => error.message)),
+    );
+    expect(told.filter((one) => typeof one === "string")).toEqual([expect.stringMatching(/ in line 8(:|$)/)]);
     expect(() => splitRows(reversed, { parts: { a: 0.5 } })).toThrow("splitRows: parts must be 1 together");
   });
 

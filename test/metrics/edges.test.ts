@@ -2,10 +2,13 @@
 import {
   accumulate,
   brier,
+  classificationReport,
   expectedCalibrationError,
   explainedVariance,
   intersectionOverUnion,
   pearson,
+  precisionRecallCurve,
+  rocAuc,
   rocCurve,
   rSquared,
   specificity,
@@ -75,4 +78,39 @@ test("intersection over union of chosen labels, in their order", () => {
     [2, 0],
     [0.5, 1],
   ]);
+});
+
+test("scores that come again after a look are ties, and no order of them is in doubt", () => {
+  const scores = Array.from({ length: 60 }, (_, i) => (i * 7) % 5);
+  const targets = scores.map((score, i) => Number((score + (i % 3)) % 4 > 1));
+  const [area, curve] = [accumulate.rocAuc(), accumulate.precisionRecallCurve()];
+  for (let first = 0; first < 60; first += 10) {
+    for (const one of [area, curve]) one.add(scores.slice(first, first + 10), targets.slice(first, first + 10));
+    area.value();
+    curve.value();
+  }
+  expect(area.value()).toBeCloseTo(rocAuc(scores, targets), 14);
+  expect(area.error()).toBe(0);
+  expect(curve.value()).toEqual(precisionRecallCurve(scores, targets));
+});
+
+test("beyond the limit every sample still counts, however many scores there are", () => {
+  for (let count = 3; count <= 30; count++) {
+    const scores = Array.from({ length: count }, (_, i) => (i * 11) % 31);
+    const targets = scores.map((score, i) => Number(score > 15) ^ Number(i % 4 === 0));
+    const [area, curve] = [accumulate.rocAuc({ limit: 3 }), accumulate.precisionRecallCurve({ limit: 3 })];
+    for (const one of [area, curve]) one.add(scores, targets);
+    // Where all are taken for a yes.
+    const yes = targets.reduce((sum, target) => sum + target, 0);
+    expect(curve.value().precision[0]).toBe(yes / count);
+    expect(curve.value().thresholds.length).toBeLessThanOrEqual(3);
+    expect(Math.abs(area.value() - rocAuc(scores, targets))).toBeLessThanOrEqual(area.error() + 1e-14);
+  }
+});
+
+test("a report that had weights once shows sums of weights", () => {
+  const report = accumulate.classificationReport();
+  report.add([0, 1], [0, 1], [1, 1]);
+  report.add([1], [1]);
+  expect(String(report.value())).toBe(String(classificationReport([0, 1, 1], [0, 1, 1], { weights: [1, 1, 1] })));
 });

@@ -86,6 +86,20 @@ describe("evaluations", () => {
     );
   });
 
+  it("heed how their bytes are scaled", async () => {
+    const warned: string[] = [];
+    const warn = ({ code }: { code: string }) => void warned.push(code);
+    using trainer = compileSync(sequential({ input: [2] }, dense(2)), { loss: crossEntropy(), warn });
+    // The second class from x0 / 255 - x1 / 255 = 0.1 on.
+    trainer.setParameters({ "0.weight": Float32Array.of(0, 1, 0, -1), "0.bias": Float32Array.of(0.1, 0) });
+    const data = { x: Uint8Array.of(200, 190, 200, 150, 10, 5), y: [0, 1, 0], scale: 1 / 255 };
+    expect((await evaluationRecord(trainer, data)).confusion).toEqual([
+      [2, 0],
+      [0, 1],
+    ]);
+    expect(warned).toEqual([]);
+  });
+
   it("take a yes or no, and draw images", async () => {
     using trainer = compileSync(sequential({ input: [2, 2, 1] }, flatten(), dense(1)), { loss: binaryCrossEntropy() });
     const x = [

@@ -8,6 +8,7 @@ import {
   crossEntropy,
   dense,
   flatten,
+  functional,
   meanSquaredError,
   negativeLogLikelihood,
   type Optimizer,
@@ -22,6 +23,7 @@ import {
   zeros,
 } from "steepest";
 import { watchTraining } from "steepest/diagnostics";
+import { add } from "steepest/graph";
 import { afterAll, describe, expect, test, vi } from "vitest";
 
 const engine = createEngineSync();
@@ -62,6 +64,114 @@ describe("at compile", () => {
       ],
     ]);
     spy.mockRestore();
+  });
+});
+
+describe("bytes without the scale that those before had", () => {
+  const y = [0, 1];
+  const bytes = Uint8Array.of(0, 60, 120, 255, 9, 8, 7, 6);
+  const scale = 1 / 255;
+  const make = () => {
+    const told: Warning[] = [];
+    const warn = (warning: Warning) => void told.push(warning);
+    const model = sequential({ input: [4] }, dense(2));
+    return { told, trainer: compileSync(model, { loss: crossEntropy(), optimizer: adam(), engine, warn }) };
+  };
+  type Made = ReturnType<typeof make>["trainer"];
+
+  test.each<[string, (trainer: Made) => unknown]>([
+    ["a training", (one) => one.fit({ x: bytes, y, scale }, { epochs: 1 })],
+    ["a step", (one) => one.trainBatchSync({ x: bytes, y, offset: -1 })],
+    ["an evaluation", (one) => one.evaluateSync({ x: bytes, y, scale })],
+    ["data in memory", (one) => one.load({ x: bytes, y, scale }).dispose()],
+    ["a prediction", (one) => one.predictSync(bytes, { scale })],
+    ["a stream", (one) => one.fit(() => [{ x: bytes, y, scale }], { epochs: 1 })],
+  ])("after %s: one warning a trainer, whatever comes then", async (_, before) => {
+    const { trainer, told } = make();
+    await before(trainer);
+    expect(told).toEqual([]);
+    // What has a scale, or is no bytes, is right.
+    trainer.predictSync(bytes, { scale: 1 });
+    trainer.predictSync(Float32Array.from(bytes));
+    expect(told).toEqual([]);
+    trainer.predictSync(bytes);
+    expect(told.map(({ code }) => code)).toEqual(["bytes-unscaled"]);
+    trainer.evaluateSync({ x: bytes, y });
+    await trainer.predict(bytes);
+    expect(told).toHaveLength(1);
+    trainer.dispose();
+  });
+
+  test.each<[string, (trainer: Made) => unknown]>([
+    ["predict: x", (one) => one.predict(bytes)],
+    ["data: x", (one) => one.evaluate({ x: bytes, y })],
+    ["data: x", (one) => one.evaluate([{ x: bytes.subarray(0, 4), y: 0 }])],
+    ["data: x", (one) => one.trainBatchSync({ x: bytes, y })],
+    ["data: x", (one) => one.load({ x: bytes, y }).dispose()],
+    ["validation: x", (one) => one.fit({ x: bytes, y, scale }, { epochs: 1, validation: { x: bytes, y } })],
+  ])("%s says so", async (where, after) => {
+    const { trainer, told } = make();
+    await trainer.fit({ x: bytes, y, scale, offset: -0.5 }, { epochs: 1 });
+    await after(trainer);
+    const lost = where.startsWith("validation") ? 0 : -0.5;
+    expect(told).toEqual([
+      {
+        code: "bytes-unscaled",
+        message: `${where} is bytes without scale and offset, but those before had scale 0.00392157 and offset ${lost}`,
+        remedy: "give these the same: predict(x, { scale, offset }), evaluate({ x, y, scale, offset })",
+      },
+    ]);
+    trainer.dispose();
+  });
+
+  test("a step that skips the look at its batch has been looked at before", () => {
+    const { trainer, told } = make();
+    const batch = { x: bytes, y: Uint32Array.of(0, 1) };
+    trainer.trainBatchSync(batch);
+    trainer.trainBatchSync(batch);
+    trainer.trainBatchSync({ ...batch, scale });
+    expect(told).toEqual([]);
+    trainer.trainBatchSync(batch);
+    expect(told).toHaveLength(1);
+    trainer.dispose();
+  });
+
+  test("bytes that never had one, or the plain one, are right; `warn: false` tells nobody", () => {
+    const spy = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const { trainer, told } = make();
+    trainer.evaluateSync({ x: bytes, y, scale: 1, offset: 0 });
+    trainer.predictSync(bytes);
+    trainer.trainBatchSync({ x: bytes, y });
+    expect(told).toEqual([]);
+    trainer.dispose();
+    const silent = compileSync(sequential({ input: [4] }, dense(2)), { loss: crossEntropy(), engine, warn: false });
+    silent.evaluateSync({ x: bytes, y, scale });
+    silent.predictSync(bytes);
+    expect(spy).not.toHaveBeenCalled();
+    silent.dispose();
+    spy.mockRestore();
+  });
+
+  test("each of several inputs is known by itself", () => {
+    const told: string[] = [];
+    const warn = ({ message }: Warning) => void told.push(message.split(" is bytes")[0]);
+    const model = functional({ input: { picture: [4], mask: [4] } }, ({ picture, mask }, { apply }) =>
+      apply(add(picture, mask), dense(2)),
+    );
+    const trainer = compileSync(model, { loss: crossEntropy(), engine, warn });
+    const x = { picture: bytes, mask: bytes };
+    const all = trainer.predictSync(x, { scale: { picture: scale } });
+    trainer.predictSync({ ...x, picture: Float32Array.from(bytes, (byte) => byte / 255) });
+    expect(told).toEqual([]);
+    // The scale of the one says nothing of the other.
+    trainer.predictSync(x, { offset: { mask: 1 } });
+    expect(told).toEqual(["predict: x.picture"]);
+    const floats = {
+      picture: Float32Array.from(bytes, (byte) => byte * Math.fround(scale)),
+      mask: Float32Array.from(bytes),
+    };
+    expect(trainer.predictSync(floats)).toEqual(all);
+    trainer.dispose();
   });
 });
 
