@@ -70,14 +70,15 @@ function countCases(isQuick, nodes) {
         quick,
         async run() {
           let last;
-          for (const count of isQuick ? [2] : [1, 2, 3, 5]) {
+          const counts = isQuick ? [2] : [1, 2, 3, 5];
+          for (const count of counts) {
             const workers = Array.from({ length: count }, (_, i) => ({
               threads: 1 + (i % 2),
               node: nodes[i % nodes.length],
             }));
             last = await sameBits({ kind, plan, rounds: 6 }, { workers });
           }
-          return last;
+          return { ...last, workers: counts };
         },
       };
     }
