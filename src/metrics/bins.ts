@@ -102,7 +102,6 @@ export function rankingOf(
       if (isPositive(index)) positive += weight;
       else if (isNegative(index)) negative += weight;
     });
-    if (positive === 0 && negative === 0) continue;
     if (low === high || order === "equal") push(positive, negative, low);
     else if (order === "best") {
       push(positive, 0, high);

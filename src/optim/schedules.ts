@@ -14,7 +14,7 @@ type After = (steps: number) => number;
 
 /** Made of a function of the steps before, which it is given as far as `steps`, where it stays. */
 const schedule = (after: After, steps = Infinity): Schedule => {
-  return (step) => after(Math.min(Math.max(step - 1, 0), steps));
+  return (step) => after(Math.min(step - 1, steps));
 };
 
 const rateOf = (where: string, rate: unknown): number => {

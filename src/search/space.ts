@@ -231,8 +231,10 @@ function levelsOf(dimension: Dimension, levels: number): ParameterValue[] {
     );
   }
   return Array.from({ length: levels }, (_, i) => {
-    if (i === levels - 1 && levels > 1) return max;
-    return numberAt(dimension, levels === 1 ? 0.5 : i / (levels - 1));
+    if (levels === 1) return numberAt(dimension, 0.5);
+    // A logarithm's exponential may be next to the end.
+    if (i === 0 || i === levels - 1) return i === 0 ? min : max;
+    return numberAt(dimension, i / (levels - 1));
   });
 }
 

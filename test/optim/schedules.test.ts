@@ -110,7 +110,7 @@ test("one cycle, by hand: up in three steps of ten, down in seven, and no jump a
   expect(oneCycle(1, { steps: 10, rise: 0 })(1)).toBe(1);
   // A rise of one step is over at once.
   expect(oneCycle(1, { steps: 10, rise: 0.1 })(1)).toBe(1);
-  expect(oneCycle(1, { steps: 10, rise: 1 })(10)).toBe(1);
+  for (const step of [10, 11, 1000]) expect(oneCycle(1, { steps: 10, rise: 1 })(step)).toBe(1);
 });
 
 describe("the rates that trainings apply", () => {
@@ -187,6 +187,9 @@ describe("the rates that trainings apply", () => {
 test("joined schedules count their own steps", () => {
   const rate = joinSchedules([warmup(1, { steps: 2 }), cosineDecay(1, { steps: 2 }), 0.125], [2, 5]);
   expect([1, 2, 3, 4, 5, 6, 7].map(rate)).toEqual([0.5, 1, 1, 0.5, 0, 0.125, 0.125]);
+  const fall = stepDecay(1, { every: 1, factor: 0.5 });
+  const three = joinSchedules([fall, fall, fall], [2, 5]);
+  expect([1, 2, 3, 4, 5, 6, 7].map(three)).toEqual([1, 0.5, 1, 0.5, 0.25, 1, 0.5]);
 });
 
 test("a training that goes on from a checkpoint has the rates of one that was never stopped", async () => {
@@ -218,6 +221,41 @@ test("a training that goes on from a checkpoint has the rates of one that was ne
 test("a plateau upwards: more than a tenth above the best is progress", () => {
   const plateau = reduceOnPlateau(1, { mode: "max", threshold: 0.1, patience: 0, factor: 0.5 });
   expect([1, 1.15, 1.25].map((score) => plateau.observe(score))).toEqual([1, 1, 0.5]);
+});
+
+test("a difference that is progress is to the better side; the bound itself is none", () => {
+  const observed = (options: object, values: number[]) => {
+    const plateau = reduceOnPlateau(1, {
+      patience: 0,
+      factor: 0.5,
+      thresholdMode: "absolute",
+      threshold: 0.5,
+      ...options,
+    });
+    return values.map((value) => plateau.observe(value));
+  };
+  expect(observed({ mode: "max" }, [1, 1.75, 2.25, 1.8])).toEqual([1, 1, 0.5, 0.25]);
+  expect(observed({ mode: "min" }, [2, 1.25, 0.75, 1.2])).toEqual([1, 1, 0.5, 0.25]);
+  expect(observed({ threshold: 0 }, [1, 1, 0.75])).toEqual([1, 0.5, 0.5]);
+});
+
+test("what is best while nothing is counted stays the best", () => {
+  const plateau = reduceOnPlateau(1, { patience: 0, factor: 0.5, cooldown: 2 });
+  // The second value cools for two; 1 is the best of these.
+  expect([5, 6, 1, 6, 2].map((value) => plateau.observe(value))).toEqual([1, 0.5, 0.5, 0.5, 0.25]);
+});
+
+test("a plateau goes on from every state", () => {
+  const options = { patience: 1, cooldown: 3, factor: 0.5 };
+  const whole = reduceOnPlateau(0.1, options);
+  const rates = golden.values.map((value) => whole.observe(value));
+  let part = reduceOnPlateau(0.1, options);
+  golden.values.forEach((value, index) => {
+    const next = reduceOnPlateau(9, options);
+    next.restore(JSON.parse(JSON.stringify(part)));
+    part = next;
+    expect(part.observe(value), `value ${index}`).toBe(rates[index]);
+  });
 });
 
 test("a plateau goes on from its state", () => {

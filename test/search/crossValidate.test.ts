@@ -32,6 +32,28 @@ test.each([
   expect(seeds.size).toBe(folds.length);
 });
 
+test("the seed decides those of the folds", async () => {
+  const seeds = async (seed?: number) => {
+    const all: number[] = [];
+    await crossValidate(data, { folds: 3, shuffle: false, ...(seed === undefined ? {} : { seed }) }, (fold) =>
+      all.push(fold.seed),
+    );
+    return all;
+  };
+  expect(await seeds(1)).toEqual(await seeds(1));
+  expect(new Set([...(await seeds()), ...(await seeds(1)), ...(await seeds(2))]).size).toBe(9);
+  expect(await seeds()).toEqual(await seeds(0));
+});
+
+test("flat arrays are as many as there are labels or groups", async () => {
+  const flat = { x: new Float32Array(12), y: new Float32Array(6) };
+  for (const options of [{ stratify: [0, 0, 0, 1, 1, 1] }, { groups: [0, 0, 1, 1, 2, 2] }]) {
+    const sizes: number[] = [];
+    await crossValidate(flat, { folds: 3, ...options }, ({ training }) => sizes.push(training.x.length));
+    expect(sizes).toEqual([8, 8, 8]);
+  }
+});
+
 test("mean and standard deviation, as numpy.mean and numpy.std of 1, 2, 4, 9", async () => {
   const result = await crossValidate(data, { folds: 4 }, async ({ fold }) => [1, 2, 4, 9][fold]);
   expect(result.scores).toEqual([1, 2, 4, 9]);

@@ -141,6 +141,35 @@ describe("grid", () => {
     expect(trials[0].budget).toBe(2);
   });
 
+  test("each set of parameters has a seed of its own, which the search's decides", async () => {
+    const seeds = async (seed: number) =>
+      (await search({ a: uniform(0, 1) }, () => 1, { strategy: gridSearch(), seed })).trials.map((trial) => trial.seed);
+    expect(new Set([...(await seeds(1)), ...(await seeds(2))]).size).toBe(6);
+    expect(await seeds(1)).toEqual(await seeds(1));
+  });
+
+  test("the ends of a range are met exactly, whatever its logarithm rounds to", async () => {
+    for (const [min, max] of [
+      [1e-5, 0.07],
+      [0.003, 0.7],
+      [0.1, 0.3],
+      [7, 1e4],
+      [1e-7, 3e-3],
+    ]) {
+      const ranges = { a: logUniform(min, max), b: uniform(-min, max) };
+      const { trials } = await search(ranges, () => 1, { strategy: gridSearch({ levels: 2 }) });
+      expect([trials[0], trials[3]].map(({ parameters: { a, b } }) => [a, b])).toEqual([
+        [min, -min],
+        [max, max],
+      ]);
+    }
+  });
+
+  test("more levels than whole numbers are no more trials", async () => {
+    const strategy = gridSearch({ levels: 100_000 });
+    expect((await search({ a: integers(0, 2), b: integers(5, 6) }, () => 1, { strategy })).trials).toHaveLength(6);
+  });
+
   test("one level is the middle; a range of whole numbers has no value twice", async () => {
     const grid = async (levels: number) =>
       (await search({ a: uniform(0, 1), b: integers(1, 3) }, () => 1, { strategy: gridSearch({ levels }) })).trials.map(
@@ -206,6 +235,9 @@ describe("Hyperband", () => {
       (await rungsOf(hyperband({ minBudget: 0.1, maxBudget: 0.9 }))).brackets.map((rungs) => rungs.at(-1)?.[1]),
     ).toEqual([0.9, 0.9, 0.9]);
     expect((await rungsOf(hyperband({ minBudget: 2, maxBudget: 5, eta: 4 }))).brackets).toEqual([[[1, 5]]]);
+    // 3 · 0.1 is more than 0.3 in float64: no trial gets more than it may.
+    const { trials } = await rungsOf(successiveHalving({ configurations: 3, minBudget: 0.1, maxBudget: 0.3 }));
+    expect(trials.map(({ budget }) => budget)).toEqual([0.1, 0.1, 0.1, 0.3]);
   });
 
   test("the best of a rung go on, in their order, with their parameters and seeds", async () => {
