@@ -113,12 +113,12 @@ test.each([false, true])(
       const { words, index } = require("node:worker_threads").workerData;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
       Atomics.store(words, index, 1);`;
-    const released = new Worker(release, { eval: true, workerData: { words, index: LEFT + 2 } });
+    const released = once(new Worker(release, { eval: true, workerData: { words, index: LEFT + 2 } }), "exit");
     await expect(engine.runInBackground(program, end, 1, threads)).rejects.toThrow(
       /thread 1 .*: the engine goes on with 2 threads/,
     );
     expect(await engine.runInBackground(program, end, 3, threads)).toBe(3);
-    await once(released, "exit");
+    await released;
   },
 );
 
