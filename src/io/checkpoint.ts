@@ -95,19 +95,30 @@ function checkValues(name: string, values: ParameterValues): void {
 export function decodeCheckpoint(bytes: FileBytes, name?: string): SavedCheckpoint {
   const where = placeOf("checkpoint", name);
   const file = bytesOf(`decodeCheckpoint: ${where}`, bytes);
-  const { tensors, metadata } = decodeSafetensors(file, name);
+  const contents = decodeSafetensors(file, name);
+  checkIsCheckpoint(where, contents.metadata);
+  checkWhole(where, file, contents);
+  return checkpointOf(where, contents);
+}
+
+/** Refuses the notes of other files, and of layouts that are not known here. */
+export function checkIsCheckpoint(where: string, metadata: Metadata): void {
   if (!isCheckpoint(metadata)) {
     throw new FormatError(
       `${where}: must have "checkpoint" in its metadata, got ${showNames(Object.keys(metadata))}: decodeWeights() reads parameters alone`,
     );
   }
-  const { checkpoint, optimizer } = metadata;
+  const { checkpoint } = metadata;
   if (!LAYOUTS.includes(checkpoint)) {
     throw new FormatError(
       `${where}: its layout must be ${LAYOUTS.join(" or ")}, got ${showValue(checkpoint)}: read it with the version of steepest that wrote it`,
     );
   }
-  checkWhole(where, file, { tensors, metadata });
+}
+
+/** The checkpoint that a file holds, once it is known to be whole. */
+export function checkpointOf(where: string, { tensors, metadata }: SafetensorsFile): SavedCheckpoint {
+  const { optimizer } = metadata;
   if (optimizer === undefined)
     throw new FormatError(`${where}: its metadata must name the optimizer, got no name: save it anew`);
   const { parameters, states, slots, kept } = sortBlocks(where, tensors);
@@ -167,10 +178,13 @@ function sortBlocks(where: string, tensors: SafetensorsFile["tensors"]) {
 
 /** Refuses a file that is not as it was written: by its digest, or its checksum if it is of layout 1. */
 export function checkWhole(where: string, file: Uint8Array, { tensors, metadata }: SafetensorsFile): void {
-  const { digest } = metadata;
-  const hasDigest = isCheckpoint(metadata) && (metadata.checkpoint !== "1" || digest !== undefined);
-  if (hasDigest) checkDigest(where, file, digest);
+  if (hasDigest(metadata)) checkDigest(where, file, metadata.digest);
   else checkChecksum(where, { tensors, metadata });
+}
+
+/** Whether a file must have a digest, which is of all its bytes. */
+export function hasDigest(metadata: Metadata): boolean {
+  return isCheckpoint(metadata) && (metadata.checkpoint !== "1" || metadata.digest !== undefined);
 }
 
 export function isCheckpoint({ format, checkpoint }: Metadata): boolean {

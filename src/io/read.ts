@@ -5,7 +5,7 @@ import type { AnyModel } from "../nn/model.js";
 import type { Ports } from "../nn/ports.js";
 import type { CustomParts } from "./architecture.js";
 import { placeOf } from "./bytes.js";
-import { isCheckpoint } from "./checkpoint.js";
+import { checkIsCheckpoint, checkpointOf, hasDigest, isCheckpoint, type SavedCheckpoint } from "./checkpoint.js";
 import { checkChecksum, followDigest } from "./checksum.js";
 import { FormatError } from "./formatError.js";
 import type { Entry } from "./layout.js";
@@ -152,6 +152,29 @@ export async function modelFrom<I extends Ports, O extends Ports>(
     return model.parameters;
   });
   return loadedModel<I, O>(where, model as AnyModel, values, metadata);
+}
+
+/** A checkpoint, with its digest followed as its bytes come. Other files are refused before their tensors are read. */
+export async function checkpointFrom(opening: Opening): Promise<SavedCheckpoint> {
+  const where = placeOf("checkpoint", opening.name);
+  const tensors = new Map<string, SafetensorsTensor>();
+  let metadata: Metadata = {};
+  let digest: ReturnType<typeof followDigest> | undefined;
+  await readInto(opening, {
+    begin(notes) {
+      checkIsCheckpoint(where, notes);
+      metadata = notes;
+    },
+    wants: () => true,
+    take: (name, tensor) => void tensors.set(name, tensor),
+    head(bytes) {
+      if (hasDigest(metadata)) digest = followDigest(bytes);
+    },
+    see: (bytes) => digest?.see(bytes),
+  });
+  if (digest === undefined) checkChecksum(where, { tensors, metadata });
+  else digest.check(where, metadata.digest);
+  return checkpointOf(where, { tensors, metadata });
 }
 
 type Wanted = ReadonlyMap<string, { readonly shape: Shape }>;

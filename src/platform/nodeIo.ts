@@ -3,7 +3,7 @@
 import { dirname, join } from "node:path";
 import { readOptions } from "../engine/options.js";
 import type { Shape } from "../graph/tensor.js";
-import { decodeCheckpoint, encodeCheckpoint } from "../io/checkpoint.js";
+import { encodeCheckpoint } from "../io/checkpoint.js";
 import type { Metadata } from "../io/metadata.js";
 import {
   encodeModel,
@@ -12,12 +12,12 @@ import {
   type LoadModelOptions,
   type SaveModelOptions,
 } from "../io/model.js";
-import { modelFrom, type Opening, tensorsOf, weightsOf } from "../io/read.js";
+import { checkpointFrom, modelFrom, type Opening, tensorsOf, weightsOf } from "../io/read.js";
 import type { SafetensorsFile } from "../io/safetensors.js";
 import { checkTrainer, encodeWeights, type WeightFileOptions, type WeightHolder } from "../io/weights.js";
 import type { Ports } from "../nn/ports.js";
 import type { Trainer } from "../train/trainer.js";
-import { type FilePath, openPath, pathOf, readFileBytes, writeFileAtomic } from "./files.js";
+import { type FilePath, openPath, pathOf, writeFileAtomic } from "./files.js";
 
 export * from "../io/index.js";
 export { type FilePath, type FileUrl, readFileBytes, writeFileAtomic } from "./files.js";
@@ -136,14 +136,15 @@ export async function saveCheckpoint(
 
 /**
  * Has a trainer of the same model and optimizer go on where a saved one stood, with the same bits. Nothing is changed
- * if the file does not fit. Resolves to the file's notes, without those that steepest wrote.
+ * if the file does not fit. The file is not held beside the checkpoint that is made of it. Resolves to the file's notes,
+ * without those that steepest wrote.
  *
  * @throws {SteepestError} If the file cannot be read; {FormatError} or {ModelError} if it does not fit.
  */
 export async function loadCheckpoint(trainer: CheckpointHolder, path: FilePath): Promise<Record<string, string>> {
   checkTrainer("loadCheckpoint", trainer, ["restore"]);
   const file = pathOf("loadCheckpoint", path);
-  const checkpoint = decodeCheckpoint(await readFileBytes(file), file);
+  const checkpoint = await checkpointFrom({ name: file, open: () => openPath(file), openShard: undefined });
   trainer.restore(checkpoint);
   return checkpoint.metadata;
 }

@@ -1,4 +1,7 @@
 // Valid files with bytes that a disk or a transfer has changed: refused, or read as what was saved.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { adam, compileSync, createEngineSync, crossEntropy, dense, relu, sequential } from "steepest";
 import {
@@ -9,7 +12,9 @@ import {
   encodeSafetensors,
   encodeWeights,
   FormatError,
+  loadCheckpoint,
   parseIdx,
+  writeFileAtomic,
 } from "steepest/io";
 import { afterAll, describe, expect, test } from "vitest";
 import { checksumOf } from "../../src/io/checksum.js";
@@ -151,13 +156,20 @@ describe("the digest of a checkpoint", () => {
     expect(parts(decodeCheckpoint(shared))).toBe(parts(saved));
   });
 
-  test("files that were written before there was one are read, and refused by their checksum if they are damaged", () => {
+  test("files that were written before there was one are read, and refused by their checksum if they are damaged", async () => {
     const old = Uint8Array.from(Buffer.from(BEFORE_DIGESTS, "base64"));
     const { steps, epochs, seed, parameters, metadata, callbacks } = decodeCheckpoint(old);
     expect([steps, epochs, seed, metadata, callbacks]).toEqual([2, 1, 7, { note: "old" }, undefined]);
     expect([...(parameters.get("0.bias")?.data ?? [])]).toEqual([OLD_BIAS]);
     (old[old.length - 1] as number) ^= 1;
     expect(() => decodeCheckpoint(old)).toThrow(/must have the checksum/);
+    const folder = mkdtempSync(join(tmpdir(), "steepest-damage-"));
+    try {
+      await writeFileAtomic(join(folder, "old"), old);
+      await expect(loadCheckpoint(other, join(folder, "old"))).rejects.toThrow(/must have the checksum/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 

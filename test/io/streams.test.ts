@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { adam, compileSync, createEngineSync, dense, meanSquaredError, relu, sequential } from "steepest";
 import * as io from "steepest/io";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
+import { realDisk } from "../../src/platform/disk.js";
 
 const engine = createEngineSync();
 const model = () => sequential({ input: [3] }, dense(40), relu(), dense(2));
@@ -14,6 +15,7 @@ const trainer = compileSync(model(), { ...options(), seed: 1 });
 const other = compileSync(model(), { ...options(), seed: 2 });
 const folder = mkdtempSync(join(tmpdir(), "steepest-streams-"));
 const before = other.parameters();
+const begun = other.checkpoint();
 afterAll(() => {
   trainer.dispose();
   other.dispose();
@@ -160,6 +162,44 @@ describe("nothing is held twice", () => {
     await io.readWeights(other, source);
     other.setParameters(before);
     expect([...new Set(source.counts)]).toEqual([1]);
+  });
+
+  test("loadCheckpoint reads each byte once, a tensor at a time, and gives what decodeCheckpoint does", async () => {
+    const file = io.encodeCheckpoint(trainer.checkpoint(), { note: "mine" });
+    const path = join(folder, "checkpoint");
+    writeFileSync(path, file);
+    const { open: opens } = realDisk;
+    const reads: [position: number, length: number][] = [];
+    const opening = vi.spyOn(realDisk, "open").mockImplementation(async (...given) => {
+      const handle = await opens(...given);
+      const { read } = handle;
+      handle.read = (to, offset, length, position) => {
+        reads.push([position, length]);
+        return read.call(handle, to, offset, length, position);
+      };
+      return handle;
+    });
+    try {
+      expect(await io.loadCheckpoint(other, path)).toEqual({ note: "mine" });
+    } finally {
+      opening.mockRestore();
+    }
+    expect(other.checkpoint()).toEqual(trainer.checkpoint());
+    other.restore(begun);
+    const { tensors } = io.decodeSafetensors(file);
+    const sizes = [...tensors.values()].map(({ data }) => data.byteLength);
+    const headBytes = file.length - sizes.reduce((sum, size) => sum + size, 0);
+    expect(reads.map(([, length]) => length).filter((length) => length > 0)).toEqual([8, headBytes - 8, ...sizes]);
+    expect(reads.reduce((end, [position, length]) => (position === end ? end + length : -1), 0)).toBe(file.length);
+    for (const at of [40, headBytes + 3, file.length - 1]) {
+      const damaged = file.slice();
+      (damaged[at] as number) ^= 1;
+      writeFileSync(path, damaged);
+      await expect(io.loadCheckpoint(other, path)).rejects.toThrow(io.FormatError);
+      expect(other.checkpoint()).toEqual(begun);
+    }
+    writeFileSync(path, whole);
+    await expect(io.loadCheckpoint(other, path)).rejects.toThrow(/must have "checkpoint" in its metadata/);
   });
 
   test("a stream that promises more than it has is refused, with no more allocated than came", async () => {
