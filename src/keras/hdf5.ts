@@ -86,6 +86,13 @@ function guarded<T>(where: string, work: () => T): T {
     return work();
   } catch (cause) {
     if (cause instanceof SteepestError) throw cause;
+    // A trap of WebAssembly. What a damaged file has done to the library's memory stays.
+    if ((cause as Partial<Error> | undefined)?.name === "RuntimeError") {
+      throw new FormatError(
+        `${where}: must be an HDF5 file that h5wasm can read, got ${showValue((cause as Error).message)}: the file is damaged, or one that was read before has broken h5wasm; try it in another process or page`,
+        { cause },
+      );
+    }
     throw new FormatError(`${where}: must be an HDF5 file, got other bytes: the file is damaged, fetch it again`, {
       cause,
     });

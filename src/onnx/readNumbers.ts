@@ -80,6 +80,11 @@ const CALCULATED: Readonly<Record<string, Calculate>> = {
     x.dims.length === 1 ? { dims: [], data: [sizeOf(Array.from(x.data))], whole: x.whole } : undefined,
 };
 
+/** How many inputs these have, by ONNX's rules. All others have one. */
+const LEAST_INPUTS: Readonly<Record<string, number>> = {
+  ...{ Add: 2, Sub: 2, Mul: 2, Div: 2, Mod: 2, Equal: 2, Where: 3, Gather: 2, Reshape: 2 },
+};
+
 /** The numbers that a node gives, if all that it reads is known; undefined: it is traced as others are. */
 export function calculated(step: Step): Value | undefined {
   const { type, attributes } = step.node;
@@ -99,6 +104,10 @@ export function calculated(step: Step): Value | undefined {
   const of = step.values.map((_, index) => step.knownOf(index));
   if (calculate === undefined || of.length === 0 || of.some((one) => one === undefined || one.data.length > MAX_KNOWN))
     return undefined;
+  // Of one or three numbers the largest is found as that of other tensors is.
+  if ((type === "Max" || type === "Min") && of.length !== 2) return undefined;
+  const least = LEAST_INPUTS[type] ?? 1;
+  if (of.length < least) throw step.error(`must have ${least} inputs, got ${of.length}`);
   const known = calculate(step, of as Numbers[]);
   return known === undefined ? undefined : { known };
 }

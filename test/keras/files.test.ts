@@ -277,6 +277,18 @@ describe("a file of Keras", () => {
     await expect(fromKeras(bytes, { hdf5: {} as never })).rejects.toThrow(/hdf5 must be the package h5wasm, got \{\}/);
   });
 
+  test("at which the library traps says that others may fail by it", async () => {
+    class Trapping {
+      constructor() {
+        throw new WebAssembly.RuntimeError("memory access out of bounds");
+      }
+    }
+    const library = { ready: hdf5.ready, File: Trapping } as unknown as Hdf5Library;
+    await expect(fromKeras(bytes, { hdf5: library })).rejects.toThrow(
+      /^fromKeras: model.weights.h5: must be an HDF5 file that h5wasm can read, got .*memory access out of bounds.* another process or page$/,
+    );
+  });
+
   test("that is none is refused", async () => {
     await expect(fromKeras(new Uint8Array(100))).rejects.toThrow(/must be a .keras or .h5 file, got others/);
     await expect(fromKeras(bytes.subarray(0, 500))).rejects.toThrow(FormatError);

@@ -17,6 +17,7 @@ import {
   SteepestError,
   sequential,
 } from "../../src/platform/node.js";
+import { mutations } from "../mutations/mutate.js";
 import { createRandom } from "../ops/cases.js";
 import { farthest, trained } from "./compared.js";
 import { LAYERS } from "./layers.js";
@@ -126,6 +127,12 @@ describe("files of anybody", () => {
     for (let length = 0; length < whole.length; length += 7) {
       expect(await tryOut(whole.subarray(0, length))).toMatch(/^fromOnnx/);
     }
+  });
+
+  test("a node that calculates a shape, and lacks an input, is refused", async () => {
+    // Found by test/mutations.
+    const file = mutations(fileOf("torchMixer.onnx"), "ONNX of PyTorch")(13495);
+    await expect(fromOnnx(file)).rejects.toThrow(/^fromOnnx: Gather "\/Gather": must have 2 inputs, got 1$/);
   });
 
   test("a changed file loads or is refused by an error of the library", async () => {

@@ -1,0 +1,225 @@
+// A valid file of each format that is read, small, and its reader.
+import { readFileSync } from "node:fs";
+import { inflateSync } from "node:zlib";
+import { createEngineSync } from "../../src/engine/engine.js";
+import {
+  compileSync,
+  conv1d,
+  dense,
+  flatten,
+  functional,
+  meanSquaredError,
+  relu,
+  sequential,
+  sgd,
+} from "../../src/platform/node.js";
+import { add } from "../../src/platform/nodeGraph.js";
+import * as io from "../../src/platform/nodeIo.js";
+import { fromKeras, fromTensorFlowJs } from "../../src/platform/nodeKeras.js";
+import { fromOnnx, toOnnx } from "../../src/platform/nodeOnnx.js";
+
+export interface Format {
+  /** The format, and which file of it. */
+  readonly of: string;
+  readonly file: string;
+  readonly bytes: Uint8Array;
+  /** Throws what is wrong with the bytes, or resolves. */
+  readonly read: (bytes: Uint8Array) => unknown;
+  /** How many mutations are read by `npm test`, and by `npm run test:mutations`. */
+  readonly counts: readonly [brief: number, whole: number];
+  /** How many bytes a reader may ask for: so many times those of all files that are read. Default 2: the data, and what describes it. */
+  readonly times?: number;
+  /** The bytes of other files that are read too. Default 0. */
+  readonly besides?: number;
+  /** Whether a file can break the library that reads it, so that it reads no other: h5wasm, which is C. Default false. */
+  readonly breaks?: boolean;
+  /** Mutations at which that library never ends. Nothing can end it but the process, so they are left out. Default none. */
+  readonly endless?: readonly number[];
+}
+
+const golden = (name: string) => JSON.parse(readFileSync(new URL(`../golden/${name}.json`, import.meta.url), "utf8"));
+const ofBase64 = (text: string) => new Uint8Array(Buffer.from(text, "base64"));
+const unpacked = (text: string) => new Uint8Array(inflateSync(Buffer.from(text, "base64")));
+const text = (json: object) => new TextEncoder().encode(JSON.stringify(json));
+
+const engine = createEngineSync();
+const layers = () => sequential({ input: [2] }, dense(1), relu());
+const options = (seed: number) => ({ loss: meanSquaredError(), optimizer: sgd({ momentum: 0.9 }), engine, seed });
+const trainer = compileSync(layers(), options(1));
+trainer.trainBatchSync({ x: [[1, 2]], y: [[1]] });
+
+/** What is read into: a file that is refused leaves it as it is. */
+const existing = compileSync(layers(), options(2));
+const before = existing.checkpoint();
+const valuesOf = () => JSON.stringify([...existing.parameters()]);
+const untouched = valuesOf();
+export const isUntouched = () => valuesOf() === untouched;
+
+/** Reads into the existing model. What is taken is taken out again. */
+function into(read: (bytes: Uint8Array) => unknown): (bytes: Uint8Array) => void {
+  return (bytes) => {
+    try {
+      read(bytes);
+    } catch (cause) {
+      if (!isUntouched()) throw new Error("an existing model was changed by a file that was refused", { cause });
+      throw cause;
+    }
+    existing.restore(before);
+  };
+}
+
+/** Without a checksum, so that what else is wrong is found. */
+function withoutChecksum(file: Uint8Array) {
+  const { tensors, metadata } = io.decodeSafetensors(file);
+  const { checksum: _, ...notes } = metadata;
+  const encode = (others = {}) => io.encodeSafetensors(Object.fromEntries(tensors), { ...notes, ...others });
+  return { encode, architecture: metadata.architecture };
+}
+
+/** A file whose architecture has other text. */
+function redescribed(file: Uint8Array) {
+  const { encode, architecture } = withoutChecksum(file);
+  const read = (bytes: Uint8Array) => io.decodeModel(encode({ architecture: new TextDecoder().decode(bytes) }));
+  return { bytes: new TextEncoder().encode(architecture), read, besides: file.length };
+}
+
+const branched = compileSync(
+  functional({ input: [4, 2] }, (x, { apply }) =>
+    add(apply(x, conv1d(2, 2), flatten(), dense(2)), apply(x, flatten(), dense(2))),
+  ),
+  { engine },
+);
+const [chain, graph] = [io.encodeModel(trainer), io.encodeModel(branched)];
+const tensors = { a: { shape: [3], data: Float32Array.of(1, 2, 3) }, b: { shape: [2], data: Int32Array.of(4, 5) } };
+const whole = io.encodeSafetensors(tensors, { note: "mine" });
+const parts = new Map(io.encodeShards(tensors, { maxShardBytes: 12 }));
+const index = parts.get("model.safetensors.index.json") as Uint8Array;
+const [[partName, part]] = parts;
+const openPart = (name: string) => parts.get(name) ?? new Uint8Array(0);
+const partBytes = [...parts.values()].reduce((sum, { length }) => sum + length, 0);
+const torch = golden("pytorchFile");
+const keras = golden("keras");
+const { dense: layered, gates } = golden("tensorFlowJs");
+const [layeredWeights, gatesWeights] = [layered, gates].map(({ weights }) => ofBase64(weights));
+const fileOf = (path: string) => new Uint8Array(readFileSync(new URL(path, import.meta.url)));
+const brain = { sizes: [1, 1], layers: [{ 0: {} }, { 0: { bias: 1, weights: { 0: 2 } } }], activation: "tanh" };
+const later = {
+  sizes: [1, 1],
+  layers: [
+    { weights: [], biases: [] },
+    { weights: [[2]], biases: [1] },
+  ],
+};
+
+const row = (
+  of: string,
+  file: string,
+  counts: Format["counts"],
+  bytes: Uint8Array,
+  read: Format["read"],
+  bounds: Pick<Format, "times" | "besides" | "breaks" | "endless"> = {},
+): Format => ({ of, file, counts, bytes, read, ...bounds });
+
+export const FORMATS: readonly Format[] = [
+  row("safetensors", "bytes", [80_000, 80_000], whole, (bytes) => io.decodeSafetensors(bytes)),
+  row(
+    "safetensors",
+    "weights for a model",
+    [18_000, 18_000],
+    withoutChecksum(io.encodeWeights(trainer)).encode(),
+    into((bytes) => io.decodeWeights(existing, bytes)),
+  ),
+  // What a Blob gives is copied to where it stays.
+  row(
+    "safetensors",
+    "a Blob",
+    [2_000, 2_000],
+    whole,
+    (bytes) => io.readSafetensors(new Blob([bytes as Uint8Array<ArrayBuffer>])),
+    { times: 3 },
+  ),
+  row(
+    "sharded safetensors",
+    "index",
+    [5_000, 60_000],
+    index,
+    (bytes) => io.readSafetensors(bytes, { shards: openPart }),
+    {
+      besides: partBytes - index.length,
+    },
+  ),
+  row(
+    "sharded safetensors",
+    "part",
+    [5_000, 40_000],
+    part,
+    (bytes) => io.readSafetensors(index, { shards: (name) => (name === partName ? bytes : openPart(name)) }),
+    { besides: partBytes - part.length },
+  ),
+  row("saved model", "chain", [20_000, 60_000], chain, (bytes) => io.decodeModel(bytes)),
+  row("saved model", "function", [2_000, 10_000], graph, (bytes) => io.decodeModel(bytes)),
+  ...(
+    [
+      [chain, "chain", [4_000, 15_000]],
+      [graph, "function", [4_000, 15_000]],
+    ] as const
+  ).map(([file, name, counts]) => ({
+    of: "saved model",
+    file: `architecture of a ${name}`,
+    counts,
+    ...redescribed(file),
+    // The file is written first.
+    times: 3,
+  })),
+  row(
+    "checkpoint",
+    "bytes",
+    [20_000, 100_000],
+    io.encodeCheckpoint(trainer.checkpoint()),
+    into((bytes) => existing.restore(io.decodeCheckpoint(bytes))),
+  ),
+  row("PyTorch", ".pt", [100_000, 100_000], ofBase64(torch.pt.module), (bytes) => io.decodePyTorch(bytes)),
+  row("ONNX", "exported", [1_500, 95_000], await toOnnx(trainer), (bytes) => fromOnnx(bytes)),
+  row("ONNX", "of PyTorch", [500, 5_000], fileOf("../onnx/files/torchMixer.onnx"), (bytes) => fromOnnx(bytes)),
+  row("NumPy array", ".npy", [80_000, 80_000], ofBase64(torch.npy["<f4"]), (bytes) => io.decodeNpy(bytes)),
+  row("NumPy array", "Fortran's order", [20_000, 20_000], ofBase64(torch.npy.fortran), (bytes) => io.decodeNpy(bytes)),
+  row("NumPy archive", "stored", [99_000, 99_000], io.encodeNpz(tensors), (bytes) => io.decodeNpz(bytes)),
+  // Deflate makes at most 1,032 bytes of one.
+  row("NumPy archive", "deflated", [1_000, 20_000], ofBase64(torch.npz.deflated), (bytes) => io.decodeNpz(bytes), {
+    times: 1034,
+  }),
+  row("IDX", "bytes", [100_000, 100_000], Uint8Array.of(0, 0, 12, 1, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8), (bytes) =>
+    io.parseIdx(bytes),
+  ),
+  row("brain.js", "version 1", [90_000, 90_000], text(brain), (bytes) => io.fromBrain(bytes)),
+  row("brain.js", "version 2", [10_000, 10_000], text({ ...later, options: {}, type: "NeuralNetwork" }), (bytes) =>
+    io.fromBrain(bytes),
+  ),
+  row(
+    "TensorFlow.js",
+    "dense layers",
+    [2_000, 97_000],
+    text(layered.json),
+    (bytes) => fromTensorFlowJs(bytes, { weights: layeredWeights }),
+    { besides: layeredWeights.length },
+  ),
+  row(
+    "TensorFlow.js",
+    "recurrent layers",
+    [300, 3_000],
+    text(gates.json),
+    (bytes) => fromTensorFlowJs(bytes, { weights: gatesWeights }),
+    { besides: gatesWeights.length },
+  ),
+  row("Keras", "version 3", [300, 96_000], unpacked(keras.keras.dense), (bytes) => fromKeras(bytes), { breaks: true }),
+  // Dense(1) on two inputs, written by h5wasm. HDF5's own code takes what a damaged file says, up to tens of megabytes.
+  row("Keras", "version 2, one layer", [400, 4_000], fileOf("oneLayer.h5"), (bytes) => fromKeras(bytes), {
+    times: 5_000,
+    breaks: true,
+    endless: [492, 1202, 2529, 2696, 3141, 3553, 3574],
+  }),
+  row("Keras", "version 2", [100, 500], unpacked(keras.h5.nested), (bytes) => fromKeras(bytes), {
+    times: 5_000,
+    breaks: true,
+  }),
+];
