@@ -43,9 +43,8 @@ export const centred = defineLayer("centred", (x, { training, buffer, update }) 
   return sub(x, batch);
 });
 
-/** Trains a network with layers of our own; `flips` is how many weights changed their sign. */
-export function learn(training: Digits, test: Digits, epochs: number, straightThrough: boolean, seed = 1) {
-  const model = sequential(
+export function createModel(straightThrough: boolean) {
+  return sequential(
     { input: [PIXELS] },
     centred(),
     binaryDense({ units: 256, straightThrough }),
@@ -53,7 +52,11 @@ export function learn(training: Digits, test: Digits, epochs: number, straightTh
     centred(),
     binaryDense({ units: 10, straightThrough }),
   );
-  using trainer = compileSync(model, {
+}
+
+/** Trains a network with layers of our own; `flips` is how many weights changed their sign. */
+export function learn(training: Digits, test: Digits, epochs: number, straightThrough: boolean, seed = 1) {
+  using trainer = compileSync(createModel(straightThrough), {
     loss: crossEntropy(),
     optimizer: adam({ learningRate: 1e-3 }),
     metrics: ["accuracy"],

@@ -64,6 +64,8 @@ export function createGan(seed: number) {
     add(constant(centresOfBatch, [BATCH, 2]), randomNormal([BATCH, 2], { ...randomness(), standardDeviation: SPREAD }));
   const optimizer = () => adam({ learningRate: 1e-3, beta1: 0.5 });
   return {
+    generator,
+    critic,
     /** Real points up, made ones down: -log p(real) - log(1 - p(made)). Only the critic is changed. */
     learnToTell: workspace.step(
       (_, scope) => {

@@ -27,7 +27,7 @@ export const TOP = 0.1;
 export const CONSTANT = [0.02, 0.05, TOP];
 
 /** The network of cnn.ts. */
-const network = () =>
+export const network = () =>
   sequential(
     { input: [SIDE, SIDE, 1] },
     conv2d(16, 3, { weightInitializer: heNormal() }),

@@ -88,11 +88,13 @@ export interface Lesson {
   readonly last: Episode;
 }
 
+/** How likely a push to the right is, as a logit. */
+export const createPolicy = () => sequential({ input: [4] }, dense(32), tanh(), dense(1));
+
 export function learn(rounds: number, seed: number): Lesson {
   using workspace = createWorkspaceSync({ seed });
   const random = createRandom(seed);
-  /** How likely a push to the right is, as a logit. */
-  const policy = sequential({ input: [4] }, dense(32), tanh(), dense(1));
+  const policy = createPolicy();
   const act = workspace.step(({ states }, { apply }) => ({ right: sigmoid(apply(states, policy)) }), {
     inputs: { states: [EPISODES, 4] },
   });

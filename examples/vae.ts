@@ -41,6 +41,8 @@ export function createVae(seed: number) {
 
   const inputs = { x: [BATCH, PIXELS] };
   return {
+    encoder,
+    decoder,
     /** The negative evidence lower bound, in nats an image. */
     learn: workspace.step(
       ({ x }, { apply, randomness }) => {
