@@ -1,5 +1,5 @@
 // Scores of a model of a table, by the task: in the target's own units, added up batch by batch.
-import type { TableTransform } from "../data/tableTransform.js";
+import type { TableSamples, TableTransform } from "../data/tableTransform.js";
 import { accumulate } from "../metrics/index.js";
 import { bold, columnsOf, numberText } from "./terminal.js";
 
@@ -9,6 +9,13 @@ export type Task = "regression" | "binary" | "classes";
 export function taskOf({ classes }: Pick<TableTransform, "classes">): Task {
   if (classes.length === 0) return "regression";
   return classes.length === 2 ? "binary" : "classes";
+}
+
+/** How many samples each class has; none if there are no classes. */
+export function countClasses({ classes }: TableTransform, samples: Iterable<TableSamples>): number[] {
+  const counts = classes.map(() => 0);
+  if (counts.length > 0) for (const { y } of samples) for (const label of y) counts[label] += 1;
+  return counts;
 }
 
 /** Scores by name. What cannot be told is null: a ranking if there is one class only. */

@@ -5,7 +5,6 @@ import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
 import { earlyStopping } from "../callbacks/earlyStopping.js";
 import { jsonLog } from "../callbacks/logs.js";
-import { readTable, type TableData } from "../data/tableData.js";
 import { DataError, showNames, showValue } from "../engine/errors.js";
 import { relu } from "../nn/activations.js";
 import { dense } from "../nn/dense.js";
@@ -34,6 +33,7 @@ import {
 import { scoresText, type TableScoreValues, type Task, tableScores, taskOf } from "./tableScores.js";
 import { rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
 import { dim, green, numberText, printResult, sayWith } from "./terminal.js";
+import { type PartSizes, readTrainingTable, type TrainingTable } from "./trainingTable.js";
 
 const OPTIONS = {
   target: { placeholder: "COLUMN", default: "", help: "the column to predict" },
@@ -67,6 +67,11 @@ const OPTIONS = {
   "learning-rate": { placeholder: "RATE", default: "0.003", help: "of Adam" },
   seed: { placeholder: "N", default: "1", help: "of the parts, the first weights and the order of the rows" },
   threads: { placeholder: "N", default: "1", help: "threads that share a step; the result is the same for any number" },
+  memory: {
+    placeholder: "MB",
+    default: "64",
+    help: "for the table; one that is larger goes through temporary files, and memory does not grow with it",
+  },
   output: { placeholder: "FILE", default: "model.safetensors", help: "where the model goes, with its preprocessing" },
   report: { placeholder: "FILE", default: "", help: "an HTML page of the training; needs the package uplot" },
   ...TABLE_INPUT_OPTIONS,
@@ -105,7 +110,8 @@ interface Settings {
   readonly seed: number;
   readonly threads: number;
   readonly task: Task | "auto";
-  readonly parts: { readonly training: number; readonly validation: number; readonly test: number };
+  readonly parts: PartSizes;
+  readonly memoryBytes: number;
 }
 
 function readSettings(given: Given): Settings {
@@ -130,6 +136,7 @@ function readSettings(given: Given): Settings {
     threads: wholeNumber("threads", given.threads, 1, Math.max(64, availableParallelism())),
     task: oneOf("task", given.task, ["auto", "regression", "binary", "classes"]),
     parts: { training: 1 - validation - test, validation, test },
+    memoryBytes: 2 ** 20 * positiveNumber("memory", given.memory),
   };
 }
 
@@ -141,22 +148,22 @@ async function checkWritable(path: string): Promise<void> {
   }
 }
 
-type Parts = Settings["parts"];
-
-function read(path: string, given: Given, { task, seed, parts }: Settings): Promise<TableData<Parts>> {
+function read(path: string, given: Given, { task, seed, parts, memoryBytes }: Settings): Promise<TrainingTable> {
   const columns = Object.fromEntries([
     ...nameList(given.category).map((name) => [name, { oneHot: true }] as const),
     ...nameList(given.drop).map((name) => [name, "drop"] as const),
   ]);
-  const as = task === "auto" ? undefined : task === "regression" ? "numbers" : "classes";
+  const as: "numbers" | "classes" | undefined =
+    task === "auto" ? undefined : task === "regression" ? "numbers" : "classes";
   const optional = (name: "weights" | "groups" | "time") => (given[name] === "" ? {} : { [name]: given[name] });
-  return readTable<Parts>(rowsOf(path, given), {
+  const options = {
     target: { column: given.target, as },
     columns,
     ...{ seed, parts, ...optional("weights"), ...optional("groups"), ...optional("time") },
     ...(given.missing === "" ? {} : { missingValues: nameList(given.missing) }),
-    missingTarget: given["drop-missing-target"] ? "drop" : "error",
-  });
+    missingTarget: given["drop-missing-target"] ? ("drop" as const) : ("error" as const),
+  };
+  return readTrainingTable(rowsOf(path, given), options, memoryBytes);
 }
 
 /** Wide enough for what so many rows can tell. */
@@ -171,36 +178,48 @@ function batchFor(rows: number): number {
 
 async function train(given: Given, path: string): Promise<void> {
   const settings = readSettings(given);
-  const say = sayWith(given.json);
   // What could not be written after an hour is said now.
   for (const file of [given.output, given.report]) if (file !== "") await checkWritable(file);
   const data = await read(path, given, settings);
-  const task = taskOf(data);
-  if (settings.task === "binary" && task !== "binary") {
+  try {
+    await trainOn(data, settings, given, path);
+  } finally {
+    data.close();
+  }
+}
+
+function checkTable({ transform, sizes }: TrainingTable, task: Settings["task"]): void {
+  const { classes } = transform;
+  if (task === "binary" && classes.length !== 2) {
     throw new DataError(
-      `train: the target must have two classes for --task binary, got ${data.classes.length}: ${showNames(data.classes)}`,
+      `train: the target must have two classes for --task binary, got ${classes.length}: ${showNames(classes)}`,
     );
   }
-  const rows = data.training.y.length;
-  const sizes = [data.training, data.validation, data.test].map(({ y }) => y.length);
-  const emptyPart = ["training", "validation", "test"].find((_, at) => sizes[at] === 0);
-  if (emptyPart !== undefined) {
-    throw new DataError(
-      `train: each part must have rows, got none for ${emptyPart} of ${sizes.reduce((a, b) => a + b)}: give more rows, or other shares`,
-    );
-  }
-  say(`${data.summary()}\n`);
-  const batchSize = settings.batchSize ?? batchFor(rows);
+  const { training, validation, test } = sizes;
+  const emptyPart = Object.entries(sizes).find(([, rows]) => rows === 0);
+  if (emptyPart === undefined) return;
+  throw new DataError(
+    `train: each part must have rows, got none for ${emptyPart[0]} of ${training + validation + test}: give more rows, or other shares`,
+  );
+}
+
+async function trainOn(data: TrainingTable, settings: Settings, given: Given, path: string): Promise<void> {
+  checkTable(data, settings.task);
+  const say = sayWith(given.json);
+  const { sizes, transform } = data;
+  const task = taskOf(transform);
+  say(`${data.summary}\n`);
+  const batchSize = settings.batchSize ?? batchFor(sizes.training);
   const trainer = await compileFor(data, settings, given.weights !== "");
   try {
     say(trainer.summary({ batchSize }));
     const run = await fit(trainer, data, { ...settings, batchSize }, given);
     say(`\n${run.text}`);
     const { metrics, baseline } = await score(trainer, data);
-    say(`\n${scoresText(metrics, `${task}: scores of ${sizes[2]} rows that were held back`)}`);
+    say(`\n${scoresText(metrics, `${task}: scores of ${sizes.test} rows that were held back`)}`);
     say(dim(`  ${baseline.text}`));
     await saveModel(trainer, given.output, {
-      preprocessing: { table: data.transform },
+      preprocessing: { table: transform },
       metadata: { task, target: given.target },
     });
     say(`\n${green("saved")} ${given.output}: steepest predict ${given.output} FILE`);
@@ -209,10 +228,11 @@ async function train(given: Given, path: string): Promise<void> {
       say(`${green("wrote")} ${given.report}`);
     }
     if (!given.json) return;
-    const [training, validation, test] = sizes;
+    const { training, validation, test } = sizes;
     printResult({
-      ...{ task, target: given.target, samples: training + validation + test, parts: { training, validation, test } },
-      ...{ features: data.features.length, classes: data.classes, epochs: run.epochs, bestEpoch: run.bestEpoch },
+      ...{ task, target: given.target, samples: training + validation + test, parts: sizes },
+      ...{ features: transform.features.length, classes: transform.classes },
+      ...{ epochs: run.epochs, bestEpoch: run.bestEpoch },
       ...{ metrics, baseline: baseline.metrics, model: given.output },
       report: given.report === "" ? null : given.report,
     });
@@ -221,13 +241,17 @@ async function train(given: Given, path: string): Promise<void> {
   }
 }
 
-function compileFor(data: TableData<Parts>, settings: Settings, weights: boolean): Promise<Trainer> {
+function compileFor(
+  { transform: { classes, inputShape }, sizes }: TrainingTable,
+  settings: Settings,
+  weights: boolean,
+): Promise<Trainer> {
   const { learningRate, seed, threads } = settings;
-  const hidden = settings.hidden ?? hiddenFor(data.training.y.length);
-  const layers = [...hidden.flatMap((units) => [dense(units), relu()]), dense(Math.max(1, data.classes.length))];
-  const model = sequential({ input: data.inputShape }, ...(layers as [ReturnType<typeof dense>])) as unknown as Model;
+  const hidden = settings.hidden ?? hiddenFor(sizes.training);
+  const layers = [...hidden.flatMap((units) => [dense(units), relu()]), dense(Math.max(1, classes.length))];
+  const model = sequential({ input: inputShape }, ...(layers as [ReturnType<typeof dense>])) as unknown as Model;
   return compile(model, {
-    loss: data.classes.length > 0 ? crossEntropy() : meanSquaredError(),
+    loss: classes.length > 0 ? crossEntropy() : meanSquaredError(),
     optimizer: adam({ learningRate }),
     ...{ seed, threads, ...(weights ? { weights } : {}) },
   }) as Promise<Trainer>;
@@ -243,7 +267,7 @@ interface Fitted {
 
 async function fit(
   trainer: Trainer,
-  data: TableData<Parts>,
+  data: TrainingTable,
   { epochs, patience, batchSize }: Settings & { readonly batchSize: number },
   given: Given,
 ): Promise<Fitted> {
@@ -251,8 +275,9 @@ async function fit(
   const lines: string[] = [];
   const callbacks: Callback[] = [stopping];
   if (given.report !== "") {
-    const labels = data.classes;
-    const atEnd = async () => (labels.length > 0 ? [await evaluationRecord(trainer, data.test, { labels })] : []);
+    const labels = data.transform.classes;
+    const atEnd = async () =>
+      labels.length > 0 ? [await evaluationRecord(trainer, data.testSamples(), { labels })] : [];
     callbacks.push(jsonLog({ write: (line) => void lines.push(line) }, { layers: true, atEnd }));
   }
   // A bar for those who wait before a terminal; a file or a pipe gets what came of it.
@@ -276,7 +301,7 @@ async function fit(
   const why = done < epochs ? `, as ${patience} brought no progress` : "";
   return {
     ...{ epochs: done, bestEpoch, log: lines.join("") },
-    text: `trained ${done} epochs of ${data.training.y.length} rows in ${(trained / 1000).toFixed(1)} s${why}; the model is that of epoch ${bestEpoch}`,
+    text: `trained ${done} epochs of ${data.sizes.training} rows in ${(trained / 1000).toFixed(1)} s${why}; the model is that of epoch ${bestEpoch}`,
   };
 }
 
@@ -285,22 +310,25 @@ interface Scored {
   readonly baseline: { readonly metrics: TableScoreValues; readonly text: string };
 }
 
-async function score(trainer: Trainer, { transform, classes, test, training }: TableData<Parts>): Promise<Scored> {
+async function score(trainer: Trainer, { transform, classCounts, test, sizes }: TrainingTable): Promise<Scored> {
+  const { classes } = transform;
   const scores = tableScores(transform);
-  scores.add(await trainer.predict(test.x), test.y, test.weights);
+  const mean = tableScores(transform);
+  const most = classCounts.indexOf(Math.max(...classCounts));
+  let right = 0;
+  for (const { x, y, weights } of test()) {
+    scores.add(await trainer.predict(x), y, weights);
+    // Scaled by the training part, so that its mean is 0.
+    if (classes.length === 0) mean.add(new Float32Array(y.length), y, weights);
+    else for (const label of y) right += Number(label === most);
+  }
   const metrics = scores.value();
   if (classes.length === 0) {
-    // Scaled by the training part, so that its mean is 0.
-    const mean = tableScores(transform);
-    mean.add(new Float32Array(test.y.length), test.y, test.weights);
     const { rootMeanSquaredError = null } = mean.value();
     const text = `always the mean of the training part: rootMeanSquaredError ${numberText(rootMeanSquaredError ?? Number.NaN)}`;
     return { metrics, baseline: { metrics: { rootMeanSquaredError }, text } };
   }
-  const counts = classes.map(() => 0);
-  for (const label of training.y) counts[label] += 1;
-  const most = counts.indexOf(Math.max(...counts));
-  const accuracy = [...test.y].filter((label) => label === most).length / test.y.length;
+  const accuracy = right / sizes.test;
   const text = `always ${showValue(classes[most])}, the most frequent class: accuracy ${numberText(accuracy)}`;
   return { metrics, baseline: { metrics: { accuracy }, text } };
 }

@@ -44,14 +44,7 @@ export function splitRows<const Parts extends Shares>(
   const { parts, seed, groups } = readOptions("splitRows", options, OPTIONS);
   const source = checkRows("splitRows", rows);
   const names = Object.keys(parts);
-  const ends: number[] = [];
-  for (const name of names) ends.push((ends.at(-1) ?? 0) + parts[name]);
-  // What rounding leaves at the end is the last part's.
-  const partOf = (text: string): number => {
-    const share = (murmurHash3(text, seed) >>> 0) / 2 ** 32;
-    const part = ends.findIndex((end) => share < end);
-    return part < 0 ? names.length - 1 : part;
-  };
+  const partOf = partByHash(parts, seed);
   const only = async function* (part: number): AsyncGenerator<RowBlock> {
     let count = 0;
     for await (const block of source.blocks()) {
@@ -65,6 +58,25 @@ export function splitRows<const Parts extends Shares>(
   };
   const all = names.map((name, part) => [name, rowsFrom(source.place, () => only(part))] as const);
   return Object.fromEntries(all) as { [Name in keyof Parts]: TableRows };
+}
+
+/** The place of a text's part among the parts. */
+export function partByHash(parts: Shares, seed: number): (text: string) => number {
+  const ends = endsOf(parts);
+  return (text) => partAt(ends, (murmurHash3(text, seed) >>> 0) / 2 ** 32);
+}
+
+/** Where each part ends, from 0 to 1. */
+export function endsOf(parts: Shares): number[] {
+  const ends: number[] = [];
+  for (const share of Object.values(parts)) ends.push((ends.at(-1) ?? 0) + share);
+  return ends;
+}
+
+/** The first part whose end is behind a value. What rounding leaves at the end is the last part's. */
+export function partAt(ends: readonly number[], value: number): number {
+  const part = ends.findIndex((end) => value < end);
+  return part < 0 ? ends.length - 1 : part;
 }
 
 function groupsOf({ place }: TableRows, { names, rows, numbers }: RowBlock, column: string): (row: number) => string {

@@ -24,15 +24,13 @@ import { type AnyRows, checkRows, collectRows, type RawTable, type TableRow, tab
 import type { TableSource } from "./tableSource.js";
 import { summaryText } from "./tableSummary.js";
 import {
-  encodeRows,
-  encodeTargets,
-  encodeWeights,
+  encodeSamples,
   type IsSeveral,
   type TableSamples,
   type TableTransform,
   transformOf,
 } from "./tableTransform.js";
-import { isMissing, readDate, readNumber, refusal } from "./tableValues.js";
+import { isMissing, type Refuse, readDate, readNumber, refusal } from "./tableValues.js";
 
 /** What there is of a table besides the samples of its parts. */
 export interface TableInfo<Several extends boolean = false> {
@@ -204,14 +202,23 @@ export async function fitTable<const Target extends TargetOptions>(
 
 const upToCount = (count: number): Uint32Array => Uint32Array.from({ length: count }, (_, at) => at);
 
-const dataOf = ({ columns, target }: FittedTable, { missingValues, weights }: FitPlan) => ({
+/** What was learned, as plain data. */
+export const dataOf = ({ columns, target }: FittedTable, { missingValues, weights }: FitPlan) => ({
   missingValues: [...missingValues],
   columns,
   target,
   ...(weights === undefined ? {} : { weights }),
 });
 
-function tableDataOf(given: RawTable, plan: TablePlan): { [part: string]: unknown } {
+/** A table that is divided and learned, before samples are made of it. */
+export interface PreparedTable {
+  readonly rows: number;
+  readonly transform: TableTransform<boolean>;
+  data(): { [part: string]: unknown };
+}
+
+/** Divides a table in memory, and learns what its columns become. */
+export function prepareTable(given: RawTable, plan: TablePlan): PreparedTable {
   const names = Object.keys(plan.parts);
   const taken = names.find((name) => INFO.includes(name) || name === "__proto__");
   if (taken !== undefined) {
@@ -223,26 +230,28 @@ function tableDataOf(given: RawTable, plan: TablePlan): { [part: string]: unknow
   const indices = indicesOf(raw, plan);
   const training = indices[names[0]];
   const fitted = fitColumns(raw, training, plan, plan.groups);
-  const transform = transformOf(dataOf(fitted, plan));
+  const learned = dataOf(fitted, plan);
+  const transform = transformOf<boolean>(learned);
   const width = transform.features.length;
-  const samplesOf = (part: RawTable): TableSamples<boolean> => ({
-    x: encodeRows(part, fitted.columns, plan.missingValues, width),
-    y: encodeTargets(part, fitted.target, plan.missingValues),
-    ...(plan.weights === undefined ? {} : { weights: encodeWeights(part, plan.weights, plan.missingValues) }),
-  });
-  const parts = partsInTurn(raw, names, indices, samplesOf);
+  const samplesOf = (part: RawTable) => encodeSamples(part, learned, plan.missingValues, width);
   const sizes = names.map((name): [string, number] => [name, indices[name].length]);
   return {
-    ...Object.fromEntries(parts),
-    inputShape: transform.inputShape,
-    classes: transform.classes,
-    targets: transform.targets,
-    features: transform.features,
+    rows: raw.cells.length,
     transform,
-    columns: fitted.summary,
-    summary: () => summaryText(fitted.summary, sizes, width),
+    data: () => ({
+      ...Object.fromEntries(partsInTurn(raw, names, indices, samplesOf)),
+      inputShape: transform.inputShape,
+      classes: transform.classes,
+      targets: transform.targets,
+      features: transform.features,
+      transform,
+      columns: fitted.summary,
+      summary: () => summaryText(fitted.summary, sizes, width),
+    }),
   };
 }
+
+const tableDataOf = (given: RawTable, plan: TablePlan) => prepareTable(given, plan).data();
 
 /** Part by part: all rows first, and then each part, would be in memory twice. */
 function partsInTurn(
@@ -269,7 +278,8 @@ function only(table: RawTable, rows: ArrayLike<number>): RawTable {
 }
 
 /** Without the rows that have no target, if they are to be left out. */
-function withTarget(table: RawTable, { target, missingTarget, missingValues }: TablePlan): RawTable {
+function withTarget(table: RawTable, plan: TablePlan): RawTable {
+  const { target, missingTarget, missingValues } = plan;
   const names = target.list.map(({ column }) => column);
   const indices = names.map((name) => columnIndex(table, name, "target"));
   if (missingTarget === "error") return table;
@@ -277,49 +287,68 @@ function withTarget(table: RawTable, { target, missingTarget, missingValues }: T
     indices.every((index) => !isMissing(table.cells.at(row, index), missingValues)),
   );
   if (kept.length > 0) return only(table, kept);
-  const [where, columns] = target.areSeveral ? ["all targets", "columns"] : ["a target", "column"];
-  throw new DataError(
-    `${table.where}: a row must have ${where}, got none in the ${columns} ${showNames(names.map((one) => showValue(one)))}`,
-  );
+  throw withoutTargets(table.where, plan);
+}
+
+export function withoutTargets(where: string, { target }: Pick<TablePlan, "target">): DataError {
+  const [what, columns] = target.areSeveral ? ["all targets", "columns"] : ["a target", "column"];
+  const names = target.list.map(({ column }) => showValue(column));
+  return new DataError(`${where}: a row must have ${what}, got none in the ${columns} ${showNames(names)}`);
 }
 
 /** The rows in the order of time, if there is a column of it. */
 function inOrder(table: RawTable, plan: TablePlan): RawTable {
-  const { time, columns, missingValues } = plan;
+  const { time } = plan;
   if (time === undefined) return table;
   const index = columnIndex(table, time, "time");
-  const settings = columns.get(time);
-  const order = settings === undefined || settings === "drop" ? undefined : settings.order;
-  const times = columnOf(table.cells, index, (value, at) => {
-    const refuse = refusal(table.where, time, placeIn(table, at));
-    if (isMissing(value, missingValues)) refuse("each row must have a time", value, "mend it");
-    const isNumber =
-      typeof value === "number" || (typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value)));
-    return isNumber ? readNumber(value, "plain", refuse) : readDate(value, order ?? "iso", refuse);
-  });
+  const times = columnOf(table.cells, index, (value, at) =>
+    timeOf(value, plan, refusal(table.where, time, placeIn(table, at))),
+  );
   return only(
     table,
     upToCount(times.length).sort((a, b) => times[a] - times[b] || a - b),
   );
 }
 
+/** A number or a date, as a number. */
+export function timeOf(value: unknown, { time = "", columns, missingValues }: TablePlan, refuse: Refuse): number {
+  const settings = columns.get(time);
+  const order = settings === undefined || settings === "drop" ? undefined : settings.order;
+  if (isMissing(value, missingValues)) refuse("each row must have a time", value, "mend it");
+  const isNumber =
+    typeof value === "number" || (typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value)));
+  return isNumber ? readNumber(value, "plain", refuse) : readDate(value, order ?? "iso", refuse);
+}
+
+/** Throws ModelError if the parts follow from several things. */
+export function checkDivision(where: string, { time, groups, stratify }: TablePlan): void {
+  if (time !== undefined && (groups !== undefined || stratify === true)) {
+    throw new ModelError(
+      `${where}: takes time, groups or stratify, got ${groups === undefined ? "stratify" : "groups"} with time`,
+    );
+  }
+}
+
+/** What a row belongs to. */
+export function labelAt(
+  value: unknown,
+  what: "target" | "group",
+  missing: ReadonlySet<string>,
+  refuse: Refuse,
+): string {
+  if (!isMissing(value, missing)) return typeof value === "string" ? value.trim() : String(value);
+  const remedy = what === "target" ? 'missingTarget: "drop" leaves such rows out' : "mend it, or leave the row out";
+  return refuse(`each row must have a ${what}`, value, remedy);
+}
+
 function indicesOf(table: RawTable, plan: TablePlan): Record<string, Uint32Array> {
   const { where, cells } = table;
   const { parts, seed, gap, time, groups: groupColumn, target, missingValues } = plan;
-  if (time !== undefined && (groupColumn !== undefined || plan.stratify === true)) {
-    throw new ModelError(
-      `${where}: takes time, groups or stratify, got ${groupColumn === undefined ? "stratify" : "groups"} with time`,
+  checkDivision(where, plan);
+  const labelsAt = (index: number, what: "target" | "group"): Label[] =>
+    columnOf(cells, index, (value, at) =>
+      labelAt(value, what, missingValues, refusal(where, table.names[index], placeIn(table, at))),
     );
-  }
-  const labelsAt = (index: number, what: string): Label[] =>
-    columnOf(cells, index, (value, at): Label => {
-      if (!isMissing(value, missingValues)) return typeof value === "string" ? value.trim() : String(value);
-      return refusal(where, table.names[index], placeIn(table, at))(
-        `each row must have a ${what}`,
-        value,
-        what === "target" ? 'missingTarget: "drop" leaves such rows out' : "mend it, or leave the row out",
-      );
-    });
   const shuffle = time === undefined;
   if (groupColumn !== undefined) {
     const groups = labelsAt(columnIndex(table, groupColumn, "groups"), "group");

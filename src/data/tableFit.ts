@@ -61,12 +61,13 @@ export function columnIndex(table: RawTable, name: string, option: string): numb
   );
 }
 
-/** Learns from the training rows. The types come from all rows, which are all checked. */
+/** Learns from the training rows. The types come from all rows, which are all checked, or from profiles of more than these. */
 export function fitColumns(
   table: RawTable,
   training: ArrayLike<number>,
   plan: FitPlan,
   groups: string | undefined,
+  profileAt = (index: number): Profile => profileOf(table, index, plan.missingValues),
 ): FittedTable {
   for (const name of plan.columns.keys()) columnIndex(table, name, "columns");
   if (plan.weights !== undefined) columnIndex(table, plan.weights, "weights");
@@ -75,14 +76,14 @@ export function fitColumns(
     throw new ModelError(`${table.where}: weights must be a column of their own, got ${showValue(plan.weights)}`);
   }
   const targets = list.map((target) => {
-    const profile = profileOf(table, columnIndex(table, target.column, "target"), plan.missingValues);
+    const profile = profileAt(columnIndex(table, target.column, "target"));
     return { target, profile };
   });
   const columns: TableColumn[] = [];
   const summary = table.names.map((name, index): ColumnSummary => {
     const target = targets.find(({ profile }) => profile.index === index);
     if (target !== undefined) return { ...lineOf(target.profile, "target"), becomes: "" };
-    const profile = profileOf(table, index, plan.missingValues);
+    const profile = profileAt(index);
     if (name === plan.weights) return { ...lineOf(profile, "weights"), values: range(profile), becomes: "weights" };
     const given = plan.columns.get(name);
     if (given === "drop" || name === groups) {
@@ -269,8 +270,8 @@ function fitNumber(context: Context): Fit {
     ...{ name: profile.name, type: "number", decimal, fill, indicator: settings.indicator ?? false },
     ...scale,
   };
-  const known = cells.filter((one) => one !== undefined);
-  const [min, max] = extent(known);
+  const [min, max] =
+    decimal === "plain" ? [profile.min, profile.max] : extent(cells.filter((one) => one !== undefined));
   const isCount = profile.isWhole && profile.values.size === profile.present && max - min + 1 === profile.present;
   const note = isCount && profile.present > 10 ? " (a number of the row? drop it)" : "";
   return finished(column, `${short(min)} … ${short(max)}`, `${kind === "none" ? "not scaled" : kind}${note}`);
@@ -375,7 +376,7 @@ function fitCategory(context: Context): Fit {
 }
 
 /** A label from a value that is there: a number if all are, a flag if it is one, else text. */
-function labelOf(value: unknown, areNumbers: boolean): Label {
+export function labelOf(value: unknown, areNumbers: boolean): Label {
   if (areNumbers) return Number(value);
   return typeof value === "boolean" ? value : textOf(value);
 }

@@ -27,44 +27,63 @@ export interface Profile {
   readonly hasTimes: boolean;
 }
 
-export function profileOf(table: RawTable, index: number, missing: ReadonlySet<string>): Profile {
-  const kinds = ["missing", "number", "infinite", "grouped", "boolean", "date", "localDate", "text", "other"] as const;
-  const counts = Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<ValueKind, number>;
-  const first: Partial<Record<ValueKind, number>> = {};
-  const values = new Map<string, number>();
-  let [min, max] = [Infinity, -Infinity];
-  let isWhole = true;
-  let hasTimes = false;
-  for (let at = 0; at < table.cells.length; at++) {
-    const value = table.cells.at(at, index);
-    const kind = kindOfCell(value, missing);
-    counts[kind]++;
-    first[kind] ??= at;
-    if (kind === "missing" || kind === "other") continue;
+const KINDS = ["missing", "number", "infinite", "grouped", "boolean", "date", "localDate", "text", "other"] as const;
+
+/** A column's profile, value by value. */
+export class Profiler {
+  readonly #missing: ReadonlySet<string>;
+  readonly #counts = Object.fromEntries(KINDS.map((kind) => [kind, 0])) as Record<ValueKind, number>;
+  readonly #first: Partial<Record<ValueKind, number>> = {};
+  readonly #values = new Map<string, number>();
+  #min = Infinity;
+  #max = -Infinity;
+  #isWhole = true;
+  #hasTimes = false;
+
+  constructor(missing: ReadonlySet<string>) {
+    this.#missing = missing;
+  }
+
+  /** Counts a value. Whether it is the first of its kind. */
+  add(value: unknown, row: number): boolean {
+    const kind = kindOfCell(value, this.#missing);
+    this.#counts[kind]++;
+    const isFirst = this.#first[kind] === undefined;
+    if (isFirst) this.#first[kind] = row;
+    if (kind === "missing" || kind === "other") return isFirst;
     const text = textOf(value);
-    const count = values.get(text);
-    if (count !== undefined || values.size <= MAX_COUNTED) values.set(text, (count ?? 0) + 1);
+    const count = this.#values.get(text);
+    if (count !== undefined || this.#values.size <= MAX_COUNTED) this.#values.set(text, (count ?? 0) + 1);
     if (kind === "number") {
       const number = Number(text);
-      [min, max] = [Math.min(min, number), Math.max(max, number)];
-      if (!Number.isInteger(number)) isWhole = false;
+      this.#min = Math.min(this.#min, number);
+      this.#max = Math.max(this.#max, number);
+      if (!Number.isInteger(number)) this.#isWhole = false;
     }
-    if ((kind === "date" || kind === "localDate") && !/00:00:00(\.0+)?Z?$|^\S{8,10}$/.test(text)) hasTimes = true;
+    const isDate = kind === "date" || kind === "localDate";
+    if (isDate && !/00:00:00(\.0+)?Z?$|^\S{8,10}$/.test(text)) this.#hasTimes = true;
+    return isFirst;
   }
-  const present = table.cells.length - counts.missing;
-  return {
-    name: table.names[index],
-    index,
-    present,
-    missing: counts.missing,
-    counts,
-    first,
-    values,
-    min,
-    max,
-    isWhole,
-    hasTimes,
-  };
+
+  /** What the values are together. `placeOf`: a row as it is counted by those who ask. */
+  profile(name: string, index: number, placeOf = (row: number): number => row): Profile {
+    const { missing, ...present } = this.#counts;
+    const first = Object.entries(this.#first).map(([kind, row]) => [kind, placeOf(row)]);
+    return {
+      ...{ name, index, missing },
+      present: Object.values(present).reduce((sum, count) => sum + count, 0),
+      counts: this.#counts,
+      first: Object.fromEntries(first),
+      ...{ values: this.#values, min: this.#min, max: this.#max },
+      ...{ isWhole: this.#isWhole, hasTimes: this.#hasTimes },
+    };
+  }
+}
+
+export function profileOf(table: RawTable, index: number, missing: ReadonlySet<string>): Profile {
+  const profiler = new Profiler(missing);
+  for (let at = 0; at < table.cells.length; at++) profiler.add(table.cells.at(at, index), at);
+  return profiler.profile(table.names[index], index);
 }
 
 /** The line or row of a value, as errors name it. */

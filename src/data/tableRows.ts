@@ -150,7 +150,8 @@ export function tableOfObjects(where: string, given: unknown): RawTable {
   return checkFull(tableOfBlock(where, "row", blockOfObjects(where, "row", given, new Map(), 1)));
 }
 
-function checkFull(table: RawTable): RawTable {
+/** Throws DataError if a table has no rows. */
+export function checkFull(table: RawTable): RawTable {
   if (table.cells.length > 0 && table.names.length > 0) return table;
   throw new DataError(`${table.where}: the table must have rows, got none`);
 }

@@ -101,16 +101,12 @@ export function tableTransformFrom<Several extends boolean = false>(data: TableT
 }
 
 export function transformOf<Several extends boolean>(data: TableTransformData): TableTransform<Several> {
-  const { columns, target, weights } = data;
+  const { columns, target } = data;
   const missing = new Set(data.missingValues);
   const features = columns.flatMap(featuresOf);
   const encode = (table: RawTable): Float32Array => encodeRows(table, columns, missing, features.length);
   const targets = targetsOf(target);
-  const samplesOf = (table: RawTable): TableSamples<Several> => ({
-    x: encode(table),
-    y: encodeTargets(table, target, missing) as TableTargets<Several>,
-    ...(weights === undefined ? {} : { weights: encodeWeights(table, weights, missing) }),
-  });
+  const samplesOf = (table: RawTable) => encodeSamples(table, data, missing, features.length) as TableSamples<Several>;
   return {
     inputShape: [features.length],
     features,
@@ -169,6 +165,20 @@ function placesOf({ where, names }: RawTable, wanted: readonly string[]): number
   throw new DataError(
     `${where}: the rows must have the columns ${showNames(wanted)}, got none named ${showNames(lacking)}: give null for what is missing`,
   );
+}
+
+/** Samples of rows that have the target. */
+export function encodeSamples(
+  table: RawTable,
+  { columns, target, weights }: Pick<TableTransformData, "columns" | "target" | "weights">,
+  missing: ReadonlySet<string>,
+  width: number,
+): TableSamples<boolean> {
+  return {
+    x: encodeRows(table, columns, missing, width),
+    y: encodeTargets(table, target, missing),
+    ...(weights === undefined ? {} : { weights: encodeWeights(table, weights, missing) }),
+  };
 }
 
 export function encodeRows(
