@@ -12,6 +12,8 @@ import type { TrainingTable } from "./trainingTable.js";
 
 // Samples that are made, or shown, at once.
 const PIECE_BYTES = 2 ** 22;
+// 65,536 of them took 0.2 GB while they were merged.
+const SCORE_LIMIT = 2 ** 12;
 
 export class SpilledTable {
   readonly #learner: TableLearner;
@@ -58,7 +60,7 @@ export class SpilledTable {
     const shown = Math.floor(PIECE_BYTES / (4 * form.width));
     const { seed } = this.#plan;
     return {
-      ...{ transform, sizes, close },
+      ...{ transform, sizes, close, scoreLimit: SCORE_LIMIT },
       summary: `${summaryText(learned.columns, Object.entries(sizes), form.width)}\n${HOW}`,
       training: training.source({ seed, bufferBytes: this.#bufferBytes }),
       validation: validation.source(),

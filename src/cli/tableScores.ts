@@ -29,9 +29,10 @@ export interface TableScores {
   readonly count: number;
 }
 
-export function tableScores(transform: TableTransform): TableScores {
+/** `limit`: of distinct probabilities that areas under curves keep. */
+export function tableScores(transform: TableTransform, limit = 2 ** 16): TableScores {
   const task = taskOf(transform);
-  const of = task === "regression" ? regressionScores(transform) : classScores(task, transform.classes.length);
+  const of = task === "regression" ? regressionScores(transform) : classScores(task, transform.classes.length, limit);
   let count = 0;
   return {
     add(predictions, targets, weights) {
@@ -70,13 +71,13 @@ function regressionScores(transform: TableTransform): Adding {
 }
 
 /** The second of two classes is the one that is found or not. */
-function classScores(task: Task, width: number): Adding {
+function classScores(task: Task, width: number, limit: number): Adding {
   const { accuracy, balancedAccuracy, precisionRecallFScoreSupport, rocAuc, averagePrecision, logLoss } = accumulate;
   const labels = Array.from({ length: width }, (_, at) => at);
   const byClass = { accuracy: accuracy(), balancedAccuracy: balancedAccuracy() };
   const detailed = precisionRecallFScoreSupport({ labels });
   const loss = logLoss();
-  const ranked = { rocAuc: rocAuc(), averagePrecision: averagePrecision() };
+  const ranked = { rocAuc: rocAuc({ limit }), averagePrecision: averagePrecision({ limit }) };
   let seen = new Set<number>();
   return {
     add(predictions, given, weights) {

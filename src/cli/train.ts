@@ -310,9 +310,12 @@ interface Scored {
   readonly baseline: { readonly metrics: TableScoreValues; readonly text: string };
 }
 
-async function score(trainer: Trainer, { transform, classCounts, test, sizes }: TrainingTable): Promise<Scored> {
+async function score(
+  trainer: Trainer,
+  { transform, classCounts, test, sizes, scoreLimit }: TrainingTable,
+): Promise<Scored> {
   const { classes } = transform;
-  const scores = tableScores(transform);
+  const scores = tableScores(transform, scoreLimit);
   const mean = tableScores(transform);
   const most = classCounts.indexOf(Math.max(...classCounts));
   let right = 0;

@@ -22,6 +22,8 @@ export interface TrainingTable {
   readonly validation: TrainingData;
   /** The part that is held back, in one piece or many. */
   test(): Iterable<TableSamples>;
+  /** How many distinct probabilities the scores may keep. Default: those of `tableScores`. */
+  readonly scoreLimit?: number;
   /** Samples of it for a report: all, or the first that fit in memory. */
   testSamples(): TableSamples;
   /** How many samples of the training part each class has; none if the target has numbers. */
