@@ -1,5 +1,5 @@
 // Passes over data besides training, in their order: evaluation, which changes nothing, and statistics of normalization.
-import { CLOCK_BYTES, CLOCK_NEXT_ROW } from "../engine/constants.js";
+import { CLOCK_BYTES, CLOCK_NEXT_ROW, CLOCK_STEP } from "../engine/constants.js";
 import { performance } from "../engine/host.js";
 import type { Region } from "../engine/ranges.js";
 import type { ResidentData } from "./data.js";
@@ -20,9 +20,9 @@ export function* evaluateAll(
   data: ResidentData | GivenSource,
   { batchSize, parameters, check, opened }: EvaluatePlan & Pick<PassOf, "check" | "opened">,
 ): Job<AnyScores> {
-  const { engine, evaluationTotals, config } = state;
+  const { evaluationTotals, config } = state;
   const totals = { address: evaluationTotals, bytes: countTotals(config.scores) * 8 };
-  engine.clear(totals.address, totals.bytes);
+  const tally = createTally(state);
   const count = yield* passOver(state, data, {
     use: "evaluate",
     batchSize,
@@ -30,8 +30,19 @@ export function* evaluateAll(
     check,
     opened,
     reads: [totals],
+    tally,
   });
-  return readScores(config.scores, engine.doubles(totals.address, countTotals(config.scores)), count);
+  return readScores(config.scores, tally.totals, count);
+}
+
+/** What a pass has come to. Another one may come between two of its calls, and begins with its own. */
+export interface Tally {
+  steps: number;
+  readonly totals: Float64Array;
+}
+
+function createTally({ config }: State): Tally {
+  return { steps: 0, totals: new Float64Array(countTotals(config.scores)) };
 }
 
 /** Opens a source that is scored later, and checks its first batch. */
@@ -48,13 +59,14 @@ export function* updateStatistics(
   { batchSize, parameters }: EvaluatePlan,
 ): Job<void> {
   forgetCopy(state);
-  yield* passOver(state, data, { use: "statistics", batchSize, parameters, reads: [] });
+  yield* passOver(state, data, { use: "statistics", batchSize, parameters, reads: [], tally: createTally(state) });
 }
 
 interface PassOf extends EvaluatePlan {
   readonly use: "evaluate" | "statistics";
   /** What is read at its end. */
   readonly reads: readonly Region[];
+  readonly tally: Tally;
   readonly check?: (() => void) | undefined;
   /** A stream over the source that is open already. */
   readonly opened?: Stream | undefined;
@@ -62,7 +74,6 @@ interface PassOf extends EvaluatePlan {
 
 /** Goes through `data` once. Returns the number of samples. */
 function* passOver(state: State, data: ResidentData | GivenSource, of: PassOf): Job<number> {
-  state.engine.clear(state.evaluationClock, CLOCK_BYTES);
   return yield* "given" in data ? passOverSource(state, data, of) : passOverResident(state, data, of);
 }
 
@@ -110,14 +121,27 @@ interface RowsOf extends Pick<Rows, "data" | "row" | "count"> {
 }
 
 /** Runs as many batches as fit a call into the engine. Returns the number of samples. */
-function* runRows(state: State, { data, row, count, feed, of: { use, batchSize, reads } }: RowsOf): Job<number> {
+function* runRows(state: State, { data, row, count, feed, of: { use, batchSize, reads, tally } }: RowsOf): Job<number> {
   const batch = Math.min(batchSize, count);
   const step = programFor(state, use, feed, batch);
   const steps = Math.min(step.stepsPerCall, Math.floor(count / batch));
   bindFeed(state, data, false);
+  bindTally(state, tally);
   state.engine.write(state.evaluationClock + CLOCK_NEXT_ROW, [row], "uint32");
   const start = performance.now();
   const some = yield new EngineCall(step.program, steps, reads);
   tuneCallSize(step, some, performance.now() - start);
+  tally.steps += some;
+  if (reads.length > 0) tally.totals.set(state.engine.doubles(state.evaluationTotals, tally.totals.length));
   return some * batch;
+}
+
+/** Writes what a pass has come to, if another was there since. */
+function bindTally(state: State, tally: Tally): void {
+  if (state.tally === tally) return;
+  const { engine, evaluationClock, evaluationTotals } = state;
+  engine.clear(evaluationClock, CLOCK_BYTES);
+  engine.write(evaluationClock + CLOCK_STEP, [tally.steps], "uint32");
+  engine.write(evaluationTotals, tally.totals, "float64");
+  state.tally = tally;
 }

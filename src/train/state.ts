@@ -35,6 +35,7 @@ import { FEED_HEADER_WORDS } from "../ops/gather.js";
 import { type CallbackMemory, NO_MEMORY } from "./callbacks.js";
 import { type Cursor, createCursor, type Pass } from "./cursor.js";
 import { type ResidentData, type SampleFormat, targetsOf } from "./data.js";
+import type { Tally } from "./evaluate.js";
 import { assertIdle, EngineCall, type Job } from "./job.js";
 import { NO_OPTIMIZER, type OptimizerPlan, type PlacedOptimizer, placeOptimizerIn } from "./optimizer.js";
 import type { Feed, ProgramUse, StepProgram } from "./programs.js";
@@ -197,6 +198,8 @@ export interface State {
   /** The pass whose sums are in `totals`, and the data whose addresses are in the feed. */
   summed: Pass | undefined;
   fed: { readonly data: ResidentData; readonly shuffled: boolean } | undefined;
+  /** What is in `evaluationTotals` and `evaluationClock`. */
+  tally: Tally | undefined;
   /** Whether its memory has been freed. */
   closed: boolean;
   /** Why its values are no longer valid, if a step was interrupted in its optimizer. */
@@ -326,6 +329,7 @@ export function createState(engine: Engine, config: TrainingConfig): State {
       running: undefined,
       summed: undefined,
       fed: undefined,
+      tally: undefined,
       closed: false,
       broken: undefined,
     };
@@ -400,6 +404,7 @@ export function setCounts(state: State, steps: number, epochs: number, cursor: C
   const { engine, clock, evaluationClock } = state;
   closeStreams(state);
   engine.clear(evaluationClock, CLOCK_BYTES);
+  state.tally = undefined;
   engine.clear(clock, state.config.optimizer.layout.clockBytes);
   engine.words(clock + CLOCK_STEP, 1)[0] = steps;
   resetRows(engine, state.rowStates);
