@@ -157,7 +157,7 @@ const nodes = [20, 22, 24, 26].flatMap((major) => {
     processRuntime({
       ...node,
       name: `node${major}`,
-      isLike: major === 22,
+      isLike: WITHIN.includes(major),
       runs: [...(WITHIN.includes(major) ? withFewerThreads : withThreads), ...wideOf(major)],
     }),
     ...Object.entries(TIERS).map(([tier, flags]) => ({
