@@ -233,7 +233,8 @@ function levelsOf(dimension: Dimension, levels: number): ParameterValue[] {
   return Array.from({ length: levels }, (_, i) => {
     if (levels === 1) return numberAt(dimension, 0.5);
     // A logarithm's exponential may be next to the end.
-    if (i === 0 || i === levels - 1) return i === 0 ? min : max;
+    if (i === 0) return min;
+    if (i === levels - 1) return max;
     return numberAt(dimension, i / (levels - 1));
   });
 }

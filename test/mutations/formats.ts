@@ -100,7 +100,6 @@ const partBytes = [...parts.values()].reduce((sum, { length }) => sum + length, 
 const torch = golden("pytorchFile");
 const keras = golden("keras");
 const { dense: layered, gates } = golden("tensorFlowJs");
-const [layeredWeights, gatesWeights] = [layered, gates].map(({ weights }) => ofBase64(weights));
 const fileOf = (path: string) => new Uint8Array(readFileSync(new URL(path, import.meta.url)));
 const brain = { sizes: [1, 1], layers: [{ 0: {} }, { 0: { bias: 1, weights: { 0: 2 } } }], activation: "tanh" };
 const later = {
@@ -119,6 +118,12 @@ const row = (
   read: Format["read"],
   bounds: Pick<Format, "times" | "besides" | "breaks" | "endless"> = {},
 ): Format => ({ of, file, counts, bytes, read, ...bounds });
+
+function tensorFlow(file: string, counts: Format["counts"], model: { json: object; weights: string }): Format {
+  const weights = ofBase64(model.weights);
+  const read = (bytes: Uint8Array) => fromTensorFlowJs(bytes, { weights });
+  return row("TensorFlow.js", file, counts, text(model.json), read, { besides: weights.length });
+}
 
 export const FORMATS: readonly Format[] = [
   row("safetensors", "bytes", [80_000, 80_000], whole, (bytes) => io.decodeSafetensors(bytes)),
@@ -195,22 +200,8 @@ export const FORMATS: readonly Format[] = [
   row("brain.js", "version 2", [10_000, 10_000], text({ ...later, options: {}, type: "NeuralNetwork" }), (bytes) =>
     io.fromBrain(bytes),
   ),
-  row(
-    "TensorFlow.js",
-    "dense layers",
-    [2_000, 97_000],
-    text(layered.json),
-    (bytes) => fromTensorFlowJs(bytes, { weights: layeredWeights }),
-    { besides: layeredWeights.length },
-  ),
-  row(
-    "TensorFlow.js",
-    "recurrent layers",
-    [300, 3_000],
-    text(gates.json),
-    (bytes) => fromTensorFlowJs(bytes, { weights: gatesWeights }),
-    { besides: gatesWeights.length },
-  ),
+  tensorFlow("dense layers", [2_000, 97_000], layered),
+  tensorFlow("recurrent layers", [300, 3_000], gates),
   row("Keras", "version 3", [300, 96_000], unpacked(keras.keras.dense), (bytes) => fromKeras(bytes), { breaks: true }),
   // Dense(1) on two inputs, written by h5wasm. HDF5's own code takes what a damaged file says, up to tens of megabytes.
   row("Keras", "version 2, one layer", [400, 4_000], fileOf("oneLayer.h5"), (bytes) => fromKeras(bytes), {
