@@ -247,7 +247,7 @@ async function saveValue({ values }: RunStore, label: string, bytes: Uint8Array<
 async function loadValue<T>({ values }: RunStore, name: string, decode: Decode<T>): Promise<T | undefined> {
   try {
     const bytes = await values.load(name);
-    if ((await digestOf(new Uint8Array(bytes))) !== name.split(".").at(-1)) return undefined;
+    if ((await digestOf(bytes)) !== name.split(".").at(-1)) return undefined;
     return decode(bytes, name);
   } catch (error) {
     // Of stores, a name that is missing; of decoders, bytes that are no such value.

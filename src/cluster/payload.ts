@@ -1,6 +1,7 @@
 // What shards and rounds leave in a store, as bytes: safetensors files with a digest. Each is read as a stranger's file is.
 import { showNames, showValue } from "../engine/errors.js";
 import { indexOfNotFinite } from "../engine/finite.js";
+import { kindOf } from "../engine/kind.js";
 import type { Shape } from "../graph/tensor.js";
 import { sameShape, showShape, sizeOf } from "../graph/tensor.js";
 import { decodeCheckpoint, encodeCheckpoint } from "../io/checkpoint.js";
@@ -68,7 +69,9 @@ export function decodeState(bytes: Uint8Array, name: string): Checkpoint {
 }
 
 /** SHA-256 in hexadecimal digits. Values have it in their names. */
-export async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+export async function digestOf(bytes: Uint8Array): Promise<string> {
+  // WebCrypto refuses shared memory.
+  const own = kindOf(bytes.buffer) === "ArrayBuffer" ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", own));
   return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -4,10 +4,10 @@ import { performance } from "../engine/host.js";
 import { FormatError } from "../io/formatError.js";
 import type { Checkpoint } from "../train/checkpoint.js";
 import { type Contract, parseContract } from "./contract.js";
-import { BitsError, createExecutor, FAILED, type RunStore } from "./executor.js";
+import { BitsError, createExecutor, type Executor, FAILED, type RunStore } from "./executor.js";
 import { decodeState } from "./payload.js";
 import { MOST_SHARDS, type Plan, readPlan } from "./plan.js";
-import { type MergeRecord, parseJson, parseMerge, RUN, scopeOf } from "./records.js";
+import { type MergeRecord, parseJson, parseMerge, RUN, type ShardRecord, scopeOf } from "./records.js";
 import type { Scheduler } from "./scheduler.js";
 import type { Trainers } from "./trainers.js";
 
@@ -171,8 +171,32 @@ async function removeValues({ values, name }: RunStore, isOld: (round: number) =
   }
 }
 
+/** A part of a round; without a shard, the merging. `again`: in any case, to compare. */
+export interface RoundPart {
+  readonly round: number;
+  readonly shard?: number | undefined;
+  readonly again?: boolean;
+}
+
+/**
+ * Does a part of a round, if the round is not finished yet. Others may finish it meanwhile, as when this worker was frozen or cut
+ * off, and may have removed it: then nothing of this work is left over, whether it came to its end or missed what was removed.
+ */
+export async function doPart(
+  store: RunStore,
+  executor: Executor,
+  { round, shard, again }: RoundPart,
+): Promise<ShardRecord | MergeRecord | undefined> {
+  if ((await headOf(store)) >= round) return undefined;
+  try {
+    return await (shard === undefined ? executor.merge(round) : executor.shard(round, shard, again));
+  } finally {
+    await removeLate(store, round);
+  }
+}
+
 /** Removes what a worker has left of a round that it was late for: it was frozen, and others went on. */
-export async function removeLate(store: RunStore, round: number): Promise<void> {
+async function removeLate(store: RunStore, round: number): Promise<void> {
   if (round >= (await oldestOf(store))) return;
   await removeValues(store, (one) => one === round);
   await store.records.removeScope(scopeOf(round));

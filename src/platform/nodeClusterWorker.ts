@@ -7,7 +7,7 @@ import { type Contract, differenceOf } from "../cluster/contract.js";
 import { BitsError, createExecutor, type Executor, fail, MissingError, withValues } from "../cluster/executor.js";
 import { type AnyJob, readJob } from "../cluster/job.js";
 import type { Plan } from "../cluster/plan.js";
-import { headOf, readPlanned, removeLate } from "../cluster/run.js";
+import { doPart, readPlanned } from "../cluster/run.js";
 import { createTrainers, type Trainers } from "../cluster/trainers.js";
 import { MemoryError, SteepestError } from "../engine/errors.js";
 import { performance, startTimer } from "../engine/host.js";
@@ -217,13 +217,9 @@ async function doTask(
   const { executor, store, plan } = await runs.of(run);
   if (shard !== undefined && shard >= plan.shards)
     throw new Unrecoverable(`the run "${run}" has ${plan.shards} shards, got a job of shard ${shard}`);
-  // Of a flow that was added again, what came before is left over.
-  if ((await headOf(store)) >= round) return;
-  let samples = 0;
+  let done: Awaited<ReturnType<typeof doPart>>;
   try {
-    if (shard === undefined) await executor.merge(round);
-    else ({ samples } = await executor.shard(round, shard, again));
-    await removeLate(store, round);
+    done = await doPart(store, executor, { round, shard, again });
   } catch (error) {
     const { message } = error as Error;
     // Whoever schedules goes back, and adds it again.
@@ -236,6 +232,9 @@ async function doTask(
     }
     throw error;
   }
+  // Of a flow that was added again, what came before is left over.
+  if (done === undefined) return;
+  const { samples } = done;
   const milliseconds = performance.now() - start;
   onEvent(
     shard === undefined

@@ -7,7 +7,7 @@ import type { Contract } from "../cluster/contract.js";
 import { FAILED, type RunStore } from "../cluster/executor.js";
 import { isRunName, MOST_SHARDS } from "../cluster/plan.js";
 import { scopeOf } from "../cluster/records.js";
-import { headOf } from "../cluster/run.js";
+import { headOf, type RoundPart } from "../cluster/run.js";
 import type { RoundTask, Scheduler } from "../cluster/scheduler.js";
 import { SteepestError } from "../engine/errors.js";
 import { pause, performance } from "../engine/host.js";
@@ -15,13 +15,8 @@ import { kindOf } from "../engine/kind.js";
 import { loadPeers, PREFIX, tellAsked, untellAsked, workersIn } from "./nodeRedis.js";
 
 /** What is in a job. No code, and no values. */
-export interface RoundJob {
+export interface RoundJob extends RoundPart {
   readonly run: string;
-  readonly round: number;
-  /** Absent of the job that merges. */
-  readonly shard?: number | undefined;
-  /** Whether the shard is done in any case, to compare. */
-  readonly again?: boolean;
 }
 
 /** Reads what a queue has as a job: whoever can write to Redis may have put it there. `undefined` if it is none. */

@@ -165,7 +165,8 @@ function redisValues(redis: Redis, run: string): CheckpointStore {
         if (found === null) throw missing(where, name, await list());
         parts.push(found);
       }
-      return new Uint8Array(Buffer.concat(parts));
+      const { buffer, byteOffset, byteLength } = parts.length === 1 ? parts[0] : Buffer.concat(parts);
+      return new Uint8Array(buffer, byteOffset, byteLength);
     },
     list,
     async remove(name) {

@@ -24,7 +24,7 @@ const { values: given } = parseArgs({
     json: { type: "string" },
   },
 });
-const rounds = Number(given.rounds);
+const least = Number(given.rounds);
 const file = join(folder, "measureJob.mjs");
 const FIRST = 2; // rounds that load data and record programs
 
@@ -34,7 +34,8 @@ const spread = (values) => {
 };
 
 /** Rounds over a Redis of their own: bytes and milliseconds of one, without the first ones. */
-async function measure(kind, { workers, shards, localSteps, batchSize, scheme = "local", transfer = "float32" }) {
+async function measure(kind, how) {
+  const { workers, shards, localSteps, batchSize, scheme = "local", transfer = "float32", rounds = least } = how;
   const redis = await startRedis();
   const crew = Array.from({ length: workers }, () => startWorker(redis, { kind, file }));
   const plan = scheme === "local" ? { localSteps } : {};
@@ -118,15 +119,17 @@ async function measureScale() {
   console.log(
     "\nTwo workers against one: milliseconds of a round of two shards, and how many times as fast (wanted: 1.7)\n",
   );
-  head("model", "one: best", "median", "two: best", "median", "times, of bests", "of medians");
-  for (const [kind, batchSize, localSteps] of [
-    ["mlp-1024", 256, 16],
-    ["cnn", 64, 64],
+  head("model, local steps", "one: best", "median", "two: best", "median", "times, of bests", "of medians");
+  for (const [kind, batchSize, localSteps, rounds] of [
+    ["mlp-1024", 256, 16, least],
+    ["mlp-1024", 256, 64, Math.ceil(least / 3)],
+    ["cnn", 64, 64, least],
   ]) {
-    const of = async (workers) => keep(await measure(kind, { workers, shards: 2, localSteps, batchSize })).round;
+    const how = { shards: 2, localSteps, batchSize, rounds };
+    const of = async (workers) => keep(await measure(kind, { ...how, workers })).round;
     const [one, two] = [await of(1), await of(2)];
     const factors = [one.best / two.best, one.median / two.median].map((times) => show(times, 2));
-    row(kind, ...[one.best, one.median, two.best, two.median].map((ms) => show(ms, 0)), ...factors);
+    row(`${kind}, ${localSteps}`, ...[one.best, one.median, two.best, two.median].map((ms) => show(ms, 0)), ...factors);
   }
 }
 

@@ -21,8 +21,9 @@ import {
   tanh,
 } from "steepest";
 import { afterAll, describe, expect, test } from "vitest";
-import type { RunStore } from "../../src/cluster/executor.js";
-import type { PlanOptions } from "../../src/cluster/plan.js";
+import { createExecutor, type RunStore } from "../../src/cluster/executor.js";
+import { type PlanOptions, planOf } from "../../src/cluster/plan.js";
+import { doPart } from "../../src/cluster/run.js";
 import type { Trainers } from "../../src/cluster/trainers.js";
 import { bitsOf, train, trainersFor, world } from "./harness.js";
 
@@ -334,6 +335,28 @@ describe("a run", () => {
     expect([...rounds].sort()).toEqual(["5", "6"]);
     expect(await place.records.read("round-4", "merge")).toBeUndefined();
     expect(await place.values.list()).toHaveLength(2 * (2 * 3 + 1));
+  });
+
+  test("has nothing of a round left by a worker that was cut off in the middle of merging it", async () => {
+    const place = world();
+    const job = { ...regression, shard: shards };
+    const [others, late] = await workers(2, job, options);
+    const plan = planOf("test", options);
+    const executor = createExecutor({ plan, trainers: others, store: place.store, worker: "others" });
+    for (let shard = 0; shard < 3; shard++) await executor.shard(1, shard);
+    let isBack = (): void => {};
+    const back = new Promise<void>((resolve) => {
+      isBack = resolve;
+    });
+    const load = async (name: string) => back.then(() => place.values.load(name));
+    const store = { ...place.store, values: { ...place.values, load } };
+    const merging = doPart(store, createExecutor({ plan, trainers: late, store, worker: "late" }), { round: 1 });
+    await train([others], options, place, { rounds: 4, keep: 2 });
+    isBack();
+    await expect(merging).rejects.toThrow("shard 1 of round 1 must be done before it is gone on from");
+    const left = [0, 1, 2].map((shard) => place.records.read("round-1", `shard-${shard}`));
+    expect(await Promise.all(left)).toEqual([undefined, undefined, undefined]);
+    expect((await place.values.list()).filter((name) => /^test\.[12]\./.test(name))).toEqual([]);
   });
 
   test("is refused under the name of another one, which is told apart", async () => {
