@@ -106,10 +106,12 @@ async function computeShard(parts: ExecutorParts, merged: Merged, round: number,
   const { update, state, loss, samples } = await trainers.trainShard(shard, base, before);
   const milliseconds = performance.now() - start;
   const label = `${store.name}.${round}.s${shard}`;
-  const names = {
-    update: await saveValue(store, `${label}.update`, encodeUpdate(update)),
-    state: await saveValue(store, `${label}.state`, encodeState(state)),
-  };
+  // Side by side: one is digested while the other travels.
+  const [updateName, stateName] = await Promise.all([
+    saveValue(store, `${label}.update`, encodeUpdate(update)),
+    saveValue(store, `${label}.state`, encodeState(state)),
+  ]);
+  const names = { update: updateName, state: stateName };
   const record: ShardRecord = { ...names, loss, samples, by: worker, milliseconds };
   const place = [scopeOf(round), shardName(shard)] as const;
   return keep(store.records, `shard ${shard} of round ${round}`, place, record, parseShard, sameShard);
