@@ -122,8 +122,9 @@ async function measureScale() {
   head("model, local steps", "one: best", "median", "two: best", "median", "times, of bests", "of medians");
   for (const [kind, batchSize, localSteps, rounds] of [
     ["mlp-1024", 256, 16, least],
-    ["mlp-1024", 256, 64, Math.ceil(least / 3)],
+    ["mlp-1024", 256, 256, Math.ceil(least / 5)],
     ["cnn", 64, 64, least],
+    ["cnn", 64, 256, least],
   ]) {
     const how = { shards: 2, localSteps, batchSize, rounds };
     const of = async (workers) => keep(await measure(kind, { ...how, workers })).round;
