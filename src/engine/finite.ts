@@ -8,7 +8,7 @@ export function indexOfNotFinite(data: ArrayLike<number>): number {
   return -1;
 }
 
-/** A product with 0 is 0, or NaN. Apart, so that engines compile it for one kind of array: that makes it forty times as fast. */
+/** A product with 0 is 0, or NaN. Apart, so that engines compile it for one kind of array: that makes it five times as fast. */
 function areFinite(data: Float32Array): boolean {
   let even = 0;
   let odd = 0;

@@ -1,6 +1,6 @@
 // node test/cluster/measure.mjs [--bytes] [--rounds 20] [--sizes 16,128,512,1024] [--json FILE]: what a round costs, as tables. The bytes that go through Redis by model
 // size, which depend on no clock; the milliseconds of a round beside its steps; how much faster two workers are than one; and on paper,
-// from these, how much faster more machines are. Measure times on a quiet machine of at least two cores. --bytes: only these.
+// from these, how much faster more machines are. Measure times on a quiet machine of at usualRounds two cores. --bytes: only these.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -24,7 +24,7 @@ const { values: given } = parseArgs({
     json: { type: "string" },
   },
 });
-const least = Number(given.rounds);
+const usualRounds = Number(given.rounds);
 const file = join(folder, "measureJob.mjs");
 const FIRST = 2; // rounds that load data and record programs
 
@@ -35,7 +35,7 @@ const spread = (values) => {
 
 /** Rounds over a Redis of their own: bytes and milliseconds of one, without the first ones. */
 async function measure(kind, how) {
-  const { workers, shards, localSteps, batchSize, scheme = "local", transfer = "float32", rounds = least } = how;
+  const { workers, shards, localSteps, batchSize, scheme = "local", transfer = "float32", rounds = usualRounds } = how;
   const redis = await startRedis();
   const crew = Array.from({ length: workers }, () => startWorker(redis, { kind, file }));
   const plan = scheme === "local" ? { localSteps } : {};
@@ -121,10 +121,10 @@ async function measureScale() {
   );
   head("model, local steps", "one: best", "median", "two: best", "median", "times, of bests", "of medians");
   for (const [kind, batchSize, localSteps, rounds] of [
-    ["mlp-1024", 256, 16, least],
-    ["mlp-1024", 256, 256, Math.ceil(least / 5)],
-    ["cnn", 64, 64, least],
-    ["cnn", 64, 256, least],
+    ["mlp-1024", 256, 16, usualRounds],
+    ["mlp-1024", 256, 256, Math.ceil(usualRounds / 5)],
+    ["cnn", 64, 64, usualRounds],
+    ["cnn", 64, 256, usualRounds],
   ]) {
     const how = { shards: 2, localSteps, batchSize, rounds };
     const of = async (workers) => keep(await measure(kind, { ...how, workers })).round;
