@@ -107,14 +107,20 @@ async function computeShard(parts: ExecutorParts, merged: Merged, round: number,
   const milliseconds = performance.now() - start;
   const label = `${store.name}.${round}.s${shard}`;
   // Side by side: one is digested while the other travels.
-  const [updateName, stateName] = await Promise.all([
+  const [updateName, stateName] = await both(
     saveValue(store, `${label}.update`, encodeUpdate(update)),
     saveValue(store, `${label}.state`, encodeState(state)),
-  ]);
+  );
   const names = { update: updateName, state: stateName };
   const record: ShardRecord = { ...names, loss, samples, by: worker, milliseconds };
   const place = [scopeOf(round), shardName(shard)] as const;
   return keep(store.records, `shard ${shard} of round ${round}`, place, record, parseShard, sameShard);
+}
+
+/** Waits for the end of both even if one fails: nothing may be on its way when its round is removed. */
+async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return [await first, await second];
 }
 
 /** A value of a shard that has a record: loaded, or computed again if it is damaged. */

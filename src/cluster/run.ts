@@ -34,7 +34,8 @@ export interface FinishedRound {
 }
 
 const HEAD = "head";
-const OLDEST = "oldest";
+const DROPPED = "dropped";
+const REMOVED = "removed";
 const PLANNED = "plan";
 export const CONTROL = "control";
 
@@ -147,21 +148,25 @@ function spread(n: number): number {
   return (n * 0.6180339887498949) % 1;
 }
 
-/** Removes what no later round needs. */
+/**
+ * Removes what no later round needs. What is no longer kept is said before it is removed: so a worker that writes to such a round
+ * either writes before the removal, or learns that it has to remove it itself.
+ */
 async function removeOld({ store, keep }: RunParts, head: number): Promise<void> {
   const { records } = store;
   const last = head - keep;
   if (last < 1) return;
-  const oldest = await oldestOf(store);
-  if (oldest > last) return;
+  const removed = await numberOf(store, REMOVED);
+  if (removed >= last) return;
+  await records.write(RUN, DROPPED, String(last));
   await removeValues(store, (round) => round <= last);
-  for (let round = oldest; round <= last; round++) await records.removeScope(scopeOf(round));
-  await records.write(RUN, OLDEST, String(last + 1));
+  for (let round = removed + 1; round <= last; round++) await records.removeScope(scopeOf(round));
+  await records.write(RUN, REMOVED, String(last));
 }
 
-/** The first round that is kept. */
-async function oldestOf({ records }: RunStore): Promise<number> {
-  return Number((await records.read(RUN, OLDEST)) ?? 1);
+/** The last round that is dropped, or removed; 0 if none is. */
+async function numberOf({ records }: RunStore, which: typeof DROPPED | typeof REMOVED): Promise<number> {
+  return Number((await records.read(RUN, which)) ?? 0);
 }
 
 async function removeValues({ values, name }: RunStore, isOld: (round: number) => boolean): Promise<void> {
@@ -188,18 +193,23 @@ export async function doPart(
   { round, shard, again }: RoundPart,
 ): Promise<ShardRecord | MergeRecord | undefined> {
   if ((await headOf(store)) >= round) return undefined;
+  const removed = await numberOf(store, REMOVED);
   try {
     return await (shard === undefined ? executor.merge(round) : executor.shard(round, shard, again));
   } finally {
-    await removeLate(store, round);
+    await removeLate(store, removed + 1, round);
   }
 }
 
-/** Removes what a worker has left of a round that it was late for: it was frozen, and others went on. */
-async function removeLate(store: RunStore, round: number): Promise<void> {
-  if (round >= (await oldestOf(store))) return;
-  await removeValues(store, (one) => one === round);
-  await store.records.removeScope(scopeOf(round));
+/**
+ * Removes what a worker that was late has left of rounds that others have dropped meanwhile: of its own one, and of those before,
+ * whose values it computed anew if it found their records and then not the values.
+ */
+async function removeLate(store: RunStore, first: number, own: number): Promise<void> {
+  const last = Math.min(own, await numberOf(store, DROPPED));
+  if (last < first) return;
+  await removeValues(store, (round) => round >= first && round <= last);
+  for (let round = first; round <= last; round++) await store.records.removeScope(scopeOf(round));
 }
 
 /** Keeps a round's end under a name, whatever is removed later. */

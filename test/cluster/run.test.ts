@@ -324,6 +324,29 @@ describe("a worker that computes other bits", () => {
   });
 });
 
+interface Gate {
+  readonly opened: Promise<void>;
+  open(): void;
+}
+
+function gate(): Gate {
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
+
+/** Neither records nor values of these rounds are in the store. */
+async function expectRemoved(place: ReturnType<typeof world>, rounds: readonly number[]): Promise<void> {
+  for (const round of rounds) {
+    for (const name of ["shard-0", "shard-1", "shard-2", "merge"])
+      expect(await place.records.read(`round-${round}`, name), `${name} of round ${round}`).toBeUndefined();
+  }
+  const left = (await place.values.list()).filter((name) => rounds.includes(Number(name.split(".")[1])));
+  expect(left).toEqual([]);
+}
+
 describe("a run", () => {
   const options = { shards: 3, localSteps: 2, batchSize: 4 };
 
@@ -344,19 +367,96 @@ describe("a run", () => {
     const plan = planOf("test", options);
     const executor = createExecutor({ plan, trainers: others, store: place.store, worker: "others" });
     for (let shard = 0; shard < 3; shard++) await executor.shard(1, shard);
-    let isBack = (): void => {};
-    const back = new Promise<void>((resolve) => {
-      isBack = resolve;
-    });
-    const load = async (name: string) => back.then(() => place.values.load(name));
+    const back = gate();
+    const load = async (name: string) => back.opened.then(() => place.values.load(name));
     const store = { ...place.store, values: { ...place.values, load } };
     const merging = doPart(store, createExecutor({ plan, trainers: late, store, worker: "late" }), { round: 1 });
     await train([others], options, place, { rounds: 4, keep: 2 });
-    isBack();
+    back.open();
     await expect(merging).rejects.toThrow("shard 1 of round 1 must be done before it is gone on from");
-    const left = [0, 1, 2].map((shard) => place.records.read("round-1", `shard-${shard}`));
-    expect(await Promise.all(left)).toEqual([undefined, undefined, undefined]);
-    expect((await place.values.list()).filter((name) => /^test\.[12]\./.test(name))).toEqual([]);
+    await expectRemoved(place, [1, 2]);
+  });
+
+  test("has nothing left of a round whose value a frozen worker missed, and computed anew", async () => {
+    const place = world();
+    const [others, late] = await workers(2, { ...regression, shard: shards }, options);
+    await train([others], options, place, { rounds: 1 });
+    const [asked, back] = [gate(), gate()];
+    const load = async (name: string) => {
+      asked.open();
+      await back.opened;
+      return place.values.load(name);
+    };
+    const store = { ...place.store, values: { ...place.values, load } };
+    const plan = planOf("test", options);
+    const executor = createExecutor({ plan, trainers: late, store, worker: "late" });
+    // The merged values it knows, so the first that it asks for is the shard's own.
+    await Promise.all([executor.merged(1), asked.opened.then(back.open)]);
+    const [askedAgain, backAgain] = [gate(), gate()];
+    store.values.load = async (name) => {
+      askedAgain.open();
+      await backAgain.opened;
+      return place.values.load(name);
+    };
+    const training = doPart(store, executor, { round: 2, shard: 0 });
+    await askedAgain.opened;
+    await train([others], options, place, { rounds: 6, keep: 2 });
+    backAgain.open();
+    await training.catch(() => {});
+    await expectRemoved(place, [1, 2]);
+  });
+
+  test("has nothing left by a worker that writes while the round is removed", async () => {
+    const place = world();
+    const [others, late] = await workers(2, { ...regression, shard: shards }, options);
+    const plan = planOf("test", options);
+    const executor = createExecutor({ plan, trainers: late, store: place.store, worker: "late" });
+    const [computed, removed] = [gate(), gate()];
+    const waiting = {
+      ...executor,
+      async shard(round: number, shard: number) {
+        computed.open();
+        await removed.opened;
+        return executor.shard(round, shard, true);
+      },
+    };
+    const training = doPart(place.store, waiting, { round: 1, shard: 0 });
+    await computed.opened;
+    // The worker does all of its work just after the round's records are removed.
+    const storeOf = (_: number, store: RunStore): RunStore => ({
+      ...store,
+      records: {
+        ...store.records,
+        async removeScope(scope) {
+          await store.records.removeScope(scope);
+          if (scope !== "round-1") return;
+          removed.open();
+          await training;
+        },
+      },
+    });
+    await train([others], options, place, { rounds: 4, keep: 2, storeOf });
+    await expectRemoved(place, [1, 2]);
+  });
+
+  test("has nothing left by a worker that could not save an update while its state was on its way", async () => {
+    const place = world();
+    const [others, late] = await workers(2, { ...regression, shard: shards }, options);
+    const dropped = gate();
+    const save = async (name: string, bytes: Uint8Array) => {
+      if (name.includes("update")) throw new Error("the store has no room");
+      await dropped.opened;
+      await place.values.save(name, bytes);
+    };
+    const store = { ...place.store, values: { ...place.values, save } };
+    const plan = planOf("test", options);
+    const executor = createExecutor({ plan, trainers: late, store, worker: "late" });
+    const training = doPart(store, executor, { round: 1, shard: 0 });
+    training.catch(() => {});
+    await train([others], options, place, { rounds: 4, keep: 2 });
+    dropped.open();
+    await expect(training).rejects.toThrow("the store has no room");
+    await expectRemoved(place, [1, 2]);
   });
 
   test("is refused under the name of another one, which is told apart", async () => {
