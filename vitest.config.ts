@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -20,6 +21,17 @@ export const TIMING = [
   "test/soak/soak.test.ts",
   "test/train/heap.test.ts",
 ];
+
+/** Files that take minutes begin first, so that no worker is left with one of them at the end. */
+const LONG = ["test/mutations/mutations.test.ts"];
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => LONG.some((file) => moduleId.endsWith(file));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -46,6 +58,7 @@ export default defineConfig({
   },
   test: {
     setupFiles: ["test/setup.ts"],
+    sequence: { sequencer: LongFirst },
     // What hangs ends some time. Nothing else does: a machine with ten times as much to do takes ten times as long.
     testTimeout: 300_000,
     hookTimeout: 300_000,

@@ -1,4 +1,4 @@
-// npm run test:mutations: at least 100,000 mutations of valid files of each format. Ends with code 1 if one throws an error that is
+// npm run test:mutations: the mutations of mutations.test.ts, and more of .h5. Ends with code 1 if one throws an error that is
 // none of the library, takes more than 50 ms, asks for more memory than files of its size may, or changes an existing model.
 // Only some: npm run test:mutations -- ONNX. One mutation, with its error: npm run test:mutations -- "ONNX, of PyTorch" 2795
 import type { Swept } from "./sweep.js";

@@ -126,7 +126,8 @@ async function sweepFrom(form: string, part: string, firstFile: number, firstMut
     if (number < firstFile || !`${format.of}, ${format.file}`.includes(part)) continue;
     const error = await errorOf(format.read, format.bytes.slice());
     if (error !== undefined) throw new Error(`${format.of}, ${format.file}: must be read`, { cause: error });
-    const end = format.counts[form === "whole" ? 1 : 0];
+    const { count, countWhole = count } = format;
+    const end = form === "whole" ? countWhole : count;
     const swept = await sweep(format, number === firstFile ? firstMutation : 0, end);
     console.log(JSON.stringify(swept));
     if ("next" in swept) return;
