@@ -26,18 +26,44 @@ import { loadLanes, storeLanes } from "../lanes";
 import { LANES, loadPart, madd, storePart } from "../simd";
 import { CLOCK_STEP } from "./step";
 
+/** Bytes of parameters from which on they are in no cache. */
+const LONG_BYTES: usize = 1 << 20;
+
+/** How far apart two places are that are gone through side by side: half of so many bytes, in an odd number of lines, as those that
+ *  are a power of two apart share a set of the caches. 0 if there are few: memory gives more to who reads in several places, caches
+ *  do not. A step of `sgd` over ten million parameters takes 0.83 of its time so, one of `sgdMomentum` 0.9, which is not worth the
+ *  bytes of four more loops, and one of `adam` as long as before. */
+function halfOf(bytes: usize): usize {
+  return bytes < LONG_BYTES ? 0 : ((bytes >> 1) & ~127) - 64;
+}
+
+// @ts-ignore: decorator
+@inline
+function gradientStep<Decay>(p: usize, g: usize, scale: v128, back: v128, shrink: v128): void {
+  const weight = changetype<Decay>(0).weight(v128.load(p));
+  const gradient = changetype<Decay>(0).gradient(v128.load(g), scale, weight, f32x4.splat(0));
+  v128.store(p, madd(back, gradient, changetype<Decay>(0).shrunk(weight, shrink)));
+}
+
 function gradientLoop<Decay>(begin: u32, end: u32, p: usize, g: usize, factor: usize, rate: usize, decay: f64): void {
   const scale = f32x4.splat(scaleOf(factor));
   const back = f32x4.splat(-load<f32>(rate));
-  const none = f32x4.splat(0);
   const shrink = f32x4.splat(shrinkBy(rate, decay));
   const stop = <usize>end << VECTOR_SHIFT;
   let at = <usize>begin << VECTOR_SHIFT;
   if (at >= stop) return;
+  const half = halfOf(stop - at);
+  if (half != 0) {
+    const middle = at + half;
+    do {
+      gradientStep<Decay>(p + at, g + at, scale, back, shrink);
+      gradientStep<Decay>(p + at + half, g + at + half, scale, back, shrink);
+      at += VECTOR_BYTES;
+    } while (at < middle);
+    at += half;
+  }
   do {
-    const weight = changetype<Decay>(0).weight(v128.load(p + at));
-    const gradient = changetype<Decay>(0).gradient(v128.load(g + at), scale, weight, none);
-    v128.store(p + at, madd(back, gradient, changetype<Decay>(0).shrunk(weight, shrink)));
+    gradientStep<Decay>(p + at, g + at, scale, back, shrink);
     at += VECTOR_BYTES;
   } while (at < stop);
 }
