@@ -53,23 +53,26 @@ function squaresOfPart(to: usize, x: usize): void {
   storeSum(to, sums, x);
 }
 
-/** Four whole parts one behind another, side by side: memory gives twice as much to who reads in several places. */
-function squaresOfFour(to: usize, x: usize): void {
+/** Four whole parts, `apart` parts from one to the next, side by side: memory gives twice as much to who reads in several places, and
+ *  1.2 times as much again if they are far apart. */
+function squaresOfFour(to: usize, x: usize, apart: usize): void {
   let sums0 = f64x2.splat(0);
   let sums1 = sums0;
   let sums2 = sums0;
   let sums3 = sums0;
+  const far = apart * PART_BYTES;
   const stop = x + PART_BYTES;
   for (let i = x; i < stop; i += RUN_BYTES) {
     sums0 = addRun(sums0, i);
-    sums1 = addRun(sums1, i + PART_BYTES);
-    sums2 = addRun(sums2, i + 2 * PART_BYTES);
-    sums3 = addRun(sums3, i + 3 * PART_BYTES);
+    sums1 = addRun(sums1, i + far);
+    sums2 = addRun(sums2, i + 2 * far);
+    sums3 = addRun(sums3, i + 3 * far);
   }
+  const step = apart << 3;
   storeSum(to, sums0, x);
-  storeSum(to + 8, sums1, x + PART_BYTES);
-  storeSum(to + 16, sums2, x + 2 * PART_BYTES);
-  storeSum(to + 24, sums3, x + 3 * PART_BYTES);
+  storeSum(to + step, sums1, x + far);
+  storeSum(to + 2 * step, sums2, x + 2 * far);
+  storeSum(to + 3 * step, sums3, x + 3 * far);
 }
 
 /** sums[unit] = Σ x² of a part, float64; x [n]. Unit: a part. Overwrites. Error at most 3e-7 of a sum, 1e-12 of a part that is not
@@ -77,7 +80,11 @@ function squaresOfFour(to: usize, x: usize): void {
 export function sumSquares(begin: u32, end: u32, sums: usize, x: usize, n: u32): void {
   const whole = min(end, n / SQUARES_PART);
   let unit = begin;
-  for (; unit + 4 <= whole; unit += 4) squaresOfFour(sums + (<usize>unit << 3), at(x, unit * SQUARES_PART));
+  const apart = unit < whole ? (whole - unit) >> 2 : 0;
+  for (const stop = unit + apart; unit < stop; unit++) {
+    squaresOfFour(sums + (<usize>unit << 3), at(x, unit * SQUARES_PART), apart);
+  }
+  unit += 3 * apart;
   for (; unit < whole; unit++) squaresOfPart(sums + (<usize>unit << 3), at(x, unit * SQUARES_PART));
   if (unit < end) store<f64>(sums + (<usize>unit << 3), squaresOf(at(x, unit * SQUARES_PART), n - unit * SQUARES_PART));
 }
