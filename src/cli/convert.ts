@@ -3,25 +3,25 @@
 import { featuresOf, type TableColumn } from "../data/tableColumns.js";
 import { type TableTransform, tableTransformFrom } from "../data/tableTransform.js";
 import { DataError, showNames, showValue } from "../engine/errors.js";
-import { decodeModel } from "../io/model.js";
+import { decodeModel, encodeModel } from "../io/model.js";
 import { encodeNpy, encodeNpz } from "../io/numpy.js";
 import { toPyTorch } from "../io/pytorch.js";
 import { encodeSafetensors, type SafetensorsInput, type SafetensorsTensor } from "../io/safetensors.js";
+import { toOnnx } from "../onnx/export.js";
 import { fromOnnx } from "../onnx/import.js";
-import { writeFileAtomic } from "../platform/files.js";
-import { saveModel } from "../platform/nodeIo.js";
-import { saveOnnx } from "../platform/nodeOnnx.js";
 import { saveStandalone } from "../platform/nodeStandalone.js";
-import type { StandaloneOptions } from "../standalone/index.js";
+import { type StandaloneOptions, toStandalone } from "../standalone/index.js";
 import { type OpenFile, openFile, readInput, withPredictor } from "./fileFormats.js";
 import { type OpenModel, openModel } from "./modelFile.js";
 import { defineCommand, JSON_OPTION, type OptionValues, UsageError } from "./options.js";
+import { writeBytes } from "./output.js";
 import { columnsOf, printResult, sayWith } from "./terminal.js";
 
 const CONVERT = {
   tensors: { help: "the tensors alone, of a model too, as they are in the file" },
   pytorch: { help: "the parameters of a model under the names and in the layouts of PyTorch" },
   tensor: { placeholder: "NAME", default: "", help: "which tensor becomes an .npy; else the only one" },
+  to: { placeholder: "FORMAT", default: "", help: "the format of what goes to stdout: safetensors, npz, npy, onnx" },
   ...JSON_OPTION,
 } as const;
 
@@ -30,7 +30,7 @@ const ENDINGS = [".safetensors", ".npz", ".npy", ".onnx"];
 export const convertCommand = defineCommand({
   summary: "turn a file into another format",
   description:
-    "Turns a file (- is stdin) into the format of the other's ending. Tensors of safetensors, .pt, .npy, .npz, ONNX and IDX become .safetensors, .npz or .npy; a model becomes .onnx, and a file of ONNX, Keras (.keras, .h5) or TensorFlow.js (model.json) a model that steepest loads (.safetensors). Floats of 16 bits are widened.",
+    "Turns a file (- is stdin) into the format of the other's ending (- is stdout, in the format of --to). Tensors of safetensors, .pt, .npy, .npz, ONNX and IDX become .safetensors, .npz or .npy; a model becomes .onnx, and a file of ONNX, Keras (.keras, .h5) or TensorFlow.js (model.json) a model that steepest loads (.safetensors). Floats of 16 bits are widened.",
   arguments: "<from> <to>",
   options: CONVERT,
   examples: [
@@ -39,13 +39,13 @@ export const convertCommand = defineCommand({
     "steepest convert model.keras model.safetensors",
     "steepest convert model.safetensors state.safetensors --pytorch",
     "steepest convert train-images-idx3-ubyte images.npy",
+    "curl -s https://example.com/net.onnx | steepest convert - - --to safetensors > model.safetensors",
   ],
   run: (given, [from, to]) => convert(given, from, to),
 });
 
 async function convert(given: OptionValues<typeof CONVERT>, from: string, to: string): Promise<void> {
-  const ending = ENDINGS.find((one) => to.toLowerCase().endsWith(one));
-  if (ending === undefined) throw new UsageError(`the second file must end with ${showNames(ENDINGS)}, got "${to}"`);
+  const ending = endingOf(given, to);
   if (given.tensors && (given.pytorch || ending === ".onnx")) {
     throw new UsageError("--tensors must be alone, and not for .onnx: it takes no model");
   }
@@ -59,13 +59,36 @@ async function convert(given: OptionValues<typeof CONVERT>, from: string, to: st
     else
       await writeTensors(ending, to, given.pytorch ? await pytorchTensors(bytes, from) : inputsOf(file), given.tensor);
   }
-  sayWith(given.json)(`wrote ${to}`);
+  if (to !== "-") sayWith(given.json)(`wrote ${to}`);
   if (given.json) printResult({ from, to });
+}
+
+function endingOf(given: OptionValues<typeof CONVERT>, to: string): string {
+  if (to === "-") {
+    const ending = ENDINGS.find((one) => one === `.${given.to}`);
+    if (ending !== undefined) return onlyBytes(given, ending);
+    const names = ENDINGS.map((one) => one.slice(1));
+    throw new UsageError(
+      `--to must name the format of what goes to stdout, one of ${showNames(names)}, got "${given.to}"`,
+    );
+  }
+  const ending = ENDINGS.find((one) => to.toLowerCase().endsWith(one));
+  if (ending === undefined) throw new UsageError(`the second file must end with ${showNames(ENDINGS)}, got "${to}"`);
+  if (given.to !== "" && ending !== `.${given.to}`) {
+    throw new UsageError(`--to must be what the second file ends with, or left out, got "${given.to}" for "${to}"`);
+  }
+  return ending;
+}
+
+/** On stdout, a line of JSON would be taken for a part of the file. */
+function onlyBytes<T>({ json }: { readonly json: boolean }, format: T): T {
+  if (json) throw new UsageError("--json must be left out if the file goes to stdout");
+  return format;
 }
 
 async function saveForeign(file: OpenFile, bytes: Bytes, to: string): Promise<void> {
   const model = file.model ?? (await fromOnnx(bytes)).model;
-  await withPredictor(model, (predictor) => saveModel(predictor, to));
+  await withPredictor(model, (predictor) => writeBytes(to, encodeModel(predictor)));
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -88,8 +111,8 @@ async function writeTensors(
   tensors: Readonly<Record<string, SafetensorsInput>>,
   wanted: string,
 ): Promise<void> {
-  if (ending === ".safetensors") return writeFileAtomic(to, encodeSafetensors(tensors));
-  if (ending === ".npz") return writeFileAtomic(to, encodeNpz(tensors));
+  if (ending === ".safetensors") return writeBytes(to, encodeSafetensors(tensors));
+  if (ending === ".npz") return writeBytes(to, encodeNpz(tensors));
   const names = Object.keys(tensors);
   const name = wanted === "" && names.length === 1 ? names[0] : wanted;
   if (!Object.hasOwn(tensors, name)) {
@@ -97,7 +120,7 @@ async function writeTensors(
       `convert: --tensor must name one of the tensors for an .npy, got ${showValue(wanted)}: there are ${showNames(names)}; .npz takes all`,
     );
   }
-  await writeFileAtomic(to, encodeNpy(tensors[name]));
+  await writeBytes(to, encodeNpy(tensors[name]));
 }
 
 async function writeOnnx(
@@ -109,7 +132,7 @@ async function writeOnnx(
 ): Promise<{ readonly table?: TableTransform }> {
   const file = await openFile(where, bytes, from);
   if (file.model !== undefined) {
-    await withPredictor(file.model, (predictor) => saveOnnx(predictor, to, options));
+    await withPredictor(file.model, async (predictor) => writeBytes(to, await toOnnx(predictor, options)));
     return {};
   }
   if (file.metadata.architecture === undefined) {
@@ -118,7 +141,7 @@ async function writeOnnx(
     );
   }
   const { model, preprocessing } = decodeModel(bytes, {}, from);
-  await withPredictor(model, (predictor) => saveOnnx(predictor, to, options));
+  await withPredictor(model, async (predictor) => writeBytes(to, await toOnnx(predictor, options)));
   return preprocessing.table === undefined ? {} : { table: tableTransformFrom(preprocessing.table) };
 }
 
@@ -151,7 +174,10 @@ const TARGETS: Readonly<Record<string, (from: string, to: string, given: ExportO
 async function writeStandalone(from: string, to: string): Promise<Exported> {
   const model = await openModel("export", from);
   try {
-    return { files: await saveStandalone(model.predictor, to, standaloneOptions(model)) };
+    const options = standaloneOptions(model);
+    if (to !== "-") return { files: await saveStandalone(model.predictor, to, options) };
+    await writeBytes(to, new TextEncoder().encode((await toStandalone(model.predictor, options)).module));
+    return { files: [] };
   } finally {
     model.dispose();
   }
@@ -194,7 +220,7 @@ function featureText(column: TableColumn): string {
 export const exportCommand = defineCommand({
   summary: "write a model for other runtimes",
   description:
-    "Writes a model that steepest train or saveModel() made as ONNX (opset 17, any batch size; needs the package pbf), for ONNX Runtime and others, or as an ES module that predicts on its own (--standalone). The module takes rows as they are in the table, and gives classes or numbers in the target's own units. ONNX takes features, which are listed (--json has how they are made), and gives scores before a softmax, or scaled numbers.",
+    "Writes a model that steepest train or saveModel() made as ONNX (opset 17, any batch size; needs the package pbf), for ONNX Runtime and others, or as an ES module that predicts on its own (--standalone). The module takes rows as they are in the table, and gives classes or numbers in the target's own units. ONNX takes features, which are listed (--json has how they are made), and gives scores before a softmax, or scaled numbers. The file - is stdout, for ONNX or the module alone.",
   arguments: "<model> <file>",
   options: EXPORT,
   examples: [
@@ -203,11 +229,12 @@ export const exportCommand = defineCommand({
   ],
   async run(given, [from, to]) {
     const endings = Object.keys(TARGETS).filter((one) => one.endsWith("js") || !given.standalone);
-    const ending = endings.find((one) => to.toLowerCase().endsWith(one));
+    const isStdout = to === "-";
+    const ending = isStdout ? onlyBytes(given, endings[0]) : endings.find((one) => to.toLowerCase().endsWith(one));
     if (ending === undefined) throw new UsageError(`the file must end with ${showNames(endings)}, got "${to}"`);
     const { files, table } = await TARGETS[ending](from, to, given);
-    const say = sayWith(given.json);
-    say(`wrote ${files.join(", ")}`);
+    const say = sayWith(given.json || isStdout);
+    if (!isStdout) say(`wrote ${files.join(", ")}`);
     if (table !== undefined) say(outsideText(table));
     const outside = table && { features: table.features, classes: table.classes, table: table.toJSON() };
     if (given.json) printResult({ model: from, files, ...outside });

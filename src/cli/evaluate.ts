@@ -4,7 +4,7 @@ import { openModel } from "./modelFile.js";
 import { defineCommand, JSON_OPTION, type OptionValues } from "./options.js";
 import { BATCH_ROWS } from "./predict.js";
 import { scoresText, tableScores, taskOf } from "./tableScores.js";
-import { rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
+import { checkStdin, rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
 import { printResult, sayWith } from "./terminal.js";
 
 const OPTIONS = { ...TABLE_INPUT_OPTIONS, ...JSON_OPTION } as const;
@@ -20,6 +20,7 @@ export const evaluateCommand = defineCommand({
 });
 
 async function evaluate(given: OptionValues<typeof OPTIONS>, modelPath: string, dataPath: string): Promise<void> {
+  checkStdin(modelPath, dataPath);
   const rows = rowsOf(dataPath, given);
   const model = await openModel("evaluate", modelPath);
   try {

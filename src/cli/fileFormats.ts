@@ -40,7 +40,7 @@ export async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> 
 const startsWith = (bytes: Uint8Array, ...first: readonly number[]): boolean =>
   first.every((byte, at) => bytes[at] === byte);
 
-/** The format of a file, or `undefined`. ONNX has no mark: its ending says it. */
+/** The format of a file, or `undefined`. ONNX has no mark: its ending says it, or on stdin its first field, the version. */
 export function formatOfBytes(where: string, bytes: Uint8Array, path: string): FormatName | undefined {
   if (startsWith(bytes, 0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59)) return "npy";
   if (startsWith(bytes, 0x50, 0x4b)) {
@@ -51,6 +51,7 @@ export function formatOfBytes(where: string, bytes: Uint8Array, path: string): F
   if (/\.onnx$/i.test(path)) return "onnx";
   if (startsWith(bytes, 0x89, 0x48, 0x44, 0x46)) return "keras";
   if (bytes.length > 8 && bytes[8] === 0x7b && !isText(bytes)) return "safetensors";
+  if (path === "-" && startsWith(bytes, 0x08)) return "onnx";
   if (/\.json$/i.test(path) && isText(bytes)) return "tensorflowjs";
   return bytes.length >= 4 && startsWith(bytes, 0, 0) && bytes[2] >= 8 && bytes[2] <= 14 ? "idx" : undefined;
 }

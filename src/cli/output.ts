@@ -4,7 +4,7 @@ import { createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { explain, quote } from "../platform/files.js";
+import { explain, quote, writeFileAtomic } from "../platform/files.js";
 
 export interface Output {
   /** Resolves when there is room for more. */
@@ -53,6 +53,12 @@ function writer(stream: Writable): (text: string) => Promise<void> {
   return async (text) => {
     if (!stream.write(text)) await once(stream, "drain");
   };
+}
+
+/** Writes a file at once, or to stdout for "-". */
+export async function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
+  if (path !== "-") return writeFileAtomic(path, bytes);
+  if (!process.stdout.write(bytes)) await once(process.stdout, "drain");
 }
 
 /** A value of a CSV file: RFC 4180. */

@@ -6,7 +6,7 @@ import { DataError, showNames, showValue } from "../engine/errors.js";
 import { type Answer, answersTo, type OpenModel, openModel } from "./modelFile.js";
 import { defineCommand, JSON_OPTION, nameList, type OptionValues, oneOf, UsageError } from "./options.js";
 import { csvLineOf, type Output, openOutput } from "./output.js";
-import { formatOf, rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
+import { checkStdin, formatOf, rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
 import { printResult, sayWith } from "./terminal.js";
 
 const OPTIONS = {
@@ -30,7 +30,7 @@ export const BATCH_ROWS = 1024;
 export const predictCommand = defineCommand({
   summary: "predict the rows of a table",
   description:
-    "Predicts each row of a table (CSV, JSON lines, Parquet; - is stdin) with a model that steepest train made: a class, or a number in the target's own units. Of another model, all columns are taken in their order, as numbers. Rows are read, predicted and written piece by piece, however many there are.",
+    "Predicts each row of a table (CSV, JSON lines, Parquet; - is stdin, as for the model) with a model that steepest train made: a class, or a number in the target's own units. Of another model, all columns are taken in their order, as numbers. Rows are read, predicted and written piece by piece, however many there are.",
   arguments: "<model> <data>",
   options: OPTIONS,
   examples: [
@@ -46,6 +46,7 @@ async function predict(given: Given, modelPath: string, dataPath: string): Promi
   if (given.output === "") throw new UsageError("--output must name a file, or be -");
   const written = chosen || formatOf(given.output);
   if (written === "parquet") throw new UsageError("--output must be csv or jsonl, got a parquet file");
+  checkStdin(modelPath, dataPath);
   const rows = rowsOf(dataPath, given);
   const model = await openModel("predict", modelPath);
   try {

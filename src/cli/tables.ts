@@ -40,6 +40,11 @@ export function rowsOf(path: string, given: Given): TableRows {
   });
 }
 
+/** Refuses a model and a table that are both to come on stdin. */
+export function checkStdin(model: string, data: string): void {
+  if (model === "-" && data === "-") throw new UsageError("the model or the data may be stdin, got - for both");
+}
+
 // A text with a line break in it would be taken for the table itself.
 const fileOf = (path: string): URL => pathToFileURL(resolve(path));
 

@@ -30,7 +30,7 @@ import {
 } from "steepest/io";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { archives, ofTensorFlowJs, olderFiles } from "../keras/recorded.js";
-import { resultOf, run, temporaryFolder } from "./processes.js";
+import { outputOf, resultOf, run, temporaryFolder } from "./processes.js";
 
 const cwd = temporaryFolder();
 const file = (name: string): string => join(cwd, name);
@@ -225,6 +225,34 @@ describe("steepest convert and export", () => {
     expect([...predict(x)]).toEqual(await predictionOf("model.safetensors", x));
   });
 
+  test("from stdin to stdout, with the bytes of the files", async () => {
+    const input = bytesOf("two.npz");
+    for (const [format, args] of [
+      ["safetensors", []],
+      ["npz", []],
+      ["npy", ["--tensor", "b"]],
+    ] as const) {
+      await resultOf(["convert", "two.npz", `named.${format}`, ...args], { cwd });
+      const streamed = await outputOf(["convert", "-", "-", "--to", format, ...args], { cwd, input });
+      expect(streamed, format).toEqual(bytesOf(`named.${format}`));
+    }
+    const model = bytesOf("small.safetensors");
+    const onnx = await outputOf(["convert", "-", "-", "--to", "onnx"], { cwd, input: model });
+    expect(await outputOf(["export", "-", "-"], { cwd, input: model })).toEqual(onnx);
+    await resultOf(["export", "small.safetensors", "named.onnx"], { cwd });
+    expect(onnx).toEqual(bytesOf("named.onnx"));
+    const back = await outputOf(["convert", "-", "-", "--to", "safetensors"], { cwd, input: onnx });
+    await resultOf(["convert", "named.onnx", "named.safetensors"], { cwd });
+    expect(back).toEqual(bytesOf("named.safetensors"));
+    await resultOf(["export", "small.safetensors", "named.mjs", "--standalone"], { cwd });
+    const module = await outputOf(["export", "-", "-", "--standalone"], { cwd, input: model });
+    expect(module).toEqual(bytesOf("named.mjs"));
+    writeFileSync(file("rows.csv"), "a,b,c\n1,2,3\n-1,0.5,4\n");
+    const predicted = await outputOf(["predict", "-", "rows.csv"], { cwd, input: model });
+    expect(predicted).toEqual(await outputOf(["predict", "small.safetensors", "rows.csv"], { cwd }));
+    expect(new TextDecoder().decode(predicted).trim().split("\n")).toHaveLength(3);
+  });
+
   test("under PyTorch's names", async () => {
     await resultOf(["convert", "model.safetensors", "state.safetensors", "--pytorch"], { cwd });
     expect(bytesOf("state.safetensors")).toEqual(encodeSafetensors(toPyTorch(trainer)));
@@ -239,6 +267,21 @@ describe("steepest convert and export", () => {
     ],
     [["convert", "two.npz", "two.onnx"], 1, /must be a model that saveModel\(\) or steepest train wrote, got npz/],
     [["convert", "weights.safetensors", "w.safetensors", "--pytorch"], 1, /must have "architecture" in its metadata/],
+    [
+      ["convert", "two.npz", "-"],
+      2,
+      /--to must name the format of what goes to stdout, one of safetensors, npz, npy, onnx, got ""/,
+    ],
+    [["convert", "two.npz", "-", "--to", "h5"], 2, /--to must name the format .*, got "h5"/],
+    [
+      ["convert", "two.npz", "a.npy", "--to", "npz"],
+      2,
+      /--to must be what the second file ends with, .* got "npz" for "a\.npy"/,
+    ],
+    [["convert", "two.npz", "-", "--to", "npz", "--json"], 2, /--json must be left out if the file goes to stdout/],
+    [["export", "model.safetensors", "-", "--json"], 2, /--json must be left out if the file goes to stdout/],
+    [["predict", "-", "-"], 2, /the model or the data may be stdin, got - for both/],
+    [["evaluate", "-", "-"], 2, /the model or the data may be stdin, got - for both/],
     [["export", "model.safetensors", "model.bin"], 2, /must end with \.onnx, \.mjs, \.js, got "model\.bin"/],
     [["export", "--standalone", "model.safetensors", "m.onnx"], 2, /must end with \.mjs, \.js, got "m\.onnx"/],
   ] as const)("%j is refused", async (args, expected, message) => {

@@ -33,6 +33,18 @@ export function run(args: readonly string[], { cwd, input, env, node = [] }: Run
   });
 }
 
+/** The bytes on stdout of a run that went well. */
+export function outputOf(args: readonly string[], { cwd, input }: RunOptions): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const options = { cwd, encoding: "buffer", maxBuffer: 2 ** 28 } as const;
+    const child = execFile(process.execPath, [program, ...args], options, (error, stdout, stderr) => {
+      if (error === null) resolve(new Uint8Array(stdout));
+      else reject(new Error(`${args.join(" ")}: ${stderr}`));
+    });
+    child.stdin?.end(input);
+  });
+}
+
 /** The object in the last line of stdout of a run that went well. */
 export async function resultOf(args: readonly string[], options: RunOptions): Promise<Record<string, never>> {
   const { code, stdout, stderr } = await run([...args, "--json"], options);
