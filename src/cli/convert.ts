@@ -3,7 +3,7 @@
 import { featuresOf, type TableColumn } from "../data/tableColumns.js";
 import { type TableTransform, tableTransformFrom } from "../data/tableTransform.js";
 import { DataError, showNames, showValue } from "../engine/errors.js";
-import { decodeModel, encodeModel } from "../io/model.js";
+import { encodeModel } from "../io/model.js";
 import { encodeNpy, encodeNpz } from "../io/numpy.js";
 import { toPyTorch } from "../io/pytorch.js";
 import { encodeSafetensors, type SafetensorsInput, type SafetensorsTensor } from "../io/safetensors.js";
@@ -11,7 +11,7 @@ import { toOnnx } from "../onnx/export.js";
 import { fromOnnx } from "../onnx/import.js";
 import { saveStandalone } from "../platform/nodeStandalone.js";
 import { type StandaloneOptions, toStandalone } from "../standalone/index.js";
-import { type OpenFile, openFile, readInput, withPredictor } from "./fileFormats.js";
+import { modelOf, type OpenFile, openFile, readInput, withPredictor } from "./fileFormats.js";
 import { type OpenModel, openModel } from "./modelFile.js";
 import { defineCommand, JSON_OPTION, type OptionValues, UsageError } from "./options.js";
 import { writeBytes } from "./output.js";
@@ -30,7 +30,7 @@ const ENDINGS = [".safetensors", ".npz", ".npy", ".onnx"];
 export const convertCommand = defineCommand({
   summary: "turn a file into another format",
   description:
-    "Turns a file (- is stdin) into the format of the other's ending (- is stdout, in the format of --to). Tensors of safetensors, .pt, .npy, .npz, ONNX and IDX become .safetensors, .npz or .npy; a model becomes .onnx, and a file of ONNX, Keras (.keras, .h5) or TensorFlow.js (model.json) a model that steepest loads (.safetensors). Floats of 16 bits are widened.",
+    "Turns a file (- is stdin) into the format of the other's ending (- is stdout, in the format of --to). Tensors of safetensors, .pt, .npy, .npz, ONNX and IDX become .safetensors, .npz or .npy; a model becomes .onnx, and a file of ONNX, Keras (.keras, .h5), TensorFlow.js (model.json) or brain.js (JSON) a model that steepest loads (.safetensors). Floats of 16 bits are widened.",
   arguments: "<from> <to>",
   options: CONVERT,
   examples: [
@@ -93,8 +93,8 @@ async function saveForeign(file: OpenFile, bytes: Bytes, to: string): Promise<vo
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-const pytorchTensors = (bytes: Bytes, path: string): Promise<Record<string, SafetensorsInput>> =>
-  withPredictor(decodeModel(bytes, {}, path).model, (predictor) => toPyTorch(predictor));
+const pytorchTensors = async (bytes: Bytes, path: string): Promise<Record<string, SafetensorsInput>> =>
+  withPredictor((await modelOf(bytes, path)).model, (predictor) => toPyTorch(predictor));
 
 function inputsOf({ tensors }: OpenFile): Record<string, SafetensorsInput> {
   return Object.fromEntries([...tensors].map(([name, tensor]) => [name, inputOf(tensor)]));
@@ -140,7 +140,7 @@ async function writeOnnx(
       `${where}: the file must be a model that saveModel() or steepest train wrote, got ${file.format} without one in ${showValue(from)}`,
     );
   }
-  const { model, preprocessing } = decodeModel(bytes, {}, from);
+  const { model, preprocessing } = await modelOf(bytes, from);
   await withPredictor(model, async (predictor) => writeBytes(to, await toOnnx(predictor, options)));
   return preprocessing.table === undefined ? {} : { table: tableTransformFrom(preprocessing.table) };
 }

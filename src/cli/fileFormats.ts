@@ -1,6 +1,8 @@
 // What a file is, by its first bytes, and the tensors in it.
 import { DataError, showValue } from "../engine/errors.js";
+import { fromBrain } from "../io/brain.js";
 import { parseIdx } from "../io/idx.js";
+import { decodeModel, type LoadedModel } from "../io/model.js";
 import { decodeNpy, decodeNpz } from "../io/numpy.js";
 import { decodePyTorch } from "../io/pytorchFile.js";
 import { elementBytes, openSafetensors, type SafetensorsTensor, tensorOf } from "../io/safetensors.js";
@@ -11,11 +13,21 @@ import { decodeModel as decodeOnnx } from "../onnx/decode.js";
 import type { ElementName, OnnxModel, OnnxTensor } from "../onnx/schema.js";
 import { wireLibrary } from "../onnx/wire.js";
 import { readFileBytes } from "../platform/files.js";
+import { loadModel, loadSafetensors } from "../platform/nodeIo.js";
 import { loadTensorFlowJs } from "../platform/nodeKeras.js";
 import { compile, type Predictor } from "../train/trainer.js";
 
 /** Names of formats, as people call them. */
-export type FormatName = "safetensors" | "npy" | "npz" | "pytorch" | "onnx" | "keras" | "tensorflowjs" | "idx";
+export type FormatName =
+  | "safetensors"
+  | "npy"
+  | "npz"
+  | "pytorch"
+  | "onnx"
+  | "keras"
+  | "tensorflowjs"
+  | "brainjs"
+  | "idx";
 
 export interface OpenFile {
   readonly format: FormatName;
@@ -25,7 +37,7 @@ export interface OpenFile {
   readonly metadata: Readonly<Record<string, string>>;
   /** Of ONNX. */
   readonly onnx?: OnnxModel;
-  /** Of Keras and TensorFlow.js, whose tensors are the model's parameters: as they are here, not as in the file. */
+  /** Of Keras, TensorFlow.js and brain.js, whose tensors are the model's parameters: as they are here, not as in the file. */
   readonly model?: Model;
 }
 
@@ -52,8 +64,21 @@ export function formatOfBytes(where: string, bytes: Uint8Array, path: string): F
   if (startsWith(bytes, 0x89, 0x48, 0x44, 0x46)) return "keras";
   if (bytes.length > 8 && bytes[8] === 0x7b && !isText(bytes)) return "safetensors";
   if (path === "-" && startsWith(bytes, 0x08)) return "onnx";
-  if (/\.json$/i.test(path) && isText(bytes)) return "tensorflowjs";
+  if (isText(bytes)) return formatOfText(bytes);
   return bytes.length >= 4 && startsWith(bytes, 0, 0) && bytes[2] >= 8 && bytes[2] <= 14 ? "idx" : undefined;
+}
+
+/** By the keys that each has: an index of safetensors in parts, TensorFlow.js, brain.js. */
+function formatOfText(bytes: Uint8Array): FormatName | undefined {
+  let json: object;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+  if (Object.hasOwn(json, "weight_map")) return "safetensors";
+  if (Object.hasOwn(json, "modelTopology")) return "tensorflowjs";
+  return Object.hasOwn(json, "layers") ? "brainjs" : undefined;
 }
 
 /** JSON begins with a brace; the length that safetensors begin with is one of a header of petabytes then. */
@@ -66,6 +91,7 @@ export async function openFile(where: string, bytes: Uint8Array<ArrayBuffer>, pa
   const format = formatOfBytes(where, bytes, path);
   switch (format) {
     case "safetensors": {
+      if (isText(bytes)) return { format, ...(await loadSafetensors(path)) };
       const { metadata, tensors } = openSafetensors(`${where}: ${showValue(path)}`, bytes);
       return { format, metadata, tensors: tensors() };
     }
@@ -83,15 +109,22 @@ export async function openFile(where: string, bytes: Uint8Array<ArrayBuffer>, pa
       return { format, metadata: {}, ...(await modelIn((await fromKeras(bytes)).model)) };
     case "tensorflowjs":
       return { format, metadata: {}, ...(await modelIn((await loadTensorFlowJs(path)).model)) };
+    case "brainjs":
+      return { format, metadata: {}, ...(await modelIn(fromBrain(bytes).model)) };
     case "idx": {
       const { type, shape, data } = parseIdx(bytes, path);
       return { format, metadata: {}, tensors: new Map([["data", { dtype: IDX_DTYPES[type], shape, data } as never]]) };
     }
     case undefined:
       throw new DataError(
-        `${where}: the file must be safetensors, .npy, .npz, PyTorch's .pt, .onnx, .keras, .h5, model.json of TensorFlow.js or IDX, got another one in ${showValue(path)}`,
+        `${where}: the file must be safetensors, .npy, .npz, PyTorch's .pt, .onnx, .keras, .h5, model.json of TensorFlow.js, JSON of brain.js or IDX, got another one in ${showValue(path)}`,
       );
   }
+}
+
+/** The model that a file of safetensors is, or one in parts. */
+export async function modelOf(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<LoadedModel> {
+  return isText(bytes) ? loadModel(path) : decodeModel(bytes, {}, path);
 }
 
 async function modelIn(model: Model): Promise<Pick<OpenFile, "model" | "tensors">> {

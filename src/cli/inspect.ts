@@ -1,10 +1,9 @@
 // What is in a file: its format, layers, tensors and notes.
 import { showShape, sizeOf } from "../graph/tensor.js";
-import { decodeModel } from "../io/model.js";
 import { elementBytes, type SafetensorsTensor } from "../io/safetensors.js";
 import type { Model } from "../nn/model.js";
 import type { OnnxModel } from "../onnx/schema.js";
-import { type OpenFile, openFile, readInput, withPredictor } from "./fileFormats.js";
+import { modelOf, type OpenFile, openFile, readInput, withPredictor } from "./fileFormats.js";
 import { defineCommand, JSON_OPTION, type OptionValues } from "./options.js";
 import { bold, bytesText, columnsOf, printResult, sayWith } from "./terminal.js";
 
@@ -16,7 +15,7 @@ const OPTIONS = {
 export const inspectCommand = defineCommand({
   summary: "show what is in a file",
   description:
-    "Shows what is in a file of a model, weights, a checkpoint or tensors: safetensors, PyTorch's .pt, NumPy's .npy and .npz, ONNX, Keras's .keras and .h5 (needs the package h5wasm), the model.json of TensorFlow.js, IDX; - is stdin. The format follows from the bytes. No code of the file is run.",
+    "Shows what is in a file of a model, weights, a checkpoint or tensors: safetensors, PyTorch's .pt, NumPy's .npy and .npz, ONNX, Keras's .keras and .h5 (needs the package h5wasm), the model.json of TensorFlow.js, the JSON of brain.js, IDX; - is stdin. Of a file in parts the index is given. The format follows from the bytes. No code of the file is run.",
   arguments: "<file>",
   options: OPTIONS,
   examples: [
@@ -92,8 +91,11 @@ async function layersOf(file: OpenFile, kind: FileKind, bytes: Uint8Array<ArrayB
     return { summary: await summaryOf(file.model), json: { inputShape, outputShape } };
   }
   if (kind !== "model" || file.format !== "safetensors") return undefined;
+  if (file.metadata.quantization !== undefined) {
+    return { summary: "quantized to int8: decodeQuantized() of steepest/quantize makes a model of it", json: {} };
+  }
   try {
-    const { model, preprocessing, steps } = decodeModel(bytes, {}, path);
+    const { model, preprocessing, steps } = await modelOf(bytes, path);
     const summary = await summaryOf(model);
     const { inputShape, outputShape } = model;
     const names = Object.keys(preprocessing);

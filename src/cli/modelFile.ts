@@ -6,12 +6,12 @@ import { encodeRows, type TableTransform, tableTransformFrom } from "../data/tab
 import { readNumber, refusal } from "../data/tableValues.js";
 import { DataError, ModelError, showNames, showValue } from "../engine/errors.js";
 import { sizeOf } from "../graph/tensor.js";
-import { decodeModel, type LoadedModel } from "../io/model.js";
+import type { LoadedModel } from "../io/model.js";
 import { crossEntropy, meanSquaredError } from "../nn/losses.js";
 import type { AnyModel } from "../nn/model.js";
 import { loadModel } from "../platform/nodeIo.js";
 import { compile, type Predictor } from "../train/trainer.js";
-import { readInput } from "./fileFormats.js";
+import { modelOf, readInput } from "./fileFormats.js";
 
 export interface OpenModel {
   readonly path: string;
@@ -29,9 +29,7 @@ export interface OpenModel {
 
 /** Opens a file that `saveModel` wrote, or stdin for "-". Throws what `loadModel` throws, and ModelError for several inputs or outputs. */
 export async function openModel(where: string, path: string): Promise<OpenModel> {
-  const { model, preprocessing } = await (path === "-"
-    ? decodeModel(await readInput(path), {}, path)
-    : loadModel(path));
+  const { model, preprocessing } = await (path === "-" ? modelOf(await readInput(path), path) : loadModel(path));
   const { inputShape, outputShape } = model;
   if (!Array.isArray(inputShape) || !Array.isArray(outputShape)) {
     const names = [inputShape, outputShape].map((one) => (Array.isArray(one) ? "one" : showNames(Object.keys(one))));

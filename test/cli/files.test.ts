@@ -22,12 +22,14 @@ import {
   encodeNpy,
   encodeNpz,
   encodeSafetensors,
+  encodeShards,
   loadModel,
   saveCheckpoint,
   saveModel,
   saveWeights,
   toPyTorch,
 } from "steepest/io";
+import { encodeQuantized, quantize } from "steepest/quantize";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { archives, ofTensorFlowJs, olderFiles } from "../keras/recorded.js";
 import { outputOf, resultOf, run, temporaryFolder } from "./processes.js";
@@ -141,6 +143,36 @@ describe("steepest inspect", () => {
     }
     const { code, stderr } = await run(["inspect", "none.json"], { cwd });
     expect([code, stderr]).toEqual([1, expect.stringMatching(/none\.json.*no such file/)]);
+  });
+
+  test("a network of brain.js, a model in parts and one of int8", async () => {
+    const layers = [{ a: {}, b: {} }, { y: { bias: 1, weights: { a: 2, b: 3 } } }];
+    writeFileSync(file("brain.json"), JSON.stringify({ sizes: [2, 1], layers, activation: "tanh" }));
+    const brain = await resultOf(["inspect", "brain.json"], { cwd });
+    expect(brain).toMatchObject({ format: "brainjs", kind: "model", values: 3, inputShape: [2], outputShape: [1] });
+    await resultOf(["convert", "brain.json", "brain.safetensors"], { cwd });
+    expect(await predictionOf("brain.safetensors", Float32Array.of(0.1, -0.2))).toEqual([
+      expect.closeTo(Math.tanh(0.6), 6),
+    ]);
+
+    const { tensors, metadata } = decodeSafetensors(bytesOf("small.safetensors"));
+    for (const [name, bytes] of encodeShards(Object.fromEntries(tensors), { maxShardBytes: 64, metadata }))
+      writeFileSync(file(name), bytes);
+    const index = "model.safetensors.index.json";
+    const whole = await resultOf(["inspect", "small.safetensors"], { cwd });
+    const parts = await resultOf(["inspect", index], { cwd });
+    expect(parts).toMatchObject({ format: "safetensors", kind: "model", values: whole.values, inputShape: [3] });
+    await resultOf(["convert", index, "joined.onnx"], { cwd });
+    await resultOf(["convert", "small.safetensors", "joint.onnx"], { cwd });
+    expect(bytesOf("joined.onnx")).toEqual(bytesOf("joint.onnx"));
+
+    writeFileSync(file("int8.safetensors"), encodeQuantized(await quantize(trainer, { calibration: x })));
+    const { stdout, code } = await run(["inspect", "int8.safetensors"], { cwd });
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/quantized to int8: decodeQuantized\(\)/)]);
+    expect(stdout).toMatch(/4\.weight +I8 +\[/);
+    writeFileSync(file("other.json"), "{}");
+    const { stderr } = await run(["inspect", "other.json"], { cwd });
+    expect(stderr).toMatch(/^steepest inspect: the file must be .*, got another one in "other\.json"/);
   });
 
   test("what comes in on stdin, also to be converted", async () => {

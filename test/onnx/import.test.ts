@@ -13,6 +13,7 @@ import {
   dense,
   type Engine,
   flatten,
+  ModelError,
   relu,
   SteepestError,
   sequential,
@@ -127,6 +128,16 @@ describe("files of anybody", () => {
     for (let length = 0; length < whole.length; length += 7) {
       expect(await tryOut(whole.subarray(0, length))).toMatch(/^fromOnnx/);
     }
+  });
+
+  test("all nodes that there is no operation for are named in one error", async () => {
+    const text = Buffer.from(await small()).toString("latin1");
+    const changed = text.replaceAll("Relu", "Rely").replaceAll("Conv", "Cone");
+    const error = await fromOnnx(new Uint8Array(Buffer.from(changed, "latin1"))).catch((caught: Error) => caught);
+    expect(error).toBeInstanceOf(ModelError);
+    expect((error as Error).message).toMatch(
+      /^fromOnnx: there must be an operation for each node, got Cone ".+", Rely ".+": see docs\/onnx\.md/,
+    );
   });
 
   test("a node that calculates a shape, and lacks an input, is refused", async () => {
