@@ -27,8 +27,10 @@ function reporter(onReport: (score: number) => void): { reports: number[]; repor
   const reports: number[] = [];
   const report = (score: number): void => {
     if (typeof score !== "number" || !Number.isFinite(score)) return;
-    reports.push(score + 0);
-    onReport(score);
+    // Without the sign of zero, as above: what is shown is what is recorded.
+    const own = score + 0;
+    reports.push(own);
+    onReport(own);
   };
   return { reports, report };
 }

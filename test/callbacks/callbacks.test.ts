@@ -473,6 +473,11 @@ describe("validationSplit", () => {
     }
   });
 
+  test("is rounded up, so that the validation has no less than its share", async () => {
+    using trainer = open();
+    expect((await trainer.fit(blobs(10), { validationSplit: 0.25 }))[0].samples).toBe(7);
+  });
+
   test("is refused next to validation, for loaded data, and if nothing is left", async () => {
     using trainer = open();
     const refused = (given: never, options: object) =>
@@ -486,6 +491,9 @@ describe("validationSplit", () => {
     expect(await refused(data as never, { validationSplit: 1 })).toMatch(/must be a number above 0 and below 1, got 1/);
     expect(await refused(blobs(3) as never, { validationSplit: 0.9 })).toMatch(
       /must leave samples for both parts, got 0.9 of 3/,
+    );
+    expect(await refused(data as never, { validationSplit: 1e-17 })).toMatch(
+      /must leave samples for both parts, got 1e-17 of 50/,
     );
     using loaded = trainer.load(data);
     expect(await refused(loaded as never, { validationSplit: 0.5 })).toMatch(

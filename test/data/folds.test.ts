@@ -71,7 +71,9 @@ describe("folds in random order", () => {
     expect(folds({ seed: 1 })).not.toEqual(folds({ shuffle: false }));
   });
 
-  test("as many samples as folds are enough: of all, and of the most frequent label", () => {
+  test("as many as folds are enough: of samples, of groups, and of the most frequent label", () => {
+    const groups = kFold(5, { folds: 3, groups: ["a", "b", "a", "c", "b"] });
+    expect(groups.map(({ validation }) => validation.length).sort()).toEqual([1, 2, 2]);
     expect(kFold(3, { folds: 3 }).map(({ validation }) => validation.length)).toEqual([1, 1, 1]);
     const stratify = ["a", "b", "a", "b", "a", "c"];
     for (const { validation } of kFold(6, { folds: 3, stratify })) {

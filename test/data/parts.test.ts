@@ -79,6 +79,17 @@ describe("parts", () => {
     }
   });
 
+  test("a label needs no more samples than there are parts", () => {
+    const { a, b } = splitIndices(4, { parts: { a: 0.5, b: 0.5 }, stratify: [0, 0, 1, 1] });
+    for (const part of [a, b]) expect(numbers(part).map((sample) => Math.floor(sample / 2))).toEqual([0, 1]);
+  });
+
+  test("what is left of each label goes by turns: the sizes of the parts are right too", () => {
+    const stratify = Array.from({ length: 30 }, (_, i) => i % 10);
+    const { a, b } = splitIndices(30, { parts: { a: 0.5, b: 0.5 }, stratify });
+    expect([a.length, b.length]).toEqual([15, 15]);
+  });
+
   test("no group is divided", () => {
     const groups = Array.from({ length: 203 }, (_, i) => Math.floor(i / 7));
     const split = splitIndices(203, { parts, groups, seed: 2 });
@@ -126,6 +137,7 @@ describe("samples", () => {
       weights: Float32Array.of(1),
       inputShape: [3],
     });
+    expect(take({ x, y: Int32Array.from(y) }, [5])).toEqual({ x: Float32Array.of(15, 16, 17), y: Int32Array.of(1) });
     expect(take({ x, y: x }, [1], { count: 4 }).y).toEqual(Float32Array.of(6, 7, 8, 9, 10, 11));
   });
 
@@ -153,6 +165,9 @@ describe("samples", () => {
     expect(() => take({ x, y: floats }, [0])).toThrow("take: count must say how many samples flat arrays have");
     expect(() => take({ x: floats, y: new Uint8Array(8) }, [0])).toThrow("take: count must say");
     expect(() => take({ x, y: [1, 2, 3, 4, 5] }, [0])).toThrow("x must have values for 5 samples, got 24");
+    expect(() => take({ x: [[1], [2]], y: [1, 2] }, [0], { count: 3 })).toThrow(
+      "x must have values for 3 samples, got 2",
+    );
     expect(() => take({ x: [[1], [2]], y: [1] }, [0])).toThrow("y must have values for 2 samples, got 1");
     expect(() => take({ x, y }, [8])).toThrow("a sample must be a whole number from 0 to 7, got 8 at 0");
     expect(() => take({ x: [], y }, [0])).toThrow("x must be a typed array or an array with an entry for each sample");
@@ -179,6 +194,7 @@ describe("balance", () => {
     expect(weightedIndices([0, 0, 3])).toEqual(Uint32Array.of(2, 2, 2));
     expect(() => weightedIndices([1, -1])).toThrow("each weight must be a number of at least 0, got -1 at 1");
     expect(() => weightedIndices([0, 0])).toThrow("the sum of the weights must be above 0 and finite, got 0");
+    expect(() => weightedIndices([1e308, 1e308])).toThrow("must be above 0 and finite, got Infinity");
   });
 
   test("the seed decides what is drawn, and in which order", () => {

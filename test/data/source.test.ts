@@ -137,6 +137,9 @@ describe("elements", () => {
       else expect(passes[1]).not.toEqual(passes[0]);
       // An element waits for its turn, but none comes before it was read.
       passes[0].forEach((element, index) => expect(element).toBeLessThanOrEqual(index + buffer));
+      // Those that go out while others come in are drawn too, not only the last ones.
+      const early = passes[0].slice(0, 100);
+      if (buffer > 1) expect(early).not.toEqual([...early].sort((a, b) => a - b));
       const others = await elements(both[0].shuffle(buffer, { seed: 4 }));
       if (buffer > 1) expect(others).not.toEqual(passes[0]);
     }
@@ -149,6 +152,8 @@ describe("elements", () => {
     const rounds = [one.slice(0, 20), one.slice(20), two.slice(0, 20), two.slice(20)];
     expect(new Set(rounds.map(String)).size).toBe(4);
     for (const round of rounds) expect([...round].sort((a, b) => a - b)).toEqual(upTo(20));
+    const endless = await elements(both[1].shuffle(20).repeat().take(60));
+    expect(new Set([0, 20, 40].map((from) => String(endless.slice(from, from + 20)))).size).toBe(3);
   });
 
   test("split: parts without a common element, the same in each pass, also of what is shuffled before", async () => {
@@ -162,7 +167,24 @@ describe("elements", () => {
       expect(await elements(training, 2)).toEqual(parts[0]);
       expect(parts.flat().sort((a, b) => a - b)).toEqual(upTo(1000));
       parts.forEach((part, i) => expect(Math.abs(part.length - [700, 200, 100][i])).toBeLessThan(50));
+      const other = from.shuffle(100).split({ parts: { training: 0.7, test: 0.3 }, seed: 6 });
+      const same = from.shuffle(100).split({ parts: { training: 0.7, test: 0.3 }, seed: 5 });
+      expect(await elements(same.training)).toEqual(parts[0]);
+      expect(await elements(other.training)).not.toEqual(parts[0]);
     }
+  });
+
+  test("prefetch: as many elements as are asked for are read before they are", async () => {
+    let read = 0;
+    const counted = source(function* () {
+      for (; read < 10; read++) yield read;
+    });
+    const pass = counted.prefetch(3).open();
+    expect(await pass.next()).toEqual({ done: false, value: 0 });
+    await new Promise((resolve) => setImmediate(resolve));
+    // The first one, which was taken, and the three behind it, at the last of which it waits.
+    expect(read).toBe(3);
+    pass.return();
   });
 
   test("cache: read once, and kept only when it is complete", async () => {
@@ -182,6 +204,7 @@ describe("elements", () => {
     const y = Uint8Array.of(0, 1, 2);
     expect(await source({ x, y }).toArray()).toEqual([0, 1, 2].map((i) => ({ x: x.subarray(2 * i, 2 * i + 2), y: i })));
     expect(source({ x, y }).count).toBe(3);
+    expect([source({ x, y }).repeat(2).count, source({ x, y }).repeat().count]).toEqual([6, undefined]);
     const named = { x: { a: [[1], [2]], b: Float32Array.of(3, 4) }, y: [[5], [6]], weights: [1, 2] };
     const rows = [
       { x: { a: [1], b: 3 }, y: [5], weights: 1 },

@@ -2,6 +2,7 @@
 import { adam, compileSync, crossEntropy, dense, sequential } from "steepest";
 import { csvRows, fitTable, splitRows, type TableRow } from "steepest/data";
 import { describe, expect, test } from "vitest";
+import { RowSample } from "../../src/data/tableSample.js";
 
 const csv = (header: string, row: (i: number) => string, count: number) =>
   [header, ...Array.from({ length: count }, (_, i) => row(i))].join("\n");
@@ -70,6 +71,36 @@ describe("a table larger than memory", () => {
     await trainer.fit(batches, { epochs: 3, batchSize: 50 });
     expect(trainer.steps).toBe(60);
     expect((await trainer.evaluate(batches)).accuracy).toBeGreaterThan(0.9);
+  });
+});
+
+describe("a sample in bounded memory", () => {
+  const drawn = (seed: number, count: number, maxBytes: number) => {
+    const sample = new RowSample(seed, maxBytes);
+    for (let place = 0; place < count; place++) sample.add(["n"], [place], place, place + 2);
+    return sample.rows;
+  };
+
+  test("has whole rows in their order, no more than fit, and each as likely as another", () => {
+    const seen: number[] = [];
+    for (let seed = 0; seed < 40; seed++) {
+      // A number takes 9 bytes.
+      const { cells, places, numbers } = drawn(seed, 1000, 900);
+      expect(places.length).toBeLessThanOrEqual(100);
+      expect(places.length).toBeGreaterThan(25);
+      expect(places).toEqual([...places].sort((a, b) => a - b));
+      expect(numbers).toEqual(places.map((place) => place + 2));
+      expect(places.map((_, at) => cells.at(at, 0))).toEqual(places);
+      seen.push(...places);
+    }
+    const mean = seen.reduce((sum, place) => sum + place, 0) / seen.length;
+    expect(Math.abs(mean - 499.5)).toBeLessThan(4 * (289 / Math.sqrt(seen.length)));
+    expect(drawn(1, 1000, 900).places).not.toEqual(drawn(2, 1000, 900).places);
+  });
+
+  test("has 65,536 rows at most, however small they are", () => {
+    expect(drawn(0, 2 ** 16, Infinity).places).toHaveLength(2 ** 16);
+    expect(Math.abs(drawn(0, 2 ** 16 + 1, Infinity).places.length - 2 ** 15)).toBeLessThan(4 * 128);
   });
 });
 

@@ -49,6 +49,10 @@ describe("the naive forecast", () => {
     expect([...naiveForecast(windows)]).toEqual([4, 4, 4, 4, 4]);
     expect([...naiveForecast(windows, { period: 2 })]).toEqual([3, 4, 3, 4, 3]);
     expect(() => naiveForecast(windows, { period: 5 })).toThrow("period must be a whole number from 1 to 4, got 5");
+    const facts = { samples: 1, past: 4, horizon: 5, columns: 1, targets: [1] };
+    expect(() => naiveForecast({ x: windows.x, y: windows.y, ...facts })).toThrow(
+      "naiveForecast: the windows must be those of timeWindows",
+    );
   });
 
   test("is of the targets", () => {

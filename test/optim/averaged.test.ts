@@ -111,6 +111,13 @@ describe("averages", () => {
     expect(trainer.parameters({ of: "average" })).toEqual(start);
   });
 
+  test("a mean has no decay, not even the default one", () => {
+    expect(() => averaged(sgd(), { mean: true, decay: 0.999 })).toThrow(
+      "averaged: mean gives all steps the same weight, got a decay of 0.999 too: leave one out",
+    );
+    expect(averaged(sgd(), { mean: false, decay: 0.5 }).hyperparameters).toMatchObject({ averageDecay: 0.5 });
+  });
+
   test("are of parameters that meet their constraints; a name that is none is refused", () => {
     const layers = sequential({ input: [2] }, dense(1, { weightConstraint: nonNegative() }));
     const optimizer = averaged(sgd({ learningRate: 3 }), { decay: 0 });

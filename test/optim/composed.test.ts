@@ -8,6 +8,7 @@ import {
   groups,
   lookahead,
   meanSquaredError,
+  nadam,
   type Optimizer,
   sequential,
   sgd,
@@ -100,4 +101,20 @@ test("groups within groups have their own rates", () => {
     return valuesOf(trainer);
   });
   for (const other of others) expect(other).toEqual(one);
+});
+
+test("groups within groups have a state of their own, also one that is no parameter's", () => {
+  const [one, other] = [
+    groups({ first: groups({ "*.bias": nadam(), "*": nadam() }), "*": nadam() }),
+    groups({ "first.bias": nadam(), first: nadam(), "*": nadam() }),
+  ].map((optimizer) => {
+    using trainer = open(optimizer);
+    for (let count = 0; count < 5; count++) step(trainer);
+    return valuesOf(trainer);
+  });
+  expect(one).toEqual(other);
+});
+
+test("groups are called as their optimizers are, each once", () => {
+  expect(groups({ "*.bias": sgd(), first: nadam(), "*": sgd({ momentum: 0.9 }) }).name).toBe("sgd and nadam");
 });

@@ -27,6 +27,8 @@ const of =
 const RATE = { learningRate: [-1, -1e-12] };
 const DECAY = { weightDecay: [-1e-6, 1001] };
 const betas = (...names: string[]) => Object.fromEntries(names.map((name) => [name, [-0.1, 1, 1 - 1e-9, 1.5]]));
+// The smallest and the largest are 0 and infinity in float32.
+const BOUND = { max: [0, -1, 1e-46, 1e39] };
 const EPSILON = { epsilon: [0, -1e-8, 1.5] };
 const BETAS = betas("beta1", "beta2");
 
@@ -51,10 +53,10 @@ const makers: Record<string, readonly [Make, Record<string, readonly number[]>]>
   muon: [of(optim.muon), { ...RATE, ...DECAY, ...EPSILON, ...betas("momentum"), iterations: [0, 1.5] }],
   averaged: [of(optim.averaged, adam()), { ...betas("decay"), start: [0, 1.5], every: [0, 1.5] }],
   lookahead: [of(optim.lookahead, adam()), { every: [0, 1.5], alpha: [0, -0.5, 1.1] }],
-  sharpnessAware: [of(optim.sharpnessAware, adam()), { rho: [0, -1] }],
-  clipByValue: [({ max }) => optim.clipByValue(max as number, sgd()), { max: [0, -1] }],
-  clipByNorm: [({ max }) => optim.clipByNorm(max as number, sgd()), { max: [0, -1] }],
-  clipByGlobalNorm: [({ max }) => optim.clipByGlobalNorm(max as number, sgd()), { max: [0, -1] }],
+  sharpnessAware: [of(optim.sharpnessAware, adam()), { rho: [0, -1, 1e39] }],
+  clipByValue: [({ max }) => optim.clipByValue(max as number, sgd()), BOUND],
+  clipByNorm: [({ max }) => optim.clipByNorm(max as number, sgd()), BOUND],
+  clipByGlobalNorm: [({ max }) => optim.clipByGlobalNorm(max as number, sgd()), BOUND],
 };
 
 const rate = 0.1;
@@ -99,6 +101,10 @@ test.each(rows)("%s", (where, make, option, values, given) => {
     expect(refuse, `${where} ${value}`).toThrow(ModelError);
     expect(refuse, `${where} ${value}`).toThrow(new RegExp(`^${where.replace(/:.*/, "")}: ${option} must be`));
   }
+});
+
+test("a lookahead may follow all the way", () => {
+  expect(optim.lookahead(sgd(), { alpha: 1 }).hyperparameters).toMatchObject({ lookaheadAlpha: 1 });
 });
 
 const scheduled = schedules as unknown as Record<string, (...given: unknown[]) => unknown>;

@@ -1,8 +1,9 @@
 // Sums of squares in the numbers that float32 has, and beyond them.
-import { createEngineSync, lamb, lars } from "steepest";
+import { clipByGlobalNorm, clipByNorm, createEngineSync, lamb, lars, sgd } from "steepest";
 import { expect, test } from "vitest";
 import { rows, startRecording } from "../../src/engine/instructions.js";
 import { installProgram } from "../../src/graph/program.js";
+import { layoutOptimizer } from "../../src/optim/placement.js";
 import { createBench } from "./bench.js";
 
 const PART = 4096;
@@ -39,4 +40,22 @@ test.each([
   bench.step(start.map((value) => 0.01 * value));
   const moved = bench.read(bench.parameters);
   expect(moved.every((value, i) => Number.isFinite(value) && (start[i] === 0 || value !== start[i]))).toBe(true);
+});
+
+test.each([
+  ["clipByNorm", clipByNorm],
+  ["clipByGlobalNorm", clipByGlobalNorm],
+])("%s looks at all parts of a large tensor", (_, clip) => {
+  using engine = createEngineSync();
+  const bench = createBench(engine, clip(1, sgd({ learningRate: 1 })), new Float32Array(2 * PART + 16));
+  // The norm of 16 ones behind zeros is 4.
+  const gradient = new Float32Array(2 * PART + 16).fill(1, 2 * PART);
+  bench.step(gradient);
+  expect(bench.read(bench.parameters)).toEqual(gradient.map((value) => 0 - value / 4));
+});
+
+test("clipByNorm has room for a factor of each of many tensors, and for their sums behind these", () => {
+  const tensors = Array.from({ length: 20 }, (_, i) => ({ path: `p${i}`, shape: [1], length: 1 }));
+  // 80 bytes and 160, each rounded up to 64.
+  expect(layoutOptimizer("test", clipByNorm(1, sgd()), tensors).scratchBytes).toBe(128 + 192);
 });

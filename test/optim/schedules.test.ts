@@ -272,6 +272,15 @@ test("a plateau goes on from its state", () => {
   expect(() => second.restore({ ...first.toJSON(), rate: -1 })).toThrow(
     "rate must be a finite number of at least 0, got -1",
   );
+  expect(() => second.restore({ ...first.toJSON(), cooling: -1 })).toThrow("cooling must be a whole number");
+});
+
+test("a plateau whose rate has come down to 0 goes on from there", () => {
+  const first = reduceOnPlateau(0.1, { factor: 0, patience: 0 });
+  expect([2, 3].map((value) => first.observe(value))).toEqual([0.1, 0]);
+  const second = reduceOnPlateau(0.1);
+  second.restore(first.toJSON());
+  expect(second(1)).toBe(0);
 });
 
 test("bits that every engine gives", () => {

@@ -74,6 +74,11 @@ test("flat arrays need a count; a fold's error is the caller's", async () => {
   );
 });
 
+test("the score of a fold that diverged is told, and the mean is none either", async () => {
+  const result = await crossValidate(data, { folds: 3 }, ({ fold }) => (fold === 1 ? Number.NaN : fold));
+  expect(result).toEqual({ mean: Number.NaN, standardDeviation: Number.NaN, scores: [0, Number.NaN, 2] });
+});
+
 test("within a search: a fold without a score makes a trial that failed", async () => {
   const { trials, best } = await search(
     { x: uniform(0, 1) },

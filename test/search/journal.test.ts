@@ -77,6 +77,25 @@ test("a torn line is run again, wherever it is torn: the head, a trial, and torn
   }
 });
 
+test("of two lines of a trial the first counts", async () => {
+  const lines = whole.text.slice(1).split("\n");
+  const again = lines.find((line) => line.includes('"score"')) as string;
+  const journal = new Memory(`${whole.text}\n${again.replace(/"score":[^,]*/, '"score":-1000')}`);
+  expect(await counted(journal)).toEqual({ ...expected, calls: 0 });
+});
+
+test("one append has ended before the next begins, however many trials run", async () => {
+  const journal = new Memory();
+  let [open, most] = [0, 0];
+  const append = async (text: string) => {
+    most = Math.max(most, ++open);
+    await journal.append(text);
+    open -= 1;
+  };
+  await counted({ read: journal.read, append }, { concurrency: 8 });
+  expect(most).toBe(1);
+});
+
 describe("it is refused, and not written to", () => {
   const refused = async (journal: Memory, run: () => Promise<unknown>, message: RegExp) => {
     const before = journal.text;
@@ -107,6 +126,8 @@ describe("it is refused, and not written to", () => {
   test("if its trials are others", async () => {
     const changed = new Memory(whole.text.replace(/"parameters":\{"x":[^,]*,/, '"parameters":{"x":0,'));
     await refused(changed, () => counted(changed), /must have the trials of this search, got another trial \d+/);
+    const longer = new Memory(whole.text.replace('"budget":1,', '"budget":2,'));
+    await refused(longer, () => counted(longer), /must have the trials of this search, got another trial \d+/);
   });
 });
 

@@ -60,6 +60,15 @@ describe("scores", () => {
       ["NaN", "Infinity", '"1"', "undefined"].map((came) => `the score must be a finite number, got ${came}`),
     );
     expect(expected.trials.filter(({ error }) => error === "RangeError: y is 5").length).toBeGreaterThan(0);
+    const long = search(
+      { x: uniform(0, 1) },
+      ({ number }) => {
+        if (number === 1) throw new Error("a".repeat(1000));
+        return 1;
+      },
+      { strategy: randomSearch({ trials: 2 }) },
+    );
+    expect((await long).trials[1].error).toBe(`Error: ${"a".repeat(493)}`);
   });
 
   test("a failure ends the search if that is asked; without any score there is no result", async () => {
@@ -78,21 +87,25 @@ describe("scores", () => {
       ({ parameters, report }) => {
         report(1);
         report(Number.NaN);
+        report(Infinity);
         report(0.5);
+        report(-0);
         (parameters as { x: number }).x = 7;
         return 0.25;
       },
       { strategy: randomSearch({ trials: 2 }), onReport: (score, number) => shown.push([number, score]) },
     );
     expect(trials.map(({ reports }) => reports)).toEqual([
-      [1, 0.5],
-      [1, 0.5],
+      [1, 0.5, 0],
+      [1, 0.5, 0],
     ]);
     expect(shown).toEqual([
       [0, 1],
       [0, 0.5],
+      [0, 0],
       [1, 1],
       [1, 0.5],
+      [1, 0],
     ]);
     expect(Math.abs(trials[0].parameters.x)).toBeLessThan(1);
   });

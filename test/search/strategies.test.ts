@@ -96,6 +96,13 @@ describe("random", () => {
   });
 });
 
+test("what is drawn is within its range, whatever its logarithm rounds to", async () => {
+  const [min, max] = [0.3, 0.3 + 2 ** -53];
+  const narrow = { a: logUniform(min, max), b: logUniform(7, 7 + 2 ** -50) };
+  const { trials } = await search(narrow, () => 1, { strategy: randomSearch({ trials: 50 }) });
+  expect(trials.filter(({ parameters: { a, b } }) => a < min || a > max || b < 7 || b > 7 + 2 ** -50)).toEqual([]);
+});
+
 test("a Latin hypercube has one sample in each stratum of each dimension", async () => {
   for (const [count, seed] of [
     [1, 0],
@@ -238,6 +245,8 @@ describe("Hyperband", () => {
     // 3 · 0.1 is more than 0.3 in float64: no trial gets more than it may.
     const { trials } = await rungsOf(successiveHalving({ configurations: 3, minBudget: 0.1, maxBudget: 0.3 }));
     expect(trials.map(({ budget }) => budget)).toEqual([0.1, 0.1, 0.1, 0.3]);
+    const { brackets } = await rungsOf(successiveHalving({ configurations: 4, minBudget: 2, maxBudget: 2 }));
+    expect(brackets).toEqual([[[4, 2]]]);
   });
 
   test("the best of a rung go on, in their order, with their parameters and seeds", async () => {
@@ -251,6 +260,14 @@ describe("Hyperband", () => {
         expect(trial).toMatchObject({ configuration, parameters, seed });
       });
     }
+  });
+
+  test("sets of parameters are numbered through all brackets, each keeps its number on every rung", async () => {
+    const { trials } = await rungsOf(hyperband({ maxBudget: 9 }));
+    const byNumber = new Map(trials.map(({ configuration, parameters }) => [configuration, parameters.x]));
+    expect([...byNumber.keys()].sort((a, b) => a - b)).toEqual([...Array(9 + 5 + 3).keys()]);
+    expect(new Set(byNumber.values()).size).toBe(17);
+    for (const { configuration, parameters } of trials) expect(parameters.x).toBe(byNumber.get(configuration));
   });
 
   test("fewer than eta are not halved, and more than a million sets of parameters are refused", async () => {
@@ -286,6 +303,7 @@ test.each([
   [() => integers(0, 2 ** 32), "must have at most 2^32 whole numbers, got 0 to 4294967296"],
   [() => integers(5, 4), "max must be above min, got 5 and 4"],
   [() => variants({}), "must have a space for each variant, got {}"],
+  [() => variants({ sgd: { kind: uniform(0, 1) } }), '"sgd": no dimension may be named "kind", got one'],
   [() => variants(5 as never), "must have a space for each variant, got 5"],
   [() => randomSearch({ trials: 1, budget: 0 }), "budget must be above 0, got 0"],
   [() => hyperband({ maxBudget: 0 }), "maxBudget must be above 0, got 0"],
