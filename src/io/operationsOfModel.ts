@@ -3,11 +3,13 @@
 import { showNames, showValue } from "../engine/errors.js";
 import { checkTensor, type Shape, sameShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { alike } from "../nn/alike.js";
+import { deviation } from "../ops/deviation.js";
 import { copyOf, scaleAndShift } from "../ops/elementwise.js";
 import * as ops from "../ops/index.js";
 import { type AttributesOf, type OperationName, operations } from "../ops/operations.js";
 import { broadcastLazily } from "../ops/shape.js";
 import { FormatError } from "./formatError.js";
+import { convolved, convolvedBack, pooled } from "./windowsOfModel.js";
 
 type Replay<Name extends OperationName> = (inputs: readonly Tensor[], attributes: AttributesOf<Name>) => Tensor;
 
@@ -24,8 +26,10 @@ const three =
   ([a, b, c]: readonly Tensor[]) =>
     apply(a, b, c);
 
+type Reduce = (x: Tensor, axes: readonly number[], options: { keepDims: boolean }) => Tensor;
+
 /** By what the attributes of a reduction say, since they do not keep its axes. */
-function reducing(apply: (x: Tensor, axes: readonly number[], options: { keepDims: boolean }) => Tensor) {
+function reducing(apply: Reduce) {
   return ([x]: readonly Tensor[], { outer, length, shape, kept }: AttributesOf<"sum">): Tensor => {
     const keepDims = sameShape(shape, kept);
     const { shape: sizes } = checkTensor("reduction", x);
@@ -42,6 +46,23 @@ function reducing(apply: (x: Tensor, axes: readonly number[], options: { keepDim
       `a reduction must be of axes of ${showValue(sizes)}, got ${length} elements: write the file anew`,
     );
   };
+}
+
+function deviated(inputs: readonly Tensor[], attributes: AttributesOf<"deviation">): Tensor {
+  const { centered, root, divisor } = attributes;
+  if (typeof centered !== "boolean" || typeof root !== "boolean" || !(divisor > 0 && divisor < Infinity)) {
+    throw new FormatError(`a deviation must be centered or not, over a number, got ${showValue(attributes)}`);
+  }
+  const kind = { centered, root, divisor };
+  return reducing((x, axes, { keepDims }) => deviation(x, axes, keepDims, kind))(inputs, attributes);
+}
+
+/** By statistics that are given. Those of a batch are an operation of their own, which is not saved. */
+function normalized(inputs: readonly Tensor[], { epsilon, hasWeight, hasBias }: AttributesOf<"normalize">): Tensor {
+  const [x, mean, variance, ...rest] = inputs;
+  const [weight] = hasWeight ? rest : [];
+  const bias = hasBias ? rest.at(-1) : undefined;
+  return ops.batchNorm(x, { mean, variance, epsilon, ...(weight && { weight }), ...(bias && { bias }) });
 }
 
 function sliced([x]: readonly Tensor[], { begin, step, shape }: AttributesOf<"slice">): Tensor {
@@ -135,15 +156,22 @@ const REPLAYS = /* @__PURE__ */ (() =>
     gather: ([x, indices], { axis }) => ops.gather(x, indices, axis),
     gatherAlong: ([x, indices], { axis }) => ops.gatherAlong(x, indices, axis),
     oneHot: ([x], { classes }) => ops.oneHot(x, classes),
+    ...{ convolution: convolved, convolutionInputGradient: convolvedBack, normalize: normalized },
+    ...{ maxPool: pooled("maxPool"), averagePool: pooled("averagePool"), deviation: deviated },
     sum: (inputs, attributes) => reducing(attributes.scale === 1 ? ops.sum : ops.mean)(inputs, attributes),
-    max: reducing(ops.max),
-    min: reducing(ops.min),
-    product: reducing(ops.product),
+    ...{ max: reducing(ops.max), min: reducing(ops.min), product: reducing(ops.product) },
     randomNormal: ([clock], { shape, seed, stream, numbers: [mean, standardDeviation] }) =>
       ops.randomNormal(shape, { clock, seed, stream, mean, standardDeviation }),
     randomUniform: ([clock], { shape, seed, stream, numbers: [low, width] }) =>
       ops.randomUniform(shape, { clock, seed, stream, low, high: low + width }),
   }) satisfies { readonly [Name in OperationName]?: Replay<Name> })();
+
+/** What a file says of an operation: of a normalization not which rows its kernel takes together, which follows from the batch. */
+export function savedAttributes(name: string, attributes: unknown): unknown {
+  if (name !== "normalize") return attributes;
+  const { fold: _, ...others } = attributes as AttributesOf<"normalize">;
+  return others;
+}
 
 /** Whether a saved model may have it between its layers. */
 export function isSaved(name: string): name is keyof typeof REPLAYS {
@@ -166,7 +194,7 @@ export function applySaved(
   const { source } = replay(inputs, attributes ?? {});
   if (source.kind === "result") {
     const { node } = source;
-    const isIt = node.operation === operations[name] && alike(node.attributes, attributes);
+    const isIt = node.operation === operations[name] && alike(savedAttributes(name, node.attributes), attributes);
     if (isIt && alike([...node.inputs], [...inputs])) return node.outputs;
   }
   throw new FormatError(

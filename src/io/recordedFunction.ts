@@ -20,7 +20,7 @@ import { fromList, type Port, type Traced } from "../nn/ports.js";
 import type { Scope } from "../nn/scope.js";
 import { FormatError } from "./formatError.js";
 import { acrossBatches, type Json, toJson } from "./modelArguments.js";
-import { isSaved } from "./operationsOfModel.js";
+import { isSaved, savedAttributes } from "./operationsOfModel.js";
 
 /** What a function does in order. Values are numbered: the inputs first, then what each step gives. */
 export interface RecordedSteps {
@@ -242,7 +242,7 @@ function operationStep({ where, layer }: About, node: Node, slot: SlotOf, { stre
     );
   }
   const step = { operation: name, to: node.inputs.map(slot) };
-  const { attributes } = node;
+  const attributes = savedAttributes(name, node.attributes);
   if (attributes === undefined) return step;
   const { seed, stream, ...rest } = attributes as { readonly seed?: unknown; readonly stream?: number };
   if (kindOf(seed) !== "Array") return { ...step, with: toJson(where, attributes, layer) };

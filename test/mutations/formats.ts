@@ -13,7 +13,7 @@ import {
   sequential,
   sgd,
 } from "../../src/platform/node.js";
-import { add } from "../../src/platform/nodeGraph.js";
+import { add, averagePool1d, maxPool1d, standardDeviation } from "../../src/platform/nodeGraph.js";
 import * as io from "../../src/platform/nodeIo.js";
 import { fromKeras, fromTensorFlowJs } from "../../src/platform/nodeKeras.js";
 import { fromOnnx, toOnnx } from "../../src/platform/nodeOnnx.js";
@@ -87,7 +87,10 @@ function redescribed(file: Uint8Array) {
 
 const branched = compileSync(
   functional({ input: [4, 2] }, (x, { apply }) =>
-    add(apply(x, conv1d(2, 2), flatten(), dense(2)), apply(x, flatten(), dense(2))),
+    add(
+      apply(x, conv1d(2, 2), flatten(), dense(2)),
+      apply(standardDeviation(averagePool1d(maxPool1d(x, 2, { stride: 1 }), 2, { stride: 1 }), 1), dense(2)),
+    ),
   ),
   { engine },
 );
