@@ -57,11 +57,15 @@ export const pooled =
   ([x]: readonly Tensor[], of: Pool): Tensor => {
     const { shape } = checkTensor(WHERE, x);
     if (shape.length !== 4) {
-      throw new FormatError(`${WHERE}: input must be [batch, height, width, channels], got ${showShape(shape)}`);
+      throw new FormatError(
+        `${WHERE}: input must be [batch, height, width, channels], got ${showShape(shape)}: the file is damaged`,
+      );
     }
     checkPixels(WHERE, shape);
     if (typeof of.name !== "string" || !/^\w{1,40}$/.test(of.name)) {
-      throw new FormatError(`${WHERE}: name must be that of a function, got ${showValue(of.name)}`);
+      throw new FormatError(
+        `${WHERE}: name must be that of a function, got ${showValue(of.name)}: the file is damaged`,
+      );
     }
     const [height, width] = [of.height, of.width].map((axis, at) => axisOf(name, shape[at + 1], axis ?? {}));
     return apply(operations[name], [x], { height, width, name: of.name, batch: shape[0], channels: shape[3] });
@@ -79,7 +83,9 @@ function axisOf(name: string, size: number, given: Partial<Axis>): Axis {
   const pad = whole("pad", 0, Math.floor(span / 2));
   const limit = given.limit === 0 || given.limit === EVERYWHERE ? given.limit : whole("limit", size, size + span);
   if (span > EVERYWHERE || (out - 1) * stride >= size + pad) {
-    throw new FormatError(`${WHERE}: each window must begin in the input, got ${showValue(given)} over ${size}`);
+    throw new FormatError(
+      `${WHERE}: each window must begin in the input, got ${showValue(given)} over ${size}: the file is damaged`,
+    );
   }
   return { size, out, window, stride, pad, dilation, limit };
 }
