@@ -66,11 +66,14 @@ async function convert(given: OptionValues<typeof CONVERT>, from: string, to: st
 function endingOf(given: OptionValues<typeof CONVERT>, to: string): string {
   if (to === "-") {
     const ending = ENDINGS.find((one) => one === `.${given.to}`);
-    if (ending !== undefined) return onlyBytes(given, ending);
-    const names = ENDINGS.map((one) => one.slice(1));
-    throw new UsageError(
-      `--to must name the format of what goes to stdout, one of ${showNames(names)}, got "${given.to}"`,
-    );
+    if (ending === undefined) {
+      const names = ENDINGS.map((one) => one.slice(1));
+      throw new UsageError(
+        `--to must name the format of what goes to stdout, one of ${showNames(names)}, got "${given.to}"`,
+      );
+    }
+    checkNoJson(given);
+    return ending;
   }
   const ending = ENDINGS.find((one) => to.toLowerCase().endsWith(one));
   if (ending === undefined) throw new UsageError(`the second file must end with ${showNames(ENDINGS)}, got "${to}"`);
@@ -81,9 +84,8 @@ function endingOf(given: OptionValues<typeof CONVERT>, to: string): string {
 }
 
 /** On stdout, a line of JSON would be taken for a part of the file. */
-function onlyBytes<T>({ json }: { readonly json: boolean }, format: T): T {
+function checkNoJson({ json }: { readonly json: boolean }): void {
   if (json) throw new UsageError("--json must be left out if the file goes to stdout");
-  return format;
 }
 
 async function saveForeign(file: OpenFile, bytes: Bytes, to: string): Promise<void> {
@@ -230,7 +232,8 @@ export const exportCommand = defineCommand({
   async run(given, [from, to]) {
     const endings = Object.keys(TARGETS).filter((one) => one.endsWith("js") || !given.standalone);
     const isStdout = to === "-";
-    const ending = isStdout ? onlyBytes(given, endings[0]) : endings.find((one) => to.toLowerCase().endsWith(one));
+    if (isStdout) checkNoJson(given);
+    const ending = isStdout ? endings[0] : endings.find((one) => to.toLowerCase().endsWith(one));
     if (ending === undefined) throw new UsageError(`the file must end with ${showNames(endings)}, got "${to}"`);
     const { files, table } = await TARGETS[ending](from, to, given);
     const say = sayWith(given.json || isStdout);

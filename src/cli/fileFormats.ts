@@ -91,7 +91,7 @@ export async function openFile(where: string, bytes: Uint8Array<ArrayBuffer>, pa
   const format = formatOfBytes(where, bytes, path);
   switch (format) {
     case "safetensors": {
-      if (isText(bytes)) return { format, ...(await loadSafetensors(path)) };
+      if (isText(bytes)) return { format, ...(await loadSafetensors(besides(where, path))) };
       const { metadata, tensors } = openSafetensors(`${where}: ${showValue(path)}`, bytes);
       return { format, metadata, tensors: tensors() };
     }
@@ -108,7 +108,7 @@ export async function openFile(where: string, bytes: Uint8Array<ArrayBuffer>, pa
     case "keras":
       return { format, metadata: {}, ...(await modelIn((await fromKeras(bytes)).model)) };
     case "tensorflowjs":
-      return { format, metadata: {}, ...(await modelIn((await loadTensorFlowJs(path)).model)) };
+      return { format, metadata: {}, ...(await modelIn((await loadTensorFlowJs(besides(where, path))).model)) };
     case "brainjs":
       return { format, metadata: {}, ...(await modelIn(fromBrain(bytes).model)) };
     case "idx": {
@@ -122,9 +122,17 @@ export async function openFile(where: string, bytes: Uint8Array<ArrayBuffer>, pa
   }
 }
 
+/** The path of a file that others lie beside. */
+function besides(where: string, path: string): string {
+  if (path !== "-") return path;
+  throw new DataError(
+    `${where}: a file that others belong to must be given by its path, got stdin: they lie beside it`,
+  );
+}
+
 /** The model that a file of safetensors is, or one in parts. */
 export async function modelOf(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<LoadedModel> {
-  return isText(bytes) ? loadModel(path) : decodeModel(bytes, {}, path);
+  return isText(bytes) && path !== "-" ? loadModel(path) : decodeModel(bytes, {}, path);
 }
 
 async function modelIn(model: Model): Promise<Pick<OpenFile, "model" | "tensors">> {

@@ -51,7 +51,9 @@ function reducing(apply: Reduce) {
 function deviated(inputs: readonly Tensor[], attributes: AttributesOf<"deviation">): Tensor {
   const { centered, root, divisor } = attributes;
   if (typeof centered !== "boolean" || typeof root !== "boolean" || !(divisor > 0 && divisor < Infinity)) {
-    throw new FormatError(`a deviation must be centered or not, over a number, got ${showValue(attributes)}`);
+    throw new FormatError(
+      `a deviation must have centered, root and a divisor above 0, got ${showValue(attributes)}: the file is damaged`,
+    );
   }
   const kind = { centered, root, divisor };
   return reducing((x, axes, { keepDims }) => deviation(x, axes, keepDims, kind))(inputs, attributes);
@@ -60,9 +62,8 @@ function deviated(inputs: readonly Tensor[], attributes: AttributesOf<"deviation
 /** By statistics that are given. Those of a batch are an operation of their own, which is not saved. */
 function normalized(inputs: readonly Tensor[], { epsilon, hasWeight, hasBias }: AttributesOf<"normalize">): Tensor {
   const [x, mean, variance, ...rest] = inputs;
-  const [weight] = hasWeight ? rest : [];
-  const bias = hasBias ? rest.at(-1) : undefined;
-  return ops.batchNorm(x, { mean, variance, epsilon, ...(weight && { weight }), ...(bias && { bias }) });
+  const affine = { ...(hasWeight && { weight: rest[0] }), ...(hasBias && { bias: rest[rest.length - 1] }) };
+  return ops.batchNorm(x, { mean, variance, epsilon, ...affine });
 }
 
 function sliced([x]: readonly Tensor[], { begin, step, shape }: AttributesOf<"slice">): Tensor {

@@ -3,9 +3,10 @@
 import { checkInteger, LARGEST_INT32, showValue } from "../engine/errors.js";
 import { apply } from "../graph/operation.js";
 import { checkTensor, showShape, type Tensor } from "../graph/tensor.js";
-import * as ops from "../ops/index.js";
+import { convolve, convolveTransposed } from "../ops/conv.js";
 import { type AttributesOf, operations } from "../ops/operations.js";
-import { checkPixels } from "../ops/window.js";
+import { EVERYWHERE } from "../ops/pool.js";
+import { checkPixels, openOf, windowOf } from "../ops/window.js";
 import { FormatError } from "./formatError.js";
 
 type Convolution = AttributesOf<"convolution">;
@@ -18,39 +19,33 @@ type Sizes = readonly [size: number, window: number, stride: number, dilation: n
 const beyond = ([size, window, stride, dilation, before, out]: Sizes): number =>
   (out - 1) * stride + (window - 1) * dilation + 1 - before - size;
 
-/** Options of the convolution, for one axis or two; `g.height` and `g.width` are of what it takes. */
-function optionsOf(x: Tensor, g: Convolution) {
+/** The window over one axis or two; `g.height` and `g.width` are of what the convolution takes. */
+function windowIn(x: Tensor, g: Convolution) {
   const vertical: Sizes = [g.height, g.windowHeight, g.strideY, g.dilationY, g.padTop, g.outHeight];
   const horizontal: Sizes = [g.width, g.windowWidth, g.strideX, g.dilationX, g.padLeft, g.outWidth];
-  const axes = checkTensor("convolution", x).shape.length === 3 ? [horizontal] : [vertical, horizontal];
-  return {
+  const axes = checkTensor(CONVOLUTION, x).shape.length === 3 ? [horizontal] : [vertical, horizontal];
+  const pads = axes.map((sizes) => [sizes[4], Math.max(0, beyond(sizes))]);
+  const options = {
     stride: axes.map(([, , stride]) => stride),
     dilation: axes.map(([, , , dilation]) => dilation),
-    padding: axes.map((sizes) => [sizes[4], Math.max(0, beyond(sizes))]),
-    outputSize: axes.map(([size]) => size),
+    padding: axes.length === 1 ? pads[0] : pads,
     groups: g.groups,
   };
+  return { window: windowOf(CONVOLUTION, axes.length, options), sizes: axes.map(([size]) => size) };
 }
 
-export function convolved([x, weight, bias]: readonly Tensor[], g: Convolution): Tensor {
-  const { stride, dilation, padding, groups } = optionsOf(x, g);
-  if (stride.length === 2) return ops.conv2d(x, weight, { stride, dilation, padding, groups, bias } as never);
-  const only = { stride: stride[0], dilation: dilation[0], padding: padding[0] as never };
-  return ops.conv1d(x, weight, { ...only, groups, bias });
-}
+const CONVOLUTION = "convolution";
+
+export const convolved = ([x, weight, bias]: readonly Tensor[], g: Convolution): Tensor =>
+  convolve(CONVOLUTION, x, weight, bias, windowIn(x, g).window);
 
 export function convolvedBack([x, weight, bias]: readonly Tensor[], g: Convolution): Tensor {
-  const { stride, dilation, padding, outputSize, groups } = optionsOf(x, g);
-  if (stride.length === 2) {
-    return ops.convTranspose2d(x, weight, { stride, dilation, padding, outputSize, groups, bias } as never);
-  }
-  const only = { stride: stride[0], dilation: dilation[0], padding: padding[0] as never, outputSize: outputSize[0] };
-  return ops.convTranspose1d(x, weight, { ...only, groups, bias });
+  const { window, sizes: outputSize } = windowIn(x, g);
+  const open = openOf(CONVOLUTION, outputSize.length, { outputSize });
+  return convolveTransposed(CONVOLUTION, x, weight, bias, window, open);
 }
 
 const WHERE = "pooling";
-// As in ops/pool.ts: every window counts whole.
-const EVERYWHERE = 2 ** 30;
 
 export const pooled =
   (name: "maxPool" | "averagePool") =>

@@ -127,7 +127,7 @@ export function checkImage(where: string, shape: Shape, rank: number): void {
 }
 
 // Every window counts whole, be it beyond the padding: so averages that are divided by something else are made.
-const EVERYWHERE = 2 ** 30;
+export const EVERYWHERE = 2 ** 30;
 
 function axisOf(
   where: string,

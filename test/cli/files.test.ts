@@ -166,6 +166,9 @@ describe("steepest inspect", () => {
     await resultOf(["convert", "small.safetensors", "joint.onnx"], { cwd });
     expect(bytesOf("joined.onnx")).toEqual(bytesOf("joint.onnx"));
 
+    const { code: ended, stderr: said } = await run(["inspect", "-"], { cwd, input: bytesOf(index) });
+    expect([ended, said]).toEqual([1, expect.stringMatching(/must be given by its path, got stdin/)]);
+
     writeFileSync(file("int8.safetensors"), encodeQuantized(await quantize(trainer, { calibration: x })));
     const { stdout, code } = await run(["inspect", "int8.safetensors"], { cwd });
     expect([code, stdout]).toEqual([0, expect.stringMatching(/quantized to int8: decodeQuantized\(\)/)]);

@@ -205,3 +205,15 @@ test.each([
   // Some numbers are others that fit: an epsilon, a divisor.
   expect(refused).toBeGreaterThan(0.8 * keys.length * BAD.length);
 });
+
+test.each([
+  ["height", { out: 5 }, /each window must begin in the input, got .* over 7: the file is damaged/],
+  ["width", { pad: 2 }, /pad must be a whole number from 0 to 1, got 2/],
+  ["name", "max pool", /name must be that of a function, got "max pool": the file is damaged/],
+] as const)("a pooling whose %s is %j", (key, value, message) => {
+  const bytes = changed("maxPool2d", "maxPool", (attributes) => {
+    const at = attributes as Record<string, unknown>;
+    at[key] = typeof value === "string" ? value : { ...(at[key] as object), ...value };
+  });
+  expect(() => decodeModel(bytes)).toThrow(message);
+});
