@@ -34,6 +34,7 @@ import {
   targetsOf,
   targetType,
 } from "./data.js";
+import { atOnce } from "./job.js";
 import { type Losses, type OutputOptions, resolveOutputs, tryOutputs } from "./outputs.js";
 import { assignTargets, buildScores } from "./scores.js";
 import { isTrainable } from "./state.js";
@@ -223,12 +224,8 @@ async function modelSubject(model: AnyModel, { loss, data, weights, seed, engine
   if (trainable.length === 0) {
     throw new ModelError("checkGradients: the model must have parameters, got none: add dense(…)");
   }
-  tryOutputs(
-    "checkGradients",
-    model,
-    outputs,
-    trainable.map(([, tensor]) => tensor),
-  );
+  const trained = trainable.map(([, tensor]) => tensor);
+  atOnce(tryOutputs("checkGradients", model, outputs, trained));
   const format: SampleFormat = {
     inputs: model.inputs,
     outputs: model.outputs,

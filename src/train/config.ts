@@ -150,7 +150,7 @@ export function* configure(given: unknown, options: AnyOptions): InParts<Trainin
   if (mix !== undefined) checkMixed(mix, model, outputs);
   const fixed = frozenOf(model, frozen);
   const trained = [...model.parameters.values()].filter((tensor) => isTrainable(tensor) && !fixed.has(tensor));
-  tryOutputs("compile", model, outputs, trained);
+  yield* tryOutputs("compile", model, outputs, trained);
   warnOfLogits(warn, model.trial, outputs);
   yield REST;
   const isTrained = new Set(trained);

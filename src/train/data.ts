@@ -459,7 +459,7 @@ export function* loadSamples(engine: Engine, flat: FlatSamples, format: SampleFo
     const sizes = columns.map(({ data, dtype }) => data.length * bytesOf(dtype));
     const places = sizes.map((bytes) => lease.take(bytes));
     const order = lease.take(count * 4);
-    let pausedAt = performance.now();
+    let pausedAt = 0;
     for (const [index, { name, dtype, data, size, fill }] of columns.entries()) {
       const most = Math.max(1, Math.floor(PART / size)) * size;
       for (let first = 0; first < count * size; first += most) {

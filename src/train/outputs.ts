@@ -21,6 +21,7 @@ import { add } from "../ops/elementwise.js";
 import { gradient } from "../ops/gradient.js";
 import { withPenalties } from "./changes.js";
 import { targetShape, targetType } from "./data.js";
+import { type InParts, REST } from "./job.js";
 import { lengthsFor } from "./scores.js";
 import type { OutputConfig, OutputMetric, WeightSource } from "./state.js";
 import { trialWeights, type Weights, weightSources } from "./weights.js";
@@ -300,16 +301,17 @@ function weightsFor(where: string, ports: readonly Port[], given: OutputOptions[
  * Applies losses and predictions to the outputs of the model's first trace, and computes the gradient of the total loss
  * by `trained`. So what a step would refuse is refused now.
  */
-export function tryOutputs(
+export function* tryOutputs(
   where: string,
   model: AnyModel,
   outputs: readonly OutputConfig[],
   trained: readonly Tensor[],
-): void {
+): InParts<void> {
   const losses = outputs.flatMap((config, index) =>
     config.loss === undefined ? [] : [tryOutput(where, model, index, config.loss, config)],
   );
   if (losses.length === 0) return;
+  yield REST;
   try {
     if (trained.length > 0) gradient(withPenalties(losses.reduce(add), trained), [...trained]);
   } catch (error) {

@@ -36,7 +36,7 @@ import { type CallbackMemory, NO_MEMORY } from "./callbacks.js";
 import { type Cursor, createCursor, type Pass } from "./cursor.js";
 import { type ResidentData, type SampleFormat, targetsOf } from "./data.js";
 import type { Tally } from "./evaluate.js";
-import { assertIdle, EngineCall, type Job } from "./job.js";
+import { assertIdle, EngineCall, type Job, REST } from "./job.js";
 import { NO_OPTIMIZER, type OptimizerPlan, type PlacedOptimizer, placeOptimizerIn } from "./optimizer.js";
 import type { Feed, ProgramUse, StepProgram } from "./programs.js";
 import type { Rewind, Watched } from "./rewind.js";
@@ -371,6 +371,7 @@ export function* initializeState(state: State): Job<void> {
   const recording = startRecording();
   const tensors = [...config.model.parameters.values()];
   recordFirstValues(recording.record, tensors, state.values.addressOf, config.seed);
+  yield REST;
   const program = installProgram(engine, recording);
   try {
     yield new EngineCall(program, 1, valuesOf(state));

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // compile(): makes programs of a model, its loss and its optimizer, in the memory of one engine.
 import { createEngine, createEngineSync, type Engine, type EngineOptions, engineOf } from "../engine/engine.js";
+import { breathe } from "../engine/host.js";
 import type { Build } from "../engine/module.js";
 import type { Shape } from "../graph/tensor.js";
 import type { Values } from "../graph/values.js";
@@ -296,8 +297,10 @@ export async function compile(model: unknown, given: object = {}): Promise<unkno
   const own = options.engine === undefined;
   let state: State | undefined;
   try {
+    await breathe();
     state = createState(engine, config);
     await runAsync(engine, initializeState(state));
+    await breathe();
     return createTrainer(state, own);
   } catch (error) {
     if (state !== undefined) await closeState(state);

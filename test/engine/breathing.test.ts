@@ -125,7 +125,10 @@ test("a trainer and its first programs are made in parts, with a turn between th
   };
   const turnsOf = (what: string) => notes.filter((one) => one.what === what).map(({ turn }) => turn);
   notes.length = 0;
+  const before = turns.turn();
   using trainer = await compile(noting, { loss, optimizer, engine });
+  // Options; losses; the gradient; the optimizer's plan; memory; first values; the trainer.
+  expect(turns.turn() - before).toBeGreaterThanOrEqual(6);
   // Losses are tried in one task, the optimizer in a later one.
   expect(Math.min(...turnsOf("record"))).toBeGreaterThan(Math.max(...turnsOf("loss")));
   const resident = trainer.load({ x: new Float32Array(20 * 20), y: new Float32Array(20) });
@@ -160,6 +163,29 @@ test("data are checked and copied in parts of 65,536 values, with a turn after e
   // All of x and y: 400,000 and 20,000 values in 4 bytes each; beside them some words for the calls.
   expect(bytes.reduce((a, b) => a + b)).toBeGreaterThanOrEqual(420_000 * 4);
   expect(Math.max(...bytes)).toBeLessThanOrEqual(65_536 * 4 + KB);
+});
+
+test("reading the samples of a fit and loading them are two tasks", async () => {
+  using engine = await createEngine({ background: true });
+  const turns = countTurns();
+  let loadedIn = -1;
+  const watched: Engine = Object.create(engine, {
+    writable: {
+      value(address: number, length: number, as?: "float32" | "uint32") {
+        if (length === 16 * 20) loadedIn = turns.turn();
+        return engine.writable(address, length, as);
+      },
+    },
+  });
+  using trainer = await compile(model, { ...recipe, engine: watched });
+  const data = dataOf(16);
+  const readIn = turns.turn();
+  const done = trainer.evaluate(data);
+  // A small array is read before the call returns.
+  data.x.fill(Number.NaN);
+  expect((await done).loss).toBeGreaterThan(0);
+  turns.stop();
+  expect(loadedIn).toBeGreaterThan(readIn);
 });
 
 test("a copy of the memory is brought up to date in messages of 1 MB at most, each after the answer to the last", async () => {
