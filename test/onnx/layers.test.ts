@@ -1,9 +1,9 @@
-// Every layer as an ONNX file, run by ONNX Runtime: the outputs are those of the trainer.
-import { afterAll, beforeAll, describe, test } from "vitest";
+// Every layer as an ONNX file, run by both builds of ONNX Runtime: the outputs are those of the trainer.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createEngine, type Engine } from "../../src/platform/node.js";
-import { compareWithRuntime } from "./compared.js";
+import { compareWithOthers } from "./compared.js";
 import { LAYERS } from "./layers.js";
-import { hasRuntime } from "./runtime.js";
+import { hasRuntimes } from "./runtime.js";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -11,8 +11,10 @@ beforeAll(async () => {
 });
 afterAll(() => engine.dispose());
 
-describe.skipIf(!hasRuntime)("layers", () => {
-  test.each(Object.entries(LAYERS))("%s", async (_, models) => {
-    for (const model of models()) await compareWithRuntime(model, engine);
+test.skipIf(!hasRuntimes)("both builds of ONNX Runtime are there", () => expect(hasRuntimes).toBe(true));
+
+describe("layers", () => {
+  test.each(Object.entries(LAYERS))("%s", async (name, models) => {
+    for (const [index, model] of models().entries()) await compareWithOthers(`${name} ${index}`, model, engine);
   });
 });
