@@ -1,6 +1,15 @@
 // npm run test:everywhere: the packed package in every runtime, with one suite, and the same bits.
 import { execFile } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -38,8 +47,14 @@ async function createProject(folder) {
   const tarball = (await npm(ROOT, "pack", "--ignore-scripts", "--pack-destination", folder)).split("\n").at(-1);
   writeFileSync(join(folder, "package.json"), '{ "name": "everywhere", "private": true, "type": "module" }\n');
   await npm(folder, "install", "--no-audit", "--no-fund", "--no-package-lock", join(folder, tarball));
-  for (const name of ["suite", "hosts"]) cpSync(join(HERE, name), join(folder, name), { recursive: true });
-  await bundleRows(join(folder, "suite/rows.js"));
+  // The optional peer that writes standalone files.
+  symlinkSync(join(ROOT, "node_modules/binaryen"), join(folder, "node_modules/binaryen"), "junction");
+  for (const name of ["suite", "hosts", "standalone"])
+    cpSync(join(HERE, name), join(folder, name), { recursive: true });
+  await Promise.all([
+    bundleRows(join(folder, "suite/rows.js")),
+    promisify(execFile)(process.execPath, [join(folder, "standalone/make.js")]),
+  ]);
 }
 
 /** Yields the records of one runtime. */

@@ -1,5 +1,5 @@
 // What a standalone file takes, in which forms it comes, and what cannot become one.
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as S from "steepest";
 import { labelMap, minMaxScaler, standardScaler } from "steepest/data";
@@ -176,39 +176,4 @@ test("the kernels use no memory where the data begin", async () => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536 });
   const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
   expect((exports.heapBase as () => number)()).toBeLessThanOrEqual(RESERVED_BYTES);
-});
-
-const miniflare = new URL("../everywhere/node_modules/miniflare/dist/src/index.js", import.meta.url);
-
-test.skipIf(!existsSync(miniflare))("runs in workerd, which compiles no bytes", async () => {
-  const trainer = S.compileSync(small(), { seed: 2 });
-  await saveStandalone(trainer, join(folder, "edge.mjs"), { format: "wasm-file" });
-  const main = join(folder, "worker.mjs");
-  writeFileSync(
-    main,
-    `import { load } from "./edge.mjs";
-import wasm from "./edge.wasm";
-const predictor = load(wasm);
-export default {
-  fetch: async (request) => new Response((await predictor).predict(await request.json())),
-};
-`,
-  );
-  const { Miniflare } = (await import(miniflare.href)).default;
-  const worker = new Miniflare({
-    modulesRoot: folder,
-    modules: [
-      { type: "ESModule", path: main },
-      { type: "ESModule", path: join(folder, "edge.mjs") },
-      { type: "CompiledWasm", path: join(folder, "edge.wasm") },
-    ],
-    compatibilityDate: "2025-09-01",
-  });
-  try {
-    const answer = await worker.dispatchFetch("http://localhost/", { method: "POST", body: JSON.stringify([...x]) });
-    const got = new Float32Array(await answer.arrayBuffer());
-    expect(bitsOf(got)).toEqual(bitsOf(trainer.predictSync(x)));
-  } finally {
-    await worker.dispose();
-  }
 });

@@ -1,8 +1,8 @@
 // Standalone files as a program has them: written somewhere, imported from there.
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { saveStandalone } from "steepest/standalone";
 import { afterAll } from "vitest";
 
@@ -13,24 +13,6 @@ export type Options = Parameters<typeof saveStandalone>[2];
 export interface Opened {
   load(wasm?: unknown): Promise<{ predict(x: unknown): never }>;
 }
-
-const MODULES = fileURLToPath(new URL("../everywhere/node_modules/", import.meta.url));
-const ending = process.platform === "win32" ? ".exe" : "";
-const system = `${process.platform}-${process.arch}`;
-const bunSystem = system.replace("arm64", "aarch64");
-
-/** Programs that run a file, with what stands before it: this Node, and those of test/everywhere that are there. */
-export const PROGRAMS: readonly (readonly [program: string, ...flags: string[]])[] = [
-  [process.execPath],
-  ...(
-    [
-      [`${MODULES}node20-${system}/bin/node${ending}`],
-      [`${MODULES}node26-${system}/bin/node${ending}`],
-      [`${MODULES}@deno/${system}-glibc/deno${ending}`, "run", "--no-prompt"],
-      [`${MODULES}@oven/bun-${bunSystem}/bin/bun${ending}`],
-    ] as const
-  ).filter(([program]) => existsSync(program) && program !== process.execPath),
-];
 
 export const folder = mkdtempSync(join(tmpdir(), "steepest-standalone-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,14 +1,12 @@
-// Models as files that need no library: the bits of the trainer, the size, every runtime.
-import { execFile } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+// Models as files that need no library: the bits of the trainer, the size. Every runtime: test/everywhere/suite/standalone.js.
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import * as S from "steepest";
-import { saveStandalone, toStandalone } from "steepest/standalone";
+import { toStandalone } from "steepest/standalone";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../ops/cases.js";
-import { folder, opened, PROGRAMS } from "./opened.js";
+import { folder, opened } from "./opened.js";
 
 const random = createRandom(3).uniform;
 const numbers = (length: number) => Float32Array.from({ length }, () => 2 * random() - 1);
@@ -83,26 +81,5 @@ describe.each(Object.entries(SAMPLES))("%s", (name, sample) => {
     expect(sample.most).toBe(Number(stated[2]) * KB);
     // Nothing of it is code that is made while it runs, or comes from elsewhere.
     expect(String(file)).not.toMatch(/\beval\b|\bFunction\b|\bimport\b|\brequire\b|\bfetch\b/);
-  });
-
-  test("runs in other programs", async () => {
-    const x = numbers(11 * sample.size);
-    const wanted = bitsOf(trainer.predictSync(x as never));
-    await saveStandalone(trainer, join(folder, `${name}.mjs`));
-    const main = join(folder, `${name}-main.mjs`);
-    writeFileSync(
-      main,
-      `import { load } from "./${name}.mjs";
-const { predict } = await load();
-const y = predict(${JSON.stringify(Array.from(x))});
-console.log(Array.from(new Uint8Array(y.buffer), (byte) => byte.toString(16).padStart(2, "0")).join(""));
-`,
-    );
-    for (const [program, ...flags] of PROGRAMS) {
-      const { stdout } = await promisify(execFile)(program, [...flags, main], {
-        env: { ...process.env, NODE_OPTIONS: "" },
-      });
-      expect(stdout.trim(), program).toBe(wanted);
-    }
   });
 });

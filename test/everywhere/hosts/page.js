@@ -1,12 +1,15 @@
 // A page: runs the suite on its own thread, in a worker of its own, or in a service worker.
 import { workers } from "/hosts/workers.js";
 import * as modules from "/modules.js";
+import { files } from "/standalone/files.js";
 import { explain } from "/suite/checks.js";
 import { runSuite } from "/suite/suite.js";
 
+const wasmOf = (name) => fetch(`/standalone/${name}.wasm`);
+
 globalThis.runHere = async (options) => {
   try {
-    return await runSuite(modules, { ...options, workers });
+    return await runSuite({ ...modules, files }, { ...options, workers, wasmOf });
   } catch (error) {
     return { broken: explain(error) };
   }

@@ -1,8 +1,11 @@
 // A page's own worker.
 import { workers } from "/hosts/workers.js";
 import * as modules from "/modules.js";
+import { files } from "/standalone/files.js";
 import { explain } from "/suite/checks.js";
 import { runSuite } from "/suite/suite.js";
+
+const wasmOf = (name) => fetch(`/standalone/${name}.wasm`);
 
 /**
  * Engines whose workers start while the page is busy. Where the page's browser has a driver, Firefox 153 blocks this
@@ -19,7 +22,7 @@ async function startEngines({ createEngine }, { build, threads, starts = 0 }) {
 self.onmessage = async ({ data }) => {
   try {
     await startEngines(modules.steepest, data);
-    self.postMessage(await runSuite(modules, { ...data, workers }));
+    self.postMessage(await runSuite({ ...modules, files }, { ...data, workers, wasmOf }));
   } catch (error) {
     self.postMessage({ broken: explain(error) });
   }

@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize, sep } from "node:path";
 
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
+const SCRIPT = "text/javascript";
+const TYPES = { ".html": "text/html", ".js": SCRIPT, ".mjs": SCRIPT, ".wasm": "application/wasm" };
 /** Frames in which a worker may come from the page's own memory: for suite/maps.js. */
 const MAPS = '<!doctype html><title>maps</title><script type="module" src="/hosts/maps.js"></script>';
 const PAGE = '<!doctype html><title>steepest</title><script type="module" src="/hosts/page.js"></script>';

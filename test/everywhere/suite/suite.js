@@ -10,6 +10,7 @@ import { createDigest } from "./numbers.js";
 import { checkResuming } from "./saving.js";
 import { checkScores } from "./scores.js";
 import { checkSlices } from "./slices.js";
+import { checkStandalone } from "./standalone.js";
 import { checkStores } from "./stores.js";
 import { checkSynchronous, runTrainings } from "./trainings.js";
 import { checkRefusal, listen } from "./wide.js";
@@ -17,13 +18,14 @@ import { checkRefusal, listen } from "./wide.js";
 /**
  * Runs everything in one engine.
  *
- * @param modules `steepest`, and where there are some `graph`, `io`, `search`, `metrics`, `data` and `images`.
+ * @param modules `steepest`, and where there are some `graph`, `io`, `search`, `metrics`, `data` and `images`; `files`, the
+ *   standalone files.
  * @param options `build`, `threads` and `background` for the engine; `refused`, a part of the reason why the runtime must
  *   not run that build; `given`, the threads that it must then have
  *   (default: those asked for); `brief`, whether the rows of operations, their gradients and the resuming of each training
  *   are left out; `inBackground`, whether it must then run there; `synchronous`, whether the runtime can
  *   load the kernels so; `file`, a path that may be written; `workers`, a list that has all workers as they are started, if
- *   the host sees them.
+ *   the host sees them; `wasmOf` and `compiles`: see standalone.js.
  * @returns `{ build, threads, background, passed, failures, skips, digests, digest }`: messages, the digest of each
  *   training and of the kernels' results, and one of all trainings. Where the runtime lacks the build: `{ lacks }`.
  */
@@ -66,6 +68,7 @@ async function runChecks(modules, options, checks) {
       expect(engine.background === inBackground, `background is ${engine.background} instead of ${inBackground}`);
     });
   await asAsked("at the start");
+  await checkStandalone(modules.files, options, checks);
   if (graph === undefined) checks.skip("kernels", "without steepest/graph");
   const kernels = graph === undefined ? {} : await checkKernels(graph, kit, checks);
   // Differences are slow, and say the same for two, three and eight threads.
