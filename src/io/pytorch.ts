@@ -1,208 +1,15 @@
 // Parameters under PyTorch's names and in its layouts: what `load_state_dict` takes, and what `state_dict` gives.
-import { ModelError, showNames, showValue } from "../engine/errors.js";
+import { showNames, showValue } from "../engine/errors.js";
 import { indexOfNotFinite } from "../engine/finite.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/tensor.js";
-import type { AppliedLayer } from "../nn/layer.js";
-import { checkModel } from "../nn/model.js";
-import { isShape } from "../nn/ports.js";
 import { checkFinite } from "../train/checkpoint.js";
 import { FormatError } from "./formatError.js";
+import { entriesOfModel, type Piece, type PyTorchTensor, same } from "./pytorchMap.js";
 import type { SafetensorsFile, SafetensorsInput } from "./safetensors.js";
 import { checkTrainer, type WeightHolder } from "./weights.js";
 
-/** A parameter with its axes in PyTorch's order, as a part of the rows of a tensor of PyTorch. */
-interface Piece {
-  readonly path: string;
-  /** Axis i of PyTorch's is axis `axes[i]` of ours. */
-  readonly axes: readonly number[];
-  readonly shape: Shape;
-  /** If its first axis is a flattened image [height, width, channels]: that shape. PyTorch's has the channels first. */
-  readonly image?: Shape | undefined;
-}
-
-/** A tensor of PyTorch. */
-interface Entry {
-  readonly name: string;
-  /** One below the other. None: PyTorch has it, and we have not. */
-  readonly pieces: readonly Piece[];
-  /** A second bias, which is added to this parameter: zeros on the way out. */
-  readonly addedTo?: Piece | undefined;
-}
-
-type Names = ReadonlyMap<string, Shape>;
-
-/** What an entry is made of, before it has a path: PyTorch's name, our names, and the order of axes by their number. */
-type Rule = readonly [theirs: string, ours: readonly string[], order?: (rank: number) => readonly number[]];
-
-const same = (rank: number): readonly number[] => Array.from({ length: rank }, (_, axis) => axis);
-const turned = (rank: number): readonly number[] => [...same(rank)].reverse();
-/** [...window, in, out] as [out, in, ...window]: convolutions; of transposed ones [...window, out, in] as [in, out, ...window]. */
-const channelsFirst = (rank: number): readonly number[] => [rank - 1, rank - 2, ...same(rank - 2)];
-
-const AFFINE: readonly Rule[] = [
-  ["weight", ["weight"]],
-  ["bias", ["bias"]],
-];
-const STATISTICS: readonly Rule[] = [
-  ...AFFINE,
-  ["running_mean", ["runningMean"]],
-  ["running_var", ["runningVariance"]],
-];
-const CONVOLUTION: readonly Rule[] = [
-  ["weight", ["weight"], channelsFirst],
-  ["bias", ["bias"]],
-];
-const ATTENTION: readonly Rule[] = [
-  ["in_proj_weight", ["weight"], turned],
-  ["in_proj_bias", ["bias"]],
-  ["in_proj_weight", ["queryWeight", "memoryWeight"], turned],
-  ["in_proj_bias", ["queryBias", "memoryBias"]],
-  ["out_proj.weight", ["outputWeight"], turned],
-  ["out_proj.bias", ["outputBias"]],
-];
-
-/** By kind. What is not here and has parameters is refused. */
-const RULES: Readonly<Record<string, readonly Rule[]>> = {
-  dense: [
-    ["weight", ["weight"], turned],
-    ["bias", ["bias"]],
-  ],
-  conv1d: CONVOLUTION,
-  conv2d: CONVOLUTION,
-  conv3d: CONVOLUTION,
-  depthwiseConv1d: CONVOLUTION,
-  depthwiseConv2d: CONVOLUTION,
-  convTranspose1d: CONVOLUTION,
-  convTranspose2d: CONVOLUTION,
-  convTranspose3d: CONVOLUTION,
-  batchNorm: STATISTICS,
-  instanceNorm: STATISTICS,
-  layerNorm: AFFINE,
-  groupNorm: AFFINE,
-  rmsNorm: AFFINE,
-  embedding: AFFINE,
-  prelu: AFFINE,
-  multiHeadAttention: ATTENTION,
-};
-
-/** Layers within layers that PyTorch calls otherwise. */
-const RENAMED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  transformerEncoder: { attention: "self_attn", hidden: "linear1", output: "linear2" },
-  transformerDecoder: {
-    ...{ attention: "self_attn", crossAttention: "multihead_attn", hidden: "linear1", output: "linear2" },
-  },
-};
-
-const RECURRENT = ["lstm", "gru", "simpleRnn"];
-
-/** Layers before which, and after which, PyTorch has the channels first. */
-const IMAGE =
-  /^(?:conv|depthwiseConv|maxPool|averagePool|adaptive|lpPool|upsample|pixelShuffle|pixelUnshuffle|zeroPad|crop)/;
-/** Layers behind which an image is still one. */
-const KEEPING =
-  /^(?:batchNorm|instanceNorm|groupNorm|dropout|spatialDropout|relu|.*elu|sigmoid|tanh|silu|mish|hard.*|soft.*|identity)/i;
-
-function pieceOf(prefix: string, name: string, shape: Shape, order = same, image?: Shape): Piece {
-  return { path: `${prefix}${name}`, axes: order(shape.length), shape, image };
-}
-
-function entriesOf(rules: readonly Rule[], ours: Names, prefix: string, theirs: string, image?: Shape): Entry[] {
-  return rules.flatMap(([name, from, order]) => {
-    const given = from.flatMap((one) => {
-      const shape = ours.get(one);
-      return shape === undefined ? [] : [pieceOf(prefix, one, shape, order, one === "weight" ? image : undefined)];
-    });
-    return given.length < from.length ? [] : [{ name: `${theirs}${name}`, pieces: given }];
-  });
-}
-
-const RECURRENT_NAMES: readonly Rule[] = [
-  ["weight_ih", ["weight"], turned],
-  ["weight_hh", ["recurrentWeight"], turned],
-  ["bias_ih", ["bias"]],
-  ["bias_hh", ["recurrentBias"]],
-  ["weight_hr", ["projection"], turned],
-];
-
-/** Our "1.backward.weight" is `weight_ih_l1_reverse`. */
-function recurrentEntries(where: string, kind: string, ours: Names, prefix: string, theirs: string): Entry[] {
-  const entries: Entry[] = [];
-  for (const [name, shape] of ours) {
-    const [, layer = "0", way, part] = /^(?:(\d+)\.)?(?:(forward|backward)\.)?(\w+)$/.exec(name) ?? [];
-    const rule = RECURRENT_NAMES.find(([, [own]]) => own === part);
-    if (rule === undefined) {
-      throw new ModelError(
-        `${where}: ${kind} must have the parameters of PyTorch's, got ${showValue(name)}: leave out the option that makes it`,
-      );
-    }
-    const [name_, , order] = rule;
-    const end = `_l${layer}${way === "backward" ? "_reverse" : ""}`;
-    const piece = pieceOf(prefix, name, shape, order);
-    entries.push({ name: `${theirs}${name_}${end}`, pieces: [piece] });
-    const isAlone = part === "bias" && !ours.has(name.replace(/bias$/, "recurrentBias"));
-    if (isAlone) entries.push({ name: `${theirs}bias_hh${end}`, pieces: [], addedTo: piece });
-  }
-  return entries;
-}
-
-/** Every tensor of PyTorch for a list of layers in a row. */
-function entriesOfLayers(where: string, of: Walk): Entry[] {
-  const entries: Entry[] = [];
-  let image: Shape | undefined;
-  let flattened: Shape | undefined;
-  for (const layer of of.layers) {
-    const { kind, path, parts, outputShape } = layer;
-    const prefix = `${of.prefix}${path}.`;
-    const theirs = `${of.theirs}${of.renamed[path] ?? path}.`;
-    const ours: Names = new Map(layer.parameters.map(({ name, tensor }) => [name, tensor.shape]));
-    if (kind === "flatten" && image !== undefined) flattened = image;
-    if (kind === "dense" && flattened !== undefined && !of.isChain) {
-      throw new ModelError(
-        `${where}: a dense layer behind a flattened image must be in a chain, got ${showValue(path)} of a function: make these layers a sequential() of their own`,
-      );
-    }
-    const rows = kind === "dense" && ours.get("weight")?.[0] === sizeOf(flattened ?? []) ? flattened : undefined;
-    if (kind === "dense" || kind === "globalAveragePool" || kind === "globalMaxPool") flattened = undefined;
-    if (RECURRENT.includes(kind)) entries.push(...recurrentEntries(where, kind, ours, prefix, theirs));
-    else if (Object.hasOwn(RULES, kind)) entries.push(...entriesOf(RULES[kind], ours, prefix, theirs, rows));
-    else if (parts !== undefined && ours.size > 0) {
-      const { kind: model } = parts as { readonly kind?: string };
-      const renamed = RENAMED[kind] ?? {};
-      const isChain = model !== "functional" && kind !== "functional";
-      entries.push(...entriesOfLayers(where, { layers: parts.layers, prefix, theirs, renamed, isChain }));
-    } else if (ours.size > 0) {
-      throw new ModelError(
-        `${where}: the layer must be one that PyTorch has under this map, got ${kind} ${showValue(path)}: see docs/files.md`,
-      );
-    }
-    const isImage = isShape(outputShape) && outputShape.length > 1 && (IMAGE.test(kind) || KEEPING.test(kind));
-    image = isImage && (IMAGE.test(kind) || image !== undefined) ? (outputShape as Shape) : undefined;
-  }
-  return entries;
-}
-
-interface Walk {
-  readonly layers: readonly AppliedLayer[];
-  readonly prefix: string;
-  readonly theirs: string;
-  readonly renamed: Readonly<Record<string, string>>;
-  /** Whether each layer is applied to what the one before gives. */
-  readonly isChain: boolean;
-}
-
-/** All tensors of PyTorch for a model. What a functional model made itself has the same name and layout there. */
-function entriesOfModel(where: string, trainer: WeightHolder): Entry[] {
-  const model = checkModel(where, trainer.model);
-  const isChain = model.kind !== "functional";
-  const entries = entriesOfLayers(where, { layers: model.layers, prefix: "", theirs: "", renamed: {}, isChain });
-  const known = new Set(entries.flatMap(({ pieces, addedTo }) => [...pieces, addedTo].map((piece) => piece?.path)));
-  const counts = [...model.parameters].filter(([path]) => path.endsWith(".batchCount"));
-  const own = [...model.parameters].filter(([path]) => !known.has(path) && !counts.some(([count]) => count === path));
-  return [...entries, ...own.map(([name, { shape }]) => ({ name, pieces: [pieceOf("", name, shape)] }))];
-}
-
-/** For each element of PyTorch's layout, the index of ours. */
-function sourceIndices({ axes, shape, image }: Piece): Uint32Array {
+/** For each element in PyTorch's layout, the index of ours. */
+function sourceIndices({ axes, shape, rows, image }: Piece): Uint32Array {
   // A flattened image has three axes in place of its first one.
   const whole = image === undefined ? shape : [...image, ...shape.slice(1)];
   const rank = image?.length ?? 1;
@@ -221,13 +28,21 @@ function sourceIndices({ axes, shape, image }: Piece): Uint32Array {
       at[axis] = 0;
     }
   }
-  return indices;
+  if (rows === undefined) return indices;
+  const size = sizeOf(shape) / shape[axes[0]];
+  return indices.subarray(rows[0] * size, rows[1] * size);
 }
 
-function shapeOf(pieces: readonly Piece[]): Shape {
-  const shapes = pieces.map(({ axes, shape }) => axes.map((axis) => shape[axis]));
-  const rows = shapes.reduce((sum, [size]) => sum + size, 0);
-  return [rows, ...shapes[0].slice(1)];
+/** Of the tensor in PyTorch. */
+function shapeOf({ pieces, addedTo, count }: PyTorchTensor): Shape {
+  if (count !== undefined) return [];
+  if (addedTo !== undefined) return addedTo.shape;
+  const [{ axes, shape }] = pieces;
+  const counts = pieces.map((piece) => {
+    const [from, to] = piece.rows ?? [0, piece.shape[piece.axes[0]]];
+    return to - from;
+  });
+  return [counts.reduce((sum, one) => sum + one, 0), ...axes.slice(1).map((axis) => shape[axis])];
 }
 
 /**
@@ -244,23 +59,23 @@ export function toPyTorch(trainer: WeightHolder): Record<string, SafetensorsInpu
   const entries = entriesOfModel("toPyTorch", trainer);
   const values = trainer.parameters();
   checkFinite("toPyTorch", values, "call reset(), or load what was saved before");
-  const tensors = entries.map(({ name, pieces, addedTo }): [string, SafetensorsInput] => {
-    if (addedTo !== undefined) return [name, { shape: addedTo.shape, data: new Float32Array(sizeOf(addedTo.shape)) }];
-    const shape = shapeOf(pieces);
+  const arrayOf = (path: string): Float32Array => (values.get(path) as { data: Float32Array }).data;
+  const tensors = entries.map((entry): [string, SafetensorsInput] => {
+    const { name, pieces, count } = entry;
+    const shape = shapeOf(entry);
+    if (count !== undefined) {
+      const batches = count.path === undefined ? 0 : arrayOf(count.path)[0];
+      return [name, { shape, data: BigInt64Array.of(BigInt(batches)) }];
+    }
     const data = new Float32Array(sizeOf(shape));
     let at = 0;
     for (const piece of pieces) {
-      const { data: ours } = values.get(piece.path) as { data: Float32Array };
+      const ours = arrayOf(piece.path);
       for (const source of sourceIndices(piece)) data[at++] = ours[source];
     }
     return [name, { shape, data }];
   });
-  const counts = entries.flatMap(({ name }): [string, SafetensorsInput][] =>
-    name.endsWith("running_mean")
-      ? [[name.replace(/running_mean$/, "num_batches_tracked"), { shape: [], data: BigInt64Array.of(0n) }]]
-      : [],
-  );
-  return Object.fromEntries([...tensors, ...counts]);
+  return Object.fromEntries(tensors);
 }
 
 /** Tensors as `decodeSafetensors` and `decodePyTorch` give them. */
@@ -284,7 +99,7 @@ export function fromPyTorch(trainer: WeightHolder, tensors: Tensors): { readonly
   }
   const entries = entriesOfModel(where, trainer);
   const wanted = new Set(entries.map(({ name }) => name));
-  const extra = [...tensors.keys()].filter((name) => !wanted.has(name) && !/num_batches_tracked$/.test(name));
+  const extra = [...tensors.keys()].filter((name) => !wanted.has(name));
   if (extra.length > 0) {
     throw new FormatError(
       `${where}: this model has no such parameters, got ${showNames(extra)}: make the model that the tensors are of`,
@@ -292,25 +107,45 @@ export function fromPyTorch(trainer: WeightHolder, tensors: Tensors): { readonly
   }
   const converted: string[] = [];
   const values = new Map<string, { data: Float32Array }>();
-  const added: [string, Float32Array][] = [];
-  for (const { name, pieces, addedTo } of entries) {
-    const shape = addedTo?.shape ?? shapeOf(pieces);
-    const data = floatsOf(where, name, tensors, shape, converted);
-    if (addedTo !== undefined) added.push([addedTo.path, data]);
+  const arrayOf = (path: string, size: number): Float32Array => {
+    const { data } = values.get(path) ?? { data: new Float32Array(size) };
+    values.set(path, { data });
+    return data;
+  };
+  for (const entry of entries) {
+    const { name, pieces, addedTo, count } = entry;
+    if (count !== undefined) {
+      const batches = batchesOf(where, name, tensors, count.path !== undefined);
+      if (count.path !== undefined) arrayOf(count.path, 1)[0] = batches;
+      continue;
+    }
+    const data = floatsOf(where, name, tensors, shapeOf(entry), converted);
     let at = 0;
     for (const piece of pieces) {
-      const ours = new Float32Array(sizeOf(piece.shape));
+      const ours = arrayOf(piece.path, sizeOf(piece.shape));
       for (const source of sourceIndices(piece)) ours[source] = data[at++];
-      values.set(piece.path, { data: ours });
     }
-  }
-  for (const [path, data] of added)
-    values.get(path)?.data.forEach((one, index, all) => {
+    if (addedTo === undefined) continue;
+    // The other bias is there already: it comes before this one.
+    arrayOf(addedTo.path, data.length).forEach((one, index, all) => {
       all[index] = one + data[index];
     });
+  }
   for (const [path, { data }] of trainer.parameters()) if (!values.has(path)) values.set(path, { data });
   trainer.setParameters(values);
   return { converted };
+}
+
+/** How many batches there have been. Only averages over all of them need it; PyTorch's oldest files have none. */
+function batchesOf(where: string, name: string, tensors: Tensors, isNeeded: boolean): number {
+  const found = tensors.get(name);
+  if (found === undefined && !isNeeded) return 0;
+  const { shape = [], data = [] } = found ?? {};
+  const batches = data.length === 1 && shape.length === 0 ? Number(data[0]) : -1;
+  if (Number.isSafeInteger(batches) && batches >= 0) return batches;
+  throw new FormatError(
+    `${where}: ${showValue(name)} must be one whole number from 0 on, got ${found === undefined ? "none" : `${showShape(shape)} of ${showValue(data[0])}`}: the statistics are averages over so many batches`,
+  );
 }
 
 /** A tensor's values as float32. Throws FormatError if it is missing, of another shape, or not finite. */

@@ -1,8 +1,10 @@
-// Parameters that go to PyTorch and come from there: recorded by test/golden/pytorchState.py.
+// Parameters that go to PyTorch and come from there: recorded by test/golden/pytorchState.py, for the models of pytorchModels.ts.
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { createEngineSync } from "../../src/engine/engine.js";
 import * as steepest from "../../src/platform/node.js";
+import { concatenate } from "../../src/platform/nodeGraph.js";
 import {
   decodeSafetensors,
   encodeSafetensors,
@@ -10,21 +12,24 @@ import {
   type SafetensorsFile,
   toPyTorch,
 } from "../../src/platform/nodeIo.js";
+import { filled, models } from "./pytorchModels.js";
 
-const { batchNorm, compileSync, conv1d, conv2d, conv3d, convTranspose2d, convTranspose3d, dense, dropout } = steepest;
-const { embedding, flatten, functional, groupNorm, gru, layerNorm, lstm, maxPool1d, multiHeadAttention, prelu } =
-  steepest;
-const { relu, separableConv2d, sequential, simpleRnn, transformerEncoder } = steepest;
+const { batchNorm, compileSync, conv2d, convLstm2d, dense, flatten, functional, gru, layerNorm, lstm } = steepest;
+const { multiHeadAttention, prelu, separableConv2d, sequential } = steepest;
+type Model = Parameters<typeof compileSync>[0];
 
 interface Recorded {
   readonly shape: number[];
   readonly data: readonly number[];
 }
 interface Case {
+  /** Of the module as PyTorch made it, with its outputs. */
   readonly state: Readonly<Record<string, Recorded>>;
-  readonly counts: readonly string[];
-  readonly x: Recorded;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly inputs: Readonly<Record<string, Recorded>>;
   readonly y: Recorded;
+  /** What PyTorch said of our file, and the module's outputs with it. */
+  readonly ours: { readonly sha256: string; readonly verdict: string; readonly y: Recorded };
 }
 const cases: Readonly<Record<string, Case>> = JSON.parse(
   readFileSync(new URL("../golden/pytorchState.json", import.meta.url), "utf8"),
@@ -33,77 +38,65 @@ const engine = createEngineSync();
 const chain = (input: readonly number[], ...layers: readonly unknown[]) =>
   sequential({ input }, ...(layers as never)) as never;
 
-const models: Readonly<Record<string, () => Parameters<typeof compileSync>[0]>> = {
-  dense: () => chain([5], dense(4), relu(), dense(3, { bias: false })),
-  image: () =>
-    chain(
-      [5, 6, 2],
-      ...[conv2d(4, 3, { stride: 2, padding: 1 }), batchNorm(), relu(), conv2d(4, [1, 2], { groups: 2 })],
-      ...[flatten(), dropout(0.5), dense(3)],
-    ),
-  sequence: () => chain([7, 3], conv1d(4, 2), maxPool1d(2), conv1d(8, 2, { groups: 4 }), flatten(), dense(2)),
-  upwards: () => chain([3, 2, 2], convTranspose2d(3, [2, 3], { stride: 2 }), groupNorm(3), prelu()),
-  volume: () => chain([3, 3, 4, 1], conv3d(2, 2), relu(), convTranspose3d(1, 2)),
-  lstm: () => chain([4, 3], lstm(2, { layers: 2, bidirectional: "concatenate", returnSequences: true })),
-  projection: () => chain([4, 3], lstm(4, { projection: 2, returnSequences: true })),
-  gru: () => chain([4, 3], gru(2, { returnSequences: true })),
-  simpleRnn: () => chain([4, 3], simpleRnn(2, { returnSequences: true })),
-  attention: () => chain([3, 4], multiHeadAttention(2)),
-  encoder: () => chain([3, 4], transformerEncoder(2, { hidden: 6 }), layerNorm()),
-  embedding: () => sequential({ input: [2], dtype: "uint32" }, embedding(7, 3), flatten(), dense(2)) as never,
-};
+type Trainer = ReturnType<typeof filled>;
 
-const tensorsOf = (state: Case["state"]): SafetensorsFile["tensors"] => {
+/** Holds predictions against PyTorch's. Sums of some dozens of products: a few roundings of float32 of the largest. */
+function expectOutputs(name: string, trainer: Trainer, { inputs }: Case, y: Recorded): void {
+  const given = Object.entries(inputs).map(([key, { data }]) => {
+    return [key, name === "embedding" ? Uint32Array.from(data) : Float32Array.from(data)] as const;
+  });
+  const x = given.length === 1 ? given[0][1] : Object.fromEntries(given);
+  const outputs = trainer.predictSync(x as never) as Float32Array;
+  expect(outputs.length).toBe(y.data.length);
+  const largest = Math.max(1, ...y.data.map(Math.abs));
+  outputs.forEach((value, index) => expect(Math.abs(value - y.data[index]) / largest).toBeLessThan(2e-6));
+}
+
+/** What toPyTorch gives after fromPyTorch: the same, but two biases that are one here, and counts that nothing needs. */
+function expectedBack(name: string, trainer: Trainer, { state, counts }: Case) {
+  const paths = new Set(trainer.parameters().keys());
+  const expected = Object.entries(state).map(([key, { shape, data }]) => {
+    const values = data.map(Math.fround);
+    const isSum = /bias_[ih]h/.test(key) && ![...paths].some((path) => path.endsWith("recurrentBias"));
+    if (!isSum) return [key, { shape, data: Float32Array.from(values) }];
+    const other = state[key.replace("bias_ih", "bias_hh")].data;
+    const sums = values.map((value, index) => (key.includes("bias_hh") ? 0 : value + Math.fround(other[index])));
+    return [key, { shape, data: Float32Array.from(sums) }];
+  });
+  const counted = Object.entries(counts).map(([key, count]) => {
+    const isKept = paths.has(key.replace("num_batches_tracked", "batchCount"));
+    return [key, { shape: [], data: BigInt64Array.of(isKept ? BigInt(count) : 0n) }];
+  });
+  expect(counted.length, name).toBe(Object.keys(state).filter((key) => key.endsWith("running_mean")).length);
+  return Object.fromEntries([...expected, ...counted]);
+}
+
+const tensorsOf = ({ state, counts }: Pick<Case, "state" | "counts">): Map<string, Tensor> => {
   const inputs = Object.entries(state).map(([name, { shape, data }]) => [
     name,
     { shape, data: Float32Array.from(data) },
   ]);
-  return decodeSafetensors(encodeSafetensors(Object.fromEntries(inputs))).tensors;
+  const whole = Object.entries(counts).map(([name, count]) => [
+    name,
+    { shape: [], data: BigInt64Array.of(BigInt(count)) },
+  ]);
+  return decodeSafetensors(encodeSafetensors(Object.fromEntries([...inputs, ...whole]))).tensors as never;
 };
+type Tensor = NonNullable<ReturnType<SafetensorsFile["tensors"]["get"]>>;
 
 test("all that was recorded is compared", () => expect(Object.keys(models)).toEqual(Object.keys(cases)));
 
 describe("of PyTorch's parameters", () => {
   for (const [name, make] of Object.entries(models)) {
-    const { state, counts, x, y } = cases[name];
-
     test(`${name} predicts what PyTorch does, and gives them back as they were`, () => {
       const trainer = compileSync(make(), { engine });
-      expect(fromPyTorch(trainer, tensorsOf(state))).toEqual({ converted: [] });
-      const input = name === "embedding" ? Uint32Array.from(x.data) : Float32Array.from(x.data);
-      const outputs = trainer.predictSync(input as never) as Float32Array;
-      expect(outputs.length).toBe(y.data.length);
-      // Sums of some dozens of products: a few roundings of float32, of values up to 3.
-      outputs.forEach((value, index) => expect(Math.abs(value - y.data[index])).toBeLessThan(2e-6));
-
-      const back = toPyTorch(trainer);
+      expect(fromPyTorch(trainer, tensorsOf(cases[name]))).toEqual({ converted: [] });
+      expectOutputs(name, trainer, cases[name], cases[name].y);
       // What load_state_dict(strict=True) asks for: the same names and shapes.
-      expect(Object.keys(back).sort()).toEqual([...Object.keys(state), ...counts].sort());
-      const other = Object.entries(back).filter(([one, { data }]) => {
-        // The two biases of recurrent layers come as their sum.
-        if (counts.includes(one) || /bias_[ih]h/.test(one)) return false;
-        return (
-          state[one].shape.join() !== back[one].shape.join() ||
-          [...(data as Float32Array)].some((value, index) => value !== Math.fround(state[one].data[index]))
-        );
-      });
-      expect(other).toEqual([]);
+      expect(toPyTorch(trainer)).toEqual(expectedBack(name, trainer, cases[name]));
       trainer.dispose();
     });
   }
-
-  test("the second bias of a recurrent layer is added, and goes out as zeros", () => {
-    const trainer = compileSync(models.simpleRnn(), { engine });
-    const { state } = cases.simpleRnn;
-    fromPyTorch(trainer, tensorsOf(state));
-    const sum = state["0.bias_ih_l0"].data.map((one, index) =>
-      Math.fround(Math.fround(one) + Math.fround(state["0.bias_hh_l0"].data[index])),
-    );
-    expect([...(trainer.parameters().get("0.bias")?.data ?? [])]).toEqual(sum);
-    expect(toPyTorch(trainer)["0.bias_hh_l0"].data).toEqual(new Float32Array(2));
-    trainer.dispose();
-  });
-
   test("other dtypes are converted, and it is said", () => {
     const trainer = compileSync(models.dense(), { engine });
     const { state } = cases.dense;
@@ -121,12 +114,28 @@ describe("of PyTorch's parameters", () => {
   });
 });
 
+describe("with our parameters, PyTorch's module loads all of them and predicts what we do:", () => {
+  for (const [name, make] of Object.entries(models)) {
+    test(name, () => {
+      const trainer = filled(make, engine);
+      const bytes = encodeSafetensors(toPyTorch(trainer));
+      const { sha256, verdict, y } = cases[name].ours;
+      expect(
+        createHash("sha256").update(bytes).digest("hex"),
+        "the file is not the one that PyTorch was given: run test/golden/pytorchState.py, which records what it makes of this one",
+      ).toBe(sha256);
+      expect(verdict).toBe("<All keys matched successfully>");
+      expectOutputs(name, trainer, cases[name], y);
+      trainer.dispose();
+    });
+  }
+});
+
 describe("refused, with nothing changed:", () => {
   const trainer = compileSync(models.dense(), { engine });
-  const { state } = cases.dense;
   const before = JSON.stringify([...trainer.parameters()]);
-  const refused = (change: (tensors: SafetensorsFile["tensors"]) => void, message: RegExp) => {
-    const tensors = tensorsOf(state);
+  const refused = (change: (tensors: Map<string, Tensor>) => void, message: RegExp) => {
+    const tensors = tensorsOf(cases.dense);
     change(tensors);
     expect(() => fromPyTorch(trainer, tensors)).toThrow(message);
     expect(JSON.stringify([...trainer.parameters()])).toBe(before);
@@ -153,13 +162,76 @@ describe("refused, with nothing changed:", () => {
     );
   });
 
-  test("a layer that PyTorch has not, and a flattened image whose way is not a chain", () => {
-    const other = compileSync(chain([4, 4, 2], separableConv2d(2, 3)), { engine });
-    expect(() => toPyTorch(other)).toThrow(/got separableConv2d "0"/);
+  test("a count of batches that is none, or is missing where averages need it", () => {
+    const averaged = compileSync(models.cumulative(), { engine });
+    const tensors = tensorsOf(cases.cumulative);
+    const count = "1.num_batches_tracked";
+    const set = (shape: number[], data: bigint[]) =>
+      tensors.set(count, { dtype: "I64", shape, data: BigInt64Array.from(data) });
+    for (const change of [() => set([], [-1n]), () => set([1], [1n]), () => tensors.delete(count)]) {
+      change();
+      expect(() => fromPyTorch(averaged, tensors)).toThrow(/"1.num_batches_tracked" must be one whole number from 0/);
+    }
+    averaged.dispose();
+    // Files of PyTorch before 0.4 have none.
+    const running = compileSync(models.batchNorm1d(), { engine });
+    const older = tensorsOf({ state: cases.batchNorm1d.state, counts: {} });
+    expect(fromPyTorch(running, older)).toEqual({ converted: [] });
+    expectOutputs("batchNorm1d", running, cases.batchNorm1d, cases.batchNorm1d.y);
+    running.dispose();
+  });
+
+  test.each<[string, Model, RegExp]>([
+    ["separableConv2d", chain([4, 4, 2], separableConv2d(2, 3)), /got separableConv2d "0": see docs/],
+    ["convLstm2d", chain([2, 4, 4, 2], convLstm2d(2, 3)), /got convLstm2d "0": see docs/],
+    ["keyHeads", chain([3, 8], multiHeadAttention(4, { keyHeads: 2 })), /got weight \[8, 16\], .*: leave out keyHeads/],
+    ["outputFeatures", chain([3, 4], multiHeadAttention(2, { outputFeatures: 3 })), /outputWeight \[4, 3\]: leave out/],
+    ["a reset before", chain([3, 4], gru(2, { reset: "before" })), /reset of a gru must be "after"/],
+    ["peepholes", chain([3, 4], lstm(2, { peepholes: true })), /lstm must have the parameters of PyTorch's, got "/],
+    ["slopes by place", chain([3, 4], prelu({ weightShape: [3, 4] })), /one for each channel, got \[3, 4\]/],
+    ["rows of an image", chain([4, 4, 1], conv2d(2, 1), layerNorm({ axes: 2 })), /got weights \[4, 2\]/],
+  ])("what PyTorch has not: %s", (_, model, message) => {
+    const other = compileSync(model, { engine });
+    expect(() => toPyTorch(other)).toThrow(message);
+    expect(() => fromPyTorch(other, new Map())).toThrow(message);
     other.dispose();
-    const branched = functional({ input: [4, 4, 2] }, (x, { apply }) => apply(x, conv2d(2, 3), flatten(), dense(2)));
-    const held = compileSync(branched, { engine });
-    expect(() => toPyTorch(held)).toThrow(/a dense layer behind a flattened image must be in a chain/);
+  });
+
+  const input = [4, 4, 2];
+  test.each<[string, Model]>([
+    ["at once", functional({ input }, (x, { apply }) => apply(x, conv2d(2, 3), flatten(), dense(2))) as never],
+    [
+      "with others between",
+      functional({ input }, (x, { apply }) => {
+        const y = apply(x, conv2d(2, 3));
+        const other = apply(x, flatten(), dense(3));
+        return apply(concatenate([apply(y, flatten(), batchNorm()), other]), dense(1));
+      }) as never,
+    ],
+    [
+      "in a chain that begins there",
+      functional({ input }, (x, { apply }) =>
+        apply(apply(x, conv2d(2, 3)), sequential({ input: [2, 2, 2] }, flatten(), dense(2))),
+      ) as never,
+    ],
+  ])("a flattened image whose way is not a chain: %s", (_, model) => {
+    const held = compileSync(model, { engine });
+    expect(() => toPyTorch(held)).toThrow(
+      /layer behind a flattened image must be in a chain, got "[\d.]+" of a function/,
+    );
     held.dispose();
+  });
+
+  test("but not one that is a chain within a function, or an image of one pixel", () => {
+    const within = sequential({ input }, conv2d(2, 3), flatten(), dense(2));
+    const models = [
+      functional({ input }, (x, { apply }) => apply(x, within)),
+      functional({ input }, (x, { apply }) => apply(x, conv2d(8, 4), flatten(), dense(2))),
+    ];
+    for (const model of models) {
+      const held = compileSync(model, { engine });
+      expect(Object.keys(toPyTorch(held)).length).toBe(4);
+      held.dispose();
+    }
   });
 });
