@@ -58,9 +58,9 @@ const weightAxes = (rank: number): number[] => [
 function convolution({ on, attributes: g, inputs: [x, weight, bias], outputs: [y] }: At<Convolution>): void {
   const axes = axesOf(g);
   const after = axes.map((axis) => Math.max(0, overhang(axis)));
-  const [weights, biases] = withNorm(on, y, on.plain(weight), bias && on.plain(bias));
-  const w = on.build.transpose(weights, weightAxes(weight.shape.length));
-  const operands = [on.first(x), w, ...(biases === undefined ? [] : [biases])];
+  const folded = withNorm(on, y, { weight: on.plain(weight), bias: bias && on.plain(bias) });
+  const w = on.build.transpose(folded.weight, weightAxes(weight.shape.length));
+  const operands = [on.first(x), w, ...(folded.bias === undefined ? [] : [folded.bias])];
   on.setFirst(y, on.build.node("Conv", operands, windowAttributes(axes, after, g.groups)));
 }
 
@@ -73,9 +73,14 @@ function convolutionInputGradient({
 }: At<Convolution>): void {
   const axes = axesOf(g);
   const after = axes.map(overhang);
+  const [each, all] = weight.shape.slice(-2);
+  // Of a weight [...window, channels / groups, outChannels]: each group of outChannels has its own channels.
+  const channelOf = (index: number) =>
+    Math.floor((index % all) / (all / g.groups)) * each + (Math.floor(index / all) % each);
+  const folded = withNorm(on, x, { weight: on.plain(weight), bias: bias && on.plain(bias), channelOf });
   // [outChannels, channels / groups, ...window], as of the convolution.
-  const w = on.build.transpose(on.plain(weight), weightAxes(weight.shape.length));
-  const operands = [on.first(dy), w, ...(bias === undefined ? [] : [on.plain(bias)])];
+  const w = on.build.transpose(folded.weight, weightAxes(weight.shape.length));
+  const operands = [on.first(dy), w, ...(folded.bias === undefined ? [] : [folded.bias])];
   on.setFirst(
     x,
     on.build.node("ConvTranspose", operands, {

@@ -250,7 +250,7 @@ function scan({ on, attributes: body, inputs, outputs }: At<Body>): void {
   const { build } = on;
   const nodes = on.around.trace.nodesOf(body);
   const graph = new GraphBuilder(build);
-  const inner = on.inner(graph, nodes);
+  const inner = on.inner(graph, nodes, [...body.next, ...body.ys]);
   const symbols = [...body.carries, ...body.xs];
   const names = symbols.map((symbol) => graph.unique(`${build.scope}/${symbol.name}`));
   symbols.forEach((symbol, index) => {

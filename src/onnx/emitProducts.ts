@@ -8,17 +8,19 @@ type Form = "plain" | "transposedLeft" | "transposedRight";
 
 function linear({ on, inputs: [x, weight, bias], outputs: [y] }: At<unknown>): void {
   const { build } = on;
-  const [w, b = ""] = withNorm(on, y, on.plain(weight), on.plain(bias));
+  const { weight: w, bias: b = "" } = withNorm(on, y, { weight: on.plain(weight), bias: on.plain(bias) });
   if (x.shape.length === 2) on.set(y, build.node("Gemm", [on.plain(x), w, b]));
   else on.set(y, build.node("Add", [build.node("MatMul", [on.plain(x), w]), b]));
 }
 
 function matmul({ on, attributes: { form }, inputs: [a, b], outputs: [y] }: At<{ form: Form }>): void {
-  const operands = [on.plain(a), on.plain(b)];
-  if (form === "plain") on.set(y, on.build.node("MatMul", operands));
-  else {
+  if (form === "plain") {
+    const { weight, bias } = withNorm(on, y, { weight: on.plain(b), bias: undefined });
+    const operands = [on.plain(a), weight];
+    on.set(y, bias === undefined ? on.build.node("MatMul", operands) : on.build.node("Gemm", [...operands, bias]));
+  } else {
     const attributes = form === "transposedLeft" ? { transA: i(1) } : { transB: i(1) };
-    on.set(y, on.build.node("Gemm", operands, attributes));
+    on.set(y, on.build.node("Gemm", [on.plain(a), on.plain(b)], attributes));
   }
 }
 

@@ -174,7 +174,7 @@ function normalize(at: At<Normalization>): void {
   const all = (value: number) => build.constant("float", [channels], new Array<number>(channels).fill(value));
   const { source } = y;
   if (source.kind === "result" && on.folded.has(source.node)) {
-    on.setFirst(y, on.first(x));
+    on.setAlias(y, x);
     return;
   }
   if (isFixed) {

@@ -21,7 +21,7 @@ export type Exported<I extends Ports = Shape, O extends Ports = Shape> = Pick<Pr
 export interface OnnxOptions {
   /** The batch size, if it is fixed. Default: the file takes any. */
   batch?: number;
-  /** Whether batch normalization becomes a part of the dense layer or convolution before it. Default false. */
+  /** Whether batch normalization becomes a part of the dense layer or (transposed) convolution before it. Default false. */
   foldBatchNorm?: boolean;
 }
 
@@ -69,7 +69,7 @@ export function onnxModelOf<I extends Ports, O extends Ports>(
     parameter: parametersOf(where, model, trainer.parameters()),
   };
   const nodes = nodesBehind(trace.outputs);
-  const lowering = new Lowering(around, build, nodes);
+  const lowering = new Lowering(around, build, nodes, trace.outputs);
   trace.inputs.forEach((input, index) => {
     lowering.set(input, names[index]);
   });

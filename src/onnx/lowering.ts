@@ -70,6 +70,8 @@ export class Lowering {
     readonly around: Surroundings,
     readonly build: GraphBuilder,
     nodes: readonly Node[],
+    /** What the graph gives. */
+    readonly ends: readonly Tensor[],
     private readonly parent?: Lowering,
   ) {
     for (const node of nodes) {
@@ -116,6 +118,11 @@ export class Lowering {
     else this.values.set(tensor, { ...this.values.get(tensor), channelsFirst: name });
   }
 
+  /** Sets the values of another tensor, in both orders of axes. */
+  setAlias(tensor: Tensor, other: Tensor): void {
+    this.values.set(tensor, this.namesOf(other));
+  }
+
   /** Whether the value is there with its channels first, and not otherwise. */
   isFirst(tensor: Tensor): boolean {
     const names = this.values.get(tensor);
@@ -127,6 +134,12 @@ export class Lowering {
     const names = this.namesOf(tensor);
     names.plain ??= this.build.transpose(names.channelsFirst as string, toLast(tensor.shape.length));
     return names.plain;
+  }
+
+  /** What is known of a tensor, though it may be calculated later. */
+  knownOf(tensor: Tensor): Known | undefined {
+    const isLater = tensor.source.kind === "result" && !this.values.has(tensor);
+    return isLater ? undefined : this.build.known(this.plain(tensor));
   }
 
   /** The value with its channels first. */
@@ -206,8 +219,8 @@ export class Lowering {
   }
 
   /** A lowering of the body of a loop within this one. */
-  inner(build: GraphBuilder, nodes: readonly Node[]): Lowering {
-    return new Lowering(this.around, build, nodes, this);
+  inner(build: GraphBuilder, nodes: readonly Node[], ends: readonly Tensor[]): Lowering {
+    return new Lowering(this.around, build, nodes, ends, this);
   }
 }
 
