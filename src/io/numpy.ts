@@ -41,9 +41,9 @@ function readArray(where: string, bytes: Uint8Array): SafetensorsTensor {
   const major = bytes[6];
   const lengthBytes = major === 1 ? 2 : 4;
   const begin = PREFIX_BYTES + lengthBytes;
-  if (magic !== MAGIC || ![1, 2, 3].includes(major) || bytes.length < begin) {
+  if (magic !== MAGIC || ![1, 2, 3].includes(major) || bytes[7] !== 0 || bytes.length < begin) {
     throw new FormatError(
-      `${where}: must begin with NumPy's mark and a version from 1 to 3, got ${showValue(magic)}: check the file`,
+      `${where}: must begin with NumPy's mark and version 1.0, 2.0 or 3.0, got ${showValue(magic)}: check the file`,
     );
   }
   const length = lengthBytes === 2 ? view.getUint16(PREFIX_BYTES, true) : view.getUint32(PREFIX_BYTES, true);
@@ -68,17 +68,42 @@ function readArray(where: string, bytes: Uint8Array): SafetensorsTensor {
   return tensorOf(dtype, shape, (isFortran ? rowMajor(raw, { shape, strides, size }) : raw).buffer);
 }
 
+// Python's text of a dict: a key and its value, and what comes behind it. A tuple of one number has a comma; Python 2 wrote 3L.
+const ITEM = /\s*(['"])(\w+)\1\s*:\s*('[^'\\]*'|"[^"\\]*"|True|False|\([^()]*\))\s*(,?)/y;
+const SIZES = /^\(\s*(?:(?:0|[1-9]\d*)L?\s*,\s*)*(?:(?<=,\s*)(?:0|[1-9]\d*)L?\s*)?\)$/;
+const END = /\s*\}\s*$/y;
+
+/** The values of the header's dict by their keys, as text; nothing if it is no such dict. */
+function itemsOf(text: string): ReadonlyMap<string, string> | undefined {
+  const items = new Map<string, string>();
+  if (!text.startsWith("{")) return undefined;
+  let at = 1;
+  for (let isLast = false; !isLast; ) {
+    END.lastIndex = at;
+    if (END.test(text)) return items;
+    ITEM.lastIndex = at;
+    const [whole, , key, value, comma] = ITEM.exec(text) ?? [];
+    if (whole === undefined || items.has(key)) return undefined;
+    items.set(key, value);
+    at += whole.length;
+    isLast = comma === "";
+  }
+  END.lastIndex = at;
+  return END.test(text) ? items : undefined;
+}
+
 function readHeader(where: string, bytes: Uint8Array) {
   const text = String.fromCharCode(...bytes);
-  const [, order = "", kind = ""] = /'descr': *'([<>|=])(\w+)'/.exec(text) ?? [];
-  const [, fortran] = /'fortran_order': *(True|False)/.exec(text) ?? [];
-  const [, sizes] = /'shape': *\(([\d, L]*)\)/.exec(text) ?? [];
-  if (fortran === undefined || sizes === undefined || !Object.hasOwn(DTYPES, kind)) {
+  const items = itemsOf(text);
+  const [, order = "", kind = ""] = /^['"]([<>|=])(\w+)['"]$/.exec(items?.get("descr") ?? "") ?? [];
+  const [fortran, sizes] = [items?.get("fortran_order") ?? "", items?.get("shape") ?? ""];
+  const isWhole = items?.size === 3 && /^(True|False)$/.test(fortran) && SIZES.test(sizes);
+  if (!isWhole || !Object.hasOwn(DTYPES, kind)) {
     throw new FormatError(
-      `${where}: must be an array of ${Object.keys(DTYPES).join(", ")}, got the header ${showValue(text.trim().slice(0, 200))}: convert it with astype()`,
+      `${where}: must be an array of ${Object.keys(DTYPES).join(", ")}, got the header ${showValue(text.trim().slice(0, 200))}: convert it with astype(), or fetch it again`,
     );
   }
-  const shape = sizes.split(",").flatMap((size) => (size.trim() === "" ? [] : [Number.parseInt(size, 10)]));
+  const shape = (sizes.match(/\d+/g) ?? []).map(Number);
   return { order, dtype: DTYPES[kind], isFortran: fortran === "True", shape };
 }
 

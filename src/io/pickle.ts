@@ -168,7 +168,6 @@ const OPCODES: ReadonlyMap<number, Opcode> = new Map<number, Opcode>([
   [0x80, (machine) => void take(machine, 1)], // PROTO
   [0x95, (machine) => void take(machine, 8)], // FRAME
   [0x28, push(() => MARK)],
-  [0x30, (machine) => void pop(machine)],
   [0x4e, push(() => undefined)], // NONE
   [0x88, push(() => true)],
   [0x89, push(() => false)],

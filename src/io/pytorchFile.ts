@@ -43,6 +43,7 @@ export function decodePyTorch(bytes: FileBytes, name?: string): Map<string, Safe
     );
   }
   const folder = pickle.name.slice(0, -"data.pkl".length);
+  checkVersion(where, storedBytes(where, entryOf(where, entries, `${folder}version`)));
   const order = entries.get(`${folder}byteorder`);
   if (order !== undefined && new TextDecoder().decode(new Uint8Array(storedBytes(where, order))) !== "little") {
     throw new FormatError(`${where}: numbers must be little-endian, got others: save the file on another machine`);
@@ -67,6 +68,15 @@ export function decodePyTorch(bytes: FileBytes, name?: string): Map<string, Safe
   };
   collect(where, root, "", tensors, bytesFor);
   return tensors;
+}
+
+/** A number of PyTorch's format of archives: it has been from 1 to 10, and is written in the first of the lines. */
+function checkVersion(where: string, bytes: Uint8Array): void {
+  const text = new TextDecoder().decode(new Uint8Array(bytes));
+  if (/^(?:[1-9]|10)\n?$/.test(text)) return;
+  throw new FormatError(
+    `${where}: its version must be a number from 1 to 10, got ${showValue(text)}: it is damaged, or of a later PyTorch`,
+  );
 }
 
 function entryOf(where: string, entries: ReadonlyMap<string, ZipEntry>, name: string): ZipEntry {
@@ -97,24 +107,35 @@ function collect(
   }
 }
 
+// Storage, offset, shape, strides, requires_grad, hooks; PyTorch 2 adds metadata.
+const TENSOR_ARGUMENTS = [6, 7];
+/** "storage", its class, the name of its record, where it was, how many elements. */
+const STORAGE_PARTS = 5;
+
 /** The arguments: storage, offset, shape, strides, … in elements. */
-function tensorFor(
-  where: string,
-  [storage, offset, shape, strides]: readonly unknown[],
-  bytesFor: (key: string) => Uint8Array,
-): SafetensorsTensor {
+function tensorFor(where: string, args: readonly unknown[], bytesFor: (key: string) => Uint8Array): SafetensorsTensor {
+  const [storage, offset, shape, strides] = args;
   const { persistent } = (storage ?? {}) as Partial<PickledStorage>;
-  const [kind, type, key] = (Array.isArray(persistent) ? persistent : []) as unknown[];
+  const parts = (Array.isArray(persistent) ? persistent : []) as unknown[];
+  const [kind, type, key, , available] = parts;
   const { global = "" } = (type ?? {}) as Partial<PickledGlobal>;
   const isStrided = Array.isArray(shape) && Array.isArray(strides) && strides.length === shape.length;
-  const isWhole = isStrided && [offset, ...strides].every((one) => Number.isSafeInteger(one) && (one as number) >= 0);
-  if (kind !== "storage" || typeof key !== "string" || !Object.hasOwn(STORAGES, global) || !isWhole) {
+  const numbers = isStrided ? [offset, available, ...strides] : [];
+  const isWhole = isStrided && numbers.every((one) => Number.isSafeInteger(one) && (one as number) >= 0);
+  const isStorage = kind === "storage" && parts.length === STORAGE_PARTS && Object.hasOwn(STORAGES, global);
+  if (!isStorage || typeof key !== "string" || !isWhole || !TENSOR_ARGUMENTS.includes(args.length)) {
     throw new FormatError(`${where}: must be a tensor of a storage, got ${showValue(shape)}: the file is damaged`);
   }
   const dtype = STORAGES[global];
   const size = elementBytes(dtype);
   const count = elementCount(shape, where);
-  const bytes = bytesFor(key);
+  const whole = bytesFor(key);
+  if ((available as number) * size > whole.length) {
+    throw new FormatError(
+      `${where}: its storage must have ${available} elements of ${size} bytes, got ${whole.length} bytes: the file is damaged`,
+    );
+  }
+  const bytes = whole.subarray(0, (available as number) * size);
   const last = (offset as number) + shape.reduce((sum, one, axis) => sum + Math.max(one - 1, 0) * strides[axis], 0);
   if (count > 0 && ((last + 1) * size > bytes.length || count * size > bytes.length)) {
     throw new FormatError(

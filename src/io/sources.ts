@@ -92,12 +92,12 @@ export async function take(
   // Whoever made the stream may have promised more than there is.
   const pieces: Uint8Array[] = [];
   let found = 0;
-  let last = 1;
-  while (found < sizeBytes && last > 0) {
+  for (let isOver = false; found < sizeBytes && !isOver; ) {
     const piece = new Uint8Array(Math.min(PIECE_BYTES, sizeBytes - found));
-    last = await reader.fill(piece);
-    pieces.push(piece.subarray(0, last));
-    found += last;
+    const count = await reader.fill(piece);
+    pieces.push(piece.subarray(0, count));
+    found += count;
+    isOver = count < piece.length;
   }
   const bytes = allocate(where, found);
   let at = 0;

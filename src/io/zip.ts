@@ -7,9 +7,14 @@ import { FormatError } from "./formatError.js";
 const LOCAL = 0x04034b50;
 const CENTRAL = 0x02014b50;
 const END = 0x06054b50;
+// Of archives of more than 4 GB, and of all that PyTorch writes: Zip64.
+const LONG_END = 0x06064b50;
+const LOCATOR = 0x07064b50;
 const LOCAL_BYTES = 30;
 const CENTRAL_BYTES = 46;
 const END_BYTES = 22;
+const LONG_END_BYTES = 56;
+const LONG_BYTES = LONG_END_BYTES + 20;
 const MAX_COMMENT = 0xffff;
 const DEFLATED = 8;
 // What deflate can reach at most, and a little: a block of 258 bytes takes two bits.
@@ -27,10 +32,9 @@ export interface ZipEntry {
 /** The entries of an archive, by name. Throws FormatError if it breaks a rule of the format. */
 export function readZip(where: string, bytes: Uint8Array): ReadonlyMap<string, ZipEntry> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const end = findEnd(where, view);
-  const count = view.getUint16(end + 10, true);
+  const { begin, end, count } = findDirectory(where, view);
   const entries = new Map<string, ZipEntry>();
-  let at = view.getUint32(end + 16, true);
+  let at = begin;
   for (let index = 0; index < count; index++) {
     if (at + CENTRAL_BYTES > end || view.getUint32(at, true) !== CENTRAL) throw damaged(where, `entry ${index}`);
     const entry = readEntry(where, bytes, view, at, end);
@@ -38,7 +42,36 @@ export function readZip(where: string, bytes: Uint8Array): ReadonlyMap<string, Z
     entries.set(entry.name, entry);
     at += CENTRAL_BYTES + view.getUint16(at + 28, true) + view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
   }
+  if (at !== end) throw damaged(where, `a directory of ${end - begin} bytes with entries of ${at - begin}`);
   return entries;
+}
+
+/** Where the directory is: it must be one, as a whole, and right before what says so. */
+function findDirectory(where: string, view: DataView) {
+  const at = findEnd(where, view);
+  const [disk, first, here, count] = [4, 6, 8, 10].map((offset) => view.getUint16(at + offset, true));
+  const [size, begin] = [view.getUint32(at + 12, true), view.getUint32(at + 16, true)];
+  if (disk !== 0 || first !== 0 || here !== count) throw damaged(where, "a part of one");
+  const end = begin + size;
+  const isOne = end === at || (end === at - LONG_BYTES && isLongEnd(view, end, [count, count, size, begin]));
+  if (!isOne) throw damaged(where, `a directory of ${size} bytes from byte ${begin}`);
+  return { begin, end, count };
+}
+
+/** The end as PyTorch writes it before the usual one, with room for larger numbers: they must be the same. */
+function isLongEnd(view: DataView, at: number, numbers: readonly number[]): boolean {
+  const wide = (from: number) => view.getBigUint64(from, true);
+  const locator = at + LONG_END_BYTES;
+  return (
+    view.getUint32(at, true) === LONG_END &&
+    wide(at + 4) === BigInt(LONG_END_BYTES - 12) &&
+    wide(at + 16) === 0n &&
+    numbers.every((number, index) => wide(at + 24 + 8 * index) === BigInt(number)) &&
+    view.getUint32(locator, true) === LOCATOR &&
+    view.getUint32(locator + 4, true) === 0 &&
+    wide(locator + 8) === BigInt(at) &&
+    view.getUint32(locator + 16, true) === 1
+  );
 }
 
 function damaged(where: string, what: string): FormatError {
@@ -79,10 +112,19 @@ function readEntry(where: string, bytes: Uint8Array, view: DataView, at: number,
   }
   if (local + LOCAL_BYTES > bytes.length || view.getUint32(local, true) !== LOCAL)
     throw damaged(where, `no ${showValue(name)}`);
-  const begin = local + LOCAL_BYTES + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
+  const nameBytes = view.getUint16(local + 26, true);
+  const begin = local + LOCAL_BYTES + nameBytes + view.getUint16(local + 28, true);
+  const isSame =
+    nameBytes === nameEnd - at - CENTRAL_BYTES && isEqual(bytes, local + LOCAL_BYTES, at + CENTRAL_BYTES, nameBytes);
+  if (!isSame) throw damaged(where, `another name for ${showValue(name)} where its bytes are`);
   const fits = isDeflated ? size <= packedSize * MAX_RATIO + MAX_RATIO : size === packedSize;
   if (begin + packedSize > bytes.length || !fits) throw damaged(where, `${size} bytes for ${showValue(name)}`);
   return { name, packed: bytes.subarray(begin, begin + packedSize), isDeflated, size, crc };
+}
+
+function isEqual(bytes: Uint8Array, a: number, b: number, length: number): boolean {
+  for (let index = 0; index < length; index++) if (bytes[a + index] !== bytes[b + index]) return false;
+  return true;
 }
 
 /** The bytes of an entry that is stored. */

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { inflateSync } from "node:zlib";
 import { createEngineSync } from "../../src/engine/engine.js";
+import { readZip, writeZip } from "../../src/io/zip.js";
 import {
   compileSync,
   conv1d,
@@ -25,6 +26,8 @@ export interface Format {
   readonly bytes: Uint8Array;
   /** Throws what is wrong with the bytes, or resolves. */
   readonly read: (bytes: Uint8Array) => unknown;
+  /** The file that the bytes are a part of, for other readers of it. Default: they are the file. */
+  readonly whole?: (bytes: Uint8Array) => Uint8Array;
   /** How many mutations are read. */
   readonly count: number;
   /** How many `npm run test:mutations` reads, if they are more than `npm test` reads. Default `count`. */
@@ -97,6 +100,10 @@ const branched = compileSync(
 const [chain, graph] = [io.encodeModel(trainer), io.encodeModel(branched)];
 const tensors = { a: { shape: [3], data: Float32Array.of(1, 2, 3) }, b: { shape: [2], data: Int32Array.of(4, 5) } };
 const whole = io.encodeSafetensors(tensors, { note: "mine" });
+const halves = io.encodeSafetensors({
+  f: { dtype: "F16", shape: [2, 2], data: Float32Array.of(1, -2.5, 0.1, 6e-8) },
+  b: { dtype: "BF16", shape: [3], data: Float32Array.of(1, -2.5, 3e38) },
+});
 const parts = new Map(io.encodeShards(tensors, { maxShardBytes: 12 }));
 const index = parts.get("model.safetensors.index.json") as Uint8Array;
 const [[partName, part]] = parts;
@@ -121,8 +128,54 @@ const row = (
   count: Format["count"],
   bytes: Uint8Array,
   read: Format["read"],
-  bounds: Pick<Format, "countWhole" | "times" | "besides" | "breaks" | "endless"> = {},
+  bounds: Pick<Format, "whole" | "countWhole" | "times" | "besides" | "breaks" | "endless"> = {},
 ): Format => ({ of, file, count, bytes, read, ...bounds });
+
+type Tensors = ReturnType<typeof io.decodeSafetensors>;
+
+/** What a file gives, or that it is refused: that of a stream must be that of the same bytes in memory. */
+async function outcomeOf(
+  read: () => Tensors | Promise<Tensors>,
+): Promise<{ readonly said: string; readonly error?: unknown }> {
+  try {
+    const { tensors, metadata } = await read();
+    const values = [...tensors].map(([name, { dtype, shape, data }]) => [name, dtype, shape, String(data)]);
+    return { said: JSON.stringify([values, metadata]) };
+  } catch (error) {
+    return { said: "refused", error };
+  }
+}
+
+/** Reads the bytes from something else. Throws no error of the library if that differs from what is in memory. */
+function streamed(open: (bytes: Uint8Array<ArrayBuffer>) => io.FileSource): Format["read"] {
+  return async (bytes) => {
+    const given = bytes as Uint8Array<ArrayBuffer>;
+    const inMemory = await outcomeOf(() => io.decodeSafetensors(given));
+    const { said, error } = await outcomeOf(() => io.readSafetensors(open(given)));
+    if (said !== inMemory.said) throw new Error(`as it comes: ${said} (${error}); in memory: ${inMemory.said}`);
+    if (error !== undefined) throw error;
+  };
+}
+
+/** An open file, which gives at most a few bytes at a time. */
+const handleOf = (bytes: Uint8Array): io.FileSource => ({
+  stat: async () => ({ size: bytes.length }),
+  read: async (to, offset, length, position) => {
+    const part = bytes.subarray(position, position + Math.min(length, 50));
+    to.set(part, offset);
+    return { bytesRead: part.length };
+  },
+});
+
+/** A file of PyTorch whose pickle is other bytes: their checksum is right. */
+function repickled(file: Uint8Array) {
+  const entries = [...readZip("a file", file)].map(([name, { packed }]) => [name, packed] as const);
+  const isPickle = (name: string) => name.endsWith("/data.pkl");
+  const wrap = (bytes: Uint8Array) =>
+    writeZip(entries.map(([name, packed]) => [name, isPickle(name) ? bytes : packed] as const));
+  const bytes = entries.find(([name]) => isPickle(name))?.[1].slice() as Uint8Array;
+  return { bytes, wrap, besides: file.length };
+}
 
 function tensorFlow(file: string, count: Format["count"], model: { json: object; weights: string }): Format {
   const weights = ofBase64(model.weights);
@@ -130,23 +183,66 @@ function tensorFlow(file: string, count: Format["count"], model: { json: object;
   return row("TensorFlow.js", file, count, text(model.json), read, { besides: weights.length });
 }
 
+/** The manifest of a sound model.json, and weights beside it. */
+function tensorFlowParts(model: { json: { weightsManifest: object }; weights: string }): Format[] {
+  const { weightsManifest, ...others } = model.json;
+  const [rest, weights] = [JSON.stringify(others).slice(0, -1), ofBase64(model.weights)];
+  const manifest = (bytes: Uint8Array) => `${rest},"weightsManifest":${new TextDecoder().decode(bytes)}}`;
+  const besides = rest.length + weights.length;
+  return [
+    row(
+      "TensorFlow.js",
+      "manifest",
+      15_000,
+      text(weightsManifest),
+      (bytes) => fromTensorFlowJs(manifest(bytes), { weights }),
+      {
+        besides,
+      },
+    ),
+    row("TensorFlow.js", "weights", 10_000, weights, (bytes) => fromTensorFlowJs(model.json, { weights: bytes }), {
+      besides,
+    }),
+  ];
+}
+
+const pickled = repickled(ofBase64(torch.pt.state));
+
 export const FORMATS: readonly Format[] = [
-  row("safetensors", "bytes", 80_000, whole, (bytes) => io.decodeSafetensors(bytes)),
+  row("safetensors", "bytes", 65_000, whole, (bytes) => io.decodeSafetensors(bytes)),
+  row("safetensors", "16 bits", 12_000, halves, (bytes) => io.decodeSafetensors(bytes)),
   row(
     "safetensors",
     "weights for a model",
-    18_000,
+    15_000,
     withoutChecksum(io.encodeWeights(trainer)).encode(),
     into((bytes) => io.decodeWeights(existing, bytes)),
   ),
-  // What a Blob gives is copied to where it stays.
+  row(
+    "safetensors",
+    "weights of 16 bits for a model",
+    6_000,
+    withoutChecksum(io.encodeWeights(trainer, {}, { dtype: "float16" })).encode(),
+    into((bytes) => io.decodeWeights(existing, bytes)),
+  ),
+  // Read twice; what comes is copied to where it stays.
   row(
     "safetensors",
     "a Blob",
-    2_000,
+    800,
     whole,
-    (bytes) => io.readSafetensors(new Blob([bytes as Uint8Array<ArrayBuffer>])),
-    { times: 3 },
+    streamed((bytes) => new Blob([bytes])),
+    { times: 6 },
+  ),
+  row("safetensors", "an open file", 800, whole, streamed(handleOf), { times: 6 }),
+  // Nobody knows how long it is: a piece of 4 MiB is ready for what comes.
+  row(
+    "safetensors",
+    "a Response",
+    400,
+    halves,
+    streamed((bytes) => new Response(bytes)),
+    { times: 6, besides: 2 ** 22 / 6 },
   ),
   row("sharded safetensors", "index", 60_000, index, (bytes) => io.readSafetensors(bytes, { shards: openPart }), {
     besides: partBytes - index.length,
@@ -181,7 +277,12 @@ export const FORMATS: readonly Format[] = [
     io.encodeCheckpoint(trainer.checkpoint()),
     into((bytes) => existing.restore(io.decodeCheckpoint(bytes))),
   ),
-  row("PyTorch", ".pt", 100_000, ofBase64(torch.pt.module), (bytes) => io.decodePyTorch(bytes)),
+  row("PyTorch", ".pt", 80_000, ofBase64(torch.pt.module), (bytes) => io.decodePyTorch(bytes)),
+  row("PyTorch", "pickle", 20_000, pickled.bytes, (bytes) => io.decodePyTorch(pickled.wrap(bytes)), {
+    whole: pickled.wrap,
+    besides: pickled.besides,
+    times: 3,
+  }),
   row("ONNX", "exported", 95_000, await toOnnx(trainer), (bytes) => fromOnnx(bytes)),
   row("ONNX", "of PyTorch", 5_000, fileOf("../onnx/files/torchMixer.onnx"), (bytes) => fromOnnx(bytes)),
   row("NumPy array", ".npy", 80_000, ofBase64(torch.npy["<f4"]), (bytes) => io.decodeNpy(bytes)),
@@ -198,7 +299,8 @@ export const FORMATS: readonly Format[] = [
   row("brain.js", "version 2", 10_000, text({ ...later, options: {}, type: "NeuralNetwork" }), (bytes) =>
     io.fromBrain(bytes),
   ),
-  tensorFlow("dense layers", 97_000, layered),
+  tensorFlow("dense layers", 72_000, layered),
+  ...tensorFlowParts(layered),
   tensorFlow("recurrent layers", 3_000, gates),
   row("Keras", "version 3", 99_500, unpacked(keras.keras.dense), (bytes) => fromKeras(bytes), { breaks: true }),
   // Dense(1) on two inputs, written by h5wasm. HDF5's own code takes what a damaged file says, up to tens of megabytes.
