@@ -33,4 +33,10 @@ export {
   loadLatest,
   memoryStore,
 } from "./store.js";
-export { decodeWeights, encodeWeights, type WeightFileOptions, type WeightHolder } from "./weights.js";
+export {
+  decodeWeights,
+  encodeWeights,
+  type LoadedWeights,
+  type WeightFileOptions,
+  type WeightHolder,
+} from "./weights.js";

@@ -70,6 +70,8 @@ export interface LoadedModel<I extends Ports = Shape, O extends Ports = Shape> {
   readonly metadata: Record<string, string>;
   /** How many steps it was trained for. */
   readonly steps: number;
+  /** A line for each parameter that the file has in another dtype than float32, as `decodeWeights` says it. */
+  readonly converted: readonly string[];
 }
 
 /**
@@ -141,7 +143,7 @@ export function modelOf(where: string, metadata: Metadata, custom: CustomParts):
 export function loadedModel<I extends Ports, O extends Ports>(
   where: string,
   model: AnyModel,
-  values: ReadonlyMap<string, { readonly data: Float32Array }>,
+  { values, converted }: ReturnType<typeof checkParameters>,
   metadata: Metadata,
 ): LoadedModel<I, O> {
   const { preprocessing } = metadata;
@@ -152,6 +154,7 @@ export function loadedModel<I extends Ports, O extends Ports>(
     preprocessing: before as Record<string, unknown>,
     metadata: notesOf(metadata),
     steps: Number(metadata.steps ?? 0),
+    converted,
   };
 }
 

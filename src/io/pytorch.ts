@@ -3,6 +3,7 @@ import { showNames, showValue } from "../engine/errors.js";
 import { indexOfNotFinite } from "../engine/finite.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/tensor.js";
 import { checkFinite } from "../train/checkpoint.js";
+import { floatsFrom } from "./conversion.js";
 import { FormatError } from "./formatError.js";
 import { entriesOfModel, type Piece, type PyTorchTensor, same } from "./pytorchMap.js";
 import type { SafetensorsFile, SafetensorsInput } from "./safetensors.js";
@@ -86,7 +87,7 @@ type Tensors = SafetensorsFile["tensors"];
  * where there is one here. Nothing is changed if a tensor is missing, unknown, or of another shape.
  *
  * @param tensors By name, as `decodeSafetensors` gives them.
- * @returns What was converted to float32: a line for each tensor of another dtype. Of float64 values are rounded.
+ * @returns What was converted to float32: a line for each tensor of another dtype, with how many values were rounded, if any were.
  * @throws {FormatError} If the tensors do not fit the model, or a value is not finite; {ModelError} as `toPyTorch`.
  */
 export function fromPyTorch(trainer: WeightHolder, tensors: Tensors): { readonly converted: readonly string[] } {
@@ -162,11 +163,10 @@ function floatsOf(where: string, name: string, tensors: Tensors, wanted: Shape, 
       `${where}: ${showValue(name)} must be ${showShape(wanted)} for this model, got ${showShape(shape)}`,
     );
   }
-  if (dtype === "I64" || dtype === "U64" || dtype === "BOOL") {
-    throw new FormatError(`${where}: ${showValue(name)} must be of numbers with a fraction, got ${dtype}: convert it`);
-  }
-  if (dtype !== "F32") converted.push(`${name}: ${dtype} to float32`);
-  const floats = Float32Array.from(data);
+  if (dtype === "BOOL")
+    throw new FormatError(`${where}: ${showValue(name)} must be of numbers, got ${dtype}: convert it`);
+  const { data: floats, said } = floatsFrom(name, found);
+  if (said !== undefined) converted.push(said);
   const at = indexOfNotFinite(floats);
   if (at < 0) return floats;
   throw new FormatError(

@@ -15,7 +15,15 @@ import type { SafetensorsFile, SafetensorsTensor } from "./safetensors.js";
 import { type OpenShard, readShards } from "./shards.js";
 import { type FileSource, openSource, type SequentialReader } from "./sources.js";
 import { readFileOf, type TensorTaker } from "./tensorStream.js";
-import { checkKind, checkNames, checkTrainer, floatsOf, PARAMETERS, type WeightHolder } from "./weights.js";
+import {
+  checkKind,
+  checkNames,
+  checkTrainer,
+  floatsOf,
+  type LoadedWeights,
+  PARAMETERS,
+  type WeightHolder,
+} from "./weights.js";
 
 /** How a source is read. */
 export interface ReadOptions {
@@ -66,7 +74,7 @@ export async function readSafetensors(source: FileSource, options: ReadOptions =
  * Sets a trainer's parameters from a safetensors file as `decodeWeights` does, but reads it from a Blob, a Response, a stream or an open
  * file: see `readSafetensors`. Nothing is changed before everything has been read and checked.
  *
- * @returns The file's notes, without those that steepest wrote.
+ * @returns The file's notes, and what was converted.
  * @throws {FormatError} If the file is not valid, or does not fit the model. @throws {SteepestError} If reading fails.
  * @example
  * await readWeights(trainer, new Blob([encodeWeights(trainer)]));
@@ -75,7 +83,7 @@ export async function readWeights(
   trainer: WeightHolder,
   source: FileSource,
   options: ReadOptions = {},
-): Promise<Record<string, string>> {
+): Promise<LoadedWeights> {
   checkTrainer("readWeights", trainer, ["setParameters"]);
   return await weightsOf(trainer, openingOf("readWeights", source, readOptions("readWeights", options, READ)));
 }
@@ -133,12 +141,12 @@ export async function tensorsOf(opening: Opening): Promise<SafetensorsFile> {
   return { tensors, metadata };
 }
 
-export async function weightsOf(trainer: WeightHolder, opening: Opening): Promise<Record<string, string>> {
+export async function weightsOf(trainer: WeightHolder, opening: Opening): Promise<LoadedWeights> {
   const { parameters } = trainer.model;
-  const { metadata, values } = await valuesOf(placeOf("weights", opening.name), opening, () => parameters);
+  const { metadata, values, converted } = await valuesOf(placeOf("weights", opening.name), opening, () => parameters);
   // All were checked. One by one, because what is set is copied first.
   for (const [path, one] of values) trainer.setParameters({ [path]: one });
-  return notesOf(metadata);
+  return { metadata: notesOf(metadata), converted };
 }
 
 export async function modelFrom<I extends Ports, O extends Ports>(
@@ -147,11 +155,11 @@ export async function modelFrom<I extends Ports, O extends Ports>(
 ): Promise<LoadedModel<I, O>> {
   const where = placeOf("model", opening.name);
   let model: AnyModel | undefined;
-  const { metadata, values } = await valuesOf(where, opening, (notes) => {
+  const { metadata, ...read } = await valuesOf(where, opening, (notes) => {
     model = modelOf(where, notes, custom);
     return model.parameters;
   });
-  return loadedModel<I, O>(where, model as AnyModel, values, metadata);
+  return loadedModel<I, O>(where, model as AnyModel, read, metadata);
 }
 
 /** A checkpoint, with its digest followed as its bytes come. Other files are refused before their tensors are read. */
@@ -183,6 +191,7 @@ type Wanted = ReadonlyMap<string, { readonly shape: Shape }>;
 async function valuesOf(where: string, opening: Opening, wantedBy: (metadata: Metadata) => Wanted) {
   const values = new Map<string, { readonly shape: Shape; readonly data: Float32Array }>();
   const read = new Map<string, SafetensorsTensor>();
+  const said = new Map<string, string[]>();
   let metadata: Metadata = {};
   let wanted: Wanted = new Map();
   let digest: ReturnType<typeof followDigest> | undefined;
@@ -209,7 +218,9 @@ async function valuesOf(where: string, opening: Opening, wantedBy: (metadata: Me
     },
     take(name, tensor) {
       const path = pathOf(name) as string;
-      values.set(path, { shape: tensor.shape, data: floatsOf(where, path, tensor) });
+      const lines: string[] = [];
+      values.set(path, { shape: tensor.shape, data: floatsOf(where, path, tensor, lines) });
+      said.set(path, lines);
       read.set(name, tensor);
     },
     head(bytes) {
@@ -219,7 +230,8 @@ async function valuesOf(where: string, opening: Opening, wantedBy: (metadata: Me
   });
   if (isCheckpoint(metadata)) checkCheckpoint(where, metadata, digest);
   else checkChecksum(where, { tensors: read, metadata });
-  return { metadata, values };
+  // In the order of the model, whatever that of the file is.
+  return { metadata, values, converted: [...wanted.keys()].flatMap((path) => said.get(path) ?? []) };
 }
 
 /** A checkpoint that has no digest has a checksum of all that is in it, for which all of it must be held. */

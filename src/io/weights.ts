@@ -9,6 +9,7 @@ import type { Trainer } from "../train/trainer.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { checkWhole, isCheckpoint } from "./checkpoint.js";
 import { checksumOf } from "./checksum.js";
+import { floatsFrom } from "./conversion.js";
 import { FormatError } from "./formatError.js";
 import { type Metadata, notesOf, withNotes } from "./metadata.js";
 import {
@@ -33,6 +34,17 @@ export interface WeightFileOptions {
    * 6.1e-5 to 65504, below by 2^-25) or 2^-8 (bfloat16, of any size). What is loaded is float32 again. Default `"float32"`: all bits.
    */
   dtype?: "float32" | "float16" | "bfloat16";
+}
+
+/** What `decodeWeights`, `readWeights` and `loadWeights` say of a file. */
+export interface LoadedWeights {
+  /** The file's notes, without those that steepest wrote. */
+  readonly metadata: Record<string, string>;
+  /**
+   * A line for each parameter that the file has in another dtype than float32, with how many of its values were rounded, if any were:
+   * `"0.weight: F64 to float32, 3 of 12 values rounded"`.
+   */
+  readonly converted: readonly string[];
 }
 
 export const FILE_DTYPE = choice("float32", ["float32", "float16", "bfloat16"]);
@@ -104,41 +116,42 @@ export function encodeWeights(
 /**
  * Sets a trainer's parameters from the bytes of a safetensors file. The file must hold exactly the
  * parameters of the trainer's model, with their shapes; nothing is changed otherwise. Of a checkpoint the
- * parameters are taken. float16 and bfloat16 are widened, which is exact; float64 is rounded to float32.
+ * parameters are taken. Numbers of all other dtypes become float32, rounded to the nearest, and it is said.
  *
  * @param name The file's name, for error messages only.
- * @returns The file's notes, without those that steepest wrote.
- * @throws {FormatError} If the bytes are no valid file, or hold other parameters, or values that are not finite.
+ * @returns The file's notes, and what was converted.
+ * @throws {FormatError} If the bytes are no valid file, or hold other parameters, or values that are not finite in float32.
+ * @example
+ * const { metadata, converted } = decodeWeights(trainer, encodeWeights(trainer, { data: "spring" }, { dtype: "float16" }));
+ * // metadata.data: "spring"; converted[0]: "0.weight: F16 to float32"
  */
-export function decodeWeights(trainer: WeightHolder, bytes: FileBytes, name?: string): Record<string, string> {
+export function decodeWeights(trainer: WeightHolder, bytes: FileBytes, name?: string): LoadedWeights {
   checkTrainer("decodeWeights", trainer, ["setParameters"]);
   const where = placeOf("weights", name);
   const whole = bytesOf(`decodeWeights: ${where}`, bytes);
   const file = decodeSafetensors(whole, name);
   checkWhole(where, whole, file);
   const tensors = isCheckpoint(file.metadata) ? parametersIn(file.tensors) : file.tensors;
-  const values = checkParameters(where, tensors, trainer.model.parameters);
+  const { values, converted } = checkParameters(where, tensors, trainer.model.parameters);
   trainer.setParameters(values);
-  return notesOf(file.metadata);
+  return { metadata: notesOf(file.metadata), converted };
 }
-
-/** What is read as float32; bits of whole numbers would be lost. */
-const FLOATS: readonly string[] = ["F32", "F16", "BF16", "F64"];
 
 /** The values of a file, which must be exactly those that a model wants. Throws FormatError if they are not. */
 export function checkParameters(
   where: string,
   tensors: SafetensorsFile["tensors"],
   wanted: ReadonlyMap<string, { readonly shape: Shape }>,
-): ReadonlyMap<string, { readonly data: Float32Array }> {
+): { readonly values: ReadonlyMap<string, { readonly data: Float32Array }>; readonly converted: readonly string[] } {
   checkNames(where, [...tensors.keys()], wanted);
   const values = new Map<string, { readonly data: Float32Array }>();
+  const converted: string[] = [];
   for (const [path, { shape }] of wanted) {
     const found = tensors.get(path) as SafetensorsTensor;
     checkKind(where, path, found, shape);
-    values.set(path, { data: floatsOf(where, path, found) });
+    values.set(path, { data: floatsOf(where, path, found, converted) });
   }
-  return values;
+  return { values, converted };
 }
 
 /** Refuses a file that lacks parameters of the model, or has others. */
@@ -157,7 +170,7 @@ export function checkNames(where: string, names: readonly string[], wanted: Read
   );
 }
 
-/** Refuses a tensor of another shape, or of whole numbers. */
+/** Refuses a tensor of another shape, or of truth values. */
 export function checkKind(
   where: string,
   path: string,
@@ -169,20 +182,23 @@ export function checkKind(
       `${where}: "${path}" must be ${showShape(shape)} for this model, the file has ${showValue(found.shape)}: load the file of this model`,
     );
   }
-  if (FLOATS.includes(found.dtype)) return;
+  if (found.dtype !== "BOOL") return;
   throw new FormatError(
-    `${where}: "${path}" must be of dtype ${FLOATS.join(", ")}, the file has ${found.dtype}: convert it when it is saved`,
+    `${where}: "${path}" must be of numbers, the file has ${found.dtype}: convert it when it is saved`,
   );
 }
 
-/** The values of a tensor of floats, as float32. Throws FormatError if one is not finite. */
-export function floatsOf(where: string, path: string, found: SafetensorsTensor): Float32Array {
-  const data = found.dtype === "F64" ? Float32Array.from(found.data) : (found.data as Float32Array);
+/** A tensor's values as float32; of another dtype it is said. Throws FormatError if one is not finite then. */
+export function floatsOf(where: string, path: string, found: SafetensorsTensor, converted: string[]): Float32Array {
+  const { data, said } = floatsFrom(path, found);
   const at = indexOfNotFinite(data);
-  if (at < 0) return data;
-  throw new FormatError(
-    `${where}: every value must be finite, "${path}" has got ${found.data[at]} at index ${at}: load an earlier file`,
-  );
+  if (at >= 0) {
+    throw new FormatError(
+      `${where}: every value must be finite in float32, "${path}" has got ${found.data[at]} at index ${at}: load an earlier file`,
+    );
+  }
+  if (said !== undefined) converted.push(said);
+  return data;
 }
 
 /** Refuses what is no trainer, before anything of it is called. */

@@ -14,7 +14,13 @@ import {
 } from "../io/model.js";
 import { checkpointFrom, modelFrom, type Opening, tensorsOf, weightsOf } from "../io/read.js";
 import type { SafetensorsFile } from "../io/safetensors.js";
-import { checkTrainer, encodeWeights, type WeightFileOptions, type WeightHolder } from "../io/weights.js";
+import {
+  checkTrainer,
+  encodeWeights,
+  type LoadedWeights,
+  type WeightFileOptions,
+  type WeightHolder,
+} from "../io/weights.js";
 import type { Ports } from "../nn/ports.js";
 import type { Trainer } from "../train/trainer.js";
 import { type FilePath, openPath, pathOf, writeFileAtomic } from "./files.js";
@@ -58,7 +64,7 @@ export type CheckpointHolder = Pick<Trainer, "checkpoint" | "restore"> & Pick<We
  * @throws {SteepestError} If a value is not finite, or the file cannot be written.
  * @example
  * await saveWeights(trainer, path, { data: "spring" });
- * const { data } = await loadWeights(trainer, path);
+ * const { metadata } = await loadWeights(trainer, path); // metadata.data: "spring"
  */
 export async function saveWeights(
   trainer: WeightHolder,
@@ -74,11 +80,11 @@ export async function saveWeights(
 /**
  * Sets a trainer's parameters from a safetensors file, or from one in parts, of which the path is the index,
  * `model.safetensors.index.json`: all of them, or none if the file does not fit. Resolves to the
- * file's notes, without those that steepest wrote.
+ * file's notes, and what was converted: see `decodeWeights`.
  *
  * @throws {SteepestError} If the file cannot be read; {FormatError} if it does not fit.
  */
-export async function loadWeights(trainer: WeightHolder, path: FilePath): Promise<Record<string, string>> {
+export async function loadWeights(trainer: WeightHolder, path: FilePath): Promise<LoadedWeights> {
   checkTrainer("loadWeights", trainer, ["setParameters"]);
   return await weightsOf(trainer, openingOf(pathOf("loadWeights", path)));
 }

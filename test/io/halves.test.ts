@@ -12,6 +12,7 @@ import {
   encodeNpy,
   encodeSafetensors,
   encodeWeights,
+  readWeights,
 } from "../../src/io/index.js";
 import "../../src/platform/nodeKernels.js";
 
@@ -73,7 +74,9 @@ describe("files", () => {
     const other = await made();
     const bytes = encodeWeights(trainer, { note: "small" }, { dtype });
     expect(decodeSafetensors(bytes).tensors.get("0.weight")?.dtype).toBe(kind);
-    expect(decodeWeights(other, bytes)).toEqual({ note: "small" });
+    const paths = [...trainer.parameters().keys()];
+    const converted = paths.map((path) => `${path}: ${kind} to float32`);
+    expect(decodeWeights(other, bytes)).toEqual({ metadata: { note: "small" }, converted });
     let rounded = 0;
     for (const [path, { data }] of trainer.parameters()) {
       const loaded = other.parameters().get(path)?.data ?? new Float32Array();
@@ -85,7 +88,8 @@ describe("files", () => {
     expect(rounded).toBeGreaterThan(10);
     // A second time nothing is lost.
     expect(encodeWeights(other, { note: "small" }, { dtype })).toEqual(bytes);
-    const { model } = decodeModel(encodeModel(trainer, { dtype }));
+    const { model, converted: ofModel } = decodeModel(encodeModel(trainer, { dtype }));
+    expect(ofModel).toEqual(converted);
     const again = await compile(model);
     expect(again.parameters()).toEqual(other.parameters());
     for (const one of [trainer, other, again]) one.dispose();
@@ -103,17 +107,48 @@ describe("files", () => {
     trainer.dispose();
   });
 
-  test("float64 of other tools is rounded, whole numbers are refused", async () => {
+  test("other numbers of other tools are converted, and it is said; truth values are refused", async () => {
     const trainer = await made();
     const tensors = Object.fromEntries(
       [...trainer.parameters()].map(([path, { shape, data }]) => [path, { shape, data: Float64Array.from(data) }]),
     );
     const pi = { ...tensors, "2.bias": { shape: [2], data: Float64Array.of(Math.PI, -0.1) } };
-    decodeWeights(trainer, encodeSafetensors(pi));
+    // The first values were float32 before.
+    expect(decodeWeights(trainer, encodeSafetensors(pi))).toEqual({
+      metadata: {},
+      converted: [
+        "0.weight: F64 to float32",
+        "0.bias: F64 to float32",
+        "2.weight: F64 to float32",
+        "2.bias: F64 to float32, 2 of 2 values rounded",
+      ],
+    });
     expect(trainer.parameters().get("2.bias")?.data).toEqual(Float32Array.of(Math.PI, -0.1));
-    const whole = { ...tensors, "2.bias": { shape: [2], data: Int32Array.of(1, 2) } };
-    expect(() => decodeWeights(trainer, encodeSafetensors(whole))).toThrow(
-      '"2.bias" must be of dtype F32, F16, BF16, F64, the file has I32',
+    const ofBias = (data: unknown, dtype?: "BOOL") =>
+      encodeSafetensors({ ...tensors, "2.bias": { shape: [2], data: data as Int32Array, ...(dtype && { dtype }) } });
+    const cases = [
+      [Int32Array.of(1, 2 ** 24 + 1), [1, 2 ** 24], "I32 to float32, 1 of 2 values rounded"],
+      [BigInt64Array.of(-3n, 2n ** 40n), [-3, 2 ** 40], "I64 to float32"],
+      // As float64, and then as float32, these would be rounded the wrong way: from the middle between two.
+      [
+        BigInt64Array.of(2n ** 60n + 2n ** 36n + 1n, -(2n ** 60n) - 2n ** 36n - 1n),
+        [1, -1].map((sign) => sign * (2 ** 60 + 2 ** 37)),
+        "I64 to float32, 2 of 2 values rounded",
+      ],
+      [BigUint64Array.of(2n ** 64n - 1n, 7n), [2 ** 64, 7], "U64 to float32, 1 of 2 values rounded"],
+      [Uint8Array.of(255, 0), [255, 0], "U8 to float32"],
+    ] as const;
+    for (const [data, values, said] of cases) {
+      expect(decodeWeights(trainer, ofBias(data)).converted.at(-1)).toBe(`2.bias: ${said}`);
+      expect([...(trainer.parameters().get("2.bias")?.data ?? [])]).toEqual(values);
+      const { converted } = await readWeights(trainer, new Blob([ofBias(data)]));
+      expect(converted).toContain(`2.bias: ${said}`);
+    }
+    expect(() => decodeWeights(trainer, ofBias(Float64Array.of(1e300, 0)))).toThrow(
+      'every value must be finite in float32, "2.bias" has got 1e+300 at index 0',
+    );
+    expect(() => decodeWeights(trainer, ofBias(Uint8Array.of(1, 0), "BOOL"))).toThrow(
+      '"2.bias" must be of numbers, the file has BOOL: convert it when it is saved',
     );
     trainer.dispose();
   });

@@ -160,7 +160,7 @@ try {
     const file = new Uint8Array(await response.arrayBuffer());
     assert.equal(decodeCheckpoint(file).steps, steps);
     const trainer = modelHere();
-    assert.deepEqual(decodeWeights(trainer, file), { model: "4-16-3", samples: String(samples) });
+    assert.deepEqual(decodeWeights(trainer, file).metadata, { model: "4-16-3", samples: String(samples) });
     const { probabilities } = await worker.predict(test.x);
     assert.deepEqual(bitsOf(probabilities.flat()), bitsOf(trainer.predictSync(test.x)));
   });
