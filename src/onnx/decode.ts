@@ -18,6 +18,9 @@ import { type Reader, WIRE, type WireLibrary } from "./wire.js";
 // Graphs in graphs, as bodies of loops are.
 const MAX_DEPTH = 16;
 
+/** Before, attributes had no types. */
+const OLDEST_FORMAT = 3;
+
 /** A field of a message, as the file has it. */
 interface Field {
   readonly number: number;
@@ -26,6 +29,38 @@ interface Field {
   /** Where its bytes end, if it has a length. */
   readonly end: number;
 }
+
+/** Kinds of attributes, in the order of their types. */
+const ATTRIBUTES = ["f", "i", "s", "t", "g", "floats", "ints", "strings"] as const;
+
+/** Of those that no operator here takes. */
+const LAST_TYPE = 14;
+
+type Kind = (typeof ATTRIBUTES)[number];
+
+/** What is 0, or a list of none, may be left out of the file. */
+const ZEROS: Readonly<Partial<Record<Kind, unknown>>> = { f: 0, i: 0, s: "", floats: [], ints: [], strings: [] };
+
+interface Found {
+  f?: number;
+  i?: number;
+  s?: string;
+  t?: OnnxTensor;
+  g?: OnnxGraph;
+  floats?: number[];
+  ints?: number[];
+  strings?: string[];
+}
+
+function listIn<Name extends "floats" | "ints" | "strings">(found: Found, name: Name): NonNullable<Found[Name]> {
+  found[name] ??= [];
+  return found[name] as NonNullable<Found[Name]>;
+}
+
+const shown = (name: string): string => JSON.stringify(name.slice(0, 80));
+
+/** Sequences, maps, optional and sparse tensors: fields of a type beside tensors. */
+const OTHER_TYPES: readonly number[] = [4, 5, 7, 8, 9];
 
 class Decoder {
   private depth = 0;
@@ -41,6 +76,7 @@ class Decoder {
     while (reader.pos < end) {
       const tag = reader.readVarint();
       const [number, wire] = [Math.floor(tag / 8), tag % 8];
+      if (number === 0 || tag >= 2 ** 32) throw this.error("a field must have a number from 1 to 2^29 - 1", number);
       const start = reader.pos;
       const next = this.endOf(reader, wire, end);
       const isLong = wire === WIRE.bytes;
@@ -72,23 +108,35 @@ class Decoder {
     throw this.error("a length must be within the file", length);
   }
 
-  whole(field: Field): number {
+  whole(field: Field, isSigned = true): number {
     if (field.wire !== WIRE.varint) throw this.error("a whole number must be stored as one", `wire type ${field.wire}`);
-    const value = field.reader.readVarint(true);
+    const value = field.reader.readVarint(isSigned);
     if (Number.isSafeInteger(value)) return value;
     // Ends of slices are as far as can be.
     return value < 0 ? -Number.MAX_SAFE_INTEGER : Number.MAX_SAFE_INTEGER;
   }
 
   /** One number of a list, or many in one field. */
-  wholes(field: Field, into: number[]): void {
+  wholes(field: Field, into: number[], isSigned = true): void {
     if (field.wire !== WIRE.bytes) {
-      into.push(this.whole(field));
+      into.push(this.whole(field, isSigned));
       return;
     }
     const { reader, end } = field;
-    while (reader.pos < end) into.push(this.whole({ ...field, wire: WIRE.varint }));
+    while (reader.pos < end) into.push(this.whole({ ...field, wire: WIRE.varint }, isSigned));
     if (reader.pos !== end) throw this.error("a list of numbers must end with a number", "a part of one");
+  }
+
+  /** A number that is alone. */
+  private single(field: Field): number {
+    if (field.wire !== WIRE.fixed32) throw this.error("a number must be stored as one", `wire type ${field.wire}`);
+    return field.reader.readFloat();
+  }
+
+  /** The one message of a field. */
+  private once<T>(before: T | undefined, field: Field, decode: (reader: Reader, end: number) => T): T {
+    if (before !== undefined) throw this.error("a message must be there once", `field ${field.number} twice`);
+    return this.message(field, decode);
   }
 
   floats(field: Field, into: number[], size: 4 | 8 = 4): void {
@@ -128,7 +176,7 @@ class Decoder {
     this.fields(reader, end, (field) => {
       if (field.number === 1) irVersion = this.whole(field);
       else if (field.number === 2) producer = this.text(field);
-      else if (field.number === 7) graph = this.message(field, (r, to) => this.graph(r, to));
+      else if (field.number === 7) graph = this.once(graph, field, (r, to) => this.graph(r, to, true));
       else if (field.number === 8)
         Object.assign(
           opsets,
@@ -136,6 +184,8 @@ class Decoder {
         );
     });
     if (graph === undefined) throw this.error("the file must have a graph", "none: is it an ONNX file?");
+    if (irVersion < OLDEST_FORMAT)
+      throw this.error(`the version of the format must be at least ${OLDEST_FORMAT}`, irVersion);
     return { producer, irVersion, opsets, graph, metadata: {} };
   }
 
@@ -149,7 +199,8 @@ class Decoder {
     return { [domain === "ai.onnx" ? "" : `${domain}`]: version };
   }
 
-  private graph(reader: Reader, end: number): OnnxGraph {
+  /** A graph within another need not say what its inputs and outputs are. */
+  private graph(reader: Reader, end: number, isTyped = false): OnnxGraph {
     const nodes: OnnxNode[] = [];
     const initializers: OnnxTensor[] = [];
     const [inputs, outputs]: OnnxValue[][] = [[], []];
@@ -158,8 +209,8 @@ class Decoder {
       if (field.number === 1) nodes.push(this.message(field, (r, to) => this.node(r, to)));
       else if (field.number === 2) name = this.text(field);
       else if (field.number === 5) initializers.push(this.message(field, (r, to) => this.tensor(r, to)));
-      else if (field.number === 11) inputs.push(this.message(field, (r, to) => this.value(r, to)));
-      else if (field.number === 12) outputs.push(this.message(field, (r, to) => this.value(r, to)));
+      else if (field.number === 11) inputs.push(this.message(field, (r, to) => this.value(r, to, isTyped)));
+      else if (field.number === 12) outputs.push(this.message(field, (r, to) => this.value(r, to, isTyped)));
       else if (field.number === 15) throw this.error("initializers must be dense", "a sparse one");
     });
     return { name, nodes, initializers, inputs, outputs };
@@ -181,67 +232,67 @@ class Decoder {
   }
 
   private attribute(reader: Reader, end: number, into: Map<string, Attribute>): void {
-    const [floats, ints]: number[][] = [[], []];
-    const strings: string[] = [];
-    let [name, kind] = ["", 0];
-    let one: Attribute | undefined;
+    const found: Found = {};
+    let [name, type] = ["", 0];
     this.fields(reader, end, (field) => {
       if (field.number === 1) name = this.text(field);
-      else if (field.number === 2) {
-        const list: number[] = [];
-        this.floats(field, list);
-        one = { f: list[0] ?? 0 };
-      } else if (field.number === 3) one = { i: this.whole(field) };
-      else if (field.number === 4) one = { s: this.text(field) };
-      else if (field.number === 5) one = { t: this.message(field, (r, to) => this.tensor(r, to)) };
-      else if (field.number === 6) one = { g: this.message(field, (r, to) => this.graph(r, to)) };
-      else if (field.number === 7) this.floats(field, floats);
-      else if (field.number === 8) this.wholes(field, ints);
-      else if (field.number === 9) strings.push(this.text(field));
-      else if (field.number === 20) kind = this.whole(field);
+      else if (field.number === 2) found.f = this.single(field);
+      else if (field.number === 3) found.i = this.whole(field);
+      else if (field.number === 4) found.s = this.text(field);
+      else if (field.number === 5) found.t = this.once(found.t, field, (r, to) => this.tensor(r, to));
+      else if (field.number === 6) found.g = this.once(found.g, field, (r, to) => this.graph(r, to));
+      else if (field.number === 7) this.floats(field, listIn(found, "floats"));
+      else if (field.number === 8) this.wholes(field, listIn(found, "ints"));
+      else if (field.number === 9) listIn(found, "strings").push(this.text(field));
+      else if (field.number === 20) type = this.whole(field);
     });
-    const lists: Record<number, Attribute> = { 6: { floats }, 7: { ints }, 8: { strings } };
-    // What is 0 may be left out of the file.
-    const zeros: Record<number, Attribute> = { 1: { f: 0 }, 2: { i: 0 }, 3: { s: "" } };
-    const found = lists[kind] ?? one ?? zeros[kind];
-    if (found !== undefined) into.set(name, found);
+    if (name === "" || into.has(name)) throw this.error("attributes must have names of their own", shown(name));
+    if (!(type >= 1 && type <= LAST_TYPE)) throw this.error(`the attribute ${shown(name)} must have a type`, type);
+    const kind = ATTRIBUTES[type - 1];
+    const value = kind && { [kind]: ZEROS[kind], ...found };
+    if (Object.keys(found).some((one) => one !== kind) || (value && value[kind] === undefined))
+      throw this.error(`the attribute ${shown(name)} must hold what its type says`, Object.keys(found).join(" and "));
+    if (value !== undefined) into.set(name, value as unknown as Attribute);
   }
 
-  private value(reader: Reader, end: number): OnnxValue {
+  private value(reader: Reader, end: number, isTyped: boolean): OnnxValue {
     let name = "";
-    let type: Pick<OnnxValue, "type" | "dims"> = { type: "float", dims: undefined };
+    let type: Pick<OnnxValue, "type" | "dims"> | undefined;
     this.fields(reader, end, (field) => {
       if (field.number === 1) name = this.text(field);
-      else if (field.number === 2) type = this.message(field, (r, to) => this.type(r, to));
+      else if (field.number === 2) type = this.once(type, field, (r, to) => this.type(r, to));
     });
-    return { name, ...type };
+    if (type === undefined && isTyped) throw this.error("inputs and outputs must have a type", shown(name));
+    return { name, type: "float", dims: undefined, ...type };
   }
 
   private type(reader: Reader, end: number): Pick<OnnxValue, "type" | "dims"> {
     let found: Pick<OnnxValue, "type" | "dims"> | undefined;
     this.fields(reader, end, (field) => {
-      if (field.number === 1) found = this.message(field, (r, to) => this.tensorType(r, to));
+      if (field.number === 1) found = this.once(found, field, (r, to) => this.tensorType(r, to));
+      else if (OTHER_TYPES.includes(field.number))
+        throw this.error("inputs and outputs must be tensors", "another type");
     });
     if (found === undefined) throw this.error("inputs and outputs must be tensors", "another type");
     return found;
   }
 
   private tensorType(reader: Reader, end: number): Pick<OnnxValue, "type" | "dims"> {
-    let type: ElementName = "float";
+    let type = 0;
     let dims: (number | string | undefined)[] | undefined;
     this.fields(reader, end, (field) => {
-      if (field.number === 1) type = this.element(this.whole(field));
-      else if (field.number === 2) {
-        const sizes: (number | string | undefined)[] = [];
-        this.message(field, (r, to) =>
-          this.fields(r, to, (dim) => {
-            if (dim.number === 1) sizes.push(this.message(dim, (inner, last) => this.size(inner, last)));
-          }),
-        );
-        dims = sizes;
-      }
+      if (field.number === 1) type = this.whole(field);
+      else if (field.number === 2) dims = this.once(dims, field, (r, to) => this.sizes(r, to));
     });
-    return { type, dims };
+    return { type: this.element(type), dims };
+  }
+
+  private sizes(reader: Reader, end: number): (number | string | undefined)[] {
+    const sizes: (number | string | undefined)[] = [];
+    this.fields(reader, end, (dim) => {
+      if (dim.number === 1) sizes.push(this.message(dim, (inner, last) => this.size(inner, last)));
+    });
+    return sizes;
   }
 
   private size(reader: Reader, end: number): number | string | undefined {
@@ -260,50 +311,65 @@ class Decoder {
   }
 
   private tensor(reader: Reader, end: number): OnnxTensor {
-    const [dims, numbers]: number[][] = [[], []];
-    let [name, type]: [string, ElementName] = ["", "float"];
+    const dims: number[] = [];
+    const lists = new Map<number, number[]>();
+    let [name, number] = ["", 0];
     let raw: Uint8Array | undefined;
     this.fields(reader, end, (field) => {
       if (field.number === 1) this.wholes(field, dims);
-      else if (field.number === 2) type = this.element(this.whole(field));
-      else if (field.number === 4) this.floats(field, numbers);
-      else if (field.number === 5 || field.number === 7 || field.number === 11) this.wholes(field, numbers);
+      else if (field.number === 2) number = this.whole(field);
       else if (field.number === 8) name = this.text(field);
       else if (field.number === 9) raw = this.bytes(field);
-      else if (field.number === 10) this.floats(field, numbers, 8);
-      else if (field.number === 13 || (field.number === 14 && this.whole(field) === 1)) {
+      else if (LISTS.includes(field.number)) {
+        const list = lists.get(field.number) ?? [];
+        lists.set(field.number, list);
+        this.listed(field, list);
+      } else if (field.number === 13 || (field.number === 14 && this.whole(field) === 1)) {
         throw this.error(
           "all data must be in the file itself",
-          `data of ${JSON.stringify(name)} elsewhere: save it as one file`,
+          `data of ${shown(name)} elsewhere: save it as one file`,
         );
       }
     });
+    const type = this.element(number);
     const count = this.count(name, dims);
-    const data = raw === undefined ? this.listed(type, numbers) : this.fromRaw(name, type, raw);
+    const own = lists.get(listOf(type)) ?? [];
+    const used = [...lists].filter(([, list]) => list.length > 0).map(([field]) => field);
+    if (used.some((field) => field !== listOf(type)) || (raw !== undefined && used.length > 0))
+      throw this.error(
+        `elements of ${shown(name)} must be in the one field for ${type}`,
+        `fields ${[...used, ...(raw ? [9] : [])]}`,
+      );
+    const data = raw === undefined ? this.ofList(name, type, own) : this.fromRaw(name, type, raw);
     if (data.length === count) return { name, dims, type, data };
-    throw this.error(`${JSON.stringify(name.slice(0, 80))} [${dims}] must have ${count} elements`, data.length);
+    throw this.error(`${shown(name)} [${dims}] must have ${count} elements`, data.length);
+  }
+
+  private listed(field: Field, into: number[]): void {
+    if (field.number === FLOATS || field.number === DOUBLES) this.floats(field, into, field.number === FLOATS ? 4 : 8);
+    else this.wholes(field, into, field.number !== UNSIGNED);
   }
 
   private count(name: string, dims: readonly number[]): number {
     const count = dims.reduce((product, size) => (size >= 0 ? product * size : Number.NaN), 1);
     if (Number.isSafeInteger(count) && dims.length <= 64) return count;
-    throw this.error(
-      `sizes of ${JSON.stringify(name.slice(0, 80))} must be those of a tensor`,
-      `[${dims.slice(0, 8)}]`,
-    );
+    throw this.error(`sizes of ${shown(name)} must be those of a tensor`, `[${dims.slice(0, 8)}]`);
   }
 
-  private listed(type: ElementName, numbers: readonly number[]): Float32Array | Float64Array {
+  private ofList(name: string, type: ElementName, numbers: readonly number[]): Float32Array | Float64Array {
+    if (type === "float" || type === "double") return Float32Array.from(numbers);
+    const [least, most] = RANGES[type] ?? [-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER];
+    const wrong = numbers.find((one) => one < least || one > most);
+    if (wrong !== undefined) throw this.error(`elements of ${shown(name)} must be ${type}`, wrong);
     if (type === "float16") return float16ToFloat32(Uint16Array.from(numbers));
     if (type === "bfloat16") return bfloat16ToFloat32(Uint16Array.from(numbers));
-    return type === "float" || type === "double" ? Float32Array.from(numbers) : Float64Array.from(numbers);
+    return Float64Array.from(numbers);
   }
 
   private fromRaw(name: string, type: ElementName, raw: Uint8Array): Float32Array | Float64Array {
     const size = SIZES[type];
-    if (size === 0) throw this.error(`${JSON.stringify(name.slice(0, 80))} must hold numbers`, type);
-    if (raw.length % size !== 0)
-      throw this.error(`bytes of ${JSON.stringify(name.slice(0, 80))} must be whole elements`, raw.length);
+    if (size === 0) throw this.error(`${shown(name)} must hold numbers`, type);
+    if (raw.length % size !== 0) throw this.error(`bytes of ${shown(name)} must be whole elements`, raw.length);
     if (type === "float16") return float16ToFloat32(new Uint16Array(new Uint8Array(raw).buffer));
     if (type === "bfloat16") return bfloat16ToFloat32(new Uint16Array(new Uint8Array(raw).buffer));
     const view = new DataView(raw.buffer, raw.byteOffset, raw.length);
@@ -314,6 +380,25 @@ class Decoder {
     return data;
   }
 }
+
+// Fields of a tensor that are lists of elements.
+const [FLOATS, WHOLES, LONGS, DOUBLES, UNSIGNED] = [4, 5, 7, 10, 11];
+const LISTS: readonly number[] = [FLOATS, WHOLES, LONGS, DOUBLES, UNSIGNED];
+
+/** The one for a type. */
+function listOf(type: ElementName): number {
+  if (type === "float") return FLOATS;
+  if (type === "double") return DOUBLES;
+  if (type === "int64") return LONGS;
+  return type === "uint32" || type === "uint64" ? UNSIGNED : WHOLES;
+}
+
+/** What is listed as wider numbers than it is. Halves are listed as their bits. */
+const RANGES: Readonly<Partial<Record<ElementName, readonly [least: number, most: number]>>> = {
+  ...{ bool: [0, 1], int8: [-(2 ** 7), 2 ** 7 - 1], uint8: [0, 2 ** 8 - 1], int16: [-(2 ** 15), 2 ** 15 - 1] },
+  ...{ uint16: [0, 2 ** 16 - 1], float16: [0, 2 ** 16 - 1], bfloat16: [0, 2 ** 16 - 1] },
+  ...{ int32: [-(2 ** 31), 2 ** 31 - 1], uint32: [0, 2 ** 32 - 1] },
+};
 
 /** Bytes of an element; 0 for what is no number. */
 const SIZES: Readonly<Record<ElementName, number>> = {

@@ -17,7 +17,8 @@ import { loopReaders } from "./readLoops.js";
 import { calculated } from "./readNumbers.js";
 import { recurrentReaders } from "./readRecurrent.js";
 import { tensorReaders } from "./readTensors.js";
-import { ELEMENTS, type OnnxGraph, type OnnxModel, type OnnxNode, type OnnxTensor, type OnnxValue } from "./schema.js";
+import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from "./schema.js";
+import { checkSignature } from "./signatures.js";
 import { wireLibrary } from "./wire.js";
 
 export interface FromOnnxOptions {
@@ -40,7 +41,7 @@ const READERS: Readonly<Record<string, Read>> = {
   ...recurrentReaders,
   ...loopReaders,
 };
-const KNOWN_OTHERWISE: readonly string[] = ["Constant", "Shape", "ConstantOfShape", "Range", "Size"];
+export const KNOWN_OTHERWISE: readonly string[] = ["Constant", "Shape", "ConstantOfShape", "Range", "Size"];
 
 /**
  * A model from an ONNX file (opset 7 to 21), which can be trained on: its weights are parameters, the statistics of batch
@@ -73,7 +74,7 @@ function modelFrom({ graph, opsets }: OnnxModel, shapes: Readonly<Record<string,
       `fromOnnx: the opset must be from ${OLDEST} to ${NEWEST}, got ${opset}: export it for another`,
     );
   }
-  const names = new Set(graph.initializers.map(({ name }) => name));
+  const names = namesOf(graph.initializers);
   const inputs = graph.inputs.filter(({ name }) => !names.has(name));
   checkGraph(graph, inputs, names);
   checkShapes(shapes, inputs);
@@ -97,6 +98,17 @@ function modelFrom({ graph, opsets }: OnnxModel, shapes: Readonly<Record<string,
   return { model };
 }
 
+/** Names of weights. A file must not have two of one name. */
+function namesOf(weights: readonly OnnxTensor[]): Set<string> {
+  const names = new Set<string>();
+  for (const { name } of weights) {
+    if (name === "" || names.has(name))
+      throw new ModelError(`fromOnnx: weights must have names of their own, got ${showValue(name.slice(0, 80))}`);
+    names.add(name);
+  }
+  return names;
+}
+
 function checkShapes(shapes: unknown, inputs: readonly OnnxValue[]): void {
   if (kindOf(shapes) !== "Object") {
     throw new ModelError(
@@ -112,9 +124,18 @@ function checkShapes(shapes: unknown, inputs: readonly OnnxValue[]): void {
 
 /** Refuses what cannot be read, all nodes at once; and names that are not there yet, or twice. */
 function checkGraph({ nodes, outputs }: OnnxGraph, inputs: readonly OnnxValue[], weights: ReadonlySet<string>): void {
-  checkKnown(allNodes(nodes));
+  const all = allNodes(nodes);
+  checkKnown(all);
+  all.forEach(checkSignature);
   if (inputs.length === 0 || outputs.length === 0)
     throw new ModelError("fromOnnx: the graph must have inputs and outputs, got none");
+  for (const ports of [inputs, outputs]) {
+    const again = ports.find(({ name }, index) => ports.findIndex((other) => other.name === name) !== index);
+    if (again !== undefined)
+      throw new ModelError(
+        `fromOnnx: inputs, and outputs, must have names of their own, got ${showValue(again.name.slice(0, 80))} twice`,
+      );
+  }
   checkOrder(nodes, outputs, new Set([...inputs.map(({ name }) => name), ...weights]));
 }
 
@@ -278,7 +299,7 @@ function runNode(step: Step, node: OnnxNode): readonly Value[] {
   const results = Array.isArray(found) ? (found as readonly Value[]) : [found as Value];
   const isWhole =
     KEEP_WHOLE.includes(node.type) && node.inputs.every((name, index) => name === "" || step.isWhole(index));
-  const stays = node.type === "Cast" && step.isWhole(0) && !isFloatType(step.int("to", ELEMENTS.float));
+  const stays = node.type === "Cast" && step.isWhole(0) && !isFloatType(step.int("to"));
   return isWhole || stays ? results.map((value) => ({ ...value, whole: true })) : results;
 }
 

@@ -128,9 +128,11 @@ export class Step {
     return value === undefined ? fallback : value;
   }
 
-  int(name: string, fallback: number): number {
-    const value = this.attribute(name, "i");
-    return value === undefined ? fallback : value;
+  /** Without a fallback the attribute must be there. */
+  int(name: string, fallback?: number): number {
+    const value = this.attribute(name, "i") ?? fallback;
+    if (value !== undefined) return value;
+    throw this.error(`must have the attribute ${name}, got none`);
   }
 
   ints(name: string): readonly number[] | undefined {
@@ -162,6 +164,11 @@ export class Step {
     const value = this.node.attributes[name];
     const got = value === undefined ? allowed : "i" in value ? value.i : "s" in value ? value.s : Number.NaN;
     if (got !== allowed) throw this.error(`${name} must be ${showValue(allowed)}, got ${showValue(got)}`);
+  }
+
+  /** Refuses an attribute. */
+  none(name: string): void {
+    if (this.node.attributes[name] !== undefined) throw this.error(`${name} must be left out, got it`);
   }
 
   private attribute<K extends "g" | "f" | "i" | "s" | "ints" | "strings" | "floats">(

@@ -93,7 +93,7 @@ const WHOLES: readonly number[] = [ELEMENTS.int64, ELEMENTS.int32, ELEMENTS.uint
 export const isFloatType = (type: number): boolean => FLOATS.includes(type);
 
 const converted: Read = (step) => {
-  const to = step.int("to", ELEMENTS.float);
+  const to = step.int("to");
   if (to === ELEMENTS.bool) return unary((x) => sub(1, equal(float(x), 0)))(step);
   if (FLOATS.includes(to)) return unary(float)(step);
   // What was calculated of whole numbers may be below 0.

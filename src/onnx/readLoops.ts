@@ -30,7 +30,7 @@ function fromFront(x: Tensor, axis: number): Tensor {
 function scanned(step: Step): readonly Value[] {
   if (step.opset < 9) throw step.error(`must be of opset 9 or later, got ${step.opset}`);
   const body = step.graph("body");
-  const rowCount = step.int("num_scan_inputs", 0);
+  const rowCount = step.int("num_scan_inputs");
   const carryCount = step.values.length - rowCount;
   const outputCount = body.outputs.length - carryCount;
   if (rowCount < 1 || carryCount < 0 || outputCount < 0 || body.inputs.length !== step.values.length)

@@ -43,8 +43,8 @@ const CALCULATED: Readonly<Record<string, Calculate>> = {
     const data = Array.from({ length: size }, (_unused, index) => at(at(mask, index) === 0 ? b : a, index));
     return { dims: from.dims, data, whole: a.whole && b.whole };
   },
-  Concat: (_, of) =>
-    of.every(({ dims }) => dims.length === 1)
+  Concat: (step, of) =>
+    step.axis(step.int("axis"), step.rank(0)) === 0 && of.every(({ dims }) => dims.length === 1)
       ? list(
           of.flatMap(({ data }) => Array.from(data)),
           of[0].whole,
@@ -71,7 +71,7 @@ const CALCULATED: Readonly<Record<string, Calculate>> = {
     );
   },
   Cast: (step, [x]) => {
-    const whole = ![1, 10, 11, 16].includes(step.int("to", 1));
+    const whole = ![1, 10, 11, 16].includes(step.int("to"));
     return { dims: x.dims, data: whole ? Array.from(x.data, Math.trunc) : x.data, whole };
   },
   Identity: (_, [x]) => x,

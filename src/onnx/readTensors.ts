@@ -167,6 +167,7 @@ const globalPool =
 
 function batchNormalization(step: Step) {
   step.only("training_mode", 0);
+  step.only("spatial", 1);
   const options = {
     ...{ weight: step.tensor(1), bias: step.tensor(2), mean: step.tensor(3, true), variance: step.tensor(4, true) },
     epsilon: step.float("epsilon", 1e-5),
@@ -211,6 +212,9 @@ function resized(step: Step) {
   if (!["nearest", "linear", "cubic"].includes(mode) || !coordinates || !rounding)
     throw step.error(`mode must be one that is known here, got ${mode}`);
   step.only("exclude_outside", 0);
+  step.only("antialias", 0);
+  step.only("keep_aspect_ratio_policy", "stretch");
+  step.none("axes");
   const hasSizes = step.has(3);
   const numbers = step.numbers(hasSizes ? 3 : 2).slice(2);
   const size = hasSizes ? { size: numbers } : { scale: numbers };
@@ -265,7 +269,7 @@ function unsqueezed(step: Step) {
 
 function concatenated(step: Step) {
   const rank = step.rank(0);
-  const axis = step.axis(step.int("axis", 0), rank);
+  const axis = step.axis(step.int("axis"), rank);
   const all = step.values.map((_, index) => index);
   const areLast = rank >= 3 && all.some((index) => step.isLast(index));
   if (!areLast)
@@ -396,7 +400,7 @@ function tiled(step: Step) {
 /** Channels of a square of pixels as pixels: of each, DCR has the channel first, CRD the place in the square. */
 function depthToSpace(step: Step) {
   const [batch, channels, height, width] = step.shapeOf(0);
-  const size = step.int("blocksize", 1);
+  const size = step.int("blocksize");
   const deep = channels / size ** 2;
   const first = step.text("mode", "DCR") === "DCR";
   const apart = reshape(
@@ -409,7 +413,7 @@ function depthToSpace(step: Step) {
 
 function spaceToDepth(step: Step) {
   const [batch, channels, height, width] = step.shapeOf(0);
-  const size = step.int("blocksize", 1);
+  const size = step.int("blocksize");
   const [down, across] = [height / size, width / size];
   const apart = reshape(step.tensor(0), [batch, channels, down, size, across, size]);
   return plain(reshape(transpose(apart, [0, 3, 5, 1, 2, 4]), [batch, channels * size ** 2, down, across]));
@@ -432,7 +436,7 @@ function localResponse(step: Step) {
   const options = {
     ...{ alpha: step.float("alpha", 1e-4), beta: step.float("beta", 0.75), k: step.float("bias", 1) },
   };
-  return last(localResponseNorm(step.last(0), step.int("size", 1), options));
+  return last(localResponseNorm(step.last(0), step.int("size"), options));
 }
 
 function normalized(step: Step) {
@@ -445,7 +449,7 @@ function groupNormalization(step: Step) {
   if (step.opset < 21)
     throw step.error(`must be of opset 21 or later, got ${step.opset}: its scales are by group before`);
   const options = { weight: step.tensor(1), bias: step.tensor(2), epsilon: step.float("epsilon", 1e-5) };
-  return last(groupNorm(step.last(0), step.int("num_groups", 1), options));
+  return last(groupNorm(step.last(0), step.int("num_groups"), options));
 }
 
 function meanVariance(step: Step) {

@@ -1,7 +1,7 @@
 // Changes of a file, by a number: the same number always makes the same change.
 
 /** Numbers from a seed: xorshift32. */
-function randomOf(seed: number): (below: number) => number {
+export function randomOf(seed: number): (below: number) => number {
   let state = seed | 0 || 1;
   return (below) => {
     state ^= state << 13;

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { ModelError } from "steepest";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { encodeModel } from "../../src/onnx/encode.js";
+import { KNOWN_OTHERWISE } from "../../src/onnx/import.js";
 import { fromOnnx } from "../../src/onnx/index.js";
 import { elementReaders } from "../../src/onnx/readElements.js";
 import { indexReaders } from "../../src/onnx/readIndices.js";
@@ -10,6 +11,7 @@ import { loopReaders } from "../../src/onnx/readLoops.js";
 import { recurrentReaders } from "../../src/onnx/readRecurrent.js";
 import { tensorReaders } from "../../src/onnx/readTensors.js";
 import type { OnnxNode, OnnxTensor } from "../../src/onnx/schema.js";
+import { signed } from "../../src/onnx/signatures.js";
 import { wireLibrary } from "../../src/onnx/wire.js";
 import { compileSync, createEngine, type Engine } from "../../src/platform/node.js";
 
@@ -107,21 +109,49 @@ const LATER: Readonly<Record<string, Later>> = {
   },
 };
 
-test.skipIf(!hasRuntimes).each(Object.entries(LATER))("%s gives what ONNX Runtime does", async (type, node) => {
-  const { attributes = {}, weights = [], dims = [4, 3, 2] } = node;
-  const value = (name: string, dims: readonly number[]) => ({ name, type: "float", dims: ["batch", ...dims] }) as const;
-  const bytes = encodeModel(await wireLibrary("test"), {
+/** A file of one node over x [batch, 4, 3, 2]. */
+async function fileOf(
+  node: Pick<OnnxNode, "type" | "attributes">,
+  weights: readonly OnnxTensor[],
+  dims: readonly number[],
+) {
+  const value = (name: string, sizes: readonly number[]) =>
+    ({ name, type: "float", dims: ["batch", ...sizes] }) as const;
+  const inputs = ["x", ...weights.map(({ name }) => name)];
+  return encodeModel(await wireLibrary("test"), {
     ...{ producer: "test", irVersion: 8, opsets: { "": 21 }, metadata: {} },
     graph: {
       name: "graph",
-      nodes: [
-        { name: "", type, domain: "", inputs: ["x", ...weights.map(({ name }) => name)], outputs: ["y"], attributes },
-      ],
+      nodes: [{ name: "", domain: "", inputs, outputs: ["y"], ...node }],
       initializers: weights,
       inputs: [value("x", [4, 3, 2])],
       outputs: [value("y", dims)],
     },
   });
+}
+
+const lines = ["scale", "shift", "mean", "variance"].map((name) => weights(name, 4));
+const scales = [weights("region", 0), { ...weights("scales", 4), data: Float32Array.of(1, 1, 2, 2) }];
+
+/** What would change the result, and is not known here. */
+const UNKNOWN: readonly (readonly [type: string, OnnxNode["attributes"], readonly OnnxTensor[], words: RegExp])[] = [
+  ["Resize", { antialias: { i: 1 } }, scales, /antialias must be 0, got 1/],
+  ["Resize", { keep_aspect_ratio_policy: { s: "not_larger" } }, scales, /keep_aspect_ratio_policy must be "stretch"/],
+  ["Resize", { axes: { ints: [2, 3] } }, scales, /axes must be left out/],
+  ["BatchNormalization", { spatial: { i: 0 } }, lines, /spatial must be 1, got 0/],
+  ["Relu", { alpha: { f: 1 } }, [], /^fromOnnx: Relu "": must have the attributes of the operator, got "?alpha"? too$/],
+  ["Relu", {}, [weights("more", 1)], /^fromOnnx: Relu "": must have at most 1 inputs, got 2$/],
+];
+
+test.each(UNKNOWN)("%s of %j is refused", async (type, attributes, weights, words) => {
+  const read = fromOnnx(await fileOf({ type, attributes }, weights, [4, 3, 2]));
+  await expect(read).rejects.toThrow(ModelError);
+  await expect(read).rejects.toThrow(words);
+});
+
+test.skipIf(!hasRuntimes).each(Object.entries(LATER))("%s gives what ONNX Runtime does", async (type, node) => {
+  const { attributes = {}, weights = [], dims = [4, 3, 2] } = node;
+  const bytes = await fileOf({ type, attributes }, weights, dims);
   const x = Float32Array.from({ length: 48 }, () => 4 * random() - 2);
   const trainer = compileSync((await fromOnnx(bytes)).model as never, { engine });
   const found = trainer.predictSync(x as never) as never;
@@ -137,6 +167,7 @@ test("docs/onnx.md names every node that is read, and nearly each has a case", (
   const readers = { ...elementReaders, ...tensorReaders, ...indexReaders, ...recurrentReaders, ...loopReaders };
   const named = new Set(page.match(/[A-Z][A-Za-z0-9]+/g));
   const names = Object.keys(readers);
+  expect([...signed].sort()).toEqual([...new Set([...names, ...KNOWN_OTHERWISE])].sort());
   expect(names.filter((name) => !named.has(name))).toEqual([]);
   const tried = new Set(
     cases.flatMap(

@@ -48,8 +48,12 @@ export interface Opened {
 }
 
 /** Each runtime's reading of a file, one after the other, for as long as `use` takes. */
-export async function eachRuntime(bytes: Uint8Array, use: (opened: Opened) => Promise<void>): Promise<void> {
-  for (const runtime of NAMES) {
+export async function eachRuntime(
+  bytes: Uint8Array,
+  use: (opened: Opened) => Promise<void>,
+  names: readonly Opened["runtime"][] = NAMES,
+): Promise<void> {
+  for (const runtime of names) {
     const { InferenceSession, Tensor }: Runtime = await import(runtime);
     const session = await InferenceSession.create(bytes, { logSeverityLevel: 3, intraOpNumThreads: 1 });
     const run: Opened["run"] = async (feeds) => {
