@@ -14,13 +14,28 @@ import {
   separableConv2d,
 } from "../nn/conv.js";
 import type { Layer } from "../nn/layer.js";
-import { averagePool1d, averagePool2d, globalAveragePool, globalMaxPool, maxPool1d, maxPool2d } from "../nn/pool.js";
+import {
+  adaptiveAveragePool1d,
+  adaptiveAveragePool2d,
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  averagePool1d,
+  averagePool2d,
+  globalAveragePool,
+  globalMaxPool,
+  maxPool1d,
+  maxPool2d,
+} from "../nn/pool.js";
 import { averagePool3d, maxPool3d } from "../nn/pool3d.js";
 import { crop1d, crop2d, pad } from "../nn/shape.js";
 import { resize, upsample1d, upsample2d } from "../nn/upsample.js";
+import { div, mul } from "../ops/elementwise.js";
+import { sum } from "../ops/reduce.js";
+import { expandDims } from "../ops/shape.js";
 import { slice } from "../ops/slice.js";
 import { activationOf } from "./activations.js";
 import { applying, type Call, type KerasLayer, reshaped, single } from "./layer.js";
+import { maskOf } from "./masks.js";
 import type { Weight } from "./weights.js";
 
 type Read = (of: KerasLayer) => Call;
@@ -40,7 +55,7 @@ function sizes(of: KerasLayer, name: string, axes: number, fallback: readonly nu
 /** A number for one axis, as layers of sequences want it. */
 const forAxes = (values: readonly number[]): never => (values.length === 1 ? values[0] : values) as never;
 
-function windowOf(of: KerasLayer, axes: number) {
+export function windowOf(of: KerasLayer, axes: number) {
   checkChannels(of);
   const padding = of.fields.text("padding", "valid");
   if (!["valid", "same", "causal"].includes(padding) || (padding === "causal" && axes > 1))
@@ -191,6 +206,27 @@ function upsampling(axes: 1 | 2): Read {
   };
 }
 
+/** The average of what is there, if there is a mask. */
+function averaging(of: KerasLayer): Call {
+  const call = globally(globalAveragePool)(of);
+  const keepDims = of.fields.flag("keepdims", false);
+  return (given) => {
+    const x = single(of, given);
+    const mask = maskOf(of, x);
+    if (mask === undefined) return call(given);
+    const there = expandDims(mask, 2);
+    return div(sum(mul(x, there), 1, { keepDims }), sum(there, 1, { keepDims }));
+  };
+}
+
+function adaptive(axes: number, make: (size: never) => Layer): Read {
+  return (of) => {
+    checkChannels(of);
+    const size = sizes(of, "output_size", axes, []);
+    return applying(of, () => make(forAxes(size)));
+  };
+}
+
 export const imageReaders: Readonly<Record<string, Read>> = {
   Conv1D: convolution(1, conv1d),
   Conv2D: convolution(2, conv2d),
@@ -211,7 +247,7 @@ export const imageReaders: Readonly<Record<string, Read>> = {
   GlobalMaxPooling1D: globally(globalMaxPool),
   GlobalMaxPooling2D: globally(globalMaxPool),
   GlobalMaxPooling3D: globally(globalMaxPool),
-  GlobalAveragePooling1D: globally(globalAveragePool),
+  GlobalAveragePooling1D: averaging,
   GlobalAveragePooling2D: globally(globalAveragePool),
   GlobalAveragePooling3D: globally(globalAveragePool),
   ZeroPadding1D: padding(1),
@@ -219,6 +255,15 @@ export const imageReaders: Readonly<Record<string, Read>> = {
   ZeroPadding3D: padding(3),
   UpSampling1D: upsampling(1),
   UpSampling2D: upsampling(2),
+  UpSampling3D(of) {
+    checkChannels(of);
+    const scale = sizes(of, "size", 3, [2]);
+    return applying(of, () => resize({ scale }));
+  },
+  AdaptiveMaxPooling1D: adaptive(1, adaptiveMaxPool1d),
+  AdaptiveMaxPooling2D: adaptive(2, adaptiveMaxPool2d),
+  AdaptiveAveragePooling1D: adaptive(1, adaptiveAveragePool1d),
+  AdaptiveAveragePooling2D: adaptive(2, adaptiveAveragePool2d),
   Cropping1D(of) {
     const [margins] = marginsOf(of, "cropping", 1);
     return applying(of, () => crop1d(margins));

@@ -57,6 +57,7 @@ export function modelOf({ where, className, config, version, weights, shapes }: 
     values: new Map(),
     unsupported: [],
     frozen: [],
+    masks: new WeakMap(),
     applied: 0,
   };
   const network = readNetwork(reading, className, config, OUTERMOST);

@@ -30,6 +30,8 @@ export interface Reading {
   readonly unsupported: string[];
   /** Paths of layers that the file does not train. */
   readonly frozen: string[];
+  /** Masks of tensors, [batch, time] with 0 for padding. */
+  readonly masks: WeakMap<Tensor, Tensor>;
   /** How many layers were applied in this trace, nested ones each time. */
   applied: number;
 }

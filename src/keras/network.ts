@@ -1,6 +1,6 @@
 // Models of Keras, sequential and functional, as functions of tensors; models within models too.
 import { ModelError, showValue } from "../engine/errors.js";
-import type { DType, Shape, Tensor } from "../graph/tensor.js";
+import { type DType, isTensor, type Shape, type Tensor } from "../graph/tensor.js";
 import { FormatError } from "../io/formatError.js";
 import { fieldOf, isJsonObject, type JsonObject } from "../io/jsonFields.js";
 import { functional } from "../nn/model.js";
@@ -8,9 +8,12 @@ import type { Scope } from "../nn/scope.js";
 import { naming } from "../nn/trial.js";
 import { reshape } from "../ops/shape.js";
 import { activationReaders } from "./activations.js";
+import { attentionReaders } from "./attention.js";
 import { shown, Unsupported } from "./fields.js";
 import { imageReaders } from "./images.js";
 import { type Call, floats, type Given, type KerasLayer, kerasLayer, once, type Reading } from "./layer.js";
+import { passMasks } from "./masks.js";
+import { preprocessingReaders } from "./preprocessing.js";
 import { recurrentReaders } from "./recurrent.js";
 import { rowReaders } from "./rows.js";
 import type { LayerPlace } from "./weights.js";
@@ -20,6 +23,8 @@ const READERS: Readonly<Record<string, (of: KerasLayer) => Call>> = {
   ...imageReaders,
   ...rowReaders,
   ...recurrentReaders,
+  ...attentionReaders,
+  ...preprocessingReaders,
 };
 const MODELS: readonly string[] = ["Sequential", "Functional", "Model"];
 const ATTENTION = { tensors: ["query", "value", "key"], flags: ["use_causal_mask"] };
@@ -27,9 +32,13 @@ const STATES = { tensors: ["initial_state"], flags: [] };
 /** What may be given by name in a call. */
 const NAMED: Readonly<Record<string, { readonly tensors: readonly string[]; readonly flags: readonly string[] }>> = {
   MultiHeadAttention: ATTENTION,
+  GroupedQueryAttention: ATTENTION,
+  Attention: { tensors: [], flags: ["use_causal_mask"] },
+  AdditiveAttention: { tensors: [], flags: ["use_causal_mask"] },
   SimpleRNN: STATES,
   LSTM: STATES,
   GRU: STATES,
+  RNN: STATES,
 };
 
 // A network is not nested deeper, and no trace applies more layers: a small file could ask for very many.
@@ -138,7 +147,11 @@ function readLayer(reading: Reading, layer: LayerConfig, place: LayerPlace, { pr
       if (reading.applied > MAX_APPLIED) {
         throw new ModelError(`${reading.where}: a model must apply at most ${MAX_APPLIED} layers, got more: split it`);
       }
-      return naming(of.where, () => call(given));
+      return naming(of.where, () => {
+        const made = call(given);
+        passMasks(of, given, made);
+        return made;
+      });
     };
   } catch (error) {
     if (!(error instanceof Unsupported)) throw error;
@@ -154,40 +167,63 @@ function readerOf(reading: Reading, of: KerasLayer, { className, config }: Layer
   throw of.unsupported("");
 }
 
-/** A model within another, with its parameters under its own name. */
+/** A model within another, with its parameters under its own name. Masks of tensors go in and come out beside them. */
 function readNested(reading: Reading, of: KerasLayer, className: string, config: unknown, depth: number): Call {
   const around = { place: of.place, prefix: `${of.path}.`, depth: depth + 1 };
   const network = readNetwork(reading, className, config, around);
-  const names = network.inputs.map((_, index) => `input${index}`);
-  const outputs = network.outputs.map((_, index) => `output${index}`);
-  const model = once((xs: readonly Tensor[]) => {
-    const shapes = xs.map(({ shape }) => shape.slice(1));
-    const dtypes = xs.map(({ dtype }) => dtype);
-    const one = names.length === 1;
-    const named = <T>(values: readonly T[]) => Object.fromEntries(names.map((name, index) => [name, values[index]]));
-    return functional(
-      {
-        name: of.name,
-        input: (one ? shapes[0] : named(shapes)) as Shape,
-        dtype: one ? dtypes[0] : (named(dtypes) as never),
-      },
-      ((x: Tensor | Record<string, Tensor>, scope: Scope) => {
-        const given = one ? [x as Tensor] : names.map((name) => (x as Record<string, Tensor>)[name]);
-        const results = network.run(given, scope);
-        return results.length === 1 ? results[0] : Object.fromEntries(results.map((y, index) => [outputs[index], y]));
-      }) as never,
-    );
+  const count = network.inputs.length;
+  let maskedOutputs: readonly boolean[] = [];
+  const model = once(({ given, hasMask }: { given: readonly Tensor[]; hasMask: readonly boolean[] }) => {
+    const named = (value: (x: Tensor) => unknown) => unlessOne(given.map(value), "input");
+    return {
+      hasMask,
+      layer: functional(
+        {
+          name: of.name,
+          input: named(({ shape }) => shape.slice(1)) as Shape,
+          dtype: named(({ dtype }) => dtype) as never,
+        },
+        ((x: Tensor | Record<string, Tensor>, scope: Scope) => {
+          const all = isTensor(x) ? [x] : Object.values(x);
+          const masked = hasMask.flatMap((one, index) => (one ? [index] : []));
+          masked.forEach((input, index) => reading.masks.set(all[input], all[count + index]));
+          const results = network.run(all.slice(0, count), scope);
+          // In TensorFlow.js they end with the model.
+          const masks = results.map((y) => (reading.dialect.isScript ? undefined : reading.masks.get(y)));
+          maskedOutputs = masks.map((mask) => mask !== undefined);
+          return unlessOne([...results, ...masks.filter((mask) => mask !== undefined)], "output");
+        }) as never,
+      ),
+    };
   });
   return ({ xs, scope }) => {
-    if (xs.length !== names.length) {
-      throw new FormatError(
-        `${of.where}: must be applied to ${names.length} tensors, got ${xs.length}: the file is damaged`,
+    if (xs.length !== count) {
+      throw new FormatError(`${of.where}: must be applied to ${count} tensors, got ${xs.length}: the file is damaged`);
+    }
+    const masks = xs.map((x) => reading.masks.get(x));
+    const hasMask = masks.map((mask) => mask !== undefined);
+    const given = [...xs, ...masks.filter((mask) => mask !== undefined)];
+    const { layer, hasMask: first } = model({ given, hasMask });
+    if (first.join() !== hasMask.join()) {
+      throw new ModelError(
+        `${of.where}: its inputs must have masks each time that it is applied, or never, got both: there is nothing for that`,
       );
     }
-    const x = names.length === 1 ? xs[0] : Object.fromEntries(names.map((name, index) => [name, xs[index]]));
-    const made = scope.apply(x as never, model(xs) as never) as Tensor | Record<string, Tensor>;
-    return outputs.length === 1 ? (made as Tensor) : outputs.map((name) => (made as Record<string, Tensor>)[name]);
+    const made = scope.apply(unlessOne(given, "input") as never, layer as never) as Tensor | Record<string, Tensor>;
+    const all = isTensor(made) ? [made] : Object.values(made);
+    const results = all.slice(0, network.outputs.length);
+    let at = results.length;
+    results.forEach((y, index) => {
+      if (maskedOutputs[index]) reading.masks.set(y, all[at++]);
+      else reading.masks.delete(y);
+    });
+    return results;
   };
+}
+
+/** By number, but one alone without a name. */
+function unlessOne<T>(values: readonly T[], name: string): T | Record<string, T> {
+  return values.length === 1 ? values[0] : Object.fromEntries(values.map((value, index) => [`${name}${index}`, value]));
 }
 
 /** The layer within sees each step as a sample. */

@@ -1,19 +1,24 @@
-// Recurrent layers, in one direction and in both, and attention.
-import { showValue } from "../engine/errors.js";
-import type { Tensor } from "../graph/tensor.js";
+// Recurrent layers, in one direction and in both.
+import { ModelError, showValue } from "../engine/errors.js";
+import { sizeOf, type Tensor } from "../graph/tensor.js";
 import { FormatError } from "../io/formatError.js";
-import { fieldOf } from "../io/jsonFields.js";
-import { multiHeadAttention } from "../nn/attention.js";
+import { fieldOf, isJsonObject } from "../io/jsonFields.js";
+import { convLstm2d } from "../nn/convLstm2d.js";
 import { spatialDropout1d } from "../nn/dropout.js";
 import { gru } from "../nn/gru.js";
 import type { AnyLayer } from "../nn/layer.js";
 import { lstm } from "../nn/lstm.js";
 import type { Merge } from "../nn/recurrent.js";
 import { simpleRnn } from "../nn/simpleRnn.js";
+import { add, average, mul } from "../ops/elementwise.js";
+import { concatenate, split } from "../ops/join.js";
+import { expandDims, reshape, squeeze } from "../ops/shape.js";
 import { flip } from "../ops/slice.js";
 import { cellActivationOf } from "./activations.js";
 import { type Fields, fieldsOf } from "./fields.js";
-import { type Call, floats, type Given, type KerasLayer, once, reshaped, type TakeOptions } from "./layer.js";
+import { windowOf } from "./images.js";
+import { type Call, floats, type KerasLayer, once, single, type TakeOptions } from "./layer.js";
+import { maskOf, repeated } from "./masks.js";
 import type { Weight } from "./weights.js";
 
 /** The weights of one direction, by the names that they have here. */
@@ -123,6 +128,10 @@ interface Run {
   readonly backwards: boolean;
   readonly sequences: boolean;
   readonly state: boolean;
+  /** Whether outputs in padding are zeros, and not those of the step before. */
+  readonly zeros: boolean;
+  /** How two directions become one, if that is left to do: the layer has them side by side. */
+  readonly merge?: Merge | undefined;
 }
 
 function runOf(of: KerasLayer, kind: Kind, cell: KerasLayer, bidirectional?: Merge): Run {
@@ -132,36 +141,60 @@ function runOf(of: KerasLayer, kind: Kind, cell: KerasLayer, bidirectional?: Mer
   const backwards = fields.flag("go_backwards", false);
   const dropout = fields.number("dropout", 0);
   const recurrentDropout = fields.number("recurrent_dropout", 0);
+  // TensorFlow.js repeats outputs in padding before it joins the two, Keras has zeros there.
+  const merge = of.reading.dialect.isScript && sequences ? bidirectional : undefined;
   const options = {
     bias: fields.flag("use_bias", true),
     returnSequences: sequences,
     returnState: state,
     reverse: backwards,
     stateful: fields.flag("stateful", false),
-    ...(bidirectional === undefined ? {} : { bidirectional }),
+    ...(bidirectional === undefined ? {} : { bidirectional: merge === undefined ? bidirectional : "concatenate" }),
     ...(recurrentDropout > 0 ? { recurrentDropout } : {}),
   };
   const layer = once(() => kind.make(of, cell, options));
-  return { layer: () => layer(undefined), dropout, backwards, sequences, state };
+  const zeros = fields.flag("zero_output_for_mask", false) || (bidirectional !== undefined && merge === undefined);
+  return { layer: () => layer(undefined), dropout, backwards, sequences, state, zeros, merge };
 }
 
 function calling(of: KerasLayer, run: Run): Call {
   const drop = run.dropout > 0 ? spatialDropout1d(run.dropout) : undefined;
   return (given) => {
-    const [first, ...more] = [...given.xs, ...(given.named.initial_state ?? [])];
+    const [first, hidden, cell] = [...given.xs, ...(given.named.initial_state ?? [])];
     if (first === undefined)
       throw new FormatError(`${of.where}: must be applied to a tensor, got none: the file is damaged`);
     const x = drop === undefined ? floats(first) : given.scope.apply(floats(first), drop);
-    const [hidden, cell] = more;
     const layer = run.layer() as never;
-    const inputs = { x, ...(hidden === undefined ? {} : { hidden }), ...(cell === undefined ? {} : { cell }) };
-    const made = given.scope.apply(inputs as never, layer) as Tensor | Record<string, Tensor>;
+    const mask = maskOf(of, first);
+    const more = { hidden, cell, mask };
+    const inputs = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined));
+    const made = given.scope.apply({ x, ...inputs } as never, layer) as Tensor | Record<string, Tensor>;
     const named = run.state ? (made as Record<string, Tensor>) : { output: made as Tensor };
-    // Keras gives the outputs of a backward layer in the order in which they were made.
-    const output = run.backwards && run.sequences ? flip(named.output, 1) : named.output;
+    const output = run.sequences ? sequence(run, named.output, mask) : named.output;
+    if (run.sequences && mask !== undefined) of.reading.masks.set(output, mask);
     return run.state ? [output, named.hidden, ...(named.cell === undefined ? [] : [named.cell])] : output;
   };
 }
+
+/** All outputs of a layer, as Keras gives them. */
+function sequence({ merge, backwards, zeros }: Run, made: Tensor, mask: Tensor | undefined): Tensor {
+  if (merge !== undefined) {
+    const [forward, backward] = split(made, 2).map((part, index) =>
+      mask === undefined ? part : repeated(part, mask, index === 1),
+    );
+    return MERGERS[merge](forward, backward);
+  }
+  const output = mask === undefined || zeros ? made : repeated(made, mask, backwards);
+  // Those of a backward layer come in the order in which they were made.
+  return backwards ? flip(output, 1) : output;
+}
+
+const MERGERS: Readonly<Record<Merge, (a: Tensor, b: Tensor) => Tensor>> = {
+  concatenate: (a, b) => concatenate([a, b]),
+  sum: add,
+  average: (a, b) => average([a, b]),
+  multiply: mul,
+};
 
 function recurrent(kind: Kind): (of: KerasLayer) => Call {
   return (of) => {
@@ -213,100 +246,69 @@ function readBidirectional(of: KerasLayer): Call {
   return calling(of, run);
 }
 
-// ——— Attention ———
+const CELLS: Readonly<Record<string, string>> = { SimpleRNNCell: "SimpleRNN", LSTMCell: "LSTM", GRUCell: "GRU" };
 
-/** [features, heads, size] → [features, heads · size]; of the product behind, [heads, size, features] → [heads · size, features]. */
-const folded = (weight: Weight, isOutput: boolean): Weight => {
-  const [a = 0, b = 0, c = 0] = weight.shape;
-  return reshaped(weight, isOutput ? [a * b, c] : [a, b * c]);
-};
-
-/** Matrices with as many rows beside each other, or rows behind each other. */
-function beside(weights: readonly Weight[]): Weight {
-  const rows = weights[0].shape.length === 1 ? 1 : (weights[0].shape[0] ?? 0);
-  const widths = weights.map(({ data }) => data.length / Math.max(rows, 1));
-  const width = widths.reduce((sum, one) => sum + one, 0);
-  const shape = weights[0].shape.length === 1 ? [width] : [rows, width];
-  if (!widths.every(Number.isInteger)) return { shape, data: new Float32Array(0) };
-  const data = new Float32Array(rows * width);
-  for (let row = 0; row < rows; row++) {
-    let at = row * width;
-    weights.forEach((weight, index) => {
-      data.set(weight.data.subarray(row * widths[index], (row + 1) * widths[index]), at);
-      at += widths[index];
-    });
-  }
-  return { shape, data };
+/** A cell in a loop, which is the layer of that cell. */
+function readRnn(of: KerasLayer): Call {
+  const inner = of.fields.any("cell");
+  const className = fieldOf(inner, "class_name");
+  if (typeof className !== "string" || !Object.hasOwn(CELLS, className))
+    throw of.unsupported(` of ${showValue(typeof className === "string" ? className.slice(0, 60) : className)}`);
+  const config = fieldOf(inner, "config");
+  const flags = ["return_sequences", "return_state", "go_backwards", "stateful", "time_major", "zero_output_for_mask"];
+  const ofLoop = Object.fromEntries(flags.map((name) => [name, of.fields.any(name)]));
+  const fields = fieldsOf(of.where, { ...(isJsonObject(config) ? config : {}), ...ofLoop });
+  return recurrent(KINDS[CELLS[className]])({ ...of, fields });
 }
 
-function readAttention(of: KerasLayer): Call {
-  const { fields } = of;
-  for (const name of ["attention_axes"]) if (fields.any(name) !== undefined) throw of.unsupported(` with ${name}`);
-  const [heads, features, bias] = [
-    fields.integer("num_heads"),
-    fields.integer("key_dim"),
-    fields.flag("use_bias", true),
-  ];
-  const valueFeatures = fields.any("value_dim") === undefined ? features : fields.integer("value_dim");
-  const dropout = fields.number("dropout", 0);
-  const product = (part: string, folder: string) => {
-    const inside = [folder, `_${folder}`];
-    const [weight, offset] = of.take(bias ? ["kernel", "bias"] : ["kernel"], { part, inside });
-    const flat = offset === undefined ? undefined : { shape: [offset.data.length], data: offset.data };
-    return { weight: folded(weight, part === "attention_output"), bias: flat };
-  };
-  const [query, key, value, output] = [
-    ["query", "query_dense"],
-    ["key", "key_dense"],
-    ["value", "value_dense"],
-    ["attention_output", "output_dense"],
-  ].map(([part, folder]) => product(part, folder));
-  const outputFeatures = output.weight.shape[1];
-  const begin = (name: string, products: readonly (typeof query)[]) => {
-    const full = (what: string) => (name === "" ? what : `${name}${what[0].toUpperCase()}${what.slice(1)}`);
-    of.begin(full("weight"), beside(products.map(({ weight }) => weight)));
-    if (bias) of.begin(full("bias"), beside(products.map((one) => one.bias as Weight)));
-  };
-  begin("output", [output]);
-  const layer = once(({ flags }: Given) =>
-    multiHeadAttention(heads, {
-      name: of.name,
-      features,
-      valueFeatures,
-      outputFeatures,
-      bias,
-      dropout,
-      causal: flags.has("use_causal_mask"),
-    }),
-  );
-  return (given) => {
-    const [x, values, keys = values] = [
-      ...(given.named.query ?? []),
-      ...given.xs,
-      ...(given.named.value ?? []),
-      ...(given.named.key ?? []),
-    ].map(floats);
-    if (values === undefined)
-      throw new FormatError(`${of.where}: must be applied to a query and a value, got one: the file is damaged`);
-    if (x === values && keys === values) {
-      begin("", [query, key, value]);
-      return given.scope.apply(x, layer(given) as never);
-    }
-    begin("query", [query]);
-    if (keys !== values) {
-      begin("key", [key]);
-      begin("value", [value]);
-      return given.scope.apply({ x, memory: keys, value: values } as never, layer(given) as never) as Tensor;
-    }
-    begin("memory", [key, value]);
-    return given.scope.apply({ x, memory: values } as never, layer(given) as never) as Tensor;
+// ——— Convolutions in a loop ———
+
+/** @param axes Of the images: rows are images of height one. */
+function convolutional(axes: 1 | 2): (of: KerasLayer) => Call {
+  return (of) => {
+    const { fields } = of;
+    const { window, padding, strides, dilations } = windowOf(of, axes);
+    const gates = gatesOf(of);
+    if (gates.activation !== "tanh" || gates.recurrentActivation !== "sigmoid")
+      throw of.unsupported(
+        ` with activations ${showValue(gates.activation)} and ${showValue(gates.recurrentActivation)}`,
+      );
+    for (const name of ["return_state", "stateful"])
+      if (fields.flag(name, false)) throw of.unsupported(` with ${name}`);
+    if (fields.number("recurrent_dropout", 0) > 0) throw of.unsupported(" with recurrent_dropout");
+    for (const [name, weight] of plainCells(of, fields, { inside: ["cell"] }))
+      of.begin(name, axes === 2 || name === "bias" ? weight : { ...weight, shape: [1, ...weight.shape] });
+    const flat = (sizes: readonly number[]) => (axes === 1 ? [1, sizes[0]] : sizes) as [number, number];
+    const [sequences, reverse] = [fields.flag("return_sequences", false), fields.flag("go_backwards", false)];
+    const bias = fields.flag("use_bias", true);
+    const given = { name: of.name, bias, padding, stride: flat(strides), dilation: flat(dilations), reverse };
+    const layer = convLstm2d(fields.integer("filters"), flat(window), { ...given, returnSequences: sequences });
+    const rate = fields.number("dropout", 0);
+    const drop = rate > 0 ? spatialDropout1d(rate) : undefined;
+    return (call) => {
+      const x = single(of, call);
+      if (maskOf(of, x) !== undefined) throw maskError(of);
+      const [batch, time, ...sizes] = x.shape;
+      // One mask for all steps.
+      const rows = () => reshape(x, [batch, time, sizeOf(sizes)]);
+      const kept = drop === undefined ? x : reshape(call.scope.apply(rows(), drop), x.shape);
+      const images = axes === 1 ? expandDims(kept, 2) : kept;
+      const made = call.scope.apply(images, layer as never) as Tensor;
+      const y = axes === 1 ? squeeze(made, [made.shape.length - 3]) : made;
+      return sequences && reverse ? flip(y, 1) : y;
+    };
   };
 }
+
+const maskError = ({ where }: KerasLayer): ModelError =>
+  new ModelError(`${where}: its steps must all be there, got a mask: there is nothing for padding of images`);
 
 export const recurrentReaders: Readonly<Record<string, (of: KerasLayer) => Call>> = {
   SimpleRNN: recurrent(KINDS.SimpleRNN),
   LSTM: recurrent(KINDS.LSTM),
   GRU: recurrent(KINDS.GRU),
   Bidirectional: readBidirectional,
-  MultiHeadAttention: readAttention,
+  RNN: readRnn,
+  ConvLSTM1D: convolutional(1),
+  ConvLSTM2D: convolutional(2),
 };

@@ -1,22 +1,24 @@
 // Dense layers, embeddings, dropout, shapes, normalization, and what joins tensors.
 import { showValue } from "../engine/errors.js";
-import type { Shape, Tensor } from "../graph/tensor.js";
+import { type Shape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { FormatError } from "../io/formatError.js";
 import { dense } from "../nn/dense.js";
 import { alphaDropout, dropout, spatialDropout1d, spatialDropout2d } from "../nn/dropout.js";
 import { embedding } from "../nn/embedding.js";
 import { flatten } from "../nn/flatten.js";
+import { zeros } from "../nn/initializers.js";
 import type { Layer } from "../nn/layer.js";
 import { gaussianDropout, gaussianNoise } from "../nn/noise.js";
 import { batchNorm, groupNorm, layerNorm, rmsNorm } from "../nn/norm.js";
 import { permute, repeatVector, reshape } from "../nn/shape.js";
+import { notEqual } from "../ops/comparison.js";
 import { einsum } from "../ops/einsum.js";
 import { add, average, div, maximum, minimum, mul, scale, shift, sqrt, sub } from "../ops/elementwise.js";
 import { concatenate } from "../ops/join.js";
-
+import { any } from "../ops/reduce.js";
 import { cast } from "../ops/rounding.js";
-import { reshape as reshapeTo } from "../ops/shape.js";
-import { l2Normalize } from "../ops/vectorNorm.js";
+import { expandDims, reshape as reshapeTo } from "../ops/shape.js";
+import { l2Normalize, norm } from "../ops/vectorNorm.js";
 import { activationOf, axisOf } from "./activations.js";
 import { checkChannels } from "./images.js";
 import { applying, type Call, floats, type KerasLayer, single } from "./layer.js";
@@ -35,12 +37,67 @@ function readDense(of: KerasLayer): Call {
 }
 
 function readEmbedding(of: KerasLayer): Call {
-  if (of.fields.flag("mask_zero", false)) throw of.unsupported(" with mask_zero");
+  const isMasking = of.fields.flag("mask_zero", false);
   const [size, features] = [of.fields.integer("input_dim"), of.fields.integer("output_dim")];
   const [table] = of.take(["embeddings"]);
   of.begin("weight", table);
   const layer = embedding(size, features, { name: of.name });
-  return ({ xs: [x], scope }) => scope.apply(x.dtype === "uint32" ? x : cast(x, "uint32"), layer);
+  return ({ xs: [x], scope }) => {
+    const y = scope.apply(x.dtype === "uint32" ? x : cast(x, "uint32"), layer);
+    if (isMasking) of.reading.masks.set(y, notEqual(floats(x), 0));
+    return y;
+  };
+}
+
+/** Steps whose features all have one value are padding. */
+function readMasking(of: KerasLayer): Call {
+  const value = of.fields.number("mask_value", 0);
+  return (given) => {
+    const x = single(of, given);
+    const mask = any(notEqual(x, value), -1);
+    const y = mul(x, expandDims(mask, -1));
+    of.reading.masks.set(y, mask);
+    return y;
+  };
+}
+
+/** A product by Einstein's summation. */
+function readEinsumDense(of: KerasLayer): Call {
+  const equation = of.fields.text("equation", "").replaceAll(" ", "");
+  const hasBias = of.fields.any("bias_axes") !== undefined;
+  const weights = of.take(hasBias ? ["kernel", "bias"] : ["kernel"]);
+  of.begin("weight", weights[0]);
+  if (hasBias) of.begin("bias", weights[1]);
+  const activate = activationOf(of);
+  return (given) => {
+    const product = einsum(equation, single(of, given), given.scope.parameter(`${of.name}.weight`, weights[0].shape));
+    const y = hasBias ? add(product, given.scope.parameter(`${of.name}.bias`, weights[1].shape, zeros())) : product;
+    return activate(y, given.scope);
+  };
+}
+
+// Keras takes no smaller length.
+const LEAST_LENGTH = 1e-12;
+
+function readUnitNorm(of: KerasLayer): Call {
+  const axes = of.fields.list("axis", [-1]);
+  return (given) => {
+    const x = single(of, given);
+    return div(x, maximum(norm(x, axes, { keepDims: true }), LEAST_LENGTH));
+  };
+}
+
+/** Channels of volumes, as of a row of voxels. */
+function readVolumeDropout(of: KerasLayer): Call {
+  checkChannels(of);
+  const layer = spatialDropout1d(of.fields.number("rate"));
+  return (given) => {
+    const x = single(of, given);
+    const [batch, ...sizes] = x.shape;
+    const channels = sizes[sizes.length - 1];
+    const rows = reshapeTo(x, [batch, sizeOf(sizes) / channels, channels]);
+    return reshapeTo(given.scope.apply(rows, layer), x.shape);
+  };
 }
 
 /** A layer that drops or adds something while training. */
@@ -129,7 +186,7 @@ function readRescaling(of: KerasLayer): Call {
 const LEAST_DEVIATION = 1e-7;
 
 function readNormalization(of: KerasLayer): Call {
-  if (of.fields.flag("invert", false)) throw of.unsupported(" with invert");
+  const isInverted = of.fields.flag("invert", false);
   const axes = of.fields.any("axis") === undefined ? [] : of.fields.list("axis", [-1]);
   const own = ["mean", "variance"].map((name) =>
     of.fields.any(name) === undefined ? undefined : of.fields.list(name, []),
@@ -147,7 +204,7 @@ function readNormalization(of: KerasLayer): Call {
       given.scope.buffer(`${of.name}.${index === 0 ? "mean" : "variance"}`, flat(weight).shape),
     );
     const deviation = maximum(sqrt(variances), LEAST_DEVIATION);
-    return div(sub(x, means), deviation);
+    return isInverted ? add(mul(x, deviation), means) : div(sub(x, means), deviation);
   };
 }
 
@@ -214,9 +271,12 @@ const same: Read = (of) => (given) => single(of, given);
 export const rowReaders: Readonly<Record<string, Read>> = {
   Dense: readDense,
   Embedding: readEmbedding,
+  Masking: readMasking,
+  EinsumDense: readEinsumDense,
   Dropout: random("rate", dropout),
   SpatialDropout1D: random("rate", spatialDropout1d),
   SpatialDropout2D: random("rate", spatialDropout2d),
+  SpatialDropout3D: readVolumeDropout,
   AlphaDropout: random("rate", alphaDropout),
   GaussianDropout: random("rate", gaussianDropout),
   GaussianNoise: random("stddev", gaussianNoise),
@@ -239,6 +299,7 @@ export const rowReaders: Readonly<Record<string, Read>> = {
   LayerNormalization: readLayerNorm,
   RMSNormalization: readRmsNorm,
   GroupNormalization: readGroupNorm,
+  UnitNormalization: readUnitNorm,
   Rescaling: readRescaling,
   Normalization: readNormalization,
   Add: folded(add),

@@ -7,7 +7,7 @@ import { compile, createEngineSync, ModelError, meanSquaredError, SteepestError,
 import { decodeModel, encodeModel, FormatError } from "steepest/io";
 import { fromKeras, fromTensorFlowJs, type Hdf5Library, loadKeras, loadTensorFlowJs } from "steepest/keras";
 import { afterAll, describe, expect, test } from "vitest";
-import { archives, expectPredictions, ofTensorFlowJs, olderFiles } from "./recorded.js";
+import { archives, expectPredictions, masked, ofTensorFlowJs, olderFiles } from "./recorded.js";
 
 const engine = createEngineSync();
 const folder = mkdtempSync(join(tmpdir(), "steepest-keras-"));
@@ -118,6 +118,32 @@ describe("a model that was read", () => {
     other.dispose();
   });
 
+  test.each(["masks", "holes", "film", "crop", "kinds", "speller"])("so is one with %s", async (name) => {
+    const recorded = ofTensorFlowJs[name];
+    const { model } = await fromTensorFlowJs(recorded.json, { weights: bytesOf(recorded.weights) });
+    const trainer = await compile(model, { engine });
+    await expectPredictions(engine, decodeModel(encodeModel(trainer)).model, recorded);
+    trainer.dispose();
+  });
+
+  test("of Keras 3, with masks and changes at random, trains on and is saved", async () => {
+    const { model } = await fromKeras(masked.bytes);
+    const loss = Object.fromEntries(Object.keys(model.outputShape).map((name) => [name, meanSquaredError()]));
+    const trainer = await compile(model as never, { loss, optimizer: sgd({ learningRate: 1e-9 }), engine } as never);
+    await expectPredictions(engine, decodeModel(encodeModel(trainer)).model, masked);
+    const given = masked.inputs.map(({ name, data }) => [name, Float32Array.from(data)]);
+    const y = Object.keys(model.outputShape).map((name, index) => [
+      name,
+      Float32Array.from(masked.outputs[index].data),
+    ]);
+    const batch = { x: Object.fromEntries(given), y: Object.fromEntries(y) };
+    const losses = [await trainer.trainBatch(batch as never), await trainer.trainBatch(batch as never)];
+    // What turns images at random makes other losses of the same values.
+    expect(losses.every((one) => Number.isFinite(one) && one > 1e-3)).toBe(true);
+    expect(losses[0]).not.toBe(losses[1]);
+    trainer.dispose();
+  });
+
   test("says which layers its file does not train", async () => {
     const { frozen } = await fromTensorFlowJs(elements.json, { weights: bytesOf(elements.weights) });
     expect(frozen).toEqual(["frozen"]);
@@ -155,14 +181,23 @@ describe("what there is nothing for is refused:", () => {
       layer("Dense", { name: "odd", units: 1, activation: "wavy" }),
       layer("MaxPooling2D", { name: "first", data_format: "channels_first" }),
       layer("Package>Custom", { name: "theirs" }),
-      layer("Embedding", { name: "masked", input_dim: 3, output_dim: 2, mask_zero: true }),
+      layer("ConvLSTM2D", {
+        name: "film",
+        filters: 1,
+        kernel_size: 2,
+        recurrent_activation: "sigmoid",
+        stateful: true,
+      }),
+      layer("RNN", { name: "loop", cell: layer("StackedRNNCells", { cells: [] }) }),
+      layer("Resizing", { name: "sized", height: 2, width: 2, interpolation: "lanczos3" }),
       layer("Bidirectional", { name: "both", layer: layer("ConvLSTM2D", {}), merge_mode: "concat" }),
     ];
     const found = modelOf(layers, [kernel("odd", 1, 1), { name: "odd/bias", shape: [1], dtype: "float32" }], [1, 2]);
     await expect(found).rejects.toThrow(ModelError);
     await expect(found).rejects.toThrow(
       'got Lambda "own", Dense "odd" with activation "wavy", MaxPooling2D "first" with data_format "channels_first", ' +
-        'Custom "theirs", Embedding "masked" with mask_zero, Bidirectional "both" around "ConvLSTM2D": see docs/keras.md',
+        'Custom "theirs", ConvLSTM2D "film" with stateful, RNN "loop" of "StackedRNNCells", ' +
+        'Resizing "sized" with interpolation "lanczos3", Bidirectional "both" around "ConvLSTM2D": see docs/keras.md',
     );
   });
 
@@ -242,6 +277,21 @@ describe("what there is nothing for is refused:", () => {
     const config = { name: "m", layers, input_layers: [["x", 0, 0]], output_layers: [["b", 0, 0]] };
     const json = { modelTopology: { class_name: "Model", config }, weightsManifest: [] };
     await expect(fromTensorFlowJs(json, { weights: new Uint8Array(0) })).rejects.toThrow(message);
+  });
+
+  test("a causal mask for very many scores", async () => {
+    const x = { ...layer("InputLayer", { name: "x", ...input(2 ** 13, 1) }), name: "x", inbound_nodes: [] };
+    const calls = [
+      [
+        ["x", 0, 0, { use_causal_mask: true }],
+        ["x", 0, 0, {}],
+      ],
+    ];
+    const seen = { ...layer("Attention", { name: "seen" }), name: "seen", inbound_nodes: calls };
+    const config = { name: "m", layers: [x, seen], input_layers: [["x", 0, 0]], output_layers: [["seen", 0, 0]] };
+    const json = { modelTopology: { class_name: "Model", config }, weightsManifest: [] };
+    const found = fromTensorFlowJs(json, { weights: new Uint8Array(0) });
+    await expect(found).rejects.toThrow(/"seen": a causal mask must be for at most 16777216 scores, got 8192 · 8192/);
   });
 
   test("models within models without end, and a small file of very many layers", async () => {

@@ -2,7 +2,7 @@
 import { createEngineSync } from "steepest";
 import { fromKeras, fromTensorFlowJs } from "steepest/keras";
 import { afterAll, describe, test } from "vitest";
-import { archives, expectPredictions, ofTensorFlowJs, olderFiles, own } from "./recorded.js";
+import { archives, expectPredictions, masked, ofTensorFlowJs, olderFiles, own } from "./recorded.js";
 
 const engine = createEngineSync();
 afterAll(() => engine.dispose());
@@ -29,7 +29,10 @@ describe("and as an older one in HDF5:", () => {
   });
 });
 
-test("layers that TensorFlow.js has not give what PyTorch gives", async () => {
-  const { model } = await fromKeras(own.bytes);
-  await expectPredictions(engine, model, own);
+test.each([
+  ["layers that TensorFlow.js has not", own],
+  ["masks as Keras 3 has them, and further layers", masked],
+])("%s give what PyTorch gives", async (_, recorded) => {
+  const { model } = await fromKeras(recorded.bytes);
+  await expectPredictions(engine, model, recorded);
 });

@@ -30,15 +30,16 @@ function scramble(model) {
 
 const recorded = {};
 /** @param ranges By input: numbers within ±1, or whole numbers below a bound. */
-async function record(name, model, { below = {}, batch = 3 } = {}) {
-  scramble(model);
+async function record(name, model, { below = {}, batch = 3, like } = {}) {
+  if (like === undefined) scramble(model);
+  else model.setWeights(like.model.getWeights());
   const inputs = model.inputs.map((input, index) => {
     const shape = [batch, ...input.shape.slice(1).map((size) => size ?? 5)];
     const bound = below[index];
     const data = Float32Array.from({ length: sizeOf(shape) }, () =>
       bound === undefined ? Math.fround(random()) : Math.floor((random() / 2 + 0.5) * bound),
     );
-    return { name: input.name, shape, data };
+    return { name: input.name, shape, data: like?.data ?? data };
   });
   const made = model.predict(inputs.map(({ data, shape }) => tf.tensor(data, shape)));
   const outputs = [made].flat().map((tensor) => ({ shape: tensor.shape, data: rounded(tensor.dataSync()) }));
@@ -267,6 +268,93 @@ await record(
   const first = decoder.apply(encoder.apply(x));
   const twice = decoder.apply(encoder.apply(first));
   await record("nested", tf.model({ inputs: x, outputs: layers.add().apply([first, twice]) }));
+}
+{
+  // Masks: of words, and of steps whose features are all of one value. The first sample has padding at its end and within.
+  const words = tf.input({ shape: [6], name: "words" });
+  const seen = layers.embedding({ inputDim: 4, outputDim: 4, maskZero: true, name: "table" }).apply(words);
+  const recurrentActivation = "sigmoid";
+  const flat = (x) => layers.flatten().apply(x);
+  const dense = layers
+    .dense({ units: 3, activation: "tanh", name: "between" })
+    .apply(layers.dropout({ rate: 0.1 }).apply(seen));
+  const sequences = { units: 2, returnSequences: true, recurrentActivation };
+  const inner = tf.input({ shape: [6, 3], name: "inner" });
+  const within = tf.model({
+    inputs: inner,
+    outputs: layers.gru({ units: 2, recurrentActivation: "sigmoid" }).apply(inner),
+    name: "within",
+  });
+  const outputs = [
+    layers.lstm({ units: 3, recurrentActivation }).apply(seen),
+    layers.gru({ units: 3, goBackwards: true, recurrentActivation }).apply(dense),
+    layers.simpleRNN({ units: 3 }).apply(layers.lstm(sequences).apply(seen)),
+    flat(layers.lstm(sequences).apply(seen)),
+    flat(layers.gru({ ...sequences, goBackwards: true }).apply(seen)),
+    layers.bidirectional({ layer: layers.lstm({ units: 2, recurrentActivation }), mergeMode: "concat" }).apply(dense),
+    within.apply(dense),
+  ];
+  await record("masks", tf.model({ inputs: words, outputs: layers.concatenate().apply(outputs) }), { below: { 0: 4 } });
+}
+{
+  const x = tf.input({ shape: [5, 2], name: "steps" });
+  const seen = layers.masking({ maskValue: 1, name: "hole" }).apply(x);
+  const sums = layers.bidirectional({
+    layer: layers.simpleRNN({ units: 2, returnSequences: true }),
+    mergeMode: "sum",
+  });
+  const cell = (one) => layers.rnn({ cell: one, returnSequences: false });
+  const outputs = [
+    layers.flatten().apply(sums.apply(seen)),
+    layers.flatten().apply(seen),
+    cell(layers.lstmCell({ units: 2, recurrentActivation: "sigmoid" })).apply(seen),
+    cell(layers.gruCell({ units: 2 })).apply(x),
+    cell(layers.simpleRNNCell({ units: 3 })).apply(x),
+  ];
+  await record("holes", tf.model({ inputs: x, outputs: layers.concatenate().apply(outputs) }), { below: { 0: 2 } });
+}
+{
+  const x = tf.input({ shape: [3, 5, 4, 2], name: "film" });
+  const recurrentActivation = "sigmoid";
+  const flat = (...list) => list.reduce((y, layer) => layer.apply(y), x);
+  const outputs = [
+    flat(layers.convLstm2d({ filters: 2, kernelSize: 3, recurrentActivation }), layers.flatten()),
+    flat(
+      layers.convLstm2d({
+        ...{ filters: 3, kernelSize: [2, 3], recurrentActivation, padding: "same", strides: 2 },
+        ...{ returnSequences: true, goBackwards: true, useBias: false },
+      }),
+      layers.flatten(),
+    ),
+  ];
+  await record("film", tf.model({ inputs: x, outputs: layers.concatenate().apply(outputs) }), { batch: 2 });
+}
+{
+  // Resizing cannot be applied in TensorFlow.js 4.22, and behind a crop shapes are wrong.
+  const x = tf.input({ shape: [6, 7, 2], name: "picture" });
+  await record("crop", tf.model({ inputs: x, outputs: layers.centerCrop({ height: 3, width: 4 }).apply(x) }), {
+    batch: 2,
+  });
+}
+{
+  const x = tf.input({ shape: [4], name: "kinds" });
+  const outputs = [
+    layers.categoryEncoding({ numTokens: 5, outputMode: "multiHot" }).apply(x),
+    layers.categoryEncoding({ numTokens: 5, outputMode: "count" }).apply(x),
+  ];
+  await record("kinds", tf.model({ inputs: x, outputs: layers.concatenate().apply(outputs) }), { below: { 0: 5 } });
+}
+{
+  // A mask that comes out of a model within: in TensorFlow.js it ends there. "spelled" has the same layers without that model.
+  const inner = tf.input({ shape: [5], name: "inner" });
+  const seen = layers.embedding({ inputDim: 3, outputDim: 3, maskZero: true, name: "table" }).apply(inner);
+  const states = layers.lstm({ units: 2, returnSequences: true, recurrentActivation: "sigmoid" }).apply(seen);
+  const speller = tf.model({ inputs: inner, outputs: states, name: "speller" });
+  const x = tf.input({ shape: [5], name: "words" });
+  const nested = tf.model({ inputs: x, outputs: layers.simpleRNN({ units: 3 }).apply(speller.apply(x)) });
+  await record("speller", nested, { below: { 0: 3 } });
+  const flat = tf.model({ inputs: inner, outputs: layers.simpleRNN({ units: 3 }).apply(states) });
+  await record("spelled", flat, { below: { 0: 3 }, like: { model: nested, data: recorded.speller.inputs[0].data } });
 }
 {
   // Weights of fewer bytes, as the converter can make them; predictions are those of what they stand for.

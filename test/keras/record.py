@@ -135,9 +135,11 @@ def archive(config, save):
         save(file)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as zipped:
-        zipped.writestr("metadata.json", json.dumps({"keras_version": "3.4.1", "date_saved": "2024-01-01@00:00:00"}))
-        zipped.writestr("config.json", json.dumps(config))
-        zipped.writestr("model.weights.h5", weights.getvalue())
+        # At a time of its own, each recording would give other bytes.
+        entry = lambda name: zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0))
+        zipped.writestr(entry("metadata.json"), json.dumps({"keras_version": "3.4.1", "date_saved": "2024-01-01@00:00:00"}))
+        zipped.writestr(entry("config.json"), json.dumps(config))
+        zipped.writestr(entry("model.weights.h5"), weights.getvalue())
     return packed.getvalue()
 
 
@@ -211,7 +213,9 @@ def layer(class_name, name, inbound, **config):
             for one in inbound
         ]
         kwargs = config.pop("kwargs", {})
-        nodes = [{"args": args, "kwargs": kwargs}]
+        # Layers that join tensors are given a list of them.
+        lists = ("Attention", "AdditiveAttention", "Concatenate", "Add")
+        nodes = [{"args": [args] if class_name in lists else args, "kwargs": kwargs}]
     made = {"name": name, "trainable": True, **config}
     return {"module": "keras.layers", "class_name": class_name, "config": made, "registered_name": None, "name": name, "inbound_nodes": nodes}
 
@@ -316,9 +320,151 @@ def own_case():
     }
 
 
+def masked_case():
+    """Masks, and layers that TensorFlow.js does not have or cannot apply."""
+    double = lambda array: torch.tensor(array, dtype=torch.float64)
+    words = np.array([[3, 0, 1, 2, 0], [0, 2, 1, 0, 0]], np.float32)
+    steps, more = values(2, 3, 4), values(2, 5, 4)
+    steps[0, 1] = steps[1, 0] = more[0, 2] = more[:, 4] = 0.5
+    volume, picture, scalars = values(2, 2, 3, 2, 4), values(2, 6, 5, 2), values(2, 3) * 3
+    table = values(4, 4)
+    e, mask = double(table)[torch.tensor(words).long()], torch.tensor(words != 0)
+    hole, gap = [torch.tensor((one != 0.5).any(-1)) for one in (steps, more)]
+    mean = lambda x, mask: (x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+
+    def lstm(x, mask, weights):  # outputs are 0 in padding
+        kernel, recurrent, bias = [double(one) for one in weights]
+        h = c = torch.zeros(len(x), len(kernel.T) // 4, dtype=torch.float64)
+        outputs = []
+        for t in range(x.shape[1]):
+            i, f, g, o = (x[:, t] @ kernel + h @ recurrent + bias).chunk(4, -1)
+            next_c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            next_h, there = o.sigmoid() * next_c.tanh(), mask[:, t, None]
+            outputs.append(next_h * there)
+            h, c = torch.where(there, next_h, h), torch.where(there, next_c, c)
+        return torch.stack(outputs, 1)
+
+    cells = [[values(4, 8), values(2, 8), values(8)] for _ in range(2)]
+    ways = [lstm(e, mask, cells[0]), lstm(e.flip(1), mask.flip(1), cells[1]).flip(1)]
+
+    heads, key_heads, size = 4, 2, 3
+    shapes = [(4, heads, size), (heads, size), (4, key_heads, size), (key_heads, size), (4, key_heads, size), (key_heads, size), (heads, size, 4), (4,)]
+    grouped = [values(*shape) for shape in shapes]
+    q, qb, k, kb, v, vb, o, ob = [double(part) for part in grouped]
+    query = torch.einsum("btf,fhk->bhtk", e, q) + qb[None, :, None]
+    key, value = [
+        (torch.einsum("bsf,fhk->bhsk", e, w) + b[None, :, None]).repeat_interleave(heads // key_heads, 1) for w, b in ((k, kb), (v, vb))
+    ]
+    scores = (torch.einsum("bhtk,bhsk->bhts", query, key) / np.sqrt(size)).masked_fill(~mask[:, None, None], -np.inf)
+    attended = torch.einsum("bhtv,hvf->btf", scores.softmax(-1) @ value, o) + ob
+
+    scale, scales = np.float32(0.7), values(4)
+    seen = mask[:, None] & torch.ones(5, 5).tril().bool()
+    products = (e @ e.transpose(1, 2) * float(scale)).masked_fill(~seen, -1e9)
+    luong = products.softmax(-1) @ e * mask[..., None]
+    s = double(steps)
+    tanhs = (double(scales) * (s[:, :, None] + e[:, None]).tanh()).sum(-1).masked_fill(~mask[:, None], -1e9)
+    bahdanau = tanhs.softmax(-1) @ e
+
+    kernel, offset = values(4, 2, 3), values(2, 3)
+    row, rows = [values(2, 4, 8), values(2, 2, 8), values(8)], values(2, 3, 5, 4)
+    r, (w, u, b) = double(rows), [double(one) for one in row]
+    conv = lambda x, w, pad: torch.nn.functional.conv1d(torch.nn.functional.pad(x.transpose(1, 2), pad), w.permute(2, 1, 0)).transpose(1, 2)
+    h = c = torch.zeros(2, 4, 2, dtype=torch.float64)
+    for t in range(3):
+        i, f, g, o = (conv(r[:, t], w, (0, 0)) + b + conv(h, u, (0, 1))).chunk(4, -1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+    d, p = double(volume), double(picture)
+    first = p.permute(0, 3, 1, 2)
+    back = lambda x: x.permute(0, 2, 3, 1)
+    resized = torch.nn.functional.interpolate(first, (9, 4), mode="bilinear", align_corners=False)
+    nearest = torch.nn.functional.interpolate(first, (4, 8), mode="nearest-exact")
+    bins = torch.tensor(np.digitize(scalars, [-1.0, 0.25, 1.0])).double()
+    middle, variance = values(3), values(3) ** 2 + 0.1
+    same = dict(recurrent_activation="sigmoid", activation="tanh", use_bias=True)
+    inner = lambda name: layer("LSTM", name, [], units=2, return_sequences=True, **same)
+    both = {**inner("forward_lstm"), "config": inner("forward_lstm")["config"]}
+    chance = dict(fill_mode="reflect", interpolation="bilinear")
+    layers = [
+        layer("Embedding", "table", ["words"], input_dim=4, output_dim=4, mask_zero=True),
+        layer("Masking", "holes", ["steps"], mask_value=0.5),
+        layer("Bidirectional", "ways", ["table"], layer=both, merge_mode="ave"),
+        layer("GlobalAveragePooling1D", "mean", ["ways"], keepdims=False),
+        layer("GroupedQueryAttention", "grouped", ["table", "table"], head_dim=size, num_query_heads=heads, num_key_value_heads=key_heads, dropout=0.1, use_bias=True),
+        layer("GlobalAveragePooling1D", "seen", ["grouped"], keepdims=True),
+        layer("Attention", "luong", ["table", "table"], use_scale=True, score_mode="dot", dropout=0.2, kwargs={"use_causal_mask": True}),
+        layer("AdditiveAttention", "bahdanau", ["steps", "table"], use_scale=True, dropout=0.0),
+        layer("Concatenate", "joined", ["table", "holes"], axis=1),
+        layer("GlobalAveragePooling1D", "all", ["joined"], keepdims=False),
+        layer("Masking", "gaps", ["more"], mask_value=0.5),
+        layer("Add", "sum", ["table", "gaps"]),
+        layer("GlobalAveragePooling1D", "either", ["sum"], keepdims=False),
+        layer("EinsumDense", "heads", ["steps"], equation="abc,cde->abde", output_shape=[None, 2, 3], bias_axes="de", activation="tanh"),
+        layer("ConvLSTM1D", "rows_lstm", ["rows"], filters=2, kernel_size=[2], strides=[1], dilation_rate=[1], padding="valid", dropout=0.1, **same),
+        layer("UnitNormalization", "unit", ["steps"], axis=[1, 2]),
+        layer("SpatialDropout3D", "dropped", ["volume"], rate=0.3),
+        layer("UpSampling3D", "up", ["dropped"], size=[2, 1, 3]),
+        layer("RandomFlip", "flip", ["picture"], mode="horizontal"),
+        layer("RandomRotation", "turn", ["flip"], factor=[-0.1, 0.1], **chance),
+        layer("RandomTranslation", "shift", ["turn"], height_factor=0.1, width_factor=0.2, **chance),
+        layer("RandomZoom", "zoom", ["shift"], height_factor=[-0.2, 0.3], width_factor=None, **chance),
+        layer("Resizing", "resized", ["zoom"], height=9, width=4, interpolation="bilinear"),
+        layer("Resizing", "nearest", ["zoom"], height=4, width=8, interpolation="nearest"),
+        layer("AdaptiveAveragePooling2D", "averages", ["picture"], output_size=[4, 2]),
+        layer("AdaptiveMaxPooling1D", "maxima", ["steps"], output_size=2),
+        layer("Discretization", "bins", ["scalars"], bin_boundaries=[-1.0, 0.25, 1.0], output_mode="int"),
+        layer("CategoryEncoding", "codes", ["bins"], num_tokens=4, output_mode="one_hot"),
+        layer("Normalization", "restored", ["scalars"], axis=[-1], invert=True),
+    ]
+    parts = [f"grouped_query_attention/_{name}_dense" for name in ("query", "key", "value", "output")]
+    weights = {
+        "embedding": [table],
+        "bidirectional/forward_layer/cell": cells[0],
+        "bidirectional/backward_layer/cell": cells[1],
+        **{part: grouped[2 * index : 2 * index + 2] for index, part in enumerate(parts)},
+        "attention": [scale],
+        "additive_attention": [scales],
+        "einsum_dense": [kernel, offset],
+        "conv_lstm1d/cell": row,
+        "normalization": [middle, variance, np.zeros((), "int32")],
+    }
+    results = {
+        "ways": sum(ways) / 2,
+        "mean": mean(sum(ways) / 2, mask),
+        "seen": mean(attended, mask),
+        "luong": luong,
+        "bahdanau": bahdanau,
+        "all": mean(torch.cat([e, s * hole[..., None]], 1), torch.cat([mask, hole], 1)),
+        # A step is there if it is in one of the two; what is padding is zeros.
+        "either": mean(e + double(more) * gap[..., None], mask | gap),
+        "heads": (torch.einsum("abc,cde->abde", s, double(kernel)) + double(offset)).tanh(),
+        "rows_lstm": h,
+        "unit": s / s.square().sum((1, 2), keepdim=True).sqrt(),
+        "up": d.repeat_interleave(2, 1).repeat_interleave(3, 3),
+        "resized": back(resized),
+        "nearest": back(nearest),
+        "averages": back(torch.nn.functional.adaptive_avg_pool2d(first, (4, 2))),
+        "maxima": torch.nn.functional.adaptive_max_pool1d(s.transpose(1, 2), 2).transpose(1, 2),
+        "codes": torch.nn.functional.one_hot(bins.long(), 4).double(),
+        "restored": double(scalars) * double(variance).sqrt() + double(middle),
+    }
+    given = {"words": words, "steps": steps, "more": more, "volume": volume, "rows": rows, "picture": picture, "scalars": scalars}
+    config = functional([(name, list(value.shape[1:])) for name, value in given.items()], layers, list(results))
+    flat = lambda a: [float(f"{value:.9g}") for value in np.asarray(a).ravel()]
+    return {
+        "file": text(archive(config, save_all(weights))),
+        "inputs": [{"name": name, "data": flat(value)} for name, value in given.items()],
+        "outputs": [{"data": flat(result)} for result in results.values()],
+    }
+
+
 made = {
-    "keras": {name: text(as_keras(name)) for name in ("dense", "images", "elements", "gates", "joined", "nested", "sequences")},
+    "keras": {name: text(as_keras(name)) for name in ("dense", "images", "elements", "gates", "joined", "nested", "sequences", "masks", "film")}
+    # Masks come out of models within, so the nested model predicts what the flat one does.
+    | {"spelled": text(as_keras("speller"))},
     "h5": {name: text(as_h5(name)) for name in ("images", "recurrent", "nested")},
     "own": own_case(),
+    "masked": masked_case(),
 }
 (GOLDEN / "keras.json").write_text(json.dumps(made, indent=0) + "\n")

@@ -28,6 +28,7 @@ export const ofTensorFlowJs: Readonly<Record<string, RecordedJson>> = read("tens
 
 const packed: Readonly<Record<"keras" | "h5", Readonly<Record<string, string>>>> & {
   readonly own: Recorded & { readonly file: string };
+  readonly masked: Recorded & { readonly file: string };
 } = read("keras");
 
 const unpacked = (text: string): Uint8Array => new Uint8Array(inflateSync(Buffer.from(text, "base64")));
@@ -35,6 +36,7 @@ const unpacked = (text: string): Uint8Array => new Uint8Array(inflateSync(Buffer
 export const archives = Object.entries(packed.keras).map(([name, text]) => [name, unpacked(text)] as const);
 export const olderFiles = Object.entries(packed.h5).map(([name, text]) => [name, unpacked(text)] as const);
 export const own = { ...packed.own, bytes: unpacked(packed.own.file) };
+export const masked = { ...packed.masked, bytes: unpacked(packed.masked.file) };
 
 /** Holds a model's predictions against those that were recorded, all within 1e-5 of an output's largest. */
 export async function expectPredictions(engine: Engine, model: Model, { inputs, outputs }: Recorded): Promise<void> {
