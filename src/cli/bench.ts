@@ -14,7 +14,7 @@ import { maxPool2d } from "../nn/pool.js";
 import { adam } from "../optim/adam.js";
 import { compile, type Trainer } from "../train/trainer.js";
 import { defineCommand, JSON_OPTION, type OptionValues, oneOf, positiveNumber, wholeNumber } from "./options.js";
-import { columnsOf, printResult, sayWith } from "./terminal.js";
+import { columnsOf, voiceOf } from "./terminal.js";
 
 const OPTIONS = {
   seconds: { placeholder: "N", default: "1", help: "for each training" },
@@ -81,7 +81,7 @@ async function bench(given: OptionValues<typeof OPTIONS>): Promise<void> {
   const durationMs = positiveNumber("seconds", given.seconds) * 1000;
   const build = oneOf("build", given.build, ["strict", "fast", "wide"]);
   const threads = wholeNumber("threads", given.threads, 1, 64);
-  const say = sayWith(given.json);
+  const { say, result } = voiceOf(given);
   const machine = { cpu: cpus()[0]?.model ?? "unknown", cores: availableParallelism(), runtime: runtimeName() };
   say(`steepest ${VERSION}, ${machine.runtime}, ${machine.cpu} × ${machine.cores}`);
   const results: Measured[] = [];
@@ -105,7 +105,7 @@ async function bench(given: OptionValues<typeof OPTIONS>): Promise<void> {
   say(
     `build ${ran.build}, ${ran.threads} thread${ran.threads === 1 ? "" : "s"}\n\n${columnsOf([head, ...rows], [2, 3, 4, 5])}`,
   );
-  if (given.json) printResult({ ...machine, ...ran, results });
+  result({ ...machine, ...ran, results });
 }
 
 // A turn is long for the clock, and short beside what else a machine may do.

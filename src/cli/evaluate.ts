@@ -5,7 +5,7 @@ import { defineCommand, JSON_OPTION, type OptionValues } from "./options.js";
 import { BATCH_ROWS } from "./predict.js";
 import { scoresText, tableScores, taskOf } from "./tableScores.js";
 import { checkStdin, rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
-import { printResult, sayWith } from "./terminal.js";
+import { voiceOf } from "./terminal.js";
 
 const OPTIONS = { ...TABLE_INPUT_OPTIONS, ...JSON_OPTION } as const;
 
@@ -36,9 +36,9 @@ async function evaluate(given: OptionValues<typeof OPTIONS>, modelPath: string, 
     }
     if (scores.count === 0) throw new DataError("evaluate: the table must have rows, got none");
     const [task, metrics] = [taskOf(transform), scores.value()];
-    sayWith(given.json)(scoresText(metrics, `${task}: scores of ${scores.count} rows`));
-    if (given.json)
-      printResult({ task, target: transform.targets[0], samples: scores.count, metrics, model: modelPath });
+    const { say, result } = voiceOf(given);
+    say(scoresText(metrics, `${task}: scores of ${scores.count} rows`));
+    result({ task, target: transform.targets[0], samples: scores.count, metrics, model: modelPath });
   } finally {
     model.dispose();
   }

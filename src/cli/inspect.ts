@@ -5,7 +5,7 @@ import type { Model } from "../nn/model.js";
 import type { OnnxModel } from "../onnx/schema.js";
 import { modelOf, type OpenFile, openFile, readInput, withPredictor } from "./fileFormats.js";
 import { defineCommand, JSON_OPTION, type OptionValues } from "./options.js";
-import { bold, bytesText, columnsOf, printResult, sayWith } from "./terminal.js";
+import { bold, bytesText, columnsOf, voiceOf } from "./terminal.js";
 
 const OPTIONS = {
   all: { help: "all tensors, of which some are left out else, and notes in full" },
@@ -43,7 +43,7 @@ const lineOf = ([name, { dtype, shape }]: readonly [string, SafetensorsTensor]):
 const [SHOWN, SHOWN_TEXT] = [60, 100];
 
 async function inspect({ all, json }: OptionValues<typeof OPTIONS>, path: string): Promise<void> {
-  const say = sayWith(json);
+  const { say, result } = voiceOf({ json });
   const bytes = await readInput(path);
   const file = await openFile("inspect", bytes, path);
   const kind = kindOfFile(file);
@@ -66,14 +66,12 @@ async function inspect({ all, json }: OptionValues<typeof OPTIONS>, path: string
     const short = (text: string) => (all || text.length <= SHOWN_TEXT ? text : `${text.slice(0, SHOWN_TEXT)}…`);
     say(`\n${bold("notes")}\n${columnsOf(notes.map(([name, text]) => [`  ${name}`, short(text)]))}`);
   }
-  if (json) {
-    printResult({
-      ...{ file: path, bytes: bytes.length, format: file.format, kind, values: elements, tensors },
-      ...(layers === undefined ? {} : layers.json),
-      ...(file.onnx === undefined ? {} : { onnx: onnxJson(file.onnx) }),
-      metadata: file.metadata,
-    });
-  }
+  result({
+    ...{ file: path, bytes: bytes.length, format: file.format, kind, values: elements, tensors },
+    ...(layers === undefined ? {} : layers.json),
+    ...(file.onnx === undefined ? {} : { onnx: onnxJson(file.onnx) }),
+    metadata: file.metadata,
+  });
 }
 
 type FileKind = "model" | "weights" | "checkpoint" | "tensors";

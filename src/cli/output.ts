@@ -1,10 +1,13 @@
 // Where a command's text goes, piece by piece: stdout, or a file that is there when it is whole.
 import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+import { constants, createWriteStream } from "node:fs";
+import { access, rename, rm, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
+import { checkKind, ifMissing } from "../platform/disk.js";
 import { explain, quote, writeFileAtomic } from "../platform/files.js";
+import { UsageError } from "./options.js";
 
 export interface Output {
   /** Resolves when there is room for more. */
@@ -53,6 +56,24 @@ function writer(stream: Writable): (text: string) => Promise<void> {
   return async (text) => {
     if (!stream.write(text)) await once(stream, "drain");
   };
+}
+
+/** Refuses bytes that are no text on a terminal. */
+export function checkStdout(path: string): void {
+  if (path !== "-" || process.stdout.isTTY !== true) return;
+  throw new UsageError("stdout must be a file or a program for what is no text, got a terminal: add > FILE");
+}
+
+/** Refuses a file that could not be written: before the work whose result it is to have. */
+export async function checkWritable(path: string): Promise<void> {
+  if (path === "-") return checkStdout(path);
+  try {
+    const stats = await stat(path).catch(ifMissing(undefined));
+    if (stats !== undefined) checkKind(stats);
+    await access(dirname(resolve(path)), constants.W_OK);
+  } catch (cause) {
+    throw explain(`cannot write file ${quote(path)}`, cause, "make its folder first");
+  }
 }
 
 /** Writes a file at once, or to stdout for "-". */

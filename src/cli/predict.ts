@@ -7,7 +7,7 @@ import { type Answer, answersTo, type OpenModel, openModel } from "./modelFile.j
 import { defineCommand, JSON_OPTION, nameList, type OptionValues, oneOf, UsageError } from "./options.js";
 import { csvLineOf, type Output, openOutput } from "./output.js";
 import { checkStdin, formatOf, rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
-import { printResult, sayWith } from "./terminal.js";
+import { voiceOf } from "./terminal.js";
 
 const OPTIONS = {
   output: { placeholder: "FILE", default: "-", help: "where the predictions go; - is stdout" },
@@ -66,8 +66,9 @@ async function predict(given: Given, modelPath: string, dataPath: string): Promi
       await output.abandon();
       throw error;
     }
-    if (given.output !== "-") sayWith(given.json)(`wrote ${given.output}: ${count} rows`);
-    if (given.json) printResult({ rows: count, model: modelPath, output: given.output === "-" ? null : given.output });
+    const { say, result } = voiceOf(given);
+    if (given.output !== "-") say(`wrote ${given.output}: ${count} rows`);
+    result({ rows: count, model: modelPath, output: given.output === "-" ? null : given.output });
   } finally {
     model.dispose();
   }

@@ -1,6 +1,8 @@
 // Logs of runs as one HTML page.
 import { writeReport } from "../platform/nodeReport.js";
-import { defineCommand } from "./options.js";
+import { defineCommand, JSON_OPTION, UsageError } from "./options.js";
+import { checkWritable } from "./output.js";
+import { voiceOf } from "./terminal.js";
 
 export const reportCommand = defineCommand({
   summary: "write the logs of runs as one HTML page",
@@ -9,13 +11,18 @@ export const reportCommand = defineCommand({
   options: {
     output: { placeholder: "FILE", default: "report.html", help: "where the page goes" },
     title: { placeholder: "TEXT", default: "Training", help: "its title" },
+    ...JSON_OPTION,
   },
   examples: [
     "steepest report runs/*.jsonl",
     'steepest report --output mine.html --title "Wide and narrow" wide.jsonl narrow.jsonl',
   ],
-  async run({ output, title }, logs) {
+  async run({ output, title, json }, logs) {
+    if (output === "" || output === "-") throw new UsageError(`--output must name a file, got "${output}"`);
+    await checkWritable(output);
     await writeReport(output, logs, { title });
-    console.log(`wrote ${output}, with ${logs.length} ${logs.length === 1 ? "run" : "runs"}`);
+    const { say, result } = voiceOf({ json });
+    say(`wrote ${output}, with ${logs.length} ${logs.length === 1 ? "run" : "runs"}`);
+    result({ report: output, title, logs });
   },
 });

@@ -6,7 +6,7 @@ import { startTimer } from "../engine/host.js";
 import { openModel } from "./modelFile.js";
 import { defineCommand, JSON_OPTION, type OptionValues, positiveNumber, UsageError, wholeNumber } from "./options.js";
 import { createPredictionServer, type PredictionServer } from "./predictionServer.js";
-import { printResult, sayWith } from "./terminal.js";
+import { voiceOf } from "./terminal.js";
 
 const OPTIONS = {
   port: { placeholder: "N", default: "8000", help: "0: any that is free" },
@@ -44,7 +44,7 @@ async function serve(given: OptionValues<typeof OPTIONS>, path: string): Promise
     maxBody: wholeNumber("max-body", given["max-body"], 1, 2 ** 30),
   };
   const graceMs = positiveNumber("grace", given.grace) * 1000;
-  const say = sayWith(given.json);
+  const { say, result } = voiceOf(given);
   const model = await openModel("serve", path);
   try {
     const server = createPredictionServer(model, options);
@@ -60,11 +60,11 @@ async function serve(given: OptionValues<typeof OPTIONS>, path: string): Promise
     const address = server.http.address() as AddressInfo;
     const url = `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
     say(`serving ${path} at ${url}: POST /predict, GET /health`);
-    if (given.json) printResult({ listening: url, model: path });
+    result({ listening: url, model: path });
     await ended;
     const { counts, batcher } = server;
     say(`ended: ${counts.requests} requests, ${counts.rows} rows in ${batcher.batches} batches`);
-    if (given.json) printResult({ model: path, ...counts, batches: batcher.batches });
+    result({ model: path, ...counts, batches: batcher.batches });
   } finally {
     model.dispose();
   }

@@ -1,27 +1,47 @@
 // What is printed, and where: for people, or for programs.
+import { stripVTControlCharacters } from "node:util";
 
-/** Whether a stream is a terminal that shows colours: https://no-color.org */
+/** Whether a stream is a terminal that shows colours, or was said to be: https://no-color.org, https://force-color.org */
 function hasColours(stream: NodeJS.WriteStream): boolean {
-  return stream.isTTY === true && !process.env.NO_COLOR && stream.hasColors?.() === true;
+  const { NO_COLOR, FORCE_COLOR } = process.env;
+  if (NO_COLOR) return false;
+  if (FORCE_COLOR) return FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
+  return stream.isTTY === true && stream.hasColors?.() === true;
 }
 
+/** Styles are taken away again when something is printed where there are none. */
 const styled =
   (on: number, off: number) =>
   (text: string): string =>
-    hasColours(process.stdout) ? `\u001b[${on}m${text}\u001b[${off}m` : text;
+    `\u001b[${on}m${text}\u001b[${off}m`;
 
 export const bold = styled(1, 22);
 export const dim = styled(2, 22);
 export const green = styled(32, 39);
 
-/** Says something to people: on stdout, or on stderr if that is for a program. */
 export type Say = (text: string) => void;
 
-export const sayWith = (json: boolean): Say => (json ? (text) => console.error(text) : (text) => console.log(text));
+export interface Voice {
+  /** Says something to people. */
+  readonly say: Say;
+  /** Where that goes: stdout, or stderr if stdout is for a program. */
+  readonly stream: NodeJS.WriteStream;
+  /** The object of `--json`, as a line: the last one. What is no number is null. */
+  result(result: object): void;
+}
 
-/** The object that a program reads, as the last line. What is no number is null. */
-export function printResult(result: object): void {
-  console.log(JSON.stringify(result));
+/** How a command speaks that was given `--json` or not. `output`: what it writes; "-" is stdout, where nothing else may be then. */
+export function voiceOf({ json }: { readonly json: boolean }, output = ""): Voice {
+  const isTaken = output === "-";
+  const stream = json || isTaken ? process.stderr : process.stdout;
+  const print = stream === process.stderr ? console.error : console.log;
+  return {
+    stream,
+    say: (text) => print(hasColours(stream) ? text : stripVTControlCharacters(text)),
+    result(result) {
+      if (json) (isTaken ? console.error : console.log)(JSON.stringify(result));
+    },
+  };
 }
 
 /** Rows of cells as columns, the first of which begin left. */

@@ -1,20 +1,16 @@
 // From a table to a model: what is to be predicted follows from the data, and all that is needed later is in one file.
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { dirname, resolve } from "node:path";
 import { earlyStopping } from "../callbacks/earlyStopping.js";
 import { jsonLog } from "../callbacks/logs.js";
 import { DataError, showNames, showValue } from "../engine/errors.js";
+import { encodeModel } from "../io/model.js";
 import { relu } from "../nn/activations.js";
 import { dense } from "../nn/dense.js";
 import { crossEntropy, meanSquaredError } from "../nn/losses.js";
 import { type Model, sequential } from "../nn/model.js";
 import { adam } from "../optim/adam.js";
-import { explain, quote } from "../platform/files.js";
-import { saveModel } from "../platform/nodeIo.js";
-import { createProgressDisplay } from "../platform/nodeProgress.js";
 import { writeReport } from "../platform/nodeReport.js";
+import { openDisplay } from "../platform/progressDisplay.js";
 import { evaluationRecord } from "../report/evaluation.js";
 import { parseRun } from "../report/record.js";
 import type { Callback } from "../train/callbacks.js";
@@ -30,9 +26,10 @@ import {
   UsageError,
   wholeNumber,
 } from "./options.js";
+import { checkWritable, writeBytes } from "./output.js";
 import { scoresText, type TableScoreValues, type Task, tableScores, taskOf } from "./tableScores.js";
 import { rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
-import { dim, green, numberText, printResult, sayWith } from "./terminal.js";
+import { dim, green, numberText, voiceOf } from "./terminal.js";
 import { type PartSizes, readTrainingTable, type TrainingTable } from "./trainingTable.js";
 
 const OPTIONS = {
@@ -72,7 +69,11 @@ const OPTIONS = {
     default: "64",
     help: "for the table; one that is larger goes through temporary files, and memory does not grow with it",
   },
-  output: { placeholder: "FILE", default: "model.safetensors", help: "where the model goes, with its preprocessing" },
+  output: {
+    placeholder: "FILE",
+    default: "model.safetensors",
+    help: "where the model goes, with its preprocessing; - is stdout",
+  },
   report: { placeholder: "FILE", default: "", help: "an HTML page of the training; needs the package uplot" },
   ...TABLE_INPUT_OPTIONS,
   ...JSON_OPTION,
@@ -97,6 +98,7 @@ export const trainCommand = defineCommand({
     "steepest train houses.csv --target price",
     "steepest train churn.csv --target left --drop id,name --output churn.safetensors --report churn.html",
     "cat visits.jsonl | steepest train - --format jsonl --target guests --time day --json",
+    "steepest train houses.csv --target price --output - | steepest evaluate - later.csv",
   ],
   run: (given, [path]) => train(given, path),
 });
@@ -116,8 +118,8 @@ interface Settings {
 
 function readSettings(given: Given): Settings {
   if (given.target === "") throw new UsageError("--target must name the column to predict, got none");
-  for (const name of ["output"] as const) if (given[name] === "") throw new UsageError(`--${name} must name a file`);
-  if (given.output === "-") throw new UsageError("--output must name a file, got stdout");
+  if (given.output === "") throw new UsageError("--output must name a file, or be - for stdout");
+  if (given.report === "-") throw new UsageError("--report must name a file, got stdout");
   const [validation, test] = [share("validation", given.validation), share("test", given.test)];
   if (validation === 0 || test === 0 || validation + test >= 1) {
     throw new UsageError(
@@ -138,14 +140,6 @@ function readSettings(given: Given): Settings {
     parts: { training: 1 - validation - test, validation, test },
     memoryBytes: 2 ** 20 * positiveNumber("memory", given.memory),
   };
-}
-
-async function checkWritable(path: string): Promise<void> {
-  try {
-    await access(dirname(resolve(path)), constants.W_OK);
-  } catch (cause) {
-    throw explain(`cannot write file ${quote(path)}`, cause, "make its folder first");
-  }
 }
 
 function read(path: string, given: Given, { task, seed, parts, memoryBytes }: Settings): Promise<TrainingTable> {
@@ -205,7 +199,8 @@ function checkTable({ transform, sizes }: TrainingTable, task: Settings["task"])
 
 async function trainOn(data: TrainingTable, settings: Settings, given: Given, path: string): Promise<void> {
   checkTable(data, settings.task);
-  const say = sayWith(given.json);
+  const voice = voiceOf(given, given.output);
+  const { say } = voice;
   const { sizes, transform } = data;
   const task = taskOf(transform);
   say(`${data.summary}\n`);
@@ -213,27 +208,25 @@ async function trainOn(data: TrainingTable, settings: Settings, given: Given, pa
   const trainer = await compileFor(data, settings, given.weights !== "");
   try {
     say(trainer.summary({ batchSize }));
-    const run = await fit(trainer, data, { ...settings, batchSize }, given);
+    const run = await fit(trainer, data, { ...settings, batchSize }, given, voice.stream);
     say(`\n${run.text}`);
     const { metrics, baseline } = await score(trainer, data);
     say(`\n${scoresText(metrics, `${task}: scores of ${sizes.test} rows that were held back`)}`);
     say(dim(`  ${baseline.text}`));
-    await saveModel(trainer, given.output, {
-      preprocessing: { table: transform },
-      metadata: { task, target: given.target },
-    });
-    say(`\n${green("saved")} ${given.output}: steepest predict ${given.output} FILE`);
+    const about = { preprocessing: { table: transform }, metadata: { task, target: given.target } };
+    await writeBytes(given.output, encodeModel(trainer, about));
+    const isFile = given.output !== "-";
+    if (isFile) say(`\n${green("saved")} ${given.output}: steepest predict ${given.output} FILE`);
     if (given.report !== "") {
       await writeReport(given.report, [parseRun(given.target, run.log)], { title: `${given.target}: ${path}` });
       say(`${green("wrote")} ${given.report}`);
     }
-    if (!given.json) return;
     const { training, validation, test } = sizes;
-    printResult({
+    voice.result({
       ...{ task, target: given.target, samples: training + validation + test, parts: sizes },
       ...{ features: transform.features.length, classes: transform.classes },
       ...{ epochs: run.epochs, bestEpoch: run.bestEpoch },
-      ...{ metrics, baseline: baseline.metrics, model: given.output },
+      ...{ metrics, baseline: baseline.metrics, model: isFile ? given.output : null },
       report: given.report === "" ? null : given.report,
     });
   } finally {
@@ -270,6 +263,7 @@ async function fit(
   data: TrainingTable,
   { epochs, patience, batchSize }: Settings & { readonly batchSize: number },
   given: Given,
+  stream: NodeJS.WriteStream,
 ): Promise<Fitted> {
   const stopping = earlyStopping({ patience });
   const lines: string[] = [];
@@ -281,7 +275,7 @@ async function fit(
     callbacks.push(jsonLog({ write: (line) => void lines.push(line) }, { layers: true, atEnd }));
   }
   // A bar for those who wait before a terminal; a file or a pipe gets what came of it.
-  const display = process.stdout.isTTY && !given.json ? await createProgressDisplay<never>(epochs) : undefined;
+  const display = stream.isTTY === true ? await openDisplay<never>(epochs, stream) : undefined;
   const options = {
     ...{ epochs, batchSize, validation: data.validation, callbacks },
     ...(display === undefined ? {} : { onProgress: display.onProgress }),

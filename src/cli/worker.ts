@@ -9,11 +9,7 @@ const OPTIONS = {
   threads: { placeholder: "N", default: "1", help: "threads that compute; the bits are the same" },
   name: { placeholder: "TEXT", default: "", help: "its name; by default host, process and a random number" },
   lock: { placeholder: "SECONDS", default: "30", help: "its job goes to another after so long without a sign of life" },
-  format: {
-    placeholder: "text|json",
-    default: "text",
-    help: "what it prints: for people, or a line of JSON for each event",
-  },
+  json: { help: "prints a JSON object for each event, each in a line" },
 } as const;
 
 export const workerCommand = defineCommand({
@@ -27,9 +23,7 @@ export const workerCommand = defineCommand({
 
 async function runWorker(given: OptionValues<typeof OPTIONS>): Promise<void> {
   if (given.job === "") throw new UsageError("--job must be the file of a job, got none");
-  if (!["text", "json"].includes(given.format))
-    throw new UsageError(`--format must be text or json, got "${given.format}"`);
-  const print = given.format === "json" ? (event: WorkerEvent) => console.log(JSON.stringify(event)) : show;
+  const print = given.json ? (event: WorkerEvent) => console.log(JSON.stringify(event)) : show;
   const worker = await startWorker({
     connection: given.redis,
     job: given.job,

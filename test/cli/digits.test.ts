@@ -71,10 +71,19 @@ describe("steepest digits", () => {
 
   test("two threads train the same bits as one", async () => {
     const options = ["digits", "--data", folder, "--epochs", "1", "--hidden", "64"];
-    const one = await run([...options, "--save", "one.safetensors"], folder);
+    const one = await run([...options, "--save", "one.safetensors", "--json"], folder);
     const two = await run([...options, "--threads", "2", "--save", "two.safetensors"], folder);
     expect([one.code, two.code]).toEqual([0, 0]);
     expect(two.stdout).toMatch(/engine: build strict, 2 threads/);
+    // What it says goes to stderr then, and its object is all of stdout.
+    expect(one.stderr).toMatch(/\nepoch 1\/1 {2}loss /);
+    expect(JSON.parse(one.stdout)).toEqual({
+      ...{ task: "classes", samples: 2500, parts: { training: 2000, test: 500 }, epochs: 1 },
+      ...{ metrics: { accuracy: expect.any(Number), loss: expect.any(Number) }, weights: "one.safetensors" },
+      ...{ build: "strict", threads: 1 },
+    });
+    const { accuracy } = JSON.parse(one.stdout).metrics;
+    expect(two.stdout).toContain(`test accuracy ${(100 * accuracy).toFixed(2)} %`);
     expect(readFileSync(join(folder, "two.safetensors"))).toEqual(readFileSync(join(folder, "one.safetensors")));
   });
 

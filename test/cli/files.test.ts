@@ -315,8 +315,6 @@ describe("steepest convert and export", () => {
       2,
       /--to must be what the second file ends with, .* got "npz" for "a\.npy"/,
     ],
-    [["convert", "two.npz", "-", "--to", "npz", "--json"], 2, /--json must be left out if the file goes to stdout/],
-    [["export", "model.safetensors", "-", "--json"], 2, /--json must be left out if the file goes to stdout/],
     [["predict", "-", "-"], 2, /the model or the data may be stdin, got - for both/],
     [["evaluate", "-", "-"], 2, /the model or the data may be stdin, got - for both/],
     [["export", "model.safetensors", "model.bin"], 2, /must end with \.onnx, \.mjs, \.js, got "model\.bin"/],

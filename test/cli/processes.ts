@@ -33,16 +33,26 @@ export function run(args: readonly string[], { cwd, input, env, node = [] }: Run
   });
 }
 
-/** The bytes on stdout of a run that went well. */
-export function outputOf(args: readonly string[], { cwd, input }: RunOptions): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
+export interface EndedBytes extends Omit<Ended, "stdout"> {
+  readonly stdout: Buffer;
+}
+
+/** The same with the bytes on stdout. */
+export function bytesOf(args: readonly string[], { cwd, input }: RunOptions): Promise<EndedBytes> {
+  return new Promise((resolve) => {
     const options = { cwd, encoding: "buffer", maxBuffer: 2 ** 28 } as const;
     const child = execFile(process.execPath, [program, ...args], options, (error, stdout, stderr) => {
-      if (error === null) resolve(new Uint8Array(stdout));
-      else reject(new Error(`${args.join(" ")}: ${stderr}`));
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr: stderr.toString() });
     });
     child.stdin?.end(input);
   });
+}
+
+/** The bytes on stdout of a run that went well. */
+export async function outputOf(args: readonly string[], options: RunOptions): Promise<Uint8Array> {
+  const { code, stdout, stderr } = await bytesOf(args, options);
+  expect(code, stderr).toBe(0);
+  return new Uint8Array(stdout);
 }
 
 /** The object in the last line of stdout of a run that went well. */

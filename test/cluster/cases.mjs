@@ -34,7 +34,7 @@ const cluster = (redis, ...args) =>
     encoding: "utf8",
     stdio: "pipe",
   });
-const statusOf = (redis) => JSON.parse(cluster(redis, "status", "--format", "json"));
+const statusOf = (redis) => JSON.parse(cluster(redis, "status", "--json"));
 const rounds = (coordinator, count) => until(`${count} rounds are done`, () => roundOf(coordinator) >= count, 600);
 
 /** The Nodes that test/everywhere has installed, by their major versions. */

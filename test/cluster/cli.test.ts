@@ -15,7 +15,6 @@ const NOWHERE = ["--redis", "redis://127.0.0.1:1"];
 
 test.concurrent.each<[args: string[], code: number, says: RegExp]>([
   [["worker"], 2, /--job must be the file of a job, got none/],
-  [["worker", "--job", "x.mjs", "--format", "yaml"], 2, /--format must be text or json, got "yaml"/],
   [["worker", "--job", "x.mjs", "--threads", "0"], 2, /--threads must be a whole number from 1 to \d+, got "0"/],
   [["worker", "--job", "x.mjs", "--lock", "soon"], 2, /--lock must be a number above 0, got "soon"/],
   [["worker", "--job", "x.mjs", "--colour", "red"], 2, /--colour/],
@@ -31,7 +30,6 @@ test.concurrent.each<[args: string[], code: number, says: RegExp]>([
   [["cluster", "dance"], 2, /must be told status, pause, resume, stop or forget, got dance/],
   [["cluster", "pause"], 2, /pause must be told one run, by its name/],
   [["cluster", "status", "digits"], 2, /status takes no run/],
-  [["cluster", "status", "--format", "yaml"], 2, /--format must be text or json, got "yaml"/],
   [["cluster", "status", "--every", "0"], 2, /--every must be a number above 0, got "0"/],
   [["cluster", "pause", "digits", "--every", "1"], 2, /--every goes with status alone/],
   [["cluster", "status", "--redis", "nowhere"], 1, /connection must be an address such as "redis:\/\/localhost:6379"/],
@@ -49,8 +47,8 @@ test.concurrent.each<[args: string[], code: number, says: RegExp]>([
 });
 
 test.concurrent.each([
-  ["worker", ["--job", "--redis", "--threads", "--name", "--lock", "--format"]],
-  ["cluster", ["status", "pause", "resume", "stop", "forget", "--redis", "--format", "--every"]],
+  ["worker", ["--job", "--redis", "--threads", "--name", "--lock", "--json"]],
+  ["cluster", ["status", "pause", "resume", "stop", "forget", "--redis", "--json", "--every"]],
 ])("steepest %s --help lists what there is", async (command, words) => {
   const { code, stdout } = await run([command, "--help"], { cwd });
   for (const word of words) expect(stdout).toContain(word);

@@ -192,7 +192,7 @@ export function startWorker(redis, options = {}) {
   const { kind = "mlp", node = process.execPath, threads = 1, file = job, name = "", env = {}, host } = options;
   const { cli = join(root, "dist", "cli.js"), flags = [] } = options;
   const args = [...flags, cli, "worker", "--redis", redis.url, "--job", file, "--threads", threads];
-  args.push("--lock", LOCK_SECONDS, "--format", "json");
+  args.push("--lock", LOCK_SECONDS, "--json");
   if (name) args.push("--name", name);
   return start(node, args, { host, env: { ...process.env, STEEPEST_TEST_JOB: kind, ...env }, cwd: folder });
 }
