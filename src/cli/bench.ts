@@ -2,6 +2,7 @@
 import { availableParallelism, cpus } from "node:os";
 import { VERSION } from "../engine/copies.js";
 import { performance, runtimeName } from "../engine/host.js";
+import type { Build } from "../engine/module.js";
 import { randomNumbers } from "../engine/randomNumbers.js";
 import { relu } from "../nn/activations.js";
 import { conv2d } from "../nn/conv.js";
@@ -15,6 +16,7 @@ import { adam } from "../optim/adam.js";
 import { compile, type Trainer } from "../train/trainer.js";
 import { defineCommand, JSON_OPTION, type OptionValues, oneOf, positiveNumber, wholeNumber } from "./options.js";
 import { columnsOf, voiceOf } from "./terminal.js";
+import { openWork, type WorkDisplay } from "./workDisplay.js";
 
 const OPTIONS = {
   seconds: { placeholder: "N", default: "1", help: "for each training" },
@@ -84,19 +86,8 @@ async function bench(given: OptionValues<typeof OPTIONS>): Promise<void> {
   const { say, result } = voiceOf(given);
   const machine = { cpu: cpus()[0]?.model ?? "unknown", cores: availableParallelism(), runtime: runtimeName() };
   say(`steepest ${VERSION}, ${machine.runtime}, ${machine.cpu} × ${machine.cores}`);
-  const results: Measured[] = [];
-  let ran = { build: given.build, threads };
-  for (const workload of WORKLOADS) {
-    const trainer = (await compile(workload.model(), {
-      ...{ loss: crossEntropy(), optimizer: adam(), seed: 1, build, threads },
-    })) as Trainer;
-    try {
-      ran = { build: trainer.build, threads: trainer.threads };
-      results.push(await measure(workload, trainer, durationMs));
-    } finally {
-      trainer.dispose();
-    }
-  }
+  const work = await openWork("bench");
+  const { results, ran } = await measureAll({ build, threads }, durationMs, work).finally(work.close);
   const head = ["network", "", "batch", "ms a step", "least", "samples/s"];
   const rows = results.map(({ name, batchSize, median, least, samplesPerSecond }, at) => [
     ...[name, WORKLOADS[at].about, String(batchSize), median.toPrecision(3), least.toPrecision(3)],
@@ -108,10 +99,40 @@ async function bench(given: OptionValues<typeof OPTIONS>): Promise<void> {
   result({ ...machine, ...ran, results });
 }
 
+interface Engine {
+  readonly build: Build;
+  readonly threads: number;
+}
+
+/** All networks, and what they ran on: the build may be another than the wanted one. */
+async function measureAll(wanted: Engine, durationMs: number, work: WorkDisplay) {
+  const results: Measured[] = [];
+  let ran = wanted;
+  for (const [place, workload] of WORKLOADS.entries()) {
+    const trainer = (await compile(workload.model(), {
+      ...{ loss: crossEntropy(), optimizer: adam(), seed: 1, ...wanted },
+    })) as Trainer;
+    try {
+      ran = { build: trainer.build, threads: trainer.threads };
+      const onTurn = (share: number) => work.show(place + Math.min(1, share), WORKLOADS.length, workload.name);
+      results.push(await measure(workload, trainer, durationMs, onTurn));
+    } finally {
+      trainer.dispose();
+    }
+  }
+  return { results, ran };
+}
+
 // A turn is long for the clock, and short beside what else a machine may do.
 const TURN_MS = 20;
 
-async function measure({ name, batchSize }: Workload, trainer: Trainer, durationMs: number): Promise<Measured> {
+/** `onTurn` is told after each turn how much of the time is over. */
+async function measure(
+  { name, batchSize }: Workload,
+  trainer: Trainer,
+  durationMs: number,
+  onTurn: (share: number) => void,
+): Promise<Measured> {
   const random = randomNumbers(1);
   const size = trainer.model.inputShape.reduce((product, axis) => product * axis, 1);
   const count = batchSize * 8;
@@ -127,9 +148,11 @@ async function measure({ name, batchSize }: Workload, trainer: Trainer, duration
   await timed(2);
   const steps = Math.max(1, Math.round(TURN_MS / Math.max(1e-3, await timed(4))));
   const times: number[] = [];
-  const end = performance.now() + durationMs;
-  do times.push(await timed(steps));
-  while (performance.now() < end);
+  const start = performance.now();
+  do {
+    times.push(await timed(steps));
+    onTurn((performance.now() - start) / durationMs);
+  } while (performance.now() < start + durationMs);
   times.sort((a, b) => a - b);
   const median = times[times.length >> 1];
   return {

@@ -16,6 +16,7 @@ import { type OpenModel, openModel } from "./modelFile.js";
 import { defineCommand, JSON_OPTION, type OptionValues, UsageError } from "./options.js";
 import { checkStdout, writeBytes } from "./output.js";
 import { columnsOf, voiceOf } from "./terminal.js";
+import { openWork } from "./workDisplay.js";
 
 const CONVERT = {
   tensors: { help: "the tensors alone, of a model too, as they are in the file" },
@@ -50,19 +51,40 @@ async function convert(given: OptionValues<typeof CONVERT>, from: string, to: st
   if (given.tensors && (given.pytorch || ending === ".onnx")) {
     throw new UsageError("--tensors must be alone, and not for .onnx: it takes no model");
   }
-  const bytes = await readInput(from);
-  if (ending === ".onnx") await writeOnnx("convert", bytes, from, to, {});
-  else {
-    const file = await openFile("convert", bytes, from);
-    const isForeign = file.format === "onnx" || file.model !== undefined;
-    const makesModel = isForeign && ending === ".safetensors" && !given.tensors;
-    if (makesModel && !given.pytorch) await saveForeign(file, bytes, to);
-    else
-      await writeTensors(ending, to, given.pytorch ? await pytorchTensors(bytes, from) : inputsOf(file), given.tensor);
+  const work = await openWork("convert");
+  try {
+    const bytes = await readInput(from, work);
+    await convertBytes(given, ending, { bytes, from, write: (made) => writeBytes(to, made, work) });
+  } finally {
+    work.close();
   }
   const { say, result } = voiceOf(given, to);
   if (to !== "-") say(`wrote ${to}`);
   result({ from, to: to === "-" ? null : to });
+}
+
+/** What is converted, and what takes the bytes that come of it. */
+interface Conversion {
+  readonly bytes: Bytes;
+  /** The path, of which errors speak. */
+  readonly from: string;
+  readonly write: Write;
+}
+
+type Write = (bytes: Uint8Array) => Promise<void>;
+
+async function convertBytes(
+  given: OptionValues<typeof CONVERT>,
+  ending: string,
+  conversion: Conversion,
+): Promise<void> {
+  const { bytes, from, write } = conversion;
+  if (ending === ".onnx") return void (await writeOnnx("convert", conversion, {}));
+  const file = await openFile("convert", bytes, from);
+  const isForeign = file.format === "onnx" || file.model !== undefined;
+  const makesModel = isForeign && ending === ".safetensors" && !given.tensors;
+  if (makesModel && !given.pytorch) return saveForeign(file, bytes, write);
+  await writeTensors(ending, write, given.pytorch ? await pytorchTensors(bytes, from) : inputsOf(file), given.tensor);
 }
 
 function endingOf(given: OptionValues<typeof CONVERT>, to: string): string {
@@ -84,9 +106,9 @@ function endingOf(given: OptionValues<typeof CONVERT>, to: string): string {
   return ending;
 }
 
-async function saveForeign(file: OpenFile, bytes: Bytes, to: string): Promise<void> {
+async function saveForeign(file: OpenFile, bytes: Bytes, write: Write): Promise<void> {
   const model = file.model ?? (await fromOnnx(bytes)).model;
-  await withPredictor(model, (predictor) => writeBytes(to, encodeModel(predictor)));
+  await withPredictor(model, (predictor) => write(encodeModel(predictor)));
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -105,12 +127,12 @@ function inputOf({ dtype, shape, data }: SafetensorsTensor): SafetensorsInput {
 
 async function writeTensors(
   ending: string,
-  to: string,
+  write: Write,
   tensors: Readonly<Record<string, SafetensorsInput>>,
   wanted: string,
 ): Promise<void> {
-  if (ending === ".safetensors") return writeBytes(to, encodeSafetensors(tensors));
-  if (ending === ".npz") return writeBytes(to, encodeNpz(tensors));
+  if (ending === ".safetensors") return write(encodeSafetensors(tensors));
+  if (ending === ".npz") return write(encodeNpz(tensors));
   const names = Object.keys(tensors);
   const name = wanted === "" && names.length === 1 ? names[0] : wanted;
   if (!Object.hasOwn(tensors, name)) {
@@ -118,19 +140,17 @@ async function writeTensors(
       `convert: --tensor must name one of the tensors for an .npy, got ${showValue(wanted)}: there are ${showNames(names)}; .npz takes all`,
     );
   }
-  await writeBytes(to, encodeNpy(tensors[name]));
+  await write(encodeNpy(tensors[name]));
 }
 
 async function writeOnnx(
   where: string,
-  bytes: Bytes,
-  from: string,
-  to: string,
+  { bytes, from, write }: Conversion,
   options: { batch?: number; foldBatchNorm?: boolean },
 ): Promise<{ readonly table?: TableTransform }> {
   const file = await openFile(where, bytes, from);
   if (file.model !== undefined) {
-    await withPredictor(file.model, async (predictor) => writeBytes(to, await toOnnx(predictor, options)));
+    await withPredictor(file.model, async (predictor) => write(await toOnnx(predictor, options)));
     return {};
   }
   if (file.metadata.architecture === undefined) {
@@ -139,7 +159,7 @@ async function writeOnnx(
     );
   }
   const { model, preprocessing } = await modelOf(bytes, from);
-  await withPredictor(model, async (predictor) => writeBytes(to, await toOnnx(predictor, options)));
+  await withPredictor(model, async (predictor) => write(await toOnnx(predictor, options)));
   return preprocessing.table === undefined ? {} : { table: tableTransformFrom(preprocessing.table) };
 }
 
@@ -160,9 +180,8 @@ interface Exported {
 /** What a model is exported as, by the ending of the file. */
 const TARGETS: Readonly<Record<string, (from: string, to: string, given: ExportOptions) => Promise<Exported>>> = {
   async ".onnx"(from, to, given) {
-    const notes = await writeOnnx("export", await readInput(from), from, to, {
-      foldBatchNorm: given["fold-batch-norm"],
-    });
+    const conversion = { bytes: await readInput(from), from, write: (bytes: Uint8Array) => writeBytes(to, bytes) };
+    const notes = await writeOnnx("export", conversion, { foldBatchNorm: given["fold-batch-norm"] });
     return { files: to === "-" ? [] : [to], ...notes };
   },
   ".mjs": writeStandalone,

@@ -98,7 +98,7 @@ function compileDigits(model: Model, settings: Settings, seed: number, samples: 
 async function runDigits(values: OptionValues<typeof OPTIONS>): Promise<void> {
   const settings = readSettings(values);
   await checkWritable(settings.save);
-  const voice = voiceOf(values);
+  const voice = voiceOf(values, settings.save);
   const { say, result } = voice;
   const folder = settings.data || findMnist();
   const [training, test] = [await readDigits(folder, "train"), await readDigits(folder, "t10k")];

@@ -6,6 +6,7 @@ import { BATCH_ROWS } from "./predict.js";
 import { scoresText, tableScores, taskOf } from "./tableScores.js";
 import { checkStdin, rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
 import { voiceOf } from "./terminal.js";
+import { openWork } from "./workDisplay.js";
 
 const OPTIONS = { ...TABLE_INPUT_OPTIONS, ...JSON_OPTION } as const;
 
@@ -21,7 +22,8 @@ export const evaluateCommand = defineCommand({
 
 async function evaluate(given: OptionValues<typeof OPTIONS>, modelPath: string, dataPath: string): Promise<void> {
   checkStdin(modelPath, dataPath);
-  const rows = rowsOf(dataPath, given);
+  const work = await openWork("evaluate");
+  const rows = rowsOf("evaluate", dataPath, given, work);
   const model = await openModel("evaluate", modelPath);
   try {
     const { transform, predictor } = model;
@@ -34,12 +36,14 @@ async function evaluate(given: OptionValues<typeof OPTIONS>, modelPath: string, 
     for await (const { x, y, weights } of transform.batches(rows, { batchSize: BATCH_ROWS })) {
       scores.add(await predictor.predict(x), y, weights);
     }
+    work.close();
     if (scores.count === 0) throw new DataError("evaluate: the table must have rows, got none");
     const [task, metrics] = [taskOf(transform), scores.value()];
     const { say, result } = voiceOf(given);
     say(scoresText(metrics, `${task}: scores of ${scores.count} rows`));
     result({ task, target: transform.targets[0], samples: scores.count, metrics, model: modelPath });
   } finally {
+    work.close();
     model.dispose();
   }
 }

@@ -12,10 +12,12 @@ import type { Model } from "../nn/model.js";
 import { decodeModel as decodeOnnx } from "../onnx/decode.js";
 import type { ElementName, OnnxModel, OnnxTensor } from "../onnx/schema.js";
 import { wireLibrary } from "../onnx/wire.js";
-import { readFileBytes } from "../platform/files.js";
+import { pathOf, readFile } from "../platform/files.js";
 import { loadModel, loadSafetensors } from "../platform/nodeIo.js";
 import { loadTensorFlowJs } from "../platform/nodeKeras.js";
 import { compile, type Predictor } from "../train/trainer.js";
+import { bytesText } from "./terminal.js";
+import { NOTHING, sizeOfFile, watchedDisk } from "./workDisplay.js";
 
 /** Names of formats, as people call them. */
 export type FormatName =
@@ -42,10 +44,15 @@ export interface OpenFile {
 }
 
 /** The bytes of a file, or of stdin for "-". */
-export async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  if (path !== "-") return await readFileBytes(path);
+export async function readInput(path: string, work = NOTHING): Promise<Uint8Array<ArrayBuffer>> {
+  if (path !== "-") return readFile(watchedDisk(work, "read", sizeOfFile(path)), pathOf("readInput", path));
   const pieces: Uint8Array[] = [];
-  for await (const piece of process.stdin) pieces.push(piece as Uint8Array);
+  let size = 0;
+  for await (const piece of process.stdin) {
+    pieces.push(piece as Uint8Array);
+    size += piece.length;
+    work.show(size, undefined, `read ${bytesText(size)}`);
+  }
   return new Uint8Array(Buffer.concat(pieces));
 }
 

@@ -4,6 +4,8 @@ import "../platform/nodeData.js";
 import "../platform/nodeKernels.js";
 import "../platform/nodeThreads.js";
 import { VERSION } from "../engine/copies.js";
+import { codeOf } from "../platform/disk.js";
+import { explain } from "../platform/files.js";
 import { benchCommand } from "./bench.js";
 import { clusterCommand } from "./cluster.js";
 import { convertCommand, exportCommand } from "./convert.js";
@@ -14,7 +16,7 @@ import { type AnyCommand, CommanderError, programOf, UsageError, usageErrorOf } 
 import { predictCommand } from "./predict.js";
 import { reportCommand } from "./report.js";
 import { serveCommand } from "./serve.js";
-import { columnsOf } from "./terminal.js";
+import { areWordsBesides, columnsOf } from "./terminal.js";
 import { trainCommand } from "./train.js";
 import { workerCommand } from "./worker.js";
 
@@ -39,7 +41,12 @@ function listOf(all: Readonly<Record<string, AnyCommand>>): string {
   return `${columnsOf(lines)}\n\nsteepest <command> --help lists a command's options.`;
 }
 
-async function main(args: readonly string[]): Promise<number> {
+/** `help train` is `train --help`. */
+const helped = (args: readonly string[]): readonly string[] =>
+  args[0] === "help" ? [...args.slice(1), "--help"] : args;
+
+async function main(given: readonly string[]): Promise<number> {
+  const args = helped(given);
   const program = programOf(commands, VERSION);
   const command = program.commands.find((one) => one.name() === args[0]);
   const name = command === undefined ? "steepest" : `steepest ${command.name()}`;
@@ -67,10 +74,13 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-// Whoever reads the output may have enough of it: `steepest predict … | head`.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
+// Whoever reads the output may have enough of it: `steepest predict … | head`. A command whose result is a file goes on.
+process.stdout.on("error", (error) => {
+  if (areWordsBesides()) return;
+  if (codeOf(error) === "EPIPE") process.exit(0);
+  console.error(`steepest: ${explain("cannot write to stdout", error, "name a file").message}`);
+  process.exit(1);
 });
+process.stderr.on("error", () => {}); // nobody is left to say it to
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,13 +1,15 @@
 // Where a command's text goes, piece by piece: stdout, or a file that is there when it is whole.
 import { once } from "node:events";
-import { constants, createWriteStream } from "node:fs";
-import { access, rename, rm, stat } from "node:fs/promises";
+import { constants, createWriteStream, rmSync } from "node:fs";
+import { access, realpath, rename, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { checkKind, ifMissing } from "../platform/disk.js";
-import { explain, quote, writeFileAtomic } from "../platform/files.js";
+import { explain, pathOf, quote, writeFile } from "../platform/files.js";
+import { temporaryFor } from "../platform/temporary.js";
 import { UsageError } from "./options.js";
+import { NOTHING, watchedDisk } from "./workDisplay.js";
 
 export interface Output {
   /** Resolves when there is room for more. */
@@ -18,38 +20,62 @@ export interface Output {
   abandon(): Promise<void>;
 }
 
-/** Opens a file, or stdout for "-". */
+/** Opens a file, or stdout for "-". What is no file, such as a named pipe, is written to as it is. */
 export async function openOutput(path: string): Promise<Output> {
   if (path === "-") return { write: writer(process.stdout), close: async () => {}, abandon: async () => {} };
-  const temporary = `${path}.${process.pid}.tmp`;
-  const stream = createWriteStream(temporary, { flags: "w" });
-  const refusal = (cause: unknown) => explain(`cannot write file ${quote(path)}`, cause, "make its folder first");
-  try {
-    await once(stream, "open");
-  } catch (cause) {
-    throw refusal(cause);
-  }
+  const trying = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (cause) {
+      throw explain(`cannot write file ${quote(path)}`, cause, "make its folder first");
+    }
+  };
+  const old = await trying(() => stat(path).catch(ifMissing(undefined)));
+  if (old?.isDirectory()) await trying(async () => checkKind(old));
+  const isWhole = old === undefined || old.isFile();
+  // A link stays a link.
+  const target = await realpath(path).catch(() => path);
+  const name = isWhole ? temporaryFor(resolve(target)) : path;
+  const stream = createWriteStream(
+    name,
+    isWhole ? { flags: "wx", mode: old === undefined ? 0o666 : old.mode & 0o777 } : {},
+  );
+  await trying(() => once(stream, "open"));
   const write = writer(stream);
+  const remove = (): void => {
+    if (isWhole) rmSync(name, { force: true });
+  };
+  const stay = onDeath(remove);
   return {
-    async write(text) {
-      await write(text).catch((cause) => {
-        throw refusal(cause);
-      });
-    },
+    write: (text) => trying(() => write(text)),
     async close() {
-      try {
+      await trying(async () => {
         stream.end();
         await finished(stream);
-        await rename(temporary, path);
-      } catch (cause) {
-        throw refusal(cause);
-      }
+        if (isWhole) await rename(name, target);
+      });
+      stay();
     },
     async abandon() {
       stream.destroy();
-      await rm(temporary, { force: true });
+      remove();
+      stay();
     },
   };
+}
+
+const DEATHS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Does something before a signal ends the process. Returns what takes it back. */
+function onDeath(act: () => void): () => void {
+  const end = (signal: NodeJS.Signals): void => {
+    act();
+    stay();
+    process.kill(process.pid, signal);
+  };
+  const stay = (): void => DEATHS.forEach((signal) => void process.off(signal, end));
+  for (const signal of DEATHS) process.on(signal, end);
+  return stay;
 }
 
 function writer(stream: Writable): (text: string) => Promise<void> {
@@ -77,8 +103,8 @@ export async function checkWritable(path: string): Promise<void> {
 }
 
 /** Writes a file at once, or to stdout for "-". */
-export async function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
-  if (path !== "-") return writeFileAtomic(path, bytes);
+export async function writeBytes(path: string, bytes: Uint8Array, work = NOTHING): Promise<void> {
+  if (path !== "-") return writeFile(watchedDisk(work, "wrote", bytes.length), pathOf("writeBytes", path), bytes);
   if (!process.stdout.write(bytes)) await once(process.stdout, "drain");
 }
 

@@ -8,6 +8,7 @@ import { defineCommand, JSON_OPTION, nameList, type OptionValues, oneOf, UsageEr
 import { csvLineOf, type Output, openOutput } from "./output.js";
 import { checkStdin, formatOf, rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
 import { voiceOf } from "./terminal.js";
+import { openWork } from "./workDisplay.js";
 
 const OPTIONS = {
   output: { placeholder: "FILE", default: "-", help: "where the predictions go; - is stdout" },
@@ -47,7 +48,8 @@ async function predict(given: Given, modelPath: string, dataPath: string): Promi
   const written = chosen || formatOf(given.output);
   if (written === "parquet") throw new UsageError("--output must be csv or jsonl, got a parquet file");
   checkStdin(modelPath, dataPath);
-  const rows = rowsOf(dataPath, given);
+  const work = await openWork("predict", given.output);
+  const rows = rowsOf("predict", dataPath, given, work);
   const model = await openModel("predict", modelPath);
   try {
     if (given.probabilities && (model.transform?.classes.length ?? 0) === 0) {
@@ -56,17 +58,16 @@ async function predict(given: Given, modelPath: string, dataPath: string): Promi
     const output = await openOutput(given.output);
     let count: number;
     try {
-      count = await predictRows(
-        model,
-        rows,
-        written === "csv" ? csvWriter(model, given, output) : jsonWriter(given, output),
-      );
+      const write = written === "csv" ? csvWriter(model, given, output) : jsonWriter(given, output);
+      count = await predictRows(model, rows, write);
       await output.close();
     } catch (error) {
       await output.abandon();
       throw error;
+    } finally {
+      work.close();
     }
-    const { say, result } = voiceOf(given);
+    const { say, result } = voiceOf(given, given.output === "-" ? "" : given.output);
     if (given.output !== "-") say(`wrote ${given.output}: ${count} rows`);
     result({ rows: count, model: modelPath, output: given.output === "-" ? null : given.output });
   } finally {

@@ -21,7 +21,7 @@ export const reportCommand = defineCommand({
     if (output === "" || output === "-") throw new UsageError(`--output must name a file, got "${output}"`);
     await checkWritable(output);
     await writeReport(output, logs, { title });
-    const { say, result } = voiceOf({ json });
+    const { say, result } = voiceOf({ json }, output);
     say(`wrote ${output}, with ${logs.length} ${logs.length === 1 ? "run" : "runs"}`);
     result({ report: output, title, logs });
   },

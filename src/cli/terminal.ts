@@ -30,9 +30,15 @@ export interface Voice {
   result(result: object): void;
 }
 
-/** How a command speaks that was given `--json` or not. `output`: what it writes; "-" is stdout, where nothing else may be then. */
+let isFileMade = false;
+
+/** Whether what goes to stdout may be lost, as the result is a file. */
+export const areWordsBesides = (): boolean => isFileMade;
+
+/** How a command speaks that was given `--json` or not. `output`: the file that it makes; "-" is stdout, where nothing else may be then. */
 export function voiceOf({ json }: { readonly json: boolean }, output = ""): Voice {
   const isTaken = output === "-";
+  if (output !== "" && !isTaken) isFileMade = true;
   const stream = json || isTaken ? process.stderr : process.stdout;
   const print = stream === process.stderr ? console.error : console.log;
   return {

@@ -31,6 +31,7 @@ import { scoresText, type TableScoreValues, type Task, tableScores, taskOf } fro
 import { rowsOf, TABLE_INPUT_OPTIONS } from "./tables.js";
 import { dim, green, numberText, voiceOf } from "./terminal.js";
 import { type PartSizes, readTrainingTable, type TrainingTable } from "./trainingTable.js";
+import { openWork } from "./workDisplay.js";
 
 const OPTIONS = {
   target: { placeholder: "COLUMN", default: "", help: "the column to predict" },
@@ -142,7 +143,7 @@ function readSettings(given: Given): Settings {
   };
 }
 
-function read(path: string, given: Given, { task, seed, parts, memoryBytes }: Settings): Promise<TrainingTable> {
+async function read(path: string, given: Given, { task, seed, parts, memoryBytes }: Settings): Promise<TrainingTable> {
   const columns = Object.fromEntries([
     ...nameList(given.category).map((name) => [name, { oneHot: true }] as const),
     ...nameList(given.drop).map((name) => [name, "drop"] as const),
@@ -157,7 +158,8 @@ function read(path: string, given: Given, { task, seed, parts, memoryBytes }: Se
     ...(given.missing === "" ? {} : { missingValues: nameList(given.missing) }),
     missingTarget: given["drop-missing-target"] ? ("drop" as const) : ("error" as const),
   };
-  return readTrainingTable(rowsOf(path, given), options, memoryBytes);
+  const work = await openWork("read");
+  return readTrainingTable(rowsOf("train", path, given, work), options, memoryBytes).finally(work.close);
 }
 
 /** Wide enough for what so many rows can tell. */

@@ -39,7 +39,7 @@ export async function readTrainingTable(
   options: Options,
   memoryBytes: number,
 ): Promise<TrainingTable> {
-  const where = "readTable";
+  const where = "train";
   const plan = readOptions(where, options, TABLE_OPTIONS);
   const cells = new PackedCells();
   const numbers: number[] = [];

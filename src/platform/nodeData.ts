@@ -1,41 +1,14 @@
 // The entry "steepest/data" under Node, Deno and Bun: with tables in files, by packages that are optional peers.
-import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type CsvParser, type DataHost, type ParquetLibrary, provideDataHost, provideMapHost } from "../data/host.js";
 import { SteepestError } from "../engine/errors.js";
-import { codeOf } from "./disk.js";
+import { piecesOfFile, unreadable } from "./filePieces.js";
 import { type FilePath, pathOf } from "./files.js";
 import { startModuleWorker } from "./nodeModuleWorkers.js";
 
 export * from "../data/index.js";
-
-function unreadable(where: string, path: string, cause: unknown): SteepestError {
-  const remedy = codeOf(cause) === "ENOENT" ? "there is no such file" : "check its path and permissions";
-  const name = JSON.stringify(path.slice(-200));
-  return new SteepestError(
-    `${where}: the file must be one that can be read, got ${name} (${codeOf(cause)}): ${remedy}`,
-    {
-      cause,
-    },
-  );
-}
-
-async function* readPieces(where: string, given: unknown): AsyncGenerator<Uint8Array> {
-  const path = pathOf(where, given as FilePath);
-  try {
-    // A piece is handed on before the next is read.
-    for await (const piece of createReadStream(path, { highWaterMark: 2 ** 18 })) {
-      const { buffer, byteOffset, byteLength } = piece as Uint8Array;
-      yield new Uint8Array(buffer, byteOffset, byteLength);
-    }
-  } catch (cause) {
-    throw typeof (cause as { syscall?: unknown } | undefined)?.syscall === "string"
-      ? unreadable(where, path, cause)
-      : cause;
-  }
-}
 
 const openParts: DataHost["openParts"] = async (where, given) => {
   const path = pathOf(where, given as FilePath);
@@ -70,7 +43,7 @@ function notInstalled(where: string, name: string, cause: unknown): SteepestErro
 }
 
 provideDataHost({
-  readPieces,
+  readPieces: piecesOfFile,
   openParts,
   async csvParser(where) {
     const library = await import(/* webpackIgnore: true */ "csv-parse/sync").catch((cause: unknown) => {

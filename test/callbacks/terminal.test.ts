@@ -16,8 +16,9 @@ const batches = { batchSize: 8, validation: blobs(20, 9) };
 
 describe("in the terminal", () => {
   /** What is written while standard output is a terminal, or is none. (Bars go to standard error.) */
-  async function written(isTTY: boolean, run: () => PromiseLike<unknown>): Promise<string> {
+  async function written(isTTY: boolean, run: () => PromiseLike<unknown>, term = "xterm"): Promise<string> {
     const streams = [process.stdout, process.stderr];
+    vi.stubEnv("TERM", term);
     const before = streams.map((stream) => stream.isTTY);
     let text = "";
     const add = (part: unknown): boolean => {
@@ -90,6 +91,10 @@ describe("in the terminal", () => {
     expect(await lines(40, 800)).toEqual(["epoch 1/1  loss 0.2500  0.2 s left"]);
     expect(await lines(70, Number.POSITIVE_INFINITY)).toEqual(["epoch 1/1  loss 0.2500  2,000 samples/s  400 samples"]);
     expect(await lines(16, 800)).toEqual(["epoch 1/1  loss"]);
+    // A terminal that cannot go back in its line gets whole lines.
+    using trainer = open();
+    const run = () => trainer.fit(data, { ...batches, epochs: 1, callbacks: [progress()] });
+    expect(await written(true, run, "dumb")).toMatch(/^epoch 1\/1 {2}loss .*\n$/);
   });
 
   test("progress has a line an epoch, and a bar on a terminal; an awaited fit shows it if somebody watches", async () => {
