@@ -46,6 +46,7 @@ afterAll(() => {
 async function serve(model: string, ...options: string[]) {
   const child = spawn(process.execPath, [program, "serve", model, "--port", "0", "--json", ...options], { cwd });
   started.push(child);
+  if (model === "-") child.stdin.end(readFileSync(join(cwd, "plain.safetensors")));
   const lines: string[] = [];
   const output = createInterface({ input: child.stdout });
   output.on("line", (line) => lines.push(line));
@@ -221,8 +222,8 @@ describe.skipIf(process.platform === "win32")("steepest serve", () => {
     expect((await server.end()).code).toBe(0);
   });
 
-  test("a model without a table takes lists of numbers", async () => {
-    const server = await serve("plain.safetensors");
+  test.each(["plain.safetensors", "-"])("a model without a table takes lists of numbers (%s)", async (model) => {
+    const server = await serve(model);
     const response = await post(server.url, {
       rows: [
         [1, 2, 3],

@@ -239,6 +239,19 @@ describe("steepest evaluate", () => {
     expect([lacking.code, lacking.stderr]).toEqual([1, expect.stringMatching(/must have the columns cost/)]);
   });
 
+  test("the model or the table from stdin: the same scores", async () => {
+    const { metrics, samples } = await resultOf(["evaluate", "pubs.safetensors", "pubs.csv"], { cwd });
+    const model = readFileSync(file("pubs.safetensors"));
+    expect(await resultOf(["evaluate", "-", "pubs.csv"], { cwd, input: model })).toMatchObject({ metrics, samples });
+    const table = readFileSync(file("pubs.csv"));
+    expect(await resultOf(["evaluate", "pubs.safetensors", "-"], { cwd, input: table })).toMatchObject({
+      metrics,
+      samples,
+    });
+    const torn = await run(["evaluate", "-", "pubs.csv"], { cwd, input: model.subarray(0, 900) });
+    expect([torn.code, torn.stdout, torn.stderr]).toEqual([1, "", expect.stringMatching(/^steepest evaluate: .*"-"/)]);
+  });
+
   test("of one class only, what ranks is null", async () => {
     const input = "smoke,beer,town,cost\nyes,6.5,Köln,dear\nno,6.4,Köln,dear\n";
     const { metrics } = await resultOf(["evaluate", "pubs.safetensors", "-"], { cwd, input });
