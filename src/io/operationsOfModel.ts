@@ -9,6 +9,7 @@ import * as ops from "../ops/index.js";
 import { type AttributesOf, type OperationName, operations } from "../ops/operations.js";
 import { broadcastLazily } from "../ops/shape.js";
 import { FormatError } from "./formatError.js";
+import { normalizedByOwn, statisticsOf } from "./statisticsOfModel.js";
 import { convolved, convolvedBack, pooled } from "./windowsOfModel.js";
 
 type Replay<Name extends OperationName> = (inputs: readonly Tensor[], attributes: AttributesOf<Name>) => Tensor;
@@ -59,8 +60,10 @@ function deviated(inputs: readonly Tensor[], attributes: AttributesOf<"deviation
   return reducing((x, axes, { keepDims }) => deviation(x, axes, keepDims, kind))(inputs, attributes);
 }
 
-/** By statistics that are given. Those of a batch are an operation of their own, which is not saved. */
-function normalized(inputs: readonly Tensor[], { epsilon, hasWeight, hasBias }: AttributesOf<"normalize">): Tensor {
+/** By statistics that are given, or by those of the operation before. */
+function normalized(inputs: readonly Tensor[], attributes: AttributesOf<"normalize">): Tensor {
+  const { epsilon, hasWeight, hasBias, fixed } = attributes;
+  if (!fixed) return normalizedByOwn(inputs, attributes);
   const [x, mean, variance, ...rest] = inputs;
   const affine = { ...(hasWeight && { weight: rest[0] }), ...(hasBias && { bias: rest[rest.length - 1] }) };
   return ops.batchNorm(x, { mean, variance, epsilon, ...affine });
@@ -158,6 +161,7 @@ const REPLAYS = /* @__PURE__ */ (() =>
     gatherAlong: ([x, indices], { axis }) => ops.gatherAlong(x, indices, axis),
     oneHot: ([x], { classes }) => ops.oneHot(x, classes),
     ...{ convolution: convolved, convolutionInputGradient: convolvedBack, normalize: normalized },
+    statistics: statisticsOf,
     ...{ maxPool: pooled("maxPool"), averagePool: pooled("averagePool"), deviation: deviated },
     sum: (inputs, attributes) => reducing(attributes.scale === 1 ? ops.sum : ops.mean)(inputs, attributes),
     ...{ max: reducing(ops.max), min: reducing(ops.min), product: reducing(ops.product) },
@@ -167,9 +171,9 @@ const REPLAYS = /* @__PURE__ */ (() =>
       ops.randomUniform(shape, { clock, seed, stream, low, high: low + width }),
   }) satisfies { readonly [Name in OperationName]?: Replay<Name> })();
 
-/** What a file says of an operation: of a normalization not which rows its kernel takes together, which follows from the batch. */
+/** What a file says of an operation: of a normalization not which rows its kernels take together, which follows from the batch. */
 export function savedAttributes(name: string, attributes: unknown): unknown {
-  if (name !== "normalize") return attributes;
+  if (name !== "normalize" && name !== "statistics") return attributes;
   const { fold: _, ...others } = attributes as AttributesOf<"normalize">;
   return others;
 }

@@ -122,6 +122,16 @@ const models: Readonly<Record<string, unknown>> = {
     const some = { mean, variance, bias: all.bias };
     return ops.batchNorm(ops.batchNorm(ops.batchNorm(x as never, all as never), some as never), { mean, variance });
   }),
+  "batchNorm by the batch": image((x, s) => {
+    const [scale, bias] = [s.parameter("scale", [4]), s.parameter("shift", [4])] as never[];
+    const once = ops.batchNorm(x as never, { weight: scale, bias, epsilon: 1e-3 } as never);
+    return ops.batchNorm(once, { bias: s.parameter("more", [4]) as never });
+  }),
+  "groupNorm and instanceNorm": image((x, s) => {
+    const weight = s.parameter("scale", [4]) as never;
+    return ops.groupNorm(ops.instanceNorm(ops.groupNorm(x as never, 2, { weight })), 1, { epsilon: 0.01 });
+  }),
+  "norms of rows": over([6], (x) => ops.groupNorm(ops.batchNorm(x as never), 3)),
   "variance and deviation": image((x) =>
     ops.concatenate(
       [ops.variance(x as never, [1, 2]), ops.standardDeviation(x as never, [1, 2], { correction: 0 })] as never,
@@ -177,6 +187,10 @@ test.each([
   ["averagePool2d", "averagePool", ["height", "width"]],
   ["adaptive pools", "averagePool", ["height", "width"]],
   ["batchNorm by given statistics", "normalize", []],
+  ["batchNorm by the batch", "normalize", []],
+  ["batchNorm by the batch", "statistics", []],
+  ["groupNorm and instanceNorm", "normalize", []],
+  ["groupNorm and instanceNorm", "statistics", []],
   ["variance and deviation", "deviation", []],
 ] as const)("%s: what no function makes is refused", (name, operation, inner) => {
   const keys: string[][] = [];
