@@ -159,11 +159,16 @@ describe("is loaded as it was saved:", () => {
 
 interface Step {
   operation?: string;
+  to: number[];
   with: Record<string, never>;
 }
 
 /** A saved model whose operation says something else of itself. */
-function changed(name: string, operation: string, change: (attributes: Step["with"]) => unknown): Uint8Array {
+function changed(
+  name: string,
+  operation: string,
+  change: (attributes: Step["with"], step: Step) => unknown,
+): Uint8Array {
   const { tensors, metadata } = decodeSafetensors(saved(models[name]));
   const { checksum: _, architecture, ...notes } = metadata;
   const read = JSON.parse(architecture);
@@ -173,7 +178,7 @@ function changed(name: string, operation: string, change: (attributes: Step["wit
     return value;
   });
   expect(found.length).toBeGreaterThan(0);
-  for (const step of found) change(step.with);
+  for (const step of found) change(step.with, step);
   return encodeSafetensors(Object.fromEntries(tensors), { ...notes, architecture: JSON.stringify(read) });
 }
 
@@ -230,4 +235,13 @@ test.each([
     at[key] = typeof value === "string" ? value : { ...(at[key] as object), ...value };
   });
   expect(() => decodeModel(bytes)).toThrow(message);
+});
+
+test("a normalization by statistics of something else is refused", () => {
+  const swapped = changed("batchNorm by the batch", "normalize", (_, { to }) => to.splice(1, 2, to[2], to[1]));
+  expect(() => decodeModel(swapped)).toThrow(
+    /statistics must be those of what is normalized, got others: the file is damaged/,
+  );
+  const ofInput = changed("batchNorm by the batch", "normalize", (_, { to }) => to.splice(0, 1, 0));
+  expect(() => decodeModel(ofInput)).toThrow(/statistics must be those of what is normalized/);
 });
