@@ -1,5 +1,6 @@
 // What is in a file: its format, layers, tensors and notes.
 import { showShape, sizeOf } from "../graph/tensor.js";
+import { type FileKind, kindOfNotes } from "../io/fileKinds.js";
 import { elementBytes, type SafetensorsTensor } from "../io/safetensors.js";
 import type { Model } from "../nn/model.js";
 import type { OnnxModel } from "../onnx/schema.js";
@@ -74,12 +75,8 @@ async function inspect({ all, json }: OptionValues<typeof OPTIONS>, path: string
   });
 }
 
-type FileKind = "model" | "weights" | "checkpoint" | "tensors";
-
 function kindOfFile({ format, metadata, model }: OpenFile): FileKind {
-  if (format === "onnx" || model !== undefined || metadata.architecture !== undefined) return "model";
-  if (metadata.checkpoint !== undefined) return "checkpoint";
-  return metadata.format === "steepest" ? "weights" : "tensors";
+  return format === "onnx" || model !== undefined ? "model" : kindOfNotes(metadata);
 }
 
 /** Of a model with layers of its user the table is missing: their functions are not in the file. */
@@ -88,10 +85,10 @@ async function layersOf(file: OpenFile, kind: FileKind, bytes: Uint8Array<ArrayB
     const { inputShape, outputShape } = file.model;
     return { summary: await summaryOf(file.model), json: { inputShape, outputShape } };
   }
-  if (kind !== "model" || file.format !== "safetensors") return undefined;
-  if (file.metadata.quantization !== undefined) {
+  if (kind === "quantized model") {
     return { summary: "quantized to int8: decodeQuantized() of steepest/quantize makes a model of it", json: {} };
   }
+  if (kind !== "model" || file.format !== "safetensors") return undefined;
   try {
     const { model, preprocessing, steps } = await modelOf(bytes, path);
     const summary = await summaryOf(model);

@@ -5,6 +5,7 @@ import { leakyRelu, relu, sigmoid, tanh } from "../nn/activations.js";
 import { dense } from "../nn/dense.js";
 import type { Layer } from "../nn/layer.js";
 import { type Model, sequential } from "../nn/model.js";
+import { anyFileButJson } from "./anyFile.js";
 import { bytesOf, type FileBytes } from "./bytes.js";
 import { FormatError } from "./formatError.js";
 import { fieldOf, isJsonObject, type JsonObject } from "./jsonFields.js";
@@ -77,10 +78,11 @@ function networkOf(json: unknown): JsonObject {
       );
     } catch (cause) {
       if (cause instanceof FormatError) throw cause;
-      const got = typeof json === "string" ? showValue(json.slice(0, 60)) : "other bytes";
-      throw new FormatError(`${WHERE}: the network must be JSON in UTF-8, got ${got}: write it with network.toJSON()`, {
-        cause,
-      });
+      const isString = typeof json === "string";
+      const found = isString ? undefined : anyFileButJson(bytesOf(WHERE, json as FileBytes));
+      const shown = isString ? showValue(json.slice(0, 60)) : "other bytes";
+      const got = found ?? `${shown}: write it with network.toJSON()`;
+      throw new FormatError(`${WHERE}: the network must be JSON in UTF-8, got ${got}`, { cause });
     }
   }
   if (!isJsonObject(value))

@@ -1,6 +1,6 @@
 // A checkpoint as one safetensors file: values under "parameters/0.weight", "states/0.h", "optimizer/velocity/0.weight",
 // "kept/earlyStopping/0.weight", … and the rest as notes in the header.
-import { checkInteger, showNames, showValue } from "../engine/errors.js";
+import { checkInteger, showValue } from "../engine/errors.js";
 import { indexOfNotFinite } from "../engine/finite.js";
 import { kindOf } from "../engine/kind.js";
 import { type Checkpoint, checkFinite, checkForm, type JsonValue, namedValues } from "../train/checkpoint.js";
@@ -9,6 +9,7 @@ import { jsonCopy } from "../train/json.js";
 import type { ParameterValues } from "../train/parameters.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { checkChecksum, checkDigest, NO_DIGEST, setDigest } from "./checksum.js";
+import { otherFile } from "./fileKinds.js";
 import { FormatError } from "./formatError.js";
 import { type Metadata, notesOf, withNotes } from "./metadata.js";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.js";
@@ -103,11 +104,7 @@ export function decodeCheckpoint(bytes: FileBytes, name?: string): SavedCheckpoi
 
 /** Refuses the notes of other files, and of layouts that are not known here. */
 export function checkIsCheckpoint(where: string, metadata: Metadata): void {
-  if (!isCheckpoint(metadata)) {
-    throw new FormatError(
-      `${where}: must have "checkpoint" in its metadata, got ${showNames(Object.keys(metadata))}: decodeWeights() reads parameters alone`,
-    );
-  }
+  if (!isCheckpoint(metadata)) throw otherFile(where, "a checkpoint", metadata);
   const { checkpoint } = metadata;
   if (!LAYOUTS.includes(checkpoint)) {
     throw new FormatError(

@@ -1,4 +1,5 @@
 import { sizeOf } from "../graph/shape.js";
+import { anyFile } from "./anyFile.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { FormatError } from "./formatError.js";
 
@@ -81,9 +82,9 @@ function readMagic(bytes: Uint8Array, where: string) {
   }
   const [zero = 0, alsoZero = 0, code = 0, dimensions = 0] = bytes;
   if (zero !== 0 || alsoZero !== 0) {
-    const isGzip = zero === 0x1f && alsoZero === 0x8b;
-    const remedy = isGzip ? "this is a gzip file, unzip it first" : "this is no IDX file, check its path or address";
-    throw new FormatError(`${where}: the first two bytes must be 0, got ${hex(zero)} ${hex(alsoZero)}: ${remedy}`);
+    const file = anyFile(bytes);
+    const got = file ?? `${hex(zero)} ${hex(alsoZero)}: this is no IDX file, check its path or address`;
+    throw new FormatError(`${where}: the first two bytes must be 0, got ${got}`);
   }
   const found = TYPES.get(code);
   if (found === undefined) {

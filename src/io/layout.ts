@@ -1,9 +1,10 @@
 // What the header of a safetensors file says of its tensors, checked before any of their bytes are read.
 import { showValue } from "../engine/errors.js";
 import { sizeOf } from "../graph/shape.js";
+import { foreignFile } from "./fileKinds.js";
 import { FormatError } from "./formatError.js";
 import { bfloat16ToFloat32, float16ToFloat32 } from "./halves.js";
-import { checkHeaderLength, MAX_KEYS, parseHeader } from "./header.js";
+import { checkHeaderLength, MAX_HEADER_BYTES, MAX_KEYS, OPEN_OBJECT, parseHeader } from "./header.js";
 
 /*
  * The safetensors format: https://github.com/huggingface/safetensors#format
@@ -69,9 +70,24 @@ export function headerLengthOf(first: Uint8Array, sizeBytes: number | undefined,
     );
   }
   const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
+  const opens = first.length === LENGTH_BYTES || first[LENGTH_BYTES] === OPEN_OBJECT;
+  if (length > MAX_HEADER_BYTES || !opens) checkNotForeign(where, first);
   checkHeaderLength(length, where, "check that this is a safetensors file");
   if (sizeBytes !== undefined) checkHeaderInside(Number(length), sizeBytes - LENGTH_BYTES, where);
   return Number(length);
+}
+
+/** Whether a header can be as long as these first bytes say. */
+export function mayHaveHeader(first: Uint8Array, sizeBytes = 2 ** 53): boolean {
+  if (first.length < LENGTH_BYTES) return false;
+  const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
+  return length <= Math.min(MAX_HEADER_BYTES, sizeBytes - LENGTH_BYTES);
+}
+
+/** Refuses what is known to be of another format, and says which. */
+export function checkNotForeign(where: string, beginning: Uint8Array): void {
+  const found = foreignFile(beginning);
+  if (found !== undefined) throw new FormatError(`${where}: the bytes must be safetensors, got ${found}`);
 }
 
 /** Refuses a file that ends before its header does. */

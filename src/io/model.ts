@@ -1,6 +1,6 @@
 // A model as a file: what it is made of, its parameters, and what is done to data before it. A safetensors file whose notes
 // have the rest, so that other tools read the parameters.
-import { checkFunction, SteepestError, showNames, showValue } from "../engine/errors.js";
+import { checkFunction, SteepestError, showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { type OptionsOf, optional, readOptions, unchecked } from "../engine/options.js";
 import { beginWith, isTensor, type Shape, sameShape } from "../graph/tensor.js";
@@ -16,6 +16,7 @@ import {
 } from "./architecture.js";
 import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { checkWhole } from "./checkpoint.js";
+import { kindOfNotes, otherFile } from "./fileKinds.js";
 import { FormatError } from "./formatError.js";
 import { parseNote } from "./header.js";
 import { type Metadata, notesOf, withNotes } from "./metadata.js";
@@ -124,17 +125,14 @@ export function decodeModel<I extends Ports = Shape, O extends Ports = Shape>(
   const model = modelOf(where, metadata, custom);
   const tensors = file.tensors();
   checkWhole(where, whole, { tensors, metadata });
-  return loadedModel(where, model, checkParameters(where, tensors, model.parameters), metadata);
+  return loadedModel(where, model, checkParameters(where, { tensors, metadata }, model.parameters), metadata);
 }
 
 /** The model that a file's notes describe, with the values that its initializers give. */
 export function modelOf(where: string, metadata: Metadata, custom: CustomParts): AnyModel {
   const { architecture } = metadata;
-  if (architecture === undefined) {
-    throw new FormatError(
-      `${where}: must have "architecture" in its metadata, got ${showNames(Object.keys(metadata))}: decodeWeights() reads the parameters of a model that you make`,
-    );
-  }
+  if (architecture === undefined || kindOfNotes(metadata) !== "model")
+    throw otherFile(where, "a saved model", metadata);
   const checked = checkArchitecture(where, parseNote(`${where}: its model`, architecture));
   return making(where, () => makeModel(where, checked, custom));
 }

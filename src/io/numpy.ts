@@ -3,6 +3,7 @@
 import { showValue } from "../engine/errors.js";
 import { kindOf } from "../engine/kind.js";
 import { sizeOf } from "../graph/shape.js";
+import { notThisFile } from "./anyFile.js";
 import { bytesOf, type FileBytes, placeOf, rowMajor } from "./bytes.js";
 import { FormatError } from "./formatError.js";
 import { elementCount, type SafetensorsDtype } from "./layout.js";
@@ -41,9 +42,10 @@ function readArray(where: string, bytes: Uint8Array): SafetensorsTensor {
   const major = bytes[6];
   const lengthBytes = major === 1 ? 2 : 4;
   const begin = PREFIX_BYTES + lengthBytes;
-  if (magic !== MAGIC || ![1, 2, 3].includes(major) || bytes[7] !== 0 || bytes.length < begin) {
+  if (magic !== MAGIC) throw notThisFile(where, "an array of NumPy", bytes, "check the file");
+  if (![1, 2, 3].includes(major) || bytes[7] !== 0 || bytes.length < begin) {
     throw new FormatError(
-      `${where}: must begin with NumPy's mark and version 1.0, 2.0 or 3.0, got ${showValue(magic)}: check the file`,
+      `${where}: must have version 1.0, 2.0 or 3.0 and a header, got version ${major}.${bytes[7]} in ${bytes.length} bytes: the file is damaged`,
     );
   }
   const length = lengthBytes === 2 ? view.getUint16(PREFIX_BYTES, true) : view.getUint32(PREFIX_BYTES, true);
@@ -142,7 +144,11 @@ function writeArray(where: string, array: SafetensorsInput): Uint8Array<ArrayBuf
 export async function decodeNpz(bytes: FileBytes, name?: string): Promise<Map<string, SafetensorsTensor>> {
   const where = placeOf("NumPy archive", name);
   const arrays = new Map<string, SafetensorsTensor>();
-  for (const [path, entry] of readZip(where, bytesOf(where, bytes))) {
+  const file = bytesOf(where, bytes);
+  const entries = readZip(where, file);
+  if (entries.size > 0 && ![...entries.keys()].some((path) => path.endsWith(".npy")))
+    throw notThisFile(where, "an archive with arrays of NumPy", file, "write it with numpy.savez()");
+  for (const [path, entry] of entries) {
     arrays.set(path.replace(/\.npy$/, ""), readArray(`${where}: ${path}`, await unpackedBytes(where, entry)));
   }
   return arrays;

@@ -4,6 +4,7 @@ import { indexOfNotFinite } from "../engine/finite.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/tensor.js";
 import { checkFinite } from "../train/checkpoint.js";
 import { floatsFrom } from "./conversion.js";
+import { READERS } from "./fileKinds.js";
 import { FormatError } from "./formatError.js";
 import { entriesOfModel, type Piece, type PyTorchTensor, same } from "./pytorchMap.js";
 import type { SafetensorsFile, SafetensorsInput } from "./safetensors.js";
@@ -102,6 +103,11 @@ export function fromPyTorch(trainer: WeightHolder, tensors: Tensors): { readonly
   const wanted = new Set(entries.map(({ name }) => name));
   const extra = [...tensors.keys()].filter((name) => !wanted.has(name));
   if (extra.length > 0) {
+    const [first] = extra;
+    const isCheckpoint = /^(?:parameters|states|optimizer|kept)\//.test(first);
+    const isQuantized = first.endsWith(".scale") && tensors.get(first.slice(0, -".scale".length))?.dtype === "I8";
+    const kind = isCheckpoint ? "checkpoint" : isQuantized ? "quantized model" : undefined;
+    if (kind !== undefined) throw new FormatError(`${where}: tensors must be of PyTorch, got ${READERS[kind]}`);
     throw new FormatError(
       `${where}: this model has no such parameters, got ${showNames(extra)}: make the model that the tensors are of`,
     );
@@ -160,7 +166,7 @@ function floatsOf(where: string, name: string, tensors: Tensors, wanted: Shape, 
   const { dtype, shape, data } = found;
   if (!sameShape(shape, wanted)) {
     throw new FormatError(
-      `${where}: ${showValue(name)} must be ${showShape(wanted)} for this model, got ${showShape(shape)}`,
+      `${where}: ${showValue(name)} must be ${showShape(wanted)} for this model, got ${showShape(shape)}: make the model that the tensors are of, and read a file of this library with decodeWeights()`,
     );
   }
   if (dtype === "BOOL")

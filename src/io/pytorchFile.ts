@@ -1,6 +1,7 @@
 // PyTorch's own files, as `torch.save` writes them since version 1.6: a zip archive with a pickle that says what is where, and
 // the bytes of each tensor's storage.
 import { showValue } from "../engine/errors.js";
+import { notThisFile } from "./anyFile.js";
 import { bytesOf, type FileBytes, placeOf, rowMajor } from "./bytes.js";
 import { FormatError } from "./formatError.js";
 import { elementCount, type SafetensorsDtype } from "./layout.js";
@@ -35,12 +36,12 @@ interface Pickled {
  */
 export function decodePyTorch(bytes: FileBytes, name?: string): Map<string, SafetensorsTensor> {
   const where = placeOf("PyTorch file", name);
-  const entries = readZip(where, bytesOf(where, bytes));
+  const file = bytesOf(where, bytes);
+  const entries = readZip(where, file);
   const pickle = [...entries.values()].find((entry) => /^[^/]*\/data\.pkl$/.test(entry.name));
   if (pickle === undefined) {
-    throw new FormatError(
-      `${where}: must have a data.pkl, got none: save it with torch.save() of version 1.6 or later`,
-    );
+    const remedy = "save it with torch.save() of version 1.6 or later";
+    throw notThisFile(where, "an archive with a data.pkl", file, remedy);
   }
   const folder = pickle.name.slice(0, -"data.pkl".length);
   checkVersion(where, storedBytes(where, entryOf(where, entries, `${folder}version`)));

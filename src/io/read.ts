@@ -18,10 +18,12 @@ import { readFileOf, type TensorTaker } from "./tensorStream.js";
 import {
   checkKind,
   checkNames,
+  checkNotQuantized,
   checkTrainer,
   floatsOf,
   type LoadedWeights,
   PARAMETERS,
+  remedyFor,
   type WeightHolder,
 } from "./weights.js";
 
@@ -143,7 +145,11 @@ export async function tensorsOf(opening: Opening): Promise<SafetensorsFile> {
 
 export async function weightsOf(trainer: WeightHolder, opening: Opening): Promise<LoadedWeights> {
   const { parameters } = trainer.model;
-  const { metadata, values, converted } = await valuesOf(placeOf("weights", opening.name), opening, () => parameters);
+  const where = placeOf("weights", opening.name);
+  const { metadata, values, converted } = await valuesOf(where, opening, (notes) => {
+    checkNotQuantized(where, notes);
+    return parameters;
+  });
   // All were checked. One by one, because what is set is copied first.
   for (const [path, one] of values) trainer.setParameters({ [path]: one });
   return { metadata: notesOf(metadata), converted };
@@ -208,12 +214,13 @@ async function valuesOf(where: string, opening: Opening, wantedBy: (metadata: Me
         where,
         names.map(pathOf).filter((path) => path !== undefined),
         wanted,
+        remedyFor(notes),
       );
     },
     wants({ name, dtype, shape }: Entry) {
       const path = pathOf(name);
       if (path === undefined) return false;
-      checkKind(where, path, { dtype, shape }, (wanted.get(path) as { shape: Shape }).shape);
+      checkKind(where, path, { dtype, shape }, (wanted.get(path) as { shape: Shape }).shape, remedyFor(metadata));
       return true;
     },
     take(name, tensor) {

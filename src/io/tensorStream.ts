@@ -1,11 +1,15 @@
 // The tensors of a safetensors file, one after another as their bytes come: nothing is held twice.
+import { LOOKED_AT } from "./fileKinds.js";
 import { FormatError } from "./formatError.js";
+import { OPEN_OBJECT } from "./header.js";
 import {
   checkHeaderInside,
+  checkNotForeign,
   type Entry,
   headerLengthOf,
   type Layout,
   LENGTH_BYTES,
+  mayHaveHeader,
   readLayout,
   type SafetensorsDtype,
 } from "./layout.js";
@@ -45,15 +49,23 @@ export async function readFileOf(where: string, reader: SequentialReader, taker:
 export async function readHead(where: string, reader: SequentialReader): Promise<OpenedFile> {
   const { sizeBytes } = reader;
   const first = await take(reader, where, LENGTH_BYTES);
-  const length = headerLengthOf(first, sizeBytes, where);
+  // As many bytes as tell what else it is.
+  const more = mayHaveHeader(first, sizeBytes) ? 0 : Math.min(sizeBytes ?? LOOKED_AT, LOOKED_AT) - first.length;
+  const beginning = joined(first, await take(reader, where, more));
+  const length = headerLengthOf(beginning, sizeBytes, where);
   const header = await take(reader, where, length);
+  if (header[0] !== OPEN_OBJECT) checkNotForeign(where, joined(first, header.subarray(0, LOOKED_AT)));
   checkHeaderInside(length, header.length, where);
   const dataBytes = sizeBytes === undefined ? undefined : sizeBytes - LENGTH_BYTES - length;
   const layout = readLayout(header, dataBytes, where);
-  const head = new Uint8Array(LENGTH_BYTES + length);
-  head.set(first);
-  head.set(header, LENGTH_BYTES);
-  return { ...layout, head };
+  return { ...layout, head: joined(first, header) };
+}
+
+function joined(first: Uint8Array, rest: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(first.length + rest.length);
+  bytes.set(first);
+  bytes.set(rest, first.length);
+  return bytes;
 }
 
 /** All tensors of a file, whose header was read. */

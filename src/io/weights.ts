@@ -10,6 +10,7 @@ import { bytesOf, type FileBytes, placeOf } from "./bytes.js";
 import { checkWhole, isCheckpoint } from "./checkpoint.js";
 import { checksumOf } from "./checksum.js";
 import { floatsFrom } from "./conversion.js";
+import { kindOfNotes, otherFile } from "./fileKinds.js";
 import { FormatError } from "./formatError.js";
 import { type Metadata, notesOf, withNotes } from "./metadata.js";
 import {
@@ -130,44 +131,59 @@ export function decodeWeights(trainer: WeightHolder, bytes: FileBytes, name?: st
   const where = placeOf("weights", name);
   const whole = bytesOf(`decodeWeights: ${where}`, bytes);
   const file = decodeSafetensors(whole, name);
+  const { metadata } = file;
+  checkNotQuantized(where, metadata);
   checkWhole(where, whole, file);
-  const tensors = isCheckpoint(file.metadata) ? parametersIn(file.tensors) : file.tensors;
-  const { values, converted } = checkParameters(where, tensors, trainer.model.parameters);
+  const tensors = isCheckpoint(metadata) ? parametersIn(file.tensors) : file.tensors;
+  const { values, converted } = checkParameters(where, { tensors, metadata }, trainer.model.parameters);
   trainer.setParameters(values);
-  return { metadata: notesOf(file.metadata), converted };
+  return { metadata: notesOf(metadata), converted };
+}
+
+/** Int8 weights are no parameters. */
+export function checkNotQuantized(where: string, metadata: Metadata): void {
+  if (kindOfNotes(metadata) === "quantized model") throw otherFile(where, "parameters in float", metadata);
+}
+
+/** What to do with the file of another model. PyTorch's tensors may have the same names. */
+export function remedyFor({ format }: Metadata): string {
+  const remedy = "load the file of this model";
+  return format === "steepest" ? remedy : `${remedy}, or convert PyTorch's tensors with fromPyTorch()`;
 }
 
 /** The values of a file, which must be exactly those that a model wants. Throws FormatError if they are not. */
 export function checkParameters(
   where: string,
-  tensors: SafetensorsFile["tensors"],
+  { tensors, metadata }: SafetensorsFile,
   wanted: ReadonlyMap<string, { readonly shape: Shape }>,
 ): { readonly values: ReadonlyMap<string, { readonly data: Float32Array }>; readonly converted: readonly string[] } {
-  checkNames(where, [...tensors.keys()], wanted);
+  const remedy = remedyFor(metadata);
+  checkNames(where, [...tensors.keys()], wanted, remedy);
   const values = new Map<string, { readonly data: Float32Array }>();
   const converted: string[] = [];
   for (const [path, { shape }] of wanted) {
     const found = tensors.get(path) as SafetensorsTensor;
-    checkKind(where, path, found, shape);
+    checkKind(where, path, found, shape, remedy);
     values.set(path, { data: floatsOf(where, path, found, converted) });
   }
   return { values, converted };
 }
 
 /** Refuses a file that lacks parameters of the model, or has others. */
-export function checkNames(where: string, names: readonly string[], wanted: ReadonlyMap<string, unknown>): void {
+export function checkNames(
+  where: string,
+  names: readonly string[],
+  wanted: ReadonlyMap<string, unknown>,
+  remedy: string,
+): void {
   const found = new Set(names);
   for (const path of wanted.keys()) {
     if (found.has(path)) continue;
-    throw new FormatError(
-      `${where}: the model needs "${path}", got a file with ${showNames(names)}: load the file of this model`,
-    );
+    throw new FormatError(`${where}: the model needs "${path}", got a file with ${showNames(names)}: ${remedy}`);
   }
   const extra = names.filter((path) => !wanted.has(path));
   if (extra.length === 0) return;
-  throw new FormatError(
-    `${where}: this model has no such parameters, got ${showNames(extra)} in the file: load the file of this model`,
-  );
+  throw new FormatError(`${where}: this model has no such parameters, got ${showNames(extra)} in the file: ${remedy}`);
 }
 
 /** Refuses a tensor of another shape, or of truth values. */
@@ -176,10 +192,11 @@ export function checkKind(
   path: string,
   found: { readonly dtype: string; readonly shape: Shape },
   shape: Shape,
+  remedy: string,
 ): void {
   if (!sameShape(found.shape, shape)) {
     throw new FormatError(
-      `${where}: "${path}" must be ${showShape(shape)} for this model, the file has ${showValue(found.shape)}: load the file of this model`,
+      `${where}: "${path}" must be ${showShape(shape)} for this model, the file has ${showValue(found.shape)}: ${remedy}`,
     );
   }
   if (found.dtype !== "BOOL") return;

@@ -1,6 +1,7 @@
 // Zip archives as NumPy and PyTorch write them: entries that are stored, or deflated by the host's own inflater. Sizes are
 // checked before anything is allocated. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 import { showValue } from "../engine/errors.js";
+import { notThisFile } from "./anyFile.js";
 import { crcOf } from "./checksum.js";
 import { FormatError } from "./formatError.js";
 
@@ -10,6 +11,8 @@ const END = 0x06054b50;
 // Of archives of more than 4 GB, and of all that PyTorch writes: Zip64.
 const LONG_END = 0x06064b50;
 const LOCATOR = 0x07064b50;
+/** "PK", which each of these begins with. */
+const MARK = [0x50, 0x4b];
 const LOCAL_BYTES = 30;
 const CENTRAL_BYTES = 46;
 const END_BYTES = 22;
@@ -84,7 +87,9 @@ function findEnd(where: string, view: DataView): number {
     if (view.getUint32(at, true) === END && at + END_BYTES + view.getUint16(at + 20, true) === view.byteLength)
       return at;
   }
-  throw damaged(where, `${view.byteLength} bytes without its end`);
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  if (bytes[0] === MARK[0] && bytes[1] === MARK[1]) throw damaged(where, `${bytes.length} bytes without its end`);
+  throw notThisFile(where, "a zip archive", bytes, "the file is damaged, fetch it again");
 }
 
 function readEntry(where: string, bytes: Uint8Array, view: DataView, at: number, end: number): ZipEntry {

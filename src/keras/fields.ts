@@ -1,5 +1,6 @@
 // The config of a layer, as Keras writes it: JSON of anybody's, read field by field.
 import { ModelError, showValue } from "../engine/errors.js";
+import { anyFileButJson } from "../io/anyFile.js";
 import { FormatError } from "../io/formatError.js";
 import { fieldOf, isJsonObject, type JsonObject } from "../io/jsonFields.js";
 
@@ -13,7 +14,9 @@ export function parseJson(where: string, what: string, text: string | Uint8Array
   try {
     value = JSON.parse(typeof text === "string" ? text : new TextDecoder("utf-8", { fatal: true }).decode(text));
   } catch (cause) {
-    throw new FormatError(`${where}: ${what} must be JSON in UTF-8, got ${came()}: the file is damaged`, { cause });
+    const found = typeof text === "string" ? undefined : anyFileButJson(text);
+    const got = found ?? `${came()}: the file is damaged`;
+    throw new FormatError(`${where}: ${what} must be JSON in UTF-8, got ${got}`, { cause });
   }
   if (isJsonObject(value)) return value;
   throw new FormatError(`${where}: ${what} must be an object, got ${came()}: give it the file of a model`);

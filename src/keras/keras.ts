@@ -1,6 +1,7 @@
 // Files of Keras: .keras, a zip archive with weights in HDF5, and the older .h5, which is HDF5 as a whole.
 import { type OptionsOf, readOptions, unchecked } from "../engine/options.js";
 import type { Shape } from "../graph/tensor.js";
+import { notThisFile } from "../io/anyFile.js";
 import { bytesOf, type FileBytes } from "../io/bytes.js";
 import { FormatError } from "../io/formatError.js";
 import { fieldOf, type JsonObject } from "../io/jsonFields.js";
@@ -26,6 +27,7 @@ const OPTIONS = {
 } satisfies OptionsOf<FromKerasOptions>;
 
 const WHERE = "fromKeras";
+const REMEDY = 'save the model with model.save("model.keras")';
 const ZIP = 0x04034b50;
 const HDF5 = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
 
@@ -46,9 +48,7 @@ export async function fromKeras<I extends Ports = Shape, O extends Ports = Shape
   const file = bytesOf(WHERE, bytes);
   const isZip = file.length >= 4 && new DataView(file.buffer, file.byteOffset).getUint32(0, true) === ZIP;
   if (!isZip && !HDF5.every((byte, index) => file[index] === byte)) {
-    throw new FormatError(
-      `${WHERE}: the bytes must be a .keras or .h5 file, got others: save the model with model.save("model.keras")`,
-    );
+    throw notThisFile(WHERE, "a .keras or .h5 file", file, REMEDY);
   }
   const made = isZip ? await fromArchive(file, shapes, hdf5) : await fromHdf5(file, shapes, hdf5);
   return made as unknown as FromKeras<I, O>;
@@ -58,6 +58,7 @@ export async function fromKeras<I extends Ports = Shape, O extends Ports = Shape
 
 async function fromArchive(file: Uint8Array, shapes: unknown, hdf5: Hdf5Library | undefined) {
   const entries = readZip(WHERE, file);
+  if (!entries.has("config.json")) throw notThisFile(WHERE, "an archive with config.json", file, REMEDY);
   const json = async (name: string): Promise<JsonObject> =>
     parseJson(WHERE, name, await unpackedBytes(WHERE, entryOf(entries, name)));
   const config = await json("config.json");
@@ -80,9 +81,7 @@ async function fromArchive(file: Uint8Array, shapes: unknown, hdf5: Hdf5Library 
 function entryOf(entries: ReadonlyMap<string, ZipEntry>, name: string): ZipEntry {
   const found = entries.get(name);
   if (found !== undefined) return found;
-  throw new FormatError(
-    `${WHERE}: the archive must have ${name}, got none: save the model with model.save("model.keras")`,
-  );
+  throw new FormatError(`${WHERE}: the archive must have ${name}, got none: ${REMEDY}`);
 }
 
 /** Weights where Keras 3 puts them: by the place of their layer, numbered. */

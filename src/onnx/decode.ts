@@ -1,6 +1,7 @@
 // An ONNX file as a model. The bytes may come from anybody: every length is held against what is there before anything is made
 // of it, so that no more memory is taken than the file has bytes, and a little for each of its parts.
 
+import { anyFile } from "../io/anyFile.js";
 import { FormatError } from "../io/formatError.js";
 import { bfloat16ToFloat32, float16ToFloat32 } from "../io/halves.js";
 import {
@@ -428,6 +429,9 @@ export function decodeModel(where: string, { PbfReader }: WireLibrary, bytes: Ui
   try {
     return decoder.model(new PbfReader(bytes), bytes.length);
   } catch (error) {
+    const found = anyFile(bytes);
+    if (found !== undefined && !/ONNX/.test(found))
+      throw new FormatError(`${where}: the bytes must be an ONNX file, got ${found}`, { cause: error });
     if (error instanceof FormatError) throw error;
     // What the library says of numbers that have no end.
     throw new FormatError(`${where}: the bytes must be an ONNX file, got others`, { cause: error });

@@ -7,6 +7,7 @@ import type { Shape } from "../graph/tensor.js";
 import { type CustomParts, checkArchitecture, describeModel, makeModel } from "../io/architecture.js";
 import { bytesOf, type FileBytes, placeOf } from "../io/bytes.js";
 import { checkChecksum, checksumOf } from "../io/checksum.js";
+import { otherFile } from "../io/fileKinds.js";
 import { FormatError } from "../io/formatError.js";
 import { parseNote } from "../io/header.js";
 import { type Metadata, withNotes } from "../io/metadata.js";
@@ -109,11 +110,7 @@ export async function decodeQuantized<I extends Ports = Shape, O extends Ports =
   const where = placeOf("quantized model", name);
   const { metadata, tensors: read } = openSafetensors(where, bytesOf(`decodeQuantized: ${where}`, bytes));
   const { architecture, quantization } = metadata;
-  if (architecture === undefined || quantization === undefined) {
-    throw new FormatError(
-      `${where}: must have "architecture" and "quantization" in its metadata, got ${showNames(Object.keys(metadata))}: decodeModel() reads models that are not quantised`,
-    );
-  }
+  if (architecture === undefined || quantization === undefined) throw otherFile(where, "a quantized model", metadata);
   const tensors = read();
   checkChecksum(where, { tensors, metadata });
   const described = checkArchitecture(where, parseNote(`${where}: its model`, architecture));

@@ -173,6 +173,20 @@ describe("steepest inspect", () => {
     const { stdout, code } = await run(["inspect", "int8.safetensors"], { cwd });
     expect([code, stdout]).toEqual([0, expect.stringMatching(/quantized to int8: decodeQuantized\(\)/)]);
     expect(stdout).toMatch(/4\.weight +I8 +\[/);
+    expect(await resultOf(["inspect", "int8.safetensors"], { cwd })).toMatchObject({ kind: "quantized model" });
+    for (const args of [
+      ["convert", "int8.safetensors", "int8.onnx"],
+      ["convert", "int8.safetensors", "pytorch.safetensors", "--pytorch"],
+      ["export", "int8.safetensors", "int8.onnx"],
+      ["export", "--standalone", "int8.safetensors", "int8.mjs"],
+      ["predict", "int8.safetensors", "table.csv"],
+    ]) {
+      const refused = await run(args, { cwd });
+      expect([args[0], refused.code, refused.stderr]).toEqual([
+        ...[args[0], 1],
+        expect.stringMatching(/must be a saved model, got a quantized model: read it with decodeQuantized\(\)/),
+      ]);
+    }
     writeFileSync(file("other.json"), "{}");
     const { stderr } = await run(["inspect", "other.json"], { cwd });
     expect(stderr).toMatch(/^steepest inspect: the file must be .*, got another one in "other\.json"/);
@@ -303,7 +317,11 @@ describe("steepest convert and export", () => {
       /--tensor must name one of the tensors for an \.npy, got "": there are a, b/,
     ],
     [["convert", "two.npz", "two.onnx"], 1, /must be a model that saveModel\(\) or steepest train wrote, got npz/],
-    [["convert", "weights.safetensors", "w.safetensors", "--pytorch"], 1, /must have "architecture" in its metadata/],
+    [
+      ["convert", "weights.safetensors", "w.safetensors", "--pytorch"],
+      1,
+      /must be a saved model, got the weights of a model: /,
+    ],
     [
       ["convert", "two.npz", "-"],
       2,

@@ -95,15 +95,12 @@ test("what is no checkpoint is refused, and says why", () => {
     expect(() => decodeCheckpoint(file, "my.safetensors")).toThrow(message);
   };
   expect(() => decodeCheckpoint(encodeWeights(trainer))).toThrow(
-    'checkpoint: must have "checkpoint" in its metadata, got checksum, format, layers, steps: decodeWeights() reads parameters alone',
+    "checkpoint: must be a checkpoint, got the weights of a model: make this model, and read them with decodeWeights() or loadWeights()",
   );
   expect(() => decodeCheckpoint(encodeCheckpoint(good).subarray(0, 900), "my.safetensors")).toThrow(
     /"my.safetensors".*truncated/,
   );
-  refuse(
-    { metadata: { ...metadata, format: "pt" } },
-    /^checkpoint "my.safetensors": must have "checkpoint" in its metadata, got /,
-  );
+  refuse({ metadata: { ...metadata, format: "pt" } }, /^checkpoint "my.safetensors": must be a checkpoint, got /);
   refuse({ metadata: { ...metadata, checkpoint: "3" } }, /layout must be 1 or 2, got "3"/);
   refuse({ metadata: { ...metadata, checkpoint: "2" } }, /must have the digest undefined of its notes, got undefined/);
   for (const callbacks of ["{", "[]", "null"])

@@ -52,7 +52,7 @@ describe("parseIdx", () => {
     ["half a magic number", "0000 08", "the magic number takes 4 bytes, got a file of 3"],
     ["first byte not 0", "0100 08 01 00000000", "the first two bytes must be 0, got 0x01 0x00: this is no IDX file"],
     ["second byte not 0", "0001 08 01 00000000", "the first two bytes must be 0, got 0x00 0x01: this is no IDX file"],
-    ["a gzip file", "1f8b 08 00 00000000", "got 0x1f 0x8b: this is a gzip file, unzip it first"],
+    ["a gzip file", "1f8b 08 00 00000000", "got a gzip file: unzip it first"],
     ["half the mark of gzip", "1f00 08 01 00000000", "got 0x1f 0x00: this is no IDX file"],
     ["the other half", "008b 08 01 00000000", "got 0x00 0x8b: this is no IDX file"],
     ["an unknown type", "0000 0a 01 00000000", /type code must be one of 0x08 uint8, .*0x0e float64, got 0x0a/],

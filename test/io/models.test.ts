@@ -298,7 +298,7 @@ describe("a file of a model", () => {
     const { trainer } = trainerOf(chain([3], dense(2)) as never);
     steepestIo.decodeWeights(trainer as never, saved());
     expect(() => decodeModel(steepestIo.encodeWeights(trainer as never))).toThrow(
-      /must have "architecture" in its metadata/,
+      /must be a saved model, got the weights of a model: /,
     );
     trainer.dispose();
   });

@@ -340,7 +340,9 @@ describe("a file of Keras", () => {
   });
 
   test("that is none is refused", async () => {
-    await expect(fromKeras(new Uint8Array(100))).rejects.toThrow(/must be a .keras or .h5 file, got others/);
+    await expect(fromKeras(new Uint8Array(100))).rejects.toThrow(
+      /must be a .keras or .h5 file, got other bytes: save the model/,
+    );
     await expect(fromKeras(bytes.subarray(0, 500))).rejects.toThrow(FormatError);
     const [, older] = olderFiles[0];
     await expect(fromKeras(older.subarray(0, 300))).rejects.toThrow(FormatError);

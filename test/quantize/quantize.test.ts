@@ -188,7 +188,7 @@ describe("a file", () => {
     const changed = bytes.slice();
     changed[changed.length - 1] ^= 1;
     await expect(decodeQuantized(changed)).rejects.toThrow(/checksum/);
-    await expect(decodeQuantized(encodeModel(trainer))).rejects.toThrow(/"architecture" and "quantization"/);
+    await expect(decodeQuantized(encodeModel(trainer))).rejects.toThrow(/must be a quantized model, got a saved model/);
     const refuse = async (
       change: (parts: Record<string, never>, notes: Record<string, string>) => void,
       rule: RegExp,
