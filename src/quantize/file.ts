@@ -107,6 +107,17 @@ export async function decodeQuantized<I extends Ports = Shape, O extends Ports =
 ): Promise<QuantizedModel<I, O>> {
   const { build, threads, custom = {} } = readOptions("decodeQuantized", options, DECODE);
   checkCustomParts("decodeQuantized", custom);
+  const { model, ...numbers } = readQuantized(bytes, custom, name);
+  const engine = await createEngine({ build, threads, background: false });
+  return quantizedModel(engine, model as never, numbers);
+}
+
+/** All that a file holds, checked: a model, and its numbers. */
+export function readQuantized(
+  bytes: FileBytes,
+  custom: CustomParts,
+  name: string | undefined,
+): QuantizedValues & { readonly model: AnyModel } {
   const where = placeOf("quantized model", name);
   const { metadata, tensors: read } = openSafetensors(where, bytesOf(`decodeQuantized: ${where}`, bytes));
   const { architecture, quantization } = metadata;
@@ -115,7 +126,7 @@ export async function decodeQuantized<I extends Ports = Shape, O extends Ports =
   checkChecksum(where, { tensors, metadata });
   const described = checkArchitecture(where, parseNote(`${where}: its model`, architecture));
   const ranges = rangesOf(where, parseNote(`${where}: its quantization`, quantization));
-  const { model, weights, floats } = making(where, () => {
+  return making(where, () => {
     const model = makeModel(where, described, custom);
     const numbers = numbersOf(where, model, tensors, new Set(ranges.map(({ path }) => path)));
     const found = productsOf(tracePrediction(model, 1).outputs, model, numbers.weights).map(({ path }) => path);
@@ -124,11 +135,8 @@ export async function decodeQuantized<I extends Ports = Shape, O extends Ports =
         `${where}: "quantization" must name the layers of its model in order, ${showNames(found)}, got ${showNames(ranges.map(({ path }) => path))}: save it anew`,
       );
     }
-    return { model, ...numbers };
+    return { model, ...numbers, ranges, steps: Number(metadata.steps ?? 0) };
   });
-  const engine = await createEngine({ build, threads, background: false });
-  const steps = Number(metadata.steps ?? 0);
-  return quantizedModel(engine, model as never, { weights, floats, ranges, steps });
 }
 
 /** Whatever is wrong with what a stranger's file has made is an error of the file. */

@@ -18,6 +18,8 @@ import { add, averagePool1d, maxPool1d, standardDeviation } from "../../src/plat
 import * as io from "../../src/platform/nodeIo.js";
 import { fromKeras, fromTensorFlowJs } from "../../src/platform/nodeKeras.js";
 import { fromOnnx, toOnnx } from "../../src/platform/nodeOnnx.js";
+import { encodeQuantized, readQuantized } from "../../src/quantize/file.js";
+import { quantize } from "../../src/quantize/index.js";
 
 export interface Format {
   /** The format, and which file of it. */
@@ -97,6 +99,7 @@ const branched = compileSync(
   ),
   { engine },
 );
+const int8 = encodeQuantized(await quantize(trainer, { calibration: [[1, 2]] }));
 const [chain, graph] = [io.encodeModel(trainer), io.encodeModel(branched)];
 const tensors = { a: { shape: [3], data: Float32Array.of(1, 2, 3) }, b: { shape: [2], data: Int32Array.of(4, 5) } };
 const whole = io.encodeSafetensors(tensors, { note: "mine" });
@@ -225,6 +228,7 @@ export const FORMATS: readonly Format[] = [
     withoutChecksum(io.encodeWeights(trainer, {}, { dtype: "float16" })).encode(),
     into((bytes) => io.decodeWeights(existing, bytes)),
   ),
+  row("safetensors", "int8", 3_000, withoutChecksum(int8).encode(), (bytes) => readQuantized(bytes, {}, undefined)),
   // Read twice; what comes is copied to where it stays.
   row(
     "safetensors",
