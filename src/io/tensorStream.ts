@@ -49,9 +49,7 @@ export async function readFileOf(where: string, reader: SequentialReader, taker:
 export async function readHead(where: string, reader: SequentialReader): Promise<OpenedFile> {
   const { sizeBytes } = reader;
   const first = await take(reader, where, LENGTH_BYTES);
-  // As many bytes as tell what else it is.
-  const more = mayHaveHeader(first, sizeBytes) ? 0 : Math.min(sizeBytes ?? LOOKED_AT, LOOKED_AT) - first.length;
-  const beginning = joined(first, await take(reader, where, more));
+  const beginning = mayHaveHeader(first, sizeBytes) ? first : await beginningFrom(first, reader);
   const length = headerLengthOf(beginning, sizeBytes, where);
   const header = await take(reader, where, length);
   if (header[0] !== OPEN_OBJECT) checkNotForeign(where, joined(first, header.subarray(0, LOOKED_AT)));
@@ -59,6 +57,14 @@ export async function readHead(where: string, reader: SequentialReader): Promise
   const dataBytes = sizeBytes === undefined ? undefined : sizeBytes - LENGTH_BYTES - length;
   const layout = readLayout(header, dataBytes, where);
   return { ...layout, head: joined(first, header) };
+}
+
+/** The first bytes of what is no safetensors file: as many as tell what else it is. */
+async function beginningFrom(first: Uint8Array, reader: SequentialReader): Promise<Uint8Array> {
+  const bytes = new Uint8Array(Math.max(first.length, Math.min(reader.sizeBytes ?? LOOKED_AT, LOOKED_AT)));
+  bytes.set(first);
+  const found = await reader.fill(bytes.subarray(first.length));
+  return bytes.subarray(0, first.length + found);
 }
 
 function joined(first: Uint8Array, rest: Uint8Array): Uint8Array {

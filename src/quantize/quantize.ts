@@ -68,6 +68,7 @@ export interface QuantizedLayer {
 
 /** A model that predicts with int8. What is no dense layer or convolution is computed in float32. */
 export interface QuantizedModel<I extends Ports = Shape, O extends Ports = Shape> {
+  /** Its layers and shapes. It has no int8 values: what `compile` makes of it begins anew. */
   readonly model: Model<I, O>;
   /** In the order in which they are computed; a layer that is applied twice is there twice. */
   readonly layers: readonly QuantizedLayer[];
