@@ -80,5 +80,5 @@ test("types need no types of pages: WebAssembly is named in comments alone", () 
 test("the archive is small", () => {
   const megabytes = (path: string) => `${path}: ${packed.files.find((file) => file.path === path)?.size}`;
   const largest = [...packed.files].sort((a, b) => b.size - a.size).slice(0, 5);
-  expect(packed.size, largest.map(({ path }) => megabytes(path)).join(", ")).toBeLessThan(4.6 * 2 ** 20);
+  expect(packed.size, largest.map(({ path }) => megabytes(path)).join(", ")).toBeLessThan(4.7 * 2 ** 20);
 });
