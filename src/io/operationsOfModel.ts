@@ -9,7 +9,7 @@ import * as ops from "../ops/index.js";
 import { type AttributesOf, type OperationName, operations } from "../ops/operations.js";
 import { broadcastLazily } from "../ops/shape.js";
 import { FormatError } from "./formatError.js";
-import { normalizedByOwn, statisticsOf } from "./statisticsOfModel.js";
+import { normalizedByOwn, normalizedRows, statisticsOf } from "./statisticsOfModel.js";
 import { convolved, convolvedBack, pooled } from "./windowsOfModel.js";
 
 type Replay<Name extends OperationName> = (inputs: readonly Tensor[], attributes: AttributesOf<Name>) => Tensor;
@@ -161,7 +161,7 @@ const REPLAYS = /* @__PURE__ */ (() =>
     gatherAlong: ([x, indices], { axis }) => ops.gatherAlong(x, indices, axis),
     oneHot: ([x], { classes }) => ops.oneHot(x, classes),
     ...{ convolution: convolved, convolutionInputGradient: convolvedBack, normalize: normalized },
-    statistics: statisticsOf,
+    ...{ statistics: statisticsOf, normalizeRows: normalizedRows },
     ...{ maxPool: pooled("maxPool"), averagePool: pooled("averagePool"), deviation: deviated },
     sum: (inputs, attributes) => reducing(attributes.scale === 1 ? ops.sum : ops.mean)(inputs, attributes),
     ...{ max: reducing(ops.max), min: reducing(ops.min), product: reducing(ops.product) },

@@ -2,7 +2,7 @@
 // function that a user calls makes of the same input: that checks shapes, groups and epsilon too.
 import { showValue } from "../engine/errors.js";
 import { apply, applyAll } from "../graph/operation.js";
-import type { Node, Tensor } from "../graph/tensor.js";
+import { type Node, sameShape, showShape, sizeOf, type Tensor } from "../graph/tensor.js";
 import { alike } from "../nn/alike.js";
 import * as ops from "../ops/index.js";
 import { type AttributesOf, operations } from "../ops/operations.js";
@@ -51,4 +51,21 @@ export function normalizedByOwn([x, mean, variance, ...rest]: readonly Tensor[],
     );
   }
   return apply(operations.normalize, [x, mean, variance, ...rest], made.attributes as Normalization);
+}
+
+/** Rows of the last axes, by their own statistics. Weights have the shape of a row as the kernel reads it, without axes. */
+export function normalizedRows([x, ...rest]: readonly Tensor[], attributes: AttributesOf<"normalizeRows">): Tensor {
+  const { centered, columns, epsilon, hasWeight, hasBias } = attributes;
+  const axes = x.shape.findLastIndex((_, axis) => sizeOf(x.shape.slice(axis)) === columns);
+  const isFlat = ({ dtype, shape }: Tensor) => dtype === "float32" && sameShape(shape, [columns]);
+  const count = Number(hasWeight === true) + Number(hasBias === true);
+  if (axes < 0 || rest.length !== count || !rest.every(isFlat)) {
+    throw new FormatError(
+      `normalization: its rows and weights must have the size of the last axes of ${showShape(x.shape)}, got ${showValue(columns)}: the file is damaged`,
+    );
+  }
+  const norm = centered ? ops.layerNorm : ops.rmsNorm;
+  const { attributes: plain } = nodeOf(norm(x, { axes: x.shape.length - axes, epsilon }));
+  const own = plain as AttributesOf<"normalizeRows">;
+  return apply(operations.normalizeRows, [x, ...rest], { ...own, hasWeight, hasBias: hasBias && own.centered });
 }

@@ -131,6 +131,12 @@ const models: Readonly<Record<string, unknown>> = {
     const weight = s.parameter("scale", [4]) as never;
     return ops.groupNorm(ops.instanceNorm(ops.groupNorm(x as never, 2, { weight })), 1, { epsilon: 0.01 });
   }),
+  "layerNorm and rmsNorm": image((x, s) => {
+    const [weight, bias] = [s.parameter("scale", [4]), s.parameter("shift", [4])] as never[];
+    const once = ops.rmsNorm(ops.layerNorm(x as never, { weight, bias, epsilon: 1e-3 }), { weight });
+    const all = { weight: s.parameter("scales", [6, 4]), bias: s.parameter("shifts", [6, 4]), axes: 2 };
+    return ops.rmsNorm(ops.layerNorm(ops.layerNorm(once, all as never), { bias, axes: 1 }), { axes: 3 });
+  }),
   "norms of rows": over([6], (x) => ops.groupNorm(ops.batchNorm(x as never), 3)),
   "variance and deviation": image((x) =>
     ops.concatenate(
@@ -196,6 +202,7 @@ test.each([
   ["batchNorm by the batch", "statistics", []],
   ["groupNorm and instanceNorm", "normalize", []],
   ["groupNorm and instanceNorm", "statistics", []],
+  ["layerNorm and rmsNorm", "normalizeRows", []],
   ["variance and deviation", "deviation", []],
 ] as const)("%s: what no function makes is refused", (name, operation, inner) => {
   const keys: string[][] = [];
