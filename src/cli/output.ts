@@ -1,6 +1,6 @@
 // Where a command's text goes, piece by piece: stdout, or a file that is there when it is whole.
 import { once } from "node:events";
-import { constants, createWriteStream, rmSync } from "node:fs";
+import { constants, createWriteStream, openSync, rmSync } from "node:fs";
 import { access, realpath, rename, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { Writable } from "node:stream";
@@ -36,16 +36,21 @@ export async function openOutput(path: string): Promise<Output> {
   // A link stays a link.
   const target = await realpath(path).catch(() => path);
   const name = isWhole ? temporaryFor(resolve(target)) : path;
-  const stream = createWriteStream(
-    name,
-    isWhole ? { flags: "wx", mode: old === undefined ? 0o666 : old.mode & 0o777 } : {},
-  );
-  await trying(() => once(stream, "open"));
-  const write = writer(stream);
   const remove = (): void => {
     if (isWhole) rmSync(name, { force: true });
   };
+  // Before the file is there, and it is there at once: a signal between the two would leave it.
   const stay = onDeath(remove);
+  const stream = await trying(async () => {
+    if (isWhole) return createWriteStream(name, { fd: openSync(name, "wx", (old?.mode ?? 0o666) & 0o777) });
+    const opened = createWriteStream(name);
+    await once(opened, "open");
+    return opened;
+  }).catch((error: unknown) => {
+    stay();
+    throw error;
+  });
+  const write = writer(stream);
   return {
     write: (text) => trying(() => write(text)),
     async close() {

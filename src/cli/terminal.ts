@@ -25,7 +25,7 @@ export interface Voice {
   /** Says something to people. */
   readonly say: Say;
   /** Where that goes: stdout, or stderr if stdout is for a program. */
-  readonly stream: NodeJS.WriteStream;
+  readonly stream: "stdout" | "stderr";
   /** The object of `--json`, as a line: the last one. What is no number is null. */
   result(result: object): void;
 }
@@ -39,11 +39,11 @@ export const areWordsBesides = (): boolean => isFileMade;
 export function voiceOf({ json }: { readonly json: boolean }, output = ""): Voice {
   const isTaken = output === "-";
   if (output !== "" && !isTaken) isFileMade = true;
-  const stream = json || isTaken ? process.stderr : process.stdout;
-  const print = stream === process.stderr ? console.error : console.log;
+  const stream = json || isTaken ? "stderr" : "stdout";
+  const print = stream === "stderr" ? console.error : console.log;
   return {
     stream,
-    say: (text) => print(hasColours(stream) ? text : stripVTControlCharacters(text)),
+    say: (text) => print(hasColours(process[stream]) ? text : stripVTControlCharacters(text)),
     result(result) {
       if (json) (isTaken ? console.error : console.log)(JSON.stringify(result));
     },

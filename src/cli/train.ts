@@ -265,7 +265,7 @@ async function fit(
   data: TrainingTable,
   { epochs, patience, batchSize }: Settings & { readonly batchSize: number },
   given: Given,
-  stream: NodeJS.WriteStream,
+  stream: "stdout" | "stderr",
 ): Promise<Fitted> {
   const stopping = earlyStopping({ patience });
   const lines: string[] = [];
@@ -277,7 +277,7 @@ async function fit(
     callbacks.push(jsonLog({ write: (line) => void lines.push(line) }, { layers: true, atEnd }));
   }
   // A bar for those who wait before a terminal; a file or a pipe gets what came of it.
-  const display = stream.isTTY === true ? await openDisplay<never>(epochs, stream) : undefined;
+  const display = process[stream].isTTY === true ? await openDisplay<never>(epochs, stream) : undefined;
   const options = {
     ...{ epochs, batchSize, validation: data.validation, callbacks },
     ...(display === undefined ? {} : { onProgress: display.onProgress }),

@@ -15,5 +15,5 @@ export type { ProgressDisplay } from "./progressDisplay.js";
  */
 export async function createProgressDisplay<M extends string>(epochs: number): Promise<ProgressDisplay<M>> {
   checkInteger("createProgressDisplay", "epochs", epochs, 1);
-  return openDisplay(epochs, process.stdout);
+  return openDisplay(epochs, "stdout");
 }

@@ -15,10 +15,12 @@ export interface ProgressDisplay<M extends string> {
 /** A display on standard output or standard error: bars if it is a terminal, and a line an epoch. */
 export async function openDisplay<M extends string>(
   epochs: number,
-  stream: NodeJS.WriteStream,
+  // By name, as the types of this file are the package's, whose users need not have those of Node.
+  name: "stdout" | "stderr",
 ): Promise<ProgressDisplay<M>> {
+  const stream = process[name];
   const bar = await openBar(stream);
-  const print = stream === process.stderr ? console.error : console.log;
+  const print = name === "stderr" ? console.error : console.log;
   return {
     onProgress(progress) {
       checkProgress(progress);

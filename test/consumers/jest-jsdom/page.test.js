@@ -20,8 +20,8 @@ test("operations, and weights as bytes", async () => {
       seed,
     });
   const [one, two] = [await make(1), await make(2)];
-  const notes = decodeWeights(two, encodeWeights(one, { name: "Jäger 🦌" }));
-  expect(notes.name).toBe("Jäger 🦌");
+  const { metadata } = decodeWeights(two, encodeWeights(one, { name: "Jäger 🦌" }));
+  expect(metadata.name).toBe("Jäger 🦌");
   expect([...two.parameters().get("0.weight").data]).toEqual([...one.parameters().get("0.weight").data]);
   expect(() => decodeWeights(two, new Uint8Array(3))).toThrow(FormatError);
 });
