@@ -4,8 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AnyModel } from "../../src/nn/model.js";
 import { createEngine, type Engine } from "../../src/platform/node.js";
 import { compareWithOthers } from "./compared.js";
-import { CHAINS, EXAMPLE_MODELS, EXAMPLE_WIDTH, EXAMPLES } from "./examples.js";
-import { LAYERS } from "./layers.js";
+import { EXAMPLE_MODELS, EXAMPLE_WIDTH, EXAMPLES } from "./examples.js";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -16,10 +15,6 @@ afterAll(() => engine.dispose());
 test("every example is in the table", () => {
   const list = JSON.parse(readFileSync(new URL("../../examples/list.json", import.meta.url), "utf8"));
   expect(Object.keys(EXAMPLES).sort()).toEqual(list.map(({ name }: { name: string }) => name).sort());
-});
-
-test.each(Object.keys(CHAINS))("the layers that %s is said to have are compared by themselves", (name) => {
-  expect(Object.keys(LAYERS)).toEqual(expect.arrayContaining(CHAINS[name as keyof typeof CHAINS].split(", ")));
 });
 
 test.each(EXAMPLE_MODELS)("the model of $example, $name", async ({ example, name, make }) => {

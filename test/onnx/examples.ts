@@ -17,7 +17,9 @@ import { network } from "../../examples/oneCycle.js";
 import { createPolicy } from "../../examples/policyGradient.js";
 import { createModel as createTagger, createVocabulary } from "../../examples/tagger.js";
 import { createVae } from "../../examples/vae.js";
-import { dense, sequential } from "../../src/platform/node.js";
+import * as steepest from "../../src/platform/node.js";
+
+const { conv2d, dense, dropout, flatten, gru, maxPool2d, randomAffine, relu, sequential, sigmoid, tanh } = steepest;
 
 /** The model of a trainer that an example has compiled. */
 async function modelOf(compiling: { model: unknown; dispose(): void } | Promise<{ model: unknown; dispose(): void }>) {
@@ -34,24 +36,53 @@ function partsOf<T extends { dispose(): void }>(made: T): T {
 
 const vocabulary = () => createVocabulary([{ words: ["the", "bird", "sings"], tags: ["AT", "NN", "VBZ"] }] as never);
 
-/** Chains of a few layers, made where they are trained: with what is in layers.test.ts, and in the longer chains here. */
-export const CHAINS = {
-  backpropagation: "dense, sigmoid",
-  descentTroubles: "dense, relu, sigmoid, tanh",
-  imageFolder: "conv2d, relu, maxPool2d, flatten, dense",
-  imbalanced: "dense, relu, dropout",
-  optimizerRace: "dense, relu",
-  perceptron: "dense",
-  search: "dense, relu, tanh, dropout",
-  streaming: "dense, relu",
-  tabular: "dense, relu",
-  timeSeries: "gru, dense",
-  xor: "dense, sigmoid, tanh",
-};
+/** Chains of a few layers that an example makes where it trains them, written once more. */
+const chain = (input: number, ...layers: readonly unknown[]) => sequential({ input: [input] }, ...(layers as never));
+const threeLayers = (input: number, outputs: number) => chain(input, dense(16), relu(), dense(outputs));
+const unbiased = (units: number) => dense(units, { bias: false });
+/** Eight layers, of 16 units each. */
+const deep = (activation: () => unknown) =>
+  chain(2, ...Array.from({ length: 7 }, () => [dense(16), activation()]).flat(), dense(1));
 
-/** Models by example. A text says why there is none: no model, or one of CHAINS. */
+/** Models by example. A text says why there is none. */
 export const EXAMPLES: Readonly<Record<string, string | Readonly<Record<string, () => unknown>>>> = {
-  ...CHAINS,
+  backpropagation: { lesson: () => chain(2, unbiased(2), sigmoid(), unbiased(2), sigmoid()) },
+  descentTroubles: {
+    sine: () => threeLayers(1, 1),
+    "circle, sigmoid": () => deep(sigmoid),
+    "circle, relu": () => deep(relu),
+    "circle, tanh": () => deep(tanh),
+    ravine: () => chain(2, unbiased(1)),
+  },
+  imageFolder: {
+    whole: () =>
+      sequential(
+        { input: [28, 28, 1] },
+        randomAffine({ rotation: 10, translation: 0.05 }),
+        ...([conv2d(16, 3), relu(), maxPool2d(2), flatten(), dense(10)] as const),
+      ),
+  },
+  imbalanced: { whole: () => chain(29, dense(32), relu(), dropout(0.3), dense(2)) },
+  optimizerRace: { whole: () => chain(784, dense(32), relu(), dense(10)) },
+  perceptron: { neuron: () => chain(2, dense(1)) },
+  search: Object.fromEntries(
+    Object.entries({ relu, tanh }).map(([name, activation]) => [
+      name,
+      () => chain(2, dense(12), activation(), dropout(0.1), dense(3)),
+    ]),
+  ),
+  streaming: { whole: () => threeLayers(256, 1) },
+  tabular: {
+    breastCancer: () => threeLayers(30, 2),
+    wine: () => threeLayers(13, 3),
+    diabetes: () => threeLayers(10, 1),
+  },
+  timeSeries: { temperature: () => sequential({ input: [28, 3] }, gru(16), dense(7)) },
+  xor: {
+    neuron: () => chain(2, dense(1)),
+    "hidden, tanh": () => chain(2, dense(8), tanh(), dense(1)),
+    "hidden, sigmoid": () => chain(2, dense(8), sigmoid(), dense(1)),
+  },
   gradientDescent: "functions without a model",
   autoencoder: { whole: () => modelOf(compileAutoencoder(1)) },
   cnn: { whole: () => modelOf(compileNetwork(64, 1, 1)) },
