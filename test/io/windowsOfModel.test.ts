@@ -252,3 +252,13 @@ test("a normalization by statistics of something else is refused", () => {
   const ofInput = changed("batchNorm by the batch", "normalize", (_, { to }) => to.splice(0, 1, 0));
   expect(() => decodeModel(ofInput)).toThrow(/statistics must be those of what is normalized/);
 });
+
+test("a norm of rows has weights of the size of a row, as many as it says", () => {
+  const refused = (change: Parameters<typeof changed>[2]) =>
+    expect(() => decodeModel(changed("layerNorm and rmsNorm", "normalizeRows", change))).toThrow(
+      /its rows and weights must have the size of the last axes of .*: the file is damaged/,
+    );
+  refused((_, { to }) => to.length > 1 && to.splice(1, 1, to[0]));
+  refused((_, { to }) => to.push(to[0]));
+  refused((attributes) => Object.assign(attributes, { columns: 5 }));
+});
