@@ -349,3 +349,41 @@ describe("a file of Keras", () => {
     await expect(fromKeras(older.subarray(0, older.length - 4000))).rejects.toThrow(FormatError);
   });
 });
+
+describe("the mask of a sequence", () => {
+  // Two steps of three are there: all positive, so that activations leave them as they are.
+  const x = Float32Array.of(1, 2, 3, 4, 0, 0);
+  const averageBehind = async (...between: readonly object[]): Promise<number[]> => {
+    const { model } = await modelOf([
+      layer("Masking", { name: "mask", mask_value: 0, ...input(3, 2) }),
+      ...between,
+      layer("GlobalAveragePooling1D", { name: "pool" }),
+    ]);
+    const trainer = await compile(model, { engine });
+    const averages = await trainer.predict(x);
+    trainer.dispose();
+    return [...averages];
+  };
+
+  test.each<[string, object]>([
+    ["Activation", { activation: "linear" }],
+    ["ReLU", {}],
+    ["LeakyReLU", { alpha: 0.1 }],
+    ["ELU", { alpha: 1 }],
+    ["ThresholdedReLU", { theta: 0.5 }],
+    ["Dropout", { rate: 0.5 }],
+    ["SpatialDropout1D", { rate: 0.5 }],
+    ["AlphaDropout", { rate: 0.5 }],
+    ["GaussianDropout", { rate: 0.5 }],
+    ["GaussianNoise", { stddev: 1 }],
+    ["ActivityRegularization", { l1: 0.1, l2: 0 }],
+    ["Rescaling", { scale: 1, offset: 0 }],
+  ])("passes through %s", async (name, config) => {
+    expect(await averageBehind(layer(name, { name: "between", ...config }))).toEqual([2, 3]);
+  });
+
+  test("ends at a layer that looks at several steps", async () => {
+    const [a, b] = await averageBehind(layer("UpSampling1D", { name: "between", size: 1 }));
+    expect([a, b].map((value) => value.toFixed(5))).toEqual(["1.33333", "2.00000"]);
+  });
+});
