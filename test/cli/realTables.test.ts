@@ -77,6 +77,9 @@ test("films: missing values, accents, in windows-1252 and in UTF-16", async () =
   expect(again.stdout.trimEnd().split("\n").slice(1)).toEqual(answers);
   const kept = await run(["predict", "model.safetensors", "films16.csv", "--keep", "Title"], { cwd });
   expect(kept.stdout).toMatch(/[à-ÿÀ-Ý]/);
+  const reading = ["--encoding", "windows-1252"];
+  const titles = await run(["predict", "model.safetensors", "films.csv", ...reading, "--keep", "Title"], { cwd });
+  expect(titles.stdout).toBe(kept.stdout);
 });
 
 test("unemployment: tabs between the values", async () => {
