@@ -1,7 +1,7 @@
 // What bytes are, if they are not what a reader reads.
-
 import { fileWith, foreignFile } from "./fileKinds.js";
 import { FormatError } from "./formatError.js";
+import { OPEN_OBJECT } from "./header.js";
 import { openSafetensors } from "./safetensors.js";
 
 /** What a file is, and who reads it: safetensors by their notes, others by their first bytes. `undefined` if nobody knows. */
@@ -16,10 +16,8 @@ export function anyFile(bytes: Uint8Array): string | undefined {
 /** The same for a reader of JSON: `undefined` also for what begins as JSON does, and is damaged. */
 export function anyFileButJson(bytes: Uint8Array): string | undefined {
   const found = anyFile(bytes);
-  return found === foreignFile(OPEN) ? undefined : found;
+  return found === foreignFile(Uint8Array.of(OPEN_OBJECT)) ? undefined : found;
 }
-
-const OPEN = Uint8Array.of(0x7b);
 
 /** `wanted`: with its article. `remedy`: if nobody knows what the bytes are. */
 export function notThisFile(where: string, wanted: string, bytes: Uint8Array, remedy: string, cause?: unknown) {

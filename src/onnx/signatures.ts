@@ -6,6 +6,8 @@ import type { OnnxNode } from "./schema.js";
 /** Of operators that take any number. */
 const MANY = Number.POSITIVE_INFINITY;
 
+const REMEDY = "the file is damaged, or of a later opset than 21";
+
 /** Operators with the attributes that they have, and how many inputs at most. */
 const ROWS: readonly (readonly [inputs: number, attributes: string, operators: string])[] = [
   [
@@ -98,10 +100,10 @@ export function checkSignature({ type, name, inputs, attributes }: OnnxNode): vo
   if (signature === undefined) return;
   const where = `fromOnnx: ${type} ${showValue(name.slice(0, 80))}`;
   if (inputs.length > signature.inputs)
-    throw new ModelError(`${where}: must have at most ${signature.inputs} inputs, got ${inputs.length}`);
+    throw new ModelError(`${where}: must have at most ${signature.inputs} inputs, got ${inputs.length}: ${REMEDY}`);
   const unknown = Object.keys(attributes).filter((attribute) => !signature.attributes.includes(attribute));
   if (unknown.length > 0)
     throw new ModelError(
-      `${where}: must have the attributes of the operator, got ${showNames(unknown.map((one) => one.slice(0, 80)))} too`,
+      `${where}: must have the attributes of the operator, got ${showNames(unknown.map((one) => one.slice(0, 80)))} too: ${REMEDY}`,
     );
 }

@@ -139,8 +139,18 @@ const UNKNOWN: readonly (readonly [type: string, OnnxNode["attributes"], readonl
   ["Resize", { keep_aspect_ratio_policy: { s: "not_larger" } }, scales, /keep_aspect_ratio_policy must be "stretch"/],
   ["Resize", { axes: { ints: [2, 3] } }, scales, /axes must be left out/],
   ["BatchNormalization", { spatial: { i: 0 } }, lines, /spatial must be 1, got 0/],
-  ["Relu", { alpha: { f: 1 } }, [], /^fromOnnx: Relu "": must have the attributes of the operator, got "?alpha"? too$/],
-  ["Relu", {}, [weights("more", 1)], /^fromOnnx: Relu "": must have at most 1 inputs, got 2$/],
+  [
+    "Relu",
+    { alpha: { f: 1 } },
+    [],
+    /^fromOnnx: Relu "": must have the attributes of the operator, got "?alpha"? too: the file is damaged, or of a later opset than 21$/,
+  ],
+  [
+    "Relu",
+    {},
+    [weights("more", 1)],
+    /^fromOnnx: Relu "": must have at most 1 inputs, got 2: the file is damaged, or of a later opset than 21$/,
+  ],
 ];
 
 test.each(UNKNOWN)("%s of %j is refused", async (type, attributes, weights, words) => {
